@@ -1,0 +1,16 @@
+import { fileURLToPath } from "node:url";
+
+/** The project's root folder. */
+export const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+/** The Deno that runs this script. */
+export const DENO = Deno.execPath();
+
+/** Bun as the pinned dev dependency brings it; nothing has to be installed by hand. */
+export const BUN = `${ROOT}node_modules/bun/bin/bun.exe`;
+
+/** The binaries the behaviour suite is run against. */
+export const TEST_BINARIES = {
+  bun: `${ROOT}dist/test/mcproxy-bun`,
+  deno: `${ROOT}dist/test/mcproxy-deno`,
+} as const;

@@ -1,0 +1,126 @@
+/** The internal form of the configuration: what every file format is brought into. */
+
+import type { ConfigIssue } from "./issue.ts";
+
+/** When exposed names carry the server's name: always, only where two collide, or never. */
+export type PrefixMode = "always" | "conflict" | "never";
+
+/** Which protocol era to speak to an upstream; `auto` probes (DESIGN §4). */
+export type ProtocolMode = "auto" | "legacy" | "modern";
+
+/** Log levels, lowest first; the names are LogTape's. */
+export type LogLevel = "trace" | "debug" | "info" | "warning" | "error" | "fatal";
+
+/** How log lines are written. */
+export type LogFormat = "text" | "json";
+
+/** Where syslog messages go; `udp` and `tcp` are `host:port`. */
+export type SyslogTarget =
+  | { readonly socket: string }
+  | { readonly udp: string }
+  | { readonly tcp: string };
+
+/** A process that speaks MCP on its stdin and stdout. */
+export interface StdioTarget {
+  readonly kind: "stdio";
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Only what the file says; the safe list of inherited variables is the upstream's business. */
+  readonly env: Readonly<Record<string, string>>;
+  /** As written: relative means relative to the gateway's own working directory. */
+  readonly cwd?: string;
+}
+
+/** A server reached over HTTP. */
+export interface HttpTarget {
+  readonly kind: "http";
+  /** Absolute, `http:` or `https:`; only a server with a {@link ServerConfig.problem} may differ. */
+  readonly url: string;
+  /** `http` is Streamable HTTP, `sse` is HTTP+SSE; `auto` tries them in this order. */
+  readonly transport: "auto" | "http" | "sse";
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Where an upstream is and how it is reached. */
+export type ServerTarget = StdioTarget | HttpTarget;
+
+/** One entry of `mcpServers`, complete: defaults and global settings are already applied. */
+export interface ServerConfig {
+  /** The key in the file: any text that is not empty. */
+  readonly name: string;
+  readonly disabled: boolean;
+  readonly target: ServerTarget;
+  readonly protocol: ProtocolMode;
+  /** Milliseconds from start to a finished handshake. */
+  readonly startupTimeout: number;
+  /** Milliseconds a request may take; progress starts them anew. */
+  readonly timeout: number;
+  readonly prefix: PrefixMode;
+  /** Between server name and tool name. */
+  readonly separator: string;
+  /**
+   * Hash of all that a connection depends on (target and protocol): while it stays the same, the
+   * connection may be kept. It is derived from secrets: compare it, never show it.
+   */
+  readonly key: string;
+  /** Why this server cannot be started, though the file as a whole is valid. */
+  readonly problem?: ConfigIssue;
+}
+
+/** What applies to the gateway as a whole. Durations are milliseconds. */
+export interface Settings {
+  /** Address to listen on; a change needs a restart. */
+  readonly host: string;
+  /** Port to listen on, 0 for any; a change needs a restart. */
+  readonly port: number;
+  /** Default of {@link ServerConfig.prefix}. */
+  readonly prefix: PrefixMode;
+  /** Default of {@link ServerConfig.separator}. */
+  readonly separator: string;
+  /** Default of {@link ServerConfig.startupTimeout}. */
+  readonly startupTimeout: number;
+  /** Default of {@link ServerConfig.timeout}. */
+  readonly timeout: number;
+  /** How long the first list waits while no server is ready yet. */
+  readonly startupGrace: number;
+  /** How long a lost server keeps its entries in the lists. */
+  readonly staleGrace: number;
+  /** A session without request or stream for this long is ended. */
+  readonly sessionIdleTimeout: number;
+  /** How long a stop waits for calls in flight. */
+  readonly shutdownTimeout: number;
+  /** Largest accepted request body in bytes. */
+  readonly bodyLimit: number;
+  /** `Host` header values accepted beside the loopback names. */
+  readonly allowedHosts: readonly string[];
+  /** `Origin` header values accepted beside the loopback origins. */
+  readonly allowedOrigins: readonly string[];
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  /** Absent: the local socket, `/dev/log`. */
+  readonly syslog?: SyslogTarget;
+}
+
+/** A valid configuration; immutable, replaced as a whole by a reload. */
+export interface Config {
+  /** The file it came from, as the caller named it. */
+  readonly file: string;
+  /** In the order of the file. */
+  readonly servers: ReadonlyMap<string, ServerConfig>;
+  readonly settings: Settings;
+  /** Values that `${NAME}` brought in from the environment; see `collectSecrets()`. */
+  readonly expandedSecrets: readonly string[];
+}
+
+/** What parsing or loading gives: never a half-valid configuration, never a throw. */
+export type ConfigResult =
+  | {
+    readonly ok: true;
+    readonly config: Config;
+    /** Nothing here stops the gateway. */
+    readonly warnings: readonly ConfigIssue[];
+  }
+  | { readonly ok: false; readonly issues: readonly ConfigIssue[] };
+
+/** The environment as the configuration sees it; `process.env` fits. */
+export type Env = Readonly<Record<string, string | undefined>>;

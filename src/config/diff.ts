@@ -1,0 +1,54 @@
+/** What a new configuration changes. */
+
+import { canonicalJson } from "../lib/canonical.ts";
+import type { Config, ServerConfig, Settings } from "./config.ts";
+
+/** Names of servers and settings, each list sorted. */
+export interface ConfigDiff {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** Different in anything; where `ServerConfig.key` is the same the connection may be kept. */
+  readonly changed: readonly string[];
+  readonly unchanged: readonly string[];
+  /** Settings that differ, those in `restartNeeded` included. */
+  readonly settingsChanged: readonly string[];
+  /** Settings that differ and that a running gateway cannot take on. */
+  readonly restartNeeded: readonly string[];
+}
+
+const RESTART_SETTINGS: readonly string[] = ["host", "port"] satisfies (keyof Settings)[];
+
+/** Compares by meaning: the order of keys and servers, comments and white space are no change. */
+export function diffConfig(old: Config, next: Config): ConfigDiff {
+  const added: string[] = [];
+  const changed: string[] = [];
+  const unchanged: string[] = [];
+  for (const [name, server] of next.servers) {
+    const before = old.servers.get(name);
+    if (before === undefined) added.push(name);
+    else if (identity(before) === identity(server)) unchanged.push(name);
+    else changed.push(name);
+  }
+  const removed = [...old.servers.keys()].filter((name) => !next.servers.has(name));
+  const settingsChanged = changedSettings(old.settings, next.settings);
+  return {
+    added: added.sort(),
+    removed: removed.sort(),
+    changed: changed.sort(),
+    unchanged: unchanged.sort(),
+    settingsChanged,
+    restartNeeded: settingsChanged.filter((name) => RESTART_SETTINGS.includes(name)),
+  };
+}
+
+/** A problem that only moved to another line is the same problem. */
+function identity({ problem, ...server }: ServerConfig): string {
+  return canonicalJson({ ...server, problem: problem?.message });
+}
+
+function changedSettings(old: Settings, next: Settings): string[] {
+  const names = new Set([...Object.keys(old), ...Object.keys(next)]) as Set<keyof Settings>;
+  return [...names]
+    .filter((name) => canonicalJson(old[name]) !== canonicalJson(next[name]))
+    .sort();
+}

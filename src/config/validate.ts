@@ -1,0 +1,140 @@
+/** Checks plain data against a schema and says what is wrong in our own words. */
+
+import * as v from "valibot";
+import { suggest } from "../lib/suggest.ts";
+import type { IssueCollector } from "./collector.ts";
+import { type ConfigPath, describeKind, describeValue, quote } from "./issue.ts";
+
+/** A key people bring from other programs, and what it is called here. */
+const FOREIGN_KEYS: Readonly<Record<string, string>> = {
+  servers: "mcpServers",
+  context_servers: "mcpServers",
+  cmd: "command",
+  arguments: "args",
+  environment: "env",
+  workingDirectory: "cwd",
+  serverUrl: "url",
+  httpUrl: "url",
+  endpoint: "url",
+  requestTimeout: "timeout",
+};
+
+/**
+ * Reports every key of `value` that is not known, with a suggestion or what `remedyFor` says of it.
+ * Returns the known keys that the unknown ones were most likely meant to be: they need not be
+ * reported as missing, too.
+ */
+export function reportUnknownKeys(
+  value: object,
+  known: readonly string[],
+  base: ConfigPath,
+  collector: IssueCollector,
+  remedyFor: (key: string) => string | undefined = () => undefined,
+): ReadonlySet<string> {
+  const meant = new Set<string>();
+  for (const key of Object.keys(value)) {
+    if (known.includes(key)) continue;
+    const foreign = Object.hasOwn(FOREIGN_KEYS, key) ? FOREIGN_KEYS[key] : undefined;
+    const nearest = foreign !== undefined && known.includes(foreign)
+      ? foreign
+      : suggest(key, known);
+    if (nearest !== undefined) meant.add(nearest);
+    const remedy = remedyFor(key);
+    const hint = remedy !== undefined
+      ? ""
+      : nearest === undefined
+      ? `, expected one of ${known.filter((name) => !IGNORED_KEYS.includes(name)).join(", ")}`
+      : ` (did you mean "${nearest}"?)`;
+    collector.error([...base, key], `unknown key ${quote(key)}${hint}`, {
+      part: "key",
+      ...(remedy === undefined ? {} : { remedy }),
+    });
+  }
+  return meant;
+}
+
+/** Keys of other clients that are accepted, mean nothing here, and are not worth suggesting. */
+export const IGNORED_KEYS: readonly string[] = ["alwaysAllow", "autoApprove"];
+
+/** At and below these keys every value may be a secret; an issue shows only its kind. */
+const SECRET_KEYS: readonly unknown[] = ["env", "headers", "args", "mcpServers"];
+
+/** What {@link validate} needs beside schema and value. */
+export interface ValidateOptions {
+  /** Where `value` is in the document. */
+  readonly base: ConfigPath;
+  /** The same data before expansion: what an issue shows. */
+  readonly source: unknown;
+  /** True for a place (below `base`) whose issues are to be passed over. */
+  readonly skip?: (path: ConfigPath) => boolean;
+}
+
+/** What {@link validate} found. */
+export interface Validated<Output> {
+  /** Undefined when there was any issue, reported or passed over. */
+  readonly output?: Output;
+  /** The places of issues that were passed over. */
+  readonly skipped: readonly ConfigPath[];
+}
+
+/**
+ * Runs the schema and reports its issues, except missing and unknown keys of the top object, which
+ * the caller reports (valibot stops at the first unknown one and cannot tell a misspelt key).
+ */
+export function validate<const Schema extends v.GenericSchema>(
+  schema: Schema,
+  value: unknown,
+  collector: IssueCollector,
+  { base, source, skip = () => false }: ValidateOptions,
+): Validated<v.InferOutput<Schema>> {
+  const result = v.safeParse(schema, value);
+  if (result.success) return { output: result.output, skipped: [] };
+  const skipped: ConfigPath[] = [];
+  const reported = new Set<string>();
+  for (const issue of result.issues) {
+    const path = (issue.path ?? []).map(({ key }) => key as string | number);
+    const aboutKey = issue.path?.at(-1)?.origin === "key";
+    if (aboutKey && path.length === 1) continue;
+    // A pipe runs all its checks; one sentence about a value is enough.
+    const place = JSON.stringify(path);
+    if (reported.has(place)) continue;
+    reported.add(place);
+    if (skip(path)) {
+      skipped.push(path);
+      continue;
+    }
+    if (aboutKey) {
+      // A nested object: its schema's message lists what it may contain.
+      const key = String(path.at(-1));
+      collector.error([...base, ...path], `unknown key ${quote(key)}, expected ${issue.message}`, {
+        part: "key",
+      });
+      continue;
+    }
+    const written = valueAt(source, path);
+    const expanded = typeof written === "string" && written !== issue.input ? " (expanded)" : "";
+    const found = `${describe(written, path)}${expanded}`;
+    collector.error([...base, ...path], `found ${found}, expected ${issue.message}`);
+  }
+  return { skipped };
+}
+
+function describe(value: unknown, path: ConfigPath): string {
+  if (SECRET_KEYS.includes(path[0])) return describeKind(value);
+  if (path[0] === "url" && typeof value === "string") return quote(maskUrl(value));
+  return describeValue(value);
+}
+
+/** User information and query of what may be a broken URL. */
+function maskUrl(url: string): string {
+  return url.replace(/\/\/[^/]*@/, "//…@").replace(/\?.*$/s, "?…");
+}
+
+function valueAt(value: unknown, path: ConfigPath): unknown {
+  let current = value;
+  for (const step of path) {
+    if (typeof current !== "object" || current === null) return undefined;
+    current = (current as Record<string | number, unknown>)[step];
+  }
+  return current;
+}

@@ -1,0 +1,43 @@
+/** What is said about variables and durations, the same for servers and for global settings. */
+
+import type { IssueCollector } from "./collector.ts";
+import type { TreeExpansion } from "./expand.ts";
+import { type ConfigIssue, type ConfigPath, quote } from "./issue.ts";
+
+/** The issue for a variable without value and without default; it is not added to the collector. */
+export function unsetVariable(
+  path: ConfigPath,
+  name: string,
+  collector: IssueCollector,
+): ConfigIssue {
+  return collector.issue(path, `environment variable "${name}" is not set`, {
+    remedy: `set it, or write a default: "\${${name}:-default}"`,
+  });
+}
+
+/** Reports each `${…}` that is not a variable. */
+export function reportMalformed(
+  { malformed }: TreeExpansion,
+  base: ConfigPath,
+  collector: IssueCollector,
+): void {
+  for (const { path, text } of malformed) {
+    collector.error(
+      [...base, ...path],
+      `found ${quote(text)}, expected "\${NAME}" or "\${NAME:-default}"`,
+      { remedy: 'write "$${" for a literal "${"' },
+    );
+  }
+}
+
+/** Other clients count timeouts in seconds: a bare `60` is hardly ever meant as 60 ms. */
+export function warnShortTimeout(
+  value: unknown,
+  path: ConfigPath,
+  collector: IssueCollector,
+): void {
+  if (typeof value !== "number" || !(value >= 1 && value < 1000)) return;
+  collector.warn(path, `${value} means ${value} milliseconds`, {
+    remedy: `write "${value}s" for seconds, or "${value}ms" to keep it`,
+  });
+}

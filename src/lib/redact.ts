@@ -1,0 +1,244 @@
+/**
+ * Keeps secrets out of everything that is written down: known secret values wherever they occur,
+ * values under telling keys (`authorization`, `password`, …), and credentials that show by their
+ * form (URL userinfo, `?token=`, `Bearer …`).
+ */
+
+/** What stands where a secret was. */
+export const REDACTED = "[redacted]";
+
+/**
+ * Secrets shorter than this are not searched for. The `env` values of a config are all secrets to
+ * us, and "1", "true", "info", "debug" or a port would blank out half of every line; what is that
+ * short protects nothing. Telling keys and URL forms are masked at any length.
+ */
+export const MIN_SECRET_LENGTH = 6;
+
+const MAX_DEPTH = 6;
+const MAX_ITEMS = 100;
+const MAX_VALUES = 2_000;
+
+/** Replaces secrets; both methods leave their argument alone. */
+export interface Redactor {
+  /** The text with every secret replaced by {@link REDACTED}. */
+  text(text: string): string;
+  /**
+   * A copy made of plain JSON values: errors, maps, headers, dates and the like turned into objects
+   * and strings, cycles and what is too deep or too long into a short remark. Never throws.
+   */
+  value(value: unknown): unknown;
+}
+
+/** Makes a redactor for the given secrets; O(total length) to build. */
+export function createRedactor(secrets: Iterable<string> = []): Redactor {
+  const needles = expandSecrets(secrets);
+  const quick = needles.length === 0 ? null : new RegExp(
+    needles.map((needle) => needle.replace(/[\\^$.*+?()[\]{}|\/-]/g, "\\$&")).join("|"),
+  );
+
+  const text = (input: string): string => {
+    const spans = shapedSpans(input);
+    if (quick?.test(input)) {
+      for (const needle of needles) {
+        for (let at = input.indexOf(needle); at >= 0; at = input.indexOf(needle, at + 1)) {
+          spans.push([at, at + needle.length]);
+        }
+      }
+    }
+    return spans.length === 0 ? input : cut(input, spans);
+  };
+
+  return { text, value: (value) => new Copier(text).copy(value, 0) };
+}
+
+/**
+ * Whether values under this key are secret whatever they are, as in HTTP headers, environment
+ * variables and JSON: `Authorization`, `x-api-key`, `GITHUB_TOKEN`, `clientSecret`. MCP's own
+ * progress and page tokens are not.
+ */
+export function isSensitiveKey(key: string): boolean {
+  const name = key.toLowerCase().replace(/[^a-z0-9]/g, "");
+  if (/(progress|page)token$/.test(name)) return false;
+  return /(token|password|passwd|passphrase|secret|apikey|accesskey|privatekey|credentials?|cookie|authorization|mcpsessionid)$/
+    .test(name);
+}
+
+/** Every form in which a secret may be met: as it is, escaped, its lines, its credential part. */
+function expandSecrets(secrets: Iterable<string>): string[] {
+  const needles = new Set<string>();
+  const add = (needle: string) => {
+    if (needle.length >= MIN_SECRET_LENGTH) needles.add(needle);
+  };
+  for (const secret of secrets) {
+    const parts = [secret, secret.trim()];
+    // A server's stderr is logged line by line: a key file in an environment variable must be
+    // known by its lines.
+    if (/[\r\n]/.test(secret)) parts.push(...secret.split(/[\r\n]+/));
+    const credential = /^(?:bearer|basic|token|digest|apikey)\s+(\S.*)$/i.exec(secret)?.[1];
+    if (credential !== undefined) {
+      parts.push(credential);
+      const password = decodeBase64(credential)?.split(":").slice(1).join(":");
+      if (/^basic/i.test(secret) && password !== undefined) parts.push(password);
+    }
+    for (const part of parts) {
+      add(part);
+      add(JSON.stringify(part).slice(1, -1));
+      add(encodeURIComponent(part.toWellFormed()));
+    }
+  }
+  return [...needles];
+}
+
+function decodeBase64(text: string): string | undefined {
+  try {
+    return new TextDecoder().decode(Uint8Array.from(atob(text), (char) => char.charCodeAt(0)));
+  } catch {
+    return undefined;
+  }
+}
+
+const URL_USERINFO = /(?<=:\/\/)[^\s\/?#"'<>]+(?=@)/g;
+const URL_PARAMETER =
+  /(?<=[?&;][\w.-]{0,40}(?:token|key|secret|password|passwd|signature|sig|code)=)[^&\s#"'<>;]+/gi;
+const AUTHORIZATION_HEADER =
+  /(?<=authorization["']?\s{0,3}[:=]\s{0,3}["']?(?:bearer|basic|token|digest)\s{1,3})[^\s"',]+/gi;
+/** Outside the header only what looks like a credential: "basic support" is none. */
+const AUTHORIZATION = /(?<=\b(?:bearer|basic)\s{1,4})(?=[\w.~+\/-]*[\d=])[\w.~+\/-]{8,}=*/gi;
+
+type Span = [start: number, end: number];
+
+/** Where credentials show by their form alone. The cheap checks spare most lines the search. */
+function shapedSpans(text: string): Span[] {
+  const spans: Span[] = [];
+  const collect = (pattern: RegExp) => {
+    for (const match of text.matchAll(pattern)) {
+      spans.push([match.index, match.index + match[0].length]);
+    }
+  };
+  if (text.includes("://")) collect(URL_USERINFO);
+  if (text.includes("=")) collect(URL_PARAMETER);
+  if (/bearer|basic/i.test(text)) collect(AUTHORIZATION);
+  if (/authorization/i.test(text)) collect(AUTHORIZATION_HEADER);
+  return spans;
+}
+
+/** Replaces the spans; those that touch or overlap become one, so that no end of one shows. */
+function cut(text: string, spans: Span[]): string {
+  spans.sort((a, b) => a[0] - b[0]);
+  let out = "";
+  let done = 0;
+  let open: Span | null = null;
+  for (const span of spans) {
+    if (open !== null && span[0] <= open[1]) {
+      open[1] = Math.max(open[1], span[1]);
+      continue;
+    }
+    if (open !== null) {
+      out += text.slice(done, open[0]) + REDACTED;
+      done = open[1];
+    }
+    open = [span[0], span[1]];
+  }
+  if (open !== null) {
+    out += text.slice(done, open[0]) + REDACTED;
+    done = open[1];
+  }
+  return out + text.slice(done);
+}
+
+/** Makes one plain copy; bounded in depth, in the length of each list, and in all. */
+class Copier {
+  readonly #text: (text: string) => string;
+  readonly #above = new Set<object>();
+  #left = MAX_VALUES;
+
+  constructor(text: (text: string) => string) {
+    this.#text = text;
+  }
+
+  copy(value: unknown, depth: number): unknown {
+    if (this.#left-- <= 0) return "[too much]";
+    switch (typeof value) {
+      case "string":
+        return this.#text(value);
+      case "number": {
+        // A secret made of digits may arrive as a number.
+        const digits = String(value);
+        if (this.#text(digits) !== digits) return REDACTED;
+        return Number.isFinite(value) ? value : digits;
+      }
+      case "bigint":
+        return this.#text(String(value));
+      case "object":
+        return value === null ? null : this.#object(value, depth);
+      case "boolean":
+      case "undefined":
+        return value;
+      default:
+        return `[${typeof value}]`;
+    }
+  }
+
+  #object(value: object, depth: number): unknown {
+    if (this.#above.has(value)) return "[circular]";
+    if (depth >= MAX_DEPTH) return "[too deep]";
+    this.#above.add(value);
+    try {
+      return this.#parts(value, depth + 1);
+    } catch {
+      // A getter or a proxy of somebody else's threw; a log line must not.
+      return "[unreadable]";
+    } finally {
+      this.#above.delete(value);
+    }
+  }
+
+  #parts(value: object, depth: number): unknown {
+    if (Array.isArray(value) || value instanceof Set) return this.#list([...value], depth);
+    if (value instanceof Error) return this.#record(errorEntries(value), depth);
+    if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
+      return `[${value.byteLength} bytes]`;
+    }
+    if (value instanceof Map) {
+      return this.#record([...value].map(([key, item]) => [String(key), item]), depth);
+    }
+    if (value instanceof Headers) return this.#record([...value], depth);
+    if ("toJSON" in value && typeof value.toJSON === "function") {
+      return this.copy(value.toJSON(), depth);
+    }
+    return this.#record(Object.entries(value), depth);
+  }
+
+  #list(list: readonly unknown[], depth: number): unknown[] {
+    const out = list.slice(0, MAX_ITEMS).map((item) => this.copy(item, depth));
+    if (list.length > MAX_ITEMS) out.push(`[${list.length - MAX_ITEMS} more]`);
+    return out;
+  }
+
+  #record(pairs: readonly (readonly [string, unknown])[], depth: number): Record<string, unknown> {
+    const out = pairs.slice(0, MAX_ITEMS).map(([key, item]): [string, unknown] => [
+      this.#text(key),
+      isSensitiveKey(key) && !isHarmless(item) ? REDACTED : this.copy(item, depth),
+    ]);
+    if (pairs.length > MAX_ITEMS) out.push(["…", `[${pairs.length - MAX_ITEMS} more]`]);
+    return Object.fromEntries(out);
+  }
+}
+
+/** Says only whether there is a secret, not which. */
+function isHarmless(value: unknown): boolean {
+  return typeof value === "boolean" || value === null || value === undefined || value === "";
+}
+
+/** The parts of an error worth keeping; most of them are not enumerable. */
+function errorEntries(error: Error): [string, unknown][] {
+  const pairs: [string, unknown][] = [
+    ["name", error.name],
+    ["message", error.message],
+    ...Object.entries(error).filter(([key]) => key !== "name" && key !== "message"),
+    ["stack", error.stack],
+  ];
+  if (error.cause !== undefined) pairs.push(["cause", error.cause]);
+  if (error instanceof AggregateError) pairs.push(["errors", error.errors]);
+  return pairs;
+}

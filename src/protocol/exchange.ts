@@ -1,0 +1,45 @@
+import type { JsonObject } from "../lib/json.ts";
+import type { RequestMessage, ResponseMessage } from "./message.ts";
+import type { Era } from "./versions.ts";
+
+/**
+ * Who a request comes from. For a legacy client it lives as long as the session; for a modern one
+ * it is read from the envelope of each request.
+ */
+export interface Client {
+  /** Short, unique in this process, for logs; never the session id, which is a secret. */
+  readonly label: string;
+  readonly era: Era;
+  readonly protocolVersion: string;
+  /** What the client declared it can do; requests to it must stay inside. */
+  readonly capabilities: JsonObject;
+  /** `clientInfo`, `{}` when it gave none. */
+  readonly info: JsonObject;
+}
+
+/**
+ * One client request in flight. Fronts make it, one per era; the router and the upstreams use it
+ * without knowing which front it came from.
+ */
+export interface Exchange {
+  /** Correlation id: on every log line about this request. */
+  readonly rid: string;
+  readonly client: Client;
+  readonly request: RequestMessage;
+  /**
+   * Aborted when the client cancels or has gone in a way that means cancel (PROTOCOL notes 1.1:
+   * closing the stream cancels in the modern era only). Never aborted by a successful end.
+   */
+  readonly signal: AbortSignal;
+  /**
+   * Sends a notification to this client on this request's stream. `raw` is JSON text already in
+   * the client's terms (its own progress token). Nothing is sent once the exchange has ended.
+   */
+  notify(raw: string): void;
+  /**
+   * Asks the client on this request's stream (legacy: sampling, elicitation, roots). The request's
+   * id is the gateway's business; `paramsText` is JSON.
+   * @throws {RpcError} where the client cannot be asked, or answers nothing in time
+   */
+  ask(method: string, paramsText: string | undefined): Promise<ResponseMessage>;
+}

@@ -1,0 +1,102 @@
+/**
+ * The four lists an upstream may offer, and how each is asked for. One table, so that neither the
+ * inventory nor the registry repeats itself four times.
+ */
+
+/** The kinds of things a server lists. */
+export type ListKind = "tools" | "prompts" | "resources" | "templates";
+
+/** How one kind is listed on the wire. */
+export interface ListRule {
+  readonly kind: ListKind;
+  /** The list request. */
+  readonly method: string;
+  /** The array's member in the result. */
+  readonly field: string;
+  /** The member of an item that identifies it. */
+  readonly key: "name" | "uri" | "uriTemplate";
+  /** The server capability that must be declared; 11 of 19 real servers answer -32601 without. */
+  readonly capability: "tools" | "prompts" | "resources";
+  /** The notification that says this list changed. */
+  readonly changed: string;
+}
+
+/** All kinds, in the order they are asked for. */
+export const LIST_RULES: readonly ListRule[] = [
+  {
+    kind: "tools",
+    method: "tools/list",
+    field: "tools",
+    key: "name",
+    capability: "tools",
+    changed: "notifications/tools/list_changed",
+  },
+  {
+    kind: "prompts",
+    method: "prompts/list",
+    field: "prompts",
+    key: "name",
+    capability: "prompts",
+    changed: "notifications/prompts/list_changed",
+  },
+  {
+    kind: "resources",
+    method: "resources/list",
+    field: "resources",
+    key: "uri",
+    capability: "resources",
+    changed: "notifications/resources/list_changed",
+  },
+  {
+    kind: "templates",
+    method: "resources/templates/list",
+    field: "resourceTemplates",
+    key: "uriTemplate",
+    capability: "resources",
+    changed: "notifications/resources/list_changed",
+  },
+];
+
+/** The rule of one kind. */
+export function listRule(kind: ListKind): ListRule {
+  return LIST_RULES.find((rule) => rule.kind === kind)!;
+}
+
+/** One listed tool, prompt, resource or template. */
+export interface ListItem {
+  /** Its name, URI or URI template, as the upstream wrote it. */
+  readonly key: string;
+  /** Its JSON text, as the upstream wrote it. */
+  readonly raw: string;
+}
+
+/** One complete list: all pages, in the upstream's order. */
+export interface List {
+  readonly items: readonly ListItem[];
+  /** Modern era: how long the upstream says it stays true, ms (SEP-2549). */
+  readonly ttlMs?: number;
+  /** Modern era: `private` must not cross authorization contexts (SEP-2549). */
+  readonly cacheScope?: "public" | "private";
+}
+
+/** Everything one upstream offers, as of its last complete refresh. Immutable. */
+export interface Inventory {
+  /** JSON texts, as the upstream wrote them. */
+  readonly capabilities: string;
+  readonly serverInfo: string;
+  readonly instructions: string | undefined;
+  readonly lists: Readonly<Record<ListKind, List>>;
+}
+
+/** The inventory of a server that has not answered yet. */
+export const EMPTY_INVENTORY: Inventory = {
+  capabilities: "{}",
+  serverInfo: "{}",
+  instructions: undefined,
+  lists: {
+    tools: { items: [] },
+    prompts: { items: [] },
+    resources: { items: [] },
+    templates: { items: [] },
+  },
+};

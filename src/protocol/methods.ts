@@ -1,0 +1,58 @@
+/**
+ * The method table: what the gateway does with each client request, and in which era it exists.
+ * A Map, because methods named `toString` or `constructor` come in from outside.
+ */
+
+import { LIST_RULES, type ListRule } from "./lists.ts";
+import type { Era } from "./versions.ts";
+
+/** How a request is answered. */
+export type Handling =
+  /** By the session or the modern front itself: it is about the connection, not a server. */
+  | { readonly by: "front" }
+  /** From the registry's cached list. */
+  | { readonly by: "list"; readonly rule: ListRule }
+  /** By the upstream that owns what `path` in the request names. */
+  | { readonly by: "owner"; readonly of: "tool" | "prompt" | "resource" | "completion" };
+
+/** One row of the table. */
+export interface MethodRule {
+  /** The only era that has it; both when undefined. */
+  readonly era?: Era;
+  readonly handling: Handling;
+  /** Whether repeating it can do no harm, so that a lost connection may be hidden by a retry. */
+  readonly safe: boolean;
+}
+
+const front: Handling = { by: "front" };
+
+const RULES: ReadonlyMap<string, MethodRule> = new Map<string, MethodRule>([
+  ["initialize", { era: "legacy", handling: front, safe: false }],
+  ["ping", { era: "legacy", handling: front, safe: true }],
+  ["server/discover", { era: "modern", handling: front, safe: true }],
+  ["subscriptions/listen", { era: "modern", handling: front, safe: true }],
+  ...LIST_RULES.map((rule): [string, MethodRule] => [
+    rule.method,
+    { handling: { by: "list", rule }, safe: true },
+  ]),
+  ["tools/call", { handling: { by: "owner", of: "tool" }, safe: false }],
+  ["prompts/get", { handling: { by: "owner", of: "prompt" }, safe: true }],
+  ["resources/read", { handling: { by: "owner", of: "resource" }, safe: true }],
+  ["completion/complete", { handling: { by: "owner", of: "completion" }, safe: true }],
+]);
+
+/** The row for a method in an era, or `undefined` for one the gateway does not know there. */
+export function methodRule(method: string, era: Era): MethodRule | undefined {
+  const rule = RULES.get(method);
+  return rule === undefined || (rule.era !== undefined && rule.era !== era) ? undefined : rule;
+}
+
+/**
+ * Methods that change state the gateway keeps for all clients of an upstream. They are never
+ * passed on as they are, not even where one upstream is served 1:1.
+ */
+export const STATEFUL_METHODS: ReadonlySet<string> = new Set([
+  "logging/setLevel",
+  "resources/subscribe",
+  "resources/unsubscribe",
+]);

@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { findConfigFile, resolveConfigFile } from "../../src/config/find.ts";
+import { formatIssue } from "../../src/config/issue.ts";
+import { loadConfig, MAX_CONFIG_BYTES } from "../../src/config/load.ts";
+
+const GOOD = '{ "mcpServers": { "a": { "command": "x", "env": { "T": "${T}" } } } }';
+
+async function inDirectory(body: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), "mcproxy-config-"));
+  try {
+    await body(directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** The one issue of a file that cannot be used, without its directory. */
+async function issueOf(path: string): Promise<string> {
+  const result = await loadConfig(path, { env: {} });
+  assert.ok(!result.ok);
+  assert.equal(result.issues.length, 1);
+  const [issue] = result.issues;
+  assert.ok(issue !== undefined && issue.file === path && issue.line === 0);
+  return formatIssue({ ...issue, file: "FILE" });
+}
+
+test("loadConfig() loads a file, with and without a byte order mark", () =>
+  inDirectory(async (directory) => {
+    for (const mark of ["", "\uFEFF"]) {
+      const path = join(directory, "c.json");
+      await writeFile(path, mark + GOOD);
+      const result = await loadConfig(path, { env: { T: "v" } });
+      assert.ok(result.ok);
+      assert.equal(result.config.file, path);
+      const target = result.config.servers.get("a")?.target;
+      assert.ok(target?.kind === "stdio");
+      assert.equal(target.env["T"], "v");
+    }
+  }));
+
+test("loadConfig() says that a file is not there, and where a dangling link leads", () =>
+  inDirectory(async (directory) => {
+    assert.equal(
+      await issueOf(join(directory, "none.json")),
+      "FILE: Cannot read the configuration: the file does not exist; " +
+        "create it, or name another one with --config FILE",
+    );
+    await symlink("gone.json", join(directory, "link.json"));
+    assert.equal(
+      await issueOf(join(directory, "link.json")),
+      'FILE: Cannot read the configuration: the link leads to "gone.json", which does not exist; ' +
+        "expected a file; mend or remove the link",
+    );
+    await symlink("loop.json", join(directory, "loop.json"));
+    assert.match(await issueOf(join(directory, "loop.json")), /go round in a circle/);
+  }));
+
+test("loadConfig() says that it is a directory, or below a file", () =>
+  inDirectory(async (directory) => {
+    assert.match(
+      await issueOf(directory),
+      /found a directory, expected a file; name the file in it/,
+    );
+    await writeFile(join(directory, "f"), GOOD);
+    assert.match(await issueOf(join(directory, "f", "c.json")), /not a directory/);
+  }));
+
+test("loadConfig() refuses a device without reading it", async () => {
+  assert.match(await issueOf("/dev/zero"), /expected a regular file/);
+});
+
+test("loadConfig() refuses a file that is too big or not UTF-8", () =>
+  inDirectory(async (directory) => {
+    const path = join(directory, "c.json");
+    await writeFile(path, " ".repeat(MAX_CONFIG_BYTES + 1));
+    assert.match(await issueOf(path), /found 5242881 bytes, expected at most 5 MiB/);
+    await writeFile(path, GOOD + " ".repeat(MAX_CONFIG_BYTES - GOOD.length));
+    assert.ok((await loadConfig(path, { env: {} })).ok);
+    await writeFile(path, new Uint8Array([0xff, 0xfe, 0x7b, 0x00]));
+    assert.match(await issueOf(path), /not UTF-8; save the file as UTF-8/);
+  }));
+
+// For root every file is readable; the message is then that of a success, and nothing is to be seen.
+const isRoot = process.getuid?.() === 0;
+
+test("loadConfig() tells what an unreadable file needs", () =>
+  inDirectory(async (directory) => {
+    const path = join(directory, "c.json");
+    await writeFile(path, GOOD);
+    await chmod(path, 0o000);
+    if (isRoot) assert.ok((await loadConfig(path, { env: {} })).ok);
+    else assert.match(await issueOf(path), /permission denied; make it readable/);
+  }));
+
+test("loadConfig() rejects with the reason of its signal, and with nothing else", async () => {
+  const reason = new Error("stop");
+  const signal = AbortSignal.abort(reason);
+  await assert.rejects(loadConfig("/nowhere/c.json", { env: {}, signal }), reason);
+  const result = await loadConfig("\0", { env: {} });
+  assert.ok(!result.ok);
+});
+
+test("findConfigFile() lists the places, best first", () => {
+  assert.deepEqual(findConfigFile({ env: { HOME: "/home/u" }, cwd: "/here" }), [
+    "/here/mcp-servers.json",
+    "/home/u/.config/mcproxy/mcp-servers.json",
+    "/etc/mcproxy/mcp-servers.json",
+  ]);
+  assert.deepEqual(
+    findConfigFile({ env: { XDG_CONFIG_HOME: "/x", HOME: "/h" }, cwd: "/w" })[1],
+    "/x/mcproxy/mcp-servers.json",
+  );
+  assert.deepEqual(findConfigFile({ env: { XDG_CONFIG_HOME: "x" }, cwd: "/w" }), [
+    "/w/mcp-servers.json",
+    "/etc/mcproxy/mcp-servers.json",
+  ]);
+  assert.deepEqual(findConfigFile({ env: { MCP_CONFIG_PATH: "a/b.json" }, cwd: "/w" }), [
+    "/w/a/b.json",
+  ]);
+});
+
+test("resolveConfigFile() takes --config, then MCP_CONFIG_PATH, then the first there is", () =>
+  inDirectory(async (cwd) => {
+    const env = { XDG_CONFIG_HOME: join(cwd, "xdg"), MCP_CONFIG_PATH: "named.json" };
+    assert.deepEqual(await resolveConfigFile({ path: "flag.json", env, cwd }), {
+      ok: true,
+      path: join(cwd, "flag.json"),
+    });
+    assert.deepEqual(await resolveConfigFile({ env, cwd }), {
+      ok: true,
+      path: join(cwd, "named.json"),
+    });
+    const user = join(cwd, "xdg", "mcproxy", "mcp-servers.json");
+    await mkdir(join(cwd, "xdg", "mcproxy"), { recursive: true });
+    await writeFile(user, GOOD);
+    const unnamed = { env: { XDG_CONFIG_HOME: join(cwd, "xdg") }, cwd };
+    assert.deepEqual(await resolveConfigFile(unnamed), { ok: true, path: user });
+    const local = join(cwd, "mcp-servers.json");
+    await symlink("gone.json", local);
+    assert.deepEqual(await resolveConfigFile(unnamed), { ok: true, path: local });
+  }));
+
+test("resolveConfigFile() lists where it looked", () =>
+  inDirectory(async (cwd) => {
+    const result = await resolveConfigFile({ env: { HOME: cwd }, cwd });
+    // A machine may have a file of its own in /etc.
+    if (result.ok) return assert.equal(result.path, "/etc/mcproxy/mcp-servers.json");
+    const text = result.issues.map(formatIssue).join();
+    assert.ok(text.includes(JSON.stringify(join(cwd, "mcp-servers.json"))), text);
+    assert.match(text, /"\/etc\/mcproxy\/mcp-servers\.json"; create one of them/);
+  }));

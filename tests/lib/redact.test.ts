@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import fc from "fast-check";
+import {
+  createRedactor,
+  isSensitiveKey,
+  MIN_SECRET_LENGTH,
+  REDACTED,
+} from "../../src/lib/redact.ts";
+
+const secret = fc.string({ minLength: MIN_SECRET_LENGTH, maxLength: 24, unit: "grapheme" })
+  .filter((text) => text.length >= MIN_SECRET_LENGTH);
+
+/** What is left of the original when the masks are taken out must hold no secret. */
+function assertClean(out: string, secrets: readonly string[]): void {
+  for (const part of out.split(REDACTED)) {
+    for (const secret of secrets) {
+      assert.ok(!part.includes(secret), `${JSON.stringify(secret)} in ${JSON.stringify(out)}`);
+    }
+  }
+}
+
+test("text() lets no secret survive, however they overlap", () => {
+  // A small alphabet makes secrets that contain, overlap and repeat each other.
+  const dense = fc.string({
+    minLength: MIN_SECRET_LENGTH,
+    maxLength: 9,
+    unit: fc.constantFrom("a", "b", "/", "="),
+  });
+  const piece = fc.oneof(dense, fc.string());
+  fc.assert(fc.property(
+    fc.array(fc.oneof(secret, dense), { minLength: 1, maxLength: 5 }),
+    fc.array(piece, { maxLength: 6 }),
+    (secrets, pieces) => {
+      const input = pieces.map((piece, i) => piece + (secrets[i % secrets.length] ?? "")).join("");
+      assertClean(createRedactor(secrets).text(input), secrets);
+    },
+  ));
+});
+
+test("value() lets no secret survive in keys, values, numbers and errors at any depth", () => {
+  fc.assert(fc.property(
+    secret,
+    fc.jsonValue({ maxDepth: 4 }),
+    fc.string(),
+    (secret, json, around) => {
+      const error = new Error(`${around}${secret}${around}`, { cause: new TypeError(secret) });
+      const input = {
+        json,
+        list: [[`${around}${secret}`], new Map([[secret, secret]]), new Set([secret])],
+        [secret]: { error, all: new AggregateError([error], secret) },
+      };
+      const out = createRedactor([secret]).value(input);
+      const strings: string[] = [];
+      JSON.stringify(out, (key, value) => {
+        strings.push(key);
+        if (typeof value === "string") strings.push(value);
+        return value;
+      });
+      for (const text of strings) assertClean(text, [secret]);
+    },
+  ));
+});
+
+test("text() leaves everything else alone", () => {
+  const redactor = createRedactor(["hunter22", "short"]);
+  const input = "Basic support for bearer of news; a short https://example.com/a@b?x=1&page=2";
+  assert.equal(redactor.text(input), input);
+  assert.equal(redactor.text("pw=hunter22!"), `pw=${REDACTED}!`);
+});
+
+test("text() knows a secret escaped as JSON, as URL, and line by line", () => {
+  const redactor = createRedactor(['pa"ss word\\', "line-one\nline-two"]);
+  assert.equal(redactor.text(JSON.stringify({ a: 'pa"ss word\\' })), `{"a":"${REDACTED}"}`);
+  assert.equal(redactor.text("x=" + encodeURIComponent('pa"ss word\\')), `x=${REDACTED}`);
+  assert.equal(redactor.text("got line-two."), `got ${REDACTED}.`);
+});
+
+test("text() knows the credential inside a header value", () => {
+  const basic = `Basic ${Buffer.from("user:correct horse").toString("base64")}`;
+  const redactor = createRedactor(["Bearer abcdef", basic]);
+  assert.equal(redactor.text("token abcdef rejected"), `token ${REDACTED} rejected`);
+  assert.equal(redactor.text("login with correct horse"), `login with ${REDACTED}`);
+});
+
+test("text() masks credentials that show by their form", () => {
+  const { text } = createRedactor();
+  const cases: [string, string][] = [
+    ["http://user:p@ss@host/x", `http://${REDACTED}@host/x`],
+    ["https://tok@host", `https://${REDACTED}@host`],
+    ["GET /a?access_token=abc&b=1", `GET /a?access_token=${REDACTED}&b=1`],
+    ["/cb?code=xyz#f", `/cb?code=${REDACTED}#f`],
+    ["Authorization: Bearer abc.def-123", `Authorization: Bearer ${REDACTED}`],
+    ['"authorization": "basic dXNlcjpwYXNz"', `"authorization": "basic ${REDACTED}"`],
+    ["sent bearer a1b2c3d4e5", `sent bearer ${REDACTED}`],
+  ];
+  for (const [input, output] of cases) assert.equal(text(input), output);
+});
+
+test("text() stays fast on long hostile input", () => {
+  const { text } = createRedactor(["aaaaaaaaab"]);
+  for (const hostile of ["a", "://", "?a", "?token=", "bearer ", "authorization:bearer ", "@"]) {
+    const input = hostile.repeat(Math.ceil(200_000 / hostile.length));
+    const start = performance.now();
+    text(input);
+    assert.ok(performance.now() - start < 2_000, `${hostile} repeated is slow`);
+  }
+});
+
+test("createRedactor() ignores secrets that are too short", () => {
+  const redactor = createRedactor(["12345", "", "true"]);
+  assert.equal(redactor.text("true 12345"), "true 12345");
+});
+
+test("isSensitiveKey() knows the names secrets have", () => {
+  const yes = [
+    "Authorization",
+    "proxy-authorization",
+    "Cookie",
+    "set-cookie",
+    "X-API-Key",
+    "token",
+    "GITHUB_TOKEN",
+    "accessToken",
+    "password",
+    "clientSecret",
+    "Mcp-Session-Id",
+  ];
+  const no = ["progressToken", "pageToken", "tokens", "key", "author", "name", "secretary"];
+  assert.deepEqual(yes.filter((key) => !isSensitiveKey(key)), []);
+  assert.deepEqual(no.filter(isSensitiveKey), []);
+});
+
+test("value() masks by key, but shows whether there was anything", () => {
+  const { value } = createRedactor();
+  assert.deepEqual(
+    value({
+      token: "x",
+      password: 5,
+      cookie: ["a"],
+      secret: "",
+      apiKey: null,
+      authorization: true,
+    }),
+    {
+      token: REDACTED,
+      password: REDACTED,
+      cookie: REDACTED,
+      secret: "",
+      apiKey: null,
+      authorization: true,
+    },
+  );
+  assert.deepEqual(value(new Headers({ authorization: "Bearer x", accept: "a/b" })), {
+    accept: "a/b",
+    authorization: REDACTED,
+  });
+});
+
+test("value() makes plain data of anything, and never throws", () => {
+  const { value } = createRedactor();
+  const cycle: Record<string, unknown> = { n: 1 };
+  cycle.self = cycle;
+  const thrower = {
+    get bad(): never {
+      throw new Error("no");
+    },
+  };
+  assert.deepEqual(value({ cycle, thrower }), {
+    cycle: { n: 1, self: "[circular]" },
+    thrower: "[unreadable]",
+  });
+  assert.deepEqual(value([1n, NaN, () => 1, new Date(0), new URL("http://u:p@h/")]), [
+    "1",
+    "NaN",
+    "[function]",
+    "1970-01-01T00:00:00.000Z",
+    `http://${REDACTED}@h/`,
+  ]);
+  assert.deepEqual(value(new Uint8Array(3)), "[3 bytes]");
+  fc.assert(
+    fc.property(fc.anything({ withMap: true, withSet: true, withNullPrototype: true }), (any) => {
+      value(any);
+    }),
+  );
+});
+
+test("value() bounds depth, length and total", () => {
+  const { value } = createRedactor();
+  const deep = JSON.parse("[".repeat(20) + "]".repeat(20));
+  assert.match(JSON.stringify(value(deep)), /too deep/);
+  assert.equal((value(Array.from({ length: 500 }, () => 1)) as unknown[]).length, 101);
+  const wide = Array.from({ length: 100 }, () => Array.from({ length: 100 }, () => "x"));
+  assert.match(JSON.stringify(value(wide)), /too much/);
+});
