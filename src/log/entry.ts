@@ -1,0 +1,185 @@
+import type { LogLevel, LogRecord } from "@logtape/logtape";
+import type { Redactor } from "../lib/redact.ts";
+import { isSensitiveKey, REDACTED } from "../lib/redact.ts";
+import { field, oneLine, oneLineJson, truncate } from "./escape.ts";
+import { levelLabel } from "./level.ts";
+
+/** `text` for people, `json` for machines: one object per line. */
+export type LogFormat = "text" | "json";
+
+/**
+ * A log record after redaction and escaping: only strings, no reference to anything of the
+ * program's, one step from the bytes of any destination.
+ */
+export interface Entry {
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  readonly level: LogLevel;
+  /** `upstream memory`. */
+  readonly category: string;
+  readonly message: string;
+  /** `key=value key=value`, or empty. */
+  readonly fields: string;
+  /** Further lines (stack traces), each safe to print. */
+  readonly detail: readonly string[];
+  /** The whole entry as a JSON object where the format is `json`, else null. */
+  readonly json: string | null;
+}
+
+/** How records are turned into entries; both may change while the program runs. */
+export interface RenderOptions {
+  readonly format: LogFormat;
+  readonly redactor: Redactor;
+}
+
+const MAX_MESSAGE = 8_192;
+const MAX_VALUE = 2_048;
+const MAX_JSON = 32_768;
+const MAX_DETAIL_LINES = 40;
+
+/** Renders a record. Never throws for any property value. */
+export function renderEntry(record: LogRecord, options: RenderOptions): Entry {
+  const { format, redactor } = options;
+  const { names, message } = renderMessage(record, redactor);
+  const head = {
+    time: record.timestamp,
+    level: record.level,
+    category: oneLine(redactor.text(categoryName(record.category))),
+    message: oneLine(truncate(message, MAX_MESSAGE)),
+  };
+  if (format === "json") {
+    return { ...head, fields: "", detail: [], json: renderJson(record, message, redactor) };
+  }
+  const fields: string[] = [];
+  const detail: string[] = [];
+  for (const [key, value] of Object.entries(record.properties)) {
+    if (value === undefined) continue;
+    const wantsStack = value instanceof Error && showsStack(record.level);
+    if (wantsStack) detail.push(...stackLines(value, redactor));
+    if (!names.includes(key)) fields.push(field(redactor.text(key), shown(key, value, redactor)));
+  }
+  return { ...head, fields: fields.join(" "), detail, json: null };
+}
+
+/** An entry of the log's own, for what has no record behind it. */
+export function ownEntry(
+  format: LogFormat,
+  level: LogLevel,
+  message: string,
+  redactor: Redactor,
+): Entry {
+  const record: LogRecord = {
+    category: ["mcproxy", "log"],
+    level,
+    timestamp: Date.now(),
+    message: [message],
+    rawMessage: message,
+    properties: {},
+  };
+  return renderEntry(record, { format, redactor });
+}
+
+/** Expected failures are told in one line; where something broke, the stack goes with it. */
+function showsStack(level: LogLevel): boolean {
+  return level === "error" || level === "fatal";
+}
+
+function categoryName(category: readonly string[]): string {
+  const own = category[0] === "mcproxy" && category.length > 1;
+  return (own ? category.slice(1) : category).join(" ");
+}
+
+/**
+ * The message with its values, and the names of the properties it shows, so that text output does
+ * not repeat them. A secret is masked by its property's name here too.
+ */
+function renderMessage(
+  record: LogRecord,
+  redactor: Redactor,
+): { readonly names: readonly string[]; readonly message: string } {
+  const names = typeof record.rawMessage === "string"
+    ? [...record.rawMessage.replaceAll("{{", "").matchAll(/\{\s*([^{}]*?)\s*\}/g)]
+      .map((match) => match[1] ?? "")
+    : [];
+  // A text that was built instead of given as template and properties: braces in it are not
+  // placeholders, and must not cut a secret in two.
+  if (typeof record.rawMessage === "string") {
+    const raw = redactor.text(record.rawMessage);
+    if (raw !== record.rawMessage) return { names: [], message: raw };
+  }
+  const values = (record.message.length - 1) / 2;
+  const known = names.length === values;
+  let text = "";
+  record.message.forEach((part, index) => {
+    if (index % 2 === 0) {
+      text += part;
+      return;
+    }
+    const name = names[(index - 1) / 2] ?? "";
+    if (name === "*") return;
+    const hidden = known ? isSensitiveKey(name) : names.some(isSensitiveKey);
+    text += hidden ? REDACTED : truncate(inline(part, redactor), MAX_VALUE);
+  });
+  return { names: known ? names : [], message: redactor.text(text) };
+}
+
+function shown(key: string, value: unknown, redactor: Redactor): string {
+  // Through an object, so that a telling key masks the value.
+  const copy = redactor.value({ [key]: value instanceof Error ? errorChain(value) : value });
+  return truncate(inline(Object.values(copy as object)[0], redactor), MAX_VALUE);
+}
+
+/** One value as text: strings as they are, errors as their messages, the rest as JSON. */
+function inline(value: unknown, redactor: Redactor): string {
+  if (value instanceof Error) return redactor.text(errorChain(value));
+  const safe = redactor.value(value);
+  return typeof safe === "string" ? safe : JSON.stringify(safe) ?? String(safe);
+}
+
+/** `Cannot start "x": spawn failed: ENOENT`, each cause once. */
+function errorChain(error: Error): string {
+  const parts: string[] = [];
+  let at: unknown = error;
+  for (let depth = 0; at !== undefined && at !== null && depth < 5; depth++) {
+    const part = at instanceof Error ? at.message || at.name : String(at);
+    // Many authors put the cause's message into their own.
+    if (!parts.some((earlier) => earlier.includes(part))) parts.push(part);
+    at = at instanceof Error ? at.cause : undefined;
+  }
+  return parts.join(": ");
+}
+
+function stackLines(error: Error, redactor: Redactor): string[] {
+  const lines = truncate(redactor.text(error.stack ?? ""), MAX_MESSAGE).split(/\r?\n/);
+  return lines.slice(0, MAX_DETAIL_LINES).map((line) => oneLine(line.trim()))
+    .filter((line) => line !== "");
+}
+
+const OWN_KEYS = new Set(["ts", "level", "logger", "msg"]);
+
+function renderJson(record: LogRecord, message: string, redactor: Redactor): string {
+  const head = {
+    ts: new Date(record.timestamp).toISOString(),
+    level: levelLabel(record.level),
+    logger: redactor.text(record.category.join(".")),
+    msg: truncate(message, MAX_MESSAGE),
+  };
+  const fields = redactor.value(record.properties) as Record<string, unknown>;
+  const pairs = Object.entries(fields).map(([key, value]): [string, unknown] => [
+    // The line's own keys are what a machine reads first: a property never hides them.
+    OWN_KEYS.has(key) ? `${key}_` : key,
+    record.properties[key] instanceof Error && !showsStack(record.level)
+      ? { ...(value as object), stack: undefined }
+      : value,
+  ]);
+  const json = stringify({ ...head, ...Object.fromEntries(pairs) });
+  if (json.length <= MAX_JSON) return json;
+  return stringify({ ...head, rid: fields.rid, truncated: `${json.length} characters` });
+}
+
+function stringify(value: unknown): string {
+  return oneLineJson(JSON.stringify(
+    value,
+    (_key, item) => typeof item === "string" ? truncate(item, MAX_MESSAGE + 64) : item,
+  ));
+}

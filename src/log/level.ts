@@ -1,0 +1,48 @@
+import type { LogLevel } from "@logtape/logtape";
+
+/** All levels from the most to the least talkative. */
+export const LOG_LEVELS: readonly LogLevel[] = [
+  "trace",
+  "debug",
+  "info",
+  "warning",
+  "error",
+  "fatal",
+];
+
+/** Reads a level as people type it (`warn` as well, any case); null when it is none. */
+export function parseLevel(text: string): LogLevel | null {
+  const name = text.trim().toLowerCase();
+  if (name === "warn") return "warning";
+  return LOG_LEVELS.find((level) => level === name) ?? null;
+}
+
+/** The name of a level in text and JSON, five characters at most. */
+export function levelLabel(level: LogLevel): string {
+  return level === "warning" ? "warn" : level;
+}
+
+/**
+ * Syslog severity (RFC 5424 §6.2.1). A fatal error of this program is `crit`; `emerg` is a broken
+ * machine and is shouted at every terminal.
+ */
+export function severity(level: LogLevel): number {
+  switch (level) {
+    case "fatal":
+      return 2;
+    case "error":
+      return 3;
+    case "warning":
+      return 4;
+    case "info":
+      return 6;
+    case "debug":
+    case "trace":
+      return 7;
+  }
+}
+
+/** Syslog priority of a level in the facility `daemon`. */
+export function priority(level: LogLevel): number {
+  return 3 * 8 + severity(level);
+}

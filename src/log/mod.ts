@@ -1,0 +1,25 @@
+/**
+ * Logging for the rest of the program, which imports this file and no other of the folder.
+ *
+ *     const log = getLogger("mcproxy", "upstream", name);
+ *     log.info("Ready in {ms} ms", { ms, tools: 9, rid });
+ *
+ * Name what varies as a property instead of putting it into the text: properties are masked by
+ * their names (`token`, `authorization`, …), kept apart in JSON, and cost nothing below the level.
+ * Records about one request carry its correlation id as `rid`. Errors go in as they are
+ * (`{ error }`): in full, with their stack, from level error on, else as one line.
+ */
+import { getLogger as getLogTapeLogger, type Logger } from "@logtape/logtape";
+
+export type { Logger, LogLevel } from "@logtape/logtape";
+export { configureLogging, type Logging, type LoggingOptions } from "./configure.ts";
+export type { HostAndPort, LogDestination, SyslogTarget } from "./destination.ts";
+export type { LogFormat } from "./entry.ts";
+export { LOG_LEVELS, parseLevel } from "./level.ts";
+export type { Output, StandardOutputs } from "./output.ts";
+export type { LogStats } from "./pump.ts";
+
+/** The logger of a category, `("mcproxy", "upstream", "memory")`. Usable before the log is set up. */
+export function getLogger(...category: readonly string[]): Logger {
+  return getLogTapeLogger(category);
+}

@@ -1,0 +1,100 @@
+import { fstatSync } from "node:fs";
+import { Socket } from "node:net";
+import process from "node:process";
+import type { Writable } from "node:stream";
+import type { Runtime } from "../runtime/types.ts";
+import type { Encode } from "./encode.ts";
+import type { Entry } from "./entry.ts";
+import type { Writer } from "./writer.ts";
+
+/** Standard output or standard error, as far as logging needs it. */
+export interface Output {
+  readonly isTerminal: boolean;
+  /** `device:inode` as in JOURNAL_STREAM, or null where it cannot be told. */
+  readonly identity: string | null;
+  /**
+   * Resolves when the system has taken the text, rejects when it never will (EPIPE). Waits without
+   * blocking the process while a pipe or socket is full.
+   */
+  write(text: string): Promise<void>;
+}
+
+/** The two standard streams. */
+export interface StandardOutputs {
+  readonly stdout: Output;
+  readonly stderr: Output;
+}
+
+/** The process's own standard streams, opened at first use. */
+export function standardOutputs(runtime: Pick<Runtime, "name">): StandardOutputs {
+  return { stdout: standardOutput(1, runtime), stderr: standardOutput(2, runtime) };
+}
+
+function standardOutput(fd: 1 | 2, runtime: Pick<Runtime, "name">): Output {
+  const stream = fd === 1 ? process.stdout : process.stderr;
+  let target: Writable | null = null;
+  let failure: Error | null = null;
+  return {
+    isTerminal: stream.isTTY === true,
+    identity: identityOf(fd),
+    write(text) {
+      if (target === null) {
+        target = nonBlocking(fd, runtime) ?? stream;
+        // Without a listener a broken pipe would end the process.
+        target.on("error", (error: Error) => failure = error);
+      }
+      if (failure !== null) return Promise.reject(failure);
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      target.write(text, (error) => error ? reject(failure = error) : resolve());
+      return promise;
+    },
+  };
+}
+
+/**
+ * Deno writes to its standard streams synchronously, so a pipe that nobody reads stops the whole
+ * process (measured on 2.9.6: no timer ran until the reader went away). A socket over the same
+ * descriptor waits in the event loop instead. It is never destroyed by us: that would close the
+ * descriptor. Bun's own streams wait as they should, but a socket over the descriptor blocks.
+ */
+function nonBlocking(fd: 1 | 2, runtime: Pick<Runtime, "name">): Writable | null {
+  if (runtime.name !== "deno") return null;
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFIFO() && !stat.isSocket()) return null;
+    const socket = new Socket({ fd, readable: false, writable: true });
+    socket.unref();
+    return socket;
+  } catch {
+    return null;
+  }
+}
+
+function identityOf(fd: number): string | null {
+  try {
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return null;
+  }
+}
+
+/** Writes encoded lines to an output, a whole batch at once. */
+export class OutputWriter implements Writer {
+  readonly #output: Output;
+  readonly #encode: Encode;
+
+  constructor(output: Output, encode: Encode) {
+    this.#output = output;
+    this.#encode = encode;
+  }
+
+  async write(entries: readonly Entry[]): Promise<number> {
+    await this.#output.write(entries.map((entry) => this.#encode(entry) + "\n").join(""));
+    return entries.length;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}

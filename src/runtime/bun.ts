@@ -1,0 +1,67 @@
+/** The runtime layer on Bun; `#runtime` in `package.json` leads here. */
+import type { BunGlobal, BunServer } from "./bun-types.ts";
+import { internalError, listenError, peerAddress, report } from "./listen.ts";
+import { onSignal } from "./node/signals.ts";
+import { spawn } from "./node/spawn.ts";
+import { watchDirectory } from "./node/watch.ts";
+import type { ConnectionInfo, HttpServer, Runtime, ServeOptions } from "./types.ts";
+
+const bun = (globalThis as unknown as { readonly Bun: BunGlobal }).Bun;
+
+/** Only a backstop against endless bodies: the front has its own, far smaller limit and answer. */
+const MAX_BODY_BYTES = 64 * 1024 * 1024;
+
+/** Reads the peer's address only when somebody asks: it costs a call into the runtime. */
+class BunConnection implements ConnectionInfo {
+  readonly #request: Request;
+  readonly #server: BunServer;
+  constructor(request: Request, server: BunServer) {
+    this.#request = request;
+    this.#server = server;
+  }
+  get remoteAddress(): string {
+    return peerAddress(this.#server.requestIP(this.#request)?.address ?? "");
+  }
+}
+
+// Async so that a taken port is a rejection on both runtimes; Bun.serve throws.
+// deno-lint-ignore require-await
+async function serve(options: ServeOptions): Promise<HttpServer> {
+  const { hostname, port, handler, onError } = options;
+  let server: BunServer;
+  try {
+    server = bun.serve({
+      hostname,
+      port,
+      // The default cuts a silent stream after some ten seconds (ECONNRESET).
+      idleTimeout: 0,
+      maxRequestBodySize: MAX_BODY_BYTES,
+      fetch: (request, server) => handler(request, new BunConnection(request, server)),
+      error(error) {
+        report(onError, error);
+        return internalError();
+      },
+    });
+  } catch (error) {
+    throw listenError(hostname, port, error);
+  }
+  let stopped: Promise<void> | undefined;
+  return {
+    hostname: server.hostname,
+    port: server.port,
+    stop: () => stopped ??= server.stop(),
+    abort: () => void server.stop(true),
+  };
+}
+
+/** The one {@link Runtime} of a process that runs on Bun. */
+export const runtime: Runtime = {
+  name: "bun",
+  version: bun.version,
+  serve,
+  spawn,
+  // Bun has no unix datagrams, neither its own nor in node:dgram.
+  openDatagram: () => null,
+  watchDirectory,
+  onSignal,
+};

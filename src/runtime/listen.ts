@@ -1,0 +1,50 @@
+/** What both HTTP adapters share: error mapping, the 500 answer and the form of a peer address. */
+import { ListenError } from "./types.ts";
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the port is in use; expected a free port (stop the other process or choose another)",
+  EADDRNOTAVAIL: "the address is not one of this machine; expected a local address or host name",
+  EACCES: "permission denied; expected a port from 1024 up, or the right to bind lower ones",
+  ENOTFOUND: "the host name does not resolve; expected a local address or host name",
+};
+
+/** The {@link ListenError} for what a runtime threw when asked to listen. */
+export function listenError(hostname: string, port: number, cause: unknown): ListenError {
+  const code = listenCode(cause);
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  const reason = REASONS[code] ?? (cause instanceof Error ? cause.message : String(cause));
+  return new ListenError(`Cannot listen on "${host}:${port}": ${reason}`, code, { cause });
+}
+
+function listenCode(cause: unknown): string {
+  const code = (cause as { code?: unknown } | null)?.code;
+  // A name that does not resolve has no code on Deno and EAGAIN on Bun.
+  return typeof code === "string" && code !== "EAGAIN" ? code : "ENOTFOUND";
+}
+
+/** The answer to a request whose handler threw: no details, whatever was thrown. */
+export function internalError(): Response {
+  return Response.json({ error: "Internal error" }, { status: 500 });
+}
+
+/** The answer to a request that arrives on an open connection while the server drains. */
+export function shuttingDown(): Response {
+  return Response.json({ error: "Shutting down" }, {
+    status: 503,
+    headers: { connection: "close", "retry-after": "1" },
+  });
+}
+
+/** Hands an error on; an error of the observer itself must not take the request down with it. */
+export function report(onError: (error: unknown) => void, error: unknown): void {
+  try {
+    onError(error);
+  } catch {
+    // Nobody is left to tell: the observer is the one who would have logged it.
+  }
+}
+
+/** IPv4 in its own form also where a dual-stack socket says `::ffff:192.0.2.1`. */
+export function peerAddress(address: string): string {
+  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+}
