@@ -81,7 +81,9 @@ export function exposedNames(
   const names = sources.map((source, index) => spell(source, prefixed[index]!, 0));
   const collisions: NameCollision[] = [];
 
-  for (const [wanted, members] of groupBy(distinct, (index) => names[index]!)) {
+  const contested = distinct.some((index) => sources[index]!.prefix === "conflict");
+  const rivals = contested ? groupBy(distinct, (index) => names[index]!) : [];
+  for (const [wanted, members] of rivals) {
     const contenders = members.filter((index) => sources[index]!.prefix === "conflict");
     const owner = sources[members[0]!]!.server;
     if (contenders.length === 0 || members.every((index) => sources[index]!.server === owner)) {

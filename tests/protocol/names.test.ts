@@ -28,14 +28,14 @@ test("exposedName() spells are pinned", () => {
     [source("e", "🎉"), "e__"],
     [source("e", ""), "e_"],
     [source("e", "", { prefix: "never" }), "_"],
-    [source("github", long), "github_list_all_of_the_repositories_of__yvkz6tv6"],
+    [source("github", long), "github_list_all_of_the_repositories_of__uahga4on"],
     [
       source("a-server-with-a-very-long-name-indeed", "run"),
       "a-server-with-a-very-long-name-indeed_run",
     ],
     [
       source("a-server-with-a-very-long-name-indeed", "search_documents"),
-      "a-server-with-a-very-l_search_documents_xcdzjyeo",
+      "a-server-with-a-very-l_search_documents_y735mu2s",
     ],
   ];
   for (const [from, expected] of pins) {

@@ -64,11 +64,9 @@ test("bySpecificity() puts the more literal and the narrower first", () => {
   );
 });
 
-test("parseUriTemplate() stays fast where a regular expression would not", () => {
+test("parseUriTemplate() ends where a regular expression would not", () => {
   const hostile = parseUriTemplate(`${"{+a}x".repeat(30)}y{b}`);
-  const started = performance.now();
   assert.equal(hostile.matches("x".repeat(MAX_MATCHED_URI)), false);
-  assert.ok(performance.now() - started < 1000);
   assert.equal(parseUriTemplate("{+a}").matches("x".repeat(MAX_MATCHED_URI + 1)), false);
   assert.equal(parseUriTemplate("{a}".repeat(100)).matches("x".repeat(200)), false);
 });

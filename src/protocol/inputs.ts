@@ -1,0 +1,107 @@
+/**
+ * What an upstream may ask of a client during a call: as a request of its own in the legacy era,
+ * as an entry of `inputRequests` in the modern one (2026-07-28, multi round-trip requests). The
+ * three methods and their parameters are the same in both.
+ */
+
+import { isObject, type JsonObject } from "../lib/json.ts";
+import { rawAt } from "../lib/json-edit.ts";
+import { ErrorCode, RpcError } from "./errors.ts";
+
+/** Methods of requests to a client; the other direction's table is in `methods.ts`. */
+export const INPUT_METHODS: ReadonlySet<string> = new Set([
+  "sampling/createMessage",
+  "elicitation/create",
+  "roots/list",
+]);
+
+/** What the gateway declares to an upstream it shares: everything some client might answer. */
+export const ANSWERABLE: JsonObject = {
+  sampling: { tools: {}, context: {} },
+  elicitation: { form: {}, url: {} },
+  roots: { listChanged: true },
+};
+
+/** The part of a client's own capabilities that the gateway can pass on to an upstream. */
+export function answerable(capabilities: JsonObject): JsonObject {
+  const known = Object.keys(ANSWERABLE).filter((key) => isObject(capabilities[key]));
+  return Object.fromEntries(known.map((key) => [key, capabilities[key]!]));
+}
+
+/**
+ * Why a client with these capabilities must not be asked, or `undefined`. A server must not ask
+ * for what was not declared, and the gateway declared more on a shared connection than this
+ * client can do.
+ */
+export function cannotAnswer(
+  capabilities: JsonObject,
+  method: string,
+  params: JsonObject | undefined,
+): RpcError | undefined {
+  const lacking = lackingCapability(capabilities, method, params);
+  return lacking === undefined ? undefined : new RpcError(
+    ErrorCode.MethodNotFound,
+    `The client behind this call does not support ${lacking}`,
+  );
+}
+
+function lackingCapability(
+  capabilities: JsonObject,
+  method: string,
+  params: JsonObject | undefined,
+): string | undefined {
+  switch (method) {
+    case "sampling/createMessage":
+      return isObject(capabilities.sampling) ? undefined : "sampling";
+    case "roots/list":
+      return isObject(capabilities.roots) ? undefined : "roots";
+    case "elicitation/create": {
+      const { elicitation } = capabilities;
+      if (!isObject(elicitation)) return "elicitation";
+      // An empty object is the capability of 2025-06-18, which had forms only.
+      if (params?.mode === "url") return isObject(elicitation.url) ? undefined : "URL elicitation";
+      return isObject(elicitation.url) && !isObject(elicitation.form)
+        ? "form elicitation"
+        : undefined;
+    }
+    default:
+      return `"${method}"`;
+  }
+}
+
+/** One entry of `inputRequests`, its parameters as text. */
+export interface InputRequest {
+  readonly key: string;
+  readonly method: string;
+  readonly params: JsonObject | undefined;
+  readonly paramsText: string | undefined;
+}
+
+/** An `input_required` result, taken apart. */
+export interface InputRequired {
+  readonly requests: readonly InputRequest[];
+  /** `requestState` as JSON text; to be given back exactly. */
+  readonly stateText: string | undefined;
+}
+
+/** Reads a result that asks for input; `undefined` for any other result. */
+export function readInputRequired(
+  raw: string,
+  result: JsonObject | undefined,
+): InputRequired | undefined {
+  if (result?.resultType !== "input_required") return undefined;
+  const { inputRequests } = result;
+  const entries = isObject(inputRequests) ? Object.entries(inputRequests) : [];
+  return {
+    requests: entries.flatMap(([key, entry]) => {
+      if (!isObject(entry) || typeof entry.method !== "string") return [];
+      return [{
+        key,
+        method: entry.method,
+        params: isObject(entry.params) ? entry.params : undefined,
+        paramsText: rawAt(raw, ["result", "inputRequests", key, "params"]),
+      }];
+    }),
+    stateText: rawAt(raw, ["result", "requestState"]),
+  };
+}

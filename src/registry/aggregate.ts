@@ -1,0 +1,190 @@
+/** The view of all servers as one. */
+
+import type { JsonEdit } from "../lib/json-edit.ts";
+import type { ListItem, ListKind } from "../protocol/lists.ts";
+import { type Capabilities, readCapabilities } from "./capabilities.ts";
+import type { ListText } from "./list-text.ts";
+import { buildNameTable, type NameTable } from "./name-table.ts";
+import { uiLinks } from "./source.ts";
+import type { Conflict, Counts, NamedKind, Route, ServerEntry, View } from "./types.ts";
+import { buildUriTable, type UriTable } from "./uri-table.ts";
+
+/** A table and what it was built from: with the same inputs it is the same table. */
+interface Section<T> {
+  readonly inputs: readonly unknown[];
+  readonly table: T;
+}
+
+interface Sections {
+  readonly uris: Section<UriTable>;
+  readonly tools: Section<NameTable>;
+  readonly prompts: Section<NameTable>;
+}
+
+/** The aggregate's {@link View}, and what the next build can take from it. */
+export class AggregateView implements View {
+  readonly id = "*";
+  readonly serverInfo = undefined;
+  readonly instructions: string | undefined;
+  readonly counts: Counts;
+  /** What the aggregate had to decide. */
+  readonly conflicts: readonly Conflict[];
+  readonly #servers: readonly ServerEntry[];
+  readonly #sections: Sections;
+  readonly #lists: Readonly<Record<ListKind, ListText>>;
+  #capabilities: Capabilities | undefined;
+
+  private constructor(servers: readonly ServerEntry[], sections: Sections) {
+    const { uris: { table: uris }, tools: { table: tools }, prompts: { table: prompts } } =
+      sections;
+    this.#servers = servers;
+    this.#sections = sections;
+    this.#lists = {
+      tools: tools.list,
+      prompts: prompts.list,
+      resources: uris.resources.list,
+      templates: uris.templates.list,
+    };
+    this.instructions = joinInstructions(servers);
+    this.counts = Object.freeze({
+      tools: tools.list.count,
+      prompts: prompts.list.count,
+      resources: uris.resources.list.count,
+      templates: uris.templates.list.count,
+    });
+    this.conflicts = [...tools.conflicts, ...prompts.conflicts, ...uris.conflicts];
+    Object.freeze(this);
+  }
+
+  /**
+   * Builds the view of these servers, in this order. What was built from the same objects is taken
+   * from `previous`; where that is everything, `previous` itself is returned.
+   */
+  static build(servers: readonly ServerEntry[], previous?: AggregateView): AggregateView {
+    if (previous !== undefined && sameEntries(servers, previous.#servers)) return previous;
+    const before = previous === undefined ? undefined : previous.#sections;
+    const linked = servers.some(({ inventory }) => uiLinks(inventory.lists.tools).size > 0);
+    const uris = section(
+      servers.flatMap(({ name, inventory: { lists } }) => [
+        name,
+        lists.resources,
+        lists.templates,
+        uiLinks(lists.tools),
+      ]),
+      before?.uris,
+      (old) => buildUriTable(servers, old),
+    );
+    const named = (kind: "tools" | "prompts") =>
+      servers.flatMap(({ name, prefix, separator, inventory }) => [
+        name,
+        prefix,
+        separator,
+        inventory.lists[kind],
+      ]);
+    const tools = section(
+      [...named("tools"), linked ? uris.table : undefined],
+      before?.tools,
+      (old) => buildNameTable("tools", servers, linkEdits(servers, uris.table), old),
+    );
+    const prompts = section(
+      named("prompts"),
+      before?.prompts,
+      (old) => buildNameTable("prompts", servers, () => [], old),
+    );
+    return new AggregateView(servers, { uris, tools, prompts });
+  }
+
+  tool(name: string): Route | undefined {
+    return this.#sections.tools.table.find(name);
+  }
+
+  prompt(name: string): Route | undefined {
+    return this.#sections.prompts.table.find(name);
+  }
+
+  resource(uri: string) {
+    return this.#sections.uris.table.routing.find(uri);
+  }
+
+  template(uriTemplate: string) {
+    return this.#sections.uris.table.routing.findTemplate(uriTemplate);
+  }
+
+  ambiguous(kind: NamedKind | "resource", name: string): readonly Route[] {
+    return kind === "resource"
+      ? this.#sections.uris.table.routing.ambiguous(name)
+      : this.#named(kind).ambiguous(name);
+  }
+
+  names(kind: NamedKind): readonly string[] {
+    return this.#named(kind).names;
+  }
+
+  rewritesUris(server: string): boolean {
+    return this.#sections.uris.table.routing.rewrites(server);
+  }
+
+  exposedUri(server: string, uri: string): string {
+    return this.#sections.uris.table.routing.expose(server, uri);
+  }
+
+  list(kind: ListKind): ListText {
+    return this.#lists[kind];
+  }
+
+  capabilities(): Capabilities {
+    return this.#capabilities ??= readCapabilities(this.#servers);
+  }
+
+  declares(capability: string): boolean {
+    return this.capabilities().declared.has(capability);
+  }
+
+  serversWith(capability: string): readonly string[] {
+    return this.capabilities().declared.get(capability)?.map(({ server }) => server) ?? [];
+  }
+
+  #named(kind: NamedKind): NameTable {
+    return kind === "tool" ? this.#sections.tools.table : this.#sections.prompts.table;
+  }
+}
+
+function section<T>(
+  inputs: readonly unknown[],
+  before: Section<T> | undefined,
+  build: (previous: T | undefined) => T,
+): Section<T> {
+  const same = before !== undefined && before.inputs.length === inputs.length &&
+    inputs.every((input, index) => input === before.inputs[index]);
+  return same ? before : { inputs, table: build(before?.table) };
+}
+
+function sameEntries(a: readonly ServerEntry[], b: readonly ServerEntry[]): boolean {
+  return a.length === b.length && a.every((entry, index) => {
+    const other = b[index]!;
+    return entry.name === other.name && entry.inventory === other.inventory &&
+      entry.prefix === other.prefix && entry.separator === other.separator;
+  });
+}
+
+/** A tool that refers to a rewritten UI resource must refer to what the list offers. */
+function linkEdits(servers: readonly ServerEntry[], uris: UriTable) {
+  const links = new Map(servers.map(({ name, inventory }) => [
+    name,
+    uiLinks(inventory.lists.tools),
+  ]));
+  return (server: string, item: ListItem): readonly JsonEdit[] =>
+    links.get(server)?.get(item.key)?.flatMap(({ path, uri }) => {
+      const exposed = uris.routing.expose(server, uri);
+      return exposed === uri ? [] : [{ path, value: JSON.stringify(exposed) }];
+    }) ?? [];
+}
+
+function joinInstructions(servers: readonly ServerEntry[]): string | undefined {
+  const parts = servers.flatMap(({ name, inventory: { instructions } }) =>
+    instructions === undefined || instructions.trim() === ""
+      ? []
+      : [`## ${name}\n\n${instructions.trim()}`]
+  );
+  return parts.length === 0 ? undefined : parts.join("\n\n");
+}

@@ -1,0 +1,114 @@
+/** What the registry is made of, as its readers see it. */
+
+import type { Prefix } from "../protocol/names.ts";
+import type { Inventory, ListKind } from "../protocol/lists.ts";
+import type { Capabilities } from "./capabilities.ts";
+import type { ListText } from "./list-text.ts";
+
+/** One server's part in the registry. Immutable: a change is a new object. */
+export interface ServerEntry {
+  /** Config key. */
+  readonly name: string;
+  readonly prefix: Prefix;
+  readonly separator: string;
+  readonly inventory: Inventory;
+  /** The server is lost for the moment and `inventory` is what it offered last. */
+  readonly stale: boolean;
+}
+
+/** Where a name or URI of a view leads. */
+export interface Route {
+  /** Config key of the owning server. */
+  readonly server: string;
+  /** The upstream's own name, to be sent to it. */
+  readonly name: string;
+  /** The name in the view's list. */
+  readonly exposed: string;
+}
+
+/** Where a resource URI or URI template of a view leads. */
+export interface ResourceRoute {
+  /** Config key of the owning server. */
+  readonly server: string;
+  /** The upstream's own URI, to be sent to it. */
+  readonly uri: string;
+}
+
+/** What is found by name. */
+export type NamedKind = "tool" | "prompt";
+
+/** Something the aggregate had to decide, for the log, `check` and status. */
+export interface Conflict {
+  readonly kind: ListKind;
+  /**
+   * `duplicate`: one server lists the same key twice, the first counts.
+   * `prefixed`: servers with `prefix: "conflict"` offer the same name and now carry theirs.
+   * `suffixed`: names that were spelled alike now carry a hash.
+   * `shared`: a URI that several servers offer is rewritten for each of them.
+   */
+  readonly type: "duplicate" | "prefixed" | "suffixed" | "shared";
+  /** The name or URI that was wanted more than once. */
+  readonly wanted: string;
+  /** Who wanted it, in the order of the config. */
+  readonly parties: readonly Route[];
+}
+
+/** How many entries each list of a view has. */
+export type Counts = Readonly<Record<ListKind, number>>;
+
+/** What the clients of one endpoint see of the upstreams: lists to read, names to resolve. */
+export interface View {
+  /** `*` for the aggregate, else the server's name. */
+  readonly id: string;
+  /** Instructions for `initialize` and `server/discover`; the aggregate has a heading per server. */
+  readonly instructions: string | undefined;
+  /** JSON text of the one upstream's `serverInfo`; `undefined` in the aggregate. */
+  readonly serverInfo: string | undefined;
+  readonly counts: Counts;
+  /** The tool called `name`: by its exposed name, or by its own where that is unique here. */
+  tool(name: string): Route | undefined;
+  /** The prompt called `name`, as {@link View.tool}. */
+  prompt(name: string): Route | undefined;
+  /**
+   * Who reads `uri`: a listed URI first, then the most specific matching template (of equals the
+   * one of the first server). `undefined` also for a shared URI without its server's label, which
+   * is never guessed: see {@link View.ambiguous}.
+   */
+  resource(uri: string): ResourceRoute | undefined;
+  /** Who lists this exact URI template, for `completion/complete`. */
+  template(uriTemplate: string): ResourceRoute | undefined;
+  /**
+   * Whom a name or URI that resolves to nothing may have meant; empty unless it is two or more.
+   * For a resource, `exposed` is the URI to read instead.
+   */
+  ambiguous(kind: NamedKind | "resource", name: string): readonly Route[];
+  /** The exposed names, in the order of the list. */
+  names(kind: NamedKind): readonly string[];
+  /** Whether {@link View.exposedUri} ever changes a URI of this server. Cheap. */
+  rewritesUris(server: string): boolean;
+  /**
+   * The URI under which this view's clients reach `uri` of `server`: to be put wherever the server
+   * names one. The same text unless another server could be meant.
+   */
+  exposedUri(server: string, uri: string): string;
+  list(kind: ListKind): ListText;
+  /** What the servers of this view declare; what of it to advertise is for the reader to decide. */
+  capabilities(): Capabilities;
+  /** Whether any server declares this capability. */
+  declares(capability: string): boolean;
+  /** The servers that declare this capability, in the order of the config. */
+  serversWith(capability: string): readonly string[];
+}
+
+/** One immutable snapshot of everything that is offered. */
+export interface Registry {
+  readonly version: number;
+  /** All servers behind one list. */
+  readonly aggregate: View;
+  /** Each server 1:1, by config key, in the order of the config. */
+  readonly servers: ReadonlyMap<string, View>;
+  /** What the aggregate had to decide, in the order of lists and servers. */
+  readonly conflicts: readonly Conflict[];
+  /** What this was built from. */
+  readonly entries: readonly ServerEntry[];
+}
