@@ -1,0 +1,86 @@
+/**
+ * Host and Origin checks against DNS rebinding (transports: security warning). A page on the web
+ * can make a browser send requests to loopback; it cannot make it lie about Host and Origin.
+ */
+
+import { Refusal } from "./refusal.ts";
+
+/** Who may talk to the listener. */
+export interface GuardOptions {
+  /** The host the listener is bound to. */
+  readonly boundHost: string;
+  /** Further values of `Host`, without port. */
+  readonly allowedHosts: readonly string[];
+  /** Further values of `Origin`, such as `https://inspector.example`, or `*`. */
+  readonly allowedOrigins: readonly string[];
+}
+
+/** Checks one request's headers; throws a {@link Refusal} with 403. */
+export type Guard = (host: string | null, origin: string | null) => void;
+
+/** Verdicts are remembered: in practice all requests carry the same two or three pairs. */
+const MEMORY = 256;
+
+/** Builds the check for one listener. */
+export function createGuard(options: GuardOptions): Guard {
+  const verdicts = new Map<string, string | undefined>();
+  return (host, origin) => {
+    // An absent header is no text, "null" included.
+    const key = JSON.stringify([host, origin]);
+    let verdict = verdicts.get(key);
+    if (verdict === undefined && !verdicts.has(key)) {
+      verdict = objection(host, origin, options);
+      if (verdicts.size >= MEMORY) verdicts.clear();
+      verdicts.set(key, verdict);
+    }
+    if (verdict !== undefined) throw new Refusal(403, verdict);
+  };
+}
+
+/** What is wrong with a pair of headers, or `undefined`. */
+export function objection(
+  host: string | null,
+  origin: string | null,
+  options: GuardOptions,
+): string | undefined {
+  const name = host === null ? undefined : hostName(host);
+  if (name === undefined || !hostAllowed(name, options)) {
+    return `Host ${JSON.stringify(host ?? "")} is not allowed; add it to "allowedHosts"`;
+  }
+  if (origin === null || originAllowed(origin, options)) return undefined;
+  return `Origin ${JSON.stringify(origin)} is not allowed; add it to "allowedOrigins"`;
+}
+
+function hostAllowed(name: string, options: GuardOptions): boolean {
+  if (options.allowedHosts.some((allowed) => allowed.toLowerCase() === name)) return true;
+  if (isLoopback(name)) return true;
+  if (isLoopback(options.boundHost)) return false;
+  // Rebinding needs a name that is resolved anew; an address cannot be rebound.
+  return name === options.boundHost.toLowerCase() || isAddress(name);
+}
+
+/** True when `Origin` may read the answers; also decides about CORS headers. */
+export function originAllowed(origin: string, options: GuardOptions): boolean {
+  if (options.allowedOrigins.includes("*") || options.allowedOrigins.includes(origin)) return true;
+  const url = URL.parse(origin);
+  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) return false;
+  const name = url.hostname.toLowerCase();
+  return isLoopback(name) || options.allowedHosts.some((host) => host.toLowerCase() === name);
+}
+
+/** `Host` without its port, lower case; `undefined` for what is no host. */
+function hostName(host: string): string | undefined {
+  const match = /^(\[[0-9a-f:.]+\]|[^:/\s]+)(?::\d{1,5})?$/i.exec(host.trim());
+  return match?.[1]?.toLowerCase();
+}
+
+/** True for names and addresses that never leave the machine. */
+export function isLoopback(host: string): boolean {
+  const name = host.toLowerCase();
+  return name === "localhost" || name.endsWith(".localhost") || name === "::1" ||
+    name === "[::1]" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name);
+}
+
+function isAddress(host: string): boolean {
+  return host.startsWith("[") || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
+}

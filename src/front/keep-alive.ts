@@ -1,0 +1,37 @@
+/** Something that may have to say that it is still there. */
+export interface Silent {
+  /** Called every few seconds with the current time (`performance.now()`). */
+  tick(now: number): void;
+}
+
+/** How often ticks come, milliseconds. */
+const EVERY = 5_000;
+
+/**
+ * One timer for all open streams and pending answers. Arming a timer for each request would cost
+ * more than the rest of the front together.
+ */
+export class KeepAlive {
+  readonly #members = new Set<Silent>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  add(member: Silent): void {
+    this.#members.add(member);
+    this.#timer ??= setInterval(() => this.tick(performance.now()), EVERY);
+  }
+
+  delete(member: Silent): void {
+    this.#members.delete(member);
+  }
+
+  /** Ticks everyone; stops the timer when nobody is left. */
+  tick(now: number): void {
+    for (const member of this.#members) member.tick(now);
+    if (this.#members.size === 0) this.close();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}

@@ -1,0 +1,94 @@
+import type { Outlet } from "../gateway/exchange.ts";
+import { type Reply, replyText } from "../gateway/reply.ts";
+import { EVENT_STREAM_HEADERS, EventStream } from "./event-stream.ts";
+import type { KeepAlive, Silent } from "./keep-alive.ts";
+
+/** A call that takes longer gets its event stream early, so that nobody gives it up. Milliseconds. */
+const PATIENCE = 10_000;
+/** Milliseconds between two comments on a silent stream. */
+const COMMENT_EVERY = 15_000;
+
+/** Options of {@link PostReply}. */
+export interface PostReplyOptions {
+  readonly keepAlive: KeepAlive;
+  /** Headers for either form of the response, the session id for one. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The client has closed the response stream before it was complete. */
+  readonly onGone?: () => void;
+}
+
+/**
+ * The response to one POST: plain JSON if the answer is the first thing to say, an event stream
+ * as soon as a notification comes before it (2025-03-26 and later, Streamable HTTP).
+ */
+export class PostReply implements Outlet, Silent {
+  readonly response: Promise<Response>;
+  readonly #resolve: (response: Response) => void;
+  readonly #options: PostReplyOptions;
+  #stream: EventStream | undefined;
+  #lastSaid = performance.now();
+  #finished = false;
+
+  constructor(options: PostReplyOptions) {
+    this.#options = options;
+    const { promise, resolve } = Promise.withResolvers<Response>();
+    this.response = promise;
+    this.#resolve = resolve;
+    options.keepAlive.add(this);
+  }
+
+  send(raw: string): void {
+    if (this.#finished) return;
+    this.#lastSaid = performance.now();
+    this.#open().send(raw);
+  }
+
+  tick(now: number): void {
+    const silence = now - this.#lastSaid;
+    if (silence < (this.#stream === undefined ? PATIENCE : COMMENT_EVERY)) return;
+    this.#lastSaid = now;
+    this.#open().comment();
+  }
+
+  /** Sends the answer and ends the response; without one (cancelled) just ends it. Once. */
+  finish(reply: Reply | undefined): void {
+    this.#finished = true;
+    this.#options.keepAlive.delete(this);
+    if (this.#stream === undefined && reply !== undefined) {
+      this.#resolve(jsonResponse(reply, 200, this.#options.headers));
+      return;
+    }
+    const stream = this.#open();
+    if (reply !== undefined) stream.send(replyText(reply));
+    stream.close();
+  }
+
+  /** Nothing will be answered through this reply after all. */
+  abandon(): void {
+    this.#finished = true;
+    this.#options.keepAlive.delete(this);
+  }
+
+  #open(): EventStream {
+    if (this.#stream !== undefined) return this.#stream;
+    this.#stream = new EventStream(() => {
+      this.#options.keepAlive.delete(this);
+      this.#options.onGone?.();
+    });
+    const headers = { ...EVENT_STREAM_HEADERS, ...this.#options.headers };
+    this.#resolve(new Response(this.#stream.body, { headers }));
+    return this.#stream;
+  }
+}
+
+/** A JSON response with a text that is JSON already. */
+export function jsonResponse(
+  body: Reply,
+  status = 200,
+  headers?: Readonly<Record<string, string>>,
+): Response {
+  return new Response(body, {
+    status,
+    headers: { "content-type": "application/json", ...headers },
+  });
+}

@@ -1,0 +1,67 @@
+/** HTTP+SSE of 2024-11-05: `GET /sse` is the session, `POST /messages` talks into it. */
+
+import { AGGREGATE } from "../gateway/endpoint.ts";
+import { replyText } from "../gateway/reply.ts";
+import { errorResponse, InvalidMessage, parseMessages } from "../protocol/message.ts";
+import { requireEventStream } from "./accept.ts";
+import { readBody } from "./body.ts";
+import type { FrontContext } from "./context.ts";
+import { EVENT_STREAM_HEADERS, type EventStream } from "./event-stream.ts";
+import { Refusal } from "./refusal.ts";
+import { openSessionStream } from "./streamable.ts";
+
+/** The streams of the open sessions, by session id: answers go there, not into the POST. */
+export type SseStreams = Map<string, EventStream>;
+
+/**
+ * Answers `GET /sse`. The first event names the URL to post to; the session ends with the stream.
+ * @throws {Refusal}
+ */
+export function openSse(request: Request, streams: SseStreams, context: FrontContext): Response {
+  requireEventStream(request.headers.get("accept"));
+  const session = context.gateway.openSession("sse", AGGREGATE);
+  const stream = openSessionStream(session, context, () => session.close("the client has left"));
+  streams.set(session.id, stream);
+  session.closed.addEventListener("abort", () => streams.delete(session.id), { once: true });
+  stream.event("endpoint", `/messages?sessionId=${session.id}`);
+  return new Response(stream.body, { headers: EVENT_STREAM_HEADERS });
+}
+
+/**
+ * Answers `POST /messages`: takes the message and says so; what it brings comes by the stream.
+ * @throws {Refusal}
+ */
+export async function postSse(
+  request: Request,
+  streams: SseStreams,
+  context: FrontContext,
+): Promise<Response> {
+  const id = new URL(request.url).searchParams.get("sessionId");
+  if (id === null || id === "") {
+    throw new Refusal(400, "Bad request: the sessionId parameter is missing");
+  }
+  const session = context.gateway.sessions.get(id);
+  const stream = streams.get(id);
+  if (session === undefined || stream === undefined) {
+    throw new Refusal(404, "Session not found; open /sse for a new one");
+  }
+  const body = await readBody(request, context.bodyLimit);
+  for (const message of readAll(body)) {
+    if (message instanceof InvalidMessage) stream.send(errorResponse(message.idText, message));
+    else {
+      session.receive(message, stream).then((reply) => {
+        if (reply !== undefined) stream.send(replyText(reply));
+      });
+    }
+  }
+  return new Response("Accepted", { status: 202 });
+}
+
+function readAll(body: string): ReturnType<typeof parseMessages>["messages"] {
+  try {
+    return parseMessages(body).messages;
+  } catch (error) {
+    if (!(error instanceof InvalidMessage)) throw error;
+    throw new Refusal(400, error.message, error.code, error.idText);
+  }
+}

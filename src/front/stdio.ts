@@ -1,0 +1,136 @@
+/** The process's own stdin and stdout as one client, in whichever era it speaks. */
+
+import type { Endpoint } from "../gateway/endpoint.ts";
+import { ActiveExchange, type Outlet } from "../gateway/exchange.ts";
+import type { Gateway } from "../gateway/gateway.ts";
+import { modernClient, serveModern } from "../gateway/modern.ts";
+import { type Reply, replyText } from "../gateway/reply.ts";
+import type { Session } from "../gateway/session.ts";
+import { oneLine } from "../lib/json-edit.ts";
+import { isModern, readEnvelope } from "../protocol/classify.ts";
+import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import {
+  errorResponse,
+  idKey,
+  idTextOf,
+  InvalidMessage,
+  type Message,
+  parseMessages,
+  type RequestId,
+  type RequestMessage,
+} from "../protocol/message.ts";
+import { methodRule } from "../protocol/methods.ts";
+import { LineDecoder } from "../upstream/framing.ts";
+
+/** A line longer than this many bytes is refused; it is far above any real request. */
+const MAX_LINE = 64 * 1024 * 1024;
+
+/** What the stdio front stands on. */
+export interface StdioFrontOptions {
+  readonly gateway: Gateway;
+  readonly endpoint: Endpoint;
+  readonly input: AsyncIterable<Uint8Array>;
+  /** Writes one line, its end included. */
+  readonly write: (line: string) => void;
+}
+
+/** Serves the client until its input ends or the session is closed from our side. */
+export async function serveStdio(options: StdioFrontOptions): Promise<void> {
+  const front = new StdioFront(options);
+  const reader = new LineDecoder({
+    limit: MAX_LINE,
+    onLine: (line) => front.line(line),
+    onOverlong: () => front.tooLong(),
+  });
+  try {
+    for await (const chunk of options.input) reader.push(chunk);
+  } finally {
+    front.close();
+  }
+}
+
+class StdioFront implements Outlet {
+  readonly #session: Session;
+  readonly #modern = new Map<string, ActiveExchange>();
+
+  constructor(private readonly options: StdioFrontOptions) {
+    this.#session = options.gateway.openSession("stdio", options.endpoint);
+    this.#session.attach(this, () => {});
+  }
+
+  send(raw: string): void {
+    this.options.write(oneLine(raw) + "\n");
+  }
+
+  line(text: string): void {
+    if (text.trim() === "") return;
+    try {
+      for (const message of parseMessages(text).messages) {
+        if (message instanceof InvalidMessage) this.#invalid(message);
+        else this.#message(message);
+      }
+    } catch (error) {
+      if (!(error instanceof InvalidMessage)) throw error;
+      this.#invalid(error);
+    }
+  }
+
+  tooLong(): void {
+    this.#invalid(
+      new InvalidMessage(ErrorCode.InvalidRequest, `A line may hold ${MAX_LINE} bytes`, "null"),
+    );
+  }
+
+  close(): void {
+    for (const exchange of this.#modern.values()) exchange.cancel("stdin has ended");
+    this.#session.close("stdin has ended");
+  }
+
+  #invalid(error: InvalidMessage): void {
+    this.send(errorResponse(error.idText, error));
+  }
+
+  #message(message: Message): void {
+    if (message.kind === "request" && isModern(message, () => undefined)) {
+      this.#modernRequest(message);
+      return;
+    }
+    if (message.kind === "notification" && message.method === "notifications/cancelled") {
+      const id = message.params?.requestId as RequestId;
+      this.#modern.get(idKey(id))?.cancel("cancelled by the client");
+    }
+    this.#session.receive(message, this).then((reply) => this.#reply(reply));
+  }
+
+  #modernRequest(message: RequestMessage): void {
+    const key = idKey(message.id);
+    try {
+      if (this.#modern.has(key)) {
+        throw new RpcError(
+          ErrorCode.InvalidRequest,
+          `Invalid request: id ${idTextOf(message)} is already in flight`,
+        );
+      }
+      const envelope = readEnvelope(message);
+      if (
+        methodRule(message.method, "modern") === undefined &&
+        this.options.endpoint.server === undefined
+      ) {
+        throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${message.method}"`);
+      }
+      const exchange = new ActiveExchange(modernClient(envelope), message, this);
+      this.#modern.set(key, exchange);
+      serveModern(exchange, this.options.endpoint, this.options.gateway).then((reply) => {
+        this.#modern.delete(key);
+        this.#reply(reply);
+      });
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+      this.send(errorResponse(idTextOf(message), error));
+    }
+  }
+
+  #reply(reply: Reply | undefined): void {
+    if (reply !== undefined) this.send(replyText(reply));
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * Streamable HTTP for both eras on one path: POST decides by the body which era a message belongs
+ * to; GET and DELETE exist for legacy sessions only.
+ */
+
+import type { Endpoint } from "../gateway/endpoint.ts";
+import { type Reply, replyText } from "../gateway/reply.ts";
+import type { Session } from "../gateway/session.ts";
+import { isModern } from "../protocol/classify.ts";
+import { ErrorCode } from "../protocol/errors.ts";
+import { Header } from "../protocol/headers.ts";
+import { errorResponse, InvalidMessage, type Message, parseMessages } from "../protocol/message.ts";
+import { ASSUMED_HTTP_VERSION, BATCH_VERSION, eraOf } from "../protocol/versions.ts";
+import { requireBothTypes, requireEventStream } from "./accept.ts";
+import { readBody } from "./body.ts";
+import type { FrontContext } from "./context.ts";
+import { EVENT_STREAM_HEADERS, EventStream } from "./event-stream.ts";
+import { postModern } from "./modern.ts";
+import { PostReply } from "./post-reply.ts";
+import { Refusal } from "./refusal.ts";
+
+/** More than any real client sends, and few enough that one body cannot start a flood. */
+const MAX_BATCH = 100;
+
+/**
+ * Answers `POST`.
+ * @throws {Refusal}
+ */
+export async function post(
+  request: Request,
+  endpoint: Endpoint,
+  context: FrontContext,
+): Promise<Response> {
+  requireBothTypes(request.headers.get("accept"));
+  const body = await readBody(request, context.bodyLimit);
+  const { batch, messages } = readMessages(body);
+  const first = messages[0]!;
+  if (!batch && !(first instanceof InvalidMessage)) {
+    const header = (name: string) => request.headers.get(name) ?? undefined;
+    if (isModern(first, header)) {
+      return await postModern(first, header, request.signal, endpoint, context);
+    }
+    if (first.kind === "request" && first.method === "initialize") {
+      return await initialize(request, first, endpoint, context);
+    }
+  }
+  const session = sessionOf(request, endpoint, context);
+  checkVersion(request);
+  if (batch) checkBatch(messages, session);
+  return await dispatch(messages, batch, session, context);
+}
+
+/**
+ * Answers `GET`: the stream for what no request asked for. A second stream takes the first one's
+ * place, because the first is most often a dead connection nobody has noticed yet.
+ * @throws {Refusal}
+ */
+export function get(request: Request, endpoint: Endpoint, context: FrontContext): Response {
+  requireEventStream(request.headers.get("accept"));
+  const session = sessionOf(request, endpoint, context);
+  checkVersion(request);
+  const stream = openSessionStream(session, context, () => {});
+  return new Response(stream.body, { headers: EVENT_STREAM_HEADERS });
+}
+
+/**
+ * Answers `DELETE`: the client ends its session.
+ * @throws {Refusal}
+ */
+export function del(request: Request, endpoint: Endpoint, context: FrontContext): Response {
+  sessionOf(request, endpoint, context).close("ended by the client");
+  return new Response(null, { status: 204 });
+}
+
+/** Opens an event stream that carries what a session says unasked, until either of them ends. */
+export function openSessionStream(
+  session: Session,
+  context: FrontContext,
+  onGone: () => void,
+): EventStream {
+  const stream = new EventStream(() => {
+    leave();
+    onGone();
+  });
+  const silent = { tick: () => stream.comment() };
+  const end = () => {
+    leave();
+    stream.close();
+  };
+  const leave = () => {
+    context.keepAlive.delete(silent);
+    session.closed.removeEventListener("abort", end);
+    session.detach(stream);
+  };
+  // Both runtimes hold the headers back until the first byte.
+  stream.comment();
+  context.keepAlive.add(silent);
+  session.closed.addEventListener("abort", end);
+  session.attach(stream, end);
+  return stream;
+}
+
+function readMessages(body: string): ReturnType<typeof parseMessages> {
+  try {
+    return parseMessages(body);
+  } catch (error) {
+    if (!(error instanceof InvalidMessage)) throw error;
+    throw new Refusal(400, error.message, error.code, error.idText);
+  }
+}
+
+async function initialize(
+  request: Request,
+  message: Message,
+  endpoint: Endpoint,
+  context: FrontContext,
+): Promise<Response> {
+  if (request.headers.get(Header.SessionId) !== null) {
+    // A client that starts anew without dropping the old id means a new session all the same.
+    context.gateway.sessions.get(request.headers.get(Header.SessionId)!)?.close("started anew");
+  }
+  const session = context.gateway.openSession("http", endpoint);
+  const reply = new PostReply({
+    keepAlive: context.keepAlive,
+    headers: { [Header.SessionId]: session.id },
+  });
+  reply.finish(await session.receive(message, reply));
+  if (session.client === undefined) session.close("initialize failed");
+  return await reply.response;
+}
+
+function sessionOf(request: Request, endpoint: Endpoint, context: FrontContext): Session {
+  const id = request.headers.get(Header.SessionId);
+  if (id === null || id === "") {
+    throw new Refusal(400, "Bad request: Mcp-Session-Id header is required after initialize");
+  }
+  const session = context.gateway.sessions.get(id);
+  if (session === undefined || session.kind !== "http" || !sameEndpoint(session, endpoint)) {
+    throw new Refusal(404, "Session not found; send initialize to start a new one");
+  }
+  return session;
+}
+
+function sameEndpoint(session: Session, endpoint: Endpoint): boolean {
+  return session.endpoint.server === endpoint.server;
+}
+
+function checkVersion(request: Request): void {
+  const version = request.headers.get(Header.ProtocolVersion) ?? ASSUMED_HTTP_VERSION;
+  if (eraOf(version) !== undefined) return;
+  throw new Refusal(400, `Bad request: unsupported MCP-Protocol-Version "${version}"`);
+}
+
+function checkBatch(messages: readonly (Message | InvalidMessage)[], session: Session): void {
+  if (session.client?.protocolVersion !== BATCH_VERSION) {
+    throw new Refusal(400, `Invalid request: batches exist in protocol ${BATCH_VERSION} only`);
+  }
+  if (messages.length > MAX_BATCH) {
+    throw new Refusal(400, `Invalid request: a batch may hold ${MAX_BATCH} messages`);
+  }
+}
+
+async function dispatch(
+  messages: readonly (Message | InvalidMessage)[],
+  batch: boolean,
+  session: Session,
+  context: FrontContext,
+): Promise<Response> {
+  const answered = messages.some((one) => one instanceof InvalidMessage || one.kind === "request");
+  const reply = new PostReply({ keepAlive: context.keepAlive });
+  if (!batch && answered) {
+    session.receive(messages[0] as Message, reply).then((text) => reply.finish(text));
+    return await reply.response;
+  }
+  const replies = messages.map((one): Promise<Reply | undefined> =>
+    one instanceof InvalidMessage
+      ? Promise.resolve(errorResponse(one.idText, one))
+      : session.receive(one, reply)
+  );
+  if (!answered) {
+    reply.abandon();
+    await Promise.all(replies);
+    return new Response(null, { status: 202 });
+  }
+  Promise.all(replies).then((all) => {
+    const texts = all.filter((text) => text !== undefined).map(replyText);
+    reply.finish(texts.length === 0 ? undefined : `[${texts.join(",")}]`);
+  });
+  return await reply.response;
+}

@@ -1,0 +1,257 @@
+import type { Config, ServerConfig } from "../config/config.ts";
+import { collectSecrets } from "../config/secrets.ts";
+import { createRedactor } from "../lib/redact.ts";
+import { within } from "../lib/within.ts";
+import { getLogger } from "../log/mod.ts";
+import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
+import type { ListKind } from "../protocol/lists.ts";
+import { errorResponse, idTextOf } from "../protocol/message.ts";
+import { buildRegistry } from "../registry/build.ts";
+import { changedLists } from "../registry/diff.ts";
+import type { Registry, View } from "../registry/types.ts";
+import type { Runtime } from "../runtime/types.ts";
+import { Upstream } from "../upstream/upstream.ts";
+import { initializeResult } from "./answers.ts";
+import { type Endpoint, viewOf } from "./endpoint.ts";
+import type { ActiveExchange } from "./exchange.ts";
+import type { ListListener } from "./listeners.ts";
+import { Member } from "./member.ts";
+import type { Reply } from "./reply.ts";
+import { route, type RouterHost } from "./router.ts";
+import { Session, type SessionHost, type SessionKind } from "./session.ts";
+import { SessionStore } from "./sessions.ts";
+
+/** What the gateway stands on. */
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly runtime: Pick<Runtime, "spawn">;
+}
+
+/** Changes that come in a burst (ten servers getting ready) make one snapshot. Milliseconds. */
+const REBUILD_DELAY = 10;
+
+/** How long a call by a name nobody has yet waits for servers that still start. Milliseconds. */
+const NAME_PATIENCE = 10_000;
+
+const log = getLogger("mcproxy", "gateway");
+
+/**
+ * Knows everybody: the upstreams, the current registry snapshot, the sessions. Fronts hand it
+ * requests; everything that is decided is decided in pure functions beside it.
+ */
+export class Gateway implements SessionHost, RouterHost {
+  readonly config: Config;
+  readonly sessions: SessionStore;
+  /** Masks the configuration's secrets in text that leaves the gateway: servers quote them. */
+  readonly redact: (text: string) => string;
+  readonly startedAt: number = Date.now();
+  readonly #members = new Map<string, Member>();
+  readonly #listeners = new Set<ListListener>();
+  readonly #active = new Set<ActiveExchange>();
+  readonly #idle: (() => void)[] = [];
+  #registry: Registry;
+  #rebuild: ReturnType<typeof setTimeout> | undefined;
+  readonly #stopping = new AbortController();
+
+  constructor({ config, runtime }: GatewayOptions) {
+    this.config = config;
+    this.sessions = new SessionStore({
+      idleTimeout: () => config.settings.sessionIdleTimeout,
+      onReaped: (session) => log.info("Session {client} closed: silent", { client: session.label }),
+    });
+    this.redact = createRedactor(collectSecrets(config)).text;
+    for (const server of config.servers.values()) {
+      if (!server.disabled) this.#members.set(server.name, this.#member(server, runtime));
+    }
+    this.#registry = buildRegistry({ version: 0, servers: this.#entries() });
+  }
+
+  /** Starts every upstream at once and returns; none of them is waited for. */
+  start(): void {
+    for (const member of this.#members.values()) member.upstream.start();
+  }
+
+  /** The current snapshot; read it once per request and keep it. */
+  get registry(): Registry {
+    return this.#registry;
+  }
+
+  /** Every enabled server with its upstream, in config order. */
+  get members(): readonly Member[] {
+    return [...this.#members.values()];
+  }
+
+  /** How many client requests are in flight. */
+  get inFlight(): number {
+    return this.#active.size;
+  }
+
+  /** Aborted when the gateway begins to stop: open-ended streams end then. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  upstream(name: string): Upstream | undefined {
+    return this.#members.get(name)?.upstream;
+  }
+
+  /** Resolves when every configured server has settled its first attempt, up or down. */
+  async settled(): Promise<void> {
+    await Promise.all(this.members.map((member) => member.upstream.settled));
+    this.flush();
+  }
+
+  whenListable(endpoint: Endpoint): Promise<void> | undefined {
+    this.flush();
+    const concerned = this.#concerned(endpoint);
+    const listable = concerned.some((member) => member.known) ||
+      concerned.every((member) => member.isSettled);
+    return listable ? undefined : this.#waitListable(concerned);
+  }
+
+  async whenNamed(endpoint: Endpoint, known: (view: View) => boolean): Promise<void> {
+    const concerned = this.#concerned(endpoint);
+    const overdue = performance.now() + NAME_PATIENCE;
+    for (;;) {
+      this.flush();
+      const view = viewOf(this.#registry, endpoint);
+      const starting = concerned.filter((member) => !member.isSettled);
+      const left = overdue - performance.now();
+      if (view === undefined || known(view) || starting.length === 0 || left <= 0) return;
+      await within(left, Promise.race(starting.map((member) => member.upstream.settled)));
+    }
+  }
+
+  /** Brings the snapshot up to date with everything that is known by now. */
+  flush(): void {
+    if (this.#rebuild !== undefined) this.#rebuildNow();
+  }
+
+  async initializeResult(endpoint: Endpoint, version: string): Promise<string> {
+    // Behind a 1:1 URL the answer is the server's own, so it is worth a moment's wait.
+    if (endpoint.server !== undefined) await this.whenListable(endpoint);
+    const view = viewOf(this.#registry, endpoint) ?? this.#registry.aggregate;
+    return initializeResult(view, version);
+  }
+
+  async handle(exchange: ActiveExchange, endpoint: Endpoint): Promise<Reply | undefined> {
+    const { request, rid, client } = exchange;
+    this.#active.add(exchange);
+    try {
+      if (this.stopping.aborted) {
+        throw new RpcError(ErrorCode.ShuttingDown, "The gateway is stopping");
+      }
+      const reply = await route(exchange, endpoint, this);
+      return exchange.signal.aborted ? undefined : reply;
+    } catch (error) {
+      if (exchange.signal.aborted) return undefined;
+      const { code, message, data } = toRpcError(error);
+      const told = new RpcError(code, this.redact(message), data);
+      const facts = { rid, client: client.label, method: request.method, error: told.message };
+      if (error instanceof RpcError) log.info("{method} failed: {error}", { ...facts, code });
+      else log.error("{method} failed inside the gateway: {cause}", { ...facts, cause: error });
+      return errorResponse(idTextOf(request), told);
+    } finally {
+      exchange.end();
+      this.#active.delete(exchange);
+      if (this.#active.size === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
+    }
+  }
+
+  /** Opens a session for a legacy client; the front closes it with `session.close`. */
+  openSession(kind: SessionKind, endpoint: Endpoint): Session {
+    const session = new Session(kind, endpoint, this, (closed) => {
+      this.sessions.remove(closed);
+      this.#listeners.delete(closed);
+    });
+    this.sessions.add(session);
+    this.#listeners.add(session);
+    return session;
+  }
+
+  /** Tells `listener` of changed lists until the returned function is called. */
+  listen(listener: ListListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Refuses new calls and waits for those in flight, at most `limit` milliseconds; then cancels
+   * the rest.
+   */
+  async drain(limit: number): Promise<void> {
+    this.#stopping.abort();
+    if (this.#active.size > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#idle.push(resolve);
+      await within(limit, promise);
+    }
+    for (const exchange of this.#active) exchange.cancel("the gateway is stopping");
+  }
+
+  /** Ends every session and stops every upstream; bounded by the upstreams' own stop. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    clearTimeout(this.#rebuild);
+    this.#rebuild = undefined;
+    this.sessions.close("the gateway is stopping");
+    await Promise.all(this.members.map((member) => member.close()));
+  }
+
+  #member(config: ServerConfig, runtime: Pick<Runtime, "spawn">): Member {
+    return new Member({
+      config,
+      runtime,
+      staleGrace: this.config.settings.staleGrace,
+      onChange: () => this.#scheduleRebuild(),
+    });
+  }
+
+  #concerned(endpoint: Endpoint): readonly Member[] {
+    return this.members.filter((member) =>
+      endpoint.server === undefined || member.upstream.name === endpoint.server
+    );
+  }
+
+  async #waitListable(concerned: readonly Member[]): Promise<void> {
+    const everyone = Promise.all(concerned.map((member) => member.upstream.settled));
+    const someone = Promise.race(concerned.map((member) => member.firstInventory));
+    await within(this.config.settings.startupGrace, Promise.race([everyone, someone]));
+    this.flush();
+  }
+
+  #scheduleRebuild(): void {
+    if (this.stopping.aborted || this.#rebuild !== undefined) return;
+    this.#rebuild = setTimeout(() => this.#rebuildNow(), REBUILD_DELAY);
+  }
+
+  #rebuildNow(): void {
+    clearTimeout(this.#rebuild);
+    this.#rebuild = undefined;
+    const before = this.#registry;
+    this.#registry = buildRegistry(
+      { version: before.version + 1, servers: this.#entries() },
+      before,
+    );
+    this.#notifyChanges(before, this.#registry);
+  }
+
+  #entries() {
+    return this.members.map((member) => member.entry);
+  }
+
+  #notifyChanges(before: Registry, after: Registry): void {
+    const changes = new Map<string, readonly ListKind[]>();
+    for (const listener of this.#listeners) {
+      const { endpoint } = listener;
+      const key = endpoint.server ?? "";
+      let kinds = changes.get(key);
+      if (kinds === undefined) {
+        const view = viewOf(after, endpoint);
+        kinds = view === undefined ? [] : changedLists(viewOf(before, endpoint), view);
+        changes.set(key, kinds);
+      }
+      if (kinds.length > 0) listener.listsChanged(kinds);
+    }
+  }
+}

@@ -1,0 +1,97 @@
+/** Serves the modern era (2026-07-28): no session, an envelope on every request. */
+
+import { isObject, type JsonObject } from "../lib/json.ts";
+import type { Envelope } from "../protocol/classify.ts";
+import { MetaKey } from "../protocol/envelope.ts";
+import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import type { Client } from "../protocol/exchange.ts";
+import { errorResponse, idTextOf, notification, resultResponse } from "../protocol/message.ts";
+import { discoverResult } from "./answers.ts";
+import { type Endpoint, viewOf } from "./endpoint.ts";
+import type { ActiveExchange } from "./exchange.ts";
+import type { Gateway } from "./gateway.ts";
+import { changeMethods } from "./listeners.ts";
+import type { Reply } from "./reply.ts";
+
+/** The client behind one modern request, as its envelope describes it. */
+export function modernClient(envelope: Envelope): Client {
+  const name = typeof envelope.info.name === "string" ? envelope.info.name : "unnamed";
+  return {
+    label: `modern:${name.slice(0, 40)}`,
+    era: "modern",
+    protocolVersion: envelope.protocolVersion,
+    capabilities: envelope.capabilities,
+    info: envelope.info,
+  };
+}
+
+/** Answers one modern request; `undefined` when it was cancelled. Never rejects. */
+export async function serveModern(
+  exchange: ActiveExchange,
+  endpoint: Endpoint,
+  gateway: Gateway,
+): Promise<Reply | undefined> {
+  switch (exchange.request.method) {
+    case "server/discover": {
+      await gateway.whenListable(endpoint);
+      const view = viewOf(gateway.registry, endpoint) ?? gateway.registry.aggregate;
+      return resultResponse(idTextOf(exchange.request), discoverResult(view));
+    }
+    case "subscriptions/listen":
+      return await listen(exchange, endpoint, gateway);
+    default:
+      return await gateway.handle(exchange, endpoint);
+  }
+}
+
+/** The filter members of `subscriptions/listen` and the notification each lets through. */
+const FILTERS: readonly (readonly [string, string])[] = [
+  ["toolsListChanged", "notifications/tools/list_changed"],
+  ["promptsListChanged", "notifications/prompts/list_changed"],
+  ["resourcesListChanged", "notifications/resources/list_changed"],
+];
+
+/**
+ * Holds a subscription until the client leaves or the gateway stops (2026-07-28, subscriptions).
+ * Acknowledges the part of the filter that is honoured: the lists; single resources are not yet.
+ */
+async function listen(
+  exchange: ActiveExchange,
+  endpoint: Endpoint,
+  gateway: Gateway,
+): Promise<Reply | undefined> {
+  const idText = idTextOf(exchange.request);
+  const filter = exchange.request.params?.notifications;
+  if (!isObject(filter)) {
+    exchange.end();
+    return errorResponse(
+      idText,
+      new RpcError(ErrorCode.InvalidParams, 'Invalid params: "notifications" must be an object'),
+    );
+  }
+  const wanted = FILTERS.filter(([key]) => filter[key] === true);
+  const honoured: JsonObject = Object.fromEntries(wanted.map(([key]) => [key, true]));
+  const meta = `"_meta":{${JSON.stringify(MetaKey.SubscriptionId)}:${idText}}`;
+  exchange.notify(notification(
+    "notifications/subscriptions/acknowledged",
+    `{${meta},"notifications":${JSON.stringify(honoured)}}`,
+  ));
+  const stop = gateway.listen({
+    endpoint,
+    listsChanged(kinds) {
+      const methods = changeMethods(kinds);
+      for (const [, method] of wanted) {
+        if (methods.includes(method)) exchange.notify(notification(method, `{${meta}}`));
+      }
+    },
+  });
+  const ended = AbortSignal.any([exchange.signal, gateway.stopping]);
+  if (!ended.aborted) {
+    await new Promise((resolve) => ended.addEventListener("abort", resolve, { once: true }));
+  }
+  stop();
+  exchange.end();
+  return exchange.signal.aborted
+    ? undefined
+    : resultResponse(idText, `{"resultType":"complete",${meta}}`);
+}

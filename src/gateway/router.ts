@@ -1,0 +1,217 @@
+/**
+ * Decides who answers a client request and makes it so. Reads the snapshot once per request and
+ * keeps it, so that a reload in between cannot split one answer over two configurations.
+ */
+
+import type { JsonEdit } from "../lib/json-edit.ts";
+import { isObject } from "../lib/json.ts";
+import { suggest } from "../lib/suggest.ts";
+import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import type { Exchange } from "../protocol/exchange.ts";
+import type { ListRule } from "../protocol/lists.ts";
+import { idTextOf, type ResponseMessage } from "../protocol/message.ts";
+import { methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
+import type { Registry, View } from "../registry/types.ts";
+import { DEFAULT_TTL_MS, serverMeta } from "./answers.ts";
+import { type Endpoint, viewOf } from "./endpoint.ts";
+import { type Reply, spliced } from "./reply.ts";
+import { withExposedUris } from "./uris.ts";
+
+/** What forwards a request to one upstream; `Upstream` does. */
+export interface Forwarder {
+  forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage>;
+}
+
+/** What the router needs of the gateway. */
+export interface RouterHost {
+  /** The current snapshot. */
+  readonly registry: Registry;
+  /** The upstream of a configured, enabled server. */
+  upstream(name: string): Forwarder | undefined;
+  /** Resolves when the view has something to list, or has been waited for long enough. */
+  whenListable(endpoint: Endpoint): Promise<void> | undefined;
+  /**
+   * Resolves when a view of the endpoint satisfies `known`, or cannot any more because no server
+   * is starting, or has been waited for long enough. A client that knows its tools from before a
+   * restart calls them before their server is back.
+   */
+  whenNamed(endpoint: Endpoint, known: (view: View) => boolean): Promise<void>;
+}
+
+/**
+ * Answers one request.
+ * @throws {RpcError} what the client is to be told instead of a result
+ */
+export async function route(
+  exchange: Exchange,
+  endpoint: Endpoint,
+  host: RouterHost,
+): Promise<Reply> {
+  const { method } = exchange.request;
+  const rule = methodRule(method, exchange.client.era);
+  if (rule?.handling.by === "list") {
+    const waiting = host.whenListable(endpoint);
+    if (waiting !== undefined) await waiting;
+    return list(exchange, rule.handling.rule, currentView(endpoint, host));
+  }
+  const view = currentView(endpoint, host);
+  if (STATEFUL_METHODS.has(method) || rule?.handling.by === "front") {
+    throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
+  }
+  if (endpoint.server !== undefined) {
+    return (await owner(endpoint.server, host).forward(exchange, [])).raw;
+  }
+  if (rule === undefined) {
+    throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
+  }
+  switch (rule.handling.of) {
+    case "tool":
+    case "prompt":
+      return await named(exchange, rule.handling.of, endpoint, host);
+    case "resource":
+      return await resource(exchange, view, host);
+    case "completion":
+      return await completion(exchange, view, host);
+  }
+}
+
+function currentView(endpoint: Endpoint, host: RouterHost): View {
+  const view = viewOf(host.registry, endpoint);
+  if (view !== undefined) return view;
+  throw new RpcError(
+    ErrorCode.UpstreamUnavailable,
+    `Server "${endpoint.server}" is not configured any more`,
+  );
+}
+
+function list(exchange: Exchange, rule: ListRule, view: View): Reply {
+  if (exchange.request.params?.cursor !== undefined) {
+    throw new RpcError(ErrorCode.InvalidParams, "Invalid params: unknown cursor");
+  }
+  const text = view.list(rule.kind);
+  const head = `{"jsonrpc":"2.0","id":${idTextOf(exchange.request)},"result":{`;
+  if (exchange.client.era === "legacy") return spliced(head, text.bytes(), "}}");
+  const ttl = text.ttlMs ?? DEFAULT_TTL_MS;
+  const scope = text.cacheScope ?? "private";
+  return spliced(
+    head,
+    text.bytes(),
+    `,"resultType":"complete","ttlMs":${ttl},"cacheScope":"${scope}",${serverMeta(view)}}}`,
+  );
+}
+
+function owner(server: string, host: RouterHost): Forwarder {
+  const upstream = host.upstream(server);
+  if (upstream !== undefined) return upstream;
+  throw new RpcError(
+    ErrorCode.UpstreamUnavailable,
+    `Server "${server}" is not configured any more`,
+  );
+}
+
+async function named(
+  exchange: Exchange,
+  kind: "tool" | "prompt",
+  endpoint: Endpoint,
+  host: RouterHost,
+): Promise<Reply> {
+  let view = currentView(endpoint, host);
+  const name = exchange.request.params?.name;
+  if (typeof name !== "string") {
+    throw new RpcError(ErrorCode.InvalidParams, 'Invalid params: "name" must be a string');
+  }
+  let found = view[kind](name);
+  if (found === undefined) {
+    await host.whenNamed(endpoint, (later) => later[kind](name) !== undefined);
+    view = currentView(endpoint, host);
+    found = view[kind](name);
+  }
+  if (found === undefined) throw unknownName(kind, name, view);
+  const edits = found.name === name ? [] : [edit(["params", "name"], found.name)];
+  const response = await owner(found.server, host).forward(exchange, edits);
+  return withExposedUris(response, found.server, view);
+}
+
+function unknownName(kind: "tool" | "prompt", name: string, view: View): RpcError {
+  const several = view.ambiguous(kind, name).map((route) => route.exposed);
+  if (several.length > 0) {
+    return new RpcError(
+      ErrorCode.InvalidParams,
+      `Unknown ${kind} "${name}": several servers have one; call ${several.join(" or ")}`,
+    );
+  }
+  const near = suggest(name, view.names(kind));
+  const hint = near === undefined ? "" : `; did you mean "${near}"?`;
+  return new RpcError(ErrorCode.InvalidParams, `Unknown ${kind} "${name}"${hint}`);
+}
+
+async function resource(exchange: Exchange, view: View, host: RouterHost): Promise<Reply> {
+  const uri = exchange.request.params?.uri;
+  if (typeof uri !== "string") {
+    throw new RpcError(ErrorCode.InvalidParams, 'Invalid params: "uri" must be a string');
+  }
+  const found = view.resource(uri);
+  if (found === undefined) {
+    const several = view.ambiguous("resource", uri).map((route) => route.exposed);
+    if (several.length === 0) return await unlisted(exchange, uri, view, host);
+    throw new RpcError(
+      ErrorCode.InvalidParams,
+      `Several servers offer "${uri}"; read ${several.join(" or ")}`,
+      { uri },
+    );
+  }
+  const edits = found.uri === uri ? [] : [edit(["params", "uri"], found.uri)];
+  const response = await owner(found.server, host).forward(exchange, edits);
+  return withExposedUris(response, found.server, view);
+}
+
+/**
+ * A resource link in a tool's result need not be listed (server/tools: resource links), so every
+ * server with resources is asked in turn. Reading has no side effects.
+ */
+async function unlisted(
+  exchange: Exchange,
+  uri: string,
+  view: View,
+  host: RouterHost,
+): Promise<Reply> {
+  for (const server of view.serversWith("resources")) {
+    exchange.signal.throwIfAborted();
+    const response = await host.upstream(server)?.forward(exchange, []).catch((error) => {
+      if (error instanceof RpcError) return undefined;
+      throw error;
+    });
+    if (response?.result !== undefined) return withExposedUris(response, server, view);
+  }
+  throw new RpcError(
+    exchange.client.era === "legacy" ? ErrorCode.LegacyResourceNotFound : ErrorCode.InvalidParams,
+    `Resource not found: no server offers "${uri}"`,
+    { uri },
+  );
+}
+
+async function completion(exchange: Exchange, view: View, host: RouterHost): Promise<Reply> {
+  const ref = exchange.request.params?.ref;
+  if (isObject(ref) && typeof ref.name === "string") {
+    const found = view.prompt(ref.name);
+    if (found === undefined) throw unknownName("prompt", ref.name, view);
+    const edits = [edit(["params", "ref", "name"], found.name)];
+    return (await owner(found.server, host).forward(exchange, edits)).raw;
+  }
+  if (isObject(ref) && typeof ref.uri === "string") {
+    const found = view.template(ref.uri) ?? view.resource(ref.uri);
+    if (found === undefined) {
+      throw new RpcError(ErrorCode.InvalidParams, `Unknown resource template "${ref.uri}"`);
+    }
+    const edits = [edit(["params", "ref", "uri"], found.uri)];
+    return (await owner(found.server, host).forward(exchange, edits)).raw;
+  }
+  throw new RpcError(
+    ErrorCode.InvalidParams,
+    'Invalid params: "ref" must be a prompt or resource reference',
+  );
+}
+
+function edit(path: readonly string[], value: string): JsonEdit {
+  return { path, value: JSON.stringify(value) };
+}

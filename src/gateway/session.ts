@@ -1,0 +1,199 @@
+import { isObject } from "../lib/json.ts";
+import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import type { ListKind } from "../protocol/lists.ts";
+import type { Client } from "../protocol/exchange.ts";
+import {
+  errorResponse,
+  idKey,
+  idTextOf,
+  type Message,
+  notification,
+  type NotificationMessage,
+  type RequestId,
+  type RequestMessage,
+  resultResponse,
+} from "../protocol/message.ts";
+import { methodRule } from "../protocol/methods.ts";
+import { negotiateVersion } from "../protocol/versions.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { ActiveExchange, type Outlet } from "./exchange.ts";
+import { changeMethods, type ListListener } from "./listeners.ts";
+import type { Reply } from "./reply.ts";
+
+/** What a session needs of the gateway behind it. */
+export interface SessionHost {
+  /** Answers a request; `undefined` when it was cancelled and nothing may be sent. Never rejects. */
+  handle(exchange: ActiveExchange, endpoint: Endpoint): Promise<Reply | undefined>;
+  /** The text of the `initialize` result for a client that speaks `version`. */
+  initializeResult(endpoint: Endpoint, version: string): Promise<string>;
+}
+
+/** How a client is connected, for status and logs. */
+export type SessionKind = "http" | "sse" | "stdio";
+
+let count = 0;
+
+/**
+ * One legacy client from `initialize` to its end, behind whichever front it came. The front owns
+ * the streams and hands messages in; the session owns what is in flight and what is not sent yet.
+ */
+export class Session implements ListListener {
+  /** Unguessable; whoever knows it is the client. Never logged. */
+  readonly id: string = crypto.randomUUID();
+  /** Names the session in logs and status. */
+  readonly label: string = `c${++count}`;
+  readonly startedAt: number = Date.now();
+  #client: Client | undefined;
+  #ready = false;
+  readonly #closed = new AbortController();
+  #lastSeen = Date.now();
+  #stream: { readonly outlet: Outlet; readonly replaced: () => void } | undefined;
+  readonly #inflight = new Map<string, ActiveExchange>();
+  /** Lists that have changed since the client last read them and was last told. */
+  readonly #unsent = new Set<ListKind>();
+
+  constructor(
+    readonly kind: SessionKind,
+    readonly endpoint: Endpoint,
+    private readonly host: SessionHost,
+    private readonly onClosed: (session: Session) => void,
+  ) {}
+
+  /** The client behind it, `undefined` before `initialize`. */
+  get client(): Client | undefined {
+    return this.#client;
+  }
+
+  /** Aborted when the session ends; its streams end with it. */
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
+  /** Milliseconds since the client was last heard; 0 while it holds a stream or awaits an answer. */
+  idleFor(now: number): number {
+    return this.#stream !== undefined || this.#inflight.size > 0 ? 0 : now - this.#lastSeen;
+  }
+
+  /** How many of its requests are in flight. */
+  get inFlight(): number {
+    return this.#inflight.size;
+  }
+
+  /**
+   * Takes one message of the client. What belongs to it goes to `outlet`, except the response to a
+   * request, which is returned (`undefined`: nothing is to be sent). Never rejects.
+   */
+  async receive(message: Message, outlet: Outlet): Promise<Reply | undefined> {
+    this.#lastSeen = Date.now();
+    switch (message.kind) {
+      case "request":
+        return await this.#request(message, outlet);
+      case "notification":
+        this.#notified(message);
+        return undefined;
+      case "response":
+        // Nothing has been asked of the client, so there is nothing this could answer.
+        return undefined;
+    }
+  }
+
+  /**
+   * Sets where unsolicited messages go and sends what waited. A stream that was there before is
+   * told by its `replaced`.
+   */
+  attach(stream: Outlet, replaced: () => void): void {
+    this.#stream?.replaced();
+    this.#stream = { outlet: stream, replaced };
+    this.#lastSeen = Date.now();
+    this.#flush();
+  }
+
+  /** Takes `stream` away, unless another has taken its place meanwhile. */
+  detach(stream: Outlet): void {
+    if (this.#stream?.outlet !== stream) return;
+    this.#stream = undefined;
+    this.#lastSeen = Date.now();
+  }
+
+  listsChanged(kinds: readonly ListKind[]): void {
+    for (const kind of kinds) this.#unsent.add(kind);
+    this.#flush();
+  }
+
+  /** Ends the session: what is in flight is cancelled, and it is forgotten. Idempotent. */
+  close(reason: string): void {
+    if (this.closed.aborted) return;
+    this.#closed.abort();
+    this.#stream = undefined;
+    for (const exchange of this.#inflight.values()) exchange.cancel(reason);
+    this.onClosed(this);
+  }
+
+  #flush(): void {
+    if (this.#stream === undefined || !this.#ready) return;
+    for (const method of changeMethods(this.#unsent)) {
+      this.#stream.outlet.send(notification(method));
+    }
+    this.#unsent.clear();
+  }
+
+  #request(message: RequestMessage, outlet: Outlet): Promise<Reply | undefined> | Reply {
+    if (message.method === "ping") return resultResponse(idTextOf(message), "{}");
+    if (message.method === "initialize") return this.#initialize(message);
+    if (this.#client === undefined) {
+      return refusal(message, 'the session is not initialized; send "initialize" first');
+    }
+    const key = idKey(message.id);
+    if (this.#inflight.has(key)) {
+      return refusal(message, `id ${idTextOf(message)} is already in flight in this session`);
+    }
+    const exchange = new ActiveExchange(this.#client, message, outlet);
+    this.#inflight.set(key, exchange);
+    return this.host.handle(exchange, this.endpoint).finally(() => {
+      this.#inflight.delete(key);
+      this.#lastSeen = Date.now();
+      // What the client has just read needs no announcement any more.
+      const handling = methodRule(message.method, "legacy")?.handling;
+      if (handling?.by === "list") this.#unsent.delete(handling.rule.kind);
+    });
+  }
+
+  async #initialize(message: RequestMessage): Promise<Reply> {
+    const { protocolVersion, capabilities, clientInfo } = message.params ?? {};
+    if (this.#client !== undefined) return refusal(message, "the session is initialized already");
+    if (typeof protocolVersion !== "string") {
+      return errorResponse(
+        idTextOf(message),
+        new RpcError(ErrorCode.InvalidParams, "Invalid params: protocolVersion must be a string"),
+      );
+    }
+    const version = negotiateVersion(protocolVersion);
+    this.#client = {
+      label: this.label,
+      era: "legacy",
+      protocolVersion: version,
+      capabilities: isObject(capabilities) ? capabilities : {},
+      info: isObject(clientInfo) ? clientInfo : {},
+    };
+    const result = await this.host.initializeResult(this.endpoint, version);
+    return resultResponse(idTextOf(message), result);
+  }
+
+  #notified(message: NotificationMessage): void {
+    if (message.method === "notifications/initialized") {
+      this.#ready = this.#client !== undefined;
+      this.#flush();
+    } else if (message.method === "notifications/cancelled") {
+      const id = message.params?.requestId;
+      if (typeof id !== "string" && typeof id !== "number") return;
+      this.#inflight.get(idKey(id as RequestId))?.cancel("cancelled by the client");
+    }
+  }
+}
+
+function refusal(message: RequestMessage, why: string): string {
+  return errorResponse(
+    idTextOf(message),
+    new RpcError(ErrorCode.InvalidRequest, `Invalid request: ${why}`),
+  );
+}

@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AGGREGATE } from "../../src/gateway/endpoint.ts";
+import type { ActiveExchange } from "../../src/gateway/exchange.ts";
+import { type Reply, replyText } from "../../src/gateway/reply.ts";
+import { Session, type SessionHost } from "../../src/gateway/session.ts";
+import { SessionStore } from "../../src/gateway/sessions.ts";
+import { parseMessage } from "../../src/protocol/message.ts";
+
+class Host implements SessionHost {
+  readonly exchanges: ActiveExchange[] = [];
+  readonly answers: ((reply: Reply | undefined) => void)[] = [];
+
+  handle(exchange: ActiveExchange): Promise<Reply | undefined> {
+    this.exchanges.push(exchange);
+    return new Promise((resolve) => this.answers.push(resolve));
+  }
+
+  initializeResult(_: unknown, version: string): Promise<string> {
+    return Promise.resolve(JSON.stringify({ protocolVersion: version }));
+  }
+}
+
+class Sink {
+  readonly sent: string[] = [];
+  send(raw: string): void {
+    this.sent.push(raw);
+  }
+}
+
+const INITIALIZE =
+  '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{"roots":{}},"clientInfo":{"name":"t"}}}';
+
+function open(): {
+  host: Host;
+  session: Session;
+  sink: Sink;
+  say: (text: string) => Promise<string>;
+} {
+  const host = new Host();
+  const session = new Session("http", AGGREGATE, host, () => {});
+  const sink = new Sink();
+  return {
+    host,
+    session,
+    sink,
+    say: async (text) => {
+      const reply = await session.receive(parseMessage(text), sink);
+      return reply === undefined ? "" : replyText(reply);
+    },
+  };
+}
+
+async function opened() {
+  const all = open();
+  await all.say(INITIALIZE);
+  await all.say('{"jsonrpc":"2.0","method":"notifications/initialized"}');
+  return all;
+}
+
+test("Session answers initialize with the client's version and remembers the client", async () => {
+  const { session, say } = open();
+  assert.match(await say(INITIALIZE), /"id":0,"result":{"protocolVersion":"2025-06-18"}/);
+  assert.deepEqual(session.client?.capabilities, { roots: {} });
+  assert.match(await say(INITIALIZE), /-32600.*initialized already/);
+});
+
+test("Session refuses calls before initialize but answers ping", async () => {
+  const { say, host } = open();
+  assert.match(await say('{"jsonrpc":"2.0","id":"a","method":"tools/list"}'), /"id":"a".*-32600/);
+  assert.equal(
+    await say('{"jsonrpc":"2.0","id":"a","method":"ping"}'),
+    '{"jsonrpc":"2.0","id":"a","result":{}}',
+  );
+  assert.equal(host.exchanges.length, 0);
+});
+
+test("Session refuses an id in flight and takes it again afterwards", async () => {
+  const { say, host } = await opened();
+  const first = say('{"jsonrpc":"2.0","id":1,"method":"tools/call"}');
+  assert.match(await say('{"jsonrpc":"2.0","id":1,"method":"tools/call"}'), /already in flight/);
+  const other = say('{"jsonrpc":"2.0","id":"1","method":"tools/call"}');
+  host.answers[0]!("A");
+  host.answers[1]!("B");
+  assert.deepEqual([await first, await other], ["A", "B"]);
+  const again = say('{"jsonrpc":"2.0","id":1,"method":"tools/call"}');
+  host.answers[2]!("C");
+  assert.equal(await again, "C");
+});
+
+test("Session cancels exactly the request that is named", async () => {
+  const { say, host } = await opened();
+  void say('{"jsonrpc":"2.0","id":1,"method":"tools/call"}');
+  void say('{"jsonrpc":"2.0","id":"1","method":"tools/call"}');
+  await say('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"1"}}');
+  assert.deepEqual(host.exchanges.map((one) => one.signal.aborted), [false, true]);
+  await say('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":99}}');
+  await say('{"jsonrpc":"2.0","method":"notifications/cancelled"}');
+  assert.deepEqual(host.exchanges.map((one) => one.signal.aborted), [false, true]);
+});
+
+test("Session keeps one of each list_changed until there is a stream and the client is ready", async () => {
+  const { session, say } = open();
+  const stream = new Sink();
+  session.listsChanged(["tools"]);
+  session.attach(stream, () => {});
+  assert.deepEqual(stream.sent, []);
+  await say(INITIALIZE);
+  await say('{"jsonrpc":"2.0","method":"notifications/initialized"}');
+  assert.deepEqual(stream.sent, ['{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}']);
+  session.detach(stream);
+  session.listsChanged(["tools"]);
+  session.listsChanged(["tools"]);
+  session.attach(stream, () => {});
+  assert.equal(stream.sent.length, 2);
+});
+
+test("Session forgets a change that the client has read meanwhile, of that list only", async () => {
+  const { session, say, host } = await opened();
+  session.listsChanged(["tools", "resources", "templates"]);
+  for (const method of ["tools/list", "resources/list"]) {
+    const listed = say(`{"jsonrpc":"2.0","id":"${method}","method":"${method}"}`);
+    host.answers.at(-1)!("{}");
+    await listed;
+  }
+  const stream = new Sink();
+  session.attach(stream, () => {});
+  assert.deepEqual(stream.sent, [
+    '{"jsonrpc":"2.0","method":"notifications/resources/list_changed"}',
+  ]);
+});
+
+test("Session.attach() replaces a stream and tells it so; an old one detaches nothing", async () => {
+  const { session } = await opened();
+  const [first, second] = [new Sink(), new Sink()];
+  let replaced = 0;
+  session.attach(first, () => {
+    replaced++;
+    session.detach(first);
+  });
+  session.attach(second, () => {});
+  session.detach(first);
+  session.listsChanged(["tools"]);
+  assert.deepEqual([replaced, first.sent.length, second.sent.length], [1, 0, 1]);
+});
+
+test("Session.close() cancels what is in flight, once", async () => {
+  const { session, say, host } = await opened();
+  void say('{"jsonrpc":"2.0","id":1,"method":"tools/call"}');
+  session.close("test");
+  session.close("again");
+  assert.equal(host.exchanges[0]!.signal.aborted, true);
+  assert.equal(session.closed.aborted, true);
+});
+
+test("ActiveExchange sends nothing after its end and cannot be cancelled then", async () => {
+  const { say, host, sink } = await opened();
+  void say('{"jsonrpc":"2.0","id":1,"method":"tools/call"}');
+  const exchange = host.exchanges[0]!;
+  exchange.notify("one");
+  exchange.end();
+  exchange.notify("two");
+  exchange.cancel("late");
+  assert.deepEqual(sink.sent, ["one"]);
+  assert.equal(exchange.signal.aborted, false);
+});
+
+test("SessionStore reaps the silent, never one with a stream or a call", async () => {
+  const reaped: string[] = [];
+  const store = new SessionStore({
+    idleTimeout: () => 1000,
+    onReaped: (s) => reaped.push(s.label),
+  });
+  const make = async () => {
+    const host = new Host();
+    const session = new Session("http", AGGREGATE, host, (closed) => store.remove(closed));
+    await session.receive(parseMessage(INITIALIZE), new Sink());
+    store.add(session);
+    return session;
+  };
+  const [silent, streaming, calling] = [await make(), await make(), await make()];
+  streaming.attach(new Sink(), () => {});
+  void calling.receive(parseMessage('{"jsonrpc":"2.0","id":1,"method":"x"}'), new Sink());
+  store.reap(Date.now() + 500);
+  assert.equal(store.size, 3);
+  store.reap(Date.now() + 2000);
+  assert.deepEqual(reaped, [silent.label]);
+  assert.equal(store.get(silent.id), undefined);
+  assert.equal(store.get(streaming.id), streaming);
+  store.close("test over");
+  assert.equal(store.size, 0);
+});
