@@ -32,7 +32,7 @@ const log = getLogger("mcproxy", "front");
 /** Puts the routes of DESIGN §2 together. Every unknown path is 404 with a JSON body. */
 export function createApp({ gateway, guard: guardOptions, bodyLimit }: AppOptions): App {
   const keepAlive = new KeepAlive();
-  const context: FrontContext = { gateway, keepAlive, bodyLimit };
+  const context: FrontContext = { gateway, keepAlive, bodyLimit, streams: new WeakMap() };
   const guard = createGuard(guardOptions);
   const streams: SseStreams = new Map();
   const app = new Hono();

@@ -1,10 +1,14 @@
 import type { Gateway } from "../gateway/gateway.ts";
+import type { Session } from "../gateway/session.ts";
 import type { KeepAlive } from "./keep-alive.ts";
+import type { SessionStreams } from "./session-streams.ts";
 
 /** What every HTTP front works with. */
 export interface FrontContext {
   readonly gateway: Gateway;
   readonly keepAlive: KeepAlive;
+  /** The resumable streams of each Streamable HTTP session; they go when the session goes. */
+  readonly streams: WeakMap<Session, SessionStreams>;
   /** Largest request body, bytes. */
   readonly bodyLimit: number;
 }

@@ -17,26 +17,38 @@ export const EVENT_STREAM_HEADERS: Readonly<Record<string, string>> = {
 export class EventStream implements Outlet {
   readonly body: ReadableStream<Uint8Array>;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  readonly #onGone: (() => void)[] = [];
 
-  /** `onGone` is called once when the client has left or was cut off, not after {@link close}. */
-  constructor(private readonly onGone: () => void) {
+  constructor() {
     this.body = new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.#controller = controller;
       },
       cancel: () => {
         this.#controller = undefined;
-        this.onGone();
+        this.#gone();
       },
     }, new ByteLengthQueuingStrategy({ highWaterMark: MAX_UNREAD_BYTES }));
+  }
+
+  /** Calls back once when the client has left or was cut off, not after {@link close}. */
+  whenGone(callback: () => void): void {
+    this.#onGone.push(callback);
   }
 
   get isOpen(): boolean {
     return this.#controller !== undefined;
   }
 
-  send(raw: string): void {
-    this.#write(`event: message\ndata: ${oneLine(raw)}\n\n`);
+  /** `id` is the event id a client may come back with. */
+  send(raw: string, id?: string): void {
+    const head = id === undefined ? "" : `id: ${id}\n`;
+    this.#write(`${head}event: message\ndata: ${oneLine(raw)}\n\n`);
+  }
+
+  /** Gives the client an id to come back with before there is any message (2025-11-25). */
+  prime(id: string, retry: number): void {
+    this.#write(`id: ${id}\nretry: ${retry}\ndata: \n\n`);
   }
 
   /** Sends an event of another name; `data` must be one line. */
@@ -55,6 +67,10 @@ export class EventStream implements Outlet {
     controller?.close();
   }
 
+  #gone(): void {
+    for (const callback of this.#onGone.splice(0)) callback();
+  }
+
   #write(text: string): void {
     const controller = this.#controller;
     if (controller === undefined) return;
@@ -65,6 +81,6 @@ export class EventStream implements Outlet {
     }
     // Closed, not errored: Bun would print an error of ours, Deno report it as the handler's.
     this.close();
-    this.onGone();
+    this.#gone();
   }
 }

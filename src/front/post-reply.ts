@@ -2,6 +2,7 @@ import type { Outlet } from "../gateway/exchange.ts";
 import { type Reply, replyText } from "../gateway/reply.ts";
 import { EVENT_STREAM_HEADERS, EventStream } from "./event-stream.ts";
 import type { KeepAlive, Silent } from "./keep-alive.ts";
+import type { ResumableStream } from "./session-streams.ts";
 
 /** A call that takes longer gets its event stream early, so that nobody gives it up. Milliseconds. */
 const PATIENCE = 10_000;
@@ -15,6 +16,8 @@ export interface PostReplyOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** The client has closed the response stream before it was complete. */
   readonly onGone?: () => void;
+  /** Makes the logical stream of a session, which outlives its connection; without it, none does. */
+  readonly resumable?: () => ResumableStream;
 }
 
 /**
@@ -25,7 +28,7 @@ export class PostReply implements Outlet, Silent {
   readonly response: Promise<Response>;
   readonly #resolve: (response: Response) => void;
   readonly #options: PostReplyOptions;
-  #stream: EventStream | undefined;
+  #stream: EventStream | ResumableStream | undefined;
   #lastSaid = performance.now();
   #finished = false;
 
@@ -69,15 +72,14 @@ export class PostReply implements Outlet, Silent {
     this.#options.keepAlive.delete(this);
   }
 
-  #open(): EventStream {
+  #open(): EventStream | ResumableStream {
     if (this.#stream !== undefined) return this.#stream;
-    this.#stream = new EventStream(() => {
-      this.#options.keepAlive.delete(this);
-      this.#options.onGone?.();
-    });
+    const resumable = this.#options.resumable?.();
+    const events = resumable?.connect() ?? new EventStream();
+    events.whenGone(() => this.#options.onGone?.());
     const headers = { ...EVENT_STREAM_HEADERS, ...this.#options.headers };
-    this.#resolve(new Response(this.#stream.body, { headers }));
-    return this.#stream;
+    this.#resolve(new Response(events.body, { headers }));
+    return this.#stream = resumable ?? events;
   }
 }
 

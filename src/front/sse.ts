@@ -6,9 +6,9 @@ import { errorResponse, InvalidMessage, parseMessages } from "../protocol/messag
 import { requireEventStream } from "./accept.ts";
 import { readBody } from "./body.ts";
 import type { FrontContext } from "./context.ts";
-import { EVENT_STREAM_HEADERS, type EventStream } from "./event-stream.ts";
+import { EVENT_STREAM_HEADERS, EventStream } from "./event-stream.ts";
 import { Refusal } from "./refusal.ts";
-import { openSessionStream } from "./streamable.ts";
+import { holdSessionStream } from "./streamable.ts";
 
 /** The streams of the open sessions, by session id: answers go there, not into the POST. */
 export type SseStreams = Map<string, EventStream>;
@@ -20,10 +20,12 @@ export type SseStreams = Map<string, EventStream>;
 export function openSse(request: Request, streams: SseStreams, context: FrontContext): Response {
   requireEventStream(request.headers.get("accept"));
   const session = context.gateway.openSession("sse", AGGREGATE);
-  const stream = openSessionStream(session, context, () => session.close("the client has left"));
+  const stream = new EventStream();
+  stream.whenGone(() => session.close("the client has left"));
   streams.set(session.id, stream);
   session.closed.addEventListener("abort", () => streams.delete(session.id), { once: true });
   stream.event("endpoint", `/messages?sessionId=${session.id}`);
+  holdSessionStream(session, stream, stream, context);
   return new Response(stream.body, { headers: EVENT_STREAM_HEADERS });
 }
 

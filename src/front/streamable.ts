@@ -4,6 +4,7 @@
  */
 
 import type { Endpoint } from "../gateway/endpoint.ts";
+import type { Outlet } from "../gateway/exchange.ts";
 import { type Reply, replyText } from "../gateway/reply.ts";
 import type { Session } from "../gateway/session.ts";
 import { isModern } from "../protocol/classify.ts";
@@ -14,10 +15,11 @@ import { ASSUMED_HTTP_VERSION, BATCH_VERSION, eraOf } from "../protocol/versions
 import { requireBothTypes, requireEventStream } from "./accept.ts";
 import { readBody } from "./body.ts";
 import type { FrontContext } from "./context.ts";
-import { EVENT_STREAM_HEADERS, EventStream } from "./event-stream.ts";
+import { EVENT_STREAM_HEADERS, type EventStream } from "./event-stream.ts";
 import { postModern } from "./modern.ts";
 import { PostReply } from "./post-reply.ts";
 import { Refusal } from "./refusal.ts";
+import { SessionStreams } from "./session-streams.ts";
 
 /** More than any real client sends, and few enough that one body cannot start a flood. */
 const MAX_BATCH = 100;
@@ -59,8 +61,15 @@ export function get(request: Request, endpoint: Endpoint, context: FrontContext)
   requireEventStream(request.headers.get("accept"));
   const session = sessionOf(request, endpoint, context);
   checkVersion(request);
-  const stream = openSessionStream(session, context, () => {});
-  return new Response(stream.body, { headers: EVENT_STREAM_HEADERS });
+  const streams = streamsOf(session, context);
+  const lastEventId = request.headers.get(Header.LastEventId);
+  const resumed = lastEventId === null ? undefined : streams.resume(lastEventId);
+  const standalone = streams.standalone();
+  const events = resumed?.events ?? standalone.connect();
+  if (resumed === undefined || resumed.standalone) {
+    holdSessionStream(session, standalone, events, context);
+  }
+  return new Response(events.body, { headers: EVENT_STREAM_HEADERS });
 }
 
 /**
@@ -72,32 +81,38 @@ export function del(request: Request, endpoint: Endpoint, context: FrontContext)
   return new Response(null, { status: 204 });
 }
 
-/** Opens an event stream that carries what a session says unasked, until either of them ends. */
-export function openSessionStream(
+/**
+ * Lets `outlet` carry what a session says unasked, over the connection `events`, until the client
+ * leaves, another connection takes its place, or the session ends.
+ */
+export function holdSessionStream(
   session: Session,
+  outlet: Outlet,
+  events: EventStream,
   context: FrontContext,
-  onGone: () => void,
-): EventStream {
-  const stream = new EventStream(() => {
-    leave();
-    onGone();
-  });
-  const silent = { tick: () => stream.comment() };
-  const end = () => {
-    leave();
-    stream.close();
-  };
+): void {
+  const silent = { tick: () => events.comment() };
   const leave = () => {
     context.keepAlive.delete(silent);
     session.closed.removeEventListener("abort", end);
-    session.detach(stream);
+    session.detach(outlet);
+  };
+  const end = () => {
+    leave();
+    events.close();
   };
   // Both runtimes hold the headers back until the first byte.
-  stream.comment();
+  events.comment();
+  events.whenGone(leave);
   context.keepAlive.add(silent);
   session.closed.addEventListener("abort", end);
-  session.attach(stream, end);
-  return stream;
+  session.attach(outlet, leave);
+}
+
+function streamsOf(session: Session, context: FrontContext): SessionStreams {
+  let streams = context.streams.get(session);
+  if (streams === undefined) context.streams.set(session, streams = new SessionStreams(session));
+  return streams;
 }
 
 function readMessages(body: string): ReturnType<typeof parseMessages> {
@@ -167,7 +182,10 @@ async function dispatch(
   context: FrontContext,
 ): Promise<Response> {
   const answered = messages.some((one) => one instanceof InvalidMessage || one.kind === "request");
-  const reply = new PostReply({ keepAlive: context.keepAlive });
+  const reply = new PostReply({
+    keepAlive: context.keepAlive,
+    resumable: () => streamsOf(session, context).open(),
+  });
   if (!batch && answered) {
     session.receive(messages[0] as Message, reply).then((text) => reply.finish(text));
     return await reply.response;

@@ -15,15 +15,29 @@ export function nextRid(): string {
   return (++count).toString(36).padStart(4, "0");
 }
 
-/** The {@link Exchange} of both eras; they differ in who aborts it and in how `ask` is answered. */
+/** Puts a question of an upstream to the client behind an exchange. */
+export type Asker = (
+  exchange: Exchange,
+  method: string,
+  paramsText: string | undefined,
+) => Promise<ResponseMessage>;
+
+/** The {@link Exchange} of both eras; they differ in who aborts it and in who is the asker. */
 export class ActiveExchange implements Exchange {
   readonly rid = nextRid();
   readonly #abort = new AbortController();
   readonly #outlet: Outlet;
+  readonly #asker: Asker;
   #ended = false;
 
-  constructor(readonly client: Client, readonly request: RequestMessage, outlet: Outlet) {
+  constructor(
+    readonly client: Client,
+    readonly request: RequestMessage,
+    outlet: Outlet,
+    asker: Asker = unasked,
+  ) {
     this.#outlet = outlet;
+    this.#asker = asker;
   }
 
   get signal(): AbortSignal {
@@ -34,11 +48,8 @@ export class ActiveExchange implements Exchange {
     if (!this.#ended) this.#outlet.send(raw);
   }
 
-  ask(method: string, _paramsText: string | undefined): Promise<ResponseMessage> {
-    // Nothing upstream is told of a client capability yet, so an honest server never asks.
-    return Promise.reject(
-      new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}" is not supported yet`),
-    );
+  ask(method: string, paramsText: string | undefined): Promise<ResponseMessage> {
+    return this.#asker(this, method, paramsText);
   }
 
   /** The client does not want the answer any more; `reason` goes to the log. */
@@ -51,3 +62,9 @@ export class ActiveExchange implements Exchange {
     this.#ended = true;
   }
 }
+
+/** A modern client is asked by `input_required` only, which `Parking` sees to. */
+const unasked: Asker = (_, method) =>
+  Promise.reject(
+    new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}" outside a call`),
+  );

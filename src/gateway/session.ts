@@ -15,6 +15,7 @@ import {
 } from "../protocol/message.ts";
 import { methodRule } from "../protocol/methods.ts";
 import { negotiateVersion } from "../protocol/versions.ts";
+import { Asks } from "./asks.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { ActiveExchange, type Outlet } from "./exchange.ts";
 import { changeMethods, type ListListener } from "./listeners.ts";
@@ -49,6 +50,7 @@ export class Session implements ListListener {
   #lastSeen = Date.now();
   #stream: { readonly outlet: Outlet; readonly replaced: () => void } | undefined;
   readonly #inflight = new Map<string, ActiveExchange>();
+  readonly #asks = new Asks();
   /** Lists that have changed since the client last read them and was last told. */
   readonly #unsent = new Set<ListKind>();
 
@@ -92,7 +94,8 @@ export class Session implements ListListener {
         this.#notified(message);
         return undefined;
       case "response":
-        // Nothing has been asked of the client, so there is nothing this could answer.
+        // One that nothing waits for is late or invented; either way it concerns nobody.
+        this.#asks.answer(message);
         return undefined;
     }
   }
@@ -126,6 +129,7 @@ export class Session implements ListListener {
     this.#closed.abort();
     this.#stream = undefined;
     for (const exchange of this.#inflight.values()) exchange.cancel(reason);
+    this.#asks.close();
     this.onClosed(this);
   }
 
@@ -147,7 +151,13 @@ export class Session implements ListListener {
     if (this.#inflight.has(key)) {
       return refusal(message, `id ${idTextOf(message)} is already in flight in this session`);
     }
-    const exchange = new ActiveExchange(this.#client, message, outlet);
+    const client = this.#client;
+    const exchange = new ActiveExchange(
+      client,
+      message,
+      outlet,
+      ({ signal }, method, params) => this.#asks.ask(client, outlet, method, params, signal),
+    );
     this.#inflight.set(key, exchange);
     return this.host.handle(exchange, this.endpoint).finally(() => {
       this.#inflight.delete(key);

@@ -56,7 +56,8 @@ test("readBody() holds to content type and limit, declared or not", async () => 
 });
 
 test("EventStream frames a message as one event, line breaks or not", async () => {
-  const stream = new EventStream(() => assert.fail("nobody has left"));
+  const stream = new EventStream();
+  stream.whenGone(() => assert.fail("nobody has left"));
   stream.send('{\n"a":1\r\n}');
   stream.event("endpoint", "/x");
   stream.comment();
@@ -70,7 +71,8 @@ test("EventStream frames a message as one event, line breaks or not", async () =
 
 test("EventStream cuts off a client that does not read, after one message of any size", () => {
   let gone = 0;
-  const stream = new EventStream(() => gone++);
+  const stream = new EventStream();
+  stream.whenGone(() => gone++);
   stream.send(`"${"x".repeat(MAX_UNREAD_BYTES + 1)}"`);
   assert.equal(gone, 0);
   stream.send('"one more"');

@@ -1,0 +1,3 @@
+import { addTests } from "./suite.ts";
+
+addTests("memory");

@@ -1,0 +1,198 @@
+/** What the program promises to those outside, and where the promise stands. */
+export interface Requirement {
+  /** A section of the specification, of DESIGN or PROTOCOL, or a line of an issue. */
+  readonly source: string;
+  readonly behaviour: string;
+}
+
+/** By source, then by id. Every row has exactly one test; `coverage.test.ts` proves it. */
+const TABLE = {
+  "issue 2, what a user can do 2": {
+    "lists.tools": "tools/list holds the tools of every upstream under <server>_<name>",
+    "lists.prompts": "prompts/list holds the prompts of every upstream under <server>_<name>",
+    "lists.resources": "resources/list holds every upstream's resources, URIs unchanged",
+    "lists.templates": "resources/templates/list holds every upstream's templates, unchanged",
+    "fronts.streamable": "a legacy client lists and calls over Streamable HTTP in any version",
+    "fronts.sse": "a client of 2024-11-05 lists, calls, reads and gets over /sse and /messages",
+    "fronts.modern": "a 2026-07-28 client lists, calls, reads and gets without a session",
+    "fronts.stdio": "--stdio serves stdin and stdout, and ends with its input",
+    "fronts.stdio.http": "--stdio with --port serves HTTP beside stdin and stdout",
+    "one.legacy": "/servers/<name>/mcp gives a legacy upstream's texts byte for byte",
+    "one.modern": "/servers/<name>/mcp gives a modern upstream's texts byte for byte",
+    "one.unknown": "/servers/<unknown>/mcp is 404 with a JSON body",
+    "calls.every": "a call reaches the upstream that owns the tool, over any transport and era",
+    "calls.read": "resources/read reaches the owner by URI and by template",
+    "calls.get": "prompts/get reaches the owner of the prompt",
+  },
+  "DESIGN §2, names": {
+    "names.conflict": "two upstreams with equal tool names are both called by their own",
+    "names.shared-uri": "a URI of two upstreams is <server>+<uri>, in lists and in what is read",
+    "names.short": "long and odd names come out stable, at most 48 of [A-Za-z0-9_-], and callable",
+    "names.duplicate": "a name an upstream lists twice is listed once",
+    "names.original": "an original name that is unique can be called without its prefix",
+    "names.never": "prefix never exposes original names",
+  },
+  "DESIGN §3.1, messages are forwarded": {
+    "raw.items": "items keep unknown members, number texts and spacing; only the name changes",
+    "raw.results": "results keep unknown content types, members and number texts",
+    "raw.arguments": "arguments arrive at the upstream character for character",
+    "raw.errors": "an upstream's JSON-RPC error arrives with its code, words and data",
+    "raw.bad-ref": "an output schema with a dangling $ref spoils no list",
+    "raw.large": "a result of 5 MB arrives whole",
+    "raw.meta": "unknown _meta members of a request reach the upstream",
+  },
+  "issue 2, registry": {
+    "registry.pages": "all pages of an upstream's list are followed, an empty cursor included",
+    "registry.loop": "an upstream whose cursors go in a circle is no endless loop",
+    "registry.order": "lists come in the same order every time",
+    "registry.cached": "list requests touch no upstream",
+    "changes.add": "a tool an upstream adds is announced and listed",
+    "changes.remove": "a tool an upstream removes is announced and gone",
+    "changes.concerned": "list_changed reaches only sessions whose list changed",
+    "changes.wolf": "list_changed without a change reaches nobody",
+    "changes.modern": "subscriptions/listen acknowledges, and announces under the listen's id",
+    "changes.http": "list_changed of an HTTP upstream is heard, legacy and modern",
+  },
+  "issue 2, correlation and routing": {
+    "progress.token": "progress carries the client's own token and comes before the result",
+    "progress.type": "a number token stays a number and a text token a text",
+    "progress.last": "progress in the same write as the result is not lost",
+    "progress.private": "two clients with equal ids and tokens get only their own",
+    "progress.http": "progress of HTTP upstreams arrives, legacy, modern and HTTP+SSE",
+    "cancel.legacy": "notifications/cancelled reaches the upstream with the id of that call",
+    "cancel.private": "a client's cancellation does not end another's call with the same id",
+    "cancel.modern": "closing the response stream cancels in the modern era",
+    "cancel.disconnect": "closing the response stream does not cancel in the legacy era",
+    "ids.exact": "an id comes back as it was sent: number, text, beyond 2^53",
+    "ids.parallel": "many calls in flight answer out of order, each to its own",
+    "reverse.ping": "an upstream's ping is answered",
+    "reverse.refused": "a server-to-client request is answered, never guessed or left open",
+  },
+  "issue 2, fronts": {
+    "session.missing": "a legacy request without session id is 400",
+    "session.unknown": "an unknown session id is 404",
+    "session.foreign": "a session of one endpoint does not exist at another",
+    "session.delete": "DELETE ends the session and its GET stream",
+    "session.secret": "session ids are long, different, and never in the log",
+    "session.batch": "a batch is answered as a batch in 2025-03-26",
+    "session.no-batch": "a batch is refused in every other version",
+    "session.accepted": "notifications and responses are answered 202 without a body",
+    "session.json": "a plain answer is JSON, one with progress is an event stream",
+    "session.negotiate":
+      "initialize with an unknown version is answered with the latest legacy one",
+    "session.ping": "ping is answered with an empty result",
+    "session.capabilities": "initialize names the gateway, all capabilities and instructions",
+    "session.buffering": "event streams say that no proxy may buffer them",
+    "session.sse-unknown": "/messages with an unknown session is 404",
+  },
+  "spec 2026-07-28, basic and transports": {
+    "modern.discover": "server/discover names the versions, capabilities and cache rules",
+    "modern.list": "lists carry resultType, ttlMs, cacheScope and serverInfo",
+    "modern.scope": "a list is private where one upstream's part of it is private",
+    "modern.legacy-result": "a legacy upstream's result is complete, and not to be cached",
+    "modern.envelope": "a request without envelope is 400 with -32602",
+    "modern.headers": "headers that contradict the body are 400 with -32020",
+    "modern.version": "an unknown version is 400 with -32022 and the supported ones",
+    "modern.unknown-method": "an unknown method is 404 with -32601",
+    "modern.inherited-method": "methods named like object members are as unknown as any other",
+    "modern.removed": "methods of the legacy era are unknown",
+    "modern.session": "a session id is ignored and none is given",
+    "modern.named-upstream": "the upstream gets Mcp-Method and Mcp-Name of its own names",
+    "modern.client": "a modern upstream learns the client's own envelope",
+  },
+  "issue 2, bad input": {
+    "bad.json": "what is no JSON is 400 with -32700",
+    "bad.types": "JSON that is no message is 400 with -32600",
+    "bad.method": "an unknown method is -32601",
+    "bad.params": "a call without or with a wrong name is -32602",
+    "bad.tool": "an unknown tool, prompt or resource is an error that names it",
+    "bad.size": "a body beyond the limit is 413, announced or not",
+    "bad.content-type": "a body that does not say it is JSON is 415",
+    "bad.accept": "a client that takes neither JSON nor a stream gets 406",
+    "bad.version": "an unknown MCP-Protocol-Version is 400",
+    "bad.duplicate": "an id that is in flight is refused, and the first call goes on",
+    "bad.http-method": "a method that is none of POST, GET, DELETE is 405",
+    "bad.survives": "after all of it the gateway serves as before",
+  },
+  "issue 2, safe by default": {
+    "safe.host": "a foreign Host is 403",
+    "safe.origin": "a foreign Origin is 403, a loopback one is welcome",
+    "safe.404": "every unknown path is 404 with a JSON body, OAuth probes included",
+    "safe.bind": "a non-loopback bind without auth is refused and says what to add",
+    "safe.no-auth": "--no-auth allows a non-loopback bind",
+    "safe.secrets": "env values, header values and URL credentials appear nowhere",
+    "safe.env": "a child gets a safe list of variables and the config's, nothing else",
+  },
+  "DESIGN §2, HTTP": {
+    "ops.livez": "/livez is 200 while listening",
+    "ops.readyz": "/readyz is 503 until every upstream has settled, then 200",
+    "ops.health": "/health is a JSON summary",
+    "ops.status": "/api/status tells version, config and every server",
+  },
+  "issue 2, parallel start": {
+    "start.others": "hung, crashing, missing and refusing servers delay and break nobody",
+    "start.errors": "status and log name state and error of each that failed",
+    "start.parallel": "ten servers start at once, not one after the other",
+    "start.late": "a server that becomes ready later is announced",
+    "start.unset": "an unset variable fails its own server only",
+    "start.probe": "a stdio server that exits on the era probe is started again as legacy",
+    "start.sse": "a url that is no Streamable HTTP is tried as HTTP+SSE",
+    "start.empty": "a config without servers serves empty lists",
+    "start.disabled": "a disabled server is not started",
+  },
+  "issue 2, bad input, upstreams": {
+    "fault.crash": "a crash fails the call in flight, names the server, and is mended",
+    "fault.half": "half an answer before a crash reaches nobody",
+    "fault.others": "other servers' calls survive a crash",
+    "fault.stale": "a crashed server keeps its entries while it comes back",
+    "fault.timeout": "a call without answer fails in time, names the server, and is cancelled",
+    "fault.progress": "progress gives a call its time anew",
+    "fault.late": "an answer after the timeout reaches nobody",
+    "fault.twice": "a second answer reaches nobody",
+    "fault.ids": "answers with old and unknown ids are dropped",
+    "fault.garbage": "lines that are no messages are skipped and logged",
+    "fault.shape": "an answer that is none fails that call and names the server",
+    "fault.deaf": "a server that stops reading fails its own calls only",
+    "fault.http": "HTTP failures of an upstream fail that call and name the server",
+    "fault.session": "an upstream that forgot the session is reached again",
+    "fault.stderr": "stderr reaches the log with the server's name, and floods nothing",
+    "fault.failing-list": "a list an upstream cannot give spoils no other list",
+  },
+  "issue 2, graceful stop": {
+    "stop.drain": "SIGTERM lets calls finish, ends streams and children, and exits 0",
+    "stop.second": "a second signal exits at once",
+    "stop.stubborn": "children that ignore EOF and SIGTERM are gone after a stop",
+    "stop.group": "a child's own children are gone after a stop",
+    "stop.int": "SIGINT stops like SIGTERM",
+  },
+  "DESIGN §2, command line": {
+    "cli.unknown-flag": "an unknown flag exits 2 and suggests the right one",
+    "cli.unknown-command": "an unknown command exits 2 and suggests the right one",
+    "cli.invalid-config": "an invalid config exits 3 with file, line, column and suggestion",
+    "cli.missing-config": "a config that is not there exits 3 and is named",
+    "cli.port": "a port in use exits 1 and is named",
+    "cli.check": "check says whether a config is valid and starts nothing",
+    "cli.list": "list --json gives what every upstream offers",
+    "cli.call": "call prints a tool's result",
+    "cli.call-error": "call of a failing tool exits 1",
+    "cli.version": "version prints the version, as JSON with --json",
+    "cli.help": "help prints usage on stdout and exits 0",
+    "cli.schema": "schema prints a JSON schema that names mcpServers",
+    "cli.bridge": "bridge makes a running gateway a stdio server",
+    "cli.json-log": "--log-format json writes one JSON object a line",
+  },
+} as const;
+
+type Table = typeof TABLE;
+
+/** The ids of all requirements. */
+export type RequirementId = { [Source in keyof Table]: keyof Table[Source] & string }[keyof Table];
+
+/** All requirements by id. */
+export const requirements: ReadonlyMap<RequirementId, Requirement> = new Map(
+  Object.entries(TABLE).flatMap(([source, rows]) =>
+    Object.entries(rows).map(([id, behaviour]) =>
+      [id as RequirementId, { source, behaviour }] as const
+    )
+  ),
+);

@@ -1,0 +1,55 @@
+import { after, test } from "node:test";
+import { type Config, type Gateway, startGateway } from "../support/gateway.ts";
+import type { Mode } from "../support/program.ts";
+import { type RequirementId, requirements } from "./requirements.ts";
+import { Scope } from "./scope.ts";
+import { topics } from "./topics/all.ts";
+import { startWorld, type World } from "./world.ts";
+
+/** What one test works with. Everything it starts ends with it. */
+export interface Tools {
+  readonly mode: Mode;
+  /** The gateway and the upstreams that the tests of a file share; never changed by a test. */
+  world(): Promise<World>;
+  /** A gateway of this test's own. */
+  start(config: Config, options?: StartOptions): Promise<Gateway>;
+  readonly scope: Scope;
+}
+
+export interface StartOptions {
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Where a topic puts its tests. */
+export interface Suite {
+  /** A test that proves a requirement, in every mode. */
+  verifies(id: RequirementId, run: (tools: Tools) => Promise<void>): void;
+  /** One that needs a process of its own: signals, exit codes, stdin and stdout. */
+  verifiesProcess(id: RequirementId, run: (tools: Tools) => Promise<void>): void;
+}
+
+/** Registers the whole suite for one way of running the program. */
+export function addTests(mode: Mode): void {
+  let shared: Promise<World> | undefined;
+  const world = () => shared ??= startWorld(mode);
+  const add = (id: RequirementId, run: (tools: Tools) => Promise<void>) => {
+    test(`${mode}: ${id}: ${requirements.get(id)?.behaviour}`, async () => {
+      await using scope = new Scope();
+      const start: Tools["start"] = async (config, options = {}) => {
+        const gateway = await startGateway({ mode, config, ...options });
+        scope.defer(() => gateway.kill());
+        return gateway;
+      };
+      await run({ mode, world, start, scope });
+    });
+  };
+  const suite: Suite = {
+    verifies: add,
+    verifiesProcess: (id, run) => {
+      if (mode !== "memory") add(id, run);
+    },
+  };
+  for (const topic of topics) topic(suite);
+  after(async () => await (await shared)?.close());
+}

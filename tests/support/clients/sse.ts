@@ -1,0 +1,68 @@
+import { Inbox } from "../inbox.ts";
+
+/** One event of a `text/event-stream`; a comment (keep-alive) is an event with only `comment`. */
+export interface SseEvent {
+  readonly event: string | undefined;
+  readonly data: string | undefined;
+  readonly id: string | undefined;
+  readonly comment: string | undefined;
+}
+
+/** An event stream, readable while it arrives. */
+export interface SseStream {
+  readonly events: Inbox<SseEvent>;
+  /** Hangs up, as a client that goes away. */
+  close(): void;
+}
+
+/** Reads an event stream until it ends; `abort` hangs up. */
+export function readSse(
+  body: ReadableStream<Uint8Array>,
+  what: string,
+  abort: () => void,
+): SseStream {
+  const events = new Inbox<SseEvent>(what);
+  void pump(body, events);
+  return {
+    events,
+    close: () => {
+      events.end("closed by the test");
+      abort();
+    },
+  };
+}
+
+async function pump(body: ReadableStream<Uint8Array>, events: Inbox<SseEvent>): Promise<void> {
+  let rest = "";
+  try {
+    for await (const text of body.pipeThrough(new TextDecoderStream() as never)) {
+      rest += text as unknown as string;
+      for (let cut = /\r?\n\r?\n/.exec(rest); cut !== null; cut = /\r?\n\r?\n/.exec(rest)) {
+        const block = rest.slice(0, cut.index);
+        rest = rest.slice(cut.index + cut[0].length);
+        if (block !== "") events.push(parseEvent(block));
+      }
+    }
+    events.end(rest === "" ? "end of stream" : `end of stream inside an event: ${rest}`);
+  } catch (error) {
+    events.end(`broken stream: ${error}`);
+  }
+}
+
+/** Reads one block of lines (HTML standard, server-sent events, 9.2.6). */
+export function parseEvent(block: string): SseEvent {
+  const fields = new Map<string, string>();
+  for (const line of block.split(/\r?\n/)) {
+    const colon = line.indexOf(":");
+    const name = colon === 0 ? "comment" : colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+    const before = fields.get(name);
+    fields.set(name, before !== undefined && name === "data" ? `${before}\n${value}` : value);
+  }
+  return {
+    event: fields.get("event"),
+    data: fields.get("data"),
+    id: fields.get("id"),
+    comment: fields.get("comment"),
+  };
+}

@@ -1,0 +1,67 @@
+import { existsSync } from "node:fs";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { startProcess, type TestProcess } from "./process.ts";
+
+/** How the program under test is run: imported, from source on a runtime, or compiled. */
+export type Mode = "memory" | "deno" | "bun" | "binary";
+
+/** The modes that are processes of their own. */
+export type ProcessMode = Exclude<Mode, "memory">;
+
+/** The root of the project. */
+export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+/** True on Bun. The process modes are run from one runtime only, which is Deno. */
+export const ON_BUN = process.versions.bun !== undefined;
+
+/** The command line that runs the program in a mode. @throws {Error} where there is no binary */
+export function programCommand(
+  mode: ProcessMode,
+  args: readonly string[],
+): { readonly command: string; readonly args: readonly string[] } {
+  switch (mode) {
+    case "deno":
+      return { command: process.execPath, args: ["run", "-A", `${ROOT}main.ts`, ...args] };
+    case "bun":
+      return { command: `${ROOT}node_modules/bun/bin/bun.exe`, args: [`${ROOT}main.ts`, ...args] };
+    case "binary": {
+      const command = process.env["MCPROXY_BINARY"] ?? `${ROOT}dist/mcproxy`;
+      if (!existsSync(command)) {
+        throw new Error(
+          `Cannot test "${command}": no such file; compile it first, or set MCPROXY_BINARY`,
+        );
+      }
+      return { command, args };
+    }
+  }
+}
+
+/** Runs the program to its end. */
+export async function runProgram(
+  mode: ProcessMode,
+  args: readonly string[],
+  options: {
+    readonly env?: Readonly<Record<string, string | undefined>>;
+    readonly cwd?: string;
+  } = {},
+): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+  const running = await startProgram(mode, args, options);
+  running.endInput();
+  const { code } = await running.exited;
+  const text = (lines: readonly string[]) => lines.join("\n");
+  return { code, stdout: text(running.stdout.items), stderr: text(running.stderr.items) };
+}
+
+/** Starts the program in a process group of its own. */
+export function startProgram(
+  mode: ProcessMode,
+  args: readonly string[],
+  { env = {}, cwd = ROOT }: {
+    readonly env?: Readonly<Record<string, string | undefined>>;
+    readonly cwd?: string;
+  } = {},
+): Promise<TestProcess> {
+  const { command, args: all } = programCommand(mode, args);
+  return startProcess(command, all, { env: { ...process.env, ...env }, cwd });
+}

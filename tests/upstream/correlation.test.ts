@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { Correlation } from "../../src/upstream/correlation.ts";
+import { FakeClock } from "./fakes/clock.ts";
+
+type Outcome = string;
+
+function table(clock = new FakeClock()) {
+  const expired: number[] = [];
+  const calls = new Correlation<Outcome>({
+    clock,
+    onExpire: (call) => {
+      expired.push(call.id);
+      call.settle("expired");
+    },
+  });
+  return { clock, calls, expired };
+}
+
+test("Correlation.open() never gives an id twice", () => {
+  const { calls } = table();
+  const open = () => calls.open({ method: "m", timeout: 10, settle: () => {} });
+  const first = open();
+  calls.take(first);
+  assert.notEqual(open(), first);
+});
+
+test("Correlation.take() knows numbers only: text that looks like an id is somebody else's", () => {
+  const { calls } = table();
+  const id = calls.open({ method: "m", timeout: 10, settle: () => {} });
+  assert.equal(calls.take(String(id)), undefined);
+  assert.equal(calls.take(null), undefined);
+  assert.equal(calls.take(id)?.id, id);
+  assert.equal(calls.take(id), undefined);
+});
+
+test("Correlation expires by the earliest deadline, and not what made progress", () => {
+  const { calls, clock, expired } = table();
+  const settle = () => {};
+  const a = calls.open({ method: "a", timeout: 100, tokenText: "1", settle });
+  const b = calls.open({ method: "b", timeout: 100, settle });
+  const c = calls.open({ method: "c", timeout: 40, settle });
+  const d = calls.open({ method: "d", timeout: Infinity, settle });
+  clock.tick(50);
+  assert.deepEqual(expired, [c]);
+  assert.equal(calls.progress(a)?.id, a);
+  assert.equal(calls.progress(b), undefined, "it gave no token");
+  clock.tick(60);
+  assert.deepEqual(expired, [c, b]);
+  clock.tick(1e9);
+  assert.deepEqual(expired, [c, b, a]);
+  assert.equal(calls.only(() => true)?.id, d);
+  assert.equal(clock.armed, 0);
+});
+
+test("Correlation.drain() settles everything and leaves no timer", () => {
+  const { calls, clock } = table();
+  const outcomes: string[] = [];
+  for (const method of ["a", "b"]) {
+    calls.open({ method, timeout: 100, settle: (outcome) => outcomes.push(outcome) });
+  }
+  calls.drain((call) => `lost ${call.method}`);
+  assert.deepEqual(outcomes, ["lost a", "lost b"]);
+  assert.deepEqual([calls.size, clock.armed], [0, 0]);
+});
+
+test("Correlation settles each call exactly once, with its own outcome, in any order", () => {
+  const id = fc.integer({ min: -1, max: 30 });
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ do: fc.constant("open" as const), ms: fc.nat(50) }) },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant("answer" as const), id }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("answerText" as const), id }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant("cancel" as const), id }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant("progress" as const), id }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant("tick" as const), ms: fc.nat(40) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("lose" as const) }) },
+  );
+  fc.assert(fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+    const { calls, clock } = table();
+    const outcomes = new Map<number, string[]>();
+    const progressed = new Map<number, number>();
+    const open = (ms: number) => {
+      const mine: string[] = [];
+      const id = calls.open({
+        method: "m",
+        timeout: ms,
+        tokenText: ms % 2 === 0 ? "1" : undefined,
+        settle: (outcome) => mine.push(outcome),
+      });
+      assert.equal(outcomes.has(id), false);
+      outcomes.set(id, mine);
+    };
+    for (const each of steps) {
+      switch (each.do) {
+        case "open":
+          open(each.ms);
+          break;
+        case "answer":
+        case "cancel":
+          calls.take(each.id)?.settle(`${each.do} ${each.id}`);
+          break;
+        case "answerText":
+          assert.equal(calls.take(String(each.id)), undefined);
+          break;
+        case "progress": {
+          const call = calls.progress(each.id);
+          if (call !== undefined) {
+            assert.equal(call.id, each.id);
+            assert.equal(outcomes.get(each.id)!.length, 0, "progress after the outcome");
+            progressed.set(each.id, clock.now());
+          }
+          break;
+        }
+        case "tick":
+          clock.tick(each.ms);
+          break;
+        case "lose":
+          calls.drain((call) => `lost ${call.id}`);
+      }
+    }
+    calls.drain((call) => `lost ${call.id}`);
+    for (const [id, mine] of outcomes) {
+      assert.equal(mine.length, 1);
+      assert.ok(mine[0] === "expired" || mine[0]!.endsWith(` ${id}`), mine[0]!);
+    }
+    assert.deepEqual([calls.size, clock.armed], [0, 0]);
+  }));
+});

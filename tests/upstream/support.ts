@@ -1,0 +1,175 @@
+/** Shared by the upstream tests: builders for configs and exchanges, a log that remembers. */
+
+import assert from "node:assert/strict";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { runtime } from "#runtime";
+import type { HttpTarget, ServerConfig, ServerTarget } from "../../src/config/config.ts";
+import type { Client, Exchange } from "../../src/protocol/exchange.ts";
+import { parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
+import type { LogProps, UpstreamLog } from "../../src/upstream/log.ts";
+import { Upstream, type UpstreamEvents } from "../../src/upstream/upstream.ts";
+
+export const FAKE = fileURLToPath(new URL("./fakes/stdio-server.mjs", import.meta.url));
+
+export function serverConfig(
+  target: ServerTarget,
+  overrides: Partial<ServerConfig> = {},
+): ServerConfig {
+  return {
+    name: "x",
+    disabled: false,
+    target,
+    protocol: "auto",
+    startupTimeout: 10_000,
+    timeout: 10_000,
+    prefix: "always",
+    separator: "_",
+    key: "k",
+    ...overrides,
+  };
+}
+
+/** The fake stdio server in one of its modes, run by node so that it starts fast. */
+export function fakeTarget(mode = "plain", ...args: string[]): ServerTarget {
+  return { kind: "stdio", command: "node", args: [FAKE, mode, ...args], env: {} };
+}
+
+export function httpTarget(url: string, overrides: Partial<HttpTarget> = {}): HttpTarget {
+  return { kind: "http", url, transport: "auto", headers: {}, ...overrides };
+}
+
+export interface LogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly props: LogProps | undefined;
+}
+
+/** A log to look into. */
+export class RecordedLog implements UpstreamLog {
+  readonly lines: LogLine[] = [];
+  #waiters: (() => void)[] = [];
+  debug = (message: string, props?: LogProps) => this.#add("debug", message, props);
+  info = (message: string, props?: LogProps) => this.#add("info", message, props);
+  warn = (message: string, props?: LogProps) => this.#add("warn", message, props);
+  error = (message: string, props?: LogProps) => this.#add("error", message, props);
+
+  #add(level: string, message: string, props: LogProps | undefined) {
+    this.lines.push({ level, message, props });
+    for (const wake of this.#waiters.splice(0)) wake();
+  }
+
+  has(part: string): boolean {
+    return this.lines.some(({ message }) => message.includes(part));
+  }
+
+  /** Resolves when a line with `part` is there. */
+  async until(part: string): Promise<void> {
+    while (!this.has(part)) await new Promise<void>((wake) => this.#waiters.push(wake));
+  }
+}
+
+export const LEGACY_CLIENT: Client = {
+  label: "c1",
+  era: "legacy",
+  protocolVersion: "2025-11-25",
+  capabilities: {},
+  info: { name: "test", version: "1" },
+};
+
+export const MODERN_CLIENT: Client = {
+  ...LEGACY_CLIENT,
+  era: "modern",
+  protocolVersion: "2026-07-28",
+};
+
+export interface TestExchange extends Exchange {
+  readonly sent: string[];
+  readonly abort: (reason?: string) => void;
+}
+
+let count = 0;
+
+export function exchangeFor(raw: string, client: Client = LEGACY_CLIENT): TestExchange {
+  const controller = new AbortController();
+  const sent: string[] = [];
+  return {
+    rid: `r${++count}`,
+    client,
+    request: parseMessage(raw) as RequestMessage,
+    signal: controller.signal,
+    sent,
+    abort: (reason = "gone") => controller.abort(new Error(reason)),
+    notify: (text) => void sent.push(text),
+    ask: () => Promise.reject(new Error("not asked in these tests")),
+  };
+}
+
+export function callText(
+  name: string,
+  args: unknown = {},
+  { id = 1 as string | number, token }: { id?: string | number; token?: string | number } = {},
+): string {
+  const meta = token === undefined ? {} : { _meta: { progressToken: token } };
+  const params = { name, arguments: args, ...meta };
+  return JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params });
+}
+
+export function call(name: string, args?: unknown, options?: { id?: string; token?: string }) {
+  return exchangeFor(callText(name, args, options));
+}
+
+/** Text of the first content item of a tool result. */
+export function textOf(raw: string): string {
+  return JSON.parse(raw).result.content[0].text;
+}
+
+/** An upstream that is started, and closed at the end with proof that its process is gone. */
+export async function withUpstream(
+  config: ServerConfig,
+  run: (upstream: Upstream, log: RecordedLog) => Promise<void>,
+  events: UpstreamEvents = {},
+): Promise<void> {
+  const log = new RecordedLog();
+  const pids = new Set<number>();
+  const recording = {
+    spawn: async (options: Parameters<typeof runtime.spawn>[0]) => {
+      const child = await runtime.spawn(options);
+      pids.add(child.pid);
+      return child;
+    },
+  };
+  const upstream = new Upstream({ config, runtime: recording, log, events });
+  try {
+    upstream.start();
+    await upstream.settled;
+    await run(upstream, log);
+  } finally {
+    await upstream.close();
+    for (const pid of pids) assert.equal(alive(pid), false, `process ${pid} was left behind`);
+  }
+}
+
+export function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Resolves when `test` holds, looked at whenever an upstream event happens. */
+export class Watch implements UpstreamEvents {
+  #wake: (() => void)[] = [];
+  readonly #stir = () => {
+    for (const wake of this.#wake.splice(0)) wake();
+  };
+  onStateChange = this.#stir;
+  onInventory = this.#stir;
+  onNotification = this.#stir;
+
+  async until(test: () => boolean): Promise<void> {
+    while (!test()) await new Promise<void>((wake) => this.#wake.push(wake));
+  }
+}
