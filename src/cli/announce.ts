@@ -1,0 +1,148 @@
+/** Tells whoever started the gateway where it listens and how its servers are. */
+
+import type { Config } from "../config/config.ts";
+import { AGGREGATE } from "../gateway/endpoint.ts";
+import type { Gateway } from "../gateway/gateway.ts";
+import { VERSION } from "../lib/version.ts";
+import { type Io, say, type TextOutput } from "./io.ts";
+import { LiveScreen } from "./live-screen.ts";
+import { type LiveServer, liveServers, renderServers } from "./live.ts";
+import { renderSnippets } from "./snippets.ts";
+import { type Style, styleFor } from "./style.ts";
+import { fit } from "./text.ts";
+
+/** What there is to tell, at one moment. */
+export interface StartState {
+  /** Undefined without a listener. */
+  readonly url: string | undefined;
+  readonly servers: readonly LiveServer[];
+}
+
+/** A gateway that has been started. */
+export interface Started {
+  readonly gateway: Gateway;
+  readonly config: Config;
+  readonly url: string | undefined;
+}
+
+/** The state of a start as it is now. */
+export function startState({ gateway, config, url }: Started): StartState {
+  return { url, servers: liveServers(gateway, config) };
+}
+
+/**
+ * The whole view: servers, then the URL, then what to paste. Where the terminal is too small for
+ * all of it the snippets go first; with `rows` and `columns` infinite nothing is left out.
+ */
+export function renderStart(
+  { url, servers }: StartState,
+  { columns, rows, style, frame }: {
+    readonly columns: number;
+    readonly rows: number;
+    readonly style: Style;
+    readonly frame: number;
+  },
+): string[] {
+  const address = url === undefined ? [] : ["", `  ${style.bold("Listening on")} ${url}`];
+  const snippets = url === undefined ? [] : ["", ...renderSnippets(url, style)];
+  // Only the final view may wrap: redrawing counts lines. Painted text is not cut, so it has to go.
+  const fits = columns === Infinity ||
+    renderWidth(snippets) < columns && servers.length + address.length + snippets.length + 1 < rows;
+  const tail = fits ? [...address, ...snippets] : address;
+  const head = fit(`mcproxy ${VERSION}`, columns);
+  const room = Math.max(1, rows - tail.length - 1);
+  return [
+    style.dim(head),
+    ...renderServers(servers, { columns, rows: room, style, frame }),
+    ...tail,
+  ];
+}
+
+function renderWidth(lines: readonly string[]): number {
+  // deno-lint-ignore no-control-regex
+  return Math.max(0, ...lines.map((line) => line.replace(/\x1b\[\d+m/g, "").length));
+}
+
+/** One line about all servers, for `systemctl status` and the log. */
+export function summaryText(servers: readonly LiveServer[]): string {
+  const wanted = servers.filter(({ phase }) => phase !== "disabled");
+  const count = (phase: LiveServer["phase"]) => wanted.filter((one) => one.phase === phase).length;
+  const tools = wanted.reduce((sum, { counts }) => sum + counts.tools, 0);
+  const parts = [`${count("ready")} of ${wanted.length} servers ready`, `${tools} tools`];
+  if (count("connecting") > 0) parts.push(`${count("connecting")} connecting`);
+  if (count("failed") > 0) parts.push(`${count("failed")} failed`);
+  return parts.join(", ");
+}
+
+/** Whether there is a person to draw for. */
+export function wantsLiveView(io: Io, logToStdout: boolean): boolean {
+  if (!io.stderr.isTerminal || io.env["TERM"] === "dumb") return false;
+  // With `--log | tee` the log would come to the same terminal behind our back.
+  return !logToStdout || io.stdout.isTerminal;
+}
+
+/** The live view of a start that will be given by {@link LiveStart.begin}. */
+export class LiveStart {
+  readonly screen: LiveScreen;
+  readonly #style: Style;
+  #started: Started | undefined;
+
+  constructor(output: TextOutput, env: Io["env"]) {
+    this.#style = styleFor({ isTerminal: true, env });
+    this.screen = new LiveScreen(
+      output,
+      (frame, size) =>
+        this.#started === undefined
+          ? []
+          : renderStart(startState(this.#started), { ...size, style: this.#style, frame }),
+    );
+  }
+
+  /** Draws until every server has settled, then leaves the complete view behind. */
+  async begin(started: Started): Promise<void> {
+    this.#started = started;
+    this.screen.start();
+    await started.gateway.settled();
+    this.end();
+  }
+
+  /** Leaves the view as it is now; does nothing when that has been done. */
+  end(): void {
+    if (this.#started === undefined) return this.screen.clear();
+    const whole = { columns: Infinity, rows: Infinity, style: this.#style, frame: 0 };
+    this.screen.clear(renderStart(startState(this.#started), whole));
+  }
+}
+
+/**
+ * Calls back with the state now, whenever a server settles and whenever a list changes. Returns
+ * the function that ends it.
+ */
+export function onProgress(started: Started, report: (state: StartState) => void): () => void {
+  let over = false;
+  const look = () => {
+    if (!over) report(startState(started));
+  };
+  const stop = started.gateway.listen({ endpoint: AGGREGATE, listsChanged: look });
+  for (const { upstream } of started.gateway.members) void upstream.settled.then(look);
+  look();
+  return () => {
+    over = true;
+    stop();
+  };
+}
+
+/** Writes the start as events, one JSON object per line. */
+export async function announceJson(started: Started, output: TextOutput): Promise<void> {
+  const emit = (event: object) => say(output, `${JSON.stringify(event)}\n`);
+  const { gateway, config, url } = started;
+  await emit({ event: "listening", url: url ?? null, version: VERSION, config: config.file });
+  await Promise.all(gateway.members.map(async ({ config: { name }, upstream }) => {
+    await upstream.settled;
+    const server = startState(started).servers.find((one) => one.name === name);
+    if (server === undefined) return;
+    const { phase: state, ms, counts, error } = server;
+    await emit({ event: "server", name, state, ms, counts, error: error ?? null });
+  }));
+  await emit({ event: "settled" });
+}

@@ -1,0 +1,115 @@
+import { parseArgs } from "node:util";
+import { suggest } from "../lib/suggest.ts";
+import { type Command, commandNamed, COMMANDS, findCommand, type Invocation } from "./commands.ts";
+import { UsageError } from "./exit.ts";
+import {
+  COMMON_OPTIONS,
+  type OptionName,
+  OPTIONS,
+  type OptionSpec,
+  type OptionValues,
+} from "./options.ts";
+
+/**
+ * Reads a command line in one pass: options may stand before the command, too, and without a
+ * command it is `serve`. `parseArgs` cuts it into tokens; what is allowed is decided here, because
+ * its own messages differ between the runtimes and know no suggestions.
+ * @throws {UsageError}
+ */
+export function parseCommandLine(argv: readonly string[]): Invocation {
+  const { tokens } = parseArgs({
+    args: [...argv],
+    options: OPTIONS,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const words = tokens.filter((token) => token.kind === "positional").map(({ value }) => value);
+  const given = tokens.filter((token) => token.kind === "option");
+  const unknown = given.find(({ name }) => !isOption(name));
+  // Before the words are looked at: the "3" of `--prot 3` is one.
+  if (unknown !== undefined) throw unknownOption(unknown.rawName, findCommand(words[0] ?? "serve"));
+
+  const [first, ...rest] = words;
+  const command = first === undefined ? commandNamed("serve") : findCommand(first);
+  if (command === undefined) throw unknownCommand(first ?? "");
+
+  const options: Record<string, string | true> = {};
+  const asked = given.some(({ name }) => name === "help" || name === "version");
+  for (const { name, rawName, value, inlineValue } of given) {
+    if (!isOption(name)) continue;
+    if (!optionsOf(command).includes(name)) throw foreignOption(rawName, command);
+    options[name] = readValue(OPTIONS[name], rawName, value, inlineValue);
+  }
+  if (!asked) checkWords(command, rest);
+  return { command, options: options as OptionValues, args: rest };
+}
+
+/** The options a command takes, its own first. */
+export function optionsOf(command: Command): readonly OptionName[] {
+  return [...command.options, ...COMMON_OPTIONS];
+}
+
+function isOption(name: string): name is OptionName {
+  return Object.hasOwn(OPTIONS, name);
+}
+
+function readValue(
+  { type, value: placeholder = "VALUE" }: OptionSpec,
+  rawName: string,
+  value: string | undefined,
+  inline: boolean | undefined,
+): string | true {
+  if (type === "boolean") {
+    if (value === undefined) return true;
+    throw new UsageError(`Option "${rawName}" takes no value; found ${JSON.stringify(value)}`);
+  }
+  // `--config --log` is a forgotten value; one that begins with a dash is written `--config=-x`.
+  const forgotten = !inline && value !== undefined && value.startsWith("-") && value !== "-";
+  if (value === undefined || value === "" || forgotten) {
+    throw new UsageError(`Option "${rawName}" needs a value: ${rawName} ${placeholder}`);
+  }
+  return value;
+}
+
+function checkWords(command: Command, words: readonly string[]): void {
+  const required = command.words.filter((word) => !word.startsWith("["));
+  const missing = required[words.length];
+  const usage = `mcproxy ${[command.name, ...command.words].join(" ")}`;
+  if (missing !== undefined) {
+    throw new UsageError(
+      `Cannot run "${command.name}": ${missing} is missing; expected "${usage}"`,
+    );
+  }
+  const extra = words[command.words.length];
+  if (extra !== undefined) {
+    throw new UsageError(
+      `Cannot run "${command.name}": found ${JSON.stringify(extra)} too many; expected "${usage}"`,
+    );
+  }
+}
+
+function unknownOption(rawName: string, command: Command | undefined): UsageError {
+  const names = command === undefined ? Object.keys(OPTIONS) : optionsOf(command);
+  const near = suggest(rawName.replace(/^-+/, ""), names) ??
+    suggest(rawName.replace(/^-+/, ""), Object.keys(OPTIONS));
+  return new UsageError(`Unknown option "${rawName}"${didYouMean(near && `--${near}`)}`);
+}
+
+function foreignOption(rawName: string, command: Command): UsageError {
+  const near = suggest(rawName.replace(/^-+/, ""), optionsOf(command));
+  return new UsageError(
+    `Unknown option "${rawName}" for "${command.name}"${didYouMean(near && `--${near}`)}`,
+    `Run "mcproxy help ${command.name}" for usage`,
+  );
+}
+
+/** What a command that does not exist is answered with; `help` says the same. */
+export function unknownCommand(name: string): UsageError {
+  const near = suggest(name, COMMANDS.flatMap((command) => [command.name, ...command.aliases]));
+  return new UsageError(`Unknown command ${JSON.stringify(name)}${didYouMean(near)}`);
+}
+
+function didYouMean(near: string | undefined): string {
+  return near === undefined || near === "" ? "" : ` (did you mean "${near}"?)`;
+}

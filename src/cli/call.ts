@@ -1,0 +1,105 @@
+import { rawAt } from "../lib/json-edit.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { openCaller, withCaller } from "./caller.ts";
+import type { Invocation } from "./commands.ts";
+import { CliError, ExitCode, UsageError } from "./exit.ts";
+import { type Io, say } from "./io.ts";
+import { styleFor } from "./style.ts";
+import { firstLine, printable } from "./text.ts";
+
+/** `mcproxy call TOOL [JSON|-]`: one tool call from the command line. */
+export async function run(invocation: Invocation, io: Io): Promise<number> {
+  const { args: [tool = "", given], options } = invocation;
+  const argumentsText = readArguments(given === "-" ? await readAll(io.stdin) : given ?? "{}");
+  const caller = await openCaller(invocation, io);
+  return await withCaller(caller, io, async () => {
+    const onNotification = (raw: string) => {
+      const line = progressLine(raw);
+      const style = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
+      if (line !== undefined) void say(io.stderr, `${style.dim(line)}\n`);
+    };
+    const raw = await caller.call(tool, argumentsText, { onNotification });
+    const { result, error } = JSON.parse(raw) as JsonObject;
+    if (!isObject(result)) throw callError(tool, error);
+    if (options.json === true) {
+      // As it came: a number beyond 2^53 would not survive a round trip.
+      await say(io.stdout, `${rawAt(raw, ["result"]) ?? "{}"}\n`);
+    } else {
+      const text = contentText(result);
+      await say(io.stdout, io.stdout.isTerminal ? printable(text, { lines: true }) : text);
+    }
+    return result.isError === true ? ExitCode.Failed : ExitCode.Ok;
+  });
+}
+
+/**
+ * The text, if it is the JSON of an object.
+ * @throws {UsageError} naming the place as far as the runtime tells it
+ */
+export function readArguments(text: string): string {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(
+      `Cannot read the arguments: ${firstLine(why)}; expected JSON such as '{"message":"hello"}'`,
+      'Run "mcproxy help call" for usage',
+    );
+  }
+  if (isObject(value)) return text;
+  throw new UsageError(
+    `Cannot read the arguments: found ${printable(text.trim()).slice(0, 60)}; expected an object`,
+    'Run "mcproxy help call" for usage',
+  );
+}
+
+async function readAll(input: AsyncIterable<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of input) text += decoder.decode(chunk, { stream: true });
+  return text + decoder.decode();
+}
+
+function callError(tool: string, error: Json | undefined): CliError {
+  const { message, code, data } = isObject(error) ? error : {};
+  return new CliError(ExitCode.Failed, `Cannot call "${tool}": ${String(message)}`, {
+    data: { code, ...(data === undefined ? {} : { data }) },
+  });
+}
+
+/** The content of a tool result as text, a line end behind each block; data is only described. */
+export function contentText(result: JsonObject): string {
+  const blocks = Array.isArray(result.content) ? result.content.filter(isObject) : [];
+  const texts = blocks.map(blockText);
+  if (texts.length === 0 && result.structuredContent !== undefined) {
+    texts.push(JSON.stringify(result.structuredContent, null, 2));
+  }
+  return texts.map((text) => text.endsWith("\n") ? text : `${text}\n`).join("");
+}
+
+function blockText(block: JsonObject): string {
+  if (block.type === "text" && typeof block.text === "string") return block.text;
+  if (block.type === "resource_link") return String(block.uri);
+  const resource = isObject(block.resource) ? block.resource : {};
+  if (typeof resource.text === "string") return resource.text;
+  const data = block.data ?? resource.blob;
+  const size = typeof data === "string" ? `, ${data.length} characters of base64` : "";
+  const type = block.mimeType ?? resource.mimeType;
+  return `[${[block.type, type].filter((part) => typeof part === "string").join(" ")}${size}]`;
+}
+
+/** What a notification says to a person waiting: progress and log lines; undefined for others. */
+export function progressLine(raw: string): string | undefined {
+  const { method, params } = JSON.parse(raw) as JsonObject;
+  if (!isObject(params)) return undefined;
+  if (method === "notifications/progress") {
+    const total = typeof params.total === "number" ? `/${params.total}` : "";
+    const message = typeof params.message === "string" ? ` ${firstLine(params.message)}` : "";
+    return `${Number(params.progress)}${total}${message}`;
+  }
+  if (method !== "notifications/message") return undefined;
+  const { level, data } = params;
+  const text = typeof data === "string" ? data : JSON.stringify(data) ?? "";
+  return `${printable(String(level))}: ${firstLine(text)}`;
+}

@@ -1,0 +1,143 @@
+/**
+ * The table of commands. Each loads its own code when it is run, so that a start of the gateway
+ * does not pay for the others. The specifiers are literals: a bundler must see them.
+ */
+
+import type { ExitCode } from "./exit.ts";
+import type { Io } from "./io.ts";
+import type { OptionName, OptionValues } from "./options.ts";
+
+/** One parsed command line. */
+export interface Invocation {
+  readonly command: Command;
+  readonly options: OptionValues;
+  /** The words after the command. */
+  readonly args: readonly string[];
+}
+
+/** A command's code. */
+export interface CommandModule {
+  /**
+   * Runs it to its end and returns the exit code.
+   * @throws {CliError} for an end that is told in one message
+   */
+  run(invocation: Invocation, io: Io): Promise<ExitCode | number>;
+}
+
+/** One row of the table. */
+export interface Command {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  /** One line for the overview. */
+  readonly summary: string;
+  /** The words it takes: `NAME` must be there, `[NAME]` may. */
+  readonly words: readonly string[];
+  /** Besides {@link COMMON_OPTIONS}. */
+  readonly options: readonly OptionName[];
+  /** Further lines of its help. */
+  readonly notes: readonly string[];
+  readonly load: () => Promise<CommandModule>;
+}
+
+/** All commands, the default first, in the order of the help. */
+export const COMMANDS: readonly Command[] = [
+  {
+    name: "serve",
+    aliases: ["run"],
+    summary: "Run the gateway (the default command)",
+    words: [],
+    options: ["config", "host", "port", "log", "log-format", "log-level", "stdio", "no-auth"],
+    notes: [
+      "Flags come before environment variables, those before the file, that before defaults.",
+      "With --json, stdout has one JSON object per line: listening, then each server.",
+    ],
+    load: () => import("./serve.ts"),
+  },
+  {
+    name: "bridge",
+    aliases: [],
+    summary: "Connect a client that speaks stdio to a running gateway",
+    words: ["[URL]"],
+    options: [],
+    notes: ["URL is http://127.0.0.1:12009/mcp unless it is given."],
+    load: () => import("./bridge.ts"),
+  },
+  {
+    name: "check",
+    aliases: [],
+    summary: "Validate the configuration and stop",
+    words: [],
+    options: ["config"],
+    notes: ["Exits with 3 when the file is invalid or a server in it cannot be started."],
+    load: () => import("./check.ts"),
+  },
+  {
+    name: "list",
+    aliases: [],
+    summary: "Show what the servers offer",
+    words: ["[SERVER]"],
+    options: ["config", "url"],
+    notes: ["Starts the configured servers unless --url names a running gateway."],
+    load: () => import("./list.ts"),
+  },
+  {
+    name: "call",
+    aliases: [],
+    summary: "Call a tool by its exposed name",
+    words: ["TOOL", "[JSON]"],
+    options: ["config", "url"],
+    notes: [
+      "JSON is the object of arguments, or - to read it from stdin.",
+      "Starts the configured servers unless --url names a running gateway.",
+    ],
+    load: () => import("./call.ts"),
+  },
+  {
+    name: "status",
+    aliases: [],
+    summary: "Show the state of a running gateway",
+    words: [],
+    options: ["url"],
+    notes: ["URL is http://127.0.0.1:12009 unless it is given."],
+    load: () => import("./status.ts"),
+  },
+  {
+    name: "schema",
+    aliases: [],
+    summary: "Print the JSON schema of the configuration file",
+    words: [],
+    options: [],
+    notes: [],
+    load: () => import("./schema.ts"),
+  },
+  {
+    name: "version",
+    aliases: [],
+    summary: "Print the version",
+    words: [],
+    options: [],
+    notes: [],
+    load: () => import("./version.ts"),
+  },
+  {
+    name: "help",
+    aliases: [],
+    summary: "Show this overview, or the help of a command",
+    words: ["[COMMAND]"],
+    options: [],
+    notes: [],
+    load: () => import("./help.ts"),
+  },
+];
+
+/** The command of this name or alias. */
+export function findCommand(name: string): Command | undefined {
+  return COMMANDS.find((command) => command.name === name || command.aliases.includes(name));
+}
+
+/** The command of this name. @throws {Error} for one the table does not have */
+export function commandNamed(name: string): Command {
+  const command = findCommand(name);
+  if (command === undefined) throw new Error(`Cannot find command "${name}"; expected a known one`);
+  return command;
+}

@@ -1,0 +1,78 @@
+import { optionsOf, unknownCommand } from "./args.ts";
+import { type Command, COMMANDS, findCommand, type Invocation } from "./commands.ts";
+import { ExitCode } from "./exit.ts";
+import { type Io, say } from "./io.ts";
+import { type OptionName, OPTIONS, type OptionSpec } from "./options.ts";
+import { type Style, styleFor } from "./style.ts";
+
+/** `mcproxy help [COMMAND]`. */
+export async function run({ args: [name], options }: Invocation, io: Io): Promise<ExitCode> {
+  const command = name === undefined ? undefined : findCommand(name);
+  if (name !== undefined && command === undefined) throw unknownCommand(name);
+  await showHelp(command, io, options.json === true);
+  return ExitCode.Ok;
+}
+
+/** Prints the help of a command, or the overview. */
+export async function showHelp(command: Command | undefined, io: Io, json: boolean): Promise<void> {
+  const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
+  const text = json
+    ? JSON.stringify(command === undefined ? { commands: COMMANDS.map(asData) } : asData(command))
+    : (command === undefined ? overview(style) : helpOf(command, style)).join("\n");
+  await say(io.stdout, `${text}\n`);
+}
+
+function overview(style: Style): string[] {
+  const serve = COMMANDS[0]!;
+  return [
+    `${style.bold("mcproxy")}: one endpoint for many Model Context Protocol servers`,
+    "",
+    `${style.bold("Usage")}  mcproxy [COMMAND] [OPTIONS]`,
+    "",
+    style.bold("Commands"),
+    ...columns(COMMANDS.map((command) => [usageOf(command), command.summary])),
+    "",
+    style.bold("Options of serve"),
+    ...columns(optionsOf(serve).map(optionRow)),
+    "",
+    'Run "mcproxy help COMMAND" for the options of the others.',
+    "Exit codes: 0 ok, 1 failed, 2 usage, 3 invalid configuration.",
+  ];
+}
+
+function helpOf(command: Command, style: Style): string[] {
+  const aliases = command.aliases.length === 0 ? [] : [`Alias: ${command.aliases.join(", ")}`];
+  return [
+    `${command.summary}.`,
+    "",
+    `${style.bold("Usage")}  mcproxy ${usageOf(command)} [OPTIONS]`,
+    "",
+    style.bold("Options"),
+    ...columns(optionsOf(command).map(optionRow)),
+    ...(command.notes.length + aliases.length === 0 ? [] : ["", ...command.notes, ...aliases]),
+  ];
+}
+
+function usageOf(command: Command): string {
+  return [command.name, ...command.words].join(" ");
+}
+
+function optionRow(name: OptionName): [string, string] {
+  const { short, value, help }: OptionSpec = OPTIONS[name];
+  const long = value === undefined ? `--${name}` : `--${name} ${value}`;
+  return [short === undefined ? `    ${long}` : `-${short}, ${long}`, help];
+}
+
+function columns(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+}
+
+function asData(command: Command) {
+  const { name, aliases, summary, words } = command;
+  const options = optionsOf(command).map((option) => {
+    const { type, short, help }: OptionSpec = OPTIONS[option];
+    return { name: option, type, ...(short === undefined ? {} : { short }), help };
+  });
+  return { name, aliases, summary, words, options };
+}

@@ -1,0 +1,85 @@
+import type { ListKind } from "../protocol/lists.ts";
+import { openCaller, withCaller } from "./caller.ts";
+import type { Invocation } from "./commands.ts";
+import { ExitCode } from "./exit.ts";
+import { type Io, say } from "./io.ts";
+import { unknownServer } from "./unknown-server.ts";
+import type { OfferedItem, ServerOffer } from "./offers.ts";
+import { type Style, styleFor } from "./style.ts";
+import { renderTable } from "./table.ts";
+import { firstLine, printable } from "./text.ts";
+
+const KINDS: readonly (readonly [ListKind, string])[] = [
+  ["tools", "tools"],
+  ["prompts", "prompts"],
+  ["resources", "resources"],
+  ["templates", "resource templates"],
+];
+
+/** `mcproxy list [SERVER]`: what every server offers, and under which names. */
+export async function run(invocation: Invocation, io: Io): Promise<number> {
+  const { args: [server], options } = invocation;
+  const caller = await openCaller(invocation, io, { server });
+  return await withCaller(caller, io, async () => {
+    const all = await caller.offers();
+    const servers = server === undefined ? all : all.filter(({ name }) => name === server);
+    if (server !== undefined && servers.length === 0) {
+      throw unknownServer(server, all.map(({ name }) => name));
+    }
+    if (options.json === true) {
+      await say(io.stdout, `${JSON.stringify({ servers })}\n`);
+    } else {
+      const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
+      const width = io.stdout.isTerminal ? io.stdout.columns : Infinity;
+      const lines = renderOffers(servers, { style, width });
+      await say(io.stdout, lines.map((line) => `${line}\n`).join(""));
+    }
+    return servers.some(({ error }) => error !== null) ? ExitCode.Failed : ExitCode.Ok;
+  });
+}
+
+/** The lines of `list` for people: a heading per server, a table per kind. */
+export function renderOffers(
+  servers: readonly ServerOffer[],
+  { style, width }: { readonly style: Style; readonly width: number },
+): string[] {
+  return servers.flatMap((server, at) => {
+    const blocks = KINDS.flatMap(([kind, title]) => {
+      const items = server[kind];
+      return items.length === 0
+        ? []
+        : [`  ${style.dim(title)}`, ...itemLines(items, { style, width: width - 4 })];
+    });
+    const heading = `${style.bold(printable(server.name))}  ${summary(server, style)}`;
+    return [...(at === 0 ? [] : [""]), heading, ...blocks];
+  });
+}
+
+function summary(server: ServerOffer, style: Style): string {
+  if (server.error !== null) return style.bad(firstLine(server.error));
+  if (server.state === "disabled") return style.dim("disabled");
+  const counts = KINDS.filter(([kind]) => server[kind].length > 0)
+    .map(([kind]) => `${kind} ${server[kind].length}`);
+  return style.dim(counts.length === 0 ? "offers nothing" : counts.join("  "));
+}
+
+/** Name at the gateway, the server's own where it differs, first line of the description. */
+function itemLines(
+  items: readonly OfferedItem[],
+  { style, width }: { readonly style: Style; readonly width: number },
+): string[] {
+  const rows = items.map(({ exposed, own, title, description }) => [
+    { text: printable(exposed ?? "?"), paint: style.name },
+    { text: exposed === own ? "" : printable(own), paint: style.dim },
+    firstLine(description ?? title ?? ""),
+  ]);
+  // Where no name differs, an empty column would only push the descriptions to the right.
+  const same = items.every(({ exposed, own }) => exposed === own);
+  const columns = [{ title: "" }, ...(same ? [] : [{ title: "" }]), { title: "" }];
+  const [, ...lines] = renderTable(
+    columns,
+    same ? rows.map(([name, , text]) => [name!, text!]) : rows,
+    { style, width },
+  );
+  return lines.map((line) => `    ${line}`);
+}

@@ -1,0 +1,138 @@
+import type { Config, ServerConfig } from "../config/config.ts";
+import { AGGREGATE } from "../gateway/endpoint.ts";
+import { ActiveExchange } from "../gateway/exchange.ts";
+import { Gateway } from "../gateway/gateway.ts";
+import { replyText } from "../gateway/reply.ts";
+import type { Client } from "../protocol/exchange.ts";
+import { parseMessage, request, type RequestMessage } from "../protocol/message.ts";
+import { exposedName } from "../protocol/names.ts";
+import { LATEST_LEGACY_VERSION } from "../protocol/versions.ts";
+import type { Caller, CallOptions, OpenOptions } from "./caller.ts";
+import { requireConfiguration } from "./configuration.ts";
+import { CliError, ExitCode } from "./exit.ts";
+import type { Io } from "./io.ts";
+import { LiveScreen } from "./live-screen.ts";
+import { liveServers, renderServers } from "./live.ts";
+import { NOTHING, offersOf, type ServerOffer } from "./offers.ts";
+import { styleFor } from "./style.ts";
+import { unknownServer } from "./unknown-server.ts";
+
+/** The command line as a client of its own gateway. */
+const CLIENT: Client = {
+  label: "cli",
+  era: "legacy",
+  protocolVersion: LATEST_LEGACY_VERSION,
+  capabilities: {},
+  info: { name: "mcproxy-cli" },
+};
+
+/**
+ * Starts the configured servers in this process, without a listener.
+ * @throws {CliError} exit code 3 for the configuration, 1 for a server it does not have
+ */
+export async function openLocal(
+  configPath: string | undefined,
+  io: Io,
+  { server }: OpenOptions = {},
+): Promise<Caller> {
+  const { config } = await requireConfiguration(configPath, io);
+  return new LocalCaller(server === undefined ? config : narrowed(config, server), io);
+}
+
+/**
+ * Only the one server, where the others cannot matter: with other prefix modes its exposed names
+ * depend on them.
+ */
+function narrowed(config: Config, name: string): Config {
+  const server = config.servers.get(name);
+  if (server === undefined) throw unknownServer(name, config.servers.keys());
+  return server.prefix === "always" ? { ...config, servers: new Map([[name, server]]) } : config;
+}
+
+class LocalCaller implements Caller {
+  readonly #config: Config;
+  readonly #gateway: Gateway;
+  readonly #screen: LiveScreen | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(config: Config, io: Io) {
+    this.#config = config;
+    this.#gateway = new Gateway({ config, runtime: io.runtime });
+    if (io.stderr.isTerminal && io.env["TERM"] !== "dumb") {
+      const style = styleFor({ isTerminal: true, env: io.env });
+      this.#screen = new LiveScreen(
+        io.stderr,
+        (frame, size) =>
+          renderServers(liveServers(this.#gateway, config), { ...size, style, frame }),
+      );
+      this.#screen.start();
+    }
+    this.#gateway.start();
+  }
+
+  async offers(): Promise<readonly ServerOffer[]> {
+    await this.#gateway.settled();
+    await this.#gateway.whenListable(AGGREGATE);
+    this.#screen?.clear();
+    const { registry, members } = this.#gateway;
+    return [...this.#config.servers.values()].map((server) => {
+      const { name, target } = server;
+      const status = members.find((member) => member.config.name === name)?.upstream.status();
+      if (status === undefined) {
+        const transport = target.kind === "stdio" ? "stdio" : target.transport;
+        return { name, state: "disabled", transport, error: null, ...NOTHING };
+      }
+      const { state, transport, lastError } = status;
+      const error = state === "ready" ? null : lastError ?? `is ${state}`;
+      return { name, state, transport, error, ...offersOf(name, registry) };
+    });
+  }
+
+  async call(tool: string, argumentsText: string, options: CallOptions): Promise<string> {
+    await this.#resolvable(tool);
+    this.#screen?.clear();
+    const params = `{"name":${JSON.stringify(tool)},"arguments":${argumentsText},` +
+      `"_meta":{"progressToken":"cli"}}`;
+    const message = parseMessage(request("1", "tools/call", params)) as RequestMessage;
+    const exchange = new ActiveExchange(CLIENT, message, { send: options.onNotification });
+    const reply = await this.#gateway.handle(exchange, AGGREGATE);
+    if (reply !== undefined) return replyText(reply);
+    throw new CliError(ExitCode.Failed, `Cannot call "${tool}": the call was cancelled`);
+  }
+
+  close(): Promise<void> {
+    this.#screen?.clear();
+    return this.#closed ??= this.#gateway.close();
+  }
+
+  /**
+   * Resolves when it is certain what the name means: at once when it is there and no server that is
+   * still starting can lay claim to it, at the latest when all have settled.
+   */
+  async #resolvable(tool: string): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = () => {
+      const route = this.#gateway.registry.aggregate.tool(tool);
+      const open = this.#gateway.members.filter((member) => !member.isSettled);
+      const certain = route?.exposed === tool &&
+        !open.some(({ config }) => mayExpose(config, tool));
+      if (certain) resolve();
+    };
+    const stop = this.#gateway.listen({ endpoint: AGGREGATE, listsChanged: look });
+    try {
+      await Promise.race([promise, this.#gateway.settled()]);
+    } finally {
+      stop();
+    }
+    await this.#gateway.whenListable(AGGREGATE);
+  }
+}
+
+/** Whether a server that has not answered yet might expose a tool under this name. */
+export function mayExpose(server: ServerConfig, exposed: string): boolean {
+  if (server.prefix !== "always") return true;
+  const { name, prefix, separator } = server;
+  const start = exposedName({ server: name, name: "", prefix, separator });
+  // A long name is cut, and then begins differently.
+  return start.length > 24 || exposed.startsWith(start);
+}

@@ -1,0 +1,139 @@
+/** What servers offer, as `list` shows it. */
+
+import { canonicalJson } from "../lib/canonical.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { LIST_RULES, type ListKind, listRule } from "../protocol/lists.ts";
+import type { Registry, View } from "../registry/types.ts";
+
+/** One tool, prompt, resource or template. */
+export interface OfferedItem {
+  /** The name, URI or URI template to use at the gateway; null where it cannot be told. */
+  readonly exposed: string | null;
+  /** As the server itself calls it. */
+  readonly own: string;
+  readonly title: string | null;
+  readonly description: string | null;
+}
+
+/** Everything of one server. */
+export type OfferedLists = Readonly<Record<ListKind, readonly OfferedItem[]>>;
+
+/** One server in `list --json`; part of the public contract. */
+export interface ServerOffer extends OfferedLists {
+  readonly name: string;
+  /** Its state, or `disabled`. */
+  readonly state: string;
+  readonly transport: string;
+  /** Why it is not ready; null when it is. */
+  readonly error: string | null;
+}
+
+/** One list as parsed, per kind. */
+export type ParsedLists = Readonly<Record<ListKind, readonly JsonObject[]>>;
+
+/** No items of any kind. */
+export const NOTHING: OfferedLists = { tools: [], prompts: [], resources: [], templates: [] };
+
+/** What a server offers according to a registry snapshot. */
+export function offersOf(server: string, { aggregate, servers }: Registry): OfferedLists {
+  const view = servers.get(server);
+  if (view === undefined) return NOTHING;
+  const exposed: Record<ListKind, ReadonlyMap<string, string>> = {
+    tools: namesOf(server, aggregate.names("tool"), (name) => aggregate.tool(name)),
+    prompts: namesOf(server, aggregate.names("prompt"), (name) => aggregate.prompt(name)),
+    resources: new Map(),
+    templates: templatesOf(server, aggregate),
+  };
+  return eachKind((kind) =>
+    parsedItems(view, kind).map((item) => {
+      const own = keyOf(item, kind);
+      const name = kind === "resources"
+        ? aggregate.exposedUri(server, own)
+        : exposed[kind].get(own);
+      return describe(item, own, name ?? null);
+    })
+  );
+}
+
+function namesOf(
+  server: string,
+  names: readonly string[],
+  resolve: (name: string) => { readonly server: string; readonly name: string } | undefined,
+): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const exposed of names) {
+    const route = resolve(exposed);
+    if (route?.server === server) found.set(route.name, exposed);
+  }
+  return found;
+}
+
+function templatesOf(server: string, aggregate: View): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const item of parsedItems(aggregate, "templates")) {
+    const exposed = keyOf(item, "templates");
+    const route = aggregate.template(exposed);
+    if (route?.server === server) found.set(route.uri, exposed);
+  }
+  return found;
+}
+
+function parsedItems(view: View, kind: ListKind): JsonObject[] {
+  return view.list(kind).items.map((text) => JSON.parse(text) as JsonObject);
+}
+
+/**
+ * The same from outside: `direct` are the servers' own lists in the order of the configuration,
+ * `aggregate` is the list of all. An item is found again by everything but its name; of items that
+ * are alike otherwise, the first belongs to the first server, for that is the aggregate's order.
+ */
+export function matchOffers(
+  direct: readonly ParsedLists[],
+  aggregate: ParsedLists,
+): readonly OfferedLists[] {
+  const pools = eachKind((kind) =>
+    Map.groupBy(aggregate[kind], (item) => withoutKey(item, kind)) as ReadonlyMap<
+      string,
+      JsonObject[]
+    >
+  );
+  return direct.map((lists) =>
+    eachKind((kind) =>
+      lists[kind].map((item) => {
+        const match = pools[kind].get(withoutKey(item, kind))?.shift();
+        const exposed = match === undefined ? null : keyOf(match, kind);
+        return describe(item, keyOf(item, kind), exposed);
+      })
+    )
+  );
+}
+
+function withoutKey(item: JsonObject, kind: ListKind): string {
+  return canonicalJson({ ...item, [listRule(kind).key]: null });
+}
+
+function keyOf(item: JsonObject, kind: ListKind): string {
+  return String(item[listRule(kind).key] ?? "");
+}
+
+function describe(item: JsonObject, own: string, exposed: string | null): OfferedItem {
+  return { exposed, own, title: textOf(item.title), description: textOf(item.description) };
+}
+
+function textOf(value: Json | undefined): string | null {
+  return typeof value === "string" ? value : null;
+}
+
+/** One value for each kind of list. */
+export function eachKind<T>(make: (kind: ListKind) => T): Record<ListKind, T> {
+  return Object.fromEntries(LIST_RULES.map(({ kind }) => [kind, make(kind)])) as Record<
+    ListKind,
+    T
+  >;
+}
+
+/** The items of a list result; what is no object is left out. */
+export function itemsIn(result: JsonObject, kind: ListKind): JsonObject[] {
+  const items = result[listRule(kind).field];
+  return Array.isArray(items) ? items.filter(isObject) : [];
+}

@@ -1,0 +1,11 @@
+// Imported, not read: it must be inside the compiled program.
+import schema from "../../schema/mcp-servers.schema.json" with { type: "json" };
+import type { Invocation } from "./commands.ts";
+import { ExitCode } from "./exit.ts";
+import { type Io, say } from "./io.ts";
+
+/** `mcproxy schema`: the JSON schema of the configuration file, for editors. */
+export async function run(_: Invocation, io: Io): Promise<ExitCode> {
+  await say(io.stdout, `${JSON.stringify(schema, null, 2)}\n`);
+  return ExitCode.Ok;
+}

@@ -1,0 +1,55 @@
+/** Where a running gateway is asked. */
+
+import { UsageError } from "./exit.ts";
+
+/** The addresses of one gateway. */
+export interface GatewayUrls {
+  /** As people are told: without credentials, query and fragment. */
+  readonly label: string;
+  /** The aggregated endpoint. */
+  readonly mcp: string;
+  readonly status: string;
+  /** The 1:1 endpoint of a server. */
+  server(name: string): string;
+}
+
+/**
+ * The gateway at `text`, which may name its root or its `/mcp`; without, the one on this machine,
+ * at `MCPROXY_HOST` and `MCPROXY_PORT` where they are set, else `http://127.0.0.1:12009`.
+ * @throws {UsageError} for what is no http(s) URL
+ */
+export function gatewayUrls(
+  text: string | undefined,
+  env: Readonly<Record<string, string | undefined>> = {},
+): GatewayUrls {
+  const url = URL.parse(text ?? defaultUrl(env));
+  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
+    throw new UsageError(
+      `Cannot use ${JSON.stringify(text ?? defaultUrl(env))} as the address of a gateway; ` +
+        'expected a URL such as "http://127.0.0.1:12009/mcp"',
+    );
+  }
+  url.search = "";
+  url.hash = "";
+  // A gateway may sit below a path, behind a reverse proxy.
+  url.pathname = url.pathname.replace(/\/+$/, "").replace(/\/mcp$/, "");
+  const base = url.href.replace(/\/$/, "");
+  const shown = new URL(url);
+  shown.username = shown.password = "";
+  return {
+    label: shown.href.replace(/\/$/, ""),
+    mcp: `${base}/mcp`,
+    status: `${base}/api/status`,
+    server: (name) => `${base}/servers/${encodeURIComponent(name)}/mcp`,
+  };
+}
+
+function defaultUrl(env: Readonly<Record<string, string | undefined>>): string {
+  const host = env["MCPROXY_HOST"] || "127.0.0.1";
+  const port = env["MCPROXY_PORT"] || "12009";
+  const reachable = host === "0.0.0.0" || host === "::" || host === "[::]" ? "127.0.0.1" : host;
+  const literal = reachable.includes(":") && !reachable.startsWith("[")
+    ? `[${reachable}]`
+    : reachable;
+  return `http://${literal}:${port === "0" ? "12009" : port}/mcp`;
+}

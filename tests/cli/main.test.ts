@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { ExitCode } from "../../src/cli/exit.ts";
+import { run } from "./support.ts";
+
+test("ExitCode is what scripts rely on", () => {
+  assert.deepEqual(ExitCode, { Ok: 0, Failed: 1, Usage: 2, Config: 3 });
+});
+
+test("main() reports a usage error in one line and where help is", async () => {
+  const { code, stdout, stderr } = await run(["--prot", "3"]);
+  assert.equal(code, 2);
+  assert.equal(stdout, "");
+  assert.equal(
+    stderr,
+    'Unknown option "--prot" (did you mean "--port"?)\nRun "mcproxy help" for usage\n',
+  );
+});
+
+test("main() reports an error as JSON with --json", async () => {
+  const { code, stdout, stderr } = await run(["chek", "--json"]);
+  assert.equal(code, 2);
+  assert.equal(stdout, "");
+  assert.deepEqual(JSON.parse(stderr), {
+    error: {
+      message: 'Unknown command "chek" (did you mean "check"?)',
+      exitCode: 2,
+      hint: 'Run "mcproxy help" for usage',
+    },
+  });
+});
+
+test("main() colours errors on a terminal, unless NO_COLOR is set", async () => {
+  const terminal = { columns: 80, rows: 24 };
+  assert.ok((await run(["chek"], { terminal })).stderr.startsWith("\x1b[31mUnknown"));
+  assert.ok(
+    (await run(["chek"], { terminal, env: { NO_COLOR: "1" } })).stderr.startsWith("Unknown"),
+  );
+});
+
+test("version prints name and version, --version anywhere too", async () => {
+  const { version } = JSON.parse(
+    await readFile(new URL("../../package.json", import.meta.url), "utf8"),
+  );
+  for (const args of [["version"], ["--version"], ["serve", "--version"], ["call", "--version"]]) {
+    const { code, stdout, stderr } = await run(args);
+    assert.equal(code, 0);
+    assert.equal(stderr, "");
+    assert.ok(stdout.startsWith(`mcproxy ${version} (`), stdout);
+  }
+});
+
+test("version --json names the runtime", async () => {
+  const { stdout } = await run(["version", "--json"]);
+  const { name, version, runtime, runtimeVersion } = JSON.parse(stdout);
+  assert.equal(name, "mcproxy");
+  assert.match(version, /^\d+\.\d+\.\d+/);
+  assert.ok(["deno", "bun"].includes(runtime));
+  assert.match(runtimeVersion, /^\d+\.\d+/);
+});
+
+test("help names every command and every option of serve", async () => {
+  const { code, stdout, stderr } = await run(["help"]);
+  assert.equal(code, 0);
+  assert.equal(stderr, "");
+  const words = "serve bridge check list call status schema version help --config --host --port " +
+    "--log --log-format --log-level --stdio --no-auth --json";
+  for (const word of words.split(" ")) assert.ok(stdout.includes(word), word);
+  assert.ok(!stdout.includes("import"));
+  assert.equal((await run(["--help"])).stdout, stdout);
+});
+
+test("help of a command is the same by help, --help and its alias", async () => {
+  const { stdout } = await run(["help", "serve"]);
+  assert.match(stdout, /Alias: run/);
+  assert.equal((await run(["serve", "--help"])).stdout, stdout);
+  assert.equal((await run(["run", "-h"])).stdout, stdout);
+  assert.equal((await run(["help", "run"])).stdout, stdout);
+});
+
+test("help refuses a command there is not", async () => {
+  const { code, stderr } = await run(["help", "stauts"]);
+  assert.equal(code, 2);
+  assert.match(stderr, /did you mean "status"/);
+});
+
+test("help --json lists commands with their options", async () => {
+  const { commands } = JSON.parse((await run(["help", "--json"])).stdout);
+  const call = commands.find((command: { name: string }) => command.name === "call");
+  assert.deepEqual(call.words, ["TOOL", "[JSON]"]);
+  assert.deepEqual(
+    call.options.map(({ name }: { name: string }) => name),
+    ["config", "url", "json", "help", "version"],
+  );
+});
+
+test("schema prints the generated file", async () => {
+  const { code, stdout } = await run(["schema"]);
+  assert.equal(code, 0);
+  const file = new URL("../../schema/mcp-servers.schema.json", import.meta.url);
+  assert.deepEqual(JSON.parse(stdout), JSON.parse(await readFile(file, "utf8")));
+});
