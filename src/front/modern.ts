@@ -3,9 +3,10 @@
 import type { Endpoint } from "../gateway/endpoint.ts";
 import { ActiveExchange } from "../gateway/exchange.ts";
 import { modernClient, serveModern } from "../gateway/modern.ts";
+import type { Reply } from "../gateway/reply.ts";
 import { checkModernHeaders, type HeaderReader, readEnvelope } from "../protocol/classify.ts";
 import { ErrorCode, errorText, RpcError } from "../protocol/errors.ts";
-import { idTextOf, type Message, type RequestMessage } from "../protocol/message.ts";
+import { idTextOf, type Message, parseMessage, type RequestMessage } from "../protocol/message.ts";
 import { methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
 import type { FrontContext } from "./context.ts";
 import { jsonResponse, PostReply } from "./post-reply.ts";
@@ -39,7 +40,7 @@ export async function postModern(
   signal.addEventListener("abort", gone, { once: true });
   serveModern(exchange, endpoint, context.gateway).then((text) => {
     signal.removeEventListener("abort", gone);
-    reply.finish(text);
+    reply.finish(text, statusOf(text));
   });
   return await reply.response;
 }
@@ -51,7 +52,26 @@ function checkMethod({ method }: RequestMessage, endpoint: Endpoint): void {
 }
 
 function refuse(message: RequestMessage, error: RpcError): Response {
-  const status = error.code === ErrorCode.MethodNotFound ? 404 : 400;
+  const status = ERROR_STATUS.get(error.code) ?? 400;
   const text = `{"jsonrpc":"2.0","id":${idTextOf(message)},"error":${errorText(error)}}`;
   return jsonResponse(text, status);
+}
+
+/** Errors that have an HTTP status of their own, whoever gives them (2026-07-28, transports). */
+const ERROR_STATUS: ReadonlyMap<number, number> = new Map([
+  [ErrorCode.MethodNotFound, 404],
+  [ErrorCode.HeaderMismatch, 400],
+  [ErrorCode.MissingClientCapability, 400],
+  [ErrorCode.UnsupportedProtocolVersion, 400],
+]);
+
+/** An error response is small; nothing larger is looked into. */
+const MAX_ERROR_TEXT = 16 * 1024;
+
+function statusOf(reply: Reply | undefined): number {
+  if (typeof reply !== "string" || reply.length > MAX_ERROR_TEXT) return 200;
+  if (!reply.includes('"error"')) return 200;
+  const message = parseMessage(reply);
+  const code = message.kind === "response" ? message.error?.code : undefined;
+  return typeof code === "number" ? ERROR_STATUS.get(code) ?? 200 : 200;
 }

@@ -53,12 +53,15 @@ export class PostReply implements Outlet, Silent {
     this.#open().comment();
   }
 
-  /** Sends the answer and ends the response; without one (cancelled) just ends it. Once. */
-  finish(reply: Reply | undefined): void {
+  /**
+   * Sends the answer and ends the response; without one (cancelled) just ends it. Once. `status`
+   * holds where no stream has been opened meanwhile.
+   */
+  finish(reply: Reply | undefined, status = 200): void {
     this.#finished = true;
     this.#options.keepAlive.delete(this);
     if (this.#stream === undefined && reply !== undefined) {
-      this.#resolve(jsonResponse(reply, 200, this.#options.headers));
+      this.#resolve(jsonResponse(reply, status, this.#options.headers));
       return;
     }
     const stream = this.#open();

@@ -7,6 +7,7 @@ import { modernClient, serveModern } from "../gateway/modern.ts";
 import { type Reply, replyText } from "../gateway/reply.ts";
 import type { Session } from "../gateway/session.ts";
 import { oneLine } from "../lib/json-edit.ts";
+import { within } from "../lib/within.ts";
 import { isModern, readEnvelope } from "../protocol/classify.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import {
@@ -44,6 +45,9 @@ export async function serveStdio(options: StdioFrontOptions): Promise<void> {
   });
   try {
     for await (const chunk of options.input) reader.push(chunk);
+    reader.end();
+    // A script that pipes its requests in closes stdin before it reads the answers.
+    await front.drained(options.gateway.config.settings.shutdownTimeout);
   } finally {
     front.close();
   }
@@ -52,6 +56,7 @@ export async function serveStdio(options: StdioFrontOptions): Promise<void> {
 class StdioFront implements Outlet {
   readonly #session: Session;
   readonly #modern = new Map<string, ActiveExchange>();
+  readonly #pending = new Set<Promise<void>>();
 
   constructor(private readonly options: StdioFrontOptions) {
     this.#session = options.gateway.openSession("stdio", options.endpoint);
@@ -81,6 +86,11 @@ class StdioFront implements Outlet {
     );
   }
 
+  /** Resolves when nothing is in flight any more, or after `limit` milliseconds. */
+  async drained(limit: number): Promise<void> {
+    if (this.#pending.size > 0) await within(limit, Promise.all(this.#pending));
+  }
+
   close(): void {
     for (const exchange of this.#modern.values()) exchange.cancel("stdin has ended");
     this.#session.close("stdin has ended");
@@ -99,7 +109,7 @@ class StdioFront implements Outlet {
       const id = message.params?.requestId as RequestId;
       this.#modern.get(idKey(id))?.cancel("cancelled by the client");
     }
-    this.#session.receive(message, this).then((reply) => this.#reply(reply));
+    this.#answer(this.#session.receive(message, this));
   }
 
   #modernRequest(message: RequestMessage): void {
@@ -120,17 +130,21 @@ class StdioFront implements Outlet {
       }
       const exchange = new ActiveExchange(modernClient(envelope), message, this);
       this.#modern.set(key, exchange);
-      serveModern(exchange, this.options.endpoint, this.options.gateway).then((reply) => {
-        this.#modern.delete(key);
-        this.#reply(reply);
-      });
+      this.#answer(
+        serveModern(exchange, this.options.endpoint, this.options.gateway)
+          .finally(() => this.#modern.delete(key)),
+      );
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
       this.send(errorResponse(idTextOf(message), error));
     }
   }
 
-  #reply(reply: Reply | undefined): void {
-    if (reply !== undefined) this.send(replyText(reply));
+  #answer(answering: Promise<Reply | undefined>): void {
+    const answered = answering.then((reply) => {
+      this.#pending.delete(answered);
+      if (reply !== undefined) this.send(replyText(reply));
+    });
+    this.#pending.add(answered);
   }
 }

@@ -15,16 +15,14 @@ export function nextRid(): string {
   return (++count).toString(36).padStart(4, "0");
 }
 
-/** Puts a question of an upstream to the client behind an exchange. */
-export type Asker = (
-  exchange: Exchange,
-  method: string,
-  paramsText: string | undefined,
-) => Promise<ResponseMessage>;
+/** Puts a question of an upstream to the client; as {@link Exchange.ask}. */
+export type Asker = Exchange["ask"];
 
 /** The {@link Exchange} of both eras; they differ in who aborts it and in who is the asker. */
 export class ActiveExchange implements Exchange {
   readonly rid = nextRid();
+  /** The server it was routed to; empty before. */
+  server = "";
   readonly #abort = new AbortController();
   readonly #outlet: Outlet;
   readonly #asker: Asker;
@@ -48,8 +46,12 @@ export class ActiveExchange implements Exchange {
     if (!this.#ended) this.#outlet.send(raw);
   }
 
-  ask(method: string, paramsText: string | undefined): Promise<ResponseMessage> {
-    return this.#asker(this, method, paramsText);
+  ask(
+    method: string,
+    paramsText: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<ResponseMessage> {
+    return this.#asker(method, paramsText, signal);
   }
 
   /** The client does not want the answer any more; `reason` goes to the log. */
@@ -64,7 +66,7 @@ export class ActiveExchange implements Exchange {
 }
 
 /** A modern client is asked by `input_required` only, which `Parking` sees to. */
-const unasked: Asker = (_, method) =>
+const unasked: Asker = (method) =>
   Promise.reject(
     new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}" outside a call`),
   );

@@ -5,21 +5,26 @@ import { within } from "../lib/within.ts";
 import { getLogger } from "../log/mod.ts";
 import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
 import type { ListKind } from "../protocol/lists.ts";
+import { mostVerbose } from "../protocol/log-levels.ts";
 import { errorResponse, idTextOf } from "../protocol/message.ts";
 import { buildRegistry } from "../registry/build.ts";
 import { changedLists } from "../registry/diff.ts";
-import type { Registry, View } from "../registry/types.ts";
+import type { Registry, ResourceRoute, View } from "../registry/types.ts";
 import type { Runtime } from "../runtime/types.ts";
-import { Upstream } from "../upstream/upstream.ts";
+import type { Upstream } from "../upstream/upstream.ts";
 import { initializeResult } from "./answers.ts";
 import { type Endpoint, viewOf } from "./endpoint.ts";
 import type { ActiveExchange } from "./exchange.ts";
 import type { ListListener } from "./listeners.ts";
 import { Member } from "./member.ts";
+import { Owners } from "./owners.ts";
+import { Parking } from "./parking.ts";
 import type { Reply } from "./reply.ts";
 import { route, type RouterHost } from "./router.ts";
 import { Session, type SessionHost, type SessionKind } from "./session.ts";
 import { SessionStore } from "./sessions.ts";
+import { type ResourceSubscriber, Subscriptions } from "./subscriptions.ts";
+import { Upcalls } from "./upcalls.ts";
 
 /** What the gateway stands on. */
 export interface GatewayOptions {
@@ -49,6 +54,10 @@ export class Gateway implements SessionHost, RouterHost {
   readonly #listeners = new Set<ListListener>();
   readonly #active = new Set<ActiveExchange>();
   readonly #idle: (() => void)[] = [];
+  readonly #subscriptions = new Subscriptions();
+  readonly #upcalls: Upcalls;
+  readonly elicitations = new Owners();
+  readonly parking = new Parking();
   #registry: Registry;
   #rebuild: ReturnType<typeof setTimeout> | undefined;
   readonly #stopping = new AbortController();
@@ -60,6 +69,12 @@ export class Gateway implements SessionHost, RouterHost {
       onReaped: (session) => log.info("Session {client} closed: silent", { client: session.label }),
     });
     this.redact = createRedactor(collectSecrets(config)).text;
+    this.#upcalls = new Upcalls({
+      session: (label) => this.sessions.labelled(label),
+      roots: (server) => this.#members.get(server)?.config.roots ?? [],
+      subscriptions: this.#subscriptions,
+      elicitations: this.elicitations,
+    });
     for (const server of config.servers.values()) {
       if (!server.disabled) this.#members.set(server.name, this.#member(server, runtime));
     }
@@ -89,6 +104,11 @@ export class Gateway implements SessionHost, RouterHost {
   /** Aborted when the gateway begins to stop: open-ended streams end then. */
   get stopping(): AbortSignal {
     return this.#stopping.signal;
+  }
+
+  /** An enabled server by its name. */
+  member(name: string): Member | undefined {
+    return this.#members.get(name);
   }
 
   upstream(name: string): Upstream | undefined {
@@ -160,13 +180,67 @@ export class Gateway implements SessionHost, RouterHost {
 
   /** Opens a session for a legacy client; the front closes it with `session.close`. */
   openSession(kind: SessionKind, endpoint: Endpoint): Session {
-    const session = new Session(kind, endpoint, this, (closed) => {
-      this.sessions.remove(closed);
-      this.#listeners.delete(closed);
-    });
+    const session = new Session(kind, endpoint, this, (closed) => this.#sessionClosed(closed));
     this.sessions.add(session);
     this.#listeners.add(session);
     return session;
+  }
+
+  levelChanged(session: Session): void {
+    const level = session.client?.logLevel;
+    for (const { upstream } of this.#concerned(session.endpoint)) {
+      if (level !== undefined) upstream.setSessionLogLevel?.(session.label, level);
+      this.#tellLevel(upstream);
+    }
+  }
+
+  rootsChanged(session: Session): void {
+    for (const { upstream } of this.#concerned(session.endpoint)) {
+      upstream.notifyClientRoots?.(session.label);
+    }
+  }
+
+  exposedUri(endpoint: Endpoint, server: string, uri: string): string {
+    return viewOf(this.#registry, endpoint)?.exposedUri(server, uri) ?? uri;
+  }
+
+  subscribe(session: Session, uri: string): void {
+    const found = this.subscribable(session.endpoint, uri);
+    if (found === undefined) {
+      throw new RpcError(
+        ErrorCode.LegacyResourceNotFound,
+        `Resource not found, or its server has no subscriptions: "${uri}"`,
+        { uri },
+      );
+    }
+    this.addSubscription(found, session);
+  }
+
+  unsubscribe(session: Session, uri: string): void {
+    const found = this.subscribable(session.endpoint, uri);
+    if (found === undefined || !this.#subscriptions.remove(found.server, found.uri, session)) {
+      return;
+    }
+    this.#tellSubscriptions(found.server);
+  }
+
+  /** Where a resource can be subscribed to, or `undefined`. */
+  subscribable(endpoint: Endpoint, uri: string): ResourceRoute | undefined {
+    const view = viewOf(this.#registry, endpoint);
+    const found = view?.resource(uri);
+    return found !== undefined && view!.serversWith("resources.subscribe").includes(found.server)
+      ? found
+      : undefined;
+  }
+
+  /** Adds a subscriber to a resource found by {@link Gateway.subscribable}. */
+  addSubscription({ server, uri }: ResourceRoute, subscriber: ResourceSubscriber): void {
+    if (this.#subscriptions.add(server, uri, subscriber)) this.#tellSubscriptions(server);
+  }
+
+  /** Takes away everything a subscriber has. */
+  dropSubscriptions(subscriber: ResourceSubscriber): void {
+    for (const server of this.#subscriptions.removeAll(subscriber)) this.#tellSubscriptions(server);
   }
 
   /** Tells `listener` of changed lists until the returned function is called. */
@@ -186,6 +260,7 @@ export class Gateway implements SessionHost, RouterHost {
       this.#idle.push(resolve);
       await within(limit, promise);
     }
+    this.parking.close();
     for (const exchange of this.#active) exchange.cancel("the gateway is stopping");
   }
 
@@ -198,12 +273,36 @@ export class Gateway implements SessionHost, RouterHost {
     await Promise.all(this.members.map((member) => member.close()));
   }
 
+  #sessionClosed(session: Session): void {
+    this.sessions.remove(session);
+    this.#listeners.delete(session);
+    this.dropSubscriptions(session);
+    for (const { upstream } of this.#concerned(session.endpoint)) {
+      upstream.releaseSession?.(session.label);
+      if (session.client?.logLevel !== undefined) this.#tellLevel(upstream);
+    }
+  }
+
+  /** A shared connection is set to the most verbose level anybody behind it asked for. */
+  #tellLevel(upstream: Upstream): void {
+    const levels = [...this.sessions]
+      .filter(({ endpoint }) => (endpoint.server ?? upstream.name) === upstream.name)
+      .map((session) => session.client?.logLevel);
+    const level = mostVerbose(levels);
+    if (level !== undefined) upstream.setLogLevel?.(level);
+  }
+
+  #tellSubscriptions(server: string): void {
+    this.upstream(server)?.setSubscriptions?.(this.#subscriptions.uris(server));
+  }
+
   #member(config: ServerConfig, runtime: Pick<Runtime, "spawn">): Member {
     return new Member({
       config,
       runtime,
       staleGrace: this.config.settings.staleGrace,
       onChange: () => this.#scheduleRebuild(),
+      upcalls: this.#upcalls,
     });
   }
 

@@ -3,6 +3,7 @@ import { getLogger } from "../log/mod.ts";
 import { EMPTY_INVENTORY } from "../protocol/lists.ts";
 import type { ServerEntry } from "../registry/types.ts";
 import type { Runtime } from "../runtime/types.ts";
+import type { Upcalls } from "./upcalls.ts";
 import { Upstream } from "../upstream/upstream.ts";
 
 /** What one configured server needs to take part. */
@@ -13,6 +14,8 @@ export interface MemberOptions {
   readonly staleGrace: number;
   /** Its inventory, or how it may be used, has changed. */
   readonly onChange: () => void;
+  /** Takes what it says that is no answer. */
+  readonly upcalls: Upcalls;
 }
 
 /**
@@ -53,8 +56,9 @@ export class Member {
           this.#stateChanged();
           if (this.#known) first.resolve();
         },
-        // Resource updates and log lines find their clients with "Every message reaches its peer".
-        onNotification: () => {},
+        onNotification: (_, message, exchange, session) =>
+          options.upcalls.notified(config.name, message, exchange, session),
+        onRequest: (_, message) => options.upcalls.asked(config.name, message),
       },
     });
     this.upstream.settled.then(() => this.#settled = true);

@@ -1,5 +1,6 @@
 /** Serves the modern era (2026-07-28): no session, an envelope on every request. */
 
+import { editJson } from "../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import type { Envelope } from "../protocol/classify.ts";
 import { MetaKey } from "../protocol/envelope.ts";
@@ -12,6 +13,8 @@ import type { ActiveExchange } from "./exchange.ts";
 import type { Gateway } from "./gateway.ts";
 import { changeMethods } from "./listeners.ts";
 import type { Reply } from "./reply.ts";
+import type { ResourceSubscriber } from "./subscriptions.ts";
+import { withUri } from "./upcalls.ts";
 
 /** The client behind one modern request, as its envelope describes it. */
 export function modernClient(envelope: Envelope): Client {
@@ -22,6 +25,8 @@ export function modernClient(envelope: Envelope): Client {
     protocolVersion: envelope.protocolVersion,
     capabilities: envelope.capabilities,
     info: envelope.info,
+    session: undefined,
+    logLevel: envelope.logLevel,
   };
 }
 
@@ -53,7 +58,8 @@ const FILTERS: readonly (readonly [string, string])[] = [
 
 /**
  * Holds a subscription until the client leaves or the gateway stops (2026-07-28, subscriptions).
- * Acknowledges the part of the filter that is honoured: the lists; single resources are not yet.
+ * Acknowledges the part of the filter that is honoured: the lists, and the resources whose servers
+ * can be subscribed to.
  */
 async function listen(
   exchange: ActiveExchange,
@@ -71,6 +77,13 @@ async function listen(
   }
   const wanted = FILTERS.filter(([key]) => filter[key] === true);
   const honoured: JsonObject = Object.fromEntries(wanted.map(([key]) => [key, true]));
+  const routes = new Map(
+    uris(filter).flatMap((uri) => {
+      const route = gateway.subscribable(endpoint, uri);
+      return route === undefined ? [] : [[uri, route] as const];
+    }),
+  );
+  if (routes.size > 0) honoured.resourceSubscriptions = [...routes.keys()];
   const meta = `"_meta":{${JSON.stringify(MetaKey.SubscriptionId)}:${idText}}`;
   exchange.notify(notification(
     "notifications/subscriptions/acknowledged",
@@ -85,13 +98,30 @@ async function listen(
       }
     },
   });
+  const subscriber: ResourceSubscriber = {
+    resourceUpdated(server, uri, raw) {
+      const exposed = gateway.exposedUri(endpoint, server, uri);
+      exchange.notify(editJson(withUri(raw, exposed), [
+        { path: ["params", "_meta", MetaKey.SubscriptionId], value: idText },
+      ]));
+    },
+  };
+  for (const route of routes.values()) gateway.addSubscription(route, subscriber);
   const ended = AbortSignal.any([exchange.signal, gateway.stopping]);
   if (!ended.aborted) {
     await new Promise((resolve) => ended.addEventListener("abort", resolve, { once: true }));
   }
   stop();
+  gateway.dropSubscriptions(subscriber);
   exchange.end();
   return exchange.signal.aborted
     ? undefined
     : resultResponse(idText, `{"resultType":"complete",${meta}}`);
+}
+
+function uris(filter: JsonObject): string[] {
+  const { resourceSubscriptions } = filter;
+  return Array.isArray(resourceSubscriptions)
+    ? resourceSubscriptions.filter((uri) => typeof uri === "string")
+    : [];
 }

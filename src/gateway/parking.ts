@@ -4,12 +4,9 @@
  * call is parked here between the client's rounds, and the signed `requestState` finds it again.
  */
 
-import type { JsonObject } from "../lib/json.ts";
-import { editJson, rawAt } from "../lib/json-edit.ts";
-import { isObject } from "../lib/json.ts";
+import { editJson } from "../lib/json-edit.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import type { Client, Exchange } from "../protocol/exchange.ts";
-import { cannotAnswer } from "../protocol/inputs.ts";
+import type { Exchange } from "../protocol/exchange.ts";
 import {
   idTextOf,
   parseMessage,
@@ -17,7 +14,7 @@ import {
   type ResponseMessage,
   resultResponse,
 } from "../protocol/message.ts";
-import { nextRid } from "./exchange.ts";
+import { type Forward, ParkedCall } from "./parked-call.ts";
 import { paramsDigest, type StateContext, StateSigner } from "./request-state.ts";
 
 /** Bounds of what is parked; beyond them an upstream's question is refused. */
@@ -37,12 +34,6 @@ export const PARKING_LIMITS: ParkingLimits = {
   age: 10 * 60_000,
 };
 
-/** Several questions asked in one breath become one round. Milliseconds. */
-const GATHER = 5;
-
-/** Starts the upstream call of an exchange. */
-export type Forward = (exchange: Exchange) => Promise<ResponseMessage>;
-
 /** All parked calls of a gateway. `close()` cancels them. */
 export class Parking {
   readonly #signer = new StateSigner();
@@ -61,19 +52,44 @@ export class Parking {
   }
 
   /**
-   * Serves one round: starts the call, or resumes the one its `requestState` names. Resolves with
-   * the upstream's response or with an `input_required` result, for the id of this exchange.
-   * @throws {RpcError} -32602 for a state that is not good, or what the upstream call throws
+   * Starts the upstream call of a request. Resolves with the upstream's response or with an
+   * `input_required` result.
+   * @throws {RpcError} -32602 for a request that claims to be a retry, or what the call throws
    */
-  async serve(exchange: Exchange, server: string, forward: Forward): Promise<ResponseMessage> {
+  async start(exchange: Exchange, server: string, forward: Forward): Promise<ResponseMessage> {
+    if (exchange.request.params?.requestState !== undefined) throw badState("it is not ours");
+    const id = String(++this.#count);
+    const call = new ParkedCall(exchange, {
+      id,
+      maxAge: this.#limits.age,
+      reserve: (characters) => this.#reserve(id, characters),
+      onForgotten: (held) => {
+        this.#calls.delete(id);
+        this.#characters -= held;
+      },
+    });
+    this.#calls.set(id, call);
+    call.run(forward);
+    return await this.#visit(call, exchange, server);
+  }
+
+  /**
+   * Resumes the call a request's `requestState` names, for one more round. Undefined when the
+   * state was not signed here for such a request: an upstream's own state, or an altered one.
+   * @throws {RpcError} -32602 for a state that is used up or too old
+   */
+  resume(exchange: Exchange, server: string): Promise<ResponseMessage> | undefined {
     const { request } = exchange;
-    const call = request.params?.requestState === undefined
-      ? this.#start(exchange, forward)
-      : this.#resume(request, contextOf(request, server));
-    const response = await call.visit(exchange);
-    return response.kind === "input"
-      ? this.#ask(call, request, server)
-      : withId(response.message, idTextOf(request), request);
+    const state = request.params?.requestState;
+    if (typeof state !== "string") return undefined;
+    const claims = this.#signer.verify(state, contextOf(request, server), Date.now());
+    if (claims === "expired") throw badState("it has expired");
+    if (typeof claims === "string") return undefined;
+    const call = this.#calls.get(claims.call);
+    if (call === undefined) throw badState("the call has ended");
+    if (call.round !== claims.round || !call.isParked) throw badState("answered already");
+    call.answer(request);
+    return this.#visit(call, exchange, server);
   }
 
   /** Cancels everything that is parked. */
@@ -81,33 +97,16 @@ export class Parking {
     for (const call of this.#calls.values()) call.cancel("the gateway is stopping");
   }
 
-  #start(exchange: Exchange, forward: Forward): ParkedCall {
-    const id = String(++this.#count);
-    const call = new ParkedCall(exchange, {
-      reserve: (characters) => this.#reserve(id, characters),
-      onEnd: (held) => {
-        this.#calls.delete(id);
-        this.#characters -= held;
-      },
-      maxAge: this.#limits.age,
-      id,
-    });
-    this.#calls.set(id, call);
-    call.run(forward);
-    return call;
-  }
-
-  #resume(request: RequestMessage, context: StateContext): ParkedCall {
-    const state = request.params?.requestState;
-    const claims = typeof state === "string"
-      ? this.#signer.verify(state, context, Date.now())
-      : "malformed";
-    if (typeof claims === "string") throw badState(claims);
-    const call = this.#calls.get(claims.call);
-    if (call === undefined) throw badState("the call has ended");
-    if (call.round !== claims.round || !call.isParked) throw badState("answered already");
-    call.answer(request);
-    return call;
+  async #visit(
+    call: ParkedCall,
+    exchange: Exchange,
+    server: string,
+  ): Promise<ResponseMessage> {
+    const { request } = exchange;
+    const visit = await call.visit(exchange);
+    return visit.kind === "input"
+      ? this.#ask(call, request, server)
+      : withId(visit.message, idTextOf(request), request);
   }
 
   #ask(call: ParkedCall, request: RequestMessage, server: string): ResponseMessage {
@@ -133,197 +132,9 @@ export class Parking {
   }
 }
 
-interface ParkedCallOptions {
-  readonly id: string;
-  /** Counts what is held; throws when it is too much. */
-  readonly reserve: (characters: number) => void;
-  readonly onEnd: (held: number) => void;
-  readonly maxAge: number;
-}
-
-interface Question {
-  readonly method: string;
-  readonly paramsText: string | undefined;
-  readonly settle: (outcome: ResponseMessage | RpcError) => void;
-}
-
-type Visit = { readonly kind: "input" } | {
-  readonly kind: "response";
-  readonly message: ResponseMessage;
-};
-
-/** One upstream call that outlives the client's single requests. */
-class ParkedCall implements Exchange {
-  readonly rid = nextRid();
-  readonly client: Client;
-  readonly request: RequestMessage;
-  readonly #abort = new AbortController();
-  readonly #questions = new Map<string, Question>();
-  readonly #held: string[] = [];
-  #visitor: Exchange | undefined;
-  #outcome: Promise<ResponseMessage> | undefined;
-  #asked = Promise.withResolvers<void>();
-  #reserved = 0;
-  #asks = 0;
-  #round = 0;
-  #expires = 0;
-  #parked = false;
-  #ended = false;
-  #expiry: ReturnType<typeof setTimeout> | undefined;
-
-  constructor(
-    first: Exchange,
-    private readonly options: ParkedCallOptions,
-  ) {
-    this.client = first.client;
-    this.request = first.request;
-  }
-
-  get id(): string {
-    return this.options.id;
-  }
-
-  /** How often its client has been asked; a state is good for its own round only. */
-  get round(): number {
-    return this.#round;
-  }
-
-  /** When the round ends without an answer, milliseconds since the epoch. */
-  get expires(): number {
-    return this.#expires;
-  }
-
-  /** Whether it waits for its client. */
-  get isParked(): boolean {
-    return this.#parked;
-  }
-
-  get signal(): AbortSignal {
-    return this.#abort.signal;
-  }
-
-  run(forward: Forward): void {
-    this.#outcome = forward(this).finally(() => this.#end());
-    // Whoever visits looks at it; while nobody does, a failure is not unhandled.
-    this.#outcome.catch(() => {});
-  }
-
-  notify(raw: string): void {
-    if (this.#visitor !== undefined) {
-      this.#visitor.notify(raw);
-      return;
-    }
-    if (this.#ended) return;
-    try {
-      this.#keep(raw.length);
-      this.#held.push(raw);
-    } catch {
-      // Progress is the first thing to go when there is too much.
-    }
-  }
-
-  ask(method: string, paramsText: string | undefined): Promise<ResponseMessage> {
-    const params = paramsText === undefined ? undefined : JSON.parse(paramsText) as JsonObject;
-    const refusal = cannotAnswer(this.client.capabilities, method, params);
-    if (refusal !== undefined) return Promise.reject(refusal);
-    const { promise, resolve, reject } = Promise.withResolvers<ResponseMessage>();
-    try {
-      this.#keep(paramsText?.length ?? 0);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    this.#questions.set(`ask-${++this.#asks}`, {
-      method,
-      paramsText,
-      settle: (outcome) => outcome instanceof RpcError ? reject(outcome) : resolve(outcome),
-    });
-    this.#asked.resolve();
-    return promise;
-  }
-
-  /** Lets one request of the client see what comes next: the outcome, or questions. */
-  async visit(exchange: Exchange): Promise<Visit> {
-    clearTimeout(this.#expiry);
-    this.#parked = false;
-    this.#visitor = exchange;
-    for (const raw of this.#held.splice(0)) exchange.notify(raw);
-    const gone = () => this.cancel("the client closed the stream");
-    exchange.signal.addEventListener("abort", gone);
-    try {
-      if (exchange.signal.aborted) gone();
-      const outcome = this.#outcome!.then((message): Visit => ({ kind: "response", message }));
-      const input = this.#asked.promise.then(() => gather()).then((): Visit => ({ kind: "input" }));
-      const visit = await Promise.race([outcome, input]);
-      if (visit.kind === "input" && !this.#ended) this.#park();
-      return this.#ended ? await outcome : visit;
-    } finally {
-      exchange.signal.removeEventListener("abort", gone);
-      this.#visitor = undefined;
-    }
-  }
-
-  /** The text of `inputRequests`. */
-  questionsText(): string {
-    const entries = [...this.#questions].map(([key, { method, paramsText }]) => {
-      const params = paramsText === undefined ? "" : `,"params":${paramsText}`;
-      return `${JSON.stringify(key)}:{"method":${JSON.stringify(method)}${params}}`;
-    });
-    return `{${entries.join(",")}}`;
-  }
-
-  /** Gives the upstream the answers a retry carries. A question without one is asked again. */
-  answer(retry: RequestMessage): void {
-    const responses = retry.params?.inputResponses;
-    this.#asked = Promise.withResolvers<void>();
-    for (const [key, question] of this.#questions) {
-      const response = isObject(responses) ? responses[key] : undefined;
-      if (!isObject(response)) continue;
-      this.#questions.delete(key);
-      const text = rawAt(retry.raw, ["params", "inputResponses", key])!;
-      question.settle(parseMessage(resultResponse("0", text)) as ResponseMessage);
-    }
-    if (this.#questions.size > 0) this.#asked.resolve();
-  }
-
-  cancel(reason: string): void {
-    if (!this.#ended) this.#abort.abort(new Error(reason));
-    for (const { settle } of this.#questions.values()) {
-      settle(new RpcError(ErrorCode.InternalError, `Not answered: ${reason}`));
-    }
-    this.#questions.clear();
-  }
-
-  #park(): void {
-    this.#parked = true;
-    this.#round++;
-    this.#expires = Date.now() + this.options.maxAge;
-    this.#expiry = setTimeout(
-      () => this.cancel("the client did not answer in time"),
-      this.options.maxAge,
-    );
-  }
-
-  #keep(characters: number): void {
-    this.options.reserve(characters);
-    this.#reserved += characters;
-  }
-
-  #end(): void {
-    this.#ended = true;
-    this.#parked = false;
-    clearTimeout(this.#expiry);
-    this.cancel("the call has ended");
-    this.options.onEnd(this.#reserved);
-  }
-}
-
 /** What a retry has to have in common with the request whose answer was `input_required`. */
 function contextOf({ method, params }: RequestMessage, server: string): StateContext {
   return { principal: "", session: "", server, method, digest: paramsDigest(params) };
-}
-
-function gather(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, GATHER));
 }
 
 function withId(

@@ -14,18 +14,16 @@ import { methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
 import type { Registry, View } from "../registry/types.ts";
 import { DEFAULT_TTL_MS, serverMeta } from "./answers.ts";
 import { type Endpoint, viewOf } from "./endpoint.ts";
+import { type Forwarder, forwardTo } from "./forward.ts";
+import type { Parking } from "./parking.ts";
 import { type Reply, spliced } from "./reply.ts";
 import { withExposedUris } from "./uris.ts";
-
-/** What forwards a request to one upstream; `Upstream` does. */
-export interface Forwarder {
-  forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage>;
-}
 
 /** What the router needs of the gateway. */
 export interface RouterHost {
   /** The current snapshot. */
   readonly registry: Registry;
+  readonly parking: Parking;
   /** The upstream of a configured, enabled server. */
   upstream(name: string): Forwarder | undefined;
   /** Resolves when the view has something to list, or has been waited for long enough. */
@@ -59,7 +57,7 @@ export async function route(
     throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
   }
   if (endpoint.server !== undefined) {
-    return (await owner(endpoint.server, host).forward(exchange, [])).raw;
+    return (await send(exchange, endpoint.server, [], host)).raw;
   }
   if (rule === undefined) {
     throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
@@ -100,9 +98,14 @@ function list(exchange: Exchange, rule: ListRule, view: View): Reply {
   );
 }
 
-function owner(server: string, host: RouterHost): Forwarder {
+function send(
+  exchange: Exchange,
+  server: string,
+  edits: readonly JsonEdit[],
+  host: RouterHost,
+): Promise<ResponseMessage> {
   const upstream = host.upstream(server);
-  if (upstream !== undefined) return upstream;
+  if (upstream !== undefined) return forwardTo(upstream, exchange, edits, host.parking);
   throw new RpcError(
     ErrorCode.UpstreamUnavailable,
     `Server "${server}" is not configured any more`,
@@ -128,7 +131,7 @@ async function named(
   }
   if (found === undefined) throw unknownName(kind, name, view);
   const edits = found.name === name ? [] : [edit(["params", "name"], found.name)];
-  const response = await owner(found.server, host).forward(exchange, edits);
+  const response = await send(exchange, found.server, edits, host);
   return withExposedUris(response, found.server, view);
 }
 
@@ -161,7 +164,7 @@ async function resource(exchange: Exchange, view: View, host: RouterHost): Promi
     );
   }
   const edits = found.uri === uri ? [] : [edit(["params", "uri"], found.uri)];
-  const response = await owner(found.server, host).forward(exchange, edits);
+  const response = await send(exchange, found.server, edits, host);
   return withExposedUris(response, found.server, view);
 }
 
@@ -177,7 +180,7 @@ async function unlisted(
 ): Promise<Reply> {
   for (const server of view.serversWith("resources")) {
     exchange.signal.throwIfAborted();
-    const response = await host.upstream(server)?.forward(exchange, []).catch((error) => {
+    const response = await send(exchange, server, [], host).catch((error) => {
       if (error instanceof RpcError) return undefined;
       throw error;
     });
@@ -196,7 +199,7 @@ async function completion(exchange: Exchange, view: View, host: RouterHost): Pro
     const found = view.prompt(ref.name);
     if (found === undefined) throw unknownName("prompt", ref.name, view);
     const edits = [edit(["params", "ref", "name"], found.name)];
-    return (await owner(found.server, host).forward(exchange, edits)).raw;
+    return (await send(exchange, found.server, edits, host)).raw;
   }
   if (isObject(ref) && typeof ref.uri === "string") {
     const found = view.template(ref.uri) ?? view.resource(ref.uri);
@@ -204,7 +207,7 @@ async function completion(exchange: Exchange, view: View, host: RouterHost): Pro
       throw new RpcError(ErrorCode.InvalidParams, `Unknown resource template "${ref.uri}"`);
     }
     const edits = [edit(["params", "ref", "uri"], found.uri)];
-    return (await owner(found.server, host).forward(exchange, edits)).raw;
+    return (await send(exchange, found.server, edits, host)).raw;
   }
   throw new RpcError(
     ErrorCode.InvalidParams,

@@ -1,5 +1,5 @@
-import { isObject } from "../lib/json.ts";
-import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
+import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import type { Client } from "../protocol/exchange.ts";
 import {
@@ -13,13 +13,17 @@ import {
   type RequestMessage,
   resultResponse,
 } from "../protocol/message.ts";
-import { methodRule } from "../protocol/methods.ts";
+import { isLoggingLevel, LOGGING_LEVELS } from "../protocol/log-levels.ts";
+import { methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
 import { negotiateVersion } from "../protocol/versions.ts";
 import { Asks } from "./asks.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { ActiveExchange, type Outlet } from "./exchange.ts";
 import { changeMethods, type ListListener } from "./listeners.ts";
+import type { Owners } from "./owners.ts";
 import type { Reply } from "./reply.ts";
+import type { ResourceSubscriber } from "./subscriptions.ts";
+import { withUri } from "./upcalls.ts";
 
 /** What a session needs of the gateway behind it. */
 export interface SessionHost {
@@ -27,7 +31,25 @@ export interface SessionHost {
   handle(exchange: ActiveExchange, endpoint: Endpoint): Promise<Reply | undefined>;
   /** The text of the `initialize` result for a client that speaks `version`. */
   initializeResult(endpoint: Endpoint, version: string): Promise<string>;
+  /** The session's client wants log lines from this level on. */
+  levelChanged(session: Session): void;
+  /**
+   * Subscribes a session to a resource, or takes it back.
+   * @throws {RpcError} for a resource nobody offers or that cannot be subscribed to
+   */
+  subscribe(session: Session, uri: string): void;
+  /** {@link SessionHost.subscribe} */
+  unsubscribe(session: Session, uri: string): void;
+  /** The client's roots have changed. */
+  rootsChanged(session: Session): void;
+  /** The URI by which a session's client knows a resource. */
+  exposedUri(endpoint: Endpoint, server: string, uri: string): string;
+  /** Elicitations that go on in a browser after the call that caused them. */
+  readonly elicitations: Owners;
 }
+
+/** What waits for a stream of a client that has none at the moment, beyond changed lists. */
+const MAX_QUEUED = 64;
 
 /** How a client is connected, for status and logs. */
 export type SessionKind = "http" | "sse" | "stdio";
@@ -38,7 +60,7 @@ let count = 0;
  * One legacy client from `initialize` to its end, behind whichever front it came. The front owns
  * the streams and hands messages in; the session owns what is in flight and what is not sent yet.
  */
-export class Session implements ListListener {
+export class Session implements ListListener, ResourceSubscriber {
   /** Unguessable; whoever knows it is the client. Never logged. */
   readonly id: string = crypto.randomUUID();
   /** Names the session in logs and status. */
@@ -51,6 +73,7 @@ export class Session implements ListListener {
   #stream: { readonly outlet: Outlet; readonly replaced: () => void } | undefined;
   readonly #inflight = new Map<string, ActiveExchange>();
   readonly #asks = new Asks();
+  readonly #queued: string[] = [];
   /** Lists that have changed since the client last read them and was last told. */
   readonly #unsent = new Set<ListKind>();
 
@@ -123,6 +146,18 @@ export class Session implements ListListener {
     this.#flush();
   }
 
+  resourceUpdated(server: string, uri: string, raw: string): void {
+    const exposed = this.host.exposedUri(this.endpoint, server, uri);
+    this.send(exposed === uri ? raw : withUri(raw, exposed));
+  }
+
+  /** Sends what no request asked for; it waits, within bounds, for a stream and for the client. */
+  send(raw: string): void {
+    this.#queued.push(raw);
+    if (this.#queued.length > MAX_QUEUED) this.#queued.shift();
+    this.#flush();
+  }
+
   /** Ends the session: what is in flight is cancelled, and it is forgotten. Idempotent. */
   close(reason: string): void {
     if (this.closed.aborted) return;
@@ -139,6 +174,7 @@ export class Session implements ListListener {
       this.#stream.outlet.send(notification(method));
     }
     this.#unsent.clear();
+    for (const raw of this.#queued.splice(0)) this.#stream.outlet.send(raw);
   }
 
   #request(message: RequestMessage, outlet: Outlet): Promise<Reply | undefined> | Reply {
@@ -151,12 +187,20 @@ export class Session implements ListListener {
     if (this.#inflight.has(key)) {
       return refusal(message, `id ${idTextOf(message)} is already in flight in this session`);
     }
+    const stateful = this.#stateful(message);
+    if (stateful !== undefined) return stateful;
     const client = this.#client;
-    const exchange = new ActiveExchange(
+    const exchange: ActiveExchange = new ActiveExchange(
       client,
       message,
       outlet,
-      ({ signal }, method, params) => this.#asks.ask(client, outlet, method, params, signal),
+      (method, params, signal) => {
+        const off = signal === undefined
+          ? exchange.signal
+          : AbortSignal.any([exchange.signal, signal]);
+        this.#remember(exchange.server, method, params);
+        return this.#asks.ask(client, outlet, method, params, off);
+      },
     );
     this.#inflight.set(key, exchange);
     return this.host.handle(exchange, this.endpoint).finally(() => {
@@ -168,14 +212,43 @@ export class Session implements ListListener {
     });
   }
 
+  /** Answers what changes the session itself; such requests reach no upstream as they are. */
+  #stateful(message: RequestMessage): Reply | undefined {
+    const { method, params } = message;
+    if (!STATEFUL_METHODS.has(method)) return undefined;
+    try {
+      if (method === "logging/setLevel") {
+        if (!isLoggingLevel(params?.level)) {
+          throw invalid(`"level" must be one of ${LOGGING_LEVELS.join(", ")}`);
+        }
+        this.#client = { ...this.#client!, logLevel: params.level };
+        this.host.levelChanged(this);
+      } else {
+        const uri = params?.uri;
+        if (typeof uri !== "string") throw invalid('"uri" must be a string');
+        if (method === "resources/subscribe") this.host.subscribe(this, uri);
+        else this.host.unsubscribe(this, uri);
+      }
+      return resultResponse(idTextOf(message), "{}");
+    } catch (error) {
+      return errorResponse(idTextOf(message), toRpcError(error));
+    }
+  }
+
+  /** A URL elicitation is completed by a notification that says no more than its id. */
+  #remember(server: string, method: string, paramsText: string | undefined): void {
+    if (method !== "elicitation/create" || paramsText === undefined) return;
+    const { elicitationId } = JSON.parse(paramsText) as JsonObject;
+    if (typeof elicitationId === "string") {
+      this.host.elicitations.set(server, elicitationId, this.label);
+    }
+  }
+
   async #initialize(message: RequestMessage): Promise<Reply> {
     const { protocolVersion, capabilities, clientInfo } = message.params ?? {};
     if (this.#client !== undefined) return refusal(message, "the session is initialized already");
     if (typeof protocolVersion !== "string") {
-      return errorResponse(
-        idTextOf(message),
-        new RpcError(ErrorCode.InvalidParams, "Invalid params: protocolVersion must be a string"),
-      );
+      return errorResponse(idTextOf(message), invalid("protocolVersion must be a string"));
     }
     const version = negotiateVersion(protocolVersion);
     this.#client = {
@@ -184,6 +257,8 @@ export class Session implements ListListener {
       protocolVersion: version,
       capabilities: isObject(capabilities) ? capabilities : {},
       info: isObject(clientInfo) ? clientInfo : {},
+      session: this.label,
+      logLevel: undefined,
     };
     const result = await this.host.initializeResult(this.endpoint, version);
     return resultResponse(idTextOf(message), result);
@@ -193,12 +268,18 @@ export class Session implements ListListener {
     if (message.method === "notifications/initialized") {
       this.#ready = this.#client !== undefined;
       this.#flush();
+    } else if (message.method === "notifications/roots/list_changed") {
+      this.host.rootsChanged(this);
     } else if (message.method === "notifications/cancelled") {
       const id = message.params?.requestId;
       if (typeof id !== "string" && typeof id !== "number") return;
       this.#inflight.get(idKey(id as RequestId))?.cancel("cancelled by the client");
     }
   }
+}
+
+function invalid(why: string): RpcError {
+  return new RpcError(ErrorCode.InvalidParams, `Invalid params: ${why}`);
 }
 
 function refusal(message: RequestMessage, why: string): string {

@@ -14,6 +14,7 @@ export interface SessionStoreOptions {
 /** All legacy sessions, by id. Owns the reaper timer; `close()` ends both. */
 export class SessionStore {
   readonly #sessions = new Map<string, Session>();
+  readonly #labels = new Map<string, Session>();
   readonly #options: SessionStoreOptions;
   #reaper: ReturnType<typeof setTimeout> | undefined;
 
@@ -29,6 +30,11 @@ export class SessionStore {
     return this.#sessions.get(id);
   }
 
+  /** An open session by the name it has towards upstreams and in the log. */
+  labelled(label: string): Session | undefined {
+    return this.#labels.get(label);
+  }
+
   [Symbol.iterator](): Iterator<Session> {
     return this.#sessions.values();
   }
@@ -36,11 +42,13 @@ export class SessionStore {
   add(session: Session): void {
     if (this.#sessions.size >= MAX_SESSIONS) this.#closeIdlest();
     this.#sessions.set(session.id, session);
+    this.#labels.set(session.label, session);
     this.#schedule();
   }
 
   remove(session: Session): void {
     this.#sessions.delete(session.id);
+    this.#labels.delete(session.label);
     if (this.#sessions.size === 0) this.#stop();
   }
 

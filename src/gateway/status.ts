@@ -1,7 +1,17 @@
+import type { ServerConfig } from "../config/config.ts";
 import { VERSION } from "../lib/version.ts";
 import type { Registry } from "../registry/types.ts";
 import type { UpstreamStatus } from "../upstream/status.ts";
 import type { Gateway } from "./gateway.ts";
+import type { Member } from "./member.ts";
+
+/** A configured server that is switched off. */
+export interface DisabledServer {
+  readonly name: string;
+  readonly state: "disabled";
+  readonly transport: UpstreamStatus["transport"];
+  readonly counts: UpstreamStatus["counts"];
+}
 
 /** One server in `/api/status`. */
 export interface ServerStatus extends UpstreamStatus {
@@ -29,7 +39,8 @@ export interface GatewayStatus {
   };
   /** Names that two servers share, with what was done about it. */
   readonly conflicts: Registry["conflicts"];
-  readonly servers: readonly ServerStatus[];
+  /** In the order of the configuration. */
+  readonly servers: readonly (ServerStatus | DisabledServer)[];
 }
 
 /** Takes the gateway's state as it is now. */
@@ -46,14 +57,25 @@ export function gatewayStatus(gateway: Gateway): GatewayStatus {
     clients: { sessions: gateway.sessions.size, requestsInFlight: gateway.inFlight },
     lists: { version: registry.version, ...registry.aggregate.counts },
     conflicts: registry.conflicts,
-    servers: gateway.members.map((member) => {
-      const { lastError, problems, ...status } = member.upstream.status();
-      return {
-        ...status,
-        lastError: lastError === undefined ? undefined : gateway.redact(lastError),
-        problems: problems.map(gateway.redact),
-        stale: member.entry.stale,
-      };
+    servers: [...config.servers.values()].map((server) => {
+      const member = gateway.member(server.name);
+      return member === undefined ? disabledServer(server) : serverStatus(member, gateway.redact);
     }),
+  };
+}
+
+function disabledServer({ name, target }: ServerConfig): DisabledServer {
+  const transport = target.kind === "stdio" ? "stdio" : target.transport;
+  const counts = { tools: 0, prompts: 0, resources: 0, templates: 0 };
+  return { name, state: "disabled", transport, counts };
+}
+
+function serverStatus(member: Member, redact: (text: string) => string): ServerStatus {
+  const { lastError, problems, ...status } = member.upstream.status();
+  return {
+    ...status,
+    lastError: lastError === undefined ? undefined : redact(lastError),
+    problems: problems.map(redact),
+    stale: member.entry.stale,
   };
 }

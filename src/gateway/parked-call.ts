@@ -1,0 +1,261 @@
+import { editJson, rawAt } from "../lib/json-edit.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
+import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import type { Client, Exchange } from "../protocol/exchange.ts";
+import { cannotAnswer } from "../protocol/inputs.ts";
+import {
+  parseMessage,
+  type RequestMessage,
+  type ResponseMessage,
+  resultResponse,
+} from "../protocol/message.ts";
+import { nextRid } from "./exchange.ts";
+
+/** Starts the upstream call of an exchange. */
+export type Forward = (exchange: Exchange) => Promise<ResponseMessage>;
+
+/** What a parked call is told by `Parking`. */
+export interface ParkedCallOptions {
+  readonly id: string;
+  /** Milliseconds a client may take for one round. */
+  readonly maxAge: number;
+  /** Counts characters that are held; throws an {@link RpcError} when it is too much. */
+  readonly reserve: (characters: number) => void;
+  /** Nobody can come back for the call any more; it held so many characters. Once. */
+  readonly onForgotten: (held: number) => void;
+}
+
+/** What a round ends with: questions to the client, or the upstream's response. */
+export type Visit =
+  | { readonly kind: "input" }
+  | { readonly kind: "response"; readonly message: ResponseMessage };
+
+interface Question {
+  readonly method: string;
+  readonly paramsText: string | undefined;
+  readonly settle: (outcome: ResponseMessage | RpcError) => void;
+}
+
+/** Several questions asked in one breath become one round. Milliseconds. */
+const GATHER = 5;
+
+/**
+ * One upstream call that outlives the client's single requests: towards the upstream it is the one
+ * exchange, towards the client each request is a visit that sees what has happened since.
+ */
+export class ParkedCall implements Exchange {
+  readonly rid = nextRid();
+  readonly client: Client;
+  readonly request: RequestMessage;
+  readonly #options: ParkedCallOptions;
+  readonly #abort = new AbortController();
+  readonly #questions = new Map<string, Question>();
+  readonly #held: string[] = [];
+  #visitor: Exchange | undefined;
+  #outcome: Promise<ResponseMessage> | undefined;
+  #asked = Promise.withResolvers<void>();
+  #reserved = 0;
+  #asks = 0;
+  #round = 0;
+  #expires = 0;
+  #parked = false;
+  #ended = false;
+  #forgotten = false;
+  #expiry: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(first: Exchange, options: ParkedCallOptions) {
+    this.client = first.client;
+    this.request = first.request;
+    this.#options = options;
+  }
+
+  get id(): string {
+    return this.#options.id;
+  }
+
+  /** How often its client has been asked; a state is good for its own round only. */
+  get round(): number {
+    return this.#round;
+  }
+
+  /** When the round ends without an answer, milliseconds since the epoch. */
+  get expires(): number {
+    return this.#expires;
+  }
+
+  /** Whether it waits for its client. */
+  get isParked(): boolean {
+    return this.#parked;
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Starts the upstream call. */
+  run(forward: Forward): void {
+    this.#outcome = forward(this).finally(() => this.#settled());
+    // Whoever visits looks at it; while nobody does, a failure is not unhandled.
+    this.#outcome.catch(() => {});
+  }
+
+  notify(raw: string): void {
+    if (this.#visitor !== undefined) {
+      this.#tell(this.#visitor, raw);
+      return;
+    }
+    if (this.#ended) return;
+    try {
+      this.#keep(raw.length);
+      this.#held.push(raw);
+    } catch {
+      // What was not asked for is the first thing to go when there is too much.
+    }
+  }
+
+  ask(
+    method: string,
+    paramsText: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<ResponseMessage> {
+    const params = paramsText === undefined ? undefined : JSON.parse(paramsText) as JsonObject;
+    const refusal = cannotAnswer(this.client.capabilities, method, params);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const { promise, resolve, reject } = Promise.withResolvers<ResponseMessage>();
+    try {
+      this.#keep(paramsText?.length ?? 0);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const key = `ask-${++this.#asks}`;
+    const withdraw = () => this.#questions.get(key)?.settle(unanswered("it was withdrawn"));
+    signal?.addEventListener("abort", withdraw);
+    this.#questions.set(key, {
+      method,
+      paramsText,
+      settle: (outcome) => {
+        signal?.removeEventListener("abort", withdraw);
+        this.#questions.delete(key);
+        if (outcome instanceof RpcError) reject(outcome);
+        else resolve(outcome);
+      },
+    });
+    this.#asked.resolve();
+    return promise;
+  }
+
+  /** Lets one request of the client see what comes next: the outcome, or questions. */
+  async visit(exchange: Exchange): Promise<Visit> {
+    clearTimeout(this.#expiry);
+    this.#parked = false;
+    this.#visitor = exchange;
+    for (const raw of this.#held.splice(0)) this.#tell(exchange, raw);
+    const gone = () => this.cancel("the client closed the stream");
+    exchange.signal.addEventListener("abort", gone);
+    if (exchange.signal.aborted) gone();
+    try {
+      const outcome = this.#outcome!.then((message): Visit => ({ kind: "response", message }));
+      const visit = await Promise.race([outcome, this.#nextInput()]);
+      if (visit.kind === "input" && !this.#ended) {
+        this.#park();
+        return visit;
+      }
+      const last = await outcome;
+      this.#forget();
+      return last;
+    } catch (error) {
+      this.#forget();
+      throw error;
+    } finally {
+      exchange.signal.removeEventListener("abort", gone);
+      this.#visitor = undefined;
+    }
+  }
+
+  /** The text of `inputRequests`: everything that waits for the client. */
+  questionsText(): string {
+    const entries = [...this.#questions].map(([key, { method, paramsText }]) => {
+      const params = paramsText === undefined ? "" : `,"params":${paramsText}`;
+      return `${JSON.stringify(key)}:{"method":${JSON.stringify(method)}${params}}`;
+    });
+    return `{${entries.join(",")}}`;
+  }
+
+  /** Gives the upstream the answers a retry carries. A question without one is asked again. */
+  answer(retry: RequestMessage): void {
+    const responses = retry.params?.inputResponses;
+    this.#asked = Promise.withResolvers<void>();
+    for (const [key, question] of [...this.#questions]) {
+      const response = isObject(responses) ? responses[key] : undefined;
+      if (!isObject(response)) continue;
+      const text = rawAt(retry.raw, ["params", "inputResponses", key])!;
+      question.settle(parseMessage(resultResponse("0", text)) as ResponseMessage);
+    }
+    if (this.#questions.size > 0) this.#asked.resolve();
+  }
+
+  /** Gives the call up, here and upstream. */
+  cancel(reason: string): void {
+    if (!this.#ended) this.#abort.abort(new Error(reason));
+    this.#refuseQuestions(reason);
+    if (this.#parked) this.#forget();
+  }
+
+  /** Resolves a moment after something has been asked, and only if it is still open then. */
+  async #nextInput(): Promise<Visit> {
+    for (;;) {
+      await this.#asked.promise;
+      await new Promise((resolve) => setTimeout(resolve, GATHER));
+      if (this.#questions.size > 0 || this.#ended) return { kind: "input" };
+      this.#asked = Promise.withResolvers<void>();
+    }
+  }
+
+  #park(): void {
+    this.#parked = true;
+    this.#round++;
+    this.#expires = Date.now() + this.#options.maxAge;
+    this.#expiry = setTimeout(
+      () => this.cancel("the client did not answer in time"),
+      this.#options.maxAge,
+    );
+  }
+
+  /** The upstream call has ended. Its outcome is kept for a client that is still to come back. */
+  #settled(): void {
+    this.#ended = true;
+    this.#refuseQuestions("the call has ended");
+  }
+
+  #refuseQuestions(why: string): void {
+    for (const { settle } of [...this.#questions.values()]) settle(unanswered(why));
+  }
+
+  #forget(): void {
+    clearTimeout(this.#expiry);
+    this.#parked = false;
+    if (this.#forgotten) return;
+    this.#forgotten = true;
+    this.#options.onForgotten(this.#reserved);
+  }
+
+  /** Each round's request may have another progress token, or none. */
+  #tell(visitor: Exchange, raw: string): void {
+    if (visitor.request === this.request || !raw.includes('"notifications/progress"')) {
+      visitor.notify(raw);
+      return;
+    }
+    const token = rawAt(visitor.request.raw, ["params", "_meta", "progressToken"]);
+    if (token === undefined) return;
+    visitor.notify(editJson(raw, [{ path: ["params", "progressToken"], value: token }]));
+  }
+
+  #keep(characters: number): void {
+    this.#options.reserve(characters);
+    this.#reserved += characters;
+  }
+}
+
+function unanswered(why: string): RpcError {
+  return new RpcError(ErrorCode.InternalError, `Not answered: ${why}`);
+}
