@@ -123,7 +123,7 @@ export function onProgress(started: Started, report: (state: StartState) => void
   const look = () => {
     if (!over) report(startState(started));
   };
-  const stop = started.gateway.listen({ endpoint: AGGREGATE, listsChanged: look });
+  const stop = started.gateway.listen({ endpoint: AGGREGATE, era: "legacy", listsChanged: look });
   for (const { upstream } of started.gateway.members) void upstream.settled.then(look);
   look();
   return () => {

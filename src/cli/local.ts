@@ -19,6 +19,8 @@ import { unknownServer } from "./unknown-server.ts";
 
 /** The command line as a client of its own gateway. */
 const CLIENT: Client = {
+  session: undefined,
+  logLevel: undefined,
   label: "cli",
   era: "legacy",
   protocolVersion: LATEST_LEGACY_VERSION,
@@ -118,7 +120,7 @@ class LocalCaller implements Caller {
         !open.some(({ config }) => mayExpose(config, tool));
       if (certain) resolve();
     };
-    const stop = this.#gateway.listen({ endpoint: AGGREGATE, listsChanged: look });
+    const stop = this.#gateway.listen({ endpoint: AGGREGATE, era: "legacy", listsChanged: look });
     try {
       await Promise.race([promise, this.#gateway.settled()]);
     } finally {

@@ -155,6 +155,7 @@ export class RemoteCaller implements Caller {
       target: { kind: "http", url, transport: "http", headers: {} },
       log: { debug() {}, info() {}, warn() {}, error() {} },
       clock: systemClock,
+      toolHeaders: () => [],
     });
     const id = ++this.#id;
     const signal = this.#closing.signal;

@@ -1,12 +1,19 @@
 /** The internal form of the configuration: what every file format is brought into. */
 
 import type { ConfigIssue } from "./issue.ts";
+import type { Root } from "./roots.ts";
 
 /** When exposed names carry the server's name: always, only where two collide, or never. */
 export type PrefixMode = "always" | "conflict" | "never";
 
 /** Which protocol era to speak to an upstream; `auto` probes (DESIGN §4). */
 export type ProtocolMode = "auto" | "legacy" | "modern";
+
+/**
+ * Whose a connection to a legacy upstream is (DESIGN §5): one for all clients, one for each client
+ * session, or shared until the upstream asks its clients something.
+ */
+export type SharingMode = "auto" | "shared" | "session";
 
 /** Log levels, lowest first; the names are LogTape's. */
 export type LogLevel = "trace" | "debug" | "info" | "warning" | "error" | "fatal";
@@ -58,8 +65,11 @@ export interface ServerConfig {
   readonly prefix: PrefixMode;
   /** Between server name and tool name. */
   readonly separator: string;
+  readonly sharing: SharingMode;
+  /** What a server that asks for roots outside any call is told; none when absent. */
+  readonly roots?: readonly Root[];
   /**
-   * Hash of all that a connection depends on (target and protocol): while it stays the same, the
+   * Hash of all that a connection depends on (target, protocol and sharing): while it stays the same, the
    * connection may be kept. It is derived from secrets: compare it, never show it.
    */
   readonly key: string;
@@ -81,6 +91,8 @@ export interface Settings {
   readonly startupTimeout: number;
   /** Default of {@link ServerConfig.timeout}. */
   readonly timeout: number;
+  /** Default of {@link ServerConfig.roots}. */
+  readonly roots?: readonly Root[];
   /** How long the first list waits while no server is ready yet. */
   readonly startupGrace: number;
   /** How long a lost server keeps its entries in the lists. */
@@ -91,6 +103,8 @@ export interface Settings {
   readonly shutdownTimeout: number;
   /** Largest accepted request body in bytes. */
   readonly bodyLimit: number;
+  /** Most entries in one page of a list; 0 for no limit, and no pages. */
+  readonly pageSize: number;
   /** `Host` header values accepted beside the loopback names. */
   readonly allowedHosts: readonly string[];
   /** `Origin` header values accepted beside the loopback origins. */

@@ -87,8 +87,12 @@ function parseSettings(
     warnShortTimeout(source[key], [key], collector);
   }
   if (output === undefined) return DEFAULT_SETTINGS;
-  const { $schema: _schema, mcpServers: _servers, syslog, ...settings } = output;
-  return { ...settings, ...(syslog === undefined ? {} : { syslog }) };
+  const { $schema: _schema, mcpServers: _servers, syslog, roots, ...settings } = output;
+  return {
+    ...settings,
+    ...(syslog === undefined ? {} : { syslog }),
+    ...(roots === undefined ? {} : { roots }),
+  };
 }
 
 function parseServers(

@@ -8,6 +8,7 @@
 import * as v from "valibot";
 import { DURATION_PATTERN, MAX_DURATION_MS, parseDuration } from "../lib/duration.ts";
 import { suggest } from "../lib/suggest.ts";
+import { ROOT_HINT, rootUri } from "./roots.ts";
 
 const DURATION_HINT = 'a duration such as 5000, "5s" or "2m"';
 
@@ -121,6 +122,34 @@ const separator = v.pipe(
   v.metadata(about("What stands between the name of the server and that of the tool.", "_", "__")),
 );
 
+const rootText = v.pipe(
+  v.string("a string"),
+  v.check((value) => rootUri(value) !== undefined, ROOT_HINT),
+);
+
+function roots(description: string) {
+  return v.pipe(
+    v.array(
+      v.union([
+        v.pipe(rootText, v.transform((text) => ({ uri: rootUri(text) ?? text }))),
+        v.pipe(
+          notArray(v.strictObject({
+            uri: v.pipe(rootText, v.metadata(about("Absolute path or file:// URI."))),
+            name: v.optional(text("What people call it.", "My project")),
+          })),
+          v.transform(({ uri, name }) => ({
+            uri: rootUri(uri) ?? uri,
+            ...(name === undefined ? {} : { name }),
+          })),
+        ),
+      ], `${ROOT_HINT}, or an object with "uri" and "name"`),
+      "an array of roots",
+    ),
+    v.metadata(about(description, ["/home/me/project"], [{ uri: "/srv/data", name: "Data" }])),
+  );
+}
+
+const ROOTS = "What a server is told that asks for roots outside any call of a client.";
 const STARTUP_TIMEOUT = "How long a server may take from its start to the end of the handshake.";
 const TIMEOUT = "How long a request may take; each progress notification starts the time anew.";
 
@@ -177,6 +206,16 @@ export const ServerSchema = v.pipe(
     timeout: v.optional(duration(1, TIMEOUT, "10m")),
     prefix: v.optional(prefix),
     separator: v.optional(separator),
+    sharing: v.optional(
+      choice(
+        ["auto", "shared", "session"],
+        "Whose the connection to a server of the legacy protocol is: one for all clients, one for " +
+          "each client session, or (auto) shared until the server asks clients something that " +
+          "cannot be attributed to one of them.",
+      ),
+      "auto",
+    ),
+    roots: v.optional(roots(ROOTS)),
     description: v.optional(
       v.pipe(v.string("a string"), v.metadata(about("A note for people; the gateway ignores it."))),
     ),
@@ -235,6 +274,7 @@ export const SettingsSchema = v.strictObject({
   separator: v.optional(separator, "_"),
   startupTimeout: v.optional(duration(1, STARTUP_TIMEOUT, "60s"), "30s"),
   timeout: v.optional(duration(1, TIMEOUT, "10m"), "5m"),
+  roots: v.optional(roots(ROOTS)),
   startupGrace: v.optional(
     duration(0, "How long the first list waits while no server is ready yet.", "2s"),
     "1s",
@@ -260,6 +300,17 @@ export const SettingsSchema = v.strictObject({
       v.metadata(about("Largest request body accepted, in bytes.", 16_777_216)),
     ),
     4_194_304,
+  ),
+  pageSize: v.optional(
+    v.pipe(
+      v.number("a number of entries, 0 for no limit"),
+      v.integer("a number of entries, 0 for no limit"),
+      v.minValue(0, "a number of entries, 0 for no limit"),
+      v.metadata(
+        about("Most entries in one answer to a list request; 0 puts all of them in one.", 500),
+      ),
+    ),
+    0,
   ),
   allowedHosts: v.optional(
     texts('Values of the "Host" header accepted beside the loopback names.', ["mcp.example.com"]),

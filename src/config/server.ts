@@ -1,6 +1,6 @@
 /** One entry of `mcpServers` to a {@link ServerConfig}. */
 
-import { canonicalHash } from "../lib/canonical.ts";
+import { canonicalJson } from "../lib/canonical.ts";
 import type { IssueCollector } from "./collector.ts";
 import type { Env, ServerConfig, Settings } from "./config.ts";
 import { expandTree, type TreeExpansion, type UsedVariable } from "./expand.ts";
@@ -58,7 +58,8 @@ export function parseServer(name: string, source: unknown, context: ServerContex
   if (checked === undefined || collector.issues.length > before) return { used: expansion.used };
 
   const target = buildTarget(checked, raw);
-  const protocol = checked.protocol;
+  const { protocol, sharing } = checked;
+  const roots = checked.roots ?? settings.roots;
   const problem = firstUnset(expansion, base, collector) ?? findUnusable(target, base, collector);
   const server: ServerConfig = {
     name,
@@ -69,7 +70,9 @@ export function parseServer(name: string, source: unknown, context: ServerContex
     timeout: checked.timeout ?? settings.timeout,
     prefix: checked.prefix ?? settings.prefix,
     separator: checked.separator ?? settings.separator,
-    key: canonicalHash({ target, protocol }),
+    sharing,
+    ...(roots === undefined ? {} : { roots }),
+    key: canonicalJson({ target, protocol, sharing }),
     ...(problem === undefined ? {} : { problem }),
   };
   return { server, used: expansion.used };

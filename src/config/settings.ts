@@ -14,7 +14,7 @@ export const DEFAULT_SETTINGS: Settings = withoutUndefined(v.parse(SettingsSchem
  * already in each server of a parsed configuration.
  */
 export type SettingsOverrides = Partial<
-  Omit<Settings, "prefix" | "separator" | "startupTimeout" | "timeout">
+  Omit<Settings, "prefix" | "separator" | "startupTimeout" | "timeout" | "roots">
 >;
 
 /**

@@ -1,6 +1,5 @@
 /** What the gateway says about itself, in both eras. */
 
-import { type JsonObject } from "../lib/json.ts";
 import { VERSION } from "../lib/version.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import { MODERN_VERSIONS } from "../protocol/versions.ts";
@@ -12,19 +11,6 @@ export const SERVER_INFO = { name: "mcproxy", title: "mcproxy", version: VERSION
 /** How long a modern client may keep what it was told, where no upstream says less. Milliseconds. */
 export const DEFAULT_TTL_MS = 5_000;
 
-/**
- * The capabilities to advertise. Lists are always there and may always change: a server that is
- * configured later has a list the client should come back for.
- */
-function capabilities(view: View): JsonObject {
-  return {
-    tools: { listChanged: true },
-    prompts: { listChanged: true },
-    resources: { listChanged: true },
-    ...(view.declares("completions") ? { completions: {} } : {}),
-  };
-}
-
 function serverInfoText(view: View): string {
   return view.serverInfo ?? JSON.stringify(SERVER_INFO);
 }
@@ -33,7 +19,7 @@ function serverInfoText(view: View): string {
 export function initializeResult(view: View, protocolVersion: string): string {
   const parts = [
     `"protocolVersion":${JSON.stringify(protocolVersion)}`,
-    `"capabilities":${JSON.stringify(capabilities(view))}`,
+    `"capabilities":${JSON.stringify(view.capabilitiesFor("legacy"))}`,
     `"serverInfo":${serverInfoText(view)}`,
   ];
   if (view.instructions !== undefined) {
@@ -47,7 +33,7 @@ export function discoverResult(view: View): string {
   const parts = [
     '"resultType":"complete"',
     `"supportedVersions":${JSON.stringify(MODERN_VERSIONS)}`,
-    `"capabilities":${JSON.stringify(capabilities(view))}`,
+    `"capabilities":${JSON.stringify(view.capabilitiesFor("modern"))}`,
     `"ttlMs":${DEFAULT_TTL_MS},"cacheScope":"private"`,
     serverMeta(view),
   ];

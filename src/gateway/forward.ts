@@ -3,9 +3,11 @@
  * era on both sides: nothing happens here.
  */
 
-import type { JsonEdit } from "../lib/json-edit.ts";
+import { editJson, type JsonEdit } from "../lib/json-edit.ts";
 import type { Exchange } from "../protocol/exchange.ts";
+import { structuredContentEdits } from "../protocol/list-projection.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
+import type { View } from "../registry/types.ts";
 import type { Line } from "../upstream/line.ts";
 import { ActiveExchange } from "./exchange.ts";
 import type { Parking } from "./parking.ts";
@@ -19,13 +21,14 @@ export interface Forwarder {
 }
 
 /**
- * Forwards and bridges.
+ * Forwards and bridges. `edits` put the upstream's own names into the request.
  * @throws {RpcError}
  */
 export async function forwardTo(
   upstream: Forwarder,
   exchange: Exchange,
   edits: readonly JsonEdit[],
+  view: View,
   parking: Parking,
 ): Promise<ResponseMessage> {
   const { client, request } = exchange;
@@ -34,11 +37,7 @@ export async function forwardTo(
     ? parking.resume(exchange, upstream.name)
     : undefined;
   if (resumed !== undefined) return await resumed;
-  // INTERIM
-  // deno-lint-ignore no-explicit-any
-  const u = upstream as any;
-  const found: Line | Promise<Line> = u.lineFor?.(exchange) ??
-    { era: u.status().era ?? "legacy", forward: u.forward.bind(u), release: () => {} };
+  const found = upstream.lineFor(exchange);
   const line = found instanceof Promise ? await found : found;
   if (client.era === "modern" && line.era === "legacy") {
     // The call may outlive this request, and then its line with it.
@@ -49,10 +48,28 @@ export async function forwardTo(
     );
   }
   try {
-    return client.era === line.era
-      ? await line.forward(exchange, edits)
-      : await withRounds(exchange, (answers) => line.forward(exchange, [...edits, ...answers]));
+    if (client.era === line.era) return await line.forward(exchange, edits);
+    const response = await withRounds(
+      exchange,
+      (answers) => line.forward(exchange, [...edits, ...answers]),
+    );
+    return legacyOutput(response, exchange, edits, upstream.name, view);
   } finally {
     line.release();
   }
+}
+
+/** A legacy client was shown an object for an output schema that is none, and gets one. */
+function legacyOutput(
+  response: ResponseMessage,
+  { request }: Exchange,
+  edits: readonly JsonEdit[],
+  server: string,
+  view: View,
+): ResponseMessage {
+  if (request.method !== "tools/call") return response;
+  const renamed = edits.find(({ path }) => path.join() === "params,name")?.value;
+  const tool = renamed === undefined ? request.params?.name : JSON.parse(renamed);
+  const wrapped = structuredContentEdits(response, view.wrapsOutput(server, String(tool)));
+  return wrapped.length === 0 ? response : { ...response, raw: editJson(response.raw, wrapped) };
 }

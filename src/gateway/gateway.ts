@@ -57,6 +57,7 @@ export class Gateway implements SessionHost, RouterHost {
   readonly #subscriptions = new Subscriptions();
   readonly #upcalls: Upcalls;
   readonly elicitations = new Owners();
+  readonly tasks = new Owners();
   readonly parking = new Parking();
   #registry: Registry;
   #rebuild: ReturnType<typeof setTimeout> | undefined;
@@ -74,6 +75,7 @@ export class Gateway implements SessionHost, RouterHost {
       roots: (server) => this.#members.get(server)?.config.roots ?? [],
       subscriptions: this.#subscriptions,
       elicitations: this.elicitations,
+      tasks: this.tasks,
     });
     for (const server of config.servers.values()) {
       if (!server.disabled) this.#members.set(server.name, this.#member(server, runtime));
@@ -84,6 +86,10 @@ export class Gateway implements SessionHost, RouterHost {
   /** Starts every upstream at once and returns; none of them is waited for. */
   start(): void {
     for (const member of this.#members.values()) member.upstream.start();
+  }
+
+  get pageSize(): number {
+    return this.config.settings.pageSize;
   }
 
   /** The current snapshot; read it once per request and keep it. */
@@ -189,14 +195,14 @@ export class Gateway implements SessionHost, RouterHost {
   levelChanged(session: Session): void {
     const level = session.client?.logLevel;
     for (const { upstream } of this.#concerned(session.endpoint)) {
-      if (level !== undefined) upstream.setSessionLogLevel?.(session.label, level);
+      if (level !== undefined) upstream.setSessionLogLevel(session.label, level);
       this.#tellLevel(upstream);
     }
   }
 
   rootsChanged(session: Session): void {
     for (const { upstream } of this.#concerned(session.endpoint)) {
-      upstream.notifyClientRoots?.(session.label);
+      upstream.notifyClientRoots(session.label);
     }
   }
 
@@ -228,7 +234,7 @@ export class Gateway implements SessionHost, RouterHost {
   subscribable(endpoint: Endpoint, uri: string): ResourceRoute | undefined {
     const view = viewOf(this.#registry, endpoint);
     const found = view?.resource(uri);
-    return found !== undefined && view!.serversWith("resources.subscribe").includes(found.server)
+    return found !== undefined && view!.capabilities().subscribe.includes(found.server)
       ? found
       : undefined;
   }
@@ -278,7 +284,7 @@ export class Gateway implements SessionHost, RouterHost {
     this.#listeners.delete(session);
     this.dropSubscriptions(session);
     for (const { upstream } of this.#concerned(session.endpoint)) {
-      upstream.releaseSession?.(session.label);
+      upstream.releaseSession(session.label);
       if (session.client?.logLevel !== undefined) this.#tellLevel(upstream);
     }
   }
@@ -289,11 +295,11 @@ export class Gateway implements SessionHost, RouterHost {
       .filter(({ endpoint }) => (endpoint.server ?? upstream.name) === upstream.name)
       .map((session) => session.client?.logLevel);
     const level = mostVerbose(levels);
-    if (level !== undefined) upstream.setLogLevel?.(level);
+    if (level !== undefined) upstream.setLogLevel(level);
   }
 
   #tellSubscriptions(server: string): void {
-    this.upstream(server)?.setSubscriptions?.(this.#subscriptions.uris(server));
+    this.upstream(server)?.setSubscriptions(this.#subscriptions.uris(server));
   }
 
   #member(config: ServerConfig, runtime: Pick<Runtime, "spawn">): Member {
@@ -342,12 +348,12 @@ export class Gateway implements SessionHost, RouterHost {
   #notifyChanges(before: Registry, after: Registry): void {
     const changes = new Map<string, readonly ListKind[]>();
     for (const listener of this.#listeners) {
-      const { endpoint } = listener;
-      const key = endpoint.server ?? "";
+      const { endpoint, era } = listener;
+      const key = `${era} ${endpoint.server ?? ""}`;
       let kinds = changes.get(key);
       if (kinds === undefined) {
         const view = viewOf(after, endpoint);
-        kinds = view === undefined ? [] : changedLists(viewOf(before, endpoint), view);
+        kinds = view === undefined ? [] : changedLists(viewOf(before, endpoint), view, era);
         changes.set(key, kinds);
       }
       if (kinds.length > 0) listener.listsChanged(kinds);

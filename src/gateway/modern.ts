@@ -91,6 +91,7 @@ async function listen(
   ));
   const stop = gateway.listen({
     endpoint,
+    era: "modern",
     listsChanged(kinds) {
       const methods = changeMethods(kinds);
       for (const [, method] of wanted) {

@@ -4,8 +4,8 @@
  * everything the retry has to have in common with the first request.
  */
 
-import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { canonicalJson } from "../lib/canonical.ts";
+import { crypto } from "../lib/crypto.ts";
 import type { JsonObject } from "../lib/json.ts";
 
 /** What a state must be presented with to be good. */
@@ -35,7 +35,7 @@ export type StateFault = "malformed" | "altered or presented with other paramete
 
 /** Signs and checks states with a key that lives as long as the process, like what it signs for. */
 export class StateSigner {
-  readonly #key = randomBytes(32);
+  #secret: Buffer | undefined;
 
   /** The text for the client to keep. */
   sign(claims: StateClaims, context: StateContext): string {
@@ -49,7 +49,7 @@ export class StateSigner {
     if (payload === undefined || mac === undefined || rest.length > 0) return "malformed";
     const given = Buffer.from(mac, "base64url");
     const expected = this.#mac(payload, context);
-    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+    if (given.length !== expected.length || !crypto().timingSafeEqual(given, expected)) {
       return "altered or presented with other parameters";
     }
     // Signed by us, so it is what we wrote.
@@ -61,12 +61,13 @@ export class StateSigner {
     const { principal, session, server, method, digest } = context;
     // As JSON, so that no two contexts run together into one text.
     const text = JSON.stringify([payload, principal, session, server, method, digest]);
-    return createHmac("sha256", this.#key).update(text).digest();
+    this.#secret ??= crypto().randomBytes(32);
+    return crypto().createHmac("sha256", this.#secret).update(text).digest();
   }
 }
 
 /** A digest of what a retry must repeat: the parameters without what differs between rounds. */
 export function paramsDigest(params: JsonObject | undefined): string {
   const { _meta, inputResponses: _responses, requestState: _state, ...same } = params ?? {};
-  return createHash("sha256").update(canonicalJson(same)).digest("base64url");
+  return crypto().createHash("sha256").update(canonicalJson(same)).digest("base64url");
 }

@@ -4,8 +4,7 @@
  * round-trip requests).
  */
 
-import type { JsonEdit } from "../lib/json-edit.ts";
-import { rawAt } from "../lib/json-edit.ts";
+import { editJson, type JsonEdit, rawAt } from "../lib/json-edit.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { type InputRequest, readInputRequired } from "../protocol/inputs.ts";
@@ -40,10 +39,16 @@ export async function withRounds(
   );
 }
 
-async function answer(exchange: Exchange, { key, method, paramsText }: InputRequest) {
-  const response = await exchange.ask(method, paramsText);
-  const text = rawAt(response.raw, ["result"]);
-  if (text !== undefined) return `${JSON.stringify(key)}:${text}`;
+async function answer(exchange: Exchange, { key, method, params, paramsText }: InputRequest) {
+  // Modern URL elicitation has no id; legacy clients require one (2025-11-25).
+  const nameless = method === "elicitation/create" && params?.mode === "url" &&
+    params.elicitationId === undefined;
+  const text = nameless
+    ? editJson(paramsText!, [{ path: ["elicitationId"], value: `"${crypto.randomUUID()}"` }])
+    : paramsText;
+  const response = await exchange.ask(method, text);
+  const result = rawAt(response.raw, ["result"]);
+  if (result !== undefined) return `${JSON.stringify(key)}:${result}`;
   const why = typeof response.error?.message === "string" ? response.error.message : "no reason";
   throw new RpcError(ErrorCode.InternalError, `The client refused "${method}": ${why}`);
 }

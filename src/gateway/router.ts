@@ -15,8 +15,10 @@ import type { Registry, View } from "../registry/types.ts";
 import { DEFAULT_TTL_MS, serverMeta } from "./answers.ts";
 import { type Endpoint, viewOf } from "./endpoint.ts";
 import { type Forwarder, forwardTo } from "./forward.ts";
+import type { Owners } from "./owners.ts";
 import type { Parking } from "./parking.ts";
 import { type Reply, spliced } from "./reply.ts";
+import { aboutTask, listTasks, rememberTask, type Send, withExposedTasks } from "./tasks.ts";
 import { withExposedUris } from "./uris.ts";
 
 /** What the router needs of the gateway. */
@@ -24,6 +26,10 @@ export interface RouterHost {
   /** The current snapshot. */
   readonly registry: Registry;
   readonly parking: Parking;
+  /** Whose a task is. */
+  readonly tasks: Owners;
+  /** Entries on one page of a list; 0 is all. */
+  readonly pageSize: number;
   /** The upstream of a configured, enabled server. */
   upstream(name: string): Forwarder | undefined;
   /** Resolves when the view has something to list, or has been waited for long enough. */
@@ -50,17 +56,21 @@ export async function route(
   if (rule?.handling.by === "list") {
     const waiting = host.whenListable(endpoint);
     if (waiting !== undefined) await waiting;
-    return list(exchange, rule.handling.rule, currentView(endpoint, host));
+    return list(exchange, rule.handling.rule, currentView(endpoint, host), host.pageSize);
   }
   const view = currentView(endpoint, host);
   if (STATEFUL_METHODS.has(method) || rule?.handling.by === "front") {
     throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
   }
   if (endpoint.server !== undefined) {
-    return (await send(exchange, endpoint.server, [], host)).raw;
+    const response = await send(exchange, endpoint.server, [], view, host);
+    rememberTask(response, exchange, endpoint.server, host.tasks);
+    return response.raw;
   }
-  if (rule === undefined) {
-    throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
+  if (rule === undefined) return await extension(exchange, view, host);
+  const forward: Send = (server, edits) => send(exchange, server, edits, view, host);
+  if (rule.handling.by === "taskList") {
+    return await listTasks(exchange, view, host.tasks, forward);
   }
   switch (rule.handling.of) {
     case "tool":
@@ -70,7 +80,20 @@ export async function route(
       return await resource(exchange, view, host);
     case "completion":
       return await completion(exchange, view, host);
+    case "task":
+      return await aboutTask(exchange, view, host.tasks, forward);
   }
+}
+
+/** A method of an extension goes to the one server that declares it, as it is. */
+async function extension(exchange: Exchange, view: View, host: RouterHost): Promise<Reply> {
+  const { method } = exchange.request;
+  const server = view.ownerOfExtension(method);
+  if (server === undefined) {
+    throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
+  }
+  const response = await send(exchange, server, [], view, host);
+  return withExposedUris(response, server, view);
 }
 
 function currentView(endpoint: Endpoint, host: RouterHost): View {
@@ -82,18 +105,19 @@ function currentView(endpoint: Endpoint, host: RouterHost): View {
   );
 }
 
-function list(exchange: Exchange, rule: ListRule, view: View): Reply {
-  if (exchange.request.params?.cursor !== undefined) {
+function list(exchange: Exchange, rule: ListRule, view: View, pageSize: number): Reply {
+  const { client, request } = exchange;
+  const page = view.page(rule.kind, client.era, request.params?.cursor, pageSize);
+  if (page === undefined) {
     throw new RpcError(ErrorCode.InvalidParams, "Invalid params: unknown cursor");
   }
-  const text = view.list(rule.kind);
-  const head = `{"jsonrpc":"2.0","id":${idTextOf(exchange.request)},"result":{`;
-  if (exchange.client.era === "legacy") return spliced(head, text.bytes(), "}}");
-  const ttl = text.ttlMs ?? DEFAULT_TTL_MS;
-  const scope = text.cacheScope ?? "private";
+  const head = `{"jsonrpc":"2.0","id":${idTextOf(request)},"result":{`;
+  if (client.era === "legacy") return spliced(head, page.bytes(), "}}");
+  const ttl = page.ttlMs ?? DEFAULT_TTL_MS;
+  const scope = page.cacheScope ?? "private";
   return spliced(
     head,
-    text.bytes(),
+    page.bytes(),
     `,"resultType":"complete","ttlMs":${ttl},"cacheScope":"${scope}",${serverMeta(view)}}}`,
   );
 }
@@ -102,10 +126,11 @@ function send(
   exchange: Exchange,
   server: string,
   edits: readonly JsonEdit[],
+  view: View,
   host: RouterHost,
 ): Promise<ResponseMessage> {
   const upstream = host.upstream(server);
-  if (upstream !== undefined) return forwardTo(upstream, exchange, edits, host.parking);
+  if (upstream !== undefined) return forwardTo(upstream, exchange, edits, view, host.parking);
   throw new RpcError(
     ErrorCode.UpstreamUnavailable,
     `Server "${server}" is not configured any more`,
@@ -131,8 +156,10 @@ async function named(
   }
   if (found === undefined) throw unknownName(kind, name, view);
   const edits = found.name === name ? [] : [edit(["params", "name"], found.name)];
-  const response = await send(exchange, found.server, edits, host);
-  return withExposedUris(response, found.server, view);
+  const response = await send(exchange, found.server, edits, view, host);
+  rememberTask(response, exchange, found.server, host.tasks);
+  const exposed = withExposedTasks(response, exchange.request.method, found.server, view);
+  return withExposedUris({ ...response, raw: exposed }, found.server, view);
 }
 
 function unknownName(kind: "tool" | "prompt", name: string, view: View): RpcError {
@@ -164,7 +191,7 @@ async function resource(exchange: Exchange, view: View, host: RouterHost): Promi
     );
   }
   const edits = found.uri === uri ? [] : [edit(["params", "uri"], found.uri)];
-  const response = await send(exchange, found.server, edits, host);
+  const response = await send(exchange, found.server, edits, view, host);
   return withExposedUris(response, found.server, view);
 }
 
@@ -180,7 +207,7 @@ async function unlisted(
 ): Promise<Reply> {
   for (const server of view.serversWith("resources")) {
     exchange.signal.throwIfAborted();
-    const response = await send(exchange, server, [], host).catch((error) => {
+    const response = await send(exchange, server, [], view, host).catch((error) => {
       if (error instanceof RpcError) return undefined;
       throw error;
     });
@@ -199,7 +226,7 @@ async function completion(exchange: Exchange, view: View, host: RouterHost): Pro
     const found = view.prompt(ref.name);
     if (found === undefined) throw unknownName("prompt", ref.name, view);
     const edits = [edit(["params", "ref", "name"], found.name)];
-    return (await send(exchange, found.server, edits, host)).raw;
+    return (await send(exchange, found.server, edits, view, host)).raw;
   }
   if (isObject(ref) && typeof ref.uri === "string") {
     const found = view.template(ref.uri) ?? view.resource(ref.uri);
@@ -207,7 +234,7 @@ async function completion(exchange: Exchange, view: View, host: RouterHost): Pro
       throw new RpcError(ErrorCode.InvalidParams, `Unknown resource template "${ref.uri}"`);
     }
     const edits = [edit(["params", "ref", "uri"], found.uri)];
-    return (await send(exchange, found.server, edits, host)).raw;
+    return (await send(exchange, found.server, edits, view, host)).raw;
   }
   throw new RpcError(
     ErrorCode.InvalidParams,

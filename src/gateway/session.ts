@@ -1,4 +1,5 @@
 import { isObject, type JsonObject } from "../lib/json.ts";
+import { MetaKey } from "../protocol/envelope.ts";
 import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import type { Client } from "../protocol/exchange.ts";
@@ -11,6 +12,7 @@ import {
   type NotificationMessage,
   type RequestId,
   type RequestMessage,
+  type ResponseMessage,
   resultResponse,
 } from "../protocol/message.ts";
 import { isLoggingLevel, LOGGING_LEVELS } from "../protocol/log-levels.ts";
@@ -23,6 +25,7 @@ import { changeMethods, type ListListener } from "./listeners.ts";
 import type { Owners } from "./owners.ts";
 import type { Reply } from "./reply.ts";
 import type { ResourceSubscriber } from "./subscriptions.ts";
+import { exposedQuestion, restoredAnswer } from "./tasks.ts";
 import { withUri } from "./upcalls.ts";
 
 /** What a session needs of the gateway behind it. */
@@ -66,6 +69,7 @@ export class Session implements ListListener, ResourceSubscriber {
   /** Names the session in logs and status. */
   readonly label: string = `c${++count}`;
   readonly startedAt: number = Date.now();
+  readonly era = "legacy";
   #client: Client | undefined;
   #ready = false;
   readonly #closed = new AbortController();
@@ -199,7 +203,7 @@ export class Session implements ListListener, ResourceSubscriber {
           ? exchange.signal
           : AbortSignal.any([exchange.signal, signal]);
         this.#remember(exchange.server, method, params);
-        return this.#asks.ask(client, outlet, method, params, off);
+        return this.#ask(client, outlet, exchange.server, method, params, off);
       },
     );
     this.#inflight.set(key, exchange);
@@ -233,6 +237,24 @@ export class Session implements ListListener, ResourceSubscriber {
     } catch (error) {
       return errorResponse(idTextOf(message), toRpcError(error));
     }
+  }
+
+  /** A question that belongs to a task names it as this client knows it, and so does the answer. */
+  async #ask(
+    client: Client,
+    outlet: Outlet,
+    server: string,
+    method: string,
+    params: string | undefined,
+    signal: AbortSignal,
+  ): Promise<ResponseMessage> {
+    const ofTask = this.endpoint.server === undefined && params?.includes(MetaKey.RelatedTask);
+    if (!ofTask) return await this.#asks.ask(client, outlet, method, params, signal);
+    const exposed = exposedQuestion(method, params!, server);
+    return restoredAnswer(
+      await this.#asks.ask(client, outlet, method, exposed, signal),
+      server,
+    );
   }
 
   /** A URL elicitation is completed by a notification that says no more than its id. */

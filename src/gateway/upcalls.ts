@@ -16,6 +16,7 @@ import {
 import type { Owners } from "./owners.ts";
 import type { Session } from "./session.ts";
 import type { Subscriptions } from "./subscriptions.ts";
+import { exposedNotification } from "./tasks.ts";
 
 /** A root the configuration gives to a server that asks outside any call. */
 export interface ConfiguredRoot {
@@ -32,6 +33,8 @@ export interface UpcallHost {
   readonly subscriptions: Subscriptions;
   /** Elicitations that go on in a browser. */
   readonly elicitations: Owners;
+  /** Whose a task is. */
+  readonly tasks: Owners;
 }
 
 const log = getLogger("mcproxy", "gateway");
@@ -56,6 +59,16 @@ export class Upcalls {
         const id = message.params?.elicitationId;
         const session = typeof id === "string" ? this.host.elicitations.get(server, id) : undefined;
         return this.#toSession(session ?? owner, server, message);
+      }
+      case "notifications/tasks/status":
+      case "notifications/tasks": {
+        const id = message.params?.taskId;
+        const label = typeof id === "string" ? this.host.tasks.get(server, id) : undefined;
+        const session = this.#session(label ?? owner);
+        const raw = session?.endpoint.server === undefined
+          ? exposedNotification(message, server)
+          : message.raw;
+        return session?.send(raw);
       }
       default:
         if (exchange !== undefined) exchange.notify(message.raw);

@@ -1,6 +1,4 @@
-/** One text for one meaning: canonical JSON, and a hash of it. */
-
-import { createHash } from "node:crypto";
+/** One text for one meaning. */
 
 /**
  * JSON with the keys of every object in one fixed order and no white space, so that equal values
@@ -26,12 +24,4 @@ function sorted(value: unknown, ancestors: Set<object>): unknown {
   } finally {
     ancestors.delete(value);
   }
-}
-
-/**
- * The first 32 hexadecimal digits (128 bits) of the SHA-256 of {@link canonicalJson}: an identity
- * to compare, not a secret and not a signature.
- */
-export function canonicalHash(value: unknown): string {
-  return createHash("sha256").update(canonicalJson(value)).digest("hex").slice(0, 32);
 }

@@ -16,13 +16,6 @@ export interface JsonEdit {
   readonly value: string | undefined;
 }
 
-interface Member {
-  readonly key: string;
-  readonly keyStart: number;
-  readonly valueStart: number;
-  readonly valueEnd: number;
-}
-
 /** Thrown inside the scanner: the text is legal JSON but has two members of one name. */
 class DuplicateKey extends Error {}
 
@@ -35,8 +28,14 @@ class DuplicateKey extends Error {}
  */
 export function editJson(text: string, edits: readonly JsonEdit[]): string {
   if (edits.length === 0) return text;
+  const scan: Scan = { text, at: 0, hasEscapes: text.includes("\\") };
+  const start = skipSpace(text, 0);
   try {
-    return editObject(text, skipSpace(text, 0), edits, 0).text;
+    const edited = editObject(scan, start, edits, 0);
+    // What surrounds the object is white space.
+    return start === 0 && scan.at === text.length
+      ? edited
+      : text.slice(0, start) + edited + text.slice(scan.at);
   } catch (error) {
     if (error instanceof DuplicateKey) return editParsed(text, edits);
     throw error;
@@ -45,19 +44,29 @@ export function editJson(text: string, edits: readonly JsonEdit[]): string {
 
 /** The text of the member at `path`, or `undefined`. With a repeated key, the last one counts. */
 export function rawAt(text: string, path: readonly string[]): string | undefined {
+  if (path.length === 0) return text.trim();
+  const hasEscapes = text.includes("\\");
   let start = skipSpace(text, 0);
   let end = text.length;
   for (const key of path) {
     if (text.charCodeAt(start) !== OPEN_BRACE) return undefined;
-    let found: Member | undefined;
-    scanObject(text, start, (member) => {
-      if (member.key === key) found = member;
-    });
-    if (found === undefined) return undefined;
-    start = found.valueStart;
-    end = found.valueEnd;
+    let found = -1;
+    let at = skipSpace(text, start + 1);
+    while (at < text.length && text.charCodeAt(at) !== CLOSE_BRACE) {
+      const keyEnd = skipString(text, at);
+      const isMine = keyIs(text, at, keyEnd, key, hasEscapes);
+      const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
+      at = skipValue(text, valueStart);
+      if (isMine) {
+        found = valueStart;
+        end = at;
+      }
+      at = nextMember(text, at);
+    }
+    if (found < 0) return undefined;
+    start = found;
   }
-  return path.length === 0 ? text.trim() : text.slice(start, end);
+  return text.slice(start, end);
 }
 
 /** The texts of an array's elements, or `undefined` where `text` is not an array. */
@@ -96,16 +105,46 @@ function skipSpace(text: string, at: number): number {
   }
 }
 
+/** Most strings are shorter than this, and looking at their characters is cheaper than a search. */
+const SHORT = 48;
+
 /** `at` is an opening quote; returns the index behind the closing one. */
 function skipString(text: string, at: number): number {
-  let end = at;
-  for (;;) {
-    end = text.indexOf('"', end + 1);
+  let end = at + 1;
+  for (const limit = at + SHORT; end < limit; end++) {
+    const code = text.charCodeAt(end);
+    if (code === QUOTE) return end + 1;
+    if (code === BACKSLASH) end++;
+  }
+  for (;; end++) {
+    end = text.indexOf('"', end);
     if (end < 0) return text.length;
     let backslashes = 0;
     while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes++;
     if (backslashes % 2 === 0) return end + 1;
   }
+}
+
+/** Whether the key whose quotes are at `start` and before `end` is `key`; makes no copy of it. */
+function keyIs(
+  text: string,
+  start: number,
+  end: number,
+  key: string,
+  hasEscapes: boolean,
+): boolean {
+  if (end - start - 2 === key.length && text.startsWith(key, start + 1)) {
+    return !hasEscapes || !key.includes("\\");
+  }
+  if (!hasEscapes) return false;
+  const raw = text.slice(start, end);
+  return raw.includes("\\") && JSON.parse(raw) === key;
+}
+
+/** From behind a value to the next key, or to the closing brace. */
+function nextMember(text: string, at: number): number {
+  const comma = skipSpace(text, at);
+  return text.charCodeAt(comma) === COMMA ? skipSpace(text, comma + 1) : comma;
 }
 
 function skipValue(text: string, at: number): number {
@@ -132,85 +171,108 @@ function skipValue(text: string, at: number): number {
   return at;
 }
 
-/** Visits the members of the object at `start`; returns the index behind its closing brace. */
-function scanObject(text: string, start: number, visit: (member: Member) => void): number {
+/** A text that is being edited. */
+interface Scan {
+  readonly text: string;
+  /** Where the last function that reads left off. */
+  at: number;
+  /** Without an escape anywhere, keys can be compared as they stand. */
+  readonly hasEscapes: boolean;
+}
+
+/**
+ * The object at `start` with the edits applied; `scan.at` is behind it then. Goes over the text
+ * once, and copies only what surrounds an edit.
+ */
+function editObject(
+  scan: Scan,
+  start: number,
+  edits: readonly JsonEdit[],
+  depth: number,
+): string {
+  const { text } = scan;
+  let out = "";
+  /** Everything before is in `out`, or gone. */
+  let from = start + 1;
+  let keptBefore = -1;
+  let seen: string[] | undefined;
   let at = skipSpace(text, start + 1);
   while (at < text.length && text.charCodeAt(at) !== CLOSE_BRACE) {
     const keyStart = at;
     const keyEnd = skipString(text, at);
-    const rawKey = text.slice(keyStart + 1, keyEnd - 1);
-    const key = rawKey.includes("\\") ? JSON.parse(`"${rawKey}"`) as string : rawKey;
     const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
-    const valueEnd = skipValue(text, valueStart);
-    visit({ key, keyStart, valueStart, valueEnd });
-    at = skipSpace(text, valueEnd);
-    if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1);
+    const key = editedKey(scan, keyStart, keyEnd, edits, depth);
+    if (key === undefined) {
+      keptBefore = skipValue(text, valueStart);
+      at = nextMember(text, keptBefore);
+      continue;
+    }
+    if (seen === undefined) seen = [key];
+    else if (seen.includes(key)) throw new DuplicateKey();
+    else seen.push(key);
+    const value = editValue(scan, valueStart, edits, depth, key);
+    const valueEnd = scan.at;
+    at = nextMember(text, valueEnd);
+    if (value !== undefined) {
+      out += text.slice(from, valueStart) + value;
+      from = keptBefore = valueEnd;
+    } else if (keptBefore >= 0) {
+      // It goes with the comma before it, and the first one with the comma behind it.
+      out += text.slice(from, keptBefore);
+      from = keptBefore = valueEnd;
+    } else {
+      out += text.slice(from, keyStart);
+      from = at;
+    }
   }
-  return at + 1;
+  scan.at = at + 1;
+  const missing = seen === undefined
+    ? edits
+    : edits.filter((edit) => !seen.includes(edit.path[depth]!));
+  const added = missing.length === 0 ? "" : newMembers(missing, depth);
+  const comma = added !== "" && keptBefore >= 0 ? "," : "";
+  return `{${added}${comma}${out}${text.slice(from, at + 1)}`;
 }
 
-function editObject(
-  text: string,
-  start: number,
+/** The key that an edit wants to reach and this member has. */
+function editedKey(
+  scan: Scan,
+  keyStart: number,
+  keyEnd: number,
   edits: readonly JsonEdit[],
   depth: number,
-): { text: string; end: number } {
-  const members: { member: Member; text: string | undefined; changed: boolean }[] = [];
-  const seen = new Set<string>();
-  let changed = false;
-  let removed = false;
-  const end = scanObject(text, start, (member) => {
-    const mine = edits.filter((edit) => edit.path[depth] === member.key);
-    if (mine.length === 0) {
-      members.push({ member, text: undefined, changed: false });
-      return;
-    }
-    if (seen.has(member.key)) throw new DuplicateKey();
-    seen.add(member.key);
-    const value = editValue(text, member, mine, depth + 1);
-    members.push({ member, text: value, changed: true });
-    changed = true;
-    removed ||= value === undefined;
-  });
-  const added = newMembers(edits.filter((edit) => !seen.has(edit.path[depth]!)), depth);
-  if (!changed && added === "") return { text: start === 0 ? text : text.slice(start, end), end };
-
-  const tail = start === 0 ? text.slice(end) : "";
-  if (removed) {
-    const kept = members.filter((entry) => !entry.changed || entry.text !== undefined)
-      .map(({ member, text: value }) =>
-        text.slice(member.keyStart, member.valueStart) +
-        (value ?? text.slice(member.valueStart, member.valueEnd))
-      );
-    if (added !== "") kept.unshift(added);
-    return { text: `{${kept.join(",")}}${tail}`, end };
+): string | undefined {
+  for (let index = 0; index < edits.length; index++) {
+    const key = edits[index]!.path[depth]!;
+    if (keyIs(scan.text, keyStart, keyEnd, key, scan.hasEscapes)) return key;
   }
-  let out = added === "" ? "{" : members.length === 0 ? `{${added}` : `{${added},`;
-  let from = start + 1;
-  for (const { member, text: value } of members) {
-    if (value === undefined) continue;
-    out += text.slice(from, member.valueStart) + value;
-    from = member.valueEnd;
-  }
-  return { text: out + text.slice(from, end) + tail, end };
+  return undefined;
 }
 
 /** The new text of a member that edits touch, or `undefined` when it goes. */
 function editValue(
-  text: string,
-  member: Member,
+  scan: Scan,
+  start: number,
   edits: readonly JsonEdit[],
   depth: number,
+  key: string,
 ): string | undefined {
-  const last = edits.findLast((edit) => edit.path.length === depth);
-  if (last !== undefined) return last.value;
-  if (text.charCodeAt(member.valueStart) === OPEN_BRACE) {
-    // A nested object is edited as a text of its own, so that offsets stay simple.
-    const inner = text.slice(member.valueStart, member.valueEnd);
-    return editObject(inner, 0, edits, depth).text;
+  const { text } = scan;
+  let deeper = 0;
+  for (let index = edits.length - 1; index >= 0; index--) {
+    const edit = edits[index]!;
+    if (edit.path[depth] !== key) continue;
+    if (edit.path.length === depth + 1) {
+      scan.at = skipValue(text, start);
+      return edit.value;
+    }
+    deeper++;
   }
-  const created = newMembers(edits, depth);
-  return created === "" ? text.slice(member.valueStart, member.valueEnd) : `{${created}}`;
+  const inner = deeper === edits.length ? edits : edits.filter(({ path }) => path[depth] === key);
+  if (text.charCodeAt(start) === OPEN_BRACE) return editObject(scan, start, inner, depth + 1);
+  scan.at = skipValue(text, start);
+  const created = newMembers(inner, depth + 1);
+  return created === "" ? text.slice(start, scan.at) : `{${created}}`;
 }
 
 /** Members for edits whose key is not there yet, without braces; deletions add nothing. */

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import process from "node:process";
 import type { Entry } from "./entry.ts";
 import { limitBytes } from "./syslog-message.ts";
 import type { Writer } from "./writer.ts";
@@ -49,7 +50,7 @@ export class TcpWriter implements Writer {
 
   async #connect(): Promise<Socket> {
     const { host, port } = this.#options;
-    const socket = connect({ host, port, keepAlive: true });
+    const socket = process.getBuiltinModule("node:net").connect({ host, port, keepAlive: true });
     // A log must not keep the process alive; close() waits for it where that is wanted.
     socket.unref();
     socket.on("error", () => {});

@@ -1,5 +1,4 @@
-import { createSocket } from "node:dgram";
-import { lookup } from "node:dns/promises";
+import process from "node:process";
 import type { DatagramSocket } from "../runtime/types.ts";
 
 /**
@@ -7,8 +6,10 @@ import type { DatagramSocket } from "../runtime/types.ts";
  * socket, not for each message. Rejects when the name is unknown.
  */
 export async function openUdp(host: string, port: number): Promise<DatagramSocket> {
-  const { address, family } = await lookup(host);
-  const socket = createSocket(family === 6 ? "udp6" : "udp4");
+  const { address, family } = await process.getBuiltinModule("node:dns/promises").lookup(host);
+  const socket = process.getBuiltinModule("node:dgram").createSocket(
+    family === 6 ? "udp6" : "udp4",
+  );
   // "Connection refused" by an earlier datagram arrives here, unasked: UDP promises nothing.
   socket.on("error", () => {});
   socket.unref();

@@ -9,12 +9,22 @@ import type { Era } from "./versions.ts";
 export interface Client {
   /** Short, unique in this process, for logs; never the session id, which is a secret. */
   readonly label: string;
+  /**
+   * The legacy session it belongs to, a label like the above; undefined for a modern client, which
+   * has none. What one session may see of an upstream, another must not.
+   */
+  readonly session: string | undefined;
   readonly era: Era;
   readonly protocolVersion: string;
   /** What the client declared it can do; requests to it must stay inside. */
   readonly capabilities: JsonObject;
   /** `clientInfo`, `{}` when it gave none. */
   readonly info: JsonObject;
+  /**
+   * The least severe log level it asked for: by `logging/setLevel` (legacy) or in the envelope of
+   * this request (modern). Undefined where it asked for none.
+   */
+  readonly logLevel: string | undefined;
 }
 
 /**
@@ -38,8 +48,13 @@ export interface Exchange {
   notify(raw: string): void;
   /**
    * Asks the client on this request's stream (legacy: sampling, elicitation, roots). The request's
-   * id is the gateway's business; `paramsText` is JSON.
+   * id is the gateway's business; `paramsText` is JSON. `signal` aborts when the upstream takes the
+   * question back or is gone; nobody waits for the answer then.
    * @throws {RpcError} where the client cannot be asked, or answers nothing in time
    */
-  ask(method: string, paramsText: string | undefined): Promise<ResponseMessage>;
+  ask(
+    method: string,
+    paramsText: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<ResponseMessage>;
 }

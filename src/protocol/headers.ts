@@ -31,19 +31,20 @@ export function nameOf(method: string, params: JsonObject | undefined): string |
   return typeof value === "string" ? value : undefined;
 }
 
+const SAFE = /^[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?$/;
 const SENTINEL = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/;
 
 /** A header value for any text: itself where it is safe in a header, else the base64 sentinel. */
 export function encodeHeaderValue(value: string): string {
-  const safe = /^[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?$/.test(value) && !SENTINEL.test(value);
-  if (safe || value === "") return value;
+  // What looks like the sentinel is encoded, too, or it would be taken for one.
+  if (value === "" || (SAFE.test(value) && !isSentinel(value))) return value;
   const bytes = new TextEncoder().encode(value);
   return `=?base64?${btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))}?=`;
 }
 
 /** The text behind a header value, or `undefined` for a sentinel that is not UTF-8 in base64. */
 export function decodeHeaderValue(value: string): string | undefined {
-  if (!value.startsWith("=?base64?") || !value.endsWith("?=")) return value;
+  if (!isSentinel(value)) return value;
   const payload = SENTINEL.exec(value)?.[1];
   if (payload === undefined || payload.length % 4 !== 0) return undefined;
   try {
@@ -52,4 +53,8 @@ export function decodeHeaderValue(value: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function isSentinel(value: string): boolean {
+  return value.startsWith("=?base64?") && value.endsWith("?=");
 }

@@ -3,6 +3,8 @@
  * inventory nor the registry repeats itself four times.
  */
 
+import type { Era } from "./versions.ts";
+
 /** The kinds of things a server lists. */
 export type ListKind = "tools" | "prompts" | "resources" | "templates";
 
@@ -84,6 +86,8 @@ export interface Inventory {
   /** JSON texts, as the upstream wrote them. */
   readonly capabilities: string;
   readonly serverInfo: string;
+  /** The era the lists were read in; absent: what is listed is taken as fit for either. */
+  readonly era?: Era;
   readonly instructions: string | undefined;
   readonly lists: Readonly<Record<ListKind, List>>;
 }

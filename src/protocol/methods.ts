@@ -13,7 +13,12 @@ export type Handling =
   /** From the registry's cached list. */
   | { readonly by: "list"; readonly rule: ListRule }
   /** By the upstream that owns what `path` in the request names. */
-  | { readonly by: "owner"; readonly of: "tool" | "prompt" | "resource" | "completion" };
+  | {
+    readonly by: "owner";
+    readonly of: "tool" | "prompt" | "resource" | "completion" | "task";
+  }
+  /** By all servers that have tasks, merged. */
+  | { readonly by: "taskList" };
 
 /** One row of the table. */
 export interface MethodRule {
@@ -38,6 +43,11 @@ const RULES: ReadonlyMap<string, MethodRule> = new Map<string, MethodRule>([
   ["tools/call", { handling: { by: "owner", of: "tool" }, safe: false }],
   ["prompts/get", { handling: { by: "owner", of: "prompt" }, safe: true }],
   ["resources/read", { handling: { by: "owner", of: "resource" }, safe: true }],
+  ["tasks/get", { handling: { by: "owner", of: "task" }, safe: true }],
+  ["tasks/cancel", { handling: { by: "owner", of: "task" }, safe: false }],
+  ["tasks/result", { era: "legacy", handling: { by: "owner", of: "task" }, safe: true }],
+  ["tasks/update", { era: "modern", handling: { by: "owner", of: "task" }, safe: false }],
+  ["tasks/list", { era: "legacy", handling: { by: "taskList" }, safe: true }],
   ["completion/complete", { handling: { by: "owner", of: "completion" }, safe: true }],
 ]);
 

@@ -8,6 +8,7 @@ import { isObject, type JsonObject } from "../lib/json.ts";
 import { ENVELOPE_KEYS, MetaKey } from "./envelope.ts";
 import { ErrorCode } from "./errors.ts";
 import type { Client } from "./exchange.ts";
+import { answerable } from "./inputs.ts";
 import type { ResponseMessage } from "./message.ts";
 import { type Era, LATEST_MODERN_VERSION } from "./versions.ts";
 
@@ -15,6 +16,7 @@ import { type Era, LATEST_MODERN_VERSION } from "./versions.ts";
 export function envelopeEdits(
   info: JsonObject,
   capabilities: JsonObject,
+  logLevel?: string,
 ): readonly JsonEdit[] {
   const set = (key: string, value: unknown): JsonEdit => ({
     path: ["params", "_meta", key],
@@ -24,21 +26,36 @@ export function envelopeEdits(
     set(MetaKey.ProtocolVersion, LATEST_MODERN_VERSION),
     set(MetaKey.ClientCapabilities, capabilities),
     set(MetaKey.ClientInfo, info),
+    ...(logLevel === undefined ? [] : [set(MetaKey.LogLevel, logLevel)]),
   ];
 }
 
 /**
- * Edits that carry a client's request into the era of the upstream. `answerable` is what the
- * gateway can bridge of the client's capabilities; an upstream must not be told of more.
+ * How a client introduces itself to an upstream. Strict servers refuse a `clientInfo` that lacks
+ * name or version (they may do without it, but not with half of it); `gateway` then stands in.
+ */
+export function introduction(client: Client, gateway: JsonObject): JsonObject {
+  const { name, version } = client.info;
+  return typeof name === "string" && typeof version === "string" ? client.info : gateway;
+}
+
+/**
+ * Edits that carry a client's request into the era of the upstream. A modern upstream is told of
+ * what the gateway can bridge of a legacy client's capabilities, and of no more; `gateway` is the
+ * gateway's own `clientInfo`, see {@link introduction}.
  */
 export function requestEdits(
   client: Client,
   upstream: Era,
-  answerable: JsonObject,
+  gateway: JsonObject,
 ): readonly JsonEdit[] {
   if (client.era === upstream) return NONE;
-  if (upstream === "modern") return envelopeEdits(client.info, answerable);
-  return ENVELOPE_KEYS.map((key) => ({ path: ["params", "_meta", key], value: undefined }));
+  if (upstream === "legacy") return WITHOUT_ENVELOPE;
+  return envelopeEdits(
+    introduction(client, gateway),
+    answerable(client.capabilities),
+    client.logLevel,
+  );
 }
 
 /** Edits that carry an upstream's response to `method` into the era of the client. */
@@ -60,6 +77,11 @@ export function responseEdits(
 }
 
 const NONE: readonly JsonEdit[] = [];
+
+const WITHOUT_ENVELOPE: readonly JsonEdit[] = ENVELOPE_KEYS.map((key) => ({
+  path: ["params", "_meta", key],
+  value: undefined,
+}));
 
 /** The strict empty-result schema of old SDKs refuses a `resultType`. */
 const LEGACY_RESULT: readonly JsonEdit[] = ["resultType", "ttlMs", "cacheScope"].map((key) => ({

@@ -1,11 +1,16 @@
 /** The view of all servers as one. */
 
+import type { JsonObject } from "../lib/json.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
 import type { ListItem, ListKind } from "../protocol/lists.ts";
+import { ownerOfTask, type TaskRoute } from "../protocol/tasks.ts";
+import type { Era } from "../protocol/versions.ts";
+import { mergedCapabilities, ownerOfExtension } from "./advertised.ts";
 import { type Capabilities, readCapabilities } from "./capabilities.ts";
 import type { ListText } from "./list-text.ts";
 import { buildNameTable, type NameTable } from "./name-table.ts";
-import { uiLinks } from "./source.ts";
+import { type Page, pageOf } from "./page.ts";
+import { uiLinks, wrapsOutput } from "./source.ts";
 import type { Conflict, Counts, NamedKind, Route, ServerEntry, View } from "./types.ts";
 import { buildUriTable, type UriTable } from "./uri-table.ts";
 
@@ -31,7 +36,10 @@ export class AggregateView implements View {
   readonly conflicts: readonly Conflict[];
   readonly #servers: readonly ServerEntry[];
   readonly #sections: Sections;
+  readonly labelsTasks = true;
   readonly #lists: Readonly<Record<ListKind, ListText>>;
+  readonly #eraLists: Readonly<Record<Era, Readonly<Record<ListKind, ListText>>>>;
+  readonly #advertised = new Map<Era, JsonObject>();
   #capabilities: Capabilities | undefined;
 
   private constructor(servers: readonly ServerEntry[], sections: Sections) {
@@ -45,6 +53,12 @@ export class AggregateView implements View {
       resources: uris.resources.list,
       templates: uris.templates.list,
     };
+    const eraLists = (era: Era) => ({
+      ...this.#lists,
+      tools: tools.eraLists[era],
+      prompts: prompts.eraLists[era],
+    });
+    this.#eraLists = { legacy: eraLists("legacy"), modern: eraLists("modern") };
     this.instructions = joinInstructions(servers);
     this.counts = Object.freeze({
       tools: tools.list.count,
@@ -80,6 +94,7 @@ export class AggregateView implements View {
         prefix,
         separator,
         inventory.lists[kind],
+        inventory.era,
       ]);
     const tools = section(
       [...named("tools"), linked ? uris.table : undefined],
@@ -128,12 +143,39 @@ export class AggregateView implements View {
     return this.#sections.uris.table.routing.expose(server, uri);
   }
 
-  list(kind: ListKind): ListText {
-    return this.#lists[kind];
+  list(kind: ListKind, era?: Era): ListText {
+    return era === undefined ? this.#lists[kind] : this.#eraLists[era][kind];
+  }
+
+  page(kind: ListKind, era: Era, cursor: unknown, size: number): Page | undefined {
+    return pageOf(this.list(kind, era), this.id, cursor, size);
+  }
+
+  wrapsOutput(server: string, tool: string): boolean {
+    const entry = this.#entry(server);
+    return entry !== undefined && wrapsOutput(entry.inventory, tool);
+  }
+
+  task(id: string): TaskRoute | undefined {
+    const route = ownerOfTask(id);
+    return route === undefined || this.#entry(route.server) === undefined ? undefined : route;
   }
 
   capabilities(): Capabilities {
     return this.#capabilities ??= readCapabilities(this.#servers);
+  }
+
+  capabilitiesFor(era: Era): JsonObject {
+    let advertised = this.#advertised.get(era);
+    if (advertised === undefined) {
+      advertised = mergedCapabilities(this.capabilities(), era, "always");
+      this.#advertised.set(era, advertised);
+    }
+    return advertised;
+  }
+
+  ownerOfExtension(method: string): string | undefined {
+    return ownerOfExtension(this.capabilities(), method);
   }
 
   declares(capability: string): boolean {
@@ -142,6 +184,10 @@ export class AggregateView implements View {
 
   serversWith(capability: string): readonly string[] {
     return this.capabilities().declared.get(capability)?.map(({ server }) => server) ?? [];
+  }
+
+  #entry(server: string): ServerEntry | undefined {
+    return this.#servers.find(({ name }) => name === server);
   }
 
   #named(kind: NamedKind): NameTable {

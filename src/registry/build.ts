@@ -4,6 +4,7 @@ import type { Registry, ServerEntry, View } from "./types.ts";
 
 export type { Capabilities, Declaration, Declarations } from "./capabilities.ts";
 export type { CacheHints, ListText } from "./list-text.ts";
+export type { Page } from "./page.ts";
 export type {
   Conflict,
   Counts,

@@ -1,7 +1,13 @@
-import { type ListKind } from "../protocol/lists.ts";
+import { editJson } from "../lib/json-edit.ts";
+import type { JsonObject } from "../lib/json.ts";
+import type { ListKind } from "../protocol/lists.ts";
+import type { TaskRoute } from "../protocol/tasks.ts";
+import type { Era } from "../protocol/versions.ts";
+import { mergedCapabilities } from "./advertised.ts";
 import { type Capabilities, readCapabilities } from "./capabilities.ts";
 import { ListText, mergeHints } from "./list-text.ts";
-import { uniqueItems } from "./source.ts";
+import { type Page, pageOf } from "./page.ts";
+import { eraEdits, uniqueItems, wrapsOutput } from "./source.ts";
 import type { Counts, NamedKind, ResourceRoute, Route, ServerEntry, View } from "./types.ts";
 
 /**
@@ -15,7 +21,11 @@ export class DirectView implements View {
   readonly serverInfo: string;
   readonly counts: Counts;
   readonly #entry: ServerEntry;
+  readonly labelsTasks = false;
   readonly #lists: Readonly<Record<ListKind, ListText>>;
+  /** Of the four lists only the tools differ between the eras. */
+  readonly #eraTools: Readonly<Record<Era, ListText>>;
+  readonly #advertised = new Map<Era, JsonObject>();
   #capabilities: Capabilities | undefined;
 
   private constructor(entry: ServerEntry, previous: DirectView | undefined) {
@@ -35,6 +45,10 @@ export class DirectView implements View {
       prompts: list("prompts"),
       resources: list("resources"),
       templates: list("templates"),
+    };
+    this.#eraTools = {
+      legacy: this.#toolsFor("legacy", previous),
+      modern: this.#toolsFor("modern", previous),
     };
     this.counts = Object.freeze({
       tools: this.#lists.tools.count,
@@ -85,12 +99,43 @@ export class DirectView implements View {
     return uri;
   }
 
-  list(kind: ListKind): ListText {
-    return this.#lists[kind];
+  list(kind: ListKind, era?: Era): ListText {
+    return era !== undefined && kind === "tools" ? this.#eraTools[era] : this.#lists[kind];
+  }
+
+  page(kind: ListKind, era: Era, cursor: unknown, size: number): Page | undefined {
+    return pageOf(this.list(kind, era), this.id, cursor, size);
+  }
+
+  wrapsOutput(_server: string, tool: string): boolean {
+    return wrapsOutput(this.#entry.inventory, tool);
+  }
+
+  task(id: string): TaskRoute {
+    return { server: this.id, taskId: id };
   }
 
   capabilities(): Capabilities {
     return this.#capabilities ??= readCapabilities([this.#entry]);
+  }
+
+  /**
+   * Exactly what the server declares, lists with `listChanged`. Of a server that has not answered
+   * yet nothing is known, and all lists are advertised: they will be announced when they are there.
+   */
+  capabilitiesFor(era: Era): JsonObject {
+    let advertised = this.#advertised.get(era);
+    if (advertised === undefined) {
+      const facts = this.capabilities();
+      const policy = facts.declared.size === 0 ? "always" : "declared";
+      advertised = mergedCapabilities(facts, era, policy);
+      this.#advertised.set(era, advertised);
+    }
+    return advertised;
+  }
+
+  ownerOfExtension(): string {
+    return this.id;
   }
 
   declares(capability: string): boolean {
@@ -99,5 +144,17 @@ export class DirectView implements View {
 
   serversWith(capability: string): readonly string[] {
     return this.declares(capability) ? [this.id] : [];
+  }
+
+  #toolsFor(era: Era, previous: DirectView | undefined): ListText {
+    const { lists: { tools }, era: own } = this.#entry.inventory;
+    const before = previous === undefined ? undefined : previous.#eraTools[era];
+    const differing = eraEdits("tools", tools, own, era);
+    if (differing.size === 0) return this.#lists.tools;
+    const texts = uniqueItems(tools).items.map(({ key, raw }) =>
+      editJson(raw, differing.get(key) ?? [])
+    );
+    const text = new ListText("tools", texts, mergeHints([tools]));
+    return before?.equals(text) ? before : text;
   }
 }

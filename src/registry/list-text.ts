@@ -1,3 +1,4 @@
+import type { JsonObject } from "../lib/json.ts";
 import { type ListKind, listRule } from "../protocol/lists.ts";
 
 /** How long a list may be kept and by whom, modern era (SEP-2549). */
@@ -12,12 +13,15 @@ const encoder = new TextEncoder();
 
 /**
  * One list of one view, serialised once: by text when first read, by bytes when first sent.
- * Immutable but for these two caches.
+ * Immutable but for its caches.
  */
 export class ListText implements CacheHints {
   readonly ttlMs: number | undefined;
   readonly cacheScope: "public" | "private" | undefined;
+  /** Nothing comes behind a whole list; so it is a page too. */
+  readonly nextCursor = undefined;
   #text: string | undefined;
+  #places: ReadonlyMap<string, number> | undefined;
   #bytes: Uint8Array<ArrayBuffer> | undefined;
 
   constructor(
@@ -44,6 +48,21 @@ export class ListText implements CacheHints {
   /** {@link ListText.text} as UTF-8. The same array each time: not to be written to. */
   bytes(): Uint8Array<ArrayBuffer> {
     return this.#bytes ??= encoder.encode(this.text);
+  }
+
+  /** The key of one entry as it is listed: name, URI or URI template. */
+  keyAt(index: number): string | undefined {
+    const item = this.items[index];
+    if (item === undefined) return undefined;
+    return (JSON.parse(item) as JsonObject)[listRule(this.kind).key] as string;
+  }
+
+  /** Where the entry with this key is, if it is there; `hint` is where it may still be. */
+  indexOf(key: string, hint: number): number | undefined {
+    if (this.keyAt(hint) === key) return hint;
+    // Rare, and costs a parse of the whole list: only for cursors that outlived their list.
+    this.#places ??= new Map(this.items.map((_item, index) => [this.keyAt(index)!, index]));
+    return this.#places.get(key);
   }
 
   /** Whether both have the same entries, character for character, in the same order. */

@@ -3,9 +3,10 @@
 import type { JsonEdit } from "../lib/json-edit.ts";
 import type { ListItem } from "../protocol/lists.ts";
 import { exposedNames } from "../protocol/names.ts";
+import type { Era } from "../protocol/versions.ts";
 import { type ListPart, writePart } from "./list-part.ts";
 import { ListText, mergeHints } from "./list-text.ts";
-import { uniqueItems } from "./source.ts";
+import { appOnlyTools, eraEdits, uniqueItems } from "./source.ts";
 import type { Conflict, Route, ServerEntry } from "./types.ts";
 
 /** Edits of an entry beyond its name. */
@@ -14,14 +15,18 @@ export type ExtraEdits = (server: string, item: ListItem) => readonly JsonEdit[]
 /** Everything about one kind of named things in the aggregate. Immutable. */
 export interface NameTable {
   readonly routes: readonly Route[];
-  /** Parallel to `routes`. */
+  /** The exposed names of what is listed, in the order of the list. */
   readonly names: readonly string[];
   /** By exposed name, else by the upstream's own where that is unique. */
   find(name: string): Route | undefined;
   /** Who has this name as its own, where it is exposed by none. */
   ambiguous(name: string): readonly Route[];
+  /** As the upstreams wrote it. */
   readonly list: ListText;
+  /** As clients of either era get it; the same object where nothing differs. */
+  readonly eraLists: Readonly<Record<Era, ListText>>;
   readonly parts: readonly ListPart[];
+  readonly eraParts: Readonly<Record<Era, readonly ListPart[]>>;
   readonly conflicts: readonly Conflict[];
 }
 
@@ -46,32 +51,61 @@ export function buildNameTable(
     Object.freeze({ server, name, exposed: names[index]! })
   );
 
-  const before = new Map(previous?.parts.map((part) => [part.server, part]));
   let offset = 0;
-  const parts = owned.map(({ entry: { name: server }, items }) => {
-    const start = offset;
-    offset += items.length;
-    const editsOf = (item: ListItem, index: number): readonly JsonEdit[] => {
-      const exposed = names[start + index]!;
-      const extra = extraEdits(server, item);
-      return exposed === item.key
-        ? extra
-        : [{ path: ["name"], value: JSON.stringify(exposed) }, ...extra];
-    };
-    return writePart(server, items, editsOf, before.get(server));
-  });
-  const list = new ListText(
-    kind,
-    parts.flatMap((part) => part.texts),
-    mergeHints(servers.map(({ inventory }) => inventory.lists[kind])),
+  const starts = owned.map(({ items }) => (offset += items.length) - items.length);
+  const editsOf = (part: number, item: ListItem, index: number): readonly JsonEdit[] => {
+    const exposed = names[starts[part]! + index]!;
+    const extra = extraEdits(owned[part]!.entry.name, item);
+    return exposed === item.key
+      ? extra
+      : [{ path: ["name"], value: JSON.stringify(exposed) }, ...extra];
+  };
+  const before = partsByServer(previous?.parts);
+  const parts = owned.map(({ entry: { name: server }, items }, part) =>
+    writePart(server, items, (item, index) => editsOf(part, item, index), before.get(server))
   );
+  const partsFor = (era: Era): readonly ListPart[] => {
+    const beforeEra = partsByServer(previous?.eraParts[era]);
+    return owned.map(({ entry: { name: server, inventory }, items }, part) => {
+      const differing = eraEdits(kind, inventory.lists[kind], inventory.era, era);
+      if (differing.size === 0) return parts[part]!;
+      const edits = (item: ListItem, index: number) => [
+        ...editsOf(part, item, index),
+        ...differing.get(item.key) ?? [],
+      ];
+      return writePart(server, items, edits, beforeEra.get(server));
+    });
+  };
+  const eraParts = { legacy: partsFor("legacy"), modern: partsFor("modern") };
+
+  const unlisted = owned.map(({ entry: { inventory } }) =>
+    kind === "tools" ? appOnlyTools(inventory.lists.tools) : NOTHING
+  );
+  const isListed = (part: number, item: ListItem) => !unlisted[part]!.has(item.key);
+  const hints = mergeHints(servers.map(({ inventory }) => inventory.lists[kind]));
+  const written = (of: readonly ListPart[], known: ListText | undefined): ListText => {
+    const texts = of.flatMap((part, at) =>
+      part.texts.filter((_text, index) => isListed(at, part.items[index]!))
+    );
+    const list = new ListText(kind, texts, hints);
+    return known?.equals(list) ? known : list;
+  };
+  const list = written(parts, previous?.list);
+  const listFor = (era: Era): ListText =>
+    eraParts[era].every((part, index) => part === parts[index])
+      ? list
+      : written(eraParts[era], previous?.eraLists[era]);
 
   return Object.freeze({
     routes,
-    names,
+    names: owned.flatMap(({ items }, part) =>
+      items.flatMap((item, index) => isListed(part, item) ? [names[starts[part]! + index]!] : [])
+    ),
     ...lookup(routes),
-    list: previous?.list.equals(list) ? previous.list : list,
+    list,
+    eraLists: { legacy: listFor("legacy"), modern: listFor("modern") },
     parts,
+    eraParts,
     conflicts: [
       ...owned.flatMap(({ entry, duplicates }) =>
         duplicates.map((wanted): Conflict => ({
@@ -89,6 +123,12 @@ export function buildNameTable(
       })),
     ],
   });
+}
+
+const NOTHING: ReadonlySet<string> = new Set();
+
+function partsByServer(parts: readonly ListPart[] | undefined): ReadonlyMap<string, ListPart> {
+  return new Map(parts?.map((part) => [part.server, part]));
 }
 
 /** Apart from the builder: closures made there would keep all it has read alive. */

@@ -4,7 +4,10 @@
  */
 
 import { isObject } from "../lib/json.ts";
-import type { List, ListItem } from "../protocol/lists.ts";
+import type { JsonEdit } from "../lib/json-edit.ts";
+import { itemEdits } from "../protocol/list-projection.ts";
+import type { Inventory, List, ListItem, ListKind } from "../protocol/lists.ts";
+import type { Era } from "../protocol/versions.ts";
 
 /** A list without repetitions. */
 export interface UniqueList {
@@ -63,6 +66,53 @@ export function uiLinks(tools: List): ReadonlyMap<string, readonly UiLink[]> {
     }
     return found.size === 0 ? NO_LINKS : found;
   });
+}
+
+const hidden = new WeakMap<List, ReadonlySet<string>>();
+const NO_KEYS: ReadonlySet<string> = new Set();
+
+/**
+ * The tools that only a server's own UI may call: their `_meta.ui.visibility` is a list without
+ * `model` (ext-apps 2026-01-26, visibility). Absent means everybody.
+ */
+export function appOnlyTools(tools: List): ReadonlySet<string> {
+  return memoised(hidden, tools, () => {
+    const keys = uniqueItems(tools).items.filter(({ raw }) => {
+      if (!raw.includes('"visibility"')) return false;
+      const visibility = valueAt(JSON.parse(raw), ["_meta", "ui", "visibility"]);
+      return Array.isArray(visibility) && !visibility.includes("model");
+    }).map(({ key }) => key);
+    return keys.length === 0 ? NO_KEYS : new Set(keys);
+  });
+}
+
+/** The edits of the entries that differ towards the other era, by key. */
+export type EraEdits = ReadonlyMap<string, readonly JsonEdit[]>;
+
+const projections: Readonly<Record<Era, WeakMap<List, EraEdits>>> = {
+  legacy: new WeakMap(),
+  modern: new WeakMap(),
+};
+const NO_EDITS: EraEdits = new Map();
+
+/** What of a list that was read in the era `from` has to differ for clients of `to`. */
+export function eraEdits(kind: ListKind, list: List, from: Era | undefined, to: Era): EraEdits {
+  if (from === undefined || from === to) return NO_EDITS;
+  return memoised(projections[to], list, () => {
+    const edits = uniqueItems(list).items.flatMap((item): [string, readonly JsonEdit[]][] => {
+      const mine = itemEdits(kind, item, from, to);
+      return mine.length === 0 ? [] : [[item.key, mine]];
+    });
+    return edits.length === 0 ? NO_EDITS : new Map(edits);
+  });
+}
+
+/** Whether legacy clients see this tool of a server with a wrapped output schema. */
+export function wrapsOutput(
+  { era, lists: { tools } }: Pick<Inventory, "era" | "lists">,
+  tool: string,
+): boolean {
+  return era === "modern" && eraEdits("tools", tools, era, "legacy").has(tool);
 }
 
 function valueAt(value: unknown, path: readonly string[]): unknown {

@@ -1,9 +1,13 @@
 /** What the registry is made of, as its readers see it. */
 
-import type { Prefix } from "../protocol/names.ts";
+import type { JsonObject } from "../lib/json.ts";
 import type { Inventory, ListKind } from "../protocol/lists.ts";
+import type { Prefix } from "../protocol/names.ts";
+import type { TaskRoute } from "../protocol/tasks.ts";
+import type { Era } from "../protocol/versions.ts";
 import type { Capabilities } from "./capabilities.ts";
 import type { ListText } from "./list-text.ts";
+import type { Page } from "./page.ts";
 
 /** One server's part in the registry. Immutable: a change is a new object. */
 export interface ServerEntry {
@@ -91,9 +95,36 @@ export interface View {
    * names one. The same text unless another server could be meant.
    */
   exposedUri(server: string, uri: string): string;
-  list(kind: ListKind): ListText;
-  /** What the servers of this view declare; what of it to advertise is for the reader to decide. */
+  /**
+   * A list as clients of an era get it; without an era, as the upstreams wrote it. The same object
+   * wherever nothing differs. The aggregate's does not have the tools that only a UI may call
+   * (MCP Apps); they can be called all the same.
+   */
+  list(kind: ListKind, era?: Era): ListText;
+  /**
+   * The page a client asks for with `cursor` (its `params.cursor`, `undefined` for the first);
+   * `size` 0 puts no limit to it. `undefined` where the cursor is none of this list: -32602.
+   */
+  page(kind: ListKind, era: Era, cursor: unknown, size: number): Page | undefined;
+  /**
+   * Whether legacy clients see this tool of a modern server with a wrapped output schema, so that
+   * a result from its modern connection needs `structuredContentEdits(…, true)`. `tool` is the
+   * server's own name.
+   */
+  wrapsOutput(server: string, tool: string): boolean;
+  /** Whether ids of tasks carry their server's name here, and so need the edits of `tasks.ts`. */
+  readonly labelsTasks: boolean;
+  /** Where the task with this id is; `undefined` where that is none of this view's servers. */
+  task(id: string): TaskRoute | undefined;
+  /** What the servers of this view declare, as facts. */
   capabilities(): Capabilities;
+  /** What to advertise to clients of this era. The same object each time. */
+  capabilitiesFor(era: Era): JsonObject;
+  /**
+   * The one server that a method of no known kind, request or notification, is to be passed to;
+   * `undefined` where none or several could be meant.
+   */
+  ownerOfExtension(method: string): string | undefined;
   /** Whether any server declares this capability. */
   declares(capability: string): boolean;
   /** The servers that declare this capability, in the order of the config. */

@@ -5,9 +5,9 @@
 
 import { TokenBucket } from "../lib/rate-limit.ts";
 import { editJson, type JsonEdit, rawAt } from "../lib/json-edit.ts";
-import type { JsonObject } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import type { Client, Exchange } from "../protocol/exchange.ts";
+import type { Exchange } from "../protocol/exchange.ts";
+import { INPUT_METHODS } from "../protocol/inputs.ts";
 import {
   errorResponse,
   idTextOf,
@@ -22,35 +22,51 @@ import {
 } from "../protocol/message.ts";
 import { envelopeEdits, metaOf, requestEdits, responseEdits } from "../protocol/projection.ts";
 import type { Era } from "../protocol/versions.ts";
-import { VERSION } from "../lib/version.ts";
 import type { Clock } from "./clock.ts";
 import { Correlation, type PendingCall } from "./correlation.ts";
-import { messageOf, protocolFault, serverLabel, timedOut, unavailable } from "./failures.ts";
+import {
+  messageOf,
+  protocolFault,
+  serverLabel,
+  SessionExpiredError,
+  timedOut,
+  unavailable,
+} from "./failures.ts";
+import { CLIENT_INFO, hasRoots, type Identity } from "./line.ts";
+import { Abandoned, type Origin, originAmong } from "./origin.ts";
+import { type Answerer, Questions } from "./questions.ts";
 import { restoreId } from "./restore-id.ts";
 import type { UpstreamLog } from "./log.ts";
 import type { CloseReason, InvalidInput, Transport } from "./transport.ts";
-
-/** Who the gateway is, towards every upstream. */
-export const CLIENT_INFO: JsonObject = { name: "mcproxy", title: "mcproxy", version: VERSION };
-
-/** What the gateway itself can answer an upstream; a client's own capabilities come later. */
-export const CLIENT_CAPABILITIES: JsonObject = {};
 
 /** What a channel tells its owner. */
 export interface ChannelEvents {
   /**
    * A notification that is not about one call's progress. `exchange` is the client request it can
-   * be attributed to without guessing, where there is one.
+   * be attributed to without guessing, where there is one; `carriedBy` the gateway's request on
+   * whose stream it came.
    */
-  onNotification(message: NotificationMessage, exchange: Exchange | undefined): void;
-  /**
-   * A request of the upstream other than `ping`. Returns the response's JSON text (with the id the
-   * request has), or undefined for the default: not supported. Never throws.
-   */
-  onRequest?(
-    message: RequestMessage,
+  onNotification(
+    message: NotificationMessage,
     exchange: Exchange | undefined,
-  ): Promise<string> | undefined;
+    carriedBy: number | undefined,
+  ): void;
+  /**
+   * A request that belongs to no client request. Returns the text of the response, with any id, or
+   * undefined for the default: no roots, and nothing else is supported.
+   */
+  onRequest?(message: RequestMessage): Promise<string> | undefined;
+  /** The upstream asks somebody, and several clients could be meant: it was refused. */
+  onAmbiguous?(method: string): void;
+  /**
+   * The upstream has forgotten its session before it answered this request; what is returned (or
+   * thrown) is the outcome. Not there: `error` is.
+   */
+  onExpired?(
+    exchange: Exchange,
+    edits: readonly JsonEdit[],
+    error: SessionExpiredError,
+  ): Promise<ResponseMessage>;
   /** Server messages may have been missed. */
   onGap(): void;
   /** The transport is gone; every call has been settled. Called once. */
@@ -65,6 +81,12 @@ export interface ChannelOptions {
   readonly clock: Clock;
   /** Milliseconds a forwarded call may take; progress starts them anew. */
   readonly timeout: number;
+  readonly identity: Identity;
+  /**
+   * All its calls are of one client, so whatever the upstream says or asks is meant for that
+   * client.
+   */
+  readonly exclusive: boolean;
   readonly events: ChannelEvents;
 }
 
@@ -78,6 +100,8 @@ export interface RequestOptions {
    * old servers do not expect it there. @default true
    */
   readonly cancel?: boolean;
+  /** Told the id the request has towards the upstream, before it is sent. */
+  readonly onId?: (id: number) => void;
 }
 
 type Outcome = ResponseMessage | RpcError;
@@ -87,11 +111,15 @@ export class Channel {
   /** What the upstream speaks; set by the handshake. */
   era: Era = "legacy";
   readonly transport: Transport;
+  readonly identity: Identity;
+  readonly #exclusive: boolean;
   readonly #server: string;
   readonly #log: UpstreamLog;
   readonly #timeout: number;
   readonly #events: ChannelEvents;
   readonly #calls: Correlation<Outcome>;
+  readonly #questions = new Questions((raw) => void this.#post(raw, ""));
+  readonly #abandoned = new Abandoned();
   readonly #clock: Clock;
   /** A server that prints its log to stdout must not fill ours. */
   readonly #junk: TokenBucket;
@@ -99,6 +127,8 @@ export class Channel {
 
   constructor(options: ChannelOptions) {
     this.transport = options.transport;
+    this.identity = options.identity;
+    this.#exclusive = options.exclusive;
     this.#server = options.server;
     this.#log = options.log;
     this.#timeout = options.timeout;
@@ -148,16 +178,30 @@ export class Channel {
       : typeof token === "number" && !Number.isSafeInteger(token)
       ? rawAt(message.raw, ["params", "_meta", "progressToken"])
       : JSON.stringify(token);
-    const response = await this.#call(
-      { method: message.method, exchange, tokenText, timeout: this.#timeout, signal, cancel: true },
-      (id) => {
-        const idText = String(id);
-        const all: JsonEdit[] = [{ path: ["id"], value: idText }, ...edits];
-        if (hasToken) all.push({ path: ["params", "_meta", "progressToken"], value: idText });
-        all.push(...requestEdits(introduced(client), this.era, CLIENT_CAPABILITIES));
-        return editJson(message.raw, all);
-      },
-    );
+    let response: ResponseMessage;
+    try {
+      response = await this.#call(
+        {
+          method: message.method,
+          exchange,
+          tokenText,
+          timeout: this.#timeout,
+          signal,
+          cancel: true,
+        },
+        (id) => {
+          const idText = String(id);
+          const all: JsonEdit[] = [{ path: ["id"], value: idText }, ...edits];
+          if (hasToken) all.push({ path: ["params", "_meta", "progressToken"], value: idText });
+          if (client.era !== this.era) all.push(...requestEdits(client, this.era, CLIENT_INFO));
+          return editJson(message.raw, all);
+        },
+      );
+    } catch (error) {
+      if (!(error instanceof SessionExpiredError) || signal.aborted) throw error;
+      if (this.#events.onExpired === undefined) throw error;
+      return await this.#events.onExpired(exchange, edits, error);
+    }
     const raw = restoreId(response, idTextOf(message));
     const projected = responseEdits(response, message.method, this.era, client.era);
     return { ...response, id: message.id, raw: editJson(raw, projected) };
@@ -172,11 +216,11 @@ export class Channel {
     paramsText: string | undefined,
     options: RequestOptions,
   ): Promise<ResponseMessage> {
+    const { info, capabilities } = this.identity;
     return this.#call({ method, cancel: true, ...options }, (id) => {
+      options.onId?.(id);
       const text = request(String(id), method, paramsText);
-      return this.era === "modern"
-        ? editJson(text, envelopeEdits(CLIENT_INFO, CLIENT_CAPABILITIES))
-        : text;
+      return this.era === "modern" ? editJson(text, envelopeEdits(info, capabilities)) : text;
     });
   }
 
@@ -209,6 +253,7 @@ export class Channel {
     const onAbort = () => {
       const call = this.#calls.take(id);
       if (call === undefined) return;
+      this.#giveUp(call);
       if (options.cancel) this.#cancelUpstream(id, messageOf(signal?.reason ?? "cancelled"));
       else this.transport.abandon(id);
       call.settle(this.#cancelled(method));
@@ -252,7 +297,17 @@ export class Channel {
     this.transport.abandon(id);
   }
 
+  /** Whatever is still said about it must reach nobody else. */
+  #giveUp({ id, exchange, timeout }: PendingCall<Outcome>): void {
+    if (exchange === undefined || this.#exclusive) return;
+    // Over modern HTTP nothing comes but on the stream that is closed.
+    if (this.era === "modern" && this.transport.kind === "http") return;
+    const now = this.#clock.now();
+    this.#abandoned.add(id, exchange.client, now + timeout, now);
+  }
+
   #expire(call: PendingCall<Outcome>): void {
+    this.#giveUp(call);
     if (call.method === "initialize" || call.method === "server/discover") {
       this.transport.abandon(call.id);
     } else this.#cancelUpstream(call.id, "Timed out");
@@ -264,26 +319,39 @@ export class Channel {
       case "response": {
         const call = this.#calls.take(message.id);
         if (call !== undefined) call.settle(message);
-        // Answered twice, after its time, after a cancel, or never asked: nobody waits for it.
-        else this.#log.debug("Dropped an answer nobody waits for", { id: message.id });
+        else {
+          // Answered twice, after its time, after a cancel, or never asked: nobody waits for it.
+          if (typeof message.id === "number") this.#abandoned.delete(message.id);
+          this.#log.debug("Dropped an answer nobody waits for", { id: message.id });
+        }
         return;
       }
       case "notification":
         if (message.method === "notifications/progress") return this.#progress(message);
-        if (this.#endsSubscription(message)) return;
-        return this.#events.onNotification(message, this.#origin(carriedBy));
+        if (message.method === "notifications/cancelled" && this.#takesBack(message)) return;
+        return this.#notified(message, carriedBy);
       case "request":
         return this.#answer(message, carriedBy);
     }
   }
 
-  /** The server takes back a `subscriptions/listen` (2026-07-28, stdio: graceful teardown). */
-  #endsSubscription({ method, params }: NotificationMessage): boolean {
-    if (method !== "notifications/cancelled") return false;
-    const call = this.#calls.get(params?.requestId as RequestId | undefined);
+  /**
+   * The server takes back a request of its own, or a `subscriptions/listen` (2026-07-28, stdio:
+   * graceful teardown). The ids of the two directions are apart, and so are the eras.
+   */
+  #takesBack({ params }: NotificationMessage): boolean {
+    const id = params?.requestId as RequestId | undefined;
+    if (this.era === "legacy") return id !== undefined && this.#questions.cancel(id);
+    const call = this.#calls.get(id);
     if (call?.method !== "subscriptions/listen") return false;
     this.#calls.take(call.id)?.settle(unavailable(this.#server, "ended the subscription"));
     return true;
+  }
+
+  #notified(message: NotificationMessage, carriedBy: number | undefined): void {
+    const origin = this.#origin(carriedBy);
+    const exchange = origin.kind === "call" ? origin.call.exchange : undefined;
+    this.#events.onNotification(message, exchange, carriedBy);
   }
 
   #progress(message: NotificationMessage): void {
@@ -296,30 +364,81 @@ export class Channel {
     call.exchange?.notify(editJson(message.raw, [edit]));
   }
 
-  /** The exchange a message belongs to: that of its response stream, or the only one in flight. */
-  #origin(carriedBy: number | undefined): Exchange | undefined {
-    return carriedBy === undefined
-      ? this.#calls.only(({ exchange }) => exchange !== undefined)?.exchange
-      : this.#calls.get(carriedBy)?.exchange;
+  #origin(carriedBy: number | undefined): Origin<Outcome> {
+    if (carriedBy !== undefined) {
+      const call = this.#calls.get(carriedBy);
+      return call?.exchange === undefined ? { kind: "none" } : { kind: "call", call };
+    }
+    return originAmong(this.#calls.calls, this.#abandoned, this.#clock.now());
   }
 
   #answer(message: RequestMessage, carriedBy: number | undefined): void {
-    const idText = idTextOf(message);
-    if (message.method === "ping") {
-      void this.#post(resultResponse(idText, "{}"), "");
+    const { method } = message;
+    if (method === "ping") {
+      void this.#post(resultResponse(idTextOf(message), "{}"), "");
       return;
     }
-    const answer = this.#events.onRequest?.(message, this.#origin(carriedBy));
-    if (answer !== undefined) {
-      void answer.then((raw) => this.#post(raw, ""));
+    // A modern server has no requests of its own (2026-07-28, multi round-trip requests).
+    if (this.era === "modern" || !INPUT_METHODS.has(method)) {
+      this.#log.debug("Refused a request of the server", { method });
+      return this.#refuse(message, `Method not found: this client does not support "${method}"`);
+    }
+    const origin = this.#origin(carriedBy);
+    const asked = origin.kind === "call"
+      ? origin.call
+      : this.#exclusive && origin.kind === "ambiguous"
+      ? this.#latest()
+      : undefined;
+    if (asked !== undefined && (method !== "roots/list" || hasRoots(asked.exchange!.client))) {
+      // Where the call that waits is not known for sure, none runs out of time meanwhile.
+      const held = origin.kind === "call" ? [asked.id] : this.#exchangeIds();
+      void this.#questions.put(message, (signal) => this.#ask(message, asked, held, signal));
       return;
     }
-    this.#log.debug("Refused a request of the server", { method: message.method });
-    const error = new RpcError(
-      ErrorCode.MethodNotFound,
-      `Method not found: this client does not support "${message.method}"`,
-    );
-    void this.#post(errorResponse(idText, error), "");
+    if (origin.kind === "ambiguous" && method !== "roots/list") {
+      this.#events.onAmbiguous?.(method);
+      return this.#refuse(
+        message,
+        `"${method}" is for one client, and several have calls on this connection`,
+        ErrorCode.InternalError,
+      );
+    }
+    const answer = this.#events.onRequest?.(message);
+    if (answer !== undefined) return void this.#questions.put(message, () => answer);
+    if (method === "roots/list") {
+      return void this.#post(resultResponse(idTextOf(message), '{"roots":[]}'), "");
+    }
+    this.#log.debug("Refused a request of the server outside any call", { method });
+    this.#refuse(message, `"${method}" is for a client, and none has a call on this connection`);
+  }
+
+  async #ask(
+    message: RequestMessage,
+    { exchange }: PendingCall<Outcome>,
+    held: readonly number[],
+    signal: AbortSignal,
+  ): ReturnType<Answerer> {
+    for (const id of held) this.#calls.hold(id);
+    try {
+      const paramsText = message.params === undefined ? undefined : rawAt(message.raw, ["params"]);
+      return (await exchange!.ask(message.method, paramsText, signal)).raw;
+    } finally {
+      for (const id of held) this.#calls.unhold(id);
+    }
+  }
+
+  #latest(): PendingCall<Outcome> | undefined {
+    const id = this.#exchangeIds().at(-1);
+    return this.#calls.get(id);
+  }
+
+  #exchangeIds(): number[] {
+    return [...this.#calls.calls].filter(({ exchange }) => exchange !== undefined)
+      .map(({ id }) => id);
+  }
+
+  #refuse(message: RequestMessage, why: string, code: number = ErrorCode.MethodNotFound): void {
+    void this.#post(errorResponse(idTextOf(message), new RpcError(code, why)), "");
   }
 
   async #post(raw: string, method: string): Promise<void> {
@@ -350,19 +469,13 @@ export class Channel {
   #onClose(reason: CloseReason): void {
     if (this.#closed !== undefined) return;
     this.#closed = reason;
-    this.#calls.drain(() => unavailable(this.#server, reason.message));
+    this.#abandoned.clear();
+    this.#calls.drain(() =>
+      reason.code === "session-expired"
+        ? new SessionExpiredError(this.#server)
+        : unavailable(this.#server, reason.message)
+    );
+    this.#questions.close();
     this.#events.onClose(reason);
   }
-}
-
-/**
- * Strict servers refuse an envelope whose `clientInfo` lacks name or version (they may do without
- * it, but not with half of it); the gateway then stands in for the client.
- */
-function introduced(client: Client): Client {
-  const { name, version } = client.info;
-  if (client.era === "modern" || (typeof name === "string" && typeof version === "string")) {
-    return client;
-  }
-  return { ...client, info: CLIENT_INFO };
 }

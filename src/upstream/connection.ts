@@ -1,27 +1,52 @@
 import type { JsonEdit } from "../lib/json-edit.ts";
+import { isObject } from "../lib/json.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
+import type { Era } from "../protocol/versions.ts";
 import type { Channel, ChannelEvents, RequestOptions } from "./channel.ts";
 import { establish, type EstablishOptions, type Verdict } from "./establish.ts";
+import { messageOf } from "./failures.ts";
 import type { Handshake } from "./handshake.ts";
-import { keepListening, listChangedFilter } from "./listen.ts";
+import type { Line } from "./line.ts";
+import { listChangedFilter, Listener } from "./listen.ts";
+import { ResourceSubscriptions } from "./resource-subscriptions.ts";
 import type { CloseReason, TransportKind } from "./transport.ts";
 
 /** What {@link Connection.open} needs; `events.onClose` is called only for an opened connection. */
 export type ConnectionOptions = EstablishOptions;
 
-/** One live connection after its handshake. When it is lost it is lost: a new one is opened. */
-export class Connection {
+/**
+ * One live connection after its handshake. When it is lost it is lost: a new one is opened. As a
+ * {@link Line} it is one that many use at the same time and nobody has to give back.
+ */
+export class Connection implements Line {
   readonly handshake: Handshake;
   /** To be handed to the next {@link Connection.open} of this server. */
   readonly verdict: Verdict;
   readonly #channel: Channel;
-  readonly #listening = new AbortController();
+  readonly #options: ConnectionOptions;
+  readonly #listener: Listener | undefined;
+  readonly #subscriptions: ResourceSubscriptions | undefined;
+  #level: string | undefined;
 
-  private constructor(channel: Channel, handshake: Handshake, verdict: Verdict) {
+  private constructor(
+    channel: Channel,
+    handshake: Handshake,
+    verdict: Verdict,
+    options: ConnectionOptions,
+  ) {
     this.#channel = channel;
+    this.#options = options;
     this.handshake = handshake;
     this.verdict = verdict;
+    const { log, clock, events, config } = options;
+    const { capabilities, era } = handshake;
+    if (era === "modern") {
+      const lists = listChangedFilter(capabilities);
+      this.#listener = new Listener(channel, { lists, log, clock, onGap: () => events.onGap() });
+    } else if (isObject(capabilities.resources) && capabilities.resources.subscribe === true) {
+      this.#subscriptions = new ResourceSubscriptions(channel, log, config.startupTimeout);
+    }
   }
 
   /**
@@ -33,26 +58,30 @@ export class Connection {
     const { events } = options;
     const guarded: ChannelEvents = {
       ...events,
-      // A subscription is the gateway's own; its acknowledgement concerns no client.
-      onNotification: (message, exchange) => {
-        if (message.method !== "notifications/subscriptions/acknowledged") {
-          events.onNotification(message, exchange);
-        }
+      onNotification: (message, exchange, carriedBy) => {
+        const listener = opened === undefined ? undefined : opened.#listener;
+        if (listener?.admits(message, carriedBy) === false) return;
+        events.onNotification(message, exchange, carriedBy);
       },
       // Before the handshake is done the attempt itself fails, which says more.
       onClose: (reason) => {
         if (opened === undefined) return;
-        opened.#listening.abort();
+        const listener = opened.#listener;
+        listener?.close();
         events.onClose(reason);
       },
     };
     const { channel, handshake, verdict } = await establish({ ...options, events: guarded });
-    opened = new Connection(channel, handshake, verdict);
+    opened = new Connection(channel, handshake, verdict, options);
     if (channel.closed !== undefined) {
       const { closed } = channel;
       queueMicrotask(() => events.onClose(closed));
-    } else if (handshake.era === "modern") opened.#listen(options);
+    } else opened.#startListening();
     return opened;
+  }
+
+  get era(): Era {
+    return this.handshake.era;
   }
 
   get transport(): TransportKind {
@@ -79,6 +108,9 @@ export class Connection {
     return this.#channel.forward(exchange, edits);
   }
 
+  /** Nothing to give back. */
+  release(): void {}
+
   /** {@link Channel.request} */
   request(
     method: string,
@@ -93,21 +125,35 @@ export class Connection {
     return this.#channel.notify(method, paramsText);
   }
 
-  /** Ends it within 3 s; calls in flight fail. Never rejects. */
-  async close(): Promise<void> {
-    this.#listening.abort();
-    await this.#channel.close();
+  /**
+   * Asks for log lines from this level on, where the server is legacy and has a log (a modern one
+   * reads it from each request). Resolves when it has been told; never rejects.
+   */
+  async setLogLevel(level: string): Promise<void> {
+    if (this.era === "modern" || this.#level === level) return;
+    if (!isObject(this.handshake.capabilities.logging)) return;
+    this.#level = level;
+    const { log, config: { startupTimeout: timeout } } = this.#options;
+    try {
+      await this.request("logging/setLevel", JSON.stringify({ level }), { timeout });
+    } catch (error) {
+      log.debug("Cannot set the log level", { error: messageOf(error) });
+    }
   }
 
-  #listen({ log, clock, events }: ConnectionOptions): void {
-    const filter = listChangedFilter(this.handshake.capabilities);
-    if (filter === undefined) return;
-    void keepListening(this.#channel, {
-      filter,
-      log,
-      clock,
-      signal: this.#listening.signal,
-      onGap: () => events.onGap(),
-    });
+  /** Sets which resources it announces changes of; resolves when it has been told. */
+  async setSubscriptions(uris: ReadonlySet<string>): Promise<void> {
+    await this.#subscriptions?.set(uris);
+    await this.#listener?.listen(uris);
+  }
+
+  #startListening(): void {
+    void this.#listener?.listen();
+  }
+
+  /** Ends it within 3 s; calls in flight fail. Never rejects. */
+  async close(): Promise<void> {
+    this.#listener?.close();
+    await this.#channel.close();
   }
 }

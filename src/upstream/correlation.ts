@@ -27,7 +27,10 @@ export interface PendingCall<T> extends CallOptions<T> {
 }
 
 interface Entry<T> extends PendingCall<T> {
+  /** Infinity while {@link Correlation.hold} is in force. */
   deadline: number;
+  /** How often it is held. */
+  held: number;
 }
 
 /** What a {@link Correlation} is made of. */
@@ -64,9 +67,14 @@ export class Correlation<T> {
   open(options: CallOptions<T>): number {
     const id = this.#nextId++;
     const deadline = this.#clock.now() + options.timeout;
-    this.#calls.set(id, { ...options, id, deadline });
+    this.#calls.set(id, { ...options, id, deadline, held: 0 });
     if (deadline < this.#armedFor) this.#arm(deadline);
     return id;
+  }
+
+  /** Every call that waits, in the order they were opened. */
+  get calls(): Iterable<PendingCall<T>> {
+    return this.#calls.values();
   }
 
   /** The call with this id, left in the table. */
@@ -96,8 +104,27 @@ export class Correlation<T> {
   progress(token: unknown): PendingCall<T> | undefined {
     const call = typeof token === "number" ? this.#calls.get(token) : undefined;
     if (call === undefined || call.tokenText === undefined) return undefined;
-    call.deadline = this.#clock.now() + call.timeout;
+    if (call.held === 0) call.deadline = this.#clock.now() + call.timeout;
     return call;
+  }
+
+  /**
+   * Stops the time of a call, for as long as a person thinks about it. May be held several times;
+   * a call that is not there (any more) is passed over.
+   */
+  hold(id: number): void {
+    const call = this.#calls.get(id);
+    if (call === undefined) return;
+    call.held++;
+    call.deadline = Infinity;
+  }
+
+  /** Takes one {@link hold} back; with the last one the call's time starts anew. */
+  unhold(id: number): void {
+    const call = this.#calls.get(id);
+    if (call === undefined || call.held === 0 || --call.held > 0) return;
+    call.deadline = this.#clock.now() + call.timeout;
+    if (call.deadline < this.#armedFor) this.#arm(call.deadline);
   }
 
   /** Settles everything that waits with what `outcome` makes of it; the table can be used on. */

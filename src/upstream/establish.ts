@@ -15,6 +15,8 @@ import {
   probe,
 } from "./handshake.ts";
 import { StreamableHttpTransport } from "./http.ts";
+import type { Identity } from "./line.ts";
+import type { ParamHeader } from "../protocol/param-headers.ts";
 import type { UpstreamLog } from "./log.ts";
 import { SseTransport } from "./sse.ts";
 import { StdioTransport } from "./stdio.ts";
@@ -35,6 +37,12 @@ export interface EstablishOptions {
   /** From an earlier connection; it is trusted, and failing is the way to find out it is stale. */
   readonly verdict: Verdict | undefined;
   readonly events: ChannelEvents;
+  /** As whom it introduces itself. */
+  readonly identity: Identity;
+  /** See the channel's option of this name. */
+  readonly exclusive: boolean;
+  /** Which arguments of a tool a modern HTTP request repeats in headers. */
+  readonly toolHeaders: (tool: string) => readonly ParamHeader[];
   /** Ends the attempt: everything opened for it is closed, and its reason is thrown. */
   readonly signal: AbortSignal;
 }
@@ -97,6 +105,8 @@ async function over(kind: TransportKind, options: EstablishOptions): Promise<Est
       log: options.log,
       clock: options.clock,
       timeout: config.timeout,
+      identity: options.identity,
+      exclusive: options.exclusive,
       events: options.events,
     });
     await channel.start(signal);
@@ -162,10 +172,10 @@ async function shakeHands(
 }
 
 function createTransport(kind: TransportKind, options: EstablishOptions): Transport {
-  const { config, log, clock, runtime } = options;
+  const { config, log, clock, runtime, toolHeaders } = options;
   const { name: server, target } = config;
   if (target.kind === "stdio") return new StdioTransport({ server, target, runtime, log, clock });
   return kind === "sse"
     ? new SseTransport({ server, target, log, clock })
-    : new StreamableHttpTransport({ server, target, log, clock });
+    : new StreamableHttpTransport({ server, target, log, clock, toolHeaders });
 }

@@ -36,6 +36,16 @@ export class NetworkError extends RpcError {
   }
 }
 
+/** The upstream has forgotten the session; a new `initialize` helps. */
+export class SessionExpiredError extends RpcError {
+  constructor(server: string, note = "") {
+    super(
+      ErrorCode.UpstreamUnavailable,
+      `${serverLabel(server)} has forgotten the session${note}`,
+    );
+  }
+}
+
 /** The upstream answered something that is no answer to what it was asked. */
 export function protocolFault(server: string, why: string): RpcError {
   return new RpcError(ErrorCode.UpstreamProtocol, `${serverLabel(server)} ${why}`);

@@ -17,7 +17,7 @@ import {
   LEGACY_VERSIONS,
   MODERN_VERSIONS,
 } from "../protocol/versions.ts";
-import { type Channel, CLIENT_CAPABILITIES, CLIENT_INFO } from "./channel.ts";
+import type { Channel } from "./channel.ts";
 import { HttpStatusError, NetworkError, protocolFault, serverLabel } from "./failures.ts";
 
 /** What an upstream said about itself. */
@@ -136,8 +136,8 @@ export async function initialize(
   channel.transport.setProtocol(undefined, "legacy");
   const params = JSON.stringify({
     protocolVersion: LATEST_LEGACY_VERSION,
-    capabilities: CLIENT_CAPABILITIES,
-    clientInfo: CLIENT_INFO,
+    capabilities: channel.identity.capabilities,
+    clientInfo: channel.identity.info,
   });
   const response = await channel.request("initialize", params, { timeout, cancel: false });
   const { raw, result } = response;

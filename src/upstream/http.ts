@@ -1,6 +1,7 @@
 import { editJson } from "../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { encodeHeaderValue, Header, nameOf } from "../protocol/headers.ts";
+import { headersOf, type ParamHeader } from "../protocol/param-headers.ts";
 import type { Era } from "../protocol/versions.ts";
 import type { HttpTarget } from "../config/config.ts";
 import type { Clock } from "./clock.ts";
@@ -23,6 +24,12 @@ export interface HttpOptions {
   readonly target: HttpTarget;
   readonly log: UpstreamLog;
   readonly clock: Clock;
+}
+
+/** What {@link StreamableHttpTransport} is made of. */
+export interface StreamableHttpOptions extends HttpOptions {
+  /** Which arguments of a tool, by its own name, a modern request repeats in headers. */
+  readonly toolHeaders: (tool: string) => readonly ParamHeader[];
 }
 
 /** Attempts in a row to take up a broken stream before it counts as lost. */
@@ -60,6 +67,7 @@ export class StreamableHttpTransport implements Transport {
   readonly #log: UpstreamLog;
   readonly #clock: Clock;
   readonly #http: HttpClient;
+  readonly #toolHeaders: StreamableHttpOptions["toolHeaders"];
   readonly #closing = new AbortController();
   /** Aborted by hand at the end: `AbortSignal.any` on one long-lived signal piles up listeners. */
   readonly #sending = new Set<AbortController>();
@@ -69,7 +77,8 @@ export class StreamableHttpTransport implements Transport {
   #version: string | undefined;
   #era: Era = "legacy";
 
-  constructor(options: HttpOptions) {
+  constructor(options: StreamableHttpOptions) {
+    this.#toolHeaders = options.toolHeaders;
     this.#server = options.server;
     this.#log = options.log;
     this.#clock = options.clock;
@@ -140,7 +149,7 @@ export class StreamableHttpTransport implements Transport {
     };
   }
 
-  /** A modern request repeats its method and name in headers (2026-07-28 transports). */
+  /** A modern request repeats parts of its body in headers (2026-07-28 transports). */
   #postHeaders(raw: string, method: string): Record<string, string> {
     const headers = this.#headers();
     headers["content-type"] = "application/json";
@@ -148,8 +157,13 @@ export class StreamableHttpTransport implements Transport {
     if (this.#era === "modern" && method !== "") {
       headers[Header.Method] = method;
       const { params } = JSON.parse(raw) as JsonObject;
-      const name = nameOf(method, isObject(params) ? params : undefined);
+      const object = isObject(params) ? params : undefined;
+      const name = nameOf(method, object);
       if (name !== undefined) headers[Header.Name] = encodeHeaderValue(name);
+      if (name !== undefined && method === "tools/call") {
+        const args = isObject(object?.arguments) ? object.arguments : undefined;
+        for (const [key, value] of headersOf(this.#toolHeaders(name), args)) headers[key] = value;
+      }
     }
     return headers;
   }
@@ -201,15 +215,19 @@ export class StreamableHttpTransport implements Transport {
     const error = new HttpStatusError(this.#server, status, what);
     if (status === 404 && this.#sessionId !== undefined) {
       await response.body?.cancel();
-      this.#lost({ code: "session-expired", message: "has forgotten the session" });
+      this.#forgotten();
       throw error;
     }
-    if (requestId === undefined || mediaType(response) !== "application/json") {
+    if (mediaType(response) !== "application/json") {
       await response.body?.cancel();
       throw error;
     }
     const text = await this.#http.text(response, what);
-    const own = errorBody(text, requestId);
+    if (status === 400 && this.#sessionId !== undefined && saysNoSession(text)) {
+      this.#forgotten();
+      throw error;
+    }
+    const own = requestId === undefined ? undefined : errorBody(text, requestId);
     if (own === undefined || status === 401) throw error;
     this.#deliver(own, requestId);
   }
@@ -239,6 +257,7 @@ export class StreamableHttpTransport implements Transport {
    */
   async #follow(response: Response, stream: Stream, signal: AbortSignal): Promise<void> {
     let failures = 0;
+    let idle = 0;
     let current: Response | undefined = response;
     let reason = "ended its answer stream";
     for (;;) {
@@ -246,14 +265,17 @@ export class StreamableHttpTransport implements Transport {
         const before = stream.progress;
         try {
           await this.#pump(current, stream);
-          reason = `ended its answer stream`;
+          reason = "ended its answer stream";
+          // Closing is how a server has a client poll (2025-11-25); the call's own limit bounds it.
+          if (stream.lastEventId !== undefined) failures = 0;
         } catch (error) {
           signal.throwIfAborted();
           if (!(error instanceof NetworkError)) throw error;
           reason = error.why;
         }
         if (stream.answered) return;
-        if (stream.progress > before) failures = 0;
+        if (stream.progress > before) failures = idle = 0;
+        else idle++;
       }
       if (stream.lastEventId === undefined || this.#era === "modern") {
         throw unavailable(this.#server, `${reason} before it answered ${stream.what}`);
@@ -261,7 +283,9 @@ export class StreamableHttpTransport implements Transport {
       if (++failures > RESUME_ATTEMPTS) {
         throw unavailable(this.#server, `${reason} and did not take up ${stream.what} again`);
       }
-      await pause(stream.retry, this.#clock, signal);
+      // A poll that brings nothing is repeated less and less often.
+      const rest = idle === 0 ? stream.retry : Math.max(stream.retry, 100) * 2 ** Math.min(idle, 8);
+      await pause(Math.min(rest, MAX_RETRY), this.#clock, signal);
       signal.throwIfAborted();
       current = await this.#resume(stream, signal);
     }
@@ -277,9 +301,7 @@ export class StreamableHttpTransport implements Transport {
       const response = await this.#http.send({ method: "GET", headers, signal, what });
       if (response.ok && mediaType(response) === EVENT_STREAM) return response;
       await response.body?.cancel();
-      if (response.status === 404 && this.#sessionId !== undefined) {
-        this.#lost({ code: "session-expired", message: "has forgotten the session" });
-      }
+      if (response.status === 404 && this.#sessionId !== undefined) this.#forgotten();
       if (response.status < 500) {
         throw new HttpStatusError(this.#server, response.status, stream.what);
       }
@@ -342,6 +364,10 @@ export class StreamableHttpTransport implements Transport {
     this.#lost({ code: "disconnected", message: "is disconnected: its event stream broke" });
   }
 
+  #forgotten(): void {
+    this.#lost({ code: "session-expired", message: "has forgotten the session" });
+  }
+
   #lost(reason: CloseReason): void {
     const handlers = this.#handlers;
     if (handlers === undefined) return;
@@ -362,6 +388,20 @@ function newStream(what: string, requestId: number | undefined): Stream {
     answered: false,
     progress: 0,
   };
+}
+
+/**
+ * A dead session should be answered with 404. The reference server and others built like it say
+ * 400, code -32000 and "No valid session ID provided".
+ */
+function saysNoSession(text: string): boolean {
+  try {
+    const { error } = JSON.parse(text) as JsonObject;
+    return isObject(error) && error.code === -32000 && typeof error.message === "string" &&
+      /\bsession\b/i.test(error.message);
+  } catch {
+    return false;
+  }
 }
 
 /** A JSON-RPC error body under the id of its request; many servers leave that id null. */

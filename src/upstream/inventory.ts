@@ -15,6 +15,7 @@ import {
 import type { ResponseMessage } from "../protocol/message.ts";
 import { messageOf } from "./failures.ts";
 import type { Handshake } from "./handshake.ts";
+import { headerProblem } from "./tool-headers.ts";
 
 /** Bounds of one list, against servers that page for ever. */
 export const MAX_PAGES = 1_000;
@@ -26,6 +27,11 @@ export interface InventoryOptions {
   /** Asks the upstream; an error response is a result, everything worse rejects. */
   readonly request: (method: string, paramsText: string | undefined) => Promise<ResponseMessage>;
   readonly handshake: Handshake;
+  /**
+   * Whether calls repeat arguments in headers (modern HTTP): tools that say wrongly which must be
+   * left out then (SEP-2243).
+   */
+  readonly usesHeaders: boolean;
   /** Lists to read again; all of them when there is no `previous`. */
   readonly kinds?: ReadonlySet<ListKind>;
   /** What is known: kept where not asked again, where reading fails, and where nothing changed. */
@@ -63,6 +69,7 @@ export async function readInventory(options: InventoryOptions): Promise<Inventor
   const inventory: Inventory = {
     capabilities: handshake.capabilitiesText,
     serverInfo: handshake.serverInfoText,
+    era: handshake.era,
     instructions: handshake.instructions,
     lists,
   };
@@ -74,7 +81,7 @@ const EMPTY: List = { items: [] };
 
 async function readList(
   rule: ListRule,
-  { request, handshake }: InventoryOptions,
+  { request, handshake, usesHeaders }: InventoryOptions,
   problems: string[],
 ): Promise<List> {
   if (!isObject(handshake.capabilities[rule.capability])) return EMPTY;
@@ -94,7 +101,11 @@ async function readList(
       throw new Error(`the server answered error ${errorWords(response.error)}`);
     }
     const found = readItems(rule, response);
-    items.push(...found.items);
+    for (const item of found.items) {
+      const fault = usesHeaders && rule.kind === "tools" ? headerProblem(item.raw) : undefined;
+      if (fault === undefined) items.push(item);
+      else problems.push(`Left out tool ${JSON.stringify(item.key)}: ${fault}`);
+    }
     skipped += found.skipped;
     hints = combineHints(hints, response.result);
     const next = response.result.nextCursor;
@@ -157,7 +168,7 @@ function equalLists(a: List, b: List): boolean {
 }
 
 function sameInventory(a: Inventory, b: Inventory): boolean {
-  return a.capabilities === b.capabilities && a.serverInfo === b.serverInfo &&
+  return a.era === b.era && a.capabilities === b.capabilities && a.serverInfo === b.serverInfo &&
     a.instructions === b.instructions &&
     LIST_RULES.every(({ kind }) => a.lists[kind] === b.lists[kind]);
 }

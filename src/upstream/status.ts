@@ -23,6 +23,10 @@ export interface UpstreamStatus {
   readonly restarts: number;
   /** Calls that wait for an answer. */
   readonly inFlight: number;
+  /** Live connections, those of single client sessions and calls included. */
+  readonly connections: number;
+  /** It asks its clients things that cannot be attributed on a shared connection. */
+  readonly interactive: boolean;
   /** The last failure, also while it runs again. */
   readonly lastError: string | undefined;
   /** What was wrong with the lists when they were last read. */
@@ -38,6 +42,9 @@ export interface StatusParts {
   readonly state: UpstreamState;
   readonly target: ServerTarget;
   readonly connection: Connection | undefined;
+  /** The live ones beside it. */
+  readonly others: readonly Connection[];
+  readonly interactive: boolean;
   readonly inventory: Inventory;
   readonly problems: readonly string[];
   /** Milliseconds since the epoch. */
@@ -49,6 +56,7 @@ export interface StatusParts {
 /** Puts a status together. */
 export function describeStatus(parts: StatusParts): UpstreamStatus {
   const { target, connection, inventory } = parts;
+  const all = connection === undefined ? parts.others : [connection, ...parts.others];
   const { lists } = inventory;
   return {
     name: parts.name,
@@ -60,7 +68,9 @@ export function describeStatus(parts: StatusParts): UpstreamStatus {
     since: new Date(parts.since).toISOString(),
     startedInMs: parts.startedIn,
     restarts: parts.state.restarts,
-    inFlight: connection?.inFlight ?? 0,
+    inFlight: all.reduce((sum, { inFlight }) => sum + inFlight, 0),
+    connections: all.length,
+    interactive: parts.interactive,
     lastError: parts.lastError,
     problems: parts.problems,
     counts: {

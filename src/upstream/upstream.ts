@@ -5,55 +5,32 @@ import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { EMPTY_INVENTORY, type Inventory, LIST_RULES } from "../protocol/lists.ts";
 import type { ListKind } from "../protocol/lists.ts";
-import type { NotificationMessage, RequestMessage, ResponseMessage } from "../protocol/message.ts";
-import type { Runtime } from "../runtime/types.ts";
+import type { ResponseMessage } from "../protocol/message.ts";
 import { nextDelay, STABLE_AFTER } from "./backoff.ts";
 import type { ChannelEvents } from "./channel.ts";
 import { type Clock, pause, systemClock } from "./clock.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type ConnectionOptions } from "./connection.ts";
 import type { Verdict } from "./establish.ts";
-import { HttpStatusError, messageOf, serverLabel, unavailable } from "./failures.ts";
+import {
+  HttpStatusError,
+  messageOf,
+  serverLabel,
+  SessionExpiredError,
+  unavailable,
+} from "./failures.ts";
 import { HandshakeError } from "./handshake.ts";
 import { readInventory } from "./inventory.ts";
-import type { UpstreamLog } from "./log.ts";
+import { type Line, SHARED_IDENTITY } from "./line.ts";
+import { LINE_LIMITS, Lines, type OpenLegacyOptions } from "./lines.ts";
+import { openLegacy } from "./open-legacy.ts";
 import { Refresher } from "./refresher.ts";
+import { isRepeatable } from "./repeatable.ts";
 import { INITIAL_STATE, transition, type UpstreamEvent, type UpstreamState } from "./state.ts";
 import { describeStatus, type UpstreamStatus } from "./status.ts";
+import { declaredHeaders } from "./tool-headers.ts";
+import type { UpstreamEvents, UpstreamOptions } from "./upstream-options.ts";
 
-/** What an upstream tells the gateway. None of these may throw. */
-export interface UpstreamEvents {
-  /** Its phase changed; read it from {@link Upstream.state}. */
-  onStateChange?(upstream: Upstream): void;
-  /** What it offers changed; `inventory` is a new object. */
-  onInventory?(upstream: Upstream, inventory: Inventory): void;
-  /**
-   * Any other notification. `exchange` is the client request it can be attributed to without a
-   * guess (DESIGN §5), where there is one.
-   */
-  onNotification?(
-    upstream: Upstream,
-    message: NotificationMessage,
-    exchange: Exchange | undefined,
-  ): void;
-  /** {@link ChannelEvents.onRequest} */
-  onRequest?(
-    upstream: Upstream,
-    message: RequestMessage,
-    exchange: Exchange | undefined,
-  ): Promise<string> | undefined;
-}
-
-/** What an {@link Upstream} is made of. */
-export interface UpstreamOptions {
-  readonly config: ServerConfig;
-  readonly runtime: Pick<Runtime, "spawn">;
-  readonly log: UpstreamLog;
-  readonly events?: UpstreamEvents;
-  /** @default the real time */
-  readonly clock?: Clock;
-  /** In [0, 1), for the jitter. @default Math.random */
-  readonly random?: () => number;
-}
+export type { UpstreamEvents, UpstreamOptions } from "./upstream-options.ts";
 
 /** How long a call to a server in back-off waits for the attempt it started, in ms. */
 const RETRY_WAIT = 10_000;
@@ -90,6 +67,11 @@ export class Upstream {
   #attempt: Promise<void> = Promise.resolve();
   #cancelRetry: (() => void) | undefined;
   #refresher: Refresher | undefined;
+  readonly #lines: Lines;
+  #level: string | undefined;
+  #subscribed: ReadonlySet<string> = new Set();
+  /** A request is repeated once. */
+  readonly #repeated = new WeakSet<Exchange>();
 
   constructor(options: UpstreamOptions) {
     this.#options = options;
@@ -100,7 +82,18 @@ export class Upstream {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.settled = promise;
     this.#settle = resolve;
-    const { problem, disabled } = options.config;
+    const { sharing, protocol, timeout, startupTimeout, problem, disabled } = options.config;
+    this.#lines = new Lines({
+      server: this.name,
+      sharing,
+      bothEras: protocol === "auto",
+      startupTimeout,
+      patience: timeout,
+      limits: options.limits ?? LINE_LIMITS,
+      log: options.log,
+      clock: this.#clock,
+      open: (own) => this.#openLegacy(own),
+    });
     if (problem !== undefined || disabled) {
       const why = problem === undefined
         ? "is disabled in the configuration"
@@ -126,26 +119,75 @@ export class Upstream {
     if (this.#dispatch({ type: "start" })) this.#connect();
   }
 
+  /** It asks clients things that cannot be attributed on a connection they share. */
+  get interactive(): boolean {
+    return this.#lines.interactive;
+  }
+
   /**
    * Passes a client's request on. Waits for a connection that is being made; a server in back-off
    * is tried at once.
    * @throws {RpcError} UpstreamUnavailable naming the server and its last error, or what
-   * {@link Connection.forward} throws
+   * {@link Line.forward} throws
    */
   forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
-    const connection = this.connectionFor(exchange);
-    return connection instanceof Connection
-      ? connection.forward(exchange, edits)
-      : connection.then((ready) => ready.forward(exchange, edits));
+    const line = this.lineFor(exchange);
+    return line instanceof Connection
+      ? line.forward(exchange, edits)
+      : this.#forwardOver(line, exchange, edits);
   }
 
   /**
-   * The connection that serves this exchange: the one place that chooses. (Connections per era and
-   * per session come in here.)
+   * The connection that serves this exchange: the one place that chooses. To be released when the
+   * exchange has ended.
+   * @throws {RpcError} as {@link Upstream.forward}, and when no more connections may be opened
    */
-  connectionFor(exchange: Exchange): Connection | Promise<Connection> {
-    if (this.#connection !== undefined) return this.#connection;
-    return this.#nextConnection(exchange.signal);
+  lineFor(exchange: Exchange): Line | Promise<Line> {
+    const primary = this.#connection;
+    if (
+      primary !== undefined && primary.era === exchange.client.era &&
+      (primary.era === "modern" || !this.#lines.exclusive)
+    ) return primary;
+    const own = this.#lines.own(exchange);
+    if (own !== undefined) return own;
+    return primary === undefined
+      ? this.#nextConnection(exchange.signal).then((ready) => this.#lines.choose(ready, exchange))
+      : this.#lines.choose(primary, exchange);
+  }
+
+  /**
+   * The least severe level somebody behind the shared connection wants log lines of, also after a
+   * reconnect. Resolves when a connected server has been told; never rejects.
+   */
+  async setLogLevel(level: string): Promise<void> {
+    this.#level = level;
+    await Promise.all([this.#connection?.setLogLevel(level), this.#lines.setLogLevel(level)]);
+  }
+
+  /** The same for one client session, whose own connection is set to it, if there is one. */
+  async setSessionLogLevel(session: string, level: string): Promise<void> {
+    await this.#lines.setSessionLogLevel(session, level);
+  }
+
+  /**
+   * The resources somebody wants to know the changes of, also after a reconnect. Resolves when a
+   * connected server has been told; never rejects.
+   */
+  async setSubscriptions(uris: ReadonlySet<string>): Promise<void> {
+    this.#subscribed = new Set(uris);
+    await this.#connection?.setSubscriptions(this.#subscribed);
+  }
+
+  /** A client's roots have changed: tells the legacy connections it speaks to. */
+  notifyClientRoots(session: string): void {
+    for (const connection of this.#lines.ofSession(session, this.#connection)) {
+      void connection.notify("notifications/roots/list_changed");
+    }
+  }
+
+  /** A client session has ended, and its own connection with it. */
+  releaseSession(session: string): void {
+    this.#lines.releaseSession(session);
   }
 
   /** A snapshot for status pages; plain data, no secrets. */
@@ -155,6 +197,8 @@ export class Upstream {
       state: this.#state,
       target: this.config.target,
       connection: this.#connection,
+      others: this.#lines.live,
+      interactive: this.#lines.interactive,
       inventory: this.#inventory,
       problems: this.#problems,
       since: this.#since,
@@ -171,7 +215,7 @@ export class Upstream {
     this.#cancelRetry?.();
     this.#refresher?.stop();
     this.#abort?.abort(unavailable(this.name, "is being stopped"));
-    await Promise.all([connection?.close(), this.#attempt]);
+    await Promise.all([connection?.close(), this.#lines.close(), this.#attempt]);
     this.#settle();
   }
 
@@ -204,20 +248,26 @@ export class Upstream {
   }
 
   async #open(signal: AbortSignal): Promise<void> {
-    const { runtime, log } = this.#options;
+    const { log } = this.#options;
     const began = this.#clock.now();
     const marked = new Set<ListKind>();
     const connection = await Connection.open({
+      ...this.#base(),
       config: this.config,
-      runtime,
-      log,
-      clock: this.#clock,
       verdict: this.#verdict,
+      identity: SHARED_IDENTITY,
+      exclusive: false,
       signal,
-      events: this.#connectionEvents(() => connection, marked),
+      events: {
+        ...this.#connectionEvents(undefined, marked),
+        onClose: () => {
+          if (this.#connection !== undefined && this.#connection === connection) this.#lost();
+        },
+      },
     });
     const { inventory, problems } = await readInventory({
       handshake: connection.handshake,
+      usesHeaders: usesHeaders(connection),
       previous: this.#state.wasReady ? this.#inventory : undefined,
       request: (method, params) =>
         connection.request(method, params, { signal, timeout: this.config.startupTimeout }),
@@ -229,6 +279,9 @@ export class Upstream {
     }
     this.#verdict = connection.verdict;
     this.#connection = connection;
+    this.#lines.primaryChanged(connection.era);
+    if (this.#level !== undefined) void connection.setLogLevel(this.#level);
+    if (this.#subscribed.size > 0) void connection.setSubscriptions(this.#subscribed);
     this.#readyAt = this.#clock.now();
     this.#startedIn = Math.round(this.#readyAt - began);
     this.#refresher = this.#createRefresher(connection);
@@ -250,26 +303,87 @@ export class Upstream {
     this.#refresher.mark(marked);
   }
 
+  #base(): Pick<ConnectionOptions, "runtime" | "log" | "clock" | "toolHeaders"> {
+    const { runtime, log } = this.#options;
+    return {
+      runtime,
+      log,
+      clock: this.#clock,
+      toolHeaders: (tool) => declaredHeaders(this.#inventory, tool),
+    };
+  }
+
+  #openLegacy({ session, onClose, ...options }: OpenLegacyOptions): Promise<Connection> {
+    return openLegacy({
+      ...this.#base(),
+      ...options,
+      config: this.config,
+      transport: this.#verdict?.transport,
+      events: { ...this.#connectionEvents(session), onClose },
+    });
+  }
+
+  /** What connections have in common; `session` owns it, `early` collects marks before it is ready. */
   #connectionEvents(
-    connection: () => Connection,
-    early: Set<ListKind>,
-  ): ChannelEvents {
+    session: string | undefined,
+    early?: Set<ListKind>,
+  ): Omit<ChannelEvents, "onClose"> {
     const mark = (kinds: readonly ListKind[]) => {
       if (this.#refresher !== undefined) this.#refresher.mark(kinds);
-      else for (const kind of kinds) early.add(kind);
+      else for (const kind of kinds) early?.add(kind);
     };
     return {
       onNotification: (message, exchange) => {
         const rules = LIST_RULES.filter(({ changed }) => changed === message.method);
         if (rules.length > 0) mark(rules.map(({ kind }) => kind));
-        else this.#events.onNotification?.(this, message, exchange);
+        else this.#events.onNotification?.(this, message, exchange, session);
       },
-      onRequest: (message, exchange) => this.#events.onRequest?.(this, message, exchange),
+      onRequest: (message) => this.#events.onRequest?.(this, message, session),
+      onAmbiguous: (method) => this.#ambiguous(method),
+      onExpired: (exchange, edits, error) => this.#repeat(exchange, edits, error),
       onGap: () => mark(LIST_RULES.map(({ kind }) => kind)),
-      onClose: () => {
-        if (this.#connection !== undefined && this.#connection === connection()) this.#lost();
-      },
     };
+  }
+
+  #ambiguous(method: string): void {
+    if (!this.#lines.markInteractive()) return;
+    const then = this.config.sharing === "auto"
+      ? "From now on each client has a connection of its own"
+      : 'Set "sharing" to "auto" or "session" to give each client a connection of its own';
+    this.#options.log.warn(
+      `Refused "${method}": several clients have calls on one connection. ${then}`,
+    );
+    this.#events.onStateChange?.(this);
+  }
+
+  /** The session was gone before a request was answered. */
+  async #repeat(
+    exchange: Exchange,
+    edits: readonly JsonEdit[],
+    error: SessionExpiredError,
+  ): Promise<ResponseMessage> {
+    if (this.#repeated.has(exchange)) throw error;
+    if (!isRepeatable(exchange, edits, this.#inventory)) {
+      throw new SessionExpiredError(
+        this.name,
+        "; the call was not repeated, because it may have been carried out: send it again",
+      );
+    }
+    this.#repeated.add(exchange);
+    return await this.#forwardOver(this.lineFor(exchange), exchange, edits);
+  }
+
+  async #forwardOver(
+    line: Line | Promise<Line>,
+    exchange: Exchange,
+    edits: readonly JsonEdit[],
+  ): Promise<ResponseMessage> {
+    const ready = await line;
+    try {
+      return await ready.forward(exchange, edits);
+    } finally {
+      ready.release();
+    }
   }
 
   #createRefresher(connection: Connection): Refresher {
@@ -279,6 +393,7 @@ export class Upstream {
       run: async (kinds) => {
         const { inventory, problems } = await readInventory({
           handshake: connection.handshake,
+          usesHeaders: usesHeaders(connection),
           previous: this.#inventory,
           kinds,
           request: (method, params) =>
@@ -374,4 +489,9 @@ export class Upstream {
     if (this.#lastError === undefined) return unavailable(this.name, `is ${this.#state.phase}`);
     return new RpcError(ErrorCode.UpstreamUnavailable, this.#lastError.message);
   }
+}
+
+/** Modern requests over HTTP repeat parts of themselves in headers. */
+function usesHeaders({ era, transport }: Connection): boolean {
+  return era === "modern" && transport === "http";
 }

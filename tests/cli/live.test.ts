@@ -93,6 +93,8 @@ test("liveServer() tells connecting from failed by whether the first attempt is 
     startedInMs: undefined,
     restarts: 0,
     inFlight: 0,
+    connections: 0,
+    interactive: false,
     lastError: 'Server "x" exited with code 1',
     problems: [],
     counts: NONE,

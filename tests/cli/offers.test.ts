@@ -53,6 +53,7 @@ function server(change: Partial<ServerConfig>): ServerConfig {
     timeout: 1,
     prefix: "always",
     separator: "_",
+    sharing: "auto",
     key: "k",
     ...change,
   };

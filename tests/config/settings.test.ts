@@ -16,6 +16,7 @@ test("DEFAULT_SETTINGS is pinned", () => {
     sessionIdleTimeout: 1_800_000,
     shutdownTimeout: 4_000,
     bodyLimit: 4_194_304,
+    pageSize: 0,
     allowedHosts: [],
     allowedOrigins: [],
     logLevel: "info",

@@ -3,13 +3,20 @@ import { test } from "node:test";
 import { EVENT_LOG_LIMITS, EventLog } from "../../src/front/event-log.ts";
 import { SessionStreams } from "../../src/front/session-streams.ts";
 import { AGGREGATE } from "../../src/gateway/endpoint.ts";
-import { Session } from "../../src/gateway/session.ts";
+import { Owners } from "../../src/gateway/owners.ts";
+import { Session, type SessionHost } from "../../src/gateway/session.ts";
 import { parseMessage } from "../../src/protocol/message.ts";
 
 async function streamsFor(version: string): Promise<SessionStreams> {
-  const host = {
+  const host: SessionHost = {
     handle: () => Promise.resolve(undefined),
     initializeResult: () => Promise.resolve("{}"),
+    levelChanged: () => {},
+    subscribe: () => {},
+    unsubscribe: () => {},
+    rootsChanged: () => {},
+    exposedUri: (_endpoint, _server, uri) => uri,
+    elicitations: new Owners(),
   };
   const session = new Session("http", AGGREGATE, host, () => {});
   const params = { protocolVersion: version, capabilities: {}, clientInfo: { name: "t" } };

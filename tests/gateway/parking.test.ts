@@ -18,6 +18,8 @@ const client: Client = {
   protocolVersion: "2026-07-28",
   capabilities: { elicitation: {}, sampling: {} },
   info: { name: "m" },
+  session: undefined,
+  logLevel: undefined,
 };
 
 function exchange(id: number, extra: JsonObject = {}, meta?: JsonObject) {

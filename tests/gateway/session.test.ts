@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AGGREGATE } from "../../src/gateway/endpoint.ts";
 import type { ActiveExchange } from "../../src/gateway/exchange.ts";
+import { Owners } from "../../src/gateway/owners.ts";
 import { type Reply, replyText } from "../../src/gateway/reply.ts";
 import { Session, type SessionHost } from "../../src/gateway/session.ts";
 import { SessionStore } from "../../src/gateway/sessions.ts";
+import { RpcError } from "../../src/protocol/errors.ts";
 import { parseMessage } from "../../src/protocol/message.ts";
 
 class Host implements SessionHost {
@@ -18,6 +20,30 @@ class Host implements SessionHost {
 
   initializeResult(_: unknown, version: string): Promise<string> {
     return Promise.resolve(JSON.stringify({ protocolVersion: version }));
+  }
+
+  readonly elicitations = new Owners();
+  readonly told: string[] = [];
+
+  levelChanged(session: Session): void {
+    this.told.push(`level ${session.client?.logLevel}`);
+  }
+
+  subscribe(_: Session, uri: string): void {
+    if (uri === "x:none") throw new RpcError(-32002, "Resource not found");
+    this.told.push(`subscribe ${uri}`);
+  }
+
+  unsubscribe(_: Session, uri: string): void {
+    this.told.push(`unsubscribe ${uri}`);
+  }
+
+  rootsChanged(): void {
+    this.told.push("roots");
+  }
+
+  exposedUri(_: unknown, server: string, uri: string): string {
+    return uri.startsWith("shared:") ? `${server}+${uri}` : uri;
   }
 }
 
@@ -189,4 +215,40 @@ test("SessionStore reaps the silent, never one with a stream or a call", async (
   assert.equal(store.get(streaming.id), streaming);
   store.close("test over");
   assert.equal(store.size, 0);
+});
+
+test("Session answers logging and subscriptions itself and tells the gateway", async () => {
+  const { say, host, session } = await opened();
+  const ask = (method: string, params: unknown) =>
+    say(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }));
+  assert.match(await ask("logging/setLevel", { level: "warning" }), /"result":{}/);
+  assert.equal(session.client?.logLevel, "warning");
+  assert.match(await ask("logging/setLevel", { level: "loud" }), /-32602.*debug, info/);
+  assert.match(await ask("resources/subscribe", { uri: "x:1" }), /"result":{}/);
+  assert.match(await ask("resources/subscribe", { uri: "x:none" }), /-32002/);
+  assert.match(await ask("resources/subscribe", {}), /-32602/);
+  assert.match(await ask("resources/unsubscribe", { uri: "x:1" }), /"result":{}/);
+  await say('{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}');
+  assert.deepEqual(host.told, ["level warning", "subscribe x:1", "unsubscribe x:1", "roots"]);
+  assert.equal(host.exchanges.length, 0);
+});
+
+test("Session.resourceUpdated() names the resource as this client knows it", async () => {
+  const { session } = await opened();
+  const stream = new Sink();
+  const raw = (uri: string) =>
+    `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"${uri}"}}`;
+  session.attach(stream, () => {});
+  session.resourceUpdated("s", "own:1", raw("own:1"));
+  session.resourceUpdated("s", "shared:1", raw("shared:1"));
+  assert.deepEqual(stream.sent, [raw("own:1"), raw("s+shared:1")]);
+});
+
+test("Session keeps a bounded number of messages for a stream that is still to come", async () => {
+  const { session } = await opened();
+  for (let i = 0; i < 100; i++) session.send(`${i}`);
+  const stream = new Sink();
+  session.attach(stream, () => {});
+  assert.equal(stream.sent.length, 64);
+  assert.equal(stream.sent.at(-1), "99");
 });

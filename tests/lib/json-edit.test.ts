@@ -27,8 +27,17 @@ test("editJson() edits several depths at once and creates missing parents", () =
 
 test("editJson() deletes first, middle, last and only members", () => {
   const gone = (key: string): JsonEdit => ({ path: [key], value: undefined });
-  assert.equal(editJson('{"a":1, "b":2, "c":3}', [gone("a")]), '{"b":2,"c":3}');
-  assert.equal(editJson('{"a":1, "b":2, "c":3}', [gone("b")]), '{"a":1,"c":3}');
+  assert.equal(editJson('{"a":1, "b":2, "c":3}', [gone("a")]), '{"b":2, "c":3}');
+  assert.equal(editJson('{"a":1, "b":2, "c":3}', [gone("b")]), '{"a":1, "c":3}');
+  assert.equal(editJson('{ "a":1, "b":2 }', [gone("a"), gone("b")]), "{  }");
+  assert.equal(
+    editJson('{"a":1,"b":2}', [gone("a"), { path: ["c"], value: "3" }]),
+    '{"c":3,"b":2}',
+  );
+  assert.equal(
+    editJson('{"a":1,"b":2}', [gone("b"), gone("a"), { path: ["c"], value: "3" }]),
+    '{"c":3}',
+  );
   assert.equal(editJson('{"a":1,"b":2,"c":3}', [gone("c"), gone("b")]), '{"a":1}');
   assert.equal(editJson('{"a":1}', [gone("a")]), "{}");
   assert.equal(editJson('{"a":1}', [gone("z")]), '{"a":1}');

@@ -150,15 +150,17 @@ const client = (era: "legacy" | "modern"): Client => ({
   era,
   protocolVersion: era === "legacy" ? "2025-11-25" : "2026-07-28",
   capabilities: { roots: {} },
-  info: { name: "t" },
+  info: { name: "t", version: "1" },
+  session: undefined,
+  logLevel: undefined,
 });
 
 test("requestEdits() adds the envelope toward modern, takes it off toward legacy", () => {
   const toModern = editJson(legacy.raw, requestEdits(client("legacy"), "modern", {}));
   assert.deepEqual(JSON.parse(toModern).params._meta, {
     [`${META}protocolVersion`]: "2026-07-28",
-    [`${META}clientCapabilities`]: {},
-    [`${META}clientInfo`]: { name: "t" },
+    [`${META}clientCapabilities`]: { roots: {} },
+    [`${META}clientInfo`]: { name: "t", version: "1" },
   });
   const toLegacy = editJson(
     modern("tools/call", { progressToken: 5, mine: 1 }).raw,

@@ -6,6 +6,7 @@ import { ErrorCode, RpcError } from "../../src/protocol/errors.ts";
 import { parseMessage } from "../../src/protocol/message.ts";
 import { Channel } from "../../src/upstream/channel.ts";
 import { systemClock } from "../../src/upstream/clock.ts";
+import { SHARED_IDENTITY } from "../../src/upstream/line.ts";
 import { StdioTransport } from "../../src/upstream/stdio.ts";
 import type { SendOptions, Transport, TransportHandlers } from "../../src/upstream/transport.ts";
 import { FakeClock } from "./fakes/clock.ts";
@@ -49,6 +50,8 @@ async function fakeChannel(kind: Transport["kind"] = "stdio") {
     log: new RecordedLog(),
     clock,
     timeout: 1_000,
+    identity: SHARED_IDENTITY,
+    exclusive: false,
     events: {
       onNotification: (_message, exchange) => seen.push(exchange?.rid),
       onGap: () => {},
@@ -151,6 +154,8 @@ async function limitedChannel(timeout: number) {
     log,
     clock: systemClock,
     timeout,
+    identity: SHARED_IDENTITY,
+    exclusive: false,
     events,
   });
   await channel.start(new AbortController().signal);

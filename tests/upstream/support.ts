@@ -25,6 +25,7 @@ export function serverConfig(
     timeout: 10_000,
     prefix: "always",
     separator: "_",
+    sharing: "auto",
     key: "k",
     ...overrides,
   };
@@ -71,14 +72,17 @@ export class RecordedLog implements UpstreamLog {
 
 export const LEGACY_CLIENT: Client = {
   label: "c1",
+  session: "c1",
   era: "legacy",
   protocolVersion: "2025-11-25",
   capabilities: {},
   info: { name: "test", version: "1" },
+  logLevel: undefined,
 };
 
 export const MODERN_CLIENT: Client = {
   ...LEGACY_CLIENT,
+  session: undefined,
   era: "modern",
   protocolVersion: "2026-07-28",
 };

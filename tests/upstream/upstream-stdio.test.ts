@@ -294,11 +294,13 @@ test("Upstream obeys a pinned protocol and refuses an unknown version", async ()
   });
 });
 
-test("Upstream answers ping and refuses what it cannot do yet", async () => {
+test("Upstream answers ping, and roots for a client that has none; refuses what nobody can", async () => {
   await withUpstream(serverConfig(fakeTarget()), async (upstream) => {
     const ping = await upstream.forward(call("ask", { method: "ping" }), []);
     assert.equal(textOf(ping.raw), "{}");
-    const other = await upstream.forward(call("ask", { method: "roots/list" }), []);
+    const roots = await upstream.forward(call("ask", { method: "roots/list" }), []);
+    assert.equal(textOf(roots.raw), '{"roots":[]}');
+    const other = await upstream.forward(call("ask", { method: "roots/make" }), []);
     assert.equal(JSON.parse(textOf(other.raw)).code, ErrorCode.MethodNotFound);
   });
 });

@@ -1,0 +1,126 @@
+/**
+ * Tasks (2025-11-25 core, 2026-07-28 extension) behind one endpoint: an id names its server, so
+ * that the gateway keeps no table to find the way back. What it does keep is whose a task is: on a
+ * shared connection a server would show every client's tasks to each.
+ */
+
+import { editJson, type JsonEdit, rawAt } from "../lib/json-edit.ts";
+import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import type { Exchange } from "../protocol/exchange.ts";
+import {
+  idTextOf,
+  type NotificationMessage,
+  parseMessage,
+  request,
+  type RequestMessage,
+  type ResponseMessage,
+  resultResponse,
+} from "../protocol/message.ts";
+import { mergedTaskList, taskListEdits, taskListQuestions } from "../protocol/task-list.ts";
+import {
+  createdTask,
+  incomingTaskEdits,
+  outgoingTaskEdits,
+  responseTaskEdits,
+} from "../protocol/tasks.ts";
+import type { View } from "../registry/types.ts";
+import type { Owners } from "./owners.ts";
+
+/** Sends an exchange to one server; the router's own way. */
+export type Send = (server: string, edits: readonly JsonEdit[]) => Promise<ResponseMessage>;
+
+/**
+ * Answers `tasks/get`, `result`, `update`, `cancel`.
+ * @throws {RpcError} -32602 for a task that is not this client's, or nobody's
+ */
+export async function aboutTask(
+  exchange: Exchange,
+  view: View,
+  owners: Owners,
+  send: Send,
+): Promise<string> {
+  const { request, client } = exchange;
+  const taskId = request.params?.taskId;
+  const found = typeof taskId === "string" ? view.task(taskId) : undefined;
+  const owner = found && owners.get(found.server, found.taskId);
+  if (found === undefined || (owner !== undefined && owner !== client.session)) {
+    throw new RpcError(ErrorCode.InvalidParams, `Unknown task ${JSON.stringify(taskId ?? null)}`);
+  }
+  const edits = view.labelsTasks ? incomingTaskEdits(request, found.server) : [];
+  const response = await send(found.server, edits);
+  return withExposedTasks(response, request.method, found.server, view);
+}
+
+/**
+ * Answers `tasks/list` from all servers that have one; one that fails is left out.
+ * @throws {RpcError} -32602 for a cursor that is not ours
+ */
+export async function listTasks(
+  exchange: Exchange,
+  view: View,
+  owners: Owners,
+  send: Send,
+): Promise<string> {
+  const questions = taskListQuestions(
+    exchange.request.params?.cursor,
+    view.capabilities().taskLists,
+  );
+  if (questions === undefined) {
+    throw new RpcError(ErrorCode.InvalidParams, "Invalid params: unknown cursor");
+  }
+  const answers = await Promise.all(questions.map(async (question) => ({
+    server: question.server,
+    response: await send(question.server, taskListEdits(question)).catch((error) => {
+      if (error instanceof RpcError) return undefined;
+      throw error;
+    }),
+  })));
+  const { session } = exchange.client;
+  const mine = (server: string, taskId: string) => owners.get(server, taskId) === session;
+  return resultResponse(idTextOf(exchange.request), `{${mergedTaskList(answers, mine)}}`);
+}
+
+/** Remembers whose task a response says was created. */
+export function rememberTask(
+  response: ResponseMessage,
+  { client, request }: Exchange,
+  server: string,
+  owners: Owners,
+): void {
+  const taskId = createdTask(response, request.method);
+  if (taskId !== undefined && client.session !== undefined) {
+    owners.set(server, taskId, client.session);
+  }
+}
+
+/** The text of a response with task ids as the view's clients know them. */
+export function withExposedTasks(
+  response: ResponseMessage,
+  method: string,
+  server: string,
+  view: View,
+): string {
+  return view.labelsTasks
+    ? editJson(response.raw, responseTaskEdits(response, method, server))
+    : response.raw;
+}
+
+/** The text of a notification about a task, for a client of the aggregate. */
+export function exposedNotification(message: NotificationMessage, server: string): string {
+  return editJson(message.raw, outgoingTaskEdits(message, server));
+}
+
+/** The parameters of a question that belongs to a task, for a client of the aggregate. */
+export function exposedQuestion(
+  method: string,
+  paramsText: string,
+  server: string,
+): string {
+  const message = parseMessage(request("0", method, paramsText)) as RequestMessage;
+  return rawAt(editJson(message.raw, outgoingTaskEdits(message, server)), ["params"])!;
+}
+
+/** The client's answer to such a question, for the server. */
+export function restoredAnswer(answer: ResponseMessage, server: string): ResponseMessage {
+  return { ...answer, raw: editJson(answer.raw, incomingTaskEdits(answer, server)) };
+}

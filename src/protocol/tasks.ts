@@ -1,0 +1,190 @@
+/**
+ * Tasks of both generations: 2025-11-25 (`tasks/get|result|list|cancel`, `notifications/tasks/status`)
+ * and the extension of 2026-07-28 (`tasks/get|update|cancel`, `notifications/tasks`).
+ *
+ * A task lives on one server and may outlive every session, so its exposed id says where it is:
+ * `<server>.<taskId>`, the server's name escaped to `[A-Za-z0-9_~-]`. That needs no table, and holds
+ * over restarts and changes of the configuration as long as the server keeps its name. It is an
+ * address, not a secret: the server's own id is in it as it is.
+ *
+ * Only ids that a server made are rewritten. What a client made for its server (task-augmented
+ * sampling) passes as it is.
+ */
+
+import { isObject, type JsonObject } from "../lib/json.ts";
+import { editJson, type JsonEdit, rawAt, rawElements } from "../lib/json-edit.ts";
+import { MetaKey } from "./envelope.ts";
+import type { NotificationMessage, RequestMessage, ResponseMessage } from "./message.ts";
+import type { Era } from "./versions.ts";
+
+/** Which task a client means. */
+export interface TaskRoute {
+  /** Config key of the server that has it. */
+  readonly server: string;
+  /** The server's own id. */
+  readonly taskId: string;
+}
+
+/** Requests about one task, which `params.taskId` names, and the only era that has them. */
+const TASK_METHODS: ReadonlyMap<string, Era | undefined> = new Map([
+  ["tasks/get", undefined],
+  ["tasks/cancel", undefined],
+  ["tasks/result", "legacy"],
+  ["tasks/update", "modern"],
+]);
+
+/** Whether requests with this method are about the task in `params.taskId`, in this era. */
+export function isTaskMethod(method: string, era: Era): boolean {
+  return TASK_METHODS.has(method) && (TASK_METHODS.get(method) ?? era) === era;
+}
+
+/** The id under which clients of an aggregate know `taskId` of `server`. */
+export function exposeTaskId(server: string, taskId: string): string {
+  return `${escapeName(server)}.${taskId}`;
+}
+
+/** What {@link exposeTaskId} made of which server and id, or `undefined` where it made nothing. */
+export function ownerOfTask(exposed: string): TaskRoute | undefined {
+  const dot = exposed.indexOf(".");
+  if (dot < 0) return undefined;
+  const label = exposed.slice(0, dot);
+  const server = unescapeName(label);
+  return server !== undefined && escapeName(server) === label
+    ? { server, taskId: exposed.slice(dot + 1) }
+    : undefined;
+}
+
+/** Exposed ids by server, as the servers call them, for `subscriptions/listen`; others left out. */
+export function tasksByServer(exposed: Iterable<string>): ReadonlyMap<string, readonly string[]> {
+  const routes = [...exposed].flatMap((id) => ownerOfTask(id) ?? []);
+  const grouped = Map.groupBy(routes, ({ server }) => server);
+  return new Map(
+    [...grouped].map(([server, tasks]) => [server, tasks.map(({ taskId }) => taskId)]),
+  );
+}
+
+/** The server's own id of the task that this response to `method` says was created. */
+export function createdTask({ result }: ResponseMessage, method: string): string | undefined {
+  const path = createdTaskPath(result, method);
+  return path === undefined ? undefined : textAt({ result }, path);
+}
+
+/** Edits of a server's response to `method`, before an aggregate's client gets it. */
+export function responseTaskEdits(
+  { raw, result }: ResponseMessage,
+  method: string,
+  server: string,
+): readonly JsonEdit[] {
+  if (result === undefined) return NONE;
+  if (method === "tasks/list") {
+    const tasks = exposedTasks(raw, server);
+    return tasks === undefined
+      ? NONE
+      : [{ path: ["result", "tasks"], value: `[${tasks.join(",")}]` }];
+  }
+  const path = TASK_METHODS.has(method) ? ["result", "taskId"] : createdTaskPath(result, method);
+  return [
+    ...exposing(path, { result }, server),
+    ...exposing(["result", ...RELATED], { result }, server),
+  ];
+}
+
+/** Edits of a server's own notification or request, before an aggregate's client gets it. */
+export function outgoingTaskEdits(
+  { kind, method, params }: NotificationMessage | RequestMessage,
+  server: string,
+): readonly JsonEdit[] {
+  if (params === undefined) return NONE;
+  const related = exposing(["params", ...RELATED], { params }, server);
+  return kind === "notification" && STATUS.has(method)
+    ? [...exposing(["params", "taskId"], { params }, server), ...related]
+    : related;
+}
+
+/**
+ * Edits of what an aggregate's client says to `server`: a request about a task, anything that
+ * belongs to a task (a task-related answer to an elicitation too). Ids of other servers stay: what
+ * they mean there is for that server to say.
+ */
+export function incomingTaskEdits(
+  message: RequestMessage | NotificationMessage | ResponseMessage,
+  server: string,
+): readonly JsonEdit[] {
+  if (message.kind === "response") {
+    return restoring(["result", ...RELATED], { result: message.result }, server);
+  }
+  const params = { params: message.params };
+  const related = restoring(["params", ...RELATED], params, server);
+  return message.kind === "request" && TASK_METHODS.has(message.method)
+    ? [...restoring(["params", "taskId"], params, server), ...related]
+    : related;
+}
+
+/** The texts of the tasks in a response to `tasks/list`, exposed; `undefined` where it has none. */
+export function exposedTasks(raw: string, server: string): readonly string[] | undefined {
+  return rawElements(rawAt(raw, ["result", "tasks"]) ?? "")?.map((text) => {
+    const task: unknown = JSON.parse(text);
+    return isObject(task) ? editJson(text, exposing(["taskId"], task, server)) : text;
+  });
+}
+
+const NONE: readonly JsonEdit[] = [];
+const STATUS = new Set(["notifications/tasks/status", "notifications/tasks"]);
+/** `_meta` of everything that belongs to a task (2025-11-25). */
+const RELATED: readonly string[] = ["_meta", MetaKey.RelatedTask, "taskId"];
+
+/** Where a response says which task was created: `result.task` of old, the result itself now. */
+function createdTaskPath(
+  result: JsonObject | undefined,
+  method: string,
+): readonly string[] | undefined {
+  if (method !== "tools/call" || result === undefined) return undefined;
+  if (result.resultType === "task") return ["result", "taskId"];
+  // A tool result has content; what else it carries is the server's own and stays.
+  return isObject(result.task) && result.content === undefined
+    ? ["result", "task", "taskId"]
+    : undefined;
+}
+
+function exposing(
+  path: readonly string[] | undefined,
+  root: unknown,
+  server: string,
+): readonly JsonEdit[] {
+  const taskId = path === undefined ? undefined : textAt(root, path);
+  return taskId === undefined
+    ? NONE
+    : [{ path: path!, value: JSON.stringify(exposeTaskId(server, taskId)) }];
+}
+
+function restoring(
+  path: readonly string[],
+  root: unknown,
+  server: string,
+): readonly JsonEdit[] {
+  const owner = ownerOfTask(textAt(root, path) ?? "");
+  return owner?.server === server ? [{ path, value: JSON.stringify(owner.taskId) }] : NONE;
+}
+
+function textAt(root: unknown, path: readonly string[]): string | undefined {
+  let at: unknown = root;
+  for (const key of path) {
+    if (!isObject(at) || !Object.hasOwn(at, key)) return undefined;
+    at = at[key];
+  }
+  return typeof at === "string" ? at : undefined;
+}
+
+/** Every character that is none of `[A-Za-z0-9_-]` as `~<code point in hex>~`. */
+function escapeName(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_-]/gu, (char) => `~${char.codePointAt(0)!.toString(16)}~`);
+}
+
+/** Any name for which {@link escapeName} gave this label, if there is one. */
+function unescapeName(label: string): string | undefined {
+  const name = label.replaceAll(/~([0-9a-f]{1,6})~/g, (whole, hex: string) => {
+    const code = parseInt(hex, 16);
+    return code > 0x10ffff ? whole : String.fromCodePoint(code);
+  });
+  return /^[A-Za-z0-9_~-]*$/.test(label) ? name : undefined;
+}

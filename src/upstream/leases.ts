@@ -1,0 +1,204 @@
+import type { JsonEdit } from "../lib/json-edit.ts";
+import { canonicalJson } from "../lib/canonical.ts";
+import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import type { Client, Exchange } from "../protocol/exchange.ts";
+import { answerable } from "../protocol/inputs.ts";
+import type { ResponseMessage } from "../protocol/message.ts";
+import { type Clock, pause } from "./clock.ts";
+import type { Connection } from "./connection.ts";
+import { serverLabel, unavailable } from "./failures.ts";
+import { CLIENT_INFO, type Line } from "./line.ts";
+import type { OpenOwn } from "./session-connections.ts";
+
+/** What {@link Leases} are made of. */
+export interface LeasesOptions {
+  readonly server: string;
+  readonly clock: Clock;
+  readonly open: OpenOwn;
+  /** How many connections there may be at one time. */
+  readonly max: number;
+  /** How long a call waits for one, in ms. */
+  readonly patience: number;
+}
+
+/** One connection, lent to one call at a time. */
+interface Leased {
+  /** The capabilities it declared, as canonical JSON. */
+  readonly key: string;
+  readonly abort: AbortController;
+  connection: Connection | undefined;
+  busy: boolean;
+}
+
+/**
+ * Connections for the calls of clients that have no session (2026-07-28): each is lent to one call
+ * alone, until that has ended or its parking expires, and then to another whose client can do the
+ * same.
+ */
+export class Leases {
+  readonly #options: LeasesOptions;
+  readonly #all = new Set<Leased>();
+  readonly #waiting: (() => void)[] = [];
+  readonly #closing = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(options: LeasesOptions) {
+    this.#options = options;
+  }
+
+  /** The live connections. */
+  get live(): readonly Connection[] {
+    return [...this.#all].flatMap(({ connection }) => connection ?? []);
+  }
+
+  /**
+   * A line over a connection nobody else uses until it is released.
+   * @throws {RpcError} UpstreamUnavailable when none becomes free in time or `signal` aborts, or
+   * what opening one throws
+   */
+  async acquire(client: Client, signal: AbortSignal): Promise<Line> {
+    const capabilities = answerable(client.capabilities);
+    const key = canonicalJson(capabilities);
+    const { clock, patience, server } = this.#options;
+    const deadline = clock.now() + patience;
+    for (;;) {
+      if (this.#closed) throw unavailable(server, "is being stopped");
+      if (signal.aborted) {
+        // The vacancy it was told of is somebody else's.
+        this.#waiting.shift()?.();
+        throw unavailable(server, "is no longer asked");
+      }
+      const idle = this.#idle(key);
+      if (idle !== undefined) {
+        idle.busy = true;
+        return await this.#line(idle, client);
+      }
+      if (this.#hasRoom()) return await this.#line(await this.#open(key, capabilities), client);
+      if (clock.now() >= deadline) {
+        throw new RpcError(
+          ErrorCode.UpstreamUnavailable,
+          `${serverLabel(server)} serves ${this.#options.max} calls of clients without session, ` +
+            "which is as many as it may at one time; try again later",
+        );
+      }
+      await this.#vacancy(deadline - clock.now(), signal);
+    }
+  }
+
+  /** Closes all of them. Never rejects. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const leased of [...this.#all]) this.#drop(leased);
+    for (const wake of this.#waiting.splice(0)) wake();
+    await Promise.all(this.#closing);
+  }
+
+  #idle(key: string): Leased | undefined {
+    for (const leased of this.#all) if (!leased.busy && leased.key === key) return leased;
+    return undefined;
+  }
+
+  /** Where all places are taken, an idle connection that declared something else makes room. */
+  #hasRoom(): boolean {
+    if (this.#all.size < this.#options.max) return true;
+    for (const leased of this.#all) {
+      if (leased.busy) continue;
+      this.#drop(leased);
+      return true;
+    }
+    return false;
+  }
+
+  async #open(key: string, capabilities: ReturnType<typeof answerable>): Promise<Leased> {
+    const abort = new AbortController();
+    const leased: Leased = { key, abort, connection: undefined, busy: true };
+    this.#all.add(leased);
+    try {
+      leased.connection = await this.#options.open({
+        // It serves clients of several names, one after the other.
+        identity: { info: CLIENT_INFO, capabilities },
+        session: undefined,
+        signal: abort.signal,
+        onClose: () => this.#drop(leased),
+      });
+    } catch (error) {
+      this.#drop(leased);
+      throw error;
+    }
+    if (leased.connection.closed !== undefined || !this.#all.has(leased)) {
+      this.#drop(leased);
+      this.#close(leased.connection);
+      throw unavailable(this.#options.server, "is gone again");
+    }
+    return leased;
+  }
+
+  async #line(leased: Leased, client: Client): Promise<Line> {
+    const connection = leased.connection!;
+    if (client.logLevel !== undefined) await connection.setLogLevel(client.logLevel);
+    return new LeasedLine(connection, (clean) => {
+      // What a call left unfinished may still speak; nobody else must hear it.
+      if (!clean || connection.closed !== undefined) this.#drop(leased);
+      leased.busy = false;
+      this.#waiting.shift()?.();
+    });
+  }
+
+  #drop(leased: Leased): void {
+    if (!this.#all.delete(leased)) return;
+    leased.abort.abort(unavailable(this.#options.server, "is being stopped"));
+    if (leased.connection !== undefined) this.#close(leased.connection);
+    this.#waiting.shift()?.();
+  }
+
+  #close(connection: Connection): void {
+    const closing = connection.close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+
+  async #vacancy(ms: number, signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const stop = () => over.abort();
+    this.#waiting.push(stop);
+    signal.addEventListener("abort", stop);
+    try {
+      await pause(ms, this.#options.clock, over.signal);
+    } finally {
+      signal.removeEventListener("abort", stop);
+      const index = this.#waiting.indexOf(stop);
+      if (index >= 0) this.#waiting.splice(index, 1);
+    }
+  }
+}
+
+class LeasedLine implements Line {
+  readonly era = "legacy";
+  readonly #connection: Connection;
+  readonly #giveBack: (clean: boolean) => void;
+  #open = 0;
+  #clean = true;
+  #released = false;
+
+  constructor(connection: Connection, giveBack: (clean: boolean) => void) {
+    this.#connection = connection;
+    this.#giveBack = giveBack;
+  }
+
+  async forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
+    this.#open++;
+    try {
+      return await this.#connection.forward(exchange, edits);
+    } catch (error) {
+      this.#clean = false;
+      throw error;
+    } finally {
+      this.#open--;
+    }
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#giveBack(this.#clean && this.#open === 0);
+  }
+}

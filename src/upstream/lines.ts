@@ -1,0 +1,225 @@
+/**
+ * Which connection serves which exchange (DESIGN §4 and §5): the shared one, one of the client's
+ * own era, one of its own session, or one lent to it.
+ */
+
+import type { SharingMode } from "../config/config.ts";
+import type { Exchange } from "../protocol/exchange.ts";
+import type { Era } from "../protocol/versions.ts";
+import type { Clock } from "./clock.ts";
+import type { Connection } from "./connection.ts";
+import { HandshakeError } from "./handshake.ts";
+import { HttpStatusError, messageOf, unavailable } from "./failures.ts";
+import { Leases } from "./leases.ts";
+import { type Identity, type Line, SHARED_IDENTITY } from "./line.ts";
+import type { UpstreamLog } from "./log.ts";
+import { type OpenOwn, SessionConnections } from "./session-connections.ts";
+
+/** Bounds of the connections beside the shared ones. */
+export interface LineLimits {
+  /** Connections of client sessions. */
+  readonly sessions: number;
+  /** Connections lent to single calls. */
+  readonly leases: number;
+}
+
+/** Each may be a process of a hundred megabytes. */
+export const LINE_LIMITS: LineLimits = { sessions: 16, leases: 4 };
+
+/** How a connection beside the first one is opened. */
+export interface OpenLegacyOptions {
+  readonly identity: Identity;
+  readonly exclusive: boolean;
+  readonly session: string | undefined;
+  readonly signal: AbortSignal;
+  /** How long it may take, in ms. */
+  readonly within: number;
+  readonly onClose: () => void;
+}
+
+/** What {@link Lines} are made of. */
+export interface LinesOptions {
+  readonly server: string;
+  readonly sharing: SharingMode;
+  /** Whether the era is left to be found out, so that there may be another one. */
+  readonly bothEras: boolean;
+  /** How long opening a connection may take, in ms. */
+  readonly startupTimeout: number;
+  /** How long a call may wait for a leased connection, in ms. */
+  readonly patience: number;
+  readonly limits: LineLimits;
+  readonly log: UpstreamLog;
+  readonly clock: Clock;
+  /** Opens a connection of the legacy era. */
+  readonly open: (options: OpenLegacyOptions) => Promise<Connection>;
+}
+
+/** How long it may take to find out whether a modern server speaks legacy, too, in ms. */
+const TRIAL = 10_000;
+/** A failure that says nothing about the era is not believed for longer than this, in ms. */
+const DOUBT = 60_000;
+
+/** The connections of one upstream beside its first, and who gets which. `close()` ends them. */
+export class Lines {
+  readonly #options: LinesOptions;
+  readonly #sessions: SessionConnections;
+  readonly #leases: Leases;
+  /** The shared legacy connection of a server whose first connection is modern. */
+  #beside: Connection | undefined;
+  #openingBeside: Promise<Connection> | undefined;
+  readonly #stop = new AbortController();
+  #noLegacyUntil = -Infinity;
+  /** The legacy era is known to be spoken. */
+  #proven = false;
+  #interactive = false;
+  #level: string | undefined;
+
+  constructor(options: LinesOptions) {
+    const { server, clock, patience, limits } = options;
+    this.#options = options;
+    const open: OpenOwn = (own) => this.#open({ ...own, exclusive: true });
+    this.#sessions = new SessionConnections({ server, open, max: limits.sessions });
+    this.#leases = new Leases({ server, clock, open, max: limits.leases, patience });
+  }
+
+  /** It was seen to ask a client something that several clients could have been meant by. */
+  get interactive(): boolean {
+    return this.#interactive;
+  }
+
+  /** Whether each client gets a legacy connection of its own. */
+  get exclusive(): boolean {
+    const { sharing } = this.#options;
+    return sharing === "session" || (sharing === "auto" && this.#interactive);
+  }
+
+  /** The live connections. */
+  get live(): readonly Connection[] {
+    const beside = this.#beside === undefined ? [] : [this.#beside];
+    return [...beside, ...this.#sessions.live, ...this.#leases.live];
+  }
+
+  /** The upstream has proven to be interactive; false when that is known. */
+  markInteractive(): boolean {
+    if (this.#interactive) return false;
+    this.#interactive = true;
+    return true;
+  }
+
+  /** The connection of the client's own session, where it lives: it needs no other. */
+  own({ client }: Exchange): Line | Promise<Line> | undefined {
+    const { era, session } = client;
+    if (era !== "legacy" || session === undefined || !this.exclusive) return undefined;
+    return this.#sessions.get(session) === undefined
+      ? undefined
+      : this.#sessions.acquire(session, client);
+  }
+
+  /** The line of an exchange to an upstream whose first connection is `primary`. */
+  choose(primary: Connection, exchange: Exchange): Line | Promise<Line> {
+    const { client, signal } = exchange;
+    if (primary.era === "modern") {
+      if (client.era === "modern" || !this.#maySpeakLegacy()) return primary;
+      const line = this.exclusive ? this.#ownLine(exchange) : this.#shared();
+      if (!(line instanceof Promise)) return line;
+      return line.catch((error: unknown) => {
+        // It was tried once; the gateway bridges the eras instead.
+        if (this.#maySpeakLegacy() || signal.aborted) throw error;
+        return primary;
+      });
+    }
+    return this.exclusive ? this.#ownLine(exchange) : primary;
+  }
+
+  /** There is a new first connection: what was found out about the other era may not hold. */
+  primaryChanged(era: Era): void {
+    this.#noLegacyUntil = -Infinity;
+    this.#proven = era === "legacy";
+  }
+
+  /** The level of the shared legacy connection. */
+  async setLogLevel(level: string): Promise<void> {
+    this.#level = level;
+    await this.#beside?.setLogLevel(level);
+  }
+
+  /** The level of a session's own connection. */
+  async setSessionLogLevel(session: string, level: string): Promise<void> {
+    await this.#sessions.setLogLevel(session, level);
+  }
+
+  /** The connections a session's client speaks to: its own and, where sharing is in force, that. */
+  ofSession(session: string, primary: Connection | undefined): readonly Connection[] {
+    const own = this.#sessions.get(session);
+    const shared = this.exclusive ? undefined : primary?.era === "legacy" ? primary : this.#beside;
+    return [own, shared].filter((one) => one !== undefined);
+  }
+
+  /** A client session has ended. */
+  releaseSession(session: string): void {
+    this.#sessions.release(session);
+  }
+
+  /** Closes all of them. Never rejects. */
+  async close(): Promise<void> {
+    this.#stop.abort(unavailable(this.#options.server, "is being stopped"));
+    const opening = this.#openingBeside?.then((connection) => connection.close(), () => {});
+    await Promise.all([
+      opening,
+      this.#beside?.close(),
+      this.#sessions.close(),
+      this.#leases.close(),
+    ]);
+  }
+
+  #ownLine({ client, signal }: Exchange): Line | Promise<Line> {
+    return client.session === undefined
+      ? this.#leases.acquire(client, signal)
+      : this.#sessions.acquire(client.session, client);
+  }
+
+  #maySpeakLegacy(): boolean {
+    return this.#options.bothEras && this.#options.clock.now() >= this.#noLegacyUntil;
+  }
+
+  #shared(): Line | Promise<Line> {
+    if (this.#beside !== undefined) return this.#beside;
+    return this.#openingBeside ??= this.#openBeside().finally(() => {
+      this.#openingBeside = undefined;
+    });
+  }
+
+  async #openBeside(): Promise<Connection> {
+    let lost = false;
+    const connection: Connection = await this.#open({
+      identity: SHARED_IDENTITY,
+      exclusive: false,
+      session: undefined,
+      signal: this.#stop.signal,
+      onClose: () => {
+        lost = true;
+        this.#beside = undefined;
+      },
+    });
+    if (!lost) this.#beside = connection;
+    if (this.#level !== undefined) await connection.setLogLevel(this.#level);
+    return connection;
+  }
+
+  async #open(options: Omit<OpenLegacyOptions, "within">): Promise<Connection> {
+    const { open, clock, log, bothEras, startupTimeout } = this.#options;
+    const within = this.#proven ? startupTimeout : Math.min(startupTimeout, TRIAL);
+    try {
+      const connection = await open({ ...options, within });
+      this.#proven = true;
+      return connection;
+    } catch (error) {
+      if (bothEras && !options.signal.aborted) {
+        const refused = error instanceof HandshakeError || error instanceof HttpStatusError;
+        this.#noLegacyUntil = refused ? Infinity : clock.now() + DOUBT;
+        log.debug("Cannot open another connection", { error: messageOf(error) });
+      }
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import type { ServerConfig } from "../config/config.ts";
+import type { Exchange } from "../protocol/exchange.ts";
+import type { Inventory } from "../protocol/lists.ts";
+import type { NotificationMessage, RequestMessage } from "../protocol/message.ts";
+import type { Runtime } from "../runtime/types.ts";
+import type { Clock } from "./clock.ts";
+import type { LineLimits } from "./lines.ts";
+import type { UpstreamLog } from "./log.ts";
+import type { Upstream } from "./upstream.ts";
+
+/** What an upstream tells the gateway. None of these may throw. */
+export interface UpstreamEvents {
+  /**
+   * Its phase changed, or it proved to be interactive; read it from `state` and
+   * `interactive`.
+   */
+  onStateChange?(upstream: Upstream): void;
+  /** What it offers changed; `inventory` is a new object. */
+  onInventory?(upstream: Upstream, inventory: Inventory): void;
+  /**
+   * Any other notification but progress. `exchange` is the client request it can be attributed to
+   * without a guess (DESIGN §5), where there is one; `session` the client session whose own
+   * connection brought it.
+   */
+  onNotification?(
+    upstream: Upstream,
+    message: NotificationMessage,
+    exchange: Exchange | undefined,
+    session: string | undefined,
+  ): void;
+  /**
+   * A request for a client that belongs to no call: `roots/list`, or whatever comes on the own
+   * connection of `session` outside its calls. See the event of the channel.
+   */
+  onRequest?(
+    upstream: Upstream,
+    message: RequestMessage,
+    session: string | undefined,
+  ): Promise<string> | undefined;
+}
+
+/** What an {@link Upstream} is made of. */
+export interface UpstreamOptions {
+  readonly config: ServerConfig;
+  readonly runtime: Pick<Runtime, "spawn">;
+  readonly log: UpstreamLog;
+  readonly events?: UpstreamEvents;
+  /** @default the real time */
+  readonly clock?: Clock;
+  /** In [0, 1), for the jitter. @default Math.random */
+  readonly random?: () => number;
+  /** @default LINE_LIMITS */
+  readonly limits?: LineLimits;
+}
