@@ -31,8 +31,15 @@ const log = getLogger("mcproxy", "front");
 
 /** Puts the routes of DESIGN §2 together. Every unknown path is 404 with a JSON body. */
 export function createApp({ gateway, guard: guardOptions, bodyLimit }: AppOptions): App {
-  const keepAlive = new KeepAlive();
-  const context: FrontContext = { gateway, keepAlive, bodyLimit, streams: new WeakMap() };
+  const keepAlive = new KeepAlive(5_000);
+  const pending = new KeepAlive(500);
+  const context: FrontContext = {
+    gateway,
+    keepAlive,
+    pending,
+    bodyLimit,
+    streams: new WeakMap(),
+  };
   const guard = createGuard(guardOptions);
   const streams: SseStreams = new Map();
   const app = new Hono();
@@ -72,7 +79,10 @@ export function createApp({ gateway, guard: guardOptions, bodyLimit }: AppOption
       if (request.method === "OPTIONS") return preflight(origin);
       return Promise.resolve(app.fetch(request)).then((response) => corsHeaders(response, origin));
     },
-    close: () => keepAlive.close(),
+    close: () => {
+      keepAlive.close();
+      pending.close();
+    },
   };
 }
 

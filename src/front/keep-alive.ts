@@ -1,11 +1,8 @@
 /** Something that may have to say that it is still there. */
 export interface Silent {
-  /** Called every few seconds with the current time (`performance.now()`). */
+  /** Called at the pace of its {@link KeepAlive} with the current time (`performance.now()`). */
   tick(now: number): void;
 }
-
-/** How often ticks come, milliseconds. */
-const EVERY = 5_000;
 
 /**
  * One timer for all open streams and pending answers. Arming a timer for each request would cost
@@ -15,9 +12,12 @@ export class KeepAlive {
   readonly #members = new Set<Silent>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
+  /** `every`: how often ticks come, milliseconds. */
+  constructor(private readonly every: number) {}
+
   add(member: Silent): void {
     this.#members.add(member);
-    this.#timer ??= setInterval(() => this.tick(performance.now()), EVERY);
+    this.#timer ??= setInterval(() => this.tick(performance.now()), this.every);
   }
 
   delete(member: Silent): void {

@@ -2,12 +2,14 @@
 
 import type { Endpoint } from "../gateway/endpoint.ts";
 import { ActiveExchange } from "../gateway/exchange.ts";
-import { modernClient, serveModern } from "../gateway/modern.ts";
+import type { Gateway } from "../gateway/gateway.ts";
+import { checkMethod, modernClient, serveModern } from "../gateway/modern.ts";
 import type { Reply } from "../gateway/reply.ts";
+import { isObject } from "../lib/json.ts";
 import { checkModernHeaders, type HeaderReader, readEnvelope } from "../protocol/classify.ts";
 import { ErrorCode, errorText, RpcError } from "../protocol/errors.ts";
 import { idTextOf, type Message, parseMessage, type RequestMessage } from "../protocol/message.ts";
-import { methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
+import { checkParamHeaders } from "../protocol/param-headers.ts";
 import type { FrontContext } from "./context.ts";
 import { jsonResponse, PostReply } from "./post-reply.ts";
 
@@ -23,13 +25,15 @@ export async function postModern(
   if (message.kind !== "request") return new Response(null, { status: 202 });
   let exchange: ActiveExchange;
   const reply = new PostReply({
+    pending: context.pending,
     keepAlive: context.keepAlive,
     onGone: () => exchange.cancel("the client closed the stream"),
   });
   try {
-    const envelope = readEnvelope(message);
+    const envelope = readEnvelope(message, header);
     checkModernHeaders(message, envelope, header);
-    checkMethod(message, endpoint);
+    checkMethod(message, endpoint, context.gateway);
+    checkArguments(message, header, endpoint, context.gateway);
     exchange = new ActiveExchange(modernClient(envelope), message, reply);
   } catch (error) {
     reply.abandon();
@@ -45,10 +49,16 @@ export async function postModern(
   return await reply.response;
 }
 
-function checkMethod({ method }: RequestMessage, endpoint: Endpoint): void {
-  const known = methodRule(method, "modern") !== undefined;
-  if (known || (endpoint.server !== undefined && !STATEFUL_METHODS.has(method))) return;
-  throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
+function checkArguments(
+  { method, params }: RequestMessage,
+  header: HeaderReader,
+  endpoint: Endpoint,
+  gateway: Gateway,
+): void {
+  if (method !== "tools/call" || typeof params?.name !== "string") return;
+  const declared = gateway.toolHeaders(endpoint, params.name);
+  const args = isObject(params.arguments) ? params.arguments : undefined;
+  if (declared.length > 0) checkParamHeaders(declared, args, header);
 }
 
 function refuse(message: RequestMessage, error: RpcError): Response {

@@ -6,11 +6,16 @@ import type { ResumableStream } from "./session-streams.ts";
 
 /** A call that takes longer gets its event stream early, so that nobody gives it up. Milliseconds. */
 const PATIENCE = 10_000;
+/** Sooner where the stream has an id to come back with: a lost connection loses no answer then. */
+const RESUMABLE_PATIENCE = 2_000;
 /** Milliseconds between two comments on a silent stream. */
 const COMMENT_EVERY = 15_000;
 
 /** Options of {@link PostReply}. */
 export interface PostReplyOptions {
+  /** Ticks answers that are waited for; it has to be faster than the shortest patience. */
+  readonly pending: KeepAlive;
+  /** Ticks open streams. */
   readonly keepAlive: KeepAlive;
   /** Headers for either form of the response, the session id for one. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -37,7 +42,7 @@ export class PostReply implements Outlet, Silent {
     const { promise, resolve } = Promise.withResolvers<Response>();
     this.response = promise;
     this.#resolve = resolve;
-    options.keepAlive.add(this);
+    options.pending.add(this);
   }
 
   send(raw: string): void {
@@ -48,7 +53,8 @@ export class PostReply implements Outlet, Silent {
 
   tick(now: number): void {
     const silence = now - this.#lastSaid;
-    if (silence < (this.#stream === undefined ? PATIENCE : COMMENT_EVERY)) return;
+    const patience = this.#options.resumable === undefined ? PATIENCE : RESUMABLE_PATIENCE;
+    if (silence < (this.#stream === undefined ? patience : COMMENT_EVERY)) return;
     this.#lastSaid = now;
     this.#open().comment();
   }
@@ -58,8 +64,7 @@ export class PostReply implements Outlet, Silent {
    * holds where no stream has been opened meanwhile.
    */
   finish(reply: Reply | undefined, status = 200): void {
-    this.#finished = true;
-    this.#options.keepAlive.delete(this);
+    this.abandon();
     if (this.#stream === undefined && reply !== undefined) {
       this.#resolve(jsonResponse(reply, status, this.#options.headers));
       return;
@@ -72,6 +77,7 @@ export class PostReply implements Outlet, Silent {
   /** Nothing will be answered through this reply after all. */
   abandon(): void {
     this.#finished = true;
+    this.#options.pending.delete(this);
     this.#options.keepAlive.delete(this);
   }
 
@@ -82,6 +88,8 @@ export class PostReply implements Outlet, Silent {
     events.whenGone(() => this.#options.onGone?.());
     const headers = { ...EVENT_STREAM_HEADERS, ...this.#options.headers };
     this.#resolve(new Response(events.body, { headers }));
+    this.#options.pending.delete(this);
+    if (!this.#finished) this.#options.keepAlive.add(this);
     return this.#stream = resumable ?? events;
   }
 }

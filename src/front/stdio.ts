@@ -3,12 +3,12 @@
 import type { Endpoint } from "../gateway/endpoint.ts";
 import { ActiveExchange, type Outlet } from "../gateway/exchange.ts";
 import type { Gateway } from "../gateway/gateway.ts";
-import { modernClient, serveModern } from "../gateway/modern.ts";
+import { checkMethod, modernClient, serveModern } from "../gateway/modern.ts";
 import { type Reply, replyText } from "../gateway/reply.ts";
 import type { Session } from "../gateway/session.ts";
 import { oneLine } from "../lib/json-edit.ts";
 import { within } from "../lib/within.ts";
-import { isModern, readEnvelope } from "../protocol/classify.ts";
+import { isModern, NO_HEADERS, readEnvelope } from "../protocol/classify.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import {
   errorResponse,
@@ -20,7 +20,6 @@ import {
   type RequestId,
   type RequestMessage,
 } from "../protocol/message.ts";
-import { methodRule } from "../protocol/methods.ts";
 import { LineDecoder } from "../upstream/framing.ts";
 
 /** A line longer than this many bytes is refused; it is far above any real request. */
@@ -101,7 +100,7 @@ class StdioFront implements Outlet {
   }
 
   #message(message: Message): void {
-    if (message.kind === "request" && isModern(message, () => undefined)) {
+    if (message.kind === "request" && isModern(message, NO_HEADERS)) {
       this.#modernRequest(message);
       return;
     }
@@ -122,12 +121,7 @@ class StdioFront implements Outlet {
         );
       }
       const envelope = readEnvelope(message);
-      if (
-        methodRule(message.method, "modern") === undefined &&
-        this.options.endpoint.server === undefined
-      ) {
-        throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${message.method}"`);
-      }
+      checkMethod(message, this.options.endpoint, this.options.gateway);
       const exchange = new ActiveExchange(modernClient(envelope), message, this);
       this.#modern.set(key, exchange);
       this.#answer(

@@ -136,6 +136,7 @@ async function initialize(
   }
   const session = context.gateway.openSession("http", endpoint);
   const reply = new PostReply({
+    pending: context.pending,
     keepAlive: context.keepAlive,
     headers: { [Header.SessionId]: session.id },
   });
@@ -183,6 +184,7 @@ async function dispatch(
 ): Promise<Response> {
   const answered = messages.some((one) => one instanceof InvalidMessage || one.kind === "request");
   const reply = new PostReply({
+    pending: context.pending,
     keepAlive: context.keepAlive,
     resumable: () => streamsOf(session, context).open(),
   });

@@ -6,11 +6,13 @@ import { getLogger } from "../log/mod.ts";
 import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import { mostVerbose } from "../protocol/log-levels.ts";
+import type { ParamHeader } from "../protocol/param-headers.ts";
 import { errorResponse, idTextOf } from "../protocol/message.ts";
 import { buildRegistry } from "../registry/build.ts";
 import { changedLists } from "../registry/diff.ts";
 import type { Registry, ResourceRoute, View } from "../registry/types.ts";
 import type { Runtime } from "../runtime/types.ts";
+import { declaredHeaders } from "../upstream/tool-headers.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { initializeResult } from "./answers.ts";
 import { type Endpoint, viewOf } from "./endpoint.ts";
@@ -133,6 +135,13 @@ export class Gateway implements SessionHost, RouterHost {
     const listable = concerned.some((member) => member.known) ||
       concerned.every((member) => member.isSettled);
     return listable ? undefined : this.#waitListable(concerned);
+  }
+
+  /** Which arguments of a tool a modern HTTP request must repeat in headers. */
+  toolHeaders(endpoint: Endpoint, name: string): readonly ParamHeader[] {
+    const found = viewOf(this.#registry, endpoint)?.tool(name);
+    const upstream = found === undefined ? undefined : this.upstream(found.server);
+    return upstream === undefined ? [] : declaredHeaders(upstream.inventory, found!.name);
   }
 
   async whenNamed(endpoint: Endpoint, known: (view: View) => boolean): Promise<void> {

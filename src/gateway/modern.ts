@@ -6,7 +6,14 @@ import type { Envelope } from "../protocol/classify.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Client } from "../protocol/exchange.ts";
-import { errorResponse, idTextOf, notification, resultResponse } from "../protocol/message.ts";
+import {
+  errorResponse,
+  idTextOf,
+  notification,
+  type RequestMessage,
+  resultResponse,
+} from "../protocol/message.ts";
+import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
 import { discoverResult } from "./answers.ts";
 import { type Endpoint, viewOf } from "./endpoint.ts";
 import type { ActiveExchange } from "./exchange.ts";
@@ -28,6 +35,23 @@ export function modernClient(envelope: Envelope): Client {
     session: undefined,
     logLevel: envelope.logLevel,
   };
+}
+
+/**
+ * Refuses a method that a modern client cannot mean, before anything else is looked at.
+ * @throws {RpcError} -32601
+ */
+export function checkMethod(
+  { method }: RequestMessage,
+  endpoint: Endpoint,
+  gateway: Gateway,
+): void {
+  if (methodRule(method, "modern") !== undefined) return;
+  const foreign = STATEFUL_METHODS.has(method) || isForeign(method, "modern");
+  if (!foreign && viewOf(gateway.registry, endpoint)?.ownerOfExtension(method) !== undefined) {
+    return;
+  }
+  throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
 }
 
 /** Answers one modern request; `undefined` when it was cancelled. Never rejects. */

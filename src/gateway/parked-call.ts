@@ -2,7 +2,7 @@ import { editJson, rawAt } from "../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
-import { cannotAnswer } from "../protocol/inputs.ts";
+import { lackingCapability, missingCapability } from "../protocol/inputs.ts";
 import {
   parseMessage,
   type RequestMessage,
@@ -36,6 +36,8 @@ interface Question {
   readonly settle: (outcome: ResponseMessage | RpcError) => void;
 }
 
+const NO_TOKEN = { path: ["_meta", "progressToken"], value: undefined };
+
 /** Several questions asked in one breath become one round. Milliseconds. */
 const GATHER = 5;
 
@@ -53,6 +55,7 @@ export class ParkedCall implements Exchange {
   readonly #held: string[] = [];
   #visitor: Exchange | undefined;
   #outcome: Promise<ResponseMessage> | undefined;
+  readonly #refused = Promise.withResolvers<never>();
   #asked = Promise.withResolvers<void>();
   #reserved = 0;
   #asks = 0;
@@ -97,6 +100,7 @@ export class ParkedCall implements Exchange {
     this.#outcome = forward(this).finally(() => this.#settled());
     // Whoever visits looks at it; while nobody does, a failure is not unhandled.
     this.#outcome.catch(() => {});
+    this.#refused.promise.catch(() => {});
   }
 
   notify(raw: string): void {
@@ -119,8 +123,15 @@ export class ParkedCall implements Exchange {
     signal?: AbortSignal,
   ): Promise<ResponseMessage> {
     const params = paramsText === undefined ? undefined : JSON.parse(paramsText) as JsonObject;
-    const refusal = cannotAnswer(this.client.capabilities, method, params);
-    if (refusal !== undefined) return Promise.reject(refusal);
+    const lacking = lackingCapability(this.client.capabilities, method, params);
+    if (lacking !== undefined) {
+      // The server was told on a shared connection that somebody can answer; this client cannot,
+      // and is owed the era's own error instead of what the server would make of the refusal.
+      const refusal = missingCapability(lacking);
+      this.#refused.reject(refusal);
+      this.cancel(refusal.message);
+      return Promise.reject(refusal);
+    }
     const { promise, resolve, reject } = Promise.withResolvers<ResponseMessage>();
     try {
       this.#keep(paramsText?.length ?? 0);
@@ -132,7 +143,8 @@ export class ParkedCall implements Exchange {
     signal?.addEventListener("abort", withdraw);
     this.#questions.set(key, {
       method,
-      paramsText,
+      // A progress token belongs to a request of the server's own, which this is not any more.
+      paramsText: paramsText === undefined ? undefined : editJson(paramsText, [NO_TOKEN]),
       settle: (outcome) => {
         signal?.removeEventListener("abort", withdraw);
         this.#questions.delete(key);
@@ -155,7 +167,7 @@ export class ParkedCall implements Exchange {
     if (exchange.signal.aborted) gone();
     try {
       const outcome = this.#outcome!.then((message): Visit => ({ kind: "response", message }));
-      const visit = await Promise.race([outcome, this.#nextInput()]);
+      const visit = await Promise.race([this.#refused.promise, outcome, this.#nextInput()]);
       if (visit.kind === "input" && !this.#ended) {
         this.#park();
         return visit;

@@ -10,7 +10,7 @@ import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { ListRule } from "../protocol/lists.ts";
 import { idTextOf, type ResponseMessage } from "../protocol/message.ts";
-import { methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
+import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
 import type { Registry, View } from "../registry/types.ts";
 import { DEFAULT_TTL_MS, serverMeta } from "./answers.ts";
 import { type Endpoint, viewOf } from "./endpoint.ts";
@@ -59,7 +59,10 @@ export async function route(
     return list(exchange, rule.handling.rule, currentView(endpoint, host), host.pageSize);
   }
   const view = currentView(endpoint, host);
-  if (STATEFUL_METHODS.has(method) || rule?.handling.by === "front") {
+  if (
+    STATEFUL_METHODS.has(method) || rule?.handling.by === "front" ||
+    isForeign(method, exchange.client.era)
+  ) {
     throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
   }
   if (endpoint.server !== undefined) {

@@ -133,8 +133,12 @@ function keyIs(
   key: string,
   hasEscapes: boolean,
 ): boolean {
-  if (end - start - 2 === key.length && text.startsWith(key, start + 1)) {
-    return !hasEscapes || !key.includes("\\");
+  // The first character tells most keys apart, for the price of no call.
+  if (
+    end - start - 2 === key.length &&
+    (key === "" || text.charCodeAt(start + 1) === key.charCodeAt(0))
+  ) {
+    if (text.startsWith(key, start + 1)) return !hasEscapes || !key.includes("\\");
   }
   if (!hasEscapes) return false;
   const raw = text.slice(start, end);

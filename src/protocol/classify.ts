@@ -23,23 +23,34 @@ export interface Envelope {
   readonly logLevel: string | undefined;
 }
 
-/** True when a message claims the modern era, by its envelope or, lacking one, by the header. */
+/**
+ * True when a message claims the modern era, by its envelope or, lacking one, by the header. An
+ * `initialize` without envelope is legacy by definition.
+ */
 export function isModern(message: Message, header: HeaderReader): boolean {
-  if (message.kind === "response" || message.method === "initialize") return false;
+  if (message.kind === "response") return false;
   if (metaOf(message.params)[MetaKey.ProtocolVersion] !== undefined) return true;
+  if (message.method === "initialize") return false;
   const version = header(Header.ProtocolVersion);
   return version !== undefined && eraOf(version) === "modern";
 }
 
+/** No header says anything: a message that did not come by HTTP. */
+export const NO_HEADERS: HeaderReader = () => undefined;
+
 /**
- * Reads the envelope of a modern request.
- * @throws {RpcError} -32602 where a required key is missing or of the wrong type, -32022 for a
- * version the gateway does not speak
+ * Reads the envelope of a modern request. A header that names another version is the first thing
+ * to object to, whatever the version.
+ * @throws {RpcError} -32602 where a required key is missing or of the wrong type, -32020 for the
+ * header, -32022 for a version the gateway does not speak
  */
-export function readEnvelope(request: RequestMessage): Envelope {
+export function readEnvelope(request: RequestMessage, header: HeaderReader = NO_HEADERS): Envelope {
   const meta = metaOf(request.params);
   const version = meta[MetaKey.ProtocolVersion];
   if (typeof version !== "string") throw missing(MetaKey.ProtocolVersion, "a string");
+  if (header(Header.ProtocolVersion) !== undefined) {
+    requireHeader(Header.ProtocolVersion, header, version);
+  }
   if (eraOf(version) !== "modern") {
     throw new RpcError(
       ErrorCode.UnsupportedProtocolVersion,

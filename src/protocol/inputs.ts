@@ -38,35 +38,52 @@ export function cannotAnswer(
   method: string,
   params: JsonObject | undefined,
 ): RpcError | undefined {
+  if (!INPUT_METHODS.has(method)) {
+    return new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
+  }
   const lacking = lackingCapability(capabilities, method, params);
   return lacking === undefined ? undefined : new RpcError(
     ErrorCode.MethodNotFound,
-    `The client behind this call does not support ${lacking}`,
+    `The client behind this call does not support ${wordsFor(lacking)}`,
   );
 }
 
-function lackingCapability(
+/** What a client would have to declare to be asked this, or `undefined` when it does. */
+export function lackingCapability(
   capabilities: JsonObject,
   method: string,
   params: JsonObject | undefined,
-): string | undefined {
+): JsonObject | undefined {
   switch (method) {
     case "sampling/createMessage":
-      return isObject(capabilities.sampling) ? undefined : "sampling";
+      return isObject(capabilities.sampling) ? undefined : { sampling: {} };
     case "roots/list":
-      return isObject(capabilities.roots) ? undefined : "roots";
-    case "elicitation/create": {
+      return isObject(capabilities.roots) ? undefined : { roots: {} };
+    default: {
       const { elicitation } = capabilities;
-      if (!isObject(elicitation)) return "elicitation";
+      const mode = params?.mode === "url" ? "url" : "form";
+      if (!isObject(elicitation)) return { elicitation: mode === "url" ? { url: {} } : {} };
       // An empty object is the capability of 2025-06-18, which had forms only.
-      if (params?.mode === "url") return isObject(elicitation.url) ? undefined : "URL elicitation";
-      return isObject(elicitation.url) && !isObject(elicitation.form)
-        ? "form elicitation"
-        : undefined;
+      const declared = isObject(elicitation[mode]) ||
+        (mode === "form" && !isObject(elicitation.url));
+      return declared ? undefined : { elicitation: { [mode]: {} } };
     }
-    default:
-      return `"${method}"`;
   }
+}
+
+/** The error a modern client is given for a call that needs what it did not declare. */
+export function missingCapability(lacking: JsonObject): RpcError {
+  return new RpcError(
+    ErrorCode.MissingClientCapability,
+    `This call needs a client that supports ${wordsFor(lacking)}`,
+    { requiredCapabilities: lacking },
+  );
+}
+
+function wordsFor(lacking: JsonObject): string {
+  const [[name, detail]] = Object.entries(lacking) as [[string, JsonObject]];
+  const [mode] = Object.keys(detail);
+  return mode === undefined ? name : `${name} (${mode})`;
 }
 
 /** One entry of `inputRequests`, its parameters as text. */

@@ -57,6 +57,12 @@ export function methodRule(method: string, era: Era): MethodRule | undefined {
   return rule === undefined || (rule.era !== undefined && rule.era !== era) ? undefined : rule;
 }
 
+/** True for a method that exists, but only in the other era: it is never passed on. */
+export function isForeign(method: string, era: Era): boolean {
+  const rule = RULES.get(method);
+  return rule?.era !== undefined && rule.era !== era;
+}
+
 /**
  * Methods that change state the gateway keeps for all clients of an upstream. They are never
  * passed on as they are, not even where one upstream is served 1:1.

@@ -136,11 +136,11 @@ export function headersOf(
  * @throws {RpcError} -32020
  */
 export function checkParamHeaders(
-  inputSchema: Json | undefined,
+  declared: readonly ParamHeader[],
   args: JsonObject | undefined,
   header: HeaderReader,
 ): void {
-  for (const { header: name, path, isNumeric } of readParamHeaders(inputSchema).declared) {
+  for (const { header: name, path, isNumeric } of declared) {
     const value = valueAt(args, path);
     const expected = textOf(value);
     // Absent or null: no header is expected. No primitive: that is the tool's to refuse.

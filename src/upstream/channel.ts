@@ -82,11 +82,6 @@ export interface ChannelOptions {
   /** Milliseconds a forwarded call may take; progress starts them anew. */
   readonly timeout: number;
   readonly identity: Identity;
-  /**
-   * All its calls are of one client, so whatever the upstream says or asks is meant for that
-   * client.
-   */
-  readonly exclusive: boolean;
   readonly events: ChannelEvents;
 }
 
@@ -112,7 +107,6 @@ export class Channel {
   era: Era = "legacy";
   readonly transport: Transport;
   readonly identity: Identity;
-  readonly #exclusive: boolean;
   readonly #server: string;
   readonly #log: UpstreamLog;
   readonly #timeout: number;
@@ -128,7 +122,6 @@ export class Channel {
   constructor(options: ChannelOptions) {
     this.transport = options.transport;
     this.identity = options.identity;
-    this.#exclusive = options.exclusive;
     this.#server = options.server;
     this.#log = options.log;
     this.#timeout = options.timeout;
@@ -299,7 +292,7 @@ export class Channel {
 
   /** Whatever is still said about it must reach nobody else. */
   #giveUp({ id, exchange, timeout }: PendingCall<Outcome>): void {
-    if (exchange === undefined || this.#exclusive) return;
+    if (exchange === undefined) return;
     // Over modern HTTP nothing comes but on the stream that is closed.
     if (this.era === "modern" && this.transport.kind === "http") return;
     const now = this.#clock.now();
@@ -384,16 +377,14 @@ export class Channel {
       return this.#refuse(message, `Method not found: this client does not support "${method}"`);
     }
     const origin = this.#origin(carriedBy);
-    const asked = origin.kind === "call"
-      ? origin.call
-      : this.#exclusive && origin.kind === "ambiguous"
-      ? this.#latest()
-      : undefined;
-    if (asked !== undefined && (method !== "roots/list" || hasRoots(asked.exchange!.client))) {
-      // Where the call that waits is not known for sure, none runs out of time meanwhile.
-      const held = origin.kind === "call" ? [asked.id] : this.#exchangeIds();
-      void this.#questions.put(message, (signal) => this.#ask(message, asked, held, signal));
-      return;
+    if (origin.kind === "call" || origin.kind === "client") {
+      const { call } = origin;
+      if (method !== "roots/list" || hasRoots(call.exchange!.client)) {
+        // Where the call that waits is not known, none of the client's runs out of time meanwhile.
+        const held = origin.kind === "call" ? [call.id] : this.#exchangeIds();
+        void this.#questions.put(message, (signal) => this.#ask(message, call, held, signal));
+        return;
+      }
     }
     if (origin.kind === "ambiguous" && method !== "roots/list") {
       this.#events.onAmbiguous?.(method);
@@ -425,11 +416,6 @@ export class Channel {
     } finally {
       for (const id of held) this.#calls.unhold(id);
     }
-  }
-
-  #latest(): PendingCall<Outcome> | undefined {
-    const id = this.#exchangeIds().at(-1);
-    return this.#calls.get(id);
   }
 
   #exchangeIds(): number[] {

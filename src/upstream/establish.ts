@@ -39,8 +39,6 @@ export interface EstablishOptions {
   readonly events: ChannelEvents;
   /** As whom it introduces itself. */
   readonly identity: Identity;
-  /** See the channel's option of this name. */
-  readonly exclusive: boolean;
   /** Which arguments of a tool a modern HTTP request repeats in headers. */
   readonly toolHeaders: (tool: string) => readonly ParamHeader[];
   /** Ends the attempt: everything opened for it is closed, and its reason is thrown. */
@@ -106,7 +104,6 @@ async function over(kind: TransportKind, options: EstablishOptions): Promise<Est
       clock: options.clock,
       timeout: config.timeout,
       identity: options.identity,
-      exclusive: options.exclusive,
       events: options.events,
     });
     await channel.start(signal);

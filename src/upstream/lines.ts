@@ -29,7 +29,6 @@ export const LINE_LIMITS: LineLimits = { sessions: 16, leases: 4 };
 /** How a connection beside the first one is opened. */
 export interface OpenLegacyOptions {
   readonly identity: Identity;
-  readonly exclusive: boolean;
   readonly session: string | undefined;
   readonly signal: AbortSignal;
   /** How long it may take, in ms. */
@@ -77,7 +76,7 @@ export class Lines {
   constructor(options: LinesOptions) {
     const { server, clock, patience, limits } = options;
     this.#options = options;
-    const open: OpenOwn = (own) => this.#open({ ...own, exclusive: true });
+    const open: OpenOwn = (own) => this.#open(own);
     this.#sessions = new SessionConnections({ server, open, max: limits.sessions });
     this.#leases = new Leases({ server, clock, open, max: limits.leases, patience });
   }
@@ -193,7 +192,6 @@ export class Lines {
     let lost = false;
     const connection: Connection = await this.#open({
       identity: SHARED_IDENTITY,
-      exclusive: false,
       session: undefined,
       signal: this.#stop.signal,
       onClose: () => {

@@ -7,7 +7,9 @@ import type { PendingCall } from "./correlation.ts";
 export type Origin<T> =
   /** This call. */
   | { readonly kind: "call"; readonly call: PendingCall<T> }
-  /** Several calls could be meant, or one that was given up and may still be running. */
+  /** One of several calls of this client, whose latest it is. */
+  | { readonly kind: "client"; readonly call: PendingCall<T> }
+  /** Several clients could be meant, or one that has given up its call, which may still be running. */
   | { readonly kind: "ambiguous" }
   /** Nobody is waiting for anything. */
   | { readonly kind: "none" };
@@ -49,8 +51,9 @@ export class Abandoned {
 }
 
 /**
- * The origin of a message that came on no call's own stream: the only client call in flight. One
- * given up by another client counts as if it were: what it still says must not reach a stranger.
+ * The origin of a message that came on no call's own stream: the only client call in flight, or
+ * the only client. One given up by another client counts as if it were in flight: what it still
+ * says must not reach a stranger.
  */
 export function originAmong<T>(
   calls: Iterable<PendingCall<T>>,
@@ -58,15 +61,18 @@ export function originAmong<T>(
   now: number,
 ): Origin<T> {
   let found: PendingCall<T> | undefined;
+  let several = false;
   for (const call of calls) {
     if (call.exchange === undefined) continue;
-    if (found !== undefined) return { kind: "ambiguous" };
+    if (found !== undefined) {
+      several = true;
+      if (!isSameClient(found.exchange!.client, call.exchange.client)) return { kind: "ambiguous" };
+    }
     found = call;
   }
   if (found === undefined) return { kind: "none" };
-  return abandoned.hasOther(found.exchange!.client, now)
-    ? { kind: "ambiguous" }
-    : { kind: "call", call: found };
+  if (abandoned.hasOther(found.exchange!.client, now)) return { kind: "ambiguous" };
+  return { kind: several ? "client" : "call", call: found };
 }
 
 /** Only a session makes two requests surely of one client. */

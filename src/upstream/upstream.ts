@@ -256,7 +256,6 @@ export class Upstream {
       config: this.config,
       verdict: this.#verdict,
       identity: SHARED_IDENTITY,
-      exclusive: false,
       signal,
       events: {
         ...this.#connectionEvents(undefined, marked),

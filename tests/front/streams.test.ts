@@ -83,8 +83,12 @@ test("EventStream cuts off a client that does not read, after one message of any
 });
 
 test("PostReply answers with JSON when the answer comes first", async () => {
-  const keepAlive = new KeepAlive();
-  const reply = new PostReply({ keepAlive, headers: { "mcp-session-id": "s" } });
+  const keepAlive = new KeepAlive(5_000);
+  const reply = new PostReply({
+    pending: keepAlive,
+    keepAlive,
+    headers: { "mcp-session-id": "s" },
+  });
   reply.finish('{"a":1}');
   reply.send('{"late":true}');
   const response = await reply.response;
@@ -95,8 +99,8 @@ test("PostReply answers with JSON when the answer comes first", async () => {
 });
 
 test("PostReply streams as soon as a notification comes first, the answer last", async () => {
-  const keepAlive = new KeepAlive();
-  const reply = new PostReply({ keepAlive });
+  const keepAlive = new KeepAlive(5_000);
+  const reply = new PostReply({ pending: keepAlive, keepAlive });
   reply.send('{"n":1}');
   const response = await reply.response;
   assert.equal(response.headers.get("content-type"), "text/event-stream");
@@ -109,8 +113,8 @@ test("PostReply streams as soon as a notification comes first, the answer last",
 });
 
 test("PostReply opens its stream when the answer takes long, and keeps it alive", async () => {
-  const keepAlive = new KeepAlive();
-  const reply = new PostReply({ keepAlive });
+  const keepAlive = new KeepAlive(5_000);
+  const reply = new PostReply({ pending: keepAlive, keepAlive });
   const now = performance.now();
   keepAlive.tick(now + 9_000);
   keepAlive.tick(now + 11_000);
@@ -126,8 +130,8 @@ test("PostReply opens its stream when the answer takes long, and keeps it alive"
 });
 
 test("PostReply ends an empty stream when the call was cancelled", async () => {
-  const keepAlive = new KeepAlive();
-  const reply = new PostReply({ keepAlive });
+  const keepAlive = new KeepAlive(5_000);
+  const reply = new PostReply({ pending: keepAlive, keepAlive });
   reply.finish(undefined);
   const response = await reply.response;
   assert.equal(response.headers.get("content-type"), "text/event-stream");
@@ -136,9 +140,9 @@ test("PostReply ends an empty stream when the call was cancelled", async () => {
 });
 
 test("PostReply reports a client that leaves the stream, once", async () => {
-  const keepAlive = new KeepAlive();
+  const keepAlive = new KeepAlive(5_000);
   let gone = 0;
-  const reply = new PostReply({ keepAlive, onGone: () => gone++ });
+  const reply = new PostReply({ pending: keepAlive, keepAlive, onGone: () => gone++ });
   reply.send("{}");
   await (await reply.response).body!.cancel();
   assert.equal(gone, 1);

@@ -154,13 +154,18 @@ test("Parking takes a state with other parameters, server or letters for nobody'
   parking.close();
 });
 
-test("Parking refuses an upstream's question the client did not declare", async () => {
+test("Parking ends a call that asks for what the client did not declare", async () => {
   const parking = new Parking(limits);
   const up = upstream();
   const first = parking.start(exchange(1), "s", up.forward);
-  await assert.rejects((await up.started).ask("roots/list", undefined), /does not support roots/);
-  up.finish({});
-  await first;
+  const call = await up.started;
+  await assert.rejects(call.ask("roots/list", undefined), refused(-32021, /supports roots/));
+  await assert.rejects(first, (error: RpcError) => {
+    assert.deepEqual([error.code, error.data], [-32021, { requiredCapabilities: { roots: {} } }]);
+    return true;
+  });
+  assert.equal(call.signal.aborted, true);
+  assert.equal(parking.size, 0);
 });
 
 test("Parking keeps an outcome for the client that is still to come back", async () => {

@@ -12,7 +12,7 @@ import {
   type RequestMessage,
   type ResponseMessage,
 } from "../../src/protocol/message.ts";
-import { methodRule } from "../../src/protocol/methods.ts";
+import { isForeign, methodRule } from "../../src/protocol/methods.ts";
 import { requestEdits, responseEdits } from "../../src/protocol/projection.ts";
 import { eraOf, negotiateVersion } from "../../src/protocol/versions.ts";
 
@@ -74,7 +74,9 @@ test("isModern() goes by the envelope, then by the version header, never by Mcp-
     isModern(legacy, (name) => name === "mcp-protocol-version" ? "2026-07-28" : undefined),
     true,
   );
-  assert.equal(isModern(modern("initialize"), none), false);
+  assert.equal(isModern(modern("initialize"), none), true);
+  const initialize = parseMessage('{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}');
+  assert.equal(isModern(initialize, () => "2026-07-28"), false);
 });
 
 test("readEnvelope() names what is missing and which versions there are", () => {
@@ -92,6 +94,21 @@ test("readEnvelope() names what is missing and which versions there are", () => 
   assert.equal(code(modern("x", { [`${META}clientCapabilities`]: 5 })), -32602);
   assert.equal(code(modern("x", { [`${META}clientInfo`]: "me" })), -32602);
   assert.equal(code(modern("x", { [`${META}protocolVersion`]: "2031-01-01" })), -32022);
+});
+
+test("readEnvelope() objects to another version in the header before it looks at the version", () => {
+  const request = modern("x", { [`${META}protocolVersion`]: "2031-01-01" });
+  const code = (header: string) => {
+    try {
+      readEnvelope(request, () => header);
+      return 0;
+    } catch (error) {
+      assert.ok(error instanceof RpcError);
+      return error.code;
+    }
+  };
+  assert.equal(code("2026-07-28"), -32020);
+  assert.equal(code("2031-01-01"), -32022);
 });
 
 test("checkModernHeaders() wants version, method and name, base64 where needed", () => {
@@ -143,6 +160,8 @@ test("methodRule() knows each method in its era only, and no inherited names", (
   assert.ok(methodRule("tools/call", "modern") && methodRule("tools/call", "legacy"));
   assert.equal(methodRule("toString", "legacy"), undefined);
   assert.equal(methodRule("__proto__", "legacy"), undefined);
+  assert.ok(isForeign("ping", "modern") && isForeign("server/discover", "legacy"));
+  assert.ok(!isForeign("tools/call", "modern") && !isForeign("skills/list", "modern"));
 });
 
 const client = (era: "legacy" | "modern"): Client => ({

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import process from "node:process";
+import { type Gateway, startGateway } from "../support/gateway.ts";
+import { ON_BUN } from "../support/program.ts";
+import { type Check, complaints, regressions } from "./checks.ts";
+import { judge, readExpectedFailures } from "./expected-failures.ts";
+import { startHttpFixture } from "./fixture/http.ts";
+import { refereeServer, type Report, type Revision, TIMEOUT } from "./referee.ts";
+
+const REVISIONS = ["2025-11-25", "2026-07-28"] as const;
+
+/** Extensions the fixture does not have: the gateway cannot be judged by them. */
+const WITHOUT_BASELINE = /^tasks-/;
+
+const direct = new Map<Revision, Promise<Report>>();
+
+/** The fixture by itself; judged once. */
+function judgeFixture(revision: Revision): Promise<Report> {
+  const known = direct.get(revision) ?? (async () => {
+    await using fixture = await startHttpFixture();
+    return await refereeServer(fixture.url, revision);
+  })();
+  direct.set(revision, known);
+  return known;
+}
+
+for (const revision of REVISIONS) {
+  test(
+    `the fixture meets ${revision} by itself, and more than is required`,
+    { timeout: TIMEOUT },
+    async () => {
+      const { checks, code, output } = await judgeFixture(revision);
+      assert.equal(code, 0, output);
+      assert.deepEqual(complaints(checks.filter(hasBaseline)), []);
+      assert.ok(checks.filter(({ status }) => status === "SUCCESS").length > 80);
+    },
+  );
+}
+
+for (const revision of REVISIONS) {
+  test(`the gateway keeps ${revision} of a server over HTTP`, { timeout: TIMEOUT }, async () => {
+    await using fixture = await startHttpFixture();
+    await judgeGateway(`server ${revision} http`, revision, { url: fixture.url });
+  });
+
+  test(`the gateway keeps ${revision} of a server over stdio`, { timeout: TIMEOUT }, async () => {
+    const script = fileURLToPath(new URL("./fixture/stdio.ts", import.meta.url));
+    const args = ON_BUN ? [script] : ["run", "-A", script];
+    await judgeGateway(`server ${revision} stdio`, revision, { command: process.execPath, args });
+  });
+}
+
+// An upstream of the other era: what the gateway bridges is measured against a server of both.
+const BRIDGED = [
+  { revision: "2025-11-25", eras: "modern", spoken: "2026-07-28" },
+  { revision: "2026-07-28", eras: "legacy", spoken: "2025-11-25" },
+] as const;
+
+for (const { revision, eras, spoken } of BRIDGED) {
+  test(
+    `the gateway gives ${revision} to the client of a ${eras} server`,
+    { timeout: TIMEOUT },
+    async () => {
+      await using fixture = await startHttpFixture(eras);
+      await judgeGateway(`server ${revision} ${eras}`, revision, { url: fixture.url }, spoken);
+    },
+  );
+}
+
+/**
+ * Runs the referee through a gateway of its own and compares it with the direct run. `spoken` is
+ * the only version the server speaks, if there is one.
+ */
+async function judgeGateway(
+  name: string,
+  revision: Revision,
+  server: object,
+  spoken?: Revision,
+): Promise<void> {
+  const gateway = await startGateway({
+    mode: ON_BUN ? "bun" : "deno",
+    config: { mcpServers: { fixture: server } },
+  });
+  try {
+    await gateway.ready();
+    if (spoken !== undefined) {
+      await gateway.waitForServer("fixture", (status) => status.protocolVersion === spoken);
+    }
+    const through = await refereeServer(gateway.serverUrl("fixture"), revision);
+    const before = (await judgeFixture(revision)).checks.filter(hasBaseline);
+    const found = regressions(before, through.checks.filter(hasBaseline));
+    const wrong = judge(name, found, await readExpectedFailures());
+    assert.ok(wrong.length === 0, explain(wrong, gateway));
+  } finally {
+    await gateway.stop();
+  }
+}
+
+function hasBaseline({ scenario }: Check): boolean {
+  return !WITHOUT_BASELINE.test(scenario);
+}
+
+function explain(wrong: readonly string[], gateway: Gateway): string {
+  const log = gateway.logs.items.slice(-100).join("\n");
+  return `${wrong.length} checks are not as expected:\n${wrong.join("\n")}\nThe log:\n${log}`;
+}
