@@ -92,19 +92,22 @@ function mountStreamable(
   endpointOf: (name: string | undefined) => Endpoint | undefined,
   context: FrontContext,
 ): void {
-  app.post(path, (c) => {
+  // One handler with a switch: with several for one path Hono composes them anew per request.
+  app.all(path, (c) => {
+    const request = c.req.raw;
     const endpoint = endpointOf(c.req.param("name"));
-    return endpoint === undefined ? notFound(c.req.path) : post(c.req.raw, endpoint, context);
+    if (endpoint === undefined) return notFound(c.req.path);
+    switch (request.method) {
+      case "POST":
+        return post(request, endpoint, context);
+      case "GET":
+        return get(request, endpoint, context);
+      case "DELETE":
+        return del(request, endpoint, context);
+      default:
+        return methodNotAllowed("GET, POST, DELETE");
+    }
   });
-  app.get(path, (c) => {
-    const endpoint = endpointOf(c.req.param("name"));
-    return endpoint === undefined ? notFound(c.req.path) : get(c.req.raw, endpoint, context);
-  });
-  app.delete(path, (c) => {
-    const endpoint = endpointOf(c.req.param("name"));
-    return endpoint === undefined ? notFound(c.req.path) : del(c.req.raw, endpoint, context);
-  });
-  app.all(path, () => methodNotAllowed("GET, POST, DELETE"));
 }
 
 function readiness(gateway: Gateway): Response {

@@ -100,8 +100,11 @@ export function jsonResponse(
   status = 200,
   headers?: Readonly<Record<string, string>>,
 ): Response {
+  if (status === 200 && headers === undefined) return new Response(body, JSON_INIT);
   return new Response(body, {
     status,
     headers: { "content-type": "application/json", ...headers },
   });
 }
+
+const JSON_INIT: ResponseInit = { headers: { "content-type": "application/json" } };

@@ -115,12 +115,12 @@ function list(exchange: Exchange, rule: ListRule, view: View, pageSize: number):
     throw new RpcError(ErrorCode.InvalidParams, "Invalid params: unknown cursor");
   }
   const head = `{"jsonrpc":"2.0","id":${idTextOf(request)},"result":{`;
-  if (client.era === "legacy") return spliced(head, page.bytes(), "}}");
+  if (client.era === "legacy") return spliced(head, page, "}}");
   const ttl = page.ttlMs ?? DEFAULT_TTL_MS;
   const scope = page.cacheScope ?? "private";
   return spliced(
     head,
-    page.bytes(),
+    page,
     `,"resultType":"complete","ttlMs":${ttl},"cacheScope":"${scope}",${serverMeta(view)}}}`,
   );
 }

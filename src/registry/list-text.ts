@@ -23,6 +23,7 @@ export class ListText implements CacheHints {
   #text: string | undefined;
   #places: ReadonlyMap<string, number> | undefined;
   #bytes: Uint8Array<ArrayBuffer> | undefined;
+  #isNarrow: boolean | undefined;
 
   constructor(
     readonly kind: ListKind,
@@ -43,6 +44,14 @@ export class ListText implements CacheHints {
   /** The member of the list's result, without braces: `"tools":[…]`. */
   get text(): string {
     return this.#text ??= memberText(this.kind, this.items);
+  }
+
+  /**
+   * Whether an engine keeps the text at one byte a character. Such a text is cheaper to send put
+   * together as a string, any other as bytes (bench/cases/list.ts has both).
+   */
+  get isNarrow(): boolean {
+    return this.#isNarrow ??= isNarrow(this.text);
   }
 
   /** {@link ListText.text} as UTF-8. The same array each time: not to be written to. */
@@ -81,6 +90,12 @@ export class ListText implements CacheHints {
 /** The result member that holds these entries: `"tools":[…]`. For pages; whole lists keep theirs. */
 export function memberText(kind: ListKind, items: readonly string[]): string {
   return `${JSON.stringify(listRule(kind).field)}:[${items.join(",")}]`;
+}
+
+/** {@link ListText.isNarrow} */
+export function isNarrow(text: string): boolean {
+  // deno-lint-ignore no-control-regex
+  return /^[\x00-\xff]*$/.test(text);
 }
 
 /** The hints for a list put together from these parts. */

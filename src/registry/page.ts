@@ -1,7 +1,7 @@
 /** Pages of our own lists (server/utilities/pagination), for clients of a gateway with `pageSize`. */
 
 import { openCursor, sealCursor } from "../protocol/cursor.ts";
-import { type CacheHints, type ListText, memberText } from "./list-text.ts";
+import { type CacheHints, isNarrow, type ListText, memberText } from "./list-text.ts";
 
 /** One page of a list, or all of it: what is put into the result of a list request. */
 export interface Page extends CacheHints {
@@ -9,6 +9,8 @@ export interface Page extends CacheHints {
   readonly text: string;
   /** What asks for the next page; `undefined` on the last one. */
   readonly nextCursor: string | undefined;
+  /** {@link ListText.isNarrow} */
+  readonly isNarrow: boolean;
   /** {@link Page.text} as UTF-8; not to be written to. */
   bytes(): Uint8Array<ArrayBuffer>;
 }
@@ -56,5 +58,12 @@ function cut(list: ListText, view: string, start: number, end: number): Page {
   const entries = memberText(list.kind, list.items.slice(start, end));
   const text = nextCursor === undefined ? entries : `${entries},"nextCursor":"${nextCursor}"`;
   const { ttlMs, cacheScope } = list;
-  return { text, nextCursor, ttlMs, cacheScope, bytes: () => encoder.encode(text) };
+  return {
+    text,
+    nextCursor,
+    ttlMs,
+    cacheScope,
+    isNarrow: isNarrow(text),
+    bytes: () => encoder.encode(text),
+  };
 }

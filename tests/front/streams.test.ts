@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { requireBothTypes, requireEventStream } from "../../src/front/accept.ts";
 import { readBody } from "../../src/front/body.ts";
+import { EventLog } from "../../src/front/event-log.ts";
 import { EventStream, MAX_UNREAD_BYTES } from "../../src/front/event-stream.ts";
 import { KeepAlive } from "../../src/front/keep-alive.ts";
 import { PostReply } from "../../src/front/post-reply.ts";
 import { Refusal } from "../../src/front/refusal.ts";
+import { ResumableStream } from "../../src/front/session-streams.ts";
 
 function status(run: () => unknown): number {
   try {
@@ -127,6 +129,23 @@ test("PostReply opens its stream when the answer takes long, and keeps it alive"
     ': keep-alive\n\n: keep-alive\n\nevent: message\ndata: {"r":1}\n\n',
   );
   keepAlive.tick(now + 60_000);
+});
+
+test("PostReply opens a stream sooner where the client can come back for it", async () => {
+  const keepAlive = new KeepAlive(5_000);
+  const session = new ResumableStream(1, new EventLog(), true, () => {});
+  const reply = new PostReply({ pending: keepAlive, keepAlive, resumable: () => session });
+  const now = performance.now();
+  keepAlive.tick(now + 1_500);
+  keepAlive.tick(now + 2_500);
+  const response = await reply.response;
+  reply.finish('{"r":1}');
+  assert.equal(
+    await response.text(),
+    "id: 1-0\nretry: 1000\ndata: \n\n: keep-alive\n\n" +
+      'id: 1-1\nevent: message\ndata: {"r":1}\n\n',
+  );
+  keepAlive.close();
 });
 
 test("PostReply ends an empty stream when the call was cancelled", async () => {

@@ -1,0 +1,29 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import type { Case, Context } from "../harness/case.ts";
+import { baselineCommand, ROOT } from "../harness/programs.ts";
+import { type Row, row } from "../harness/row.ts";
+
+/** Forwarding as text against parse and stringify, in one process of the runtime. */
+export const jsonEdit: Case = { name: "json-edit", run };
+
+interface Sample {
+  readonly name: string;
+  readonly ours: readonly number[];
+  readonly plain: readonly number[];
+}
+
+async function run({ target }: Context): Promise<readonly Row[]> {
+  const { command, args } = baselineCommand(target, "json-edit.ts");
+  const { stdout } = await promisify(execFile)(command, [...args], { cwd: ROOT });
+  const micros = (samples: readonly number[]) => samples.map((nanoseconds) => nanoseconds / 1_000);
+  return (JSON.parse(stdout) as Sample[]).map(({ name, ours, plain }) =>
+    row({
+      name: `forward a ${name} as text`,
+      unit: "µs",
+      ours: micros(ours),
+      baseline: micros(plain),
+      note: "JSON.parse, change, JSON.stringify",
+    })
+  );
+}

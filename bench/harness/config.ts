@@ -1,0 +1,39 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The fake upstream of the benchmark. */
+export const UPSTREAM = fileURLToPath(new URL("../programs/upstream.mjs", import.meta.url));
+
+/** What a fake upstream is like. */
+export interface Fake {
+  /** How many tools it lists. */
+  readonly tools: number;
+  /** Milliseconds before it answers `initialize`. @default 0 */
+  readonly delay?: number;
+}
+
+/** A config file in a folder of its own, removed in the end. */
+export interface ConfigFile extends Disposable {
+  readonly path: string;
+}
+
+/** The command line of a fake upstream. */
+export function fakeArgs({ tools, delay = 0 }: Fake): string[] {
+  return [UPSTREAM, String(tools), String(delay)];
+}
+
+/** Writes a config with `count` stdio upstreams, all alike. */
+export function fakeUpstreams(count: number, fake: Fake): ConfigFile {
+  const mcpServers = Object.fromEntries(
+    Array.from({ length: count }, (_, index) => [
+      `server${String(index).padStart(2, "0")}`,
+      { command: "node", args: fakeArgs(fake) },
+    ]),
+  );
+  const folder = mkdtempSync(join(tmpdir(), "mcproxy-bench-"));
+  const path = join(folder, "mcp-servers.json");
+  writeFileSync(path, JSON.stringify({ mcpServers }));
+  return { path, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+}
