@@ -284,8 +284,8 @@ export class StreamableHttpTransport implements Transport {
         throw unavailable(this.#server, `${reason} and did not take up ${stream.what} again`);
       }
       // A poll that brings nothing is repeated less and less often.
-      const rest = idle === 0 ? stream.retry : Math.max(stream.retry, 100) * 2 ** Math.min(idle, 8);
-      await pause(Math.min(rest, MAX_RETRY), this.#clock, signal);
+      const rest = idle === 0 ? 0 : Math.min(25 * 2 ** idle, DEFAULT_RETRY);
+      await pause(Math.max(stream.retry, rest), this.#clock, signal);
       signal.throwIfAborted();
       current = await this.#resume(stream, signal);
     }

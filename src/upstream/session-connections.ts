@@ -59,13 +59,14 @@ export class SessionConnections {
 
   /**
    * A line over the connection of the client's session.
-   * @throws {RpcError} UpstreamUnavailable when all that may be there are busy, or what opening
-   * one throws
+   * @throws {RpcError} (rejects) UpstreamUnavailable when all that may be there are busy, or what
+   * opening one throws
    */
   acquire(session: string, client: Client): Line | Promise<Line> {
     let entry = this.#entries.get(session);
     if (entry === undefined) {
-      this.#makeRoom();
+      const full = this.#makeRoom();
+      if (full !== undefined) return Promise.reject(full);
       entry = this.#open(session, client);
     }
     this.#entries.delete(session);
@@ -127,14 +128,16 @@ export class SessionConnections {
     return entry;
   }
 
-  #makeRoom(): void {
+  /** Why there is none, or `undefined`. */
+  #makeRoom(): RpcError | undefined {
     const { max, server } = this.#options;
-    if (this.#entries.size < max) return;
+    if (this.#entries.size < max) return undefined;
     for (const [session, { connection, lines }] of this.#entries) {
       if (connection === undefined || lines > 0 || connection.inFlight > 0) continue;
-      return this.release(session);
+      this.release(session);
+      return undefined;
     }
-    throw new RpcError(
+    return new RpcError(
       ErrorCode.UpstreamUnavailable,
       `${serverLabel(server)} serves ${max} client sessions, which is as many as it may, ` +
         "and all of them have calls in flight; try again later",

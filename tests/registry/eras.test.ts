@@ -49,7 +49,7 @@ test("View.list() shows each era its own form of a tool, everything else untouch
   ]);
   assert.equal(
     registry.aggregate.list("tools", "modern").items[0],
-    '{"x-n": 1.0,"name" :"old_t"}',
+    '{ "x-n": 1.0, "name" :"old_t" }',
   );
   const direct = registry.servers.get("new")!;
   assert.equal(direct.list("tools", "modern"), direct.list("tools"));

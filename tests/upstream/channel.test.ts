@@ -3,41 +3,14 @@ import { test } from "node:test";
 import { runtime } from "#runtime";
 import type { StdioTarget } from "../../src/config/config.ts";
 import { ErrorCode, RpcError } from "../../src/protocol/errors.ts";
-import { parseMessage } from "../../src/protocol/message.ts";
 import { Channel } from "../../src/upstream/channel.ts";
 import { systemClock } from "../../src/upstream/clock.ts";
 import { SHARED_IDENTITY } from "../../src/upstream/line.ts";
 import { StdioTransport } from "../../src/upstream/stdio.ts";
-import type { SendOptions, Transport, TransportHandlers } from "../../src/upstream/transport.ts";
+import type { Transport } from "../../src/upstream/transport.ts";
 import { FakeClock } from "./fakes/clock.ts";
+import { FakeTransport } from "./fakes/transport.ts";
 import { call, fakeTarget, RecordedLog } from "./support.ts";
-
-/** A transport that keeps what is sent and says what it is told to. */
-class FakeTransport implements Transport {
-  readonly pid = undefined;
-  readonly sent: { raw: string; options: SendOptions }[] = [];
-  readonly abandoned: number[] = [];
-  handlers!: TransportHandlers;
-  constructor(readonly kind: Transport["kind"]) {}
-  start(handlers: TransportHandlers) {
-    this.handlers = handlers;
-    return Promise.resolve();
-  }
-  send(raw: string, options: SendOptions) {
-    this.sent.push({ raw, options });
-    return Promise.resolve();
-  }
-  abandon(id: number) {
-    this.abandoned.push(id);
-  }
-  setProtocol() {}
-  close() {
-    return Promise.resolve();
-  }
-  say(raw: string, carriedBy?: number) {
-    this.handlers.onMessage(parseMessage(raw), carriedBy);
-  }
-}
 
 async function fakeChannel(kind: Transport["kind"] = "stdio") {
   const transport = new FakeTransport(kind);
@@ -51,7 +24,6 @@ async function fakeChannel(kind: Transport["kind"] = "stdio") {
     clock,
     timeout: 1_000,
     identity: SHARED_IDENTITY,
-    exclusive: false,
     events: {
       onNotification: (_message, exchange) => seen.push(exchange?.rid),
       onGap: () => {},
@@ -155,7 +127,6 @@ async function limitedChannel(timeout: number) {
     clock: systemClock,
     timeout,
     identity: SHARED_IDENTITY,
-    exclusive: false,
     events,
   });
   await channel.start(new AbortController().signal);

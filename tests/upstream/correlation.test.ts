@@ -54,6 +54,27 @@ test("Correlation expires by the earliest deadline, and not what made progress",
   assert.equal(clock.armed, 0);
 });
 
+test("Correlation.hold() stops the time of a call until the last unhold()", () => {
+  const { calls, clock, expired } = table();
+  const a = calls.open({ method: "a", timeout: 100, tokenText: "1", settle: () => {} });
+  clock.tick(90);
+  calls.hold(a);
+  calls.hold(a);
+  calls.hold(4711);
+  clock.tick(1_000);
+  calls.unhold(a);
+  assert.equal(calls.progress(a)?.id, a, "progress does not start the time of a held call");
+  clock.tick(1_000);
+  calls.unhold(a);
+  calls.unhold(a);
+  clock.tick(99);
+  assert.deepEqual(expired, []);
+  clock.tick(1);
+  assert.deepEqual(expired, [a]);
+  calls.unhold(a);
+  assert.equal(clock.armed, 0);
+});
+
 test("Correlation.drain() settles everything and leaves no timer", () => {
   const { calls, clock } = table();
   const outcomes: string[] = [];

@@ -6,9 +6,17 @@ import { fileURLToPath } from "node:url";
 import { runtime } from "#runtime";
 import type { HttpTarget, ServerConfig, ServerTarget } from "../../src/config/config.ts";
 import type { Client, Exchange } from "../../src/protocol/exchange.ts";
-import { parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
+import {
+  parseMessage,
+  type RequestMessage,
+  type ResponseMessage,
+} from "../../src/protocol/message.ts";
+import type { LineLimits } from "../../src/upstream/lines.ts";
 import type { LogProps, UpstreamLog } from "../../src/upstream/log.ts";
 import { Upstream, type UpstreamEvents } from "../../src/upstream/upstream.ts";
+
+/** Speaks legacy, modern or both, and asks back: {@link askingTarget}. */
+const ASKING = fileURLToPath(new URL("./fakes/asking-server.mjs", import.meta.url));
 
 export const FAKE = fileURLToPath(new URL("./fakes/stdio-server.mjs", import.meta.url));
 
@@ -34,6 +42,11 @@ export function serverConfig(
 /** The fake stdio server in one of its modes, run by node so that it starts fast. */
 export function fakeTarget(mode = "plain", ...args: string[]): ServerTarget {
   return { kind: "stdio", command: "node", args: [FAKE, mode, ...args], env: {} };
+}
+
+/** The fake that asks its client back. */
+export function askingTarget(mode: "legacy" | "modern" | "dual" = "legacy"): ServerTarget {
+  return { kind: "stdio", command: "node", args: [ASKING, mode], env: {} };
 }
 
 export function httpTarget(url: string, overrides: Partial<HttpTarget> = {}): HttpTarget {
@@ -87,8 +100,22 @@ export const MODERN_CLIENT: Client = {
   protocolVersion: "2026-07-28",
 };
 
+/** One question an upstream has put to a {@link TestExchange}. */
+export interface Asked {
+  readonly method: string;
+  readonly params: unknown;
+  readonly signal: AbortSignal | undefined;
+  /** Answers with a result. */
+  readonly answer: (result: unknown) => void;
+  readonly refuse: (error: Error) => void;
+}
+
 export interface TestExchange extends Exchange {
   readonly sent: string[];
+  /** What it was asked, in order. */
+  readonly asked: Asked[];
+  /** Resolves with the next question that was not waited for yet. */
+  nextAsked(): Promise<Asked>;
   readonly abort: (reason?: string) => void;
 }
 
@@ -97,6 +124,9 @@ let count = 0;
 export function exchangeFor(raw: string, client: Client = LEGACY_CLIENT): TestExchange {
   const controller = new AbortController();
   const sent: string[] = [];
+  const asked: Asked[] = [];
+  const waiters: (() => void)[] = [];
+  let taken = 0;
   return {
     rid: `r${++count}`,
     client,
@@ -105,7 +135,26 @@ export function exchangeFor(raw: string, client: Client = LEGACY_CLIENT): TestEx
     sent,
     abort: (reason = "gone") => controller.abort(new Error(reason)),
     notify: (text) => void sent.push(text),
-    ask: () => Promise.reject(new Error("not asked in these tests")),
+    asked,
+    ask: (method, paramsText, signal) => {
+      const { promise, resolve, reject } = Promise.withResolvers<ResponseMessage>();
+      asked.push({
+        method,
+        params: paramsText === undefined ? undefined : JSON.parse(paramsText),
+        signal,
+        answer: (result) =>
+          resolve(
+            parseMessage(JSON.stringify({ jsonrpc: "2.0", id: 1, result })) as ResponseMessage,
+          ),
+        refuse: reject,
+      });
+      for (const wake of waiters.splice(0)) wake();
+      return promise;
+    },
+    nextAsked: async () => {
+      while (asked.length <= taken) await new Promise<void>((wake) => waiters.push(wake));
+      return asked[taken++]!;
+    },
   };
 }
 
@@ -133,6 +182,7 @@ export async function withUpstream(
   config: ServerConfig,
   run: (upstream: Upstream, log: RecordedLog) => Promise<void>,
   events: UpstreamEvents = {},
+  limits?: LineLimits,
 ): Promise<void> {
   const log = new RecordedLog();
   const pids = new Set<number>();
@@ -143,7 +193,13 @@ export async function withUpstream(
       return child;
     },
   };
-  const upstream = new Upstream({ config, runtime: recording, log, events });
+  const upstream = new Upstream({
+    config,
+    runtime: recording,
+    log,
+    events,
+    ...(limits === undefined ? {} : { limits }),
+  });
   try {
     upstream.start();
     await upstream.settled;

@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ErrorCode, RpcError } from "../../src/protocol/errors.ts";
-import type { ServerConfig } from "../../src/config/config.ts";
-import type { Upstream } from "../../src/upstream/upstream.ts";
 import {
   DISCOVERED,
   error,
@@ -22,31 +20,12 @@ import {
   exchangeFor,
   httpTarget,
   MODERN_CLIENT,
-  type RecordedLog,
   serverConfig,
   textOf,
   Watch,
   withUpstream,
 } from "./support.ts";
-
-async function withHttp(
-  handler: Handler,
-  run: (upstream: Upstream, server: FakeHttp, log: RecordedLog) => Promise<void> | void,
-  overrides: Partial<ServerConfig> = {},
-  watch = new Watch(),
-  path = "/mcp",
-): Promise<void> {
-  const server = await serveHttp(handler);
-  try {
-    const config = serverConfig(
-      httpTarget(server.url + path, { headers: { Authorization: "Bearer s3cret", "X-Own": "1" } }),
-      overrides,
-    );
-    await withUpstream(config, async (upstream, log) => await run(upstream, server, log), watch);
-  } finally {
-    await server.close();
-  }
-}
+import { withHttp } from "./with-http.ts";
 
 const nothing = () => false;
 
@@ -380,63 +359,6 @@ test("HttpClient turns credentials of the URL into a header and never shows them
   } finally {
     await server.close();
   }
-});
-
-/** HTTP+SSE of 2024-11-05; `endpoint` is what the first event says. */
-function sseServer(endpoint: string): Handler {
-  let send: (message: unknown) => void = () => {};
-  return ({ method, url, body }, response) => {
-    if (method === "GET") {
-      send = sse(response);
-      response.write(`event: endpoint\ndata: ${endpoint}\n\n`);
-      return;
-    }
-    if (url !== "/messages?s=1") return void response.writeHead(405).end();
-    response.writeHead(202).end("Accepted");
-    if (body.method === "initialize") {
-      send(result(body.id, { ...INITIALIZED, protocolVersion: "2024-11-05" }));
-    } else if (body.method === "tools/list") send(result(body.id, TOOLS));
-    else if (body.method === "tools/call") {
-      const progressToken = body.params._meta?.progressToken;
-      send({ jsonrpc: "2.0", method: "notifications/progress", params: { progressToken } });
-      send(result(body.id, { content: [{ type: "text", text: "over sse" }] }));
-    }
-  };
-}
-
-test("SseTransport is the fall-back of a URL that knows no Streamable HTTP", async () => {
-  await withHttp(sseServer("/messages?s=1"), async (upstream) => {
-    const { transport, era, protocolVersion } = upstream.status();
-    assert.deepEqual([transport, era, protocolVersion], ["sse", "legacy", "2024-11-05"]);
-    const exchange = call("x", {}, { id: "q", token: "t" });
-    assert.equal(textOf((await upstream.forward(exchange, [])).raw), "over sse");
-    assert.equal(JSON.parse(exchange.sent[0]!).params.progressToken, "t");
-  });
-});
-
-test("SseTransport refuses an endpoint of another origin", async () => {
-  await withHttp(sseServer("http://example.invalid/messages"), (upstream) => {
-    assert.match(upstream.status().lastError!, /endpoint of another origin, http:\/\/example/);
-  });
-});
-
-test("SseTransport fails calls when its stream ends, and the upstream reconnects", async () => {
-  const inner = sseServer("/messages?s=1");
-  let cut = () => {};
-  await withHttp(
-    (seen, response) => {
-      if (seen.method === "GET") cut = () => void response.end();
-      if (seen.body?.method === "tools/call" && seen.body.params.name === "cut") {
-        response.writeHead(202).end();
-        return cut();
-      }
-      return inner(seen, response);
-    },
-    async (upstream) => {
-      await assert.rejects(upstream.forward(call("cut"), []), /Server "x" ended its event stream/);
-      assert.equal(textOf((await upstream.forward(call("x"), [])).raw), "over sse");
-    },
-  );
 });
 
 test("StreamableHttpTransport hears list changes on the legacy event stream, and resumes it", async () => {

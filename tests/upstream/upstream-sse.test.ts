@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Handler, INITIALIZED, result, sse, TOOLS } from "./fakes/http-server.ts";
+import { call, textOf } from "./support.ts";
+import { withHttp } from "./with-http.ts";
+
+/** HTTP+SSE of 2024-11-05; `endpoint` is what the first event says. */
+function sseServer(endpoint: string): Handler {
+  let send: (message: unknown) => void = () => {};
+  return ({ method, url, body }, response) => {
+    if (method === "GET") {
+      send = sse(response);
+      response.write(`event: endpoint\ndata: ${endpoint}\n\n`);
+      return;
+    }
+    if (url !== "/messages?s=1") return void response.writeHead(405).end();
+    response.writeHead(202).end("Accepted");
+    if (body.method === "initialize") {
+      send(result(body.id, { ...INITIALIZED, protocolVersion: "2024-11-05" }));
+    } else if (body.method === "tools/list") send(result(body.id, TOOLS));
+    else if (body.method === "tools/call") {
+      const progressToken = body.params._meta?.progressToken;
+      send({ jsonrpc: "2.0", method: "notifications/progress", params: { progressToken } });
+      send(result(body.id, { content: [{ type: "text", text: "over sse" }] }));
+    }
+  };
+}
+
+test("SseTransport is the fall-back of a URL that knows no Streamable HTTP", async () => {
+  await withHttp(sseServer("/messages?s=1"), async (upstream) => {
+    const { transport, era, protocolVersion } = upstream.status();
+    assert.deepEqual([transport, era, protocolVersion], ["sse", "legacy", "2024-11-05"]);
+    const exchange = call("x", {}, { id: "q", token: "t" });
+    assert.equal(textOf((await upstream.forward(exchange, [])).raw), "over sse");
+    assert.equal(JSON.parse(exchange.sent[0]!).params.progressToken, "t");
+  });
+});
+
+test("SseTransport refuses an endpoint of another origin", async () => {
+  await withHttp(sseServer("http://example.invalid/messages"), (upstream) => {
+    assert.match(upstream.status().lastError!, /endpoint of another origin, http:\/\/example/);
+  });
+});
+
+test("SseTransport fails calls when its stream ends, and the upstream reconnects", async () => {
+  const inner = sseServer("/messages?s=1");
+  let cut = () => {};
+  await withHttp(
+    (seen, response) => {
+      if (seen.method === "GET") cut = () => void response.end();
+      if (seen.body?.method === "tools/call" && seen.body.params.name === "cut") {
+        response.writeHead(202).end();
+        return cut();
+      }
+      return inner(seen, response);
+    },
+    async (upstream) => {
+      await assert.rejects(upstream.forward(call("cut"), []), /Server "x" ended its event stream/);
+      assert.equal(textOf((await upstream.forward(call("x"), [])).raw), "over sse");
+    },
+  );
+});
