@@ -1,3 +1,4 @@
+import type { CancelSignal } from "../lib/cancel.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Client } from "../protocol/exchange.ts";
@@ -35,7 +36,7 @@ export class Asks {
     outlet: Outlet,
     method: string,
     paramsText: string | undefined,
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<ResponseMessage> {
     const params = paramsText === undefined ? undefined : JSON.parse(paramsText) as JsonObject;
     const refusal = cannotAnswer(

@@ -1,3 +1,4 @@
+import { type CancelSignal, CancelSource } from "../lib/cancel.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
 import type { RequestMessage, ResponseMessage } from "../protocol/message.ts";
@@ -23,7 +24,7 @@ export class ActiveExchange implements Exchange {
   readonly rid = nextRid();
   /** The server it was routed to; empty before. */
   server = "";
-  readonly #abort = new AbortController();
+  readonly #cancel = new CancelSource();
   readonly #outlet: Outlet;
   readonly #asker: Asker;
   #ended = false;
@@ -38,8 +39,8 @@ export class ActiveExchange implements Exchange {
     this.#asker = asker;
   }
 
-  get signal(): AbortSignal {
-    return this.#abort.signal;
+  get signal(): CancelSignal {
+    return this.#cancel;
   }
 
   notify(raw: string): void {
@@ -49,14 +50,14 @@ export class ActiveExchange implements Exchange {
   ask(
     method: string,
     paramsText: string | undefined,
-    signal?: AbortSignal,
+    signal?: CancelSignal,
   ): Promise<ResponseMessage> {
     return this.#asker(method, paramsText, signal);
   }
 
   /** The client does not want the answer any more; `reason` goes to the log. */
   cancel(reason: string): void {
-    if (!this.#ended) this.#abort.abort(new Error(reason));
+    if (!this.#ended) this.#cancel.cancel(new Error(reason));
   }
 
   /** The answer is on its way: whatever comes later about this request is dropped. */

@@ -63,6 +63,7 @@ export class Gateway implements SessionHost, RouterHost {
   readonly parking = new Parking();
   #registry: Registry;
   #rebuild: ReturnType<typeof setTimeout> | undefined;
+  #isListable = false;
   readonly #stopping = new AbortController();
 
   constructor({ config, runtime }: GatewayOptions) {
@@ -131,9 +132,12 @@ export class Gateway implements SessionHost, RouterHost {
 
   whenListable(endpoint: Endpoint): Promise<void> | undefined {
     this.flush();
+    // Once there is something to list, nothing is waited for again.
+    if (endpoint.server === undefined && this.#isListable) return undefined;
     const concerned = this.#concerned(endpoint);
     const listable = concerned.some((member) => member.known) ||
       concerned.every((member) => member.isSettled);
+    if (endpoint.server === undefined) this.#isListable = listable;
     return listable ? undefined : this.#waitListable(concerned);
   }
 

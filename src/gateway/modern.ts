@@ -1,5 +1,6 @@
 /** Serves the modern era (2026-07-28): no session, an envelope on every request. */
 
+import { anyCancelled } from "../lib/cancel.ts";
 import { editJson } from "../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import type { Envelope } from "../protocol/classify.ts";
@@ -132,10 +133,11 @@ async function listen(
     },
   };
   for (const route of routes.values()) gateway.addSubscription(route, subscriber);
-  const ended = AbortSignal.any([exchange.signal, gateway.stopping]);
-  if (!ended.aborted) {
-    await new Promise((resolve) => ended.addEventListener("abort", resolve, { once: true }));
+  const ended = anyCancelled(exchange.signal, gateway.stopping);
+  if (!ended.signal.aborted) {
+    await new Promise<void>((resolve) => ended.signal.addEventListener("abort", resolve));
   }
+  ended.detach();
   stop();
   gateway.dropSubscriptions(subscriber);
   exchange.end();

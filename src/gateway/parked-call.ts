@@ -1,3 +1,4 @@
+import { type CancelSignal, CancelSource } from "../lib/cancel.ts";
 import { editJson, rawAt } from "../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
@@ -50,7 +51,7 @@ export class ParkedCall implements Exchange {
   readonly client: Client;
   readonly request: RequestMessage;
   readonly #options: ParkedCallOptions;
-  readonly #abort = new AbortController();
+  readonly #cancel = new CancelSource();
   readonly #questions = new Map<string, Question>();
   readonly #held: string[] = [];
   #visitor: Exchange | undefined;
@@ -91,8 +92,8 @@ export class ParkedCall implements Exchange {
     return this.#parked;
   }
 
-  get signal(): AbortSignal {
-    return this.#abort.signal;
+  get signal(): CancelSignal {
+    return this.#cancel;
   }
 
   /** Starts the upstream call. */
@@ -120,7 +121,7 @@ export class ParkedCall implements Exchange {
   ask(
     method: string,
     paramsText: string | undefined,
-    signal?: AbortSignal,
+    signal?: CancelSignal,
   ): Promise<ResponseMessage> {
     const params = paramsText === undefined ? undefined : JSON.parse(paramsText) as JsonObject;
     const lacking = lackingCapability(this.client.capabilities, method, params);
@@ -208,7 +209,7 @@ export class ParkedCall implements Exchange {
 
   /** Gives the call up, here and upstream. */
   cancel(reason: string): void {
-    if (!this.#ended) this.#abort.abort(new Error(reason));
+    if (!this.#ended) this.#cancel.cancel(new Error(reason));
     this.#refuseQuestions(reason);
     if (this.#parked) this.#forget();
   }

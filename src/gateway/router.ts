@@ -46,17 +46,18 @@ export interface RouterHost {
  * Answers one request.
  * @throws {RpcError} what the client is to be told instead of a result
  */
-export async function route(
+export function route(
   exchange: Exchange,
   endpoint: Endpoint,
   host: RouterHost,
-): Promise<Reply> {
+): Reply | Promise<Reply> {
+  // Not async: each layer of promises on the way of every call shows in a profile.
   const { method } = exchange.request;
   const rule = methodRule(method, exchange.client.era);
   if (rule?.handling.by === "list") {
-    const waiting = host.whenListable(endpoint);
-    if (waiting !== undefined) await waiting;
-    return list(exchange, rule.handling.rule, currentView(endpoint, host), host.pageSize);
+    const listRule = rule.handling.rule;
+    const answer = () => list(exchange, listRule, currentView(endpoint, host), host.pageSize);
+    return host.whenListable(endpoint)?.then(answer) ?? answer();
   }
   const view = currentView(endpoint, host);
   if (
@@ -65,27 +66,35 @@ export async function route(
   ) {
     throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
   }
-  if (endpoint.server !== undefined) {
-    const response = await send(exchange, endpoint.server, [], view, host);
-    rememberTask(response, exchange, endpoint.server, host.tasks);
-    return response.raw;
-  }
-  if (rule === undefined) return await extension(exchange, view, host);
+  if (endpoint.server !== undefined) return direct(exchange, endpoint.server, view, host);
+  if (rule === undefined) return extension(exchange, view, host);
   const forward: Send = (server, edits) => send(exchange, server, edits, view, host);
   if (rule.handling.by === "taskList") {
-    return await listTasks(exchange, view, host.tasks, forward);
+    return listTasks(exchange, view, host.tasks, forward);
   }
   switch (rule.handling.of) {
     case "tool":
     case "prompt":
-      return await named(exchange, rule.handling.of, endpoint, host);
+      return named(exchange, rule.handling.of, endpoint, host);
     case "resource":
-      return await resource(exchange, view, host);
+      return resource(exchange, view, host);
     case "completion":
-      return await completion(exchange, view, host);
+      return completion(exchange, view, host);
     case "task":
-      return await aboutTask(exchange, view, host.tasks, forward);
+      return aboutTask(exchange, view, host.tasks, forward);
   }
+}
+
+/** One upstream 1:1: what it is sent and what it answers stay as they are. */
+async function direct(
+  exchange: Exchange,
+  server: string,
+  view: View,
+  host: RouterHost,
+): Promise<Reply> {
+  const response = await send(exchange, server, [], view, host);
+  rememberTask(response, exchange, server, host.tasks);
+  return response.raw;
 }
 
 /** A method of an extension goes to the one server that declares it, as it is. */

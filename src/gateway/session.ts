@@ -1,3 +1,4 @@
+import { anyCancelled, type CancelSignal } from "../lib/cancel.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
@@ -57,6 +58,8 @@ const MAX_QUEUED = 64;
 /** How a client is connected, for status and logs. */
 export type SessionKind = "http" | "sse" | "stdio";
 
+const NOTHING = Promise.resolve(undefined);
+
 let count = 0;
 
 /**
@@ -112,18 +115,20 @@ export class Session implements ListListener, ResourceSubscriber {
    * Takes one message of the client. What belongs to it goes to `outlet`, except the response to a
    * request, which is returned (`undefined`: nothing is to be sent). Never rejects.
    */
-  async receive(message: Message, outlet: Outlet): Promise<Reply | undefined> {
+  receive(message: Message, outlet: Outlet): Promise<Reply | undefined> {
     this.#lastSeen = Date.now();
     switch (message.kind) {
-      case "request":
-        return await this.#request(message, outlet);
+      case "request": {
+        const reply = this.#request(message, outlet);
+        return reply instanceof Promise ? reply : Promise.resolve(reply);
+      }
       case "notification":
         this.#notified(message);
-        return undefined;
+        return NOTHING;
       case "response":
         // One that nothing waits for is late or invented; either way it concerns nobody.
         this.#asks.answer(message);
-        return undefined;
+        return NOTHING;
     }
   }
 
@@ -199,11 +204,10 @@ export class Session implements ListListener, ResourceSubscriber {
       message,
       outlet,
       (method, params, signal) => {
-        const off = signal === undefined
-          ? exchange.signal
-          : AbortSignal.any([exchange.signal, signal]);
         this.#remember(exchange.server, method, params);
-        return this.#ask(client, outlet, exchange.server, method, params, off);
+        const off = anyCancelled(exchange.signal, ...(signal === undefined ? [] : [signal]));
+        return this.#ask(client, outlet, exchange.server, method, params, off.signal)
+          .finally(off.detach);
       },
     );
     this.#inflight.set(key, exchange);
@@ -246,7 +250,7 @@ export class Session implements ListListener, ResourceSubscriber {
     server: string,
     method: string,
     params: string | undefined,
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<ResponseMessage> {
     const ofTask = this.endpoint.server === undefined && params?.includes(MetaKey.RelatedTask);
     if (!ofTask) return await this.#asks.ask(client, outlet, method, params, signal);

@@ -1,3 +1,4 @@
+import type { CancelSignal } from "../lib/cancel.ts";
 import type { JsonObject } from "../lib/json.ts";
 import type { RequestMessage, ResponseMessage } from "./message.ts";
 import type { Era } from "./versions.ts";
@@ -40,7 +41,7 @@ export interface Exchange {
    * Aborted when the client cancels or has gone in a way that means cancel (PROTOCOL notes 1.1:
    * closing the stream cancels in the modern era only). Never aborted by a successful end.
    */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /**
    * Sends a notification to this client on this request's stream. `raw` is JSON text already in
    * the client's terms (its own progress token). Nothing is sent once the exchange has ended.
@@ -55,6 +56,6 @@ export interface Exchange {
   ask(
     method: string,
     paramsText: string | undefined,
-    signal?: AbortSignal,
+    signal?: CancelSignal,
   ): Promise<ResponseMessage>;
 }

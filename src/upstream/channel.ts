@@ -3,6 +3,7 @@
  * about one reaches the exchange that made it, and no other (DESIGN §5).
  */
 
+import type { CancelSignal } from "../lib/cancel.ts";
 import { TokenBucket } from "../lib/rate-limit.ts";
 import { editJson, type JsonEdit, rawAt } from "../lib/json-edit.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
@@ -87,7 +88,7 @@ export interface ChannelOptions {
 
 /** Options of the gateway's own requests. */
 export interface RequestOptions {
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: CancelSignal | undefined;
   /** Milliseconds; `Infinity` for a stream that stays open. */
   readonly timeout: number;
   /**
@@ -234,7 +235,7 @@ export class Channel {
       readonly exchange?: Exchange;
       readonly tokenText?: string | undefined;
       readonly timeout: number;
-      readonly signal?: AbortSignal | undefined;
+      readonly signal?: CancelSignal | undefined;
       readonly cancel?: boolean | undefined;
     },
     text: (id: number) => string,

@@ -1,3 +1,4 @@
+import type { CancelSignal } from "../lib/cancel.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
 import { canonicalJson } from "../lib/canonical.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
@@ -56,7 +57,7 @@ export class Leases {
    * @throws {RpcError} UpstreamUnavailable when none becomes free in time or `signal` aborts, or
    * what opening one throws
    */
-  async acquire(client: Client, signal: AbortSignal): Promise<Line> {
+  async acquire(client: Client, signal: CancelSignal): Promise<Line> {
     const capabilities = answerable(client.capabilities);
     const key = canonicalJson(capabilities);
     const { clock, patience, server } = this.#options;
@@ -156,7 +157,7 @@ export class Leases {
     this.#closing.add(closing);
   }
 
-  async #vacancy(ms: number, signal: AbortSignal): Promise<void> {
+  async #vacancy(ms: number, signal: CancelSignal): Promise<void> {
     const over = new AbortController();
     const stop = () => over.abort();
     this.#waiting.push(stop);

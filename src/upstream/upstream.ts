@@ -1,3 +1,4 @@
+import type { CancelSignal } from "../lib/cancel.ts";
 import { formatIssue } from "../config/issue.ts";
 import type { ServerConfig } from "../config/config.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
@@ -457,7 +458,7 @@ export class Upstream {
   }
 
   /** Waits for the attempt under way, or starts one, for a bounded time. */
-  async #nextConnection(signal: AbortSignal): Promise<Connection> {
+  async #nextConnection(signal: CancelSignal): Promise<Connection> {
     if (this.#state.phase === "idle") this.start();
     if (
       this.#state.phase === "backoff" &&

@@ -1,5 +1,6 @@
 /** Shared by the upstream tests: builders for configs and exchanges, a log that remembers. */
 
+import type { CancelSignal } from "../../src/lib/cancel.ts";
 import assert from "node:assert/strict";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -104,7 +105,7 @@ export const MODERN_CLIENT: Client = {
 export interface Asked {
   readonly method: string;
   readonly params: unknown;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: CancelSignal | undefined;
   /** Answers with a result. */
   readonly answer: (result: unknown) => void;
   readonly refuse: (error: Error) => void;

@@ -26,7 +26,6 @@ lines.on("line", (line) => {
   if (line.trim() !== "") connection.handle(line, { send: write, end: () => {} });
 });
 lines.on("close", () => {
-  connection.close();
   if (control === undefined) process.exit(0);
   control.end(() => process.exit(0));
 });

@@ -123,8 +123,16 @@ export class Control {
   #joined(socket: Socket): void {
     this.#sockets.add(socket);
     socket.on("error", () => {}); // A fake that is killed leaves without a word.
-    socket.on("close", () => this.#sockets.delete(socket));
-    createInterface({ input: socket }).on("line", (line) => this.events.push(JSON.parse(line)));
+    let connection: string | undefined;
+    createInterface({ input: socket }).on("line", (line) => {
+      const event = JSON.parse(line) as FakeEvent;
+      connection ??= event.connection;
+      this.events.push(event);
+    });
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      this.events.push({ kind: "closed", ...(connection === undefined ? {} : { connection }) });
+    });
     for (const command of this.#commands) socket.write(`${JSON.stringify(command)}\n`);
   }
 }
@@ -135,6 +143,8 @@ type Connection = ReturnType<InteractiveCore["connect"]>;
 interface FakeSession {
   readonly connection: Connection;
   readonly standing: Set<Sink>;
+  /** What was said before there was one. */
+  readonly held: string[];
 }
 
 async function startInteractiveHttp(
@@ -186,11 +196,13 @@ function legacy(
   let id = headers["mcp-session-id"] as string | undefined;
   if (initialize) {
     const standing = new Set<Sink>();
+    const held: string[] = [];
     const connection = core.connect((raw: string) => {
+      if (standing.size === 0) held.push(raw);
       for (const sink of standing) sink.send(raw);
     });
     id = connection.label;
-    sessions.set(id!, { connection, standing });
+    sessions.set(id!, { connection, standing, held });
     response.setHeader("mcp-session-id", id!);
   }
   const session = sessions.get(id ?? "");
@@ -205,7 +217,9 @@ function legacy(
     const sink = new Sink(response, "sse");
     session.standing.add(sink);
     response.once("close", () => session.standing.delete(sink));
-    return sink.open();
+    sink.open();
+    for (const raw of session.held.splice(0)) sink.send(raw);
+    return;
   }
   const sink = new Sink(response, "json");
   session.connection.handle(body, {
