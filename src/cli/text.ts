@@ -18,13 +18,22 @@ export function firstLine(text: string): string {
   return printable(line ?? "").trim();
 }
 
-const graphemes = new Intl.Segmenter();
+let segmenter: Intl.Segmenter | undefined;
+
+/**
+ * Made when it is first needed: on Deno it costs 10 to 18 ms, which a start without a terminal
+ * would pay for nothing.
+ */
+function graphemes(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter();
+  return segmenter.segment(text);
+}
 
 /** Cells a terminal needs for printable text; emoji and East Asian wide characters take two. */
 export function widthOf(text: string): number {
   if (/^[\x20-\x7e]*$/.test(text)) return text.length;
   let width = 0;
-  for (const { segment } of graphemes.segment(text)) width += isWide(segment) ? 2 : 1;
+  for (const { segment } of graphemes(text)) width += isWide(segment) ? 2 : 1;
   return width;
 }
 
@@ -39,7 +48,7 @@ export function fit(text: string, width: number): string {
   if (width < 1) return "";
   let out = "";
   let used = 1;
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of graphemes(text)) {
     used += isWide(segment) ? 2 : 1;
     if (used > width) break;
     out += segment;

@@ -5,6 +5,7 @@
 
 import type { CancelSignal } from "../lib/cancel.ts";
 import { TokenBucket } from "../lib/rate-limit.ts";
+import type { JsonObject } from "../lib/json.ts";
 import { editJson, type JsonEdit, rawAt } from "../lib/json-edit.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
@@ -59,6 +60,8 @@ export interface ChannelEvents {
   onRequest?(message: RequestMessage): Promise<string> | undefined;
   /** The upstream asks somebody, and several clients could be meant: it was refused. */
   onAmbiguous?(method: string): void;
+  /** It asks clients for this; told of every such request but `roots/list`. */
+  onQuestion?(method: string, params: JsonObject | undefined): void;
   /**
    * The upstream has forgotten its session before it answered this request; what is returned (or
    * thrown) is the outcome. Not there: `error` is.
@@ -377,6 +380,7 @@ export class Channel {
       this.#log.debug("Refused a request of the server", { method });
       return this.#refuse(message, `Method not found: this client does not support "${method}"`);
     }
+    if (method !== "roots/list") this.#events.onQuestion?.(method, message.params);
     const origin = this.#origin(carriedBy);
     if (origin.kind === "call" || origin.kind === "client") {
       const { call } = origin;

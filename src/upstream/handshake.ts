@@ -65,7 +65,9 @@ export async function probe(
   { server, timeout }: HandshakeOptions,
 ): Promise<ProbeOutcome> {
   try {
-    const response = await sendDiscover(channel, timeout);
+    let response = await sendDiscover(channel, timeout);
+    // A server that names a version of ours with its refusal is asked for it once more.
+    if (namesOurs(response)) response = await sendDiscover(channel, timeout);
     const modern = readDiscover(response);
     if (modern !== undefined) return { kind: "modern", handshake: modern };
     const code = response.error?.code;
@@ -171,11 +173,16 @@ function describe(result: JsonObject, raw: string, serverInfoText: string | unde
   };
 }
 
-function refused(server: string, method: string, { error }: ResponseMessage): HandshakeError {
-  const message = typeof error?.message === "string" ? error.message : "no reason given";
+/** Whether an error names a modern version that we speak. */
+function namesOurs({ error }: ResponseMessage): boolean {
   const supported = isObject(error?.data) ? error.data.supported : undefined;
-  const modernOnly = error?.code === ErrorCode.UnsupportedProtocolVersion ||
-    (Array.isArray(supported) && MODERN_VERSIONS.some((known) => supported.includes(known)));
+  return Array.isArray(supported) && MODERN_VERSIONS.some((known) => supported.includes(known));
+}
+
+function refused(server: string, method: string, response: ResponseMessage): HandshakeError {
+  const { error } = response;
+  const message = typeof error?.message === "string" ? error.message : "no reason given";
+  const modernOnly = error?.code === ErrorCode.UnsupportedProtocolVersion || namesOurs(response);
   const why = `refused "${method}": ${message} (${error?.code ?? "no code"})`;
   return new HandshakeError(server, why, modernOnly);
 }

@@ -4,7 +4,9 @@
  */
 
 import type { SharingMode } from "../config/config.ts";
-import type { Exchange } from "../protocol/exchange.ts";
+import type { JsonObject } from "../lib/json.ts";
+import type { Client, Exchange } from "../protocol/exchange.ts";
+import { lackingCapability } from "../protocol/inputs.ts";
 import type { Era } from "../protocol/versions.ts";
 import type { Clock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
@@ -71,6 +73,8 @@ export class Lines {
   /** The legacy era is known to be spoken. */
   #proven = false;
   #interactive = false;
+  /** What it asks clients for, one of each kind. */
+  readonly #questions: { method: string; params: JsonObject | undefined }[] = [];
   #level: string | undefined;
 
   constructor(options: LinesOptions) {
@@ -92,6 +96,26 @@ export class Lines {
     return sharing === "session" || (sharing === "auto" && this.#interactive);
   }
 
+  /**
+   * Whether this client gets one: a shared connection declares what some client can answer, and a
+   * server that has been seen to ask for what this one cannot would ask in vain.
+   */
+  exclusiveFor({ capabilities }: Client): boolean {
+    return this.exclusive || (this.#options.sharing === "auto" && this.#questions.some(
+      ({ method, params }) => lackingCapability(capabilities, method, params) !== undefined,
+    ));
+  }
+
+  /** The upstream asks clients for this. */
+  asks(method: string, params: JsonObject | undefined): void {
+    const known = this.#questions.some((one) =>
+      one.method === method && one.params?.mode === params?.mode
+    );
+    if (!known) {
+      this.#questions.push({ method, params: params && { mode: params.mode } });
+    }
+  }
+
   /** The live connections. */
   get live(): readonly Connection[] {
     const beside = this.#beside === undefined ? [] : [this.#beside];
@@ -108,7 +132,7 @@ export class Lines {
   /** The connection of the client's own session, where it lives: it needs no other. */
   own({ client }: Exchange): Line | Promise<Line> | undefined {
     const { era, session } = client;
-    if (era !== "legacy" || session === undefined || !this.exclusive) return undefined;
+    if (era !== "legacy" || session === undefined || !this.exclusiveFor(client)) return undefined;
     return this.#sessions.get(session) === undefined
       ? undefined
       : this.#sessions.acquire(session, client);
@@ -119,7 +143,7 @@ export class Lines {
     const { client, signal } = exchange;
     if (primary.era === "modern") {
       if (client.era === "modern" || !this.#maySpeakLegacy()) return primary;
-      const line = this.exclusive ? this.#ownLine(exchange) : this.#shared();
+      const line = this.exclusiveFor(client) ? this.#ownLine(exchange) : this.#shared();
       if (!(line instanceof Promise)) return line;
       return line.catch((error: unknown) => {
         // It was tried once; the gateway bridges the eras instead.
@@ -127,7 +151,7 @@ export class Lines {
         return primary;
       });
     }
-    return this.exclusive ? this.#ownLine(exchange) : primary;
+    return this.exclusiveFor(client) ? this.#ownLine(exchange) : primary;
   }
 
   /** There is a new first connection: what was found out about the other era may not hold. */

@@ -147,7 +147,7 @@ export class Upstream {
     const primary = this.#connection;
     if (
       primary !== undefined && primary.era === exchange.client.era &&
-      (primary.era === "modern" || !this.#lines.exclusive)
+      (primary.era === "modern" || !this.#lines.exclusiveFor(exchange.client))
     ) return primary;
     const own = this.#lines.own(exchange);
     if (own !== undefined) return own;
@@ -340,6 +340,7 @@ export class Upstream {
       },
       onRequest: (message) => this.#events.onRequest?.(this, message, session),
       onAmbiguous: (method) => this.#ambiguous(method),
+      onQuestion: (method, params) => this.#lines.asks(method, params),
       onExpired: (exchange, edits, error) => this.#repeat(exchange, edits, error),
       onGap: () => mark(LIST_RULES.map(({ kind }) => kind)),
     };

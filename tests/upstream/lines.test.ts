@@ -22,7 +22,14 @@ const ANNA: Client = {
   capabilities: { elicitation: {}, extra: {} },
   info: { name: "anna", version: "9" },
 };
-const BERT: Client = { ...LEGACY_CLIENT, session: "bert", info: {} };
+const BERT: Client = {
+  ...LEGACY_CLIENT,
+  session: "bert",
+  capabilities: { elicitation: {} },
+  info: {},
+};
+/** Can be asked nothing. */
+const DORA: Client = { ...LEGACY_CLIENT, session: "dora", capabilities: {}, info: {} };
 const CLEO: Client = { ...MODERN_CLIENT, capabilities: { elicitation: { form: {} } } };
 
 const GATEWAY = /"name":"mcproxy"/;
@@ -76,6 +83,19 @@ test("Upstream shares one connection, declared for anybody, until it turns out i
     other.abort();
     await assert.rejects(held);
   }, watch);
+});
+
+test("Upstream gives a client that cannot answer what it asks a connection that says so", async () => {
+  await withUpstream(serverConfig(askingTarget()), async (upstream) => {
+    const [anna, dora] = [await seen(upstream, ANNA), await seen(upstream, DORA)];
+    assert.equal(anna.pid, dora.pid);
+    assert.deepEqual(await ask(upstream, ANNA, "anna"), { name: "anna" });
+    const alone = await seen(upstream, DORA);
+    assert.notEqual(alone.pid, anna.pid);
+    assert.deepEqual(alone.initialize.capabilities, {});
+    assert.equal((await seen(upstream, BERT)).pid, anna.pid);
+    assert.equal(upstream.interactive, false);
+  });
 });
 
 test('Upstream with sharing "shared" refuses and goes on sharing', async () => {
