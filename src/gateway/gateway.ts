@@ -7,6 +7,7 @@ import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import { mostVerbose } from "../protocol/log-levels.ts";
 import type { ParamHeader } from "../protocol/param-headers.ts";
+import type { Client } from "../protocol/exchange.ts";
 import { errorResponse, idTextOf } from "../protocol/message.ts";
 import { buildRegistry } from "../registry/build.ts";
 import { changedLists } from "../registry/diff.ts";
@@ -209,7 +210,7 @@ export class Gateway implements SessionHost, RouterHost {
     const level = session.client?.logLevel;
     for (const { upstream } of this.#concerned(session.endpoint)) {
       if (level !== undefined) upstream.setSessionLogLevel(session.label, level);
-      this.#tellLevel(upstream);
+      void this.#tellLevel(upstream);
     }
   }
 
@@ -298,17 +299,28 @@ export class Gateway implements SessionHost, RouterHost {
     this.dropSubscriptions(session);
     for (const { upstream } of this.#concerned(session.endpoint)) {
       upstream.releaseSession(session.label);
-      if (session.client?.logLevel !== undefined) this.#tellLevel(upstream);
+      if (session.client?.logLevel !== undefined) void this.#tellLevel(upstream);
     }
   }
 
+  wantLevel(server: string, { era, logLevel }: Client): Promise<void> | undefined {
+    if (era === "legacy" || logLevel === undefined) return undefined;
+    const member = this.#members.get(server);
+    const level = mostVerbose([member?.modernLevel, logLevel]);
+    if (member === undefined || level === undefined || level === member.modernLevel) {
+      return undefined;
+    }
+    member.modernLevel = level;
+    return this.#tellLevel(member.upstream);
+  }
+
   /** A shared connection is set to the most verbose level anybody behind it asked for. */
-  #tellLevel(upstream: Upstream): void {
+  async #tellLevel(upstream: Upstream): Promise<void> {
     const levels = [...this.sessions]
       .filter(({ endpoint }) => (endpoint.server ?? upstream.name) === upstream.name)
       .map((session) => session.client?.logLevel);
-    const level = mostVerbose(levels);
-    if (level !== undefined) upstream.setLogLevel(level);
+    const level = mostVerbose([...levels, this.#members.get(upstream.name)?.modernLevel]);
+    if (level !== undefined) await upstream.setLogLevel(level);
   }
 
   #tellSubscriptions(server: string): void {

@@ -1,6 +1,7 @@
 import type { ServerConfig } from "../config/config.ts";
 import { getLogger } from "../log/mod.ts";
 import { EMPTY_INVENTORY } from "../protocol/lists.ts";
+import type { LoggingLevel } from "../protocol/log-levels.ts";
 import type { ServerEntry } from "../registry/types.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { Upcalls } from "./upcalls.ts";
@@ -27,6 +28,11 @@ export class Member {
   readonly upstream: Upstream;
   /** Resolves with the first inventory; rejects never, stays pending while there is none. */
   readonly firstInventory: Promise<void>;
+  /**
+   * The most verbose level a modern client has asked for. It stays: those clients have no session
+   * whose end would say that nobody wants it any more, and lines nobody wants go no further.
+   */
+  modernLevel: LoggingLevel | undefined;
   #entry: ServerEntry;
   #known = false;
   #settled = false;

@@ -7,7 +7,7 @@ import type { JsonEdit } from "../lib/json-edit.ts";
 import { isObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import type { Exchange } from "../protocol/exchange.ts";
+import type { Client, Exchange } from "../protocol/exchange.ts";
 import type { ListRule } from "../protocol/lists.ts";
 import { idTextOf, type ResponseMessage } from "../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
@@ -30,6 +30,11 @@ export interface RouterHost {
   readonly tasks: Owners;
   /** Entries on one page of a list; 0 is all. */
   readonly pageSize: number;
+  /**
+   * Sees to it that a server logs what a modern client wants for this request. Resolves when it
+   * has been told, `undefined` when there is nothing to tell.
+   */
+  wantLevel(server: string, client: Client): Promise<void> | undefined;
   /** The upstream of a configured, enabled server. */
   upstream(name: string): Forwarder | undefined;
   /** Resolves when the view has something to list, or has been waited for long enough. */
@@ -142,7 +147,10 @@ function send(
   host: RouterHost,
 ): Promise<ResponseMessage> {
   const upstream = host.upstream(server);
-  if (upstream !== undefined) return forwardTo(upstream, exchange, edits, view, host.parking);
+  if (upstream !== undefined) {
+    const forward = () => forwardTo(upstream, exchange, edits, view, host.parking);
+    return host.wantLevel(server, exchange.client)?.then(forward) ?? forward();
+  }
   throw new RpcError(
     ErrorCode.UpstreamUnavailable,
     `Server "${server}" is not configured any more`,
