@@ -49,8 +49,12 @@ export function createApp({ gateway, guard: guardOptions, bodyLimit }: AppOption
     return gateway.upstream(name!) === undefined ? undefined : serverEndpoint(name!);
   }, context);
 
-  app.get("/sse", (c) => openSse(c.req.raw, streams, context));
-  app.all("/sse", () => methodNotAllowed("GET"));
+  // Not app.get: Hono would take a HEAD for a GET, and open a session for it.
+  app.all(
+    "/sse",
+    ({ req: { raw } }) =>
+      raw.method === "GET" ? openSse(raw, streams, context) : methodNotAllowed("GET"),
+  );
   app.post("/messages", (c) => postSse(c.req.raw, streams, context));
   app.all("/messages", () => methodNotAllowed("POST"));
 

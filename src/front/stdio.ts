@@ -17,7 +17,6 @@ import {
   InvalidMessage,
   type Message,
   parseMessages,
-  type RequestId,
   type RequestMessage,
 } from "../protocol/message.ts";
 import { LineDecoder } from "../upstream/framing.ts";
@@ -105,8 +104,10 @@ class StdioFront implements Outlet {
       return;
     }
     if (message.kind === "notification" && message.method === "notifications/cancelled") {
-      const id = message.params?.requestId as RequestId;
-      this.#modern.get(idKey(id))?.cancel("cancelled by the client");
+      const id = message.params?.requestId;
+      if (typeof id === "string" || typeof id === "number") {
+        this.#modern.get(idKey(id))?.cancel("cancelled by the client");
+      }
     }
     this.#answer(this.#session.receive(message, this));
   }

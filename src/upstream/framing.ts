@@ -24,7 +24,8 @@ const DEFAULT_LIMIT = 64 * 1024 * 1024;
 export class LineDecoder {
   readonly #handlers: LineHandlers;
   readonly #limit: number;
-  readonly #decoder = new TextDecoder();
+  /** A decoder that took byte order marks away would do so per chunk; {@link #emit} does per line. */
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   #pending: Uint8Array[] = [];
   #size = 0;
   #dropping = false;
@@ -107,7 +108,8 @@ export class LineDecoder {
   }
 
   #emit(line: string): void {
-    const text = line.endsWith("\r") ? line.slice(0, -1) : line;
+    const end = line.endsWith("\r") ? -1 : undefined;
+    const text = line.slice(line.startsWith("\ufeff") ? 1 : 0, end);
     if (text !== "") this.#handlers.onLine(text);
   }
 }

@@ -155,7 +155,7 @@ export class StreamableHttpTransport implements Transport {
     headers["content-type"] = "application/json";
     headers["accept"] = `application/json, ${EVENT_STREAM}`;
     if (this.#era === "modern" && method !== "") {
-      headers[Header.Method] = method;
+      headers[Header.Method] = encodeHeaderValue(method);
       const { params } = JSON.parse(raw) as JsonObject;
       const object = isObject(params) ? params : undefined;
       const name = nameOf(method, object);

@@ -13,7 +13,7 @@ export function receive(
   carriedBy: number | undefined,
 ): void {
   try {
-    if (!text.startsWith("[")) return handlers.onMessage(parseMessage(text), carriedBy);
+    if (!/^[ \t\r\n]*\[/.test(text)) return handlers.onMessage(parseMessage(text), carriedBy);
     for (const message of parseMessages(text).messages) {
       if (message instanceof InvalidMessage) report(message, text, handlers, carriedBy);
       else handlers.onMessage(message, carriedBy);
