@@ -8,23 +8,25 @@
  * Every function here expects text that `JSON.parse` has accepted; none of them validates.
  */
 
-import { isObject, type Json, type JsonObject } from "./json.ts";
-
 /** One change: the member at `path` becomes `value` (JSON text), or goes when it is `undefined`. */
 export interface JsonEdit {
   readonly path: readonly string[];
   readonly value: string | undefined;
 }
 
-/** Thrown inside the scanner: the text is legal JSON but has two members of one name. */
-class DuplicateKey extends Error {}
+/** Thrown inside the scanner: the object at `start` is legal JSON but repeats `key`. */
+class DuplicateKey extends Error {
+  constructor(readonly start: number, readonly key: string) {
+    super();
+  }
+}
 
 /**
  * Returns `text` (an object) with the edits applied, everything else character for character.
  * Missing parents are created; a parent that is not an object is replaced by one.
  *
- * An object that repeats a key on the way to an edit is re-serialised instead, so that both ends
- * of the wire see the one value the gateway decided on.
+ * Of a key that is repeated on the way to an edit only the last member stays, which is the one that
+ * `JSON.parse` sees, so that both ends of the wire see the one value the gateway decided on.
  */
 export function editJson(text: string, edits: readonly JsonEdit[]): string {
   if (edits.length === 0) return text;
@@ -37,8 +39,8 @@ export function editJson(text: string, edits: readonly JsonEdit[]): string {
       ? edited
       : text.slice(0, start) + edited + text.slice(scan.at);
   } catch (error) {
-    if (error instanceof DuplicateKey) return editParsed(text, edits);
-    throw error;
+    if (!(error instanceof DuplicateKey)) throw error;
+    return editJson(withoutRepeats(text, error.start, error.key), edits);
   }
 }
 
@@ -212,7 +214,7 @@ function editObject(
       continue;
     }
     if (seen === undefined) seen = [key];
-    else if (seen.includes(key)) throw new DuplicateKey();
+    else if (seen.includes(key)) throw new DuplicateKey(start, key);
     else seen.push(key);
     const value = editValue(scan, valueStart, edits, depth, key);
     const valueEnd = scan.at;
@@ -291,36 +293,22 @@ function newMembers(edits: readonly JsonEdit[], depth: number): string {
   }).join(",");
 }
 
-function editParsed(text: string, edits: readonly JsonEdit[]): string {
-  const root = JSON.parse(text) as JsonObject;
-  for (const { path, value } of edits) {
-    let at: JsonObject = root;
-    let missing = false;
-    for (const key of path.slice(0, -1)) {
-      const next = at[key];
-      if (!isObject(next)) {
-        if (value === undefined) {
-          missing = true;
-          break;
-        }
-        define(at, key, {});
-      }
-      at = at[key] as JsonObject;
+/** The text without all but the last member called `key` of the object at `start`. */
+function withoutRepeats(text: string, start: number, key: string): string {
+  let out = "";
+  let from = 0;
+  let repeat: { readonly start: number; readonly end: number } | undefined;
+  let at = skipSpace(text, start + 1);
+  while (at < text.length && text.charCodeAt(at) !== CLOSE_BRACE) {
+    const keyStart = at;
+    const keyEnd = skipString(text, at);
+    at = nextMember(text, skipValue(text, skipSpace(text, skipSpace(text, keyEnd) + 1)));
+    if (!keyIs(text, keyStart, keyEnd, key, true)) continue;
+    if (repeat !== undefined) {
+      out += text.slice(from, repeat.start);
+      from = repeat.end;
     }
-    if (missing) continue;
-    const key = path[path.length - 1]!;
-    if (value === undefined) delete at[key];
-    else define(at, key, JSON.parse(value) as Json);
+    repeat = { start: keyStart, end: at };
   }
-  return JSON.stringify(root);
-}
-
-/** Sets an own property also for `__proto__`, which a plain assignment would misread. */
-function define(target: JsonObject, key: string, value: Json): void {
-  Object.defineProperty(target, key, {
-    value,
-    writable: true,
-    enumerable: true,
-    configurable: true,
-  });
+  return out + text.slice(from);
 }

@@ -45,8 +45,13 @@ test("editJson() deletes first, middle, last and only members", () => {
 
 test("editJson() leaves one value where a key is repeated", () => {
   assert.equal(
-    editJson('{"id":1,"method":"m","id":2}', [{ path: ["id"], value: "5" }]),
-    '{"id":5,"method":"m"}',
+    editJson('{"id":1, "method":"m","id":2,"i\\u0064":3 }', [{ path: ["id"], value: "5" }]),
+    '{"method":"m","i\\u0064":5 }',
+  );
+  const deep = "[".repeat(20_000) + "]".repeat(20_000);
+  assert.equal(
+    editJson(`{"p":{"n":1,"n":${deep}}}`, [{ path: ["p", "n"], value: undefined }]),
+    '{"p":{}}',
   );
 });
 
