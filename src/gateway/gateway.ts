@@ -38,6 +38,9 @@ export interface GatewayOptions {
 /** Changes that come in a burst (ten servers getting ready) make one snapshot. Milliseconds. */
 const REBUILD_DELAY = 10;
 
+/** How long a client waits for a server to take note of its level or subscription. Milliseconds. */
+const TELL_PATIENCE = 5_000;
+
 /** How long a call by a name nobody has yet waits for servers that still start. Milliseconds. */
 const NAME_PATIENCE = 10_000;
 
@@ -206,12 +209,14 @@ export class Gateway implements SessionHost, RouterHost {
     return session;
   }
 
-  levelChanged(session: Session): void {
+  async levelChanged(session: Session): Promise<void> {
     const level = session.client?.logLevel;
-    for (const { upstream } of this.#concerned(session.endpoint)) {
-      if (level !== undefined) upstream.setSessionLogLevel(session.label, level);
-      void this.#tellLevel(upstream);
-    }
+    await Promise.all(
+      this.#concerned(session.endpoint).flatMap(({ upstream }) => [
+        level === undefined ? undefined : upstream.setSessionLogLevel(session.label, level),
+        this.#tellLevel(upstream),
+      ]),
+    );
   }
 
   rootsChanged(session: Session): void {
@@ -224,7 +229,7 @@ export class Gateway implements SessionHost, RouterHost {
     return viewOf(this.#registry, endpoint)?.exposedUri(server, uri) ?? uri;
   }
 
-  subscribe(session: Session, uri: string): void {
+  async subscribe(session: Session, uri: string): Promise<void> {
     const found = this.subscribable(session.endpoint, uri);
     if (found === undefined) {
       throw new RpcError(
@@ -233,15 +238,15 @@ export class Gateway implements SessionHost, RouterHost {
         { uri },
       );
     }
-    this.addSubscription(found, session);
+    await this.addSubscription(found, session);
   }
 
-  unsubscribe(session: Session, uri: string): void {
+  async unsubscribe(session: Session, uri: string): Promise<void> {
     const found = this.subscribable(session.endpoint, uri);
     if (found === undefined || !this.#subscriptions.remove(found.server, found.uri, session)) {
       return;
     }
-    this.#tellSubscriptions(found.server);
+    await this.#tellSubscriptions(found.server);
   }
 
   /** Where a resource can be subscribed to, or `undefined`. */
@@ -253,14 +258,23 @@ export class Gateway implements SessionHost, RouterHost {
       : undefined;
   }
 
-  /** Adds a subscriber to a resource found by {@link Gateway.subscribable}. */
-  addSubscription({ server, uri }: ResourceRoute, subscriber: ResourceSubscriber): void {
-    if (this.#subscriptions.add(server, uri, subscriber)) this.#tellSubscriptions(server);
+  /**
+   * Adds a subscriber to a resource found by {@link Gateway.subscribable}; resolves when the server
+   * knows, for somebody else's sake too: the URI may be on its way already.
+   */
+  async addSubscription(
+    { server, uri }: ResourceRoute,
+    subscriber: ResourceSubscriber,
+  ): Promise<void> {
+    this.#subscriptions.add(server, uri, subscriber);
+    await this.#tellSubscriptions(server);
   }
 
   /** Takes away everything a subscriber has. */
   dropSubscriptions(subscriber: ResourceSubscriber): void {
-    for (const server of this.#subscriptions.removeAll(subscriber)) this.#tellSubscriptions(server);
+    for (const server of this.#subscriptions.removeAll(subscriber)) {
+      void this.#tellSubscriptions(server);
+    }
   }
 
   /** Tells `listener` of changed lists until the returned function is called. */
@@ -320,11 +334,13 @@ export class Gateway implements SessionHost, RouterHost {
       .filter(({ endpoint }) => (endpoint.server ?? upstream.name) === upstream.name)
       .map((session) => session.client?.logLevel);
     const level = mostVerbose([...levels, this.#members.get(upstream.name)?.modernLevel]);
-    if (level !== undefined) await upstream.setLogLevel(level);
+    if (level !== undefined) await within(TELL_PATIENCE, upstream.setLogLevel(level));
   }
 
-  #tellSubscriptions(server: string): void {
-    this.upstream(server)?.setSubscriptions(this.#subscriptions.uris(server));
+  /** A server that does not answer is not waited for longer than {@link TELL_PATIENCE}. */
+  async #tellSubscriptions(server: string): Promise<void> {
+    const told = this.upstream(server)?.setSubscriptions(this.#subscriptions.uris(server));
+    if (told !== undefined) await within(TELL_PATIENCE, told);
   }
 
   #member(config: ServerConfig, runtime: Pick<Runtime, "spawn">): Member {

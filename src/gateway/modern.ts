@@ -5,6 +5,7 @@ import { editJson } from "../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import type { Envelope } from "../protocol/classify.ts";
 import { MetaKey } from "../protocol/envelope.ts";
+import type { ListKind } from "../protocol/lists.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Client } from "../protocol/exchange.ts";
 import {
@@ -110,29 +111,39 @@ async function listen(
   );
   if (routes.size > 0) honoured.resourceSubscriptions = [...routes.keys()];
   const meta = `"_meta":{${JSON.stringify(MetaKey.SubscriptionId)}:${idText}}`;
-  exchange.notify(notification(
-    "notifications/subscriptions/acknowledged",
-    `{${meta},"notifications":${JSON.stringify(honoured)}}`,
-  ));
-  const stop = gateway.listen({
-    endpoint,
-    era: "modern",
-    listsChanged(kinds) {
-      const methods = changeMethods(kinds);
-      for (const [, method] of wanted) {
-        if (methods.includes(method)) exchange.notify(notification(method, `{${meta}}`));
-      }
-    },
-  });
+  let acknowledged = false;
   const subscriber: ResourceSubscriber = {
     resourceUpdated(server, uri, raw) {
+      if (!acknowledged) return;
       const exposed = gateway.exposedUri(endpoint, server, uri);
       exchange.notify(editJson(withUri(raw, exposed), [
         { path: ["params", "_meta", MetaKey.SubscriptionId], value: idText },
       ]));
     },
   };
-  for (const route of routes.values()) gateway.addSubscription(route, subscriber);
+  const announce = (kinds: Iterable<ListKind>) => {
+    const methods = changeMethods(kinds);
+    for (const [, method] of wanted) {
+      if (methods.includes(method)) exchange.notify(notification(method, `{${meta}}`));
+    }
+  };
+  const early = new Set<ListKind>();
+  const stop = gateway.listen({
+    endpoint,
+    era: "modern",
+    listsChanged(kinds) {
+      if (acknowledged) announce(kinds);
+      else for (const kind of kinds) early.add(kind);
+    },
+  });
+  await Promise.all(routes.values().map((route) => gateway.addSubscription(route, subscriber)));
+  // First of all (subscriptions), and only when every server knows.
+  exchange.notify(notification(
+    "notifications/subscriptions/acknowledged",
+    `{${meta},"notifications":${JSON.stringify(honoured)}}`,
+  ));
+  acknowledged = true;
+  announce(early);
   const ended = anyCancelled(exchange.signal, gateway.stopping);
   if (!ended.signal.aborted) {
     await new Promise<void>((resolve) => ended.signal.addEventListener("abort", resolve));

@@ -35,15 +35,15 @@ export interface SessionHost {
   handle(exchange: ActiveExchange, endpoint: Endpoint): Promise<Reply | undefined>;
   /** The text of the `initialize` result for a client that speaks `version`. */
   initializeResult(endpoint: Endpoint, version: string): Promise<string>;
-  /** The session's client wants log lines from this level on. */
-  levelChanged(session: Session): void;
+  /** The session's client wants log lines from this level on; resolves when the servers know. */
+  levelChanged(session: Session): Promise<void>;
   /**
-   * Subscribes a session to a resource, or takes it back.
+   * Subscribes a session to a resource, or takes it back; resolves when the server knows.
    * @throws {RpcError} for a resource nobody offers or that cannot be subscribed to
    */
-  subscribe(session: Session, uri: string): void;
+  subscribe(session: Session, uri: string): Promise<void>;
   /** {@link SessionHost.subscribe} */
-  unsubscribe(session: Session, uri: string): void;
+  unsubscribe(session: Session, uri: string): Promise<void>;
   /** The client's roots have changed. */
   rootsChanged(session: Session): void;
   /** The URI by which a session's client knows a resource. */
@@ -196,8 +196,7 @@ export class Session implements ListListener, ResourceSubscriber {
     if (this.#inflight.has(key)) {
       return refusal(message, `id ${idTextOf(message)} is already in flight in this session`);
     }
-    const stateful = this.#stateful(message);
-    if (stateful !== undefined) return stateful;
+    if (STATEFUL_METHODS.has(message.method)) return this.#stateful(message);
     const client = this.#client;
     const exchange: ActiveExchange = new ActiveExchange(
       client,
@@ -221,21 +220,20 @@ export class Session implements ListListener, ResourceSubscriber {
   }
 
   /** Answers what changes the session itself; such requests reach no upstream as they are. */
-  #stateful(message: RequestMessage): Reply | undefined {
+  async #stateful(message: RequestMessage): Promise<Reply> {
     const { method, params } = message;
-    if (!STATEFUL_METHODS.has(method)) return undefined;
     try {
       if (method === "logging/setLevel") {
         if (!isLoggingLevel(params?.level)) {
           throw invalid(`"level" must be one of ${LOGGING_LEVELS.join(", ")}`);
         }
         this.#client = { ...this.#client!, logLevel: params.level };
-        this.host.levelChanged(this);
+        await this.host.levelChanged(this);
       } else {
         const uri = params?.uri;
         if (typeof uri !== "string") throw invalid('"uri" must be a string');
-        if (method === "resources/subscribe") this.host.subscribe(this, uri);
-        else this.host.unsubscribe(this, uri);
+        if (method === "resources/subscribe") await this.host.subscribe(this, uri);
+        else await this.host.unsubscribe(this, uri);
       }
       return resultResponse(idTextOf(message), "{}");
     } catch (error) {

@@ -11,9 +11,9 @@ async function streamsFor(version: string): Promise<SessionStreams> {
   const host: SessionHost = {
     handle: () => Promise.resolve(undefined),
     initializeResult: () => Promise.resolve("{}"),
-    levelChanged: () => {},
-    subscribe: () => {},
-    unsubscribe: () => {},
+    levelChanged: () => Promise.resolve(),
+    subscribe: () => Promise.resolve(),
+    unsubscribe: () => Promise.resolve(),
     rootsChanged: () => {},
     exposedUri: (_endpoint, _server, uri) => uri,
     elicitations: new Owners(),

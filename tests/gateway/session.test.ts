@@ -25,16 +25,19 @@ class Host implements SessionHost {
   readonly elicitations = new Owners();
   readonly told: string[] = [];
 
-  levelChanged(session: Session): void {
+  async levelChanged(session: Session): Promise<void> {
+    await Promise.resolve();
     this.told.push(`level ${session.client?.logLevel}`);
   }
 
-  subscribe(_: Session, uri: string): void {
+  async subscribe(_: Session, uri: string): Promise<void> {
+    await Promise.resolve();
     if (uri === "x:none") throw new RpcError(-32002, "Resource not found");
     this.told.push(`subscribe ${uri}`);
   }
 
-  unsubscribe(_: Session, uri: string): void {
+  async unsubscribe(_: Session, uri: string): Promise<void> {
+    await Promise.resolve();
     this.told.push(`unsubscribe ${uri}`);
   }
 
