@@ -41,7 +41,9 @@ async function forUse(): Promise<number> {
 /** Builds what the behaviour suite drives: always Bun's, and Deno's where its base is to be had. */
 async function forTests(): Promise<number> {
   await Promise.all(Object.values(TEST_BINARIES).map((path) => Deno.remove(path).catch(() => {})));
-  if (!await run(BUN, ["build", "--compile", "--minify", `--outfile=${TEST_BINARIES.bun}`, "main.ts"])) {
+  if (
+    !await run(BUN, ["build", "--compile", "--minify", `--outfile=${TEST_BINARIES.bun}`, "main.ts"])
+  ) {
     return 1;
   }
   console.log(`Bun binary: ${await size(TEST_BINARIES.bun)}`);

@@ -8,7 +8,6 @@ import type { Outlet } from "../gateway/exchange.ts";
 import { type Reply, replyText } from "../gateway/reply.ts";
 import type { Session } from "../gateway/session.ts";
 import { isModern } from "../protocol/classify.ts";
-import { ErrorCode } from "../protocol/errors.ts";
 import { Header } from "../protocol/headers.ts";
 import { errorResponse, InvalidMessage, type Message, parseMessages } from "../protocol/message.ts";
 import { ASSUMED_HTTP_VERSION, BATCH_VERSION, eraOf } from "../protocol/versions.ts";

@@ -10,7 +10,7 @@ import type { ResponseMessage } from "../protocol/message.ts";
 import type { View } from "../registry/types.ts";
 import type { Line } from "../upstream/line.ts";
 import { ActiveExchange } from "./exchange.ts";
-import type { Parking } from "./parking.ts";
+import { foreignState, type Parking } from "./parking.ts";
 import { withRounds } from "./rounds.ts";
 
 /** What a request can be forwarded to; `Upstream` is one. */
@@ -40,6 +40,10 @@ export async function forwardTo(
   const found = upstream.lineFor(exchange);
   const line = found instanceof Promise ? await found : found;
   if (client.era === "modern" && line.era === "legacy") {
+    if (request.params?.requestState !== undefined) {
+      line.release();
+      throw foreignState();
+    }
     // The call may outlive this request, and then its line with it.
     return await parking.start(
       exchange,

@@ -87,8 +87,9 @@ export class Member {
 
   /** Stops the upstream and forgets the timers. */
   async close(): Promise<void> {
-    clearTimeout(this.#grace);
     await this.upstream.close();
+    // Closing is a loss too, which has just started it.
+    clearTimeout(this.#grace);
   }
 
   #stateChanged(): void {

@@ -54,10 +54,9 @@ export class Parking {
   /**
    * Starts the upstream call of a request. Resolves with the upstream's response or with an
    * `input_required` result.
-   * @throws {RpcError} -32602 for a request that claims to be a retry, or what the call throws
+   * @throws {RpcError} what the call throws
    */
   async start(exchange: Exchange, server: string, forward: Forward): Promise<ResponseMessage> {
-    if (exchange.request.params?.requestState !== undefined) throw badState("it is not ours");
     const id = String(++this.#count);
     const call = new ParkedCall(exchange, {
       id,
@@ -148,6 +147,11 @@ function withId(
     id: request.id,
     raw: editJson(response.raw, [{ path: ["id"], value: idText }]),
   };
+}
+
+/** For a request that claims to be the retry of a call that was not parked here. */
+export function foreignState(): RpcError {
+  return badState("it is not ours");
 }
 
 function badState(why: string): RpcError {

@@ -48,9 +48,12 @@ class ActiveRequests {
 }
 
 /** {@link Runtime.serve} on Deno. */
-// Async so that a taken port is a rejection on both runtimes; Deno.serve throws.
-// deno-lint-ignore require-await
-export async function serve(options: ServeOptions): Promise<HttpServer> {
+export function serve(options: ServeOptions): Promise<HttpServer> {
+  // A taken port is a rejection on both runtimes; Deno.serve throws.
+  return Promise.try(() => listen(options));
+}
+
+function listen(options: ServeOptions): HttpServer {
   const { hostname, port, handler, onError } = options;
   const active = new ActiveRequests();
   const cut = new AbortController();

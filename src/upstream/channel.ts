@@ -267,7 +267,8 @@ export class Channel {
       },
     });
     signal?.addEventListener("abort", onAbort);
-    this.transport.send(text(id), { method, requestId: id }).catch((error: unknown) => {
+    // A text that cannot be made is a failed send too: the call must not stay in the table.
+    Promise.try(() => this.transport.send(text(id), { method, requestId: id })).catch((error) => {
       this.#calls.take(id)?.settle(
         error instanceof RpcError
           ? error

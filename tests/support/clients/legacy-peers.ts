@@ -4,8 +4,8 @@ import type { Gateway } from "../../../src/gateway/gateway.ts";
 import { within } from "../inbox.ts";
 import { type HttpAnswer, HttpClient, send } from "./http.ts";
 import { received } from "./message.ts";
-import { SseClient } from "./old-sse.ts";
 import { LegacyPeer, type PeerOptions } from "./peer.ts";
+import { type Streamed, streamed } from "./streamed.ts";
 
 const VERSION = "2025-11-25";
 
@@ -13,7 +13,6 @@ const VERSION = "2025-11-25";
 export class HttpPeer extends LegacyPeer {
   readonly #client: HttpClient;
   readonly #open = new Set<HttpAnswer>();
-  #stream: HttpAnswer | undefined;
 
   private constructor(url: string, options: PeerOptions) {
     super(options);
@@ -28,8 +27,7 @@ export class HttpPeer extends LegacyPeer {
     const answer = await client.post(JSON.stringify({ ...hello, params }));
     await answer.messages.waitForEnd();
     client.session = answer.headers.get("mcp-session-id")!;
-    peer.#stream = await client.listen();
-    peer.#follow(peer.#stream, "stream");
+    peer.#follow(await client.listen(), "stream");
     await peer.notify("notifications/initialized");
     return peer;
   }
@@ -50,16 +48,6 @@ export class HttpPeer extends LegacyPeer {
     await within(Promise.all(ends), `the end of ${this.label}'s streams`);
   }
 
-  /** Goes away without a word. */
-  hangUp(): void {
-    for (const answer of this.#open) answer.close();
-  }
-
-  /** Takes the standing stream away and leaves the session. */
-  closeStream(): void {
-    this.#stream?.close();
-  }
-
   #follow(answer: HttpAnswer, via: string): void {
     this.#open.add(answer);
     answer.messages.follow(({ text }) => this.take(text, via), () => {});
@@ -68,17 +56,27 @@ export class HttpPeer extends LegacyPeer {
 
 /** A peer on HTTP+SSE of 2024-11-05. */
 export class SsePeer extends LegacyPeer {
-  private constructor(private readonly client: SseClient, options: PeerOptions) {
+  private constructor(
+    private readonly stream: Streamed,
+    /** Where messages are posted. */
+    private readonly endpoint: string,
+    options: PeerOptions,
+  ) {
     super(options);
   }
 
   /** `url` is that of the event stream. */
   static async connect(url: string, options: PeerOptions): Promise<SsePeer> {
-    const peer = new SsePeer(await SseClient.open(url), options);
-    await peer.client.request("initialize", peer.introduction("2024-11-05"), { id: "init" });
-    // Up to here it was the handshake: the endpoint, and the answer to `initialize`.
-    let handshake = peer.client.messages.items.length;
-    peer.client.messages.follow(({ text }) => {
+    const stream = await streamed(url, { headers: { accept: "text/event-stream" } });
+    const endpoint = await stream.events.waitFor(() => true);
+    const peer = new SsePeer(stream, new URL(endpoint, url).href, options);
+    const hello = { jsonrpc: "2.0", id: "init", method: "initialize" };
+    await peer.say(JSON.stringify({ ...hello, params: peer.introduction("2024-11-05") }));
+    const { items } = stream.messages;
+    await stream.messages.waitFor(({ json }) => json?.id === "init");
+    // Up to here it was the handshake.
+    let handshake = items.length;
+    stream.messages.follow(({ text }) => {
       if (handshake-- <= 0) peer.take(text, "stream");
     }, () => {});
     await peer.notify("notifications/initialized");
@@ -86,7 +84,7 @@ export class SsePeer extends LegacyPeer {
   }
 
   async say(text: string): Promise<void> {
-    const { status, text: body } = await send(this.client.endpoint, {
+    const { status, text: body } = await send(this.endpoint, {
       method: "POST",
       body: text,
       headers: { "content-type": "application/json" },
@@ -97,7 +95,7 @@ export class SsePeer extends LegacyPeer {
   /** One more answer on the stream means that all before it has come; then it hangs up. */
   async close(): Promise<void> {
     await this.request("ping", {}, { id: "the end" });
-    this.client.close();
+    this.stream.close();
   }
 }
 

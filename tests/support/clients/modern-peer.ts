@@ -1,13 +1,14 @@
-import type { HttpAnswer } from "./http.ts";
-import { ModernClient } from "./modern.ts";
+import { requestText } from "./message.ts";
+import { envelope, ModernClient } from "./modern.ts";
 import { type CallOptions, type Heard, Peer, type PeerOptions, type Question } from "./peer.ts";
+import { type Streamed, streamed } from "./streamed.ts";
 
 const META = "io.modelcontextprotocol/";
 
 /** A stateless peer of 2026-07-28: it is asked by `input_required` and answers by asking again. */
 export class ModernPeer extends Peer {
   readonly #client: ModernClient;
-  readonly #open = new Map<string | number, HttpAnswer>();
+  readonly #open = new Map<string | number, Streamed>();
 
   constructor(url: string, options: PeerOptions) {
     super(options);
@@ -30,13 +31,19 @@ export class ModernPeer extends Peer {
     method: string,
     params: object,
     { id = 1, logLevel }: CallOptions = {},
-  ): Promise<HttpAnswer> {
+  ): Promise<Streamed> {
     const meta = {
       [`${META}clientCapabilities`]: this.capabilities,
       [`${META}clientInfo`]: { name: this.label, version: "1" },
       ...(logLevel === undefined ? {} : { [`${META}logLevel`]: logLevel }),
     };
-    const answer = await this.#client.start(method, { ...params }, { id, meta });
+    const { url } = this.#client;
+    const _meta = envelope({ ...(params as { readonly _meta?: object })._meta, ...meta });
+    const answer = await streamed(url, {
+      method: "POST",
+      headers: this.#client.headers(method, params),
+      body: requestText(id, method, { ...params, _meta }),
+    });
     this.#open.set(id, answer);
     const via = `request ${JSON.stringify(id)}`;
     answer.messages.follow((message) => this.heard.push({ ...message, via }), () => {});

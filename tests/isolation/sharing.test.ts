@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Peer } from "../support/clients/peer.ts";
+import { House, isModern, MIXES, type PeerKind } from "./house.ts";
+
+const SAME = { id: 1, token: 1 };
+
+/** Has all of them in flight on one connection when the upstream asks its questions. */
+async function askAtOnce(house: House, peers: readonly Peer[]): Promise<void> {
+  const calls = peers.map((peer) => peer.call("ask_later", { key: "k" }, SAME));
+  await Promise.all(peers.map(({ label }) => house.control.waiting(label)));
+  house.control.tell({ open: "k" });
+  for (const answer of await Promise.all(calls)) {
+    const { said } = JSON.parse(answer.json.result.content[0].text);
+    assert.equal(said.length, 1);
+    assert.equal(typeof said[0].error?.code, "number", "a question was answered by a guess");
+  }
+}
+
+function assertNotAsked(peers: readonly Peer[]): void {
+  for (const { heard } of peers) {
+    assert.deepEqual(heard.items.filter(({ json }) => json.id !== undefined && json.method), []);
+    assert.deepEqual(heard.items.filter(({ json }) => json.result?.inputRequests), []);
+  }
+}
+
+for (const kinds of MIXES) {
+  for (const count of [2, 10]) {
+    const who = `${count} ${kinds.join("+")} clients`;
+
+    test(`isolation: what cannot be attributed is refused, then each has a connection, ${who}`, async () => {
+      await using house = await House.open("stdio, auto");
+      const peers = await house.peers(kinds, count);
+      await askAtOnce(house, peers);
+      assertNotAsked(peers);
+      assert.equal(house.control.all("opened").length, 1);
+      const answers = await Promise.all(peers.map((peer) => peer.call("elicit", {}, { id: 2 })));
+      answers.forEach(({ json }, i) => {
+        const { tag, said } = JSON.parse(json.result.content[0].text);
+        assert.equal(tag, `c${i}`);
+        assert.equal(said[0].result.content.answer, `c${i} to c${i} 1`);
+      });
+      const shared = house.control.all("opened")[0]!.connection;
+      const mine = new Map(
+        house.control.received("tools/call")
+          .filter(({ params }) => params.name === "elicit")
+          .map(({ connection, params }) => [params.arguments.tag, connection]),
+      );
+      assert.ok(![...mine.values()].includes(shared!), "a question was risked again");
+      // Those without session are lent theirs, one call after the other.
+      for (const peer of peers.filter(isModern)) mine.delete(peer.label);
+      assert.equal(new Set(mine.values()).size, mine.size, "two sessions had one connection");
+      await Promise.all(peers.map((peer) => peer.finish()));
+      for (const connection of mine.values()) {
+        await house.control.events.waitFor((event) =>
+          event.kind === "closed" && event.connection === connection
+        );
+      }
+    });
+
+    test(`isolation: a connection that is pinned as shared refuses and stays, ${who}`, async () => {
+      await using house = await House.open("stdio, shared");
+      const peers = await house.peers(kinds, count);
+      await askAtOnce(house, peers);
+      assertNotAsked(peers);
+      // One call alone is no guess.
+      const { json } = await peers[0]!.call("elicit", {}, { id: 2 });
+      assert.match(json.result.content[0].text, /c0 to c0 1/);
+      await Promise.all(peers.map((peer) => peer.finish()));
+      assert.equal(house.control.all("opened").length, 1);
+    });
+  }
+}
+
+for (const kind of ["http", "sse", "stdio", "modern"] as readonly PeerKind[]) {
+  test(`isolation: a connection of one client's own declares what that client can do, ${kind}`, async () => {
+    await using house = await House.open("stdio, per session");
+    const all = await house.peer(kind, { label: "all" });
+    const few = await house.peer(kind, { label: "few", capabilities: { roots: {} } });
+    const none = await house.peer(kind, { label: "none", capabilities: {} });
+    // It is opened by the first call, not by the session.
+    assert.equal(house.control.received("initialize").length, 1);
+    const declared = await Promise.all([all, few, none].map(async (peer) => {
+      const { json } = await peer.call("declared");
+      const { capabilities } = JSON.parse(json.result.content[0].text).declared;
+      const keys = ["sampling", "elicitation", "roots"];
+      return keys.filter((key) => capabilities[key] !== undefined);
+    }));
+    assert.deepEqual(declared, [["sampling", "elicitation", "roots"], ["roots"], []]);
+    await Promise.all([all, few, none].map((peer) => peer.finish()));
+  });
+}
+
+for (const upstream of ["stdio, auto", "stdio, per session", "http legacy"] as const) {
+  for (const kind of ["http", "sse", "stdio", "modern"] as readonly PeerKind[]) {
+    test(`isolation: what is asked or said outside any call reaches no stranger, ${kind} over ${upstream}`, async () => {
+      await using house = await House.open(upstream, { rootsAtStart: true });
+      const peers = await house.peers([kind], 2);
+      for (const peer of peers.filter((peer) => !isModern(peer))) {
+        await peer.request("logging/setLevel", { level: "debug" }, { id: "level" });
+      }
+      await Promise.all(peers.map((peer) => peer.call("echo")));
+      house.control.tell({ log: { level: "emergency", data: "to whom" } });
+      house.control.tell({ ask: { method: "sampling/createMessage", params: { messages: [] } } });
+      const refused = await house.control.events.waitFor(({ kind, answer }) =>
+        kind === "told" && answer.error !== undefined
+      );
+      assert.equal(typeof refused.answer.error.code, "number");
+      // Roots are the exception: they are the gateway's own to name.
+      const roots = await house.control.events.waitFor(({ kind, answer }) =>
+        kind === "told" && answer.result !== undefined
+      );
+      assert.ok(Array.isArray(roots.answer.result.roots));
+      for (const peer of peers) {
+        // On a connection that is one client's own, everything is meant for that client.
+        const own = upstream === "stdio, per session" && !isModern(peer);
+        if (own) await peer.heard.waitFor(({ json }) => json.method === "notifications/message");
+        const heard = (await peer.finish()).filter((one) => !/"level"|"the end"/.test(one));
+        const log = own ? ["log emergency: to whom"] : [];
+        assert.deepEqual(heard, [`answer 1: {"tag":"${peer.label}"}`, ...log]);
+      }
+    });
+  }
+}
