@@ -64,14 +64,15 @@ function denoCompile(output: string, target?: string, env?: Record<string, strin
 
 /** Everything of `deno compile` but the base: resolving, bundling, embedding. */
 async function checkPackaging(): Promise<boolean> {
-  const output = await Deno.makeTempFile({ prefix: "mcproxy-packaging-" });
+  const folder = await Deno.makeTempDir({ prefix: "mcproxy-packaging-" });
+  const output = `${folder}/mcproxy`;
   try {
     if (!await denoCompile(output, undefined, { DENORT_BIN: DENO })) return false;
     const program = (await Deno.stat(output)).size - (await Deno.stat(DENO)).size;
     console.log(`Packaging checked: the program adds ${(program / 1e6).toFixed(2)} MB to the base`);
     return program > 0;
   } finally {
-    await Deno.remove(output).catch(() => {});
+    await Deno.remove(folder, { recursive: true });
   }
 }
 
@@ -80,7 +81,7 @@ async function run(command: string, args: string[], env: Record<string, string> 
   const { success, stdout, stderr } = await child.output();
   if (!success) {
     const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-    console.error(text.trim());
+    console.error(text.split("Stack backtrace:")[0]!.trim());
   }
   return success;
 }

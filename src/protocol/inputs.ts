@@ -22,9 +22,12 @@ export const ANSWERABLE: JsonObject = {
   roots: { listChanged: true },
 };
 
+/** What of a client's capabilities concerns the upstream: what it can be asked, and extensions. */
+const PASSED_ON: readonly string[] = [...Object.keys(ANSWERABLE), "extensions", "experimental"];
+
 /** The part of a client's own capabilities that the gateway can pass on to an upstream. */
 export function answerable(capabilities: JsonObject): JsonObject {
-  const known = Object.keys(ANSWERABLE).filter((key) => isObject(capabilities[key]));
+  const known = PASSED_ON.filter((key) => isObject(capabilities[key]));
   return Object.fromEntries(known.map((key) => [key, capabilities[key]!]));
 }
 

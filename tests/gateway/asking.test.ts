@@ -9,7 +9,7 @@ import { editJson, type JsonEdit } from "../../src/lib/json-edit.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import { RpcError } from "../../src/protocol/errors.ts";
 import type { Client } from "../../src/protocol/exchange.ts";
-import { cannotAnswer } from "../../src/protocol/inputs.ts";
+import { answerable, cannotAnswer } from "../../src/protocol/inputs.ts";
 import { mostVerbose, passes } from "../../src/protocol/log-levels.ts";
 import {
   parseMessage,
@@ -192,6 +192,14 @@ test("Owners remembers by server and id, and forgets the oldest", () => {
   for (let i = 0; i < 10_000; i++) owners.set("x", String(i), "c3");
   assert.equal(owners.get("s", "1"), undefined);
   assert.equal(owners.get("x", "9999"), "c3");
+});
+
+test("answerable() passes on what a client can be asked and its extensions, nothing else", () => {
+  const ui = { "io.modelcontextprotocol/ui": { mimeTypes: ["text/html;profile=mcp-app"] } };
+  assert.deepEqual(
+    answerable({ elicitation: { url: {} }, extensions: ui, experimental: {}, tasks: {}, roots: 1 }),
+    { elicitation: { url: {} }, extensions: ui, experimental: {} },
+  );
 });
 
 test("log levels: what passes, and the most verbose of several", () => {
