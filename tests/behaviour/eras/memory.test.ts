@@ -1,0 +1,3 @@
+import { addEraTests } from "./suite.ts";
+
+addEraTests("memory");
