@@ -1,3 +1,4 @@
+import { joinBytes } from "../lib/bytes.ts";
 import { Refusal } from "./refusal.ts";
 
 /**
@@ -26,13 +27,7 @@ async function readBounded(body: ReadableStream<Uint8Array>, limit: number): Pro
     if (size > limit) throw tooLarge(limit);
     chunks.push(chunk);
   }
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return new TextDecoder().decode(all);
+  return new TextDecoder().decode(joinBytes(chunks, size));
 }
 
 function tooLarge(limit: number): Refusal {

@@ -1,5 +1,7 @@
 /** Newline framing of stdio (transports: stdio), on bytes, with a bounded buffer. */
 
+import { joinBytes } from "../lib/bytes.ts";
+
 /** What a {@link LineDecoder} calls. */
 export interface LineHandlers {
   /** One line without its line end; never empty. */
@@ -78,7 +80,9 @@ export class LineDecoder {
       return;
     }
     if (this.#size === 0) return;
-    const bytes = this.#pending.length === 1 ? this.#pending[0]! : join(this.#pending, this.#size);
+    const bytes = this.#pending.length === 1
+      ? this.#pending[0]!
+      : joinBytes(this.#pending, this.#size);
     this.#reset();
     this.#emit(this.#decoder.decode(bytes));
   }
@@ -112,14 +116,4 @@ export class LineDecoder {
     const text = line.slice(line.startsWith("\ufeff") ? 1 : 0, end);
     if (text !== "") this.#handlers.onLine(text);
   }
-}
-
-function join(parts: readonly Uint8Array[], size: number): Uint8Array {
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -1,5 +1,6 @@
 /** What both HTTP transports need: where to send, with which headers, and how to read what comes. */
 
+import { joinBytes } from "../lib/bytes.ts";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import type { HttpTarget } from "../config/config.ts";
 import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
@@ -105,13 +106,7 @@ export class HttpClient {
       parts.push(chunk);
     });
     if (parts.length === 1) return new TextDecoder().decode(parts[0]);
-    const whole = new Uint8Array(size);
-    let at = 0;
-    for (const part of parts) {
-      whole.set(part, at);
-      at += part.length;
-    }
-    return new TextDecoder().decode(whole);
+    return new TextDecoder().decode(joinBytes(parts, size));
   }
 
   /**

@@ -16,8 +16,9 @@ import {
 import type { Era } from "../../src/protocol/versions.ts";
 import { Channel } from "../../src/upstream/channel.ts";
 import { SHARED_IDENTITY } from "../../src/upstream/line.ts";
-import type { SendOptions, Transport, TransportHandlers } from "../../src/upstream/transport.ts";
+import type { Transport } from "../../src/upstream/transport.ts";
 import { FakeClock } from "../upstream/fakes/clock.ts";
+import { FakeTransport } from "../upstream/fakes/transport.ts";
 import { LEGACY_CLIENT, MODERN_CLIENT, RecordedLog } from "../upstream/support.ts";
 
 /** How long a call may take without a sign of life, ms. */
@@ -80,29 +81,6 @@ interface Told {
   readonly by: string | undefined;
 }
 
-class ScriptedTransport implements Transport {
-  readonly pid = undefined;
-  readonly sent: { readonly raw: string; readonly options: SendOptions }[] = [];
-  readonly abandoned: number[] = [];
-  handlers!: TransportHandlers;
-  constructor(readonly kind: Transport["kind"]) {}
-  start(handlers: TransportHandlers) {
-    this.handlers = handlers;
-    return Promise.resolve();
-  }
-  send(raw: string, options: SendOptions) {
-    this.sent.push({ raw, options });
-    return Promise.resolve();
-  }
-  abandon(id: number) {
-    this.abandoned.push(id);
-  }
-  setProtocol() {}
-  close() {
-    return Promise.resolve();
-  }
-}
-
 /** Where a message that is about no single call should have gone: a call's tag, or nobody. */
 interface Attribution {
   readonly text: string;
@@ -121,7 +99,7 @@ export interface ModelOptions {
 
 /** Runs steps on the real channel and on the model beside it; {@link ChannelModel.check} compares. */
 export class ChannelModel {
-  readonly #transport: ScriptedTransport;
+  readonly #transport: FakeTransport;
   readonly #clock = new FakeClock();
   readonly #channel: Channel;
   readonly #calls: Call[] = [];
@@ -133,7 +111,7 @@ export class ChannelModel {
   #count = 0;
 
   private constructor(private readonly options: ModelOptions) {
-    this.#transport = new ScriptedTransport(options.kind);
+    this.#transport = new FakeTransport(options.kind);
     const tagOf = (exchange: Exchange | undefined) =>
       this.#calls.find((call) => call.exchange === exchange)?.tag;
     this.#channel = new Channel({
