@@ -10,6 +10,7 @@ import type { ParamHeader } from "../protocol/param-headers.ts";
 import type { Client } from "../protocol/exchange.ts";
 import { errorResponse, idTextOf } from "../protocol/message.ts";
 import { buildRegistry } from "../registry/build.ts";
+import { conflictText } from "../registry/conflict-text.ts";
 import { changedLists } from "../registry/diff.ts";
 import type { Registry, ResourceRoute, View } from "../registry/types.ts";
 import type { Runtime } from "../runtime/types.ts";
@@ -379,7 +380,17 @@ export class Gateway implements SessionHost, RouterHost {
       { version: before.version + 1, servers: this.#entries() },
       before,
     );
+    this.#logConflicts(before, this.#registry);
     this.#notifyChanges(before, this.#registry);
+  }
+
+  /** Each decision between servers that want the same name is told once, when it is made. */
+  #logConflicts(before: Registry, after: Registry): void {
+    if (before.conflicts === after.conflicts) return;
+    const known = new Set(before.conflicts.map(conflictText));
+    for (const text of after.conflicts.map(conflictText)) {
+      if (!known.has(text)) log.warn("{conflict}", { conflict: text });
+    }
   }
 
   #entries() {
