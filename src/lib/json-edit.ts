@@ -86,6 +86,22 @@ export function rawElements(text: string): string[] | undefined {
   return elements;
 }
 
+/** An object's keys and the texts of its values, or `undefined` where `text` is not an object. */
+export function rawMembers(text: string): [key: string, value: string][] | undefined {
+  let at = skipSpace(text, 0);
+  if (text.charCodeAt(at) !== OPEN_BRACE) return undefined;
+  const members: [string, string][] = [];
+  at = skipSpace(text, at + 1);
+  while (at < text.length && text.charCodeAt(at) !== CLOSE_BRACE) {
+    const keyEnd = skipString(text, at);
+    const start = skipSpace(text, skipSpace(text, keyEnd) + 1);
+    const end = skipValue(text, start);
+    members.push([JSON.parse(text.slice(at, keyEnd)), text.slice(start, end)]);
+    at = nextMember(text, end);
+  }
+  return members;
+}
+
 /** The same JSON without line breaks, for transports that frame by line. Cheap when there are none. */
 export function oneLine(text: string): string {
   // A raw line break can only stand between tokens: inside a string JSON requires an escape.
@@ -100,7 +116,8 @@ const QUOTE = 34;
 const BACKSLASH = 92;
 const COMMA = 44;
 
-function skipSpace(text: string, at: number): number {
+/** The index of the first character from `at` on that is no white space of JSON. */
+export function skipSpace(text: string, at: number): number {
   for (;; at++) {
     const code = text.charCodeAt(at);
     if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return at;
@@ -111,7 +128,7 @@ function skipSpace(text: string, at: number): number {
 const SHORT = 48;
 
 /** `at` is an opening quote; returns the index behind the closing one. */
-function skipString(text: string, at: number): number {
+export function skipString(text: string, at: number): number {
   let end = at + 1;
   for (const limit = at + SHORT; end < limit; end++) {
     const code = text.charCodeAt(end);

@@ -14,6 +14,15 @@ export const REDACTED = "[redacted]";
  */
 export const MIN_SECRET_LENGTH = 6;
 
+/** How often a secret may have been written into JSON, one text inside the other. */
+const ESCAPE_LEVELS = 4;
+
+/** What stands where somebody has cut a text. */
+const CUT = "…";
+
+/** Of the cuts in a text so many are looked at, from its end: a server may write any number. */
+const MAX_CUTS = 8;
+
 const MAX_DEPTH = 6;
 const MAX_ITEMS = 100;
 const MAX_VALUES = 2_000;
@@ -45,6 +54,7 @@ export function createRedactor(secrets: Iterable<string> = []): Redactor {
         }
       }
     }
+    if (needles.length > 0 && input.includes(CUT)) spans.push(...cutSpans(input, needles));
     return spans.length === 0 ? input : cut(input, spans);
   };
 
@@ -81,8 +91,16 @@ function expandSecrets(secrets: Iterable<string>): string[] {
       if (/^basic/i.test(secret) && password !== undefined) parts.push(password);
     }
     for (const part of parts) {
-      add(part);
-      add(JSON.stringify(part).slice(1, -1));
+      // Errors quote JSON that quotes JSON: each time what is escaped is escaped again.
+      for (let escaped = part, level = 0; level <= ESCAPE_LEVELS; level++) {
+        add(escaped);
+        const next = JSON.stringify(escaped).slice(1, -1);
+        if (next === escaped) break;
+        escaped = next;
+      }
+      // Where foreign text is shown on one line.
+      // deno-lint-ignore no-control-regex
+      add(part.replace(/[\x00-\x1f\x7f]/g, " "));
       add(encodeURIComponent(part.toWellFormed()));
     }
   }
@@ -106,6 +124,29 @@ const AUTHORIZATION_HEADER =
 const AUTHORIZATION = /(?<=\b(?:bearer|basic)\s{1,4})(?=[\w.~+\/-]*[\d=])[\w.~+\/-]{8,}=*/gi;
 
 type Span = [start: number, end: number];
+
+/**
+ * Where a secret begins and a cut ends it: what is shown of it is no secret any more, and still
+ * nobody's business. As with whole ones, only from {@link MIN_SECRET_LENGTH} characters on.
+ */
+function cutSpans(text: string, needles: readonly string[]): Span[] {
+  const spans: Span[] = [];
+  let end = text.lastIndexOf(CUT);
+  for (let seen = 0; end >= MIN_SECRET_LENGTH && seen < MAX_CUTS; seen++) {
+    let start = end;
+    for (const needle of needles) {
+      const first = needle.slice(0, MIN_SECRET_LENGTH);
+      let at = text.indexOf(first, Math.max(0, end - needle.length));
+      while (at >= 0 && at + first.length <= end && at < start) {
+        if (needle.startsWith(text.slice(at, end))) start = at;
+        at = text.indexOf(first, at + 1);
+      }
+    }
+    if (start < end) spans.push([start, end]);
+    end = text.lastIndexOf(CUT, end - 1);
+  }
+  return spans;
+}
 
 /** Where credentials show by their form alone. The cheap checks spare most lines the search. */
 function shapedSpans(text: string): Span[] {

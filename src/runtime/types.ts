@@ -114,6 +114,10 @@ export interface Runtime {
   /**
    * Starts a process in a process group of its own. Rejects with a {@link SpawnError} when it
    * cannot be started (no such command, not executable, no such working directory).
+   *
+   * The group does not outlive this process: it is killed when the process exits, and within about
+   * two seconds of its death where the process could not do it (SIGKILL, a crash), though for that
+   * a shell is needed (`node/guard.ts`). What leaves the group (`setsid`) is on its own.
    */
   spawn(options: SpawnOptions): Promise<ChildProcess>;
   /**

@@ -1,9 +1,9 @@
 /** Child processes in process groups of their own, through `node:child_process` on both runtimes. */
 import { type ChildProcessWithoutNullStreams, spawn as start } from "node:child_process";
-import process from "node:process";
 import type { Writable } from "node:stream";
 import type { ChildProcess, ExitStatus, SpawnOptions } from "../types.ts";
 import { OutputEnd } from "./output-end.ts";
+import { ProcessGroup } from "./process-group.ts";
 import { spawnError } from "./spawn-error.ts";
 
 /** {@link Runtime.spawn}. */
@@ -42,14 +42,14 @@ class NodeChild implements ChildProcess {
   readonly #onExit: (status: ExitStatus) => void;
   /** Rejects the writes that nothing has settled yet. */
   readonly #pendingWrites = new Set<(error: Error) => void>();
+  readonly #group: ProcessGroup | undefined;
   /** Why nothing can be written any more; empty as long as it can. */
   #inputState = "";
-  #groupGone = false;
 
   constructor(child: ChildProcessWithoutNullStreams, options: SpawnOptions) {
     // Undefined only where the start failed, and then nobody gets this object.
     this.pid = child.pid ?? 0;
-    this.#groupGone = child.pid === undefined;
+    this.#group = child.pid === undefined ? undefined : new ProcessGroup(child.pid);
     this.#command = options.command;
     this.#stdin = child.stdin;
     this.#onExit = options.onExit;
@@ -79,28 +79,18 @@ class NodeChild implements ChildProcess {
   }
 
   kill(signal: "SIGTERM" | "SIGKILL"): void {
-    this.#signalGroup(signal);
+    this.#group?.signal(signal);
   }
 
   #exited(status: ExitStatus, output: OutputEnd): void {
     this.#closeInput(ENDED);
     this.#stdin.destroy();
-    this.#signalGroup(0);
+    this.#group?.leaderEnded();
     void output.wait().then(() => {
-      // The last moment at which the group's number is surely not somebody else's.
-      this.#signalGroup(0);
+      // The caller decides by it whether there is anything left to signal.
+      this.#group?.look();
       this.#onExit(status);
     });
-  }
-
-  /** Signal 0 only looks. A number found free is never signalled again: it may be given anew. */
-  #signalGroup(signal: "SIGTERM" | "SIGKILL" | 0): void {
-    if (this.#groupGone) return;
-    try {
-      process.kill(-this.pid, signal);
-    } catch (error) {
-      if ((error as { code?: unknown }).code === "ESRCH") this.#groupGone = true;
-    }
   }
 
   #closeInput(state: string): void {

@@ -1,0 +1,113 @@
+/** What ends child processes when this process can no longer do it itself. */
+import { spawn } from "node:child_process";
+import process from "node:process";
+import type { Writable } from "node:stream";
+import { GUARD_NAME, GUARD_SCRIPT } from "./guard-script.ts";
+
+/** Options of {@link Guard}. */
+export interface GuardOptions {
+  /** A POSIX shell. @default "/bin/sh" */
+  readonly shell?: string;
+}
+
+/**
+ * Keeps process groups from outliving this process. One small shell process, started with the first
+ * group, reads from a pipe which groups there are; the pipe ends with this process, after SIGKILL
+ * too, and the shell ends what is left ({@link GUARD_SCRIPT}). It is in a session of its own, where
+ * neither Ctrl+C nor a signal to this process' group reaches it. Where the process ends in a way it
+ * can notice, the groups are killed at once and the shell has nothing to do.
+ *
+ * Without a shell (Windows, images without `/bin/sh`) only that second part is left. Linux has
+ * `prctl(PR_SET_PDEATHSIG)` for the first, which is no substitute: it has to be called between fork
+ * and exec, where neither runtime lets anybody, it is not inherited by grandchildren, and it fires
+ * when the thread that forked ends, not the process.
+ */
+export class Guard {
+  readonly #shell: string;
+  readonly #groups = new Set<number>();
+  /** Leads to the shell while it runs. */
+  #input: Writable | undefined;
+  #isAvailable = process.platform !== "win32";
+  #seesExit = false;
+
+  constructor({ shell = "/bin/sh" }: GuardOptions = {}) {
+    this.#shell = shell;
+  }
+
+  /** Takes a group under guard. A shell that was lost is started again first. */
+  add(group: number): void {
+    // 0 and 1 are no groups to kill(2): they are this process' own, and everybody.
+    if (!Number.isInteger(group) || group <= 1) return;
+    this.#groups.add(group);
+    this.#watchExit();
+    if (this.#input === undefined) this.#start();
+    else this.#input.write(`+${group}\n`);
+  }
+
+  /** To be called as soon as the group has ended: from then on its number may be given anew. */
+  remove(group: number): void {
+    if (this.#groups.delete(group)) this.#input?.write(`-${group}\n`);
+  }
+
+  #start(): void {
+    if (!this.#isAvailable) return;
+    try {
+      // On the command line, because Bun writes to a pipe no earlier than in its next turn.
+      const groups = [...this.#groups].map(String);
+      const shell = spawn(this.#shell, ["-c", GUARD_SCRIPT, GUARD_NAME, ...groups], {
+        // Holds no mount busy, and no output open that somebody reads to its end.
+        cwd: "/",
+        env: { PATH: `${process.env["PATH"] ?? ""}:/usr/bin:/bin` },
+        detached: true,
+        stdio: ["pipe", "ignore", "ignore"],
+      });
+      const { stdin } = shell;
+      shell.once("exit", () => this.#lost(stdin));
+      shell.on("error", (error) => {
+        this.#failed(error);
+        this.#lost(stdin);
+      });
+      if (shell.pid === undefined) return;
+      // Its exit tells.
+      stdin.on("error", () => {});
+      shell.unref();
+      unref(stdin);
+      this.#input = stdin;
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** A shell that is missing stays missing; anything else (too many processes) may pass. */
+  #failed(error: unknown): void {
+    const { code } = error as { code?: unknown };
+    if (code === "ENOENT" || code === "EACCES") this.#isAvailable = false;
+  }
+
+  #lost(input: Writable): void {
+    if (this.#input === input) this.#input = undefined;
+    input?.destroy();
+  }
+
+  #watchExit(): void {
+    if (this.#seesExit) return;
+    this.#seesExit = true;
+    process.on("exit", () => {
+      for (const group of this.#groups) {
+        try {
+          process.kill(-group, "SIGKILL");
+        } catch {
+          // It has gone by itself.
+        }
+      }
+    });
+  }
+}
+
+/** The pipe alone must not keep the process alive. Bun needs no telling, and has no such method. */
+function unref(stream: Writable): void {
+  (stream as { unref?: () => void }).unref?.();
+}
+
+/** The one guard of this process. */
+export const guard = new Guard();
