@@ -22,7 +22,7 @@ const steps: readonly (Step & { readonly needs?: string })[] = [
   },
   {
     name: "tests of the Deno binary",
-    command: [DENO, "test", "-A", "tests/behaviour/binary.test.ts"],
+    command: [DENO, "test", "-A", "tests/behaviour/binary.test.ts", "tests/hygiene/binary.test.ts"],
     env: { MCPROXY_BINARY: TEST_BINARIES.deno },
     count: countDeno,
     // Only where the base of `deno compile` can be downloaded; the step "binary" says so.

@@ -1,15 +1,20 @@
 /**
  * Writes `schema/mcp-servers.schema.json`, the JSON schema of the configuration file for editors,
- * from the valibot schema. With `--check` it writes nothing and exits 1 where the file is stale.
+ * and the tables of options in `docs/configuration.md`, both from the valibot schema. With `--check`
+ * it writes nothing and exits 1 where one of them is stale.
  */
 
 import { readFile, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { toJsonSchema } from "@valibot/to-json-schema";
-import { ConfigFileSchema } from "../src/config/schema.ts";
+import { ConfigFileSchema } from "../src/config/schema-file.ts";
+import { fillTables, type OptionSchema } from "./options-table.ts";
 
 /** Where the generated schema is kept. */
 export const SCHEMA_FILE: URL = new URL("../schema/mcp-servers.schema.json", import.meta.url);
+
+/** The page with the generated tables. */
+export const DOCS_FILE: URL = new URL("../docs/configuration.md", import.meta.url);
 
 /** The text of the schema file. */
 export function generateSchema(): string {
@@ -18,23 +23,31 @@ export function generateSchema(): string {
   const schema = toJsonSchema(ConfigFileSchema, {
     target: "draft-07",
     typeMode: "input",
-    ignoreActions: ["check"],
+    ignoreActions: ["check", "raw_check"],
   });
   return `${JSON.stringify(schema, null, 2)}\n`;
 }
 
+/** The text of the page, with its tables anew. */
+export function generateDocs(page: string): string {
+  return fillTables(page, JSON.parse(generateSchema()) as OptionSchema);
+}
+
 async function main(args: readonly string[]): Promise<number> {
-  const text = generateSchema();
-  if (!args.includes("--check")) {
-    await writeFile(SCHEMA_FILE, text);
-    return 0;
+  const page = await readFile(DOCS_FILE, "utf8");
+  const files = [
+    { url: SCHEMA_FILE, text: generateSchema(), name: "schema/mcp-servers.schema.json" },
+    { url: DOCS_FILE, text: generateDocs(page), name: "docs/configuration.md" },
+  ];
+  let stale = 0;
+  for (const { url, text, name } of files) {
+    if (!args.includes("--check")) await writeFile(url, text);
+    else if (await readFile(url, "utf8").catch(() => "") !== text) {
+      stale++;
+      process.stderr.write(`${name} is stale; run "deno run -A scripts/schema.ts"\n`);
+    }
   }
-  const current = await readFile(SCHEMA_FILE, "utf8").catch(() => "");
-  if (current === text) return 0;
-  process.stderr.write(
-    'schema/mcp-servers.schema.json is stale; run "deno run -A scripts/schema.ts"\n',
-  );
-  return 1;
+  return stale === 0 ? 0 : 1;
 }
 
 if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -1,26 +1,26 @@
-/** Gathers what is wrong with one document, each at its place. */
+/** Gathers what is wrong with one configuration, each at its place. */
 
-import type { ConfigDocument } from "./document.ts";
 import { type ConfigIssue, type ConfigPath, formatPath } from "./issue.ts";
+import type { Places } from "./tree.ts";
 
 /** A hostile or generated file may have millions; nobody reads more. */
 const MAX_ISSUES = 100;
 
 /** What can be said about an issue beside its message. */
 export interface IssueOptions {
-  readonly remedy?: string;
+  readonly remedy?: string | undefined;
   /** What of the path to point at; the value by default. */
   readonly part?: "key" | "value";
 }
 
-/** Issues and warnings of one document, at most a hundred of each. */
+/** Issues and warnings of one configuration, at most a hundred of each. */
 export class IssueCollector {
   readonly issues: ConfigIssue[] = [];
   readonly warnings: ConfigIssue[] = [];
-  readonly document: ConfigDocument;
+  readonly #places: Places;
 
-  constructor(document: ConfigDocument) {
-    this.document = document;
+  constructor(places: Places) {
+    this.#places = places;
   }
 
   /** Adds something that makes the configuration invalid. */
@@ -33,13 +33,15 @@ export class IssueCollector {
     if (this.warnings.length < MAX_ISSUES) this.warnings.push(this.issue(path, message, options));
   }
 
-  /** An issue at a place of the document, not added. */
+  /** An issue at a place of the configuration, not added. */
   issue(path: ConfigPath, message: string, options: IssueOptions = {}): ConfigIssue {
     const { remedy, part } = options;
+    const { file, line, column, path: written } = this.#places.place(path, part);
     return {
-      file: this.document.file,
-      ...this.document.position(path, part),
-      path: formatPath(path),
+      file,
+      line,
+      column,
+      path: formatPath(written),
       message,
       ...(remedy === undefined ? {} : { remedy }),
     };

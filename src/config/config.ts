@@ -2,6 +2,8 @@
 
 import type { ConfigIssue } from "./issue.ts";
 import type { Root } from "./roots.ts";
+import type { ServerTransform } from "./transform.ts";
+import type { ProfileConfig, ServerShape, TagRule } from "./shaping.ts";
 
 /** When exposed names carry the server's name: always, only where two collide, or never. */
 export type PrefixMode = "always" | "conflict" | "never";
@@ -56,23 +58,44 @@ export interface ServerConfig {
   /** The key in the file: any text that is not empty. */
   readonly name: string;
   readonly disabled: boolean;
+  /** Where it is; of several instances the first. */
   readonly target: ServerTarget;
+  /** One for each instance, {@link ServerConfig.target} first; they differ in their URL at most. */
+  readonly instances: readonly ServerTarget[];
   readonly protocol: ProtocolMode;
   /** Milliseconds from start to a finished handshake. */
   readonly startupTimeout: number;
   /** Milliseconds a request may take; progress starts them anew. */
   readonly timeout: number;
+  /** Milliseconds that calls in flight may go on after a reload has changed or removed it. */
+  readonly drainTimeout: number;
+  /** Milliseconds of silence before it is probed; 0 for never. */
+  readonly healthInterval: number;
+  /** Probes without an answer that end a connection. */
+  readonly healthThreshold: number;
+  /** Started at its first use. */
+  readonly lazy: boolean;
+  /** Milliseconds without use after which it is stopped; never when absent. */
+  readonly idleTimeout?: number;
+  /** Calls it gets at a time; no bound when absent. */
+  readonly maxConcurrency?: number;
+  /** Calls that may wait for one of those to end. */
+  readonly maxQueue: number;
   readonly prefix: PrefixMode;
   /** Between server name and tool name. */
   readonly separator: string;
   readonly sharing: SharingMode;
   /** What a server that asks for roots outside any call is told; none when absent. */
   readonly roots?: readonly Root[];
+  /** What clients see of it; everything, as it is, when absent. */
+  readonly shape?: ServerShape;
   /**
-   * Hash of all that a connection depends on (target, protocol and sharing): while it stays the same, the
-   * connection may be kept. It is derived from secrets: compare it, never show it.
+   * All that a connection depends on (instances, protocol and sharing), as text: while it stays the
+   * same, the connection may be kept. It contains secrets: compare it, never show it.
    */
   readonly key: string;
+  /** What becomes of the results of its tools; nothing when absent. */
+  readonly transform?: ServerTransform;
   /** Why this server cannot be started, though the file as a whole is valid. */
   readonly problem?: ConfigIssue;
 }
@@ -91,6 +114,14 @@ export interface Settings {
   readonly startupTimeout: number;
   /** Default of {@link ServerConfig.timeout}. */
   readonly timeout: number;
+  /** Default of {@link ServerConfig.drainTimeout}. */
+  readonly drainTimeout: number;
+  /** Default of {@link ServerConfig.healthInterval}. */
+  readonly healthInterval: number;
+  /** Default of {@link ServerConfig.healthThreshold}. */
+  readonly healthThreshold: number;
+  /** Whether lists of the last run are kept on disk and shown until servers have answered. */
+  readonly warmStart: boolean;
   /** Default of {@link ServerConfig.roots}. */
   readonly roots?: readonly Root[];
   /** How long the first list waits while no server is ready yet. */
@@ -113,16 +144,29 @@ export interface Settings {
   readonly logFormat: LogFormat;
   /** Absent: the local socket, `/dev/log`. */
   readonly syslog?: SyslogTarget;
+  /** Whether `${cmd:…}` runs its command when a configuration is loaded. */
+  readonly allowCommands: boolean;
+  /** Bytes of cached results for all servers; 0 for none. */
+  readonly cacheSize: number;
+  /** Named views, in the order of the file. */
+  readonly profiles: readonly ProfileConfig[];
+  /** Tags of the entries of all servers. */
+  readonly tags: readonly TagRule[];
 }
 
 /** A valid configuration; immutable, replaced as a whole by a reload. */
 export interface Config {
-  /** The file it came from, as the caller named it. */
+  /** The file it came from, as the caller named it; of several their names, with commas between. */
   readonly file: string;
+  /**
+   * Every path it was read from or looked for at, absolute: files, directories, credentials, and what
+   * `${file:…}` names. A change of any of them may change the configuration.
+   */
+  readonly sources: readonly string[];
   /** In the order of the file. */
   readonly servers: ReadonlyMap<string, ServerConfig>;
   readonly settings: Settings;
-  /** Values that `${NAME}` brought in from the environment; see `collectSecrets()`. */
+  /** Secret values that expressions such as `${NAME}` brought in; see `collectSecrets()`. */
   readonly expandedSecrets: readonly string[];
 }
 

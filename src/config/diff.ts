@@ -16,7 +16,13 @@ export interface ConfigDiff {
   readonly restartNeeded: readonly string[];
 }
 
-const RESTART_SETTINGS: readonly string[] = ["host", "port"] satisfies (keyof Settings)[];
+const RESTART_SETTINGS: readonly string[] = [
+  "host",
+  "port",
+  "logFormat",
+  "syslog",
+  "warmStart",
+] satisfies (keyof Settings)[];
 
 /** Compares by meaning: the order of keys and servers, comments and white space are no change. */
 export function diffConfig(old: Config, next: Config): ConfigDiff {
@@ -39,6 +45,28 @@ export function diffConfig(old: Config, next: Config): ConfigDiff {
     settingsChanged,
     restartNeeded: settingsChanged.filter((name) => RESTART_SETTINGS.includes(name)),
   };
+}
+
+/**
+ * The next configuration with the very objects of the old one wherever they mean the same: what is
+ * remembered by them is not worked out again.
+ */
+export function keepUnchanged(old: Config, next: Config): Config {
+  const same = new Set(diffConfig(old, next).unchanged);
+  const servers = new Map(
+    [...next.servers].map(([name, server]) => [
+      name,
+      same.has(name) ? old.servers.get(name)! : server,
+    ]),
+  );
+  const before = new Map<string, unknown>(Object.entries(old.settings));
+  const settings = Object.fromEntries(
+    Object.entries(next.settings).map(([name, value]) => [
+      name,
+      canonicalJson(before.get(name)) === canonicalJson(value) ? before.get(name) : value,
+    ]),
+  ) as unknown as Settings;
+  return { ...next, servers, settings };
 }
 
 /** A problem that only moved to another line is the same problem. */

@@ -1,18 +1,46 @@
 /**
- * Variables in strings: `${NAME}` and `${NAME:-default}` from the environment.
+ * Expressions in strings: `${NAME}`, `${env:NAME}`, `${file:path}`, `${cmd:text}`, `${input:id}` and
+ * a few names of places such as `${workspaceFolder}`.
  *
- * As in a shell the default counts where the variable is unset or empty, and may contain further
- * variables; `$${` gives a literal `${` up to its `}`. What a variable contains is not looked at
- * again, so no value can recurse or smuggle in another variable.
+ * All but commands take a default, `${NAME:-default}`. As in a shell it counts where there is no
+ * value or an empty one, and may contain further expressions, as a path may; `$${` gives a literal
+ * `${` up to its `}`. What an expression brings is not looked at again, so no value can recurse or
+ * smuggle in another expression. A command goes to the shell as written, up to the brace that
+ * closes it.
  */
 
-import type { Env } from "./config.ts";
 import type { ConfigPath } from "./issue.ts";
 
-/** A variable that had a value in the environment. */
+/** What stands between the braces, without its default. */
+export interface Reference {
+  readonly kind: "name" | "env" | "file" | "cmd" | "input" | "place";
+  /** A name, id, path or command, by the kind. */
+  readonly name: string;
+}
+
+/** What a reference stands for; where it has no value, why, as the issue says it. */
+export type Found =
+  | { readonly value: string; readonly from: ValueSource }
+  | { readonly value?: never; readonly why: string; readonly remedy?: string };
+
+/** Where a value is from: what is `secret` is always one, what is a `place` never. */
+export type ValueSource = "environment" | "secret" | "place";
+
+/** Gives the value of a reference. Pure: a string may be expanded more than once. */
+export type Lookup = (reference: Reference) => Found;
+
+/** A value that an expression brought in. */
 export interface UsedVariable {
   readonly name: string;
   readonly value: string;
+  readonly from: ValueSource;
+}
+
+/** A reference without value and without default. */
+export interface MissingValue {
+  readonly name: string;
+  readonly why: string;
+  readonly remedy?: string;
 }
 
 /** One string after expansion. */
@@ -20,51 +48,52 @@ export interface Expansion {
   /** What could not be expanded stands in it as written. */
   readonly value: string;
   readonly used: readonly UsedVariable[];
-  /** Names without a value and without a default. */
-  readonly unset: readonly string[];
+  readonly missing: readonly MissingValue[];
   /** The first `${…` that is not an expression, without its default. */
   readonly malformed?: string;
 }
 
-/** Defaults within defaults; deeper ones are malformed. */
+/** Expressions within expressions; deeper ones are malformed. */
 const MAX_NESTING = 8;
 
 const EXPRESSION_START = /\$\$\{|\$\{/g;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*/;
+const INPUT_ID = /^[^{}:$]+/;
+const PLACE = /^(?:workspaceFolder|workspaceFolderBasename|userHome|pathSeparator|\/)(?=[}:])/;
 
 /** Expands one string. Never throws, whatever the string is. */
-export function expandString(text: string, env: Env): Expansion {
-  if (!text.includes("${")) return { value: text, used: [], unset: [] };
-  const state: State = { text, env, position: 0, used: [], unset: [] };
-  const value = expandUntil(state, false, 0);
-  const { used, unset, malformed } = state;
-  return { value, used, unset, ...(malformed === undefined ? {} : { malformed }) };
+export function expandString(text: string, lookup: Lookup): Expansion {
+  if (!text.includes("${")) return { value: text, used: [], missing: [] };
+  const state: State = { text, lookup, position: 0, used: [], missing: [] };
+  const value = expandUntil(state, undefined, 0);
+  const { used, missing, malformed } = state;
+  return { value, used, missing, ...(malformed === undefined ? {} : { malformed }) };
 }
 
 interface State {
   readonly text: string;
-  readonly env: Env;
+  readonly lookup: Lookup;
   position: number;
   readonly used: UsedVariable[];
-  readonly unset: string[];
+  readonly missing: MissingValue[];
   malformed?: string;
 }
 
-/** Reads to the end, or, inside a default, to the `}` that closes it (which it leaves). */
-function expandUntil(state: State, inDefault: boolean, depth: number): string {
+const DEFAULT_END = /\}/g;
+const ARGUMENT_END = /\}|:-/g;
+
+/** Reads to what ends it (which it leaves), or to the end of the text. */
+function expandUntil(state: State, end: RegExp | undefined, depth: number): string {
   const { text } = state;
   let result = "";
   while (state.position < text.length) {
-    EXPRESSION_START.lastIndex = state.position;
-    const match = EXPRESSION_START.exec(text);
+    const match = searchFrom(EXPRESSION_START, text, state.position);
     const start = match?.index ?? text.length;
-    if (inDefault) {
-      const close = text.indexOf("}", state.position);
-      if (close !== -1 && close < start) {
-        result += text.slice(state.position, close);
-        state.position = close;
-        return result;
-      }
+    const close = end && searchFrom(end, text, state.position)?.index;
+    if (close !== undefined && close < start) {
+      result += text.slice(state.position, close);
+      state.position = close;
+      return result;
     }
     result += text.slice(state.position, start);
     state.position = start;
@@ -72,6 +101,11 @@ function expandUntil(state: State, inDefault: boolean, depth: number): string {
     result += match[0] === "$${" ? literal(state) : expression(state, depth);
   }
   return result;
+}
+
+function searchFrom(pattern: RegExp, text: string, position: number): RegExpExecArray | null {
+  pattern.lastIndex = position;
+  return pattern.exec(text);
 }
 
 /** `$${NAME}` gives `${NAME}`. */
@@ -83,53 +117,104 @@ function literal(state: State): string {
 }
 
 function expression(state: State, depth: number): string {
-  const { text, env } = state;
+  const { text } = state;
   const start = state.position;
-  const name = NAME.exec(text.slice(start + 2, start + 2 + 256))?.[0];
-  const afterName = start + 2 + (name?.length ?? 0);
-  const hasDefault = text.startsWith(":-", afterName);
-  if (name === undefined || depth >= MAX_NESTING || !(hasDefault || text[afterName] === "}")) {
+  if (depth >= MAX_NESTING) return malformed(state, start);
+  const reference = readReference(state, depth);
+  const hasDefault = reference?.kind !== "cmd" && text.startsWith(":-", state.position);
+  if (reference === undefined || !(hasDefault || text[state.position] === "}")) {
     return malformed(state, start);
   }
-  const value = Object.hasOwn(env, name) ? env[name] : undefined;
+  const found = state.lookup(reference);
   if (!hasDefault) {
-    state.position = afterName + 1;
-    if (value === undefined) {
-      state.unset.push(name);
+    state.position++;
+    if (found.value === undefined) {
+      const { why, remedy } = found;
+      const { name } = reference;
+      state.missing.push({ name, why, ...(remedy === undefined ? {} : { remedy }) });
       return text.slice(start, state.position);
     }
-    state.used.push({ name, value });
-    return value;
+    return use(state, reference, found);
   }
-  state.position = afterName + 2;
-  const takesDefault = value === undefined || value === "";
-  // A default that is not taken is still read, to find its end, but its variables do not count.
-  const inner: State = takesDefault ? state : { ...state, used: [], unset: [] };
-  const fallback = expandUntil(inner, true, depth + 1);
+  state.position += 2;
+  const takesDefault = found.value === undefined || found.value === "";
+  // A default that is not taken is still read, to find its end, but what it says does not count.
+  const inner: State = takesDefault ? state : { ...state, lookup: UNASKED, used: [], missing: [] };
+  const fallback = expandUntil(inner, DEFAULT_END, depth + 1);
   state.position = inner.position;
   if (inner.malformed !== undefined) state.malformed ??= inner.malformed;
   if (text[state.position] !== "}") return malformed(state, start);
   state.position++;
-  if (takesDefault) return fallback;
-  state.used.push({ name, value });
+  return takesDefault ? fallback : use(state, reference, found);
+}
+
+/** For defaults that are not taken: their files are not read and their commands not run. */
+const UNASKED: Lookup = () => ({ value: "", from: "place" });
+
+function use(
+  { used }: State,
+  { name }: Reference,
+  { value, from }: Extract<Found, { readonly value: string }>,
+): string {
+  used.push({ name, value, from });
   return value;
+}
+
+/** The reference that begins at the position; leaves the position behind it. */
+function readReference(state: State, depth: number): Reference | undefined {
+  const { text } = state;
+  const at = state.position + 2;
+  const rest = text.slice(at, at + 256);
+  const take = (pattern: RegExp, kind: Reference["kind"], from: number) => {
+    const name = pattern.exec(text.slice(from, from + 256))?.[0];
+    if (name === undefined) return undefined;
+    state.position = from + name.length;
+    return { kind, name };
+  };
+  if (rest.startsWith("env:")) return take(NAME, "env", at + 4);
+  if (rest.startsWith("input:")) return take(INPUT_ID, "input", at + 6);
+  if (rest.startsWith("cmd:")) return readCommand(state, at + 4);
+  if (rest.startsWith("file:")) {
+    state.position = at + 5;
+    const name = expandUntil(state, ARGUMENT_END, depth + 1);
+    return name === "" ? undefined : { kind: "file", name };
+  }
+  return take(PLACE, "place", at) ?? take(NAME, "name", at);
+}
+
+/** A command may have braces of its own, in pairs. */
+function readCommand(state: State, from: number): Reference | undefined {
+  let depth = 0;
+  for (let at = from; at < state.text.length; at++) {
+    const character = state.text[at];
+    if (character === "{") depth++;
+    if (character !== "}" || depth-- > 0) continue;
+    state.position = at;
+    const name = state.text.slice(from, at).trim();
+    return name === "" ? undefined : { kind: "cmd", name };
+  }
+  // To look through the rest again for each of many would take for ever.
+  state.position = state.text.length;
+  return undefined;
 }
 
 function malformed(state: State, start: number): string {
   const close = state.text.indexOf("}", start);
   const end = close === -1 ? state.text.length : close + 1;
-  const written = state.text.slice(start, end);
-  // The rest may be a default somebody wrote a secret into.
-  state.malformed ??= written.replace(/:-.+/s, ":-…");
+  // The rest may be a default or a command somebody wrote a secret into.
+  state.malformed ??= state.text.slice(start, end).replace(
+    /:-.+|(?<=\$\{cmd:).+/s,
+    (rest) => rest.startsWith(":-") ? ":-…" : "…",
+  );
   state.position = Math.max(end, state.position);
-  return written;
+  return state.text.slice(start, state.position);
 }
 
 /** What expanding every string of a value gave. */
 export interface TreeExpansion {
   readonly value: unknown;
   readonly used: readonly UsedVariable[];
-  readonly unset: readonly { readonly path: ConfigPath; readonly name: string }[];
+  readonly missing: readonly (MissingValue & { readonly path: ConfigPath })[];
   readonly malformed: readonly { readonly path: ConfigPath; readonly text: string }[];
 }
 
@@ -141,17 +226,17 @@ export interface TreeExpansion {
  */
 export function expandTree(
   value: unknown,
-  env: Env,
+  lookup: Lookup,
   isLiteral: (key: string) => boolean = () => false,
 ): TreeExpansion {
   const used: UsedVariable[] = [];
-  const unset: { path: ConfigPath; name: string }[] = [];
+  const missing: (MissingValue & { path: ConfigPath })[] = [];
   const broken: { path: ConfigPath; text: string }[] = [];
   const visit = (node: unknown, path: ConfigPath): unknown => {
     if (typeof node === "string") {
-      const expansion = expandString(node, env);
+      const expansion = expandString(node, lookup);
       for (const variable of expansion.used) used.push(variable);
-      for (const name of expansion.unset) unset.push({ path, name });
+      for (const one of expansion.missing) missing.push({ path, ...one });
       if (expansion.malformed !== undefined) broken.push({ path, text: expansion.malformed });
       return expansion.value;
     }
@@ -163,5 +248,5 @@ export function expandTree(
     }
     return copy;
   };
-  return { value: visit(value, []), used, unset, malformed: broken };
+  return { value: visit(value, []), used, missing, malformed: broken };
 }

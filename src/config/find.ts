@@ -1,9 +1,9 @@
-/** Where the configuration file is. */
+/** Where the configuration is. */
 
 import { lstat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import type { Env } from "./config.ts";
-import type { ConfigIssue } from "./issue.ts";
+import { type ConfigIssue, quote } from "./issue.ts";
 
 /** What the search depends on. */
 export interface FindConfigOptions {
@@ -12,50 +12,55 @@ export interface FindConfigOptions {
   readonly cwd: string;
 }
 
+/** The names that are looked for in each place, best first. */
+const NAMES = ["mcp-servers.json", "mcp-servers.jsonc", "mcp-servers.yaml", "mcp-servers.yml"];
+
 /**
- * The files to look for, best first: `MCP_CONFIG_PATH` alone where it is set (a wrong one must not
- * be passed over in silence), else `./mcp-servers.json`, the user's and the machine's. As the XDG
- * specification says, an `XDG_CONFIG_HOME` that is not absolute is ignored.
+ * Where the files of the user are. As the XDG specification says, an `XDG_CONFIG_HOME` that is not
+ * absolute is ignored. Undefined where the environment names no home.
  */
-export function findConfigFile({ env, cwd }: FindConfigOptions): readonly string[] {
-  const named = env["MCP_CONFIG_PATH"];
-  if (named) return [resolve(cwd, named)];
+export function userDirectory(env: Env): string | undefined {
   const home = env["HOME"];
   const xdg = env["XDG_CONFIG_HOME"];
-  const userDirectory = xdg?.startsWith("/") ? xdg : home ? join(home, ".config") : undefined;
-  return [
-    join(cwd, "mcp-servers.json"),
-    ...(userDirectory === undefined ? [] : [join(userDirectory, "mcproxy", "mcp-servers.json")]),
-    "/etc/mcproxy/mcp-servers.json",
-  ];
+  return xdg?.startsWith("/") ? xdg : home ? join(home, ".config") : undefined;
 }
 
-/** Options of {@link resolveConfigFile}. */
+/** The directories to look in, best first: the working directory, the user's, the machine's. */
+export function configDirectories({ env, cwd }: FindConfigOptions): readonly string[] {
+  const user = userDirectory(env);
+  return [cwd, ...(user === undefined ? [] : [join(user, "mcproxy")]), "/etc/mcproxy"];
+}
+
+/** Options of {@link resolveConfigFiles}. */
 export interface ResolveConfigOptions extends FindConfigOptions {
-  /** What `--config` named; it counts, there or not. */
-  readonly path?: string | undefined;
+  /** What `--config` named, once or several times; it counts, there or not. */
+  readonly path?: string | readonly string[] | undefined;
 }
 
-/** The file to load, or why there is none. */
-export type ResolvedConfigFile =
-  | { readonly ok: true; readonly path: string }
+/** The files and directories to load, in this order, or why there is none. */
+export type ResolvedConfigFiles =
+  | { readonly ok: true; readonly paths: readonly string[] }
   | { readonly ok: false; readonly issues: readonly ConfigIssue[] };
 
 /**
- * The file to load: a named one without a look at it ({@link findConfigFile}, `path`), so that
- * loading says what is wrong with it; else the first candidate there is.
+ * The files to load: those that `path`, else `MCP_CONFIG_PATH` (several with the separator of
+ * `PATH` between) names, without a look at them, so that loading says what is wrong with them; else
+ * the first `mcp-servers.*` there is. A wrong name must not be passed over in silence.
  */
-export async function resolveConfigFile(
-  { path, ...options }: ResolveConfigOptions,
-): Promise<ResolvedConfigFile> {
-  if (path !== undefined) return { ok: true, path: resolve(options.cwd, path) };
-  const candidates = findConfigFile(options);
-  const [first] = candidates;
-  if (candidates.length === 1 && first !== undefined) return { ok: true, path: first };
-  for (const candidate of candidates) {
-    if (await exists(candidate)) return { ok: true, path: candidate };
+export async function resolveConfigFiles(
+  { path, env, cwd }: ResolveConfigOptions,
+): Promise<ResolvedConfigFiles> {
+  const flags = path === undefined ? [] : typeof path === "string" ? [path] : path;
+  const variable = env["MCP_CONFIG_PATH"]?.split(delimiter).filter((one) => one !== "") ?? [];
+  const named = flags.length > 0 ? flags : variable;
+  if (named.length > 0) return { ok: true, paths: named.map((one) => resolve(cwd, one)) };
+  const directories = configDirectories({ env, cwd });
+  for (const directory of directories) {
+    for (const name of NAMES) {
+      const candidate = join(directory, name);
+      if (await exists(candidate)) return { ok: true, paths: [candidate] };
+    }
   }
-  const places = candidates.map((place) => JSON.stringify(place)).join(", ");
   return {
     ok: false,
     issues: [{
@@ -63,7 +68,8 @@ export async function resolveConfigFile(
       line: 0,
       column: 0,
       path: "",
-      message: `Cannot find a configuration file: looked for ${places}`,
+      message: "Cannot find a configuration file: looked for mcp-servers.json (or .jsonc, .yaml, " +
+        `.yml) in ${directories.map(quote).join(", ")}`,
       remedy: "create one of them, or name a file with --config FILE or MCP_CONFIG_PATH",
     }],
   };

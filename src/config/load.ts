@@ -1,139 +1,144 @@
-/** Reads a configuration file from disk and parses it. */
+/** Reads configuration files from disk, with all they refer to, and makes one of them. */
 
-import { lstat, readFile, readlink, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import process from "node:process";
 import type { ConfigResult, Env } from "./config.ts";
-import { quote } from "./issue.ts";
-import { parseConfig } from "./parse.ts";
+import { loadCredentials } from "./credentials.ts";
+import { fetchWanted } from "./fetch.ts";
+import { CONFIG_FILE, parseText } from "./format.ts";
+import type { ConfigIssue } from "./issue.ts";
+import { storeOf } from "./lookup.ts";
+import { mergeTrees } from "./merge.ts";
+import { loadPatterns, mentionsPatterns } from "./patterns.ts";
+import { parseTree, ROOT_KEYS, touchTree, withNotes } from "./parse.ts";
+import { fileIssue, readText } from "./read-file.ts";
+import { settingsFromEnv } from "./settings.ts";
+import { shapeDocument, type ShapeResult } from "./shapes/shape.ts";
+import type { ConfigTree } from "./tree.ts";
 
-/** A configuration is written by people; something bigger was named by mistake. */
-export const MAX_CONFIG_BYTES = 5 * 1024 * 1024;
+export { MAX_CONFIG_BYTES } from "./read-file.ts";
 
 /** Options of {@link loadConfig}. */
 export interface LoadConfigOptions {
-  /** Where `${NAME}` looks. */
+  /** Where `${NAME}` looks first; `MCPROXY_*` in it come before what the files say. */
   readonly env: Env;
-  readonly signal?: AbortSignal;
+  /** Where relative paths of credentials start. @default that of the process */
+  readonly cwd?: string;
+  /** The credentials file a flag names. */
+  readonly credentials?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
+
+/** What loading gives, and in either case what it depends on. */
+export type LoadResult = ConfigResult & {
+  /** As {@link Config.sources}, as far as loading came. */
+  readonly sources: readonly string[];
+};
 
 /**
- * Loads the file at `path`. Whatever is wrong with it (missing, unreadable, a directory, too big,
- * not UTF-8, invalid) is an issue; only an aborted `signal` makes it reject, with its reason.
+ * Loads files, and the configuration files directly in directories, in this order: later ones have
+ * the say, for each server and each setting as a whole. Whatever is wrong (missing, unreadable, too
+ * big, not UTF-8, invalid) is an issue; only an aborted `signal` makes it reject, with its reason.
  */
 export async function loadConfig(
-  path: string,
-  { env, signal }: LoadConfigOptions,
-): Promise<ConfigResult> {
+  paths: string | readonly string[],
+  options: LoadConfigOptions,
+): Promise<LoadResult> {
+  const { env, signal, cwd = process.cwd() } = options;
   signal?.throwIfAborted();
-  let bytes: Uint8Array;
-  try {
-    const { size, ...kind } = await inspect(path);
-    if (kind.isDirectory) {
-      return unusable(path, "Cannot read the configuration: found a directory, expected a file", {
-        remedy: `name the file in it, such as ${quote(`${path.replace(/\/+$/, "")}/${FILE_NAME}`)}`,
-      });
-    }
-    // Reading a device or a pipe may never end.
-    if (!kind.isFile) {
-      return unusable(
-        path,
-        "Cannot read the configuration: found a device, pipe or socket, expected a regular file",
-      );
-    }
-    if (size > MAX_CONFIG_BYTES) return tooBig(path, size);
-    bytes = await readFile(path, signal === undefined ? {} : { signal });
-  } catch (error) {
-    signal?.throwIfAborted();
-    return await explain(path, error);
-  }
+  const sources = new Set<string>();
+  const named = typeof paths === "string" ? [paths] : paths;
+  const [listed, credentials] = await Promise.all([
+    Promise.all(named.map((path) => listFiles(path, sources))),
+    loadCredentials({ env, cwd, path: options.credentials, signal }),
+  ]);
   signal?.throwIfAborted();
-  // It may have grown since it was looked at.
-  if (bytes.length > MAX_CONFIG_BYTES) return tooBig(path, bytes.length);
-  const text = decode(bytes);
-  if (text === undefined) {
-    return unusable(path, "Cannot read the configuration: found text that is not UTF-8", {
-      remedy: "save the file as UTF-8",
-    });
+  for (const source of credentials.sources) sources.add(source);
+  const files = listed.flatMap((list) => list.files);
+  for (const file of files) sources.add(resolve(file));
+  const shaped = await Promise.all(files.map((file) => readShaped(file, signal)));
+  const issues = [...listed.flatMap((list) => list.issues), ...credentials.issues];
+  const fail = (found: readonly ConfigIssue[]): LoadResult => ({
+    ok: false,
+    issues: found,
+    sources: [...sources],
+  });
+  const warnings: ConfigIssue[] = [];
+  const trees: ConfigTree[] = [];
+  for (const one of shaped) {
+    issues.push(...one.issues);
+    if (!one.ok) continue;
+    trees.push(one.tree);
+    warnings.push(...one.warnings);
   }
-  return parseConfig(text, { file: path, env });
-}
+  const [first, ...rest] = trees;
+  // What is missing in the others might be in the one that cannot be read.
+  if (first === undefined || trees.length < files.length) return fail(issues);
 
-const FILE_NAME = "mcp-servers.json";
-
-interface FileKind {
-  readonly size: number;
-  readonly isFile: boolean;
-  readonly isDirectory: boolean;
-}
-
-async function inspect(path: string): Promise<FileKind> {
-  const stats = await stat(path);
-  return { size: stats.size, isFile: stats.isFile(), isDirectory: stats.isDirectory() };
-}
-
-function decode(bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
-function tooBig(path: string, size: number): ConfigResult {
-  const limit = MAX_CONFIG_BYTES / 1024 / 1024;
-  return unusable(
-    path,
-    `Cannot read the configuration: found ${size} bytes, expected at most ${limit} MiB`,
-    { remedy: "check that this is the right file" },
+  const merged = mergeTrees([first, ...rest]);
+  const fetched = await fetchWanted(
+    {
+      ...storeOf(env),
+      credentials: credentials.values,
+      allowCommands: allowsCommands(merged.tree, env),
+    },
+    (store) => touchTree(merged.tree, store),
+    { signal },
   );
+  signal?.throwIfAborted();
+  for (const source of fetched.sources) sources.add(source);
+  const result = withNotes(
+    parseTree(merged.tree, {
+      files,
+      store: fetched.store,
+      sources: [...sources],
+    }),
+    { files, issues, warnings: [...fetched.warnings, ...warnings, ...merged.warnings] },
+  );
+  return { ...result, sources: [...sources] };
 }
 
-async function explain(path: string, error: unknown): Promise<ConfigResult> {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const action = "Cannot read the configuration:";
-  switch (code) {
-    case "ENOENT": {
-      const target = await danglingTarget(path);
-      if (target !== undefined) {
-        return unusable(
-          path,
-          `${action} the link leads to ${quote(target)}, which does not exist; expected a file`,
-          { remedy: "mend or remove the link" },
-        );
-      }
-      return unusable(path, `${action} the file does not exist`, {
-        remedy: "create it, or name another one with --config FILE",
-      });
-    }
-    case "ENOTDIR":
-      return unusable(path, `${action} a part of its path is not a directory`, {
-        remedy: "check the path",
-      });
-    case "EACCES":
-    case "EPERM":
-      return unusable(path, `${action} permission denied`, {
-        remedy: "make it readable for the user the gateway runs as, with chmod or chown",
-      });
-    case "ELOOP":
-      return unusable(path, `${action} its symbolic links go round in a circle`, {
-        remedy: "mend or remove the link",
-      });
-    default:
-      return unusable(path, `${action} ${code === "" ? String(error) : code}`);
-  }
+/** The environment comes before the files here, too. */
+function allowsCommands({ value }: ConfigTree, env: Env): boolean {
+  return settingsFromEnv(env).settings.allowCommands ?? value["allowCommands"] === true;
 }
 
-async function danglingTarget(path: string): Promise<string | undefined> {
+interface Listed {
+  readonly files: readonly string[];
+  readonly issues: readonly ConfigIssue[];
+}
+
+/** A directory stands for its configuration files in the order of their names. */
+async function listFiles(path: string, sources: Set<string>): Promise<Listed> {
   try {
-    return (await lstat(path)).isSymbolicLink() ? await readlink(path) : undefined;
+    if (!(await stat(path)).isDirectory()) return { files: [path], issues: [] };
+    sources.add(resolve(path));
+    const files = (await readdir(path)).filter(isConfigName).sort().map((name) => join(path, name));
+    if (files.length > 0) return { files, issues: [] };
+    const message =
+      "Cannot read the configuration: found a directory without configuration files, expected " +
+      "*.json, *.jsonc, *.yaml or *.yml in it";
+    return { files: [], issues: [fileIssue(path, message, "put one there, or name a file")] };
   } catch {
-    return undefined;
+    // Reading it says what is wrong.
+    return { files: [path], issues: [] };
   }
 }
 
-function unusable(
-  file: string,
-  message: string,
-  options: { readonly remedy?: string } = {},
-): ConfigResult {
-  return { ok: false, issues: [{ file, line: 0, column: 0, path: "", message, ...options }] };
+/** Hidden files are those of editors; credentials live beside the configuration. */
+function isConfigName(name: string): boolean {
+  return CONFIG_FILE.test(name) && !name.startsWith(".") && !/^credentials\./i.test(name);
+}
+
+async function readShaped(file: string, signal: AbortSignal | undefined): Promise<ShapeResult> {
+  const read = await readText(file, { signal });
+  if (!read.ok) {
+    const remedy = read.missing ? "create it, or name another one with --config FILE" : read.remedy;
+    const issue = fileIssue(file, `Cannot read the configuration: ${read.why}`, remedy);
+    return { ok: false, issues: [issue] };
+  }
+  if (mentionsPatterns(read.text)) await loadPatterns();
+  const parsed = await parseText(read.text, file);
+  return parsed.ok ? shapeDocument(parsed.document, ROOT_KEYS) : parsed;
 }

@@ -21,10 +21,17 @@ export function reportCollisions(names: readonly string[], collector: IssueColle
       taken.set(sanitized, name);
       continue;
     }
+    const path = ["mcpServers", name];
+    const [here, there] = [path, ["mcpServers", other]].map((one) =>
+      collector.issue(one, "", { part: "key" })
+    );
+    const where = there === undefined || there.file === here?.file
+      ? ""
+      : ` (${there.file}:${there.line}:${there.column})`;
     collector.error(
-      ["mcpServers", name],
-      `servers ${quote(other)} and ${quote(name)} both become "${sanitized}" in tool names, ` +
-        "expected names that stay different",
+      path,
+      `servers ${quote(other)}${where} and ${quote(name)} both become "${sanitized}" in tool ` +
+        "names, expected names that stay different",
       { part: "key", remedy: "rename one of them" },
     );
   }

@@ -2,20 +2,27 @@
 
 import { IssueCollector } from "./collector.ts";
 import type { Config, ConfigResult, Env, ServerConfig, Settings } from "./config.ts";
-import type { ConfigDocument } from "./document.ts";
-import { expandTree, type UsedVariable } from "./expand.ts";
-import { type ConfigIssue, type ConfigPath, describeKind } from "./issue.ts";
+import { expandTree, type TreeExpansion, type UsedVariable } from "./expand.ts";
+import type { ConfigIssue, ConfigPath } from "./issue.ts";
 import { parseJsonc } from "./jsonc.ts";
+import { lookupIn, storeOf, type ValueStore } from "./lookup.ts";
 import { reportCollisions } from "./names.ts";
+import { reportAliases, warnUnusedChoices } from "./profiles.ts";
 import { RootSchema, SettingsSchema } from "./schema.ts";
 import { secretsOfVariables } from "./secrets.ts";
-import { parseServer } from "./server.ts";
-import { DEFAULT_SETTINGS } from "./settings.ts";
+import { parseServer, touchServer } from "./server.ts";
+import { DEFAULT_SETTINGS, settingsFromEnv } from "./settings.ts";
+import { shapeDocument } from "./shapes/shape.ts";
+import type { ConfigTree } from "./tree.ts";
 import { reportUnknownKeys, validate } from "./validate.ts";
-import { reportMalformed, unsetVariable, warnShortTimeout } from "./variables.ts";
+import { missingValue, reportMalformed, warnShortTimeout } from "./variables.ts";
 
-const ROOT_KEYS = Object.keys(RootSchema.entries);
-const SETTINGS_KEYS = Object.keys(SettingsSchema.entries);
+/** The keys the root of the internal raw form may have. */
+export const ROOT_KEYS: readonly string[] = Object.keys(RootSchema.entries);
+const SETTINGS_KEYS: readonly string[] = Object.keys(SettingsSchema.entries);
+
+/** Keys like "x-base" hold what YAML anchors name, or notes; nobody else looks at them. */
+const NOTE = /^x-/;
 
 /** What {@link parseConfig} needs beside the text. */
 export interface ParseConfigOptions {
@@ -25,24 +32,55 @@ export interface ParseConfigOptions {
   readonly env: Env;
 }
 
-/** Parses the text of a configuration file. Pure, and never throws, whatever the text is. */
+/**
+ * Parses the text of a JSON file alone: no other file is read and no command run, so that `${file:}`
+ * and `${cmd:}` have no value. Pure, and never throws, whatever the text is.
+ */
 export function parseConfig(text: string, { file, env }: ParseConfigOptions): ConfigResult {
   const parsed = parseJsonc(text, file);
-  return parsed.ok ? parseDocument(parsed.document, env) : parsed;
+  if (!parsed.ok) return parsed;
+  const shaped = shapeDocument(parsed.document, ROOT_KEYS);
+  if (!shaped.ok) return shaped;
+  const result = parseTree(shaped.tree, { files: [file], store: storeOf(env), sources: [] });
+  return withNotes(result, { ...shaped, files: [file] });
 }
 
-/** The part of {@link parseConfig} that does not depend on the file's format. */
-export function parseDocument(document: ConfigDocument, env: Env): ConfigResult {
-  const collector = new IssueCollector(document);
-  const root = document.value;
-  if (typeof root !== "object" || root === null || Array.isArray(root)) {
-    const found = describeKind(root);
-    collector.error([], `found ${found}, expected an object with "mcpServers"`);
-    return { ok: false, issues: collector.issues };
+/** A result, and beside it what was found before there was a tree. */
+export function withNotes(
+  result: ConfigResult,
+  { issues, warnings, files }: {
+    readonly issues: readonly ConfigIssue[];
+    readonly warnings: readonly ConfigIssue[];
+    /** In the order they were loaded. */
+    readonly files: readonly string[];
+  },
+): ConfigResult {
+  if (!result.ok || issues.length > 0) {
+    const found = result.ok ? [] : result.issues;
+    return { ok: false, issues: inOrder([...issues, ...found], files) };
   }
-  const source = root as Readonly<Record<string, unknown>>;
+  return { ...result, warnings: inOrder([...warnings, ...result.warnings], files) };
+}
+
+/** What {@link parseTree} needs beside the tree. */
+export interface ParseTreeOptions {
+  /** In the order they were loaded; see {@link Config.file}. */
+  readonly files: readonly string[];
+  readonly store: ValueStore;
+  /** {@link Config.sources}. */
+  readonly sources: readonly string[];
+}
+
+/** Checks and completes the internal raw form. Pure. */
+export function parseTree(
+  tree: ConfigTree,
+  { files, store, sources }: ParseTreeOptions,
+): ConfigResult {
+  const collector = new IssueCollector(tree);
+  const source = tree.value;
   let hasMisplaced = false;
-  const meant = reportUnknownKeys(source, ROOT_KEYS, [], collector, (key) => {
+  const ours = Object.fromEntries(Object.entries(source).filter(([key]) => !NOTE.test(key)));
+  const meant = reportUnknownKeys(ours, ROOT_KEYS, [], collector, (key) => {
     const value = source[key];
     const isServer = typeof value === "object" && value !== null &&
       ("command" in value || "url" in value);
@@ -53,38 +91,82 @@ export function parseDocument(document: ConfigDocument, env: Env): ConfigResult 
     collector.error([], 'missing key "mcpServers", expected an object of servers');
   }
   const used: UsedVariable[] = [];
-  const settings = parseSettings(source, env, collector, used);
-  const servers = parseServers(source["mcpServers"], env, settings, collector, used);
-  if (collector.issues.length > 0) return { ok: false, issues: collector.issues.sort(byPlace) };
+  const fromFile = parseSettings(tree, store, collector, used);
+  const fromEnv = settingsFromEnv(store.env);
+  const settings = { ...fromFile, ...fromEnv.settings };
+  const servers = parseServers(tree, { store, settings, collector, used });
+  const issues = [...fromEnv.issues, ...collector.issues];
+  if (issues.length > 0) return { ok: false, issues: inOrder(issues, files) };
   const expandedSecrets = [...new Set(secretsOfVariables(used))];
-  const config: Config = { file: document.file, servers, settings, expandedSecrets };
-  return { ok: true, config, warnings: collector.warnings.sort(byPlace) };
+  const file = files.join(", ");
+  const config: Config = { file, sources, servers, settings, expandedSecrets };
+  const warnings = inOrder([...fromEnv.warnings, ...collector.warnings], files);
+  return { ok: true, config, warnings };
 }
 
-function byPlace(a: ConfigIssue, b: ConfigIssue): number {
-  return a.line - b.line || a.column - b.column;
+/**
+ * Expands everything that {@link parseTree} will, so that the store is told what is to be fetched.
+ * Servers that are switched off are left out.
+ */
+export function touchTree(tree: ConfigTree, store: ValueStore): void {
+  expandSettings(tree, store);
+  for (const name of tree.names) {
+    const entry = serverIn(tree, name);
+    if (typeof entry !== "object" || entry === null || Array.isArray(entry)) continue;
+    const { disabled, enabled } = entry as Readonly<Record<string, unknown>>;
+    if (disabled === true || enabled === false) continue;
+    touchServer(entry, lookupIn(store, tree.origin(["mcpServers", name])));
+  }
+}
+
+/** By file, those that were not loaded as configuration first, then by line and column. */
+function inOrder(issues: readonly ConfigIssue[], files: readonly string[]): ConfigIssue[] {
+  const rank = new Map(files.map((file, index) => [file, index]));
+  const of = ({ file }: ConfigIssue) => rank.get(file) ?? -1;
+  return issues.toSorted((a, b) => of(a) - of(b) || a.line - b.line || a.column - b.column);
+}
+
+/** The settings of a tree, each expanded with the lookup of its own file. */
+function expandSettings(tree: ConfigTree, store: ValueStore): TreeExpansion {
+  const value: Record<string, unknown> = Object.create(null);
+  const expansions: TreeExpansion[] = [];
+  for (const [key, raw] of Object.entries(tree.value)) {
+    if (NOTE.test(key)) continue;
+    // Whether commands may run must be known before anything is expanded.
+    const isExpanded = SETTINGS_KEYS.includes(key) && key !== "allowCommands";
+    const lookup = lookupIn(store, tree.origin([key]));
+    const expansion = expandTree({ [key]: raw }, lookup, () => !isExpanded);
+    value[key] = (expansion.value as Record<string, unknown>)[key];
+    expansions.push(expansion);
+  }
+  return {
+    value,
+    used: expansions.flatMap(({ used }) => used),
+    missing: expansions.flatMap(({ missing }) => missing),
+    malformed: expansions.flatMap(({ malformed }) => malformed),
+  };
 }
 
 /** The defaults stand in for settings with issues, so that the servers are checked all the same. */
 function parseSettings(
-  source: Readonly<Record<string, unknown>>,
-  env: Env,
+  tree: ConfigTree,
+  store: ValueStore,
   collector: IssueCollector,
   used: UsedVariable[],
 ): Settings {
-  const expansion = expandTree(source, env, (key) => !SETTINGS_KEYS.includes(key));
+  const expansion = expandSettings(tree, store);
   for (const variable of expansion.used) used.push(variable);
   reportMalformed(expansion, [], collector);
-  const unset = new Set(expansion.unset.map(({ path }) => JSON.stringify(path)));
-  for (const { path, name } of expansion.unset) {
-    const { message, remedy } = unsetVariable(path, name, collector);
-    collector.error(path, message, remedy === undefined ? {} : { remedy });
+  const unset = new Set(expansion.missing.map(({ path }) => JSON.stringify(path)));
+  for (const one of expansion.missing) {
+    const { message, remedy } = missingValue(one.path, one, collector);
+    collector.error(one.path, message, { remedy });
   }
-  const value = expansion.value as Record<string, unknown>;
   const skip = (path: ConfigPath) => unset.has(JSON.stringify(path));
-  const { output } = validate(RootSchema, value, collector, { base: [], source, skip });
+  const options = { base: [], source: tree.value, skip };
+  const { output } = validate(RootSchema, expansion.value, collector, options);
   for (const key of ["timeout", "startupTimeout"]) {
-    warnShortTimeout(source[key], [key], collector);
+    warnShortTimeout(tree.value[key], [key], collector);
   }
   if (output === undefined) return DEFAULT_SETTINGS;
   const { $schema: _schema, mcpServers: _servers, syslog, roots, ...settings } = output;
@@ -95,25 +177,35 @@ function parseSettings(
   };
 }
 
+interface ServersContext {
+  readonly store: ValueStore;
+  readonly settings: Settings;
+  readonly collector: IssueCollector;
+  readonly used: UsedVariable[];
+}
+
 function parseServers(
-  source: unknown,
-  env: Env,
-  settings: Settings,
-  collector: IssueCollector,
-  used: UsedVariable[],
+  tree: ConfigTree,
+  { store, settings, collector, used }: ServersContext,
 ): ReadonlyMap<string, ServerConfig> {
   const servers = new Map<string, ServerConfig>();
-  if (typeof source !== "object" || source === null || Array.isArray(source)) return servers;
-  const names = collector.document.keys(["mcpServers"]);
-  if (names.length === 0) {
+  const section = tree.value["mcpServers"];
+  if (typeof section !== "object" || section === null || Array.isArray(section)) return servers;
+  if (tree.names.length === 0) {
     collector.warn(["mcpServers"], "found no server, so there is nothing to serve");
   }
-  for (const name of names) {
-    const entry = (source as Readonly<Record<string, unknown>>)[name];
-    const parsed = parseServer(name, entry, { env, settings, collector });
+  for (const name of tree.names) {
+    const lookup = lookupIn(store, tree.origin(["mcpServers", name]));
+    const parsed = parseServer(name, serverIn(tree, name), { lookup, settings, collector });
     for (const variable of parsed.used) used.push(variable);
     if (parsed.server !== undefined) servers.set(name, parsed.server);
   }
-  reportCollisions(names, collector);
+  reportCollisions(tree.names, collector);
+  reportAliases(servers, collector);
+  warnUnusedChoices(settings, servers, collector);
   return servers;
+}
+
+function serverIn({ value }: ConfigTree, name: string): unknown {
+  return (value["mcpServers"] as Readonly<Record<string, unknown>> | undefined)?.[name];
 }

@@ -1,236 +1,187 @@
 /**
  * The shape of the configuration file. The JSON schema for editors is generated from this
  * (`scripts/schema.ts`), so every entry has its description, default and example here.
- *
- * The message of each check is the second half of a sentence: "found …, expected <message>".
  */
 
 import * as v from "valibot";
-import { DURATION_PATTERN, MAX_DURATION_MS, parseDuration } from "../lib/duration.ts";
-import { suggest } from "../lib/suggest.ts";
-import { ROOT_HINT, rootUri } from "./roots.ts";
-
-const DURATION_HINT = 'a duration such as 5000, "5s" or "2m"';
-
-/** Text that is a variable passes in an editor: what it contains shows at start only. */
-const DURATION_OR_VARIABLE = String.raw`^(\d+(\.\d+)?(ms|s|m|h)|.*\$\{.*)$`;
-const URL_OR_VARIABLE = String.raw`^(https?://|.*\$\{)`;
-
-function about(description: string, ...examples: readonly unknown[]) {
-  return { description, ...(examples.length === 0 ? {} : { examples: [...examples] }) };
-}
-
-function text(description: string, ...examples: readonly string[]) {
-  return v.pipe(
-    v.string("a string"),
-    v.nonEmpty("a string that is not empty"),
-    v.metadata(about(description, ...examples)),
-  );
-}
-
-function flag(description: string) {
-  return v.pipe(v.boolean("true or false"), v.metadata(about(description)));
-}
-
-/** A duration of at least `least` milliseconds; its output is milliseconds. */
-function duration(least: number, description: string, ...examples: readonly (string | number)[]) {
-  return v.pipe(
-    v.union([
-      v.pipe(v.number(), v.metadata({ minimum: least, maximum: MAX_DURATION_MS })),
-      v.pipe(v.string(), v.metadata({ pattern: DURATION_OR_VARIABLE })),
-    ], DURATION_HINT),
-    v.check((value) => (parseDuration(value) ?? -1) >= least, ({ input }) => durationHint(input)),
-    v.metadata(
-      about(`${description} Milliseconds, or text with a unit: ms, s, m, h.`, ...examples),
-    ),
-    v.transform((value) => parseDuration(value) ?? least),
-  );
-}
-
-function durationHint(value: string | number): string {
-  if (parseDuration(value) === 0) return `${DURATION_HINT}, more than 0`;
-  const isTooLong = typeof value === "number"
-    ? value > MAX_DURATION_MS
-    : DURATION_PATTERN.test(value.trim());
-  return isTooLong ? "a duration of at most 24 days" : DURATION_HINT;
-}
-
-function choice<const Options extends readonly string[]>(
-  options: Options,
-  description: string,
-) {
-  return v.pipe(
-    v.picklist(options, ({ input }) => {
-      const meant = typeof input === "string" ? suggest(input, options) : undefined;
-      const list = options.map((option) => `"${option}"`).join(", ");
-      return `one of ${list}${meant === undefined ? "" : ` (did you mean "${meant}"?)`}`;
-    }),
-    v.metadata(about(description)),
-  );
-}
-
-function texts(description: string, ...examples: readonly (readonly string[])[]) {
-  return v.pipe(
-    v.array(v.string("a string"), "an array of strings"),
-    v.metadata(about(description, ...examples)),
-  );
-}
-
-function textMap(description: string, example: Readonly<Record<string, string>>) {
-  return v.pipe(
-    notArray(v.record(v.string(), v.string("a string"), "an object of strings")),
-    v.metadata(about(description, example)),
-  );
-}
-
-/** For valibot an array is an object with keys "0", "1", …; in a configuration it is a mistake. */
-function notArray<Schema extends v.GenericSchema>(schema: Schema): Schema {
-  return {
-    ...schema,
-    "~run"(dataset: { value: unknown }, config: v.Config<v.BaseIssue<unknown>>) {
-      if (Array.isArray(dataset.value)) dataset.value = null;
-      return schema["~run"](dataset as v.UnknownDataset, config);
-    },
-  };
-}
-
-function isHttpUrl(value: string): boolean {
-  return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
-}
-
-/** `host:port`, the host possibly an IPv6 address in brackets. */
-function address(description: string, example: string) {
-  return v.pipe(
-    v.string("a string"),
-    v.check((value) => {
-      const port = /^(?:[^\s:/[\]]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/.exec(value)?.[1];
-      return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
-    }, `"host:port" such as "${example}"`),
-    v.metadata(about(description, example)),
-  );
-}
-
-const prefix = choice(
-  ["always", "conflict", "never"],
-  "When the name of a tool or prompt starts with the name of its server: always, only where two " +
-    "servers have the same name to offer, or never.",
-);
-
-const separator = v.pipe(
-  v.string("a string"),
-  v.regex(/^[A-Za-z0-9_-]{1,8}$/, 'one to eight of the characters A-Z a-z 0-9 "_" "-"'),
-  v.metadata(about("What stands between the name of the server and that of the tool.", "_", "__")),
-);
-
-const rootText = v.pipe(
-  v.string("a string"),
-  v.check((value) => rootUri(value) !== undefined, ROOT_HINT),
-);
-
-function roots(description: string) {
-  return v.pipe(
-    v.array(
-      v.union([
-        v.pipe(rootText, v.transform((text) => ({ uri: rootUri(text) ?? text }))),
-        v.pipe(
-          notArray(v.strictObject({
-            uri: v.pipe(rootText, v.metadata(about("Absolute path or file:// URI."))),
-            name: v.optional(text("What people call it.", "My project")),
-          })),
-          v.transform(({ uri, name }) => ({
-            uri: rootUri(uri) ?? uri,
-            ...(name === undefined ? {} : { name }),
-          })),
-        ),
-      ], `${ROOT_HINT}, or an object with "uri" and "name"`),
-      "an array of roots",
-    ),
-    v.metadata(about(description, ["/home/me/project"], [{ uri: "/srv/data", name: "Data" }])),
-  );
-}
+import { basicCredentials } from "./auth.ts";
+import { profileOptions } from "./profiles.ts";
+import {
+  about,
+  address,
+  choice,
+  count,
+  duration,
+  flag,
+  httpUrl,
+  notArray,
+  prefix,
+  roots,
+  separator,
+  text,
+  textMap,
+  texts,
+  URL_OR_VARIABLE,
+} from "./schema-parts.ts";
+import { TRANSFORM_ENTRIES, TRANSFORM_SETTINGS } from "./transform.ts";
+import { shapingOptions } from "./shaping-schema.ts";
 
 const ROOTS = "What a server is told that asks for roots outside any call of a client.";
 const STARTUP_TIMEOUT = "How long a server may take from its start to the end of the handshake.";
 const TIMEOUT = "How long a request may take; each progress notification starts the time anew.";
+const DRAIN_TIMEOUT =
+  "How long calls in flight may go on when a reload changes or removes their server.";
+const HEALTH_INTERVAL =
+  "A server that has been silent for this long is asked whether it is there; 0 never asks.";
+const HEALTH_THRESHOLD =
+  "After so many probes without an answer, one after the other, the connection is made anew.";
 
-/** One server, in the form every MCP client uses, and what we add to it. */
-export const ServerSchema = v.pipe(
-  v.strictObject({
-    command: v.optional(text("Program to start; it speaks MCP on stdin and stdout.", "npx")),
-    args: v.optional(
-      texts("Arguments of the program.", ["-y", "@modelcontextprotocol/server-memory"]),
-    ),
-    env: v.optional(
-      textMap("Environment variables of the program, beside a small safe list it inherits.", {
-        MEMORY_FILE_PATH: "${HOME}/memory.jsonl",
-      }),
-    ),
-    cwd: v.optional(
-      text("Working directory of the program; that of the gateway by default.", "${HOME}"),
-    ),
-    url: v.optional(v.pipe(
+const auth = v.pipe(
+  notArray(v.strictObject({
+    type: choice(["bearer", "basic"], "How the server is told who asks."),
+    token: v.optional(text("What bearer sends.", "${TOKEN}")),
+    credentials: v.optional(v.pipe(
       v.string("a string"),
-      v.check(isHttpUrl, 'a URL such as "https://example.com/mcp"'),
-      v.metadata({
-        ...about("Address of a server reached over HTTP.", "https://example.com/mcp"),
-        pattern: URL_OR_VARIABLE,
-      }),
+      v.check(
+        (value) => basicCredentials(value) !== undefined,
+        'a user name and a password, "user:password"',
+      ),
+      v.metadata(about('What basic sends: "user:password".', "me:${PASSWORD}")),
     )),
-    headers: v.optional(
-      textMap("HTTP headers sent with every request.", { Authorization: "Bearer ${TOKEN}" }),
-    ),
-    transport: v.optional(
-      choice(
-        ["stdio", "http", "streamable-http", "sse"],
-        "Pins the transport. By default a command means stdio, and a url means Streamable HTTP " +
-          "with a fall-back to HTTP+SSE.",
-      ),
-    ),
-    type: v.optional(
-      choice(
-        ["stdio", "http", "streamable-http", "sse"],
-        'The same as "transport", under the name some clients use.',
-      ),
-    ),
-    protocol: v.optional(
-      choice(
-        ["auto", "legacy", "modern"],
-        "Pins the protocol era: legacy is up to 2025-11-25, modern from 2026-07-28. By default the " +
-          "gateway asks the server.",
-      ),
-      "auto",
-    ),
-    disabled: v.optional(flag("True leaves this server out.")),
-    enabled: v.optional(flag('The opposite of "disabled", under the name some clients use.')),
-    startupTimeout: v.optional(duration(1, STARTUP_TIMEOUT, "60s")),
-    timeout: v.optional(duration(1, TIMEOUT, "10m")),
-    prefix: v.optional(prefix),
-    separator: v.optional(separator),
-    sharing: v.optional(
-      choice(
-        ["auto", "shared", "session"],
-        "Whose the connection to a server of the legacy protocol is: one for all clients, one for " +
-          "each client session, or (auto) shared until the server asks clients something that " +
-          "cannot be attributed to one of them.",
-      ),
-      "auto",
-    ),
-    roots: v.optional(roots(ROOTS)),
-    description: v.optional(
-      v.pipe(v.string("a string"), v.metadata(about("A note for people; the gateway ignores it."))),
-    ),
-    alwaysAllow: v.optional(
-      v.pipe(v.unknown(), v.metadata(about("A setting of other clients, ignored here."))),
-    ),
-    autoApprove: v.optional(
-      v.pipe(v.unknown(), v.metadata(about("A setting of other clients, ignored here."))),
-    ),
-  }, "an object"),
-  v.metadata({
-    description: "An MCP server: a program to start, or an address.",
-    oneOf: [{ required: ["command"] }, { required: ["url"] }],
-  }),
+  }, 'an object with "type", and "token" or "credentials"')),
+  v.check(
+    ({ type, token, credentials }) =>
+      type === "bearer"
+        ? token !== undefined && credentials === undefined
+        : credentials !== undefined && token === undefined,
+    '"token" for "bearer", "credentials" for "basic"',
+  ),
+  v.metadata(
+    about("The Authorization header of every request.", { type: "bearer", token: "${TOKEN}" }),
+  ),
 );
+
+/** The description of an option of a server that all of them have, too. */
+function inherited(description: string): string {
+  return `${description} By default as for all servers.`;
+}
+
+/** The options of one server: the form every MCP client uses, and what we add to it. */
+export const serverOptions = {
+  command: v.optional(text("Program to start; it speaks MCP on stdin and stdout.", "npx")),
+  args: v.optional(
+    texts("Arguments of the program.", ["-y", "@modelcontextprotocol/server-memory"]),
+  ),
+  env: v.optional(
+    textMap("Environment variables of the program, beside a small safe list it inherits.", {
+      MEMORY_FILE_PATH: "${HOME}/memory.jsonl",
+    }),
+  ),
+  envFile: v.optional(
+    text(
+      "File of NAME=value lines with more environment variables; those in env come before it.",
+      "${workspaceFolder}/.env",
+    ),
+  ),
+  cwd: v.optional(
+    text("Working directory of the program; that of the gateway by default.", "${HOME}"),
+  ),
+  url: v.optional(v.pipe(
+    httpUrl,
+    v.metadata({
+      ...about("Address of a server reached over HTTP.", "https://example.com/mcp"),
+      pattern: URL_OR_VARIABLE,
+    }),
+  )),
+  urls: v.optional(v.pipe(
+    v.array(v.pipe(httpUrl, v.metadata({ pattern: URL_OR_VARIABLE })), "an array of URLs"),
+    v.minLength(1, "at least one URL"),
+    v.metadata(about(
+      "Addresses of several equal servers, instead of url: calls go to the one with the fewest.",
+      ["http://10.0.0.1/mcp", "http://10.0.0.2/mcp"],
+    )),
+  )),
+  instances: v.optional(
+    count(1, 64, "How many processes of a command run; calls go to the one with the fewest.", {
+      example: 2,
+      standard: 1,
+    }),
+  ),
+  headers: v.optional(
+    textMap("HTTP headers sent with every request.", { Authorization: "Bearer ${TOKEN}" }),
+  ),
+  auth: v.optional(auth),
+  transport: v.optional(
+    choice(
+      ["stdio", "http", "streamable-http", "sse"],
+      "Pins the transport. By default a command means stdio, and a url means Streamable HTTP " +
+        "with a fall-back to HTTP+SSE.",
+    ),
+  ),
+  type: v.optional(
+    choice(
+      ["stdio", "http", "streamable-http", "sse"],
+      'The same as "transport", under the name some clients use.',
+    ),
+  ),
+  protocol: v.optional(
+    choice(
+      ["auto", "legacy", "modern"],
+      "Pins the protocol era: legacy is up to 2025-11-25, modern from 2026-07-28. By default the " +
+        "gateway asks the server.",
+    ),
+    "auto",
+  ),
+  disabled: v.optional(flag("True leaves this server out.", false)),
+  enabled: v.optional(flag('The opposite of "disabled", under the name some clients use.', true)),
+  startupTimeout: v.optional(duration(1, inherited(STARTUP_TIMEOUT), "60s")),
+  timeout: v.optional(duration(1, inherited(TIMEOUT), "10m")),
+  drainTimeout: v.optional(duration(0, inherited(DRAIN_TIMEOUT), "2m")),
+  healthInterval: v.optional(duration(0, inherited(HEALTH_INTERVAL), "1m")),
+  healthThreshold: v.optional(count(1, 100, inherited(HEALTH_THRESHOLD), { example: 3 })),
+  lazy: v.optional(flag(
+    "Starts the server at its first use. Until then its lists are those of the last time; where " +
+      "there are none yet, it is started once to read them.",
+    false,
+  )),
+  idleTimeout: v.optional(
+    duration(1, "A server unused for this long is stopped until its next use.", "15m"),
+  ),
+  maxConcurrency: v.optional(
+    count(1, 100_000, "How many calls the server gets at a time; the others wait.", { example: 8 }),
+  ),
+  maxQueue: v.optional(
+    count(
+      0,
+      100_000,
+      "How many calls may wait where maxConcurrency is reached.",
+      { example: 20, standard: 100 },
+    ),
+  ),
+  prefix: v.optional(prefix),
+  separator: v.optional(separator),
+  sharing: v.optional(
+    choice(
+      ["auto", "shared", "session"],
+      "Whose the connection to a server of the legacy protocol is: one for all clients, one for " +
+        "each client session, or (auto) shared until the server asks clients something that " +
+        "cannot be attributed to one of them.",
+    ),
+    "auto",
+  ),
+  roots: v.optional(roots(inherited(ROOTS))),
+  ...shapingOptions,
+  ...TRANSFORM_ENTRIES,
+  description: v.optional(
+    v.pipe(
+      v.string("a string"),
+      v.metadata(about("A note for people; the gateway ignores it.", "Issues and pull requests")),
+    ),
+  ),
+};
+
+/** One server. */
+export const ServerSchema = v.strictObject(serverOptions, "an object");
 
 const SyslogSchema = v.pipe(
   notArray(v.strictObject({
@@ -246,6 +197,7 @@ const SyslogSchema = v.pipe(
     ...about("Where syslog messages go; the local socket /dev/log by default.", {
       udp: "logs.example.com:514",
     }),
+    default: { socket: "/dev/log" },
     minProperties: 1,
     maxProperties: 1,
   }),
@@ -275,6 +227,13 @@ export const SettingsSchema = v.strictObject({
   startupTimeout: v.optional(duration(1, STARTUP_TIMEOUT, "60s"), "30s"),
   timeout: v.optional(duration(1, TIMEOUT, "10m"), "5m"),
   roots: v.optional(roots(ROOTS)),
+  drainTimeout: v.optional(duration(0, DRAIN_TIMEOUT, "2m"), "30s"),
+  healthInterval: v.optional(duration(0, HEALTH_INTERVAL, "1m"), "30s"),
+  healthThreshold: v.optional(count(1, 100, HEALTH_THRESHOLD, { example: 3 }), 2),
+  warmStart: v.optional(
+    flag("Whether the lists of the last run are shown until the servers have answered again."),
+    true,
+  ),
   startupGrace: v.optional(
     duration(0, "How long the first list waits while no server is ready yet.", "2s"),
     "1s",
@@ -332,36 +291,32 @@ export const SettingsSchema = v.strictObject({
   ),
   logFormat: v.optional(choice(["text", "json"], "How log lines are written."), "text"),
   syslog: v.optional(SyslogSchema),
+  ...TRANSFORM_SETTINGS,
+  allowCommands: v.optional(
+    flag(
+      "Whether ${cmd:…} runs its command at every start and reload. Only for files that nobody " +
+        "else can write.",
+    ),
+    false,
+  ),
+  ...profileOptions,
 });
 
-const schemaLink = v.optional(v.pipe(
+/** What people write to get completion in an editor; the file is beside the program. */
+const SCHEMA_ADDRESS = "./schema/mcp-servers.schema.json";
+
+/** `$schema`. */
+export const schemaLink = v.optional(v.pipe(
   v.string("a string"),
-  v.metadata(about("Address of the JSON schema, for editors.")),
+  v.metadata(about("Address of the JSON schema, for editors.", SCHEMA_ADDRESS)),
 ));
 
 /** The keys of the root, the servers unchecked: each of them is checked on its own. */
 export const RootSchema = v.strictObject({
   $schema: schemaLink,
-  mcpServers: notArray(v.record(v.string(), v.unknown(), "an object of servers")),
+  mcpServers: v.optional(notArray(v.record(v.string(), v.unknown(), "an object of servers"))),
   ...SettingsSchema.entries,
 });
-
-/** The whole file, for the JSON schema. */
-export const ConfigFileSchema = v.pipe(
-  v.strictObject({
-    $schema: schemaLink,
-    mcpServers: v.pipe(
-      v.record(v.pipe(v.string(), v.nonEmpty()), ServerSchema),
-      v.metadata(about("The servers by name; the names of their tools start with it.")),
-    ),
-    ...SettingsSchema.entries,
-  }),
-  v.metadata({
-    title: "mcproxy configuration",
-    description: "The servers the gateway connects to, and how it behaves. Every string may " +
-      "contain ${NAME} and ${NAME:-default}.",
-  }),
-);
 
 /** A server as the schema leaves it: checked, durations in milliseconds. */
 export type CheckedServer = v.InferOutput<typeof ServerSchema>;

@@ -22,9 +22,16 @@ function looksRandom(text: string): boolean {
   return /^[\w~.+/=-]{20,}$/.test(text) && /\d/.test(text) && /[A-Za-z]/.test(text);
 }
 
-/** The values among the variables used that must be treated as secrets. */
+/**
+ * The values among those that expressions brought in that must be treated as secrets: all of files,
+ * commands and credentials, and of the environment those whose name is not known to be harmless.
+ */
 export function secretsOfVariables(used: readonly UsedVariable[]): string[] {
-  return used.filter(({ name }) => !HARMLESS_VARIABLE.test(name)).map(({ value }) => value);
+  return used
+    .filter(({ name, from }) =>
+      from === "secret" || (from === "environment" && !HARMLESS_VARIABLE.test(name))
+    )
+    .map(({ value }) => value);
 }
 
 /**
@@ -42,9 +49,11 @@ export function collectSecrets(config: Config): readonly string[] {
     }
   };
   config.expandedSecrets.forEach(add);
-  for (const { target } of config.servers.values()) {
-    const found = target.kind === "http" ? secretsOfHttp(target) : secretsOfStdio(target);
-    found.forEach(add);
+  for (const { instances } of config.servers.values()) {
+    for (const target of instances) {
+      const found = target.kind === "http" ? secretsOfHttp(target) : secretsOfStdio(target);
+      found.forEach(add);
+    }
   }
   return [...secrets].sort((a, b) => b.length - a.length || (a < b ? -1 : 1));
 }
@@ -79,8 +88,26 @@ function secretsOfStdio(target: StdioTarget): string[] {
   return secrets;
 }
 
+/** Whether the name (of a variable, header or option) says that the value is a secret. */
+export function isNamedSecret(name: string, value: string): boolean {
+  if (value.length < SHORTEST_SECRET || PLAIN_VALUE.test(value)) return false;
+  return SECRET_NAME.test(name) || /[-_]key$/i.test(name);
+}
+
+/** How the keys of well-known services begin. */
+const KEY_PREFIX = /^(sk|pk|rk|pplx|hf|npm|gh[opsu]|github_pat|glpat|xox[abps])[-_]|^(AIza|AKIA)/;
+
+/** Whether a value is most likely a secret, by the name it has or by the look of it. */
+export function looksSecret(name: string, value: string): boolean {
+  if (isNamedSecret(name, value)) return true;
+  // Names of models, packages and places are long and have digits in them, too.
+  if (!looksRandom(value) || /[./]/.test(value)) return false;
+  return KEY_PREFIX.test(value) || /^[\da-f-]{32,}$/i.test(value) ||
+    (/[A-Z]/.test(value) && /[a-z]/.test(value));
+}
+
 /** User information, secret-looking query values and path segments; nothing for other text. */
-function secretsOfUrl(text: string): string[] {
+export function secretsOfUrl(text: string): string[] {
   if (!text.includes("://") || !URL.canParse(text)) return [];
   const url = new URL(text);
   const secrets: string[] = [];

@@ -1,6 +1,7 @@
 /** Settings from other places than the file, and which of all count. */
 
 import * as v from "valibot";
+import { suggest } from "../lib/suggest.ts";
 import type { Env, Settings } from "./config.ts";
 import type { ConfigIssue } from "./issue.ts";
 import { quote } from "./issue.ts";
@@ -32,34 +33,107 @@ export function applyOverrides(
   );
 }
 
+/** The variable a setting can be given by: `MCPROXY_LOG_LEVEL` for `logLevel`. */
+export function variableOf(setting: string): string {
+  return `MCPROXY_${setting.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/** Settings by their variables. */
+const SETTING_OF: ReadonlyMap<string, string> = new Map(
+  Object.keys(SettingsSchema.entries).map((setting) => [variableOf(setting), setting]),
+);
+
+/** What the environment says of the settings; issues and warnings name the variable. */
+export interface EnvSettings {
+  readonly settings: Partial<Settings>;
+  readonly issues: readonly ConfigIssue[];
+  readonly warnings: readonly ConfigIssue[];
+}
+
+/**
+ * Reads `MCPROXY_PORT`, `MCPROXY_LOG_LEVEL` and so on, one for each setting; an empty one counts as
+ * not set. Lists have commas between their items, or are JSON, as objects are.
+ */
+export function settingsFromEnv(env: Env): EnvSettings {
+  const settings: Record<string, unknown> = {};
+  const issues: ConfigIssue[] = [];
+  const warnings: ConfigIssue[] = [];
+  for (const [variable, text] of Object.entries(env)) {
+    if (!variable.startsWith(PREFIX) || !text) continue;
+    const setting = SETTING_OF.get(variable);
+    if (setting === undefined) {
+      const meant = misspelt(variable);
+      if (meant !== undefined) {
+        warnings.push(about(variable, `no such variable (did you mean "${meant}"?)`));
+      }
+      continue;
+    }
+    const read = readSetting(setting, text);
+    if (read.ok) settings[setting] = read.value;
+    else issues.push(about(variable, `found ${quote(text)}, expected ${read.expected}`));
+  }
+  return { settings: settings as Partial<Settings>, issues, warnings };
+}
+
+const PREFIX = "MCPROXY_";
+
+/** Without the prefix, which would make any two alike. */
+function misspelt(variable: string): string | undefined {
+  const names = [...SETTING_OF.keys()].map((name) => name.slice(PREFIX.length));
+  const nearest = suggest(variable.slice(PREFIX.length), names);
+  return nearest === undefined ? undefined : PREFIX + nearest;
+}
+
+function about(variable: string, message: string): ConfigIssue {
+  return { file: "environment", line: 0, column: 0, path: variable, message };
+}
+
+type ReadSetting =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly expected: string };
+
+/** The first reading of the text that the schema accepts. */
+function readSetting(setting: string, text: string): ReadSetting {
+  const schema = SettingsSchema.entries[setting as keyof typeof SettingsSchema.entries];
+  let expected: string | undefined;
+  for (const value of readings(text)) {
+    const result = v.safeParse(schema, value);
+    if (result.success) return { ok: true, value: result.output };
+    // What is said of the likeliest reading, the last one.
+    expected = result.issues[0]?.message;
+  }
+  return { ok: false, expected: expected ?? "a value" };
+}
+
+/** Everything the text may mean, the likeliest last for messages. */
+function* readings(text: string): Iterable<unknown> {
+  if (/^[\[{]/.test(text)) {
+    const parsed = parseJson(text);
+    if (parsed !== undefined) return yield parsed;
+  }
+  yield text.split(",").map((item) => item.trim()).filter((item) => item !== "");
+  if (text === "true" || text === "false") yield text === "true";
+  yield text;
+  if (/^\d+(\.\d+)?$/.test(text)) yield Number(text);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** What the environment overrides, or what is wrong with it. */
 export type EnvOverridesResult =
   | { readonly ok: true; readonly overrides: SettingsOverrides }
   | { readonly ok: false; readonly issues: readonly ConfigIssue[] };
 
-/** Reads `MCPROXY_HOST` and `MCPROXY_PORT`; an empty one counts as not set. */
+/** {@link settingsFromEnv} as a layer of {@link applyOverrides}. */
 export function overridesFromEnv(env: Env): EnvOverridesResult {
-  const host = env["MCPROXY_HOST"];
-  const port = env["MCPROXY_PORT"];
-  const overrides: { host?: string; port?: number } = {};
-  if (host) overrides.host = host;
-  if (port) {
-    const number = parsePort(port);
-    if (number === undefined) {
-      return {
-        ok: false,
-        issues: [{
-          file: "environment",
-          line: 0,
-          column: 0,
-          path: "MCPROXY_PORT",
-          message: `found ${quote(port)}, expected a port number from 0 to 65535`,
-        }],
-      };
-    }
-    overrides.port = number;
-  }
-  return { ok: true, overrides };
+  const { settings, issues } = settingsFromEnv(env);
+  return issues.length === 0 ? { ok: true, overrides: settings } : { ok: false, issues };
 }
 
 /** A port number from text of digits, 0 to 65535; undefined for anything else. */

@@ -1,5 +1,6 @@
 /** The part of a server's entry that says where it is, and what a system call would not take. */
 
+import { authorizationOf } from "./auth.ts";
 import type { IssueCollector } from "./collector.ts";
 import type { HttpTarget, ServerTarget } from "./config.ts";
 import { type ConfigIssue, type ConfigPath, describeKind, quote } from "./issue.ts";
@@ -7,17 +8,21 @@ import type { CheckedServer } from "./schema.ts";
 
 type RawServer = Readonly<Record<string, unknown>>;
 
-/** The target of a checked entry; `raw` is the same entry, expanded and unchecked. */
-export function buildTarget(checked: CheckedServer, raw: RawServer): ServerTarget {
-  const { command, cwd } = checked;
+/**
+ * The targets of a checked entry, one for each instance; `raw` is the same entry, expanded and
+ * unchecked.
+ */
+export function buildTargets(checked: CheckedServer, raw: RawServer): readonly ServerTarget[] {
+  const { command, cwd, instances = 1 } = checked;
   if (command !== undefined) {
-    return {
+    const target: ServerTarget = {
       kind: "stdio",
       command,
       args: checked.args ?? [],
       env: stringsOf(raw["env"]),
       ...(cwd === undefined ? {} : { cwd }),
     };
+    return Array.from({ length: instances }, () => target);
   }
   const pin = checked.transport ?? checked.type;
   const transport: HttpTarget["transport"] = pin === undefined
@@ -26,8 +31,15 @@ export function buildTarget(checked: CheckedServer, raw: RawServer): ServerTarge
     ? "sse"
     : "http";
   // A URL with an unset variable was left out of the check; it stays readable as written.
-  const url = checked.url ?? String(raw["url"]);
-  return { kind: "http", url, transport, headers: stringsOf(raw["headers"]) };
+  const written = Array.isArray(raw["urls"]) ? raw["urls"].map(String) : [String(raw["url"])];
+  const headers = stringsOf(raw["headers"]);
+  if (checked.auth !== undefined) headers["Authorization"] = authorizationOf(checked.auth);
+  return (checked.urls ?? (checked.url === undefined ? written : [checked.url])).map((url) => ({
+    kind: "http",
+    url,
+    transport,
+    headers,
+  }));
 }
 
 /**
@@ -47,6 +59,17 @@ const UNCHECKED_KEYS = ["__proto__", "prototype", "constructor"];
 
 /** RFC 9110, section 5.1: a field name is a token. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/** Two ways to say who asks must not stand side by side. */
+export function reportAuth(raw: RawServer, base: ConfigPath, collector: IssueCollector): void {
+  if (raw["auth"] === undefined) return;
+  const header = Object.keys(raw["headers"] ?? {}).find((name) => /^authorization$/i.test(name));
+  if (header === undefined) return;
+  collector.error([...base, "auth"], `found both "auth" and the header "${header}", expected one`, {
+    part: "key",
+    remedy: "keep one of them",
+  });
+}
 
 /** Reports names in `env` and `headers` that no process and no request could carry. */
 export function reportMapKeys(raw: RawServer, base: ConfigPath, collector: IssueCollector): void {

@@ -7,14 +7,10 @@ import { type ConfigPath, describeKind, describeValue, quote } from "./issue.ts"
 
 /** A key people bring from other programs, and what it is called here. */
 const FOREIGN_KEYS: Readonly<Record<string, string>> = {
-  servers: "mcpServers",
-  context_servers: "mcpServers",
   cmd: "command",
   arguments: "args",
   environment: "env",
   workingDirectory: "cwd",
-  serverUrl: "url",
-  httpUrl: "url",
   endpoint: "url",
   requestTimeout: "timeout",
 };
@@ -43,7 +39,7 @@ export function reportUnknownKeys(
     const hint = remedy !== undefined
       ? ""
       : nearest === undefined
-      ? `, expected one of ${known.filter((name) => !IGNORED_KEYS.includes(name)).join(", ")}`
+      ? `, expected one of ${known.join(", ")}`
       : ` (did you mean "${nearest}"?)`;
     collector.error([...base, key], `unknown key ${quote(key)}${hint}`, {
       part: "key",
@@ -53,11 +49,8 @@ export function reportUnknownKeys(
   return meant;
 }
 
-/** Keys of other clients that are accepted, mean nothing here, and are not worth suggesting. */
-export const IGNORED_KEYS: readonly string[] = ["alwaysAllow", "autoApprove"];
-
 /** At and below these keys every value may be a secret; an issue shows only its kind. */
-const SECRET_KEYS: readonly unknown[] = ["env", "headers", "args", "mcpServers"];
+const SECRET_KEYS: readonly unknown[] = ["env", "headers", "args", "auth", "mcpServers"];
 
 /** What {@link validate} needs beside schema and value. */
 export interface ValidateOptions {
@@ -106,22 +99,30 @@ export function validate<const Schema extends v.GenericSchema>(
     if (aboutKey) {
       // A nested object: its schema's message lists what it may contain.
       const key = String(path.at(-1));
-      collector.error([...base, ...path], `unknown key ${quote(key)}, expected ${issue.message}`, {
-        part: "key",
-      });
+      const known = Array.from(issue.message.matchAll(/"(\w+)"/g), ([, name = ""]) => name);
+      const nearest = suggest(key, known);
+      const hint = nearest === undefined
+        ? `, expected ${issue.message}`
+        : ` (did you mean "${nearest}"?)`;
+      collector.error([...base, ...path], `unknown key ${quote(key)}${hint}`, { part: "key" });
       continue;
     }
     const written = valueAt(source, path);
     const expanded = typeof written === "string" && written !== issue.input ? " (expanded)" : "";
     const found = `${describe(written, path)}${expanded}`;
-    collector.error([...base, ...path], `found ${found}, expected ${issue.message}`);
+    // In YAML a bare 8080 or true is no text.
+    const isBare = typeof written === "number" || typeof written === "boolean";
+    const remedy = isBare && issue.expected === "string" ? "put it in double quotes" : undefined;
+    collector.error([...base, ...path], `found ${found}, expected ${issue.message}`, { remedy });
   }
   return { skipped };
 }
 
 function describe(value: unknown, path: ConfigPath): string {
   if (SECRET_KEYS.includes(path[0])) return describeKind(value);
-  if (path[0] === "url" && typeof value === "string") return quote(maskUrl(value));
+  if ((path[0] === "url" || path[0] === "urls") && typeof value === "string") {
+    return quote(maskUrl(value));
+  }
   return describeValue(value);
 }
 

@@ -1,21 +1,19 @@
-/** What is said about variables and durations, the same for servers and for global settings. */
+/** What is said about expressions and durations, the same for servers and for global settings. */
 
 import type { IssueCollector } from "./collector.ts";
-import type { TreeExpansion } from "./expand.ts";
+import type { MissingValue, TreeExpansion } from "./expand.ts";
 import { type ConfigIssue, type ConfigPath, quote } from "./issue.ts";
 
-/** The issue for a variable without value and without default; it is not added to the collector. */
-export function unsetVariable(
+/** The issue for an expression without value; it is not added to the collector. */
+export function missingValue(
   path: ConfigPath,
-  name: string,
+  { why, remedy }: MissingValue,
   collector: IssueCollector,
 ): ConfigIssue {
-  return collector.issue(path, `environment variable "${name}" is not set`, {
-    remedy: `set it, or write a default: "\${${name}:-default}"`,
-  });
+  return collector.issue(path, why, { remedy });
 }
 
-/** Reports each `${…}` that is not a variable. */
+/** Reports each `${…}` that is not an expression. */
 export function reportMalformed(
   { malformed }: TreeExpansion,
   base: ConfigPath,
@@ -24,7 +22,8 @@ export function reportMalformed(
   for (const { path, text } of malformed) {
     collector.error(
       [...base, ...path],
-      `found ${quote(text)}, expected "\${NAME}" or "\${NAME:-default}"`,
+      `found ${quote(text)}, expected "\${NAME}", "\${NAME:-default}", or a known kind such as ` +
+        '"${file:/path}"',
       { remedy: 'write "$${" for a literal "${"' },
     );
   }

@@ -1,0 +1,145 @@
+/** The `profiles` and `tags` at the top of the file. */
+
+import * as v from "valibot";
+import { parseGlob } from "../lib/glob.ts";
+import type { IssueCollector } from "./collector.ts";
+import { quote } from "./issue.ts";
+import { sanitizeServerName } from "./names.ts";
+import { about, notArray, prefix, separator } from "./schema-parts.ts";
+import type { ProfileConfig, ServerShape, TagRule } from "./shaping.ts";
+import { members, patterns, profileFilter, tags, tagsByPattern } from "./shaping-schema.ts";
+
+/** It stands in a URL, and may stand in a file name. */
+const PROFILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const NAME_HINT = "a profile name: letters, digits and . _ -, starting with a letter or digit";
+
+const profile = members({
+  servers: v.optional(patterns("Names of servers, or patterns for them.", ["github", "docs-*"])),
+  tags: v.optional(
+    tags("Tags of servers, or of single tools, prompts and resources.", ["read"]),
+  ),
+  tools: profileFilter("tools"),
+  prompts: profileFilter("prompts"),
+  resources: profileFilter("resources"),
+  instructions: v.optional(v.pipe(
+    v.string("a string"),
+    v.metadata(about("What clients are told before what the servers say.", "Only read.")),
+  )),
+  prefix: v.optional(prefix),
+  separator: v.optional(separator),
+});
+
+/** The settings that make profiles. */
+export const profileOptions = {
+  profiles: v.optional(
+    v.pipe(
+      notArray(
+        v.record(
+          v.pipe(v.string(), v.regex(PROFILE_NAME, NAME_HINT)),
+          profile,
+          "an object of profiles",
+        ),
+      ),
+      v.metadata(about(
+        "Named views, each at /profiles/NAME/mcp: the servers chosen by name or by tag, all of " +
+          "them where neither is said, less what the filters leave out.",
+        { reading: { tags: ["read"], instructions: "Nothing here changes anything." } },
+      )),
+      v.metadata({ default: {} }),
+      v.transform((profiles): readonly ProfileConfig[] =>
+        Object.entries(profiles).map(([name, checked]) => ({ name, ...withoutUndefined(checked) }))
+      ),
+    ),
+    () => ({}),
+  ),
+  tags: v.optional(
+    tagsByPattern(
+      "Tags of tools, prompts and resources of all servers, by patterns for their own, new or " +
+        "prefixed names and URIs: profiles may choose by them.",
+      { "*_get_*": ["read"] },
+    ),
+    () => ({}),
+  ),
+};
+
+/** The part of a server that matters here. */
+interface Shaped {
+  readonly shape?: ServerShape | undefined;
+}
+
+/** Reports aliases that are the name or alias of another server. */
+export function reportAliases(
+  servers: ReadonlyMap<string, Shaped>,
+  collector: IssueCollector,
+): void {
+  const owners = new Map<string, string>();
+  // Names first: whoever takes another's name is at fault, wherever it stands.
+  for (const [name, { shape }] of servers) {
+    if (shape?.alias === undefined) owners.set(sanitizeServerName(name), name);
+  }
+  for (const [name, { shape }] of servers) {
+    if (shape?.alias === undefined) continue;
+    const other = owners.get(shape.alias);
+    if (other === undefined) {
+      owners.set(shape.alias, name);
+      continue;
+    }
+    collector.error(
+      ["mcpServers", name, "alias"],
+      `found ${quote(shape.alias)}, which server ${quote(other)} is called in tool names, ` +
+        "expected another name",
+    );
+  }
+}
+
+/** Warns of servers and tags that profiles name and nobody has. */
+export function warnUnusedChoices(
+  { profiles, tags: rules }: {
+    readonly profiles: readonly ProfileConfig[];
+    readonly tags: readonly TagRule[];
+  },
+  servers: ReadonlyMap<string, Shaped>,
+  collector: IssueCollector,
+): void {
+  const names = [...servers.keys()];
+  const aliases = [...servers.values()].flatMap(({ shape }) => shape?.alias ?? []);
+  const given = new Set([
+    ...rules.flatMap((rule) => rule.tags),
+    ...[...servers.values()].flatMap(({ shape }) => tagsIn(shape)),
+  ]);
+  for (const { name, servers: chosen = [], tags = [] } of profiles) {
+    chosen.forEach((pattern, index) => {
+      const glob = parseGlob(pattern);
+      if (names.some((server) => glob.matches(server))) return;
+      if (aliases.some((alias) => glob.matches(alias))) return;
+      const known = names.map(quote).join(", ");
+      collector.warn(
+        ["profiles", name, "servers", index],
+        `${quote(pattern)} is the name of no server, expected one of ${known}`,
+      );
+    });
+    tags.forEach((tag, index) => {
+      if (given.has(tag)) return;
+      collector.warn(["profiles", name, "tags", index], `nothing has the tag ${quote(tag)}`, {
+        remedy: 'give it to servers with "tags", or to tools with "tools": {"tags": …}',
+      });
+    });
+  }
+}
+
+function tagsIn(shape: ServerShape | undefined): readonly string[] {
+  const kinds = [shape?.tools, shape?.prompts, shape?.resources];
+  return [
+    ...shape?.tags ?? [],
+    ...kinds.flatMap((kind) => kind?.tags ?? []).flatMap((rule) => rule.tags),
+  ];
+}
+
+/** Drops members that are undefined, which would stand for something otherwise. */
+function withoutUndefined<T extends object>(
+  value: T,
+): { [Key in keyof T]: Exclude<T[Key], undefined> } {
+  return Object.fromEntries(
+    Object.entries(value).filter(([, member]) => member !== undefined),
+  ) as { [Key in keyof T]: Exclude<T[Key], undefined> };
+}

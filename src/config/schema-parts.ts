@@ -1,0 +1,196 @@
+/**
+ * The kinds of options the schema is made of. The message of each check is the second half of a
+ * sentence: "found …, expected <message>".
+ */
+
+import * as v from "valibot";
+import { DURATION_PATTERN, MAX_DURATION_MS, parseDuration } from "../lib/duration.ts";
+import { suggest } from "../lib/suggest.ts";
+import { ROOT_HINT, rootUri } from "./roots.ts";
+
+const DURATION_HINT = 'a duration such as 5000, "5s" or "2m"';
+
+/** Text that is a variable passes in an editor: what it contains shows at start only. */
+const DURATION_OR_VARIABLE = String.raw`^(\d+(\.\d+)?(ms|s|m|h)|.*\$\{.*)$`;
+/** The pattern of URLs for editors. */
+export const URL_OR_VARIABLE = String.raw`^(https?://|.*\$\{)`;
+
+/** The metadata of an option: what it is for, and examples. */
+export function about(description: string, ...examples: readonly unknown[]) {
+  return { description, ...(examples.length === 0 ? {} : { examples: [...examples] }) };
+}
+
+/** For the metadata of an option whose default is applied later, and may depend on others. */
+function defaultOf(standard: unknown): { readonly default?: unknown } {
+  return standard === undefined ? {} : { default: standard };
+}
+
+/** Text that is not empty. */
+export function text(description: string, ...examples: readonly string[]) {
+  return v.pipe(
+    v.string("a string"),
+    v.nonEmpty("a string that is not empty"),
+    v.metadata(about(description, ...examples)),
+  );
+}
+
+/** Yes or no; `standard` is shown as the default where the schema has none. */
+export function flag(description: string, standard?: boolean) {
+  return v.pipe(
+    v.boolean("true or false"),
+    v.metadata({ ...about(description, true, false), ...defaultOf(standard) }),
+  );
+}
+
+/** A duration of at least `least` milliseconds; its output is milliseconds. */
+export function duration(
+  least: number,
+  description: string,
+  ...examples: readonly (string | number)[]
+) {
+  return v.pipe(
+    v.union([
+      v.pipe(v.number(), v.metadata({ minimum: least, maximum: MAX_DURATION_MS })),
+      v.pipe(v.string(), v.metadata({ pattern: DURATION_OR_VARIABLE })),
+    ], DURATION_HINT),
+    v.check((value) => (parseDuration(value) ?? -1) >= least, ({ input }) => durationHint(input)),
+    v.metadata(
+      about(`${description} Milliseconds, or text with a unit: ms, s, m, h.`, ...examples),
+    ),
+    v.transform((value) => parseDuration(value) ?? least),
+  );
+}
+
+function durationHint(value: string | number): string {
+  if (parseDuration(value) === 0) return `${DURATION_HINT}, more than 0`;
+  const isTooLong = typeof value === "number"
+    ? value > MAX_DURATION_MS
+    : DURATION_PATTERN.test(value.trim());
+  return isTooLong ? "a duration of at most 24 days" : DURATION_HINT;
+}
+
+/** One of a few words; an issue names the nearest. */
+export function choice<const Options extends readonly string[]>(
+  options: Options,
+  description: string,
+) {
+  return v.pipe(
+    v.picklist(options, ({ input }) => {
+      const meant = typeof input === "string" ? suggest(input, options) : undefined;
+      const list = options.map((option) => `"${option}"`).join(", ");
+      return `one of ${list}${meant === undefined ? "" : ` (did you mean "${meant}"?)`}`;
+    }),
+    v.metadata(about(description)),
+  );
+}
+
+/** A list of texts. */
+export function texts(description: string, ...examples: readonly (readonly string[])[]) {
+  return v.pipe(
+    v.array(v.string("a string"), "an array of strings"),
+    v.metadata({ ...about(description, ...examples), default: [] }),
+  );
+}
+
+/** An object of texts. */
+export function textMap(description: string, example: Readonly<Record<string, string>>) {
+  return v.pipe(
+    notArray(v.record(v.string(), v.string("a string"), "an object of strings")),
+    v.metadata({ ...about(description, example), default: {} }),
+  );
+}
+
+/** For valibot an array is an object with keys "0", "1", …; in a configuration it is a mistake. */
+export function notArray<Schema extends v.GenericSchema>(schema: Schema): Schema {
+  return {
+    ...schema,
+    "~run"(dataset: { value: unknown }, config: v.Config<v.BaseIssue<unknown>>) {
+      if (Array.isArray(dataset.value)) dataset.value = null;
+      return schema["~run"](dataset as v.UnknownDataset, config);
+    },
+  };
+}
+
+function isHttpUrl(value: string): boolean {
+  return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
+}
+
+/** `host:port`, the host possibly an IPv6 address in brackets. */
+export function address(description: string, example: string) {
+  return v.pipe(
+    v.string("a string"),
+    v.check((value) => {
+      const port = /^(?:[^\s:/[\]]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/.exec(value)?.[1];
+      return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
+    }, `"host:port" such as "${example}"`),
+    v.metadata(about(description, example)),
+  );
+}
+
+/** When names are prefixed. */
+export const prefix = choice(
+  ["always", "conflict", "never"],
+  "When the name of a tool or prompt starts with the name of its server: always, only where two " +
+    "servers have the same name to offer, or never.",
+);
+
+/** What stands between prefix and name. */
+export const separator = v.pipe(
+  v.string("a string"),
+  v.regex(/^[A-Za-z0-9_-]{1,8}$/, 'one to eight of the characters A-Z a-z 0-9 "_" "-"'),
+  v.metadata(about("What stands between the name of the server and that of the tool.", "_", "__")),
+);
+
+const rootText = v.pipe(
+  v.string("a string"),
+  v.check((value) => rootUri(value) !== undefined, ROOT_HINT),
+);
+
+/** A list of roots; its output has URIs only. */
+export function roots(description: string) {
+  return v.pipe(
+    v.array(
+      v.union([
+        v.pipe(rootText, v.transform((text) => ({ uri: rootUri(text) ?? text }))),
+        v.pipe(
+          notArray(v.strictObject({
+            uri: v.pipe(rootText, v.metadata(about("Absolute path or file:// URI.", "/srv/data"))),
+            name: v.optional(text("What people call it.", "My project")),
+          })),
+          v.transform(({ uri, name }) => ({
+            uri: rootUri(uri) ?? uri,
+            ...(name === undefined ? {} : { name }),
+          })),
+        ),
+      ], `${ROOT_HINT}, or an object with "uri" and "name"`),
+      "an array of roots",
+    ),
+    v.metadata({
+      ...about(description, ["/home/me/project"], [{ uri: "/srv/data", name: "Data" }]),
+      default: [],
+    }),
+  );
+}
+
+/** A whole number in a range. */
+export function count(
+  least: number,
+  most: number,
+  description: string,
+  { example, standard }: { readonly example: number; readonly standard?: number },
+) {
+  const expected = `a whole number from ${least} to ${most}`;
+  return v.pipe(
+    v.number(expected),
+    v.integer(expected),
+    v.minValue(least, expected),
+    v.maxValue(most, expected),
+    v.metadata({ ...about(description, example), ...defaultOf(standard) }),
+  );
+}
+
+/** An absolute URL of http or https. */
+export const httpUrl = v.pipe(
+  v.string("a string"),
+  v.check(isHttpUrl, 'a URL such as "https://example.com/mcp"'),
+);

@@ -1,0 +1,375 @@
+/** The options that shape what clients see of a server, for the schema of the configuration. */
+
+import * as v from "valibot";
+import { MAX_ALTERNATIVES, parseGlob } from "../lib/glob.ts";
+import type { JsonObject } from "../lib/json.ts";
+import { about, notArray, text } from "./schema-parts.ts";
+import type { KindShape, Override, ServerShape, TagRule } from "./shaping.ts";
+
+/** Longer patterns are no names any more. */
+const LONGEST_PATTERN = 512;
+
+const PATTERN_HINT = `a pattern of at most ${LONGEST_PATTERN} characters and ${MAX_ALTERNATIVES} ` +
+  "alternatives";
+
+/** A pattern for names. */
+export const pattern = v.pipe(
+  v.string("a string"),
+  v.nonEmpty("a pattern that is not empty"),
+  v.check(isPattern, PATTERN_HINT),
+);
+
+function isPattern(value: string): boolean {
+  if (value.length > LONGEST_PATTERN) return false;
+  try {
+    parseGlob(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A list of patterns. */
+export function patterns(description: string, ...examples: readonly (readonly string[])[]) {
+  return v.pipe(
+    v.array(pattern, "an array of patterns"),
+    v.metadata(about(description, ...examples)),
+  );
+}
+
+const tag = v.pipe(
+  v.string("a string"),
+  v.regex(/^[\w.:-]{1,64}$/, 'a tag of the characters A-Z a-z 0-9 "_" "-" "." ":"'),
+);
+
+/** A list of tags. */
+export function tags(description: string, example: readonly string[]) {
+  return v.pipe(v.array(tag, "an array of tags"), v.metadata(about(description, example)));
+}
+
+/** A name that is exposed as it is. */
+const NAME_HINT = 'a name of at most 40 of the characters A-Z a-z 0-9 "_" "-"';
+const name = v.pipe(v.string("a string"), v.regex(/^[A-Za-z0-9_-]{1,40}$/, NAME_HINT));
+
+/** An object with these members; the message lists them, for `validate()` to suggest one. */
+export function members<const Entries extends v.ObjectEntries>(entries: Entries) {
+  const list = Object.keys(entries).map((key) => `"${key}"`).join(", ");
+  return notArray(v.strictObject(entries, `an object with ${list}`));
+}
+
+/** Which of two schemas counts is plain to see, so issues are about that one. */
+function arrayOr<
+  const List extends v.GenericSchema<unknown[], unknown>,
+  const Members extends v.GenericSchema<object, unknown>,
+>(list: List, object: Members) {
+  const union = v.union([list, object]);
+  return {
+    ...union,
+    "~run"(dataset: { value: unknown }, config: v.Config<v.BaseIssue<unknown>>) {
+      const schema: v.GenericSchema = Array.isArray(dataset.value) ? list : object;
+      return schema["~run"](dataset as v.UnknownDataset, config);
+    },
+  } as typeof union;
+}
+
+const rename = v.pipe(
+  notArray(v.record(v.string(), name, "an object of names")),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const taken = new Map<string, string>();
+    for (const [own, wanted] of Object.entries(dataset.value)) {
+      const other = taken.get(wanted);
+      if (other === undefined) taken.set(wanted, own);
+      else {
+        addIssue({
+          input: wanted,
+          message: `a name of its own: "${other}" becomes "${wanted}", too`,
+          path: [placeOf(dataset.value, own)],
+        });
+      }
+    }
+  }),
+  v.metadata(about("New names by the names the server has.", { search_code: "search" })),
+);
+
+function placeOf(input: Record<string, unknown>, key: string): v.ObjectPathItem {
+  return { type: "object", origin: "value", input, key, value: input[key] };
+}
+
+/** Tags by pattern; the output keeps their order. */
+export function tagsByPattern(description: string, example: Readonly<Record<string, string[]>>) {
+  return v.pipe(
+    notArray(v.record(pattern, v.array(tag, "an array of tags"), "an object of tags by pattern")),
+    v.metadata({ ...about(description, example), default: {} }),
+    v.transform((rules): readonly TagRule[] =>
+      Object.entries(rules).map(([match, tags]) => ({ match, tags }))
+    ),
+  );
+}
+
+const filters = {
+  include: v.optional(
+    patterns(
+      "Patterns with * ? and {a,b}; only what one of them matches is offered. All by default.",
+      ["get_*", "list_*"],
+    ),
+  ),
+  exclude: v.optional(v.pipe(
+    patterns("Patterns; what one of them matches is not offered.", ["delete_*"]),
+    v.metadata({ default: [] }),
+  )),
+};
+
+const title = v.optional(text("What people call it.", "Search the code"));
+const description = v.optional(
+  v.pipe(
+    v.string("a string"),
+    v.metadata(about("What models are told of it.", "Searches all repositories.")),
+  ),
+);
+
+const toolAnnotations = v.pipe(
+  members({
+    title: v.optional(text("What people call the tool.", "Search")),
+    readOnlyHint: v.optional(hint("It changes nothing.")),
+    destructiveHint: v.optional(hint("It may delete or overwrite.")),
+    idempotentHint: v.optional(hint("Calling it again changes nothing more.")),
+    openWorldHint: v.optional(hint("It reaches beyond the server's own data.")),
+  }),
+  v.metadata(about("Hints for clients, one by one.", { readOnlyHint: true })),
+);
+
+function hint(meaning: string) {
+  return v.pipe(v.boolean("true or false"), v.metadata(about(meaning, true, false)));
+}
+
+const AUDIENCE = "an array of user and assistant";
+const resourceAnnotations = v.pipe(
+  members({
+    audience: v.optional(v.pipe(
+      v.array(v.picklist(["user", "assistant"], '"user" or "assistant"'), AUDIENCE),
+      v.metadata(about("Whom it is for.", ["assistant"])),
+    )),
+    priority: v.optional(v.pipe(
+      v.number("a number from 0 to 1"),
+      v.minValue(0, "a number from 0 to 1"),
+      v.maxValue(1, "a number from 0 to 1"),
+      v.metadata(about("How important it is, 1 being needed.", 0.5)),
+    )),
+  }),
+  v.metadata(about("Hints for clients, one by one.", { audience: ["assistant"] })),
+);
+
+function values(description: string, example: JsonObject) {
+  const object = v.record(v.string(), v.any(), "an object of arguments");
+  return v.pipe(notArray(object), v.metadata({ ...about(description, example), default: {} }));
+}
+
+const toolOverride = v.pipe(
+  members({
+    title,
+    description,
+    annotations: v.optional(toolAnnotations),
+    hideParameters: v.optional(v.pipe(
+      v.array(v.string("a string"), "an array of names of parameters"),
+      v.metadata({
+        ...about("Parameters that clients neither see nor send.", ["debug"]),
+        default: [],
+      }),
+    )),
+    defaults: v.optional(
+      values("Arguments of calls that do not have them.", { limit: 20 }),
+    ),
+    fixed: v.optional(
+      values("Arguments of every call; clients neither see nor send them.", { owner: "me" }),
+    ),
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const { defaults, fixed } = dataset.value;
+    for (const key of Object.keys(defaults ?? {})) {
+      if (fixed === undefined || !Object.hasOwn(fixed, key)) continue;
+      addIssue({
+        input: defaults![key],
+        message: `either a default or a fixed value for "${key}", not both`,
+        path: [
+          placeOf(dataset.value as Record<string, unknown>, "defaults"),
+          placeOf(defaults!, key),
+        ],
+      });
+    }
+  }),
+);
+
+const resourceOverride = members({
+  title,
+  description,
+  mimeType: v.optional(text("What kind of data it is.", "text/markdown")),
+  annotations: v.optional(resourceAnnotations),
+});
+
+/** What is said differently, by the names or patterns it is about. */
+function overrides<const Schema extends v.GenericSchema<object, object>>(
+  schema: Schema,
+  example: Readonly<Record<string, unknown>>,
+) {
+  return v.pipe(
+    notArray(v.record(pattern, schema, "an object of changes by name or pattern")),
+    v.metadata({
+      ...about("What is said differently, by the server's own names or patterns.", example),
+      default: {},
+    }),
+  );
+}
+
+function entryTags(what: string) {
+  return tagsByPattern(`Tags of ${what}, by pattern: profiles may choose by them.`, {
+    "get_*": ["read"],
+  });
+}
+
+/** What the schema leaves of one kind. */
+interface CheckedKind {
+  readonly include?: readonly string[] | undefined;
+  readonly exclude?: readonly string[] | undefined;
+  readonly rename?: Readonly<Record<string, string>> | undefined;
+  readonly override?: Readonly<Record<string, object>> | undefined;
+  readonly tags?: readonly TagRule[] | undefined;
+}
+
+/** Drops what is absent, so that a shape is plain data that can be compared as text. */
+function kindShape({ include, exclude, rename, override, tags }: CheckedKind): KindShape {
+  const overrides = Object.entries(override ?? {}).map(([match, change]): Override => ({
+    match,
+    ...change,
+  }));
+  return {
+    ...(include === undefined ? {} : { include }),
+    ...(exclude === undefined || exclude.length === 0 ? {} : { exclude }),
+    ...(rename === undefined || Object.keys(rename).length === 0 ? {} : { rename }),
+    ...(overrides.length === 0 ? {} : { overrides }),
+    ...(tags === undefined || tags.length === 0 ? {} : { tags }),
+  };
+}
+
+const included = v.pipe(
+  v.array(pattern, "an array of patterns, or an object"),
+  v.transform((include): CheckedKind => ({ include })),
+);
+
+const tools = v.pipe(
+  arrayOr(
+    included,
+    members({
+      ...filters,
+      rename: v.optional(v.pipe(rename, v.metadata({ default: {} }))),
+      override: v.optional(
+        overrides(toolOverride, { search_code: { description: "Searches all repositories." } }),
+      ),
+      tags: v.optional(entryTags("tools")),
+    }),
+  ),
+  v.metadata({
+    ...about(
+      "Which tools clients see, and how. A list is the same as include.",
+      { exclude: ["delete_*"] },
+      ["get_*", "list_*"],
+    ),
+    default: {},
+  }),
+  v.transform((checked: CheckedKind) => kindShape(checked)),
+);
+
+const prompts = v.pipe(
+  arrayOr(
+    included,
+    members({
+      ...filters,
+      rename: v.optional(v.pipe(rename, v.metadata({ default: {} }))),
+      override: v.optional(
+        overrides(members({ title, description }), { review: { title: "Review a change" } }),
+      ),
+      tags: v.optional(entryTags("prompts")),
+    }),
+  ),
+  v.metadata({
+    ...about("Which prompts clients see, and how.", { include: ["review*"] }),
+    default: {},
+  }),
+  v.transform((checked: CheckedKind) => kindShape(checked)),
+);
+
+const resources = v.pipe(
+  arrayOr(
+    included,
+    members({
+      ...filters,
+      override: v.optional(
+        overrides(resourceOverride, { "docs://*": { mimeType: "text/markdown" } }),
+      ),
+      tags: v.optional(entryTags("resources")),
+    }),
+  ),
+  v.metadata({
+    ...about(
+      "Which resources and resource templates clients see and read, by URI or name, and how.",
+      { include: ["docs://*"] },
+    ),
+    default: {},
+  }),
+  v.transform((checked: CheckedKind) => kindShape(checked)),
+);
+
+/** The options of a server that shape it. */
+export const shapingOptions = {
+  tools: v.optional(tools),
+  prompts: v.optional(prompts),
+  resources: v.optional(resources),
+  alias: v.optional(v.pipe(
+    name,
+    v.metadata(about("Stands for the server's name in the names of its tools.", "gh")),
+  )),
+  tags: v.optional(v.pipe(
+    tags("What profiles may choose the server by.", ["work"]),
+    v.metadata({ default: [] }),
+  )),
+};
+
+/** What the schema leaves of {@link shapingOptions}. */
+interface CheckedShape {
+  readonly tools?: KindShape | undefined;
+  readonly prompts?: KindShape | undefined;
+  readonly resources?: KindShape | undefined;
+  readonly alias?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+}
+
+/** The shape of a server, `undefined` where nothing is shaped. */
+export function serverShape(checked: CheckedShape): ServerShape | undefined {
+  const { alias, tags } = checked;
+  const kinds = (["tools", "prompts", "resources"] as const).flatMap((kind) => {
+    const shape = checked[kind];
+    return shape === undefined || Object.keys(shape).length === 0 ? [] : [[kind, shape]];
+  });
+  const shape: ServerShape = {
+    ...Object.fromEntries(kinds),
+    ...(alias === undefined ? {} : { alias }),
+    ...(tags === undefined || tags.length === 0 ? {} : { tags }),
+  };
+  return Object.keys(shape).length === 0 ? undefined : shape;
+}
+
+/** {@link Filter} of a profile. */
+export function profileFilter(what: string) {
+  return v.optional(v.pipe(
+    arrayOr(included, members(filters)),
+    v.metadata({
+      ...about(
+        `Which ${what} of its servers the profile has, by their own, new or prefixed name.`,
+        { exclude: ["*_delete_*"] },
+      ),
+      default: {},
+    }),
+    v.transform(({ include, exclude }: CheckedKind) => kindShape({ include, exclude })),
+  ));
+}

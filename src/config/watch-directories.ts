@@ -1,0 +1,134 @@
+/** Keeps a changing set of directories watched, whatever happens to them. */
+
+import type { Runtime } from "../runtime/types.ts";
+
+/**
+ * Milliseconds before a directory that is no longer watched can be watched again: until then
+ * Deno would give the old watch, which is dead.
+ */
+const REOPEN_DELAY = 25;
+
+/** Milliseconds from opening a watch to looking again, at what happened before it was there. */
+const ARM_DELAY = 50;
+
+/** A watch that ends sooner than this many milliseconds after its opening never was one. */
+const MIN_LIFE = 100;
+
+/** Failures in a row before somebody is told: one or two happen where a directory is replaced. */
+const FAILURES_TOLD = 3;
+
+/** What {@link DirectoryWatches} is made of. */
+export interface DirectoryWatchesOptions {
+  readonly watchDirectory: Runtime["watchDirectory"];
+  /** Something changed in one of them, or one went away. */
+  readonly onChange: () => void;
+  /** One cannot be watched although it is there; told once until it can. */
+  readonly onError: (error: unknown) => void;
+  /** Milliseconds between two attempts at most. */
+  readonly maxDelay: number;
+  /** Milliseconds; only differences mean anything. @default performance.now */
+  readonly now?: () => number;
+}
+
+interface OpenWatch {
+  readonly openedAt: number;
+  watch?: Disposable;
+  over: boolean;
+}
+
+/** A directory that may not be opened now. */
+interface Rest {
+  readonly until: number;
+  /** Failed openings in a row. */
+  readonly failures: number;
+}
+
+/** The watches of a {@link ConfigWatch}: opened, closed, and opened again with growing pauses. */
+export class DirectoryWatches implements Disposable {
+  readonly #options: DirectoryWatchesOptions;
+  readonly #now: () => number;
+  readonly #open = new Map<string, OpenWatch>();
+  readonly #resting = new Map<string, Rest>();
+
+  constructor(options: DirectoryWatchesOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  /**
+   * Watches these directories and no others. Returns in how many milliseconds the caller should
+   * look again and call this with what it finds: something was opened just now, or could not be
+   * opened yet. Undefined where all are watched as they should be.
+   */
+  follow(directories: ReadonlySet<string>): number | undefined {
+    const now = this.#now();
+    for (const [path, { until, failures }] of this.#resting) {
+      // Failures are remembered until an opening succeeds, but only of what is still wanted.
+      if (until <= now && (failures === 0 || !directories.has(path))) this.#resting.delete(path);
+    }
+    for (const [path, open] of this.#open) {
+      if (directories.has(path)) continue;
+      this.#close(path, open);
+      this.#resting.set(path, { until: now + REOPEN_DELAY, failures: 0 });
+    }
+    let again: number | undefined;
+    for (const path of directories) {
+      if (this.#open.has(path)) continue;
+      const wait = (this.#resting.get(path)?.until ?? now) - now;
+      if (wait <= 0) this.#watch(path, now);
+      again = Math.min(again ?? Infinity, wait <= 0 ? ARM_DELAY : wait);
+    }
+    return again;
+  }
+
+  /** Ends all watches. */
+  [Symbol.dispose](): void {
+    for (const [path, open] of this.#open) this.#close(path, open);
+    this.#resting.clear();
+  }
+
+  #watch(path: string, now: number): void {
+    const open: OpenWatch = { openedAt: now, over: false };
+    this.#open.set(path, open);
+    const watch = this.#options.watchDirectory(
+      path,
+      () => {
+        if (!open.over) this.#options.onChange();
+      },
+      (error) => {
+        if (!open.over) this.#lost(path, open, error);
+      },
+    );
+    if (open.over) watch[Symbol.dispose]();
+    else open.watch = watch;
+  }
+
+  #lost(path: string, open: OpenWatch, error: unknown): void {
+    this.#close(path, open);
+    const now = this.#now();
+    const lived = now - open.openedAt >= MIN_LIFE;
+    const failures = lived ? 0 : (this.#resting.get(path)?.failures ?? 0) + 1;
+    const delay = lived ? 0 : REOPEN_DELAY * 2 ** Math.min(failures - 1, 30);
+    this.#resting.set(path, {
+      until: now + Math.min(delay, this.#options.maxDelay),
+      failures,
+    });
+    if (failures === FAILURES_TOLD) this.#options.onError(this.#explain(path, error));
+    this.#options.onChange();
+  }
+
+  #explain(path: string, cause: unknown): Error {
+    const found = cause instanceof Error ? cause.message : String(cause);
+    const seconds = this.#options.maxDelay / 1000;
+    return new Error(
+      `Cannot watch "${path}": ${found}; changes in it are noticed only every ${seconds} s`,
+      { cause },
+    );
+  }
+
+  #close(path: string, open: OpenWatch): void {
+    open.over = true;
+    open.watch?.[Symbol.dispose]();
+    this.#open.delete(path);
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * YAML 1.2 to a {@link ConfigDocument}, with anchors, aliases and merge keys (`<<`). Loaded only
+ * where there is a YAML file: the parser costs a start some 25 ms.
+ */
+
+import {
+  type Alias,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  type Node,
+  type Pair,
+  parseDocument,
+  type Scalar,
+} from "yaml";
+import { type DocumentResult, lineIndex, type Position } from "./document.ts";
+import { type ConfigPath, formatPath, quote } from "./issue.ts";
+import { locatedDocument, type LocatedEntry, type LocatedNode } from "./located.ts";
+import { explainYaml, type YamlMessage } from "./yaml-messages.ts";
+
+/** The parser takes about a second for this much, during which nothing else is done. */
+const MAX_YAML_LENGTH = 1024 * 1024;
+
+/** As in JSON: deeper nesting means a broken or hostile file. */
+const MAX_DEPTH = 64;
+
+/** What aliases may multiply a file to; a person's file has a few hundred values. */
+const MAX_VALUES = 100_000;
+
+/**
+ * Parses the text of a file named `file`. Never throws: whatever is wrong is an issue, the first
+ * one alone, since those after it mostly follow from it. A byte order mark is skipped.
+ */
+export function parseYaml(input: string, file: string): DocumentResult {
+  const text = input.startsWith("\uFEFF") ? input.slice(1) : input;
+  const locate = lineIndex(text);
+  const fail = (offset: number, { message, remedy }: YamlMessage, path: ConfigPath = []) => ({
+    ok: false as const,
+    issues: [{
+      file,
+      ...locate(offset),
+      path: formatPath(path),
+      message,
+      ...(remedy === undefined ? {} : { remedy }),
+    }],
+  });
+  if (text.length > MAX_YAML_LENGTH) {
+    return fail(0, {
+      message: `found ${text.length} characters of YAML, expected at most ${MAX_YAML_LENGTH}`,
+      remedy: "check that this is the right file; JSON may be longer",
+    });
+  }
+  const nul = text.indexOf("\0");
+  if (nul !== -1) return fail(nul, { message: "found a NUL character, expected text" });
+  try {
+    const document = parseDocument(text, { prettyErrors: false, uniqueKeys: false });
+    const first = [...document.errors, ...document.warnings]
+      .sort((a, b) => a.pos[0] - b.pos[0])[0];
+    if (first !== undefined) return fail(first.pos[0], explainYaml(first, text));
+    if (document.contents === null || isBlank(document.contents, text)) {
+      return fail(0, {
+        message: 'found nothing, expected an object with "mcpServers"',
+        remedy: 'write at least "mcpServers: {}"',
+      });
+    }
+    const root = new Converter(locate).convert(document.contents, []);
+    return { ok: true, document: locatedDocument(file, root, locate) };
+  } catch (error) {
+    if (error instanceof Refused) return fail(error.offset, error, error.path);
+    // The parser recurses; whatever else it throws is about the text, too.
+    return fail(0, { message: "found YAML that cannot be read, expected less nesting" });
+  }
+}
+
+/** An empty document is a null without any text. */
+function isBlank(node: Node, text: string): boolean {
+  if (!isScalar(node) || node.value !== null) return false;
+  const [start = 0, end = 0] = node.range ?? [];
+  return text.slice(start, end).trim() === "";
+}
+
+class Refused extends Error {
+  constructor(
+    readonly offset: number,
+    message: string,
+    readonly path: ConfigPath,
+    readonly remedy?: string,
+  ) {
+    super(message);
+  }
+}
+
+interface SizedNode extends LocatedNode {
+  /** How many values it holds with every alias written out. */
+  readonly size: number;
+}
+
+/** Nodes of the parser to located ones. Text order: an alias names the anchor before it. */
+class Converter {
+  /** What an anchor names; null while it is still being read. */
+  readonly #anchors = new Map<string, SizedNode | null>();
+  readonly #locate: (offset: number) => Position;
+
+  constructor(locate: (offset: number) => Position) {
+    this.#locate = locate;
+  }
+
+  convert(node: Node | null, path: ConfigPath, fallback = 0): SizedNode {
+    const offset = node?.range?.[0] ?? fallback;
+    if (path.length > MAX_DEPTH) {
+      throw new Refused(offset, `found more than ${MAX_DEPTH} nested levels, expected fewer`, []);
+    }
+    if (node === null) return { value: null, offset, size: 1 };
+    if (isAlias(node)) return this.#alias(node, path);
+    const anchor = "anchor" in node ? node.anchor : undefined;
+    if (anchor !== undefined) this.#anchors.set(anchor, null);
+    const converted = this.#collection(node, path, offset);
+    if (converted.size > MAX_VALUES) {
+      throw new Refused(
+        offset,
+        `found aliases that make more than ${MAX_VALUES} values of it, expected fewer`,
+        path,
+        "write the values out, or use fewer aliases",
+      );
+    }
+    if (anchor !== undefined) this.#anchors.set(anchor, converted);
+    return converted;
+  }
+
+  #collection(node: Node, path: ConfigPath, offset: number): SizedNode {
+    if (isMap(node)) return this.#map(node.items as Pair<Node, Node | null>[], path, offset);
+    if (isSeq(node)) {
+      const items = node.items.map((item, index) =>
+        this.convert(item as Node | null, [...path, index], offset)
+      );
+      const size = items.reduce((sum, item) => sum + item.size, 1);
+      return { value: items.map(({ value }) => value), offset, items, size };
+    }
+    const { value } = node as Scalar;
+    return { value: typeof value === "bigint" ? Number(value) : value, offset, size: 1 };
+  }
+
+  #map(pairs: readonly Pair<Node, Node | null>[], path: ConfigPath, offset: number): SizedNode {
+    const own = new Map<string, LocatedEntry>();
+    const merged = new Map<string, LocatedEntry>();
+    let size = 1;
+    for (const { key, value } of pairs) {
+      const keyOffset = key.range?.[0] ?? offset;
+      if (isMergeKey(key)) {
+        const source = this.convert(value, [...path, "<<"], keyOffset);
+        size += source.size;
+        for (const [name, entry] of this.#merge(source, path, keyOffset)) {
+          if (!merged.has(name)) merged.set(name, entry);
+        }
+        continue;
+      }
+      const name = this.#key(key, path, keyOffset);
+      const here = [...path, name];
+      const before = own.get(name);
+      if (before !== undefined) {
+        const { line } = this.#locate(before.keyOffset);
+        throw new Refused(
+          keyOffset,
+          `found key ${quote(name)} a second time, first in line ${line}`,
+          here,
+          "remove or rename one of them",
+        );
+      }
+      const node = this.convert(value, here, keyOffset);
+      size += node.size;
+      own.set(name, { keyOffset, node });
+    }
+    // What is written here comes before what is merged in, wherever the merge key stands.
+    const entries = new Map([...merged, ...own]);
+    const value: Record<string, unknown> = Object.create(null);
+    for (const [name, { node }] of entries) {
+      Object.defineProperty(value, name, {
+        value: node.value,
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    }
+    return { value, offset, entries, size };
+  }
+
+  /** The entries a merge key brings; of several objects the first has the say. */
+  #merge(
+    source: LocatedNode,
+    path: ConfigPath,
+    offset: number,
+  ): (readonly [string, LocatedEntry])[] {
+    if (source.entries !== undefined) return [...source.entries];
+    const objects = source.items?.map((item) => item.entries) ?? [undefined];
+    return objects.flatMap((entries) => {
+      if (entries !== undefined) return [...entries];
+      throw new Refused(
+        offset,
+        'found "<<" with something else, expected an object or a list of objects after it',
+        [...path, "<<"],
+        'write an alias, such as "<<: *base"; in quotes "<<" is a key like others',
+      );
+    });
+  }
+
+  #key(key: Node, path: ConfigPath, offset: number): string {
+    const node = isAlias(key) ? this.#alias(key, path) : this.convert(key, path, offset);
+    const isText = isScalar(key) && typeof key.source === "string" && key.source !== "";
+    if (isText) return String(key.type === "PLAIN" ? key.source : key.value);
+    if (typeof node.value === "object") {
+      throw new Refused(
+        offset,
+        "found a key that is no text, expected a name before the colon",
+        path,
+      );
+    }
+    return String(node.value);
+  }
+
+  #alias({ source, range }: Alias, path: ConfigPath): SizedNode {
+    const offset = range?.[0] ?? 0;
+    const target = this.#anchors.get(source);
+    if (target === null) {
+      throw new Refused(offset, "found an alias inside of what it names", path);
+    }
+    if (target === undefined) {
+      throw new Refused(
+        offset,
+        "found an alias without an anchor of that name before it",
+        path,
+        'put text that begins with "*" in quotes',
+      );
+    }
+    return target;
+  }
+}
+
+function isMergeKey(key: Node): boolean {
+  return isScalar(key) && key.type === "PLAIN" && key.source === "<<";
+}
