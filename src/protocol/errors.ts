@@ -15,6 +15,8 @@ export const ErrorCode = {
   UpstreamProtocol: -32012,
   /** The gateway is stopping. */
   ShuttingDown: -32013,
+  /** The upstream has as many calls as it may get, and as many wait (`maxConcurrency`, `maxQueue`). */
+  UpstreamBusy: -32014,
   /** 2024-11-05 … 2025-11-25: unknown resource. */
   LegacyResourceNotFound: -32002,
   /** 2026-07-28: a header contradicts the body. HTTP 400. */

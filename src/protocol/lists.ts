@@ -66,10 +66,12 @@ export function listRule(kind: ListKind): ListRule {
 
 /** One listed tool, prompt, resource or template. */
 export interface ListItem {
-  /** Its name, URI or URI template, as the upstream wrote it. */
+  /** Its name, URI or URI template, as the upstream wrote it, or as the configuration renames it. */
   readonly key: string;
-  /** Its JSON text, as the upstream wrote it. */
+  /** Its JSON text, as the upstream wrote it, less what the configuration changes. */
   readonly raw: string;
+  /** What the upstream calls it, where {@link ListItem.key} is another name. */
+  readonly origin?: string;
 }
 
 /** One complete list: all pages, in the upstream's order. */

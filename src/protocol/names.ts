@@ -23,7 +23,9 @@ export const MAX_EXPOSED_NAME = 48;
 export interface NameSource {
   /** Config key of the server; never its `serverInfo.name`. */
   readonly server: string;
-  /** The upstream's own name, any text. */
+  /** What the server is called in names instead. */
+  readonly label?: string;
+  /** The upstream's own name, or the one the configuration gives; any text. */
   readonly name: string;
   readonly prefix: Prefix;
   readonly separator: string;
@@ -154,7 +156,7 @@ const SEPARATOR_SHARE = 4;
 /** One spelling; the levels of one source are its alternatives, in the order they are tried. */
 function spell(source: NameSource, prefixed: boolean, level: number): string {
   const name = sanitize(source.name);
-  const server = prefixed ? sanitize(source.server) : "";
+  const server = prefixed ? sanitize(source.label ?? source.server) : "";
   const separator = prefixed ? sanitize(source.separator) : "";
   const whole = server + separator + name;
   if (level === 0 && whole.length <= MAX_EXPOSED_NAME) return whole === "" ? "_" : whole;

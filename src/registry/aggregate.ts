@@ -1,7 +1,8 @@
-/** The view of all servers as one. */
+/** A view of several servers as one: of all of them, or of those of a profile. */
 
 import type { JsonObject } from "../lib/json.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
+import type { ArgumentRules } from "../protocol/arguments.ts";
 import type { ListItem, ListKind } from "../protocol/lists.ts";
 import { ownerOfTask, type TaskRoute } from "../protocol/tasks.ts";
 import type { Era } from "../protocol/versions.ts";
@@ -10,8 +11,9 @@ import { type Capabilities, readCapabilities } from "./capabilities.ts";
 import type { ListText } from "./list-text.ts";
 import { buildNameTable, type NameTable } from "./name-table.ts";
 import { type Page, pageOf } from "./page.ts";
+import { mayComplete, mayRead, type ShownServer } from "./shown.ts";
 import { uiLinks, wrapsOutput } from "./source.ts";
-import type { Conflict, Counts, NamedKind, Route, ServerEntry, View } from "./types.ts";
+import type { Conflict, Counts, NamedKind, ResourceRoute, Route, View } from "./types.ts";
 import { buildUriTable, type UriTable } from "./uri-table.ts";
 
 /** A table and what it was built from: with the same inputs it is the same table. */
@@ -26,15 +28,28 @@ interface Sections {
   readonly prompts: Section<NameTable>;
 }
 
-/** The aggregate's {@link View}, and what the next build can take from it. */
+/** What {@link AggregateView.build} builds from. */
+export interface AggregateInput {
+  /** {@link View.id} */
+  readonly id: string;
+  /** Instructions before those of the servers. */
+  readonly preface?: string | undefined;
+  /** In the order of the lists. */
+  readonly servers: readonly ShownServer[];
+}
+
+/** The {@link View}, and what the next build can take from it. */
 export class AggregateView implements View {
-  readonly id = "*";
+  readonly id: string;
   readonly serverInfo = undefined;
   readonly instructions: string | undefined;
   readonly counts: Counts;
   /** What the aggregate had to decide. */
   readonly conflicts: readonly Conflict[];
-  readonly #servers: readonly ServerEntry[];
+  readonly #preface: string | undefined;
+  readonly #servers: readonly ShownServer[];
+  /** Of the few servers that have any. */
+  readonly #rules: ReadonlyMap<string, ReadonlyMap<string, ArgumentRules>>;
   readonly #sections: Sections;
   readonly labelsTasks = true;
   readonly #lists: Readonly<Record<ListKind, ListText>>;
@@ -42,10 +57,15 @@ export class AggregateView implements View {
   readonly #advertised = new Map<Era, JsonObject>();
   #capabilities: Capabilities | undefined;
 
-  private constructor(servers: readonly ServerEntry[], sections: Sections) {
+  private constructor({ id, preface, servers }: AggregateInput, sections: Sections) {
     const { uris: { table: uris }, tools: { table: tools }, prompts: { table: prompts } } =
       sections;
+    this.id = id;
+    this.#preface = preface;
     this.#servers = servers;
+    this.#rules = new Map(
+      servers.flatMap(({ name, rules }) => rules.size === 0 ? [] : [[name, rules] as const]),
+    );
     this.#sections = sections;
     this.#lists = {
       tools: tools.list,
@@ -59,7 +79,7 @@ export class AggregateView implements View {
       prompts: prompts.eraLists[era],
     });
     this.#eraLists = { legacy: eraLists("legacy"), modern: eraLists("modern") };
-    this.instructions = joinInstructions(servers);
+    this.instructions = joinInstructions(preface, servers);
     this.counts = Object.freeze({
       tools: tools.list.count,
       prompts: prompts.list.count,
@@ -71,12 +91,17 @@ export class AggregateView implements View {
   }
 
   /**
-   * Builds the view of these servers, in this order. What was built from the same objects is taken
-   * from `previous`; where that is everything, `previous` itself is returned.
+   * Builds the view. What was built from the same objects is taken from `previous`, the same view
+   * before, or from `other`, a view of more servers; where `previous` is that view, it is returned.
    */
-  static build(servers: readonly ServerEntry[], previous?: AggregateView): AggregateView {
-    if (previous !== undefined && sameEntries(servers, previous.#servers)) return previous;
-    const before = previous === undefined ? undefined : previous.#sections;
+  static build(
+    input: AggregateInput,
+    previous?: AggregateView,
+    other?: AggregateView,
+  ): AggregateView {
+    const { servers } = input;
+    if (previous !== undefined && previous.#isOf(input)) return previous;
+    const before = [previous, other].flatMap((view) => view === undefined ? [] : [view.#sections]);
     const linked = servers.some(({ inventory }) => uiLinks(inventory.lists.tools).size > 0);
     const uris = section(
       servers.flatMap(({ name, inventory: { lists } }) => [
@@ -85,12 +110,13 @@ export class AggregateView implements View {
         lists.templates,
         uiLinks(lists.tools),
       ]),
-      before?.uris,
+      before.map(({ uris }) => uris),
       (old) => buildUriTable(servers, old),
     );
     const named = (kind: "tools" | "prompts") =>
-      servers.flatMap(({ name, prefix, separator, inventory }) => [
+      servers.flatMap(({ name, label, prefix, separator, inventory }) => [
         name,
+        label,
         prefix,
         separator,
         inventory.lists[kind],
@@ -98,15 +124,15 @@ export class AggregateView implements View {
       ]);
     const tools = section(
       [...named("tools"), linked ? uris.table : undefined],
-      before?.tools,
+      before.map(({ tools }) => tools),
       (old) => buildNameTable("tools", servers, linkEdits(servers, uris.table), old),
     );
     const prompts = section(
       named("prompts"),
-      before?.prompts,
+      before.map(({ prompts }) => prompts),
       (old) => buildNameTable("prompts", servers, () => [], old),
     );
-    return new AggregateView(servers, { uris, tools, prompts });
+    return new AggregateView(input, { uris, tools, prompts });
   }
 
   tool(name: string): Route | undefined {
@@ -117,12 +143,17 @@ export class AggregateView implements View {
     return this.#sections.prompts.table.find(name);
   }
 
-  resource(uri: string) {
-    return this.#sections.uris.table.routing.find(uri);
+  resource(uri: string): ResourceRoute | undefined {
+    const route = this.#sections.uris.table.routing.find(uri);
+    return route === undefined || !this.allows(route.server, "resource", route.uri)
+      ? undefined
+      : route;
   }
 
-  template(uriTemplate: string) {
-    return this.#sections.uris.table.routing.findTemplate(uriTemplate);
+  template(uriTemplate: string): ResourceRoute | undefined {
+    const route = this.#sections.uris.table.routing.findTemplate(uriTemplate);
+    const shown = route === undefined ? undefined : this.#server(route.server);
+    return shown !== undefined && mayComplete(shown, route!.uri) ? route : undefined;
   }
 
   ambiguous(kind: NamedKind | "resource", name: string): readonly Route[] {
@@ -133,6 +164,16 @@ export class AggregateView implements View {
 
   names(kind: NamedKind): readonly string[] {
     return this.#named(kind).names;
+  }
+
+  allows(server: string, kind: NamedKind | "resource", own: string): boolean {
+    if (kind !== "resource") return this.#named(kind).has(server, own);
+    const shown = this.#server(server);
+    return shown !== undefined && mayRead(shown, own);
+  }
+
+  argumentRules(server: string, tool: string): ArgumentRules | undefined {
+    return this.#rules.get(server)?.get(tool);
   }
 
   rewritesUris(server: string): boolean {
@@ -152,13 +193,13 @@ export class AggregateView implements View {
   }
 
   wrapsOutput(server: string, tool: string): boolean {
-    const entry = this.#entry(server);
-    return entry !== undefined && wrapsOutput(entry.inventory, tool);
+    const shown = this.#server(server);
+    return shown !== undefined && wrapsOutput(shown.own, tool);
   }
 
   task(id: string): TaskRoute | undefined {
     const route = ownerOfTask(id);
-    return route === undefined || this.#entry(route.server) === undefined ? undefined : route;
+    return route === undefined || this.#server(route.server) === undefined ? undefined : route;
   }
 
   capabilities(): Capabilities {
@@ -186,8 +227,13 @@ export class AggregateView implements View {
     return this.capabilities().declared.get(capability)?.map(({ server }) => server) ?? [];
   }
 
-  #entry(server: string): ServerEntry | undefined {
+  #server(server: string): ShownServer | undefined {
     return this.#servers.find(({ name }) => name === server);
+  }
+
+  #isOf({ id, preface, servers }: AggregateInput): boolean {
+    return this.id === id && this.#preface === preface && servers.length === this.#servers.length &&
+      servers.every((server, index) => sameServer(server, this.#servers[index]!));
   }
 
   #named(kind: NamedKind): NameTable {
@@ -195,26 +241,30 @@ export class AggregateView implements View {
   }
 }
 
+/** Takes over what was built from the same inputs; else builds with the help of the first. */
 function section<T>(
   inputs: readonly unknown[],
-  before: Section<T> | undefined,
+  before: readonly Section<T>[],
   build: (previous: T | undefined) => T,
 ): Section<T> {
-  const same = before !== undefined && before.inputs.length === inputs.length &&
-    inputs.every((input, index) => input === before.inputs[index]);
-  return same ? before : { inputs, table: build(before?.table) };
+  const same = before.find((known) =>
+    known.inputs.length === inputs.length &&
+    inputs.every((input, index) => input === known.inputs[index])
+  );
+  return same ?? { inputs, table: build(before[0]?.table) };
 }
 
-function sameEntries(a: readonly ServerEntry[], b: readonly ServerEntry[]): boolean {
-  return a.length === b.length && a.every((entry, index) => {
-    const other = b[index]!;
-    return entry.name === other.name && entry.inventory === other.inventory &&
-      entry.prefix === other.prefix && entry.separator === other.separator;
-  });
+/** Whether a view has no use for the difference; a server that is stale is shown all the same. */
+function sameServer(one: ShownServer, other: ShownServer): boolean {
+  return one.name === other.name && one.inventory === other.inventory && one.own === other.own &&
+    one.label === other.label && one.prefix === other.prefix && one.separator === other.separator &&
+    one.rules === other.rules && one.isPartial === other.isPartial &&
+    one.resourceFilters.length === other.resourceFilters.length &&
+    one.resourceFilters.every((filter, index) => filter === other.resourceFilters[index]);
 }
 
 /** A tool that refers to a rewritten UI resource must refer to what the list offers. */
-function linkEdits(servers: readonly ServerEntry[], uris: UriTable) {
+function linkEdits(servers: readonly ShownServer[], uris: UriTable) {
   const links = new Map(servers.map(({ name, inventory }) => [
     name,
     uiLinks(inventory.lists.tools),
@@ -226,11 +276,17 @@ function linkEdits(servers: readonly ServerEntry[], uris: UriTable) {
     }) ?? [];
 }
 
-function joinInstructions(servers: readonly ServerEntry[]): string | undefined {
-  const parts = servers.flatMap(({ name, inventory: { instructions } }) =>
-    instructions === undefined || instructions.trim() === ""
-      ? []
-      : [`## ${name}\n\n${instructions.trim()}`]
+function joinInstructions(
+  preface: string | undefined,
+  servers: readonly ShownServer[],
+): string | undefined {
+  const parts = servers.flatMap(({ label, inventory: { instructions } }) =>
+    isBlank(instructions) ? [] : [`## ${label}\n\n${instructions.trim()}`]
   );
-  return parts.length === 0 ? undefined : parts.join("\n\n");
+  const all = isBlank(preface) ? parts : [preface.trim(), ...parts];
+  return all.length === 0 ? undefined : all.join("\n\n");
+}
+
+function isBlank(text: string | undefined): text is undefined {
+  return text === undefined || text.trim() === "";
 }

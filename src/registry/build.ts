@@ -1,9 +1,15 @@
+import type { ProfileConfig, TagRule } from "../config/shaping.ts";
 import { AggregateView } from "./aggregate.ts";
 import { DirectView } from "./direct.ts";
+import type { ShapeNotice } from "./notices.ts";
+import { profileMembers } from "./profile.ts";
+import { shapeInventory } from "./shape.ts";
+import { type ShownServer, shownServer } from "./shown.ts";
 import type { Registry, ServerEntry, View } from "./types.ts";
 
 export type { Capabilities, Declaration, Declarations } from "./capabilities.ts";
 export type { CacheHints, ListText } from "./list-text.ts";
+export type { ShapeNotice } from "./notices.ts";
 export type { Page } from "./page.ts";
 export type {
   Conflict,
@@ -21,7 +27,13 @@ export interface RegistryInput {
   readonly version: number;
   /** In the order of the config, which is the order of the lists; names are unique. */
   readonly servers: readonly ServerEntry[];
+  /** Names are unique. */
+  readonly profiles?: readonly ProfileConfig[];
+  /** Tags of the entries of all servers. */
+  readonly tags?: readonly TagRule[];
 }
+
+const NO_TAGS: readonly TagRule[] = [];
 
 /**
  * Builds a snapshot. The result depends on the input alone: `previous` only saves work, for what
@@ -29,7 +41,7 @@ export interface RegistryInput {
  * @throws {Error} where two servers have the same name
  */
 export function buildRegistry(
-  { version, servers }: RegistryInput,
+  { version, servers, profiles = [], tags = NO_TAGS }: RegistryInput,
   previous?: Registry,
 ): Registry {
   const views = new Map<string, View>();
@@ -45,16 +57,47 @@ export function buildRegistry(
       DirectView.build(entry, before instanceof DirectView ? before : undefined),
     );
   }
-  const before = previous?.aggregate;
+  const shown = servers.map(shownServer);
   const aggregate = AggregateView.build(
-    servers,
-    before instanceof AggregateView ? before : undefined,
+    { id: "*", servers: shown },
+    aggregateIn(previous?.aggregate),
   );
+  const built = profiles.map((profile) => ({
+    name: profile.name,
+    ...buildProfile(profile, { servers: shown, tags, aggregate, previous }),
+  }));
   return Object.freeze({
     version,
     aggregate,
     servers: views,
+    profiles: new Map(built.map(({ name, view }) => [name, view])),
+    notices: [...servers.flatMap(noticesOf), ...built.flatMap(({ notices }) => notices)],
     conflicts: aggregate.conflicts,
     entries: servers,
   });
+}
+
+function buildProfile(
+  profile: ProfileConfig,
+  { servers, tags, aggregate, previous }: {
+    readonly servers: readonly ShownServer[];
+    readonly tags: readonly TagRule[];
+    readonly aggregate: AggregateView;
+    readonly previous: Registry | undefined;
+  },
+): { readonly view: View; readonly notices: readonly ShapeNotice[] } {
+  const { name, instructions: preface } = profile;
+  const members = profileMembers(profile, servers, tags);
+  const input = { id: `profiles/${name}`, preface, servers: members.servers };
+  const before = aggregateIn(previous?.profiles.get(name));
+  return { view: AggregateView.build(input, before, aggregate), notices: members.notices };
+}
+
+function aggregateIn(view: View | undefined): AggregateView | undefined {
+  return view instanceof AggregateView ? view : undefined;
+}
+
+function noticesOf({ name, inventory, shape }: ServerEntry): readonly ShapeNotice[] {
+  return shapeInventory(inventory, shape).notices
+    .map((notice) => ({ ...notice, path: ["mcpServers", name, ...notice.path] }));
 }

@@ -1,3 +1,4 @@
+import type { KindShape, ServerShape } from "../config/shaping.ts";
 import { editJson } from "../lib/json-edit.ts";
 import type { JsonObject } from "../lib/json.ts";
 import type { ListKind } from "../protocol/lists.ts";
@@ -5,15 +6,19 @@ import type { TaskRoute } from "../protocol/tasks.ts";
 import type { Era } from "../protocol/versions.ts";
 import { mergedCapabilities } from "./advertised.ts";
 import { type Capabilities, readCapabilities } from "./capabilities.ts";
+import { admits, compileFilter } from "./filter.ts";
 import { ListText, mergeHints } from "./list-text.ts";
+import { memoised } from "./memo.ts";
 import { type Page, pageOf } from "./page.ts";
+import { mayComplete, mayRead, type ShownServer, shownServer } from "./shown.ts";
 import { eraEdits, uniqueItems, wrapsOutput } from "./source.ts";
 import type { Counts, NamedKind, ResourceRoute, Route, ServerEntry, View } from "./types.ts";
 
 /**
  * The view of one server as it is: names, URIs and texts untouched (an entry that it lists twice
  * is there once). Everything resolves to the server, listed or not, so that what it hides still
- * works and what is unknown gets the server's own answer.
+ * works and what is unknown gets the server's own answer. Only what the configuration does not
+ * include, or excludes, is not there: that is policy, and everything else of a shape is presentation.
  */
 export class DirectView implements View {
   readonly id: string;
@@ -21,6 +26,7 @@ export class DirectView implements View {
   readonly serverInfo: string;
   readonly counts: Counts;
   readonly #entry: ServerEntry;
+  readonly #shown: ShownServer;
   readonly labelsTasks = false;
   readonly #lists: Readonly<Record<ListKind, ListText>>;
   /** Of the four lists only the tools differ between the eras. */
@@ -30,12 +36,14 @@ export class DirectView implements View {
 
   private constructor(entry: ServerEntry, previous: DirectView | undefined) {
     this.#entry = entry;
+    this.#shown = shownServer({ ...entry, shape: policyOf(entry.shape) });
+    const { lists } = this.#shown.inventory;
     this.id = entry.name;
     this.instructions = entry.inventory.instructions;
     this.serverInfo = entry.inventory.serverInfo;
     const list = (kind: ListKind): ListText => {
-      const { items } = uniqueItems(entry.inventory.lists[kind]);
-      const hints = mergeHints([entry.inventory.lists[kind]]);
+      const { items } = uniqueItems(lists[kind]);
+      const hints = mergeHints([lists[kind]]);
       const text = new ListText(kind, items.map((item) => item.raw), hints);
       const before = previous?.list(kind);
       return before?.equals(text) ? before : text;
@@ -59,27 +67,30 @@ export class DirectView implements View {
     Object.freeze(this);
   }
 
-  /** Builds the view; `previous` itself where the inventory is the same object. */
+  /** Builds the view; `previous` itself where inventory and shape are the same objects. */
   static build(entry: ServerEntry, previous?: DirectView): DirectView {
-    return previous?.id === entry.name && previous.#entry.inventory === entry.inventory
+    return previous?.id === entry.name && previous.#entry.inventory === entry.inventory &&
+        previous.#entry.shape === entry.shape
       ? previous
       : new DirectView(entry, previous);
   }
 
-  tool(name: string): Route {
-    return { server: this.id, name, exposed: name };
+  tool(name: string): Route | undefined {
+    return this.#named("tool", name);
   }
 
-  prompt(name: string): Route {
-    return { server: this.id, name, exposed: name };
+  prompt(name: string): Route | undefined {
+    return this.#named("prompt", name);
   }
 
-  resource(uri: string): ResourceRoute {
-    return { server: this.id, uri };
+  resource(uri: string): ResourceRoute | undefined {
+    return mayRead(this.#shown, uri) ? { server: this.id, uri } : undefined;
   }
 
-  template(uriTemplate: string): ResourceRoute {
-    return { server: this.id, uri: uriTemplate };
+  template(uriTemplate: string): ResourceRoute | undefined {
+    return mayComplete(this.#shown, uriTemplate)
+      ? { server: this.id, uri: uriTemplate }
+      : undefined;
   }
 
   ambiguous(): readonly Route[] {
@@ -87,8 +98,19 @@ export class DirectView implements View {
   }
 
   names(kind: NamedKind): readonly string[] {
-    const list = this.#entry.inventory.lists[kind === "tool" ? "tools" : "prompts"];
+    const list = this.#shown.inventory.lists[kind === "tool" ? "tools" : "prompts"];
     return uniqueItems(list).items.map((item) => item.key);
+  }
+
+  allows(server: string, kind: NamedKind | "resource", own: string): boolean {
+    if (server !== this.id) return false;
+    if (kind === "resource") return mayRead(this.#shown, own);
+    const filter = this.#shown.shape?.[kind === "tool" ? "tools" : "prompts"];
+    return admits(compileFilter(filter), [own]);
+  }
+
+  argumentRules(): undefined {
+    return undefined;
   }
 
   rewritesUris(): boolean {
@@ -146,8 +168,12 @@ export class DirectView implements View {
     return this.declares(capability) ? [this.id] : [];
   }
 
+  #named(kind: NamedKind, name: string): Route | undefined {
+    return this.allows(this.id, kind, name) ? { server: this.id, name, exposed: name } : undefined;
+  }
+
   #toolsFor(era: Era, previous: DirectView | undefined): ListText {
-    const { lists: { tools }, era: own } = this.#entry.inventory;
+    const { lists: { tools }, era: own } = this.#shown.inventory;
     const before = previous === undefined ? undefined : previous.#eraTools[era];
     const differing = eraEdits("tools", tools, own, era);
     if (differing.size === 0) return this.#lists.tools;
@@ -157,4 +183,24 @@ export class DirectView implements View {
     const text = new ListText("tools", texts, mergeHints([tools]));
     return before?.equals(text) ? before : text;
   }
+}
+
+const policies = new WeakMap<ServerShape, ServerShape>();
+
+/** What of a shape binds whoever speaks to the server itself. */
+function policyOf(shape: ServerShape | undefined): ServerShape | undefined {
+  if (shape === undefined) return undefined;
+  const filter = (kind: KindShape | undefined): KindShape | undefined =>
+    kind?.include === undefined && kind?.exclude === undefined ? undefined : {
+      ...(kind.include === undefined ? {} : { include: kind.include }),
+      ...(kind.exclude === undefined ? {} : { exclude: kind.exclude }),
+    };
+  return memoised(policies, shape, () => {
+    const [tools, prompts, resources] = [shape.tools, shape.prompts, shape.resources].map(filter);
+    return {
+      ...(tools === undefined ? {} : { tools }),
+      ...(prompts === undefined ? {} : { prompts }),
+      ...(resources === undefined ? {} : { resources }),
+    };
+  });
 }

@@ -7,7 +7,8 @@ import type { Era } from "../protocol/versions.ts";
 import { type ListPart, writePart } from "./list-part.ts";
 import { ListText, mergeHints } from "./list-text.ts";
 import { appOnlyTools, eraEdits, uniqueItems } from "./source.ts";
-import type { Conflict, Route, ServerEntry } from "./types.ts";
+import type { ShownServer } from "./shown.ts";
+import type { Conflict, Route } from "./types.ts";
 
 /** Edits of an entry beyond its name. */
 export type ExtraEdits = (server: string, item: ListItem) => readonly JsonEdit[];
@@ -17,10 +18,12 @@ export interface NameTable {
   readonly routes: readonly Route[];
   /** The exposed names of what is listed, in the order of the list. */
   readonly names: readonly string[];
-  /** By exposed name, else by the upstream's own where that is unique. */
+  /** By exposed name, else by the one without its server or the upstream's own, where unique. */
   find(name: string): Route | undefined;
   /** Who has this name as its own, where it is exposed by none. */
   ambiguous(name: string): readonly Route[];
+  /** Whether what the server calls `own` is in the table. */
+  has(server: string, own: string): boolean;
   /** As the upstreams wrote it. */
   readonly list: ListText;
   /** As clients of either era get it; the same object where nothing differs. */
@@ -33,22 +36,24 @@ export interface NameTable {
 /** Builds the table; texts that did not change are shared with `previous`. */
 export function buildNameTable(
   kind: "tools" | "prompts",
-  servers: readonly ServerEntry[],
+  servers: readonly ShownServer[],
   extraEdits: ExtraEdits,
   previous: NameTable | undefined,
 ): NameTable {
   const owned = servers.map((entry) => ({ entry, ...uniqueItems(entry.inventory.lists[kind]) }));
   const sources = owned.flatMap(({ entry, items }) =>
-    items.map(({ key: name }) => ({
+    items.map(({ key: name, origin }) => ({
       server: entry.name,
+      label: entry.label,
       name,
+      origin,
       prefix: entry.prefix,
       separator: entry.separator,
     }))
   );
   const { names, collisions } = exposedNames(sources);
-  const routes = sources.map(({ server, name }, index): Route =>
-    Object.freeze({ server, name, exposed: names[index]! })
+  const routes = sources.map(({ server, name, origin = name }, index): Route =>
+    Object.freeze({ server, name: origin, exposed: names[index]! })
   );
 
   let offset = 0;
@@ -101,7 +106,7 @@ export function buildNameTable(
     names: owned.flatMap(({ items }, part) =>
       items.flatMap((item, index) => isListed(part, item) ? [names[starts[part]! + index]!] : [])
     ),
-    ...lookup(routes),
+    ...lookup(routes, sources.map(({ name }) => name)),
     list,
     eraLists: { legacy: listFor("legacy"), modern: listFor("modern") },
     parts,
@@ -112,7 +117,9 @@ export function buildNameTable(
           kind,
           type: "duplicate",
           wanted,
-          parties: routes.filter(({ server, name }) => server === entry.name && name === wanted),
+          parties: routes.filter(({ server }, index) =>
+            server === entry.name && sources[index]!.name === wanted
+          ),
         }))
       ),
       ...collisions.map(({ wanted, remedy, members }): Conflict => ({
@@ -131,24 +138,35 @@ function partsByServer(parts: readonly ListPart[] | undefined): ReadonlyMap<stri
   return new Map(parts?.map((part) => [part.server, part]));
 }
 
-/** Apart from the builder: closures made there would keep all it has read alive. */
-function lookup(routes: readonly Route[]): Pick<NameTable, "find" | "ambiguous"> {
+/**
+ * Finds routes, `shown` being their names without a server's. Apart from the builder: closures made
+ * there would keep all it has read alive.
+ */
+function lookup(
+  routes: readonly Route[],
+  shown: readonly string[],
+): Pick<NameTable, "find" | "ambiguous" | "has"> {
   const exposed = new Map(routes.map((route) => [route.exposed, route]));
-  let own: Map<string, Route[]> | undefined;
+  let byShown: Map<string, Route[]> | undefined;
+  let byOwn: Map<string, Route[]> | undefined;
   // Needed for the rare name that is not an exposed one, so not built before.
   const ownNamed = (name: string): readonly Route[] =>
-    (own ??= Map.groupBy(routes, (route) => route.name)).get(name) ?? [];
+    (byOwn ??= Map.groupBy(routes, (route) => route.name)).get(name) ?? [];
+  // A UI calls the tools of its server by the names that this one knows, renamed or not.
+  const named = (name: string): readonly Route[] =>
+    (byShown ??= Map.groupBy(routes, (_, index) => shown[index]!)).get(name) ?? ownNamed(name);
   return {
     find(name) {
       const route = exposed.get(name);
       if (route !== undefined) return route;
-      const candidates = ownNamed(name);
+      const candidates = named(name);
       return candidates.length === 1 ? candidates[0] : undefined;
     },
     ambiguous(name) {
       if (exposed.has(name)) return [];
-      const candidates = ownNamed(name);
+      const candidates = named(name);
       return candidates.length > 1 ? candidates : [];
     },
+    has: (server, own) => ownNamed(own).some((route) => route.server === server),
   };
 }

@@ -8,6 +8,7 @@ import type { JsonEdit } from "../lib/json-edit.ts";
 import { itemEdits } from "../protocol/list-projection.ts";
 import type { Inventory, List, ListItem, ListKind } from "../protocol/lists.ts";
 import type { Era } from "../protocol/versions.ts";
+import { memoised } from "./memo.ts";
 
 /** A list without repetitions. */
 export interface UniqueList {
@@ -122,12 +123,4 @@ function valueAt(value: unknown, path: readonly string[]): unknown {
     at = at[key];
   }
   return at;
-}
-
-function memoised<K extends object, V>(memo: WeakMap<K, V>, key: K, read: () => V): V {
-  const known = memo.get(key);
-  if (known !== undefined) return known;
-  const value = read();
-  memo.set(key, value);
-  return value;
 }

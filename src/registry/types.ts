@@ -1,12 +1,15 @@
 /** What the registry is made of, as its readers see it. */
 
+import type { ServerShape } from "../config/shaping.ts";
 import type { JsonObject } from "../lib/json.ts";
+import type { ArgumentRules } from "../protocol/arguments.ts";
 import type { Inventory, ListKind } from "../protocol/lists.ts";
 import type { Prefix } from "../protocol/names.ts";
 import type { TaskRoute } from "../protocol/tasks.ts";
 import type { Era } from "../protocol/versions.ts";
 import type { Capabilities } from "./capabilities.ts";
 import type { ListText } from "./list-text.ts";
+import type { ShapeNotice } from "./notices.ts";
 import type { Page } from "./page.ts";
 
 /** One server's part in the registry. Immutable: a change is a new object. */
@@ -15,7 +18,10 @@ export interface ServerEntry {
   readonly name: string;
   readonly prefix: Prefix;
   readonly separator: string;
+  /** As the upstream has it. */
   readonly inventory: Inventory;
+  /** What clients see of it; everything, as it is, when absent. */
+  readonly shape?: ServerShape | undefined;
   /** The server is lost for the moment and `inventory` is what it offered last. */
   readonly stale: boolean;
 }
@@ -62,11 +68,14 @@ export type Counts = Readonly<Record<ListKind, number>>;
 
 /** What the clients of one endpoint see of the upstreams: lists to read, names to resolve. */
 export interface View {
-  /** `*` for the aggregate, else the server's name. */
+  /** `*` for the aggregate, `profiles/<name>` for a profile, else the server's name. */
   readonly id: string;
-  /** Instructions for `initialize` and `server/discover`; the aggregate has a heading per server. */
+  /**
+   * Instructions for `initialize` and `server/discover`; of several servers under a heading each, and
+   * of a profile its own before them.
+   */
   readonly instructions: string | undefined;
-  /** JSON text of the one upstream's `serverInfo`; `undefined` in the aggregate. */
+  /** JSON text of the one upstream's `serverInfo`; `undefined` where there are more. */
   readonly serverInfo: string | undefined;
   readonly counts: Counts;
   /** The tool called `name`: by its exposed name, or by its own where that is unique here. */
@@ -88,6 +97,17 @@ export interface View {
   ambiguous(kind: NamedKind | "resource", name: string): readonly Route[];
   /** The exposed names, in the order of the list. */
   names(kind: NamedKind): readonly string[];
+  /**
+   * Whether clients of this view may reach what the server itself calls `own`: a tool or a prompt by
+   * its name, a resource by its URI, listed or not. To be asked before anything is sent to a server
+   * that was not found by {@link View.tool} and its like, which have asked already.
+   */
+  allows(server: string, kind: NamedKind | "resource", own: string): boolean;
+  /**
+   * What becomes of the arguments of calls of a tool, `tool` being the server's own name;
+   * `undefined` for nothing. Cheap.
+   */
+  argumentRules(server: string, tool: string): ArgumentRules | undefined;
   /** Whether {@link View.exposedUri} ever changes a URI of this server. Cheap. */
   rewritesUris(server: string): boolean;
   /**
@@ -138,6 +158,10 @@ export interface Registry {
   readonly aggregate: View;
   /** Each server 1:1, by config key, in the order of the config. */
   readonly servers: ReadonlyMap<string, View>;
+  /** The views that the configuration names, by their names, in its order. */
+  readonly profiles: ReadonlyMap<string, View>;
+  /** What in the configuration of shapes and profiles does not fit what the servers have. */
+  readonly notices: readonly ShapeNotice[];
   /** What the aggregate had to decide, in the order of lists and servers. */
   readonly conflicts: readonly Conflict[];
   /** What this was built from. */

@@ -1,0 +1,77 @@
+/** Filters of the configuration, ready to be asked. */
+
+import type { Filter } from "../config/shaping.ts";
+import { type Glob, parseGlob } from "../lib/glob.ts";
+import type { ListItem, ListKind } from "../protocol/lists.ts";
+import { rawAt } from "../lib/json-edit.ts";
+
+/** A {@link Filter} with its patterns read. Whatever has several names is matched by any of them. */
+export interface CompiledFilter {
+  /** Absent: everything is included. */
+  readonly include: readonly Glob[] | undefined;
+  readonly exclude: readonly Glob[];
+}
+
+/** Nothing is left out. */
+export const EVERYTHING: CompiledFilter = { include: undefined, exclude: [] };
+
+const compiled = new WeakMap<Filter, CompiledFilter>();
+
+/** Reads the patterns, once for each filter object. */
+export function compileFilter(filter: Filter | undefined): CompiledFilter {
+  if (filter?.include === undefined && filter?.exclude === undefined) return EVERYTHING;
+  let known = compiled.get(filter);
+  if (known === undefined) {
+    known = {
+      include: filter.include?.map(parseGlob),
+      exclude: (filter.exclude ?? []).map(parseGlob),
+    };
+    compiled.set(filter, known);
+  }
+  return known;
+}
+
+/** Whether any of the patterns matches any of the names. */
+export function anyMatch(globs: readonly Glob[], names: readonly string[]): boolean {
+  return globs.some((glob) => names.some((name) => glob.matches(name)));
+}
+
+/** Whether what has these names is there. */
+export function admits(
+  { include, exclude }: CompiledFilter,
+  names: readonly string[],
+): boolean {
+  return (include === undefined || anyMatch(include, names)) && !anyMatch(exclude, names);
+}
+
+/**
+ * What the patterns of a server are matched with: the upstream's own name; of resources and
+ * templates the URI and the name.
+ */
+export function ownNames(kind: ListKind, item: ListItem): readonly string[] {
+  const own = item.origin ?? item.key;
+  if (kind === "tools" || kind === "prompts") return [own];
+  const name: unknown = JSON.parse(rawAt(item.raw, ["name"]) ?? "null");
+  return typeof name === "string" ? [own, name] : [own];
+}
+
+/** Of these patterns those that match nothing of all that was asked for. */
+export class PatternUse {
+  readonly #unused: Map<string, Glob>;
+
+  constructor(patterns: readonly string[]) {
+    this.#unused = new Map(patterns.map((pattern) => [pattern, parseGlob(pattern)]));
+  }
+
+  /** Notes what matches one of these names. */
+  note(names: readonly string[]): void {
+    for (const [pattern, glob] of this.#unused) {
+      if (anyMatch([glob], names)) this.#unused.delete(pattern);
+    }
+  }
+
+  /** The patterns that have matched nothing so far, in their order. */
+  get unused(): readonly string[] {
+    return [...this.#unused.keys()];
+  }
+}

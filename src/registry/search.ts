@@ -1,0 +1,84 @@
+/** Finds the right tools of a view: what its clients can call, by what they want to do. */
+
+import type { TagRule } from "../config/shaping.ts";
+import type { ListItem } from "../protocol/lists.ts";
+import { memoised } from "./memo.ts";
+import { documentOf, type ServerText, serverText, type ToolDocument } from "./search/document.ts";
+import { buildIndex, type SearchIndex } from "./search/search-index.ts";
+import { tagsOf } from "./search/tags.ts";
+import { shapeInventory } from "./shape.ts";
+import type { ServerEntry, View } from "./types.ts";
+
+export { buildIndex } from "./search/search-index.ts";
+export type { Hit, SearchIndex, SearchOptions, SearchResult } from "./search/search-index.ts";
+export { documentOf, serverText } from "./search/document.ts";
+export type { ServerText, ToolDocument, ToolParameter, ToolText } from "./search/document.ts";
+export { fuse, type Fused } from "./search/fuse.ts";
+
+/** An index and what it was built from, the view aside. */
+interface Indexed {
+  readonly inputs: readonly unknown[];
+  readonly index: SearchIndex;
+}
+
+const indexes = new WeakMap<View, Indexed>();
+const serverTexts = new WeakMap<ServerEntry["inventory"], Map<string, ServerText>>();
+const NO_RULES: readonly TagRule[] = [];
+
+/**
+ * The index of a view's tools: those it lists, as the configuration shapes them. Built at the first
+ * call and kept as long as the view and what it is tagged with; what was read of a tool for one
+ * index is not read again for another.
+ *
+ * @param entries those of the same snapshot: `Registry.entries`
+ * @param rules tags of the tools of all servers; the same array each time
+ */
+export function indexOf(
+  view: View,
+  entries: readonly ServerEntry[],
+  rules: readonly TagRule[] = NO_RULES,
+): SearchIndex {
+  const inputs = [rules, ...entries.flatMap(({ inventory, shape }) => [inventory, shape])];
+  const known = indexes.get(view);
+  if (
+    known?.inputs.length === inputs.length &&
+    known.inputs.every((input, index) => input === inputs[index])
+  ) return known.index;
+  const index = buildIndex(documentsOf(view, entries, rules));
+  indexes.set(view, { inputs, index });
+  return index;
+}
+
+function documentsOf(
+  view: View,
+  entries: readonly ServerEntry[],
+  rules: readonly TagRule[],
+): readonly ToolDocument[] {
+  const servers = new Map(entries.map((entry) => [entry.name, readServer(entry, rules)]));
+  return view.names("tool").flatMap((id): ToolDocument[] => {
+    const route = view.tool(id);
+    const server = route && servers.get(route.server);
+    const item = server?.items.get(route!.name);
+    return server === undefined || item === undefined
+      ? []
+      : [documentOf(item, { id, server: server.text, tags: server.tags(item) })];
+  });
+}
+
+function readServer(entry: ServerEntry, rules: readonly TagRule[]) {
+  const { name, shape, inventory } = entry;
+  const items = new Map<string, ListItem>();
+  for (const item of shapeInventory(inventory, shape).inventory.lists.tools.items) {
+    // Of entries with the same name the first counts, as in the list.
+    const own = item.origin ?? item.key;
+    if (!items.has(own)) items.set(own, item);
+  }
+  const byName = memoised(serverTexts, inventory, () => new Map<string, ServerText>());
+  const key = JSON.stringify([name, shape?.alias]);
+  let text = byName.get(key);
+  if (text === undefined) {
+    text = serverText(name, { ...inventory, alias: shape?.alias });
+    byName.set(key, text);
+  }
+  return { items, text, tags: tagsOf(entry, rules) };
+}

@@ -1,0 +1,219 @@
+/**
+ * A server's lists as its configuration shapes them: a pure function of inventory and shape. What is
+ * not touched is the same object, and every result is remembered with what it was made from, so that
+ * a list that has not changed is never a new one.
+ */
+
+import type { KindShape, Override, ServerShape, ShapedKind } from "../config/shaping.ts";
+import { type Glob, parseGlob } from "../lib/glob.ts";
+import { editJson, type JsonEdit } from "../lib/json-edit.ts";
+import type { ArgumentRules } from "../protocol/arguments.ts";
+import {
+  EMPTY_INVENTORY,
+  type Inventory,
+  type List,
+  LIST_RULES,
+  type ListItem,
+  type ListKind,
+} from "../protocol/lists.ts";
+import { admits, anyMatch, compileFilter, ownNames, PatternUse } from "./filter.ts";
+import { memoised } from "./memo.ts";
+import type { ShapeNotice } from "./notices.ts";
+import { shapeParameters } from "./parameters.ts";
+
+/** What {@link shapeInventory} gives. */
+export interface ShapedInventory {
+  /** The very inventory that was given, where nothing changes. */
+  readonly inventory: Inventory;
+  /** What becomes of the arguments of calls, by the upstream's own name of the tool. */
+  readonly rules: ReadonlyMap<string, ArgumentRules>;
+  /** What of the shape does not fit; paths start at the server. None for an unknown inventory. */
+  readonly notices: readonly ShapeNotice[];
+}
+
+/** One list, and what else the shape says of it. */
+interface ShapedList {
+  readonly list: List;
+  readonly rules: ReadonlyMap<string, ArgumentRules>;
+  readonly notices: readonly ShapeNotice[];
+  /** Patterns by option that match nothing in this list. */
+  readonly unused: Readonly<Record<PatternOption, readonly string[]>>;
+}
+
+const PATTERN_OPTIONS = ["include", "exclude", "rename", "override", "tags"] as const;
+type PatternOption = typeof PATTERN_OPTIONS[number];
+
+/** Which part of a shape is about a list. */
+export const SHAPE_OF: Readonly<Record<ListKind, ShapedKind>> = {
+  tools: "tools",
+  prompts: "prompts",
+  resources: "resources",
+  templates: "resources",
+};
+
+const NO_RULES: ReadonlyMap<string, ArgumentRules> = new Map();
+const inventories = new WeakMap<Inventory, WeakMap<ServerShape, ShapedInventory>>();
+const lists = new WeakMap<List, WeakMap<KindShape, ShapedList>>();
+
+/** Applies a shape: leaves out, renames and changes entries. */
+export function shapeInventory(
+  inventory: Inventory,
+  shape: ServerShape | undefined,
+): ShapedInventory {
+  if (
+    shape?.tools === undefined && shape?.prompts === undefined && shape?.resources === undefined
+  ) {
+    return { inventory, rules: NO_RULES, notices: [] };
+  }
+  const byShape = memoised(inventories, inventory, () => new WeakMap());
+  return memoised(byShape, shape, () => {
+    const shaped = LIST_RULES.flatMap(({ kind }) => {
+      const part = shape[SHAPE_OF[kind]];
+      if (part === undefined) return [];
+      const byPart = memoised(lists, inventory.lists[kind], () => new WeakMap());
+      const result = memoised(byPart, part, () => shapeList(kind, inventory.lists[kind], part));
+      return [{ kind, ...result }];
+    });
+    const changed = shaped.filter(({ kind, list }) => list !== inventory.lists[kind]);
+    return {
+      inventory: changed.length === 0 ? inventory : {
+        ...inventory,
+        lists: {
+          ...inventory.lists,
+          ...Object.fromEntries(changed.map(({ kind, list }) => [kind, list])),
+        },
+      },
+      rules: shaped.find(({ kind }) => kind === "tools")?.rules ?? NO_RULES,
+      notices: inventory === EMPTY_INVENTORY
+        ? []
+        : [...shaped.flatMap(({ notices }) => notices), ...unusedPatterns(shaped)],
+    };
+  });
+}
+
+/** Resources and templates have their patterns in common: one match in either is a use. */
+function unusedPatterns(
+  shaped: readonly (ShapedList & { readonly kind: ListKind })[],
+): readonly ShapeNotice[] {
+  return [...Map.groupBy(shaped, ({ kind }) => SHAPE_OF[kind])].flatMap(([kind, parts]) =>
+    PATTERN_OPTIONS.flatMap((option) => {
+      const [first, ...others] = parts.map(({ unused }) => unused[option]);
+      return first!
+        .filter((pattern) => others.every((unused) => unused.includes(pattern)))
+        .map((subject): ShapeNotice => ({ type: "unused", path: [kind, option], subject }));
+    })
+  );
+}
+
+function shapeList(kind: ListKind, list: List, shape: KindShape): ShapedList {
+  const { rename = {}, overrides = [], tags = [], include = [], exclude = [] } = shape;
+  const filter = compileFilter(shape);
+  const asked = { include: new PatternUse(include), exclude: new PatternUse(exclude) };
+  const shown = {
+    override: new PatternUse(overrides.map(({ match }) => match)),
+    tags: new PatternUse(tags.map(({ match }) => match)),
+  };
+  const kept = list.items.filter((item) => {
+    const names = ownNames(kind, item);
+    asked.include.note(names);
+    asked.exclude.note(names);
+    if (!admits(filter, names)) return false;
+    shown.override.note(names);
+    shown.tags.note(names);
+    return true;
+  });
+  const { names, taken } = newNames(kept, rename);
+  const changes = overrides.map((override) => ({ glob: parseGlob(override.match), override }));
+  const rules = new Map<string, ArgumentRules>();
+  const notices = taken.map((subject): ShapeNotice => ({
+    type: "taken",
+    path: [SHAPE_OF[kind], "rename"],
+    subject,
+    about: rename[subject]!,
+  }));
+  const items = kept.map((item) => {
+    const key = names.get(item.key) ?? item.key;
+    const mine = overridesOf(kind, item, changes);
+    const edits = [
+      ...key === item.key ? [] : [{ path: ["name"], value: JSON.stringify(key) }],
+      ...textEdits(mine),
+    ];
+    if (kind === "tools" && !rules.has(item.key)) {
+      const parameters = shapeParameters(item.raw, mine);
+      edits.push(...parameters.edits);
+      if (parameters.rules !== undefined) rules.set(item.key, parameters.rules);
+      const path = ["tools", "override"];
+      const about = item.key;
+      for (const subject of parameters.missing) {
+        notices.push({ type: "missing", path, subject, about });
+      }
+      for (const subject of parameters.unsatisfied) {
+        notices.push({ type: "required", path, subject, about });
+      }
+    }
+    if (edits.length === 0) return item;
+    const raw = editJson(item.raw, edits);
+    return key === item.key ? { key, raw } : { key, raw, origin: item.key };
+  });
+  const isSame = items.length === list.items.length &&
+    items.every((item, index) => item === list.items[index]);
+  const keptKeys = new Set(kept.map(({ key }) => key));
+  return {
+    list: isSame ? list : { ...list, items },
+    rules,
+    notices,
+    unused: {
+      include: asked.include.unused,
+      exclude: asked.exclude.unused,
+      rename: Object.keys(rename).filter((own) => !keptKeys.has(own)),
+      override: shown.override.unused,
+      tags: shown.tags.unused,
+    },
+  };
+}
+
+/** The names by the upstream's own ones; a new one that is another's is not given. */
+function newNames(
+  items: readonly ListItem[],
+  rename: Readonly<Record<string, string>>,
+): { readonly names: ReadonlyMap<string, string>; readonly taken: readonly string[] } {
+  const names = new Map<string, string>();
+  const taken: string[] = [];
+  for (const { key } of items) names.set(key, Object.hasOwn(rename, key) ? rename[key]! : key);
+  for (;;) {
+    const owners = Map.groupBy(names.keys(), (own) => names.get(own)!);
+    const back = [...names].filter(([own, name]) => own !== name && owners.get(name)!.length > 1);
+    if (back.length === 0) return { names, taken };
+    // A name that is given back may be wanted by the next one, who has to give it back, too.
+    for (const [own] of back) {
+      names.set(own, own);
+      taken.push(own);
+    }
+  }
+}
+
+function overridesOf(
+  kind: ListKind,
+  item: ListItem,
+  changes: readonly { readonly glob: Glob; readonly override: Override }[],
+): readonly Override[] {
+  if (changes.length === 0) return [];
+  const names = ownNames(kind, item);
+  return changes.filter(({ glob }) => anyMatch([glob], names)).map(({ override }) => override);
+}
+
+const TEXTS = ["title", "description", "mimeType"] as const;
+
+function textEdits(overrides: readonly Override[]): JsonEdit[] {
+  const edits: JsonEdit[] = TEXTS.flatMap((member) => {
+    const text = overrides.findLast((override) => override[member] !== undefined)?.[member];
+    return text === undefined ? [] : [{ path: [member], value: JSON.stringify(text) }];
+  });
+  const annotations = new Map(
+    overrides.flatMap((override) => Object.entries(override.annotations ?? {})),
+  );
+  for (const [key, value] of annotations) {
+    edits.push({ path: ["annotations", key], value: JSON.stringify(value) });
+  }
+  return edits;
+}
