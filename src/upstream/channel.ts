@@ -5,7 +5,6 @@
 
 import type { CancelSignal } from "../lib/cancel.ts";
 import { TokenBucket } from "../lib/rate-limit.ts";
-import type { JsonObject } from "../lib/json.ts";
 import { editJson, type JsonEdit, rawAt } from "../lib/json-edit.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
@@ -24,84 +23,27 @@ import {
 } from "../protocol/message.ts";
 import { envelopeEdits, metaOf, requestEdits, responseEdits } from "../protocol/projection.ts";
 import type { Era } from "../protocol/versions.ts";
+import type { ChannelEvents, ChannelOptions, RequestOptions } from "./channel-options.ts";
 import type { Clock } from "./clock.ts";
 import { Correlation, type PendingCall } from "./correlation.ts";
 import {
+  ConnectionLostError,
   messageOf,
   protocolFault,
   serverLabel,
-  SessionExpiredError,
   timedOut,
   unavailable,
 } from "./failures.ts";
 import { CLIENT_INFO, hasRoots, type Identity } from "./line.ts";
+import { lossByClose, lossBySend, LostCallError, NOT_SENT } from "./loss.ts";
 import { Abandoned, type Origin, originAmong } from "./origin.ts";
 import { type Answerer, Questions } from "./questions.ts";
 import { restoreId } from "./restore-id.ts";
 import type { UpstreamLog } from "./log.ts";
+import { Pulse } from "./pulse.ts";
 import type { CloseReason, InvalidInput, Transport } from "./transport.ts";
 
-/** What a channel tells its owner. */
-export interface ChannelEvents {
-  /**
-   * A notification that is not about one call's progress. `exchange` is the client request it can
-   * be attributed to without guessing, where there is one; `carriedBy` the gateway's request on
-   * whose stream it came.
-   */
-  onNotification(
-    message: NotificationMessage,
-    exchange: Exchange | undefined,
-    carriedBy: number | undefined,
-  ): void;
-  /**
-   * A request that belongs to no client request. Returns the text of the response, with any id, or
-   * undefined for the default: no roots, and nothing else is supported.
-   */
-  onRequest?(message: RequestMessage): Promise<string> | undefined;
-  /** The upstream asks somebody, and several clients could be meant: it was refused. */
-  onAmbiguous?(method: string): void;
-  /** It asks clients for this; told of every such request but `roots/list`. */
-  onQuestion?(method: string, params: JsonObject | undefined): void;
-  /**
-   * The upstream has forgotten its session before it answered this request; what is returned (or
-   * thrown) is the outcome. Not there: `error` is.
-   */
-  onExpired?(
-    exchange: Exchange,
-    edits: readonly JsonEdit[],
-    error: SessionExpiredError,
-  ): Promise<ResponseMessage>;
-  /** Server messages may have been missed. */
-  onGap(): void;
-  /** The transport is gone; every call has been settled. Called once. */
-  onClose(reason: CloseReason): void;
-}
-
-/** What a {@link Channel} is made of. */
-export interface ChannelOptions {
-  readonly server: string;
-  readonly transport: Transport;
-  readonly log: UpstreamLog;
-  readonly clock: Clock;
-  /** Milliseconds a forwarded call may take; progress starts them anew. */
-  readonly timeout: number;
-  readonly identity: Identity;
-  readonly events: ChannelEvents;
-}
-
-/** Options of the gateway's own requests. */
-export interface RequestOptions {
-  readonly signal?: CancelSignal | undefined;
-  /** Milliseconds; `Infinity` for a stream that stays open. */
-  readonly timeout: number;
-  /**
-   * Whether an aborted or expired request is cancelled upstream. Not before a handshake is done:
-   * old servers do not expect it there. @default true
-   */
-  readonly cancel?: boolean;
-  /** Told the id the request has towards the upstream, before it is sent. */
-  readonly onId?: (id: number) => void;
-}
+export type { ChannelEvents, ChannelOptions, RequestOptions } from "./channel-options.ts";
 
 type Outcome = ResponseMessage | RpcError;
 
@@ -111,9 +53,12 @@ export class Channel {
   era: Era = "legacy";
   readonly transport: Transport;
   readonly identity: Identity;
+  /** Milliseconds a forwarded call may take; may be changed for those that follow. */
+  timeout: number;
+  /** When it last heard what; for whoever watches its health. */
+  readonly pulse: Pulse;
   readonly #server: string;
   readonly #log: UpstreamLog;
-  readonly #timeout: number;
   readonly #events: ChannelEvents;
   readonly #calls: Correlation<Outcome>;
   readonly #questions = new Questions((raw) => void this.#post(raw, ""));
@@ -128,7 +73,8 @@ export class Channel {
     this.identity = options.identity;
     this.#server = options.server;
     this.#log = options.log;
-    this.#timeout = options.timeout;
+    this.timeout = options.timeout;
+    this.pulse = new Pulse(options.clock.now());
     this.#events = options.events;
     this.#clock = options.clock;
     this.#junk = new TokenBucket({ ratePerSecond: 2, burst: 10, now: options.clock.now() });
@@ -146,6 +92,13 @@ export class Channel {
   /** Calls in flight. */
   get inFlight(): number {
     return this.#calls.size;
+  }
+
+  /** Those of them the upstream is at work on: streams that stay open are none. */
+  get atWork(): number {
+    let count = 0;
+    for (const { timeout } of this.#calls.calls) if (timeout < Infinity) count++;
+    return count;
   }
 
   /**
@@ -175,30 +128,16 @@ export class Channel {
       : typeof token === "number" && !Number.isSafeInteger(token)
       ? rawAt(message.raw, ["params", "_meta", "progressToken"])
       : JSON.stringify(token);
-    let response: ResponseMessage;
-    try {
-      response = await this.#call(
-        {
-          method: message.method,
-          exchange,
-          tokenText,
-          timeout: this.#timeout,
-          signal,
-          cancel: true,
-        },
-        (id) => {
-          const idText = String(id);
-          const all: JsonEdit[] = [{ path: ["id"], value: idText }, ...edits];
-          if (hasToken) all.push({ path: ["params", "_meta", "progressToken"], value: idText });
-          if (client.era !== this.era) all.push(...requestEdits(client, this.era, CLIENT_INFO));
-          return editJson(message.raw, all);
-        },
-      );
-    } catch (error) {
-      if (!(error instanceof SessionExpiredError) || signal.aborted) throw error;
-      if (this.#events.onExpired === undefined) throw error;
-      return await this.#events.onExpired(exchange, edits, error);
-    }
+    const response = await this.#call(
+      { method: message.method, exchange, tokenText, timeout: this.timeout, signal, cancel: true },
+      (id) => {
+        const idText = String(id);
+        const all: JsonEdit[] = [{ path: ["id"], value: idText }, ...edits];
+        if (hasToken) all.push({ path: ["params", "_meta", "progressToken"], value: idText });
+        if (client.era !== this.era) all.push(...requestEdits(client, this.era, CLIENT_INFO));
+        return editJson(message.raw, all);
+      },
+    );
     const raw = restoreId(response, idTextOf(message));
     const projected = responseEdits(response, message.method, this.era, client.era);
     return { ...response, id: message.id, raw: editJson(raw, projected) };
@@ -232,6 +171,12 @@ export class Channel {
     this.#onClose({ code: "closed", message: "was stopped" });
   }
 
+  /** Gives it up because of `reason`: calls in flight fail with it. Never rejects. */
+  async giveUp(reason: CloseReason): Promise<void> {
+    this.#onClose(reason);
+    await this.transport.close();
+  }
+
   async #call(
     options: {
       readonly method: string;
@@ -244,13 +189,17 @@ export class Channel {
     text: (id: number) => string,
   ): Promise<ResponseMessage> {
     const { method, signal } = options;
-    if (this.#closed !== undefined) throw unavailable(this.#server, this.#closed.message);
+    if (this.#closed !== undefined) {
+      throw options.exchange === undefined
+        ? new ConnectionLostError(this.#server, this.#closed)
+        : new LostCallError(this.#server, this.#closed.message, NOT_SENT);
+    }
     if (signal?.aborted) throw this.#cancelled(method);
     const { promise, resolve, reject } = Promise.withResolvers<ResponseMessage>();
     const onAbort = () => {
       const call = this.#calls.take(id);
       if (call === undefined) return;
-      this.#giveUp(call);
+      this.#disown(call);
       if (options.cancel) this.#cancelUpstream(id, messageOf(signal?.reason ?? "cancelled"));
       else this.transport.abandon(id);
       call.settle(this.#cancelled(method));
@@ -269,11 +218,12 @@ export class Channel {
     signal?.addEventListener("abort", onAbort);
     // A text that cannot be made is a failed send too: the call must not stay in the table.
     Promise.try(() => this.transport.send(text(id), { method, requestId: id })).catch((error) => {
-      this.#calls.take(id)?.settle(
-        error instanceof RpcError
-          ? error
-          : unavailable(this.#server, `could not be reached: ${messageOf(error)}`),
-      );
+      const call = this.#calls.take(id);
+      if (call === undefined) return;
+      const known = error instanceof RpcError
+        ? error
+        : unavailable(this.#server, `could not be reached: ${messageOf(error)}`);
+      call.settle(call.exchange === undefined ? known : lossBySend(this.#server, call, known));
     });
     return await promise;
   }
@@ -296,7 +246,7 @@ export class Channel {
   }
 
   /** Whatever is still said about it must reach nobody else. */
-  #giveUp({ id, exchange, timeout }: PendingCall<Outcome>): void {
+  #disown({ id, exchange, timeout }: PendingCall<Outcome>): void {
     if (exchange === undefined) return;
     // Over modern HTTP nothing comes but on the stream that is closed.
     if (this.era === "modern" && this.transport.kind === "http") return;
@@ -305,7 +255,8 @@ export class Channel {
   }
 
   #expire(call: PendingCall<Outcome>): void {
-    this.#giveUp(call);
+    this.#disown(call);
+    if (call.exchange !== undefined) this.pulse.timedOut();
     if (call.method === "initialize" || call.method === "server/discover") {
       this.transport.abandon(call.id);
     } else this.#cancelUpstream(call.id, "Timed out");
@@ -313,11 +264,14 @@ export class Channel {
   }
 
   #receive(message: Message, carriedBy: number | undefined): void {
+    this.pulse.heard(this.#clock.now());
     switch (message.kind) {
       case "response": {
         const call = this.#calls.take(message.id);
-        if (call !== undefined) call.settle(message);
-        else {
+        if (call !== undefined) {
+          if (call.exchange !== undefined) this.pulse.answered();
+          call.settle(message);
+        } else {
           // Answered twice, after its time, after a cancel, or never asked: nobody waits for it.
           if (typeof message.id === "number") this.#abandoned.delete(message.id);
           this.#log.debug("Dropped an answer nobody waits for", { id: message.id });
@@ -353,7 +307,8 @@ export class Channel {
   }
 
   #progress(message: NotificationMessage): void {
-    const call = this.#calls.progress(message.params?.progressToken);
+    const { progressToken, progress } = message.params ?? {};
+    const call = this.#calls.progress(progressToken, progress);
     if (call?.tokenText === undefined) {
       this.#log.debug("Dropped progress nobody asked for");
       return;
@@ -462,10 +417,10 @@ export class Channel {
     if (this.#closed !== undefined) return;
     this.#closed = reason;
     this.#abandoned.clear();
-    this.#calls.drain(() =>
-      reason.code === "session-expired"
-        ? new SessionExpiredError(this.#server)
-        : unavailable(this.#server, reason.message)
+    this.#calls.drain((call) =>
+      call.exchange === undefined || reason.code === "closed"
+        ? new ConnectionLostError(this.#server, reason)
+        : lossByClose(this.#server, call, reason)
     );
     this.#questions.close();
     this.#events.onClose(reason);

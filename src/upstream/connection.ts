@@ -1,3 +1,4 @@
+import type { ServerConfig } from "../config/config.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
 import { isObject } from "../lib/json.ts";
 import type { Exchange } from "../protocol/exchange.ts";
@@ -7,17 +8,22 @@ import type { Channel, ChannelEvents, RequestOptions } from "./channel.ts";
 import { establish, type EstablishOptions, type Verdict } from "./establish.ts";
 import { messageOf } from "./failures.ts";
 import type { Handshake } from "./handshake.ts";
+import type { HealthReport } from "./health.ts";
+import { HealthMonitor } from "./health-monitor.ts";
 import type { Line } from "./line.ts";
 import { listChangedFilter, Listener } from "./listen.ts";
 import { ResourceSubscriptions } from "./resource-subscriptions.ts";
 import type { CloseReason, TransportKind } from "./transport.ts";
 
 /** What {@link Connection.open} needs; `events.onClose` is called only for an opened connection. */
-export type ConnectionOptions = EstablishOptions;
+export interface ConnectionOptions extends EstablishOptions {
+  /** Somebody has given it back. */
+  readonly onRelease?: () => void;
+}
 
 /**
  * One live connection after its handshake. When it is lost it is lost: a new one is opened. As a
- * {@link Line} it is one that many use at the same time and nobody has to give back.
+ * {@link Line} it is one that many use at the same time.
  */
 export class Connection implements Line {
   readonly handshake: Handshake;
@@ -27,7 +33,10 @@ export class Connection implements Line {
   readonly #options: ConnectionOptions;
   readonly #listener: Listener | undefined;
   readonly #subscriptions: ResourceSubscriptions | undefined;
+  #config: ServerConfig;
+  #monitor: HealthMonitor | undefined;
   #level: string | undefined;
+  #lines = 0;
 
   private constructor(
     channel: Channel,
@@ -37,6 +46,7 @@ export class Connection implements Line {
   ) {
     this.#channel = channel;
     this.#options = options;
+    this.#config = options.config;
     this.handshake = handshake;
     this.verdict = verdict;
     const { log, clock, events, config } = options;
@@ -66,8 +76,7 @@ export class Connection implements Line {
       // Before the handshake is done the attempt itself fails, which says more.
       onClose: (reason) => {
         if (opened === undefined) return;
-        const listener = opened.#listener;
-        listener?.close();
+        opened.#end();
         events.onClose(reason);
       },
     };
@@ -76,7 +85,7 @@ export class Connection implements Line {
     if (channel.closed !== undefined) {
       const { closed } = channel;
       queueMicrotask(() => events.onClose(closed));
-    } else opened.#startListening();
+    } else opened.#begin();
     return opened;
   }
 
@@ -103,13 +112,44 @@ export class Connection implements Line {
     return this.#channel.inFlight;
   }
 
+  /** Those of them the server is at work on. */
+  get atWork(): number {
+    return this.#channel.atWork;
+  }
+
+  /** How many have acquired it and not released it. */
+  get lines(): number {
+    return this.#lines;
+  }
+
+  /** Whether it works, as far as that is known. */
+  get health(): HealthReport {
+    return this.#monitor?.report ?? { health: "unknown", detail: undefined };
+  }
+
+  /** It is used from now on, until it is released as often. */
+  acquire(): this {
+    this.#lines++;
+    return this;
+  }
+
+  /** Takes on limits that have changed. */
+  reconfigure(config: ServerConfig): void {
+    this.#config = config;
+    this.#channel.timeout = config.timeout;
+    this.#monitor?.arm();
+  }
+
   /** {@link Channel.forward} */
   forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
     return this.#channel.forward(exchange, edits);
   }
 
-  /** Nothing to give back. */
-  release(): void {}
+  /** The counterpart of {@link Connection.acquire}. */
+  release(): void {
+    this.#lines--;
+    this.#options.onRelease?.();
+  }
 
   /** {@link Channel.request} */
   request(
@@ -133,7 +173,8 @@ export class Connection implements Line {
     if (this.era === "modern" || this.#level === level) return;
     if (!isObject(this.handshake.capabilities.logging)) return;
     this.#level = level;
-    const { log, config: { startupTimeout: timeout } } = this.#options;
+    const { log } = this.#options;
+    const { startupTimeout: timeout } = this.#config;
     try {
       await this.request("logging/setLevel", JSON.stringify({ level }), { timeout });
     } catch (error) {
@@ -147,13 +188,30 @@ export class Connection implements Line {
     await this.#listener?.listen(uris);
   }
 
-  #startListening(): void {
-    void this.#listener?.listen();
-  }
-
   /** Ends it within 3 s; calls in flight fail. Never rejects. */
   async close(): Promise<void> {
-    this.#listener?.close();
+    this.#end();
     await this.#channel.close();
+  }
+
+  #begin(): void {
+    void this.#listener?.listen();
+    const channel = this.#channel;
+    const { clock, log } = this.#options;
+    const method = this.era === "modern" ? "server/discover" : "ping";
+    this.#monitor = new HealthMonitor({
+      clock,
+      log,
+      pulse: channel.pulse,
+      limits: () => this.#config,
+      atWork: () => channel.atWork,
+      probe: (timeout) => channel.request(method, undefined, { timeout }),
+      onLost: (message) => void channel.giveUp({ code: "unresponsive", message }),
+    });
+  }
+
+  #end(): void {
+    this.#monitor?.stop();
+    this.#listener?.close();
   }
 }

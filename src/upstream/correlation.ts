@@ -24,9 +24,15 @@ export interface CallOptions<T> {
 export interface PendingCall<T> extends CallOptions<T> {
   /** The id it has towards the upstream; also the value of its progress token there. */
   readonly id: number;
+  /** Its client has been asked something on its behalf. */
+  readonly asked: boolean;
+  /** The highest progress its client has been told. */
+  readonly highest: number | undefined;
 }
 
 interface Entry<T> extends PendingCall<T> {
+  asked: boolean;
+  highest: number | undefined;
   /** Infinity while {@link Correlation.hold} is in force. */
   deadline: number;
   /** How often it is held. */
@@ -67,7 +73,7 @@ export class Correlation<T> {
   open(options: CallOptions<T>): number {
     const id = this.#nextId++;
     const deadline = this.#clock.now() + options.timeout;
-    this.#calls.set(id, { ...options, id, deadline, held: 0 });
+    this.#calls.set(id, { ...options, id, deadline, held: 0, asked: false, highest: undefined });
     if (deadline < this.#armedFor) this.#arm(deadline);
     return id;
   }
@@ -100,22 +106,24 @@ export class Correlation<T> {
     return found;
   }
 
-  /** The call whose progress `token` is; its time starts anew. */
-  progress(token: unknown): PendingCall<T> | undefined {
+  /** The call whose progress `token` is, and which has come to `value`; its time starts anew. */
+  progress(token: unknown, value?: unknown): PendingCall<T> | undefined {
     const call = typeof token === "number" ? this.#calls.get(token) : undefined;
     if (call === undefined || call.tokenText === undefined) return undefined;
+    if (typeof value === "number" && value > (call.highest ?? -Infinity)) call.highest = value;
     if (call.held === 0) call.deadline = this.#clock.now() + call.timeout;
     return call;
   }
 
   /**
-   * Stops the time of a call, for as long as a person thinks about it. May be held several times;
-   * a call that is not there (any more) is passed over.
+   * Stops the time of a call, for as long as a person thinks about what is asked on its behalf. May
+   * be held several times; a call that is not there (any more) is passed over.
    */
   hold(id: number): void {
     const call = this.#calls.get(id);
     if (call === undefined) return;
     call.held++;
+    call.asked = true;
     call.deadline = Infinity;
   }
 

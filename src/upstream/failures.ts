@@ -2,6 +2,7 @@
 
 import { formatDuration } from "../lib/duration.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import type { CloseReason, NetworkFault } from "./transport.ts";
 
 /** Quotes a server's name for a message. */
 export function serverLabel(server: string): string {
@@ -23,6 +24,7 @@ export class NetworkError extends RpcError {
   constructor(
     server: string,
     readonly phase: "connect" | "read",
+    readonly fault: NetworkFault,
     /** The message without the server's name. */
     readonly why: string,
     options?: ErrorOptions,
@@ -36,13 +38,10 @@ export class NetworkError extends RpcError {
   }
 }
 
-/** The upstream has forgotten the session; a new `initialize` helps. */
-export class SessionExpiredError extends RpcError {
-  constructor(server: string, note = "") {
-    super(
-      ErrorCode.UpstreamUnavailable,
-      `${serverLabel(server)} has forgotten the session${note}`,
-    );
+/** The connection went away before the answer came: what became of the request is not known. */
+export class ConnectionLostError extends RpcError {
+  constructor(server: string, readonly reason: CloseReason) {
+    super(ErrorCode.UpstreamUnavailable, `${serverLabel(server)} ${reason.message}`);
   }
 }
 

@@ -4,6 +4,7 @@ import { joinBytes } from "../lib/bytes.ts";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import type { HttpTarget } from "../config/config.ts";
 import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
+import type { NetworkFault } from "./transport.ts";
 
 /** Largest response body, and largest single event, in bytes (characters for an event). */
 export const BODY_LIMIT = 64 * 1024 * 1024;
@@ -85,8 +86,9 @@ export class HttpClient {
       return await fetch(url, init);
     } catch (error) {
       signal.throwIfAborted();
-      const why = `could not be reached for ${what}: ${networkReason(error)}`;
-      throw new NetworkError(this.#server, "connect", why, { cause: error });
+      const { fault, words } = networkFault(error);
+      const why = `could not be reached for ${what}: ${words}`;
+      throw new NetworkError(this.#server, "connect", fault, why, { cause: error });
     }
   }
 
@@ -149,8 +151,9 @@ export class HttpClient {
       try {
         part = await reader.read();
       } catch (error) {
-        const why = `broke off its answer to ${what}: ${networkReason(error)}`;
-        throw new NetworkError(this.#server, "read", why, { cause: error });
+        const { fault, words } = networkFault(error);
+        const why = `broke off its answer to ${what}: ${words}`;
+        throw new NetworkError(this.#server, "read", fault, why, { cause: error });
       }
       if (part.done) return;
       try {
@@ -176,22 +179,24 @@ function parseUrl(location: string, base: URL): URL | undefined {
  * What went wrong on the network, without the URL: it may hold a secret in its path or query, and
  * both runtimes put it into their messages.
  */
-function networkReason(error: unknown): string {
+function networkFault(error: unknown): { readonly fault: NetworkFault; readonly words: string } {
   const chain: string[] = [];
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     const code = (at as { code?: unknown }).code;
     chain.push(typeof code === "string" ? `${code} ${at.message}` : at.message);
   }
   const text = chain.join(" ");
-  const known = REASONS.find(([pattern]) => pattern.test(text));
-  return known === undefined ? "network error" : known[1];
+  const known = FAULTS.find(([pattern]) => pattern.test(text));
+  return known === undefined
+    ? { fault: "network", words: "network error" }
+    : { fault: known[1], words: known[2] };
 }
 
-const REASONS: readonly (readonly [RegExp, string])[] = [
-  [/refused|ConnectionRefused/i, "connection refused"],
-  [/dns|ENOTFOUND|EAI_AGAIN|name or service|resolve/i, "unknown host"],
-  [/certificate|tls|ssl|UnknownIssuer/i, "TLS error (certificate or handshake)"],
-  [/timed? ?out|ETIMEDOUT/i, "connection timed out"],
-  [/unreachable|ENETUNREACH|EHOSTUNREACH/i, "host unreachable"],
-  [/reset|closed|ECONNRESET|socket|incomplete|unexpected end|body/i, "connection closed"],
+const FAULTS: readonly (readonly [RegExp, NetworkFault, string])[] = [
+  [/refused|ConnectionRefused/i, "refused", "connection refused"],
+  [/dns|ENOTFOUND|EAI_AGAIN|name or service|resolve/i, "dns", "unknown host"],
+  [/certificate|tls|ssl|UnknownIssuer/i, "tls", "TLS error (certificate or handshake)"],
+  [/timed? ?out|ETIMEDOUT/i, "timeout", "connection timed out"],
+  [/unreachable|ENETUNREACH|EHOSTUNREACH/i, "network", "host unreachable"],
+  [/reset|closed|ECONNRESET|socket|incomplete|unexpected end|body/i, "closed", "connection closed"],
 ];

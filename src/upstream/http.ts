@@ -15,6 +15,7 @@ import {
 } from "./failures.ts";
 import { HttpClient, mediaType } from "./http-client.ts";
 import type { UpstreamLog } from "./log.ts";
+import { LostCallError, neverSent, NOT_SENT } from "./loss.ts";
 import { receive } from "./receive.ts";
 import type { CloseReason, SendOptions, Transport, TransportHandlers } from "./transport.ts";
 
@@ -91,7 +92,9 @@ export class StreamableHttpTransport implements Transport {
   }
 
   async send(raw: string, { method, requestId }: SendOptions): Promise<void> {
-    if (this.#closing.signal.aborted) throw unavailable(this.#server, "is disconnected");
+    if (this.#closing.signal.aborted) {
+      throw new LostCallError(this.#server, "is disconnected", NOT_SENT);
+    }
     const abort = new AbortController();
     const { signal } = abort;
     this.#sending.add(abort);
@@ -106,7 +109,8 @@ export class StreamableHttpTransport implements Transport {
       if (signal.aborted) throw unavailable(this.#server, "is no longer asked");
       // Without its server there is no session either; a new handshake finds out what is left.
       if (error instanceof NetworkError && error.phase === "connect") {
-        this.#lost({ code: "disconnected", message: error.why });
+        const unsent = neverSent(error) ? requestId : undefined;
+        this.#lost({ code: "disconnected", fault: error.fault, message: error.why, unsent });
       }
       throw error;
     } finally {
@@ -278,10 +282,11 @@ export class StreamableHttpTransport implements Transport {
         else idle++;
       }
       if (stream.lastEventId === undefined || this.#era === "modern") {
-        throw unavailable(this.#server, `${reason} before it answered ${stream.what}`);
+        throw new LostCallError(this.#server, `${reason} before it answered ${stream.what}`);
       }
       if (++failures > RESUME_ATTEMPTS) {
-        throw unavailable(this.#server, `${reason} and did not take up ${stream.what} again`);
+        const why = `${reason} and did not take up ${stream.what} again`;
+        throw new LostCallError(this.#server, why);
       }
       // A poll that brings nothing is repeated less and less often.
       const rest = idle === 0 ? 0 : Math.min(25 * 2 ** idle, DEFAULT_RETRY);

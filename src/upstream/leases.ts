@@ -18,8 +18,8 @@ export interface LeasesOptions {
   readonly open: OpenOwn;
   /** How many connections there may be at one time. */
   readonly max: number;
-  /** How long a call waits for one, in ms. */
-  readonly patience: number;
+  /** How long a call waits for one, in ms, as configured now. */
+  readonly patience: () => number;
 }
 
 /** One connection, lent to one call at a time. */
@@ -52,6 +52,12 @@ export class Leases {
     return [...this.#all].flatMap(({ connection }) => connection ?? []);
   }
 
+  /** Whether one of them is lent, or being opened to be. */
+  get inUse(): boolean {
+    for (const { busy } of this.#all) if (busy) return true;
+    return false;
+  }
+
   /**
    * A line over a connection nobody else uses until it is released.
    * @throws {RpcError} UpstreamUnavailable when none becomes free in time or `signal` aborts, or
@@ -61,7 +67,7 @@ export class Leases {
     const capabilities = answerable(client.capabilities);
     const key = canonicalJson(capabilities);
     const { clock, patience, server } = this.#options;
-    const deadline = clock.now() + patience;
+    const deadline = clock.now() + patience();
     for (;;) {
       if (this.#closed) throw unavailable(server, "is being stopped");
       if (signal.aborted) {
@@ -84,6 +90,12 @@ export class Leases {
       }
       await this.#vacancy(deadline - clock.now(), signal);
     }
+  }
+
+  /** Closes those that are not lent; others may be opened again. Never rejects. */
+  async rest(): Promise<void> {
+    for (const leased of [...this.#all]) if (!leased.busy) this.#drop(leased);
+    await Promise.all(this.#closing);
   }
 
   /** Closes all of them. Never rejects. */
@@ -181,7 +193,7 @@ class LeasedLine implements Line {
   #released = false;
 
   constructor(connection: Connection, giveBack: (clean: boolean) => void) {
-    this.#connection = connection;
+    this.#connection = connection.acquire();
     this.#giveBack = giveBack;
   }
 
@@ -200,6 +212,7 @@ class LeasedLine implements Line {
   release(): void {
     if (this.#released) return;
     this.#released = true;
+    this.#connection.release();
     this.#giveBack(this.#clean && this.#open === 0);
   }
 }

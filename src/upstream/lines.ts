@@ -44,10 +44,10 @@ export interface LinesOptions {
   readonly sharing: SharingMode;
   /** Whether the era is left to be found out, so that there may be another one. */
   readonly bothEras: boolean;
-  /** How long opening a connection may take, in ms. */
-  readonly startupTimeout: number;
-  /** How long a call may wait for a leased connection, in ms. */
-  readonly patience: number;
+  /** How long opening a connection may take, in ms, as configured now. */
+  readonly startupTimeout: () => number;
+  /** How long a call may wait for a leased connection, in ms, as configured now. */
+  readonly patience: () => number;
   readonly limits: LineLimits;
   readonly log: UpstreamLog;
   readonly clock: Clock;
@@ -122,11 +122,22 @@ export class Lines {
     return [...beside, ...this.#sessions.live, ...this.#leases.live];
   }
 
+  /** Whether a session has one of them, or a call uses one. */
+  get inUse(): boolean {
+    return this.#sessions.size > 0 || this.#leases.inUse || this.#openingBeside !== undefined ||
+      (this.#beside?.lines ?? 0) > 0;
+  }
+
   /** The upstream has proven to be interactive; false when that is known. */
   markInteractive(): boolean {
     if (this.#interactive) return false;
     this.#interactive = true;
     return true;
+  }
+
+  /** Whether a session has a live connection of its own. */
+  hasOwn(session: string): boolean {
+    return this.#sessions.get(session) !== undefined;
   }
 
   /** The connection of the client's own session, where it lives: it needs no other. */
@@ -142,16 +153,16 @@ export class Lines {
   choose(primary: Connection, exchange: Exchange): Line | Promise<Line> {
     const { client, signal } = exchange;
     if (primary.era === "modern") {
-      if (client.era === "modern" || !this.#maySpeakLegacy()) return primary;
+      if (client.era === "modern" || !this.#maySpeakLegacy()) return primary.acquire();
       const line = this.exclusiveFor(client) ? this.#ownLine(exchange) : this.#shared();
       if (!(line instanceof Promise)) return line;
       return line.catch((error: unknown) => {
         // It was tried once; the gateway bridges the eras instead.
         if (this.#maySpeakLegacy() || signal.aborted) throw error;
-        return primary;
+        return primary.acquire();
       });
     }
-    return this.exclusiveFor(client) ? this.#ownLine(exchange) : primary;
+    return this.exclusiveFor(client) ? this.#ownLine(exchange) : primary.acquire();
   }
 
   /** There is a new first connection: what was found out about the other era may not hold. */
@@ -178,9 +189,14 @@ export class Lines {
     return [own, shared].filter((one) => one !== undefined);
   }
 
-  /** A client session has ended. */
-  releaseSession(session: string): void {
-    this.#sessions.release(session);
+  /** A client session has ended; true when it had a connection of its own. */
+  releaseSession(session: string): boolean {
+    return this.#sessions.release(session);
+  }
+
+  /** Closes what nobody uses; it is opened again at the next need. Never rejects. */
+  async rest(): Promise<void> {
+    await Promise.all([this.#beside?.close(), this.#leases.rest()]);
   }
 
   /** Closes all of them. Never rejects. */
@@ -206,10 +222,11 @@ export class Lines {
   }
 
   #shared(): Line | Promise<Line> {
-    if (this.#beside !== undefined) return this.#beside;
-    return this.#openingBeside ??= this.#openBeside().finally(() => {
+    if (this.#beside !== undefined) return this.#beside.acquire();
+    this.#openingBeside ??= this.#openBeside().finally(() => {
       this.#openingBeside = undefined;
     });
+    return this.#openingBeside.then((connection) => connection.acquire());
   }
 
   async #openBeside(): Promise<Connection> {
@@ -230,7 +247,8 @@ export class Lines {
 
   async #open(options: Omit<OpenLegacyOptions, "within">): Promise<Connection> {
     const { open, clock, log, bothEras, startupTimeout } = this.#options;
-    const within = this.#proven ? startupTimeout : Math.min(startupTimeout, TRIAL);
+    const limit = startupTimeout();
+    const within = this.#proven ? limit : Math.min(limit, TRIAL);
     try {
       const connection = await open({ ...options, within });
       this.#proven = true;

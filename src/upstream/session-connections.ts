@@ -52,6 +52,11 @@ export class SessionConnections {
     return [...this.#entries.values()].flatMap(({ connection }) => connection ?? []);
   }
 
+  /** How many there are, those included that are being opened. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
   /** The live connection of a session. */
   get(session: string): Connection | undefined {
     return this.#entries.get(session)?.connection;
@@ -87,12 +92,13 @@ export class SessionConnections {
     await entry.connection?.setLogLevel(level);
   }
 
-  /** The session has ended: so does its connection. */
-  release(session: string): void {
+  /** The session has ended: so does its connection. False where it has none. */
+  release(session: string): boolean {
     const entry = this.#entries.get(session);
-    if (entry === undefined) return;
+    if (entry === undefined) return false;
     this.#entries.delete(session);
     this.#close(entry);
+    return true;
   }
 
   /** Closes all of them. Never rejects. */

@@ -2,6 +2,7 @@ import type { Clock } from "./clock.ts";
 import { HttpClient, mediaType } from "./http-client.ts";
 import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
 import type { HttpOptions } from "./http.ts";
+import { LostCallError, neverSent, NOT_SENT } from "./loss.ts";
 import { receive } from "./receive.ts";
 import type { CloseReason, SendOptions, Transport, TransportHandlers } from "./transport.ts";
 
@@ -65,7 +66,7 @@ export class SseTransport implements Transport {
 
   async send(raw: string, { method, requestId }: SendOptions): Promise<void> {
     const url = this.#endpoint;
-    if (url === undefined) throw unavailable(this.#server, "is disconnected");
+    if (url === undefined) throw new LostCallError(this.#server, "is disconnected", NOT_SENT);
     const abort = new AbortController();
     const { signal } = abort;
     this.#posting.add(abort);
@@ -80,7 +81,10 @@ export class SseTransport implements Transport {
       if (!response.ok) throw new HttpStatusError(this.#server, response.status, what);
     } catch (error) {
       if (signal.aborted) throw unavailable(this.#server, `did not accept ${what}`);
-      if (error instanceof NetworkError) this.#end({ code: "disconnected", message: error.why });
+      if (error instanceof NetworkError) {
+        const unsent = neverSent(error) ? requestId : undefined;
+        this.#end({ code: "disconnected", fault: error.fault, message: error.why, unsent });
+      }
       throw error;
     } finally {
       stopClock();

@@ -5,7 +5,7 @@ export type Phase = "idle" | "connecting" | "ready" | "backoff" | "closed";
 
 /** Everything that can happen to one. */
 export type UpstreamEvent =
-  /** It is wanted: the gateway starts, or (later) a lazy one gets its first call. */
+  /** It is wanted: the gateway starts, or one at rest gets a call. */
   | { readonly type: "start" }
   /** Handshake and first lists are done. */
   | { readonly type: "opened" }
@@ -15,6 +15,8 @@ export type UpstreamEvent =
   | { readonly type: "lost"; readonly stable: boolean }
   /** The pause is over, or a call does not want to wait for its end. */
   | { readonly type: "retry" }
+  /** Nobody has used it for a while. */
+  | { readonly type: "rest" }
   /** It is not wanted any more. */
   | { readonly type: "close" };
 
@@ -23,7 +25,7 @@ export interface UpstreamState {
   readonly phase: Phase;
   /** Failures since it last ran stably; what `nextDelay()` takes. */
   readonly failures: number;
-  /** How often it was connected after the first time. */
+  /** How often it was connected again after a failure; not counted: after a rest. */
   readonly restarts: number;
   /** Whether it has ever been ready. */
   readonly wasReady: boolean;
@@ -43,8 +45,9 @@ export const INITIAL_STATE: UpstreamState = {
  *
  * ```
  * idle ──start──▶ connecting ──opened──▶ ready
- *                  ▲   └─failed─▶ backoff ◀─lost─┘
- *                  └────retry──────┘         any ──close──▶ closed
+ *   ▲              ▲   └─failed─▶ backoff ◀─lost─┤
+ *   │              └────retry──────┘             │
+ *   └──────────────────────────────rest──────────┘   any ──close──▶ closed
  * ```
  */
 export function transition(state: UpstreamState, event: UpstreamEvent): UpstreamState {
@@ -58,7 +61,7 @@ export function transition(state: UpstreamState, event: UpstreamEvent): Upstream
       return {
         ...state,
         phase: "ready",
-        restarts: state.restarts + (state.wasReady ? 1 : 0),
+        restarts: state.restarts + (state.wasReady && state.failures > 0 ? 1 : 0),
         wasReady: true,
       };
     case "failed":
@@ -71,6 +74,8 @@ export function transition(state: UpstreamState, event: UpstreamEvent): Upstream
         : state;
     case "retry":
       return phase === "backoff" ? { ...state, phase: "connecting" } : state;
+    case "rest":
+      return phase === "ready" ? { ...state, phase: "idle", failures: 0 } : state;
     case "close":
       return { ...state, phase: "closed" };
     default: {

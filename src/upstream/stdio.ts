@@ -7,6 +7,7 @@ import { type Clock, pause } from "./clock.ts";
 import { childEnv } from "./env.ts";
 import { messageOf, unavailable } from "./failures.ts";
 import { LineDecoder } from "./framing.ts";
+import { LostCallError, NOT_SENT, SENT } from "./loss.ts";
 import { snippet, type UpstreamLog } from "./log.ts";
 import { overlong, receive } from "./receive.ts";
 import type { CloseReason, SendOptions, Transport, TransportHandlers } from "./transport.ts";
@@ -30,6 +31,8 @@ const TERM_GRACE = 1_000;
 const KILL_GRACE = 500;
 /** What processes that outlive their leader get between SIGTERM and SIGKILL, in ms. */
 const ORPHAN_GRACE = 100;
+/** How long a server that takes no input any more may take to end by itself, in ms. */
+const END_GRACE = 500;
 
 /** A server that is a child process: one JSON-RPC message a line (transports: stdio). */
 export class StdioTransport implements Transport {
@@ -63,14 +66,14 @@ export class StdioTransport implements Transport {
         handlers.onInvalid({
           kind: "overlong",
           error: overlong(lineLimit),
-          snippet: snippet(head),
+          snippet: snippet(`${head}…`),
           carriedBy: undefined,
         }),
     });
     const stderr = new LineDecoder({
       limit: STDERR_LINE_LIMIT,
       onLine: (line) => this.#onStderr(line),
-      onOverlong: (head) => this.#onStderr(head),
+      onOverlong: (head) => this.#onStderr(`${head}…`),
     });
     this.#handlers = handlers;
     try {
@@ -138,14 +141,18 @@ export class StdioTransport implements Transport {
     this.#outbox = [];
     this.#flushing = undefined;
     const child = this.#child;
-    if (child === undefined) throw unavailable(this.#options.server, "is not running");
+    if (child === undefined) {
+      throw new LostCallError(this.#options.server, "is not running", NOT_SENT);
+    }
     batch.push("");
     try {
       await child.write(batch.join("\n"));
     } catch (error) {
-      throw unavailable(this.#options.server, `does not read its input: ${messageOf(error)}`, {
-        cause: error,
-      });
+      const why = `does not read its input: ${messageOf(error)}`;
+      // Mostly it is ending, and with what says more; and one that stays will never read again.
+      if (!this.#closing) await this.#exitsWithin(END_GRACE);
+      if (!this.#closing) this.#end({ code: "disconnected", message: why });
+      throw new LostCallError(this.#options.server, why, SENT, { cause: error });
     }
   }
 

@@ -6,16 +6,23 @@ import type { Era } from "../protocol/versions.ts";
 /** How an upstream is reached. */
 export type TransportKind = "stdio" | "http" | "sse";
 
+/** What kind of failure of the network it was. */
+export type NetworkFault = "refused" | "dns" | "tls" | "timeout" | "closed" | "network";
+
 /** Why a transport is no longer usable. */
 export interface CloseReason {
   /**
    * `exited`: the process ended. `disconnected`: the network or the stream broke.
    * `session-expired`: the server has forgotten the session; a new `initialize` helps.
-   * `closed`: {@link Transport.close} was called.
+   * `unresponsive`: it is there, and does not answer. `closed`: {@link Transport.close} was called.
    */
-  readonly code: "exited" | "disconnected" | "session-expired" | "closed";
+  readonly code: "exited" | "disconnected" | "session-expired" | "unresponsive" | "closed";
+  /** What `disconnected` it, where that is known. */
+  readonly fault?: NetworkFault;
   /** A clause that follows the server's name: `exited with code 1: bad flag`. No secrets. */
   readonly message: string;
+  /** The request by whose failure it was noticed, where that certainly never reached the server. */
+  readonly unsent?: number | undefined;
 }
 
 /** Something came in that is no message. */

@@ -1,11 +1,7 @@
-import type { ServerConfig } from "../config/config.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { Inventory } from "../protocol/lists.ts";
 import type { NotificationMessage, RequestMessage } from "../protocol/message.ts";
-import type { Runtime } from "../runtime/types.ts";
-import type { Clock } from "./clock.ts";
-import type { LineLimits } from "./lines.ts";
-import type { UpstreamLog } from "./log.ts";
+import type { InstanceOptions } from "./instance-options.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** What an upstream tells the gateway. None of these may throw. */
@@ -40,15 +36,6 @@ export interface UpstreamEvents {
 }
 
 /** What an {@link Upstream} is made of. */
-export interface UpstreamOptions {
-  readonly config: ServerConfig;
-  readonly runtime: Pick<Runtime, "spawn">;
-  readonly log: UpstreamLog;
+export interface UpstreamOptions extends Omit<InstanceOptions, "events"> {
   readonly events?: UpstreamEvents;
-  /** @default the real time */
-  readonly clock?: Clock;
-  /** In [0, 1), for the jitter. @default Math.random */
-  readonly random?: () => number;
-  /** @default LINE_LIMITS */
-  readonly limits?: LineLimits;
 }

@@ -1,0 +1,147 @@
+import type { ServerConfig } from "../config/config.ts";
+import type { JsonObject } from "../lib/json.ts";
+import { LIST_RULES, type ListKind } from "../protocol/lists.ts";
+import type { Inventory } from "../protocol/lists.ts";
+import type { ChannelEvents } from "./channel.ts";
+import type { Clock } from "./clock.ts";
+import { Connection, type ConnectionOptions } from "./connection.ts";
+import type { Verdict } from "./establish.ts";
+import { ConnectionLostError, HttpStatusError } from "./failures.ts";
+import { HandshakeError } from "./handshake.ts";
+import type { InstanceEvents, InstanceOptions } from "./instance-options.ts";
+import type { InventoryResult } from "./inventory.ts";
+import { SHARED_IDENTITY } from "./line.ts";
+import type { OpenLegacyOptions } from "./lines.ts";
+import { openLegacy } from "./open-legacy.ts";
+import { readLists } from "./read-lists.ts";
+import { declaredHeaders } from "./tool-headers.ts";
+
+/** What an {@link Opener} is made of. */
+export interface OpenerOptions extends Pick<InstanceOptions, "runtime" | "log"> {
+  readonly clock: Clock;
+  /** As it is now. */
+  readonly config: () => ServerConfig;
+  /** What is offered, as far as it is known. */
+  readonly known: () => Inventory | undefined;
+  readonly events: Pick<InstanceEvents, "onNotification" | "onRequest">;
+  /** Lists that have changed, or may have. */
+  readonly onListsChanged: (kinds: readonly ListKind[]) => void;
+  /** {@link ChannelEvents.onAmbiguous} */
+  readonly onAmbiguous: (method: string) => void;
+  /** {@link ChannelEvents.onQuestion} */
+  readonly onQuestion: (method: string, params: JsonObject | undefined) => void;
+  /** A line was given back. */
+  readonly onRelease: () => void;
+  /** A connection was given up; what it leaves behind ends with this. */
+  readonly onGivenUp: (end: Promise<void>) => void;
+}
+
+/** What becomes of the connection that {@link Opener.openPrimary} opens. */
+export interface PrimaryEvents {
+  /** It is ready, and these are its lists; called before anything can happen to it. */
+  readonly onReady: (connection: Connection, lists: InventoryResult) => void;
+  /** It has gone away behind that. */
+  readonly onClose: (connection: Connection) => void;
+}
+
+/** Opens the connections of one instance, and remembers what was found out about its server. */
+export class Opener {
+  readonly #options: OpenerOptions;
+  #verdict: Verdict | undefined;
+
+  constructor(options: OpenerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Opens the connection all clients share, and reads the lists over it.
+   * @throws {RpcError} naming the server; nothing is left open
+   */
+  async openPrimary(signal: AbortSignal, { onReady, onClose }: PrimaryEvents): Promise<void> {
+    const config = this.#options.config();
+    let ready: Connection | undefined = undefined as Connection | undefined;
+    try {
+      const connection = await Connection.open({
+        ...this.#base(),
+        config,
+        verdict: this.#verdict,
+        identity: SHARED_IDENTITY,
+        signal,
+        events: {
+          ...this.#events(undefined),
+          onClose: ({ code }) => {
+            if (ready === undefined) return;
+            if (code === "unresponsive") this.#options.onGivenUp(ready.close());
+            onClose(ready);
+          },
+        },
+      });
+      const previous = this.#options.known();
+      const timeout = config.startupTimeout;
+      const lists = await readLists(connection, { previous, timeout, signal });
+      if (signal.aborted || connection.closed !== undefined) {
+        const lost = connection.closed;
+        await connection.close();
+        signal.throwIfAborted();
+        throw new ConnectionLostError(config.name, lost!);
+      }
+      ready = connection;
+      this.#verdict = connection.verdict;
+      connection.reconfigure(this.#options.config());
+      onReady(connection, lists);
+    } catch (error) {
+      // What was found out no longer holds, or never did: the next attempt asks anew.
+      if (error instanceof HandshakeError || error instanceof HttpStatusError) {
+        this.#verdict = undefined;
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Opens one more connection, of the legacy era.
+   * @throws {RpcError} naming the server; nothing is left open
+   */
+  async openLegacy({ session, onClose, ...options }: OpenLegacyOptions): Promise<Connection> {
+    const connection: Connection = await openLegacy({
+      ...this.#base(),
+      ...options,
+      config: this.#options.config(),
+      transport: this.#verdict?.transport,
+      events: {
+        ...this.#events(session),
+        onClose: ({ code }) => {
+          if (code === "unresponsive") this.#options.onGivenUp(connection.close());
+          onClose();
+        },
+      },
+    });
+    connection.reconfigure(this.#options.config());
+    return connection;
+  }
+
+  #base(): Pick<ConnectionOptions, "runtime" | "log" | "clock" | "toolHeaders" | "onRelease"> {
+    const { runtime, log, clock, known, onRelease } = this.#options;
+    const toolHeaders = (tool: string) => {
+      const inventory = known();
+      return inventory === undefined ? [] : declaredHeaders(inventory, tool);
+    };
+    return { runtime, log, clock, toolHeaders, onRelease };
+  }
+
+  /** What connections have in common; `session` owns it. */
+  #events(session: string | undefined): Omit<ChannelEvents, "onClose"> {
+    const { events, onListsChanged, onAmbiguous, onQuestion } = this.#options;
+    return {
+      onNotification: (message, exchange) => {
+        const rules = LIST_RULES.filter(({ changed }) => changed === message.method);
+        if (rules.length > 0) onListsChanged(rules.map(({ kind }) => kind));
+        else events.onNotification?.(message, exchange, session);
+      },
+      onRequest: (message) => events.onRequest?.(message, session),
+      onAmbiguous,
+      onQuestion,
+      onGap: () => onListsChanged(LIST_RULES.map(({ kind }) => kind)),
+    };
+  }
+}

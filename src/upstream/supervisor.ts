@@ -1,0 +1,285 @@
+import type { CancelSignal } from "../lib/cancel.ts";
+import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import type { AttemptBudget } from "./attempt-budget.ts";
+import { nextDelay, STABLE_AFTER } from "./backoff.ts";
+import { type Clock, pause } from "./clock.ts";
+import { messageOf, serverLabel, unavailable } from "./failures.ts";
+import type { UpstreamLog } from "./log.ts";
+import { reasonOf, type StateReason } from "./reasons.ts";
+import { INITIAL_STATE, transition, type UpstreamEvent, type UpstreamState } from "./state.ts";
+
+/** How long a call to a server in back-off waits for the attempt it started, in ms. */
+const RETRY_WAIT = 10_000;
+/** A call starts an attempt ahead of time only this long after the last one failed, in ms. */
+const RETRY_SPACING = 1_000;
+/** The same where the server refuses our credentials: asking again seldom helps. */
+const REFUSED_SPACING = 10_000;
+/** Back-off of a server that refuses our credentials begins with the longest pause. */
+const REFUSED_FAILURES = 9;
+
+/** What a {@link Supervisor} is made of. */
+export interface SupervisorOptions {
+  readonly server: string;
+  readonly log: UpstreamLog;
+  readonly clock: Clock;
+  /** In [0, 1), for the jitter. */
+  readonly random: () => number;
+  /** Asked before every attempt but those that are first or wake it; no bound when absent. */
+  readonly attempts: AttemptBudget | undefined;
+  /** How long an attempt may take, in ms, as configured now. */
+  readonly startupTimeout: () => number;
+  /**
+   * One attempt. Calls {@link Supervisor.opened} when it has come to something, and leaves nothing
+   * open when it rejects; `signal` ends it, and its reason is why.
+   */
+  readonly open: (signal: AbortSignal) => Promise<void>;
+  /** The phase has changed. */
+  readonly onChange: () => void;
+}
+
+/**
+ * Keeps one thing alive for as long as it is wanted: begins attempts, counts failures, waits
+ * between them, and never gives up. Knows nothing of what is opened.
+ */
+export class Supervisor {
+  /** The first attempt has finished, up or down, or was put off. Never rejects. */
+  readonly settled: Promise<void>;
+  readonly #options: SupervisorOptions;
+  readonly #settle: () => void;
+  #state: UpstreamState = INITIAL_STATE;
+  #reason: StateReason | undefined;
+  #since = Date.now();
+  #lastError: RpcError | undefined;
+  #lastErrorAt: number | undefined;
+  #retryAt: number | undefined;
+  #readyAt = 0;
+  #failedAt = -Infinity;
+  #abort: AbortController | undefined;
+  /** The attempt under way, to its end; the last one when there is none. */
+  #attempt: Promise<void> = Promise.resolve();
+  /** What a call waits for: the end of the attempt under way, or of that which is about to begin. */
+  #turn: PromiseWithResolvers<void> | undefined;
+  #cancelRetry: (() => void) | undefined;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.settled = promise;
+    this.#settle = resolve;
+  }
+
+  /** Where it is in its life. */
+  get state(): UpstreamState {
+    return this.#state;
+  }
+
+  /** Why it is there; undefined while it is ready, and before it was wanted. */
+  get reason(): StateReason | undefined {
+    return this.#reason;
+  }
+
+  /** When it came there, in ms since the epoch. */
+  get since(): number {
+    return this.#since;
+  }
+
+  /** The last failure, also while it runs again. */
+  get lastError(): RpcError | undefined {
+    return this.#lastError;
+  }
+
+  /** When that was, in ms since the epoch. */
+  get lastErrorAt(): number | undefined {
+    return this.#lastErrorAt;
+  }
+
+  /** When the next attempt is due, in ms since the epoch; undefined but in back-off. */
+  get retryAt(): number | undefined {
+    return this.#retryAt;
+  }
+
+  /** Begins; does nothing when it has begun, or cannot. */
+  start(): void {
+    if (this.#move({ type: "start" }, "starting")) this.#connect();
+  }
+
+  /** It is not wanted before somebody asks for it. */
+  postpone(): void {
+    if (this.#state.phase !== "idle") return;
+    this.#reason = "lazy";
+    this.#settle();
+  }
+
+  /** It never begins. */
+  refuse(error: RpcError, reason: StateReason): void {
+    this.#noteError(error);
+    this.#state = transition(this.#state, { type: "close" });
+    this.#reason = reason;
+    this.#settle();
+  }
+
+  /** The attempt under way has come to something. */
+  opened(): void {
+    this.#readyAt = this.#options.clock.now();
+    this.#move({ type: "opened" }, undefined);
+  }
+
+  /** What was opened has gone away by itself. */
+  lost(error: RpcError, reason: StateReason): void {
+    const { clock, log } = this.#options;
+    this.#noteError(error);
+    const stable = clock.now() - this.#readyAt >= STABLE_AFTER;
+    if (this.#backOff({ type: "lost", stable }, reason) === undefined) return;
+    // The first attempt after a stable run needs no call to make it; and a server that has only
+    // forgotten the session is there.
+    if (this.#state.failures > 1 && reason !== "session-expired") this.#failedAt = clock.now();
+    log.warn(`Lost: ${error.message}`);
+  }
+
+  /** What was opened is closed because nobody uses it; the next {@link attempt} opens it again. */
+  rest(): void {
+    this.#move({ type: "rest" }, "unused");
+  }
+
+  /**
+   * Waits for the attempt under way, or begins one, for a bounded time. What has come of it is to
+   * be looked at; `signal` ends the wait.
+   */
+  async attempt(signal: CancelSignal): Promise<void> {
+    const { clock, startupTimeout } = this.#options;
+    if (this.#state.phase === "idle") this.start();
+    const spacing = this.#reason === "unauthorized" ? REFUSED_SPACING : RETRY_SPACING;
+    if (clock.now() - this.#failedAt >= spacing) this.#retry();
+    const turn = this.#turn;
+    if (turn === undefined || signal.aborted) return;
+    // A first start has its own deadline; later nobody should wait that long for a dead server.
+    const bound = this.#state.failures > 0
+      ? Math.min(RETRY_WAIT, startupTimeout())
+      : startupTimeout();
+    const over = new AbortController();
+    const stop = () => over.abort();
+    signal.addEventListener("abort", stop);
+    try {
+      await Promise.race([turn.promise, pause(bound, clock, over.signal)]);
+    } finally {
+      signal.removeEventListener("abort", stop);
+      over.abort();
+    }
+  }
+
+  /** What a call is told that it cannot serve. */
+  unavailable(): RpcError {
+    const error = this.#lastError;
+    if (error === undefined) {
+      return unavailable(this.#options.server, `is ${this.#state.phase}`);
+    }
+    return new RpcError(ErrorCode.UpstreamUnavailable, error.message);
+  }
+
+  /** Ends it for good; resolves when no attempt is under way any more. Never rejects. */
+  async close(): Promise<void> {
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    this.#move({ type: "close" }, "stopped");
+    this.#abort?.abort(unavailable(this.#options.server, "is being stopped"));
+    await this.#attempt;
+    this.#turn?.resolve();
+    this.#turn = undefined;
+    this.#settle();
+  }
+
+  #move(event: UpstreamEvent, reason: StateReason | undefined): boolean {
+    const next = transition(this.#state, event);
+    if (next === this.#state) return false;
+    const moved = next.phase !== this.#state.phase;
+    this.#state = next;
+    this.#reason = reason;
+    if (next.phase !== "backoff") this.#retryAt = undefined;
+    if (moved) {
+      this.#since = Date.now();
+      this.#options.onChange();
+    }
+    return true;
+  }
+
+  /** Milliseconds to the next attempt; undefined when the event means nothing any more. */
+  #backOff(event: UpstreamEvent, reason: StateReason, atLeast = 0): number | undefined {
+    const { random } = this.#options;
+    const next = transition(this.#state, event);
+    if (next === this.#state) return undefined;
+    const delay = nextDelay(Math.max(next.failures, atLeast), random());
+    this.#schedule(delay, () => this.#retry());
+    this.#move(event, reason);
+    return delay;
+  }
+
+  #schedule(delay: number, callback: () => void): void {
+    this.#cancelRetry?.();
+    this.#retryAt = Date.now() + delay;
+    this.#cancelRetry = this.#options.clock.after(delay, callback);
+  }
+
+  /** Makes an attempt, as soon as there is one left to be made. */
+  #retry(): void {
+    // With a turn there is an attempt already, or it has been claimed.
+    if (this.#state.phase !== "backoff" || this.#turn !== undefined) return;
+    const { attempts, clock } = this.#options;
+    const wait = attempts?.claim(clock.now()) ?? 0;
+    const go = () => {
+      if (this.#move({ type: "retry" }, this.#reason)) this.#connect();
+    };
+    if (wait === 0) return go();
+    this.#turn = Promise.withResolvers<void>();
+    this.#schedule(wait, go);
+  }
+
+  #connect(): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    const turn = this.#turn ??= Promise.withResolvers<void>();
+    const abort = this.#abort = new AbortController();
+    this.#attempt = this.#run(turn, abort);
+  }
+
+  async #run(turn: PromiseWithResolvers<void>, abort: AbortController): Promise<void> {
+    const { clock, server, startupTimeout, open } = this.#options;
+    const limit = startupTimeout();
+    const stopClock = clock.after(limit, () => {
+      const why = `was not ready within ${limit / 1_000} s`;
+      abort.abort(new RpcError(ErrorCode.UpstreamTimeout, `${serverLabel(server)} ${why}`));
+    });
+    try {
+      await open(abort.signal);
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      stopClock();
+      this.#turn = undefined;
+      turn.resolve();
+      this.#settle();
+    }
+  }
+
+  #failed(error: unknown): void {
+    const { server, clock, log } = this.#options;
+    const known = error instanceof RpcError ? error : unavailable(server, messageOf(error));
+    const repeated = this.#lastError?.message === known.message && this.#state.failures > 2;
+    this.#failedAt = clock.now();
+    if (this.#state.phase === "closed") return;
+    this.#noteError(known);
+    const reason = reasonOf(error);
+    const least = reason === "unauthorized" ? REFUSED_FAILURES : 0;
+    const delay = this.#backOff({ type: "failed" }, reason, least);
+    if (delay === undefined) return;
+    log[repeated ? "debug" : "warn"](`Cannot connect: ${known.message}`, {
+      reason,
+      retryInMs: delay,
+      failures: this.#state.failures,
+    });
+  }
+
+  #noteError(error: RpcError): void {
+    this.#lastError = error;
+    this.#lastErrorAt = Date.now();
+  }
+}
