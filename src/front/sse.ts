@@ -1,6 +1,6 @@
 /** HTTP+SSE of 2024-11-05: `GET /sse` is the session, `POST /messages` talks into it. */
 
-import { AGGREGATE } from "../gateway/endpoint.ts";
+import type { Endpoint } from "../gateway/endpoint.ts";
 import { replyText } from "../gateway/reply.ts";
 import { errorResponse, InvalidMessage, parseMessages } from "../protocol/message.ts";
 import { requireEventStream } from "./accept.ts";
@@ -17,9 +17,14 @@ export type SseStreams = Map<string, EventStream>;
  * Answers `GET /sse`. The first event names the URL to post to; the session ends with the stream.
  * @throws {Refusal}
  */
-export function openSse(request: Request, streams: SseStreams, context: FrontContext): Response {
+export function openSse(
+  request: Request,
+  endpoint: Endpoint,
+  streams: SseStreams,
+  context: FrontContext,
+): Response {
   requireEventStream(request.headers.get("accept"));
-  const session = context.gateway.openSession("sse", AGGREGATE);
+  const session = context.gateway.openSession("sse", endpoint);
   const stream = new EventStream();
   stream.whenGone(() => session.close("the client has left"));
   streams.set(session.id, stream);

@@ -150,14 +150,10 @@ function sessionOf(request: Request, endpoint: Endpoint, context: FrontContext):
     throw new Refusal(400, "Bad request: Mcp-Session-Id header is required after initialize");
   }
   const session = context.gateway.sessions.get(id);
-  if (session === undefined || session.kind !== "http" || !sameEndpoint(session, endpoint)) {
+  if (session === undefined || session.kind !== "http" || session.endpoint.key !== endpoint.key) {
     throw new Refusal(404, "Session not found; send initialize to start a new one");
   }
   return session;
-}
-
-function sameEndpoint(session: Session, endpoint: Endpoint): boolean {
-  return session.endpoint.server === endpoint.server;
 }
 
 function checkVersion(request: Request): void {

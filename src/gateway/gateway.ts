@@ -1,4 +1,5 @@
 import type { Config, ServerConfig } from "../config/config.ts";
+import { keepUnchanged } from "../config/diff.ts";
 import { collectSecrets } from "../config/secrets.ts";
 import { createRedactor } from "../lib/redact.ts";
 import { within } from "../lib/within.ts";
@@ -9,20 +10,26 @@ import { mostVerbose } from "../protocol/log-levels.ts";
 import type { ParamHeader } from "../protocol/param-headers.ts";
 import type { Client } from "../protocol/exchange.ts";
 import { errorResponse, idTextOf } from "../protocol/message.ts";
-import { buildRegistry } from "../registry/build.ts";
-import { conflictText } from "../registry/conflict-text.ts";
+import { buildRegistry, type RegistryInput } from "../registry/build.ts";
 import { changedLists } from "../registry/diff.ts";
 import type { Registry, ResourceRoute, View } from "../registry/types.ts";
 import type { Runtime } from "../runtime/types.ts";
+import { type AttemptBudget, createAttemptBudget } from "../upstream/attempt-budget.ts";
 import { declaredHeaders } from "../upstream/tool-headers.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { initializeResult } from "./answers.ts";
-import { type Endpoint, viewOf } from "./endpoint.ts";
+import { isBehind } from "./behind.ts";
+import { ConfigState } from "./config-state.ts";
+import { AGGREGATE, type Endpoint, viewOf } from "./endpoint.ts";
 import type { ActiveExchange } from "./exchange.ts";
+import type { ListCache } from "./list-cache.ts";
 import type { ListListener } from "./listeners.ts";
 import { Member } from "./member.ts";
+import { Members } from "./members.ts";
+import { Chains } from "./middleware/chains.ts";
 import { Owners } from "./owners.ts";
 import { Parking } from "./parking.ts";
+import { logFindings } from "./registry-log.ts";
 import type { Reply } from "./reply.ts";
 import { route, type RouterHost } from "./router.ts";
 import { Session, type SessionHost, type SessionKind } from "./session.ts";
@@ -34,6 +41,8 @@ import { Upcalls } from "./upcalls.ts";
 export interface GatewayOptions {
   readonly config: Config;
   readonly runtime: Pick<Runtime, "spawn">;
+  /** Keeps the lists of one run for the next; nothing is kept without. */
+  readonly cache?: ListCache | undefined;
 }
 
 /** Changes that come in a burst (ten servers getting ready) make one snapshot. Milliseconds. */
@@ -52,12 +61,16 @@ const log = getLogger("mcproxy", "gateway");
  * requests; everything that is decided is decided in pure functions beside it.
  */
 export class Gateway implements SessionHost, RouterHost {
-  readonly config: Config;
   readonly sessions: SessionStore;
-  /** Masks the configuration's secrets in text that leaves the gateway: servers quote them. */
-  readonly redact: (text: string) => string;
   readonly startedAt: number = Date.now();
-  readonly #members = new Map<string, Member>();
+  /** What is in force, and what became of the file since. */
+  readonly configState: ConfigState;
+  /** What must not leave the gateway. */
+  #secrets: readonly string[];
+  #redact: (text: string) => string;
+  readonly #members: Members;
+  readonly #cache: ListCache | undefined;
+  readonly #attempts: AttemptBudget = createAttemptBudget();
   readonly #listeners = new Set<ListListener>();
   readonly #active = new Set<ActiveExchange>();
   readonly #idle: (() => void)[] = [];
@@ -66,34 +79,72 @@ export class Gateway implements SessionHost, RouterHost {
   readonly elicitations = new Owners();
   readonly tasks = new Owners();
   readonly parking = new Parking();
+  readonly chains: Chains;
   #registry: Registry;
   #rebuild: ReturnType<typeof setTimeout> | undefined;
   #isListable = false;
   readonly #stopping = new AbortController();
 
-  constructor({ config, runtime }: GatewayOptions) {
-    this.config = config;
+  constructor({ config, runtime, cache }: GatewayOptions) {
+    this.#cache = cache;
+    this.configState = new ConfigState(config);
+    this.chains = new Chains({
+      cacheSize: config.settings.cacheSize,
+      config: (server) => this.#members.get(server)?.config,
+      inventory: (server) => this.upstream(server)?.inventory,
+    });
     this.sessions = new SessionStore({
-      idleTimeout: () => config.settings.sessionIdleTimeout,
+      idleTimeout: () => this.config.settings.sessionIdleTimeout,
       onReaped: (session) => log.info("Session {client} closed: silent", { client: session.label }),
     });
-    this.redact = createRedactor(collectSecrets(config)).text;
+    this.#secrets = collectSecrets(config);
+    this.#redact = createRedactor(this.#secrets).text;
     this.#upcalls = new Upcalls({
       session: (label) => this.sessions.labelled(label),
       roots: (server) => this.#members.get(server)?.config.roots ?? [],
       subscriptions: this.#subscriptions,
       elicitations: this.elicitations,
       tasks: this.tasks,
+      onResourceUpdated: (server) => this.chains.cache.forget(server),
     });
-    for (const server of config.servers.values()) {
-      if (!server.disabled) this.#members.set(server.name, this.#member(server, runtime));
-    }
-    this.#registry = buildRegistry({ version: 0, servers: this.#entries() });
+    this.#members = new Members({
+      create: (server) => this.#member(server, runtime),
+      onSwap: (names) => this.#swapped(names),
+    });
+    this.#members.create(config.servers);
+    this.#registry = buildRegistry(this.#parts(0));
+  }
+
+  /** The configuration in force; replaced as a whole by {@link Gateway.reload}. */
+  get config(): Config {
+    return this.configState.current;
+  }
+
+  /** Masks the configuration's secrets in text that leaves the gateway: servers quote them. */
+  get redact(): (text: string) => string {
+    return this.#redact;
   }
 
   /** Starts every upstream at once and returns; none of them is waited for. */
   start(): void {
-    for (const member of this.#members.values()) member.upstream.start();
+    void this.#members.start();
+    void this.settled().then(() => this.#cache?.prune(this.config.servers.values()));
+  }
+
+  /**
+   * Puts another configuration in force and returns at once: what is the same in both is not
+   * touched, what is new is started, what is gone or changed finishes its calls.
+   */
+  reload(next: Config): void {
+    if (this.stopping.aborted) return;
+    const config = keepUnchanged(this.config, next);
+    // What is let go may still quote the old secrets, and what is not gone yet older ones.
+    const before = this.isSteady ? collectSecrets(this.config) : this.#secrets;
+    this.#secrets = [...new Set([...collectSecrets(config), ...before])];
+    this.#redact = createRedactor(this.#secrets).text;
+    this.configState.accept(config);
+    this.chains.cache.limit = config.settings.cacheSize;
+    this.#members.reconcile(config.servers);
   }
 
   get pageSize(): number {
@@ -107,7 +158,22 @@ export class Gateway implements SessionHost, RouterHost {
 
   /** Every enabled server with its upstream, in config order. */
   get members(): readonly Member[] {
-    return [...this.#members.values()];
+    return this.#members.all;
+  }
+
+  /** What a reload has started to take a member's place. */
+  successor(name: string): Member | undefined {
+    return this.#members.successor(name);
+  }
+
+  /** Members that a reload has let go and that still finish calls. */
+  get leaving(): readonly Member[] {
+    return this.#members.leaving;
+  }
+
+  /** Nothing of an earlier configuration is left: no reload is under way any more. */
+  get isSteady(): boolean {
+    return this.#members.isSteady;
   }
 
   /** How many client requests are in flight. */
@@ -138,11 +204,12 @@ export class Gateway implements SessionHost, RouterHost {
   whenListable(endpoint: Endpoint): Promise<void> | undefined {
     this.flush();
     // Once there is something to list, nothing is waited for again.
-    if (endpoint.server === undefined && this.#isListable) return undefined;
+    const isAggregate = endpoint.key === AGGREGATE.key;
+    if (isAggregate && this.#isListable) return undefined;
     const concerned = this.#concerned(endpoint);
     const listable = concerned.some((member) => member.known) ||
       concerned.every((member) => member.isSettled);
-    if (endpoint.server === undefined) this.#isListable = listable;
+    if (isAggregate) this.#isListable = listable;
     return listable ? undefined : this.#waitListable(concerned);
   }
 
@@ -154,12 +221,13 @@ export class Gateway implements SessionHost, RouterHost {
   }
 
   async whenNamed(endpoint: Endpoint, known: (view: View) => boolean): Promise<void> {
-    const concerned = this.#concerned(endpoint);
     const overdue = performance.now() + NAME_PATIENCE;
     for (;;) {
       this.flush();
       const view = viewOf(this.#registry, endpoint);
-      const starting = concerned.filter((member) => !member.isSettled);
+      const starting = this.#members.expected.filter((member) =>
+        !member.isSettled && this.#isBehind(member, endpoint)
+      );
       const left = overdue - performance.now();
       if (view === undefined || known(view) || starting.length === 0 || left <= 0) return;
       await within(left, Promise.race(starting.map((member) => member.upstream.settled)));
@@ -305,17 +373,20 @@ export class Gateway implements SessionHost, RouterHost {
     clearTimeout(this.#rebuild);
     this.#rebuild = undefined;
     this.sessions.close("the gateway is stopping");
-    await Promise.all(this.members.map((member) => member.close()));
+    await this.#members.close();
+    await this.#cache?.flush();
   }
 
   #sessionClosed(session: Session): void {
     this.sessions.remove(session);
     this.#listeners.delete(session);
     this.dropSubscriptions(session);
-    for (const { upstream } of this.#concerned(session.endpoint)) {
+    // A reload may have taken from its endpoint what it has a connection to.
+    for (const { upstream } of [...this.members, ...this.leaving]) {
       upstream.releaseSession(session.label);
-      if (session.client?.logLevel !== undefined) void this.#tellLevel(upstream);
     }
+    if (session.client?.logLevel === undefined) return;
+    for (const { upstream } of this.#concerned(session.endpoint)) void this.#tellLevel(upstream);
   }
 
   wantLevel(server: string, { era, logLevel }: Client): Promise<void> | undefined {
@@ -332,7 +403,7 @@ export class Gateway implements SessionHost, RouterHost {
   /** A shared connection is set to the most verbose level anybody behind it asked for. */
   async #tellLevel(upstream: Upstream): Promise<void> {
     const levels = [...this.sessions]
-      .filter(({ endpoint }) => (endpoint.server ?? upstream.name) === upstream.name)
+      .filter(({ endpoint }) => isBehind(upstream.config, endpoint, this.config.settings))
       .map((session) => session.client?.logLevel);
     const level = mostVerbose([...levels, this.#members.get(upstream.name)?.modernLevel]);
     if (level !== undefined) await within(TELL_PATIENCE, upstream.setLogLevel(level));
@@ -348,16 +419,32 @@ export class Gateway implements SessionHost, RouterHost {
     return new Member({
       config,
       runtime,
-      staleGrace: this.config.settings.staleGrace,
+      staleGrace: () => this.config.settings.staleGrace,
       onChange: () => this.#scheduleRebuild(),
       upcalls: this.#upcalls,
+      cache: this.#cache,
+      attempts: this.#attempts,
     });
   }
 
   #concerned(endpoint: Endpoint): readonly Member[] {
-    return this.members.filter((member) =>
-      endpoint.server === undefined || member.upstream.name === endpoint.server
-    );
+    return this.members.filter((member) => this.#isBehind(member, endpoint));
+  }
+
+  #isBehind({ config }: Member, endpoint: Endpoint): boolean {
+    return isBehind(config, endpoint, this.config.settings);
+  }
+
+  /** Other members answer for these servers: what clients want of them, they have to hear. */
+  #swapped(names: readonly string[]): void {
+    this.#rebuildNow();
+    for (const name of names) {
+      this.chains.cache.forget(name);
+      const upstream = this.upstream(name);
+      if (upstream === undefined) continue;
+      void this.#tellLevel(upstream);
+      if (this.#subscriptions.uris(name).size > 0) void this.#tellSubscriptions(name);
+    }
   }
 
   async #waitListable(concerned: readonly Member[]): Promise<void> {
@@ -376,32 +463,22 @@ export class Gateway implements SessionHost, RouterHost {
     clearTimeout(this.#rebuild);
     this.#rebuild = undefined;
     const before = this.#registry;
-    this.#registry = buildRegistry(
-      { version: before.version + 1, servers: this.#entries() },
-      before,
-    );
-    this.#logConflicts(before, this.#registry);
+    this.#registry = buildRegistry(this.#parts(before.version + 1), before);
+    this.chains.registryChanged(before, this.#registry);
+    logFindings(before, this.#registry);
     this.#notifyChanges(before, this.#registry);
   }
 
-  /** Each decision between servers that want the same name is told once, when it is made. */
-  #logConflicts(before: Registry, after: Registry): void {
-    if (before.conflicts === after.conflicts) return;
-    const known = new Set(before.conflicts.map(conflictText));
-    for (const text of after.conflicts.map(conflictText)) {
-      if (!known.has(text)) log.warn("{conflict}", { conflict: text });
-    }
-  }
-
-  #entries() {
-    return this.members.map((member) => member.entry);
+  #parts(version: number): RegistryInput {
+    const { profiles, tags } = this.config.settings;
+    return { version, servers: this.#members.entries, profiles, tags };
   }
 
   #notifyChanges(before: Registry, after: Registry): void {
     const changes = new Map<string, readonly ListKind[]>();
     for (const listener of this.#listeners) {
       const { endpoint, era } = listener;
-      const key = `${era} ${endpoint.server ?? ""}`;
+      const key = `${era} ${endpoint.key}`;
       let kinds = changes.get(key);
       if (kinds === undefined) {
         const view = viewOf(after, endpoint);

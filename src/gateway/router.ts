@@ -13,8 +13,11 @@ import { idTextOf, type ResponseMessage } from "../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
 import type { Registry, View } from "../registry/types.ts";
 import { DEFAULT_TTL_MS, serverMeta } from "./answers.ts";
-import { type Endpoint, viewOf } from "./endpoint.ts";
+import { type Endpoint, goneText, viewOf } from "./endpoint.ts";
 import { type Forwarder, forwardTo } from "./forward.ts";
+import { callOf, compose } from "./middleware.ts";
+import type { Chains } from "./middleware/chains.ts";
+import { storedReply } from "./middleware/stored-reply.ts";
 import type { Owners } from "./owners.ts";
 import type { Parking } from "./parking.ts";
 import { type Reply, spliced } from "./reply.ts";
@@ -26,6 +29,8 @@ export interface RouterHost {
   /** The current snapshot. */
   readonly registry: Registry;
   readonly parking: Parking;
+  /** What calls and results go through. */
+  readonly chains: Chains;
   /** Whose a task is. */
   readonly tasks: Owners;
   /** Entries on one page of a list; 0 is all. */
@@ -71,6 +76,10 @@ export function route(
   ) {
     throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
   }
+  if (method === "resources/read") {
+    const stored = storedReply(exchange, host.chains.store, view);
+    if (stored !== undefined) return stored;
+  }
   if (endpoint.server !== undefined) return direct(exchange, endpoint.server, view, host);
   if (rule === undefined) return extension(exchange, view, host);
   const forward: Send = (server, edits) => send(exchange, server, edits, view, host);
@@ -97,9 +106,42 @@ async function direct(
   view: View,
   host: RouterHost,
 ): Promise<Reply> {
-  const response = await send(exchange, server, [], view, host);
+  const { name, uri } = exchange.request.params ?? {};
+  const called = exchange.request.method === "resources/read" ? uri : name;
+  checkAllowed(exchange, server, view);
+  const response = typeof called === "string"
+    ? await sendThrough(exchange, server, called, [], view, host)
+    : await send(exchange, server, [], view, host);
   rememberTask(response, exchange, server, host.tasks);
   return response.raw;
+}
+
+/**
+ * What the configuration leaves out of a server cannot be reached 1:1 either. Asked about the member
+ * that the method is about: a client may send any others beside it.
+ */
+function checkAllowed(
+  { client: { era }, request: { method, params } }: Exchange,
+  server: string,
+  view: View,
+): void {
+  const handling = methodRule(method, era)?.handling;
+  if (handling?.by !== "owner" || handling.of === "task") return;
+  const refuse = (what: string, own: string) => {
+    throw new RpcError(ErrorCode.InvalidParams, `${what}: ${JSON.stringify(own)}`);
+  };
+  const check = (kind: "tool" | "prompt" | "resource", own: unknown) => {
+    if (typeof own !== "string" || view.allows(server, kind, own)) return;
+    refuse(kind === "resource" ? "Resource not found" : `Unknown ${kind}`, own);
+  };
+  if (handling.of !== "completion") {
+    return check(handling.of, handling.of === "resource" ? params?.uri : params?.name);
+  }
+  const { name, uri } = isObject(params?.ref) ? params.ref : {};
+  check("prompt", name);
+  if (typeof uri === "string" && view.template(uri) === undefined) {
+    refuse("Unknown resource template", uri);
+  }
 }
 
 /** A method of an extension goes to the one server that declares it, as it is. */
@@ -116,10 +158,7 @@ async function extension(exchange: Exchange, view: View, host: RouterHost): Prom
 function currentView(endpoint: Endpoint, host: RouterHost): View {
   const view = viewOf(host.registry, endpoint);
   if (view !== undefined) return view;
-  throw new RpcError(
-    ErrorCode.UpstreamUnavailable,
-    `Server "${endpoint.server}" is not configured any more`,
-  );
+  throw new RpcError(ErrorCode.UpstreamUnavailable, goneText(endpoint));
 }
 
 function list(exchange: Exchange, rule: ListRule, view: View, pageSize: number): Reply {
@@ -146,15 +185,34 @@ function send(
   view: View,
   host: RouterHost,
 ): Promise<ResponseMessage> {
-  const upstream = host.upstream(server);
-  if (upstream !== undefined) {
-    const forward = () => forwardTo(upstream, exchange, edits, view, host.parking);
-    return host.wantLevel(server, exchange.client)?.then(forward) ?? forward();
-  }
-  throw new RpcError(
-    ErrorCode.UpstreamUnavailable,
-    `Server "${server}" is not configured any more`,
+  const forward = () => {
+    // Looked up when it is needed: a reload may have put another one in its place.
+    const upstream = host.upstream(server);
+    if (upstream !== undefined) return forwardTo(upstream, exchange, edits, view, host.parking);
+    throw new RpcError(
+      ErrorCode.UpstreamUnavailable,
+      `Server "${server}" is not configured any more`,
+    );
+  };
+  return host.wantLevel(server, exchange.client)?.then(forward) ?? forward();
+}
+
+/** As {@link send}, through what the configuration says of the tool or resource `name`. */
+function sendThrough(
+  exchange: Exchange,
+  server: string,
+  name: string,
+  edits: readonly JsonEdit[],
+  view: View,
+  host: RouterHost,
+): Promise<ResponseMessage> {
+  const middlewares = host.chains.of(exchange.request.method, server, name, view);
+  if (middlewares === undefined) return send(exchange, server, edits, view, host);
+  const through = compose(
+    middlewares,
+    (call) => send(call.exchange, call.server, call.edits, view, host),
   );
+  return through(callOf(exchange, server, name, edits));
 }
 
 async function named(
@@ -176,7 +234,7 @@ async function named(
   }
   if (found === undefined) throw unknownName(kind, name, view);
   const edits = found.name === name ? [] : [edit(["params", "name"], found.name)];
-  const response = await send(exchange, found.server, edits, view, host);
+  const response = await sendThrough(exchange, found.server, found.name, edits, view, host);
   rememberTask(response, exchange, found.server, host.tasks);
   const exposed = withExposedTasks(response, exchange.request.method, found.server, view);
   return withExposedUris({ ...response, raw: exposed }, found.server, view);
@@ -211,7 +269,7 @@ async function resource(exchange: Exchange, view: View, host: RouterHost): Promi
     );
   }
   const edits = found.uri === uri ? [] : [edit(["params", "uri"], found.uri)];
-  const response = await send(exchange, found.server, edits, view, host);
+  const response = await sendThrough(exchange, found.server, found.uri, edits, view, host);
   return withExposedUris(response, found.server, view);
 }
 
@@ -225,7 +283,9 @@ async function unlisted(
   view: View,
   host: RouterHost,
 ): Promise<Reply> {
-  for (const server of view.serversWith("resources")) {
+  const readable = view.serversWith("resources")
+    .filter((server) => view.allows(server, "resource", uri));
+  for (const server of readable) {
     exchange.signal.throwIfAborted();
     const response = await send(exchange, server, [], view, host).catch((error) => {
       if (error instanceof RpcError) return undefined;

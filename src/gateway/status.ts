@@ -1,7 +1,10 @@
 import type { ServerConfig } from "../config/config.ts";
 import { VERSION } from "../lib/version.ts";
-import type { Registry } from "../registry/types.ts";
+import { noticeText } from "../registry/notices.ts";
+import type { Counts, Registry } from "../registry/types.ts";
 import type { UpstreamStatus } from "../upstream/status.ts";
+import type { ConfigStatus } from "./config-state.ts";
+import type { ResultCacheStats } from "./middleware/result-cache.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Member } from "./member.ts";
 
@@ -17,18 +20,20 @@ export interface DisabledServer {
 export interface ServerStatus extends UpstreamStatus {
   /** Its entries are shown from memory while it is away. */
   readonly stale: boolean;
+  /** The state of what a reload has started to take its place. */
+  readonly successor: UpstreamStatus["state"] | undefined;
+}
+
+/** One profile in `/api/status`: how many entries its lists have. */
+export interface ProfileStatus extends Counts {
+  readonly name: string;
 }
 
 /** The whole of `/api/status`; part of the public contract (DESIGN §2). */
 export interface GatewayStatus {
   readonly version: string;
   readonly uptimeSeconds: number;
-  readonly config: {
-    readonly path: string;
-    /** ISO 8601. */
-    readonly loadedAt: string;
-    readonly error: string | null;
-  };
+  readonly config: ConfigStatus;
   readonly clients: { readonly sessions: number; readonly requestsInFlight: number };
   readonly lists: {
     readonly version: number;
@@ -37,8 +42,16 @@ export interface GatewayStatus {
     readonly resources: number;
     readonly templates: number;
   };
+  /** Named views, with what they hold. */
+  readonly profiles: readonly ProfileStatus[];
+  /** Results that are given again. */
+  readonly resultCache: ResultCacheStats;
+  /** What of the configured patterns fits nothing that the servers have. */
+  readonly notices: readonly string[];
   /** Names that two servers share, with what was done about it. */
   readonly conflicts: Registry["conflicts"];
+  /** Servers that a reload has let go and that still finish calls. */
+  readonly draining: readonly string[];
   /** In the order of the configuration. */
   readonly servers: readonly (ServerStatus | DisabledServer)[];
 }
@@ -49,17 +62,17 @@ export function gatewayStatus(gateway: Gateway): GatewayStatus {
   return {
     version: VERSION,
     uptimeSeconds: Math.floor((Date.now() - gateway.startedAt) / 1000),
-    config: {
-      path: config.file,
-      loadedAt: new Date(gateway.startedAt).toISOString(),
-      error: null,
-    },
+    config: gateway.configState.status(),
     clients: { sessions: gateway.sessions.size, requestsInFlight: gateway.inFlight },
     lists: { version: registry.version, ...registry.aggregate.counts },
+    profiles: [...registry.profiles].map(([name, { counts }]) => ({ name, ...counts })),
+    resultCache: gateway.chains.cache.stats,
+    notices: registry.notices.map(noticeText),
     conflicts: registry.conflicts,
+    draining: gateway.leaving.map((member) => member.config.name),
     servers: [...config.servers.values()].map((server) => {
       const member = gateway.member(server.name);
-      return member === undefined ? disabledServer(server) : serverStatus(member, gateway.redact);
+      return member === undefined ? disabledServer(server) : serverStatus(member, gateway);
     }),
   };
 }
@@ -70,12 +83,20 @@ function disabledServer({ name, target }: ServerConfig): DisabledServer {
   return { name, state: "disabled", transport, counts };
 }
 
-function serverStatus(member: Member, redact: (text: string) => string): ServerStatus {
-  const { lastError, problems, ...status } = member.upstream.status();
+function serverStatus(
+  member: Member,
+  gateway: Gateway,
+): ServerStatus {
+  const { redact } = gateway;
+  const successor = gateway.successor(member.config.name)?.upstream.state.phase;
+  const { lastError, problems, instances, ...status } = member.upstream.status();
+  const redacted = (text: string | undefined) => text === undefined ? undefined : redact(text);
   return {
     ...status,
-    lastError: lastError === undefined ? undefined : redact(lastError),
+    lastError: redacted(lastError),
     problems: problems.map(redact),
+    instances: instances?.map((each) => ({ ...each, lastError: redacted(each.lastError) })),
     stale: member.entry.stale,
+    successor,
   };
 }

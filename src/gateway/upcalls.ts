@@ -35,6 +35,8 @@ export interface UpcallHost {
   readonly elicitations: Owners;
   /** Whose a task is. */
   readonly tasks: Owners;
+  /** What a server said before this may not hold any more. */
+  readonly onResourceUpdated: (server: string) => void;
 }
 
 const log = getLogger("mcproxy", "gateway");
@@ -104,6 +106,7 @@ export class Upcalls {
   #updated(server: string, message: NotificationMessage): void {
     const uri = message.params?.uri;
     if (typeof uri !== "string") return;
+    this.host.onResourceUpdated(server);
     for (const subscriber of this.host.subscriptions.subscribers(server, uri)) {
       subscriber.resourceUpdated(server, uri, message.raw);
     }

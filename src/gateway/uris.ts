@@ -2,6 +2,7 @@ import { isObject, type Json } from "../lib/json.ts";
 import { editJson } from "../lib/json-edit.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import type { View } from "../registry/types.ts";
+import { STORED_PREFIX } from "./middleware/result-store.ts";
 
 /** Members that hold a resource URI wherever they stand in a result (MCP Apps included). */
 const URI_KEYS: ReadonlySet<string> = new Set(["uri", "resourceUri", "ui/resourceUri"]);
@@ -25,6 +26,8 @@ export function withExposedUris(response: ResponseMessage, server: string, view:
         if (typeof member !== "string") {
           walk(member);
         } else if (URI_KEYS.has(key)) {
+          // What the gateway keeps is nobody's, whatever templates servers have.
+          if (member.startsWith(STORED_PREFIX)) continue;
           const exposed = view.exposedUri(server, member);
           if (exposed === member) continue;
           value[key] = exposed;

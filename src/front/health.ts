@@ -1,0 +1,164 @@
+/** What monitors, service managers and load balancers ask (docs/status.md). */
+
+import type { Hono } from "hono";
+import type { Gateway } from "../gateway/gateway.ts";
+import { gatewayStatus } from "../gateway/status.ts";
+import type { Phase } from "../upstream/state.ts";
+import { json, methodNotAllowed } from "./plain.ts";
+
+/** One enabled server as its health is judged. */
+export interface ServerHealth {
+  readonly name: string;
+  readonly phase: Phase;
+  /** Its first attempt has ended, up or down. */
+  readonly settled: boolean;
+  /** Something has failed since it was last wanted. Counts while it is connecting. */
+  readonly failed: boolean;
+  /** It is connected, and does not do what it is asked. */
+  readonly degraded: boolean;
+}
+
+/** What of the gateway itself counts. */
+export interface GatewayHealth {
+  /** The file as it is now has been refused; the configuration before it is in force. */
+  readonly configError: boolean;
+  /** It has begun to stop. */
+  readonly stopping: boolean;
+}
+
+/** The body of `/health`; part of the public contract. The four numbers of servers add up. */
+export interface HealthSummary {
+  /**
+   * `ok`; `starting`: some servers have not been reached yet and none has failed; `degraded`: some
+   * have failed, or the configuration was refused; `down`: all have failed; `stopping`.
+   */
+  readonly status: "ok" | "starting" | "degraded" | "down" | "stopping";
+  readonly servers: {
+    readonly ready: number;
+    /** Enabled ones. */
+    readonly total: number;
+    /** Stopped until somebody needs them, as configured. */
+    readonly idle: number;
+    readonly starting: number;
+    /** Names of the others, in the order of the configuration. */
+    readonly failing: readonly string[];
+  };
+  readonly configError: boolean;
+}
+
+/** Judges the whole by its parts. */
+export function summarizeHealth(
+  servers: readonly ServerHealth[],
+  { configError, stopping }: GatewayHealth,
+): HealthSummary {
+  const of = (wanted: Condition) => servers.filter((server) => condition(server) === wanted);
+  const failing = of("failing").map(({ name }) => name);
+  const starting = of("starting").length;
+  const down = failing.length > 0 && failing.length === servers.length;
+  return {
+    status: stopping
+      ? "stopping"
+      : down
+      ? "down"
+      : failing.length > 0 || configError
+      ? "degraded"
+      : starting > 0
+      ? "starting"
+      : "ok",
+    servers: {
+      ready: of("ready").length,
+      total: servers.length,
+      idle: of("idle").length,
+      starting,
+      failing,
+    },
+    configError,
+  };
+}
+
+type Condition = "ready" | "idle" | "starting" | "failing";
+
+function condition({ phase, settled, failed, degraded }: ServerHealth): Condition {
+  switch (phase) {
+    case "ready":
+      return degraded ? "failing" : "ready";
+    case "idle":
+      return settled ? "idle" : "starting";
+    case "connecting":
+      // One that is woken for a call has settled long ago, and nothing is wrong with it.
+      return failed ? "failing" : "starting";
+    case "backoff":
+    case "closed":
+      return "failing";
+    default: {
+      const never: never = phase;
+      return never;
+    }
+  }
+}
+
+/**
+ * The HTTP status that goes with a summary. A container is restarted when its health check fails,
+ * and a restart mends no upstream: while the gateway answers and means to go on, it is healthy.
+ */
+export function healthStatus({ status }: HealthSummary): 200 | 503 {
+  return status === "stopping" ? 503 : 200;
+}
+
+/** Mounts `/livez`, `/readyz`, `/health` and `/api/status`. */
+export function mountHealth(app: Hono, gateway: Gateway): void {
+  const ready = createReadiness(gateway);
+  // Hono answers a HEAD by the handler of GET.
+  const mount = (path: string, answer: () => Response) => {
+    app.get(path, answer);
+    app.all(path, () => methodNotAllowed("GET, HEAD"));
+  };
+  mount("/livez", () => answer({ status: "ok" }));
+  mount("/readyz", ready);
+  mount("/health", () => {
+    const summary = gatewayHealth(gateway);
+    return answer(summary, healthStatus(summary));
+  });
+  mount("/api/status", () => answer(gatewayStatus(gateway)));
+}
+
+/**
+ * Ready when every server of the start has settled, and from then on until the stop: a server that
+ * a reload adds must not make a load balancer take away all the others.
+ */
+function createReadiness(gateway: Gateway): () => Response {
+  let started = false;
+  return () => {
+    if (gateway.stopping.aborted) return answer({ status: "stopping" }, 503);
+    // Whoever is told "ready" sees in the lists what is ready.
+    gateway.flush();
+    const waiting = started ? [] : gateway.members.filter((member) => !member.isSettled);
+    started = waiting.length === 0;
+    if (started) return answer({ status: "ready" });
+    const names = waiting.map(({ config: { name } }) => name);
+    return answer({ status: "starting", waiting: names }, 503);
+  };
+}
+
+function gatewayHealth(gateway: Gateway): HealthSummary {
+  const servers = gateway.members.map(({ config: { name }, isSettled, upstream }) => {
+    const { state, reason, health } = upstream.status();
+    return {
+      name,
+      phase: state,
+      settled: isSettled,
+      failed: reason !== "starting",
+      degraded: health === "degraded",
+    };
+  });
+  return summarizeHealth(servers, {
+    configError: gateway.configState.status().error !== null,
+    stopping: gateway.stopping.aborted,
+  });
+}
+
+const NO_STORE = { "cache-control": "no-store" };
+
+function answer(value: unknown, status = 200): Response {
+  return json(value, status, NO_STORE);
+}
