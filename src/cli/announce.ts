@@ -1,6 +1,5 @@
 /** Tells whoever started the gateway where it listens and how its servers are. */
 
-import type { Config } from "../config/config.ts";
 import { AGGREGATE } from "../gateway/endpoint.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { VERSION } from "../lib/version.ts";
@@ -21,13 +20,12 @@ export interface StartState {
 /** A gateway that has been started. */
 export interface Started {
   readonly gateway: Gateway;
-  readonly config: Config;
   readonly url: string | undefined;
 }
 
 /** The state of a start as it is now. */
-export function startState({ gateway, config, url }: Started): StartState {
-  return { url, servers: liveServers(gateway, config) };
+export function startState({ gateway, url }: Started): StartState {
+  return { url, servers: liveServers(gateway) };
 }
 
 /**
@@ -70,6 +68,7 @@ export function summaryText(servers: readonly LiveServer[]): string {
   const tools = wanted.reduce((sum, { counts }) => sum + counts.tools, 0);
   const parts = [`${count("ready")} of ${wanted.length} servers ready`, `${tools} tools`];
   if (count("connecting") > 0) parts.push(`${count("connecting")} connecting`);
+  if (count("idle") > 0) parts.push(`${count("idle")} idle`);
   if (count("failed") > 0) parts.push(`${count("failed")} failed`);
   return parts.join(", ");
 }
@@ -135,8 +134,13 @@ export function onProgress(started: Started, report: (state: StartState) => void
 /** Writes the start as events, one JSON object per line. */
 export async function announceJson(started: Started, output: TextOutput): Promise<void> {
   const emit = (event: object) => say(output, `${JSON.stringify(event)}\n`);
-  const { gateway, config, url } = started;
-  await emit({ event: "listening", url: url ?? null, version: VERSION, config: config.file });
+  const { gateway, url } = started;
+  await emit({
+    event: "listening",
+    url: url ?? null,
+    version: VERSION,
+    config: gateway.config.file,
+  });
   await Promise.all(gateway.members.map(async ({ config: { name }, upstream }) => {
     await upstream.settled;
     const server = startState(started).servers.find((one) => one.name === name);

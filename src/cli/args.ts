@@ -17,13 +17,15 @@ import {
  * @throws {UsageError}
  */
 export function parseCommandLine(argv: readonly string[]): Invocation {
-  const { tokens } = parseArgs({
-    args: [...argv],
-    options: OPTIONS,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
+  const tokens = joinOptionalValues(
+    parseArgs({
+      args: [...argv],
+      options: OPTIONS,
+      strict: false,
+      allowPositionals: true,
+      tokens: true,
+    }).tokens,
+  );
   const words = tokens.filter((token) => token.kind === "positional").map(({ value }) => value);
   const given = tokens.filter((token) => token.kind === "option");
   const unknown = given.find(({ name }) => !isOption(name));
@@ -34,12 +36,13 @@ export function parseCommandLine(argv: readonly string[]): Invocation {
   const command = first === undefined ? commandNamed("serve") : findCommand(first);
   if (command === undefined) throw unknownCommand(first ?? "");
 
-  const options: Record<string, string | true> = {};
+  const options: Record<string, string | true | readonly string[]> = {};
   const asked = given.some(({ name }) => name === "help" || name === "version");
   for (const { name, rawName, value, inlineValue } of given) {
     if (!isOption(name)) continue;
     if (!optionsOf(command).includes(name)) throw foreignOption(rawName, command);
-    options[name] = readValue(OPTIONS[name], rawName, value, inlineValue);
+    const read = readValue(OPTIONS[name], rawName, value, inlineValue);
+    options[name] = joined(OPTIONS[name], options[name], read);
   }
   if (!asked) checkWords(command, rest);
   return { command, options: options as OptionValues, args: rest };
@@ -54,14 +57,48 @@ function isOption(name: string): name is OptionName {
   return Object.hasOwn(OPTIONS, name);
 }
 
+type Token = NonNullable<ReturnType<typeof parseArgs>["tokens"]>[number];
+
+/** `--watch 5` as one token: a number behind an option that may have a value is that value. */
+function joinOptionalValues(tokens: readonly Token[]): readonly Token[] {
+  const wants = (token: Token | undefined) =>
+    token?.kind === "option" && token.value === undefined && isOption(token.name) &&
+    hasOptionalValue(OPTIONS[token.name]);
+  const isNumber = (token: Token | undefined) =>
+    token?.kind === "positional" && /^[\d.]/.test(token.value);
+  return tokens.flatMap((token, at): readonly Token[] => {
+    if (isNumber(token) && wants(tokens[at - 1])) return [];
+    const next = tokens[at + 1];
+    if (token.kind !== "option" || !wants(token)) return [token];
+    if (next?.kind !== "positional" || !isNumber(next)) return [token];
+    return [{ ...token, value: next.value, inlineValue: false }];
+  });
+}
+
+function hasOptionalValue({ type, value }: OptionSpec): boolean {
+  return type === "boolean" && value !== undefined;
+}
+
+/** Of an option given twice the last counts, unless it may be repeated. */
+function joined(
+  { repeat }: OptionSpec,
+  before: string | true | readonly string[] | undefined,
+  value: string | true,
+): string | true | readonly string[] {
+  if (repeat !== true || before === undefined || before === true || value === true) return value;
+  return typeof before === "string" ? [before, value] : [...before, value];
+}
+
 function readValue(
-  { type, value: placeholder = "VALUE" }: OptionSpec,
+  spec: OptionSpec,
   rawName: string,
   value: string | undefined,
   inline: boolean | undefined,
 ): string | true {
+  const { type, value: placeholder = "VALUE" } = spec;
   if (type === "boolean") {
     if (value === undefined) return true;
+    if (hasOptionalValue(spec)) return value;
     throw new UsageError(`Option "${rawName}" takes no value; found ${JSON.stringify(value)}`);
   }
   // `--config --log` is a forgotten value; one that begins with a dash is written `--config=-x`.

@@ -44,7 +44,7 @@ export async function openCaller(
     return new RemoteCaller(options.url);
   }
   const { openLocal } = await import("./local.ts");
-  return await openLocal(options.config, io, open);
+  return await openLocal(options, io, open);
 }
 
 /**

@@ -1,7 +1,10 @@
 import type { Config, ServerConfig } from "../config/config.ts";
 import type { ConfigIssue } from "../config/issue.ts";
 import { collectSecrets } from "../config/secrets.ts";
+import { isLoopback } from "../front/guard.ts";
 import { createRedactor } from "../lib/redact.ts";
+import type { ConnectReport } from "./check-connect.ts";
+import { renderConnect } from "./check-render.ts";
 import type { Invocation } from "./commands.ts";
 import {
   type Configuration,
@@ -27,25 +30,54 @@ export interface CheckedServer {
 
 /** What `check --json` prints; part of the public contract. It contains no secret. */
 export interface CheckReport {
-  /** Every enabled server can be started, as far as the file tells. */
+  /** Whether the exit code is 0. */
   readonly ok: boolean;
   readonly file: string | null;
   readonly servers: readonly CheckedServer[];
   readonly issues: readonly ConfigIssue[];
   readonly warnings: readonly ConfigIssue[];
+  /** With `--connect` only, where the configuration can be read. */
+  readonly connect?: ConnectReport;
 }
 
-/** `mcproxy check`: everything a start would read, without starting. */
-export async function run({ options }: Invocation, io: Io): Promise<ExitCode> {
-  const configuration = await findConfiguration(options.config, io);
-  const report = checkReport(configuration);
-  if (options.json === true) {
-    await say(io.stdout, `${JSON.stringify(report)}\n`);
-    return report.ok ? ExitCode.Ok : ExitCode.Config;
+/** `mcproxy check`: everything a start would read, and with `--connect` what it would reach. */
+export async function run({ options }: Invocation, io: Io): Promise<ExitCode | number> {
+  const configuration = await findConfiguration(options, io);
+  if (!configuration.ok && options.json !== true) {
+    throw configurationError(configuration.issues, io.cwd, {
+      missing: configuration.file === undefined,
+    });
   }
-  if (!configuration.ok) {
-    throw configurationError(configuration.issues, io.cwd, configuration.file === undefined);
-  }
+  const read = checkReport(configuration);
+  // Whoever only validates a file does not load a gateway for it.
+  const connected = options.connect === true && configuration.ok
+    ? await (await import("./check-connect.ts")).connectReport(configuration.config, io)
+    : undefined;
+  if (connected !== undefined && "interrupted" in connected) return connected.interrupted;
+  const code = exitCodeOf(read, connected, options.strict === true);
+  const report: CheckReport = {
+    ...read,
+    ok: code === ExitCode.Ok,
+    ...(connected === undefined ? {} : { connect: connected }),
+  };
+  if (options.json === true) await say(io.stdout, `${JSON.stringify(report)}\n`);
+  else await tell(report, io);
+  return code;
+}
+
+/** What is wrong with the configuration is worse than what is wrong behind it. */
+function exitCodeOf(
+  { ok, warnings }: CheckReport,
+  connected: ConnectReport | undefined,
+  strict: boolean,
+): ExitCode {
+  if (!ok) return ExitCode.Config;
+  const levels = new Set(connected?.findings.map(({ level }) => level));
+  if (levels.has("error")) return ExitCode.Failed;
+  return strict && (warnings.length > 0 || levels.has("warning")) ? ExitCode.Failed : ExitCode.Ok;
+}
+
+async function tell(report: CheckReport, io: Io): Promise<void> {
   const talk = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
   for (const warning of report.warnings) {
     await say(io.stderr, `${talk.warn(`warning: ${describeIssue(warning, io.cwd)}`)}\n`);
@@ -54,8 +86,9 @@ export async function run({ options }: Invocation, io: Io): Promise<ExitCode> {
     await say(io.stderr, `${talk.bad(describeIssue(issue, io.cwd))}\n`);
   }
   const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
-  await say(io.stdout, `${renderCheck(report, style).join("\n")}\n`);
-  return report.ok ? ExitCode.Ok : ExitCode.Config;
+  const lines = renderCheck(report, style);
+  if (report.connect !== undefined) lines.push("", ...renderConnect(report.connect, style));
+  await say(io.stdout, `${lines.join("\n")}\n`);
 }
 
 /** The report about a configuration. A server's own problem counts while it is enabled. */
@@ -64,9 +97,19 @@ export function checkReport(configuration: Configuration): CheckReport {
   if (!configuration.ok) {
     return { ok: false, file, servers: [], issues: configuration.issues, warnings: [] };
   }
-  const servers = checkedServers(configuration.config);
+  const { config } = configuration;
+  const servers = checkedServers(config);
   const issues = servers.flatMap(({ problem }) => problem === undefined ? [] : [problem]);
-  return { ok: issues.length === 0, file, servers, issues, warnings: configuration.warnings };
+  const warnings = [...configuration.warnings, ...openAddress(config)];
+  return { ok: issues.length === 0, file, servers, issues, warnings };
+}
+
+/** A start refuses such an address unless its command line says that it is meant. */
+function openAddress({ file, settings: { host } }: Config): ConfigIssue[] {
+  if (isLoopback(host)) return [];
+  const message = `found host ${JSON.stringify(host)}, expected a loopback address, or a start ` +
+    "with --no-auth: other machines could use every server without authentication";
+  return [{ file, line: 0, column: 0, path: "", message }];
 }
 
 function checkedServers(config: Config): CheckedServer[] {

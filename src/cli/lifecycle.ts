@@ -14,8 +14,8 @@ const log = getLogger("mcproxy");
 /** Options of {@link runUntilStopped}. */
 export interface LifecycleOptions {
   readonly server: Server;
-  /** How long calls in flight may take to finish, ms. */
-  readonly shutdownTimeout: number;
+  /** Called at SIGHUP: the configuration is to be read again. */
+  readonly onReload: () => void;
   /** Called once, when the stop begins. */
   readonly onStopping: () => void;
   /** Ends the gateway with exit code 0 when it resolves (stdin has ended). */
@@ -27,7 +27,7 @@ export interface LifecycleOptions {
  * of stdin, 1 after an uncaught exception. A second signal ends the wait at once (130, 143).
  */
 export async function runUntilStopped(io: Io, options: LifecycleOptions): Promise<number> {
-  const { server, shutdownTimeout, onStopping, ended } = options;
+  const { server, onReload, onStopping, ended } = options;
   const begin = Promise.withResolvers<number>();
   const force = Promise.withResolvers<number>();
   let stopping = false;
@@ -45,9 +45,9 @@ export async function runUntilStopped(io: Io, options: LifecycleOptions): Promis
   const off = [
     onSignal("SIGINT", 130),
     onSignal("SIGTERM", 143),
+    // Its default would end the process, and with it every client's session.
     io.runtime.onSignal("SIGHUP", () => {
-      // The default would end the process, and with it every client's session.
-      log.warning("SIGHUP is ignored: restart the gateway to apply a changed configuration");
+      if (!stopping) onReload();
     }),
     io.onUncaught((error, kind) => {
       if (kind === "rejection") return log.error("Unhandled rejection: {error}", { error });
@@ -63,6 +63,7 @@ export async function runUntilStopped(io: Io, options: LifecycleOptions): Promis
     children = childrenOf(server);
     onStopping();
     const limit = Promise.withResolvers<void>();
+    const { shutdownTimeout } = server.gateway.config.settings;
     const timer = setTimeout(limit.resolve, shutdownTimeout + STOP_MARGIN);
     const stopped = server.stop().then(() => children = []);
     const result = await Promise.race([stopped.then(() => code), force.promise, limit.promise]);
@@ -76,7 +77,10 @@ export async function runUntilStopped(io: Io, options: LifecycleOptions): Promis
 
 /** The upstream processes; each leads a group of its own. */
 function childrenOf({ gateway }: Server): number[] {
-  return gateway.members.flatMap(({ upstream }) => upstream.status().pid ?? []);
+  return gateway.members.flatMap(({ upstream }) => {
+    const status = upstream.status();
+    return (status.instances ?? [status]).flatMap(({ pid }) => pid ?? []);
+  });
 }
 
 /** Nothing we have started may outlive us, not even when we cannot wait for it. */

@@ -31,7 +31,7 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
     } else {
       const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
       const width = io.stdout.isTerminal ? io.stdout.columns : Infinity;
-      const lines = renderOffers(servers, { style, width });
+      const lines = renderOffers(servers, { style, width, tokens: options.tokens === true });
       await say(io.stdout, lines.map((line) => `${line}\n`).join(""));
     }
     return servers.some(({ error }) => error !== null) ? ExitCode.Failed : ExitCode.Ok;
@@ -41,17 +41,24 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
 /** The lines of `list` for people: a heading per server, a table per kind. */
 export function renderOffers(
   servers: readonly ServerOffer[],
-  { style, width }: { readonly style: Style; readonly width: number },
+  { style, width, tokens = false }: {
+    readonly style: Style;
+    readonly width: number;
+    /** Show about how many each tool and server takes of a model's context. */
+    readonly tokens?: boolean;
+  },
 ): string[] {
   return servers.flatMap((server, at) => {
     const blocks = KINDS.flatMap(([kind, title]) => {
       const items = server[kind];
       return items.length === 0
         ? []
-        : [`  ${style.dim(title)}`, ...itemLines(items, { style, width: width - 4 })];
+        : [`  ${style.dim(title)}`, ...itemLines(items, { style, width: width - 4, tokens })];
     });
     const heading = `${style.bold(printable(server.name))}  ${summary(server, style)}`;
-    return [...(at === 0 ? [] : [""]), heading, ...blocks];
+    const taken = server.tools.reduce((sum, tool) => sum + (tool.tokens ?? 0), 0);
+    const total = tokens && taken > 0 ? style.dim(`  about ${taken} tokens`) : "";
+    return [...(at === 0 ? [] : [""]), heading + total, ...blocks];
   });
 }
 
@@ -66,20 +73,27 @@ function summary(server: ServerOffer, style: Style): string {
 /** Name at the gateway, the server's own where it differs, first line of the description. */
 function itemLines(
   items: readonly OfferedItem[],
-  { style, width }: { readonly style: Style; readonly width: number },
+  { style, width, tokens }: {
+    readonly style: Style;
+    readonly width: number;
+    readonly tokens: boolean;
+  },
 ): string[] {
-  const rows = items.map(({ exposed, own, title, description }) => [
-    { text: printable(exposed ?? "?"), paint: style.name },
-    { text: exposed === own ? "" : printable(own), paint: style.dim },
-    firstLine(description ?? title ?? ""),
-  ]);
   // Where no name differs, an empty column would only push the descriptions to the right.
   const same = items.every(({ exposed, own }) => exposed === own);
-  const columns = [{ title: "" }, ...(same ? [] : [{ title: "" }]), { title: "" }];
-  const [, ...lines] = renderTable(
-    columns,
-    same ? rows.map(([name, , text]) => [name!, text!]) : rows,
-    { style, width },
-  );
+  const counted = tokens && items.some((item) => item.tokens !== undefined);
+  const rows = items.map(({ exposed, own, title, description, tokens: count }) => [
+    { text: printable(exposed ?? "?"), paint: style.name },
+    ...(same ? [] : [{ text: exposed === own ? "" : printable(own), paint: style.dim }]),
+    ...(counted ? [String(count ?? "")] : []),
+    firstLine(description ?? title ?? ""),
+  ]);
+  const columns = [
+    { title: "" },
+    ...(same ? [] : [{ title: "" }]),
+    ...(counted ? [{ title: "", align: "right" as const }] : []),
+    { title: "" },
+  ];
+  const [, ...lines] = renderTable(columns, rows, { style, width });
   return lines.map((line) => `    ${line}`);
 }

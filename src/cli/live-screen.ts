@@ -1,8 +1,11 @@
 import type { Output } from "../log/output.ts";
 import type { TextOutput } from "./io.ts";
 
-/** Milliseconds between two redraws. */
-const FRAME = 120;
+/** Options of {@link LiveScreen}. */
+export interface LiveScreenOptions {
+  /** Milliseconds between two redraws. @default 120 */
+  readonly every?: number;
+}
 
 /** Draws the lines of one frame into the room there is. */
 export type Draw = (
@@ -17,14 +20,16 @@ export type Draw = (
 export class LiveScreen {
   readonly #output: TextOutput;
   readonly #draw: Draw;
+  readonly #every: number;
   #frame = 0;
   #drawn = 0;
   #active = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  constructor(output: TextOutput, draw: Draw) {
+  constructor(output: TextOutput, draw: Draw, { every = 120 }: LiveScreenOptions = {}) {
     this.#output = output;
     this.#draw = draw;
+    this.#every = every;
   }
 
   /** Draws now and then every few frames. */
@@ -35,7 +40,12 @@ export class LiveScreen {
     this.#timer = setInterval(() => {
       this.#frame++;
       this.#write(this.#redraw());
-    }, FRAME);
+    }, this.#every);
+  }
+
+  /** Draws now, for there is something new; does nothing before the start and after the end. */
+  refresh(): void {
+    if (this.#active) this.#write(this.#redraw());
   }
 
   /** Takes the lines away for good; `last` is left in their place. */

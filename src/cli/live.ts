@@ -1,6 +1,5 @@
 /** What a person sees while the servers start: pure functions from state to lines. */
 
-import type { Config } from "../config/config.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import type { UpstreamStatus } from "../upstream/status.ts";
@@ -10,7 +9,8 @@ import { firstLine, fit, printable, widthOf } from "./text.ts";
 /** One server as the view shows it. */
 export interface LiveServer {
   readonly name: string;
-  readonly phase: "connecting" | "ready" | "failed" | "disabled";
+  /** `idle`: it is started at its next use, and what it offers is known. */
+  readonly phase: "connecting" | "ready" | "idle" | "failed" | "disabled";
   /** What its start took, or how long it has been starting. Milliseconds. */
   readonly ms: number;
   readonly counts: Readonly<Record<ListKind, number>>;
@@ -40,15 +40,18 @@ export function liveServer(status: UpstreamStatus, settled: boolean, now: number
   if (state === "ready") {
     return { name, phase: "ready", ms: startedInMs ?? waited, counts, error: undefined };
   }
-  if (!settled) return { name, phase: "connecting", ms: waited, counts, error: undefined };
+  if (!settled || (state === "connecting" && lastError === undefined)) {
+    return { name, phase: "connecting", ms: waited, counts, error: undefined };
+  }
+  if (state === "idle") return { name, phase: "idle", ms: waited, counts, error: undefined };
   const error = withoutName(lastError ?? `is ${state}`, name);
   return { name, phase: "failed", ms: waited, counts, error };
 }
 
 /** Every configured server, disabled ones included, in the order of the configuration. */
-export function liveServers(gateway: Gateway, config: Config, now = Date.now()): LiveServer[] {
+export function liveServers(gateway: Gateway, now = Date.now()): LiveServer[] {
   const members = new Map(gateway.members.map((member) => [member.config.name, member]));
-  return [...config.servers.keys()].map((name) => {
+  return [...gateway.config.servers.keys()].map((name) => {
     const member = members.get(name);
     return member === undefined
       ? { name, phase: "disabled", ms: 0, counts: NO_COUNTS, error: undefined }
@@ -57,7 +60,7 @@ export function liveServers(gateway: Gateway, config: Config, now = Date.now()):
 }
 
 /** Errors name their server, and so does the line they are shown on. */
-function withoutName(error: string, name: string): string {
+export function withoutName(error: string, name: string): string {
   const start = `Server ${JSON.stringify(name)} `;
   return error.startsWith(start) ? error.slice(start.length) : error;
 }
@@ -82,7 +85,7 @@ export function renderServers(
 }
 
 function choose(servers: readonly LiveServer[], count: number): readonly LiveServer[] {
-  const rank = { failed: 0, connecting: 1, ready: 2, disabled: 3 };
+  const rank = { failed: 0, connecting: 1, ready: 2, idle: 3, disabled: 4 };
   const first = servers.toSorted((a, b) => rank[a.phase] - rank[b.phase]).slice(0, count);
   return servers.filter((server) => first.includes(server));
 }
@@ -108,6 +111,8 @@ function serverLine(
       const counts = countsText(server.counts);
       return line(style.good("✓"), `ready in ${server.ms} ms  ${counts}`, (text) => text);
     }
+    case "idle":
+      return line(style.dim("-"), `idle  ${countsText(server.counts)}`, style.dim);
     case "failed":
       return line(style.bad("✗"), `failed: ${firstLine(server.error ?? "")}`, style.bad);
     case "disabled":

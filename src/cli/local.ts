@@ -8,7 +8,7 @@ import { parseMessage, request, type RequestMessage } from "../protocol/message.
 import { exposedName } from "../protocol/names.ts";
 import { LATEST_LEGACY_VERSION } from "../protocol/versions.ts";
 import type { Caller, CallOptions, OpenOptions } from "./caller.ts";
-import { requireConfiguration } from "./configuration.ts";
+import { type ConfigurationChoice, requireConfiguration } from "./configuration.ts";
 import { CliError, ExitCode } from "./exit.ts";
 import type { Io } from "./io.ts";
 import { LiveScreen } from "./live-screen.ts";
@@ -33,11 +33,11 @@ const CLIENT: Client = {
  * @throws {CliError} exit code 3 for the configuration, 1 for a server it does not have
  */
 export async function openLocal(
-  configPath: string | undefined,
+  choice: ConfigurationChoice,
   io: Io,
   { server }: OpenOptions = {},
 ): Promise<Caller> {
-  const { config } = await requireConfiguration(configPath, io);
+  const { config } = await requireConfiguration(choice, io);
   return new LocalCaller(server === undefined ? config : narrowed(config, server), io);
 }
 
@@ -51,32 +51,59 @@ function narrowed(config: Config, name: string): Config {
   return server.prefix === "always" ? { ...config, servers: new Map([[name, server]]) } : config;
 }
 
-class LocalCaller implements Caller {
-  readonly #config: Config;
-  readonly #gateway: Gateway;
+/** A gateway in this process without a listener; on a terminal people see its servers start. */
+export class LocalGateway {
+  readonly gateway: Gateway;
   readonly #screen: LiveScreen | undefined;
   #closed: Promise<void> | undefined;
 
+  /** Starts all servers at once. */
   constructor(config: Config, io: Io) {
-    this.#config = config;
-    this.#gateway = new Gateway({ config, runtime: io.runtime });
+    this.gateway = new Gateway({ config, runtime: io.runtime });
     if (io.stderr.isTerminal && io.env["TERM"] !== "dumb") {
       const style = styleFor({ isTerminal: true, env: io.env });
       this.#screen = new LiveScreen(
         io.stderr,
-        (frame, size) =>
-          renderServers(liveServers(this.#gateway, config), { ...size, style, frame }),
+        (frame, size) => renderServers(liveServers(this.gateway), { ...size, style, frame }),
       );
       this.#screen.start();
     }
-    this.#gateway.start();
+    this.gateway.start();
+  }
+
+  /** Resolves when every server is up or has failed, and what they offer is in the registry. */
+  async settled(): Promise<void> {
+    await this.gateway.settled();
+    await this.gateway.whenListable(AGGREGATE);
+    this.clear();
+  }
+
+  /** Takes what people see of the start off the screen. */
+  clear(): void {
+    this.#screen?.clear();
+  }
+
+  /** Stops every server. Never rejects. */
+  close(): Promise<void> {
+    this.clear();
+    return this.#closed ??= this.gateway.close();
+  }
+}
+
+class LocalCaller implements Caller {
+  readonly #config: Config;
+  readonly #local: LocalGateway;
+  readonly #gateway: Gateway;
+
+  constructor(config: Config, io: Io) {
+    this.#config = config;
+    this.#local = new LocalGateway(config, io);
+    this.#gateway = this.#local.gateway;
   }
 
   async offers(): Promise<readonly ServerOffer[]> {
-    await this.#gateway.settled();
-    await this.#gateway.whenListable(AGGREGATE);
-    this.#screen?.clear();
-    const { registry, members } = this.#gateway;
+    await this.#local.settled();
+    const { registry, members, redact } = this.#gateway;
     return [...this.#config.servers.values()].map((server) => {
       const { name, target } = server;
       const status = members.find((member) => member.config.name === name)?.upstream.status();
@@ -85,14 +112,14 @@ class LocalCaller implements Caller {
         return { name, state: "disabled", transport, error: null, ...NOTHING };
       }
       const { state, transport, lastError } = status;
-      const error = state === "ready" ? null : lastError ?? `is ${state}`;
+      const error = state === "ready" ? null : redact(lastError ?? `is ${state}`);
       return { name, state, transport, error, ...offersOf(name, registry) };
     });
   }
 
   async call(tool: string, argumentsText: string, options: CallOptions): Promise<string> {
     await this.#resolvable(tool);
-    this.#screen?.clear();
+    this.#local.clear();
     const params = `{"name":${JSON.stringify(tool)},"arguments":${argumentsText},` +
       `"_meta":{"progressToken":"cli"}}`;
     const message = parseMessage(request("1", "tools/call", params)) as RequestMessage;
@@ -103,8 +130,7 @@ class LocalCaller implements Caller {
   }
 
   close(): Promise<void> {
-    this.#screen?.clear();
-    return this.#closed ??= this.#gateway.close();
+    return this.#local.close();
   }
 
   /**

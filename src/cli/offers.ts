@@ -2,6 +2,7 @@
 
 import { canonicalJson } from "../lib/canonical.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { toolTokens } from "./tool-tokens.ts";
 import { LIST_RULES, type ListKind, listRule } from "../protocol/lists.ts";
 import type { Registry, View } from "../registry/types.ts";
 
@@ -13,6 +14,8 @@ export interface OfferedItem {
   readonly own: string;
   readonly title: string | null;
   readonly description: string | null;
+  /** About what it takes of a model's context; tools only. */
+  readonly tokens?: number;
 }
 
 /** Everything of one server. */
@@ -50,7 +53,7 @@ export function offersOf(server: string, { aggregate, servers }: Registry): Offe
       const name = kind === "resources"
         ? aggregate.exposedUri(server, own)
         : exposed[kind].get(own);
-      return describe(item, own, name ?? null);
+      return describe(item, kind, name ?? null);
     })
   );
 }
@@ -102,7 +105,7 @@ export function matchOffers(
       lists[kind].map((item) => {
         const match = pools[kind].get(withoutKey(item, kind))?.shift();
         const exposed = match === undefined ? null : keyOf(match, kind);
-        return describe(item, keyOf(item, kind), exposed);
+        return describe(item, kind, exposed);
       })
     )
   );
@@ -116,8 +119,11 @@ function keyOf(item: JsonObject, kind: ListKind): string {
   return String(item[listRule(kind).key] ?? "");
 }
 
-function describe(item: JsonObject, own: string, exposed: string | null): OfferedItem {
-  return { exposed, own, title: textOf(item.title), description: textOf(item.description) };
+function describe(item: JsonObject, kind: ListKind, exposed: string | null): OfferedItem {
+  const own = keyOf(item, kind);
+  const texts = { title: textOf(item.title), description: textOf(item.description) };
+  if (kind !== "tools") return { exposed, own, ...texts };
+  return { exposed, own, ...texts, tokens: toolTokens({ ...item, name: exposed ?? own }) };
 }
 
 function textOf(value: Json | undefined): string | null {

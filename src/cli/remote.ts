@@ -35,6 +35,14 @@ export interface RemoteServer {
   readonly raw: JsonObject;
 }
 
+/** What the gateway has said about itself. */
+export interface RemoteAnswer {
+  /** Whether the HTTP status was one of success. */
+  readonly ok: boolean;
+  readonly raw: string;
+  readonly body: JsonObject;
+}
+
 /** A gateway that runs elsewhere, asked in the modern era: no session is left behind. */
 export class RemoteCaller implements Caller {
   readonly #urls: GatewayUrls;
@@ -47,27 +55,37 @@ export class RemoteCaller implements Caller {
   }
 
   /** The status as text and parsed. @throws {CliError} where it cannot be had */
-  async status(): Promise<{ readonly raw: string; readonly body: JsonObject }> {
-    const http = new HttpClient("gateway", {
-      kind: "http",
-      url: this.#urls.status,
-      transport: "http",
-      headers: {},
-    });
+  status(): Promise<RemoteAnswer> {
+    const isStatus = ({ ok, body }: RemoteAnswer) => ok && Array.isArray(body.servers);
+    return this.#ask(this.#urls.status, "its status", isStatus);
+  }
+
+  /** What `/health` says, well or not. @throws {CliError} where it says nothing */
+  health(): Promise<RemoteAnswer> {
+    const isHealth = ({ body }: RemoteAnswer) => typeof body.status === "string";
+    return this.#ask(this.#urls.health, "its health", isHealth);
+  }
+
+  async #ask(
+    url: string,
+    what: string,
+    expected: (answer: RemoteAnswer) => boolean,
+  ): Promise<RemoteAnswer> {
+    const http = new HttpClient("gateway", { kind: "http", url, transport: "http", headers: {} });
     const signal = AbortSignal.any([
       this.#closing.signal,
       AbortSignal.timeout(STATUS_TIMEOUT),
     ]);
     try {
-      const what = "its status";
       const headers = { accept: "application/json" };
       const response = await http.send({ method: "GET", headers, signal, what });
       const raw = await http.text(response, what);
-      const body = response.ok ? parseObject(raw) : undefined;
-      if (body === undefined || !Array.isArray(body.servers)) {
+      const body = parseObject(raw);
+      const answer = body === undefined ? undefined : { ok: response.ok, raw, body };
+      if (answer === undefined || !expected(answer)) {
         throw notAGateway(this.#urls.label, response.status);
       }
-      return { raw, body };
+      return answer;
     } catch (error) {
       throw this.#explain(error, signal);
     }

@@ -4,6 +4,8 @@ import type { Config, LogFormat, LogLevel, SyslogTarget } from "../config/config
 import type { ConfigIssue } from "../config/issue.ts";
 import { collectSecrets } from "../config/secrets.ts";
 import { applyOverrides, overridesFromEnv, parsePort } from "../config/settings.ts";
+import { suggest } from "../lib/suggest.ts";
+import { AGGREGATE, type Endpoint, profileEndpoint } from "../gateway/endpoint.ts";
 import { isLoopback } from "../front/guard.ts";
 import type { LogDestination } from "../log/mod.ts";
 import { LOG_LEVELS, parseLevel } from "../log/mod.ts";
@@ -18,6 +20,8 @@ export interface ServePlan {
   readonly warnings: readonly ConfigIssue[];
   readonly listen: boolean;
   readonly stdio: boolean;
+  /** What stdin and stdout are given. */
+  readonly endpoint: Endpoint;
   readonly destination: LogDestination;
   readonly logFormat: LogFormat;
   readonly logLevel: LogLevel;
@@ -26,24 +30,31 @@ export interface ServePlan {
 }
 
 /**
- * Decides, in the order flags, environment, file, defaults.
+ * Decides, in the order flags, environment, file, defaults. `running`: for a gateway that listens
+ * already.
  * @throws {CliError} exit code 2 for what the flags ask, 3 for the configuration
  */
-export async function planServe(options: OptionValues, io: ConfigurationIo): Promise<ServePlan> {
+export async function planServe(
+  options: OptionValues,
+  io: ConfigurationIo,
+  { running = false }: { readonly running?: boolean } = {},
+): Promise<ServePlan> {
   const flags = readFlags(options);
   const environment = overridesFromEnv(io.env);
   if (!environment.ok) throw configurationError(environment.issues, io.cwd);
-  const { config: file, warnings } = await requireConfiguration(options.config, io);
+  const { config: file, warnings } = await requireConfiguration(options, io);
   const settings = applyOverrides(file.settings, environment.overrides, flags);
   const config: Config = { ...file, settings };
   const stdio = options.stdio === true;
   const listen = !stdio || (flags.port ?? environment.overrides.port) !== undefined;
-  if (listen && options["no-auth"] !== true) refuseOpenAddress(settings.host);
+  // A gateway that runs stays where it listens; the status says that the address waits for a start.
+  if (listen && !running && options["no-auth"] !== true) refuseOpenAddress(settings.host);
   return {
     config,
     warnings,
     listen,
     stdio,
+    endpoint: endpointOf(options, config),
     destination: options.log === true
       ? { kind: "stdout" }
       : { kind: "syslog", target: syslogTarget(settings.syslog) },
@@ -54,6 +65,23 @@ export async function planServe(options: OptionValues, io: ConfigurationIo): Pro
     logLevel: settings.logLevel,
     secrets: secretsOf(config),
   };
+}
+
+function endpointOf(
+  { profile }: OptionValues,
+  { settings: { profiles } }: Config,
+): Endpoint {
+  if (profile === undefined) return AGGREGATE;
+  const names = profiles.map(({ name }) => name);
+  if (names.includes(profile)) return profileEndpoint(profile);
+  const near = suggest(profile, names);
+  throw new UsageError(
+    `Cannot serve profile ${JSON.stringify(profile)}: ` +
+      (names.length === 0
+        ? 'the configuration has no "profiles"'
+        : `expected one of ${names.join(", ")}`) +
+      (near === undefined ? "" : ` (did you mean "${near}"?)`),
+  );
 }
 
 interface ServeFlags {

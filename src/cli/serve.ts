@@ -1,7 +1,9 @@
 import { runtime } from "#runtime";
 import process from "node:process";
 import { serveStdio } from "../front/stdio.ts";
-import { AGGREGATE } from "../gateway/endpoint.ts";
+import type { Endpoint } from "../gateway/endpoint.ts";
+import { ListCache } from "../gateway/list-cache.ts";
+import { cacheDirectory } from "../gateway/list-cache-place.ts";
 import { VERSION } from "../lib/version.ts";
 import {
   configureLogging,
@@ -26,6 +28,7 @@ import { type Io, say } from "./io.ts";
 import { runUntilStopped } from "./lifecycle.ts";
 import type { OptionValues } from "./options.ts";
 import { planServe, type ServePlan } from "./serve-plan.ts";
+import type { Followed, FollowOptions } from "./reload.ts";
 import { Server } from "./server.ts";
 import { createNotifier } from "./systemd.ts";
 
@@ -33,6 +36,7 @@ const log = getLogger("mcproxy");
 
 /** `mcproxy [serve]`: runs the gateway until it is told to stop. */
 export async function run({ options }: Invocation, io: Io): Promise<number> {
+  const loadedAt = Date.now();
   const plan = await planServe(options, io);
   const live = !plan.stdio && options.json !== true && wantsLiveView(io, options.log === true)
     ? new LiveStart(io.stderr, io.env)
@@ -42,11 +46,20 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
   const logging = await startLogging(plan, io, outputs);
   let code: number = ExitCode.Failed;
   try {
-    return code = await serve(plan, options, io, live);
+    return code = await serve(plan, options, io, { live, logging, loadedAt });
   } finally {
     live?.end();
     if (!isForced(code)) await logging.close();
   }
+}
+
+/** What watches the file is loaded when the gateway listens: no client waits for it. */
+function follow(options: FollowOptions): Followed {
+  const followed = import("./reload.ts").then((module) => module.followConfiguration(options));
+  return {
+    now: () => void followed.then((one) => one.now()),
+    close: () => void followed.then((one) => one.close()),
+  };
 }
 
 /** A second signal: nothing is waited for any more. */
@@ -58,13 +71,16 @@ async function serve(
   plan: ServePlan,
   options: OptionValues,
   io: Io,
-  live: LiveStart | undefined,
+  { live, logging, loadedAt }: {
+    readonly live: LiveStart | undefined;
+    readonly logging: Logging;
+    readonly loadedAt: number;
+  },
 ): Promise<number> {
   const notifier = createNotifier({ env: io.env, runtime: io.runtime });
-  const { config } = plan;
   const server = await listen(plan, io);
   const { gateway, url } = server;
-  const started = { gateway, config, url };
+  const started = { gateway, url };
   tellStart(plan, url, io.cwd);
   // A person or a script waits for the address, wherever the log goes.
   if (live === undefined && url !== undefined && !inOutput(plan, options, io.env)) {
@@ -80,17 +96,28 @@ async function serve(
   });
   void live?.begin(started);
   if (options.json === true) void announceJson(started, plan.stdio ? io.stderr : io.stdout);
+  const reloads = follow({
+    gateway,
+    started: plan,
+    plan: () => planServe(options, io, { running: true }),
+    cwd: io.cwd,
+    runtime: io.runtime,
+    loadedAt,
+    logging,
+    notifier,
+  });
   let code: number = ExitCode.Failed;
   try {
     return code = await runUntilStopped(io, {
       server,
-      shutdownTimeout: config.settings.shutdownTimeout,
+      onReload: () => reloads.now(),
       onStopping: () => {
+        reloads.close();
         stopProgress();
         live?.end();
         notifier.stopping();
       },
-      ...(plan.stdio ? { ended: stdioClient(server, io) } : {}),
+      ...(plan.stdio ? { ended: stdioClient(server, plan.endpoint, io) } : {}),
     });
   } finally {
     if (!isForced(code)) await notifier.close();
@@ -118,10 +145,13 @@ async function startLogging(
 /** Starts the server. @throws {CliError} where the address cannot be had */
 async function listen(
   { config, listen }: ServePlan,
-  { runtime }: Pick<Io, "runtime">,
+  { runtime, env }: Pick<Io, "runtime" | "env">,
 ): Promise<Server> {
+  const cache = config.settings.warmStart
+    ? new ListCache({ directory: cacheDirectory(env) })
+    : undefined;
   try {
-    return await Server.start({ config, runtime, listen });
+    return await Server.start({ config, runtime, listen, cache });
   } catch (error) {
     if (!(error instanceof ListenError)) throw error;
     const hint = error.code === "EADDRINUSE" ? await addressHint(config.settings) : undefined;
@@ -174,11 +204,15 @@ function inOutput(
 }
 
 /** Serves stdin and stdout as one client, until either is closed. Never rejects. */
-async function stdioClient({ gateway }: Server, { stdin, stdout }: Io): Promise<void> {
+async function stdioClient(
+  { gateway }: Server,
+  endpoint: Endpoint,
+  { stdin, stdout }: Io,
+): Promise<void> {
   const closed = Promise.withResolvers<void>();
   const served = serveStdio({
     gateway,
-    endpoint: AGGREGATE,
+    endpoint,
     input: stdin,
     write: (line) => void stdout.write(line).catch(() => closed.resolve()),
   });
@@ -224,20 +258,33 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     ...(port === undefined ? {} : { port: String(port) }),
   };
   const cwd = process.cwd();
+  const loadedAt = Date.now();
   const plan = await planServe(flags, { env, cwd });
   const logging = onLine === undefined
     ? undefined
     : await startLogging(plan, { env: { ...env, NO_COLOR: "1" }, runtime }, lineOutputs(onLine));
   let server: Server;
   try {
-    server = await listen(plan, { runtime });
+    server = await listen(plan, { runtime, env });
   } catch (error) {
     await logging?.close();
     throw error;
   }
   tellStart(plan, server.url, cwd);
+  const reloads = follow({
+    gateway: server.gateway,
+    started: plan,
+    plan: () => planServe(flags, { env, cwd }, { running: true }),
+    cwd,
+    runtime,
+    loadedAt,
+    logging,
+  });
   let closed: Promise<void> | undefined;
-  const close = () => closed ??= server.stop().finally(() => logging?.close());
+  const close = () => {
+    reloads.close();
+    return closed ??= server.stop().finally(() => logging?.close());
+  };
   return { url: server.url ?? "", server, close, [Symbol.asyncDispose]: close };
 }
 

@@ -2,6 +2,7 @@ import type { Config } from "../config/config.ts";
 import { type App, createApp } from "../front/app.ts";
 import { isLoopback } from "../front/guard.ts";
 import { Gateway } from "../gateway/gateway.ts";
+import type { ListCache } from "../gateway/list-cache.ts";
 import { getLogger } from "../log/mod.ts";
 import type { HttpServer, Runtime } from "../runtime/types.ts";
 
@@ -11,6 +12,8 @@ export interface ServerOptions {
   readonly runtime: Pick<Runtime, "serve" | "spawn">;
   /** Without it there is no HTTP listener (`--stdio` alone). */
   readonly listen: boolean;
+  /** Keeps the lists of one run for the next. */
+  readonly cache?: ListCache | undefined;
 }
 
 const log = getLogger("mcproxy");
@@ -21,13 +24,14 @@ const log = getLogger("mcproxy");
  */
 export class Server {
   readonly gateway: Gateway;
-  readonly #config: Config;
+  /** Where it was told to listen; a reload does not change that. */
+  readonly #host: string;
   readonly #http: HttpServer | undefined;
   readonly #app: App | undefined;
   #stopped: Promise<void> | undefined;
 
   private constructor(config: Config, gateway: Gateway, app?: App, http?: HttpServer) {
-    this.#config = config;
+    this.#host = config.settings.host;
     this.gateway = gateway;
     this.#app = app;
     this.#http = http;
@@ -37,15 +41,14 @@ export class Server {
    * Listens, then starts every upstream without waiting for any.
    * @throws {ListenError} when the address cannot be had; no upstream has been started then
    */
-  static async start({ config, runtime, listen }: ServerOptions): Promise<Server> {
-    const gateway = new Gateway({ config, runtime });
+  static async start({ config, runtime, listen, cache }: ServerOptions): Promise<Server> {
+    const gateway = new Gateway({ config, runtime, cache });
     if (!listen) {
       gateway.start();
       return new Server(config, gateway);
     }
-    const { host, port, bodyLimit, allowedHosts, allowedOrigins } = config.settings;
-    const guard = { boundHost: host, allowedHosts, allowedOrigins };
-    const app = createApp({ gateway, guard, bodyLimit });
+    const { host, port } = config.settings;
+    const app = createApp({ gateway, boundHost: host });
     const http = await runtime.serve({
       hostname: host,
       port,
@@ -59,7 +62,7 @@ export class Server {
   /** The URL clients are to be given, `undefined` without a listener. */
   get url(): string | undefined {
     if (this.#http === undefined) return undefined;
-    const bound = this.#config.settings.host;
+    const bound = this.#host;
     const host = isLoopback(bound) && !bound.includes(":")
       ? bound
       : isWildcard(bound)
@@ -80,7 +83,7 @@ export class Server {
 
   async #stop(): Promise<void> {
     const accepted = this.#http?.stop();
-    await this.gateway.drain(this.#config.settings.shutdownTimeout);
+    await this.gateway.drain(this.gateway.config.settings.shutdownTimeout);
     await this.gateway.close();
     this.#app?.close();
     // Streams have been told to end; a client that holds on to one is not waited for.

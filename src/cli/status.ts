@@ -1,17 +1,36 @@
-import { formatDuration } from "../lib/duration.ts";
+import { parseDuration } from "../lib/duration.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import type { Invocation } from "./commands.ts";
-import { ExitCode } from "./exit.ts";
+import { ExitCode, UsageError } from "./exit.ts";
 import { type Io, say } from "./io.ts";
-import { RemoteCaller, serversIn } from "./remote.ts";
-import { type Style, styleFor } from "./style.ts";
-import { renderTable } from "./table.ts";
-import { firstLine, printable } from "./text.ts";
+import { RemoteCaller } from "./remote.ts";
+import { textOf } from "./status-columns.ts";
+import { renderStatus } from "./status-view.ts";
+import { styleFor } from "./style.ts";
 
-/** `mcproxy status`: what a running gateway says about itself. */
+/** Milliseconds between two refreshes unless `--watch` says otherwise. */
+const DEFAULT_INTERVAL = 2_000;
+const MIN_INTERVAL = 100;
+const MAX_INTERVAL = 3_600_000;
+
+/**
+ * `mcproxy status`: what a running gateway says about itself. It succeeds when there is one,
+ * however its servers are; `--health` also wants it to go on running.
+ */
 export async function run({ options }: Invocation, io: Io): Promise<ExitCode> {
-  const { raw, body } = await new RemoteCaller(options.url, io.env).status();
-  if (options.json === true) {
+  const interval = options.watch === undefined ? undefined : readInterval(options.watch);
+  const json = options.json === true;
+  const caller = new RemoteCaller(options.url, io.env);
+  if (interval !== undefined) {
+    if (options.health === true) {
+      throw new UsageError("Cannot use --health with --watch; expected one of them");
+    }
+    const { watchStatus } = await import("./status-watch.ts");
+    return await watchStatus({ caller, interval, json }, io);
+  }
+  if (options.health === true) return await showHealth(caller, io, json);
+  const { raw, body } = await caller.status();
+  if (json) {
     await say(io.stdout, `${raw.trimEnd()}\n`);
     return ExitCode.Ok;
   }
@@ -21,65 +40,36 @@ export async function run({ options }: Invocation, io: Io): Promise<ExitCode> {
   return ExitCode.Ok;
 }
 
-const COLUMNS = [
-  { title: "SERVER" },
-  { title: "STATE" },
-  { title: "TRANSPORT" },
-  { title: "ERA" },
-  { title: "TOOLS", align: "right" },
-  { title: "PROMPTS", align: "right" },
-  { title: "RESOURCES", align: "right" },
-  { title: "TEMPLATES", align: "right" },
-  { title: "PID", align: "right" },
-  { title: "RESTARTS", align: "right" },
-  { title: "LAST ERROR" },
-] as const;
+/** Milliseconds of `--watch`: a number is seconds. @throws {UsageError} */
+export function readInterval(text: string | true): number {
+  if (text === true) return DEFAULT_INTERVAL;
+  const isNumber = /^(?:\d+\.?\d*|\.\d+)$/.test(text);
+  const ms = isNumber ? Number(text) * 1_000 : parseDuration(text);
+  if (ms !== undefined && ms >= MIN_INTERVAL && ms <= MAX_INTERVAL) return ms;
+  throw new UsageError(
+    `Cannot use --watch ${JSON.stringify(text)}: expected seconds from 0.1 to 3600`,
+    'Run "mcproxy help status" for usage',
+  );
+}
 
-/** The lines of `status` for people. */
-export function renderStatus(
-  body: JsonObject,
-  { style, width }: { readonly style: Style; readonly width: number },
-): string[] {
-  const config = isObject(body.config) ? body.config : {};
-  const clients = isObject(body.clients) ? body.clients : {};
-  const head = [
-    `mcproxy ${text(body.version)}, up ${uptime(body)}`,
-    `config ${text(config.path)}, loaded ${text(config.loadedAt)}`,
-    `clients ${text(clients.sessions) || "0"}, requests in flight ${
-      text(clients.requestsInFlight) || "0"
-    }`,
+async function showHealth(caller: RemoteCaller, io: Io, json: boolean): Promise<ExitCode> {
+  const { ok, raw, body } = await caller.health();
+  await say(io.stdout, `${json ? raw.trimEnd() : healthText(body)}\n`);
+  return ok ? ExitCode.Ok : ExitCode.Failed;
+}
+
+/** `degraded: 3 of 4 servers ready, failing: memory`. */
+export function healthText(body: JsonObject): string {
+  const servers = isObject(body.servers) ? body.servers : {};
+  const parts = [
+    `${textOf(servers.ready) || "0"} of ${textOf(servers.total) || "0"} servers ready`,
   ];
-  if (typeof config.error === "string") {
-    head.push(style.bad(`config not reloaded: ${firstLine(config.error)}`));
+  for (const key of ["idle", "starting"]) {
+    const count = servers[key];
+    if (typeof count === "number" && count > 0) parts.push(`${count} ${key}`);
   }
-  const rows = serversIn(body).map(({ name, state, transport, raw }) => {
-    const counts = isObject(raw.counts) ? raw.counts : {};
-    const paint = state === "ready" ? style.good : state === "connecting" ? style.warn : style.bad;
-    return [
-      { text: printable(name), paint: style.name },
-      { text: raw.stale === true ? `${state} (stale)` : printable(state), paint },
-      printable(transport),
-      text(raw.era),
-      text(counts.tools),
-      text(counts.prompts),
-      text(counts.resources),
-      text(counts.templates),
-      text(raw.pid),
-      text(raw.restarts),
-      firstLine(text(raw.lastError)),
-    ];
-  });
-  return [...head, "", ...renderTable(COLUMNS, rows, { style, width })];
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" || typeof value === "number" ? printable(String(value)) : "";
-}
-
-function uptime({ uptimeMs, uptimeSeconds }: JsonObject): string {
-  const ms = typeof uptimeMs === "number" ? uptimeMs : Number(uptimeSeconds ?? 0) * 1_000;
-  const seconds = Math.floor(ms / 1_000);
-  if (seconds < 3_600) return formatDuration(seconds * 1_000);
-  const hours = Math.floor(seconds / 3_600);
-  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
+  const failing = Array.isArray(servers.failing) ? servers.failing.map(textOf) : [];
+  if (failing.length > 0) parts.push(`failing: ${failing.join(", ")}`);
+  if (body.configError === true) parts.push("the configuration file has been refused");
+  return `${textOf(body.status)}: ${parts.join(", ")}`;
 }

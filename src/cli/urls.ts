@@ -9,6 +9,7 @@ export interface GatewayUrls {
   /** The aggregated endpoint. */
   readonly mcp: string;
   readonly status: string;
+  readonly health: string;
   /** The 1:1 endpoint of a server. */
   server(name: string): string;
 }
@@ -40,6 +41,7 @@ export function gatewayUrls(
     label: shown.href.replace(/\/$/, ""),
     mcp: `${base}/mcp`,
     status: `${base}/api/status`,
+    health: `${base}/health`,
     server: (name) => `${base}/servers/${encodeURIComponent(name)}/mcp`,
   };
 }

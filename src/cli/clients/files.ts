@@ -1,0 +1,170 @@
+/** Replaces files that belong to somebody else: with a backup, as a whole, with their rights. */
+
+import {
+  chmod,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { CliError, ExitCode } from "../exit.ts";
+
+/** What stands between the name of a file and the time of its backup. */
+const BACKUP = ".bak-";
+
+/** Options of {@link replaceText}. */
+export interface ReplaceOptions {
+  /** The text it was read with; undefined where it was not there. */
+  readonly before: string | undefined;
+  /** Rights of a file that is made. @default 0o600 */
+  readonly mode?: number;
+  /** The time in the backup's name. */
+  readonly now?: Date;
+}
+
+/**
+ * Writes `text` in place of what is there, following links, and returns the path of the backup;
+ * undefined where there was nothing. Readers find the old bytes or the new ones.
+ * @throws {CliError} where it has changed since it was read or cannot be written; the file is as it
+ * was then
+ */
+export async function replaceText(
+  path: string,
+  text: string,
+  { before, mode = 0o600, now = new Date() }: ReplaceOptions,
+): Promise<string | undefined> {
+  try {
+    const target = before === undefined ? path : await realpath(path);
+    const rights = before === undefined ? mode : (await stat(target)).mode & 0o777;
+    await checkUnchanged(path, target, before);
+    const backup = before === undefined
+      ? undefined
+      : await writeBackup(path, before, { now, rights });
+    const temporary = await writeTemporary(target, text, rights);
+    try {
+      await checkUnchanged(path, target, before);
+      await rename(temporary, target);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+    return backup;
+  } catch (error) {
+    throw asCliError(path, error);
+  }
+}
+
+/** Removes a file that still has this text. @throws {CliError} */
+export async function removeText(path: string, before: string): Promise<void> {
+  try {
+    await checkUnchanged(path, path, before);
+    await rm(path);
+  } catch (error) {
+    throw asCliError(path, error);
+  }
+}
+
+/**
+ * Writes a file beside `path` that nobody takes for configuration, and returns its path. The caller
+ * removes it. @throws {Error} of the system
+ */
+export async function writeTemporary(path: string, text: string, mode: number): Promise<string> {
+  const temporary = join(dirname(path), `.${crypto.randomUUID()}.${basename(path)}`);
+  const file = await open(temporary, "wx", mode);
+  try {
+    await file.writeFile(text);
+    // The mask of the process may have taken rights away that the file had.
+    await file.chmod(mode);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return temporary;
+}
+
+/** Makes a directory that only its owner can look into, where there is none. @throws {CliError} */
+export async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw asCliError(path, error);
+  }
+}
+
+/** The backups of a file, the newest first. None where the directory cannot be listed. */
+export async function backupsOf(path: string): Promise<readonly { path: string; text: string }[]> {
+  const start = `${basename(path)}${BACKUP}`;
+  const names = await readdir(dirname(path)).catch(() => []);
+  const own = names.filter((name) => name.startsWith(start)).sort().reverse();
+  const read = await Promise.all(own.map(async (name) => {
+    const backup = join(dirname(path), name);
+    const text = await readFile(backup, "utf8").catch(() => undefined);
+    return text === undefined ? [] : [{ path: backup, text }];
+  }));
+  return read.flat();
+}
+
+/** The backup has no rights that the file has not, and none for others: it may hold secrets. */
+async function writeBackup(
+  path: string,
+  text: string,
+  { now, rights }: { readonly now: Date; readonly rights: number },
+): Promise<string> {
+  const time = now.toISOString().replace(/[-:.]/g, "");
+  for (let attempt = 1;; attempt++) {
+    const backup = `${path}${BACKUP}${time}${attempt === 1 ? "" : `-${attempt}`}`;
+    try {
+      const file = await open(backup, "wx", 0o600);
+      try {
+        await file.writeFile(text);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await chmod(backup, rights & 0o600);
+      return backup;
+    } catch (error) {
+      if (codeOf(error) !== "EEXIST" || attempt >= 100) throw error;
+    }
+  }
+}
+
+async function checkUnchanged(
+  path: string,
+  target: string,
+  before: string | undefined,
+): Promise<void> {
+  const found = await readFile(target, "utf8").catch((error: unknown) => {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  });
+  if (found === before) return;
+  throw new CliError(
+    ExitCode.Failed,
+    `Cannot write ${JSON.stringify(path)}: it has changed since it was read; run the command again`,
+  );
+}
+
+function asCliError(path: string, error: unknown): CliError {
+  if (error instanceof CliError) return error;
+  const code = codeOf(error);
+  const why = code === "EACCES" || code === "EPERM"
+    ? "permission denied; expected a file and a folder that you may write to"
+    : code === "ENOENT" || code === "ENOTDIR"
+    ? "its folder does not exist"
+    : code === "EROFS"
+    ? "the file system is read-only"
+    : code || String(error);
+  return new CliError(ExitCode.Failed, `Cannot write ${JSON.stringify(path)}: ${why}`, {
+    cause: error,
+  });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}

@@ -1,0 +1,192 @@
+import { type ConfigPath, formatPath } from "../config/issue.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { checkJsonSchema, type SchemaProblem } from "../protocol/json-schema-check.ts";
+import { DEFAULT_DIALECT, KEYWORDS } from "../protocol/json-schema-dialect.ts";
+import { schemaPlaces } from "../protocol/json-schema-walk.ts";
+import type { Registry } from "../registry/types.ts";
+import type { Finding, Level, ListedTool, Rule } from "./diagnose.ts";
+import { nameFindings } from "./diagnose-names.ts";
+
+/** Claude Code cuts descriptions here (PROTOCOL notes, client behaviours). UTF-16 units. */
+export const CUT_DESCRIPTION = 2048;
+
+/** Some OpenAI models refuse a request with a longer one. UTF-16 units. */
+const REFUSED_DESCRIPTION = 1024;
+
+/** Of several problems of one schema the first ones are told, and how many there are. */
+const TOLD_PROBLEMS = 3;
+
+/** What is found, before it is said whose it is. */
+type Bare = Pick<Finding, "level" | "rule" | "message" | "remedy">;
+
+/** Everything that may go wrong with one tool. */
+export function toolFindings(listed: ListedTool, registry: Registry): Finding[] {
+  const { server, own, exposed, tool } = listed;
+  const remedy = `ask the authors of the server to mend it, or leave the tool out: add ${
+    JSON.stringify(own)
+  } to ${optionOf(server, "exclude")}`;
+  const found: Bare[] = [
+    ...nameFindings(listed, registry),
+    ...descriptionFindings(tool, `set a shorter one in ${optionOf(server, "override", own)}`),
+    ...inputFindings(tool.inputSchema, remedy),
+    ...outputFindings(tool.outputSchema, remedy),
+  ];
+  return found.map((finding) => ({ ...finding, server, subject: exposed }));
+}
+
+/** Where in the configuration something can be said about tools of a server. */
+export function optionOf(server: string, ...path: ConfigPath): string {
+  return formatPath(["mcpServers", server, "tools", ...path]);
+}
+
+function descriptionFindings({ description }: JsonObject, remedy: string): Bare[] {
+  if (typeof description !== "string" || description.trim() === "") {
+    return [{
+      level: "note",
+      rule: "no-description",
+      message: "has no description: a model has only its name to go by",
+      remedy: remedy.replace("a shorter one", '"description"'),
+    }];
+  }
+  const { length } = description;
+  if (length > CUT_DESCRIPTION) {
+    return [{
+      level: "warning",
+      rule: "long-description",
+      message: `has a description of ${length} characters: Claude Code cuts it at ` +
+        `${CUT_DESCRIPTION}, some OpenAI models refuse more than ${REFUSED_DESCRIPTION}`,
+      remedy,
+    }];
+  }
+  if (length <= REFUSED_DESCRIPTION) return [];
+  return [{
+    level: "note",
+    rule: "long-description",
+    message: `has a description of ${length} characters: some OpenAI models refuse more than ` +
+      `${REFUSED_DESCRIPTION}`,
+    remedy,
+  }];
+}
+
+function inputFindings(schema: Json | undefined, remedy: string): Bare[] {
+  const root = rootFinding("inputSchema", schema, remedy);
+  if (root !== undefined) return [root];
+  const object = schema as JsonObject;
+  return [...schemaFindings("inputSchema", object, remedy), ...refusedForms(object, remedy)];
+}
+
+function outputFindings(schema: Json | undefined, remedy: string): Bare[] {
+  if (schema === undefined) return [];
+  const root = rootFinding("outputSchema", schema, remedy);
+  return root === undefined ? schemaFindings("outputSchema", schema, remedy) : [root];
+}
+
+/** Clients of the SDK refuse the whole list for one root that is no object. */
+function rootFinding(
+  member: "inputSchema" | "outputSchema",
+  schema: Json | undefined,
+  remedy: string,
+): Bare | undefined {
+  const found = !isObject(schema)
+    ? schema === undefined ? `has no ${member}` : `has an ${member} that is no object`
+    : schema.type === "object"
+    ? undefined
+    : schema.type === undefined
+    ? `has an ${member} without "type"`
+    : `has an ${member} of type ${JSON.stringify(schema.type).slice(0, 60)}`;
+  if (found === undefined) return undefined;
+  const message =
+    `${found}, expected "type": "object" at its root: many clients refuse the whole ` +
+    "list for it";
+  return { level: "error", rule: "schema-root", message, remedy };
+}
+
+const SEVERITY: Readonly<Record<SchemaProblem["type"], readonly [Level, Rule]>> = {
+  "invalid": ["error", "schema-invalid"],
+  "dangling": ["error", "schema-reference"],
+  "remote": ["warning", "schema-remote"],
+  "dialect": ["warning", "schema-dialect"],
+  "unknown-dialect": ["warning", "schema-dialect"],
+  "pattern": ["warning", "schema-pattern"],
+  "deep": ["warning", "schema-deep"],
+};
+
+const CONSEQUENCE: Readonly<Partial<Record<Rule, string>>> = {
+  "schema-remote": "clients do not fetch it",
+  "schema-dialect": "models' interfaces read every schema as 2020-12",
+};
+
+function schemaFindings(member: string, schema: Json, remedy: string): Bare[] {
+  const problems = Map.groupBy(checkJsonSchema(schema), ({ type }) => SEVERITY[type][1]);
+  return [...problems].map(([rule, all]) => {
+    const told = all.slice(0, TOLD_PROBLEMS).map(({ pointer, message }) =>
+      `${pointer}: ${message}`
+    );
+    const more = all.length - told.length;
+    const consequence = CONSEQUENCE[rule] === undefined ? "" : `; ${CONSEQUENCE[rule]}`;
+    const rest = more === 0 ? "" : `; and ${more} more`;
+    const message = `${member} ${told.join("; ")}${rest}${consequence}`;
+    return { level: SEVERITY[all[0]!.type][0], rule, message, remedy };
+  });
+}
+
+const COMBINATORS = ["oneOf", "anyOf", "allOf"];
+
+/** What models' interfaces accept as names of properties at the root. */
+const ACCEPTED_PROPERTY = /^[a-zA-Z0-9_.-]{1,64}$/;
+
+/** Valid forms that clients, or the models behind them, are known to refuse. */
+function refusedForms(schema: JsonObject, remedy: string): Bare[] {
+  const found: Bare[] = [];
+  const warn = (rule: Rule, message: string) =>
+    found.push({ level: "warning", rule, message, remedy });
+  const combined = COMBINATORS.filter((keyword) => schema[keyword] !== undefined);
+  if (combined.length > 0) {
+    warn(
+      "schema-combined",
+      `has ${
+        combined.join(", ")
+      } at the root of inputSchema: Claude and OpenAI models refuse the ` +
+        "request, and Claude Code leaves the tool out",
+    );
+  }
+  const properties = isObject(schema.properties) ? Object.keys(schema.properties) : [];
+  const odd = properties.filter((name) => !ACCEPTED_PROPERTY.test(name));
+  if (odd.length > 0) {
+    const names = quoted(odd);
+    warn(
+      "schema-property",
+      `has parameters whose names Claude models refuse: ${names}, expected 1 to 64 of A-Z a-z 0-9 _ . -`,
+    );
+  }
+  const open = arraysWithoutItems(schema);
+  if (open.length > 0) {
+    warn(
+      "schema-items",
+      `has arrays without "items", which VS Code refuses: inputSchema ${quoted(open)}`,
+    );
+  }
+  return found;
+}
+
+function arraysWithoutItems(schema: JsonObject): string[] {
+  return [...schemaPlaces(schema, KEYWORDS[DEFAULT_DIALECT])]
+    .filter(({ schema: { type, items, prefixItems } }) =>
+      (type === "array" || (Array.isArray(type) && type.includes("array"))) &&
+      items === undefined && prefixItems === undefined
+    )
+    .map(({ pointer }) => pointer);
+}
+
+/** How much of a name or pointer a message repeats. */
+const LONGEST_QUOTE = 80;
+
+function shortened(text: string): string {
+  return text.length <= LONGEST_QUOTE ? text : `${text.slice(0, LONGEST_QUOTE)}…`;
+}
+
+function quoted(texts: readonly string[]): string {
+  const told = texts.slice(0, TOLD_PROBLEMS).map((text) => JSON.stringify(shortened(text)));
+  const more = texts.length - told.length;
+  return told.join(", ") + (more === 0 ? "" : ` and ${more} more`);
+}

@@ -1,0 +1,155 @@
+/** `mcproxy status --watch`: the same again and again, until somebody has seen enough. */
+
+import { setTimeout as pause } from "node:timers/promises";
+import { CliError, ExitCode } from "./exit.ts";
+import type { Io, TextOutput } from "./io.ts";
+import { LiveScreen } from "./live-screen.ts";
+import type { RemoteAnswer, RemoteCaller } from "./remote.ts";
+import { formatSpan } from "./span.ts";
+import { renderStatus } from "./status-view.ts";
+import { type Style, styleFor } from "./style.ts";
+import { fit, printable } from "./text.ts";
+
+/** Options of {@link watchStatus}. */
+export interface WatchStatusOptions {
+  readonly caller: RemoteCaller;
+  /** Milliseconds between an answer and the next question. */
+  readonly interval: number;
+  readonly json: boolean;
+}
+
+/** What one question came to. */
+export type Sample =
+  | { readonly ok: true; readonly answer: RemoteAnswer; readonly at: number }
+  | { readonly ok: false; readonly message: string; readonly at: number };
+
+/** Where samples go. */
+interface Presenter {
+  /** Rejects when nobody reads any more. */
+  show(sample: Sample): Promise<void>;
+  end(): void;
+}
+
+/**
+ * Asks and shows until SIGINT, SIGTERM or the end of the reader, which all are a good end. A
+ * gateway that is away is shown as such and asked again: it may be about to be restarted.
+ */
+export async function watchStatus(
+  { caller, interval, json }: WatchStatusOptions,
+  io: Io,
+): Promise<ExitCode> {
+  const stop = new AbortController();
+  const off = (["SIGINT", "SIGTERM"] as const)
+    .map((signal) => io.runtime.onSignal(signal, () => stop.abort()));
+  stop.signal.addEventListener("abort", () => void caller.close());
+  const presenter = presenterFor(io, json);
+  try {
+    while (!stop.signal.aborted) {
+      const sample = await ask(caller);
+      if (stop.signal.aborted) break;
+      await presenter.show(sample);
+      await pause(interval, undefined, { signal: stop.signal });
+    }
+  } catch (error) {
+    if (!stop.signal.aborted && !(error instanceof ReaderGone)) throw error;
+  } finally {
+    presenter.end();
+    for (const remove of off) remove();
+  }
+  return ExitCode.Ok;
+}
+
+async function ask(caller: RemoteCaller): Promise<Sample> {
+  try {
+    return { ok: true, answer: await caller.status(), at: Date.now() };
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    return { ok: false, message: error.message, at: Date.now() };
+  }
+}
+
+/** The reader has closed its end (`mcproxy status --watch | head`). */
+class ReaderGone extends Error {
+  override readonly name = "ReaderGone";
+}
+
+async function write(output: TextOutput, text: string): Promise<void> {
+  try {
+    await output.write(text);
+  } catch (error) {
+    throw new ReaderGone("Cannot write to stdout: it is closed", { cause: error });
+  }
+}
+
+function presenterFor({ stdout, env }: Io, json: boolean): Presenter {
+  if (json) {
+    return { show: (sample) => write(stdout, `${sampleJson(sample)}\n`), end: () => {} };
+  }
+  const style = styleFor({ isTerminal: stdout.isTerminal, env });
+  if (stdout.isTerminal && env["TERM"] !== "dumb") return new ScreenPresenter(stdout, style);
+  return {
+    show: (sample) => {
+      const lines = sample.ok
+        ? renderStatus(sample.answer.body, { style, width: Infinity })
+        : [`${new Date(sample.at).toISOString()} ${sample.message}`];
+      return write(stdout, `${lines.join("\n")}\n\n`);
+    },
+    end: () => {},
+  };
+}
+
+/** One line, whatever stands between us and the gateway has made of the text. */
+function sampleJson(sample: Sample): string {
+  return sample.ok
+    ? sample.answer.raw.trim().replace(/\s*\n\s*/g, " ")
+    : JSON.stringify({ error: { message: sample.message } });
+}
+
+/** The latest sample on a terminal, redrawn in place; what was there last stays behind. */
+class ScreenPresenter implements Presenter {
+  readonly #screen: LiveScreen;
+  readonly #style: Style;
+  #latest: Sample | undefined;
+  /** The last one with an answer, for while there is none. */
+  #known: (Sample & { readonly ok: true }) | undefined;
+  #awaySince = 0;
+
+  constructor(output: TextOutput, style: Style) {
+    this.#style = style;
+    // Once a second, so that spans go on and a resized window is filled.
+    this.#screen = new LiveScreen(output, (_, size) => this.#lines(size), { every: 1_000 });
+  }
+
+  show(sample: Sample): Promise<void> {
+    const isFirst = this.#latest === undefined;
+    if (!sample.ok && this.#latest?.ok !== false) this.#awaySince = sample.at;
+    this.#latest = sample;
+    if (sample.ok) this.#known = sample;
+    if (isFirst) this.#screen.start();
+    else this.#screen.refresh();
+    return Promise.resolve();
+  }
+
+  end(): void {
+    this.#screen.clear(this.#lines({ columns: Infinity, rows: Infinity }));
+  }
+
+  #lines({ columns, rows }: { readonly columns: number; readonly rows: number }): string[] {
+    const sample = this.#latest;
+    const known = this.#known;
+    // A full line wraps on some terminals, and a wrapped one cannot be counted.
+    const width = columns - 1;
+    const style = this.#style;
+    if (sample === undefined) return [];
+    if (sample.ok) return renderStatus(sample.answer.body, { style, width, rows });
+    const away = formatSpan(Date.now() - this.#awaySince);
+    const lines = [style.bad(fit(printable(`${sample.message}; for ${away} now`), width))];
+    if (known === undefined) return lines;
+    const age = `As it was ${formatSpan(Date.now() - known.at)} ago:`;
+    return [
+      ...lines,
+      style.dim(fit(age, width)),
+      ...renderStatus(known.answer.body, { style, width, rows: rows - 2, now: known.at }),
+    ];
+  }
+}
