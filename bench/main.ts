@@ -17,13 +17,15 @@ import { crash } from "./cases/crash.ts";
 import { jsonEdit } from "./cases/json-edit.ts";
 import { list } from "./cases/list.ts";
 import { memory } from "./cases/memory.ts";
+import { profiles } from "./cases/profiles.ts";
+import { reload } from "./cases/reload.ts";
 import { start } from "./cases/start.ts";
 import { Generator } from "./harness/load.ts";
 import { availableTargets, runtimeCommand, type Target } from "./harness/programs.ts";
 import { type Results, sectionOf, tableOf } from "./harness/report.ts";
 import type { Row } from "./harness/row.ts";
 
-const CASES = [start, list, call, memory, crash, jsonEdit];
+const CASES = [start, list, profiles, call, memory, crash, reload, jsonEdit];
 const RESULTS = fileURLToPath(new URL("results/", import.meta.url));
 
 const { values } = parseArgs({

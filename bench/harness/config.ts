@@ -17,6 +17,8 @@ export interface Fake {
 /** A config file in a folder of its own, removed in the end. */
 export interface ConfigFile extends Disposable {
   readonly path: string;
+  /** What it says under `mcpServers`. */
+  readonly servers: Readonly<Record<string, unknown>>;
 }
 
 /** The command line of a fake upstream. */
@@ -24,8 +26,8 @@ export function fakeArgs({ tools, delay = 0 }: Fake): string[] {
   return [UPSTREAM, String(tools), String(delay)];
 }
 
-/** Writes a config with `count` stdio upstreams, all alike. */
-export function fakeUpstreams(count: number, fake: Fake): ConfigFile {
+/** Writes a config with `count` stdio upstreams, all alike, and these settings. */
+export function fakeUpstreams(count: number, fake: Fake, settings: object = {}): ConfigFile {
   const mcpServers = Object.fromEntries(
     Array.from({ length: count }, (_, index) => [
       `server${String(index).padStart(2, "0")}`,
@@ -34,6 +36,10 @@ export function fakeUpstreams(count: number, fake: Fake): ConfigFile {
   );
   const folder = mkdtempSync(join(tmpdir(), "mcproxy-bench-"));
   const path = join(folder, "mcp-servers.json");
-  writeFileSync(path, JSON.stringify({ mcpServers }));
-  return { path, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+  writeFileSync(path, JSON.stringify({ ...settings, mcpServers }));
+  return {
+    path,
+    servers: mcpServers,
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+  };
 }

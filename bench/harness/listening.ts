@@ -1,6 +1,7 @@
 import { connect, createServer } from "node:net";
 import process from "node:process";
 import { startProcess } from "../../tests/support/process.ts";
+import { emptyCache } from "./cache.ts";
 import { type CommandLine, ROOT } from "./programs.ts";
 
 /** A port nobody listens on now. */
@@ -14,10 +15,11 @@ export async function freePort(): Promise<number> {
 
 /** Milliseconds from the start of a process to the first connection it takes; ends it then. */
 export async function timeToListen(line: CommandLine, port: number): Promise<number> {
+  using cache = emptyCache();
   const began = performance.now();
   const running = await startProcess(line.command, line.args, {
     cwd: ROOT,
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, ...cache.env, NO_COLOR: "1" },
   });
   try {
     while (!await connects(port)) {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { type Exit, startProcess } from "../../tests/support/process.ts";
+import { emptyCache } from "./cache.ts";
 import { type CommandLine, ROOT } from "./programs.ts";
 
 /** A server process that is being measured. */
@@ -17,9 +18,10 @@ export interface Server extends AsyncDisposable {
 
 /** Starts a server and waits until it prints `http://127.0.0.1:PORT`. */
 export async function startServer(line: CommandLine): Promise<Server> {
+  const cache = emptyCache();
   const running = await startProcess(line.command, line.args, {
     cwd: ROOT,
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, ...cache.env, NO_COLOR: "1" },
   });
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   for (const output of [running.stdout, running.stderr]) {
@@ -42,6 +44,7 @@ export async function startServer(line: CommandLine): Promise<Server> {
       if (!running.stdout.ended) running.signal("SIGTERM");
       await Promise.race([running.exited, patience(5_000)]);
       await running.kill();
+      cache[Symbol.dispose]();
     },
   };
 }

@@ -2,12 +2,16 @@ import type { Server } from "./server.ts";
 
 const ACCEPT = "application/json, text/event-stream";
 
-/** Opens sessions on a gateway and returns their ids. */
-export async function openSessions(server: Server, count: number): Promise<string[]> {
-  return await Promise.all(Array.from({ length: count }, () => openSession(server)));
+/** Opens sessions on a gateway, at the aggregate or another `path`, and returns their ids. */
+export async function openSessions(
+  server: Server,
+  count: number,
+  path?: string,
+): Promise<string[]> {
+  return await Promise.all(Array.from({ length: count }, () => openSession(server, path)));
 }
 
-async function openSession(server: Server): Promise<string> {
+async function openSession(server: Server, path?: string): Promise<string> {
   const response = await post(server, undefined, {
     jsonrpc: "2.0",
     id: "init",
@@ -17,18 +21,24 @@ async function openSession(server: Server): Promise<string> {
       capabilities: {},
       clientInfo: { name: "bench", version: "1" },
     },
-  });
+  }, path);
   const id = response.headers.get("mcp-session-id");
   await response.body?.cancel();
   if (id === null) throw new Error(`Cannot open a session: HTTP ${response.status}`);
-  const ready = await post(server, id, { jsonrpc: "2.0", method: "notifications/initialized" });
+  const initialized = { jsonrpc: "2.0", method: "notifications/initialized" };
+  const ready = await post(server, id, initialized, path);
   await ready.body?.cancel();
   return id;
 }
 
 /** Sends one message of a session. */
-export function post(server: Server, session: string | undefined, message: unknown) {
-  return fetch(`${server.base}/mcp`, {
+export function post(
+  server: Server,
+  session: string | undefined,
+  message: unknown,
+  path = "/mcp",
+): Promise<Response> {
+  return fetch(`${server.base}${path}`, {
     method: "POST",
     headers: {
       "content-type": "application/json",
@@ -40,10 +50,16 @@ export function post(server: Server, session: string | undefined, message: unkno
 }
 
 /** The HTTP text of one request; baselines get the very same headers. */
-export function requestText(session: string, method: string, params: unknown, id = 1): string {
+export function requestText(
+  session: string,
+  method: string,
+  params: unknown,
+  id = 1,
+  path = "/mcp",
+): string {
   const body = JSON.stringify({ jsonrpc: "2.0", id, method, params });
   return [
-    "POST /mcp HTTP/1.1",
+    `POST ${path} HTTP/1.1`,
     "host: 127.0.0.1",
     "connection: keep-alive",
     "content-type: application/json",
