@@ -1,3 +1,4 @@
+import { rename, writeFile } from "node:fs/promises";
 import { type Client, HttpClient } from "../support/clients/http.ts";
 import { type Received, resultOf, textOf } from "../support/clients/message.ts";
 import { ModernClient } from "../support/clients/modern.ts";
@@ -84,4 +85,11 @@ export async function listedAfter(
     if ((await listKeys(client, kind)).includes(key)) return;
     await heard.waitFor(({ json }) => /list_changed$/.test(json?.method), { from });
   }
+}
+
+/** Another file in place of a gateway's configuration, as `mv` and most editors do it. */
+export async function replaceConfig(gateway: Gateway, config: unknown): Promise<void> {
+  const next = `${gateway.configPath}.next`;
+  await writeFile(next, typeof config === "string" ? config : JSON.stringify(config));
+  await rename(next, gateway.configPath);
 }

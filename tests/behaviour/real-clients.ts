@@ -10,6 +10,7 @@ import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { SSEClientTransport as SseV1 } from "@modelcontextprotocol/sdk/client/sse.js";
 import { StdioClientTransport as StdioV1 } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport as HttpV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { cacheEnv } from "../support/cache.ts";
 
 /** What the tests ask of a real client. */
 export interface RealClient {
@@ -34,6 +35,9 @@ interface Command {
   readonly args: readonly string[];
 }
 
+/** The SDKs give a server a few variables of their own choice; these are beside them. */
+const ENV = cacheEnv();
+
 const INFO = { name: "real-client", version: "1.0.0" };
 
 /** Every real client by name. */
@@ -48,7 +52,7 @@ export function realClients(
     ["SDK v2, HTTP+SSE", () => v2(new SSEClientTransport(new URL(sseUrl)), "legacy")],
   ]);
   for (const [name, { command, args }] of Object.entries(commands)) {
-    const start = { command, args: [...args], stderr: "ignore" as const };
+    const start = { command, args: [...args], env: ENV, stderr: "ignore" as const };
     clients.set(`SDK v1, ${name}`, () => v1(new StdioV1(start)));
     clients.set(`SDK v2, ${name}`, () => v2(new StdioClientTransport(start), "legacy"));
   }

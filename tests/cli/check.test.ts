@@ -99,9 +99,9 @@ test("check without a file names the places it looked at and a file to begin wit
   assert.equal(stdout, "");
   for (
     const place of [
-      "/nowhere/mcp-servers.json",
-      "/nobody/.config/mcproxy/mcp-servers.json",
-      "/etc/mcproxy/mcp-servers.json",
+      '"/nowhere", ',
+      '"/nobody/.config/mcproxy", ',
+      '"/etc/mcproxy"',
     ]
   ) assert.ok(stderr.includes(place), stderr);
   assert.match(stderr, /--config FILE/);

@@ -4,8 +4,11 @@ import { test } from "node:test";
 import { contentText, progressLine, readArguments } from "../../src/cli/call.ts";
 import { startServer } from "../../src/cli/serve.ts";
 import { gatewayUrls } from "../../src/cli/urls.ts";
+import { cacheEnv } from "../support/cache.ts";
 import { fakeCommand } from "../support/fakes/stdio.ts";
 import { configFile, run, TestInput } from "./support.ts";
+
+const ENV = { ...process.env, ...cacheEnv() };
 
 const CONFIG = {
   mcpServers: {
@@ -32,7 +35,7 @@ function onBoth(
   });
   test(`${name}, of a running gateway`, async () => {
     const file = await configFile(CONFIG);
-    const server = await startServer({ config: file.path, port: 0 });
+    const server = await startServer({ config: file.path, port: 0, env: ENV });
     try {
       await server.server.gateway.settled();
       await check((...args) => run([...args, "--url", server.url]));
@@ -183,7 +186,7 @@ test("list and call exit with 3 without a valid configuration", async () => {
 
 test("status shows a running gateway, --json its very words", async () => {
   const file = await configFile(CONFIG);
-  const server = await startServer({ config: file.path, port: 0 });
+  const server = await startServer({ config: file.path, port: 0, env: ENV });
   try {
     await server.server.gateway.settled();
     const human = await run(["status", "--url", server.url]);

@@ -13,6 +13,34 @@ function server(change: Partial<LiveServer>): LiveServer {
   return { name: "s", phase: "connecting", ms: 0, counts: NONE, error: undefined, ...change };
 }
 
+const STATUS: UpstreamStatus = {
+  name: "x",
+  state: "backoff",
+  reason: "exited",
+  retryAt: undefined,
+  health: "unknown",
+  healthDetail: undefined,
+  transport: "stdio",
+  era: undefined,
+  protocolVersion: undefined,
+  pid: undefined,
+  since: new Date(1_000).toISOString(),
+  startedInMs: undefined,
+  restarts: 0,
+  calls: 0,
+  failedCalls: 0,
+  inFlight: 0,
+  queued: 0,
+  connections: 0,
+  interactive: false,
+  lastError: 'Server "x" exited with code 1',
+  lastErrorAt: undefined,
+  problems: [],
+  counts: NONE,
+  serverInfo: {},
+  instances: undefined,
+};
+
 const SERVERS: readonly LiveServer[] = [
   server({ name: "memory", phase: "ready", ms: 426, counts: { ...NONE, tools: 9, resources: 1 } }),
   server({ name: "slow", ms: 2_400 }),
@@ -82,33 +110,25 @@ test("renderServers() colours only where asked", () => {
 });
 
 test("liveServer() tells connecting from failed by whether the first attempt is over", () => {
-  const status: UpstreamStatus = {
-    name: "x",
-    state: "backoff",
-    transport: "stdio",
-    era: undefined,
-    protocolVersion: undefined,
-    pid: undefined,
-    since: new Date(1_000).toISOString(),
-    startedInMs: undefined,
-    restarts: 0,
-    inFlight: 0,
-    connections: 0,
-    interactive: false,
-    lastError: 'Server "x" exited with code 1',
-    problems: [],
-    counts: NONE,
-    serverInfo: {},
-  };
-  assert.deepEqual(liveServer(status, false, 3_000), server({ name: "x", ms: 2_000 }));
+  assert.deepEqual(liveServer(STATUS, false, 3_000), server({ name: "x", ms: 2_000 }));
   assert.deepEqual(
-    liveServer(status, true, 3_000),
+    liveServer(STATUS, true, 3_000),
     server({ name: "x", phase: "failed", ms: 2_000, error: "exited with code 1" }),
   );
   assert.deepEqual(
-    liveServer({ ...status, state: "ready", startedInMs: 7 }, true, 3_000),
+    liveServer({ ...STATUS, state: "ready", startedInMs: 7 }, true, 3_000),
     server({ name: "x", phase: "ready", ms: 7 }),
   );
+});
+
+test("a server at rest is told as idle, and one that wakes up as connecting", () => {
+  const raw = { ...STATUS, state: "idle", lastError: undefined } as const;
+  const idle = liveServer({ ...raw, counts: { ...NONE, tools: 2 } }, true, 3_000);
+  assert.equal(idle.phase, "idle");
+  assert.deepEqual(renderServers([idle], WIDE), ["  - x  idle  tools 2"]);
+  assert.equal(summaryText([idle]), "0 of 1 servers ready, 2 tools, 1 idle");
+  assert.equal(liveServer({ ...raw, state: "connecting" }, true, 3_000).phase, "connecting");
+  assert.equal(liveServer({ ...STATUS, state: "connecting" }, true, 3_000).phase, "failed");
 });
 
 test("renderStart() ends with the URL and what to paste", () => {

@@ -44,10 +44,17 @@ test("matchOffers() does not guess", () => {
 });
 
 function server(change: Partial<ServerConfig>): ServerConfig {
+  const target = { kind: "stdio", command: "x", args: [], env: {} } as const;
   return {
     name: "files",
     disabled: false,
-    target: { kind: "stdio", command: "x", args: [], env: {} },
+    target,
+    instances: [target],
+    drainTimeout: 1,
+    healthInterval: 0,
+    healthThreshold: 1,
+    lazy: false,
+    maxQueue: 1,
     protocol: "auto",
     startupTimeout: 1,
     timeout: 1,

@@ -3,10 +3,13 @@ import process from "node:process";
 import { test } from "node:test";
 import { main } from "../../src/cli/main.ts";
 import { startServer } from "../../src/cli/serve.ts";
+import { cacheEnv } from "../support/cache.ts";
 import { fakeCommand } from "../support/fakes/stdio.ts";
 import { eventually, within } from "../support/inbox.ts";
 import { waitUntilGone } from "../support/process.ts";
 import { configFile, TestInput, TestIo, type TestIoOptions } from "./support.ts";
+
+const ENV = { ...process.env, ...cacheEnv() };
 
 const ONE = { mcpServers: { one: fakeCommand({ tools: ["echo", "pid"], resources: 1 }) } };
 
@@ -88,7 +91,8 @@ test("serve stays up on SIGHUP and after an unhandled rejection, and logs both",
     io.signal("SIGHUP");
     io.fail(new Error("lost promise"), "rejection");
     const logged = () => io.stdoutText;
-    await eventually(logged, (text) => /SIGHUP is ignored/.test(text), "the signal in the log");
+    const again = /The configuration was read again: nothing has changed/;
+    await eventually(logged, (text) => again.test(text), "the signal in the log");
     await eventually(logged, (text) => /lost promise/.test(text), "the rejection in the log");
     assert.equal((await fetch(new URL("/livez", address))).status, 200);
     io.signal("SIGTERM");
@@ -171,7 +175,7 @@ test("serve draws nothing when the log goes to a pipe from the same terminal", a
 
 test("serve exits with 1 where the address is taken, and says by whom", async () => {
   const file = await configFile(ONE);
-  const server = await startServer({ config: file.path, port: 0 });
+  const server = await startServer({ config: file.path, port: 0, env: ENV });
   try {
     const { port } = new URL(server.url);
     const config = { mcpServers: {} };
@@ -249,7 +253,7 @@ test("startServer() listens, logs lines, and stops", async () => {
   const file = await configFile(ONE);
   const lines: string[] = [];
   const log = (line: string) => void lines.push(line);
-  const server = await startServer({ config: file.path, port: 0, log });
+  const server = await startServer({ config: file.path, port: 0, env: ENV, log });
   assert.match(server.url, /^http:\/\/127\.0\.0\.1:\d+\/mcp$/);
   assert.equal((await fetch(new URL("/livez", server.url))).status, 200);
   const { url } = server;

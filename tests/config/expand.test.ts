@@ -2,9 +2,29 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import fc from "fast-check";
-import { expandString, expandTree } from "../../src/config/expand.ts";
+import type { Env } from "../../src/config/config.ts";
+import * as source from "../../src/config/expand.ts";
+import { lookupIn, storeOf, type ValueStore, type Wanted } from "../../src/config/lookup.ts";
+import type { Origin } from "../../src/config/tree.ts";
+
+const ORIGIN: Origin = {
+  file: "f.json",
+  directory: "/etc/mcproxy/.vscode",
+  workspaceFolder: "/etc/mcproxy",
+  inputs: new Map([["with-default", { default: "proposed" }], ["bare", {}]]),
+};
+
+function expandString(text: string, env: Env): source.Expansion {
+  return source.expandString(text, lookupIn(storeOf(env), ORIGIN));
+}
+
+function namesOf(missing: readonly source.MissingValue[]): string[] {
+  return missing.map(({ name }) => name);
+}
 
 const ENV = { NAME: "value", EMPTY: "", NESTED: "${NAME}" };
+
+const LOOKUP = lookupIn(storeOf(ENV), ORIGIN);
 
 function expand(text: string): string {
   return expandString(text, ENV).value;
@@ -27,7 +47,7 @@ test("expandString() expands variables in a default, and only in one that is tak
   assert.equal(expand("${NONE:-a ${NAME} b}"), "a value b");
   assert.equal(expand("${A:-${B:-${NAME}}}!"), "value!");
   const untaken = expandString("${NAME:-${NONE}}!", ENV);
-  assert.deepEqual([untaken.value, untaken.unset], ["value!", []]);
+  assert.deepEqual([untaken.value, untaken.missing], ["value!", []]);
 });
 
 test("expandString() never looks into what a variable contains", () => {
@@ -42,29 +62,46 @@ test("expandString() reads a doubled dollar as a literal", () => {
 test("expandString() names what is unset, and leaves it as written", () => {
   const expansion = expandString("${ONE} ${NAME} ${TWO}", ENV);
   assert.equal(expansion.value, "${ONE} value ${TWO}");
-  assert.deepEqual(expansion.unset, ["ONE", "TWO"]);
-  assert.deepEqual(expansion.used, [{ name: "NAME", value: "value" }]);
+  assert.deepEqual(namesOf(expansion.missing), ["ONE", "TWO"]);
+  assert.deepEqual(expansion.used, [{ name: "NAME", value: "value", from: "environment" }]);
 });
 
 test("expandString() finds what is no variable, without showing its default", () => {
-  for (const text of ["${", "${}", "${env:NAME}", "${NA ME}", "${1A}", "${NAME", "${NAME:+x}"]) {
+  for (
+    const text of [
+      "${",
+      "${}",
+      "${env:NA-ME}",
+      "${config:x}",
+      "${NA ME}",
+      "${1A}",
+      "${NAME",
+      "${NAME:+x}",
+    ]
+  ) {
     assert.equal(expandString(text, ENV).malformed, text);
   }
   assert.equal(expandString("${NONE:-secret", ENV).malformed, "${NONE:-…");
 });
 
 test("expandString() does not take inherited members for variables", () => {
-  assert.deepEqual(expandString("${toString}${__proto__}", {}).unset, ["toString", "__proto__"]);
+  const { missing } = expandString("${toString}${__proto__}", {});
+  assert.deepEqual(namesOf(missing), ["toString", "__proto__"]);
 });
 
 test("expandString() works on the environment of the process", () => {
   assert.equal(expandString("${PATH}", process.env).value, process.env["PATH"]);
-  assert.deepEqual(expandString("${MCPROXY_NOT_SET_X}", process.env).unset, ["MCPROXY_NOT_SET_X"]);
+  const { missing } = expandString("${MCPROXY_NOT_SET_X}", process.env);
+  assert.deepEqual(namesOf(missing), ["MCPROXY_NOT_SET_X"]);
 });
 
 test("expandString() survives deep nesting and never throws", () => {
   assert.ok(expandString("${A:-".repeat(100_000), {}).malformed);
-  const piece = fc.constantFrom("${", "$${", "}", ":-", "NAME", "NONE", "$", " ");
+  assert.ok(expandString("${cmd:{}".repeat(500_000), {}).malformed);
+  const piece = fc.constantFrom(
+    ...["${", "$${", "}", ":-", "NAME", "NONE", "$", " ", "{"],
+    ...["file:", "cmd:", "env:", "input:", "workspaceFolder", "/"],
+  );
   fc.assert(fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
     const { value } = expandString(pieces.join(""), ENV);
     assert.equal(typeof value, "string");
@@ -78,16 +115,98 @@ test("expandString() leaves text alone that has no variable", () => {
 });
 
 test("expandTree() expands every string but keys and literal members", () => {
-  const source = { a: ["${NAME}", 1, null], "${NAME}": { b: "${NONE}" }, note: "${NONE}" };
-  const { value, unset } = expandTree(source, ENV, (key) => key === "note");
+  const tree = { a: ["${NAME}", 1, null], "${NAME}": { b: "${NONE}" }, note: "${NONE}" };
+  const { value, missing } = source.expandTree(tree, LOOKUP, (key) => key === "note");
   assert.equal(
     JSON.stringify(value),
     '{"a":["value",1,null],"${NAME}":{"b":"${NONE}"},"note":"${NONE}"}',
   );
-  assert.deepEqual(unset, [{ path: ["${NAME}", "b"], name: "NONE" }]);
+  assert.deepEqual(missing.map(({ path, name }) => ({ path, name })), [
+    { path: ["${NAME}", "b"], name: "NONE" },
+  ]);
 });
 
 test("expandTree() takes more variables than a call takes arguments", () => {
-  const { used } = expandTree(["${NAME}".repeat(300_000)], ENV);
+  const { used } = source.expandTree(["${NAME}".repeat(300_000)], LOOKUP);
   assert.equal(used.length, 300_000);
+});
+
+/** A store with something of everything, and what it was asked for in vain. */
+function fullStore(): { readonly store: ValueStore; readonly wanted: Wanted[] } {
+  const wanted: Wanted[] = [];
+  const store: ValueStore = {
+    env: { NAME: "value", EMPTY: "", HOME: "/home/u", INPUT_API_KEY: "typed", DIR: "sub" },
+    credentials: new Map([["NAME", "shadowed"], ["EMPTY", "kept"], ["ONLY", "credential"]]),
+    files: new Map([
+      ["/run/token", { value: "from-file" }],
+      ["/etc/mcproxy/.vscode/sub/x", { value: "relative" }],
+      ["/home/u/key", { value: "home" }],
+      ["/gone", { why: 'file "/gone" does not exist' }],
+    ]),
+    commands: new Map([['["/etc/mcproxy/.vscode","echo ${X:-{}}"]', { value: "printed" }]]),
+    allowCommands: true,
+    onWanted: (one) => wanted.push(one),
+  };
+  return { store, wanted };
+}
+
+function expandWith(text: string, store: ValueStore): source.Expansion {
+  return source.expandString(text, lookupIn(store, ORIGIN));
+}
+
+test("expandString() takes ${env:}, and credentials after the environment", () => {
+  const { store } = fullStore();
+  const value = (text: string) => expandWith(text, store).value;
+  assert.equal(value("${env:NAME} ${NAME}"), "value value");
+  assert.equal(value("${ONLY}"), "credential");
+  assert.equal(value("${EMPTY}"), "kept");
+  assert.equal(value("[${env:EMPTY}]"), "[]");
+  assert.equal(value("${env:ONLY:-default}"), "default");
+  assert.deepEqual(namesOf(expandWith("${env:ONLY}", store).missing), ["ONLY"]);
+});
+
+test("expandString() takes files, relative ones and those of the home, with names in their path", () => {
+  const { store, wanted } = fullStore();
+  const value = (text: string) => expandWith(text, store).value;
+  assert.equal(value("Bearer ${file:/run/token}"), "Bearer from-file");
+  assert.equal(value("${file:${DIR}/x}"), "relative");
+  assert.equal(value("${file:~/key}"), "home");
+  assert.equal(value("${file:/gone:-default}"), "default");
+  assert.equal(expandWith("${file:/gone}", store).missing[0]?.why, 'file "/gone" does not exist');
+  assert.deepEqual(wanted, []);
+  assert.equal(expandWith("${file:}", store).malformed, "${file:}");
+  expandWith("${file:new}${NAME:-${file:not-asked}}", store);
+  assert.deepEqual(wanted.map(({ name }) => name), ["/etc/mcproxy/.vscode/new"]);
+});
+
+test("expandString() hands a command over as written, braces and all", () => {
+  const { store, wanted } = fullStore();
+  assert.equal(expandWith("<${cmd:echo ${X:-{}}}>", store).value, "<printed>");
+  assert.equal(expandWith("${cmd:echo {", store).malformed, "${cmd:…");
+  assert.equal(expandWith("a ${cmd:{} b ${cmd:{} c", store).value, "a ${cmd:{} b ${cmd:{} c");
+  const refused = expandWith("${cmd:id}", { ...store, allowCommands: false });
+  assert.match(refused.missing[0]?.remedy ?? "", /"allowCommands": true/);
+  assert.deepEqual(wanted, []);
+  expandWith("${cmd: id }", store);
+  assert.deepEqual(wanted, [{ kind: "cmd", name: "id", directory: ORIGIN.directory }]);
+});
+
+test("expandString() asks environment, credentials and default for an input", () => {
+  const { store } = fullStore();
+  const value = (text: string) => expandWith(text, store).value;
+  assert.equal(value("${input:api-key}"), "typed");
+  assert.equal(value("${input:ONLY}"), "credential");
+  assert.equal(value("${input:with-default}"), "proposed");
+  assert.equal(value("${input:bare:-x}"), "x");
+  const [missing] = expandWith("${input:bare}", store).missing;
+  assert.equal(missing?.why, 'input "bare" has no value');
+  assert.match(missing?.remedy ?? "", /INPUT_BARE/);
+});
+
+test("expandString() knows the places of editors", () => {
+  const { store } = fullStore();
+  const text = "${workspaceFolder}${/}${workspaceFolderBasename} ${userHome} ${pathSeparator}";
+  const { value, used } = expandWith(text, store);
+  assert.equal(value, "/etc/mcproxy/mcproxy /home/u /");
+  assert.deepEqual(new Set(used.map(({ from }) => from)), new Set(["place"]));
 });

@@ -2,16 +2,19 @@
  * Walks tests/golden/config: one file a case, what stands above the line of dashes is the input,
  * what stands below is what comes out (issues or warnings as they are printed, then the
  * configuration). `UPDATE_GOLDEN=1` rewrites what stands below, and fails, so that somebody reads it.
+ *
+ * `name.golden` is JSON, `name.yaml.golden` YAML, `name.files.golden` several files (golden-files.ts).
  */
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
-import type { Config, ServerConfig } from "../../src/config/config.ts";
+import type { Config, ConfigResult, ServerConfig } from "../../src/config/config.ts";
 import { formatIssue } from "../../src/config/issue.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
+import { loadGolden } from "./golden-files.ts";
 
 const FOLDER = new URL("../golden/config/", import.meta.url);
 const SEPARATOR = "\n----------\n";
@@ -29,13 +32,13 @@ const ENV = {
 const cases = readdirSync(FOLDER).filter((name) => name.endsWith(".golden")).sort();
 
 for (const name of cases) {
-  test(`parseConfig() golden ${name}`, () => {
+  test(`parseConfig() golden ${name}`, async () => {
     const content = readFileSync(new URL(name, FOLDER), "utf8");
     const at = content.lastIndexOf(SEPARATOR);
     assert.notEqual(at, -1, "a golden file has a line of ten dashes between input and result");
     const input = content.slice(0, at);
     const expected = content.slice(at + SEPARATOR.length);
-    const actual = outcome(input);
+    const actual = await outcome(name, input);
     if (process.env["UPDATE_GOLDEN"] === "1" && actual !== expected) {
       writeFileSync(new URL(name, FOLDER), `${input}${SEPARATOR}${actual}`);
       assert.fail(`${name} was rewritten: read it, then run again without UPDATE_GOLDEN`);
@@ -45,11 +48,21 @@ for (const name of cases) {
 }
 
 test("parseConfig() golden cases are there", () => {
-  assert.ok(cases.length >= 30, `found ${cases.length} golden files`);
+  assert.ok(cases.length >= 190, `found ${cases.length} golden files`);
 });
 
-function outcome(input: string): string {
-  const result = parseConfig(input, { file: "mcp-servers.json", env: ENV });
+async function outcome(name: string, input: string): Promise<string> {
+  if (name.endsWith(".yaml.golden")) return await outcomeOfFiles(`>>> mcp-servers.yaml\n${input}`);
+  if (name.endsWith(".files.golden")) return await outcomeOfFiles(input);
+  return describe(parseConfig(input, { file: "mcp-servers.json", env: ENV }));
+}
+
+async function outcomeOfFiles(input: string): Promise<string> {
+  const { result, shorten } = await loadGolden(input, ENV);
+  return shorten(describe(result)).replaceAll("DIR/mcp-servers.yaml", "mcp-servers.yaml");
+}
+
+function describe(result: ConfigResult): string {
   const lines = result.ok
     ? [
       ...result.warnings.map((warning) => `warning: ${formatIssue(warning)}`),
@@ -71,6 +84,28 @@ function summary({ settings, servers, expandedSecrets }: Config): unknown {
   };
 }
 
-function serverSummary({ problem, key: _key, ...server }: ServerConfig): unknown {
-  return problem === undefined ? server : { ...server, problem: formatIssue(problem) };
+/** Without defaults, which others test, and which every new setting would change in every file. */
+function serverSummary(server: ServerConfig): unknown {
+  const { problem, key: _key, instances, ...rest } = server;
+  const changed = Object.entries(rest).filter(([name, value]) =>
+    !Object.hasOwn(SERVER_DEFAULTS, name) ||
+    JSON.stringify(value) !== JSON.stringify(SERVER_DEFAULTS[name])
+  );
+  const same = instances.every((one) => JSON.stringify(one) === JSON.stringify(instances[0]));
+  return {
+    ...Object.fromEntries(changed),
+    ...(instances.length > 1 ? { instances: same ? instances.length : instances } : {}),
+    ...(problem === undefined ? {} : { problem: formatIssue(problem) }),
+  };
+}
+
+const SERVER_DEFAULTS: Readonly<Record<string, unknown>> = defaultsOfServer();
+
+function defaultsOfServer(): Record<string, unknown> {
+  const minimal = '{ "mcpServers": { "a": { "command": "x" } } }';
+  const result = parseConfig(minimal, { file: "mcp-servers.json", env: {} });
+  const { name: _name, target: _target, ...defaults } = result.ok
+    ? { ...result.config.servers.get("a") } as Partial<ServerConfig>
+    : {};
+  return defaults;
 }

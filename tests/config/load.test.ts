@@ -1,23 +1,15 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { findConfigFile, resolveConfigFile } from "../../src/config/find.ts";
+import type { Env } from "../../src/config/config.ts";
+import { configDirectories, resolveConfigFiles } from "../../src/config/find.ts";
 import { formatIssue } from "../../src/config/issue.ts";
 import { loadConfig, MAX_CONFIG_BYTES } from "../../src/config/load.ts";
+import { inDirectory } from "./temp.ts";
 
 const GOOD = '{ "mcpServers": { "a": { "command": "x", "env": { "T": "${T}" } } } }';
-
-async function inDirectory(body: (directory: string) => Promise<void>): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), "mcproxy-config-"));
-  try {
-    await body(directory);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
-}
 
 /** The one issue of a file that cannot be used, without its directory. */
 async function issueOf(path: string): Promise<string> {
@@ -64,7 +56,7 @@ test("loadConfig() says that it is a directory, or below a file", () =>
   inDirectory(async (directory) => {
     assert.match(
       await issueOf(directory),
-      /found a directory, expected a file; name the file in it/,
+      /found a directory without configuration files, expected \*\.json, .* or name a file/,
     );
     await writeFile(join(directory, "f"), GOOD);
     assert.match(await issueOf(join(directory, "f", "c.json")), /not a directory/);
@@ -105,52 +97,49 @@ test("loadConfig() rejects with the reason of its signal, and with nothing else"
   assert.ok(!result.ok);
 });
 
-test("findConfigFile() lists the places, best first", () => {
-  assert.deepEqual(findConfigFile({ env: { HOME: "/home/u" }, cwd: "/here" }), [
-    "/here/mcp-servers.json",
-    "/home/u/.config/mcproxy/mcp-servers.json",
-    "/etc/mcproxy/mcp-servers.json",
+test("configDirectories() lists the places, best first", () => {
+  assert.deepEqual(configDirectories({ env: { HOME: "/home/u" }, cwd: "/here" }), [
+    "/here",
+    "/home/u/.config/mcproxy",
+    "/etc/mcproxy",
   ]);
-  assert.deepEqual(
-    findConfigFile({ env: { XDG_CONFIG_HOME: "/x", HOME: "/h" }, cwd: "/w" })[1],
-    "/x/mcproxy/mcp-servers.json",
+  assert.equal(
+    configDirectories({ env: { XDG_CONFIG_HOME: "/x", HOME: "/h" }, cwd: "/w" })[1],
+    "/x/mcproxy",
   );
-  assert.deepEqual(findConfigFile({ env: { XDG_CONFIG_HOME: "x" }, cwd: "/w" }), [
-    "/w/mcp-servers.json",
-    "/etc/mcproxy/mcp-servers.json",
-  ]);
-  assert.deepEqual(findConfigFile({ env: { MCP_CONFIG_PATH: "a/b.json" }, cwd: "/w" }), [
-    "/w/a/b.json",
-  ]);
+  const relative = { env: { XDG_CONFIG_HOME: "x" }, cwd: "/w" };
+  assert.deepEqual(configDirectories(relative), ["/w", "/etc/mcproxy"]);
 });
 
-test("resolveConfigFile() takes --config, then MCP_CONFIG_PATH, then the first there is", () =>
+test("resolveConfigFiles() takes --config, then MCP_CONFIG_PATH, then the first there is", () =>
   inDirectory(async (cwd) => {
-    const env = { XDG_CONFIG_HOME: join(cwd, "xdg"), MCP_CONFIG_PATH: "named.json" };
-    assert.deepEqual(await resolveConfigFile({ path: "flag.json", env, cwd }), {
-      ok: true,
-      path: join(cwd, "flag.json"),
-    });
-    assert.deepEqual(await resolveConfigFile({ env, cwd }), {
-      ok: true,
-      path: join(cwd, "named.json"),
-    });
-    const user = join(cwd, "xdg", "mcproxy", "mcp-servers.json");
+    const env = {
+      XDG_CONFIG_HOME: join(cwd, "xdg"),
+      MCP_CONFIG_PATH: ["named.json", "", "/abs/b.yaml"].join(delimiter),
+    };
+    const paths = async (path?: string | readonly string[], from: Env = env) => {
+      const result = await resolveConfigFiles({ path, env: from, cwd });
+      return result.ok ? result.paths : [];
+    };
+    assert.deepEqual(await paths("flag.json"), [join(cwd, "flag.json")]);
+    assert.deepEqual(await paths(["a.json", "/b"]), [join(cwd, "a.json"), "/b"]);
+    assert.deepEqual(await paths(), [join(cwd, "named.json"), "/abs/b.yaml"]);
+    const unnamed = { XDG_CONFIG_HOME: join(cwd, "xdg") };
     await mkdir(join(cwd, "xdg", "mcproxy"), { recursive: true });
-    await writeFile(user, GOOD);
-    const unnamed = { env: { XDG_CONFIG_HOME: join(cwd, "xdg") }, cwd };
-    assert.deepEqual(await resolveConfigFile(unnamed), { ok: true, path: user });
+    const user = join(cwd, "xdg", "mcproxy", "mcp-servers.yml");
+    await writeFile(user, "mcpServers: {}");
+    assert.deepEqual(await paths(undefined, unnamed), [user]);
     const local = join(cwd, "mcp-servers.json");
     await symlink("gone.json", local);
-    assert.deepEqual(await resolveConfigFile(unnamed), { ok: true, path: local });
+    assert.deepEqual(await paths(undefined, unnamed), [local]);
   }));
 
-test("resolveConfigFile() lists where it looked", () =>
+test("resolveConfigFiles() lists where it looked", () =>
   inDirectory(async (cwd) => {
-    const result = await resolveConfigFile({ env: { HOME: cwd }, cwd });
+    const result = await resolveConfigFiles({ env: { HOME: cwd }, cwd });
     // A machine may have a file of its own in /etc.
-    if (result.ok) return assert.equal(result.path, "/etc/mcproxy/mcp-servers.json");
+    if (result.ok) return assert.match(result.paths.join(), /^\/etc\/mcproxy\/mcp-servers\./);
     const text = result.issues.map(formatIssue).join();
-    assert.ok(text.includes(JSON.stringify(join(cwd, "mcp-servers.json"))), text);
-    assert.match(text, /"\/etc\/mcproxy\/mcp-servers\.json"; create one of them/);
+    assert.ok(text.includes(` in ${JSON.stringify(cwd)}, "`), text);
+    assert.match(text, /, "\/etc\/mcproxy"; create one of them/);
   }));

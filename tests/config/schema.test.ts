@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { generateSchema, SCHEMA_FILE } from "../../scripts/schema.ts";
+import { DOCS_FILE, generateDocs, generateSchema, SCHEMA_FILE } from "../../scripts/schema.ts";
+import { serverOptions } from "../../src/config/schema.ts";
+import { CLIENT_KEYS } from "../../src/config/shapes/client-keys.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 
 interface JsonSchema {
   readonly description?: string;
   readonly default?: unknown;
+  readonly examples?: readonly unknown[];
+  readonly enum?: readonly unknown[];
+  readonly clientKey?: boolean;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly additionalProperties?: JsonSchema | boolean;
 }
@@ -18,23 +23,55 @@ test("generateSchema() gives the file that is committed", async () => {
   assert.equal(committed, generateSchema(), "run: deno run -A scripts/schema.ts");
 });
 
-test("generateSchema() describes every option", () => {
+test("generateDocs() leaves the page as it is committed", async () => {
+  const page = await readFile(DOCS_FILE, "utf8");
+  assert.ok(page.includes("| `logLevel` |"));
+  assert.equal(page, generateDocs(page), "run: deno run -A scripts/schema.ts");
+});
+
+/** Options whose absence means something that no value says. */
+const WITHOUT_DEFAULT = new Set([
+  ...["$schema", "mcpServers", "servers", "context_servers", "proxy", "features"],
+  ...["command", "envFile", "cwd", "url", "urls", "auth", "transport", "type", "description"],
+  ...["idleTimeout", "maxConcurrency", "alias", "instructions", "ttl"],
+  ...["auth.type", "auth.token", "auth.credentials", "syslog.socket", "syslog.udp", "syslog.tcp"],
+]);
+
+test("generateSchema() gives every option a description, an example and a default", () => {
   const root = JSON.parse(generateSchema()) as JsonSchema;
-  const undescribed: string[] = [];
-  const visit = (schema: JsonSchema, path: string): void => {
+  const lacking: string[] = [];
+  const settings = new Set(Object.keys(root.properties ?? {}));
+  let seen = 0;
+  const visit = (schema: JsonSchema, path: string, inServer: boolean): void => {
     for (const [key, option] of Object.entries(schema.properties ?? {})) {
-      if (!option.description) undescribed.push(`${path}${key}`);
-      visit(option, `${path}${key}.`);
+      seen++;
+      const place = `${path}${key}`;
+      if (!option.description) lacking.push(`${place}: description`);
+      if (option.clientKey === true) continue;
+      if (option.examples === undefined && option.enum === undefined) {
+        lacking.push(`${place}: example`);
+      }
+      const inherits = inServer && settings.has(key);
+      if (!("default" in option) && !inherits && !WITHOUT_DEFAULT.has(place)) {
+        lacking.push(`${place}: default`);
+      }
+      visit(option, `${place}.`, false);
     }
     if (typeof schema.additionalProperties === "object") {
-      visit(schema.additionalProperties, `${path}*.`);
+      visit(schema.additionalProperties, "", true);
     }
   };
-  visit(root, "");
-  assert.deepEqual(undescribed, []);
+  visit(root, "", false);
+  assert.deepEqual(lacking, []);
+  assert.ok(seen > 70, `only ${seen} options`);
   assert.equal(root.properties?.["port"]?.default, 12009);
   assert.equal(root.properties?.["timeout"]?.default, "5m");
   assert.equal(root.additionalProperties, false);
+});
+
+test("generateSchema() has no option of ours among the keys of other clients", () => {
+  const ours = Object.keys(serverOptions);
+  assert.deepEqual(Object.keys(CLIENT_KEYS).filter((key) => ours.includes(key)), []);
 });
 
 test("parseConfig() accepts the example, without an environment and without a warning", async () => {

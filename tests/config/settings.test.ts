@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { applyOverrides, DEFAULT_SETTINGS, overridesFromEnv } from "../../src/config/settings.ts";
+import { generateSchema } from "../../scripts/schema.ts";
+import type { Settings } from "../../src/config/config.ts";
+import {
+  applyOverrides,
+  DEFAULT_SETTINGS,
+  overridesFromEnv,
+  settingsFromEnv,
+  variableOf,
+} from "../../src/config/settings.ts";
 import { sanitizeServerName } from "../../src/config/names.ts";
 
 test("DEFAULT_SETTINGS is pinned", () => {
@@ -12,6 +20,10 @@ test("DEFAULT_SETTINGS is pinned", () => {
     startupTimeout: 30_000,
     timeout: 300_000,
     startupGrace: 1_000,
+    drainTimeout: 30_000,
+    healthInterval: 30_000,
+    healthThreshold: 2,
+    warmStart: true,
     staleGrace: 300_000,
     sessionIdleTimeout: 1_800_000,
     shutdownTimeout: 4_000,
@@ -21,6 +33,10 @@ test("DEFAULT_SETTINGS is pinned", () => {
     allowedOrigins: [],
     logLevel: "info",
     logFormat: "text",
+    allowCommands: false,
+    cacheSize: 16_777_216,
+    profiles: [],
+    tags: [],
   });
 });
 
@@ -58,4 +74,52 @@ test("sanitizeServerName() keeps what names may contain and counts code points",
   assert.equal(sanitizeServerName("My-server_1"), "My-server_1");
   assert.equal(sanitizeServerName("a b/c.d"), "a_b_c_d");
   assert.equal(sanitizeServerName("🚀é"), "__");
+});
+
+test("settingsFromEnv() has a variable for every setting, each read by its schema", () => {
+  const texts: Record<keyof Settings, readonly [string, unknown]> = {
+    host: ["::1", "::1"],
+    port: ["0", 0],
+    prefix: ["never", "never"],
+    separator: ["__", "__"],
+    startupTimeout: ["1m", 60_000],
+    timeout: ["5000", 5_000],
+    roots: ["/a,/b", [{ uri: "file:///a" }, { uri: "file:///b" }]],
+    drainTimeout: ["0", 0],
+    healthInterval: ["1s", 1_000],
+    healthThreshold: ["3", 3],
+    warmStart: ["false", false],
+    startupGrace: ["0", 0],
+    staleGrace: ["1h", 3_600_000],
+    sessionIdleTimeout: ["2h", 7_200_000],
+    shutdownTimeout: ["500ms", 500],
+    bodyLimit: ["2048", 2_048],
+    pageSize: ["10", 10],
+    allowedHosts: ["a.example, b.example,", ["a.example", "b.example"]],
+    allowedOrigins: ['["https://a.example"]', ["https://a.example"]],
+    logLevel: ["debug", "debug"],
+    logFormat: ["json", "json"],
+    syslog: ['{"udp":"h:514"}', { udp: "h:514" }],
+    allowCommands: ["true", true],
+    cacheSize: ["1048576", 1_048_576],
+    profiles: ['{"dev":{}}', [{ name: "dev" }]],
+    tags: ['{"get_*":["read"]}', [{ match: "get_*", tags: ["read"] }]],
+  };
+  const schema = JSON.parse(generateSchema()) as { properties: Record<string, unknown> };
+  const sections = ["$schema", "mcpServers", "servers", "context_servers"];
+  const others = [...sections, "inputs", "proxy", "features"];
+  const settings = Object.keys(schema.properties).filter((name) => !others.includes(name));
+  assert.deepEqual(Object.keys(texts).sort(), settings.sort());
+  const env = Object.fromEntries(
+    Object.entries(texts).map(([name, [text]]) => [variableOf(name), text]),
+  );
+  const expected = Object.fromEntries(
+    Object.entries(texts).map(([name, [, value]]) => [name, value]),
+  );
+  assert.deepEqual(settingsFromEnv(env), { settings: expected, issues: [], warnings: [] });
+});
+
+test("variableOf() is the name in capitals", () => {
+  assert.equal(variableOf("sessionIdleTimeout"), "MCPROXY_SESSION_IDLE_TIMEOUT");
+  assert.equal(variableOf("port"), "MCPROXY_PORT");
 });

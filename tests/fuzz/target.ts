@@ -41,8 +41,7 @@ export class Target implements AsyncDisposable {
   #sseStream: ReadableStreamDefaultReader<Uint8Array> | undefined;
 
   private constructor(gateway: Gateway, closeUpstreams: () => Promise<void>) {
-    const guard = { boundHost: "127.0.0.1", allowedHosts: [], allowedOrigins: [] };
-    const app = createApp({ gateway, guard, bodyLimit: BODY_LIMIT });
+    const app = createApp({ gateway, boundHost: "127.0.0.1" });
     this.gateway = gateway;
     this.#handler = (request) => app.handler(request, { remoteAddress: "127.0.0.1" });
     this.#close = async () => {
@@ -61,7 +60,10 @@ export class Target implements AsyncDisposable {
       local: fakeCommand({ name: "l", tools: TOOLS, ...items }),
       modern: { url: modern.url },
     };
-    const config = parseConfig(JSON.stringify({ mcpServers }), { file: "fuzz", env: {} });
+    const config = parseConfig(JSON.stringify({ mcpServers, bodyLimit: BODY_LIMIT }), {
+      file: "fuzz",
+      env: {},
+    });
     assert.ok(config.ok);
     const gateway = new Gateway({ config: config.config, runtime });
     gateway.start();

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { editJson, type JsonEdit, oneLine, rawAt, rawElements } from "../../src/lib/json-edit.ts";
+import {
+  editJson,
+  type JsonEdit,
+  oneLine,
+  rawAt,
+  rawElements,
+  rawMembers,
+} from "../../src/lib/json-edit.ts";
 import type { Json, JsonObject } from "../../src/lib/json.ts";
 
 test("editJson() replaces a value and leaves every other character", () => {
@@ -152,4 +159,22 @@ test("editJson() means the same as editing the parsed value", () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+test("rawMembers() gives keys and texts, repeated ones too, and nothing for what is no object", () => {
+  assert.deepEqual(rawMembers(' { "a" : 1.0 ,"\\u0062":{ "x":[1, 2] }, "a":"}" }'), [
+    ["a", "1.0"],
+    ["b", '{ "x":[1, 2] }'],
+    ["a", '"}"'],
+  ]);
+  assert.deepEqual(rawMembers("{ }"), []);
+  for (const other of ["[]", '"{}"', "1", "null"]) assert.equal(rawMembers(other), undefined);
+});
+
+test("rawMembers() agrees with JSON.parse", () => {
+  fc.assert(fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.nat(3), (object, space) => {
+    const text = JSON.stringify(object, null, space);
+    const members = rawMembers(text)!.map(([key, value]) => [key, JSON.parse(value) as Json]);
+    assert.deepEqual(members, Object.entries(JSON.parse(text)));
+  }));
 });

@@ -77,6 +77,29 @@ test("text() knows a secret escaped as JSON, as URL, and line by line", () => {
   assert.equal(redactor.text("got line-two."), `got ${REDACTED}.`);
 });
 
+test("text() knows a secret in JSON inside JSON, and on one line", () => {
+  const secret = 'a"b\\c\td-secret';
+  const { text } = createRedactor([secret]);
+  for (let told = secret, level = 0; level < 5; level++) {
+    assert.equal(text(`<${told}>`), `<${REDACTED}>`);
+    told = JSON.stringify(told).slice(1, -1);
+  }
+  assert.equal(text('<a"b\\c d-secret>'), `<${REDACTED}>`);
+});
+
+test("text() masks the beginning of a secret that a cut ends", () => {
+  const { text } = createRedactor(["hunter2-hunter2-secret", "another-secret"]);
+  for (let length = MIN_SECRET_LENGTH; length < 22; length++) {
+    const begun = "hunter2-hunter2-secret".slice(0, length);
+    assert.equal(text(`x ${begun}… and ${begun}…`), `x ${REDACTED}… and ${REDACTED}…`, begun);
+  }
+  assert.equal(text("x=another-s…"), `x=${REDACTED}…`);
+  assert.equal(text("hunter2-x…, hunte…"), "hunter2-x…, hunte…");
+  // The longest beginning counts, and a whole secret before it does not end the search.
+  const all = text("hunter2-hunter2-secrethunter2-hunt…");
+  assert.equal(all, `${REDACTED}…`);
+});
+
 test("text() knows the credential inside a header value", () => {
   const basic = `Basic ${Buffer.from("user:correct horse").toString("base64")}`;
   const redactor = createRedactor(["Bearer abcdef", basic]);
@@ -96,6 +119,14 @@ test("text() masks credentials that show by their form", () => {
     ["sent bearer a1b2c3d4e5", `sent bearer ${REDACTED}`],
   ];
   for (const [input, output] of cases) assert.equal(text(input), output);
+});
+
+test("text() stays fast on any number of cuts", () => {
+  const secrets = Array.from({ length: 200 }, (_, i) => `secret-${i}-${"s".repeat(2_000)}`);
+  const { text } = createRedactor(secrets);
+  const before = performance.now();
+  text("secret-…".repeat(20_000));
+  assert.ok(performance.now() - before < 1_000);
 });
 
 test("text() stays fast on long hostile input", () => {

@@ -48,6 +48,7 @@ test("error codes are what the specification and the docs say", () => {
     UpstreamTimeout: -32011,
     UpstreamProtocol: -32012,
     ShuttingDown: -32013,
+    UpstreamBusy: -32014,
     LegacyResourceNotFound: -32002,
     HeaderMismatch: -32020,
     MissingClientCapability: -32021,

@@ -55,6 +55,7 @@ export interface Status {
     readonly path: string;
     readonly loadedAt: string;
     readonly error: string | null;
+    readonly restartNeeded: readonly string[];
   };
   readonly servers: readonly ServerStatus[];
 }
@@ -68,6 +69,18 @@ export interface ServerStatus {
   readonly restarts: number;
   readonly lastError?: unknown;
   readonly pid?: number | null;
+  readonly reason?: string;
+  /** ISO 8601, as all times here. */
+  readonly retryAt?: string;
+  readonly since: string;
+  readonly health: "ok" | "degraded" | "unknown";
+  readonly healthDetail?: string;
+  readonly stale: boolean;
+  /** The state of what a reload has started to take its place. */
+  readonly successor?: string;
+  readonly inFlight: number;
+  readonly queued: number;
+  readonly instances?: readonly Pick<ServerStatus, "name" | "state" | "pid" | "inFlight">[];
 }
 
 const STOP_WITHIN = 5_000;
@@ -80,10 +93,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   await writeFile(configPath, typeof config === "string" ? config : JSON.stringify(config));
   const logs = new Inbox<string>("the gateway's log");
   const cleanUp = () => rm(directory, { recursive: true, force: true });
+  // Nothing of a run is left for the next one, nor for the user's own gateway.
+  const env = { CACHE_DIRECTORY: join(directory, "cache"), ...options.env };
   try {
     const started = options.mode === "memory"
-      ? await startInside(options, configPath, logs)
-      : await startOutside(options.mode, options, configPath, logs);
+      ? await startInside({ ...options, env }, configPath, logs)
+      : await startOutside(options.mode, { ...options, env }, configPath, logs);
     return assemble(options.mode, started, configPath, logs, cleanUp);
   } catch (error) {
     await cleanUp();

@@ -32,6 +32,7 @@ const TOOLS = {
     { name: "write", inputSchema: {} },
     { name: "read", inputSchema: {}, annotations: { readOnlyHint: true } },
     { name: "put", inputSchema: {}, annotations: { idempotentHint: true } },
+    { name: "both", inputSchema: {}, annotations: { readOnlyHint: true, idempotentHint: true } },
     {
       name: "vague",
       inputSchema: {},
@@ -126,6 +127,41 @@ test("Upstream does not repeat a call that may do harm, and says so", async () =
   });
 });
 
+const CHANGED: ServerConfig["shape"] = {
+  tools: {
+    overrides: [
+      { match: "*", annotations: { readOnlyHint: false } },
+      { match: "vague", title: "Vague", annotations: { readOnlyHint: true } },
+      { match: "write", annotations: { idempotentHint: true } },
+    ],
+  },
+};
+
+test("Upstream repeats what the configuration calls safe, and nothing that it does not", async () => {
+  const { handler, forget } = forgetful(notFound);
+  await withServer(handler, async (upstream) => {
+    for (const name of ["vague", "write", "put"]) {
+      forget();
+      const { raw } = await upstream.forward(exchangeFor(callText(name)), []);
+      assert.equal(textOf(raw), "ok", name);
+    }
+    for (const name of ["read", "both"]) {
+      await upstream.forward(exchangeFor(callText(name)), []);
+      forget();
+      await assert.rejects(
+        upstream.forward(exchangeFor(callText(name)), []),
+        /the call was not repeated/,
+        name,
+      );
+    }
+    await upstream.forward(exchangeFor(callText("read")), []);
+    forget();
+    upstream.reconfigure({ ...upstream.config, shape: {} });
+    const { raw } = await upstream.forward(exchangeFor(callText("read")), []);
+    assert.equal(textOf(raw), "ok");
+  }, { shape: CHANGED });
+});
+
 test("Upstream repeats a request once and not for ever", async () => {
   const { handler } = forgetful(notFound);
   await withServer((seen, response) => {
@@ -142,7 +178,11 @@ test("Upstream repeats a request once and not for ever", async () => {
 
 test("Upstream takes the reference server's 400 for a forgotten session, and no other 400", async () => {
   const { handler, forget, sessions } = forgetful((response, { body }) =>
-    json(response, 400, error(body.id, -32000, "Bad Request: No valid session ID provided"))
+    json(
+      response,
+      400,
+      error(body?.id ?? null, -32000, "Bad Request: No valid session ID provided"),
+    )
   );
   await withServer((seen, response) => {
     if (seen.body?.params?.name === "other") {

@@ -57,6 +57,7 @@ test("transition() allows exactly these moves", () => {
     { type: "failed" },
     { type: "lost", stable: false },
     { type: "retry" },
+    { type: "rest" },
     { type: "close" },
   ];
   const moves = phases.flatMap((phase) =>
@@ -73,6 +74,7 @@ test("transition() allows exactly these moves", () => {
     "connecting failed backoff",
     "connecting close closed",
     "ready lost backoff",
+    "ready rest idle",
     "ready close closed",
     "backoff retry connecting",
     "backoff close closed",
@@ -91,6 +93,10 @@ test("transition() counts failures until it ran stably, and restarts after the f
   assert.equal(run(start, failed, retry, failed, retry, opened, lost(true)).failures, 1);
   assert.equal(run(start, failed, retry, opened).restarts, 0);
   assert.equal(run(start, opened, lost(true), retry, opened).restarts, 1);
+  const rest: UpstreamEvent = { type: "rest" };
+  assert.equal(run(start, opened, rest, start, opened).restarts, 0, "a rest is no failure");
+  assert.equal(run(start, failed, retry, opened, rest).failures, 0);
+  assert.equal(run(start, opened, lost(true), retry, opened, rest, start, opened).restarts, 1);
 });
 
 const response = (raw: string) => parseMessage(raw) as ResponseMessage;

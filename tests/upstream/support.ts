@@ -29,6 +29,12 @@ export function serverConfig(
     name: "x",
     disabled: false,
     target,
+    instances: [target],
+    drainTimeout: 1_000,
+    healthInterval: 0,
+    healthThreshold: 2,
+    lazy: false,
+    maxQueue: 100,
     protocol: "auto",
     startupTimeout: 10_000,
     timeout: 10_000,
@@ -80,7 +86,12 @@ export class RecordedLog implements UpstreamLog {
 
   /** Resolves when a line with `part` is there. */
   async until(part: string): Promise<void> {
-    while (!this.has(part)) await new Promise<void>((wake) => this.#waiters.push(wake));
+    await this.when(() => this.has(part));
+  }
+
+  /** Resolves when `test` holds, looked at after every line. */
+  async when(test: () => boolean): Promise<void> {
+    while (!test()) await new Promise<void>((wake) => this.#waiters.push(wake));
   }
 }
 

@@ -218,6 +218,16 @@ test("Upstream reports a server that cannot be started or dies at once", async (
     );
     return Promise.resolve();
   });
+  // So fast that it reads nothing of what it is sent.
+  const script = "echo no key >&2; exit 3";
+  const fast = { kind: "stdio", command: "sh", args: ["-c", script], env: {} } as const;
+  for (let turn = 0; turn < 5; turn++) {
+    await withUpstream(serverConfig(fast), (upstream) => {
+      const { lastError, reason } = upstream.status();
+      assert.deepEqual([lastError, reason], ['Server "x" exited with code 3: no key', "exited"]);
+      return Promise.resolve();
+    });
+  }
 });
 
 test("Upstream gives a hanging start its deadline and no more", async () => {

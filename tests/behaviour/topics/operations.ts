@@ -34,7 +34,13 @@ export function operations({ verifies }: Suite): void {
     assert.match(answer.headers.get("content-type")!, /^application\/json/);
     const health = JSON.parse(answer.text);
     assert.equal(health.status, "ok");
-    assert.deepEqual(health.servers, { ready: 6, total: 6 });
+    assert.deepEqual(health.servers, {
+      ready: 6,
+      total: 6,
+      idle: 0,
+      starting: 0,
+      failing: [],
+    });
   });
 
   verifies("ops.status", async ({ world }) => {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import process from "node:process";
+import { cacheEnv } from "../../support/cache.ts";
 import { HttpClient } from "../../support/clients/http.ts";
 import { errorOf, isNotification, resultOf } from "../../support/clients/message.ts";
 import { StdioClient } from "../../support/clients/stdio.ts";
@@ -11,7 +13,7 @@ async function open({ mode, world, scope }: Tools, ...more: string[]): Promise<S
   const { gateway } = await world();
   const args = ["--stdio", "--config", gateway.configPath, ...more];
   const { command, args: all } = programCommand(mode as ProcessMode, args);
-  const client = await StdioClient.spawn(command, all);
+  const client = await StdioClient.spawn(command, all, { ...process.env, ...cacheEnv() });
   scope.defer(() => client.process.kill());
   return client;
 }

@@ -224,7 +224,9 @@ export class FakeCore {
     const cursor = params?.cursor;
     const at = cursor === undefined ? 0 : cursor === "" ? pageSize : Number(cursor);
     const end = at + pageSize;
-    const texts = this.lists[kind].slice(at, end).map((key) => itemText(kind, key, faults));
+    const texts = this.lists[kind].slice(at, end).map((key) =>
+      itemText(kind, key, { ...faults, readOnly: this.spec.readOnly?.includes(key) })
+    );
     let next = "";
     if (faults.cursorLoop) next = ',"nextCursor":"0"';
     else if (end < this.lists[kind].length) {

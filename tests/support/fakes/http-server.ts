@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import process from "node:process";
+import { bodyOf } from "../body.ts";
 import { Inbox } from "../inbox.ts";
 import { FakeCore } from "./core.mjs";
 import type { FakeSpec } from "./spec.ts";
@@ -122,8 +123,8 @@ class FakeApp {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.#open.add(response);
     response.once("close", () => this.#open.delete(response));
-    let body = "";
-    for await (const chunk of request.setEncoding("utf8")) body += chunk;
+    const body = await bodyOf(request);
+    if (body === undefined) return;
     const url = new URL(request.url ?? "/", "http://fake");
     const arrived: Arrived = {
       httpMethod: request.method ?? "",

@@ -11,6 +11,7 @@ import {
 } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { bodyOf } from "../body.ts";
 import { Inbox } from "../inbox.ts";
 import { InteractiveCore } from "./interactive-core.mjs";
 import { Sink } from "./sink.ts";
@@ -153,8 +154,8 @@ async function startInteractiveHttp(
   const sessions = new Map<string, FakeSession>();
   let modern: Connection | undefined;
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
-    let body = "";
-    for await (const chunk of request.setEncoding("utf8")) body += chunk;
+    const body = await bodyOf(request);
+    if (body === undefined) return;
     if (core.spec.era === "modern") {
       if (request.method !== "POST") return void response.writeHead(405).end();
       modern ??= core.connect(() => {});

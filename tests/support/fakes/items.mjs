@@ -7,10 +7,10 @@
  * The JSON text of one listed item.
  * @param {Kind} kind
  * @param {string} key its name, URI or URI template
- * @param {{ readonly badRef?: boolean | undefined }} [options]
+ * @param {{ readonly badRef?: boolean | undefined, readonly readOnly?: boolean | undefined }} [options]
  * @returns {string}
  */
-export function itemText(kind, key, { badRef = false } = {}) {
+export function itemText(kind, key, { badRef = false, readOnly = false } = {}) {
   const name = JSON.stringify(key);
   const vendor =
     '"x-vendor": {"b":1, "a":[1.0,1e400,12345678901234567890], "2":"two","1":"one"}, ' +
@@ -20,8 +20,9 @@ export function itemText(kind, key, { badRef = false } = {}) {
       const output = badRef
         ? ', "outputSchema":{"type":"object","properties":{"x":{"$ref":"#/$defs/nowhere"}}}'
         : "";
+      const hint = readOnly ? ', "annotations":{"readOnlyHint":true}' : "";
       return `{ "name" : ${name}, "description":"Does ${key}", "inputSchema": {"type":"object",` +
-        `"properties":{"n":{"type":"number","maximum":12345678901234567890}}}${output}, ${vendor} }`;
+        `"properties":{"n":{"type":"number","maximum":12345678901234567890}}}${output}${hint}, ${vendor} }`;
     }
     case "prompts":
       return `{"name":${name},"arguments":[{"name":"who","required":false,"x-arg":1}], ${vendor} }`;

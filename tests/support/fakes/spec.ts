@@ -23,6 +23,13 @@ export interface FakeSpec {
   readonly startDelay?: number;
   /** A file that gets one line with the process id per start. */
   readonly startsFile?: string;
+  /**
+   * A JSON file whose members replace those given here, where it exists at the start: a server that
+   * is something else the next time, under the same configuration. Stdio only.
+   */
+  readonly specFile?: string;
+  /** Tools that say of themselves that they only read; none by default. */
+  readonly readOnly?: readonly string[];
   readonly faults?: FakeFaults;
 }
 

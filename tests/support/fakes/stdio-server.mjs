@@ -7,7 +7,11 @@ import { createInterface } from "node:readline";
 import { FakeCore } from "./core.mjs";
 
 /** @type {import("./spec.ts").FakeSpec} */
-const spec = JSON.parse(process.argv[2] ?? "{}");
+const given = JSON.parse(process.argv[2] ?? "{}");
+/** @type {import("./spec.ts").FakeSpec} */
+const spec = given.specFile !== undefined && existsSync(given.specFile)
+  ? { ...given, ...JSON.parse(readFileSync(given.specFile, "utf8")) }
+  : given;
 const faults = spec.faults ?? {};
 const startedBefore = spec.startsFile !== undefined && existsSync(spec.startsFile)
   ? readFileSync(spec.startsFile, "utf8").split("\n").length - 1

@@ -5,6 +5,7 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { bodyOf } from "../../support/body.ts";
 
 export interface Seen {
   readonly method: string;
@@ -28,9 +29,8 @@ export async function serveHttp(handler: Handler): Promise<FakeHttp> {
   const seen: Seen[] = [];
   let wake: (() => void)[] = [];
   const server = createServer(async (request, response) => {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const text = Buffer.concat(chunks).toString("utf8");
+    const text = await bodyOf(request);
+    if (text === undefined) return;
     const one: Seen = {
       method: request.method ?? "",
       url: request.url ?? "",

@@ -23,6 +23,7 @@ if (mode === "hang" || mode === "ignore-stop") setInterval(() => {}, 1e6);
 const tools = [{ name: "echo", inputSchema: { type: "object" }, big: 1 }];
 const cancelled = [];
 let held;
+let frozen = false;
 
 const info = {
   capabilities: { tools: { listChanged: true } },
@@ -53,6 +54,14 @@ function onCall({ id, params }) {
       return text(id, "mine");
     case "garbage":
       return write(`{"jsonrpc":"2.0","id":${id},"result":42}\n`);
+    case "compute": {
+      // Nothing else happens meanwhile, as in a server that is one thread.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, args.ms);
+      return text(id, "computed");
+    }
+    case "freeze":
+      frozen = true;
+      return text(id, "frozen");
     case "exit":
       process.stderr.write("fatal: out of cheese\n");
       return process.exit(7);
@@ -119,7 +128,7 @@ let lists = 0;
 createInterface({ input: process.stdin }).on("line", (line) => {
   const message = JSON.parse(line);
   const { id, method, params } = message;
-  if (mode === "hang") return;
+  if (mode === "hang" || frozen) return;
   if (method === undefined) return text(held, JSON.stringify(message.error ?? message.result));
   if (method === "notifications/cancelled") return cancelled.push(params.requestId);
   if (id === undefined) {

@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { HttpClient } from "../../support/clients/http.ts";
+import { errorOf, isNotification, isResponseTo, textOf } from "../../support/clients/message.ts";
+import { startHttpFake } from "../../support/fakes/http-server.ts";
+import type { FakeSpec } from "../../support/fakes/spec.ts";
+import { eventually } from "../../support/inbox.ts";
+import { waitUntilGone } from "../../support/process.ts";
+import { call, callText, listKeys } from "../helpers.ts";
+import type { Suite, Tools } from "../suite.ts";
+import { stdioUpstream } from "../world.ts";
+
+const UNAVAILABLE = -32010;
+
+/** A gateway with one stdio upstream, `it`, and a client of it. */
+async function withOne({ start }: Tools, spec: FakeSpec, extra: object = {}) {
+  const gateway = await start({ mcpServers: { it: stdioUpstream(spec, extra) } });
+  await gateway.ready();
+  const client = await HttpClient.connect(gateway.url);
+  const pid = Number(await callText(client, "it_pid"));
+  return { gateway, client, pid };
+}
+
+/** A call that has begun and goes on until it is released. */
+async function waiting(client: HttpClient, key: string) {
+  const params = { name: "it_wait", arguments: { key }, _meta: { progressToken: 1 } };
+  const answer = await client.start("tools/call", params, key);
+  await answer.messages.waitFor(isNotification("notifications/progress"));
+  return answer;
+}
+
+/** Upstreams that are lost, and what their clients notice of it. */
+export function recovery({ verifies }: Suite): void {
+  verifies("recovery.call", async (tools) => {
+    const folder = await mkdtemp(join(tmpdir(), "mcproxy-recovery-"));
+    tools.scope.defer(() => rm(folder, { recursive: true, force: true }));
+    const specFile = join(folder, "spec.json");
+    const { gateway, client } = await withOne(tools, { specFile });
+    await writeFile(specFile, JSON.stringify({ faults: { crashOnStart: 4 } }));
+    await call(client, "it_crash");
+    // A pause that is long beside what an attempt takes.
+    const { retryAt } = await gateway.waitForServer("it", ({ state, retryAt }) => {
+      return state === "backoff" && Date.parse(retryAt!) - Date.now() > 2_900;
+    });
+    await rm(specFile);
+    await eventually(
+      () => call(client, "it_echo"),
+      ({ json }) => json.result !== undefined,
+      "a call that is answered",
+    );
+    assert.ok(Date.now() < Date.parse(retryAt!), `answered at ${Date.now()}, due at ${retryAt}`);
+  });
+
+  verifies("recovery.named", async (tools) => {
+    const { client, pid } = await withOne(tools, {});
+    const answer = await waiting(client, "k");
+    process.kill(pid, "SIGKILL");
+    const { code, message } = errorOf(await answer.messages.waitFor(isResponseTo("k")));
+    assert.equal(code, UNAVAILABLE);
+    assert.match(message, /^Server "it" /);
+    assert.match(message, /was not repeated, because it may have been carried out/);
+  });
+
+  verifies("recovery.repeat", async (tools) => {
+    const { gateway, client, pid } = await withOne(tools, { readOnly: ["wait"] });
+    const answer = await waiting(client, "k");
+    process.kill(pid, "SIGKILL");
+    await gateway.waitForServer("it", (now) => now.state === "ready" && now.pid !== pid);
+    // The new process has the call, too: it is what is released.
+    await callText(client, "it_release", { key: "k" });
+    assert.equal(textOf(await answer.messages.waitFor(isResponseTo("k"))), "released k");
+    await answer.messages.waitForEnd();
+    assert.equal(answer.messages.items.filter(isResponseTo("k")).length, 1);
+    const counts = JSON.parse(await callText(client, "it_counts"));
+    // The repeated one, `release`, and `counts` itself.
+    assert.equal(counts["tools/call"], 3);
+  });
+
+  verifies("recovery.unauthorized", async ({ start, scope }) => {
+    const web = scope.use(await startHttpFake({ tools: ["echo"] }));
+    const cache = await mkdtemp(join(tmpdir(), "mcproxy-recovery-"));
+    scope.defer(() => rm(cache, { recursive: true, force: true }));
+    const config = { mcpServers: { web: { url: web.url, protocol: "legacy" } } };
+    const run = () => start(config, { env: { CACHE_DIRECTORY: cache } });
+    const before = await run();
+    await before.ready();
+    await before.stop();
+
+    web.fault = () => ({ status: 401 });
+    const from = web.requests.items.length;
+    const gateway = await run();
+    const { retryAt } = await gateway.waitForServer("web", ({ reason, state }) => {
+      return state === "backoff" && reason === "unauthorized";
+    });
+    assert.ok(Date.parse(retryAt!) - Date.now() > 30_000, `due at ${retryAt}`);
+    const first = web.requests.items.length - from;
+    const client = await HttpClient.connect(gateway.url);
+    assert.deepEqual(await listKeys(client, "tools"), ["web_echo"]);
+    for (let n = 0; n < 30; n++) {
+      assert.match(errorOf(await call(client, "web_echo")).message, /^Server "web" .*HTTP 401/);
+    }
+    const { length } = web.requests.items;
+    assert.equal(length - from, first, `${length - from} requests`);
+    assert.ok(first <= 2, `${first} requests for one attempt`);
+  });
+
+  verifies("health.silent", async (tools) => {
+    const limits = { healthInterval: "200ms", healthThreshold: 2 };
+    const { gateway, client, pid } = await withOne(tools, {}, limits);
+    // Alive and silent.
+    process.kill(pid, "SIGSTOP");
+    const server = await gateway.waitForServer(
+      "it",
+      (now) => now.state === "ready" && now.pid !== pid,
+    );
+    await waitUntilGone(pid);
+    assert.match(String(server.lastError), /did not answer 2 health probes/);
+    assert.equal(server.restarts, 1);
+    assert.equal(await callText(client, "it_pid"), String(server.pid));
+  });
+
+  verifies("health.busy", async (tools) => {
+    const limits = { healthInterval: "100ms", healthThreshold: 2 };
+    const { gateway, client, pid } = await withOne(tools, {}, limits);
+    const answer = await waiting(client, "k");
+    process.kill(pid, "SIGSTOP");
+    tools.scope.defer(() => isGone(() => process.kill(pid, "SIGCONT")));
+    const server = await gateway.waitForServer("it", ({ healthDetail = "" }) => {
+      return /not answered ([5-9]|\d\d+) health probes/.test(healthDetail);
+    });
+    assert.deepEqual([server.state, server.health], ["ready", "degraded"]);
+    process.kill(pid, "SIGCONT");
+    await callText(client, "it_release", { key: "k" });
+    assert.equal(textOf(await answer.messages.waitFor(isResponseTo("k"))), "released k");
+    const after = await gateway.waitForServer("it", ({ health }) => health === "ok");
+    assert.deepEqual([after.pid, after.restarts], [pid, 0]);
+  });
+
+  verifies("health.degraded", async (tools) => {
+    const limits = { timeout: "150ms", healthInterval: "200ms", healthThreshold: 2 };
+    const { gateway, client, pid } = await withOne(tools, {}, limits);
+    assert.equal((await gateway.waitForServer("it", () => true)).health, "ok");
+    for (let n = 0; n < 3; n++) await call(client, "it_never");
+    const bad = await gateway.waitForServer("it", ({ health }) => health === "degraded");
+    assert.match(bad.healthDetail!, /let its last 3 calls run out of time/);
+    assert.deepEqual([bad.state, bad.pid], ["ready", pid]);
+    await callText(client, "it_echo");
+    const good = await gateway.waitForServer("it", ({ health }) => health === "ok");
+    assert.deepEqual([good.pid, good.restarts], [pid, 0]);
+  });
+
+  verifies("health.quiet", async ({ start, scope }) => {
+    const healthInterval = 400;
+    const web = scope.use(await startHttpFake({ tools: ["echo"] }));
+    const gateway = await start({ mcpServers: { web: { url: web.url, healthInterval } } });
+    await gateway.ready();
+    const client = await HttpClient.connect(gateway.url);
+    const pings = () => web.core.counts.get("ping") ?? 0;
+    let began = performance.now();
+    let before = 0;
+    let last = 0;
+    // Long enough for three probes, of calls without a pause in which one would be right.
+    while (performance.now() - began < 3 * healthInterval) {
+      await callText(client, "web_echo");
+      const now = performance.now();
+      if (now - last > healthInterval / 2) {
+        began = now;
+        before = pings();
+      }
+      last = now;
+    }
+    assert.equal(pings(), before);
+    await web.requests.waitFor(({ method }) => method === "ping", {
+      from: web.requests.items.length,
+    });
+  });
+}
+
+/** Does something to a process that may be gone. */
+function isGone(act: () => void): void {
+  try {
+    act();
+  } catch {
+    // It is.
+  }
+}

@@ -1,0 +1,74 @@
+/** docs/status.md shows what a gateway answers; here it is compared with one. */
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { startServer } from "../../src/cli/serve.ts";
+import { summarizeHealth } from "../../src/front/health.ts";
+import { STATE_REASONS } from "../../src/upstream/reasons.ts";
+import { configFile } from "../cli/support.ts";
+import { fakeCommand } from "../support/fakes/stdio.ts";
+
+const DOCS = readFileSync(new URL("../../docs/status.md", import.meta.url), "utf8");
+
+/** The JSON examples in the order of the page. */
+const [HEALTH, STATUS] = [...DOCS.matchAll(/```json\n([\s\S]*?)```/g)]
+  .map(([, text]) => JSON.parse(text!));
+
+test("the health example is what summarizeHealth() makes of such servers", () => {
+  const server = { settled: true, failed: true, degraded: false };
+  const summary = summarizeHealth(
+    [
+      { ...server, name: "memory", phase: "ready" },
+      { ...server, name: "thinking", phase: "ready" },
+      { ...server, name: "search", phase: "backoff" },
+    ],
+    { configError: false, stopping: false },
+  );
+  assert.deepEqual(HEALTH, summary);
+});
+
+test("the status example has the members of a real one, and each is explained", async () => {
+  const file = await configFile({
+    mcpServers: {
+      memory: fakeCommand({ tools: ["echo"] }),
+      search: { url: "http://127.0.0.1:1/mcp" },
+    },
+    warmStart: false,
+  });
+  const gateway = await startServer({ config: file.path, port: 0 });
+  try {
+    await gateway.server.gateway.settled();
+    const status = await (await fetch(new URL("/api/status", gateway.url))).json();
+    const keys = (value: object) => Object.keys(value).toSorted();
+    assert.deepEqual(keys(STATUS), keys(status));
+    for (const part of ["config", "clients", "lists"]) {
+      assert.deepEqual(keys(STATUS[part]), keys(status[part]), part);
+    }
+    const members = (one: { servers: readonly object[] }) =>
+      [...new Set(one.servers.flatMap((server) => Object.keys(server)))].toSorted();
+    // While it is being tried there is no time of the next attempt.
+    const known = new Set([...members(status), "retryAt"]);
+    assert.deepEqual(members(STATUS), [...known].toSorted());
+    const names = [...members(STATUS), ...keys(STATUS).filter((key) => key !== "config")];
+    for (const name of [...names, "healthDetail", "instances"]) {
+      assert.match(DOCS, new RegExp(`^\\|[^|]*\`(\\w+\\.)?${name}[\`.]`, "m"), name);
+    }
+    for (const key of keys(STATUS.config)) {
+      assert.match(DOCS, new RegExp(`^\\| \`config.${key}\``, "m"));
+    }
+  } finally {
+    await gateway.close();
+    await file.close();
+  }
+});
+
+test("every reason is explained in its own words", () => {
+  const [, section] = DOCS.split("`reason` is one of these:");
+  const rows = [...section!.split("\n## ")[0]!.matchAll(/^\| `([a-z-]+)` +\| (.*?) +\|$/gm)];
+  const explained = rows.filter(([, reason]) => reason !== "reason");
+  assert.deepEqual(
+    Object.fromEntries(explained.map(([, reason, meaning]) => [reason, meaning])),
+    STATE_REASONS,
+  );
+});

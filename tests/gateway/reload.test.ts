@@ -1,0 +1,139 @@
+import { runtime } from "#runtime";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Config } from "../../src/config/config.ts";
+import { parseConfig } from "../../src/config/parse.ts";
+import { profileEndpoint } from "../../src/gateway/endpoint.ts";
+import { Gateway } from "../../src/gateway/gateway.ts";
+import { ListCache } from "../../src/gateway/list-cache.ts";
+import type { KeptServer } from "../../src/gateway/list-cache-place.ts";
+import { parseMessage } from "../../src/protocol/message.ts";
+import { eventually, Inbox } from "../support/inbox.ts";
+import { poolTarget } from "../upstream/pool-support.ts";
+
+/** A server that tells its process. */
+const { kind: _, ...SERVER } = poolTarget();
+
+const FIRST = "s3cr3t-of-the-first";
+
+function configOf(content: object): Config {
+  const text = JSON.stringify({ prefix: "never", ...content });
+  const parsed = parseConfig(text, { file: "reload.json", env: {} });
+  assert.ok(parsed.ok, JSON.stringify(parsed));
+  return parsed.config;
+}
+
+/** A server whose environment holds a secret. */
+function withToken(token: string): object {
+  return { mcpServers: { a: { ...SERVER, env: { TOKEN: token } } } };
+}
+
+async function running(
+  content: object,
+  run: (gateway: Gateway) => Promise<void>,
+  cache?: ListCache,
+): Promise<void> {
+  const gateway = new Gateway({ config: configOf(content), runtime, cache });
+  try {
+    gateway.start();
+    await gateway.settled();
+    await run(gateway);
+  } finally {
+    await gateway.close();
+  }
+}
+
+/** A client of an endpoint, with all it is sent. */
+async function client(gateway: Gateway, endpoint = profileEndpoint("p")) {
+  const session = gateway.openSession("http", endpoint);
+  const inbox = new Inbox<string>("the session");
+  const sink = { send: (raw: string) => inbox.push(raw) };
+  const say = (method: string, params: object, id?: number) =>
+    session.receive(
+      parseMessage(JSON.stringify({ jsonrpc: "2.0", id, method, params })),
+      sink,
+    );
+  const introduction = { capabilities: {}, clientInfo: { name: "t", version: "1" } };
+  await say("initialize", { protocolVersion: "2025-11-25", ...introduction }, 1);
+  await say("notifications/initialized", {});
+  return { session, inbox, say };
+}
+
+test("Gateway ends what a session has of a server that a reload took from its profile", async () => {
+  const mcpServers = { a: { ...SERVER, sharing: "session" } };
+  await running({ mcpServers, profiles: { p: { servers: ["a"] } } }, async (gateway) => {
+    const { session, say } = await client(gateway);
+    await say("tools/call", { name: "read", arguments: {} }, 2);
+    const connections = () => gateway.upstream("a")!.status().connections;
+    assert.equal(connections(), 2);
+    gateway.reload(configOf({ mcpServers }));
+    assert.equal(connections(), 2, "it is the client's for as long as it is there");
+    session.close("done");
+    await eventually(connections, (count) => count === 1, "the end of its own");
+  });
+});
+
+test("Gateway hides the secrets of a server until that is gone, whatever is reloaded since", async () => {
+  const profiles = { p: { servers: ["a"] } };
+  await running({ ...withToken(FIRST), profiles }, async (gateway) => {
+    const { session, inbox, say } = await client(gateway);
+    const token = { progressToken: "t" };
+    void say("tools/call", { name: "hold-write", arguments: {}, _meta: token }, 2);
+    await inbox.waitFor((raw) => raw.includes("notifications/progress"));
+    const hidden = () => !gateway.redact(`found ${FIRST}`).includes(FIRST);
+    gateway.reload(configOf({ ...withToken("s3cr3t-of-the-second"), profiles }));
+    // The first one serves until the second one has come, and then finishes its call.
+    gateway.reload(configOf({ ...withToken("s3cr3t-of-the-second"), profiles, pageSize: 10 }));
+    assert.ok(hidden(), "while it serves");
+    await eventually(() => gateway.leaving, ({ length }) => length === 1, "the swap");
+    for (const pageSize of [20, 30]) {
+      gateway.reload(configOf({ ...withToken("s3cr3t-of-the-second"), profiles, pageSize }));
+      assert.ok(hidden(), "while it drains");
+    }
+    session.close("done");
+    await eventually(() => gateway.isSteady, (steady) => steady, "the end of the first one");
+    gateway.reload(configOf({ ...withToken("s3cr3t-of-the-second"), profiles }));
+    gateway.reload(configOf({ ...withToken("s3cr3t-of-the-second"), profiles, pageSize: 40 }));
+    assert.ok(!hidden(), "what is gone is forgotten");
+  });
+});
+
+test("Gateway forgets the lists of what a reload has replaced or removed", async () => {
+  const forgotten: KeptServer[] = [];
+  const cache = new class extends ListCache {
+    override forget(server: KeptServer): void {
+      forgotten.push(server);
+      super.forget(server);
+    }
+  }({ directory: undefined });
+  await running(withToken(FIRST), async (gateway) => {
+    const first = gateway.member("a")!.config;
+    gateway.reload(configOf(withToken("s3cr3t-of-the-second")));
+    await eventually(() => forgotten.length, (count) => count === 1, "the end of the first");
+    const second = gateway.member("a")!.config;
+    gateway.reload(configOf({ mcpServers: {} }));
+    await eventually(() => forgotten.length, (count) => count === 2, "the end of the second");
+    assert.deepEqual(forgotten.map(({ key }) => key), [first.key, second.key]);
+    assert.notEqual(first.key, second.key);
+  }, cache);
+});
+
+test("Gateway keeps the lists of a server whose successor cannot start, as of one that is lost", async () => {
+  await running({ mcpServers: { a: SERVER } }, async (gateway) => {
+    const names = () => gateway.registry.aggregate.names("tool");
+    const before = names();
+    assert.ok(before.length > 0);
+    const broken = { command: "/nonexistent/server", startupTimeout: 1_000 };
+    gateway.reload(configOf({ mcpServers: { a: broken } }));
+    const state = () => gateway.member("a")!.upstream.state.phase;
+    await eventually(state, (phase) => phase === "backoff", "the successor in force");
+    gateway.flush();
+    assert.deepEqual(names(), before);
+    assert.equal(gateway.member("a")!.entry.stale, true);
+    // One that is switched off by a missing variable is not away, but gone.
+    gateway.reload(configOf({ mcpServers: { a: { ...SERVER, env: { T: "${NOT_SET}" } } } }));
+    await eventually(state, (phase) => phase === "closed", "the one that cannot be started");
+    gateway.flush();
+    assert.deepEqual(names(), []);
+  });
+});
