@@ -5,7 +5,7 @@ import { conflictText } from "../registry/conflict-text.ts";
 import type { Conflict } from "../registry/types.ts";
 import type { Finding, Level, ListedTool, Rule } from "./diagnose.ts";
 import { CUT_DESCRIPTION } from "./diagnose-tool.ts";
-import { unlessTooDeep } from "./tool-tokens.ts";
+import { unlessTooDeep } from "../registry/tool-tokens.ts";
 
 const CONFLICTS: Readonly<
   Record<Conflict["type"], readonly [Level, Rule, remedy: string | null]>

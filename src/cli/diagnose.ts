@@ -7,7 +7,7 @@ import { noticeText } from "../registry/notices.ts";
 import type { Registry } from "../registry/types.ts";
 import { conflictFindings, crowdFindings, twinFindings } from "./diagnose-lists.ts";
 import { toolFindings } from "./diagnose-tool.ts";
-import { toolTokens } from "./tool-tokens.ts";
+import { toolTokens } from "../registry/tool-tokens.ts";
 
 /** How much a finding matters: an error keeps something from working for some client. */
 export type Level = "error" | "warning" | "note";

@@ -1,5 +1,5 @@
 import type { Config, ServerConfig } from "../config/config.ts";
-import { AGGREGATE } from "../gateway/endpoint.ts";
+import { UNGATED } from "../gateway/endpoint.ts";
 import { ActiveExchange } from "../gateway/exchange.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { replyText } from "../gateway/reply.ts";
@@ -74,7 +74,7 @@ export class LocalGateway {
   /** Resolves when every server is up or has failed, and what they offer is in the registry. */
   async settled(): Promise<void> {
     await this.gateway.settled();
-    await this.gateway.whenListable(AGGREGATE);
+    await this.gateway.whenListable(UNGATED);
     this.clear();
   }
 
@@ -124,7 +124,7 @@ class LocalCaller implements Caller {
       `"_meta":{"progressToken":"cli"}}`;
     const message = parseMessage(request("1", "tools/call", params)) as RequestMessage;
     const exchange = new ActiveExchange(CLIENT, message, { send: options.onNotification });
-    const reply = await this.#gateway.handle(exchange, AGGREGATE);
+    const reply = await this.#gateway.handle(exchange, UNGATED);
     if (reply !== undefined) return replyText(reply);
     throw new CliError(ExitCode.Failed, `Cannot call "${tool}": the call was cancelled`);
   }
@@ -146,13 +146,13 @@ class LocalCaller implements Caller {
         !open.some(({ config }) => mayExpose(config, tool));
       if (certain) resolve();
     };
-    const stop = this.#gateway.listen({ endpoint: AGGREGATE, era: "legacy", listsChanged: look });
+    const stop = this.#gateway.listen({ endpoint: UNGATED, era: "legacy", listsChanged: look });
     try {
       await Promise.race([promise, this.#gateway.settled()]);
     } finally {
       stop();
     }
-    await this.#gateway.whenListable(AGGREGATE);
+    await this.#gateway.whenListable(UNGATED);
   }
 }
 

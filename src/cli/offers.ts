@@ -2,7 +2,7 @@
 
 import { canonicalJson } from "../lib/canonical.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
-import { toolTokens } from "./tool-tokens.ts";
+import { toolTokens } from "../registry/tool-tokens.ts";
 import { LIST_RULES, type ListKind, listRule } from "../protocol/lists.ts";
 import type { Registry, View } from "../registry/types.ts";
 

@@ -1,5 +1,6 @@
 /** The internal form of the configuration: what every file format is brought into. */
 
+import type { EmbeddingsConfig, GatingConfig } from "./gating.ts";
 import type { ConfigIssue } from "./issue.ts";
 import type { Root } from "./roots.ts";
 import type { ServerTransform } from "./transform.ts";
@@ -148,6 +149,10 @@ export interface Settings {
   readonly allowCommands: boolean;
   /** Bytes of cached results for all servers; 0 for none. */
   readonly cacheSize: number;
+  /** How tools are gated where a profile does not say otherwise. */
+  readonly gating: GatingConfig;
+  /** The second arm of the search over tools; absent: words alone. */
+  readonly embeddings?: EmbeddingsConfig;
   /** Named views, in the order of the file. */
   readonly profiles: readonly ProfileConfig[];
   /** Tags of the entries of all servers. */

@@ -3,9 +3,11 @@
 import * as v from "valibot";
 import { parseGlob } from "../lib/glob.ts";
 import type { IssueCollector } from "./collector.ts";
+import { profileGating } from "./gating-schema.ts";
 import { quote } from "./issue.ts";
 import { sanitizeServerName } from "./names.ts";
 import { about, notArray, prefix, separator } from "./schema-parts.ts";
+import { withoutUndefined } from "./without-undefined.ts";
 import type { ProfileConfig, ServerShape, TagRule } from "./shaping.ts";
 import { members, patterns, profileFilter, tags, tagsByPattern } from "./shaping-schema.ts";
 
@@ -27,6 +29,7 @@ const profile = members({
   )),
   prefix: v.optional(prefix),
   separator: v.optional(separator),
+  gating: profileGating,
 });
 
 /** The settings that make profiles. */
@@ -133,13 +136,4 @@ function tagsIn(shape: ServerShape | undefined): readonly string[] {
     ...shape?.tags ?? [],
     ...kinds.flatMap((kind) => kind?.tags ?? []).flatMap((rule) => rule.tags),
   ];
-}
-
-/** Drops members that are undefined, which would stand for something otherwise. */
-function withoutUndefined<T extends object>(
-  value: T,
-): { [Key in keyof T]: Exclude<T[Key], undefined> } {
-  return Object.fromEntries(
-    Object.entries(value).filter(([, member]) => member !== undefined),
-  ) as { [Key in keyof T]: Exclude<T[Key], undefined> };
 }

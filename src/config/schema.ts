@@ -5,6 +5,7 @@
 
 import * as v from "valibot";
 import { basicCredentials } from "./auth.ts";
+import { gatingOptions } from "./gating-schema.ts";
 import { profileOptions } from "./profiles.ts";
 import {
   about,
@@ -299,6 +300,7 @@ export const SettingsSchema = v.strictObject({
     ),
     false,
   ),
+  ...gatingOptions,
   ...profileOptions,
 });
 

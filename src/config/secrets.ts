@@ -49,6 +49,10 @@ export function collectSecrets(config: Config): readonly string[] {
     }
   };
   config.expandedSecrets.forEach(add);
+  const { embeddings } = config.settings;
+  if (embeddings !== undefined) {
+    [embeddings.apiKey ?? "", ...secretsOfUrl(embeddings.url)].forEach(add);
+  }
   for (const { instances } of config.servers.values()) {
     for (const target of instances) {
       const found = target.kind === "http" ? secretsOfHttp(target) : secretsOfStdio(target);

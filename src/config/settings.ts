@@ -6,6 +6,7 @@ import type { Env, Settings } from "./config.ts";
 import type { ConfigIssue } from "./issue.ts";
 import { quote } from "./issue.ts";
 import { SettingsSchema } from "./schema.ts";
+import { withoutUndefined } from "./without-undefined.ts";
 
 /** What an empty file would give; pinned by a test. */
 export const DEFAULT_SETTINGS: Settings = withoutUndefined(v.parse(SettingsSchema, {}));
@@ -141,13 +142,4 @@ export function parsePort(text: string): number | undefined {
   if (!/^\d{1,5}$/.test(text)) return undefined;
   const port = Number(text);
   return port <= 65_535 ? port : undefined;
-}
-
-/** Drops members that are undefined, which a spread would otherwise copy over good values. */
-function withoutUndefined<T extends object>(
-  value: T,
-): { [Key in keyof T]: Exclude<T[Key], undefined> } {
-  return Object.fromEntries(
-    Object.entries(value).filter(([, member]) => member !== undefined),
-  ) as { [Key in keyof T]: Exclude<T[Key], undefined> };
 }

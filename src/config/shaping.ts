@@ -3,6 +3,7 @@
  * data, as the configuration gives it; `src/registry/shape.ts` applies it to the lists.
  */
 
+import type { GatingConfig } from "./gating.ts";
 import { parseGlob } from "../lib/glob.ts";
 import type { JsonObject } from "../lib/json.ts";
 
@@ -84,4 +85,6 @@ export interface ProfileConfig {
   readonly tools?: Filter;
   readonly prompts?: Filter;
   readonly resources?: Filter;
+  /** What is different from {@link Settings.gating}. */
+  readonly gating?: Partial<GatingConfig>;
 }

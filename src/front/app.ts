@@ -1,5 +1,12 @@
 import { Hono } from "hono";
-import { AGGREGATE, type Endpoint, profileEndpoint, serverEndpoint } from "../gateway/endpoint.ts";
+import {
+  AGGREGATE,
+  type Endpoint,
+  profileEndpoint,
+  serverEndpoint,
+  UNGATED,
+  withGating,
+} from "../gateway/endpoint.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { getLogger } from "../log/mod.ts";
 import type { HttpHandler } from "../runtime/types.ts";
@@ -48,12 +55,21 @@ export function createApp({ gateway, boundHost }: AppOptions): App {
   const profileOf = (name: string) =>
     gateway.registry.profiles.has(name) ? profileEndpoint(name) : undefined;
 
+  const gated = withGating(AGGREGATE, true);
   mountStreamable(app, "/mcp", () => AGGREGATE, context);
+  mountStreamable(app, "/gated/mcp", () => gated, context);
+  mountStreamable(app, "/ungated/mcp", () => UNGATED, context);
   mountStreamable(app, "/servers/:name/mcp", (name) => {
     return gateway.upstream(name!) === undefined ? undefined : serverEndpoint(name!);
   }, context);
 
   mountStreamable(app, "/profiles/:name/mcp", (name) => profileOf(name!), context);
+  for (const gating of ["gated", "ungated"]) {
+    mountStreamable(app, `/profiles/:name/${gating}/mcp`, (name) => {
+      const endpoint = profileOf(name!);
+      return endpoint && withGating(endpoint, gating === "gated");
+    }, context);
+  }
   mountSse(app, "/sse", () => AGGREGATE, streams, context);
   mountSse(app, "/profiles/:name/sse", (name) => profileOf(name!), streams, context);
   app.post("/messages", (c) => postSse(c.req.raw, streams, context));

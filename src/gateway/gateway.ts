@@ -20,7 +20,7 @@ import type { Upstream } from "../upstream/upstream.ts";
 import { initializeResult } from "./answers.ts";
 import { isBehind } from "./behind.ts";
 import { ConfigState } from "./config-state.ts";
-import { AGGREGATE, type Endpoint, viewOf } from "./endpoint.ts";
+import { type Endpoint, viewOf } from "./endpoint.ts";
 import type { ActiveExchange } from "./exchange.ts";
 import type { ListCache } from "./list-cache.ts";
 import type { ListListener } from "./listeners.ts";
@@ -204,7 +204,7 @@ export class Gateway implements SessionHost, RouterHost {
   whenListable(endpoint: Endpoint): Promise<void> | undefined {
     this.flush();
     // Once there is something to list, nothing is waited for again.
-    const isAggregate = endpoint.key === AGGREGATE.key;
+    const isAggregate = endpoint.server === undefined && endpoint.profile === undefined;
     if (isAggregate && this.#isListable) return undefined;
     const concerned = this.#concerned(endpoint);
     const listable = concerned.some((member) => member.known) ||
@@ -470,8 +470,8 @@ export class Gateway implements SessionHost, RouterHost {
   }
 
   #parts(version: number): RegistryInput {
-    const { profiles, tags } = this.config.settings;
-    return { version, servers: this.#members.entries, profiles, tags };
+    const { profiles, tags, gating } = this.config.settings;
+    return { version, servers: this.#members.entries, profiles, tags, gating };
   }
 
   #notifyChanges(before: Registry, after: Registry): void {

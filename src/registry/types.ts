@@ -8,6 +8,7 @@ import type { Prefix } from "../protocol/names.ts";
 import type { TaskRoute } from "../protocol/tasks.ts";
 import type { Era } from "../protocol/versions.ts";
 import type { Capabilities } from "./capabilities.ts";
+import type { Gates } from "./gating/gate.ts";
 import type { ListText } from "./list-text.ts";
 import type { ShapeNotice } from "./notices.ts";
 import type { Page } from "./page.ts";
@@ -160,6 +161,8 @@ export interface Registry {
   readonly servers: ReadonlyMap<string, View>;
   /** The views that the configuration names, by their names, in its order. */
   readonly profiles: ReadonlyMap<string, View>;
+  /** What is before the tools of the aggregate and of each profile. */
+  readonly gates: Gates;
   /** What in the configuration of shapes and profiles does not fit what the servers have. */
   readonly notices: readonly ShapeNotice[];
   /** What the aggregate had to decide, in the order of lists and servers. */

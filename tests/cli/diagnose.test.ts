@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { diagnose, type Finding, listedTools, RULES } from "../../src/cli/diagnose.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
-import { toolTokens } from "../../src/cli/tool-tokens.ts";
+import { toolTokens } from "../../src/registry/tool-tokens.ts";
 import { buildRegistry, type ServerEntry } from "../../src/registry/build.ts";
 import { entry, inventory } from "../registry/builders.ts";
 

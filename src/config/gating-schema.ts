@@ -1,0 +1,120 @@
+/** The `gating` and `embeddings` of the file: how many tools clients get to see, and their search. */
+
+import * as v from "valibot";
+import { about, choice, count, duration, flag, httpUrl, text } from "./schema-parts.ts";
+import { members, patterns } from "./shaping-schema.ts";
+import type { GatingConfig } from "./gating.ts";
+import { withoutUndefined } from "./without-undefined.ts";
+
+const EXPOSE = 'true, false or "auto"';
+
+const entries = {
+  mode: v.optional(
+    choice(
+      ["off", "on", "auto"],
+      "Whether clients see a few tools that find the others instead of all tools: never, always, " +
+        "or (auto) where there are more than maxTools, or more than maxTokens of them.",
+    ),
+    "auto",
+  ),
+  maxTools: v.optional(
+    count(0, 100_000, "Most tools that auto lists directly.", { example: 40 }),
+    50,
+  ),
+  maxTokens: v.optional(
+    count(
+      0,
+      10_000_000,
+      "Most tokens, as estimated, of tools that auto lists directly; also the most that one " +
+        "provision_tools returns where it is not told a number.",
+      { example: 20_000 },
+    ),
+    10_000,
+  ),
+  alwaysVisible: v.optional(
+    patterns("Names of tools, as clients see them, that are listed in any case.", [
+      "memory_search_nodes",
+      "github_get_*",
+    ]),
+    () => [],
+  ),
+  exposeProvisioned: v.optional(
+    v.pipe(
+      v.union([v.boolean(), v.literal("auto")], EXPOSE),
+      v.metadata(about(
+        "Whether provisioned tools also join the tool list of the session that provisioned them; " +
+          "auto does it for clients that are known to read a changed list again.",
+        "auto",
+      )),
+    ),
+    false,
+  ),
+  requireProvisioning: v.optional(
+    flag("Whether a tool must have been provisioned before execute_tool calls it."),
+    false,
+  ),
+  splitByRisk: v.optional(
+    flag(
+      "Whether execute_tool is three tools, execute_read, execute_write and execute_destructive, " +
+        "so that a client's rules for approval keep working.",
+    ),
+    false,
+  ),
+  usageRanking: v.optional(
+    flag("Whether tools that were called successfully before rank a little higher in a search."),
+    false,
+  ),
+};
+
+const gating = members(entries);
+
+/** Defaults make no sense where the settings of all views stand behind. */
+const partial = members(
+  Object.fromEntries(
+    Object.entries(entries).map(([key, { wrapped }]) => [key, v.optional(wrapped)]),
+  ) as {
+    [Key in keyof typeof entries]: v.OptionalSchema<(typeof entries)[Key]["wrapped"], undefined>;
+  },
+);
+
+const EXAMPLE = { mode: "on", alwaysVisible: ["memory_search_nodes"] };
+
+/** The settings about finding tools. */
+export const gatingOptions = {
+  gating: v.optional(
+    v.pipe(
+      gating,
+      v.metadata({
+        ...about("How clients of many tools are spared their definitions.", EXAMPLE),
+        default: {},
+      }),
+    ),
+    {},
+  ),
+  embeddings: v.optional(v.pipe(
+    members({
+      url: v.pipe(
+        httpUrl,
+        v.metadata(about("Base address of an OpenAI-compatible API.", "http://127.0.0.1:11434/v1")),
+      ),
+      model: text("Name of the model.", "nomic-embed-text"),
+      apiKey: v.optional(text("Sent as a bearer token.", "${OPENAI_API_KEY}")),
+      timeout: v.optional(
+        duration(1, "How long a search waits for the vector of its query.", "500ms"),
+        300,
+      ),
+    }),
+    v.metadata(about(
+      "A second opinion for the search over tools: vectors of an embedding model. Without it, and " +
+        "whenever it does not answer in time, words alone decide.",
+      { url: "http://127.0.0.1:11434/v1", model: "nomic-embed-text" },
+    )),
+  )),
+};
+
+/** What a profile says differently. */
+export const profileGating = v.optional(v.pipe(
+  partial,
+  v.metadata(about("What is different from the gating of all views.", EXAMPLE)),
+  v.transform((checked): Partial<GatingConfig> => withoutUndefined(checked)),
+));
