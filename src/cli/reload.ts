@@ -81,8 +81,11 @@ export class Reloader {
     this.#secrets = [...new Set([...next.secrets, ...before])];
     logging?.setSecrets(this.#secrets);
     if (next.logLevel !== logLevel) logging?.setLevel(next.logLevel);
-    gateway.reload(next.config);
-    if (isNews) notifier?.ready();
+    if (isNews) {
+      // What was only read again has been in force since it was read first.
+      gateway.reload(next.config);
+      notifier?.ready();
+    }
     // It still says that the file was refused.
     if (hadFailed) notifier?.status(summaryText(liveServers(gateway)));
     this.#plan = next;

@@ -1,7 +1,7 @@
 import { runtime } from "#runtime";
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 import { Reloader } from "../../src/cli/reload.ts";
 import { planServe } from "../../src/cli/serve-plan.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
@@ -87,5 +87,19 @@ test("Reloader.reload() keeps out of the log what is still there of earlier conf
     await eventually(() => gateway.isSteady, (steady) => steady, "the end of the first");
     await becomes(of("token-of-second", 30));
     assert.deepEqual(hidden(), ["token-of-second"]);
+  });
+});
+
+test("Reloader.reload() leaves in force what was only read again", async () => {
+  const config = { mcpServers: {} };
+  await following(config, async ({ gateway, becomes }) => {
+    // The file as it was at the start is read once more when it begins to be watched.
+    const { loadedAt } = gateway.configState.status();
+    const accept = mock.method(gateway.configState, "accept");
+    assert.equal(await becomes(config), true);
+    assert.equal(accept.mock.callCount(), 0);
+    assert.equal(gateway.configState.status().loadedAt, loadedAt);
+    assert.equal(await becomes({ ...config, pageSize: 5 }), true);
+    assert.equal(accept.mock.callCount(), 1);
   });
 });
