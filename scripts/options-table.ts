@@ -11,6 +11,7 @@ export interface OptionSchema {
   /** Ours: a key of another client, which is not documented as an option. */
   readonly clientKey?: boolean;
   readonly properties?: Readonly<Record<string, OptionSchema>>;
+  readonly anyOf?: readonly OptionSchema[];
   readonly additionalProperties?: OptionSchema | boolean;
 }
 
@@ -53,6 +54,8 @@ export function fillTables(page: string, schema: OptionSchema): string {
         (option.description ?? "").replace(" By default as for all servers.", ""),
       ]),
     ),
+    gating: members(schema.properties?.["gating"]),
+    embeddings: members(schema.properties?.["embeddings"]),
     clients: table(
       ["Key", "Meaning"],
       server.filter(([, option]) => option.clientKey === true)
@@ -62,6 +65,20 @@ export function fillTables(page: string, schema: OptionSchema): string {
   return page.replaceAll(
     /(<!-- options:(\w+) -->\n)[\s\S]*?(<!-- options:end -->)/g,
     (_, start: string, name: string, end: string) => `${start}\n${tables[name] ?? ""}\n${end}`,
+  );
+}
+
+/** The table of an object's members, the object being one of several forms or the only one. */
+function members(option: OptionSchema | undefined): string {
+  const object = [option, ...option?.anyOf ?? []].find((form) => form?.properties !== undefined);
+  return table(
+    ["Key", "Default", "Example", "Meaning"],
+    Object.entries(object?.properties ?? {}).map(([name, member]) => [
+      code(name),
+      standard(member),
+      example(member),
+      member.description ?? "",
+    ]),
   );
 }
 

@@ -1,17 +1,28 @@
 /** The `gating` and `embeddings` of the file: how many tools clients get to see, and their search. */
 
 import * as v from "valibot";
-import { about, choice, count, duration, flag, httpUrl, text } from "./schema-parts.ts";
+import type { GatingConfig, GatingMode } from "./gating.ts";
+import {
+  about,
+  choice,
+  count,
+  duration,
+  flag,
+  httpUrl,
+  nearestHint,
+  text,
+} from "./schema-parts.ts";
 import { members, patterns } from "./shaping-schema.ts";
-import type { GatingConfig } from "./gating.ts";
 import { withoutUndefined } from "./without-undefined.ts";
+
+const MODES = ["off", "on", "auto"] as const satisfies readonly GatingMode[];
 
 const EXPOSE = 'true, false or "auto"';
 
 const entries = {
   mode: v.optional(
     choice(
-      ["off", "on", "auto"],
+      MODES,
       "Whether clients see a few tools that find the others instead of all tools: never, always, " +
         "or (auto) where there are more than maxTools, or more than maxTokens of them.",
     ),
@@ -68,14 +79,35 @@ const entries = {
 
 const gating = members(entries);
 
+type Entries = typeof entries;
+
 /** Defaults make no sense where the settings of all views stand behind. */
 const partial = members(
   Object.fromEntries(
     Object.entries(entries).map(([key, { wrapped }]) => [key, v.optional(wrapped)]),
-  ) as {
-    [Key in keyof typeof entries]: v.OptionalSchema<(typeof entries)[Key]["wrapped"], undefined>;
-  },
+  ) as { [Key in keyof Entries]: v.OptionalSchema<Entries[Key]["wrapped"], undefined> },
 );
+
+/** What to write where neither a word nor an object stands. */
+const FORMS = '"off", "on" or "auto", or an object with "mode" and others';
+
+const word = v.picklist(MODES, ({ input }) => FORMS + nearestHint(input, MODES));
+
+/** People write the mode alone: it stands for an object with nothing else. */
+function orWord<const Members extends v.GenericSchema>(object: Members): Members {
+  return {
+    ...v.union([word, object]),
+    // Which of the two is meant is plain to see, so issues are about that one.
+    "~run"(dataset: { value: unknown }, config: v.Config<v.BaseIssue<unknown>>) {
+      const { value } = dataset;
+      const isWord = v.is(word, value);
+      if (isWord) dataset.value = { mode: value };
+      const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+      const schema: v.GenericSchema = isWord || isObject ? object : word;
+      return schema["~run"](dataset as v.UnknownDataset, config);
+    },
+  } as unknown as Members;
+}
 
 const EXAMPLE = { mode: "on", alwaysVisible: ["memory_search_nodes"] };
 
@@ -83,9 +115,13 @@ const EXAMPLE = { mode: "on", alwaysVisible: ["memory_search_nodes"] };
 export const gatingOptions = {
   gating: v.optional(
     v.pipe(
-      gating,
+      orWord(gating),
       v.metadata({
-        ...about("How clients of many tools are spared their definitions.", EXAMPLE),
+        ...about(
+          "How clients of many tools are spared their definitions: the mode alone, or an object.",
+          EXAMPLE,
+          "off",
+        ),
         default: {},
       }),
     ),
@@ -114,7 +150,7 @@ export const gatingOptions = {
 
 /** What a profile says differently. */
 export const profileGating = v.optional(v.pipe(
-  partial,
-  v.metadata(about("What is different from the gating of all views.", EXAMPLE)),
+  orWord(partial),
+  v.metadata(about("What is different from the gating of all views.", EXAMPLE, "on")),
   v.transform((checked): Partial<GatingConfig> => withoutUndefined(checked)),
 ));

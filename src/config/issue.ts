@@ -61,7 +61,7 @@ export function describeValue(value: unknown): string {
 
 /** {@link describeValue} without the value, for places where secrets are kept. */
 export function describeKind(value: unknown): string {
-  if (typeof value === "string") return "a string";
+  if (typeof value === "string") return value === "" ? quote(value) : "a string";
   if (typeof value === "number") return "a number";
   if (typeof value === "boolean") return "a boolean";
   return describeValue(value);

@@ -2,6 +2,7 @@
 
 import { IssueCollector } from "./collector.ts";
 import type { Config, ConfigResult, Env, ServerConfig, Settings } from "./config.ts";
+import { warnBareKey } from "./embeddings.ts";
 import { expandTree, type TreeExpansion, type UsedVariable } from "./expand.ts";
 import type { ConfigIssue, ConfigPath } from "./issue.ts";
 import { parseJsonc } from "./jsonc.ts";
@@ -94,6 +95,7 @@ export function parseTree(
   const fromFile = parseSettings(tree, store, collector, used);
   const fromEnv = settingsFromEnv(store.env);
   const settings = { ...fromFile, ...fromEnv.settings };
+  if (settings.embeddings !== undefined) warnBareKey(settings.embeddings, collector);
   const servers = parseServers(tree, { store, settings, collector, used });
   const issues = [...fromEnv.issues, ...collector.issues];
   if (issues.length > 0) return { ok: false, issues: inOrder(issues, files) };

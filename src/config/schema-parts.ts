@@ -69,6 +69,12 @@ function durationHint(value: string | number): string {
   return isTooLong ? "a duration of at most 24 days" : DURATION_HINT;
 }
 
+/** ` (did you mean "auto"?)` where a value is nearly one of these words, else nothing. */
+export function nearestHint(input: unknown, options: readonly string[]): string {
+  const meant = typeof input === "string" ? suggest(input, options) : undefined;
+  return meant === undefined ? "" : ` (did you mean "${meant}"?)`;
+}
+
 /** One of a few words; an issue names the nearest. */
 export function choice<const Options extends readonly string[]>(
   options: Options,
@@ -76,9 +82,8 @@ export function choice<const Options extends readonly string[]>(
 ) {
   return v.pipe(
     v.picklist(options, ({ input }) => {
-      const meant = typeof input === "string" ? suggest(input, options) : undefined;
       const list = options.map((option) => `"${option}"`).join(", ");
-      return `one of ${list}${meant === undefined ? "" : ` (did you mean "${meant}"?)`}`;
+      return `one of ${list}${nearestHint(input, options)}`;
     }),
     v.metadata(about(description)),
   );

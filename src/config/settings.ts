@@ -2,10 +2,11 @@
 
 import * as v from "valibot";
 import { suggest } from "../lib/suggest.ts";
+import { IssueCollector } from "./collector.ts";
 import type { Env, Settings } from "./config.ts";
 import type { ConfigIssue } from "./issue.ts";
-import { quote } from "./issue.ts";
 import { SettingsSchema } from "./schema.ts";
+import { describeFound, validate } from "./validate.ts";
 import { withoutUndefined } from "./without-undefined.ts";
 
 /** What an empty file would give; pinned by a test. */
@@ -69,9 +70,9 @@ export function settingsFromEnv(env: Env): EnvSettings {
       }
       continue;
     }
-    const read = readSetting(setting, text);
+    const read = readSetting(variable, setting, text);
     if (read.ok) settings[setting] = read.value;
-    else issues.push(about(variable, `found ${quote(text)}, expected ${read.expected}`));
+    else for (const issue of read.issues) issues.push(issue);
   }
   return { settings: settings as Partial<Settings>, issues, warnings };
 }
@@ -91,11 +92,13 @@ function about(variable: string, message: string): ConfigIssue {
 
 type ReadSetting =
   | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly expected: string };
+  | { readonly ok: false; readonly issues: readonly ConfigIssue[] };
 
 /** The first reading of the text that the schema accepts. */
-function readSetting(setting: string, text: string): ReadSetting {
+function readSetting(variable: string, setting: string, text: string): ReadSetting {
   const schema = SettingsSchema.entries[setting as keyof typeof SettingsSchema.entries];
+  const json = /^[\[{]/.test(text) ? parseJson(text) : undefined;
+  if (json !== undefined) return readJson(variable, setting, schema, json);
   let expected: string | undefined;
   for (const value of readings(text)) {
     const result = v.safeParse(schema, value);
@@ -103,15 +106,35 @@ function readSetting(setting: string, text: string): ReadSetting {
     // What is said of the likeliest reading, the last one.
     expected = result.issues[0]?.message;
   }
-  return { ok: false, expected: expected ?? "a value" };
+  const found = describeFound(text, [setting]);
+  return {
+    ok: false,
+    issues: [about(variable, `found ${found}, expected ${expected ?? "a value"}`)],
+  };
 }
 
-/** Everything the text may mean, the likeliest last for messages. */
+/** Its issues are about members, as those of a file are: `MCPROXY_GATING.mode`. */
+function readJson(
+  variable: string,
+  setting: string,
+  schema: v.GenericSchema,
+  value: unknown,
+): ReadSetting {
+  const collector = new IssueCollector({
+    place: ([, ...members]) => ({ ...about(variable, ""), path: [variable, ...members] }),
+  });
+  const source = { [setting]: value };
+  const { output } = validate(v.object({ [setting]: schema }), source, collector, {
+    base: [],
+    source,
+  });
+  return output === undefined
+    ? { ok: false, issues: collector.issues }
+    : { ok: true, value: output[setting] };
+}
+
+/** Everything that text which is no JSON may mean, the likeliest last for messages. */
 function* readings(text: string): Iterable<unknown> {
-  if (/^[\[{]/.test(text)) {
-    const parsed = parseJson(text);
-    if (parsed !== undefined) return yield parsed;
-  }
   yield text.split(",").map((item) => item.trim()).filter((item) => item !== "");
   if (text === "true" || text === "false") yield text === "true";
   yield text;

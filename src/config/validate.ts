@@ -52,6 +52,9 @@ export function reportUnknownKeys(
 /** At and below these keys every value may be a secret; an issue shows only its kind. */
 const SECRET_KEYS: readonly unknown[] = ["env", "headers", "args", "auth", "mcpServers"];
 
+/** The members of `embeddings` that may be shown as they are. */
+const HARMLESS_MEMBERS: readonly unknown[] = ["model", "timeout"];
+
 /** What {@link validate} needs beside schema and value. */
 export interface ValidateOptions {
   /** Where `value` is in the document. */
@@ -84,6 +87,9 @@ export function validate<const Schema extends v.GenericSchema>(
   if (result.success) return { output: result.output, skipped: [] };
   const skipped: ConfigPath[] = [];
   const reported = new Set<string>();
+  const missing: ConfigPath[] = [];
+  // The places of known keys that are there, misspelt.
+  const meant = new Set<string>();
   for (const issue of result.issues) {
     const path = (issue.path ?? []).map(({ key }) => key as string | number);
     const aboutKey = issue.path?.at(-1)?.origin === "key";
@@ -96,6 +102,10 @@ export function validate<const Schema extends v.GenericSchema>(
       skipped.push(path);
       continue;
     }
+    if (aboutKey && valueAt(value, path) === undefined) {
+      missing.push(path);
+      continue;
+    }
     if (aboutKey) {
       // A nested object: its schema's message lists what it may contain.
       const key = String(path.at(-1));
@@ -104,31 +114,39 @@ export function validate<const Schema extends v.GenericSchema>(
       const hint = nearest === undefined
         ? `, expected ${issue.message}`
         : ` (did you mean "${nearest}"?)`;
+      if (nearest !== undefined) meant.add(JSON.stringify([...path.slice(0, -1), nearest]));
       collector.error([...base, ...path], `unknown key ${quote(key)}${hint}`, { part: "key" });
       continue;
     }
     const written = valueAt(source, path);
     const expanded = typeof written === "string" && written !== issue.input ? " (expanded)" : "";
-    const found = `${describe(written, path)}${expanded}`;
+    const found = `${describeFound(written, path)}${expanded}`;
     // In YAML a bare 8080 or true is no text.
     const isBare = typeof written === "number" || typeof written === "boolean";
     const remedy = isBare && issue.expected === "string" ? "put it in double quotes" : undefined;
     collector.error([...base, ...path], `found ${found}, expected ${issue.message}`, { remedy });
   }
+  for (const path of missing) {
+    if (meant.has(JSON.stringify(path))) continue;
+    collector.error([...base, ...path.slice(0, -1)], `missing key ${quote(String(path.at(-1)))}`);
+  }
   return { skipped };
 }
 
-function describe(value: unknown, path: ConfigPath): string {
-  if (SECRET_KEYS.includes(path[0])) return describeKind(value);
-  if ((path[0] === "url" || path[0] === "urls") && typeof value === "string") {
-    return quote(maskUrl(value));
-  }
-  return describeValue(value);
+/** A value for "found …", its secrets left out; `path` starts at a server or at the root. */
+export function describeFound(value: unknown, path: ConfigPath): string {
+  const [key, member] = path;
+  const isUrl = key === "url" || key === "urls" || (key === "embeddings" && member === "url");
+  if (isUrl && typeof value === "string") return quote(maskUrl(value));
+  const isSecret = key === "embeddings"
+    ? !HARMLESS_MEMBERS.includes(member)
+    : SECRET_KEYS.includes(key);
+  return isSecret ? describeKind(value) : describeValue(value);
 }
 
 /** User information and query of what may be a broken URL. */
 function maskUrl(url: string): string {
-  return url.replace(/\/\/[^/]*@/, "//…@").replace(/\?.*$/s, "?…");
+  return url.replace(/^([\w+.-]+:\/\/)?.*@/s, "$1…@").replace(/\?.*$/s, "?…");
 }
 
 function valueAt(value: unknown, path: ConfigPath): unknown {

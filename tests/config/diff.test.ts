@@ -59,6 +59,19 @@ test("diffConfig() names the settings that need a restart", () => {
   assert.deepEqual(diff.restartNeeded, ["host", "port"]);
 });
 
+test("diffConfig() takes gating and embeddings for settings that a running gateway takes on", () => {
+  const old = parse('{"gating":"off","mcpServers":{"a":{"command":"x"}}}');
+  const next = parse(
+    '{"gating":{"mode":"off","maxTools":5},"embeddings":{"url":"http://h","model":"m"},' +
+      '"profiles":{"p":{"gating":"on"}},"mcpServers":{"a":{"command":"x"}}}',
+  );
+  const diff = diffConfig(old, next);
+  assert.deepEqual(diff.settingsChanged, ["embeddings", "gating", "profiles"]);
+  assert.deepEqual([diff.restartNeeded, diff.unchanged], [[], ["a"]]);
+  const same = parse('{"gating":{"maxTokens":10000,"mode":"off"},"mcpServers":{}}');
+  assert.deepEqual(diffConfig(old, same).settingsChanged, []);
+});
+
 test("diffConfig() sees a variable that was set, not a problem that moved", () => {
   const text = '{"mcpServers":{"a":{"command":"x","env":{"T":"${T}"}}}}';
   assert.deepEqual(diffConfig(parse(text), parse(`\n\n${text}`)).unchanged, ["a"]);

@@ -13,6 +13,7 @@ interface JsonSchema {
   readonly enum?: readonly unknown[];
   readonly clientKey?: boolean;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly anyOf?: readonly JsonSchema[];
   readonly additionalProperties?: JsonSchema | boolean;
 }
 
@@ -35,6 +36,8 @@ const WITHOUT_DEFAULT = new Set([
   ...["command", "envFile", "cwd", "url", "urls", "auth", "transport", "type", "description"],
   ...["idleTimeout", "maxConcurrency", "alias", "instructions", "ttl"],
   ...["auth.type", "auth.token", "auth.credentials", "syslog.socket", "syslog.udp", "syslog.tcp"],
+  ...["embeddings", "embeddings.url", "embeddings.model", "embeddings.apiKey"],
+  ...["roots.uri", "roots.name"],
 ]);
 
 test("generateSchema() gives every option a description, an example and a default", () => {
@@ -56,6 +59,10 @@ test("generateSchema() gives every option a description, an example and a defaul
         lacking.push(`${place}: default`);
       }
       visit(option, `${place}.`, false);
+      // Of a setting that has several forms, one may be an object.
+      if (path === "" && !inServer) {
+        option.anyOf?.forEach((form) => visit(form, `${place}.`, false));
+      }
     }
     if (typeof schema.additionalProperties === "object") {
       visit(schema.additionalProperties, "", true);
@@ -66,6 +73,9 @@ test("generateSchema() gives every option a description, an example and a defaul
   assert.ok(seen > 70, `only ${seen} options`);
   assert.equal(root.properties?.["port"]?.default, 12009);
   assert.equal(root.properties?.["timeout"]?.default, "5m");
+  const gating = root.properties?.["gating"];
+  assert.deepEqual(gating?.anyOf?.[0]?.enum, ["off", "on", "auto"]);
+  assert.equal(gating?.anyOf?.[1]?.properties?.["maxTools"]?.default, 50);
   assert.equal(root.additionalProperties, false);
 });
 

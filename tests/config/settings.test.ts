@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { generateSchema } from "../../scripts/schema.ts";
 import type { Settings } from "../../src/config/config.ts";
+import { formatIssue } from "../../src/config/issue.ts";
 import {
   applyOverrides,
   DEFAULT_SETTINGS,
@@ -35,6 +36,16 @@ test("DEFAULT_SETTINGS is pinned", () => {
     logFormat: "text",
     allowCommands: false,
     cacheSize: 16_777_216,
+    gating: {
+      mode: "auto",
+      maxTools: 50,
+      maxTokens: 10_000,
+      alwaysVisible: [],
+      exposeProvisioned: false,
+      requireProvisioning: false,
+      splitByRisk: false,
+      usageRanking: false,
+    },
     profiles: [],
     tags: [],
   });
@@ -102,6 +113,8 @@ test("settingsFromEnv() has a variable for every setting, each read by its schem
     syslog: ['{"udp":"h:514"}', { udp: "h:514" }],
     allowCommands: ["true", true],
     cacheSize: ["1048576", 1_048_576],
+    gating: ["off", { ...DEFAULT_SETTINGS.gating, mode: "off" }],
+    embeddings: ['{"url":"http://h","model":"m"}', { url: "http://h", model: "m", timeout: 300 }],
     profiles: ['{"dev":{}}', [{ name: "dev" }]],
     tags: ['{"get_*":["read"]}', [{ match: "get_*", tags: ["read"] }]],
   };
@@ -117,6 +130,37 @@ test("settingsFromEnv() has a variable for every setting, each read by its schem
     Object.entries(texts).map(([name, [, value]]) => [name, value]),
   );
   assert.deepEqual(settingsFromEnv(env), { settings: expected, issues: [], warnings: [] });
+});
+
+test("settingsFromEnv() names the member of a JSON text that is wrong, and shows no secret", () => {
+  const cases: readonly [string, string, readonly string[]][] = [
+    ["MCPROXY_GATING", '{"mode":"of"}', [
+      'MCPROXY_GATING.mode: found "of", expected one of "off", "on", "auto" (did you mean "off"?)',
+    ]],
+    ["MCPROXY_GATING", '{"maxTool":1}', [
+      'MCPROXY_GATING.maxTool: unknown key "maxTool" (did you mean "maxTools"?)',
+    ]],
+    ["MCPROXY_GATING", "maybe", [
+      'MCPROXY_GATING: found "maybe", expected "off", "on" or "auto", or an object with "mode" ' +
+      "and others",
+    ]],
+    ["MCPROXY_EMBEDDINGS", '{"apiKey":"topsecret","url":"h","timeout":0}', [
+      'MCPROXY_EMBEDDINGS.url: found "h", expected a URL such as "https://example.com/mcp"',
+      "MCPROXY_EMBEDDINGS.timeout: found 0, expected a duration such as 5000, " +
+      '"5s" or "2m", more than 0',
+      'MCPROXY_EMBEDDINGS: missing key "model"',
+    ]],
+    ["MCPROXY_EMBEDDINGS", '{"apiKey":"topsecret"', [
+      "MCPROXY_EMBEDDINGS: found a string, expected an object with " +
+      '"url", "model", "apiKey", "timeout"',
+    ]],
+  ];
+  for (const [variable, text, expected] of cases) {
+    const { issues } = settingsFromEnv({ [variable]: text });
+    assert.deepEqual(issues.map((issue) => formatIssue(issue).replace(/^environment /, "")), [
+      ...expected,
+    ]);
+  }
 });
 
 test("variableOf() is the name in capitals", () => {

@@ -86,14 +86,30 @@ export function servers(origin: string): Readonly<Record<string, Record<string, 
   };
 }
 
+/** An endpoint that fails, and tells the key and the address it was asked with. */
+function embeddings(origin: string): Readonly<Record<string, unknown>> {
+  const url = new URL("/500", origin).href.replace("://", `://me:${secret("embeddings-login")}@`);
+  return {
+    url: `${url}?api_key=${secret("embeddings-query")}`,
+    model: "parrot",
+    apiKey: secret("embeddings-key"),
+  };
+}
+
 /** The names of the servers that work. */
 export const WORKING = ["works", "web"];
+
+/** What the tests change of the configuration. */
+export interface CanaryConfig {
+  readonly embeddings?: Readonly<Record<string, unknown>>;
+  readonly mcpServers: Readonly<Record<string, unknown>>;
+}
 
 /** Writes what the configuration reads beside itself, and returns it for a file in `directory`. */
 export async function canaryConfig(
   directory: string,
   origin: string,
-): Promise<{ readonly config: { mcpServers: Record<string, unknown> }; readonly env: typeof ENV }> {
+): Promise<{ readonly config: CanaryConfig; readonly env: typeof ENV }> {
   await writeFiles(directory, {
     "token": `${secret("file")}\n`,
     "command-token": secret("command"),
@@ -103,7 +119,12 @@ export async function canaryConfig(
   const absolute = JSON.stringify(servers(origin))
     .replaceAll("${file:token}", `\${file:${join(directory, "token")}}`)
     .replaceAll("cat command-token", `cat ${join(directory, "command-token")}`);
-  const config = { allowCommands: true, staleGrace: "1m", mcpServers: JSON.parse(absolute) };
+  const config = {
+    allowCommands: true,
+    staleGrace: "1m",
+    embeddings: embeddings(origin),
+    mcpServers: JSON.parse(absolute),
+  };
   const env = { ...ENV, MCP_CREDENTIALS_PATH: join(directory, "credentials.json") };
   return { config, env };
 }

@@ -11,7 +11,14 @@ import { HttpClient } from "../support/clients/http.ts";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 import { type Mode, ON_BUN, runProgram } from "../support/program.ts";
 import { eventually } from "../support/inbox.ts";
-import { canaryConfig, FORBIDDEN, MARK, Parrot, WORKING } from "./canary-house.ts";
+import {
+  type CanaryConfig,
+  canaryConfig,
+  FORBIDDEN,
+  MARK,
+  Parrot,
+  WORKING,
+} from "./canary-house.ts";
 
 // A process is the same whoever starts it: once is enough.
 const MODES: readonly Mode[] = ON_BUN ? ["memory"] : ["deno", "bun"];
@@ -24,7 +31,7 @@ type Run = (args: readonly string[]) => Promise<{
 
 interface World {
   readonly directory: string;
-  readonly config: { mcpServers: Record<string, unknown> };
+  readonly config: CanaryConfig;
   readonly env: Readonly<Record<string, string>>;
   readonly run: Run;
 }
@@ -76,6 +83,7 @@ for (const mode of MODES) {
               assertSilent(stdout + stderr, `${command} ${flags}`);
             }
           }
+          await assertSearchSilent(gateway);
           await assertReloadSilent(gateway, config);
           await assertAnswersSilent(gateway);
         } finally {
@@ -142,16 +150,31 @@ async function assertCallsSilent(gateway: Gateway): Promise<void> {
   await client.request("tools/call", { name: "works_log", arguments: {} });
 }
 
+/** Searches that ask the endpoint of embeddings, which fails. */
+async function assertSearchSilent(gateway: Gateway): Promise<void> {
+  const client = await HttpClient.connect(`${gateway.base}/gated/mcp`);
+  for (const query of ["read a file", "write a note", "list users"]) {
+    const params = { name: "discover_tools", arguments: { query } };
+    const { text } = await client.request("tools/call", params);
+    assertSilent(text, `discover_tools ${query}`);
+  }
+  // Its words have come, or there would be nothing to hide.
+  await gateway.waitForLog(/Search goes by words alone: the embeddings of .*parrot/);
+}
+
 /** What a reload refuses, and what it accepts. */
 async function assertReloadSilent(
   gateway: Gateway,
-  config: { mcpServers: Record<string, unknown> },
+  config: CanaryConfig,
 ): Promise<void> {
   const broken = [
     `{ "mcpServers": { "x": { "command": "node", "env": { "KEY": "${MARK}-syntax" } } }`,
     `{ "mcpServers": { "x": { "command": "node", "env": { "KEY": ["${MARK}-list"] } } } }`,
     `{ "mcpServers": { "x": { "url": "ftp://me:${MARK}-url@h/?token=${MARK}-query" } } }`,
     `{ "mcpServers": { "x": { "command": 5, "args": ["--token", "${MARK}-args"] } } }`,
+    `{ "mcpServers": {}, "embeddings": "https://h/?key=${MARK}-text" }`,
+    `{ "mcpServers": {}, "embeddings": { "url": "ftp://me:${MARK}-url@h/?key=${MARK}-query" } }`,
+    `{ "mcpServers": {}, "embeddings": { "url": "${MARK}-login@h", "apiKey": ["${MARK}-key"] } }`,
   ];
   for (const text of broken) {
     const before = (await gateway.status()).config.error;
@@ -165,8 +188,9 @@ async function assertReloadSilent(
     await assertAnswersSilent(gateway);
   }
   // The secrets of a server that is gone are still in what it says last.
+  const { embeddings: _, ...rest } = config;
   const { works, web } = config.mcpServers;
-  await writeFile(gateway.configPath, JSON.stringify({ ...config, mcpServers: { web, works } }));
+  await writeFile(gateway.configPath, JSON.stringify({ ...rest, mcpServers: { web, works } }));
   await eventually(
     () => gateway.status(),
     ({ config: { error }, servers }) => error === null && servers.length === 2,

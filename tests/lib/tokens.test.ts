@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ESTIMATE, estimateTokens, exactTokenizer } from "../../src/lib/tokens.ts";
+
+test("exactTokenizer() counts as o200k does, control tokens as the text they are", async () => {
+  const { name, isExact, count } = await exactTokenizer();
+  assert.deepEqual([name, isExact], ["o200k_base", true]);
+  for (
+    const [text, tokens] of [
+      ["", 0],
+      ["hello world", 2],
+      ["antidisestablishmentarianism", 6],
+      ["2 + 2 = 4", 7],
+      ["お誕生日おめでとう", 8],
+    ] as const
+  ) assert.equal(count(text), tokens, text);
+  assert.ok(count("<|endoftext|>") > 1);
+});
+
+test("estimates are within a quarter of the exact count of a usual definition", async () => {
+  const text = JSON.stringify({
+    name: "filesystem_read_text_file",
+    description: "Read the complete contents of a file from the file system as text.",
+    input_schema: { type: "object", properties: { path: { type: "string" } }, required: ["path"] },
+  });
+  const { count } = await exactTokenizer();
+  assert.ok(Math.abs(estimateTokens(text) / count(text) - 1) < 0.25, `${estimateTokens(text)}`);
+  assert.deepEqual([ESTIMATE.count(text), ESTIMATE.isExact], [estimateTokens(text), false]);
+});
