@@ -27,16 +27,30 @@ export class ActiveExchange implements Exchange {
   readonly #cancel = new CancelSource();
   readonly #outlet: Outlet;
   readonly #asker: Asker;
+  #request: RequestMessage;
   #ended = false;
 
   constructor(
     readonly client: Client,
-    readonly request: RequestMessage,
+    request: RequestMessage,
     outlet: Outlet,
     asker: Asker = unasked,
   ) {
+    this.#request = request;
     this.#outlet = outlet;
     this.#asker = asker;
+  }
+
+  get request(): RequestMessage {
+    return this.#request;
+  }
+
+  /**
+   * From here on the exchange is that of another request, with the same id and method: the call of a
+   * tool that calls tools has become that of the tool it calls. Before anything is sent upstream.
+   */
+  become(request: RequestMessage): void {
+    this.#request = request;
   }
 
   get signal(): CancelSignal {
