@@ -1,8 +1,10 @@
 import type { ProfileConfig, TagRule } from "../config/shaping.ts";
 import type { GatingConfig } from "../config/gating.ts";
+import { EMPTY_INVENTORY } from "../protocol/lists.ts";
 import { AggregateView } from "./aggregate.ts";
 import { DirectView } from "./direct.ts";
 import { buildGate } from "./gating/gate.ts";
+import { pinNotices } from "./gating/pins.ts";
 import type { ShapeNotice } from "./notices.ts";
 import { profileMembers } from "./profile.ts";
 import { shapeInventory } from "./shape.ts";
@@ -96,7 +98,13 @@ export function buildRegistry(
     servers: views,
     profiles: new Map(built.map(({ name, view }) => [name, view])),
     gates,
-    notices: [...servers.flatMap(noticesOf), ...built.flatMap(({ notices }) => notices)],
+    notices: [
+      ...servers.flatMap(noticesOf),
+      ...built.flatMap(({ notices }) => notices),
+      ...(servers.every(({ inventory }) => inventory !== EMPTY_INVENTORY)
+        ? pinNotices(gates, profiles)
+        : []),
+    ],
     conflicts: aggregate.conflicts,
     entries: servers,
   });

@@ -4,12 +4,14 @@ import type { TagRule } from "../config/shaping.ts";
 import type { ListItem } from "../protocol/lists.ts";
 import { memoised } from "./memo.ts";
 import { documentOf, type ServerText, serverText, type ToolDocument } from "./search/document.ts";
-import { buildIndex, type SearchIndex } from "./search/search-index.ts";
+import { indexSteps, type SearchIndex } from "./search/search-index.ts";
+import { finish } from "./search/steps.ts";
 import { tagsOf } from "./search/tags.ts";
 import { shapeInventory } from "./shape.ts";
 import type { ServerEntry, View } from "./types.ts";
 
-export { buildIndex } from "./search/search-index.ts";
+export { best } from "./search/best.ts";
+export { buildIndex, DEFAULT_LIMIT, fits } from "./search/search-index.ts";
 export type { Hit, SearchIndex, SearchOptions, SearchResult } from "./search/search-index.ts";
 export { documentOf, serverText } from "./search/document.ts";
 export type { ServerText, ToolDocument, ToolParameter, ToolText } from "./search/document.ts";
@@ -25,6 +27,9 @@ const indexes = new WeakMap<View, Indexed>();
 const serverTexts = new WeakMap<ServerEntry["inventory"], Map<string, ServerText>>();
 const NO_RULES: readonly TagRule[] = [];
 
+/** After so many tools reading them lets others have a turn: about a millisecond of work. */
+const SLICE = 50;
+
 /**
  * The index of a view's tools: those it lists, as the configuration shapes them. Built at the first
  * call and kept as long as the view and what it is tagged with; what was read of a tool for one
@@ -38,31 +43,68 @@ export function indexOf(
   entries: readonly ServerEntry[],
   rules: readonly TagRule[] = NO_RULES,
 ): SearchIndex {
-  const inputs = [rules, ...entries.flatMap(({ inventory, shape }) => [inventory, shape])];
-  const known = indexes.get(view);
-  if (
-    known?.inputs.length === inputs.length &&
-    known.inputs.every((input, index) => input === inputs[index])
-  ) return known.index;
-  const index = buildIndex(documentsOf(view, entries, rules));
-  indexes.set(view, { inputs, index });
-  return index;
+  const inputs = inputsOf(entries, rules);
+  return knownIndex(view, inputs) ?? finish(stepsOf(view, entries, rules, inputs));
 }
 
-function documentsOf(
+/**
+ * Builds the index in steps of a few milliseconds, so that later {@link indexOf} has it. Where
+ * somebody needs it in between, that builds it at once and the other steps are for nothing.
+ */
+export function* prepareIndex(
+  view: View,
+  entries: readonly ServerEntry[],
+  rules: readonly TagRule[] = NO_RULES,
+): Generator<void, SearchIndex> {
+  const inputs = inputsOf(entries, rules);
+  return knownIndex(view, inputs) ?? (yield* stepsOf(view, entries, rules, inputs));
+}
+
+function* stepsOf(
   view: View,
   entries: readonly ServerEntry[],
   rules: readonly TagRule[],
-): readonly ToolDocument[] {
-  const servers = new Map(entries.map((entry) => [entry.name, readServer(entry, rules)]));
-  return view.names("tool").flatMap((id): ToolDocument[] => {
+  inputs: readonly unknown[],
+): Generator<void, SearchIndex> {
+  const documents = yield* documentSteps(view, entries, rules);
+  const built = yield* indexSteps(documents);
+  const known = knownIndex(view, inputs);
+  if (known !== undefined) return known;
+  indexes.set(view, { inputs, index: built });
+  return built;
+}
+
+function inputsOf(entries: readonly ServerEntry[], rules: readonly TagRule[]): readonly unknown[] {
+  return [rules, ...entries.flatMap(({ inventory, shape }) => [inventory, shape])];
+}
+
+function knownIndex(view: View, inputs: readonly unknown[]): SearchIndex | undefined {
+  const known = indexes.get(view);
+  const isSame = known?.inputs.length === inputs.length &&
+    known.inputs.every((input, index) => input === inputs[index]);
+  return isSame ? known.index : undefined;
+}
+
+function* documentSteps(
+  view: View,
+  entries: readonly ServerEntry[],
+  rules: readonly TagRule[],
+): Generator<void, readonly ToolDocument[]> {
+  const servers = new Map<string, ReturnType<typeof readServer>>();
+  for (const entry of entries) {
+    servers.set(entry.name, readServer(entry, rules));
+    yield;
+  }
+  const documents: ToolDocument[] = [];
+  for (const id of view.names("tool")) {
     const route = view.tool(id);
     const server = route && servers.get(route.server);
     const item = server?.items.get(route!.name);
-    return server === undefined || item === undefined
-      ? []
-      : [documentOf(item, { id, server: server.text, tags: server.tags(item) })];
-  });
+    if (server === undefined || item === undefined) continue;
+    documents.push(documentOf(item, { id, server: server.text, tags: server.tags(item) }));
+    if (documents.length % SLICE === 0) yield;
+  }
+  return documents;
 }
 
 function readServer(entry: ServerEntry, rules: readonly TagRule[]) {

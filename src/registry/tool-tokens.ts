@@ -1,11 +1,16 @@
 import type { Json, JsonObject } from "../lib/json.ts";
-import { estimateTokens } from "../lib/tokens.ts";
+import { type CountTokens, estimateTokens } from "../lib/tokens.ts";
 
-/** About how many tokens a tool takes in a model's context: its name, description and schema. */
-export function toolTokens({ name, description, inputSchema }: JsonObject): number {
+/** What a client puts into a model's context of a tool: its name, description and input schema. */
+export function contextText({ name, description, inputSchema }: JsonObject): string {
   const text = (schema: Json | undefined) =>
     JSON.stringify({ name, description, input_schema: schema });
-  return estimateTokens(unlessTooDeep(() => text(inputSchema)) ?? text(undefined));
+  return unlessTooDeep(() => text(inputSchema)) ?? text(undefined);
+}
+
+/** How many tokens {@link contextText} takes; without a tokenizer, about how many. */
+export function toolTokens(definition: JsonObject, count: CountTokens = estimateTokens): number {
+  return count(contextText(definition));
 }
 
 /**

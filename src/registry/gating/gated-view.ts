@@ -10,7 +10,7 @@ import { ListText } from "../list-text.ts";
 import { type Page, pageOf } from "../page.ts";
 import type { Counts, NamedKind, ResourceRoute, Route, View } from "../types.ts";
 import { listedTools } from "./listed-tools.ts";
-import { GATED_INSTRUCTIONS, metaToolTexts } from "./meta-tools.ts";
+import { gatedInstructions, isMetaTool, metaToolTexts } from "./meta-tools.ts";
 
 /** What {@link GatedView.build} builds from. */
 export interface GatedInput {
@@ -52,12 +52,14 @@ export class GatedView implements View {
     this.id = `${full.id}/gated`;
     this.serverInfo = full.serverInfo;
     this.labelsTasks = full.labelsTasks;
-    this.instructions = [preface?.trim() ?? "", GATED_INSTRUCTIONS].filter((part) => part !== "")
-      .join("\n\n");
+    this.instructions = [preface?.trim() ?? "", gatedInstructions(config)]
+      .filter((part) => part !== "").join("\n\n");
     const patterns = config.alwaysVisible.map(parseGlob);
     this.#pinned = patterns.length === 0
       ? []
-      : full.names("tool").filter((name) => patterns.some((pattern) => pattern.matches(name)));
+      : full.names("tool").filter((name) =>
+        !isMetaTool(name) && patterns.some((pattern) => pattern.matches(name))
+      );
     const listFor = (era: Era) => {
       const list = this.#listOf(this.#pinned, era);
       const before = previous?.list("tools", era);
@@ -80,7 +82,7 @@ export class GatedView implements View {
    * the order they are to be listed. Those that are gone are left out.
    */
   toolsWith(provisioned: readonly string[], era: Era): ListText {
-    const more = provisioned.filter((name) => !this.#pinned.includes(name));
+    const more = provisioned.filter((name) => !this.#pinned.includes(name) && !isMetaTool(name));
     if (more.length === 0) return this.#tools[era];
     const key = JSON.stringify([era, more]);
     let list = this.#withProvisioned.get(key);

@@ -32,6 +32,14 @@ export function isMetaTool(name: unknown): name is MetaTool {
   return typeof name === "string" && names.has(name);
 }
 
+/** The meta tools that call other tools. */
+export type Executor = Extract<MetaTool, `execute_${string}`>;
+
+/** Whether this meta tool calls other tools. */
+export function isExecutor(name: MetaTool): name is Executor {
+  return name.startsWith("execute_");
+}
+
 /** The meta tools that a gated view lists, as JSON texts. */
 export function metaToolTexts(
   { splitByRisk }: Pick<GatingConfig, "splitByRisk">,
@@ -40,60 +48,53 @@ export function metaToolTexts(
 }
 
 /** What clients are told about a gated view in place of what all its servers say. */
-export const GATED_INSTRUCTIONS =
-  "The tools of several servers are behind this one. Find them with discover_tools: say what you " +
-  "want to do, as verb, object and service, one thing a query. Its answer has the id, parameters " +
-  "and risk of each tool that fits. Read full schemas with provision_tools where a signature is " +
-  "not enough, then call the tool by its id with execute_tool.";
+export function gatedInstructions(
+  { splitByRisk }: Pick<GatingConfig, "splitByRisk">,
+): string {
+  return (
+    "The tools of several servers are behind this one. Find them with discover_tools: say what " +
+    "you want to do, as verb, object and service, one thing a query. Its answer has the id, " +
+    "parameters and hints about the risk of each tool that fits. Read full schemas with " +
+    "provision_tools where a signature is not enough, then call the tool by its id with " +
+    `${splitByRisk ? "the execute_ tool that is named beside it" : "execute_tool"}.`
+  );
+}
 
-const HANDLE = {
-  type: "string",
-  description: "Only where provision_tools returned one: keeps what was provisioned together",
-};
+const STRING = { type: "string" };
 
-const TOOL_ID = { type: "string", description: "id of a tool, as discover_tools returns it" };
+/** What provision_tools gives a client without a session; its description says so, once for all. */
+const HANDLE = STRING;
 
 const READS = { readOnlyHint: true, openWorldHint: false };
 
-const DISCOVER: JsonObject = {
+const discover = (how: string): JsonObject => ({
   name: "discover_tools",
   title: "Find tools",
-  description:
-    "Finds tools by what they do. Query: verb + object + service, one capability a call " +
-    '("create issue github"). Returns the best tools with id, signature, description, size in ' +
-    "tokens and risk. Call one with execute_tool.",
+  description: "Finds tools by what they do. query: verb + object + service, one thing a call " +
+    `("create issue github"). Returns id(parameters), purpose, [risk, tokens]. Call with ${how}.`,
   inputSchema: {
     type: "object",
     properties: {
-      query: { type: "string", description: "What the tool is to do, or its name" },
-      tags: {
-        type: "array",
-        items: { type: "string" },
-        description: "Only tools with all of these tags",
-      },
-      server: { type: "string", description: "Only tools of this server" },
-      limit: { type: "integer", minimum: 1, maximum: 50, default: 8 },
+      query: STRING,
+      tags: { type: "array", items: STRING },
+      server: STRING,
+      limit: { type: "integer", default: 8 },
     },
     required: ["query"],
   },
   annotations: READS,
-};
+});
 
 const PROVISION: JsonObject = {
   name: "provision_tools",
   title: "Read tool schemas",
-  description:
-    "Returns full definitions of the tools, in the given order, as far as they fit into " +
-    "context_tokens, and names those that do not. For tools whose signature is not enough.",
+  description: "Returns full schemas of tools, as many as fit into context_tokens; needed only " +
+    "where parameters are not enough. If it returns a handle, pass that on.",
   inputSchema: {
     type: "object",
     properties: {
-      tool_ids: { type: "array", items: TOOL_ID, minItems: 1, maxItems: 100 },
-      context_tokens: {
-        type: "integer",
-        minimum: 0,
-        description: "Most tokens the definitions may take together",
-      },
+      tool_ids: { type: "array", items: STRING },
+      context_tokens: { type: "integer" },
       handle: HANDLE,
     },
     required: ["tool_ids"],
@@ -104,7 +105,7 @@ const PROVISION: JsonObject = {
 const LIST_PROVISIONED: JsonObject = {
   name: "list_provisioned_tools",
   title: "List provisioned tools",
-  description: "Lists the tools that were provisioned so far.",
+  description: "Lists provisioned tools.",
   inputSchema: { type: "object", properties: { handle: HANDLE } },
   annotations: READS,
 };
@@ -112,17 +113,12 @@ const LIST_PROVISIONED: JsonObject = {
 const LIST_SERVERS: JsonObject = {
   name: "list_mcp_servers",
   title: "List servers",
-  description:
-    "Lists the servers with their state, how many tools each has, and what it is for. With " +
-    "server: what that one says about how to use its tools.",
-  inputSchema: {
-    type: "object",
-    properties: { server: { type: "string", description: "Only this server, in full" } },
-  },
+  description: "Lists servers: state, number of tools, purpose. With server: its instructions.",
+  inputSchema: { type: "object", properties: { server: STRING } },
   annotations: READS,
 };
 
-function execute(name: string, description: string, annotations: JsonObject): JsonObject {
+function execute(name: Executor, description: string, annotations: JsonObject): JsonObject {
   return {
     name,
     title: "Call a tool",
@@ -130,8 +126,8 @@ function execute(name: string, description: string, annotations: JsonObject): Js
     inputSchema: {
       type: "object",
       properties: {
-        tool_id: TOOL_ID,
-        arguments: { type: "object", description: "Arguments of that tool" },
+        tool_id: STRING,
+        arguments: { type: "object" },
         handle: HANDLE,
       },
       required: ["tool_id"],
@@ -142,29 +138,40 @@ function execute(name: string, description: string, annotations: JsonObject): Js
 
 const EXECUTE = execute(
   "execute_tool",
-  "Calls a tool by its id and returns its result. Arguments that do not match are answered with " +
-    "the tool's schema.",
+  "Calls a tool by its id. Wrong arguments are answered with its schema.",
   { readOnlyHint: false, destructiveHint: true, openWorldHint: true },
 );
 
 const EXECUTE_BY_RISK = [
   execute(
     "execute_read",
-    "Calls a tool whose risk is read: it changes nothing.",
+    "Calls a tool that only reads, by its id.",
     { readOnlyHint: true, openWorldHint: true },
   ),
   execute(
     "execute_write",
-    "Calls a tool whose risk is read or write: it adds, and destroys nothing.",
+    "Calls a tool that reads, or adds and destroys nothing, by its id.",
     { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
   ),
   execute(
     "execute_destructive",
-    "Calls a tool of any risk: it may change or delete what is there.",
+    "Calls any tool by its id, also one that changes or deletes what is there.",
     { readOnlyHint: false, destructiveHint: true, openWorldHint: true },
   ),
 ];
 
 const texts = (tools: readonly JsonObject[]) => tools.map((tool) => JSON.stringify(tool));
-const WHOLE = texts([DISCOVER, PROVISION, LIST_PROVISIONED, EXECUTE, LIST_SERVERS]);
-const SPLIT = texts([DISCOVER, PROVISION, LIST_PROVISIONED, ...EXECUTE_BY_RISK, LIST_SERVERS]);
+const WHOLE = texts([
+  discover("execute_tool"),
+  PROVISION,
+  LIST_PROVISIONED,
+  EXECUTE,
+  LIST_SERVERS,
+]);
+const SPLIT = texts([
+  discover("the tool it names"),
+  PROVISION,
+  LIST_PROVISIONED,
+  ...EXECUTE_BY_RISK,
+  LIST_SERVERS,
+]);

@@ -1,0 +1,18 @@
+import type { Era } from "../../protocol/versions.ts";
+import type { View } from "../types.ts";
+import { type ListedTool, listedTools } from "./listed-tools.ts";
+
+/**
+ * The tool of an ungated view that an id means: its exposed name, else the upstream's own name where
+ * only one server has it, else `server:name`. Only tools that the view lists are found.
+ */
+export function findTool(view: View, id: string, era: Era): ListedTool | undefined {
+  const listed = listedTools(view, era);
+  return listed.get(id) ?? listed.get(view.tool(id)?.exposed ?? "") ?? qualified(listed, id);
+}
+
+function qualified(listed: ReadonlyMap<string, ListedTool>, id: string): ListedTool | undefined {
+  if (!id.includes(":")) return undefined;
+  // Both parts may have a colon in them, so that nothing is cut.
+  return listed.values().find(({ route }) => `${route.server}:${route.name}` === id);
+}
