@@ -3,6 +3,7 @@
  * can make a browser send requests to loopback; it cannot make it lie about Host and Origin.
  */
 
+import { isLoopback } from "../lib/loopback.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Who may talk to the listener. */
@@ -72,13 +73,6 @@ export function originAllowed(origin: string, options: GuardOptions): boolean {
 function hostName(host: string): string | undefined {
   const match = /^(\[[0-9a-f:.]+\]|[^:/\s]+)(?::\d{1,5})?$/i.exec(host.trim());
   return match?.[1]?.toLowerCase();
-}
-
-/** True for names and addresses that never leave the machine. */
-export function isLoopback(host: string): boolean {
-  const name = host.toLowerCase();
-  return name === "localhost" || name.endsWith(".localhost") || name === "::1" ||
-    name === "[::1]" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name);
 }
 
 function isAddress(host: string): boolean {

@@ -3,6 +3,7 @@
 import type { Hono } from "hono";
 import type { Gateway } from "../gateway/gateway.ts";
 import { gatewayStatus } from "../gateway/status.ts";
+import { TokenTally } from "../gateway/token-tally.ts";
 import type { Phase } from "../upstream/state.ts";
 import { json, methodNotAllowed } from "./plain.ts";
 
@@ -108,8 +109,9 @@ export function healthStatus({ status }: HealthSummary): 200 | 503 {
 /** Mounts `/livez`, `/readyz`, `/health` and `/api/status`. */
 export function mountHealth(app: Hono, gateway: Gateway): void {
   const ready = createReadiness(gateway);
+  const tally = new TokenTally();
   // Hono answers a HEAD by the handler of GET.
-  const mount = (path: string, answer: () => Response) => {
+  const mount = (path: string, answer: () => Response | Promise<Response>) => {
     app.get(path, answer);
     app.all(path, () => methodNotAllowed("GET, HEAD"));
   };
@@ -119,7 +121,7 @@ export function mountHealth(app: Hono, gateway: Gateway): void {
     const summary = gatewayHealth(gateway);
     return answer(summary, healthStatus(summary));
   });
-  mount("/api/status", () => answer(gatewayStatus(gateway)));
+  mount("/api/status", async () => answer(await gatewayStatus(gateway, tally)));
 }
 
 /**

@@ -5,13 +5,11 @@ import { createRedactor } from "../lib/redact.ts";
 import { within } from "../lib/within.ts";
 import { getLogger } from "../log/mod.ts";
 import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
-import type { ListKind } from "../protocol/lists.ts";
 import { mostVerbose } from "../protocol/log-levels.ts";
 import type { ParamHeader } from "../protocol/param-headers.ts";
 import type { Client } from "../protocol/exchange.ts";
 import { errorResponse, idTextOf } from "../protocol/message.ts";
 import { buildRegistry, type RegistryInput } from "../registry/build.ts";
-import { changedLists } from "../registry/diff.ts";
 import type { Registry, ResourceRoute, View } from "../registry/types.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { type AttemptBudget, createAttemptBudget } from "../upstream/attempt-budget.ts";
@@ -22,8 +20,10 @@ import { isBehind } from "./behind.ts";
 import { ConfigState } from "./config-state.ts";
 import { type Endpoint, viewOf } from "./endpoint.ts";
 import type { ActiveExchange } from "./exchange.ts";
+import { Finder } from "./gating/finder.ts";
+import { Gating } from "./gating/gating.ts";
 import type { ListCache } from "./list-cache.ts";
-import type { ListListener } from "./listeners.ts";
+import { announceChanges, type ListListener } from "./listeners.ts";
 import { Member } from "./member.ts";
 import { Members } from "./members.ts";
 import { Chains } from "./middleware/chains.ts";
@@ -43,6 +43,8 @@ export interface GatewayOptions {
   readonly runtime: Pick<Runtime, "spawn">;
   /** Keeps the lists of one run for the next; nothing is kept without. */
   readonly cache?: ListCache | undefined;
+  /** Where the search keeps what it has learned, see `cacheDirectory()`; nothing is kept without. */
+  readonly directory?: string | undefined;
 }
 
 /** Changes that come in a burst (ten servers getting ready) make one snapshot. Milliseconds. */
@@ -80,12 +82,13 @@ export class Gateway implements SessionHost, RouterHost {
   readonly tasks = new Owners();
   readonly parking = new Parking();
   readonly chains: Chains;
+  readonly gating: Gating;
   #registry: Registry;
   #rebuild: ReturnType<typeof setTimeout> | undefined;
   #isListable = false;
   readonly #stopping = new AbortController();
 
-  constructor({ config, runtime, cache }: GatewayOptions) {
+  constructor({ config, runtime, cache, directory }: GatewayOptions) {
     this.#cache = cache;
     this.configState = new ConfigState(config);
     this.chains = new Chains({
@@ -110,6 +113,12 @@ export class Gateway implements SessionHost, RouterHost {
     this.#members = new Members({
       create: (server) => this.#member(server, runtime),
       onSwap: (names) => this.#swapped(names),
+    });
+    this.gating = new Gating({
+      finder: new Finder({ settings: () => this.config.settings, directory }),
+      config: () => this.config,
+      phase: (server) => this.upstream(server)?.state.phase,
+      session: (label) => this.sessions.labelled(label),
     });
     this.#members.create(config.servers);
     this.#registry = buildRegistry(this.#parts(0));
@@ -374,12 +383,14 @@ export class Gateway implements SessionHost, RouterHost {
     this.#rebuild = undefined;
     this.sessions.close("the gateway is stopping");
     await this.#members.close();
+    await this.gating.close();
     await this.#cache?.flush();
   }
 
   #sessionClosed(session: Session): void {
     this.sessions.remove(session);
     this.#listeners.delete(session);
+    this.gating.sessionClosed(session.label);
     this.dropSubscriptions(session);
     // A reload may have taken from its endpoint what it has a connection to.
     for (const { upstream } of [...this.members, ...this.leaving]) {
@@ -466,26 +477,17 @@ export class Gateway implements SessionHost, RouterHost {
     this.#registry = buildRegistry(this.#parts(before.version + 1), before);
     this.chains.registryChanged(before, this.#registry);
     logFindings(before, this.#registry);
-    this.#notifyChanges(before, this.#registry);
+    this.gating.registryChanged(this.#registry);
+    announceChanges(
+      this.#listeners,
+      before,
+      this.#registry,
+      (listener, kinds) => this.gating.changedFor(listener, before, this.#registry, kinds),
+    );
   }
 
   #parts(version: number): RegistryInput {
     const { profiles, tags, gating } = this.config.settings;
     return { version, servers: this.#members.entries, profiles, tags, gating };
-  }
-
-  #notifyChanges(before: Registry, after: Registry): void {
-    const changes = new Map<string, readonly ListKind[]>();
-    for (const listener of this.#listeners) {
-      const { endpoint, era } = listener;
-      const key = `${era} ${endpoint.key}`;
-      let kinds = changes.get(key);
-      if (kinds === undefined) {
-        const view = viewOf(after, endpoint);
-        kinds = view === undefined ? [] : changedLists(viewOf(before, endpoint), view, era);
-        changes.set(key, kinds);
-      }
-      if (kinds.length > 0) listener.listsChanged(kinds);
-    }
   }
 }

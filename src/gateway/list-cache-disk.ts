@@ -1,9 +1,9 @@
-/** The three things the list cache does to a disk. */
+/** The three things that are done to a disk for what is kept there. */
 
 import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { isOurs, TEMPORARY_SUFFIX } from "./list-cache-place.ts";
+import { isKept, TEMPORARY_SUFFIX } from "./list-cache-place.ts";
 
 /** Bytes a file of lists may have; one that is bigger was not written by us. */
 export const MAX_LIST_FILE = 64 * 1024 * 1024;
@@ -61,11 +61,13 @@ export async function replaceFile(path: string, bytes: Uint8Array): Promise<void
 
 /** Which files {@link removeUnused} leaves alone. */
 export interface UnusedOptions {
+  /** How the names of the files end; all others stay. */
+  readonly suffix: string;
   /** Names of files that stay whatever their age. */
   readonly keep: ReadonlySet<string>;
   /** Milliseconds since the epoch. */
   readonly now: number;
-  /** Milliseconds after its last writing until a file of lists counts as forgotten. */
+  /** Milliseconds after its last writing until a file counts as forgotten. */
   readonly maxAge: number;
 }
 
@@ -73,16 +75,16 @@ export interface UnusedOptions {
 const MAX_WRITE = 3_600_000;
 
 /**
- * Removes files of lists nobody has written for long, and what killed writers left behind. Never
+ * Removes files nobody has written for long, and what killed writers left behind. Never
  * rejects; what cannot be removed stays.
  */
 export async function removeUnused(
   directory: string,
-  { keep, now, maxAge }: UnusedOptions,
+  { suffix, keep, now, maxAge }: UnusedOptions,
 ): Promise<void> {
   const names = await readdir(directory).catch(() => []);
   for (const name of names) {
-    if (!isOurs(name) || keep.has(name)) continue;
+    if (!isKept(name, suffix) || keep.has(name)) continue;
     const path = join(directory, name);
     const age = name.endsWith(TEMPORARY_SUFFIX) ? MAX_WRITE : maxAge;
     try {

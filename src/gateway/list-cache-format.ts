@@ -1,16 +1,14 @@
 /**
- * The file a server's lists are kept in: one line with format, version and digest, then JSON.
+ * The file a server's lists are kept in: its seal, then JSON.
  *
  *     mcproxy-lists 1 <SHA-256 of what follows, in hexadecimal>
  *     {"server": "memory", "id": "…", "savedAt": 1795210496000, "inventory": {…}}
- *
- * The digest finds what a disk or a broken copy has changed. It proves nothing about who wrote the
- * file, so every member is checked as well.
  */
 
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { type Inventory, type List, LIST_RULES, type ListKind } from "../protocol/lists.ts";
 import type { Era } from "../protocol/versions.ts";
+import { type Seal, seal, unseal } from "./sealed-file.ts";
 
 /** Raised when the meaning of a file changes: older and newer files are then passed over. */
 export const LIST_FORMAT_VERSION = 1;
@@ -35,15 +33,6 @@ export type DecodedLists =
   | { readonly ok: true; readonly lists: KeptLists }
   | { readonly ok: false; readonly reason: string };
 
-/**
- * The SHA-256 in hexadecimal. Not through `node:crypto`, whose loading would cost a start more than
- * the whole cache does.
- */
-export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 /** The bytes of a file with these lists. */
 export async function encodeLists(
   { server, id }: ListOwner,
@@ -52,12 +41,7 @@ export async function encodeLists(
   const { capabilities, serverInfo, era, instructions, lists } = inventory;
   const stored = { capabilities, serverInfo, era, instructions, lists: storedLists(lists) };
   const content = JSON.stringify({ server, id, savedAt, inventory: stored });
-  const body = new TextEncoder().encode(content);
-  const head = new TextEncoder().encode(`${MAGIC} ${LIST_FORMAT_VERSION} ${await sha256(body)}\n`);
-  const file = new Uint8Array(head.length + body.length);
-  file.set(head);
-  file.set(body, head.length);
-  return file;
+  return await seal(SEAL, new TextEncoder().encode(content));
 }
 
 /** The lists in a file, if it is whole and this owner's. Never rejects, whatever the bytes are. */
@@ -65,16 +49,9 @@ export async function decodeLists(
   file: Uint8Array<ArrayBuffer>,
   owner: ListOwner,
 ): Promise<DecodedLists> {
-  const end = file.subarray(0, MAX_HEAD).indexOf(NEW_LINE);
-  const head = new TextDecoder().decode(file.subarray(0, Math.max(end, 0))).split(" ");
-  const [magic, version, digest] = head;
-  if (magic !== MAGIC || head.length !== 3) return unusable("found no lists of mcproxy");
-  if (version !== String(LIST_FORMAT_VERSION)) {
-    return unusable(`found format ${version}, expected ${LIST_FORMAT_VERSION}`);
-  }
-  const body = file.subarray(end + 1);
-  if (await sha256(body) !== digest) return unusable("found damaged or incomplete content");
-  const content = parsedObject(decoded(body));
+  const unsealed = await unseal(SEAL, file);
+  if (!unsealed.ok) return unsealed;
+  const content = parsedObject(decoded(unsealed.body));
   if (content?.server !== owner.server || content.id !== owner.id) {
     return unusable("found the lists of another server");
   }
@@ -86,9 +63,7 @@ export async function decodeLists(
   return { ok: true, lists: { inventory, savedAt } };
 }
 
-const MAGIC = "mcproxy-lists";
-const MAX_HEAD = 128;
-const NEW_LINE = 10;
+const SEAL: Seal = { magic: "mcproxy-lists", content: "lists", version: LIST_FORMAT_VERSION };
 const ERAS: readonly Era[] = ["legacy", "modern"];
 
 /** Keys are not stored: they are in the texts, and what is said once cannot be contradicted. */

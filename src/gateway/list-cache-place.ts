@@ -2,8 +2,8 @@
 
 import { isAbsolute, join } from "node:path";
 import type { Env, ServerConfig } from "../config/config.ts";
-import { sha256 } from "./list-cache-format.ts";
 import type { ListOwner } from "./list-cache-format.ts";
+import { sha256 } from "./sealed-file.ts";
 
 /** What a server's lists are kept under. Its key contains secrets and is only ever hashed. */
 export type KeptServer = Pick<ServerConfig, "name" | "key">;
@@ -16,9 +16,6 @@ export const TEMPORARY_SUFFIX = ".tmp";
 
 const MAX_READABLE = 40;
 const TAG_LENGTH = 16;
-const OURS = new RegExp(
-  `^[A-Za-z0-9_-]{0,${MAX_READABLE}}-[0-9a-f]{${TAG_LENGTH}}\\${LIST_SUFFIX}(?:\\.[0-9a-f-]{36}\\${TEMPORARY_SUFFIX})?$`,
-);
 
 /**
  * The directory for what may be lost: `CACHE_DIRECTORY` or `STATE_DIRECTORY` as systemd sets them
@@ -47,11 +44,24 @@ export async function ownerOf({ name, key }: KeptServer): Promise<ListOwner> {
  * alike on disk nor two configurations with a server of the same name share one.
  */
 export function fileName({ server, id }: ListOwner): string {
-  const readable = server.replace(/[^A-Za-z0-9_-]+/g, "_").slice(0, MAX_READABLE);
-  return `${readable}-${id.slice(0, TAG_LENGTH)}${LIST_SUFFIX}`;
+  return keptName(server, id, LIST_SUFFIX);
 }
 
-/** Whether a file of this name is one of ours, complete or not: nothing else is ever removed. */
-export function isOurs(name: string): boolean {
-  return OURS.test(name);
+/** The name of a file: a label for people, and the first digits of a hexadecimal digest. */
+export function keptName(label: string, digest: string, suffix: string): string {
+  const readable = label.replace(/[^A-Za-z0-9_-]+/g, "_").slice(0, MAX_READABLE);
+  return `${readable}-${digest.slice(0, TAG_LENGTH)}${suffix}`;
 }
+
+/**
+ * Recognises the files of {@link keptName} with this suffix, complete or not: nothing else is ever
+ * removed.
+ */
+export function isKept(name: string, suffix: string): boolean {
+  const [, rest] = KEPT.exec(name) ?? [];
+  return rest === suffix ||
+    (rest?.startsWith(suffix) === true && PART.test(rest.slice(suffix.length)));
+}
+
+const KEPT = new RegExp(`^[A-Za-z0-9_-]{0,${MAX_READABLE}}-[0-9a-f]{${TAG_LENGTH}}(\\..*)$`);
+const PART = new RegExp(`^\\.[0-9a-f-]{36}\\${TEMPORARY_SUFFIX}$`);

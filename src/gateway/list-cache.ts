@@ -10,7 +10,7 @@ import {
   replaceFile,
 } from "./list-cache-disk.ts";
 import { decodeLists, encodeLists, type KeptLists } from "./list-cache-format.ts";
-import { fileName, type KeptServer, ownerOf } from "./list-cache-place.ts";
+import { fileName, type KeptServer, LIST_SUFFIX, ownerOf } from "./list-cache-place.ts";
 
 /** Options of {@link ListCache}. */
 export interface ListCacheOptions {
@@ -116,6 +116,7 @@ export class ListCache {
     const servers = [...configured];
     const owners = await Promise.all(servers.map(ownerOf));
     await removeUnused(this.#directory, {
+      suffix: LIST_SUFFIX,
       keep: new Set(owners.map(fileName)),
       now: this.#now(),
       maxAge: MAX_AGE,

@@ -11,10 +11,13 @@ import type { Client, Exchange } from "../protocol/exchange.ts";
 import type { ListRule } from "../protocol/lists.ts";
 import { idTextOf, type ResponseMessage } from "../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
+import { pageOf } from "../registry/page.ts";
 import type { Registry, View } from "../registry/types.ts";
 import { DEFAULT_TTL_MS, serverMeta } from "./answers.ts";
 import { type Endpoint, goneText, viewOf } from "./endpoint.ts";
+import type { ActiveExchange } from "./exchange.ts";
 import { type Forwarder, forwardTo } from "./forward.ts";
+import type { Gating } from "./gating/gating.ts";
 import { callOf, compose } from "./middleware.ts";
 import type { Chains } from "./middleware/chains.ts";
 import { storedReply } from "./middleware/stored-reply.ts";
@@ -31,6 +34,8 @@ export interface RouterHost {
   readonly parking: Parking;
   /** What calls and results go through. */
   readonly chains: Chains;
+  /** Answers the tools that find tools. */
+  readonly gating: Pick<Gating, "answers" | "answer" | "isConstant" | "ownTools" | "called">;
   /** Whose a task is. */
   readonly tasks: Owners;
   /** Entries on one page of a list; 0 is all. */
@@ -57,7 +62,7 @@ export interface RouterHost {
  * @throws {RpcError} what the client is to be told instead of a result
  */
 export function route(
-  exchange: Exchange,
+  exchange: ActiveExchange,
   endpoint: Endpoint,
   host: RouterHost,
 ): Reply | Promise<Reply> {
@@ -66,7 +71,10 @@ export function route(
   const rule = methodRule(method, exchange.client.era);
   if (rule?.handling.by === "list") {
     const listRule = rule.handling.rule;
-    const answer = () => list(exchange, listRule, currentView(endpoint, host), host.pageSize);
+    const answer = () => list(exchange, listRule, endpoint, host);
+    if (listRule.kind === "tools" && host.gating.isConstant(endpoint, host.registry)) {
+      return answer();
+    }
     return host.whenListable(endpoint)?.then(answer) ?? answer();
   }
   const view = currentView(endpoint, host);
@@ -88,6 +96,9 @@ export function route(
   }
   switch (rule.handling.of) {
     case "tool":
+      return host.gating.answers(exchange.request, endpoint, host.registry)
+        ? meta(exchange, endpoint, host)
+        : named(exchange, "tool", endpoint, host);
     case "prompt":
       return named(exchange, rule.handling.of, endpoint, host);
     case "resource":
@@ -161,9 +172,18 @@ function currentView(endpoint: Endpoint, host: RouterHost): View {
   throw new RpcError(ErrorCode.UpstreamUnavailable, goneText(endpoint));
 }
 
-function list(exchange: Exchange, rule: ListRule, view: View, pageSize: number): Reply {
-  const { client, request } = exchange;
-  const page = view.page(rule.kind, client.era, request.params?.cursor, pageSize);
+function list(
+  { client, request }: Exchange,
+  { kind }: ListRule,
+  endpoint: Endpoint,
+  host: RouterHost,
+): Reply {
+  const view = currentView(endpoint, host);
+  const cursor = request.params?.cursor;
+  const own = kind === "tools" ? host.gating.ownTools(client, endpoint, host.registry) : undefined;
+  const page = own === undefined
+    ? view.page(kind, client.era, cursor, host.pageSize)
+    : pageOf(own, view.id, cursor, host.pageSize);
   if (page === undefined) {
     throw new RpcError(ErrorCode.InvalidParams, "Invalid params: unknown cursor");
   }
@@ -215,6 +235,17 @@ function sendThrough(
   return through(callOf(exchange, server, name, edits));
 }
 
+/** A tool that finds tools; where it calls one, the call goes on as one of that tool. */
+function meta(
+  exchange: ActiveExchange,
+  endpoint: Endpoint,
+  host: RouterHost,
+): Reply | Promise<Reply> {
+  const answer = host.gating.answer(exchange, endpoint, host);
+  const orCall = (reply: Reply | undefined) => reply ?? named(exchange, "tool", endpoint, host);
+  return answer instanceof Promise ? answer.then(orCall) : orCall(answer);
+}
+
 async function named(
   exchange: Exchange,
   kind: "tool" | "prompt",
@@ -236,8 +267,15 @@ async function named(
   const edits = found.name === name ? [] : [edit(["params", "name"], found.name)];
   const response = await sendThrough(exchange, found.server, found.name, edits, view, host);
   rememberTask(response, exchange, found.server, host.tasks);
+  if (kind === "tool" && hasSucceeded(response)) host.gating.called(found);
   const exposed = withExposedTasks(response, exchange.request.method, found.server, view);
   return withExposedUris({ ...response, raw: exposed }, found.server, view);
+}
+
+/** Not so a tool's error, nor a result that is a question of a modern server. */
+function hasSucceeded({ result }: ResponseMessage): boolean {
+  return result !== undefined && result.isError !== true &&
+    (result.resultType ?? "complete") === "complete";
 }
 
 function unknownName(kind: "tool" | "prompt", name: string, view: View): RpcError {

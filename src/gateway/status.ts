@@ -1,12 +1,14 @@
 import type { ServerConfig } from "../config/config.ts";
 import { VERSION } from "../lib/version.ts";
 import { noticeText } from "../registry/notices.ts";
+import type { GateCost, RegistryCost } from "../registry/gating/cost.ts";
 import type { Counts, Registry } from "../registry/types.ts";
 import type { UpstreamStatus } from "../upstream/status.ts";
 import type { ConfigStatus } from "./config-state.ts";
 import type { ResultCacheStats } from "./middleware/result-cache.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Member } from "./member.ts";
+import type { TokenTally } from "./token-tally.ts";
 
 /** A configured server that is switched off. */
 export interface DisabledServer {
@@ -14,6 +16,7 @@ export interface DisabledServer {
   readonly state: "disabled";
   readonly transport: UpstreamStatus["transport"];
   readonly counts: UpstreamStatus["counts"];
+  readonly tokens: 0;
 }
 
 /** One server in `/api/status`. */
@@ -22,11 +25,14 @@ export interface ServerStatus extends UpstreamStatus {
   readonly stale: boolean;
   /** The state of what a reload has started to take its place. */
   readonly successor: UpstreamStatus["state"] | undefined;
+  /** About how many its tools take in the list of all. */
+  readonly tokens: number;
 }
 
-/** One profile in `/api/status`: how many entries its lists have. */
+/** One profile in `/api/status`: how many entries its lists have, and what its tools take. */
 export interface ProfileStatus extends Counts {
   readonly name: string;
+  readonly gating: GateCost;
 }
 
 /** The whole of `/api/status`; part of the public contract (DESIGN §2). */
@@ -42,6 +48,8 @@ export interface GatewayStatus {
     readonly resources: number;
     readonly templates: number;
   };
+  /** What the tools at `/mcp` take of a model's context, about, and what gating saves of it. */
+  readonly gating: GateCost;
   /** Named views, with what they hold. */
   readonly profiles: readonly ProfileStatus[];
   /** Results that are given again. */
@@ -56,23 +64,34 @@ export interface GatewayStatus {
   readonly servers: readonly (ServerStatus | DisabledServer)[];
 }
 
-/** Takes the gateway's state as it is now. */
-export function gatewayStatus(gateway: Gateway): GatewayStatus {
-  const { registry, config } = gateway;
+/** Takes the gateway's state as it is now; of its lists, the snapshot that `tally` has counted. */
+export async function gatewayStatus(gateway: Gateway, tally: TokenTally): Promise<GatewayStatus> {
+  const { registry } = gateway;
+  return statusOf(gateway, registry, await tally.of(registry));
+}
+
+function statusOf(gateway: Gateway, registry: Registry, cost: RegistryCost): GatewayStatus {
+  const { config } = gateway;
   return {
     version: VERSION,
     uptimeSeconds: Math.floor((Date.now() - gateway.startedAt) / 1000),
     config: gateway.configState.status(),
     clients: { sessions: gateway.sessions.size, requestsInFlight: gateway.inFlight },
     lists: { version: registry.version, ...registry.aggregate.counts },
-    profiles: [...registry.profiles].map(([name, { counts }]) => ({ name, ...counts })),
+    gating: cost.aggregate,
+    profiles: [...registry.profiles].map(([name, { counts }]) => ({
+      name,
+      ...counts,
+      gating: cost.profiles.get(name)!,
+    })),
     resultCache: gateway.chains.cache.stats,
     notices: registry.notices.map(noticeText),
     conflicts: registry.conflicts,
     draining: gateway.leaving.map((member) => member.config.name),
     servers: [...config.servers.values()].map((server) => {
       const member = gateway.member(server.name);
-      return member === undefined ? disabledServer(server) : serverStatus(member, gateway);
+      if (member === undefined) return disabledServer(server);
+      return serverStatus(member, gateway, cost.servers.get(server.name) ?? 0);
     }),
   };
 }
@@ -80,12 +99,13 @@ export function gatewayStatus(gateway: Gateway): GatewayStatus {
 function disabledServer({ name, target }: ServerConfig): DisabledServer {
   const transport = target.kind === "stdio" ? "stdio" : target.transport;
   const counts = { tools: 0, prompts: 0, resources: 0, templates: 0 };
-  return { name, state: "disabled", transport, counts };
+  return { name, state: "disabled", transport, counts, tokens: 0 };
 }
 
 function serverStatus(
   member: Member,
   gateway: Gateway,
+  tokens: number,
 ): ServerStatus {
   const { redact } = gateway;
   const successor = gateway.successor(member.config.name)?.upstream.state.phase;
@@ -98,5 +118,6 @@ function serverStatus(
     instances: instances?.map((each) => ({ ...each, lastError: redacted(each.lastError) })),
     stale: member.entry.stale,
     successor,
+    tokens,
   };
 }

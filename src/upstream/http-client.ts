@@ -32,15 +32,7 @@ export class HttpClient {
 
   constructor(server: string, target: HttpTarget) {
     this.#server = server;
-    const url = new URL(target.url);
-    const headers: Record<string, string> = {};
-    // fetch() refuses a URL with credentials; they mean Basic authentication.
-    if (url.username !== "" || url.password !== "") {
-      const user = decodeURIComponent(url.username);
-      const bytes = new TextEncoder().encode(`${user}:${decodeURIComponent(url.password)}`);
-      headers["authorization"] = `Basic ${btoa(String.fromCharCode(...bytes))}`;
-      url.username = url.password = "";
-    }
+    const { url, headers } = withoutCredentials(target.url);
     for (const [name, value] of Object.entries(target.headers)) headers[name.toLowerCase()] = value;
     this.url = url;
     this.#headers = headers;
@@ -166,6 +158,18 @@ export class HttpClient {
   }
 }
 
+/** A URL's credentials as a header: `fetch()` refuses them in the URL; they mean Basic authentication. */
+export function withoutCredentials(
+  text: string,
+): { readonly url: URL; readonly headers: Record<string, string> } {
+  const url = new URL(text);
+  if (url.username === "" && url.password === "") return { url, headers: {} };
+  const user = decodeURIComponent(url.username);
+  const bytes = new TextEncoder().encode(`${user}:${decodeURIComponent(url.password)}`);
+  url.username = url.password = "";
+  return { url, headers: { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` } };
+}
+
 /** The media type of a response, lower case, without parameters; empty where there is none. */
 export function mediaType(response: Response): string {
   return (response.headers.get("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
@@ -179,7 +183,9 @@ function parseUrl(location: string, base: URL): URL | undefined {
  * What went wrong on the network, without the URL: it may hold a secret in its path or query, and
  * both runtimes put it into their messages.
  */
-function networkFault(error: unknown): { readonly fault: NetworkFault; readonly words: string } {
+export function networkFault(
+  error: unknown,
+): { readonly fault: NetworkFault; readonly words: string } {
   const chain: string[] = [];
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     const code = (at as { code?: unknown }).code;

@@ -201,6 +201,7 @@ const TABLE = {
     "reload.gone": "the own endpoint of a server that is gone is 404, for its sessions too",
     "reload.backoff":
       "a server in back-off is left alone, and replaced without waiting for its end",
+    "reload.gating": "gating starts, changes and ends with the file, sessions and servers kept",
     "reload.limits": "a changed timeout holds for the next call of the same process",
   },
   "issue 4, recovery and health": {
@@ -236,6 +237,16 @@ const TABLE = {
     "shape.override": "renamed, described anew; hidden parameters do not arrive, fixed ones do",
     "results.size": "a large result is cut and links to the whole, for its own client only",
     "results.cache": "a cached result is given again to the same session",
+  },
+  "issue 6, tool gating": {
+    "gating.way": "discover, provision and execute lead to a tool, in both eras",
+    "gating.constant": "a gated list is the same byte for byte while servers come and go",
+    "gating.profiles": "what a profile leaves out cannot be found, provisioned or executed there",
+    "gating.direct": "tools that are not listed can be called by their names",
+    "gating.auto": "a view that outgrows its budget is gated, is told so, and opens again",
+    "gating.expose": "provisioned tools join their session's own list, and no other hears of it",
+    "gating.clash": "a real tool named like a finding one is told of, and executed by its id",
+    "gating.handle": "what was provisioned is known by session, or in the modern era by handle",
   },
 } as const;
 

@@ -15,7 +15,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { runtime } from "#runtime";
 import { MAX_LIST_FILE, readOwnFile } from "../../src/gateway/list-cache-disk.ts";
-import { isOurs } from "../../src/gateway/list-cache-place.ts";
+import { isKept, LIST_SUFFIX } from "../../src/gateway/list-cache-place.ts";
 import { inventory } from "../registry/builders.ts";
 import { startProcess } from "../support/process.ts";
 import { cached, DAY, keep, MEMORY, NOW, OFFERS, open, signed } from "./list-cache-support.ts";
@@ -105,7 +105,7 @@ test("get() tells configurations and servers apart, however alike they look on d
     assert.deepEqual(kept.map((one) => one?.inventory), offers);
     assert.equal(await open(place).get({ name: "a/b", key: "{ }" }), undefined);
     assert.deepEqual(place.lines, []);
-    assert.ok((await readdir(place.lists)).every(isOurs));
+    assert.ok((await readdir(place.lists)).every((name) => isKept(name, LIST_SUFFIX)));
   });
 });
 

@@ -43,6 +43,13 @@ function routerBefore(shape: ServerShape) {
     registry,
     parking: new Parking(),
     chains: { store, of: () => undefined } as unknown as Chains,
+    gating: {
+      answers: () => false,
+      answer: () => undefined,
+      isConstant: () => false,
+      ownTools: () => undefined,
+      called: () => {},
+    },
     tasks: new Owners(),
     pageSize: 0,
     wantLevel: () => undefined,

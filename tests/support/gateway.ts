@@ -9,7 +9,10 @@ import { type Mode, type ProcessMode, startProgram } from "./program.ts";
 import type { Exit, TestProcess } from "./process.ts";
 
 /** A config as the file holds it: an object, or the text itself. */
-export type Config = string | { readonly mcpServers: Readonly<Record<string, unknown>> };
+export type Config = string | {
+  readonly mcpServers: Readonly<Record<string, unknown>>;
+  readonly gating?: unknown;
+};
 
 export interface GatewayOptions {
   readonly mode: Mode;

@@ -139,6 +139,39 @@ const TABLE = {
     source: "spec 2025-11-25, server/resources",
     behaviour: "a changed resource is told to who subscribed to it, and to nobody else",
   },
+  "execute.arguments": {
+    source: "DESIGN §5",
+    behaviour: "execute_tool calls the tool with the very text of the arguments within its own",
+  },
+  "execute.result": {
+    source: "DESIGN §5",
+    behaviour: "what an executed tool returns comes back text by text, as from a direct call",
+  },
+  "execute.error": {
+    source: "DESIGN §5",
+    behaviour: "an executed tool's errors, JSON-RPC's and its own, are those of a direct call",
+  },
+  "execute.progress": {
+    source: "spec 2025-11-25, basic/utilities/progress",
+    behaviour: "progress of an executed tool has the token of the execution",
+  },
+  "execute.cancel": {
+    source: "spec 2025-11-25, basic/utilities/cancellation",
+    behaviour: "a cancelled execution is cancelled at the upstream, and is heard of no more",
+  },
+  "execute.questions": {
+    source: "spec 2025-11-25, client/elicitation",
+    behaviour: "an executed tool asks its client, three times if it must, and hears the answers",
+  },
+  "execute.state": {
+    source: "DESIGN §4",
+    behaviour: "requestState of an execution is good for the same tool and arguments only",
+    cells: ["modern -> legacy"],
+  },
+  "execute.unknown": {
+    source: "DESIGN §5",
+    behaviour: "an execution of what nobody has is a result that names what is near",
+  },
   "lists.changed": {
     source: "spec 2025-11-25, server/tools",
     behaviour: "a list that changed is announced by its kind, and listed as it is then",

@@ -4,6 +4,7 @@ import { changes } from "./changes.ts";
 import { cli } from "./cli.ts";
 import { correlation } from "./correlation.ts";
 import { faults } from "./faults.ts";
+import { gating } from "./gating.ts";
 import { hostile } from "./hostile.ts";
 import { instances } from "./instances.ts";
 import { lifecycle } from "./lifecycle.ts";
@@ -37,6 +38,7 @@ export const topics: readonly ((suite: Suite) => void)[] = [
   lifecycle,
   reload,
   profiles,
+  gating,
   reloadStates,
   warmStart,
   recovery,

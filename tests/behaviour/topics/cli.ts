@@ -94,6 +94,9 @@ export function cli({ verifiesProcess }: Suite): void {
     assert.ok(text.includes('"s_echo"') && text.includes('"s_p"'), text);
     const human = await run(tools, "list", "--config", config);
     assert.match(human.stdout, /s_echo/);
+    // Loaded late, and in a binary from within it.
+    const exact = await run(tools, "list", "--exact-tokens", "--json", "--config", config);
+    assert.equal(JSON.parse(exact.stdout).tokens.tokenizer, "o200k_base");
   });
 
   verifiesProcess("cli.call", async (tools) => {

@@ -14,6 +14,7 @@ const TIMEOUT = -32011;
 /** A gateway with the upstreams `bad` and `good`, and a client of it. */
 async function badAndGood({ start }: Tools, spec: FakeSpec = {}, extra: object = {}) {
   const gateway = await start({
+    gating: "off",
     mcpServers: { bad: stdioUpstream(spec, extra), good: stdioUpstream({}) },
   });
   await gateway.ready();

@@ -14,6 +14,15 @@ import { stdioUpstream } from "../world.ts";
 const TOOLS_CHANGED = "notifications/tools/list_changed";
 const LISTED = ["echo", "pid"];
 
+/** Pinned: clients keep them in their caches. */
+const META_TOOLS = [
+  "discover_tools",
+  "provision_tools",
+  "list_provisioned_tools",
+  "execute_tool",
+  "list_mcp_servers",
+];
+
 const one = stdioUpstream({ name: "one", tools: LISTED });
 const two = stdioUpstream({ name: "two", tools: LISTED });
 
@@ -117,6 +126,29 @@ export function reload({ verifies, verifiesProcess }: Suite): void {
     await stream.messages.waitFor(isNotification(TOOLS_CHANGED));
     assert.deepEqual(await sorted(client), ["one__echo", "one__pid"]);
     assert.equal(await callText(client, "one__pid"), pid);
+    stream.close();
+  });
+
+  verifies("reload.gating", async (tools) => {
+    const { gateway, client } = await running(tools, { mcpServers: { one } });
+    const stream = await client.listen();
+    const pid = await callText(client, "one_pid");
+    const steps: readonly [unknown, readonly string[]][] = [
+      ["on", META_TOOLS],
+      [{ mode: "auto", maxTools: 1, alwaysVisible: ["*_echo"] }, [...META_TOOLS, "one_echo"]],
+      ["off", ["one_echo", "one_pid"]],
+    ];
+    for (const [gating, listed] of steps) {
+      const from = gateway.logs.items.length;
+      const heard = stream.messages.items.length;
+      await replaceConfig(gateway, { gating, mcpServers: { one } });
+      await gateway.waitForLog(/Configuration reloaded: settings gating +file=/, from);
+      await stream.messages.waitFor(isNotification(TOOLS_CHANGED), { from: heard });
+      assert.deepEqual(await listKeys(client, "tools"), listed);
+      // By its name, listed or not, and in the same process.
+      assert.equal(await callText(client, "one_pid"), pid);
+    }
+    assert.deepEqual((await gateway.status()).config.restartNeeded, []);
     stream.close();
   });
 

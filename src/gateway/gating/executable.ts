@@ -1,0 +1,70 @@
+import { editJson } from "../../lib/json-edit.ts";
+import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
+import {
+  type ArgumentCheck,
+  argumentCheck,
+  LONGEST_SCHEMA,
+  type Mismatch,
+} from "../../protocol/argument-check.ts";
+import { argumentEdits, type ArgumentRules } from "../../protocol/arguments.ts";
+import type { ListedTool } from "../../registry/gating/listed-tools.ts";
+import type { Risk } from "../../registry/gating/meta-tools.ts";
+import { riskOf } from "../../registry/gating/risk.ts";
+import { memoised } from "../../registry/memo.ts";
+
+/** The arguments of a call: as they stand in its text, and as they are read. */
+export interface GivenArguments {
+  readonly text: string;
+  readonly value: JsonObject;
+}
+
+/** What an execution needs to know of a tool, read once as long as the tool is listed as it is. */
+export class Executable {
+  readonly risk: Risk;
+  readonly #tool: ListedTool;
+  #check: { readonly rules: ArgumentRules | undefined; readonly holds: ArgumentCheck } | undefined;
+
+  private constructor(tool: ListedTool) {
+    this.#tool = tool;
+    this.risk = riskOf(tool.definition.annotations);
+  }
+
+  /** The one of a listed tool. */
+  static of(tool: ListedTool): Executable {
+    return memoised(known, tool, () => new Executable(tool));
+  }
+
+  /** As clients are shown it. */
+  get inputSchema(): Json | undefined {
+    return this.#tool.definition.inputSchema;
+  }
+
+  /**
+   * What is wrong with some arguments. They are judged as the server will get them, with what the
+   * configuration puts in and takes out: parameters that nobody is shown are nobody's mistake.
+   */
+  mismatches({ text, value }: GivenArguments, rules: ArgumentRules | undefined) {
+    if (this.#check === undefined || this.#check.rules !== rules) {
+      this.#check = { rules, holds: this.#checkWith(rules) };
+    }
+    return this.#check.holds(rules === undefined ? value : applied(text, rules) ?? value);
+  }
+
+  #checkWith(rules: ArgumentRules | undefined): ArgumentCheck {
+    if (this.#tool.raw.length > LONGEST_SCHEMA) return unchecked;
+    const { defaults, fixed, hidden } = rules ?? NO_RULES;
+    const more = new Set([...defaults.keys(), ...fixed.keys(), ...hidden]);
+    return argumentCheck(this.inputSchema, more) ?? unchecked;
+  }
+}
+
+const known = new WeakMap<ListedTool, Executable>();
+
+const NO_RULES: ArgumentRules = { defaults: new Map(), fixed: new Map(), hidden: new Set() };
+
+const unchecked: ArgumentCheck = (): readonly Mismatch[] => [];
+
+function applied(text: string, rules: ArgumentRules): JsonObject | undefined {
+  const value: unknown = JSON.parse(editJson(text, argumentEdits(text, rules)));
+  return isObject(value) ? value : undefined;
+}
