@@ -1,8 +1,10 @@
 /** What `list` and `call` ask: a gateway started for the purpose, or a running one. */
 
+import type { Tokenizer } from "../lib/tokens.ts";
 import type { Invocation } from "./commands.ts";
 import type { Io } from "./io.ts";
 import type { ServerOffer } from "./offers.ts";
+import type { ViewCost } from "./view-cost.ts";
 
 /** Options of {@link Caller.call}. */
 export interface CallOptions {
@@ -13,7 +15,12 @@ export interface CallOptions {
 /** See the top of the file. Whoever opened it closes it. */
 export interface Caller {
   /** Every configured server in the order of the configuration, once all have settled. */
-  offers(): Promise<readonly ServerOffer[]>;
+  offers(tokenizer: Tokenizer): Promise<readonly ServerOffer[]>;
+  /**
+   * What the tools of all servers take together and those of each profile, and what gating saves;
+   * nothing where the gateway does not know gating.
+   */
+  views(tokenizer: Tokenizer): Promise<readonly ViewCost[]>;
   /**
    * Calls a tool by its exposed name and returns the JSON-RPC response as it came. `argumentsText`
    * is JSON and is passed on character by character.

@@ -1,7 +1,7 @@
 import type { Config, ServerConfig } from "../config/config.ts";
 import type { ConfigIssue } from "../config/issue.ts";
 import { collectSecrets } from "../config/secrets.ts";
-import { isLoopback } from "../front/guard.ts";
+import { isLoopback } from "../lib/loopback.ts";
 import { createRedactor } from "../lib/redact.ts";
 import type { ConnectReport } from "./check-connect.ts";
 import { renderConnect } from "./check-render.ts";

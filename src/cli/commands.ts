@@ -92,7 +92,7 @@ export const COMMANDS: readonly Command[] = [
     aliases: [],
     summary: "Show what the servers offer",
     words: ["[SERVER]"],
-    options: ["config", "credentials", "url", "tokens"],
+    options: ["config", "credentials", "url", "tokens", "exact-tokens"],
     notes: ["Starts the configured servers unless --url names a running gateway."],
     load: () => import("./list.ts"),
   },

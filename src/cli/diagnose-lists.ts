@@ -2,7 +2,7 @@
 
 import { canonicalJson } from "../lib/canonical.ts";
 import { conflictText } from "../registry/conflict-text.ts";
-import type { Conflict } from "../registry/types.ts";
+import type { Conflict, Registry } from "../registry/types.ts";
 import type { Finding, Level, ListedTool, Rule } from "./diagnose.ts";
 import { CUT_DESCRIPTION } from "./diagnose-tool.ts";
 import { unlessTooDeep } from "../registry/tool-tokens.ts";
@@ -67,14 +67,18 @@ const CROWDS: readonly (readonly [more: number, what: string])[] = [
 /** Whether all of it together is more than clients take. */
 export function crowdFindings(
   { length }: readonly ListedTool[],
-  instructions: string | undefined,
+  { aggregate, gates: { aggregate: gate } }: Pick<Registry, "aggregate" | "gates">,
 ): Finding[] {
+  const { instructions } = gate.isClosed ? gate.view : aggregate;
   const found: Finding[] = [];
   const about = { level: "note", server: null, subject: null } as const;
   const crowd = CROWDS.find(([most]) => length > most);
   if (crowd !== undefined) {
-    const message = `${length} tools: ${crowd[1]}`;
-    const remedy = 'make "profiles" of fewer tools, or leave tools out with "exclude"';
+    const message = gate.isClosed
+      ? `${length} tools, gated at /mcp; for clients of /ungated/mcp: ${crowd[1]}`
+      : `${length} tools: ${crowd[1]}`;
+    const remedy = gate.isClosed ? null : 'gate them with "gating": "on", make "profiles" of ' +
+      'fewer tools, or leave tools out with "exclude"';
     found.push({ ...about, rule: "many-tools", message, remedy });
   }
   if (instructions !== undefined && instructions.length > CUT_DESCRIPTION) {

@@ -116,7 +116,7 @@ export function diagnose(
       message: noticeText(notice),
       remedy: null,
     })),
-    ...crowdFindings(tools, registry.aggregate.instructions),
+    ...crowdFindings(tools, registry),
   ];
   return ORDER.flatMap((level) => findings.filter((finding) => finding.level === level));
 }

@@ -1,13 +1,21 @@
+import { ESTIMATE, exactTokenizer } from "../lib/tokens.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import { openCaller, withCaller } from "./caller.ts";
 import type { Invocation } from "./commands.ts";
 import { ExitCode } from "./exit.ts";
 import { type Io, say } from "./io.ts";
-import { unknownServer } from "./unknown-server.ts";
+import {
+  renderTokens,
+  serverTokens,
+  type TokenReport,
+  tokensJson,
+  tokensText,
+} from "./list-tokens.ts";
 import type { OfferedItem, ServerOffer } from "./offers.ts";
 import { type Style, styleFor } from "./style.ts";
 import { renderTable } from "./table.ts";
 import { firstLine, printable } from "./text.ts";
+import { unknownServer } from "./unknown-server.ts";
 
 const KINDS: readonly (readonly [ListKind, string])[] = [
   ["tools", "tools"],
@@ -21,45 +29,65 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
   const { args: [server], options } = invocation;
   const caller = await openCaller(invocation, io, { server });
   return await withCaller(caller, io, async () => {
-    const all = await caller.offers();
+    const exact = options["exact-tokens"] === true;
+    const tokenizer = exact ? await exactTokenizer() : ESTIMATE;
+    const all = await caller.offers(tokenizer);
     const servers = server === undefined ? all : all.filter(({ name }) => name === server);
     if (server !== undefined && servers.length === 0) {
       throw unknownServer(server, all.map(({ name }) => name));
     }
+    // Views have the tools of other servers, too, and those may not even have been started.
+    const report: TokenReport | undefined = exact || options.tokens === true
+      ? { tokenizer, views: server === undefined ? await caller.views(tokenizer) : [] }
+      : undefined;
     if (options.json === true) {
-      await say(io.stdout, `${JSON.stringify({ servers })}\n`);
+      await say(io.stdout, `${JSON.stringify(listJson(servers, report))}\n`);
     } else {
       const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
       const width = io.stdout.isTerminal ? io.stdout.columns : Infinity;
-      const lines = renderOffers(servers, { style, width, tokens: options.tokens === true });
+      const lines = renderOffers(servers, { style, width, report });
       await say(io.stdout, lines.map((line) => `${line}\n`).join(""));
     }
     return servers.some(({ error }) => error !== null) ? ExitCode.Failed : ExitCode.Ok;
   });
 }
 
+function listJson(servers: readonly ServerOffer[], report: TokenReport | undefined) {
+  if (report === undefined) return { servers };
+  return {
+    servers: servers.map((server) => ({ ...server, tokens: serverTokens(server) })),
+    tokens: tokensJson(servers, report),
+  };
+}
+
 /** The lines of `list` for people: a heading per server, a table per kind. */
 export function renderOffers(
   servers: readonly ServerOffer[],
-  { style, width, tokens = false }: {
+  { style, width, report }: {
     readonly style: Style;
     readonly width: number;
-    /** Show about how many each tool and server takes of a model's context. */
-    readonly tokens?: boolean;
+    /** With it, how many tokens each tool and server takes of a model's context. */
+    readonly report?: TokenReport | undefined;
   },
 ): string[] {
-  return servers.flatMap((server, at) => {
+  const lines = servers.flatMap((server, at) => {
     const blocks = KINDS.flatMap(([kind, title]) => {
       const items = server[kind];
-      return items.length === 0
-        ? []
-        : [`  ${style.dim(title)}`, ...itemLines(items, { style, width: width - 4, tokens })];
+      return items.length === 0 ? [] : [
+        `  ${style.dim(title)}`,
+        ...itemLines(items, { style, width: width - 4, tokens: report !== undefined }),
+      ];
     });
     const heading = `${style.bold(printable(server.name))}  ${summary(server, style)}`;
-    const taken = server.tools.reduce((sum, tool) => sum + (tool.tokens ?? 0), 0);
-    const total = tokens && taken > 0 ? style.dim(`  about ${taken} tokens`) : "";
+    const taken = report === undefined ? 0 : serverTokens(server);
+    const total = report === undefined || taken === 0
+      ? ""
+      : style.dim(`  ${tokensText(taken, report.tokenizer)}`);
     return [...(at === 0 ? [] : [""]), heading + total, ...blocks];
   });
+  return report === undefined
+    ? lines
+    : [...lines, ...renderTokens(servers, report, { style, width })];
 }
 
 function summary(server: ServerOffer, style: Style): string {

@@ -1,4 +1,5 @@
 import type { Config, ServerConfig } from "../config/config.ts";
+import type { Tokenizer } from "../lib/tokens.ts";
 import { UNGATED } from "../gateway/endpoint.ts";
 import { ActiveExchange } from "../gateway/exchange.ts";
 import { Gateway } from "../gateway/gateway.ts";
@@ -16,6 +17,7 @@ import { liveServers, renderServers } from "./live.ts";
 import { NOTHING, offersOf, type ServerOffer } from "./offers.ts";
 import { styleFor } from "./style.ts";
 import { unknownServer } from "./unknown-server.ts";
+import { type ViewCost, viewCosts } from "./view-cost.ts";
 
 /** The command line as a client of its own gateway. */
 const CLIENT: Client = {
@@ -101,7 +103,7 @@ class LocalCaller implements Caller {
     this.#gateway = this.#local.gateway;
   }
 
-  async offers(): Promise<readonly ServerOffer[]> {
+  async offers({ count }: Tokenizer): Promise<readonly ServerOffer[]> {
     await this.#local.settled();
     const { registry, members, redact } = this.#gateway;
     return [...this.#config.servers.values()].map((server) => {
@@ -113,8 +115,13 @@ class LocalCaller implements Caller {
       }
       const { state, transport, lastError } = status;
       const error = state === "ready" ? null : redact(lastError ?? `is ${state}`);
-      return { name, state, transport, error, ...offersOf(name, registry) };
+      return { name, state, transport, error, ...offersOf(name, registry, count) };
     });
+  }
+
+  async views(tokenizer: Tokenizer): Promise<readonly ViewCost[]> {
+    await this.#local.settled();
+    return viewCosts(this.#gateway.registry, tokenizer);
   }
 
   async call(tool: string, argumentsText: string, options: CallOptions): Promise<string> {

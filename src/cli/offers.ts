@@ -2,6 +2,7 @@
 
 import { canonicalJson } from "../lib/canonical.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { type CountTokens, estimateTokens } from "../lib/tokens.ts";
 import { toolTokens } from "../registry/tool-tokens.ts";
 import { LIST_RULES, type ListKind, listRule } from "../protocol/lists.ts";
 import type { Registry, View } from "../registry/types.ts";
@@ -14,7 +15,7 @@ export interface OfferedItem {
   readonly own: string;
   readonly title: string | null;
   readonly description: string | null;
-  /** About what it takes of a model's context; tools only. */
+  /** What it takes of a model's context, by the tokenizer that was asked for; tools only. */
   readonly tokens?: number;
 }
 
@@ -38,7 +39,11 @@ export type ParsedLists = Readonly<Record<ListKind, readonly JsonObject[]>>;
 export const NOTHING: OfferedLists = { tools: [], prompts: [], resources: [], templates: [] };
 
 /** What a server offers according to a registry snapshot. */
-export function offersOf(server: string, { aggregate, servers }: Registry): OfferedLists {
+export function offersOf(
+  server: string,
+  { aggregate, servers }: Registry,
+  count: CountTokens = estimateTokens,
+): OfferedLists {
   const view = servers.get(server);
   if (view === undefined) return NOTHING;
   const exposed: Record<ListKind, ReadonlyMap<string, string>> = {
@@ -53,7 +58,7 @@ export function offersOf(server: string, { aggregate, servers }: Registry): Offe
       const name = kind === "resources"
         ? aggregate.exposedUri(server, own)
         : exposed[kind].get(own);
-      return describe(item, kind, name ?? null);
+      return describe(item, kind, name ?? null, count);
     })
   );
 }
@@ -93,6 +98,7 @@ function parsedItems(view: View, kind: ListKind): JsonObject[] {
 export function matchOffers(
   direct: readonly ParsedLists[],
   aggregate: ParsedLists,
+  count: CountTokens = estimateTokens,
 ): readonly OfferedLists[] {
   const pools = eachKind((kind) =>
     Map.groupBy(aggregate[kind], (item) => withoutKey(item, kind)) as ReadonlyMap<
@@ -105,7 +111,7 @@ export function matchOffers(
       lists[kind].map((item) => {
         const match = pools[kind].get(withoutKey(item, kind))?.shift();
         const exposed = match === undefined ? null : keyOf(match, kind);
-        return describe(item, kind, exposed);
+        return describe(item, kind, exposed, count);
       })
     )
   );
@@ -119,11 +125,16 @@ function keyOf(item: JsonObject, kind: ListKind): string {
   return String(item[listRule(kind).key] ?? "");
 }
 
-function describe(item: JsonObject, kind: ListKind, exposed: string | null): OfferedItem {
+function describe(
+  item: JsonObject,
+  kind: ListKind,
+  exposed: string | null,
+  count: CountTokens,
+): OfferedItem {
   const own = keyOf(item, kind);
   const texts = { title: textOf(item.title), description: textOf(item.description) };
   if (kind !== "tools") return { exposed, own, ...texts };
-  return { exposed, own, ...texts, tokens: toolTokens({ ...item, name: exposed ?? own }) };
+  return { exposed, own, ...texts, tokens: toolTokens({ ...item, name: exposed ?? own }, count) };
 }
 
 function textOf(value: Json | undefined): string | null {

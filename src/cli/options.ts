@@ -55,7 +55,14 @@ export const OPTIONS = {
   },
   connect: { type: "boolean", help: "Start the servers too, and look at what they offer" },
   strict: { type: "boolean", help: "Fail on warnings" },
-  tokens: { type: "boolean", help: "Show what tools take of a model's context, about" },
+  tokens: {
+    type: "boolean",
+    help: "Show about what tools take of a model's context, and what gating saves",
+  },
+  "exact-tokens": {
+    type: "boolean",
+    help: "The same, counted with OpenAI's o200k instead of estimated",
+  },
   url: { type: "string", value: "URL", help: "Ask this running gateway" },
   watch: {
     type: "boolean",

@@ -1,10 +1,13 @@
 import { isObject, type JsonObject } from "../lib/json.ts";
+import type { Tokenizer } from "../lib/tokens.ts";
 import { VERSION } from "../lib/version.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import { RpcError } from "../protocol/errors.ts";
 import { LIST_RULES, type ListKind, listRule } from "../protocol/lists.ts";
 import { request, type ResponseMessage } from "../protocol/message.ts";
 import { LATEST_MODERN_VERSION } from "../protocol/versions.ts";
+import { costsOf, type GateCost } from "../registry/gating/cost.ts";
+import { toolTokens } from "../registry/tool-tokens.ts";
 import { systemClock } from "../upstream/clock.ts";
 import { HttpStatusError, NetworkError } from "../upstream/failures.ts";
 import { HttpClient } from "../upstream/http-client.ts";
@@ -20,6 +23,7 @@ import {
   type ServerOffer,
 } from "./offers.ts";
 import { type GatewayUrls, gatewayUrls } from "./urls.ts";
+import { costIn, type ViewCost, viewCost } from "./view-cost.ts";
 
 /** How long a status may take, milliseconds. */
 const STATUS_TIMEOUT = 10_000;
@@ -97,13 +101,14 @@ export class RemoteCaller implements Caller {
     return serversIn(body);
   }
 
-  async offers(): Promise<readonly ServerOffer[]> {
+  async offers({ count }: Tokenizer): Promise<readonly ServerOffer[]> {
     const servers = await this.servers();
-    const [aggregate, ...direct] = await Promise.all([
-      this.#lists(this.#urls.mcp, undefined),
+    const [tools, aggregate, ...direct] = await Promise.all([
+      this.#allTools(),
+      this.#lists(this.#urls.mcp, { tools: 0 }),
       ...servers.map(({ name, raw }) => this.#lists(this.#urls.server(name), raw.counts)),
     ]);
-    const offers = matchOffers(direct, aggregate);
+    const offers = matchOffers(direct, { ...aggregate, tools }, count);
     return servers.map(({ name, state, transport, error }, at) => ({
       name,
       state,
@@ -111,6 +116,46 @@ export class RemoteCaller implements Caller {
       error,
       ...(offers[at] ?? NOTHING),
     }));
+  }
+
+  async views(tokenizer: Tokenizer): Promise<readonly ViewCost[]> {
+    const { body } = await this.status();
+    const profiles = Array.isArray(body.profiles) ? body.profiles.filter(isObject) : [];
+    const views = [{ name: undefined, gating: body.gating }, ...profiles];
+    const costs = await Promise.all(views.map(async ({ name, gating }) => {
+      const profile = typeof name === "string" ? name : undefined;
+      const estimated = costIn(gating);
+      if (estimated === undefined || !tokenizer.isExact) return { profile, estimated };
+      return { profile, estimated, cost: await this.#counted(profile, estimated, tokenizer) };
+    }));
+    return costs.flatMap(({ profile, estimated, cost }) =>
+      estimated === undefined ? [] : [viewCost(profile, cost ?? estimated, estimated)]
+    );
+  }
+
+  /** Both lists of a view, counted here. */
+  async #counted(
+    profile: string | undefined,
+    estimated: GateCost,
+    { count }: Tokenizer,
+  ): Promise<GateCost> {
+    const [all, listed] = await Promise.all(
+      [false, true].map((gated) => this.#list(this.#urls.gate(profile, gated), "tools")),
+    );
+    const sum = (tools: readonly JsonObject[] = []) =>
+      tools.reduce((tokens, tool) => tokens + toolTokens(tool, count), 0);
+    return { ...estimated, ...costsOf(sum(all), sum(listed)) };
+  }
+
+  /** Every tool, gated or not; a gateway that knows no gates has them all at its endpoint. */
+  async #allTools(): Promise<readonly JsonObject[]> {
+    try {
+      return await this.#list(this.#urls.gate(undefined, false), "tools");
+    } catch (error) {
+      const { cause } = error as Error;
+      if (!(cause instanceof HttpStatusError && cause.status === 404)) throw error;
+      return await this.#list(this.#urls.mcp, "tools");
+    }
   }
 
   async call(tool: string, argumentsText: string, options: CallOptions): Promise<string> {
@@ -204,7 +249,7 @@ export class RemoteCaller implements Caller {
   #explain(error: unknown, signal: AbortSignal): Error {
     const { label } = this.#urls;
     if (error instanceof CliError) return error;
-    if (error instanceof HttpStatusError) return notAGateway(label, error.status);
+    if (error instanceof HttpStatusError) return notAGateway(label, error.status, error);
     const why = signal.aborted
       ? "did not answer in time"
       : error instanceof NetworkError
@@ -235,11 +280,11 @@ export function serversIn(body: JsonObject): readonly RemoteServer[] {
   });
 }
 
-function notAGateway(label: string, status: number): CliError {
+function notAGateway(label: string, status: number, cause?: Error): CliError {
   return new CliError(
     ExitCode.Failed,
     `Cannot ask the gateway at "${label}": HTTP ${status} is not what mcproxy answers`,
-    { hint: "Check the URL: something else may listen there" },
+    { hint: "Check the URL: something else may listen there", cause },
   );
 }
 

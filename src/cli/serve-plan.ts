@@ -6,7 +6,7 @@ import { collectSecrets } from "../config/secrets.ts";
 import { applyOverrides, overridesFromEnv, parsePort } from "../config/settings.ts";
 import { suggest } from "../lib/suggest.ts";
 import { AGGREGATE, type Endpoint, profileEndpoint } from "../gateway/endpoint.ts";
-import { isLoopback } from "../front/guard.ts";
+import { isLoopback } from "../lib/loopback.ts";
 import type { LogDestination } from "../log/mod.ts";
 import { LOG_LEVELS, parseLevel } from "../log/mod.ts";
 import { configurationError, type ConfigurationIo, requireConfiguration } from "./configuration.ts";

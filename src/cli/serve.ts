@@ -147,11 +147,10 @@ async function listen(
   { config, listen }: ServePlan,
   { runtime, env }: Pick<Io, "runtime" | "env">,
 ): Promise<Server> {
-  const cache = config.settings.warmStart
-    ? new ListCache({ directory: cacheDirectory(env) })
-    : undefined;
+  const directory = cacheDirectory(env);
+  const cache = config.settings.warmStart ? new ListCache({ directory }) : undefined;
   try {
-    return await Server.start({ config, runtime, listen, cache });
+    return await Server.start({ config, runtime, listen, cache, directory });
   } catch (error) {
     if (!(error instanceof ListenError)) throw error;
     const hint = error.code === "EADDRINUSE" ? await addressHint(config.settings) : undefined;

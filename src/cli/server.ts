@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { type App, createApp } from "../front/app.ts";
-import { isLoopback } from "../front/guard.ts";
+import { isLoopback } from "../lib/loopback.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import type { ListCache } from "../gateway/list-cache.ts";
 import { getLogger } from "../log/mod.ts";
@@ -14,6 +14,8 @@ export interface ServerOptions {
   readonly listen: boolean;
   /** Keeps the lists of one run for the next. */
   readonly cache?: ListCache | undefined;
+  /** Where the search keeps what it has learned. */
+  readonly directory?: string | undefined;
 }
 
 const log = getLogger("mcproxy");
@@ -41,8 +43,10 @@ export class Server {
    * Listens, then starts every upstream without waiting for any.
    * @throws {ListenError} when the address cannot be had; no upstream has been started then
    */
-  static async start({ config, runtime, listen, cache }: ServerOptions): Promise<Server> {
-    const gateway = new Gateway({ config, runtime, cache });
+  static async start(
+    { config, runtime, listen, cache, directory }: ServerOptions,
+  ): Promise<Server> {
+    const gateway = new Gateway({ config, runtime, cache, directory });
     if (!listen) {
       gateway.start();
       return new Server(config, gateway);

@@ -38,33 +38,34 @@ export const STATUS_COLUMNS: readonly StatusColumn[] = [
       paint: statePaint(server, options.style),
     }),
   },
-  { title: "TRANSPORT", worth: 3, cell: ({ transport }) => printable(transport) },
-  { title: "ERA", worth: 5, cell: ({ raw }) => textOf(raw.era) },
-  { title: "TOOLS", align: "right", worth: 8, cell: ({ raw }) => countOf(raw, "tools") },
+  { title: "TRANSPORT", worth: 4, cell: ({ transport }) => printable(transport) },
+  { title: "ERA", worth: 6, cell: ({ raw }) => textOf(raw.era) },
+  { title: "TOOLS", align: "right", worth: 9, cell: ({ raw }) => countOf(raw, "tools") },
+  { title: "TOKENS", align: "right", worth: 3, cell: ({ raw }) => textOf(raw.tokens) },
   { title: "PROMPTS", align: "right", worth: 1, cell: ({ raw }) => countOf(raw, "prompts") },
   { title: "RESOURCES", align: "right", worth: 2, cell: ({ raw }) => countOf(raw, "resources") },
   { title: "TEMPLATES", align: "right", worth: 0, cell: ({ raw }) => countOf(raw, "templates") },
-  { title: "PID", align: "right", worth: 4, cell: ({ raw }) => textOf(raw.pid) },
-  { title: "RESTARTS", align: "right", worth: 9, cell: ({ raw }) => textOf(raw.restarts) },
-  { title: "CALLS", align: "right", worth: 10, cell: ({ raw }) => textOf(raw.calls) },
+  { title: "PID", align: "right", worth: 5, cell: ({ raw }) => textOf(raw.pid) },
+  { title: "RESTARTS", align: "right", worth: 10, cell: ({ raw }) => textOf(raw.restarts) },
+  { title: "CALLS", align: "right", worth: 11, cell: ({ raw }) => textOf(raw.calls) },
   {
     title: "ERRORS",
     align: "right",
-    worth: 11,
+    worth: 12,
     cell: ({ raw }, { style }) => {
       const text = errorRate(raw.calls, raw.failedCalls);
       return text === "" || text === "0%" ? text : { text, paint: style.warn };
     },
   },
-  { title: "IN FLIGHT", align: "right", worth: 6, cell: ({ raw }) => inFlight(raw) },
+  { title: "IN FLIGHT", align: "right", worth: 7, cell: ({ raw }) => inFlight(raw) },
   {
     title: "UPTIME",
     align: "right",
-    worth: 7,
+    worth: 8,
     cell: ({ state, raw }, { now }) =>
       state === "ready" && typeof raw.since === "string" ? spanSince(raw.since, now) : "",
   },
-  { title: "LAST ERROR", worth: 12, cell: (server, { now }) => lastError(server, now) },
+  { title: "LAST ERROR", worth: 13, cell: (server, { now }) => lastError(server, now) },
 ];
 
 /** A value of the status as printable text; what is neither text nor number is empty. */

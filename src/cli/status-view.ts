@@ -7,6 +7,7 @@ import { isWell, STATUS_COLUMNS, type StatusColumn, textOf } from "./status-colu
 import type { Style } from "./style.ts";
 import { type Cell, renderTable } from "./table.ts";
 import { firstLine, fit, widthOf } from "./text.ts";
+import { costIn, savedPercent } from "./view-cost.ts";
 
 /** How the lines are made. */
 export interface StatusViewOptions {
@@ -65,6 +66,8 @@ function headLines(body: JsonObject): readonly HeadLine[] {
     { text: `config ${textOf(config.path)}, loaded ${textOf(config.loadedAt)}` },
     { text: `clients ${sessions}, requests in flight ${requests}` },
   ];
+  const gating = gatingText(body);
+  if (gating !== undefined) lines.push({ text: gating });
   if (typeof config.error === "string") {
     const since = textOf(config.errorAt);
     const when = since === "" ? "" : ` since ${since}`;
@@ -75,6 +78,26 @@ function headLines(body: JsonObject): readonly HeadLine[] {
     lines.push({ text: `restart needed to apply: ${restart.join(", ")}`, paint: "warn" });
   }
   return lines;
+}
+
+/**
+ * `tools 61, about 2440 tokens; gated to 5, about 415 tokens: 83% saved`. Nothing from a gateway
+ * that knows no gating.
+ */
+function gatingText({ gating, profiles }: JsonObject): string | undefined {
+  const cost = costIn(gating);
+  if (cost === undefined) return undefined;
+  const { gated, tools, tokens, gatedTools, gatedTokens, savedTokens } = cost;
+  const saving = savedTokens < 0 ? `${-savedTokens} more` : `${savedPercent(cost)}% saved`;
+  const parts = [
+    `tools ${tools}, about ${tokens} tokens`,
+    gated ? `gated to ${gatedTools}, about ${gatedTokens} tokens: ${saving}` : "not gated",
+  ];
+  if (Array.isArray(profiles) && profiles.length > 0) {
+    const closed = profiles.filter((one) => isObject(one) && costIn(one.gating)?.gated);
+    parts.push(`${closed.length} of ${profiles.length} profiles gated`);
+  }
+  return parts.join("; ");
 }
 
 function uptime({ uptimeSeconds }: JsonObject): string {

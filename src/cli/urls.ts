@@ -8,6 +8,8 @@ export interface GatewayUrls {
   readonly label: string;
   /** The aggregated endpoint. */
   readonly mcp: string;
+  /** The aggregated endpoint, or that of a profile, its tools gated or not whatever is configured. */
+  gate(profile: string | undefined, gated: boolean): string;
   readonly status: string;
   readonly health: string;
   /** The 1:1 endpoint of a server. */
@@ -40,6 +42,10 @@ export function gatewayUrls(
   return {
     label: shown.href.replace(/\/$/, ""),
     mcp: `${base}/mcp`,
+    gate: (profile, gated) => {
+      const view = profile === undefined ? "" : `/profiles/${encodeURIComponent(profile)}`;
+      return `${base}${view}/${gated ? "gated" : "ungated"}/mcp`;
+    },
     status: `${base}/api/status`,
     health: `${base}/health`,
     server: (name) => `${base}/servers/${encodeURIComponent(name)}/mcp`,

@@ -90,6 +90,9 @@ test("leadsToGateway() knows this gateway by any of its names, and no other serv
     { url: "http://localhost:12009/mcp" },
     { serverUrl: "http://[::1]:12009/sse" },
     { httpUrl: "http://127.0.0.1:12009/profiles/dev/mcp" },
+    { url: "http://127.0.0.1:12009/gated/mcp" },
+    { url: "http://127.0.0.1:12009/ungated/mcp" },
+    { url: "http://127.0.0.1:12009/profiles/dev/gated/mcp" },
     { url: "http://127.0.0.1:12009/servers/a/mcp" },
     { command: "npx", args: ["-y", "mcp-remote", "http://localhost:12009/mcp"] },
     { command: "/usr/local/bin/mcproxy", args: ["bridge"] },
@@ -114,6 +117,7 @@ test("isConnection() is true of what connect writes", () => {
   const command = ["mcproxy"] as const;
   for (const { entry } of CLIENTS) {
     assert.equal(isConnection(entry({ url: "http://h:1/profiles/a/mcp", command })), true);
+    assert.equal(isConnection(entry({ url: "http://h:1/gated/mcp", command })), true);
   }
   assert.equal(isConnection({ command: "npx", args: ["x"] }), false);
   assert.equal(isConnection(undefined), false);

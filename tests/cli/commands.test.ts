@@ -193,7 +193,7 @@ test("status shows a running gateway, --json its very words", async () => {
     assert.equal(human.code, 0, human.stderr);
     assert.match(human.stdout, /^mcproxy \d+\.\d+\.\d+, up \d+/);
     assert.ok(human.stdout.includes(file.path));
-    assert.match(human.stdout, /alpha +ready +stdio +legacy +4 +1 +0 +0 +\d+ +0/);
+    assert.match(human.stdout, /alpha +ready +stdio +legacy +4 +\d+ +1 +0 +0 +\d+ +0/);
     const json = await run(["status", "--url", new URL(server.url).origin, "--json"]);
     const { servers, config } = JSON.parse(json.stdout);
     assert.equal(config.path, file.path);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { diagnose, type Finding, listedTools, RULES } from "../../src/cli/diagnose.ts";
+import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import { toolTokens } from "../../src/registry/tool-tokens.ts";
 import { buildRegistry, type ServerEntry } from "../../src/registry/build.ts";
@@ -174,6 +175,28 @@ test("diagnose() says when it is too much for clients", () => {
   const instructions = "i".repeat(3_000);
   const talkative = entry("s", inventory({}, { instructions }));
   assert.deepEqual(findings(talkative).map(({ rule }) => rule), ["long-instructions"]);
+});
+
+test("diagnose() says that too much for clients is gated", () => {
+  const servers = [
+    server("s", Array.from({ length: 129 }, (_, at) => tool(`t${at}`))),
+    entry("t", inventory({}, { instructions: "i".repeat(3_000) })),
+  ];
+  const { gating } = DEFAULT_SETTINGS;
+  const registry = buildRegistry({ version: 1, servers, gating });
+  const found = diagnose(registry, listedTools(registry), []);
+  assert.deepEqual(
+    found.map(({ level, rule, message, remedy }) => [level, rule, message, remedy]),
+    [
+      [
+        "note",
+        "many-tools",
+        "129 tools, gated at /mcp; for clients of /ungated/mcp: VS Code sends a model at most 128, " +
+        "Windsurf takes 100, Cursor shows a model about 40",
+        null,
+      ],
+    ],
+  );
 });
 
 test("diagnose() puts errors first, and servers that failed among them", () => {

@@ -137,6 +137,33 @@ test("renderStatus() heads the table with the gateway, and what is wrong with th
   ]);
 });
 
+test("renderStatus() shows what tools take, and what gating saves", () => {
+  const gating = {
+    mode: "auto",
+    gated: true,
+    maxTools: 50,
+    maxTokens: 10_000,
+    tools: 600,
+    tokens: 99_000,
+    gatedTools: 5,
+    gatedTokens: 450,
+    savedTokens: 98_550,
+  };
+  const servers = [{ name: "x", state: "ready", counts: { tools: 600 }, tokens: 99_000 }];
+  const text = (body: object) => renderStatus({ servers, ...body }, WIDE);
+  const [, , , gated] = text({ gating });
+  assert.equal(gated, "tools 600, about 99000 tokens; gated to 5, about 450 tokens: 99.5% saved");
+  assert.equal(cell(text({ gating }), "x", "TOKENS", "PROMPTS").trim(), "99000");
+  const open = { ...gating, gated: false };
+  const profiles = [{ name: "a", gating: open }, { name: "b", gating }, { name: "c" }];
+  assert.equal(
+    text({ gating: open, profiles })[3],
+    "tools 600, about 99000 tokens; not gated; 1 of 3 profiles gated",
+  );
+  const loses = { ...gating, mode: "on", tools: 2, tokens: 100, savedTokens: -350 };
+  assert.match(text({ gating: loses })[3]!, /gated to 5, about 450 tokens: 350 more$/);
+});
+
 test("renderStatus() takes the body of a gateway that says much less", () => {
   const lines = renderStatus({ servers: [{ name: "x" }, 7, { state: 3 }] }, WIDE);
   assert.equal(lines[0], "mcproxy , up 0s");

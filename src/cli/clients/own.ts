@@ -41,7 +41,9 @@ function isBelow(text: string, gateway: string): boolean {
   const base = other.pathname.replace(/\/mcp\/?$/, "").replace(/\/$/, "");
   const path = one.pathname;
   if (path !== base && !path.startsWith(`${base}/`)) return false;
-  return /^\/?$|^\/(mcp|sse|messages|servers|profiles)(\/|$)/.test(path.slice(base.length));
+  return /^\/?$|^\/(mcp|sse|messages|servers|profiles|gated|ungated)(\/|$)/.test(
+    path.slice(base.length),
+  );
 }
 
 function portOf({ port, protocol }: URL): string {
