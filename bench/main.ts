@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { call } from "./cases/call.ts";
 import { crash } from "./cases/crash.ts";
+import { execute } from "./cases/execute.ts";
 import { jsonEdit } from "./cases/json-edit.ts";
 import { list } from "./cases/list.ts";
 import { memory } from "./cases/memory.ts";
@@ -25,7 +26,7 @@ import { availableTargets, runtimeCommand, type Target } from "./harness/program
 import { type Results, sectionOf, tableOf } from "./harness/report.ts";
 import type { Row } from "./harness/row.ts";
 
-const CASES = [start, list, profiles, call, memory, crash, reload, jsonEdit];
+const CASES = [start, list, profiles, call, execute, memory, crash, reload, jsonEdit];
 const RESULTS = fileURLToPath(new URL("results/", import.meta.url));
 
 const { values } = parseArgs({

@@ -92,7 +92,7 @@ function fakeEntry(): object {
 function write(config: ConfigFile, more: Readonly<Record<string, unknown>>): number {
   const mcpServers = { ...config.servers, ...more };
   const next = `${config.path}.next`;
-  writeFileSync(next, JSON.stringify({ mcpServers }));
+  writeFileSync(next, JSON.stringify({ ...config.settings, mcpServers }));
   const began = performance.now();
   renameSync(next, config.path);
   return began;

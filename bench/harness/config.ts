@@ -19,6 +19,8 @@ export interface ConfigFile extends Disposable {
   readonly path: string;
   /** What it says under `mcpServers`. */
   readonly servers: Readonly<Record<string, unknown>>;
+  /** What it says beside that. */
+  readonly settings: Readonly<Record<string, unknown>>;
 }
 
 /** The command line of a fake upstream. */
@@ -26,8 +28,12 @@ export function fakeArgs({ tools, delay = 0 }: Fake): string[] {
   return [UPSTREAM, String(tools), String(delay)];
 }
 
-/** Writes a config with `count` stdio upstreams, all alike, and these settings. */
-export function fakeUpstreams(count: number, fake: Fake, settings: object = {}): ConfigFile {
+/**
+ * Writes a config with `count` stdio upstreams, all alike, and these settings. Without gating, which
+ * would replace the lists of hundreds of tools that are measured; `/gated/mcp` has it all the same.
+ */
+export function fakeUpstreams(count: number, fake: Fake, more: object = {}): ConfigFile {
+  const settings = { gating: "off", ...more };
   const mcpServers = Object.fromEntries(
     Array.from({ length: count }, (_, index) => [
       `server${String(index).padStart(2, "0")}`,
@@ -40,6 +46,7 @@ export function fakeUpstreams(count: number, fake: Fake, settings: object = {}):
   return {
     path,
     servers: mcpServers,
+    settings,
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };
 }

@@ -35,7 +35,7 @@ export function readDataset(name: string): Dataset | undefined {
   const folder = new URL(`${name}/`, DATASETS);
   if (!existsSync(folder)) return undefined;
   const servers = new Map<string, ServerText>();
-  const documents = lines<{ id: string; name: string; server: string }>(
+  const documents = readLines<{ id: string; name: string; server: string }>(
     new URL("tools.jsonl", folder),
   ).map((tool): ToolDocument => {
     let server = servers.get(tool.server);
@@ -46,7 +46,7 @@ export function readDataset(name: string): Dataset | undefined {
     return { id: tool.id, name: tool.name, server, text: readTool(tool), tags: [] };
   });
   const queries = new URL("queries.jsonl", folder);
-  return { name, documents, queries: existsSync(queries) ? lines(queries) : [] };
+  return { name, documents, queries: existsSync(queries) ? readLines(queries) : [] };
 }
 
 /** The project's own set: tools of the example servers. */
@@ -67,7 +67,7 @@ export function readOwnDataset(): Dataset {
       tags: [],
     }));
   });
-  return { name: "own", documents, queries: lines(new URL("queries.jsonl", OWN)) };
+  return { name: "own", documents, queries: readLines(new URL("queries.jsonl", OWN)) };
 }
 
 /** The two fixed halves: one that numbers are tuned on, one that is only reported. */
@@ -75,7 +75,8 @@ export function halfOf({ id }: LabelledQuery): "tuned" | "unseen" {
   return createHash("sha256").update(id).digest()[0]! % 2 === 0 ? "tuned" : "unseen";
 }
 
-function lines<T>(file: URL): T[] {
+/** The values in a file of JSON lines. */
+export function readLines<T>(file: URL): T[] {
   return readFileSync(file, "utf8").split("\n").filter((line) => line !== "")
     .map((line) => JSON.parse(line) as T);
 }

@@ -1,0 +1,59 @@
+/** How long a status counts tokens, and for how long nobody else gets a turn. */
+
+import { setImmediate } from "node:timers/promises";
+import { TokenTally } from "../../src/gateway/token-tally.ts";
+import { GatingWorld } from "../../tests/gateway/gating/support.ts";
+import type { ToolSet } from "./sets.ts";
+
+/** Milliseconds of one gateway's first status, and of the next. */
+export interface StatusTiming {
+  readonly tools: number;
+  readonly first: number;
+  /** The longest stretch in which nothing else was served. */
+  readonly longest: number;
+  /** After a change of one server. */
+  readonly again: number;
+}
+
+/** Counts the whole of a set as the status does. */
+export async function timeStatus(set: ToolSet): Promise<StatusTiming> {
+  const servers = Object.fromEntries([...set.servers].map(([name, tools]) => [name, { tools }]));
+  const world = new GatingWorld({ gating: "on" }, servers as Servers);
+  const tally = new TokenTally();
+  const others = watchOthers();
+  let start = performance.now();
+  const { aggregate } = await tally.of(world.registry);
+  const first = performance.now() - start;
+  const longest = await others();
+  world.change({ [Object.keys(servers)[0]!]: { tools: [] } });
+  start = performance.now();
+  await tally.of(world.registry);
+  const again = performance.now() - start;
+  return { tools: aggregate.tools, first: ms(first), longest: ms(longest), again: ms(again) };
+}
+
+type Servers = ConstructorParameters<typeof GatingWorld>[1];
+
+/** Takes every turn of the event loop, until the longest wait for one is asked for. */
+function watchOthers(): () => Promise<number> {
+  let longest = 0;
+  let watching = true;
+  const watch = async () => {
+    for (let last = performance.now(); watching;) {
+      await setImmediate();
+      const now = performance.now();
+      longest = Math.max(longest, now - last);
+      last = now;
+    }
+    return longest;
+  };
+  const watched = watch();
+  return () => {
+    watching = false;
+    return watched;
+  };
+}
+
+function ms(value: number): number {
+  return Math.round(10 * value) / 10;
+}
