@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ServerShape } from "../../src/config/shaping.ts";
 import { buildRegistry, type Registry, type View } from "../../src/registry/build.ts";
-import { indexOf } from "../../src/registry/search.ts";
+import { indexOf, prepareIndex } from "../../src/registry/search.ts";
 import { entry, inventory, item } from "./builders.ts";
 
 const described = (name: string, description: string) =>
@@ -103,4 +103,35 @@ test("indexOf() reads tools that are hardly any", () => {
   const index = indexOf(registry.aggregate, registry.entries);
   assert.equal(index.size, 3);
   assert.deepEqual(index.search("odd_b").hits[0]!.document.id, "odd_b");
+});
+
+test("prepareIndex() builds in steps what indexOf() then has", () => {
+  const many = entry("many", {
+    tools: Array.from({ length: 120 }, (_, index) => `tool_${index}`),
+  });
+  const { aggregate, entries } = build(undefined, [many]);
+  let count = 0;
+  const steps = prepareIndex(aggregate, entries);
+  let step = steps.next();
+  for (; !step.done; step = steps.next()) count++;
+  assert.ok(count >= 5, `${count} steps`);
+  assert.equal(indexOf(aggregate, entries), step.value);
+  assert.deepEqual(prepareIndex(aggregate, entries).next(), { done: true, value: step.value });
+  const same = indexOf(build(undefined, [many]).aggregate, entries);
+  assert.notEqual(same, step.value);
+  assert.deepEqual(same.search("tool 7"), step.value.search("tool 7"));
+});
+
+test("indexOf() does not wait for steps, and steps leave alone what it has built", () => {
+  const { aggregate, entries } = build();
+  const steps = prepareIndex(aggregate, entries);
+  steps.next();
+  const index = indexOf(aggregate, entries);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (!done) continue;
+    assert.equal(value, index);
+    break;
+  }
+  assert.equal(indexOf(aggregate, entries), index);
 });

@@ -118,6 +118,21 @@ test("search() gives eight hits unless told, by score, of equals by id, whatever
   assert.deepEqual(ids(mixed, query), ids(mixed.toReversed(), query));
 });
 
+test("search() lets a prior decide between likes, and not about tools that are named", () => {
+  const documents = ["alpha", "beta", "gamma"].map((name) =>
+    tool(name, { description: "Sends a letter." })
+  );
+  const prior = (document: ToolDocument) => document.name === "gamma" ? 1.1 : 1;
+  const { hits } = buildIndex(documents).search("send letter", { prior });
+  assert.deepEqual(hits.map(({ document }) => document.name), ["gamma", "alpha", "beta"]);
+  assert.ok(Math.abs(hits[0]!.score / hits[1]!.score - 1.1) < 1e-9);
+  const named = buildIndex(documents).search("s_beta send letter", { prior, limit: 2 }).hits;
+  assert.deepEqual(named.map(({ document, isNamed }) => [document.name, isNamed]), [
+    ["beta", true],
+    ["gamma", undefined],
+  ]);
+});
+
 test("search() answers whatever is asked, with nothing where there is nothing", () => {
   const documents = [...manyTools(20), tool("constructor"), tool("__proto__")];
   for (const query of ["", " ", "\n", "the of and", "!!!", "\u0000\uffff", "\ud800", "🦓🦓"]) {

@@ -2,7 +2,7 @@
 
 import { memoised } from "../memo.ts";
 import type { ServerText, ToolDocument, ToolText } from "./document.ts";
-import type { Field, Ranking } from "./ranking.ts";
+import type { Field, FieldRule, Ranking } from "./ranking.ts";
 import { terms } from "./words.ts";
 
 /** The tools that have one term, in the order of the documents. */
@@ -37,41 +37,70 @@ const serverFields = new WeakMap<ServerText, Readonly<Record<ServerField, Counte
 
 const NOTHING: Counted = { counts: new Map(), length: 0 };
 
-/** Counts and weighs. What was read of a tool for another index is not read again. */
-export function buildPostings(documents: readonly ToolDocument[], ranking: Ranking): Postings {
-  const read = documents.map(fieldsOf);
+/** After so many tools a build lets others have a turn: about a millisecond of work, known or not. */
+const SLICE = 25;
+
+/**
+ * Counts and weighs, in steps of about a millisecond. What was read of a tool for another index is
+ * not read again.
+ */
+export function* postingSteps(
+  documents: readonly ToolDocument[],
+  ranking: Ranking,
+): Generator<void, Postings> {
+  const read: Record<Field, Counted>[] = [];
+  for (const document of documents) {
+    read.push(fieldsOf(document));
+    if (read.length % SLICE === 0) yield;
+  }
   const fields = Object.entries(ranking.fields) as [Field, Ranking["fields"][Field]][];
-  const byTerm = new Map<string, Building>();
-  const means = new Map(fields.map(([field]) => {
+  const rules = fields.filter(([, { weight }]) => weight > 0).map(([field, rule]): FieldInUse => {
     const sum = read.reduce((total, one) => total + one[field].length, 0);
-    return [field, Math.max(1, sum / Math.max(1, read.length))];
-  }));
+    return { field, ...rule, mean: Math.max(1, sum / Math.max(1, read.length)) };
+  });
+  const byTerm = new Map<string, Building>();
   for (const [index, tool] of read.entries()) {
-    for (const [field, { weight, length: penalty }] of fields) {
-      const { counts, length } = tool[field];
-      if (weight === 0 || length === 0) continue;
-      const each = weight / (1 - penalty + penalty * length / means.get(field)!);
-      for (const [term, count] of counts) {
-        let posting = byTerm.get(term);
-        if (posting === undefined) {
-          byTerm.set(term, posting = { documents: [], weights: [], named: [], rarity: 0 });
-        }
-        const { documents, weights, named } = posting;
-        const last = documents.length - 1;
-        if (documents[last] === index) weights[last]! += count * each;
-        else {
-          documents.push(index);
-          weights.push(count * each);
-          named.push(tool.name.counts.has(term) ? 1 : 0);
-        }
-      }
-    }
+    weigh(tool, index, rules, byTerm);
+    if (index % SLICE === SLICE - 1) yield;
   }
   for (const posting of byTerm.values()) {
     const frequency = posting.documents.length;
     posting.rarity = Math.log(1 + (documents.length - frequency + 0.5) / (frequency + 0.5));
   }
   return { byTerm, nameSizes: read.map(({ name }) => name.counts.size) };
+}
+
+/** A field that counts, and how long it is on average. */
+interface FieldInUse extends FieldRule {
+  readonly field: Field;
+  readonly mean: number;
+}
+
+function weigh(
+  tool: Record<Field, Counted>,
+  index: number,
+  rules: readonly FieldInUse[],
+  byTerm: Map<string, Building>,
+): void {
+  for (const { field, weight, length: penalty, mean } of rules) {
+    const { counts, length } = tool[field];
+    if (length === 0) continue;
+    const each = weight / (1 - penalty + penalty * length / mean);
+    for (const [term, count] of counts) {
+      let posting = byTerm.get(term);
+      if (posting === undefined) {
+        byTerm.set(term, posting = { documents: [], weights: [], named: [], rarity: 0 });
+      }
+      const { documents, weights, named } = posting;
+      const last = documents.length - 1;
+      if (documents[last] === index) weights[last]! += count * each;
+      else {
+        documents.push(index);
+        weights.push(count * each);
+        named.push(tool.name.counts.has(term) ? 1 : 0);
+      }
+    }
+  }
 }
 
 interface Building extends Posting {

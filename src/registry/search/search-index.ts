@@ -1,19 +1,30 @@
 /** Tools, ready to be searched. */
 
+import { best } from "./best.ts";
 import type { ToolDocument } from "./document.ts";
-import { buildPostings, type Postings } from "./postings.ts";
+import { type Postings, postingSteps } from "./postings.ts";
 import { identifierKey, identifiers, queryTerms } from "./query.ts";
 import { RANKING, type Ranking } from "./ranking.ts";
+import { finish } from "./steps.ts";
 import { type Candidate, Vocabulary } from "./vocabulary.ts";
 
-/** How a search is narrowed. */
-export interface SearchOptions {
-  /** How many hits at most. @default {8} */
-  readonly limit?: number;
+/** Which tools are searched at all. */
+export interface Narrowing {
   /** Only tools of this server: its config key. */
   readonly server?: string | undefined;
   /** Only tools that have all of these tags. */
   readonly tags?: readonly string[] | undefined;
+}
+
+/** How a search is narrowed. */
+export interface SearchOptions extends Narrowing {
+  /** How many hits at most. @default {8} */
+  readonly limit?: number;
+  /**
+   * What the score of a tool is multiplied by for other reasons than its words, positive. It does
+   * not count for tools that the query names.
+   */
+  readonly prior?: ((document: ToolDocument) => number) | undefined;
 }
 
 /** One tool that was found. */
@@ -21,6 +32,8 @@ export interface Hit {
   readonly document: ToolDocument;
   /** Greater is better; comparable within one search only. */
   readonly score: number;
+  /** The query is, or contains, the name of this tool. */
+  readonly isNamed?: true;
 }
 
 /** What a search gives. */
@@ -31,7 +44,8 @@ export interface SearchResult {
   readonly more: number;
 }
 
-const DEFAULT_LIMIT = 8;
+/** Hits, where nothing is said. */
+export const DEFAULT_LIMIT = 8;
 
 /** Only so many words of one query are corrected: each costs a look at a part of the vocabulary. */
 const MOST_CORRECTED = 8;
@@ -39,15 +53,41 @@ const MOST_CORRECTED = 8;
 /** Candidates that count less are guesses, and do not show that a tool's name is meant. */
 const LEAST_NAMED = 0.3;
 
+/** Whether a tool is among those that are searched. */
+export function fits(document: ToolDocument, { server, tags = [] }: Narrowing): boolean {
+  return (server === undefined || document.server.name === server) &&
+    tags.every((tag) => document.tags.includes(tag));
+}
+
 /** Indexes the documents; their ids are unique. Pure: the same documents give the same hits. */
 export function buildIndex(
   documents: readonly ToolDocument[],
   ranking: Ranking = RANKING,
 ): SearchIndex {
-  return new SearchIndex(documents, ranking);
+  return finish(indexSteps(documents, ranking));
 }
 
-/** An immutable index; what it builds later, it builds from the same documents. */
+/** The same in steps of a few milliseconds, for whoever has other things to do meanwhile. */
+export function* indexSteps(
+  documents: readonly ToolDocument[],
+  ranking: Ranking = RANKING,
+): Generator<void, SearchIndex> {
+  const postings = yield* postingSteps(documents, ranking);
+  yield;
+  const vocabulary = new Vocabulary(postings.byTerm);
+  yield;
+  return new SearchIndex({ documents, ranking, postings, vocabulary });
+}
+
+/** What {@link indexSteps} builds of the documents. */
+interface IndexParts {
+  readonly documents: readonly ToolDocument[];
+  readonly ranking: Ranking;
+  readonly postings: Postings;
+  readonly vocabulary: Vocabulary;
+}
+
+/** An immutable index. */
 export class SearchIndex {
   readonly #documents: readonly ToolDocument[];
   readonly #ranking: Ranking;
@@ -55,12 +95,17 @@ export class SearchIndex {
   readonly #vocabulary: Vocabulary;
   readonly #byIdentifier: ReadonlyMap<string, readonly number[]>;
 
-  constructor(documents: readonly ToolDocument[], ranking: Ranking) {
+  constructor({ documents, ranking, postings, vocabulary }: IndexParts) {
     this.#documents = documents;
     this.#ranking = ranking;
-    this.#postings = buildPostings(documents, ranking);
-    this.#vocabulary = new Vocabulary(this.#postings.byTerm);
+    this.#postings = postings;
+    this.#vocabulary = vocabulary;
     this.#byIdentifier = byIdentifier(documents);
+  }
+
+  /** What it was built from, in that order. */
+  get documents(): readonly ToolDocument[] {
+    return this.#documents;
   }
 
   /** How many tools it has. */
@@ -71,29 +116,37 @@ export class SearchIndex {
   /** The best tools for a query, which may be any text. Tools with none of its words are no hits. */
   search(
     query: string,
-    { limit = DEFAULT_LIMIT, server, tags = [] }: SearchOptions = {},
+    options: SearchOptions = {},
   ): SearchResult {
+    const { limit = DEFAULT_LIMIT, prior } = options;
     const scores = this.#scores(query);
-    const highest = scores.reduce((most, score) => Math.max(most, score), 0);
-    // Who writes a tool's name means that tool, whatever its words say.
-    for (const key of identifiers(query)) {
-      for (const index of this.#byIdentifier.get(key) ?? []) {
-        if (scores[index]! <= highest) scores[index]! += highest + 1;
+    const named = this.#named(query);
+    if (prior !== undefined) {
+      for (const [index, document] of this.#documents.entries()) {
+        if (scores[index]! > 0 && !named.has(index)) scores[index]! *= prior(document);
       }
     }
-    const isWanted = (index: number): boolean => {
-      const document = this.#documents[index]!;
-      return scores[index]! > 0 && (server === undefined || document.server.name === server) &&
-        tags.every((tag) => document.tags.includes(tag));
-    };
-    const found = Array.from(this.#documents.keys()).filter(isWanted);
+    const highest = scores.reduce((most, score) => Math.max(most, score), 0);
+    // Who writes a tool's name means that tool, whatever its words say.
+    for (const index of named) scores[index]! += highest + 1;
+    const found = Array.from(this.#documents.keys())
+      .filter((index) => scores[index]! > 0 && fits(this.#documents[index]!, options));
     const hits = best(found, limit, scores)
-      .map((index): Hit => ({ document: this.#documents[index]!, score: scores[index]! }))
+      .map((index): Hit => ({
+        document: this.#documents[index]!,
+        score: scores[index]!,
+        ...(named.has(index) ? { isNamed: true } : {}),
+      }))
       .sort((one, other) =>
         other.score - one.score || (one.document.id < other.document.id ? -1 : 1)
       )
       .slice(0, limit);
     return { hits, more: found.length - hits.length };
+  }
+
+  /** The tools whose names are written in the query. */
+  #named(query: string): ReadonlySet<number> {
+    return new Set(identifiers(query).flatMap((key) => this.#byIdentifier.get(key) ?? []));
   }
 
   #scores(query: string): Float64Array {
@@ -165,18 +218,6 @@ interface TermScores {
   readonly named: Uint16Array;
   /** The terms that names have been looked through for. */
   readonly seen: Set<string>;
-}
-
-/** Those of the indexes that can be among the best, in no order: sorting all would cost the most. */
-function best(
-  indexes: readonly number[],
-  limit: number,
-  scores: Float64Array,
-): readonly number[] {
-  if (indexes.length <= limit) return indexes;
-  const sorted = Float64Array.from(indexes, (index) => scores[index]!).sort();
-  const least = sorted[Math.max(0, sorted.length - Math.max(1, limit))]!;
-  return indexes.filter((index) => scores[index]! >= least);
 }
 
 function byIdentifier(documents: readonly ToolDocument[]): ReadonlyMap<string, readonly number[]> {
