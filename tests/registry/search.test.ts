@@ -40,6 +40,15 @@ test("search() puts the very word before its family and synonyms, and corrects w
   assert.deepEqual(ids(documents, "invo"), ["s_d"]);
 });
 
+test("search() knows short words of the shell, and words that mostly only fill", () => {
+  const documents = [tool("create_directory"), tool("move_file"), tool("other")];
+  assert.equal(ids(documents, "mkdir")[0], "s_create_directory");
+  assert.equal(ids(documents, "dir")[0], "s_create_directory");
+  assert.equal(ids(documents, "mv")[0], "s_move_file");
+  assert.deepEqual(ids(documents, "make it"), ["s_create_directory"]);
+  assert.deepEqual(ids(documents, "it is the"), []);
+});
+
 test("search() joins and divides words as the tools write them", () => {
   const documents = [
     tool("sequentialthinking"),
@@ -48,7 +57,8 @@ test("search() joins and divides words as the tools write them", () => {
     tool("put"),
   ];
   assert.equal(ids(documents, "sequential thinking")[0], "s_sequentialthinking");
-  assert.equal(ids(documents, "github")[0], undefined);
+  assert.equal(ids(documents, "github")[0], "s_searchGitHubIssues");
+  assert.equal(ids(documents, "gitfoo")[0], undefined, "both halves must be words");
   assert.equal(ids(documents, "git hub")[0], "s_searchGitHubIssues");
   assert.equal(ids(documents, "GitHub")[0], "s_searchGitHubIssues");
 });

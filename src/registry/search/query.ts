@@ -25,10 +25,32 @@ export function queryTerms(query: string, vocabulary: Vocabulary): readonly stri
     const joined = before === undefined ? undefined : termOf(before + whole);
     if (joined !== undefined && joined.length > 4 && vocabulary.knows(joined)) found.add(joined);
     if (parts.length > 1 && vocabulary.has(termOf(whole))) found.add(termOf(whole));
-    for (const part of parts) if (!STOP_WORDS.has(part)) found.add(termOf(part));
+    for (const part of parts) {
+      if (STOP_WORDS.has(part)) continue;
+      found.add(termOf(part));
+      for (const half of halves(part, vocabulary)) found.add(half);
+    }
     before = whole;
   }
-  return [...found].slice(0, MOST_TERMS);
+  return found.size === 0 ? filling(query, vocabulary) : [...found].slice(0, MOST_TERMS);
+}
+
+/** Of a query that has nothing but words such as "make", those that stand for others. */
+function filling(query: string, vocabulary: Vocabulary): readonly string[] {
+  const terms = words(bounded(query)).map(({ whole }) => termOf(whole));
+  return [...new Set(terms)].filter((term) => vocabulary.knows(term)).slice(0, MOST_TERMS);
+}
+
+const SHORTEST_HALF = 3;
+
+/** The two terms that a word is made of where nobody writes it as one: `github` for `gitHub`. */
+function halves(word: string, vocabulary: Vocabulary): readonly string[] {
+  if (word.length < 2 * SHORTEST_HALF || vocabulary.has(termOf(word))) return [];
+  for (let at = word.length - SHORTEST_HALF; at >= SHORTEST_HALF; at--) {
+    const [first, second] = [termOf(word.slice(0, at)), termOf(word.slice(at))];
+    if (vocabulary.has(first) && vocabulary.has(second)) return [first, second];
+  }
+  return [];
 }
 
 /** What could be an identifier in it: all of it, and every word that is written like one. */

@@ -189,6 +189,29 @@ poem poetry lyric
 joke humor funny
 quote quotation saying
 barcode qr code
+dir folder directory
+mkdir create
+mkdir directory
+rm delete
+mv move
+cp copy
+msg message
+img image picture
+pic picture photo
+vid video
+docs documentation document
+acct account
+addr address
+tz timezone
+calc calculate
+stats statistics
+perms permission
+k8s kubernetes
+gh github
+ppt presentation slide powerpoint
+xls excel spreadsheet
+btc bitcoin
+eth ethereum
 `;
 
 const byFamily = new Map<string, Set<string>>();
