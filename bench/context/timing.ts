@@ -1,6 +1,6 @@
 /** How long a status counts tokens, and for how long nobody else gets a turn. */
 
-import { setImmediate } from "node:timers/promises";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { TokenTally } from "../../src/gateway/token-tally.ts";
 import { GatingWorld } from "../../tests/gateway/gating/support.ts";
 import type { ToolSet } from "./sets.ts";
@@ -20,7 +20,7 @@ export async function timeStatus(set: ToolSet): Promise<StatusTiming> {
   const servers = Object.fromEntries([...set.servers].map(([name, tools]) => [name, { tools }]));
   const world = new GatingWorld({ gating: "on" }, servers as Servers);
   const tally = new TokenTally();
-  const others = watchOthers();
+  const others = await watchOthers();
   let start = performance.now();
   const { aggregate } = await tally.of(world.registry);
   const first = performance.now() - start;
@@ -34,23 +34,29 @@ export async function timeStatus(set: ToolSet): Promise<StatusTiming> {
 
 type Servers = ConstructorParameters<typeof GatingWorld>[1];
 
-/** Takes every turn of the event loop, until the longest wait for one is asked for. */
-function watchOthers(): () => Promise<number> {
+/** Sends bytes to and fro over a connection, until the longest wait for one is asked for. */
+async function watchOthers(): Promise<() => Promise<number>> {
+  const server = createServer((socket) => socket.pipe(socket));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  await new Promise<void>((resolve) => socket.once("connect", resolve));
   let longest = 0;
-  let watching = true;
-  const watch = async () => {
-    for (let last = performance.now(); watching;) {
-      await setImmediate();
-      const now = performance.now();
-      longest = Math.max(longest, now - last);
-      last = now;
-    }
-    return longest;
+  let last = performance.now();
+  const look = () => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
   };
-  const watched = watch();
-  return () => {
-    watching = false;
-    return watched;
+  socket.on("data", () => {
+    look();
+    socket.write("again");
+  });
+  socket.write("first");
+  return async () => {
+    look();
+    socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+    return longest;
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Config, ServerConfig } from "../config/config.ts";
 import type { Tokenizer } from "../lib/tokens.ts";
-import { UNGATED } from "../gateway/endpoint.ts";
+import { AGGREGATE, UNGATED } from "../gateway/endpoint.ts";
 import { ActiveExchange } from "../gateway/exchange.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { replyText } from "../gateway/reply.ts";
@@ -131,7 +131,7 @@ class LocalCaller implements Caller {
       `"_meta":{"progressToken":"cli"}}`;
     const message = parseMessage(request("1", "tools/call", params)) as RequestMessage;
     const exchange = new ActiveExchange(CLIENT, message, { send: options.onNotification });
-    const reply = await this.#gateway.handle(exchange, UNGATED);
+    const reply = await this.#gateway.handle(exchange, AGGREGATE);
     if (reply !== undefined) return replyText(reply);
     throw new CliError(ExitCode.Failed, `Cannot call "${tool}": the call was cancelled`);
   }

@@ -3,8 +3,10 @@
 import { canonicalJson } from "../lib/canonical.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { type CountTokens, estimateTokens } from "../lib/tokens.ts";
-import { toolTokens } from "../registry/tool-tokens.ts";
 import { LIST_RULES, type ListKind, listRule } from "../protocol/lists.ts";
+import { exposedName } from "../protocol/names.ts";
+import { listedTools } from "../registry/gating/listed-tools.ts";
+import { toolTokens } from "../registry/tool-tokens.ts";
 import type { Registry, View } from "../registry/types.ts";
 
 /** One tool, prompt, resource or template. */
@@ -15,7 +17,10 @@ export interface OfferedItem {
   readonly own: string;
   readonly title: string | null;
   readonly description: string | null;
-  /** What it takes of a model's context, by the tokenizer that was asked for; tools only. */
+  /**
+   * What it takes of a model's context as the list of all has it, by the tokenizer that was asked
+   * for; only of tools that are found there.
+   */
   readonly tokens?: number;
 }
 
@@ -52,13 +57,15 @@ export function offersOf(
     resources: new Map(),
     templates: templatesOf(server, aggregate),
   };
+  const listed = listedTools(aggregate);
   return eachKind((kind) =>
     parsedItems(view, kind).map((item) => {
       const own = keyOf(item, kind);
       const name = kind === "resources"
         ? aggregate.exposedUri(server, own)
         : exposed[kind].get(own);
-      return describe(item, kind, name ?? null, count);
+      const tool = kind === "tools" ? listed.get(name ?? "")?.definition : undefined;
+      return { ...describe(item, kind, name ?? null), ...tokensOf(tool, count) };
     })
   );
 }
@@ -90,31 +97,47 @@ function parsedItems(view: View, kind: ListKind): JsonObject[] {
   return view.list(kind).items.map((text) => JSON.parse(text) as JsonObject);
 }
 
+/** The lists of one server as it has them. */
+export interface ServerLists {
+  readonly server: string;
+  readonly lists: ParsedLists;
+}
+
 /**
  * The same from outside: `direct` are the servers' own lists in the order of the configuration,
  * `aggregate` is the list of all. An item is found again by everything but its name; of items that
  * are alike otherwise, the first belongs to the first server, for that is the aggregate's order.
+ * One that the configuration describes otherwise is found by the name it has unless configured.
  */
 export function matchOffers(
-  direct: readonly ParsedLists[],
+  direct: readonly ServerLists[],
   aggregate: ParsedLists,
   count: CountTokens = estimateTokens,
 ): readonly OfferedLists[] {
-  const pools = eachKind((kind) =>
-    Map.groupBy(aggregate[kind], (item) => withoutKey(item, kind)) as ReadonlyMap<
-      string,
-      JsonObject[]
-    >
+  const pools = eachKind((kind) => Map.groupBy(aggregate[kind], (item) => withoutKey(item, kind)));
+  const found = direct.map(({ lists }) =>
+    eachKind((kind) => lists[kind].map((item) => pools[kind].get(withoutKey(item, kind))?.shift()))
   );
-  return direct.map((lists) =>
+  const left = eachKind((kind) => {
+    const items = [...pools[kind].values()].flat();
+    return new Map(items.map((item) => [keyOf(item, kind), item]));
+  });
+  return direct.map(({ server, lists }, at) =>
     eachKind((kind) =>
-      lists[kind].map((item) => {
-        const match = pools[kind].get(withoutKey(item, kind))?.shift();
-        const exposed = match === undefined ? null : keyOf(match, kind);
-        return describe(item, kind, exposed, count);
+      lists[kind].map((item, index) => {
+        const match = found[at]![kind][index] ??
+          left[kind].get(usualName(server, keyOf(item, kind)));
+        return {
+          ...describe(item, kind, match === undefined ? null : keyOf(match, kind)),
+          ...tokensOf(kind === "tools" ? match : undefined, count),
+        };
       })
     )
   );
+}
+
+function usualName(server: string, own: string): string {
+  return exposedName({ server, name: own, prefix: "always", separator: "_" });
 }
 
 function withoutKey(item: JsonObject, kind: ListKind): string {
@@ -125,16 +148,18 @@ function keyOf(item: JsonObject, kind: ListKind): string {
   return String(item[listRule(kind).key] ?? "");
 }
 
-function describe(
-  item: JsonObject,
-  kind: ListKind,
-  exposed: string | null,
-  count: CountTokens,
-): OfferedItem {
-  const own = keyOf(item, kind);
-  const texts = { title: textOf(item.title), description: textOf(item.description) };
-  if (kind !== "tools") return { exposed, own, ...texts };
-  return { exposed, own, ...texts, tokens: toolTokens({ ...item, name: exposed ?? own }, count) };
+function describe(item: JsonObject, kind: ListKind, exposed: string | null): OfferedItem {
+  const { title, description } = item;
+  return {
+    exposed,
+    own: keyOf(item, kind),
+    title: textOf(title),
+    description: textOf(description),
+  };
+}
+
+function tokensOf(tool: JsonObject | undefined, count: CountTokens): { readonly tokens?: number } {
+  return tool === undefined ? {} : { tokens: toolTokens(tool, count) };
 }
 
 function textOf(value: Json | undefined): string | null {

@@ -105,8 +105,11 @@ export class RemoteCaller implements Caller {
     const servers = await this.servers();
     const [tools, aggregate, ...direct] = await Promise.all([
       this.#allTools(),
-      this.#lists(this.#urls.mcp, { tools: 0 }),
-      ...servers.map(({ name, raw }) => this.#lists(this.#urls.server(name), raw.counts)),
+      this.#lists(this.#urls.aggregate, { tools: 0 }),
+      ...servers.map(async ({ name, raw }) => ({
+        server: name,
+        lists: await this.#lists(this.#urls.server(name), raw.counts),
+      })),
     ]);
     const offers = matchOffers(direct, { ...aggregate, tools }, count);
     return servers.map(({ name, state, transport, error }, at) => ({
@@ -154,7 +157,7 @@ export class RemoteCaller implements Caller {
     } catch (error) {
       const { cause } = error as Error;
       if (!(cause instanceof HttpStatusError && cause.status === 404)) throw error;
-      return await this.#list(this.#urls.mcp, "tools");
+      return await this.#list(this.#urls.aggregate, "tools");
     }
   }
 

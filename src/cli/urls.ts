@@ -6,8 +6,10 @@ import { UsageError } from "./exit.ts";
 export interface GatewayUrls {
   /** As people are told: without credentials, query and fragment. */
   readonly label: string;
-  /** The aggregated endpoint. */
+  /** The endpoint that was named, the aggregated one unless it was another. */
   readonly mcp: string;
+  /** The aggregated endpoint. */
+  readonly aggregate: string;
   /** The aggregated endpoint, or that of a profile, its tools gated or not whatever is configured. */
   gate(profile: string | undefined, gated: boolean): string;
   readonly status: string;
@@ -16,8 +18,11 @@ export interface GatewayUrls {
   server(name: string): string;
 }
 
+/** What a path ends with that names an endpoint; a gateway may sit below a path, behind a proxy. */
+const ENDPOINT = /(?:\/(?:profiles|servers)\/[^/]+)?(?:\/(?:un)?gated)?\/mcp$/;
+
 /**
- * The gateway at `text`, which may name its root or its `/mcp`; without, the one on this machine,
+ * The gateway at `text`, which may name its root or an endpoint; without, the one on this machine,
  * at `MCPROXY_HOST` and `MCPROXY_PORT` where they are set, else `http://127.0.0.1:12009`.
  * @throws {UsageError} for what is no http(s) URL
  */
@@ -34,14 +39,16 @@ export function gatewayUrls(
   }
   url.search = "";
   url.hash = "";
-  // A gateway may sit below a path, behind a reverse proxy.
-  url.pathname = url.pathname.replace(/\/+$/, "").replace(/\/mcp$/, "");
+  const path = url.pathname.replace(/\/+$/, "");
+  const [endpoint = "/mcp"] = ENDPOINT.exec(path) ?? [];
+  url.pathname = path.replace(ENDPOINT, "");
   const base = url.href.replace(/\/$/, "");
   const shown = new URL(url);
   shown.username = shown.password = "";
   return {
     label: shown.href.replace(/\/$/, ""),
-    mcp: `${base}/mcp`,
+    mcp: base + endpoint,
+    aggregate: `${base}/mcp`,
     gate: (profile, gated) => {
       const view = profile === undefined ? "" : `/profiles/${encodeURIComponent(profile)}`;
       return `${base}${view}/${gated ? "gated" : "ungated"}/mcp`;

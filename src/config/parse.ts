@@ -95,7 +95,10 @@ export function parseTree(
   const fromFile = parseSettings(tree, store, collector, used);
   const fromEnv = settingsFromEnv(store.env);
   const settings = { ...fromFile, ...fromEnv.settings };
-  if (settings.embeddings !== undefined) warnBareKey(settings.embeddings, collector);
+  // Those of a variable have been looked at, and complained of by its name.
+  if (settings.embeddings !== undefined && settings.embeddings === fromFile.embeddings) {
+    warnBareKey(settings.embeddings, collector);
+  }
   const servers = parseServers(tree, { store, settings, collector, used });
   const issues = [...fromEnv.issues, ...collector.issues];
   if (issues.length > 0) return { ok: false, issues: inOrder(issues, files) };

@@ -4,6 +4,8 @@ import * as v from "valibot";
 import { suggest } from "../lib/suggest.ts";
 import { IssueCollector } from "./collector.ts";
 import type { Env, Settings } from "./config.ts";
+import { warnBareKey } from "./embeddings.ts";
+import type { EmbeddingsConfig } from "./gating.ts";
 import type { ConfigIssue } from "./issue.ts";
 import { SettingsSchema } from "./schema.ts";
 import { describeFound, validate } from "./validate.ts";
@@ -71,8 +73,10 @@ export function settingsFromEnv(env: Env): EnvSettings {
       continue;
     }
     const read = readSetting(variable, setting, text);
-    if (read.ok) settings[setting] = read.value;
-    else for (const issue of read.issues) issues.push(issue);
+    if (read.ok) {
+      settings[setting] = read.value;
+      warnings.push(...read.warnings);
+    } else issues.push(...read.issues);
   }
   return { settings: settings as Partial<Settings>, issues, warnings };
 }
@@ -91,7 +95,7 @@ function about(variable: string, message: string): ConfigIssue {
 }
 
 type ReadSetting =
-  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: true; readonly value: unknown; readonly warnings: readonly ConfigIssue[] }
   | { readonly ok: false; readonly issues: readonly ConfigIssue[] };
 
 /** The first reading of the text that the schema accepts. */
@@ -102,7 +106,7 @@ function readSetting(variable: string, setting: string, text: string): ReadSetti
   let expected: string | undefined;
   for (const value of readings(text)) {
     const result = v.safeParse(schema, value);
-    if (result.success) return { ok: true, value: result.output };
+    if (result.success) return { ok: true, value: result.output, warnings: [] };
     // What is said of the likeliest reading, the last one.
     expected = result.issues[0]?.message;
   }
@@ -128,9 +132,10 @@ function readJson(
     base: [],
     source,
   });
-  return output === undefined
-    ? { ok: false, issues: collector.issues }
-    : { ok: true, value: output[setting] };
+  if (output === undefined) return { ok: false, issues: collector.issues };
+  const read = output[setting];
+  if (setting === "embeddings") warnBareKey(read as EmbeddingsConfig, collector);
+  return { ok: true, value: read, warnings: collector.warnings };
 }
 
 /** Everything that text which is no JSON may mean, the likeliest last for messages. */

@@ -94,7 +94,10 @@ test("gatewayUrls() knows the gated and ungated endpoints of every view", () => 
 const CONFIG = {
   mcpServers: {
     many: fakeCommand({ tools: Array.from({ length: 51 }, (_, index) => `echo${index}`) }),
-    few: fakeCommand({ tools: ["echo"], prompts: ["p"] }),
+    few: {
+      ...fakeCommand({ tools: ["echo"], prompts: ["p"] }),
+      tools: { override: { echo: { description: "Says what it is told" } } },
+    },
   },
   profiles: { small: { servers: ["few"] } },
 };
@@ -137,7 +140,8 @@ test("list --exact-tokens --json counts exactly, local and remote", async () => 
   const { servers, tokens } = local;
   assert.deepEqual([tokens.tokenizer, tokens.exact], ["o200k_base", true]);
   const { count } = await exactTokenizer();
-  const text = '{"name":"few_echo","description":"Does echo","input_schema":{"type":"object"';
+  const text =
+    '{"name":"few_echo","description":"Says what it is told","input_schema":{"type":"object"';
   assert.ok(servers[1].tools[0].tokens > count(text), `${servers[1].tools[0].tokens}`);
   assert.equal(servers[1].tokens, servers[1].tools[0].tokens);
   assert.equal(tokens.total, servers[0].tokens + servers[1].tokens);
@@ -157,6 +161,12 @@ test("list SERVER --tokens shows no views: they have other tools, too", async ()
 test("call calls a tool by its name at a gateway that gates", async () => {
   for (const text of await onBoth("call", "many_echo7", '{"a":1}')) {
     assert.equal(text, '{"a":1}\n');
+  }
+});
+
+test("call calls the tools that find tools", async () => {
+  for (const text of await onBoth("call", "discover_tools", '{"query":"echo7"}')) {
+    assert.match(text, /^many_echo7\(/);
   }
 });
 

@@ -36,8 +36,9 @@ test("parseConfig() warns of it too where a variable says so", () => {
   const env = { MCPROXY_EMBEDDINGS: '{"url":"http://h.lan","model":"m","apiKey":"s3cret"}' };
   const result = parseConfig(text, { file: "f.json", env });
   assert.ok(result.ok);
-  assert.deepEqual(result.warnings.map(({ message }) => message), [
-    "its key crosses the network unencrypted",
+  assert.deepEqual(result.warnings.map(formatIssue), [
+    "environment MCPROXY_EMBEDDINGS.url: its key crosses the network unencrypted; " +
+    "use https, or an endpoint on this machine",
   ]);
 });
 

@@ -21,6 +21,20 @@ test("editDistance() is a distance: zero only for equals, symmetric, bounded by 
   }));
 });
 
+test("editDistance() says nothing of what is further than asked for", () => {
+  const word = fc.string({ unit: fc.constantFrom("a", "b", "c"), maxLength: 12 });
+  fc.assert(fc.property(word, word, fc.nat(8), (a, b, most) => {
+    const distance = editDistance(a, b);
+    assert.equal(editDistance(a, b, most), distance <= most ? distance : Infinity);
+  }));
+});
+
+test("suggest() allows no more edits than asked for", () => {
+  assert.equal(suggest("timeouts_all", ["timeout"], 4), undefined);
+  assert.equal(suggest("timeoutsall", ["timeoutsa"], 2), "timeoutsa");
+  assert.equal(suggest("timeoutsall", ["timeoutsa"], 1), undefined);
+});
+
 test("suggest() finds the nearest candidate", () => {
   const keys = ["command", "args", "env", "cwd", "timeout", "startupTimeout"];
   assert.equal(suggest("comand", keys), "command");

@@ -27,3 +27,12 @@ test("estimates are within a quarter of the exact count of a usual definition", 
   assert.ok(Math.abs(estimateTokens(text) / count(text) - 1) < 0.25, `${estimateTokens(text)}`);
   assert.deepEqual([ESTIMATE.count(text), ESTIMATE.isExact], [estimateTokens(text), false]);
 });
+
+test("a very long text is judged by its beginning", () => {
+  const sentence = "Returns the list of open issues of a repository. ";
+  const one = estimateTokens(sentence.repeat(1_000));
+  const started = performance.now();
+  const hundred = estimateTokens(sentence.repeat(100_000));
+  assert.ok(performance.now() - started < 200, `${performance.now() - started} ms`);
+  assert.ok(Math.abs(hundred / (100 * one) - 1) < 0.01, `${hundred}`);
+});
