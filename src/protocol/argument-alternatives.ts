@@ -19,16 +19,16 @@ export function closestFaults(
   value: Json,
   here: string,
 ): readonly Fault[] {
-  const near = attempts.filter((faults) =>
-    !faults.some(({ path, isOfOtherType }) => path === here && isOfOtherType)
+  const types = attempts.map((faults) =>
+    faults.find(({ path, isOfOtherType }) => path === here && isOfOtherType)?.expected
   );
+  const near = attempts.filter((_, index) => types[index] === undefined);
   if (near.length === 1) return near[0]!;
   if (near.length === 0) {
-    const types = new Set(attempts.map((faults) => faults[0]!.expected));
     return [{
       path: here,
       problem: `got ${shown(value)}`,
-      expected: [...types].join(" or "),
+      expected: [...new Set(types)].join(" or "),
       isOfOtherType: true,
     }];
   }

@@ -2,14 +2,17 @@
 
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
+import { hasDefault, isLikeDefault, mayBecome } from "./argument-conversions.ts";
 import type { CheckRun, Rule } from "./argument-run.ts";
 
-/** `type`. Of a value of another type nothing else is said. */
-export function typeRule(types: readonly string[]): Rule {
+/** `type`. Of a value of another type nothing else is said, nor of one that will be converted. */
+export function typeRule(types: readonly string[], preset: Json | undefined): Rule {
   const expected = typesText(types);
   return (value, run) => {
     if (types.some((type) => isOfType(value, type))) return true;
-    run.fault({ problem: `got ${shown(value)}`, expected, isOfOtherType: true });
+    if (!isLikeDefault(value, preset) && !types.some((type) => mayBecome(value, type))) {
+      run.fault({ problem: `got ${shown(value)}`, expected, isOfOtherType: true });
+    }
     return false;
   };
 }
@@ -65,18 +68,28 @@ export function isMultiple(value: number, of: number): boolean {
     Math.abs(times - Math.round(times)) <= 1e-9 * Math.max(1, Math.abs(times));
 }
 
-/** A bound of texts, in characters, of which some take two places. */
-export function lengthRule(least: number, most: number, expected: string): Rule {
+/** `minLength`. Characters that take two places count twice, as in zod; others count less. */
+export function minLengthRule(least: number): Rule {
   return (value, run) => {
-    if (typeof value !== "string") return;
+    if (typeof value !== "string" || value.length >= least) return;
+    run.fault({
+      problem: `got ${value.length} characters`,
+      expected: `at least ${least} characters`,
+    });
+  };
+}
+
+/** `maxLength`. Characters that take two places count once, as in the specification. */
+export function maxLengthRule(most: number): Rule {
+  return (value, run) => {
+    if (typeof value !== "string" || value.length <= most) return;
     let { length } = value;
-    const mayFit = length >= least && length / 2 <= most;
-    if (mayFit && (length > most || length / 2 < least)) {
+    if (length / 2 <= most) {
       run.sweep(length);
       length = [...value].length;
     }
-    if (length < least || length > most) {
-      run.fault({ problem: `got ${length} characters`, expected });
+    if (length > most) {
+      run.fault({ problem: `got ${length} characters`, expected: `at most ${most} characters` });
     }
   };
 }
@@ -95,12 +108,17 @@ export function countRule(
   };
 }
 
-/** `required`, and what depends on another member. */
-export function requiredRule(names: readonly string[], { properties }: JsonObject): Rule {
+/** `required`, but for what has a default. */
+export function requiredRule(
+  names: readonly string[],
+  { properties }: JsonObject,
+): Rule | undefined {
+  const needed = names.filter((name) => !hasDefault(properties, name));
+  if (needed.length === 0) return undefined;
   return (value, run) => {
     if (!isObject(value)) return;
-    run.sweep(names.length);
-    for (const name of names) {
+    run.sweep(needed.length);
+    for (const name of needed) {
       if (Object.hasOwn(value, name)) continue;
       const property = isObject(properties) ? properties[name] : undefined;
       const type = isObject(property) ? property.type : undefined;
@@ -110,16 +128,16 @@ export function requiredRule(names: readonly string[], { properties }: JsonObjec
   };
 }
 
-/** Beyond so many names nobody looks for the one that was meant. */
-const MOST_NAMES = 200;
-
-/** What is wrong with a member that the schema does not name. */
-export function unknownName(name: string, names: ReadonlySet<string>, run: CheckRun) {
-  const fault = { problem: "is unknown" };
-  if (names.size > MOST_NAMES) return fault;
-  run.sweep(names.size * name.length);
-  const meant = suggest(name, names);
-  return meant === undefined ? fault : { ...fault, expected: `perhaps ${JSON.stringify(meant)}` };
+/** The name that an unknown one was meant to be, of those that are not given. */
+export function meantName(
+  name: string,
+  names: ReadonlySet<string>,
+  given: JsonObject,
+  run: CheckRun,
+): string | undefined {
+  const free = [...names].filter((known) => !Object.hasOwn(given, known));
+  run.sweep(name.length * free.reduce((letters, known) => letters + known.length, 1));
+  return suggest(name, free);
 }
 
 /** Most characters of a value that are repeated. */
@@ -129,6 +147,8 @@ const LONGEST_VALUE = 60;
 export function shown(value: Json): string {
   if (Array.isArray(value)) return value.length === 0 ? "an empty array" : "an array";
   if (typeof value === "object" && value !== null) return "an object";
+  // Not as JSON, which knows no infinity.
+  if (typeof value === "number") return String(value);
   if (typeof value !== "string" || value.length <= LONGEST_VALUE) return JSON.stringify(value);
   // Cut first: it may be megabytes.
   return `${JSON.stringify(value.slice(0, LONGEST_VALUE)).slice(0, -1)}…"`;

@@ -1,9 +1,11 @@
 /**
  * Reads a tool's input schema into rules that are held against arguments. Schemas come from servers
  * that nobody vouches for, so that nothing here takes time without paying for it (`CheckRun`), and
- * patterns, which take for ever if they want to, are left to the server, as is what few servers check
- * or each checks differently. Where less is said, less is refused: whatever these rules refuse, the
- * schema refuses, too.
+ * patterns, which take for ever if they want to, are left to the server. So is `format`, what each
+ * checks differently, and what hardly any tool says: `not`, `if`, `contains`, names that depend on
+ * others. No keyword that is read turns the verdict of another round, so that what is left out, and
+ * what servers convert (`argument-conversions.ts`), can only let more pass: whatever these rules
+ * refuse, the schema refuses, too (`docs/decisions/0006-own-argument-check.md`).
  */
 
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
@@ -12,35 +14,18 @@ import {
   countRule,
   enumRule,
   isMultiple,
-  lengthRule,
+  maxLengthRule,
+  meantName,
+  minLengthRule,
   numberRule,
   requiredRule,
-  shown,
   typeRule,
-  unknownName,
 } from "./argument-keywords.ts";
+import { mayBeNull } from "./argument-conversions.ts";
 import type { Rule } from "./argument-run.ts";
 import { type Dialect, KEYWORDS } from "./json-schema-dialect.ts";
 import { referredSchemas } from "./json-schema-refs.ts";
 import { schemaPlaces } from "./json-schema-walk.ts";
-
-/**
- * Keywords that the server is left to check, in whole or, as with `oneOf`, in part; `nullable`, which
- * is OpenAPI's, allows more than the type says.
- */
-const LEFT_OUT: readonly string[] = [
-  "$dynamicRef",
-  "$recursiveRef",
-  "format",
-  "maxContains",
-  "nullable",
-  "oneOf",
-  "pattern",
-  "patternProperties",
-  "unevaluatedItems",
-  "unevaluatedProperties",
-  "uniqueItems",
-];
 
 /**
  * The rules of a schema of this dialect, which has been found sound (`checkJsonSchema`).
@@ -62,8 +47,6 @@ class Reader {
   readonly #known = new Map<JsonObject, readonly Rule[]>();
   readonly #referred: ReadonlyMap<JsonObject, JsonObject | boolean>;
   readonly #places: ReadonlySet<JsonObject>;
-  /** Whether nothing is left out, so that what a schema does not allow can be told from what it does. */
-  readonly #isWhole: boolean;
 
   constructor(
     private readonly root: JsonObject,
@@ -73,9 +56,6 @@ class Reader {
     const places = [...schemaPlaces(root, KEYWORDS[dialect])];
     this.#places = new Set(places.map(({ schema }) => schema));
     this.#referred = referredSchemas(places);
-    this.#isWhole = places.every(({ schema }) =>
-      LEFT_OUT.every((keyword) => !Object.hasOwn(schema, keyword))
-    );
   }
 
   /** What is no schema of the document, and so has not been found sound, has no rules. */
@@ -119,7 +99,7 @@ class Reader {
 
   /** In the order in which mistakes are best told; types first, as the others presume them. */
   readonly #readings: readonly (readonly [keyword: string, read: Reading])[] = [
-    ["type", (type) => typeRule([type].flat() as string[])],
+    ["type", (type, { default: preset }) => typeRule([type].flat() as string[], preset)],
     ["enum", (values) => enumRule(values as Json[])],
     ["const", (value) => enumRule([value])],
     ["minimum", (least, schema) => {
@@ -151,8 +131,8 @@ class Reader {
           : undefined,
     ],
     ["multipleOf", (of) => numberRule((n) => isMultiple(n, Number(of)), `a multiple of ${of}`)],
-    ["minLength", (least) => lengthRule(Number(least), Infinity, `at least ${least} characters`)],
-    ["maxLength", (most) => lengthRule(0, Number(most), `at most ${most} characters`)],
+    ["minLength", (least) => minLengthRule(Number(least))],
+    ["maxLength", (most) => maxLengthRule(Number(most))],
     [
       "minItems",
       (least) => countRule(Array.isArray, (n) => n >= Number(least), `at least ${least} items`),
@@ -170,16 +150,10 @@ class Reader {
       (most) => countRule(isObject, (n) => n <= Number(most), `at most ${most} members`),
     ],
     ["required", (names, schema) => requiredRule(names as string[], schema)],
-    ["dependentRequired", (map) => this.#dependencies(map as JsonObject)],
-    ["dependentSchemas", (map) => this.#dependencies(map as JsonObject)],
-    ["dependencies", (map) => this.#dependencies(map as JsonObject)],
-    ["propertyNames", (names) => this.#names(names)],
     ["allOf", (all) => this.#all(all as Json[])],
     ["anyOf", (any) => this.#any(any as Json[])],
     // Of alternatives that overlap many a server takes the first: that there is one has to do.
     ["oneOf", (one) => this.#any(one as Json[])],
-    ["not", (not) => this.#not(not)],
-    ["if", (condition, schema) => this.#if(condition, schema)],
   ];
 
   #all(schemas: readonly Json[]): Rule {
@@ -202,48 +176,6 @@ class Reader {
     };
   }
 
-  #not(schema: Json): Rule | undefined {
-    if (!this.#isWhole) return undefined;
-    const rules = this.rules(schema);
-    return (value, run) => {
-      if (run.attempt(rules, value).length > 0) return;
-      run.fault({ problem: `${shown(value)} is what the schema's "not" excludes` });
-    };
-  }
-
-  #if(condition: Json, { then, else: otherwise }: JsonObject): Rule | undefined {
-    if (!this.#isWhole) return undefined;
-    const rules = this.rules(condition);
-    const [met, unmet] = [this.rules(then), this.rules(otherwise)];
-    return (value, run) => run.apply(run.attempt(rules, value).length === 0 ? met : unmet, value);
-  }
-
-  #dependencies(map: JsonObject): Rule {
-    const rules = Object.entries(map).map(([name, needed]) =>
-      [
-        name,
-        Array.isArray(needed) ? [requiredRule(needed as string[], {})] : this.rules(needed),
-      ] as const
-    );
-    return (value, run) => {
-      if (!isObject(value)) return;
-      run.sweep(rules.length);
-      for (const [name, needed] of rules) {
-        if (Object.hasOwn(value, name)) run.apply(needed, value);
-      }
-    };
-  }
-
-  #names(schema: Json): Rule {
-    const rules = this.rules(schema);
-    return (value, run) => {
-      if (!isObject(value)) return;
-      const names = Object.keys(value);
-      run.sweep(names.length);
-      for (const name of names) run.applyAt(name, rules, name);
-    };
-  }
-
   #members(schema: JsonObject): Rule | undefined {
     const { properties = {}, patternProperties, additionalProperties = true } = schema;
     const own = Object.entries(properties as JsonObject)
@@ -257,44 +189,41 @@ class Reader {
       if (!isObject(value)) return;
       run.sweep(checked.length);
       for (const [name, rules] of checked) {
-        if (Object.hasOwn(value, name)) run.applyAt(name, rules, value[name]!);
+        if (!Object.hasOwn(value, name)) continue;
+        if (value[name] === null && mayBeNull(schema, name)) continue;
+        run.applyAt(name, rules, value[name]!);
       }
       if (others.length === 0) return;
       const keys = Object.keys(value);
       run.sweep(keys.length);
       for (const key of keys) {
         if (names.has(key)) continue;
-        if (additionalProperties !== false) run.applyAt(key, others, value[key]!);
-        else run.fault({ step: key, ...unknownName(key, names, run) });
+        if (additionalProperties !== false) {
+          run.applyAt(key, others, value[key]!);
+          continue;
+        }
+        // Else no mistake: generators close the schemas of servers that pass over what they do not know.
+        const meant = meantName(key, names, value, run);
+        if (meant === undefined) continue;
+        run.fault({
+          step: key,
+          problem: "is unknown",
+          expected: `perhaps ${JSON.stringify(meant)}`,
+        });
       }
     };
   }
 
-  #items({ prefixItems, items, additionalItems, contains, minContains = 1 }: JsonObject):
-    | Rule
-    | undefined {
+  #items({ prefixItems, items, additionalItems }: JsonObject): Rule | undefined {
     const first = this.#knows("prefixItems") ? prefixItems : items;
     const head = Array.isArray(first) ? first.map((schema) => this.rules(schema)) : [];
     const tail = this.rules(Array.isArray(items) ? additionalItems : items);
-    const wanted = contains !== undefined && this.#knows("contains")
-      ? this.rules(contains)
-      : undefined;
-    const least = this.#knows("minContains") ? Number(minContains) : 1;
-    if (head.length + tail.length === 0 && wanted === undefined) return undefined;
+    if (head.length + tail.length === 0) return undefined;
     return (value, run) => {
       if (!Array.isArray(value)) return;
       run.sweep(value.length);
       for (const [index, item] of value.entries()) {
         run.applyAt(index, head[index] ?? tail, item);
-      }
-      if (wanted === undefined) return;
-      let found = 0;
-      for (const item of value) {
-        if (found >= least) return;
-        if (run.attempt(wanted, item).length === 0) found++;
-      }
-      if (found < least) {
-        run.fault({ problem: `${found} items are as "contains" wants them`, expected: `${least}` });
       }
     };
   }

@@ -122,18 +122,25 @@ export class CheckRun {
     if ((this.#left -= count / SWEPT) < 0) throw new CheckEnded();
   }
 
-  /** Whether two values are the same JSON. */
-  isSame(one: Json, other: Json): boolean {
+  /**
+   * Whether two values are the same JSON.
+   * @throws {CheckEnded}
+   */
+  isSame(one: Json, other: Json, depth = 0): boolean {
     if (typeof one !== "object" || one === null) return one === other;
+    if (depth > DEEPEST) throw new CheckEnded();
     this.sweep(1);
     if (Array.isArray(one)) {
-      return Array.isArray(other) && one.length === other.length &&
-        one.every((item, index) => this.isSame(item, other[index]!));
+      if (!Array.isArray(other) || one.length !== other.length) return false;
+      this.sweep(one.length);
+      return one.every((item, index) => this.isSame(item, other[index]!, depth + 1));
     }
     if (!isObject(other)) return false;
     const keys = Object.keys(one);
     this.sweep(keys.length);
     return keys.length === Object.keys(other).length &&
-      keys.every((key) => Object.hasOwn(other, key) && this.isSame(one[key]!, other[key]!));
+      keys.every((key) =>
+        Object.hasOwn(other, key) && this.isSame(one[key]!, other[key]!, depth + 1)
+      );
   }
 }

@@ -40,7 +40,8 @@ export function* schemaPlaces(
     const inner: SchemaPlace[] = [];
     for (const [steps, value] of children(schema, keywords)) {
       if (!isObject(value)) continue;
-      const pointer = [place.pointer, ...steps.map(escapeStep)].join("/");
+      // Not joined, which would copy it: there may be thousands below a name of 50 KB.
+      const pointer = steps.reduce((at, step) => `${at}/${escapeStep(step)}`, place.pointer);
       inner.push({ schema: value, pointer, base: baseOf(value, base), depth: depth + 1 });
     }
     open.push(...inner.reverse());
@@ -70,10 +71,14 @@ function* children(
   }
 }
 
+/** Longer ones name nothing, and thousands relative to one would take half a minute. Characters. */
+const LONGEST_URI = 2_000;
+
 /** `$id` that is a fragment alone is an anchor (draft-06 and -07), not another document. */
 function baseOf({ $id }: JsonObject, outer: string): string {
-  if (typeof $id !== "string" || $id.startsWith("#")) return outer;
-  return withoutFragment(URL.parse($id, outer)?.href ?? outer);
+  if (typeof $id !== "string" || $id.startsWith("#") || $id.length > LONGEST_URI) return outer;
+  const base = withoutFragment(URL.parse($id, outer)?.href ?? outer);
+  return base.length > LONGEST_URI ? outer : base;
 }
 
 /** A URI without its fragment. */

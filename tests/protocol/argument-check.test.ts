@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type SchemaDraft, Validator } from "@cfworker/json-schema";
-import fc from "fast-check";
 import type { Json, JsonObject } from "../../src/lib/json.ts";
 import { argumentCheck } from "../../src/protocol/argument-check.ts";
 
@@ -22,10 +20,13 @@ const one = (a: Json): JsonObject => ({ type: "object", properties: { a } });
 type Row = readonly [schema: Json, args: JsonObject, expected: readonly string[]];
 
 const MISTAKES: readonly Row[] = [
-  [one({ type: "integer" }), { a: "5" }, ['/a got "5"; integer']],
+  [one({ type: "integer" }), { a: "five" }, ['/a got "five"; integer']],
+  [one({ type: "integer" }), { a: "5.5" }, ['/a got "5.5"; integer']],
+  [one({ type: "integer" }), { a: true }, ["/a got true; integer"]],
   [one({ type: "integer" }), { a: 1.5 }, ["/a got 1.5; integer"]],
   [one({ type: "integer" }), { a: 1.0 }, []],
   [one({ type: "integer" }), { a: 1e400 }, []],
+  [one({ type: "string" }), { a: 1e400 }, ["/a got Infinity; string"]],
   [one({ type: ["string", "null"] }), { a: 1 }, ["/a got 1; string or null"]],
   [one({ type: ["string", "null"] }), { a: null }, []],
   [one({ type: "string", nullable: true }), { a: null }, []],
@@ -47,7 +48,9 @@ const MISTAKES: readonly Row[] = [
   [one({ multipleOf: 0.1 }), { a: 0.3 }, []],
   [one({ multipleOf: 2 }), { a: 3 }, ["/a got 3; a multiple of 2"]],
   [one({ minLength: 2, maxLength: 3 }), { a: "ab" }, []],
-  [one({ minLength: 2 }), { a: "😀" }, ["/a got 1 characters; at least 2 characters"]],
+  [one({ minLength: 2 }), { a: "a" }, ["/a got 1 characters; at least 2 characters"]],
+  // One character to the specification, two to most servers in JavaScript.
+  [one({ minLength: 2 }), { a: "😀" }, []],
   [one({ maxLength: 2 }), { a: "😀😀" }, []],
   [one({ maxLength: 2 }), { a: "abc" }, ["/a got 3 characters; at most 2 characters"]],
   [one({ minItems: 1 }), { a: [] }, ["/a got 0; at least 1 items"]],
@@ -58,10 +61,11 @@ const MISTAKES: readonly Row[] = [
     "/a is missing; string",
   ]],
   [{ required: ["a", "b"] }, { a: null }, ["/b is missing"]],
-  [{ ...one({ type: "string" }), additionalProperties: false }, { A: 1, zebra: 2 }, [
-    '/A is unknown; perhaps "a"',
-    "/zebra is unknown",
-  ]],
+  [
+    { ...one({ type: "string" }), required: ["a"], additionalProperties: false },
+    { A: 1, zebra: 2 },
+    ["/a is missing; string", '/A is unknown; perhaps "a"'],
+  ],
   [{ ...one({}), additionalProperties: { type: "number" } }, { a: "x", b: "y" }, [
     '/b got "y"; number',
   ]],
@@ -72,17 +76,11 @@ const MISTAKES: readonly Row[] = [
   [one({ prefixItems: [{ type: "string" }], items: { type: "number" } }), { a: ["x", "y"] }, [
     '/a/1 got "y"; number',
   ]],
-  [one({ contains: { type: "number" } }), { a: ["x"] }, [
-    '/a 0 items are as "contains" wants them; 1',
-  ]],
-  [one({ contains: { const: 1 }, minContains: 2 }), { a: [1, 2, 1] }, []],
-  [one({ propertyNames: { maxLength: 2 } }), { a: { abc: 1 } }, [
-    "/a/abc got 3 characters; at most 2 characters",
-  ]],
-  [one({ dependentRequired: { b: ["c"] } }), { a: { b: 1 } }, ["/a/c is missing"]],
-  [one({ dependentSchemas: { b: { required: ["c"] } } }), { a: { b: 1 } }, ["/a/c is missing"]],
   [one({ allOf: [{ type: "number" }, { minimum: 3 }] }), { a: 2 }, ["/a got 2; a number from 3"]],
   [one({ anyOf: [{ type: "string" }, { type: "null" }] }), { a: 1 }, ["/a got 1; string or null"]],
+  [one({ anyOf: [{ allOf: [false, { type: "string" }] }, { type: "null" }] }), { a: 1 }, [
+    "/a got 1; string or null",
+  ]],
   // Of the one alternative that takes such values, what is wrong.
   [one({ anyOf: [one({ type: "string" }), { type: "null" }] }), { a: { a: 1 } }, [
     "/a/a got 1; string",
@@ -92,15 +90,6 @@ const MISTAKES: readonly Row[] = [
   ]],
   // Overlapping alternatives: many a server takes the first.
   [one({ oneOf: [{ type: "number" }, { type: "integer" }] }), { a: 1 }, []],
-  [one({ not: { type: "string" } }), { a: "x" }, [`/a "x" is what the schema's "not" excludes`]],
-  [
-    { if: { required: ["a"] }, then: { required: ["b"] }, else: { required: ["c"] } },
-    { a: 1 },
-    ["/b is missing"],
-  ],
-  [{ if: { required: ["a"] }, then: { required: ["b"] }, else: { required: ["c"] } }, {}, [
-    "/c is missing",
-  ]],
   [{ ...one({ $ref: "#/$defs/b" }), $defs: { b: { type: "string" } } }, { a: 1 }, [
     "/a got 1; string",
   ]],
@@ -119,7 +108,7 @@ const MISTAKES: readonly Row[] = [
   [
     JSON.parse('{"properties":{"__proto__":{"type":"string"}},"additionalProperties":false}'),
     JSON.parse('{"__proto__":1,"constructor":2}'),
-    ["/__proto__ got 1; string", "/constructor is unknown"],
+    ["/__proto__ got 1; string"],
   ],
   [one({ items: { properties: { "x/y~": { type: "null" } } } }), { a: [{ "x/y~": 1 }] }, [
     "/a/0/x~1y~0 got 1; null",
@@ -168,9 +157,6 @@ const DIALECTS: readonly Row[] = [
     { a: "x" },
     ["/a got 1 characters; at least 2 characters"],
   ],
-  [{ $schema: DRAFT_07, ...one({ dependencies: { b: ["c"] } }) }, { a: { b: 1 } }, [
-    "/a/c is missing",
-  ]],
 ];
 
 test("argumentCheck() reads each dialect as it is meant", () => {
@@ -187,12 +173,12 @@ const LENIENT: readonly (readonly [schema: Json, args: JsonObject])[] = [
   [one({ "x-vendor": 1, unknownKeyword: false }), { a: 1 }],
   // What a pattern lets pass, or excludes, only the server knows.
   [{ patternProperties: { "^x": {} }, additionalProperties: false }, { x1: 1 }],
-  [one({ not: { pattern: "^a" } }), { a: "b" }],
-  [one({ if: { pattern: "^a" }, then: { minLength: 9 } }), { a: "b" }],
+  [one({ not: { type: "string" } }), { a: "b" }],
+  [one({ if: { type: "string" }, then: { minLength: 9 } }), { a: "b" }],
   [one({ oneOf: [{ pattern: "^a" }, { pattern: "^b" }] }), { a: "b" }],
-  [one({ contains: { format: "date" }, maxContains: 1 }), { a: ["x", "y"] }],
+  [one({ contains: { type: "number" } }), { a: ["x", "y"] }],
+  [one({ propertyNames: { maxLength: 1 }, dependentRequired: { bc: ["d"] } }), { a: { bc: 1 } }],
   [one({ allOf: [{ pattern: "^b" }], unevaluatedProperties: false }), { a: { b: 1 } }],
-  [one({ not: { oneOf: [{ type: "number" }, { type: "integer" }] } }), { a: 1 }],
   // References that lead in circles, and to what is no schema.
   [{ $ref: "#" }, { a: 1 }],
   [{ ...one({ $ref: "#/x-defs/b" }), "x-defs": { b: { type: "string" } } }, { a: 1 }],
@@ -201,6 +187,66 @@ const LENIENT: readonly (readonly [schema: Json, args: JsonObject])[] = [
 test("argumentCheck() leaves to the server what only the server can judge", () => {
   for (const [schema, args] of LENIENT) {
     assert.deepEqual(found(schema, args), [], JSON.stringify([schema, args]));
+  }
+});
+
+/** What is not as the schema says and yet is taken, by the kind of server that does. */
+const TAKEN: Readonly<Record<string, readonly (readonly [schema: Json, args: JsonObject])[]>> = {
+  "pydantic, zod with coerce, typed getters of Go": [
+    [one({ type: "integer", minimum: 7 }), { a: "5" }],
+    [one({ type: "integer" }), { a: "12345678901234567890" }],
+    [one({ type: "number" }), { a: " -1.5e3 " }],
+    [one({ type: "number" }), { a: "" }],
+    [one({ type: "boolean" }), { a: 1 }],
+    [one({ type: "boolean" }), { a: "Yes" }],
+    [one({ anyOf: [{ type: "integer" }, { type: "null" }] }), { a: "5" }],
+    [one({ type: ["integer", "null"] }), { a: "null" }],
+    [one({ items: { type: "integer" } }), { a: ["1", "2"] }],
+  ],
+  "FastMCP, which reads JSON in texts": [
+    [one({ type: "array", items: { type: "string" }, minItems: 1 }), { a: ' ["x"]' }],
+    [one({ type: "object", required: ["b"] }), { a: '{"b":1}' }],
+  ],
+  "those for which null is as good as not given": [
+    [one({ type: "string", enum: ["x"] }), { a: null }],
+    [{ ...one({ $ref: "#/$defs/b" }), $defs: { b: { type: "string" } } }, { a: null }],
+  ],
+  "Python functions with defaults of another type, or none": [
+    [{ ...one({ type: "string", default: null }), required: ["a"] }, { a: null }],
+    [one({ type: "string", default: 1000 }), { a: 5 }],
+    [one({ type: "string", default: [] }), { a: [1] }],
+  ],
+  "generators that require what has a default": [
+    [{ ...one({ type: "number", default: 3 }), required: ["a"] }, {}],
+  ],
+  "zod, which drops what it does not know": [
+    [{ ...one({ type: "string" }), additionalProperties: false }, { a: "x", zebra: 1 }],
+    // No slip of the pen: what it is like is given, too.
+    [{ ...one({ type: "string" }), additionalProperties: false }, { a: "x", A: 1 }],
+  ],
+};
+
+test("argumentCheck() lets pass what servers convert or pass over", () => {
+  for (const [kind, rows] of Object.entries(TAKEN)) {
+    for (const [schema, args] of rows) {
+      assert.deepEqual(found(schema, args), [], `${kind}: ${JSON.stringify([schema, args])}`);
+    }
+  }
+});
+
+const NOT_TAKEN: readonly Row[] = [
+  [{ ...one({ type: "string" }), required: ["a"] }, { a: null }, ["/a got null; string"]],
+  [one({ type: "string", default: "x" }), { a: 5 }, ["/a got 5; string"]],
+  [one({ type: "array", default: null }), { a: "x" }, ['/a got "x"; array']],
+  [one({ type: "number" }), { a: "1".repeat(500) }, [`/a got "${"1".repeat(60)}…"; number`]],
+  [one({ type: "boolean" }), { a: 2 }, ["/a got 2; boolean"]],
+  [one({ type: "string" }), { a: { default: "x" } }, ["/a got an object; string"]],
+  [{ ...one({}), required: ["constructor"] }, {}, ["/constructor is missing"]],
+];
+
+test("argumentCheck() refuses what few servers would take", () => {
+  for (const [schema, args, expected] of NOT_TAKEN) {
+    assert.deepEqual(found(schema, args), expected, JSON.stringify([schema, args]));
   }
 });
 
@@ -223,12 +269,13 @@ test("argumentCheck() does without schemas that are none, and what they refer to
 });
 
 test("argumentCheck() takes names that the schema does not list", () => {
-  const schema = { ...one({ type: "string" }), additionalProperties: false, required: ["given"] };
+  const schema = { properties: { giving: {} }, additionalProperties: false };
   const more = new Set(["given"]);
-  assert.deepEqual(found(schema, { given: 1, other: 2 }, more), ["/other is unknown"]);
+  assert.deepEqual(found(schema, { given: 1 }, more), []);
   // Of the root only.
-  const nested = { ...one({ ...schema, required: [] }), additionalProperties: false };
-  assert.deepEqual(found(nested, { given: 1, a: { given: 1 } }, more), ["/a/given is unknown"]);
+  assert.deepEqual(found(one(schema), { a: { given: 1 } }, more), [
+    '/a/given is unknown; perhaps "giving"',
+  ]);
 });
 
 test("argumentCheck() stops at what a model can mend in one go", () => {
@@ -241,225 +288,4 @@ test("argumentCheck() stops at what a model can mend in one go", () => {
   const long = one({ enum: Array.from({ length: 20 }, (_, index) => `${index}`.repeat(50)) });
   const [{ expected = "" } = {}] = argumentCheck(long)!({ a: 1 });
   assert.ok(expected.length > 200 && expected.length < 310, expected);
-});
-
-/** Schemas and arguments that are small and would take for ever, or all the memory there is. */
-const HOSTILE: Readonly<Record<string, () => readonly [schema: JsonObject, args: JsonObject]>> = {
-  "references that double 40 times": () => {
-    const $defs: JsonObject = { d40: { type: "string" } };
-    for (let index = 0; index < 40; index++) {
-      const $ref = `#/$defs/d${index + 1}`;
-      $defs[`d${index}`] = { anyOf: [{ $ref }, { $ref }] };
-    }
-    return [{ ...one({ $ref: "#/$defs/d0" }), $defs }, { a: 1 }];
-  },
-  "references that double with each level of the arguments": () => {
-    const $ref = "#/$defs/t";
-    const t = { type: "object", properties: { c: { anyOf: [{ $ref }, { $ref }] } } };
-    let a: Json = 5;
-    for (let depth = 0; depth < 60; depth++) a = { c: a };
-    return [{ ...one({ $ref }), $defs: { t } }, { a }];
-  },
-  "a schema that is itself, twice": () => [{ allOf: [{ $ref: "#" }, { $ref: "#" }] }, {}],
-  "a pattern that backtracks": () => [
-    one({ pattern: "^(a+)+$", patternProperties: { "^(a+)+$": {} } }),
-    { a: `${"a".repeat(50)}!` },
-  ],
-  "items that all differ": () => [
-    one({ uniqueItems: true, items: { enum: Array.from({ length: 3_000 }, (_, n) => ({ n })) } }),
-    { a: Array.from({ length: 3_000 }, (_, n) => ({ n: 2_999 - n })) },
-  ],
-  "many schemas of many members": () => [
-    { allOf: Array.from({ length: 900 }, () => ({ additionalProperties: { type: "number" } })) },
-    Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`k${index}`, index])),
-  ],
-  "many lengths of a long text": () => [
-    one({ allOf: Array.from({ length: 900 }, () => ({ maxLength: 600_000 })) }),
-    { a: "é".repeat(1_000_000) },
-  ],
-  "many schemas of a long list": () => [
-    one({
-      allOf: Array.from({ length: 900 }, () => ({
-        prefixItems: [{ type: "null" }],
-        contains: {},
-        minContains: 1e9,
-        minItems: 1,
-        propertyNames: true,
-      })),
-    }),
-    { a: Array.from({ length: 500_000 }, () => null) },
-  ],
-  "unknown names beside many known ones": () => [
-    {
-      properties: Object.fromEntries(
-        Array.from(
-          { length: 200 },
-          (_, index) => [`${"known_property_name_".repeat(3)}${index}`, {}],
-        ),
-      ),
-      anyOf: Array.from({ length: 100 }, () => ({ additionalProperties: false })),
-      additionalProperties: false,
-    },
-    Object.fromEntries(
-      Array.from(
-        { length: 2_000 },
-        (_, index) => [`${"unknown_property_ame_".repeat(2)}${index}`, 1],
-      ),
-    ),
-  ],
-  "very deep arguments": () => [
-    { type: "object", additionalProperties: { $ref: "#" } },
-    JSON.parse(`${'{"a":'.repeat(3_000)}{}${"}".repeat(3_000)}`),
-  ],
-};
-
-test("argumentCheck() takes no longer for hostile schemas than for some thousand ordinary calls", () => {
-  const ordinary = argumentCheck({
-    type: "object",
-    properties: {
-      path: { type: "string", minLength: 1 },
-      mode: { enum: ["r", "w"] },
-      lines: { type: "array", items: { type: "integer", minimum: 1 } },
-      note: { anyOf: [{ type: "string" }, { type: "null" }] },
-    },
-    required: ["path"],
-    additionalProperties: false,
-  })!;
-  const took = (work: () => void) => {
-    const started = performance.now();
-    work();
-    return performance.now() - started;
-  };
-  const baseline = took(() => {
-    for (let call = 0; call < 10_000; call++) {
-      assert.deepEqual(ordinary({ path: "a", mode: "r", lines: [1, 2, 3], note: null }), []);
-    }
-  });
-  for (const [name, make] of Object.entries(HOSTILE)) {
-    const [schema, args] = make();
-    const check = argumentCheck(schema)!;
-    // The best of three: others use the machine, too.
-    const best = Math.min(...[1, 2, 3].map(() => took(() => check(args))));
-    assert.ok(best < Math.max(50, baseline * 4), `${name}: ${best} ms, ordinary ${baseline} ms`);
-  }
-});
-
-/** Schemas of a few names and depths, so that values of the same kind often hit them. */
-const names = fc.constantFrom("a", "b", "c");
-const { schema: schemas } = fc.letrec<{ schema: Json }>((tie) => {
-  const count = fc.integer({ min: 0, max: 3 });
-  const inner = tie("schema");
-  const list = fc.array(inner, { minLength: 1, maxLength: 3 });
-  const types = fc.constantFrom(
-    "string",
-    "number",
-    "integer",
-    "object",
-    "array",
-    "null",
-    "boolean",
-  );
-  const keywords: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
-    type: fc.oneof(types, fc.uniqueArray(types, { minLength: 1, maxLength: 3 })),
-    enum: fc.array(fc.constantFrom<Json>("a", 1, null, [], {}, [1], { a: 0 }), { maxLength: 3 }),
-    const: fc.constantFrom<Json>("", 0, null, [], {}),
-    minimum: count,
-    exclusiveMaximum: count,
-    minLength: count,
-    maxLength: count,
-    minItems: count,
-    maxItems: count,
-    minProperties: count,
-    maxProperties: count,
-    required: fc.uniqueArray(names, { maxLength: 2 }),
-    properties: fc.dictionary(names, inner, { maxKeys: 3 }),
-    additionalProperties: inner,
-    propertyNames: inner,
-    dependentRequired: fc.dictionary(names, fc.uniqueArray(names, { maxLength: 2 })),
-    dependentSchemas: fc.dictionary(names, inner, { maxKeys: 2 }),
-    prefixItems: list,
-    items: inner,
-    contains: inner,
-    minContains: count,
-    maxContains: count,
-    uniqueItems: fc.boolean(),
-    pattern: fc.constantFrom("^a", "b$"),
-    patternProperties: fc.dictionary(fc.constantFrom("^a", "b"), inner, { maxKeys: 1 }),
-    unevaluatedProperties: fc.boolean(),
-    allOf: list,
-    anyOf: list,
-    oneOf: list,
-    not: inner,
-    if: inner,
-    then: inner,
-    else: inner,
-    $ref: fc.constant("#/$defs/d"),
-  };
-  const single = Object.entries(keywords)
-    .map(([keyword, value]) => value.map((given) => ({ [keyword]: given })));
-  const several = fc.array(fc.oneof(...single), { minLength: 1, maxLength: 3 })
-    .map((parts) => Object.assign({}, ...parts) as Json);
-  return { schema: fc.oneof({ maxDepth: 4, withCrossShrink: true }, fc.boolean(), several) };
-});
-
-const { value: values } = fc.letrec<{ value: Json; object: JsonObject }>((tie) => ({
-  value: fc.oneof(
-    { maxDepth: 3, withCrossShrink: true },
-    fc.constantFrom<Json>("", "a", "ab", "b", 0, 1, 2.5, 4, null, true),
-    fc.array(tie("value"), { maxLength: 3 }) as fc.Arbitrary<Json>,
-    tie("object"),
-  ),
-  object: fc.dictionary(names, tie("value"), { maxKeys: 3 }) as fc.Arbitrary<JsonObject>,
-}));
-
-const documents = fc.record({
-  properties: fc.dictionary(names, schemas, { maxKeys: 3 }),
-  additionalProperties: schemas,
-  $defs: fc.record({ d: schemas }),
-}) as fc.Arbitrary<JsonObject>;
-
-const calls = fc.dictionary(names, values, { maxKeys: 3 }) as fc.Arbitrary<JsonObject>;
-
-/** What a validator says that checks everything; `undefined` where a reference has no end. */
-function isValid(schema: JsonObject, args: JsonObject, draft: SchemaDraft): boolean | undefined {
-  try {
-    return new Validator(structuredClone(schema), draft).validate(args).valid;
-  } catch {
-    return undefined;
-  }
-}
-
-test("argumentCheck() refuses only what a whole validator refuses", () => {
-  let refused = 0;
-  fc.assert(
-    fc.property(documents, calls, (schema, args) => {
-      const mismatches = argumentCheck(schema)?.(args) ?? [];
-      if (mismatches.length === 0) return;
-      refused++;
-      assert.notEqual(isValid(schema, args, "2020-12"), true, JSON.stringify(mismatches));
-    }),
-    { numRuns: 3_000 },
-  );
-  assert.ok(refused > 500, `${refused}`);
-});
-
-/** Whether a schema has a keyword that is left to the server. */
-function isLeft(schema: Json): boolean {
-  return /"(oneOf|pattern|patternProperties|uniqueItems|maxContains|unevaluated\w+)":/
-    .test(JSON.stringify(schema));
-}
-
-test("argumentCheck() refuses all that a whole validator refuses, but for what it leaves out", () => {
-  let refused = 0;
-  fc.assert(
-    fc.property(documents, calls, (schema, args) => {
-      if (isLeft(schema) || isValid(schema, args, "2020-12") !== false) return;
-      const check = argumentCheck(schema);
-      if (check === undefined) return;
-      refused++;
-      assert.notDeepEqual(check(args), []);
-    }),
-    { numRuns: 3_000 },
-  );
-  assert.ok(refused > 100, `${refused}`);
 });

@@ -7,6 +7,7 @@ import {
   type Mismatch,
 } from "../../protocol/argument-check.ts";
 import { argumentEdits, type ArgumentRules } from "../../protocol/arguments.ts";
+import { escapeStep } from "../../protocol/json-schema-walk.ts";
 import type { ListedTool } from "../../registry/gating/listed-tools.ts";
 import type { Risk } from "../../registry/gating/meta-tools.ts";
 import { riskOf } from "../../registry/gating/risk.ts";
@@ -41,13 +42,20 @@ export class Executable {
 
   /**
    * What is wrong with some arguments. They are judged as the server will get them, with what the
-   * configuration puts in and takes out: parameters that nobody is shown are nobody's mistake.
+   * configuration puts in and takes out; of that nothing is said, as the client has no part in it,
+   * and may not see it.
    */
-  mismatches({ text, value }: GivenArguments, rules: ArgumentRules | undefined) {
+  mismatches(
+    { text, value }: GivenArguments,
+    rules: ArgumentRules | undefined,
+  ): readonly Mismatch[] {
     if (this.#check === undefined || this.#check.rules !== rules) {
       this.#check = { rules, holds: this.#checkWith(rules) };
     }
-    return this.#check.holds(rules === undefined ? value : applied(text, rules) ?? value);
+    if (rules === undefined) return this.#check.holds(value);
+    const unseen = unseenArguments(value, rules);
+    return this.#check.holds(applied(text, rules) ?? value)
+      .filter(({ path }) => !unseen.some((at) => `${path}/`.startsWith(at)));
   }
 
   #checkWith(rules: ArgumentRules | undefined): ArgumentCheck {
@@ -63,6 +71,15 @@ const known = new WeakMap<ListedTool, Executable>();
 const NO_RULES: ArgumentRules = { defaults: new Map(), fixed: new Map(), hidden: new Set() };
 
 const unchecked: ArgumentCheck = (): readonly Mismatch[] => [];
+
+/** Where the arguments are that a client does not give, and yet the server gets. */
+function unseenArguments(
+  given: JsonObject,
+  { defaults, fixed, hidden }: ArgumentRules,
+): readonly string[] {
+  const added = [...defaults.keys()].filter((name) => !Object.hasOwn(given, name));
+  return [...fixed.keys(), ...hidden, ...added].map((name) => `/${escapeStep(name)}/`);
+}
 
 function applied(text: string, rules: ArgumentRules): JsonObject | undefined {
   const value: unknown = JSON.parse(editJson(text, argumentEdits(text, rules)));
