@@ -3,7 +3,7 @@
 import type { Hono } from "hono";
 import type { Gateway } from "../gateway/gateway.ts";
 import { gatewayStatus } from "../gateway/status.ts";
-import { TokenTally } from "../gateway/token-tally.ts";
+import type { TokenTally } from "../gateway/token-tally.ts";
 import type { Phase } from "../upstream/state.ts";
 import { json, methodNotAllowed } from "./plain.ts";
 
@@ -109,7 +109,7 @@ export function healthStatus({ status }: HealthSummary): 200 | 503 {
 /** Mounts `/livez`, `/readyz`, `/health` and `/api/status`. */
 export function mountHealth(app: Hono, gateway: Gateway): void {
   const ready = createReadiness(gateway);
-  const tally = new TokenTally();
+  let tally: TokenTally | undefined;
   // Hono answers a HEAD by the handler of GET.
   const mount = (path: string, answer: () => Response | Promise<Response>) => {
     app.get(path, answer);
@@ -121,7 +121,11 @@ export function mountHealth(app: Hono, gateway: Gateway): void {
     const summary = gatewayHealth(gateway);
     return answer(summary, healthStatus(summary));
   });
-  mount("/api/status", async () => answer(await gatewayStatus(gateway, tally)));
+  mount("/api/status", async () => {
+    // What counts tokens is loaded when somebody asks for it.
+    const { TokenTally } = await import("../gateway/token-tally.ts");
+    return answer(await gatewayStatus(gateway, tally ??= new TokenTally()));
+  });
 }
 
 /**

@@ -20,7 +20,6 @@ import { isBehind } from "./behind.ts";
 import { ConfigState } from "./config-state.ts";
 import { type Endpoint, viewOf } from "./endpoint.ts";
 import type { ActiveExchange } from "./exchange.ts";
-import { Finder } from "./gating/finder.ts";
 import { Gating } from "./gating/gating.ts";
 import type { ListCache } from "./list-cache.ts";
 import { announceChanges, type ListListener } from "./listeners.ts";
@@ -115,7 +114,10 @@ export class Gateway implements SessionHost, RouterHost {
       onSwap: (names) => this.#swapped(names),
     });
     this.gating = new Gating({
-      finder: new Finder({ settings: () => this.config.settings, directory }),
+      createFinder: async () => {
+        const { Finder } = await import("./gating/finder.ts");
+        return new Finder({ settings: () => this.config.settings, directory });
+      },
       config: () => this.config,
       phase: (server) => this.upstream(server)?.state.phase,
       session: (label) => this.sessions.labelled(label),

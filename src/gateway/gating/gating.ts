@@ -1,65 +1,31 @@
-import type { Config } from "../../config/config.ts";
-import type { JsonObject } from "../../lib/json.ts";
 import { getLogger } from "../../log/mod.ts";
-import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { Client } from "../../protocol/exchange.ts";
 import type { ListKind } from "../../protocol/lists.ts";
 import type { RequestMessage } from "../../protocol/message.ts";
-import { findTool } from "../../registry/gating/find-tool.ts";
 import type { Gate } from "../../registry/gating/gate.ts";
-import {
-  type Executor,
-  isExecutor,
-  isMetaTool,
-  META_TOOLS,
-  type MetaTool,
-} from "../../registry/gating/meta-tools.ts";
+import { isMetaTool, META_TOOLS } from "../../registry/gating/meta-tools.ts";
 import type { ListText } from "../../registry/list-text.ts";
-import type { Registry, Route, View } from "../../registry/types.ts";
-import type { Phase } from "../../upstream/state.ts";
-import { type Endpoint, gateOf, goneText } from "../endpoint.ts";
+import type { Registry, Route } from "../../registry/types.ts";
+import { type Endpoint, gateOf } from "../endpoint.ts";
 import type { ActiveExchange } from "../exchange.ts";
 import type { ListListener } from "../listeners.ts";
 import type { Reply } from "../reply.ts";
-import { discoverTools } from "./discover.ts";
-import { prepareExecution } from "./execute.ts";
-import type { Finder } from "./finder.ts";
-import { listMcpServers } from "./list-servers.ts";
-import { ArgumentMistake, readArguments, readText, readTexts } from "./meta-arguments.ts";
-import type { MetaCall } from "./meta-call.ts";
-import { metaReply, type MetaResult, mistake } from "./meta-result.ts";
-import { nearestTools } from "./nearest.ts";
+import type { Desk, DeskFinder, DeskOptions, GatingHost } from "./desk.ts";
 import { changedWithOwn, ownTools } from "./own-lists.ts";
-import { listProvisioned, provisionTools } from "./provision.ts";
-import { Provisioned, provisionKey, sessionKey } from "./provisioned.ts";
-import { type ServerFacts, serverFacts } from "./server-facts.ts";
+import { Provisioned, sessionKey } from "./provisioned.ts";
 
 /** What {@link Gating} needs of the gateway. */
-export interface GatingOptions {
-  readonly finder: Pick<Finder, "find" | "prepare" | "called" | "close">;
-  /** The configuration in force. */
-  config(): Config;
-  /** The state of an enabled server. */
-  phase(server: string): Phase | undefined;
-  /** A legacy session by its label. */
-  session(label: string): Pick<ListListener, "listsChanged"> | undefined;
-}
-
-/** What {@link Gating} needs of whoever routes a call. */
-export interface GatingHost {
-  /** The current snapshot. */
-  readonly registry: Registry;
-  /** As in the router. */
-  whenListable(endpoint: Endpoint): Promise<void> | undefined;
-  /** As in the router. */
-  whenNamed(endpoint: Endpoint, known: (view: View) => boolean): Promise<void>;
+export interface GatingOptions extends DeskOptions {
+  /** Makes the search; called once, when it is first needed. */
+  createFinder(): Promise<DeskFinder>;
 }
 
 const log = getLogger("mcproxy", "gating");
 
 /**
- * The tools that find tools: answers calls of them, remembers who has provisioned what, and keeps
- * the search up to date. One for a gateway.
+ * The tools that find tools: knows which calls are theirs, remembers who has provisioned what, and
+ * keeps the search up to date. One for a gateway. What answers the calls is loaded when a gate
+ * closes or a call comes: most of it is not needed where all tools are listed.
  */
 export class Gating {
   readonly #options: GatingOptions;
@@ -67,6 +33,9 @@ export class Gating {
   /** Clashes that have been told of. */
   readonly #told = new Set<string>();
   #countsUse = false;
+  #registry: Registry | undefined;
+  #desk: Desk | undefined;
+  #opening: Promise<Desk> | undefined;
 
   constructor(options: GatingOptions) {
     this.#options = options;
@@ -97,13 +66,10 @@ export class Gating {
     endpoint: Endpoint,
     host: GatingHost,
   ): Reply | undefined | Promise<Reply | undefined> {
-    const name = exchange.request.params?.name as MetaTool;
-    const reply = (result: MetaResult | undefined) =>
-      result && metaReply(exchange, gateBefore(endpoint, host).view, result);
-    const result = isExecutor(name)
-      ? this.#execute(exchange, endpoint, name, host)
-      : this.#tell(exchange, endpoint, name, host);
-    return result instanceof Promise ? result.then(reply) : reply(result);
+    // Once it is there no promise is waited for: calls through execute_tool are to be as fast as any.
+    return this.#desk === undefined
+      ? this.#open().then((desk) => desk.answer(exchange, endpoint, host))
+      : this.#desk.answer(exchange, endpoint, host);
   }
 
   /**
@@ -143,12 +109,14 @@ export class Gating {
     const gates = [aggregate, ...profiles.values()];
     this.#countsUse = gates.some(({ config }) => config.usageRanking);
     for (const gate of gates) this.#warnOfClashes(gate);
-    this.#options.finder.prepare(registry);
+    this.#registry = registry;
+    if (this.#desk !== undefined) this.#desk.finder.prepare(registry);
+    else if (gates.some(({ isClosed }) => isClosed)) void this.#open();
   }
 
   /** A tool was called with success. */
   called(route: Route): void {
-    if (this.#countsUse) this.#options.finder.called(route);
+    if (this.#countsUse) void this.#open().then(({ finder }) => finder.called(route));
   }
 
   /** A legacy session has ended. */
@@ -158,85 +126,17 @@ export class Gating {
 
   /** Ends the search. */
   async close(): Promise<void> {
-    await this.#options.finder.close();
+    const desk = await this.#opening;
+    await desk?.finder.close();
   }
 
-  #execute(exchange: ActiveExchange, endpoint: Endpoint, name: Executor, host: GatingHost) {
-    const { client, request } = exchange;
-    const gate = gateBefore(endpoint, host);
-    return prepareExecution(exchange, name, gate, {
-      isProvisioned: (id) => {
-        const key = provisionKey(client, gate.full.id, handleOf(request));
-        return key !== undefined && this.#provisioned.has(key, id);
-      },
-      whenNamed: async (id) => {
-        await host.whenNamed(endpoint, (view) => view.tool(id) !== undefined);
-        return gateBefore(endpoint, host);
-      },
-      nearest: (id) => nearestTools(gateBefore(endpoint, host), host.registry, this.#tags, id),
-    });
-  }
-
-  async #tell(
-    { client, request }: ActiveExchange,
-    endpoint: Endpoint,
-    name: Teller,
-    host: GatingHost,
-  ): Promise<MetaResult> {
-    await host.whenListable(endpoint);
-    try {
-      const args = readArguments(request.params?.arguments);
-      if (name === "provision_tools") await whenFound(args, client, endpoint, host);
-      const { registry } = host;
-      const gate = gateBefore(endpoint, host);
-      return await this.#result(name, { client, endpoint, registry, gate, args });
-    } catch (error) {
-      if (error instanceof ArgumentMistake) return mistake(error.message);
-      throw error;
-    }
-  }
-
-  #result(name: Teller, call: MetaCall): MetaResult | Promise<MetaResult> {
-    const { finder } = this.#options;
-    switch (name) {
-      case "discover_tools":
-        return discoverTools(call, { finder, servers: this.#servers(call), tags: this.#tags });
-      case "provision_tools":
-        return this.#provision(call);
-      case "list_provisioned_tools":
-        return listProvisioned(call, this.#provisioned);
-      case "list_mcp_servers":
-        return listMcpServers(call.args, this.#servers(call));
-    }
-  }
-
-  #provision(call: MetaCall): MetaResult {
-    const { client, endpoint, gate, registry } = call;
-    const before = this.ownTools(client, endpoint, registry);
-    const result = provisionTools(call, {
-      store: this.#provisioned,
-      nearest: (id) => nearestTools(gate, registry, this.#tags, id),
-    });
-    const after = this.ownTools(client, endpoint, registry);
-    const was = before ?? gate.view.list("tools", client.era);
-    if (client.session !== undefined && after !== undefined && !after.sameItems(was)) {
-      this.#options.session(client.session)?.listsChanged(["tools"]);
-    }
-    return result;
-  }
-
-  get #tags(): Config["settings"]["tags"] {
-    return this.#options.config().settings.tags;
-  }
-
-  #servers({ endpoint, registry, gate }: MetaCall): readonly ServerFacts[] {
-    return serverFacts({
-      config: this.#options.config(),
-      registry,
-      view: gate.full,
-      endpoint,
-      phase: (server) => this.#options.phase(server),
-    });
+  #open(): Promise<Desk> {
+    return this.#opening ??= Promise.all([import("./desk.ts"), this.#options.createFinder()])
+      .then(([{ Desk }, finder]) => {
+        this.#desk = new Desk(this.#options, this.#provisioned, finder);
+        if (this.#registry !== undefined) finder.prepare(this.#registry);
+        return this.#desk;
+      });
   }
 
   #warnOfClashes({ full, isClosed }: Gate): void {
@@ -250,36 +150,5 @@ export class Gating {
         view: full.id,
       });
     }
-  }
-}
-
-type Teller = Exclude<MetaTool, Executor>;
-
-function gateBefore(endpoint: Endpoint, { registry }: GatingHost): Gate {
-  const gate = gateOf(registry, endpoint);
-  if (gate !== undefined) return gate;
-  throw new RpcError(ErrorCode.UpstreamUnavailable, goneText(endpoint));
-}
-
-/** Servers may still be starting, as with a direct call by a name nobody has yet. */
-async function whenFound(
-  args: JsonObject,
-  { era }: Client,
-  endpoint: Endpoint,
-  host: GatingHost,
-): Promise<void> {
-  const ids = readTexts(args, "tool_ids");
-  const { full } = gateBefore(endpoint, host);
-  if (ids.every((id) => findTool(full, id, era) !== undefined)) return;
-  await host.whenNamed(endpoint, (view) => ids.every((id) => view.tool(id) !== undefined));
-}
-
-/** The handle in the arguments of a call; what cannot be one is none. */
-function handleOf({ params }: RequestMessage): string | undefined {
-  try {
-    return readText(readArguments(params?.arguments), "handle");
-  } catch (error) {
-    if (error instanceof ArgumentMistake) return undefined;
-    throw error;
   }
 }

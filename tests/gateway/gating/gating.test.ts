@@ -69,27 +69,38 @@ test("a profile that a reload takes away is an error, not an answer of another v
   );
 });
 
-test("Gating tells its finder of snapshots, and of calls where use counts", async () => {
-  for (const usageRanking of [false, true]) {
-    const world = new GatingWorld({ gating: { usageRanking } });
-    const prepared: Registry[] = [];
-    const called: Route[] = [];
-    let closed = 0;
-    const gating = new Gating({
-      finder: {
-        find: () => ({ tools: [], more: 0 }),
-        prepare: (registry) => void prepared.push(registry),
-        called: (route) => void called.push(route),
-        close: () => Promise.resolve(void closed++),
+test("Gating makes a finder for a closed gate, tells it of snapshots, and of calls where use counts", async () => {
+  for (
+    const [gating, expected] of [
+      [{ mode: "on" }, [1, 1, 0, 1]],
+      [{ mode: "on", usageRanking: true }, [1, 1, 1, 1]],
+      [{ mode: "off", usageRanking: true }, [1, 1, 1, 1]],
+      [{ mode: "off" }, [0, 0, 0, 0]],
+    ] as const
+  ) {
+    const world = new GatingWorld({ gating });
+    const told = { made: 0, prepared: 0, called: 0, closed: 0 };
+    const of = new Gating({
+      createFinder: () => {
+        told.made++;
+        return Promise.resolve({
+          find: () => ({ tools: [], more: 0 }),
+          prepare: (registry: Registry) => {
+            assert.equal(registry, world.registry);
+            told.prepared++;
+          },
+          called: (_route: Route) => void told.called++,
+          close: () => Promise.resolve(void told.closed++),
+        });
       },
       config: () => ({}) as never,
       phase: () => undefined,
       session: () => undefined,
     });
-    gating.registryChanged(world.registry);
-    gating.called({ server: "github", name: "create_issue", exposed: "github_create_issue" });
-    await gating.close();
-    assert.deepEqual([prepared.length, called.length, closed], [1, usageRanking ? 1 : 0, 1]);
+    of.registryChanged(world.registry);
+    of.called({ server: "github", name: "create_issue", exposed: "github_create_issue" });
+    await of.close();
+    assert.deepEqual(Object.values(told), expected, JSON.stringify(gating));
   }
 });
 

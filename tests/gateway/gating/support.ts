@@ -5,7 +5,8 @@ import { parseConfig } from "../../../src/config/parse.ts";
 import { AGGREGATE, type Endpoint, withGating } from "../../../src/gateway/endpoint.ts";
 import { ActiveExchange } from "../../../src/gateway/exchange.ts";
 import { Finder } from "../../../src/gateway/gating/finder.ts";
-import { Gating, type GatingHost } from "../../../src/gateway/gating/gating.ts";
+import type { GatingHost } from "../../../src/gateway/gating/desk.ts";
+import { Gating } from "../../../src/gateway/gating/gating.ts";
 import type { ListListener } from "../../../src/gateway/listeners.ts";
 import { replyText } from "../../../src/gateway/reply.ts";
 import type { Json, JsonObject } from "../../../src/lib/json.ts";
@@ -109,7 +110,7 @@ export class GatingWorld implements GatingHost {
     this.#config = parsed.config;
     this.#servers = servers;
     this.gating = new Gating({
-      finder: new Finder({ settings: () => this.#config.settings }),
+      createFinder: () => Promise.resolve(new Finder({ settings: () => this.#config.settings })),
       config: () => this.#config,
       phase: (server) => this.#servers[server] && (this.#servers[server].phase ?? "ready"),
       session: (label) => ({ listsChanged: (kinds) => this.told.push([label, kinds]) }),
