@@ -3,7 +3,7 @@ import type { JsonObject } from "../../lib/json.ts";
 import { type CompactHit, compactHit, hitLine } from "../../registry/gating/hit.ts";
 import { listedTools } from "../../registry/gating/listed-tools.ts";
 import { oneLine } from "../../registry/gating/summary.ts";
-import { indexOf, type SearchOptions, type ToolDocument } from "../../registry/search.ts";
+import { fits, indexOf, type SearchOptions } from "../../registry/search.ts";
 import type { Finder, Found, FoundTool } from "./finder.ts";
 import { readCount, readText, readTexts } from "./meta-arguments.ts";
 import type { MetaCall } from "./meta-call.ts";
@@ -96,11 +96,6 @@ function inOrder({ gate, registry }: MetaCall, deps: DiscoverDeps, wanted: Wante
   return { tools, more: fitting.length - tools.length };
 }
 
-function fits(document: ToolDocument, { server, tags }: Wanted): boolean {
-  return (server === undefined || document.server.name === server) &&
-    tags.every((tag) => document.tags.includes(tag));
-}
-
 function moreText(more: number, { limit, server }: Wanted): readonly string[] {
   if (more <= 0) return [];
   const ways = [
@@ -119,7 +114,7 @@ function nothingText(
   const sought = [
     ...(query === undefined ? [] : [`for ${JSON.stringify(echo(query))}`]),
     ...(server === undefined ? [] : [`on server ${JSON.stringify(server)}`]),
-    ...(tags.length === 0 ? [] : [`with tags ${tags.map(echo).join(", ")}`]),
+    ...(tags.length === 0 ? [] : [`with tags ${tags.slice(0, MOST_TAGS).map(echo).join(", ")}`]),
   ];
   const parts = [`No tool found ${sought.join(" ")}.`];
   if (tags.length > 0) {

@@ -15,6 +15,7 @@ import type { ActiveExchange } from "../exchange.ts";
 import { Executable, type GivenArguments } from "./executable.ts";
 import { ArgumentMistake, readArguments, readText } from "./meta-arguments.ts";
 import { type MetaResult, mistake } from "./meta-result.ts";
+import { shownId } from "./nearest.ts";
 
 /** What {@link prepareExecution} needs of the gateway. */
 export interface ExecutionDeps {
@@ -83,10 +84,10 @@ function executeFound(
   const executable = Executable.of(tool);
   const { risk } = executable;
   // Else a client that approves one of these tools for good would have approved more than it meant.
-  if (splitByRisk ? !executes(name, risk) : name !== "execute_tool") {
-    const executor = executorOf(risk, gate.config);
-    const why = splitByRisk ? ` Its risk is ${risk}.` : "";
-    return mistake(`Call ${exposed} with ${executor}.${why}`, {
+  // Those that do less go on doing it without splitByRisk: a client may never list again.
+  if (name === "execute_tool" ? splitByRisk : !executes(name, risk)) {
+    const executor = executorOf(risk, { splitByRisk: true });
+    return mistake(`Call ${exposed} with ${executor}. Its risk is ${risk}.`, {
       tool_id: exposed,
       execute_with: executor,
     });
@@ -109,6 +110,8 @@ function executeFound(
       expected: "object",
     }]);
   }
+  const beside = argumentsBeside(outer, given, executable);
+  if (beside.length > 0) return wrongArguments(exposed, executable, beside);
   const mismatches = executable.mismatches(given, gate.full.argumentRules(server, own));
   if (mismatches.length > 0) return wrongArguments(exposed, executable, mismatches);
   exchange.become(callOf(exchange.request, exposed, given));
@@ -140,6 +143,33 @@ function textArguments(text: string): GivenArguments | undefined {
     return undefined;
   }
 }
+
+const OUTER: ReadonlySet<string> = new Set(["tool_id", "arguments", "handle"]);
+
+/**
+ * Arguments of the tool that stand beside "arguments", where models put them at times. Without them
+ * the call would be another one, "delete all" say; what the tool does not know is the client's own.
+ */
+function argumentsBeside(
+  outer: JsonObject,
+  { value }: GivenArguments,
+  { inputSchema }: Executable,
+): readonly Mismatch[] {
+  const beside = Object.keys(outer).filter((key) => !OUTER.has(key) && !Object.hasOwn(value, key));
+  if (beside.length === 0) return [];
+  const properties = isObject(inputSchema) && isObject(inputSchema.properties)
+    ? inputSchema.properties
+    : {};
+  return beside.filter((key) => Object.hasOwn(properties, key)).slice(0, MOST_BESIDE)
+    .map((key) => ({
+      path: "",
+      problem: `${JSON.stringify(key)} is given beside them`,
+      expected: "it among them",
+    }));
+}
+
+/** The first few say it all. */
+const MOST_BESIDE = 10;
 
 /** The request for the tool itself: everything else in it, `_meta` and `task` say, stays as it is. */
 function callOf(request: RequestMessage, name: string, given: GivenArguments): RequestMessage {
@@ -175,9 +205,6 @@ function wrongArguments(
   );
 }
 
-/** Ids that nobody has may be anything; only so much of one is repeated. Characters. */
-const LONGEST_ID = 100;
-
 function unknownTool(
   { client: { era } }: ActiveExchange,
   id: string,
@@ -185,7 +212,7 @@ function unknownTool(
   deps: ExecutionDeps,
 ): MetaResult {
   const listed = listedTools(full, era);
-  const tool_id = id.length > LONGEST_ID ? `${id.slice(0, LONGEST_ID)}…` : id;
+  const tool_id = shownId(id);
   const several = full.ambiguous("tool", id).map(({ exposed }) => exposed)
     .filter((exposed) => listed.has(exposed));
   if (several.length > 0) {

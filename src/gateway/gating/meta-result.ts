@@ -21,12 +21,25 @@ export function metaReply(
   { text, structured, isError = false }: MetaResult,
 ): string {
   const parts = [
-    `"content":[${JSON.stringify({ type: "text", text })}]`,
-    ...(structured === undefined ? [] : [`"structuredContent":${JSON.stringify(structured)}`]),
+    `"content":[${wellFormed({ type: "text", text })}]`,
+    ...(structured === undefined ? [] : [`"structuredContent":${wellFormed(structured)}`]),
     `"isError":${isError}`,
     ...(client.era === "legacy" ? [] : ['"resultType":"complete"', serverMeta(view)]),
   ];
   return resultResponse(idTextOf(request), `{${parts.join(",")}}`);
+}
+
+/**
+ * JSON that every parser takes: some refuse a message for half a character, and of what models and
+ * servers write, not all is whole, nor is what was cut.
+ */
+function wellFormed(value: JsonObject): string {
+  const text = JSON.stringify(value);
+  if (!text.includes("\\ud")) return text;
+  return JSON.stringify(
+    value,
+    (_key, part: unknown) => typeof part === "string" ? part.toWellFormed() : part,
+  );
 }
 
 /** A mistake of the model, in words it can mend it by. */

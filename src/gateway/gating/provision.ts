@@ -7,6 +7,7 @@ import type { ListedTool } from "../../registry/gating/listed-tools.ts";
 import { readCount, readText, readTexts } from "./meta-arguments.ts";
 import type { MetaCall } from "./meta-call.ts";
 import { type MetaResult, mistake } from "./meta-result.ts";
+import { shownId } from "./nearest.ts";
 import { newHandle, type Provisioned, provisionKey } from "./provisioned.ts";
 
 /** What provisioning needs. */
@@ -19,6 +20,18 @@ export interface ProvisionDeps {
 /** More is a mistake, or no choice at all. */
 const MOST_IDS = 100;
 
+/** Of more unknown ids nobody mends each by itself; to look for what is near takes milliseconds. */
+const MOST_EXPLAINED = 5;
+
+/**
+ * The tools that a call of `provision_tools` asks for, as far as it will look at them.
+ * @throws {ArgumentMistake}
+ */
+export function wantedIds(args: JsonObject): { readonly ids: readonly string[]; left: number } {
+  const all = readTexts(args, "tool_ids");
+  return { ids: all.slice(0, MOST_IDS), left: Math.max(0, all.length - MOST_IDS) };
+}
+
 const HANDLE_LOST =
   "This handle is not known here, or not any more; call provision_tools again without one";
 
@@ -28,7 +41,7 @@ const HANDLE_LOST =
  */
 export function provisionTools(call: MetaCall, { store, nearest }: ProvisionDeps): MetaResult {
   const { args, client, gate } = call;
-  const ids = readTexts(args, "tool_ids");
+  const { ids, left } = wantedIds(args);
   if (ids.length === 0) {
     return mistake('"tool_ids" must be a list of ids as discover_tools returns them');
   }
@@ -39,7 +52,7 @@ export function provisionTools(call: MetaCall, { store, nearest }: ProvisionDeps
   const handle = isNew ? newHandle() : given;
   const key = provisionKey(client, gate.full.id, handle)!;
   if (given !== undefined && !store.knows(key)) return mistake(HANDLE_LOST);
-  const { fitting, tooLarge, unknown, left } = chosen(call, ids, budget, nearest);
+  const { fitting, tooLarge, unknown } = chosen(call, ids, budget, nearest);
   if (fitting.length > 0) store.add(key, fitting.map(({ tool }) => tool.route.exposed));
   const tools = fitting.map(({ definition, tokens }) => ({ ...definition, tokens }));
   const notes: JsonObject = {
@@ -55,7 +68,7 @@ export function provisionTools(call: MetaCall, { store, nearest }: ProvisionDeps
       ...notes,
     }),
     structured: { tools, did_not_fit: tooLarge, unknown, ...notes },
-    isError: unknown.length === Math.min(ids.length, MOST_IDS),
+    isError: unknown.length === ids.length,
   };
 }
 
@@ -77,10 +90,11 @@ function chosen(
   const unknown: { id: string; nearest: string[] }[] = [];
   const seen = new Set<ListedTool>();
   let room = budget;
-  for (const id of ids.slice(0, MOST_IDS)) {
+  for (const id of ids) {
     const tool = findTool(gate.full, id, era);
     if (tool === undefined) {
-      unknown.push({ id, nearest: [...nearest(id)] });
+      const isExplained = unknown.length < MOST_EXPLAINED;
+      unknown.push({ id: shownId(id), nearest: isExplained ? [...nearest(id)] : [] });
       continue;
     }
     if (seen.has(tool)) continue;
@@ -94,7 +108,7 @@ function chosen(
     room -= tokens;
     fitting.push({ tool, definition, tokens });
   }
-  return { fitting, tooLarge, unknown, left: Math.max(0, ids.length - MOST_IDS) };
+  return { fitting, tooLarge, unknown };
 }
 
 /**

@@ -1,20 +1,26 @@
 import type { Client } from "../../protocol/exchange.ts";
+import { MAX_SESSIONS } from "../sessions.ts";
 
-/** Bounds of what is remembered of provisioning. */
+/** Bounds of what is remembered of provisioning; of more, what was away longest is forgotten. */
 export interface ProvisionLimits {
-  /** Clients; of more, those that were away longest are forgotten. */
-  readonly clients: number;
+  /** Sessions: no fewer than there can be, for theirs is kept as long as they last. */
+  readonly sessions: number;
+  /** Handles, of which anybody can have any number. */
+  readonly handles: number;
   /** Tools of one client; of more, the earliest are forgotten. */
   readonly tools: number;
 }
 
-const LIMITS: ProvisionLimits = { clients: 2_000, tools: 200 };
+const LIMITS: ProvisionLimits = { sessions: MAX_SESSIONS, handles: 2_000, tools: 200 };
+
+/** Clients of one kind, by {@link provisionKey}, least recently used first. */
+type Clients = Map<string, Set<string>>;
 
 /** Which tools which client has provisioned, by their exposed names. */
 export class Provisioned {
   readonly #limits: ProvisionLimits;
-  /** By {@link provisionKey}, least recently used first. */
-  readonly #clients = new Map<string, Set<string>>();
+  readonly #sessions: Clients = new Map();
+  readonly #handles: Clients = new Map();
 
   constructor(limits: ProvisionLimits = LIMITS) {
     this.#limits = limits;
@@ -22,7 +28,7 @@ export class Provisioned {
 
   /** Whether anything is remembered under this key, be it an empty list. */
   knows(key: string): boolean {
-    return this.#clients.has(key);
+    return this.#clients(key).has(key);
   }
 
   /** What was provisioned, in that order. */
@@ -40,21 +46,28 @@ export class Provisioned {
     const tools = this.#touched(key) ?? new Set();
     for (const id of ids) tools.add(id);
     dropFirst(tools, this.#limits.tools);
-    this.#clients.set(key, tools);
-    dropFirst(this.#clients, this.#limits.clients);
+    const clients = this.#clients(key);
+    clients.set(key, tools);
+    const { sessions, handles } = this.#limits;
+    dropFirst(clients, clients === this.#sessions ? sessions : handles);
   }
 
   /** Forgets a client. */
   forget(key: string): void {
-    this.#clients.delete(key);
+    this.#clients(key).delete(key);
   }
 
   #touched(key: string): Set<string> | undefined {
-    const tools = this.#clients.get(key);
+    const clients = this.#clients(key);
+    const tools = clients.get(key);
     if (tools === undefined) return undefined;
-    this.#clients.delete(key);
-    this.#clients.set(key, tools);
+    clients.delete(key);
+    clients.set(key, tools);
     return tools;
+  }
+
+  #clients(key: string): Clients {
+    return key.startsWith(SESSION) ? this.#sessions : this.#handles;
   }
 }
 
@@ -79,9 +92,11 @@ export function provisionKey(
   return handle === undefined ? undefined : JSON.stringify(["handle", view, handle]);
 }
 
+const SESSION = "session ";
+
 /** {@link provisionKey} of a legacy session. */
 export function sessionKey(session: string): string {
-  return JSON.stringify(["session", session]);
+  return SESSION + session;
 }
 
 /** A handle that nobody can guess: whoever knows it is the client. */

@@ -1,4 +1,5 @@
 import type { Era } from "../../protocol/versions.ts";
+import { memoised } from "../memo.ts";
 import type { View } from "../types.ts";
 import { type ListedTool, listedTools } from "./listed-tools.ts";
 
@@ -11,8 +12,16 @@ export function findTool(view: View, id: string, era: Era): ListedTool | undefin
   return listed.get(id) ?? listed.get(view.tool(id)?.exposed ?? "") ?? qualified(listed, id);
 }
 
+const known = new WeakMap<ReadonlyMap<string, ListedTool>, ReadonlyMap<string, ListedTool>>();
+
+/** Both parts may have a colon in them, so that nothing is cut; of equals the first one counts. */
 function qualified(listed: ReadonlyMap<string, ListedTool>, id: string): ListedTool | undefined {
   if (!id.includes(":")) return undefined;
-  // Both parts may have a colon in them, so that nothing is cut.
-  return listed.values().find(({ route }) => `${route.server}:${route.name}` === id);
+  const tools = memoised(known, listed, () => {
+    const named = listed.values().map((tool) =>
+      [`${tool.route.server}:${tool.route.name}`, tool] as const
+    );
+    return new Map([...named].reverse());
+  });
+  return tools.get(id);
 }

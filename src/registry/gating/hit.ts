@@ -80,21 +80,27 @@ export function fullDefinition(
 ): JsonObject {
   const { description, inputSchema, outputSchema } = definition;
   const annotations = hintsOf(definition);
+  const output = schemaOf(outputSchema);
   return {
     id: route.exposed,
     ...(textOf(description) === "" ? {} : { description }),
-    inputSchema: withoutDialect(inputSchema) ?? { type: "object" },
-    ...(isObject(outputSchema) ? { outputSchema: withoutDialect(outputSchema)! } : {}),
+    inputSchema: schemaOf(inputSchema) ?? { type: "object" },
+    ...(output === undefined ? {} : { outputSchema: output }),
     ...(annotations === undefined ? {} : { annotations }),
     ...executor(annotations, config),
   };
 }
 
-/** `$schema` is for validators; to a model it is some fifteen tokens that say nothing. */
-function withoutDialect(schema: Json | undefined): JsonObject | undefined {
+/**
+ * A schema without `$schema`, which is for validators; to a model it is some fifteen tokens that say
+ * nothing. `undefined` also for one too deep to be written.
+ */
+function schemaOf(schema: Json | undefined): JsonObject | undefined {
   if (!isObject(schema)) return undefined;
   const { $schema: _dialect, ...rest } = schema;
-  return rest;
+  // In as many brackets as it will ever be put into.
+  const isWritable = unlessTooDeep(() => JSON.stringify([[[[[[[[rest]]]]]]]])) !== undefined;
+  return isWritable ? rest : undefined;
 }
 
 /** Where there is one tool to execute all others, nobody needs to be told which. */
@@ -107,9 +113,7 @@ function executor(
 
 /** About how many tokens such a definition takes, as JSON. */
 export function definitionTokens(definition: JsonObject): number {
-  const { inputSchema: _in, outputSchema: _out, ...rest } = definition;
-  const write = (value: JsonObject) => () => JSON.stringify(value);
-  return estimateTokens(unlessTooDeep(write(definition)) ?? JSON.stringify(rest));
+  return estimateTokens(JSON.stringify(definition));
 }
 
 function hintsOf({ annotations }: JsonObject): JsonObject | undefined {

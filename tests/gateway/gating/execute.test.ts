@@ -192,12 +192,40 @@ test("prepareExecution() judges arguments as the server will get them", () => {
   for (const args of [{ shown: "x" }, { shown: "x", secret: 5, gone: 5 }]) {
     become(call("t", args), { gate: shaped });
   }
-  const { structured } = refusal(call("t", { given: 1, other: 2 }), { gate: shaped });
+  const { structured } = refusal(call("t", { given: 1, shwon: 2 }), { gate: shaped });
   assert.deepEqual(
     (structured?.errors as JsonObject[]).map(({ path, problem }) => `${path} ${problem}`),
-    ["/shown is missing", "/given got 1", "/other is unknown"],
+    ["/shown is missing", "/given got 1", "/shwon is unknown"],
   );
   assert.doesNotMatch(JSON.stringify(structured?.inputSchema), /secret"?:|gone/);
+});
+
+test("prepareExecution() holds nobody to what the configuration puts in", () => {
+  const number = { type: "number" };
+  const servers: Readonly<Record<string, ServerGiven>> = {
+    s: {
+      tools: [{
+        name: "t",
+        inputSchema: {
+          type: "object",
+          properties: { "a/b": number, secret: {} },
+          allOf: [{ properties: { secret: number, gone: number, "a/b": number } }],
+        },
+      }],
+      config: {
+        tools: {
+          override: {
+            t: { defaults: { "a/b": "d" }, fixed: { secret: "hunter2" }, hideParameters: ["gone"] },
+          },
+        },
+      },
+    },
+  };
+  const shaped = gateOf({}, servers);
+  become(call("t", { gone: "x" }), { gate: shaped });
+  const { text, structured } = refusal(call("t", { "a/b": "x" }), { gate: shaped });
+  assert.deepEqual((structured?.errors as JsonObject[]).map(({ path }) => path), ["/a~1b"]);
+  assert.doesNotMatch(text, /hunter2/);
 });
 
 test("prepareExecution() passes on what cannot be checked", () => {
@@ -332,11 +360,27 @@ test("prepareExecution() with splitByRisk keeps each executor to its risk", () =
   }
 });
 
-test("prepareExecution() without splitByRisk knows one executor", () => {
-  for (const name of ["execute_read", "execute_write", "execute_destructive"] as const) {
-    const { structured } = refusal(call("list_issues"), { name });
-    assert.equal(structured?.execute_with, "execute_tool", name);
+test("prepareExecution() without splitByRisk goes on for clients that still list three executors", () => {
+  const args = { title: "x", name: "x" };
+  for (const [name, tool, instead] of SPLIT) {
+    if (name === "execute_tool" || instead === undefined) {
+      assert.equal(become(call(tool, args), { name }).params?.name, `github_${tool}`);
+    } else {
+      const { text, structured } = refusal(call(tool, args), { name });
+      assert.equal(structured?.execute_with, instead, `${name} ${tool}`);
+      assert.match(text, new RegExp(`with ${instead}\\. Its risk is`));
+    }
   }
+});
+
+test("prepareExecution() loses no argument that stands beside the others", () => {
+  const beside = '{"tool_id":"list_issues","state":"open"}';
+  const { text, structured } = refusal(beside);
+  assert.match(text, /- arguments: "state" is given beside them; expected it among them\nSchema/);
+  assert.equal((structured?.errors as JsonObject[]).length, 1);
+  const kept = '{"tool_id":"list_issues","arguments":{"state":"open"},"state":"closed","why":1}';
+  assert.deepEqual(become(kept).params?.arguments, { state: "open" });
+  become('{"tool_id":"list_issues","why":"a client adds that","constructor":1,"handle":"h"}');
 });
 
 test("prepareExecution() sees nothing of a view but what is behind its gate", async () => {

@@ -108,6 +108,33 @@ test("provision_tools takes so many ids at a time", async () => {
   assert.match(structuredContent.hint, /Only 100 ids at a time; 1 /);
 });
 
+test("provision_tools looks for what is near only a few unknown ids, and repeats none in full", async () => {
+  const world = new GatingWorld();
+  const { structuredContent } = await world.call("provision_tools", {
+    tool_ids: [
+      ...Array.from({ length: 20 }, (_, index) => `create issue ${index}`),
+      "x".repeat(100_000),
+    ],
+  });
+  const { unknown } = structuredContent as { unknown: { id: string; nearest: string[] }[] };
+  assert.equal(unknown.length, 21);
+  const explained = unknown.map(({ nearest }) => nearest.length > 0);
+  assert.deepEqual(explained, unknown.map((_, index) => index < 5));
+  assert.ok(unknown.every(({ id }) => id.length <= 101));
+});
+
+test("provision_tools waits for the ids only that it will look at", async () => {
+  const world = new GatingWorld();
+  world.arrival = () => assert.fail("waited");
+  const valid = Array.from({ length: 100 }, (_, index) => `do${index}`);
+  world.change({ late: { tools: valid.map((name) => ({ name })) } });
+  const { structuredContent } = await world.call("provision_tools", {
+    tool_ids: [...valid, "nobody_has_this"],
+    context_tokens: 1_000_000,
+  });
+  assert.equal(structuredContent.tools.length, 100);
+});
+
 test("provision_tools waits for servers that are starting", async () => {
   const world = new GatingWorld();
   world.arrival = () => world.change({ late: { tools: [{ name: "come" }] } });

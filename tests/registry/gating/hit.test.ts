@@ -91,6 +91,21 @@ test("fullDefinition() is what a call needs, whatever the tool looks like", () =
   });
 });
 
+test("fullDefinition() leaves out schemas that are too deep to be written", () => {
+  const depth = 100_000;
+  // Not by `tool()`, which writes it.
+  const raw = `{"name":"get","description":"D","inputSchema":${'{"items":'.repeat(depth)}{}` +
+    `${"}".repeat(depth)},"outputSchema":{"type":"object"}}`;
+  const deep = new ListedTool({ server: "s", name: "get", exposed: "s_get" }, raw);
+  const definition = fullDefinition(deep, config());
+  assert.equal(definition.description, "D");
+  assert.deepEqual(definition.outputSchema, { type: "object" });
+  const text = JSON.stringify({ tools: [definition] });
+  assert.equal(compactHit(deep, config()).tokens, definitionTokens(definition));
+  // Not every runtime finds it too deep.
+  assert.ok(text.length < 200 || text.includes('"items":{"items":'), text.slice(0, 200));
+});
+
 test("definitionTokens() counts what is sent", () => {
   const definition = fullDefinition(tool({ description: "Gets a thing" }), config());
   assert.equal(definitionTokens(definition), estimateTokens(JSON.stringify(definition)));
