@@ -32,6 +32,7 @@ export function standardOutputs(runtime: Pick<Runtime, "name">): StandardOutputs
 function standardOutput(fd: 1 | 2, runtime: Pick<Runtime, "name">): Output {
   const stream = fd === 1 ? process.stdout : process.stderr;
   let target: Writable | null = null;
+  let pending = 0;
   let failure: Error | null = null;
   return {
     isTerminal: stream.isTTY === true,
@@ -44,7 +45,13 @@ function standardOutput(fd: 1 | 2, runtime: Pick<Runtime, "name">): Output {
       }
       if (failure !== null) return Promise.reject(failure);
       const { promise, resolve, reject } = Promise.withResolvers<void>();
-      target.write(text, (error) => error ? reject(failure = error) : resolve());
+      // What waits for its reader must keep the process; an idle stream must not.
+      if (pending++ === 0) keepAlive(target, true);
+      target.write(text, (error) => {
+        if (--pending === 0) keepAlive(target, false);
+        if (error) reject(failure = error);
+        else resolve();
+      });
       return promise;
     },
   };
@@ -69,6 +76,14 @@ function nonBlocking(fd: 1 | 2, runtime: Pick<Runtime, "name">): Writable | null
   } catch {
     return null;
   }
+}
+
+/** Only a socket of ours can be told; the runtimes look after their own streams. */
+function keepAlive(target: Writable | null, keep: boolean): void {
+  if (target === null || target === process.stdout || target === process.stderr) return;
+  const socket = target as Writable & { ref(): void; unref(): void };
+  if (keep) socket.ref();
+  else socket.unref();
 }
 
 function identityOf(fd: number): string | null {

@@ -8,8 +8,10 @@ import { runtime } from "#runtime";
 import { Inbox } from "../support/inbox.ts";
 
 /** The program next door on the runtime that runs this test, its stdout left to the caller. */
-function start(): { readonly child: ChildProcess; readonly stderr: Inbox<string> } {
-  const program = fileURLToPath(new URL("./output-program.ts", import.meta.url));
+function start(
+  name = "output-program.ts",
+): { readonly child: ChildProcess; readonly stderr: Inbox<string> } {
+  const program = fileURLToPath(new URL(`./${name}`, import.meta.url));
   const args = runtime.name === "deno" ? ["run", "-A", program] : [program];
   const child = spawn(process.execPath, args, { stdio: "pipe" });
   const stderr = new Inbox<string>("stderr");
@@ -61,4 +63,15 @@ test("a slow reader gets every line that was not dropped, in order", async () =>
   const seen = [...text.matchAll(/line (\d+) /g)].map((match) => Number(match[1]));
   assert.deepEqual(seen, Array.from({ length: 500 }, (_, i) => i));
   assert.match(text, /dropped 4500 log records\n.*the end\n$/);
+});
+
+test("a text larger than a pipe is waited for, though nothing else keeps the process", async () => {
+  const { child, stderr } = start("large-output-program.ts");
+  const exited = once(child, "exit");
+  await stderr.waitFor((line) => line === "written");
+  let size = 0;
+  child.stdout?.on("data", (chunk) => size += chunk.length);
+  await once(child.stdout!, "end");
+  assert.equal(size, 1_000_000);
+  assert.deepEqual(await exited, [7, null]);
 });
