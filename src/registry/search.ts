@@ -19,6 +19,8 @@ export { fuse, type Fused } from "./search/fuse.ts";
 
 /** An index and what it was built from, the view aside. */
 interface Indexed {
+  /** Those whose tools it has: a change of others does not change it. */
+  readonly servers: ReadonlySet<string>;
   readonly inputs: readonly unknown[];
   readonly index: SearchIndex;
 }
@@ -43,8 +45,7 @@ export function indexOf(
   entries: readonly ServerEntry[],
   rules: readonly TagRule[] = NO_RULES,
 ): SearchIndex {
-  const inputs = inputsOf(entries, rules);
-  return knownIndex(view, inputs) ?? finish(stepsOf(view, entries, rules, inputs));
+  return knownIndex(view, entries, rules) ?? finish(stepsOf(view, entries, rules));
 }
 
 /**
@@ -56,31 +57,41 @@ export function* prepareIndex(
   entries: readonly ServerEntry[],
   rules: readonly TagRule[] = NO_RULES,
 ): Generator<void, SearchIndex> {
-  const inputs = inputsOf(entries, rules);
-  return knownIndex(view, inputs) ?? (yield* stepsOf(view, entries, rules, inputs));
+  return knownIndex(view, entries, rules) ?? (yield* stepsOf(view, entries, rules));
 }
 
 function* stepsOf(
   view: View,
   entries: readonly ServerEntry[],
   rules: readonly TagRule[],
-  inputs: readonly unknown[],
 ): Generator<void, SearchIndex> {
   const documents = yield* documentSteps(view, entries, rules);
   const built = yield* indexSteps(documents);
-  const known = knownIndex(view, inputs);
+  const known = knownIndex(view, entries, rules);
   if (known !== undefined) return known;
-  indexes.set(view, { inputs, index: built });
+  const servers = new Set(documents.map(({ server }) => server.name));
+  indexes.set(view, { servers, inputs: inputsOf(servers, entries, rules), index: built });
   return built;
 }
 
-function inputsOf(entries: readonly ServerEntry[], rules: readonly TagRule[]): readonly unknown[] {
-  return [rules, ...entries.flatMap(({ inventory, shape }) => [inventory, shape])];
+function inputsOf(
+  servers: ReadonlySet<string>,
+  entries: readonly ServerEntry[],
+  rules: readonly TagRule[],
+): readonly unknown[] {
+  const own = entries.filter(({ name }) => servers.has(name));
+  return [rules, ...own.flatMap(({ inventory, shape }) => [inventory, shape])];
 }
 
-function knownIndex(view: View, inputs: readonly unknown[]): SearchIndex | undefined {
+function knownIndex(
+  view: View,
+  entries: readonly ServerEntry[],
+  rules: readonly TagRule[],
+): SearchIndex | undefined {
   const known = indexes.get(view);
-  const isSame = known?.inputs.length === inputs.length &&
+  if (known === undefined) return undefined;
+  const inputs = inputsOf(known.servers, entries, rules);
+  const isSame = known.inputs.length === inputs.length &&
     known.inputs.every((input, index) => input === inputs[index]);
   return isSame ? known.index : undefined;
 }

@@ -27,11 +27,12 @@ const shape: ServerShape = {
   },
 };
 const entries = [entry("mail", mail, { shape }), entry("files", files)];
+const PROFILE = { name: "p", servers: ["mail"], tools: { exclude: ["drop"] } };
 const build = (previous?: Registry, servers = entries) =>
   buildRegistry({
     version: 1,
     servers,
-    profiles: [{ name: "p", servers: ["mail"], tools: { exclude: ["drop"] } }],
+    profiles: [PROFILE],
   }, previous);
 const found = (
   { entries }: Registry,
@@ -89,6 +90,19 @@ test("indexOf() gives the same index until the view or the tags change", () => {
   const tagged = build(registry, [entries[0]!, { ...entries[1]!, shape: { tags: ["new"] } }]);
   const other = indexOf(tagged.aggregate, tagged.entries);
   assert.equal(other.search("read", { tags: ["new"] }).hits.length, 1);
+});
+
+test("indexOf() keeps the index of a view while servers change that it has nothing of", () => {
+  const registry = build();
+  const before = indexOf(registry.profiles.get("p")!, registry.entries);
+  const other = entry("files", inventory({ tools: ["read", "write"] }));
+  const next = buildRegistry({
+    version: 2,
+    servers: [entries[0]!, other],
+    profiles: [PROFILE],
+  }, registry);
+  assert.equal(indexOf(next.profiles.get("p")!, next.entries), before);
+  assert.equal(indexOf(next.aggregate, next.entries).search("write").hits.length, 1);
 });
 
 test("indexOf() reads tools that are hardly any", () => {

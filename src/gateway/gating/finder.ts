@@ -14,7 +14,7 @@ import {
 } from "../../registry/search.ts";
 import type { Registry, Route } from "../../registry/types.ts";
 import { type Clock, systemClock } from "../../upstream/clock.ts";
-import { combine, type Meant, nearest } from "../search/combine.ts";
+import { combine, DEPTH, type Meant, nearest } from "../search/combine.ts";
 import type { Fetch } from "../search/embed.ts";
 import { Preparer } from "../search/preparer.ts";
 import { Semantic, type SemanticOptions } from "../search/semantic.ts";
@@ -46,6 +46,12 @@ export interface Found {
   /** How many more there would have been without the limit. */
   readonly more: number;
 }
+
+/**
+ * Tools of all gates together that are indexed before anybody searches them. An index of 3 000 is
+ * some 10 MB and a tenth of a second of work, and a configuration may have a profile for each client.
+ */
+const MOST_UNASKED = 10_000;
 
 /**
  * Finds tools behind a gate: by words, where embeddings are configured also by meaning, and where the
@@ -109,9 +115,11 @@ export class Finder {
 
   /**
    * There is another snapshot: what searches need of it is got ready later, in small pieces, for
-   * gates that are closed or were searched.
+   * gates that were searched, and for closed ones up to {@link MOST_UNASKED} tools.
    */
   prepare(registry: Registry): void {
+    // What a reload took away is asked nothing from now on.
+    if (this.#semantic !== undefined) this.#semanticFor(this.#settings().embeddings);
     this.#preparer.later(registry);
   }
 
@@ -135,11 +143,14 @@ export class Finder {
   ): Found {
     const prior = usageRanking ? this.#prior() : undefined;
     const { limit = DEFAULT_LIMIT } = options;
-    const all = vector === undefined ? limit : index.size;
-    const lexical = index.search(query, { ...options, limit: all, prior });
-    const { hits, more } = vector === undefined
-      ? lexical
-      : combine(lexical.hits, nearest(vector, meant(index, options, semantic!)), limit);
+    const byWords = (more: SearchOptions) => index.search(query, { ...options, prior, ...more });
+    const byBoth = (near: readonly Meant[]) => {
+      const also = near.map(({ index }) => index);
+      return combine(byWords({ limit: Math.max(DEPTH, limit), also }), near, limit);
+    };
+    const { hits, more } = vector === undefined ? byWords({ limit }) : byBoth(
+      nearest(vector, semantic!.meantIn(index).filter(({ document }) => fits(document, options))),
+    );
     if (!usageRanking) return { tools: hits, more };
     const tools = hits.map((hit): FoundTool => {
       const reason = hit.isNamed === true ? undefined : reasonOf(this.#countOf(hit.document));
@@ -159,14 +170,20 @@ export class Finder {
 
   *#steps(registry: Registry): Generator<void, void> {
     const { aggregate, profiles } = registry.gates;
-    const { tags, embeddings } = this.#settings();
+    const { tags } = this.#settings();
     const documents: (readonly ToolDocument[])[] = [];
+    let unasked = 0;
     for (const { full, config, isClosed } of [aggregate, ...profiles.values()]) {
-      if (!isClosed && !this.#searched.has(full.id)) continue;
       if (config.usageRanking) void this.#use.load();
+      if (!this.#searched.has(full.id)) {
+        const { tools } = full.counts;
+        if (!isClosed || unasked + tools > MOST_UNASKED) continue;
+        unasked += tools;
+      }
       documents.push((yield* prepareIndex(full, registry.entries, tags)).documents);
     }
-    this.#semanticFor(embeddings)?.want(documents.flat());
+    // They may have changed since the first step.
+    this.#semanticFor(this.#settings().embeddings)?.want(documents.flat());
   }
 
   /** What the settings ask for: the same as long as they do. */
@@ -195,13 +212,6 @@ interface Search {
   readonly query: string;
   readonly options: SearchOptions;
   readonly config: Gate["config"];
-}
-
-function meant(index: SearchIndex, options: SearchOptions, semantic: Semantic): readonly Meant[] {
-  return index.documents.flatMap((document): readonly Meant[] => {
-    const vector = fits(document, options) ? semantic.vectorOf(document) : undefined;
-    return vector === undefined ? [] : [{ document, vector }];
-  });
 }
 
 function isSame(one: EmbeddingsConfig, other: EmbeddingsConfig): boolean {

@@ -38,6 +38,7 @@ export class Filler {
   readonly #refused = new Set<string>();
   #batch = BATCH;
   #refusedInRow = 0;
+  #hasForgiven = false;
   #running: Promise<void> | undefined;
 
   constructor(options: FillerOptions) {
@@ -110,9 +111,21 @@ export class Filler {
     const { ask, store, onAdded } = this.#options;
     const vectors = await ask(batch.map(([text]) => text));
     for (const [index, [, key]] of batch.entries()) store.add(key, vectors[index]!);
-    this.#refusedInRow = 0;
+    this.#recovered(batch.length);
     onAdded();
     return batch.length;
+  }
+
+  /** What was refused before a success was refused for itself, or because nothing was taken. */
+  #recovered(taken: number): void {
+    if (this.#refusedInRow >= MOST_REFUSED && !this.#hasForgiven) {
+      // Once: if it was the texts after all, this would never end.
+      this.#hasForgiven = true;
+      this.#refused.clear();
+    }
+    // After several bad texts the others need not go alone.
+    if (this.#refusedInRow > 0 && taken === 1) this.#batch = BATCH;
+    this.#refusedInRow = 0;
   }
 
   /**

@@ -7,6 +7,12 @@ export type SearchLog = Pick<Logger, "info" | "warning">;
 /** What an endpoint is asked for; each may fail by itself. */
 export type Use = "queries" | "tools";
 
+/** What is worse without it. */
+const WITHOUT: Readonly<Record<Use, string>> = {
+  queries: "Search goes",
+  tools: "Search finds tools that are new",
+};
+
 /** Says in the log when an endpoint fails, and when it is back: each once, whatever is tried between. */
 export class Outage {
   readonly #log: SearchLog;
@@ -24,7 +30,7 @@ export class Outage {
     const isNews = this.#failing.size === 0;
     this.#failing.add(use);
     if (!isNews) return;
-    this.#log.warning("Search goes by words alone: the embeddings of {model} at {host} {reason}", {
+    this.#log.warning(`${WITHOUT[use]} by words alone: {model} at {host} {reason}`, {
       ...this.#about,
       reason,
     });
@@ -33,6 +39,6 @@ export class Outage {
   /** It worked. */
   up(use: Use): void {
     if (!this.#failing.delete(use) || this.#failing.size > 0) return;
-    this.#log.info("Search uses the embeddings of {model} at {host} again", this.#about);
+    this.#log.info("Search has the embeddings of {model} at {host} again", this.#about);
   }
 }

@@ -1,5 +1,6 @@
 import type { EmbeddingsConfig } from "../../config/gating.ts";
-import type { ToolDocument } from "../../registry/search.ts";
+import type { SearchIndex, ToolDocument } from "../../registry/search.ts";
+import type { Meant } from "./combine.ts";
 import type { Clock } from "../../upstream/clock.ts";
 import { embed, EmbedError, type Fetch } from "./embed.ts";
 import { embeddedQuery, embeddedText } from "./embedded-text.ts";
@@ -38,6 +39,8 @@ export class Semantic {
   readonly #queries: QueryVectors;
   readonly #stop = new AbortController();
   readonly #loaded: Promise<void>;
+  /** By the version of the store: a search looks at thousands of them. */
+  readonly #meant = new WeakMap<SearchIndex, { version: number; tools: readonly Meant[] }>();
   #unschedule: (() => void) | undefined;
   #writing: Promise<void> = Promise.resolve();
 
@@ -68,9 +71,17 @@ export class Semantic {
     this.#loaded = this.#load();
   }
 
-  /** The vector of a tool; `undefined` as long as there is none. */
-  vectorOf(document: ToolDocument): Vector | undefined {
-    return this.#store.size === 0 ? undefined : this.#store.get(embeddedText(document).key);
+  /** The tools of an index that have a vector, in its order. The same list as long as it is true. */
+  meantIn(index: SearchIndex): readonly Meant[] {
+    const { version } = this.#store;
+    const known = this.#meant.get(index);
+    if (known?.version === version) return known.tools;
+    const tools = index.documents.flatMap((document, at): readonly Meant[] => {
+      const vector = this.#store.get(embeddedText(document).key);
+      return vector === undefined ? [] : [{ document, index: at, vector }];
+    });
+    this.#meant.set(index, { version, tools });
+    return tools;
   }
 
   /**

@@ -47,11 +47,14 @@ export async function decodeUses(
   for (const entry of entries) {
     const [server, tool, count, at] = Array.isArray(entry) ? entry : [];
     if (typeof server !== "string" || typeof tool !== "string") return NONSENSE;
-    if (!isAmount(count) || !isAmount(at)) return NONSENSE;
+    if (!isAmount(count) || count > MOST_CALLS || !isAmount(at)) return NONSENSE;
     addUse(uses, server, tool, { count, at: Math.min(at, now) });
   }
   return { ok: true, uses };
 }
+
+/** Nobody calls that often; sums of greater numbers would end in infinity, and scores in none. */
+const MOST_CALLS = 1e12;
 
 const NONSENSE: DecodedUses = { ok: false, reason: "found content that is no counts" };
 

@@ -12,6 +12,7 @@ export class VectorStore {
   #numbers: number | undefined;
   /** Whether the endpoint gives vectors of this size now; those of a file may be another model's. */
   #isConfirmed = false;
+  #version = 0;
 
   constructor(mostBytes: number = MOST_BYTES) {
     this.#mostBytes = mostBytes;
@@ -20,6 +21,11 @@ export class VectorStore {
   /** How many there are. */
   get size(): number {
     return this.#vectors.size;
+  }
+
+  /** Another one whenever {@link VectorStore.get} may say something else than before. */
+  get version(): number {
+    return this.#version;
   }
 
   /** How many fit; `undefined` as long as their size is not known. */
@@ -41,6 +47,7 @@ export class VectorStore {
 
   /** Adds what a file has. */
   load(vectors: Iterable<readonly [string, Vector]>): void {
+    this.#version++;
     for (const [key, vector] of vectors) {
       this.#numbers ??= vector.length;
       if (vector.length === this.#numbers && !this.#vectors.has(key)) {
@@ -58,6 +65,7 @@ export class VectorStore {
     if (this.#numbers !== numbers) {
       if (this.#isConfirmed) return false;
       this.#vectors.clear();
+      this.#version++;
       this.#numbers = numbers;
     }
     return this.#isConfirmed = true;
@@ -65,6 +73,7 @@ export class VectorStore {
 
   /** Adds a vector that {@link VectorStore.accepts}. */
   add(key: string, vector: Vector): void {
+    this.#version++;
     this.#vectors.delete(key);
     this.#vectors.set(key, vector);
     this.#trim();

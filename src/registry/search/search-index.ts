@@ -25,6 +25,8 @@ export interface SearchOptions extends Narrowing {
    * not count for tools that the query names.
    */
   readonly prior?: ((document: ToolDocument) => number) | undefined;
+  /** Where in {@link SearchIndex.documents} others found hits, each once: `more` counts them, too. */
+  readonly also?: readonly number[] | undefined;
 }
 
 /** One tool that was found. */
@@ -118,7 +120,7 @@ export class SearchIndex {
     query: string,
     options: SearchOptions = {},
   ): SearchResult {
-    const { limit = DEFAULT_LIMIT, prior } = options;
+    const { limit = DEFAULT_LIMIT, prior, also = [] } = options;
     const scores = this.#scores(query);
     const named = this.#named(query);
     if (prior !== undefined) {
@@ -141,7 +143,8 @@ export class SearchIndex {
         other.score - one.score || (one.document.id < other.document.id ? -1 : 1)
       )
       .slice(0, limit);
-    return { hits, more: found.length - hits.length };
+    const others = also.filter((index) => scores[index] === 0);
+    return { hits, more: found.length + others.length - hits.length };
   }
 
   /** The tools whose names are written in the query. */

@@ -126,6 +126,33 @@ test("an endpoint that refuses everything is failing, and is not asked for each 
   assert.equal(clock.armed, 0);
 });
 
+test("what an endpoint refused while it refused everything is asked for again", async () => {
+  const world = new World();
+  const { filler, store, clock, said } = world;
+  world.answer = (batch) => {
+    if (said.length < 3) throw new EmbedError("refuses", { status: 400 });
+    return batch.map(() => X);
+  };
+  filler.want(texts(100));
+  await clock.flowUntil(filler.idle());
+  assert.equal(store.size, 100);
+});
+
+test("two refused texts in a row do not make all others go alone", async () => {
+  const world = new World();
+  const { filler, store, asked } = world;
+  world.answer = (batch) => {
+    if (batch.includes("t5") || batch.includes("t6")) {
+      throw new EmbedError("refuses", { status: 413 });
+    }
+    return batch.map(() => X);
+  };
+  filler.want(texts(500));
+  await filler.idle();
+  assert.equal(store.size, 498);
+  assert.ok(asked.length < 60, `${asked.length}`);
+});
+
 test("what does not fit is not asked for", async () => {
   const { filler, store, asked } = new World(50 * (2 * 4 + 26));
   filler.want(texts(100));

@@ -3,10 +3,12 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { EmbeddingsConfig } from "../../../src/config/gating.ts";
+import type { Clock } from "../../../src/upstream/clock.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
 import {
   answerWith,
   type Endpoint,
+  GATING,
   idsOf,
   Search,
   SERVERS,
@@ -16,6 +18,8 @@ import {
   withDirectory,
   withEndpoint,
 } from "./support.ts";
+import { buildRegistry } from "../../../src/registry/build.ts";
+import { prepareIndex } from "../../../src/registry/search.ts";
 import { entry, inventory } from "../../registry/builders.ts";
 
 const SECRET = "sk-0123456789";
@@ -147,8 +151,7 @@ test("find() does without an endpoint that is slow, and says so once", async () 
     }
     assert.equal(endpoint.asked.length, asked + 1);
     assert.deepEqual(search.lines.all.slice(before), [
-      `Search goes by words alone: the embeddings of m at ${new URL(endpoint.url).host} gave no ` +
-      "answer within 300 ms",
+      `Search goes by words alone: m at ${new URL(endpoint.url).host} gave no answer within 300 ms`,
     ]);
     // Later one tries, and all is well again.
     clock.tick(2_000);
@@ -323,6 +326,95 @@ test("a reload takes effect with the next search: another key, another model, no
     await search.finder.close();
     assert.equal(endpoint.asked.length, after);
   });
+});
+
+test("a reload takes effect on what is asked in the background at once", async () => {
+  await withEndpoint(async (endpoint) => {
+    const clock = new FakeClock();
+    const search = new Search({ embeddings: configOf(endpoint.url), clock });
+    const many = Array.from({ length: 100 }, (_, index) => tool(`t${index}`, `Does ${index}.`));
+    const servers = [entry("many", inventory({ tools: { items: many } }))];
+    const answers: (() => void)[] = [];
+    endpoint.misbehave = (response, { input }) =>
+      answers.push(() => answerWith(response, vectorsOf(input)));
+    search.finder.prepare(snapshot(servers));
+    for (let turn = 0; turn < 50 && endpoint.asked.length === 0; turn++) {
+      clock.tick(200);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await endpoint.whenAsked(1);
+    search.embeddings = undefined;
+    search.finder.prepare(snapshot(servers));
+    for (const answer of answers.splice(0)) answer();
+    for (let turn = 0; turn < 200; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await search.finder.close();
+    assert.equal(endpoint.asked.length, 1);
+    assert.deepEqual(search.lines.all, []);
+  });
+});
+
+test("a reload in the middle of a preparation is not taken back by its end", async () => {
+  await withEndpoint(async (endpoint) => {
+    const clock = new FakeClock();
+    let looks = 0;
+    // Every look at it takes 5 ms: one step a turn.
+    const slow: Clock = {
+      now: () => 5 * looks++,
+      after: (ms, callback) => clock.after(ms, callback),
+    };
+    const search = new Search({ embeddings: configOf(endpoint.url), clock: slow });
+    const registry = snapshot();
+    search.finder.prepare(registry);
+    clock.after(200, () => search.embeddings = undefined);
+    clock.tick(200);
+    assert.equal(search.embeddings, undefined);
+    for (let turn = 0; turn < 200; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await search.finder.close();
+    assert.equal(endpoint.asked.length, 0);
+  });
+});
+
+test("of gates that nobody searched only so many are prepared", () => {
+  const clock = new FakeClock();
+  const search = new Search({ clock });
+  const many = Array.from({ length: 4_000 }, (_, index) => tool(`t${index}`, "Does it."));
+  const profiles = Array.from({ length: 4 }, (_, index) => ({
+    name: `p${index}`,
+    tools: { exclude: [`t${index}`] },
+  }));
+  const registry = buildRegistry({
+    version: 1,
+    servers: [entry("many", inventory({ tools: { items: many } }))],
+    gating: GATING,
+    profiles,
+  });
+  const views = [registry.aggregate, ...registry.profiles.values()];
+  const prepared = () =>
+    views.filter((view) => prepareIndex(view, registry.entries, search.tags).next().done).length;
+  search.finder.prepare(registry);
+  clock.tick(200);
+  while (clock.armed > 0) clock.tick(1);
+  assert.equal(prepared(), 2);
+  // Whoever searches gets it, and keeps it.
+  const last = registry.gates.profiles.get("p3")!;
+  assert.ok(!(search.finder.find(last, registry, "t7", {}) instanceof Promise));
+  assert.equal(prepared(), 3);
+  const next = buildRegistry({
+    version: 2,
+    servers: [entry("many", inventory({ tools: { items: many.slice(1) } }))],
+    gating: GATING,
+    profiles,
+  }, registry);
+  search.finder.prepare(next);
+  clock.tick(200);
+  while (clock.armed > 0) clock.tick(1);
+  const { profiles: views2, entries } = next;
+  assert.ok(prepareIndex(views2.get("p3")!, entries, search.tags).next().done);
+  assert.ok(!prepareIndex(views2.get("p2")!, entries, search.tags).next().done);
 });
 
 test("close() ends a request that is under way, and nothing is asked after it", async () => {

@@ -6,9 +6,10 @@ import type { Config } from "../../../src/config/config.ts";
 import { parseConfig } from "../../../src/config/parse.ts";
 import { AGGREGATE, withGating } from "../../../src/gateway/endpoint.ts";
 import { Gateway } from "../../../src/gateway/gateway.ts";
+import { replyText } from "../../../src/gateway/reply.ts";
 import { parseMessage } from "../../../src/protocol/message.ts";
 import { type HttpFake, startHttpFake } from "../../support/fakes/http-server.ts";
-import { eventually, Inbox } from "../../support/inbox.ts";
+import { eventually } from "../../support/inbox.ts";
 import { type Endpoint, withEndpoint } from "./support.ts";
 
 /** Runs a gateway with one server, an endpoint of embeddings, and a directory. */
@@ -45,19 +46,16 @@ async function running(
 /** A session of the gated endpoint that calls tools. */
 async function caller(gateway: Gateway) {
   const session = gateway.openSession("http", withGating(AGGREGATE, true));
-  const inbox = new Inbox<string>("the session");
-  const sink = { send: (raw: string) => inbox.push(raw) };
   const say = (method: string, params: object, id?: number) =>
-    session.receive(parseMessage(JSON.stringify({ jsonrpc: "2.0", id, method, params })), sink);
+    session.receive(parseMessage(JSON.stringify({ jsonrpc: "2.0", id, method, params })), {
+      send: () => {},
+    });
   const introduction = { capabilities: {}, clientInfo: { name: "t", version: "1" } };
   await say("initialize", { protocolVersion: "2025-11-25", ...introduction }, 1);
   await say("notifications/initialized", {});
-  let id = 1;
   return async (name: string, args: object) => {
-    const mine = ++id;
-    await say("tools/call", { name, arguments: args }, mine);
-    const reply = await inbox.waitFor((raw) => JSON.parse(raw).id === mine);
-    return JSON.parse(reply).result;
+    const reply = await say("tools/call", { name, arguments: args }, 2);
+    return JSON.parse(replyText(reply!)).result;
   };
 }
 

@@ -92,6 +92,10 @@ test("decodeUses() says why it does not use a file", async () => {
     );
   const file = await encodeUses(uses(["s", "t", 3, NOW]));
   const nonsense = "found content that is no counts";
+  assert.deepEqual(await decodeUses(await sealed('[["s","t",1e308,1]]'), NOW), {
+    ok: false,
+    reason: nonsense,
+  });
   const cases: readonly (readonly [Uint8Array<ArrayBuffer>, string])[] = [
     [new Uint8Array(), "found no counts of mcproxy"],
     [file.slice(0, -1), "found damaged or incomplete content"],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isUnit, readVectors, similarity } from "../../../src/gateway/search/vector.ts";
+import { isUnit, readVectors, similarities } from "../../../src/gateway/search/vector.ts";
 
 const answer = (...data: unknown[]) => JSON.stringify({ data });
 
@@ -13,7 +13,18 @@ test("readVectors() gives unit vectors in the order of their indexes", () => {
     ["0.000", "1.000"],
   ]);
   assert.ok(read.every(isUnit));
-  assert.equal(similarity(read[0]!, read[1]!).toFixed(3), "0.800");
+  assert.equal(similarities(read[0]!, [read[1]!])[0]!.toFixed(3), "0.800");
+});
+
+test("similarities() are the same wherever a vector stands", () => {
+  const random = (seed: number) =>
+    Float32Array.from({ length: 37 }, (_, at) => Math.sin(seed * 97 + at * at));
+  const others = [0, 1, 2, 3, 4, 0, 5, 1, 6, 2, 3].map(random);
+  const found = [...similarities(random(9), others)];
+  const alone = others.map((one) => similarities(random(9), [one])[0]);
+  assert.deepEqual(found, alone);
+  assert.equal(found[0], found[5]);
+  assert.deepEqual([...similarities(random(9), [])], []);
 });
 
 test("readVectors() takes the order of the list where there are no indexes", () => {
