@@ -159,7 +159,7 @@ async function assertSearchSilent(gateway: Gateway): Promise<void> {
     assertSilent(text, `discover_tools ${query}`);
   }
   // Its words have come, or there would be nothing to hide.
-  await gateway.waitForLog(/Search goes by words alone: the embeddings of .*parrot/);
+  await gateway.waitForLog(/by words alone: parrot at 127\.0\.0\.1/);
 }
 
 /** What a reload refuses, and what it accepts. */

@@ -49,7 +49,7 @@ export class Semantic {
     this.config = config;
     this.#options = options;
     this.#file = new VectorFile(options);
-    const outage = new Outage(log, config);
+    const outage = new Outage(log, config, clock);
     this.#filler = new Filler({
       ask: (texts) => this.#ask(texts, BATCH_PATIENCE),
       store: this.#store,
