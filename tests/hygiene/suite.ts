@@ -200,11 +200,14 @@ export function addTests(mode: ProcessMode): void {
     };
     // The first round may open what stays open.
     await killAll();
-    const before = held();
-    for (let round = 0; round < 3; round++) await killAll();
-    const settled = ({ processes, descriptors }: typeof before) =>
-      processes === before.processes && descriptors <= before.descriptors;
-    await eventually(held, settled, `no more than ${JSON.stringify(before)}`);
-    assert.equal(before.processes, 1 + names.length + 1, "guard, servers, grandchild");
+    const { descriptors: before } = held();
+    const rounds = 3;
+    for (let round = 0; round < rounds; round++) await killAll();
+    const guardServersGrandchild = 1 + names.length + 1;
+    // A restart that kept one of its descriptors would show as 12 of them. A few are connections of
+    // this test, which come and go as the pool of `fetch` has it.
+    const settled = ({ processes, descriptors }: ReturnType<typeof held>) =>
+      processes === guardServersGrandchild && descriptors < before + rounds * names.length / 2;
+    await eventually(held, settled, `${guardServersGrandchild} processes, ${before} descriptors`);
   });
 }
