@@ -47,7 +47,12 @@ export function viewOf(registry: Registry, endpoint: Endpoint): View | undefined
   if (endpoint.server !== undefined) return registry.servers.get(endpoint.server);
   const gate = gateOf(registry, endpoint);
   if (gate === undefined) return undefined;
-  return endpoint.gated ?? gate.isClosed ? gate.view : gate.full;
+  return isGated(endpoint, gate) ? gate.view : gate.full;
+}
+
+/** Whether clients of the endpoint are before a closed gate: its URL says so, else the configuration. */
+export function isGated({ gated }: Endpoint, { isClosed }: Pick<Gate, "isClosed">): boolean {
+  return gated ?? isClosed;
 }
 
 /** What the endpoint's tools are gated by, closed or not; `undefined` at the URL of one server. */

@@ -6,7 +6,7 @@ import type { Gate } from "../../registry/gating/gate.ts";
 import { isMetaTool, META_TOOLS } from "../../registry/gating/meta-tools.ts";
 import type { ListText } from "../../registry/list-text.ts";
 import type { Registry, Route } from "../../registry/types.ts";
-import { type Endpoint, gateOf } from "../endpoint.ts";
+import { type Endpoint, gateOf, isGated } from "../endpoint.ts";
 import type { ActiveExchange } from "../exchange.ts";
 import type { ListListener } from "../listeners.ts";
 import type { Reply } from "../reply.ts";
@@ -51,7 +51,7 @@ export class Gating {
     if (!isMetaTool(name)) return false;
     const gate = gateOf(registry, endpoint);
     if (gate === undefined) return false;
-    if (endpoint.gated ?? gate.isClosed) return true;
+    if (isGated(endpoint, gate)) return true;
     return endpoint.gated === undefined && gate.config.mode !== "off" &&
       gate.full.tool(name) === undefined;
   }
@@ -80,8 +80,8 @@ export class Gating {
     const gate = gateOf(registry, endpoint);
     if (gate === undefined) return false;
     const { mode, alwaysVisible, exposeProvisioned } = gate.config;
-    const isGated = endpoint.gated ?? mode === "on";
-    return isGated && alwaysVisible.length === 0 && exposeProvisioned === false;
+    const isAlways = endpoint.gated ?? mode === "on";
+    return isAlways && alwaysVisible.length === 0 && exposeProvisioned === false;
   }
 
   /** {@link ownTools} */

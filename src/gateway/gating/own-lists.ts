@@ -4,7 +4,7 @@ import type { Client } from "../../protocol/exchange.ts";
 import type { ListKind } from "../../protocol/lists.ts";
 import type { ListText } from "../../registry/list-text.ts";
 import type { Registry } from "../../registry/types.ts";
-import { type Endpoint, gateOf, viewOf } from "../endpoint.ts";
+import { type Endpoint, gateOf, isGated, viewOf } from "../endpoint.ts";
 import type { ListListener } from "../listeners.ts";
 import { type Provisioned, sessionKey } from "./provisioned.ts";
 import { rereadsLists } from "./rereading-clients.ts";
@@ -22,7 +22,7 @@ export function ownTools(
 ): ListText | undefined {
   if (client?.session === undefined) return undefined;
   const gate = gateOf(registry, endpoint);
-  if (gate === undefined || !(endpoint.gated ?? gate.isClosed)) return undefined;
+  if (gate === undefined || !isGated(endpoint, gate)) return undefined;
   const { exposeProvisioned } = gate.config;
   if (exposeProvisioned === false) return undefined;
   if (exposeProvisioned === "auto" && !rereadsLists(client.info)) return undefined;

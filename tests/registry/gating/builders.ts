@@ -1,6 +1,7 @@
 /** Builders for tests of gates. */
 
 import type { GatingConfig } from "../../../src/config/gating.ts";
+import { DEFAULT_SETTINGS } from "../../../src/config/settings.ts";
 import type { JsonObject } from "../../../src/lib/json.ts";
 import { buildRegistry } from "../../../src/registry/build.ts";
 import type { Registry, ServerEntry, View } from "../../../src/registry/types.ts";
@@ -8,17 +9,7 @@ import { entry } from "../builders.ts";
 
 /** What an empty file gives, and what a test says of it. */
 export function config(rest: Partial<GatingConfig> = {}): GatingConfig {
-  return {
-    mode: "auto",
-    maxTools: 50,
-    maxTokens: 10_000,
-    alwaysVisible: [],
-    exposeProvisioned: false,
-    requireProvisioning: false,
-    splitByRisk: false,
-    usageRanking: false,
-    ...rest,
-  };
+  return { ...DEFAULT_SETTINGS.gating, ...rest };
 }
 
 /** A server with these tools, as JSON objects with at least a name. */
