@@ -1,6 +1,6 @@
 /** One HTTP exchange with a gateway: sends a text, hands back every message of the answer. */
 
-import { oneLine } from "../lib/json-edit.ts";
+import { withoutLineBreaks } from "../lib/json-edit.ts";
 import { Header } from "../protocol/headers.ts";
 import { idKey, InvalidMessage, parseMessages } from "../protocol/message.ts";
 import type { RequestId } from "../protocol/message.ts";
@@ -70,7 +70,7 @@ export class BridgeHttp {
       }
       const take = (text: string) => {
         for (const key of answeredBy(text)) waiting.delete(key);
-        onMessage(oneLine(text), response.headers);
+        onMessage(withoutLineBreaks(text), response.headers);
       };
       if (mediaType(response) === EVENT_STREAM) await this.events(response, take);
       else {
@@ -103,7 +103,9 @@ export class BridgeHttp {
   events(response: Response, onText: (text: string) => void): Promise<void> {
     return this.#http.events(response, "the event stream", {
       onEvent: ({ event, data }) => {
-        if (data !== "" && (event === undefined || event === "message")) onText(oneLine(data));
+        if (data !== "" && (event === undefined || event === "message")) {
+          onText(withoutLineBreaks(data));
+        }
       },
     });
   }

@@ -10,7 +10,7 @@ import { firstLine, printable } from "./text.ts";
 /** `mcproxy call TOOL [JSON|-]`: one tool call from the command line. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {
   const { args: [tool = "", given], options } = invocation;
-  const argumentsText = readArguments(given === "-" ? await readAll(io.stdin) : given ?? "{}");
+  const argumentsText = readCallArguments(given === "-" ? await readAll(io.stdin) : given ?? "{}");
   const caller = await openCaller(invocation, io);
   return await withCaller(caller, io, async () => {
     const onNotification = (raw: string) => {
@@ -36,7 +36,7 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
  * The text, if it is the JSON of an object.
  * @throws {UsageError} naming the place as far as the runtime tells it
  */
-export function readArguments(text: string): string {
+export function readCallArguments(text: string): string {
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -7,7 +7,7 @@ import type { ServerOffer } from "./offers.ts";
 import type { ViewCost } from "./view-cost.ts";
 
 /** Options of {@link Caller.call}. */
-export interface CallOptions {
+export interface CallerOptions {
   /** Takes what the server says before its answer: progress and log lines, as JSON texts. */
   readonly onNotification: (raw: string) => void;
 }
@@ -26,7 +26,7 @@ export interface Caller {
    * is JSON and is passed on character by character.
    * @throws {CliError} where no answer can be had
    */
-  call(tool: string, argumentsText: string, options: CallOptions): Promise<string>;
+  call(tool: string, argumentsText: string, options: CallerOptions): Promise<string>;
   /** Stops what was started. Never rejects. */
   close(): Promise<void>;
 }

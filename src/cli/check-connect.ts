@@ -2,7 +2,7 @@
 
 import type { Config } from "../config/config.ts";
 import type { ListKind } from "../protocol/lists.ts";
-import { diagnose, type Finding, type ListedTool, listedTools } from "./diagnose.ts";
+import { type CheckedTool, checkedTools, diagnose, type Finding } from "./diagnose.ts";
 import type { Io } from "./io.ts";
 import { withoutName } from "./live.ts";
 import { LocalGateway } from "./local.ts";
@@ -21,7 +21,7 @@ export interface ConnectedServer {
 }
 
 /** What was found behind the configuration; part of the public contract. It contains no secret. */
-export interface ConnectReport {
+export interface ConnectionReport {
   /** In the order of the configuration. */
   readonly servers: readonly ConnectedServer[];
   /** Of all tools that clients see. */
@@ -37,7 +37,7 @@ const NO_COUNTS = { tools: 0, prompts: 0, resources: 0, templates: 0 };
 export async function connectReport(
   config: Config,
   io: Io,
-): Promise<ConnectReport | { readonly interrupted: number }> {
+): Promise<ConnectionReport | { readonly interrupted: number }> {
   const interrupted = Promise.withResolvers<{ readonly interrupted: number }>();
   const off = [
     io.runtime.onSignal("SIGINT", () => interrupted.resolve({ interrupted: 130 })),
@@ -62,9 +62,9 @@ function eager(config: Config): Config {
   return { ...config, servers: new Map(servers) };
 }
 
-function reportOf(config: Config, { gateway }: LocalGateway): ConnectReport {
+function reportOf(config: Config, { gateway }: LocalGateway): ConnectionReport {
   const { registry, redact } = gateway;
-  const tools = listedTools(registry);
+  const tools = checkedTools(registry);
   const statuses = new Map(
     gateway.members.map(({ config: { name }, upstream }) => [name, upstream.status()]),
   );
@@ -100,6 +100,6 @@ function reportOf(config: Config, { gateway }: LocalGateway): ConnectReport {
   return { servers, tools: tools.length, tokens: sum(tools), findings };
 }
 
-function sum(tools: readonly ListedTool[]): number {
+function sum(tools: readonly CheckedTool[]): number {
   return tools.reduce((total, { tokens }) => total + tokens, 0);
 }

@@ -1,13 +1,13 @@
 /** The lines of `check --connect` for people. */
 
-import type { ConnectReport } from "./check-connect.ts";
+import type { ConnectionReport } from "./check-connect.ts";
 import type { Finding, Level } from "./diagnose.ts";
 import type { Style } from "./style.ts";
 import { type Cell, renderTable } from "./table.ts";
 import { firstLine, printable } from "./text.ts";
 
 /** A table of servers, then the findings, then how many there are. */
-export function renderConnect(report: ConnectReport, style: Style): string[] {
+export function renderConnections(report: ConnectionReport, style: Style): string[] {
   const { servers, tools, tokens, findings } = report;
   const rows = servers.map(({ name, state, error, counts, tokens }): (string | Cell)[] => [
     { text: printable(name), paint: style.name },

@@ -3,8 +3,8 @@ import type { ConfigIssue } from "../config/issue.ts";
 import { collectSecrets } from "../config/secrets.ts";
 import { isLoopback } from "../lib/loopback.ts";
 import { createRedactor } from "../lib/redact.ts";
-import type { ConnectReport } from "./check-connect.ts";
-import { renderConnect } from "./check-render.ts";
+import type { ConnectionReport } from "./check-connect.ts";
+import { renderConnections } from "./check-render.ts";
 import type { Invocation } from "./commands.ts";
 import {
   type Configuration,
@@ -19,7 +19,7 @@ import { renderTable } from "./table.ts";
 import { printable } from "./text.ts";
 
 /** One server in the report. */
-export interface CheckedServer {
+export interface ServerCheck {
   readonly name: string;
   readonly transport: string;
   readonly state: "ok" | "disabled" | "problem";
@@ -33,11 +33,11 @@ export interface CheckReport {
   /** Whether the exit code is 0. */
   readonly ok: boolean;
   readonly file: string | null;
-  readonly servers: readonly CheckedServer[];
+  readonly servers: readonly ServerCheck[];
   readonly issues: readonly ConfigIssue[];
   readonly warnings: readonly ConfigIssue[];
   /** With `--connect` only, where the configuration can be read. */
-  readonly connect?: ConnectReport;
+  readonly connect?: ConnectionReport;
 }
 
 /** `mcproxy check`: everything a start would read, and with `--connect` what it would reach. */
@@ -68,7 +68,7 @@ export async function run({ options }: Invocation, io: Io): Promise<ExitCode | n
 /** What is wrong with the configuration is worse than what is wrong behind it. */
 function exitCodeOf(
   { ok, warnings }: CheckReport,
-  connected: ConnectReport | undefined,
+  connected: ConnectionReport | undefined,
   strict: boolean,
 ): ExitCode {
   if (!ok) return ExitCode.Config;
@@ -87,7 +87,7 @@ async function tell(report: CheckReport, io: Io): Promise<void> {
   }
   const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
   const lines = renderCheck(report, style);
-  if (report.connect !== undefined) lines.push("", ...renderConnect(report.connect, style));
+  if (report.connect !== undefined) lines.push("", ...renderConnections(report.connect, style));
   await say(io.stdout, `${lines.join("\n")}\n`);
 }
 
@@ -112,7 +112,7 @@ function openAddress({ file, settings: { host } }: Config): ConfigIssue[] {
   return [{ file, line: 0, column: 0, path: "", message }];
 }
 
-function checkedServers(config: Config): CheckedServer[] {
+function checkedServers(config: Config): ServerCheck[] {
   const redactor = createRedactor(collectSecrets(config));
   return [...config.servers.values()].map((server) => {
     const { name, disabled, problem } = server;

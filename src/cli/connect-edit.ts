@@ -2,7 +2,7 @@
 
 import { describeKind } from "../config/issue.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
-import { type Client, ENTRY_NAME } from "./clients/clients.ts";
+import { type ClientApp, ENTRY_NAME } from "./clients/clients.ts";
 import { valueAt } from "./clients/entries.ts";
 import { applyEdits, type Edit, putProperty, removeProperty } from "./clients/json-text.ts";
 import { parseClientText } from "./clients/read.ts";
@@ -18,7 +18,7 @@ export interface Edited {
 
 /** What an edit is about. */
 export interface EditContext {
-  readonly client: Client;
+  readonly client: ClientApp;
   /** Absolute, for messages and to tell the format. */
   readonly path: string;
   /** Where messages see paths from. */
@@ -26,7 +26,7 @@ export interface EditContext {
 }
 
 /** The keys from the root to the gateway's entry. */
-export function entryPath({ section }: Client): readonly string[] {
+export function entryPath({ section }: ClientApp): readonly string[] {
   return [...section, ENTRY_NAME];
 }
 

@@ -1,7 +1,7 @@
 /** What `connect` tells: the lines that change, and no others, since those may hold secrets. */
 
 import { lineIndex } from "../config/document.ts";
-import { type Client, ENTRY_NAME } from "./clients/clients.ts";
+import { type ClientApp, ENTRY_NAME } from "./clients/clients.ts";
 import type { Edit } from "./clients/json-text.ts";
 import type { Style } from "./style.ts";
 import { printable } from "./text.ts";
@@ -22,7 +22,7 @@ export interface ConnectReport {
 export function renderConnect(
   { file, action, written, backup }: ConnectReport,
   { before, edits = [] }: { readonly before: string; readonly edits?: readonly Edit[] },
-  { title }: Client,
+  { title }: ClientApp,
   style: Style,
 ): string[] {
   if (action === "none") return [`${title}: nothing to do in ${printable(file)}`];

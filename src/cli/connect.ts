@@ -5,8 +5,8 @@ import process from "node:process";
 import { canonicalJson } from "../lib/canonical.ts";
 import type { Json } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
-import { type Client, clientFiles, CLIENTS, ENTRY_NAME, findClient } from "./clients/clients.ts";
-import { backupsOf, removeText, replaceText } from "./clients/files.ts";
+import { type ClientApp, clientFiles, CLIENTS, ENTRY_NAME, findClient } from "./clients/clients.ts";
+import { backupsOf, removeText, rewriteFile } from "./clients/files.ts";
 import { isConnection } from "./clients/own.ts";
 import type { Surroundings } from "./clients/places.ts";
 import { readClientFile } from "./clients/read.ts";
@@ -81,7 +81,7 @@ export function surroundingsOf({ env, cwd }: Pick<Io, "env" | "cwd">): Surroundi
 }
 
 /** The client of this name. @throws {UsageError} */
-export function requireClient(name: string): Client {
+export function requireClient(name: string): ClientApp {
   const client = findClient(name);
   if (client !== undefined) return client;
   const near = suggest(name, CLIENTS.map((one) => one.name));
@@ -170,11 +170,11 @@ async function write(
 ): Promise<string | undefined> {
   if (action === "delete" && before !== undefined) await removeText(path, before);
   if (text === undefined) return undefined;
-  return await replaceText(path, text, { before });
+  return await rewriteFile(path, text, { before });
 }
 
 /** The file to write to: the first that is there, else the first that has a folder. */
-async function findFile(client: Client, surroundings: Surroundings): Promise<string> {
+async function findFile(client: ClientApp, surroundings: Surroundings): Promise<string> {
   const paths = clientFiles([client], surroundings)
     .filter(({ scope }) => scope === "user").map(({ path }) => path);
   for (const path of paths) if (await isThere(path)) return path;
@@ -214,7 +214,7 @@ async function showClients(surroundings: Surroundings, io: Io, json: boolean): P
   await say(io.stdout, lines.map((line) => `${line}\n`).join(""));
 }
 
-async function stateOf(client: Client, path: string, cwd: string): Promise<string> {
+async function stateOf(client: ClientApp, path: string, cwd: string): Promise<string> {
   const read = await readClientFile(path);
   if (!read.ok) return "unreadable";
   try {

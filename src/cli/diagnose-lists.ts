@@ -3,12 +3,12 @@
 import { canonicalJson } from "../lib/canonical.ts";
 import { conflictText } from "../registry/conflict-text.ts";
 import type { Conflict, Registry } from "../registry/types.ts";
-import type { Finding, Level, ListedTool, Rule } from "./diagnose.ts";
+import type { CheckedTool, DiagnoseRule, Finding, Level } from "./diagnose.ts";
 import { CUT_DESCRIPTION } from "./diagnose-tool.ts";
 import { unlessTooDeep } from "../registry/tool-tokens.ts";
 
 const CONFLICTS: Readonly<
-  Record<Conflict["type"], readonly [Level, Rule, remedy: string | null]>
+  Record<Conflict["type"], readonly [Level, DiagnoseRule, remedy: string | null]>
 > = {
   duplicate: ["warning", "duplicate", "ask the authors of the server to mend it"],
   suffixed: ["warning", "name-conflict", 'give one of them another name with "rename"'],
@@ -31,7 +31,7 @@ export function conflictFindings(conflicts: readonly Conflict[]): Finding[] {
 const TOLD_TWINS = 3;
 
 /** Tools that several servers offer with the same description and schema, once per such servers. */
-export function twinFindings(tools: readonly ListedTool[]): Finding[] {
+export function twinFindings(tools: readonly CheckedTool[]): Finding[] {
   const alike = Map.groupBy(
     tools.filter(({ tool: { description } }) => typeof description === "string"),
     ({ exposed, tool: { description, inputSchema } }) =>
@@ -66,7 +66,7 @@ const CROWDS: readonly (readonly [more: number, what: string])[] = [
 
 /** Whether all of it together is more than clients take. */
 export function crowdFindings(
-  { length }: readonly ListedTool[],
+  { length }: readonly CheckedTool[],
   { aggregate, gates: { aggregate: gate } }: Pick<Registry, "aggregate" | "gates">,
 ): Finding[] {
   const { instructions } = gate.isClosed ? gate.view : aggregate;

@@ -1,13 +1,13 @@
 import { MAX_EXPOSED_NAME } from "../protocol/names.ts";
 import type { Registry } from "../registry/types.ts";
-import type { Finding, ListedTool } from "./diagnose.ts";
+import type { CheckedTool, Finding } from "./diagnose.ts";
 
 /** Claude, Codex and Zed take no longer name, with what they put in front of it. */
 const LONGEST_NAME = 64;
 
 /** What becomes of a tool's name, behind all servers and behind its own. */
 export function nameFindings(
-  { server, own, exposed }: Pick<ListedTool, "server" | "own" | "exposed">,
+  { server, own, exposed }: Pick<CheckedTool, "server" | "own" | "exposed">,
   { conflicts, entries }: Pick<Registry, "conflicts" | "entries">,
 ): Pick<Finding, "level" | "rule" | "message" | "remedy">[] {
   const renamed = entries.find(({ name }) => name === server)?.shape?.tools?.rename?.[own];

@@ -4,7 +4,7 @@ import { checkJsonSchema, type SchemaProblem } from "../protocol/json-schema-che
 import { DEFAULT_DIALECT, KEYWORDS } from "../protocol/json-schema-dialect.ts";
 import { schemaPlaces } from "../protocol/json-schema-walk.ts";
 import type { Registry } from "../registry/types.ts";
-import type { Finding, Level, ListedTool, Rule } from "./diagnose.ts";
+import type { CheckedTool, DiagnoseRule, Finding, Level } from "./diagnose.ts";
 import { nameFindings } from "./diagnose-names.ts";
 
 /** Claude Code cuts descriptions here (PROTOCOL notes, client behaviours). UTF-16 units. */
@@ -20,7 +20,7 @@ const TOLD_PROBLEMS = 3;
 type Bare = Pick<Finding, "level" | "rule" | "message" | "remedy">;
 
 /** Everything that may go wrong with one tool. */
-export function toolFindings(listed: ListedTool, registry: Registry): Finding[] {
+export function toolFindings(listed: CheckedTool, registry: Registry): Finding[] {
   const { server, own, exposed, tool } = listed;
   const remedy = `ask the authors of the server to mend it, or leave the tool out: add ${
     JSON.stringify(own)
@@ -101,7 +101,7 @@ function rootFinding(
   return { level: "error", rule: "schema-root", message, remedy };
 }
 
-const SEVERITY: Readonly<Record<SchemaProblem["type"], readonly [Level, Rule]>> = {
+const SEVERITY: Readonly<Record<SchemaProblem["type"], readonly [Level, DiagnoseRule]>> = {
   "invalid": ["error", "schema-invalid"],
   "dangling": ["error", "schema-reference"],
   "remote": ["warning", "schema-remote"],
@@ -111,7 +111,7 @@ const SEVERITY: Readonly<Record<SchemaProblem["type"], readonly [Level, Rule]>> 
   "deep": ["warning", "schema-deep"],
 };
 
-const CONSEQUENCE: Readonly<Partial<Record<Rule, string>>> = {
+const CONSEQUENCE: Readonly<Partial<Record<DiagnoseRule, string>>> = {
   "schema-remote": "clients do not fetch it",
   "schema-dialect": "models' interfaces read every schema as 2020-12",
 };
@@ -138,7 +138,7 @@ const ACCEPTED_PROPERTY = /^[a-zA-Z0-9_.-]{1,64}$/;
 /** Valid forms that clients, or the models behind them, are known to refuse. */
 function refusedForms(schema: JsonObject, remedy: string): Bare[] {
   const found: Bare[] = [];
-  const warn = (rule: Rule, message: string) =>
+  const warn = (rule: DiagnoseRule, message: string) =>
     found.push({ level: "warning", rule, message, remedy });
   const combined = COMBINATORS.filter((keyword) => schema[keyword] !== undefined);
   if (combined.length > 0) {

@@ -42,13 +42,13 @@ export const RULES = [
 ] as const;
 
 /** One of {@link RULES}. */
-export type Rule = typeof RULES[number];
+export type DiagnoseRule = typeof RULES[number];
 
 /** One thing `check --connect` has found; part of the public contract. */
 export interface Finding {
   readonly level: Level;
   /** What kind of thing it is, for scripts. */
-  readonly rule: Rule;
+  readonly rule: DiagnoseRule;
   /** Config key; null where it is about all of them. */
   readonly server: string | null;
   /** The exposed name of the tool it is about, or what else is listed. */
@@ -60,7 +60,7 @@ export interface Finding {
 }
 
 /** A tool as the aggregate lists it for legacy clients: the narrower of the two eras. */
-export interface ListedTool {
+export interface CheckedTool {
   readonly server: string;
   /** The upstream's own name. */
   readonly own: string;
@@ -83,7 +83,7 @@ export interface StartedServer {
 }
 
 /** The tools that clients see, in the order of the list. */
-export function listedTools({ aggregate }: Registry): readonly ListedTool[] {
+export function checkedTools({ aggregate }: Registry): readonly CheckedTool[] {
   return aggregate.list("tools", "legacy").items.flatMap((text) => {
     const tool: unknown = JSON.parse(text);
     if (!isObject(tool) || typeof tool.name !== "string") return [];
@@ -99,7 +99,7 @@ const ORDER: readonly Level[] = ["error", "warning", "note"];
 /** All findings, what matters most first, else in the order of servers and lists. */
 export function diagnose(
   registry: Registry,
-  tools: readonly ListedTool[],
+  tools: readonly CheckedTool[],
   servers: readonly StartedServer[],
 ): readonly Finding[] {
   const findings = [
@@ -145,7 +145,7 @@ function serverFindings({ name, error, problems }: StartedServer): Finding[] {
 /** A call that is answered from the cache does nothing: fine for tools that only read. */
 function cacheFindings(
   { name: server, cache = [] }: StartedServer,
-  tools: readonly ListedTool[],
+  tools: readonly CheckedTool[],
 ): Finding[] {
   return tools.filter((tool) => tool.server === server).flatMap(({ own, exposed, tool }) => {
     const rule = cache.find(({ tools }) => parseGlob(tools).matches(own));

@@ -1,18 +1,18 @@
 /** Decides what becomes of each server that was found. Pure. */
 
 import { sanitizeServerName } from "../config/names.ts";
-import { isObject, type RawObject } from "../config/shapes/section.ts";
+import { isRawObject, type RawObject } from "../config/shapes/section.ts";
 import { leadsToGateway } from "./clients/own.ts";
 import type { FoundServer, Source } from "./import-source.ts";
 
 /** What becomes of a server; only those to `add` are written. */
-export type Verdict = "add" | "known" | "conflict" | "gateway" | "invalid";
+export type ImportOutcome = "add" | "known" | "conflict" | "gateway" | "invalid";
 
 /** A server and what becomes of it. */
 export interface Decision {
   readonly source: Source;
   readonly found: FoundServer;
-  readonly verdict: Verdict;
+  readonly verdict: ImportOutcome;
   /** The name it is added under. */
   readonly as: string;
 }
@@ -38,7 +38,12 @@ export function planImport(
   return sources.flatMap((source) =>
     source.servers.map((found): Decision => {
       const { name, entry } = found;
-      const decide = (verdict: Verdict, as = name): Decision => ({ source, found, verdict, as });
+      const decide = (verdict: ImportOutcome, as = name): Decision => ({
+        source,
+        found,
+        verdict,
+        as,
+      });
       if (leadsToGateway(entry, urls)) return decide("gateway");
       if (found.server === undefined) return decide("invalid");
       const same = taken.get(sanitizeServerName(name));
@@ -73,7 +78,7 @@ const TARGET_KEYS = ["command", "args", "cwd", "env", "url", "headers"];
 
 /** Whether two entries have the same target. A variable in the one we have stands for any text. */
 export function isSame(ours: unknown, theirs: unknown): boolean {
-  if (!isObject(ours) || !isObject(theirs)) return false;
+  if (!isRawObject(ours) || !isRawObject(theirs)) return false;
   return TARGET_KEYS.every((key) => matches(ours[key], theirs[key]));
 }
 
@@ -86,9 +91,9 @@ function matches(ours: unknown, theirs: unknown): boolean {
     return Array.isArray(one) && Array.isArray(other) && one.length === other.length &&
       one.every((item, at) => matches(item, other[at]));
   }
-  if (isObject(ours) || isObject(theirs)) {
+  if (isRawObject(ours) || isRawObject(theirs)) {
     const [one, other] = [ours ?? {}, theirs ?? {}];
-    if (!isObject(one) || !isObject(other)) return false;
+    if (!isRawObject(one) || !isRawObject(other)) return false;
     const keys = Object.keys(one);
     return keys.length === Object.keys(other).length &&
       keys.every((key) => Object.hasOwn(other, key) && matches(one[key], other[key]));

@@ -1,7 +1,7 @@
 /** Finds secrets that stand in entries as they are, and puts variables in their place. Pure. */
 
 import { isNamedSecret, looksSecret, secretsOfUrl } from "../config/secrets.ts";
-import { isObject, type RawObject } from "../config/shapes/section.ts";
+import { isRawObject, type RawObject } from "../config/shapes/section.ts";
 
 /** Gives names to values: one value has one name, and no name gets a second value. */
 export class CredentialNames {
@@ -70,13 +70,13 @@ export function moveSecrets(name: string, entry: RawObject, names: CredentialNam
   };
   const moved: Record<string, unknown> = { ...entry };
   const { env, headers, args, url, auth } = entry;
-  if (isObject(env)) {
+  if (isRawObject(env)) {
     moved["env"] = mapTexts(env, (key, text) => inText(key, text, key, `${name}_${key}`));
   }
-  if (isObject(headers)) {
+  if (isRawObject(headers)) {
     moved["headers"] = mapTexts(headers, (key, text) => inText(key, text, headerName(name, key)));
   }
-  if (isObject(auth)) {
+  if (isRawObject(auth)) {
     moved["auth"] = mapTexts(auth, (key, text) => inText(key, text, `${name}_${key}`));
   }
   if (typeof url === "string" && !url.includes("${")) {

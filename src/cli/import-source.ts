@@ -7,10 +7,10 @@ import { type ConfigIssue, formatPath } from "../config/issue.ts";
 import type { ValueStore } from "../config/lookup.ts";
 import { parseTree, ROOT_KEYS } from "../config/parse.ts";
 import { loadPatterns, mentionsPatterns } from "../config/patterns.ts";
-import { isObject, type RawObject } from "../config/shapes/section.ts";
+import { isRawObject, type RawObject } from "../config/shapes/section.ts";
 import { shapeDocument } from "../config/shapes/shape.ts";
 import type { ConfigTree } from "../config/tree.ts";
-import { type Client, findClient } from "./clients/clients.ts";
+import { type ClientApp, findClient } from "./clients/clients.ts";
 import { sectionDocument, valueAt, withTimeout } from "./clients/entries.ts";
 import { parseClientText, readClientFile } from "./clients/read.ts";
 
@@ -30,7 +30,7 @@ export interface FoundServer {
 export interface Source {
   /** Absolute. */
   readonly file: string;
-  readonly client: Client | undefined;
+  readonly client: ClientApp | undefined;
   /** The project whose servers these are, where one file has those of several. */
   readonly project: string | undefined;
   readonly servers: readonly FoundServer[];
@@ -41,7 +41,7 @@ export interface Source {
 /** A file to be read. */
 export interface SourceFile {
   readonly path: string;
-  readonly client: Client | undefined;
+  readonly client: ClientApp | undefined;
   readonly scope: "user" | "project" | "named";
 }
 
@@ -50,7 +50,7 @@ export interface SourceFile {
  * named must be there and have some. `store` has the values of variables, so that those without
  * one can be told. Never rejects.
  */
-export async function readSources(
+export async function readImportSources(
   source: SourceFile,
   store: ValueStore,
 ): Promise<readonly Source[]> {
@@ -95,7 +95,7 @@ interface Part {
   readonly project: string | undefined;
 }
 
-function partsOf(document: ConfigDocument, client: Client | undefined): readonly Part[] {
+function partsOf(document: ConfigDocument, client: ClientApp | undefined): readonly Part[] {
   const parts: Part[] = [];
   const add = (path: readonly string[], layout: string, project?: string) => {
     if (valueAt(document.value, path) === undefined) return;
@@ -130,7 +130,7 @@ function readPart(document: ConfigDocument, context: PartContext): Source {
   if (!shaped.ok) return { file, client, project, servers: [], issues: shaped.issues };
   const { tree, warnings } = shaped;
   const section = tree.value["mcpServers"];
-  if (!isObject(section)) {
+  if (!isRawObject(section)) {
     const place = tree.place(["mcpServers"]);
     const message = "found no object, expected an object of servers";
     const issue = { ...place, path: formatPath(place.path), message };
@@ -155,7 +155,7 @@ function readServer(
     readonly context: PartContext;
   },
 ): FoundServer {
-  const entry = isObject(raw) ? located(inMilliseconds(raw), folder) : raw;
+  const entry = isRawObject(raw) ? located(inMilliseconds(raw), folder) : raw;
   const alone: ConfigTree = {
     ...tree,
     value: { mcpServers: Object.assign(Object.create(null), { [name]: entry }) },
@@ -163,7 +163,7 @@ function readServer(
   };
   const { file } = tree.origin(["mcpServers", name]);
   const parsed = parseTree(alone, { files: [file], store, sources: [] });
-  const base = { name, entry: isObject(entry) ? entry : {} };
+  const base = { name, entry: isRawObject(entry) ? entry : {} };
   if (!parsed.ok) return { ...base, server: undefined, issues: parsed.issues, warnings };
   const server = parsed.config.servers.get(name);
   const problem = server?.disabled === false ? server.problem : undefined;
@@ -199,7 +199,7 @@ function located(entry: RawObject, folder: string | undefined): RawObject {
 export function replaceTexts(value: unknown, change: (text: string) => string): unknown {
   if (typeof value === "string") return change(value);
   if (Array.isArray(value)) return value.map((item: unknown) => replaceTexts(item, change));
-  if (!isObject(value)) return value;
+  if (!isRawObject(value)) return value;
   const copy: Record<string, unknown> = Object.create(null);
   for (const [key, inner] of Object.entries(value)) copy[key] = replaceTexts(inner, change);
   return copy;

@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { credentialsFile, loadCredentials } from "../config/credentials.ts";
 import { resolveConfigFiles, userDirectory } from "../config/find.ts";
 import { fileIssue } from "../config/read-file.ts";
-import { isObject } from "../config/shapes/section.ts";
+import { isRawObject } from "../config/shapes/section.ts";
 import { shapeDocument } from "../config/shapes/shape.ts";
 import { loadConfig } from "../config/load.ts";
 import { ROOT_KEYS } from "../config/parse.ts";
@@ -48,7 +48,7 @@ export async function readTarget(options: OptionValues, io: Io): Promise<Target>
   const section = [["mcpServers"], ["servers"], ["context_servers"], ["mcp", "servers"]]
     .find((keys) => valueAt(document.value, keys) !== undefined) ?? ["mcpServers"];
   const servers = valueAt(document.value, section);
-  if (servers !== undefined && !isObject(servers)) {
+  if (servers !== undefined && !isRawObject(servers)) {
     const key = section.join(".");
     const message = "found no object, expected an object of servers to add to";
     const issue = { file: path, ...document.position(section), path: key, message };
@@ -77,7 +77,7 @@ async function findTarget({ config }: OptionValues, { env, cwd }: Io): Promise<s
 /** The servers of a target by name. */
 export function serversOf({ value }: Target): ReadonlyMap<string, unknown> {
   const servers = value["mcpServers"];
-  return new Map(isObject(servers) ? Object.entries(servers) : []);
+  return new Map(isRawObject(servers) ? Object.entries(servers) : []);
 }
 
 /**
@@ -120,7 +120,9 @@ function isKept(
     canonicalJson({
       ...rest,
       mcpServers: Object.fromEntries(
-        Object.entries(isObject(mcpServers) ? mcpServers : {}).filter(([name]) => !added.has(name)),
+        Object.entries(isRawObject(mcpServers) ? mcpServers : {}).filter(([name]) =>
+          !added.has(name)
+        ),
       ),
     });
   return without(before) === without(after);

@@ -4,7 +4,7 @@ import type { ServerConfig } from "../config/config.ts";
 import type { ConfigIssue } from "../config/issue.ts";
 import { looksSecret, secretsOfUrl } from "../config/secrets.ts";
 import type { RawObject } from "../config/shapes/section.ts";
-import type { Decision, Verdict } from "./import-plan.ts";
+import type { Decision, ImportOutcome } from "./import-plan.ts";
 import type { Style } from "./style.ts";
 import { renderTable } from "./table.ts";
 import { printable } from "./text.ts";
@@ -17,7 +17,7 @@ export interface ImportedServer {
   readonly transport: string;
   /** The program or the origin; no arguments, paths or credentials. */
   readonly target: string;
-  readonly verdict: Verdict;
+  readonly verdict: ImportOutcome;
   /** Literal secrets in it. */
   readonly secrets: number;
 }
@@ -78,7 +78,7 @@ function targetOf({ command, url, urls }: RawObject): string {
   return secretsOfUrl(first).length > 0 || parsed !== null ? "" : first.replace(/[?#].*$/s, "");
 }
 
-const WHY: Readonly<Record<Verdict, string>> = {
+const WHY: Readonly<Record<ImportOutcome, string>> = {
   add: "add",
   known: "there already",
   conflict: "left out: another server has this name",

@@ -3,14 +3,14 @@ import { loadCredentials } from "../config/credentials.ts";
 import type { ConfigIssue } from "../config/issue.ts";
 import { storeOf, type ValueStore } from "../config/lookup.ts";
 import { clientFiles, CLIENTS } from "./clients/clients.ts";
-import { replaceText } from "./clients/files.ts";
+import { rewriteFile } from "./clients/files.ts";
 import type { Invocation } from "./commands.ts";
 import { describeIssue } from "./configuration.ts";
 import { requireClient, surroundingsOf } from "./connect.ts";
 import { ExitCode } from "./exit.ts";
 import { type Decision, planImport } from "./import-plan.ts";
 import { CredentialNames, moveSecrets } from "./import-secrets.ts";
-import { readSources, type Source, type SourceFile } from "./import-source.ts";
+import { readImportSources, type Source, type SourceFile } from "./import-source.ts";
 import {
   type CredentialsTarget,
   readCredentials,
@@ -35,7 +35,7 @@ export async function run({ args: [file], options }: Invocation, io: Io): Promis
   const target = await readTarget(options, io);
   const store = await storeFor(options, io);
   const files = sourceFiles(file, options, io).filter(({ path }) => path !== target.path);
-  const read = await Promise.all(files.map((one) => readSources(one, store)));
+  const read = await Promise.all(files.map((one) => readImportSources(one, store)));
   const sources = read.flat();
   const decisions = planImport(sources, {
     existing: serversOf(target),
@@ -128,9 +128,9 @@ async function change(
   await validateDraft({ target, text, credentials: secrets }, options, io);
   // First: a configuration must not name what is not there yet.
   if (secrets !== undefined && credentials !== undefined) {
-    await replaceText(secrets.path, secrets.text, { before: credentials.text });
+    await rewriteFile(secrets.path, secrets.text, { before: credentials.text });
   }
-  const backup = await replaceText(target.path, text, { before: target.text });
+  const backup = await rewriteFile(target.path, text, { before: target.text });
   return { written: true, backup: backup ?? null };
 }
 

@@ -19,7 +19,7 @@ export interface LiveServer {
 }
 
 /** How lines are made. */
-export interface RenderOptions {
+export interface LiveOptions {
   /** Cells a line may take; `Infinity` cuts nothing. */
   readonly columns: number;
   /** Lines there is room for. */
@@ -71,7 +71,7 @@ export function withoutName(error: string, name: string): string {
  */
 export function renderServers(
   servers: readonly LiveServer[],
-  { columns, rows, style, frame }: RenderOptions,
+  { columns, rows, style, frame }: LiveOptions,
 ): string[] {
   const room = Math.max(1, rows);
   const crowded = servers.length > room;
@@ -92,7 +92,7 @@ function choose(servers: readonly LiveServer[], count: number): readonly LiveSer
 
 function serverLine(
   server: LiveServer,
-  { columns, width, style, frame }: Omit<RenderOptions, "rows"> & { readonly width: number },
+  { columns, width, style, frame }: Omit<LiveOptions, "rows"> & { readonly width: number },
 ): string {
   const name = fit(printable(server.name), width);
   const pad = " ".repeat(Math.max(0, width - widthOf(name)));

@@ -8,7 +8,7 @@ import type { Client } from "../protocol/exchange.ts";
 import { parseMessage, request, type RequestMessage } from "../protocol/message.ts";
 import { exposedName } from "../protocol/names.ts";
 import { LATEST_LEGACY_VERSION } from "../protocol/versions.ts";
-import type { Caller, CallOptions, OpenOptions } from "./caller.ts";
+import type { Caller, CallerOptions, OpenOptions } from "./caller.ts";
 import { type ConfigurationChoice, requireConfiguration } from "./configuration.ts";
 import { CliError, ExitCode } from "./exit.ts";
 import type { Io } from "./io.ts";
@@ -124,7 +124,7 @@ class LocalCaller implements Caller {
     return viewCosts(this.#gateway.registry, tokenizer);
   }
 
-  async call(tool: string, argumentsText: string, options: CallOptions): Promise<string> {
+  async call(tool: string, argumentsText: string, options: CallerOptions): Promise<string> {
     await this.#resolvable(tool);
     this.#local.clear();
     const params = `{"name":${JSON.stringify(tool)},"arguments":${argumentsText},` +

@@ -12,7 +12,7 @@ import { systemClock } from "../upstream/clock.ts";
 import { HttpStatusError, NetworkError } from "../upstream/failures.ts";
 import { HttpClient } from "../upstream/http-client.ts";
 import { StreamableHttpTransport } from "../upstream/http.ts";
-import type { Caller, CallOptions } from "./caller.ts";
+import type { Caller, CallerOptions } from "./caller.ts";
 import { CliError, ExitCode } from "./exit.ts";
 import {
   eachKind,
@@ -161,7 +161,7 @@ export class RemoteCaller implements Caller {
     }
   }
 
-  async call(tool: string, argumentsText: string, options: CallOptions): Promise<string> {
+  async call(tool: string, argumentsText: string, options: CallerOptions): Promise<string> {
     const meta = { ...this.#envelope(), [MetaKey.ProgressToken]: "cli" };
     const params = `{"name":${JSON.stringify(tool)},"arguments":${argumentsText},` +
       `"_meta":${JSON.stringify(meta)}}`;
@@ -214,7 +214,7 @@ export class RemoteCaller implements Caller {
     url: string,
     method: string,
     paramsText: string,
-    { onNotification }: Partial<CallOptions>,
+    { onNotification }: Partial<CallerOptions>,
   ): Promise<ResponseMessage> {
     const transport = new StreamableHttpTransport({
       server: "gateway",

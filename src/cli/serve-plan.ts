@@ -1,6 +1,6 @@
 /** What a start of the gateway is going to do, from flags, environment and file. */
 
-import type { Config, LogFormat, LogLevel, SyslogTarget } from "../config/config.ts";
+import type { Config, LogFormat, LogLevel, SyslogAddress } from "../config/config.ts";
 import type { ConfigIssue } from "../config/issue.ts";
 import { collectSecrets } from "../config/secrets.ts";
 import { applyOverrides, overridesFromEnv, parsePort } from "../config/settings.ts";
@@ -124,7 +124,7 @@ function refuseOpenAddress(host: string): void {
 }
 
 function syslogTarget(
-  target: SyslogTarget | undefined,
+  target: SyslogAddress | undefined,
 ): Extract<LogDestination, { kind: "syslog" }>["target"] {
   if (target === undefined || "socket" in target) return target;
   return "udp" in target ? { udp: hostAndPort(target.udp) } : { tcp: hostAndPort(target.tcp) };

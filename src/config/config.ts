@@ -25,7 +25,7 @@ export type LogLevel = "trace" | "debug" | "info" | "warning" | "error" | "fatal
 export type LogFormat = "text" | "json";
 
 /** Where syslog messages go; `udp` and `tcp` are `host:port`. */
-export type SyslogTarget =
+export type SyslogAddress =
   | { readonly socket: string }
   | { readonly udp: string }
   | { readonly tcp: string };
@@ -144,7 +144,7 @@ export interface Settings {
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** Absent: the local socket, `/dev/log`. */
-  readonly syslog?: SyslogTarget;
+  readonly syslog?: SyslogAddress;
   /** Whether `${cmd:…}` runs its command when a configuration is loaded. */
   readonly allowCommands: boolean;
   /** Bytes of cached results for all servers; 0 for none. */

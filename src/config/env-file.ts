@@ -9,12 +9,12 @@ export function parseEnvFile(text: string): Readonly<Record<string, string>> {
   const values: Record<string, string> = Object.create(null);
   for (const line of text.split(/\r?\n/)) {
     const [, name, rest = ""] = /^\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=\s*(.*)$/.exec(line) ?? [];
-    if (name !== undefined) values[name] = readValue(rest.trim());
+    if (name !== undefined) values[name] = readEnvValue(rest.trim());
   }
   return values;
 }
 
-function readValue(text: string): string {
+function readEnvValue(text: string): string {
   const double = /^"((?:[^"\\]|\\.)*)"/.exec(text)?.[1];
   if (double !== undefined) {
     return double.replaceAll(/\\(.)/g, (_, letter: string) => ESCAPES[letter] ?? letter);

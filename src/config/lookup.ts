@@ -4,7 +4,7 @@ import { basename, resolve, sep } from "node:path";
 import type { Env } from "./config.ts";
 import type { Found, Lookup, Reference } from "./expand.ts";
 import { quote } from "./issue.ts";
-import type { Origin } from "./tree.ts";
+import type { FileOrigin } from "./tree.ts";
 
 /** A value that had to be fetched, or why it could not be; `why` contains no secret. */
 export type Fetched = { readonly value: string } | {
@@ -49,7 +49,7 @@ export function storeOf(env: Env): ValueStore {
 }
 
 /** The lookup for what is written in the file `origin` names. */
-export function lookupIn(store: ValueStore, origin: Origin): Lookup {
+export function lookupIn(store: ValueStore, origin: FileOrigin): Lookup {
   return (reference) => {
     const { kind, name } = reference;
     switch (kind) {
@@ -90,7 +90,7 @@ function unset({ kind, name }: Reference): Found {
   };
 }
 
-function input(id: string, store: ValueStore, { inputs }: Origin): Found {
+function input(id: string, store: ValueStore, { inputs }: FileOrigin): Found {
   const variable = inputVariable(id);
   const found = named(variable, store) ?? named(id, store);
   // Whatever its name is like, an input is most likely a password.
@@ -111,13 +111,13 @@ function inputVariable(id: string): string {
 }
 
 /** The absolute path of a file a configuration names; `~/` is the home of the user. */
-function pathFrom({ directory }: Origin, path: string, env: Env): string {
+function pathFrom({ directory }: FileOrigin, path: string, env: Env): string {
   const home = env["HOME"];
   const expanded = path.startsWith("~/") && home ? `${home}/${path.slice(2)}` : path;
   return resolve(directory, expanded);
 }
 
-function file(path: string, store: ValueStore, origin: Origin): Found {
+function file(path: string, store: ValueStore, origin: FileOrigin): Found {
   const name = pathFrom(origin, path, store.env);
   const fetched = store.files.get(name);
   if (fetched?.value !== undefined) return { value: fetched.value, from: "secret" };
@@ -128,7 +128,7 @@ function file(path: string, store: ValueStore, origin: Origin): Found {
   return fetched;
 }
 
-function command(text: string, store: ValueStore, { directory }: Origin): Found {
+function command(text: string, store: ValueStore, { directory }: FileOrigin): Found {
   if (!store.allowCommands) {
     return {
       why: 'found "${cmd:…}", which is run only where the configuration says so',
@@ -149,7 +149,7 @@ export function commandKey(text: string, directory: string): string {
   return JSON.stringify([directory, text]);
 }
 
-function place(name: string, { env }: ValueStore, { workspaceFolder }: Origin): Found {
+function place(name: string, { env }: ValueStore, { workspaceFolder }: FileOrigin): Found {
   const value = {
     workspaceFolder,
     workspaceFolderBasename: basename(workspaceFolder),

@@ -3,7 +3,13 @@
 import type { Stats } from "node:fs";
 import { type FileHandle, open, readdir } from "node:fs/promises";
 import { MAX_CONFIG_BYTES } from "./load.ts";
-import { codeOf, lastTouched, type SourceTrace, stamp, traceSource } from "./source-trace.ts";
+import {
+  lastTouched,
+  sourceErrorCode,
+  type SourceTrace,
+  stamp,
+  traceSource,
+} from "./source-trace.ts";
 
 /** Files of one directory that are read; of further ones only the names count. */
 const MAX_ENTRIES = 256;
@@ -116,7 +122,7 @@ async function contentOf(
     const stats = await file.stat();
     return describe(await tagOf(file, stats), stats, links, touched);
   } catch (error) {
-    const code = codeOf(error);
+    const code = sourceErrorCode(error);
     if (SHORTAGES.has(code)) throw error;
     return describe(code, end, links, touched);
   }

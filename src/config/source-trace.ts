@@ -63,7 +63,7 @@ export async function traceSource(path: string): Promise<SourceTrace> {
     directories.add(typeof end === "string" || end.isDirectory() ? at : dirname(at));
     // What is not there can still have come and gone: that shows in its directory.
     if (typeof end !== "string") links.push(stamp(end));
-    end = codeOf(error);
+    end = sourceErrorCode(error);
   }
   return { directories: [...directories], links: links.join(), end, touched };
 }
@@ -79,7 +79,7 @@ export function lastTouched({ mtimeMs, ctimeMs }: Stats): number {
 }
 
 /** The system's code of an error, or its text where it has none. */
-export function codeOf(error: unknown): string {
+export function sourceErrorCode(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }
 

@@ -6,13 +6,13 @@ import type { HttpTarget, ServerTarget } from "./config.ts";
 import { type ConfigIssue, type ConfigPath, describeKind, quote } from "./issue.ts";
 import type { CheckedServer } from "./schema.ts";
 
-type RawServer = Readonly<Record<string, unknown>>;
+type RawTarget = Readonly<Record<string, unknown>>;
 
 /**
  * The targets of a checked entry, one for each instance; `raw` is the same entry, expanded and
  * unchecked.
  */
-export function buildTargets(checked: CheckedServer, raw: RawServer): readonly ServerTarget[] {
+export function buildTargets(checked: CheckedServer, raw: RawTarget): readonly ServerTarget[] {
   const { command, cwd, instances = 1 } = checked;
   if (command !== undefined) {
     const target: ServerTarget = {
@@ -61,7 +61,7 @@ const UNCHECKED_KEYS = ["__proto__", "prototype", "constructor"];
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** Two ways to say who asks must not stand side by side. */
-export function reportAuth(raw: RawServer, base: ConfigPath, collector: IssueCollector): void {
+export function reportAuth(raw: RawTarget, base: ConfigPath, collector: IssueCollector): void {
   if (raw["auth"] === undefined) return;
   const header = Object.keys(raw["headers"] ?? {}).find((name) => /^authorization$/i.test(name));
   if (header === undefined) return;
@@ -72,7 +72,7 @@ export function reportAuth(raw: RawServer, base: ConfigPath, collector: IssueCol
 }
 
 /** Reports names in `env` and `headers` that no process and no request could carry. */
-export function reportMapKeys(raw: RawServer, base: ConfigPath, collector: IssueCollector): void {
+export function reportMapKeys(raw: RawTarget, base: ConfigPath, collector: IssueCollector): void {
   for (const section of ["env", "headers"]) {
     const map = raw[section];
     if (typeof map !== "object" || map === null || Array.isArray(map)) continue;

@@ -20,7 +20,7 @@ export interface Places {
 }
 
 /** What variables in a file mean that depend on the file. */
-export interface Origin {
+export interface FileOrigin {
   /** As the caller named it. */
   readonly file: string;
   /** Where relative `${file:…}` paths start, absolute. */
@@ -43,7 +43,7 @@ export interface ConfigTree extends Places {
   /** The servers in the order of the files. */
   readonly names: readonly string[];
   /** The file that what stands at `path` is from. */
-  origin(path: ConfigPath): Origin;
+  origin(path: ConfigPath): FileOrigin;
 }
 
 /** The places of a document that is not mapped to anything. */

@@ -61,7 +61,7 @@ export function nextLook(waiting: Waiting, { settle, limit, poll }: WatchTiming)
 }
 
 /** What a look found. */
-export interface Finding {
+export interface Judgement {
   /** Somebody wants the caller called in any case. */
   readonly forced: boolean;
   /** The same as what the caller has dealt with. */
@@ -76,7 +76,7 @@ export interface Finding {
  * What follows from it: nothing, waiting for what is incomplete to become complete, or a call,
  * which may be the `final` one for this content.
  */
-export function judge(finding: Finding): "nothing" | "wait" | "call" | "final" {
+export function judge(finding: Judgement): "nothing" | "wait" | "call" | "final" {
   if (finding.forced) return "final";
   if (finding.known) return "nothing";
   if (!finding.doubted) return "call";

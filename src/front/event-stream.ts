@@ -1,5 +1,5 @@
 import type { Outlet } from "../gateway/exchange.ts";
-import { oneLine } from "../lib/json-edit.ts";
+import { withoutLineBreaks } from "../lib/json-edit.ts";
 
 /** A client that does not read loses its stream before it costs more than this many bytes. */
 export const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
@@ -43,7 +43,7 @@ export class EventStream implements Outlet {
   /** `id` is the event id a client may come back with. */
   send(raw: string, id?: string): void {
     const head = id === undefined ? "" : `id: ${id}\n`;
-    this.#write(`${head}event: message\ndata: ${oneLine(raw)}\n\n`);
+    this.#write(`${head}event: message\ndata: ${withoutLineBreaks(raw)}\n\n`);
   }
 
   /** Gives the client an id to come back with before there is any message (2025-11-25). */

@@ -7,7 +7,7 @@ import { isLoopback } from "../lib/loopback.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Who may talk to the listener. */
-export interface GuardOptions {
+export interface RequestGuardOptions {
   /** The host the listener is bound to. */
   readonly boundHost: string;
   /** Further values of `Host`, without port. */
@@ -17,13 +17,13 @@ export interface GuardOptions {
 }
 
 /** Checks one request's headers; throws a {@link Refusal} with 403. */
-export type Guard = (host: string | null, origin: string | null) => void;
+export type RequestGuard = (host: string | null, origin: string | null) => void;
 
 /** Verdicts are remembered: in practice all requests carry the same two or three pairs. */
 const MEMORY = 256;
 
 /** Builds the check for one listener. */
-export function createGuard(options: GuardOptions): Guard {
+export function createGuard(options: RequestGuardOptions): RequestGuard {
   const verdicts = new Map<string, string | undefined>();
   return (host, origin) => {
     // An absent header is no text, "null" included.
@@ -42,7 +42,7 @@ export function createGuard(options: GuardOptions): Guard {
 export function objection(
   host: string | null,
   origin: string | null,
-  options: GuardOptions,
+  options: RequestGuardOptions,
 ): string | undefined {
   const name = host === null ? undefined : hostName(host);
   if (name === undefined || !hostAllowed(name, options)) {
@@ -52,7 +52,7 @@ export function objection(
   return `Origin ${JSON.stringify(origin)} is not allowed; add it to "allowedOrigins"`;
 }
 
-function hostAllowed(name: string, options: GuardOptions): boolean {
+function hostAllowed(name: string, options: RequestGuardOptions): boolean {
   if (options.allowedHosts.some((allowed) => allowed.toLowerCase() === name)) return true;
   if (isLoopback(name)) return true;
   if (isLoopback(options.boundHost)) return false;
@@ -61,7 +61,7 @@ function hostAllowed(name: string, options: GuardOptions): boolean {
 }
 
 /** True when `Origin` may read the answers; also decides about CORS headers. */
-export function originAllowed(origin: string, options: GuardOptions): boolean {
+export function originAllowed(origin: string, options: RequestGuardOptions): boolean {
   if (options.allowedOrigins.includes("*") || options.allowedOrigins.includes(origin)) return true;
   const url = URL.parse(origin);
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) return false;

@@ -6,7 +6,7 @@ import type { Gateway } from "../gateway/gateway.ts";
 import { checkMethod, modernClient, serveModern } from "../gateway/modern.ts";
 import { type Reply, replyText } from "../gateway/reply.ts";
 import type { Session } from "../gateway/session.ts";
-import { oneLine } from "../lib/json-edit.ts";
+import { withoutLineBreaks } from "../lib/json-edit.ts";
 import { within } from "../lib/within.ts";
 import { isModern, NO_HEADERS, readEnvelope } from "../protocol/classify.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
@@ -62,7 +62,7 @@ class StdioFront implements Outlet {
   }
 
   send(raw: string): void {
-    this.options.write(oneLine(raw) + "\n");
+    this.options.write(withoutLineBreaks(raw) + "\n");
   }
 
   line(text: string): void {

@@ -5,7 +5,7 @@
  */
 
 import { canonicalJson } from "../lib/canonical.ts";
-import { crypto } from "../lib/crypto.ts";
+import { nodeCrypto } from "../lib/crypto.ts";
 import type { JsonObject } from "../lib/json.ts";
 
 /** What a state must be presented with to be good. */
@@ -49,7 +49,7 @@ export class StateSigner {
     if (payload === undefined || mac === undefined || rest.length > 0) return "malformed";
     const given = Buffer.from(mac, "base64url");
     const expected = this.#mac(payload, context);
-    if (given.length !== expected.length || !crypto().timingSafeEqual(given, expected)) {
+    if (given.length !== expected.length || !nodeCrypto().timingSafeEqual(given, expected)) {
       return "altered or presented with other parameters";
     }
     // Signed by us, so it is what we wrote.
@@ -61,13 +61,13 @@ export class StateSigner {
     const { principal, session, server, method, digest } = context;
     // As JSON, so that no two contexts run together into one text.
     const text = JSON.stringify([payload, principal, session, server, method, digest]);
-    this.#secret ??= crypto().randomBytes(32);
-    return crypto().createHmac("sha256", this.#secret).update(text).digest();
+    this.#secret ??= nodeCrypto().randomBytes(32);
+    return nodeCrypto().createHmac("sha256", this.#secret).update(text).digest();
   }
 }
 
 /** A digest of what a retry must repeat: the parameters without what differs between rounds. */
 export function paramsDigest(params: JsonObject | undefined): string {
   const { _meta, inputResponses: _responses, requestState: _state, ...same } = params ?? {};
-  return crypto().createHash("sha256").update(canonicalJson(same)).digest("base64url");
+  return nodeCrypto().createHash("sha256").update(canonicalJson(same)).digest("base64url");
 }

@@ -1,6 +1,6 @@
 /** A short, stable tag for a text. */
 
-import { crypto } from "./crypto.ts";
+import { nodeCrypto } from "./crypto.ts";
 
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
 
@@ -10,7 +10,7 @@ const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
  * release and on every runtime. Short tags may collide: callers that need uniqueness check for it.
  */
 export function shortHash(text: string, length = 8): string {
-  const digest = crypto().createHash("sha256").update(text).digest();
+  const digest = nodeCrypto().createHash("sha256").update(text).digest();
   let tag = "";
   let bits = 0;
   let pending = 0;

@@ -103,7 +103,7 @@ export function rawMembers(text: string): [key: string, value: string][] | undef
 }
 
 /** The same JSON without line breaks, for transports that frame by line. Cheap when there are none. */
-export function oneLine(text: string): string {
+export function withoutLineBreaks(text: string): string {
   // A raw line break can only stand between tokens: inside a string JSON requires an escape.
   return text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]+/g, " ") : text;
 }

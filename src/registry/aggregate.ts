@@ -12,7 +12,7 @@ import type { ListText } from "./list-text.ts";
 import { buildNameTable, type NameTable } from "./name-table.ts";
 import { type Page, pageOf } from "./page.ts";
 import { mayComplete, mayRead, type ShownServer } from "./shown.ts";
-import { uiLinks, wrapsOutput } from "./source.ts";
+import { isOutputWrapped, uiLinks } from "./source.ts";
 import type { Conflict, Counts, NamedKind, ResourceRoute, Route, View } from "./types.ts";
 import { buildUriTable, type UriTable } from "./uri-table.ts";
 
@@ -194,7 +194,7 @@ export class AggregateView implements View {
 
   wrapsOutput(server: string, tool: string): boolean {
     const shown = this.#server(server);
-    return shown !== undefined && wrapsOutput(shown.own, tool);
+    return shown !== undefined && isOutputWrapped(shown.own, tool);
   }
 
   task(id: string): TaskRoute | undefined {

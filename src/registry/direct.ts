@@ -11,7 +11,7 @@ import { ListText, mergeHints } from "./list-text.ts";
 import { memoised } from "./memo.ts";
 import { type Page, pageOf } from "./page.ts";
 import { mayComplete, mayRead, type ShownServer, shownServer } from "./shown.ts";
-import { eraEdits, uniqueItems, wrapsOutput } from "./source.ts";
+import { eraEdits, isOutputWrapped, uniqueItems } from "./source.ts";
 import type { Counts, NamedKind, ResourceRoute, Route, ServerEntry, View } from "./types.ts";
 
 /**
@@ -130,7 +130,7 @@ export class DirectView implements View {
   }
 
   wrapsOutput(_server: string, tool: string): boolean {
-    return wrapsOutput(this.#entry.inventory, tool);
+    return isOutputWrapped(this.#entry.inventory, tool);
   }
 
   task(id: string): TaskRoute {

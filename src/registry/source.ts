@@ -109,7 +109,7 @@ export function eraEdits(kind: ListKind, list: List, from: Era | undefined, to: 
 }
 
 /** Whether legacy clients see this tool of a server with a wrapped output schema. */
-export function wrapsOutput(
+export function isOutputWrapped(
   { era, lists: { tools } }: Pick<Inventory, "era" | "lists">,
   tool: string,
 ): boolean {

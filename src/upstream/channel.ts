@@ -36,7 +36,7 @@ import {
 } from "./failures.ts";
 import { CLIENT_INFO, hasRoots, type Identity } from "./line.ts";
 import { lossByClose, lossBySend, LostCallError, NOT_SENT } from "./loss.ts";
-import { Abandoned, type Origin, originAmong } from "./origin.ts";
+import { Abandoned, type Attribution, originAmong } from "./origin.ts";
 import { type Answerer, Questions } from "./questions.ts";
 import { restoreId } from "./restore-id.ts";
 import type { UpstreamLog } from "./log.ts";
@@ -317,7 +317,7 @@ export class Channel {
     call.exchange?.notify(editJson(message.raw, [edit]));
   }
 
-  #origin(carriedBy: number | undefined): Origin<Outcome> {
+  #origin(carriedBy: number | undefined): Attribution<Outcome> {
     if (carriedBy !== undefined) {
       const call = this.#calls.get(carriedBy);
       return call?.exchange === undefined ? { kind: "none" } : { kind: "call", call };

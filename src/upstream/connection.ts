@@ -5,7 +5,7 @@ import type { Exchange } from "../protocol/exchange.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import type { Era } from "../protocol/versions.ts";
 import type { Channel, ChannelEvents, RequestOptions } from "./channel.ts";
-import { establish, type EstablishOptions, type Verdict } from "./establish.ts";
+import { type EraAnswer, establish, type EstablishOptions } from "./establish.ts";
 import { messageOf } from "./failures.ts";
 import type { Handshake } from "./handshake.ts";
 import type { HealthReport } from "./health.ts";
@@ -28,7 +28,7 @@ export interface ConnectionOptions extends EstablishOptions {
 export class Connection implements Line {
   readonly handshake: Handshake;
   /** To be handed to the next {@link Connection.open} of this server. */
-  readonly verdict: Verdict;
+  readonly verdict: EraAnswer;
   readonly #channel: Channel;
   readonly #options: ConnectionOptions;
   readonly #listener: Listener | undefined;
@@ -41,7 +41,7 @@ export class Connection implements Line {
   private constructor(
     channel: Channel,
     handshake: Handshake,
-    verdict: Verdict,
+    verdict: EraAnswer,
     options: ConnectionOptions,
   ) {
     this.#channel = channel;

@@ -23,7 +23,7 @@ import { StdioTransport } from "./stdio.ts";
 import type { Transport, TransportKind } from "./transport.ts";
 
 /** What was found out about a server, remembered so that a reconnect asks nothing twice. */
-export interface Verdict {
+export interface EraAnswer {
   readonly era: Era;
   readonly transport: TransportKind;
 }
@@ -35,7 +35,7 @@ export interface EstablishOptions {
   readonly log: UpstreamLog;
   readonly clock: Clock;
   /** From an earlier connection; it is trusted, and failing is the way to find out it is stale. */
-  readonly verdict: Verdict | undefined;
+  readonly verdict: EraAnswer | undefined;
   readonly events: ChannelEvents;
   /** As whom it introduces itself. */
   readonly identity: Identity;
@@ -49,7 +49,7 @@ export interface EstablishOptions {
 export interface Established {
   readonly channel: Channel;
   readonly handshake: Handshake;
-  readonly verdict: Verdict;
+  readonly verdict: EraAnswer;
 }
 
 /** A probe is answered at once or not at all; a third of the start must be left for the rest. */

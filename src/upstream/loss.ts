@@ -85,7 +85,7 @@ export interface FailedCall {
 }
 
 /** What becomes of it. */
-export type Verdict =
+export type Repetition =
   /** `again` is whether this uses up the one repetition of a call that may have been carried out. */
   | { readonly kind: "repeat"; readonly again: boolean }
   | { readonly kind: "fail"; readonly error: unknown };
@@ -97,9 +97,9 @@ const AWAY = new Set([502, 503, 504]);
  * Decides it. What never reached a server may always go to another one; what may have been carried
  * out is repeated once, if that does no harm and its client has not been asked anything.
  */
-export function judgeFailure(call: FailedCall): Verdict {
+export function judgeFailure(call: FailedCall): Repetition {
   const { error, isWanted, isSafe, attempts, instances } = call;
-  const fail = (error: unknown): Verdict => ({ kind: "fail", error });
+  const fail = (error: unknown): Repetition => ({ kind: "fail", error });
   if (!isWanted) return fail(error);
   if (error instanceof HttpStatusError && AWAY.has(error.status)) {
     const may = call.isElsewhere && !call.wasRepeated && !call.isContinued && isSafe();

@@ -5,7 +5,7 @@ import type { Inventory } from "../protocol/lists.ts";
 import type { ChannelEvents } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
-import type { Verdict } from "./establish.ts";
+import type { EraAnswer } from "./establish.ts";
 import { ConnectionLostError, HttpStatusError } from "./failures.ts";
 import { HandshakeError } from "./handshake.ts";
 import type { InstanceEvents, InstanceOptions } from "./instance-options.ts";
@@ -47,7 +47,7 @@ export interface PrimaryEvents {
 /** Opens the connections of one instance, and remembers what was found out about its server. */
 export class Opener {
   readonly #options: OpenerOptions;
-  #verdict: Verdict | undefined;
+  #verdict: EraAnswer | undefined;
 
   constructor(options: OpenerOptions) {
     this.#options = options;

@@ -4,7 +4,7 @@ import type { Client } from "../protocol/exchange.ts";
 import type { PendingCall } from "./correlation.ts";
 
 /** What is known of where a message comes from. */
-export type Origin<T> =
+export type Attribution<T> =
   /** This call. */
   | { readonly kind: "call"; readonly call: PendingCall<T> }
   /** One of several calls of this client, whose latest it is. */
@@ -59,7 +59,7 @@ export function originAmong<T>(
   calls: Iterable<PendingCall<T>>,
   abandoned: Abandoned,
   now: number,
-): Origin<T> {
+): Attribution<T> {
   let found: PendingCall<T> | undefined;
   let several = false;
   for (const call of calls) {

@@ -1,5 +1,5 @@
 import process from "node:process";
-import { oneLine } from "../lib/json-edit.ts";
+import { withoutLineBreaks } from "../lib/json-edit.ts";
 import { TokenBucket } from "../lib/rate-limit.ts";
 import type { ChildProcess, ExitStatus, Runtime } from "../runtime/types.ts";
 import type { StdioTarget } from "../config/config.ts";
@@ -99,7 +99,7 @@ export class StdioTransport implements Transport {
 
   /** Messages sent in one turn leave in one write: under load that halves the system calls. */
   send(raw: string, _options: SendOptions): Promise<void> {
-    this.#outbox.push(oneLine(raw));
+    this.#outbox.push(withoutLineBreaks(raw));
     return this.#flushing ??= Promise.resolve().then(() => this.#flush());
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
-import { contentText, progressLine, readArguments } from "../../src/cli/call.ts";
+import { contentText, progressLine, readCallArguments } from "../../src/cli/call.ts";
 import { startServer } from "../../src/cli/serve.ts";
 import { gatewayUrls } from "../../src/cli/urls.ts";
 import { cacheEnv } from "../support/cache.ts";
@@ -252,7 +252,7 @@ test("gatewayUrls() takes root, endpoint and a path in front", () => {
 });
 
 test("readArguments() returns the text as it came", () => {
-  assert.equal(readArguments(' {"n": 12345678901234567890} '), ' {"n": 12345678901234567890} ');
+  assert.equal(readCallArguments(' {"n": 12345678901234567890} '), ' {"n": 12345678901234567890} ');
 });
 
 test("contentText() describes what is no text", () => {

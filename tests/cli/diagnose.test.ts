@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { diagnose, type Finding, listedTools, RULES } from "../../src/cli/diagnose.ts";
+import { checkedTools, diagnose, type Finding, RULES } from "../../src/cli/diagnose.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import { toolTokens } from "../../src/registry/tool-tokens.ts";
@@ -26,7 +26,7 @@ function server(
 function findings(...servers: ServerEntry[]): readonly Finding[] {
   const registry = buildRegistry({ version: 1, servers });
   const started = servers.map(({ name }) => ({ name, error: null, problems: [] }));
-  return diagnose(registry, listedTools(registry), started);
+  return diagnose(registry, checkedTools(registry), started);
 }
 
 /** The rules that a tool with these members breaks. */
@@ -184,7 +184,7 @@ test("diagnose() says that too much for clients is gated", () => {
   ];
   const { gating } = DEFAULT_SETTINGS;
   const registry = buildRegistry({ version: 1, servers, gating });
-  const found = diagnose(registry, listedTools(registry), []);
+  const found = diagnose(registry, checkedTools(registry), []);
   assert.deepEqual(
     found.map(({ level, rule, message, remedy }) => [level, rule, message, remedy]),
     [
@@ -201,7 +201,7 @@ test("diagnose() says that too much for clients is gated", () => {
 
 test("diagnose() puts errors first, and servers that failed among them", () => {
   const registry = buildRegistry({ version: 1, servers: [server("s", [tool("a.b")])] });
-  const found = diagnose(registry, listedTools(registry), [
+  const found = diagnose(registry, checkedTools(registry), [
     { name: "s", error: null, problems: ["List of tools cut"] },
     { name: "gone", error: "exited with code 1", problems: [] },
   ]);
@@ -223,7 +223,7 @@ test("diagnose() warns of cached results of tools that do not say they only read
     { tools: "off", ttl: 0, public: false },
     { tools: "*", ttl: 1_000, public: false },
   ];
-  const found = diagnose(registry, listedTools(registry), [
+  const found = diagnose(registry, checkedTools(registry), [
     { name: "s", error: null, problems: [], cache },
   ]).filter(({ rule }) => rule === "cached-writing");
   assert.deepEqual(found.map(({ subject }) => subject), ["s_writes"]);
@@ -231,7 +231,7 @@ test("diagnose() warns of cached results of tools that do not say they only read
 
 test("listedTools() counts what clients send to models, under the exposed name", () => {
   const registry = buildRegistry({ version: 1, servers: [server("s", [tool("t")])] });
-  const [listed] = listedTools(registry);
+  const [listed] = checkedTools(registry);
   assert.equal(listed!.tokens, toolTokens({ ...tool("t"), name: "s_t" }));
   assert.ok(listed!.tokens > 10 && listed!.tokens < 60, String(listed!.tokens));
   // What models do not get costs nothing.

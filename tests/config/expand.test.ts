@@ -5,9 +5,9 @@ import fc from "fast-check";
 import type { Env } from "../../src/config/config.ts";
 import * as source from "../../src/config/expand.ts";
 import { lookupIn, storeOf, type ValueStore, type Wanted } from "../../src/config/lookup.ts";
-import type { Origin } from "../../src/config/tree.ts";
+import type { FileOrigin } from "../../src/config/tree.ts";
 
-const ORIGIN: Origin = {
+const ORIGIN: FileOrigin = {
   file: "f.json",
   directory: "/etc/mcproxy/.vscode",
   workspaceFolder: "/etc/mcproxy",

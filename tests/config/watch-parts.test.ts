@@ -11,8 +11,8 @@ import { type SourceTrace, traceSource } from "../../src/config/source-trace.ts"
 import { DirectoryWatches } from "../../src/config/watch-directories.ts";
 import {
   DEFAULT_TIMING,
-  type Finding,
   judge,
+  type Judgement,
   nextLook,
   unsettled,
 } from "../../src/config/watch-timing.ts";
@@ -51,8 +51,8 @@ test("unsettled() leaves an event to the next look until it is quiet", () => {
 });
 
 test("judge() calls for what is new, waits for what is incomplete, and ends with it", () => {
-  const nothing: Finding = { forced: false, known: false, doubted: false, patienceOver: false };
-  const table: [Partial<Finding>, ReturnType<typeof judge>][] = [
+  const nothing: Judgement = { forced: false, known: false, doubted: false, patienceOver: false };
+  const table: [Partial<Judgement>, ReturnType<typeof judge>][] = [
     [{}, "call"],
     [{ known: true }, "nothing"],
     [{ known: true, patienceOver: true }, "nothing"],

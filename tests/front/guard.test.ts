@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createGuard, type GuardOptions, objection } from "../../src/front/guard.ts";
+import { createGuard, objection, type RequestGuardOptions } from "../../src/front/guard.ts";
 import { Refusal } from "../../src/front/refusal.ts";
 
-const loopback: GuardOptions = { boundHost: "127.0.0.1", allowedHosts: [], allowedOrigins: [] };
-const everywhere: GuardOptions = { ...loopback, boundHost: "0.0.0.0" };
+const loopback: RequestGuardOptions = {
+  boundHost: "127.0.0.1",
+  allowedHosts: [],
+  allowedOrigins: [],
+};
+const everywhere: RequestGuardOptions = { ...loopback, boundHost: "0.0.0.0" };
 
-const cases: readonly (readonly [GuardOptions, string | null, string | null, boolean])[] = [
+const cases: readonly (readonly [RequestGuardOptions, string | null, string | null, boolean])[] = [
   [loopback, "127.0.0.1:12009", null, true],
   [loopback, "localhost:12009", null, true],
   [loopback, "LOCALHOST", null, true],

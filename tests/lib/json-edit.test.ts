@@ -4,10 +4,10 @@ import fc from "fast-check";
 import {
   editJson,
   type JsonEdit,
-  oneLine,
   rawAt,
   rawElements,
   rawMembers,
+  withoutLineBreaks,
 } from "../../src/lib/json-edit.ts";
 import type { Json, JsonObject } from "../../src/lib/json.ts";
 
@@ -80,7 +80,7 @@ test("rawAt() and rawElements() return the text as it stands", () => {
 });
 
 test("oneLine() joins lines without touching strings", () => {
-  assert.deepEqual(JSON.parse(oneLine('{\r\n "a": "x\\ny"\n}')), { a: "x\ny" });
+  assert.deepEqual(JSON.parse(withoutLineBreaks('{\r\n "a": "x\\ny"\n}')), { a: "x\ny" });
 });
 
 /** The plain meaning of an edit, on parsed values. */

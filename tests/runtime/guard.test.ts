@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { Guard } from "../../src/runtime/node/guard.ts";
+import { ProcessGuard } from "../../src/runtime/node/guard.ts";
 import { GUARD_NAME, GUARD_SCRIPT } from "../../src/runtime/node/guard-script.ts";
 import {
   childrenOf,
@@ -116,9 +116,9 @@ function guards(): Entry[] {
 /** A guard of its own shell, started by its first group. */
 async function startGuard(
   first: number,
-): Promise<{ readonly guard: Guard; readonly shell: Entry }> {
+): Promise<{ readonly guard: ProcessGuard; readonly shell: Entry }> {
   const before = guards().map(({ pid }) => pid);
-  const guard = new Guard();
+  const guard = new ProcessGuard();
   guard.add(first);
   const added = await eventually(
     () => guards().find(({ pid }) => !before.includes(pid)),
@@ -223,7 +223,7 @@ test("Guard without a shell does nothing, and fails nothing", async () => {
   using listed = await group("echo ready; sleep 1000");
   const before = childrenOf(process.pid).length;
   for (const missing of ["/no/such/shell", "/etc/passwd"]) {
-    const guard = new Guard({ shell: missing });
+    const guard = new ProcessGuard({ shell: missing });
     guard.add(listed.pid);
     // Another process, start to end, is time enough for an error to arrive.
     await using other = await shell("exit 0");
@@ -236,7 +236,7 @@ test("Guard without a shell does nothing, and fails nothing", async () => {
 
 test("Guard never takes what kill(2) reads as everybody", async () => {
   const before = guards().length;
-  const guard = new Guard();
+  const guard = new ProcessGuard();
   for (const wrong of [0, 1, -1, NaN, 1.5]) guard.add(wrong);
   await using other = await shell("exit 0");
   await other.exited;

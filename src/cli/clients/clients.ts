@@ -4,7 +4,7 @@
  */
 
 import type { Json } from "../../lib/json.ts";
-import { type Places, placesIn, type Surroundings } from "./places.ts";
+import { type ClientPlaces, placesIn, type Surroundings } from "./places.ts";
 
 /** How the gateway is reached: by its address, or by a program that a client starts. */
 export interface Reach {
@@ -14,7 +14,7 @@ export interface Reach {
 }
 
 /** One row of the table. */
-export interface Client {
+export interface ClientApp {
   /** What `--from` and `connect` take. */
   readonly name: string;
   /** As its makers write it. */
@@ -23,9 +23,9 @@ export interface Client {
   /** Keys from the root to the object of servers. */
   readonly section: readonly string[];
   /** The files of a user, the one that is written to first. */
-  user(places: Places): readonly string[];
+  user(places: ClientPlaces): readonly string[];
   /** The files of a project. */
-  project(places: Places): readonly string[];
+  project(places: ClientPlaces): readonly string[];
   /** The entry that leads to the gateway. */
   entry(reach: Reach): Json;
 }
@@ -36,7 +36,7 @@ export const ENTRY_NAME = "mcproxy";
 const EDITORS = ["Code", "Code - Insiders", "VSCodium"];
 
 /** All known clients, in the order they are listed. */
-export const CLIENTS: readonly Client[] = [
+export const CLIENTS: readonly ClientApp[] = [
   {
     name: "claude-desktop",
     title: "Claude Desktop",
@@ -134,13 +134,13 @@ export const CLIENTS: readonly Client[] = [
 ];
 
 /** The client of this name. */
-export function findClient(name: string): Client | undefined {
+export function findClient(name: string): ClientApp | undefined {
   return CLIENTS.find((client) => client.name === name);
 }
 
 /** A file that may be there. */
 export interface ClientFile {
-  readonly client: Client;
+  readonly client: ClientApp;
   readonly scope: "user" | "project";
   /** Absolute. */
   readonly path: string;
@@ -148,7 +148,7 @@ export interface ClientFile {
 
 /** The files of the clients, the user's before the project's; each path once. */
 export function clientFiles(
-  clients: readonly Client[],
+  clients: readonly ClientApp[],
   surroundings: Surroundings,
 ): readonly ClientFile[] {
   const places = placesIn(surroundings);

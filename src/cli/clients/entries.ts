@@ -1,11 +1,11 @@
 /** What the entries of some clients mean in terms that a configuration of ours knows. Pure. */
 
 import type { ConfigDocument } from "../../config/document.ts";
-import { isObject, type RawObject } from "../../config/shapes/section.ts";
+import { isRawObject, type RawObject } from "../../config/shapes/section.ts";
 
 /** Brings an entry of the client of this name into our terms; what is none is left as it is. */
 export function adaptEntry(client: string | undefined, entry: unknown): unknown {
-  if (!isObject(entry)) return entry;
+  if (!isRawObject(entry)) return entry;
   switch (client) {
     case "codex":
       return codexEntry(entry);
@@ -54,7 +54,7 @@ function codexEntry(entry: RawObject): RawObject {
     ...rest
   } = entry;
   const headers: Record<string, unknown> = {
-    ...(isObject(http_headers) ? http_headers : {}),
+    ...(isRawObject(http_headers) ? http_headers : {}),
     ...mapValues(env_http_headers, (name) => `\${${name}}`),
     ...(typeof bearer_token_env_var === "string"
       ? { Authorization: `Bearer \${${bearer_token_env_var}}` }
@@ -63,7 +63,7 @@ function codexEntry(entry: RawObject): RawObject {
   const passed = Array.isArray(env_vars)
     ? Object.fromEntries(env_vars.filter(isText).map((name) => [name, `\${${name}:-}`]))
     : {};
-  const env = { ...passed, ...(isObject(entry["env"]) ? entry["env"] : {}) };
+  const env = { ...passed, ...(isRawObject(entry["env"]) ? entry["env"] : {}) };
   // What only Codex asks or answers for its user is nobody's business here.
   const known = Object.entries(rest).filter(([key]) => !CODEX_ONLY.includes(key));
   const startup = typeof startup_timeout_sec === "number"
@@ -99,7 +99,7 @@ function isText(value: unknown): value is string {
 }
 
 function mapValues(map: unknown, change: (text: string) => string): RawObject {
-  if (!isObject(map)) return {};
+  if (!isRawObject(map)) return {};
   return Object.fromEntries(
     Object.entries(map).map(([key, value]) => [key, isText(value) ? change(value) : value]),
   );
@@ -112,8 +112,8 @@ function geminiEntry(entry: RawObject): RawObject {
   const isSse = isText(entry["url"]) && !("httpUrl" in entry) && !("type" in entry);
   return {
     ...entry,
-    ...(isObject(env) ? { env: mapValues(env, variables) } : {}),
-    ...(isObject(headers) ? { headers: mapValues(headers, variables) } : {}),
+    ...(isRawObject(env) ? { env: mapValues(env, variables) } : {}),
+    ...(isRawObject(headers) ? { headers: mapValues(headers, variables) } : {}),
     ...(Array.isArray(args)
       ? { args: args.map((arg: unknown) => isText(arg) ? variables(arg) : arg) }
       : {}),
@@ -131,7 +131,7 @@ export function sectionDocument(
   { layout, client }: { readonly layout: string; readonly client: string | undefined },
 ): ConfigDocument {
   const section = valueAt(document.value, path);
-  const adapted = isObject(section)
+  const adapted = isRawObject(section)
     ? Object.assign(
       Object.create(null),
       Object.fromEntries(
@@ -154,5 +154,5 @@ export function sectionDocument(
 
 /** The value at a path of keys, if there is one. */
 export function valueAt(value: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>((node, key) => isObject(node) ? node[key] : undefined, value);
+  return path.reduce<unknown>((node, key) => isRawObject(node) ? node[key] : undefined, value);
 }

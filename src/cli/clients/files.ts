@@ -17,7 +17,7 @@ import { CliError, ExitCode } from "../exit.ts";
 /** What stands between the name of a file and the time of its backup. */
 const BACKUP = ".bak-";
 
-/** Options of {@link replaceText}. */
+/** Options of {@link rewriteFile}. */
 export interface ReplaceOptions {
   /** The text it was read with; undefined where it was not there. */
   readonly before: string | undefined;
@@ -33,7 +33,7 @@ export interface ReplaceOptions {
  * @throws {CliError} where it has changed since it was read or cannot be written; the file is as it
  * was then
  */
-export async function replaceText(
+export async function rewriteFile(
   path: string,
   text: string,
   { before, mode = 0o600, now = new Date() }: ReplaceOptions,

@@ -14,7 +14,7 @@ export interface Surroundings {
 }
 
 /** Answers where the usual directories are, with paths as the platform writes them. */
-export interface Places {
+export interface ClientPlaces {
   readonly isWindows: boolean;
   /** Joins steps below the home. */
   home(...steps: string[]): string;
@@ -29,7 +29,7 @@ export interface Places {
 }
 
 /** The places of one machine and user. */
-export function placesIn({ platform, env, cwd, home }: Surroundings): Places {
+export function placesIn({ platform, env, cwd, home }: Surroundings): ClientPlaces {
   const { join, isAbsolute } = platform === "win32" ? win32 : posix;
   const absolute = (variable: string): string | undefined => {
     const value = env[variable];

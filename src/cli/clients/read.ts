@@ -7,12 +7,12 @@ import { type ConfigIssue, describeKind } from "../../config/issue.ts";
 import { fileIssue, readText } from "../../config/read-file.ts";
 
 /** A file's text with its byte order mark, `undefined` where there is none, or what is wrong. */
-export type ReadFile =
+export type ClientFileText =
   | { readonly ok: true; readonly text: string | undefined }
   | { readonly ok: false; readonly issues: readonly ConfigIssue[] };
 
 /** Reads a file that need not be there. Never rejects. */
-export async function readClientFile(path: string): Promise<ReadFile> {
+export async function readClientFile(path: string): Promise<ClientFileText> {
   const read = await readText(path);
   if (!read.ok && read.missing) return { ok: true, text: undefined };
   if (!read.ok) {

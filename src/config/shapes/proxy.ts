@@ -7,7 +7,7 @@ import { suggest } from "../../lib/suggest.ts";
 import { type ConfigPath, describeKind, quote } from "../issue.ts";
 import { addServer } from "./client-keys.ts";
 import { fromEntries } from "./mapping.ts";
-import { addSection, isObject, type RawObject, type ShapeContext } from "./section.ts";
+import { addSection, isRawObject, type RawObject, type ShapeContext } from "./section.ts";
 
 /** Keys of `proxy`, and the settings they are; undefined for those that are none here. */
 const PROXY_KEYS: Readonly<Record<string, string | undefined>> = {
@@ -34,7 +34,7 @@ export function mapProxy(root: RawObject, context: ShapeContext): void {
 }
 
 function mapSettings(proxy: unknown, { document, mapping, collector }: ShapeContext): void {
-  if (!isObject(proxy)) {
+  if (!isRawObject(proxy)) {
     collector.error(["proxy"], `found ${describeKind(proxy)}, expected an object`);
     return;
   }
@@ -71,7 +71,7 @@ function level(value: unknown): unknown {
 }
 
 function reportFeatures(features: unknown, { document, collector }: ShapeContext): void {
-  if (!isObject(features)) {
+  if (!isRawObject(features)) {
     collector.error(["features"], `found ${describeKind(features)}, expected an object`);
     return;
   }
@@ -93,8 +93,8 @@ function mapServers(servers: unknown, context: ShapeContext): void {
   mapping.openSection(["servers"]);
   servers.forEach((entry: unknown, index) => {
     const path: ConfigPath = ["servers", index];
-    const name = isObject(entry) ? entry["name"] : undefined;
-    if (!isObject(entry) || typeof name !== "string" || name === "") {
+    const name = isRawObject(entry) ? entry["name"] : undefined;
+    if (!isRawObject(entry) || typeof name !== "string" || name === "") {
       collector.error(path, 'found a server without "name", expected an object with one');
     } else if (mapping.has(name)) {
       collector.error([...path, "name"], `found server ${quote(name)} a second time`, {

@@ -17,7 +17,7 @@ export interface ShapeContext {
 export type RawObject = Readonly<Record<string, unknown>>;
 
 /** Narrows to an object that is no array. */
-export function isObject(value: unknown): value is RawObject {
+export function isRawObject(value: unknown): value is RawObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
@@ -33,7 +33,7 @@ export function addSection(
     entry,
 ): void {
   const { document, mapping } = context;
-  if (!isObject(section)) {
+  if (!isRawObject(section)) {
     mapping.brokenSection(section, path);
     return;
   }
@@ -41,7 +41,7 @@ export function addSection(
   for (const name of document.keys(path)) {
     const entry = section[name];
     const written = [...path, name];
-    const adapted = isObject(entry) ? adapt(name, entry, written) : entry;
+    const adapted = isRawObject(entry) ? adapt(name, entry, written) : entry;
     if (adapted !== undefined) addServer(name, adapted, written, context);
   }
 }

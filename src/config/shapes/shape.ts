@@ -4,11 +4,11 @@ import { basename, dirname, resolve } from "node:path";
 import { IssueCollector } from "../collector.ts";
 import type { ConfigDocument } from "../document.ts";
 import { type ConfigIssue, describeKind, quote } from "../issue.ts";
-import { type ConfigTree, type Origin, placesOf } from "../tree.ts";
+import { type ConfigTree, type FileOrigin, placesOf } from "../tree.ts";
 import { Mapping } from "./mapping.ts";
 import { mapPlain } from "./plain.ts";
 import { mapProxy } from "./proxy.ts";
-import { isObject, type RawObject, type ShapeContext } from "./section.ts";
+import { isRawObject, type RawObject, type ShapeContext } from "./section.ts";
 import { mapVscode, mapVscodeSettings } from "./vscode.ts";
 import { mapZed } from "./zed.ts";
 
@@ -33,7 +33,7 @@ const SECTIONS = ["mcpServers", "servers", "context_servers"] as const;
 export function shapeDocument(document: ConfigDocument, known: readonly string[]): ShapeResult {
   const collector = new IssueCollector(placesOf(document));
   const root = document.value;
-  if (!isObject(root)) {
+  if (!isRawObject(root)) {
     const found = describeKind(root);
     collector.error([], `found ${found}, expected an object with "mcpServers"`);
     return { ok: false, issues: collector.issues };
@@ -66,13 +66,13 @@ function mapShape(root: RawObject, context: ShapeContext, known: readonly string
   if ("proxy" in root || ("servers" in root && "features" in root)) return mapProxy(root, context);
   if ("servers" in root) return mapVscode(root, context);
   const { mcp } = root;
-  if (!("mcpServers" in root) && isObject(mcp) && "servers" in mcp) {
+  if (!("mcpServers" in root) && isRawObject(mcp) && "servers" in mcp) {
     return mapVscodeSettings(root, context);
   }
   mapPlain(root, context);
 }
 
-function originOf(file: string, { inputs }: Mapping): Origin {
+function originOf(file: string, { inputs }: Mapping): FileOrigin {
   const directory = dirname(resolve(file));
   const workspaceFolder = basename(directory) === ".vscode" ? dirname(directory) : directory;
   return { file, directory, workspaceFolder, inputs };

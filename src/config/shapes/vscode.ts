@@ -6,7 +6,7 @@
 import type { ConfigPath } from "../issue.ts";
 import type { Input } from "../tree.ts";
 import { fromEntries } from "./mapping.ts";
-import { addSection, isObject, type RawObject, type ShapeContext } from "./section.ts";
+import { addSection, isRawObject, type RawObject, type ShapeContext } from "./section.ts";
 
 /** Maps `servers` and `inputs`. */
 export function mapVscode(root: RawObject, context: ShapeContext): void {
@@ -27,7 +27,7 @@ export function mapVscodeSettings(root: RawObject, context: ShapeContext): void 
 function addServers(section: unknown, path: ConfigPath, context: ShapeContext): void {
   addSection(section, path, context, (_, entry) => {
     const { env } = entry;
-    if (!isObject(env)) return entry;
+    if (!isRawObject(env)) return entry;
     // VS Code takes numbers, and null for "not set".
     const texts = Object.entries(env)
       .filter(([, value]) => value !== null)
@@ -47,7 +47,7 @@ export function addInputs(
     return;
   }
   value.forEach((input: unknown, index) => {
-    const id = isObject(input) ? input["id"] : undefined;
+    const id = isRawObject(input) ? input["id"] : undefined;
     if (typeof id !== "string" || id === "") {
       collector.error([...path, index], 'found an input without "id", expected an object with one');
       return;

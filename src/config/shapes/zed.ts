@@ -5,7 +5,7 @@
 
 import { quote } from "../issue.ts";
 import { fromEntries } from "./mapping.ts";
-import { addSection, isObject, type RawObject, type ShapeContext } from "./section.ts";
+import { addSection, isRawObject, type RawObject, type ShapeContext } from "./section.ts";
 
 /** Maps `context_servers`, and of the settings of the editor beside it those that are `known`. */
 export function mapZed(root: RawObject, context: ShapeContext, known: readonly string[]): void {
@@ -32,7 +32,7 @@ export function mapZed(root: RawObject, context: ShapeContext, known: readonly s
       return undefined;
     }
     const { command, source: _source, ...rest } = entry;
-    if (!isObject(command)) return command === undefined ? rest : { ...rest, command };
+    if (!isRawObject(command)) return command === undefined ? rest : { ...rest, command };
     const parts: [string, unknown][] = Object.entries(rest);
     for (const [key, value] of Object.entries(command)) {
       const ours = key === "path" ? "command" : key;

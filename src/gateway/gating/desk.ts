@@ -16,7 +16,7 @@ import { discoverTools } from "./discover.ts";
 import { prepareExecution } from "./execute.ts";
 import type { Finder } from "./finder.ts";
 import { listMcpServers } from "./list-servers.ts";
-import { ArgumentMistake, readArguments, readText } from "./meta-arguments.ts";
+import { ArgumentMistake, readMetaArguments, readString } from "./meta-arguments.ts";
 import type { MetaCall } from "./meta-call.ts";
 import { metaReply, type MetaResult, mistake } from "./meta-result.ts";
 import { nearestTools } from "./nearest.ts";
@@ -101,7 +101,7 @@ export class Desk {
   ): Promise<MetaResult> {
     await host.whenListable(endpoint);
     try {
-      const args = readArguments(request.params?.arguments);
+      const args = readMetaArguments(request.params?.arguments);
       if (name === "provision_tools") await whenFound(args, client, endpoint, host);
       const { registry } = host;
       const gate = gateBefore(endpoint, host);
@@ -180,7 +180,7 @@ async function whenFound(
 /** The handle in the arguments of a call; what cannot be one is none. */
 function handleOf({ params }: RequestMessage): string | undefined {
   try {
-    return readText(readArguments(params?.arguments), "handle");
+    return readString(readMetaArguments(params?.arguments), "handle");
   } catch (error) {
     if (error instanceof ArgumentMistake) return undefined;
     throw error;

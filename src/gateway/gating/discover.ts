@@ -2,10 +2,10 @@ import type { TagRule } from "../../config/shaping.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { type CompactHit, compactHit, hitLine } from "../../registry/gating/hit.ts";
 import { listedTools } from "../../registry/gating/listed-tools.ts";
-import { oneLine } from "../../registry/gating/summary.ts";
+import { collapsed } from "../../registry/gating/summary.ts";
 import { fits, indexOf, type SearchOptions } from "../../registry/search.ts";
-import type { Finder, Found, FoundTool } from "./finder.ts";
-import { readCount, readText, readTexts } from "./meta-arguments.ts";
+import type { Finder, FoundTool, FoundTools } from "./finder.ts";
+import { readCount, readString, readTexts } from "./meta-arguments.ts";
 import type { MetaCall } from "./meta-call.ts";
 import { type MetaResult, mistake } from "./meta-result.ts";
 import {
@@ -13,7 +13,7 @@ import {
   knownServers,
   type ServerFacts,
   serverNamed,
-  unknownServer,
+  unknownServerText,
 } from "./server-facts.ts";
 
 /** What a search needs. */
@@ -51,10 +51,10 @@ interface Wanted extends SearchOptions {
  */
 export async function discoverTools(call: MetaCall, deps: DiscoverDeps): Promise<MetaResult> {
   const { args, gate, registry } = call;
-  const query = readText(args, "query");
-  const given = readText(args, "server");
+  const query = readString(args, "query");
+  const given = readString(args, "server");
   const server = given === undefined ? undefined : serverNamed(deps.servers, given);
-  if (given !== undefined && server === undefined) return unknownServer(deps.servers, given);
+  if (given !== undefined && server === undefined) return unknownServerText(deps.servers, given);
   const wanted: Wanted = {
     query,
     server: server?.name,
@@ -86,7 +86,7 @@ export async function discoverTools(call: MetaCall, deps: DiscoverDeps): Promise
 }
 
 /** All that fit, in the order of the list. */
-function inOrder({ gate, registry }: MetaCall, deps: DiscoverDeps, wanted: Wanted): Found {
+function inOrder({ gate, registry }: MetaCall, deps: DiscoverDeps, wanted: Wanted): FoundTools {
   const { documents } = indexOf(gate.full, registry.entries, deps.tags);
   const fitting = documents.filter((document) => fits(document, wanted));
   const tools = fitting.slice(0, wanted.limit).map((document): FoundTool => ({
@@ -142,6 +142,6 @@ const MOST_TAGS = 30;
 const LONGEST_ECHO = 60;
 
 function echo(text: string): string {
-  const line = oneLine(text.slice(0, 2 * LONGEST_ECHO));
+  const line = collapsed(text.slice(0, 2 * LONGEST_ECHO));
   return line.length <= LONGEST_ECHO ? line : `${line.slice(0, LONGEST_ECHO)}…`;
 }

@@ -13,7 +13,7 @@ import { toolsOfSameServer } from "../../registry/gating/same-server.ts";
 import { unlessTooDeep } from "../../registry/tool-tokens.ts";
 import type { ActiveExchange } from "../exchange.ts";
 import { Executable, type GivenArguments } from "./executable.ts";
-import { ArgumentMistake, readArguments, readText } from "./meta-arguments.ts";
+import { ArgumentMistake, readMetaArguments, readString } from "./meta-arguments.ts";
 import { type MetaResult, mistake } from "./meta-result.ts";
 import { shownId } from "./nearest.ts";
 
@@ -46,8 +46,8 @@ export function prepareExecution(
 ): MetaResult | undefined | Promise<MetaResult | undefined> {
   try {
     const { era } = exchange.client;
-    const outer = readArguments(exchange.request.params?.arguments);
-    const id = readText(outer, "tool_id");
+    const outer = readMetaArguments(exchange.request.params?.arguments);
+    const id = readString(outer, "tool_id");
     if (id === undefined) {
       return mistake('"tool_id" is missing: give the id of a tool, as discover_tools returns it.');
     }

@@ -18,7 +18,7 @@ import { combine, DEPTH, type Meant, nearest } from "../search/combine.ts";
 import type { Fetch } from "../search/embed.ts";
 import { Preparer } from "../search/preparer.ts";
 import { Semantic, type SemanticOptions } from "../search/semantic.ts";
-import { factorOf, reasonOf } from "../search/use.ts";
+import { factorOf, useReason } from "../search/use.ts";
 import { UseMemory } from "../search/use-memory.ts";
 import type { Vector } from "../search/vector.ts";
 
@@ -41,7 +41,7 @@ export interface FoundTool extends Hit {
 }
 
 /** What a search gives. */
-export interface Found {
+export interface FoundTools {
   readonly tools: readonly FoundTool[];
   /** How many more there would have been without the limit. */
   readonly more: number;
@@ -97,7 +97,7 @@ export class Finder {
     registry: Registry,
     query: string,
     options: SearchOptions,
-  ): Found | Promise<Found> {
+  ): FoundTools | Promise<FoundTools> {
     const { tags, embeddings } = this.#settings();
     const before = this.#semantic;
     const semantic = this.#semanticFor(embeddings);
@@ -108,7 +108,7 @@ export class Finder {
     // Before the words: the endpoint works on it meanwhile.
     const vector = semantic?.query(query);
     const index = indexOf(full, registry.entries, tags);
-    const found = (known: Vector | undefined): Found =>
+    const found = (known: Vector | undefined): FoundTools =>
       this.#found({ index, query, options, config }, known, semantic);
     return vector instanceof Promise ? vector.then(found) : found(vector);
   }
@@ -140,7 +140,7 @@ export class Finder {
     { index, query, options, config: { usageRanking } }: Search,
     vector: Vector | undefined,
     semantic: Semantic | undefined,
-  ): Found {
+  ): FoundTools {
     const prior = usageRanking ? this.#prior() : undefined;
     const { limit = DEFAULT_LIMIT } = options;
     const byWords = (more: SearchOptions) => index.search(query, { ...options, prior, ...more });
@@ -153,7 +153,7 @@ export class Finder {
     );
     if (!usageRanking) return { tools: hits, more };
     const tools = hits.map((hit): FoundTool => {
-      const reason = hit.isNamed === true ? undefined : reasonOf(this.#countOf(hit.document));
+      const reason = hit.isNamed === true ? undefined : useReason(this.#countOf(hit.document));
       return reason === undefined ? hit : { ...hit, reason };
     });
     return { tools, more };

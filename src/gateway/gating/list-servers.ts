@@ -1,18 +1,18 @@
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { summary } from "../../registry/gating/summary.ts";
-import { readText } from "./meta-arguments.ts";
+import { readString } from "./meta-arguments.ts";
 import type { MetaResult } from "./meta-result.ts";
-import { knownServers, type ServerFacts, serverNamed, unknownServer } from "./server-facts.ts";
+import { knownServers, type ServerFacts, serverNamed, unknownServerText } from "./server-facts.ts";
 
 /**
  * Answers `list_mcp_servers`: all servers of the endpoint, or one in full.
  * @throws {ArgumentMistake}
  */
 export function listMcpServers(args: JsonObject, servers: readonly ServerFacts[]): MetaResult {
-  const given = readText(args, "server");
+  const given = readString(args, "server");
   if (given === undefined) return listServers(servers);
   const found = serverNamed(servers, given);
-  return found === undefined ? unknownServer(servers, given) : describeServer(found);
+  return found === undefined ? unknownServerText(servers, given) : describeServer(found);
 }
 
 /** All servers in a line each. */

@@ -14,7 +14,7 @@ export class ArgumentMistake extends Error {
  * The arguments of a `tools/call`.
  * @throws {ArgumentMistake} where they are no object, and no text of one
  */
-export function readArguments(given: Json | undefined): JsonObject {
+export function readMetaArguments(given: Json | undefined): JsonObject {
   if (given === undefined || given === null || given === "") return {};
   const value = typeof given === "string" ? parsed(given) : given;
   if (isObject(value)) return value;
@@ -25,7 +25,7 @@ export function readArguments(given: Json | undefined): JsonObject {
  * A text, trimmed; `undefined` for none and for blanks.
  * @throws {ArgumentMistake}
  */
-export function readText(args: JsonObject, name: string): string | undefined {
+export function readString(args: JsonObject, name: string): string | undefined {
   const value = args[name];
   if (value === undefined || value === null) return undefined;
   const texts = Array.isArray(value) ? value : [value];

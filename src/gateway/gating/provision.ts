@@ -4,7 +4,7 @@ import type { JsonObject } from "../../lib/json.ts";
 import { findTool } from "../../registry/gating/find-tool.ts";
 import { compactHit, definitionTokens, fullDefinition } from "../../registry/gating/hit.ts";
 import type { ListedTool } from "../../registry/gating/listed-tools.ts";
-import { readCount, readText, readTexts } from "./meta-arguments.ts";
+import { readCount, readString, readTexts } from "./meta-arguments.ts";
 import type { MetaCall } from "./meta-call.ts";
 import { type MetaResult, mistake } from "./meta-result.ts";
 import { shownId } from "./nearest.ts";
@@ -47,7 +47,7 @@ export function provisionTools(call: MetaCall, { store, nearest }: ProvisionDeps
   }
   const budget = readCount(args, "context_tokens", { least: 0, most: Number.MAX_SAFE_INTEGER }) ??
     gate.config.maxTokens;
-  const given = client.session === undefined ? readText(args, "handle") : undefined;
+  const given = client.session === undefined ? readString(args, "handle") : undefined;
   const isNew = client.session === undefined && given === undefined;
   const handle = isNew ? newHandle() : given;
   const key = provisionKey(client, gate.full.id, handle)!;
@@ -117,7 +117,7 @@ function chosen(
  */
 export function listProvisioned(call: MetaCall, store: Provisioned): MetaResult {
   const { args, client, gate } = call;
-  const handle = client.session === undefined ? readText(args, "handle") : undefined;
+  const handle = client.session === undefined ? readString(args, "handle") : undefined;
   const key = provisionKey(client, gate.full.id, handle);
   if (handle !== undefined && !store.knows(key!)) return mistake(HANDLE_LOST);
   const tools: { id: string; signature: string; tokens: number }[] = [];

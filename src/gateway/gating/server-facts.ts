@@ -86,7 +86,7 @@ export function serverNamed(
 }
 
 /** What to say of a server that is not there. */
-export function unknownServer(servers: readonly ServerFacts[], given: string): MetaResult {
+export function unknownServerText(servers: readonly ServerFacts[], given: string): MetaResult {
   const near = suggest(given, servers.map(({ name }) => name));
   const hint = near === undefined ? "." : `; did you mean ${JSON.stringify(near)}?`;
   const named = JSON.stringify(given.slice(0, LONGEST_ECHO));

@@ -1,7 +1,7 @@
 /** What makes two calls the same call. */
 
 import { canonicalJson } from "../../lib/canonical.ts";
-import { crypto } from "../../lib/crypto.ts";
+import { nodeCrypto } from "../../lib/crypto.ts";
 import { editJson, type JsonEdit, rawAt, rawElements, rawMembers } from "../../lib/json-edit.ts";
 import { ENVELOPE_KEYS, MetaKey } from "../../protocol/envelope.ts";
 import { metaOf } from "../../protocol/projection.ts";
@@ -31,7 +31,7 @@ export function callKey({ exchange, server, edits }: Call, scope: string): strin
   if (params === undefined) return undefined;
   // A server may answer by what the client can do; and texts differ between the eras.
   const facts = [scope, server, request.method, client.era, canonicalJson(client.capabilities)];
-  return crypto().createHash("sha256").update(JSON.stringify([...facts, params]))
+  return nodeCrypto().createHash("sha256").update(JSON.stringify([...facts, params]))
     .digest("base64url");
 }
 

@@ -2,7 +2,7 @@ import { type Clock, pause } from "../../upstream/clock.ts";
 import type { EmbedError } from "./embed.ts";
 import type { EmbeddedText } from "./embedded-text.ts";
 import type { Outage } from "./outage.ts";
-import { pauseAfter } from "./query-vectors.ts";
+import { pauseAfterFailures } from "./query-vectors.ts";
 import type { Vector } from "./vector.ts";
 import type { VectorStore } from "./vector-store.ts";
 
@@ -78,7 +78,7 @@ export class Filler {
         const { message, status } = error as EmbedError;
         if (REFUSALS.has(status) && this.#canNarrow(batch)) continue;
         outage.down("tools", message);
-        await pause(pauseAfter(++failures), clock, signal);
+        await pause(pauseAfterFailures(++failures), clock, signal);
       }
     }
     if (added > 0) onDone(added);

@@ -6,10 +6,10 @@ import type { Clock } from "../../upstream/clock.ts";
 export type SearchLog = Pick<Logger, "info" | "warning">;
 
 /** What an endpoint is asked for; each may fail by itself. */
-export type Use = "queries" | "tools";
+export type Purpose = "queries" | "tools";
 
 /** What is worse without it. */
-const WITHOUT: Readonly<Record<Use, string>> = {
+const WITHOUT: Readonly<Record<Purpose, string>> = {
   queries: "Search goes",
   tools: "Search finds tools that are new",
 };
@@ -25,7 +25,7 @@ export class Outage {
   readonly #log: SearchLog;
   readonly #clock: Pick<Clock, "now">;
   readonly #about: { readonly model: string; readonly host: string };
-  readonly #failing = new Set<Use>();
+  readonly #failing = new Set<Purpose>();
   /** When an outage was told of, by the clock. */
   #toldAt = -Infinity;
   #isTold = false;
@@ -42,7 +42,7 @@ export class Outage {
   }
 
   /** It did not work. @param reason the end of a sentence */
-  down(use: Use, reason: string): void {
+  down(use: Purpose, reason: string): void {
     this.#failing.add(use);
     const now = this.#clock.now();
     if (this.#isTold || now - this.#toldAt < QUIET_MS) return;
@@ -55,7 +55,7 @@ export class Outage {
   }
 
   /** It worked. */
-  up(use: Use): void {
+  up(use: Purpose): void {
     if (!this.#failing.delete(use) || this.#failing.size > 0 || !this.#isTold) return;
     this.#isTold = false;
     this.#log.info("Search has the embeddings of {model} at {host} again", this.#about);

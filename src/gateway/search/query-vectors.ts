@@ -56,7 +56,7 @@ export class QueryVectors {
     if (this.#failures > 0) {
       if (pending !== undefined || clock.now() < this.#retryAt) return undefined;
       // One at a time: whoever comes while this one is tried goes without.
-      this.#retryAt = clock.now() + pauseAfter(this.#failures);
+      this.#retryAt = clock.now() + pauseAfterFailures(this.#failures);
       void this.#ask(text, { isTrial: true });
       return undefined;
     }
@@ -102,7 +102,7 @@ export class QueryVectors {
       return;
     }
     this.#failures++;
-    this.#retryAt = clock.now() + pauseAfter(this.#failures);
+    this.#retryAt = clock.now() + pauseAfterFailures(this.#failures);
     outage.down("queries", reason);
   }
 
@@ -113,6 +113,6 @@ export class QueryVectors {
 }
 
 /** Milliseconds until an endpoint that failed so many times in a row is tried again. */
-export function pauseAfter(failures: number): number {
+export function pauseAfterFailures(failures: number): number {
   return Math.min(FIRST_PAUSE * 2 ** Math.min(failures - 1, 30), LONGEST_PAUSE);
 }

@@ -38,7 +38,7 @@ export function factorOf(count: number): number {
 }
 
 /** Why a tool ranks higher, for who reads the hits; `undefined` where it hardly does. */
-export function reasonOf(count: number): string | undefined {
+export function useReason(count: number): string | undefined {
   if (count < LEAST_TOLD) return undefined;
   const times = Math.max(1, Math.round(count));
   return times === 1 ? "used once lately" : `used ${times} times lately`;

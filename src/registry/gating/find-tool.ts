@@ -12,12 +12,12 @@ export function findTool(view: View, id: string, era: Era): ListedTool | undefin
   return listed.get(id) ?? listed.get(view.tool(id)?.exposed ?? "") ?? qualified(listed, id);
 }
 
-const known = new WeakMap<ReadonlyMap<string, ListedTool>, ReadonlyMap<string, ListedTool>>();
+const namesByView = new WeakMap<ReadonlyMap<string, ListedTool>, ReadonlyMap<string, ListedTool>>();
 
 /** Both parts may have a colon in them, so that nothing is cut; of equals the first one counts. */
 function qualified(listed: ReadonlyMap<string, ListedTool>, id: string): ListedTool | undefined {
   if (!id.includes(":")) return undefined;
-  const tools = memoised(known, listed, () => {
+  const tools = memoised(namesByView, listed, () => {
     const named = listed.values().map((tool) =>
       [`${tool.route.server}:${tool.route.name}`, tool] as const
     );

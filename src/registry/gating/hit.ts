@@ -8,7 +8,7 @@ import type { ListedTool } from "./listed-tools.ts";
 import type { MetaTool } from "./meta-tools.ts";
 import { executorOf, riskOf } from "./risk.ts";
 import { signatureOf } from "./signature.ts";
-import { oneLine, summary } from "./summary.ts";
+import { collapsed, summary } from "./summary.ts";
 
 /** A tool as `discover_tools` returns it. */
 export interface CompactHit {
@@ -58,12 +58,12 @@ export function compactHit(tool: ListedTool, config: GatingConfig): CompactHit {
 export function hitLine(hit: CompactHit & { readonly reason?: string | undefined }): string {
   const { id, name, signature, description, server, annotations, tokens, reason } = hit;
   const about = [
-    namesServer(id, server) ? undefined : oneLine(server),
+    namesServer(id, server) ? undefined : collapsed(server),
     hit.execute_with ?? (saysRisk(annotations) ? riskOf(annotations) : undefined),
     tokens,
     reason,
   ];
-  const call = oneLine(id) + signature.slice(oneLine(name).length);
+  const call = collapsed(id) + signature.slice(collapsed(name).length);
   const what = description === "" ? "" : ` — ${description}`;
   return `${call}${what} [${about.filter((one) => one !== undefined).join(", ")}]`;
 }

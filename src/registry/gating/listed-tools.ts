@@ -28,7 +28,7 @@ export class ListedTool {
   }
 }
 
-const known = new WeakMap<ListText, ReadonlyMap<string, ListedTool>>();
+const toolsByView = new WeakMap<ListText, ReadonlyMap<string, ListedTool>>();
 
 /**
  * The tools of an ungated view by their exposed names, in the order of its list. Only what models
@@ -36,7 +36,7 @@ const known = new WeakMap<ListText, ReadonlyMap<string, ListedTool>>();
  */
 export function listedTools(view: View, era: Era = "legacy"): ReadonlyMap<string, ListedTool> {
   const list = view.list("tools", era);
-  return memoised(known, list, () => {
+  return memoised(toolsByView, list, () => {
     const names = view.names("tool");
     return new Map(
       list.items.flatMap((raw, index): [string, ListedTool][] => {

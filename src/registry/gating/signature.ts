@@ -1,7 +1,7 @@
 /** A tool's parameters in one line: `name(a: string, b?: int)`. */
 
 import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
-import { oneLine } from "./summary.ts";
+import { collapsed } from "./summary.ts";
 
 /** Beyond so many parameters a line is no help; the full schema is. */
 const MOST_PARAMETERS = 12;
@@ -49,13 +49,13 @@ export function signatureOf(name: string, inputSchema: Json | undefined): string
     `${nameText(key)}${required.has(key) ? "" : "?"}: ${typeText(property, schema, DEEPEST)}`
   );
   if (ordered.length > shown.length) shown.push("…");
-  return `${oneLine(name)}(${shown.join(", ")})`;
+  return `${collapsed(name)}(${shown.join(", ")})`;
 }
 
 /** Names that could be taken for something else are quoted. */
 function nameText(name: string): string {
   const short = name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}…` : name;
-  return /^[\p{L}\p{N}_$.@-]+…?$/u.test(short) ? short : JSON.stringify(oneLine(short));
+  return /^[\p{L}\p{N}_$.@-]+…?$/u.test(short) ? short : JSON.stringify(collapsed(short));
 }
 
 function typeText(given: Json | undefined, root: JsonObject, depth: number): string {

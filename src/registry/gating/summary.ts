@@ -20,12 +20,12 @@ export function summary(text: string): string {
   const read = withoutHeadings(text.slice(0, LONGEST_READ).trim());
   let line = "";
   for (const { index, 0: end } of read.matchAll(END)) {
-    const longer = oneLine(read.slice(0, index + end.length));
+    const longer = collapsed(read.slice(0, index + end.length));
     if (line !== "" && longer.length > LONGEST) return line;
     line = longer;
     if (line.length >= SHORT) return cut(line);
   }
-  const all = oneLine(read);
+  const all = collapsed(read);
   return line !== "" && all.length > LONGEST ? line : cut(all);
 }
 
@@ -35,7 +35,7 @@ function withoutHeadings(text: string): string {
 }
 
 /** The text with every run of blanks, line ends and control characters as one space. */
-export function oneLine(text: string): string {
+export function collapsed(text: string): string {
   // Line and paragraph separators end lines, too, and directional marks reorder them.
   return text.replace(/[\s\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]+/gu, " ").trim();
 }

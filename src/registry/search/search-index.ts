@@ -6,7 +6,7 @@ import { type Postings, postingSteps } from "./postings.ts";
 import { identifierKey, identifiers, queryTerms } from "./query.ts";
 import { RANKING, type Ranking } from "./ranking.ts";
 import { finish } from "./steps.ts";
-import { type Candidate, Vocabulary } from "./vocabulary.ts";
+import { Vocabulary, type WordCandidate } from "./vocabulary.ts";
 
 /** Which tools are searched at all. */
 export interface Narrowing {
@@ -187,7 +187,7 @@ export class SearchIndex {
 
   /** Scores the candidates of one term of the query; says which tools have any. */
   #scoreTerm(
-    candidates: readonly Candidate[],
+    candidates: readonly WordCandidate[],
     { best, sum, named, seen }: TermScores,
   ): readonly number[] {
     const { saturation } = this.#ranking;

@@ -23,8 +23,8 @@ export function tagsOf(
   rules: readonly TagRule[],
 ): (item: ListItem) => readonly string[] {
   const ofServer = shape?.tags ?? [];
-  const own = compiled(shape?.tools?.tags ?? []);
-  const all = compiled(rules);
+  const own = compiledRules(shape?.tools?.tags ?? []);
+  const all = compiledRules(rules);
   const label = shape?.alias ?? server;
   return (item) => {
     if (own.length + all.length === 0) return ofServer;
@@ -42,6 +42,6 @@ export function tagsOf(
   };
 }
 
-function compiled(rules: readonly TagRule[]) {
+function compiledRules(rules: readonly TagRule[]) {
   return rules.map(({ match, tags }) => ({ match: parseGlob(match), tags }));
 }

@@ -6,7 +6,7 @@ import { family } from "./stem.ts";
 import { synonyms } from "./synonyms.ts";
 
 /** A term of the index that may be meant, and how much it counts: 1 for the very word. */
-export type Candidate = readonly [term: string, weight: number];
+export type WordCandidate = readonly [term: string, weight: number];
 
 // They bound what one word costs, whatever the index has.
 const MOST_CANDIDATES = 16;
@@ -56,7 +56,7 @@ export class Vocabulary {
    * What a term of the query may mean: itself, its family, its synonyms. Of a word nobody has, what
    * begins with it, and where nothing does and `correct` is set, what may be meant by the mistake.
    */
-  candidates(term: string, ranking: Ranking, correct: boolean): readonly Candidate[] {
+  candidates(term: string, ranking: Ranking, correct: boolean): readonly WordCandidate[] {
     const found = new Map<string, number>();
     const add = (other: string, weight: number) => {
       if (found.size < MOST_CANDIDATES && !found.has(other) && this.#has(other)) {

@@ -4,8 +4,8 @@ import process from "node:process";
 import type { Writable } from "node:stream";
 import { GUARD_NAME, GUARD_SCRIPT } from "./guard-script.ts";
 
-/** Options of {@link Guard}. */
-export interface GuardOptions {
+/** Options of {@link ProcessGuard}. */
+export interface ProcessGuardOptions {
   /** A POSIX shell. @default "/bin/sh" */
   readonly shell?: string;
 }
@@ -22,7 +22,7 @@ export interface GuardOptions {
  * and exec, where neither runtime lets anybody, it is not inherited by grandchildren, and it fires
  * when the thread that forked ends, not the process.
  */
-export class Guard {
+export class ProcessGuard {
   readonly #shell: string;
   readonly #groups = new Set<number>();
   /** Leads to the shell while it runs. */
@@ -30,7 +30,7 @@ export class Guard {
   #isAvailable = process.platform !== "win32";
   #seesExit = false;
 
-  constructor({ shell = "/bin/sh" }: GuardOptions = {}) {
+  constructor({ shell = "/bin/sh" }: ProcessGuardOptions = {}) {
     this.#shell = shell;
   }
 
@@ -110,4 +110,4 @@ function unref(stream: Writable): void {
 }
 
 /** The one guard of this process. */
-export const guard = new Guard();
+export const guard = new ProcessGuard();

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   ArgumentMistake,
-  readArguments,
   readCount,
-  readText,
+  readMetaArguments,
+  readString,
   readTexts,
 } from "../../../src/gateway/gating/meta-arguments.ts";
 import type { Json } from "../../../src/lib/json.ts";
@@ -26,7 +26,7 @@ function check(read: (value: Json) => unknown, table: readonly (readonly [Json, 
 }
 
 test("readArguments() takes an object, or the text of one", () => {
-  check(readArguments, [
+  check(readMetaArguments, [
     [{ a: 1 }, { a: 1 }],
     ['{"a":1}', { a: 1 }],
     ["", {}],
@@ -36,11 +36,11 @@ test("readArguments() takes an object, or the text of one", () => {
     [[], MISTAKE],
     [7, MISTAKE],
   ]);
-  assert.deepEqual(readArguments(undefined), {});
+  assert.deepEqual(readMetaArguments(undefined), {});
 });
 
 test("readText() takes what has one obvious text", () => {
-  check((value) => readText({ value }, "value"), [
+  check((value) => readString({ value }, "value"), [
     [" a ", "a"],
     ["", undefined],
     ["\n", undefined],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EmbedError } from "../../../src/gateway/search/embed.ts";
-import { pauseAfter, QueryVectors } from "../../../src/gateway/search/query-vectors.ts";
+import { pauseAfterFailures, QueryVectors } from "../../../src/gateway/search/query-vectors.ts";
 import type { Vector } from "../../../src/gateway/search/vector.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
 
@@ -128,7 +128,7 @@ test("get() takes failures of the same time as one", async () => {
 });
 
 test("pauseAfter() doubles from two seconds to five minutes", () => {
-  assert.deepEqual([1, 2, 3, 8, 9, 1000].map(pauseAfter), [
+  assert.deepEqual([1, 2, 3, 8, 9, 1000].map(pauseAfterFailures), [
     2_000,
     4_000,
     8_000,

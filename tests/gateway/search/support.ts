@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { EmbeddingsConfig, GatingConfig } from "../../../src/config/gating.ts";
-import { Finder, type FinderOptions, type Found } from "../../../src/gateway/gating/finder.ts";
+import { Finder, type FinderOptions, type FoundTools } from "../../../src/gateway/gating/finder.ts";
 import type { Logger } from "../../../src/log/mod.ts";
 import { buildRegistry, type Registry, type ServerEntry } from "../../../src/registry/build.ts";
 import type { SearchOptions } from "../../../src/registry/search.ts";
@@ -207,7 +207,11 @@ export class Search {
   }
 
   /** Searches the aggregate. */
-  find(registry: Registry, query: string, options: SearchOptions = {}): Found | Promise<Found> {
+  find(
+    registry: Registry,
+    query: string,
+    options: SearchOptions = {},
+  ): FoundTools | Promise<FoundTools> {
     return this.finder.find(registry.gates.aggregate, registry, query, options);
   }
 
@@ -226,6 +230,6 @@ export class Search {
 }
 
 /** Their ids. */
-export function idsOf({ tools }: Found): string[] {
+export function idsOf({ tools }: FoundTools): string[] {
   return tools.map(({ document }) => document.id);
 }

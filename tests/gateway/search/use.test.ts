@@ -8,7 +8,7 @@ import {
   flat,
   HALF_LIFE,
   merged,
-  reasonOf,
+  useReason,
   type Uses,
 } from "../../../src/gateway/search/use.ts";
 import {
@@ -38,7 +38,7 @@ test("factorOf() grows from 1 to 1.15", () => {
 });
 
 test("reasonOf() says how often, where that is worth a word", () => {
-  assert.deepEqual([0, 0.4, 0.5, 1.4, 1.6, 12.2].map(reasonOf), [
+  assert.deepEqual([0, 0.4, 0.5, 1.4, 1.6, 12.2].map(useReason), [
     undefined,
     undefined,
     "used once lately",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { oneLine, summary } from "../../../src/registry/gating/summary.ts";
+import { collapsed, summary } from "../../../src/registry/gating/summary.ts";
 
 test("summary() is the first sentence, and the next where that is short", () => {
   const long = "Lists the open issues of a repository with their labels";
@@ -51,5 +51,5 @@ test("summary() reads no more than it needs of a huge text", () => {
 });
 
 test("oneLine() leaves one space of anything that could look like a line's end", () => {
-  assert.equal(oneLine(" a\u2028b\u0085c\u000b\u000cd  e\n"), "a b c d e");
+  assert.equal(collapsed(" a\u2028b\u0085c\u000b\u000cd  e\n"), "a b c d e");
 });
