@@ -1,6 +1,6 @@
 import process from "node:process";
 import { runtime } from "#runtime";
-import { processIo } from "./src/cli/io.ts";
+import { processIo } from "./src/app/io.ts";
 import { main } from "./src/cli/main.ts";
 
 // Explicitly, for a child, a timer or stdin may keep the event loop alive.

@@ -7,8 +7,8 @@
 
 import process from "node:process";
 import type { ServerTransform } from "../src/config/transform.ts";
-import { ActiveExchange } from "../src/gateway/exchange.ts";
-import { type Call, callOf, compose, type Next } from "../src/gateway/middleware.ts";
+import { ActiveExchange } from "../src/gateway/clients/exchange.ts";
+import { type Call, callOf, compose, type Next } from "../src/gateway/middleware/middleware.ts";
 import { Chains, type TransformedServer } from "../src/gateway/middleware/chains.ts";
 import type { Client } from "../src/protocol/exchange.ts";
 import {

@@ -7,7 +7,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { toJsonSchema } from "@valibot/to-json-schema";
-import { ConfigFileSchema } from "../src/config/schema-file.ts";
+import { ConfigFileSchema } from "./schema-file.ts";
 import { fillTables, type OptionSchema } from "./options-table.ts";
 
 /** Where the generated schema is kept. */

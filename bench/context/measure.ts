@@ -2,9 +2,9 @@
 
 import type { Json, JsonObject } from "../../src/lib/json.ts";
 import { type CountTokens, estimateTokens } from "../../src/lib/tokens.ts";
-import { registryCost } from "../../src/registry/gating/cost.ts";
+import { registryCost } from "../../src/gating/cost.ts";
 import { toolTokens } from "../../src/registry/tool-tokens.ts";
-import { GatingWorld } from "../../tests/gateway/gating/support.ts";
+import { GatingWorld } from "../../tests/gating/support.ts";
 import type { ToolSet } from "./sets.ts";
 
 /** Hits that a search is counted with; one that finds fewer is left out, for it costs less. */

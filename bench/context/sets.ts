@@ -3,9 +3,9 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import type { JsonObject } from "../../src/lib/json.ts";
-import { summary } from "../../src/registry/gating/summary.ts";
-import { OWN_QUERIES, ownTools } from "../../tests/gateway/gating/own-tools.ts";
-import type { ToolGiven } from "../../tests/gateway/gating/support.ts";
+import { summary } from "../../src/gating/summary.ts";
+import { OWN_QUERIES, ownTools } from "../../tests/gating/own-tools.ts";
+import type { ToolGiven } from "../../tests/gating/support.ts";
 import { DATASETS, readDataset, readLines } from "../search/dataset.ts";
 
 /** Tools of one size, and queries for them. */

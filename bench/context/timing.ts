@@ -2,7 +2,7 @@
 
 import { type AddressInfo, connect, createServer } from "node:net";
 import { TokenTally } from "../../src/gateway/token-tally.ts";
-import { GatingWorld } from "../../tests/gateway/gating/support.ts";
+import { GatingWorld } from "../../tests/gating/support.ts";
 import type { ToolSet } from "./sets.ts";
 
 /** Milliseconds of one gateway's first status, and of the next. */

@@ -6,9 +6,10 @@
 import type { Config } from "../../src/config/config.ts";
 import { diffConfig } from "../../src/config/diff.ts";
 import { parseConfig } from "../../src/config/parse.ts";
-import { planReload } from "../../src/gateway/reconcile.ts";
+import { planReload } from "../../src/gateway/members/reconcile.ts";
 import { EMPTY_INVENTORY, type Inventory, type ListItem } from "../../src/protocol/lists.ts";
-import { buildRegistry, type ServerEntry } from "../../src/registry/build.ts";
+import { buildRegistry } from "../../src/registry/build.ts";
+import type { ServerEntry } from "../../src/registry/types.ts";
 import { changedLists } from "../../src/registry/diff.ts";
 
 const SERVERS = 30;

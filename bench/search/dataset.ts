@@ -7,7 +7,7 @@ import {
   type ServerText,
   serverText,
   type ToolDocument,
-} from "../../src/registry/search/document.ts";
+} from "../../src/gating/words/document.ts";
 
 /** Development data that is not part of the project: beside it, where it is there at all. */
 export const DATASETS = new URL("../../../shared/datasets/", import.meta.url);

@@ -11,9 +11,9 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import process from "node:process";
-import type { ToolDocument } from "../../src/registry/search/document.ts";
-import { RANKING } from "../../src/registry/search/ranking.ts";
-import { buildIndex } from "../../src/registry/search/search-index.ts";
+import type { ToolDocument } from "../../src/gating/words/document.ts";
+import { RANKING } from "../../src/gating/words/ranking.ts";
+import { buildIndex } from "../../src/gating/words/search-index.ts";
 import { type Dataset, halfOf, readDataset, readOwnDataset } from "./dataset.ts";
 import { measure, type Measures, type Search } from "./measures.ts";
 import { miniSearch } from "./mini.ts";

@@ -1,9 +1,9 @@
 /** MiniSearch with the same words, fields and weights: what a library makes of them. */
 
 import MiniSearch from "minisearch";
-import type { ToolDocument } from "../../src/registry/search/document.ts";
-import { RANKING } from "../../src/registry/search/ranking.ts";
-import { terms } from "../../src/registry/search/words.ts";
+import type { ToolDocument } from "../../src/gating/words/document.ts";
+import { RANKING } from "../../src/gating/words/ranking.ts";
+import { terms } from "../../src/gating/words/words.ts";
 import type { Search } from "./measures.ts";
 
 /** Indexes the documents. */

@@ -1,7 +1,7 @@
 /** How long builds and queries take, on 3 000 real tools and with queries of people. */
 
 import process from "node:process";
-import type { ToolDocument } from "../../src/registry/search/document.ts";
+import type { ToolDocument } from "../../src/gating/words/document.ts";
 import type { LabelledQuery } from "./dataset.ts";
 import type { Search } from "./measures.ts";
 

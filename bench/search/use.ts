@@ -7,8 +7,8 @@
  */
 
 import process from "node:process";
-import { factorOf } from "../../src/gateway/search/use.ts";
-import { buildIndex } from "../../src/registry/search.ts";
+import { factorOf } from "../../src/gating/use.ts";
+import { buildIndex } from "../../src/gating/words/search-index.ts";
 import { type Dataset, type LabelledQuery, readDataset, readOwnDataset } from "./dataset.ts";
 import { measure, type Search } from "./measures.ts";
 

@@ -1,14 +1,14 @@
 /** Tells whoever started the gateway where it listens and how its servers are. */
 
-import { AGGREGATE } from "../gateway/endpoint.ts";
+import { type Io, say, type TextOutput } from "../app/io.ts";
 import type { Gateway } from "../gateway/gateway.ts";
+import { AGGREGATE } from "../gating/endpoint.ts";
+import { fit } from "../lib/text.ts";
 import { VERSION } from "../lib/version.ts";
-import { type Io, say, type TextOutput } from "./io.ts";
-import { LiveScreen } from "./live-screen.ts";
-import { type LiveServer, liveServers, renderServers } from "./live.ts";
 import { renderSnippets } from "./snippets.ts";
-import { type Style, styleFor } from "./style.ts";
-import { fit } from "./text.ts";
+import { LiveScreen } from "./view/live-screen.ts";
+import { type LiveServer, liveServers, renderServers } from "./view/live.ts";
+import { type Style, styleFor } from "./view/style.ts";
 
 /** What there is to tell, at one moment. */
 export interface StartState {

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
+import { UsageError } from "../app/exit.ts";
 import { suggest } from "../lib/suggest.ts";
 import { type Command, commandNamed, COMMANDS, findCommand, type Invocation } from "./commands.ts";
-import { UsageError } from "./exit.ts";
 import {
   COMMON_OPTIONS,
   type OptionName,

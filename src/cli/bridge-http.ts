@@ -2,10 +2,9 @@
 
 import { withoutLineBreaks } from "../lib/json-edit.ts";
 import { Header } from "../protocol/headers.ts";
-import { idKey, InvalidMessage, parseMessages } from "../protocol/message.ts";
-import type { RequestId } from "../protocol/message.ts";
-import { NetworkError } from "../upstream/failures.ts";
-import { HttpClient, mediaType } from "../upstream/http-client.ts";
+import { idKey, InvalidMessage, parseMessages, type RequestId } from "../protocol/message.ts";
+import { NetworkError } from "../upstream/transport/failures.ts";
+import { HttpClient, mediaType } from "../upstream/transport/http-client.ts";
 
 /** What one attempt came to. */
 export type Outcome =

@@ -1,3 +1,4 @@
+import { type Clock, pause, systemClock } from "../lib/clock.ts";
 import { editJson, rawAt } from "../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { isModern } from "../protocol/classify.ts";
@@ -18,7 +19,6 @@ import {
 } from "../protocol/message.ts";
 import { methodRule } from "../protocol/methods.ts";
 import { metaOf } from "../protocol/projection.ts";
-import { type Clock, pause, systemClock } from "../upstream/clock.ts";
 import { failureText } from "./bridge-failure.ts";
 import { BridgeHttp, type Outcome } from "./bridge-http.ts";
 

@@ -1,8 +1,8 @@
-import { LineDecoder } from "../upstream/framing.ts";
+import { ExitCode } from "../app/exit.ts";
+import { type Io, say } from "../app/io.ts";
+import { LineDecoder } from "../lib/lines.ts";
 import { BridgeLink } from "./bridge-link.ts";
 import type { Invocation } from "./commands.ts";
-import { ExitCode } from "./exit.ts";
-import { type Io, say } from "./io.ts";
 import { gatewayUrls } from "./urls.ts";
 
 /**

@@ -1,8 +1,8 @@
 /** What `list` and `call` ask: a gateway started for the purpose, or a running one. */
 
+import type { Io } from "../app/io.ts";
 import type { Tokenizer } from "../lib/tokens.ts";
 import type { Invocation } from "./commands.ts";
-import type { Io } from "./io.ts";
 import type { ServerOffer } from "./offers.ts";
 import type { ViewCost } from "./view-cost.ts";
 

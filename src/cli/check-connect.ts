@@ -1,11 +1,11 @@
 /** What `check --connect` adds: the servers are started, asked what they offer, and stopped. */
 
+import type { Io } from "../app/io.ts";
 import type { Config } from "../config/config.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import { type CheckedTool, checkedTools, diagnose, type Finding } from "./diagnose.ts";
-import type { Io } from "./io.ts";
-import { withoutName } from "./live.ts";
 import { LocalGateway } from "./local.ts";
+import { withoutName } from "./view/live.ts";
 
 /** One server in the report; part of the public contract. It contains no secret. */
 export interface ConnectedServer {

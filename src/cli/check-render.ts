@@ -1,10 +1,10 @@
 /** The lines of `check --connect` for people. */
 
+import { firstLine, printable } from "../lib/text.ts";
 import type { ConnectionReport } from "./check-connect.ts";
 import type { Finding, Level } from "./diagnose.ts";
-import type { Style } from "./style.ts";
-import { type Cell, renderTable } from "./table.ts";
-import { firstLine, printable } from "./text.ts";
+import type { Style } from "./view/style.ts";
+import { type Cell, renderTable } from "./view/table.ts";
 
 /** A table of servers, then the findings, then how many there are. */
 export function renderConnections(report: ConnectionReport, style: Style): string[] {

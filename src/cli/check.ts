@@ -1,22 +1,22 @@
-import type { Config, ServerConfig } from "../config/config.ts";
-import type { ConfigIssue } from "../config/issue.ts";
-import { collectSecrets } from "../config/secrets.ts";
-import { isLoopback } from "../lib/loopback.ts";
-import { createRedactor } from "../lib/redact.ts";
-import type { ConnectionReport } from "./check-connect.ts";
-import { renderConnections } from "./check-render.ts";
-import type { Invocation } from "./commands.ts";
 import {
   type Configuration,
   configurationError,
   describeIssue,
   findConfiguration,
-} from "./configuration.ts";
-import { ExitCode } from "./exit.ts";
-import { type Io, say } from "./io.ts";
-import { type Style, styleFor } from "./style.ts";
-import { renderTable } from "./table.ts";
-import { printable } from "./text.ts";
+} from "../app/configuration.ts";
+import { ExitCode } from "../app/exit.ts";
+import { type Io, say } from "../app/io.ts";
+import type { Config, ServerConfig } from "../config/config.ts";
+import type { ConfigIssue } from "../config/issue.ts";
+import { collectSecrets } from "../config/secrets.ts";
+import { isLoopback } from "../lib/loopback.ts";
+import { createRedactor } from "../lib/secrets.ts";
+import { printable } from "../lib/text.ts";
+import type { ConnectionReport } from "./check-connect.ts";
+import { renderConnections } from "./check-render.ts";
+import type { Invocation } from "./commands.ts";
+import { type Style, styleFor } from "./view/style.ts";
+import { renderTable } from "./view/table.ts";
 
 /** One server in the report. */
 export interface ServerCheck {

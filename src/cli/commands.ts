@@ -3,8 +3,8 @@
  * does not pay for the others. The specifiers are literals: a bundler must see them.
  */
 
-import type { ExitCode } from "./exit.ts";
-import type { Io } from "./io.ts";
+import type { ExitCode } from "../app/exit.ts";
+import type { Io } from "../app/io.ts";
 import type { OptionName, OptionValues } from "./options.ts";
 
 /** One parsed command line. */
@@ -133,7 +133,7 @@ export const COMMANDS: readonly Command[] = [
       "Shows what it would add. With --write it adds that, and keeps a backup of each file.",
       "Exits with 3 when a file cannot be read as a configuration; the others are added.",
     ],
-    load: () => import("./import.ts"),
+    load: () => import("./clients/import.ts"),
   },
   {
     name: "connect",
@@ -145,7 +145,7 @@ export const COMMANDS: readonly Command[] = [
       "Without CLIENT the known clients are listed.",
       "Shows what it would change. With --write it changes that, and keeps a backup of the file.",
     ],
-    load: () => import("./connect.ts"),
+    load: () => import("./clients/connect.ts"),
   },
   {
     name: "schema",

@@ -2,10 +2,10 @@
 
 import { canonicalJson } from "../lib/canonical.ts";
 import { conflictText } from "../registry/conflict-text.ts";
-import type { Conflict, Registry } from "../registry/types.ts";
-import type { CheckedTool, DiagnoseRule, Finding, Level } from "./diagnose.ts";
-import { CUT_DESCRIPTION } from "./diagnose-tool.ts";
 import { unlessTooDeep } from "../registry/tool-tokens.ts";
+import type { Conflict, Registry } from "../registry/types.ts";
+import { CUT_DESCRIPTION } from "./diagnose-tool.ts";
+import type { CheckedTool, DiagnoseRule, Finding, Level } from "./diagnose.ts";
 
 const CONFLICTS: Readonly<
   Record<Conflict["type"], readonly [Level, DiagnoseRule, remedy: string | null]>

@@ -1,11 +1,11 @@
 import { type ConfigPath, formatPath } from "../config/issue.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
-import { checkJsonSchema, type SchemaProblem } from "../protocol/json-schema-check.ts";
-import { DEFAULT_DIALECT, KEYWORDS } from "../protocol/json-schema-dialect.ts";
-import { schemaPlaces } from "../protocol/json-schema-walk.ts";
 import type { Registry } from "../registry/types.ts";
-import type { CheckedTool, DiagnoseRule, Finding, Level } from "./diagnose.ts";
+import { checkJsonSchema, type SchemaProblem } from "../schema/check.ts";
+import { DEFAULT_DIALECT, KEYWORDS } from "../schema/dialect.ts";
+import { schemaPlaces } from "../schema/json-schema-walk.ts";
 import { nameFindings } from "./diagnose-names.ts";
+import type { CheckedTool, DiagnoseRule, Finding, Level } from "./diagnose.ts";
 
 /** Claude Code cuts descriptions here (PROTOCOL notes, client behaviours). UTF-16 units. */
 export const CUT_DESCRIPTION = 2048;

@@ -1,13 +1,13 @@
 /** What may go wrong between the servers as they are and the clients people use. */
 
-import { isObject, type JsonObject } from "../lib/json.ts";
 import type { CacheRule } from "../config/transform.ts";
 import { parseGlob } from "../lib/glob.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
 import { noticeText } from "../registry/notices.ts";
+import { toolTokens } from "../registry/tool-tokens.ts";
 import type { Registry } from "../registry/types.ts";
 import { conflictFindings, crowdFindings, twinFindings } from "./diagnose-lists.ts";
 import { toolFindings } from "./diagnose-tool.ts";
-import { toolTokens } from "../registry/tool-tokens.ts";
 
 /** How much a finding matters: an error keeps something from working for some client. */
 export type Level = "error" | "warning" | "note";

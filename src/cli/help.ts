@@ -1,9 +1,9 @@
+import { ExitCode } from "../app/exit.ts";
+import { type Io, say } from "../app/io.ts";
 import { optionsOf, unknownCommand } from "./args.ts";
 import { type Command, COMMANDS, findCommand, type Invocation } from "./commands.ts";
-import { ExitCode } from "./exit.ts";
-import { type Io, say } from "./io.ts";
 import { type OptionName, OPTIONS, type OptionSpec } from "./options.ts";
-import { type Style, styleFor } from "./style.ts";
+import { type Style, styleFor } from "./view/style.ts";
 
 /** `mcproxy help [COMMAND]`. */
 export async function run({ args: [name], options }: Invocation, io: Io): Promise<ExitCode> {

@@ -1,11 +1,11 @@
 /** What tools take of a model's context, as `list --tokens` shows it. */
 
+import { printable } from "../lib/text.ts";
 import type { Tokenizer } from "../lib/tokens.ts";
 import type { ServerOffer } from "./offers.ts";
-import type { Style } from "./style.ts";
-import { renderTable } from "./table.ts";
-import { printable } from "./text.ts";
 import type { ViewCost } from "./view-cost.ts";
+import type { Style } from "./view/style.ts";
+import { renderTable } from "./view/table.ts";
 
 /** What was counted, and how. */
 export interface TokenReport {

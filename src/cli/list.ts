@@ -1,9 +1,10 @@
+import { ExitCode } from "../app/exit.ts";
+import { type Io, say } from "../app/io.ts";
+import { firstLine, printable } from "../lib/text.ts";
 import { ESTIMATE, exactTokenizer } from "../lib/tokens.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import { openCaller, withCaller } from "./caller.ts";
 import type { Invocation } from "./commands.ts";
-import { ExitCode } from "./exit.ts";
-import { type Io, say } from "./io.ts";
 import {
   renderTokens,
   serverTokens,
@@ -12,10 +13,9 @@ import {
   tokensText,
 } from "./list-tokens.ts";
 import type { OfferedItem, ServerOffer } from "./offers.ts";
-import { type Style, styleFor } from "./style.ts";
-import { renderTable } from "./table.ts";
-import { firstLine, printable } from "./text.ts";
 import { unknownServer } from "./unknown-server.ts";
+import { type Style, styleFor } from "./view/style.ts";
+import { renderTable } from "./view/table.ts";
 
 const KINDS: readonly (readonly [ListKind, string])[] = [
   ["tools", "tools"],

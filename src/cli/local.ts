@@ -1,23 +1,23 @@
+import { type ConfigurationChoice, requireConfiguration } from "../app/configuration.ts";
+import { CliError, ExitCode } from "../app/exit.ts";
+import type { Io } from "../app/io.ts";
 import type { Config, ServerConfig } from "../config/config.ts";
-import type { Tokenizer } from "../lib/tokens.ts";
-import { AGGREGATE, UNGATED } from "../gateway/endpoint.ts";
-import { ActiveExchange } from "../gateway/exchange.ts";
+import { ActiveExchange } from "../gateway/clients/exchange.ts";
 import { Gateway } from "../gateway/gateway.ts";
-import { replyText } from "../gateway/reply.ts";
+import { AGGREGATE, UNGATED } from "../gating/endpoint.ts";
+import type { Tokenizer } from "../lib/tokens.ts";
 import type { Client } from "../protocol/exchange.ts";
 import { parseMessage, request, type RequestMessage } from "../protocol/message.ts";
 import { exposedName } from "../protocol/names.ts";
 import { LATEST_LEGACY_VERSION } from "../protocol/versions.ts";
+import { replyText } from "../registry/reply.ts";
 import type { Caller, CallerOptions, OpenOptions } from "./caller.ts";
-import { type ConfigurationChoice, requireConfiguration } from "./configuration.ts";
-import { CliError, ExitCode } from "./exit.ts";
-import type { Io } from "./io.ts";
-import { LiveScreen } from "./live-screen.ts";
-import { liveServers, renderServers } from "./live.ts";
 import { NOTHING, offersOf, type ServerOffer } from "./offers.ts";
-import { styleFor } from "./style.ts";
 import { unknownServer } from "./unknown-server.ts";
 import { type ViewCost, viewCosts } from "./view-cost.ts";
+import { LiveScreen } from "./view/live-screen.ts";
+import { liveServers, renderServers } from "./view/live.ts";
+import { styleFor } from "./view/style.ts";
 
 /** The command line as a client of its own gateway. */
 const CLIENT: Client = {

@@ -1,11 +1,11 @@
 /** What servers offer, as `list` shows it. */
 
+import { listedTools } from "../gating/listed-tools.ts";
 import { canonicalJson } from "../lib/canonical.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { type CountTokens, estimateTokens } from "../lib/tokens.ts";
 import { LIST_RULES, type ListKind, listRule } from "../protocol/lists.ts";
 import { exposedName } from "../protocol/names.ts";
-import { listedTools } from "../registry/gating/listed-tools.ts";
 import { toolTokens } from "../registry/tool-tokens.ts";
 import type { Registry, View } from "../registry/types.ts";
 

@@ -1,3 +1,6 @@
+import { CliError, ExitCode } from "../app/exit.ts";
+import { costsOf, type GateCost } from "../gating/cost.ts";
+import { systemClock } from "../lib/clock.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import type { Tokenizer } from "../lib/tokens.ts";
 import { VERSION } from "../lib/version.ts";
@@ -6,14 +9,11 @@ import { RpcError } from "../protocol/errors.ts";
 import { LIST_RULES, type ListKind, listRule } from "../protocol/lists.ts";
 import { request, type ResponseMessage } from "../protocol/message.ts";
 import { LATEST_MODERN_VERSION } from "../protocol/versions.ts";
-import { costsOf, type GateCost } from "../registry/gating/cost.ts";
 import { toolTokens } from "../registry/tool-tokens.ts";
-import { systemClock } from "../upstream/clock.ts";
-import { HttpStatusError, NetworkError } from "../upstream/failures.ts";
-import { HttpClient } from "../upstream/http-client.ts";
-import { StreamableHttpTransport } from "../upstream/http.ts";
+import { HttpStatusError, NetworkError } from "../upstream/transport/failures.ts";
+import { HttpClient } from "../upstream/transport/http-client.ts";
+import { StreamableHttpTransport } from "../upstream/transport/http.ts";
 import type { Caller, CallerOptions } from "./caller.ts";
-import { CliError, ExitCode } from "./exit.ts";
 import {
   eachKind,
   itemsIn,

@@ -1,9 +1,17 @@
 import { runtime } from "#runtime";
 import process from "node:process";
+import { describeIssue } from "../app/configuration.ts";
+import { CliError, ExitCode } from "../app/exit.ts";
+import { type Io, say } from "../app/io.ts";
+import { runUntilStopped } from "../app/lifecycle.ts";
+import type { Followed, FollowOptions } from "../app/reload.ts";
+import { planServe, type ServePlan } from "../app/serve-plan.ts";
+import { Server } from "../app/server.ts";
+import { createNotifier } from "../app/systemd.ts";
 import { serveStdio } from "../front/stdio.ts";
-import type { Endpoint } from "../gateway/endpoint.ts";
-import { ListCache } from "../gateway/list-cache.ts";
-import { cacheDirectory } from "../gateway/list-cache-place.ts";
+import { cacheDirectory } from "../gateway/members/list-cache-place.ts";
+import { ListCache } from "../gateway/members/list-cache.ts";
+import type { Endpoint } from "../gating/endpoint.ts";
 import { VERSION } from "../lib/version.ts";
 import {
   configureLogging,
@@ -22,15 +30,7 @@ import {
   wantsLiveView,
 } from "./announce.ts";
 import type { Invocation } from "./commands.ts";
-import { describeIssue } from "./configuration.ts";
-import { CliError, ExitCode } from "./exit.ts";
-import { type Io, say } from "./io.ts";
-import { runUntilStopped } from "./lifecycle.ts";
 import type { OptionValues } from "./options.ts";
-import { planServe, type ServePlan } from "./serve-plan.ts";
-import type { Followed, FollowOptions } from "./reload.ts";
-import { Server } from "./server.ts";
-import { createNotifier } from "./systemd.ts";
 
 const log = getLogger("mcproxy");
 
@@ -55,7 +55,7 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
 
 /** What watches the file is loaded when the gateway listens: no client waits for it. */
 function follow(options: FollowOptions): Followed {
-  const followed = import("./reload.ts").then((module) => module.followConfiguration(options));
+  const followed = import("../app/reload.ts").then((module) => module.followConfiguration(options));
   return {
     now: () => void followed.then((one) => one.now()),
     close: () => void followed.then((one) => one.close()),

@@ -1,4 +1,4 @@
-import type { Style } from "./style.ts";
+import type { Style } from "./view/style.ts";
 
 /** What one client is to be given. */
 export interface Snippet {

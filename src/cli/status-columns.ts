@@ -1,12 +1,12 @@
 /** The columns of `mcproxy status`: what each shows, and which goes first where room is short. */
 
 import { isObject, type JsonObject } from "../lib/json.ts";
-import { withoutName } from "./live.ts";
+import { firstLine, fit, printable } from "../lib/text.ts";
 import type { RemoteServer } from "./remote.ts";
 import { formatSpan } from "./span.ts";
-import type { Style } from "./style.ts";
-import type { Cell, Column } from "./table.ts";
-import { firstLine, fit, printable } from "./text.ts";
+import { withoutName } from "./view/live.ts";
+import type { Style } from "./view/style.ts";
+import type { Cell, Column } from "./view/table.ts";
 
 /** What a cell is made with. */
 export interface CellOptions {

@@ -1,13 +1,13 @@
 /** `/api/status` for people: pure functions from what a gateway said to lines. */
 
 import { isObject, type JsonObject } from "../lib/json.ts";
+import { firstLine, fit, widthOf } from "../lib/text.ts";
 import { type RemoteServer, serversIn } from "./remote.ts";
 import { formatSpan } from "./span.ts";
 import { isWell, STATUS_COLUMNS, type StatusColumn, textOf } from "./status-columns.ts";
-import type { Style } from "./style.ts";
-import { type Cell, renderTable } from "./table.ts";
-import { firstLine, fit, widthOf } from "./text.ts";
 import { costIn, savedPercent } from "./view-cost.ts";
+import type { Style } from "./view/style.ts";
+import { type Cell, renderTable } from "./view/table.ts";
 
 /** How the lines are made. */
 export interface StatusViewOptions {

@@ -1,14 +1,14 @@
 /** `mcproxy status --watch`: the same again and again, until somebody has seen enough. */
 
 import { setTimeout as pause } from "node:timers/promises";
-import { CliError, ExitCode } from "./exit.ts";
-import type { Io, TextOutput } from "./io.ts";
-import { LiveScreen } from "./live-screen.ts";
+import { CliError, ExitCode } from "../app/exit.ts";
+import type { Io, TextOutput } from "../app/io.ts";
+import { fit, printable } from "../lib/text.ts";
 import type { RemoteAnswer, RemoteCaller } from "./remote.ts";
 import { formatSpan } from "./span.ts";
 import { renderStatus } from "./status-view.ts";
-import { type Style, styleFor } from "./style.ts";
-import { fit, printable } from "./text.ts";
+import { LiveScreen } from "./view/live-screen.ts";
+import { type Style, styleFor } from "./view/style.ts";
 
 /** Options of {@link watchStatus}. */
 export interface WatchStatusOptions {

@@ -1,12 +1,12 @@
+import { ExitCode, UsageError } from "../app/exit.ts";
+import { type Io, say } from "../app/io.ts";
 import { parseDuration } from "../lib/duration.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import type { Invocation } from "./commands.ts";
-import { ExitCode, UsageError } from "./exit.ts";
-import { type Io, say } from "./io.ts";
 import { RemoteCaller } from "./remote.ts";
 import { textOf } from "./status-columns.ts";
 import { renderStatus } from "./status-view.ts";
-import { styleFor } from "./style.ts";
+import { styleFor } from "./view/style.ts";
 
 /** Milliseconds between two refreshes unless `--watch` says otherwise. */
 const DEFAULT_INTERVAL = 2_000;

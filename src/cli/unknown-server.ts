@@ -1,5 +1,5 @@
+import { CliError, ExitCode } from "../app/exit.ts";
 import { suggest } from "../lib/suggest.ts";
-import { CliError, ExitCode } from "./exit.ts";
 
 /** The end of a command that names a server nobody has. */
 export function unknownServer(name: string, known: Iterable<string>): CliError {

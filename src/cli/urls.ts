@@ -1,6 +1,6 @@
 /** Where a running gateway is asked. */
 
-import { UsageError } from "./exit.ts";
+import { UsageError } from "../app/exit.ts";
 
 /** The addresses of one gateway. */
 export interface GatewayUrls {

@@ -1,7 +1,7 @@
+import { ExitCode } from "../app/exit.ts";
+import { type Io, say } from "../app/io.ts";
 import { VERSION } from "../lib/version.ts";
 import type { Invocation } from "./commands.ts";
-import { ExitCode } from "./exit.ts";
-import { type Io, say } from "./io.ts";
 
 /** `mcproxy version`: the program, and what it runs on. */
 export async function run({ options }: Invocation, io: Io): Promise<ExitCode> {

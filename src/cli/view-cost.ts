@@ -1,8 +1,8 @@
 /** What the views of a gateway cost in a model's context, as `list --tokens` and `status` tell it. */
 
+import { type GateCost, registryCost } from "../gating/cost.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { ESTIMATE, type Tokenizer } from "../lib/tokens.ts";
-import { type GateCost, registryCost } from "../registry/gating/cost.ts";
 import { toolTokens } from "../registry/tool-tokens.ts";
 import type { Registry } from "../registry/types.ts";
 

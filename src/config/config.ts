@@ -3,8 +3,8 @@
 import type { EmbeddingsConfig, GatingConfig } from "./gating.ts";
 import type { ConfigIssue } from "./issue.ts";
 import type { Root } from "./roots.ts";
-import type { ServerTransform } from "./transform.ts";
 import type { ProfileConfig, ServerShape, TagRule } from "./shaping.ts";
+import type { ServerTransform } from "./transform.ts";
 
 /** When exposed names carry the server's name: always, only where two collide, or never. */
 export type PrefixMode = "always" | "conflict" | "never";

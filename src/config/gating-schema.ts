@@ -12,7 +12,7 @@ import {
   nearestHint,
   text,
 } from "./schema-parts.ts";
-import { members, patterns } from "./shaping-schema.ts";
+import { members, patterns } from "./schema-shaping.ts";
 import { withoutUndefined } from "./without-undefined.ts";
 
 const MODES = ["off", "on", "auto"] as const satisfies readonly GatingMode[];

@@ -10,14 +10,12 @@ import { CONFIG_FILE, parseText } from "./format.ts";
 import type { ConfigIssue } from "./issue.ts";
 import { storeOf } from "./lookup.ts";
 import { mergeTrees } from "./merge.ts";
-import { loadPatterns, mentionsPatterns } from "./patterns.ts";
 import { parseTree, ROOT_KEYS, touchTree, withNotes } from "./parse.ts";
+import { loadPatterns, mentionsPatterns } from "./patterns.ts";
 import { fileIssue, readText } from "./read-file.ts";
 import { settingsFromEnv } from "./settings.ts";
-import { shapeDocument, type ShapeResult } from "./shapes/shape.ts";
+import { shapeDocument, type ShapeResult } from "./shape.ts";
 import type { ConfigTree } from "./tree.ts";
-
-export { MAX_CONFIG_BYTES } from "./read-file.ts";
 
 /** Options of {@link loadConfig}. */
 export interface LoadConfigOptions {

@@ -13,7 +13,7 @@ import { RootSchema, SettingsSchema } from "./schema.ts";
 import { secretsOfVariables } from "./secrets.ts";
 import { parseServer, touchServer } from "./server.ts";
 import { DEFAULT_SETTINGS, settingsFromEnv } from "./settings.ts";
-import { shapeDocument } from "./shapes/shape.ts";
+import { shapeDocument } from "./shape.ts";
 import type { ConfigTree } from "./tree.ts";
 import { reportUnknownKeys, validate } from "./validate.ts";
 import { missingValue, reportMalformed, warnShortTimeout } from "./variables.ts";

@@ -7,9 +7,9 @@ import { profileGating } from "./gating-schema.ts";
 import { quote } from "./issue.ts";
 import { sanitizeServerName } from "./names.ts";
 import { about, notArray, prefix, separator } from "./schema-parts.ts";
-import { withoutUndefined } from "./without-undefined.ts";
+import { members, patterns, profileFilter, tags, tagsByPattern } from "./schema-shaping.ts";
 import type { ProfileConfig, ServerShape, TagRule } from "./shaping.ts";
-import { members, patterns, profileFilter, tags, tagsByPattern } from "./shaping-schema.ts";
+import { withoutUndefined } from "./without-undefined.ts";
 
 /** It stands in a URL, and may stand in a file name. */
 const PROFILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;

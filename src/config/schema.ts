@@ -24,8 +24,8 @@ import {
   texts,
   URL_OR_VARIABLE,
 } from "./schema-parts.ts";
+import { shapingOptions } from "./schema-shaping.ts";
 import { TRANSFORM_ENTRIES, TRANSFORM_SETTINGS } from "./transform.ts";
-import { shapingOptions } from "./shaping-schema.ts";
 
 const ROOTS = "What a server is told that asks for roots outside any call of a client.";
 const STARTUP_TIMEOUT = "How long a server may take from its start to the end of the handshake.";

@@ -3,9 +3,9 @@
  * data, as the configuration gives it; `src/registry/shape.ts` applies it to the lists.
  */
 
-import type { GatingConfig } from "./gating.ts";
 import { parseGlob } from "../lib/glob.ts";
 import type { JsonObject } from "../lib/json.ts";
+import type { GatingConfig } from "./gating.ts";
 
 /** Which entries of a list are there: patterns as in `src/lib/glob.ts`. */
 export interface Filter {

@@ -2,7 +2,7 @@
 
 import type { Stats } from "node:fs";
 import { type FileHandle, open, readdir } from "node:fs/promises";
-import { MAX_CONFIG_BYTES } from "./load.ts";
+import { MAX_CONFIG_BYTES } from "./read-file.ts";
 import {
   lastTouched,
   sourceErrorCode,

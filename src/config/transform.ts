@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { PATTERN_FLAGS, patternProblem } from "./patterns.ts";
 import { about, duration, flag, notArray } from "./schema-parts.ts";
-import { pattern } from "./shaping-schema.ts";
+import { pattern } from "./schema-shaping.ts";
 
 /** How large the results of some tools may be. */
 export interface SizeRule {

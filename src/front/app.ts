@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import type { Gateway } from "../gateway/gateway.ts";
 import {
   AGGREGATE,
   type Endpoint,
@@ -6,8 +7,7 @@ import {
   serverEndpoint,
   UNGATED,
   withGating,
-} from "../gateway/endpoint.ts";
-import type { Gateway } from "../gateway/gateway.ts";
+} from "../gating/endpoint.ts";
 import { getLogger } from "../log/mod.ts";
 import type { HttpHandler } from "../runtime/types.ts";
 import type { FrontContext } from "./context.ts";

@@ -1,5 +1,5 @@
+import type { Session } from "../gateway/clients/session.ts";
 import type { Gateway } from "../gateway/gateway.ts";
-import type { Session } from "../gateway/session.ts";
 import type { KeepAlive } from "./keep-alive.ts";
 import type { SessionStreams } from "./session-streams.ts";
 

@@ -1,4 +1,4 @@
-import type { Outlet } from "../gateway/exchange.ts";
+import type { Outlet } from "../gateway/clients/exchange.ts";
 import { withoutLineBreaks } from "../lib/json-edit.ts";
 
 /** A client that does not read loses its stream before it costs more than this many bytes. */

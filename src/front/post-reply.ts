@@ -1,5 +1,5 @@
-import type { Outlet } from "../gateway/exchange.ts";
-import { type Reply, replyText } from "../gateway/reply.ts";
+import type { Outlet } from "../gateway/clients/exchange.ts";
+import { type Reply, replyText } from "../registry/reply.ts";
 import { EVENT_STREAM_HEADERS, EventStream } from "./event-stream.ts";
 import type { KeepAlive, Silent } from "./keep-alive.ts";
 import type { ResumableStream } from "./session-streams.ts";

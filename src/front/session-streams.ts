@@ -1,5 +1,5 @@
-import type { Outlet } from "../gateway/exchange.ts";
-import type { Session } from "../gateway/session.ts";
+import type { Outlet } from "../gateway/clients/exchange.ts";
+import type { Session } from "../gateway/clients/session.ts";
 import { EventLog } from "./event-log.ts";
 import { EventStream } from "./event-stream.ts";
 

@@ -1,8 +1,8 @@
 /** HTTP+SSE of 2024-11-05: `GET /sse` is the session, `POST /messages` talks into it. */
 
-import type { Endpoint } from "../gateway/endpoint.ts";
-import { replyText } from "../gateway/reply.ts";
+import type { Endpoint } from "../gating/endpoint.ts";
 import { errorResponse, InvalidMessage, parseMessages } from "../protocol/message.ts";
+import { replyText } from "../registry/reply.ts";
 import { requireEventStream } from "./accept.ts";
 import { readBody } from "./body.ts";
 import type { FrontContext } from "./context.ts";

@@ -1,12 +1,12 @@
 /** The process's own stdin and stdout as one client, in whichever era it speaks. */
 
-import type { Endpoint } from "../gateway/endpoint.ts";
-import { ActiveExchange, type Outlet } from "../gateway/exchange.ts";
+import { ActiveExchange, type Outlet } from "../gateway/clients/exchange.ts";
+import { checkMethod, modernClient, serveModern } from "../gateway/clients/modern.ts";
+import type { Session } from "../gateway/clients/session.ts";
 import type { Gateway } from "../gateway/gateway.ts";
-import { checkMethod, modernClient, serveModern } from "../gateway/modern.ts";
-import { type Reply, replyText } from "../gateway/reply.ts";
-import type { Session } from "../gateway/session.ts";
+import type { Endpoint } from "../gating/endpoint.ts";
 import { withoutLineBreaks } from "../lib/json-edit.ts";
+import { LineDecoder } from "../lib/lines.ts";
 import { within } from "../lib/within.ts";
 import { isModern, NO_HEADERS, readEnvelope } from "../protocol/classify.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
@@ -19,7 +19,7 @@ import {
   parseMessages,
   type RequestMessage,
 } from "../protocol/message.ts";
-import { LineDecoder } from "../upstream/framing.ts";
+import { type Reply, replyText } from "../registry/reply.ts";
 
 /** A line longer than this many bytes is refused; it is far above any real request. */
 const MAX_LINE = 64 * 1024 * 1024;

@@ -3,19 +3,19 @@
  * to; GET and DELETE exist for legacy sessions only.
  */
 
-import type { Endpoint } from "../gateway/endpoint.ts";
-import type { Outlet } from "../gateway/exchange.ts";
-import { type Reply, replyText } from "../gateway/reply.ts";
-import type { Session } from "../gateway/session.ts";
+import type { Outlet } from "../gateway/clients/exchange.ts";
+import type { Session } from "../gateway/clients/session.ts";
+import type { Endpoint } from "../gating/endpoint.ts";
 import { isModern } from "../protocol/classify.ts";
 import { Header } from "../protocol/headers.ts";
 import { errorResponse, InvalidMessage, type Message, parseMessages } from "../protocol/message.ts";
 import { ASSUMED_HTTP_VERSION, BATCH_VERSION, eraOf } from "../protocol/versions.ts";
+import { type Reply, replyText } from "../registry/reply.ts";
 import { requireBothTypes, requireEventStream } from "./accept.ts";
 import { readBody } from "./body.ts";
 import type { FrontContext } from "./context.ts";
 import { EVENT_STREAM_HEADERS, type EventStream } from "./event-stream.ts";
-import { postModern } from "./modern.ts";
+import { postModern } from "./modern-http.ts";
 import { PostReply } from "./post-reply.ts";
 import { Refusal } from "./refusal.ts";
 import { SessionStreams } from "./session-streams.ts";

@@ -8,8 +8,8 @@ import type { Exchange } from "../protocol/exchange.ts";
 import { structuredContentEdits } from "../protocol/list-projection.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import type { View } from "../registry/types.ts";
-import type { Line } from "../upstream/line.ts";
-import { ActiveExchange } from "./exchange.ts";
+import type { Line } from "../upstream/connection/line.ts";
+import { ActiveExchange } from "./clients/exchange.ts";
 import { foreignState, type Parking } from "./parking.ts";
 import { withRounds } from "./rounds.ts";
 

@@ -1,40 +1,40 @@
 import type { Config, ServerConfig } from "../config/config.ts";
 import { keepUnchanged } from "../config/diff.ts";
 import { collectSecrets } from "../config/secrets.ts";
-import { createRedactor } from "../lib/redact.ts";
+import { isBehind } from "../gating/behind.ts";
+import { type Endpoint, viewOf } from "../gating/endpoint.ts";
+import { Gating } from "../gating/gating.ts";
+import { announceChanges, type ListListener } from "../gating/listeners.ts";
+import { createRedactor } from "../lib/secrets.ts";
 import { within } from "../lib/within.ts";
 import { getLogger } from "../log/mod.ts";
 import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
-import { mostVerbose } from "../protocol/log-levels.ts";
-import type { ParamHeader } from "../protocol/param-headers.ts";
 import type { Client } from "../protocol/exchange.ts";
+import { mostVerbose } from "../protocol/log-levels.ts";
 import { errorResponse, idTextOf } from "../protocol/message.ts";
+import type { ParamHeader } from "../protocol/param-headers.ts";
+import { declaredHeaders } from "../protocol/tool-headers.ts";
+import { initializeResult } from "../registry/answers.ts";
 import { buildRegistry, type RegistryInput } from "../registry/build.ts";
+import type { Reply } from "../registry/reply.ts";
 import type { Registry, ResourceRoute, View } from "../registry/types.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { type AttemptBudget, createAttemptBudget } from "../upstream/attempt-budget.ts";
-import { declaredHeaders } from "../upstream/tool-headers.ts";
 import type { Upstream } from "../upstream/upstream.ts";
-import { initializeResult } from "./answers.ts";
-import { isBehind } from "./behind.ts";
-import { ConfigState } from "./config-state.ts";
-import { type Endpoint, viewOf } from "./endpoint.ts";
-import type { ActiveExchange } from "./exchange.ts";
-import { Gating } from "./gating/gating.ts";
-import type { ListCache } from "./list-cache.ts";
-import { announceChanges, type ListListener } from "./listeners.ts";
-import { Member } from "./member.ts";
-import { Members } from "./members.ts";
+import { route, type RouterHost } from "./call.ts";
+import type { ActiveExchange } from "./clients/exchange.ts";
+import { Session, type SessionHost, type SessionKind } from "./clients/session.ts";
+import { SessionStore } from "./clients/sessions.ts";
+import { type ResourceSubscriber, Subscriptions } from "./clients/subscriptions.ts";
+import { Upcalls } from "./clients/upcalls.ts";
+import { logFindings } from "./events.ts";
+import { ConfigState } from "./members/config-state.ts";
+import type { ListCache } from "./members/list-cache.ts";
+import { Member } from "./members/member.ts";
+import { Members } from "./members/members.ts";
 import { Chains } from "./middleware/chains.ts";
 import { Owners } from "./owners.ts";
 import { Parking } from "./parking.ts";
-import { logFindings } from "./registry-log.ts";
-import type { Reply } from "./reply.ts";
-import { route, type RouterHost } from "./router.ts";
-import { Session, type SessionHost, type SessionKind } from "./session.ts";
-import { SessionStore } from "./sessions.ts";
-import { type ResourceSubscriber, Subscriptions } from "./subscriptions.ts";
-import { Upcalls } from "./upcalls.ts";
 
 /** What the gateway stands on. */
 export interface GatewayOptions {
@@ -115,7 +115,7 @@ export class Gateway implements SessionHost, RouterHost {
     });
     this.gating = new Gating({
       createFinder: async () => {
-        const { Finder } = await import("./gating/finder.ts");
+        const { Finder } = await import("../gating/finder.ts");
         return new Finder({ settings: () => this.config.settings, directory });
       },
       config: () => this.config,

@@ -10,7 +10,7 @@ import {
   type ResponseMessage,
   resultResponse,
 } from "../protocol/message.ts";
-import { nextRid } from "./exchange.ts";
+import { nextRid } from "./clients/exchange.ts";
 
 /** Starts the upstream call of an exchange. */
 export type Forward = (exchange: Exchange) => Promise<ResponseMessage>;

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
+import { costedTools, type RegistryCost, registryCost } from "../gating/cost.ts";
 import type { JsonObject } from "../lib/json.ts";
-import { costedTools, type RegistryCost, registryCost } from "../registry/gating/cost.ts";
 import { toolTokens } from "../registry/tool-tokens.ts";
 import type { Registry } from "../registry/types.ts";
 

@@ -1,5 +1,5 @@
-import { isObject, type Json } from "../lib/json.ts";
 import { editJson } from "../lib/json-edit.ts";
+import { isObject, type Json } from "../lib/json.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import type { View } from "../registry/types.ts";
 import { STORED_PREFIX } from "./middleware/result-store.ts";

@@ -1,12 +1,12 @@
 import { configureSync, type LogLevel, type LogRecord, resetSync } from "@logtape/logtape";
-import { createRedactor, type Redactor } from "../lib/redact.ts";
+import { createRedactor, type Redactor } from "../lib/secrets.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { chooseDestination, type LogDestination, useColors } from "./destination.ts";
 import { textEncoder } from "./encode.ts";
 import { type Entry, type LogFormat, ownEntry, renderEntry } from "./entry.ts";
 import { OutputWriter, type StandardOutputs, standardOutputs } from "./output.ts";
 import { type LogStats, Pump } from "./pump.ts";
-import { syslogIdentity } from "./syslog-message.ts";
+import { syslogIdentity } from "./syslog.ts";
 
 /** Options of {@link configureLogging}. */
 export interface LoggingOptions {

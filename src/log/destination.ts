@@ -7,9 +7,9 @@ import { journalStream } from "./journal.ts";
 import { type Output, OutputWriter, type StandardOutputs } from "./output.ts";
 import { DatagramWriter } from "./syslog-datagram.ts";
 import { LoggerWriter } from "./syslog-logger.ts";
-import { localSyslog, rfc5424, type SyslogIdentity } from "./syslog-message.ts";
 import { TcpWriter } from "./syslog-tcp.ts";
 import { openUdp } from "./syslog-udp.ts";
+import { localSyslog, rfc5424, type SyslogIdentity } from "./syslog.ts";
 import type { Writer } from "./writer.ts";
 
 /** A syslog server; exactly one of the three. Ports: 514 for UDP, 601 for TCP where none is said. */

@@ -1,5 +1,5 @@
-import type { Entry } from "./entry.ts";
 import type { LogLevel } from "@logtape/logtape";
+import type { Entry } from "./entry.ts";
 import { levelLabel, severity } from "./level.ts";
 
 /** Turns an entry into what one destination takes, without the final newline or frame. */

@@ -1,7 +1,6 @@
 import type { LogLevel, LogRecord } from "@logtape/logtape";
-import type { Redactor } from "../lib/redact.ts";
-import { isSensitiveKey, REDACTED } from "../lib/redact.ts";
-import { field, oneLine, oneLineJson, truncate } from "./escape.ts";
+import { field, oneLine, oneLineJson, truncate } from "../lib/escape.ts";
+import { isSensitiveKey, REDACTED, type Redactor } from "../lib/secrets.ts";
 import { levelLabel } from "./level.ts";
 
 /** `text` for people, `json` for machines: one object per line. */

@@ -9,6 +9,7 @@
  * Records about one request carry its correlation id as `rid`. Errors go in as they are
  * (`{ error }`): in full, with their stack, from level error on, else as one line.
  */
+
 import { getLogger as getLogTapeLogger, type Logger } from "@logtape/logtape";
 
 export type { Logger, LogLevel } from "@logtape/logtape";

@@ -1,6 +1,6 @@
 import type { DatagramSocket } from "../runtime/types.ts";
 import type { Entry } from "./entry.ts";
-import { limitBytes } from "./syslog-message.ts";
+import { limitBytes } from "./syslog.ts";
 import type { Writer } from "./writer.ts";
 
 /** Options of a {@link DatagramWriter}. */

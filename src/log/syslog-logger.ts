@@ -2,7 +2,7 @@ import type { ChildProcess, Runtime } from "../runtime/types.ts";
 import { syslogBody } from "./encode.ts";
 import type { Entry } from "./entry.ts";
 import { priority } from "./level.ts";
-import { limitBytes, type SyslogIdentity } from "./syslog-message.ts";
+import { limitBytes, type SyslogIdentity } from "./syslog.ts";
 import type { Writer } from "./writer.ts";
 
 /** Options of a {@link LoggerWriter}. */

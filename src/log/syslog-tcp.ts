@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import process from "node:process";
 import type { Entry } from "./entry.ts";
-import { limitBytes } from "./syslog-message.ts";
+import { limitBytes } from "./syslog.ts";
 import type { Writer } from "./writer.ts";
 
 /** Options of a {@link TcpWriter}. */

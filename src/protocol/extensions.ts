@@ -3,8 +3,8 @@
  * how the declarations of several servers become one.
  */
 
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { canonicalJson } from "../lib/canonical.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import type { Era } from "./versions.ts";
 
 /** Methods that are not called like the extension they belong to. */

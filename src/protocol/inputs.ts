@@ -4,8 +4,8 @@
  * three methods and their parameters are the same in both.
  */
 
-import { isObject, type JsonObject } from "../lib/json.ts";
 import { rawAt } from "../lib/json-edit.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "./errors.ts";
 
 /** Methods of requests to a client; the other direction's table is in `methods.ts`. */

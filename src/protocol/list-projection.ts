@@ -4,8 +4,8 @@
  * does not exist before it (SEP-2106). `docs/eras.md` has the rows.
  */
 
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { type JsonEdit, rawAt } from "../lib/json-edit.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import type { ListItem, ListKind } from "./lists.ts";
 import type { ResponseMessage } from "./message.ts";
 import type { Era } from "./versions.ts";

@@ -1,5 +1,5 @@
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { rawAt, rawElements } from "../lib/json-edit.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { ErrorCode, errorText, RpcError } from "./errors.ts";
 
 /** A JSON-RPC id or progress token as parsed; its exact text is {@link idTextOf}. */

@@ -3,8 +3,8 @@
  * page of its own, so that the gateway keeps nothing between pages: the cursor carries theirs.
  */
 
-import { isObject } from "../lib/json.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
+import { isObject } from "../lib/json.ts";
 import { openCursor, sealCursor } from "./cursor.ts";
 import type { ResponseMessage } from "./message.ts";
 import { exposedTasks } from "./tasks.ts";

@@ -11,8 +11,8 @@
  * sampling) passes as it is.
  */
 
-import { isObject, type JsonObject } from "../lib/json.ts";
 import { editJson, type JsonEdit, rawAt, rawElements } from "../lib/json-edit.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
 import { MetaKey } from "./envelope.ts";
 import type { NotificationMessage, RequestMessage, ResponseMessage } from "./message.ts";
 import type { Era } from "./versions.ts";

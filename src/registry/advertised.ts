@@ -1,7 +1,6 @@
 /** What a view tells its clients of its servers' capabilities. */
 
-import type { Json, JsonObject } from "../lib/json.ts";
-import { isObject } from "../lib/json.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import {
   endsInSegment,
   eraOfCapability,

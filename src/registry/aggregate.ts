@@ -1,7 +1,7 @@
 /** A view of several servers as one: of all of them, or of those of a profile. */
 
-import type { JsonObject } from "../lib/json.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
+import type { JsonObject } from "../lib/json.ts";
 import type { ArgumentRules } from "../protocol/arguments.ts";
 import type { ListItem, ListKind } from "../protocol/lists.ts";
 import { ownerOfTask, type TaskRoute } from "../protocol/tasks.ts";
@@ -9,7 +9,7 @@ import type { Era } from "../protocol/versions.ts";
 import { mergedCapabilities, ownerOfExtension } from "./advertised.ts";
 import { type Capabilities, readCapabilities } from "./capabilities.ts";
 import type { ListText } from "./list-text.ts";
-import { buildNameTable, type NameTable } from "./name-table.ts";
+import { buildNameTable, type NameTable } from "./names.ts";
 import { type Page, pageOf } from "./page.ts";
 import { mayComplete, mayRead, type ShownServer } from "./shown.ts";
 import { isOutputWrapped, uiLinks } from "./source.ts";

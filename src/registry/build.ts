@@ -1,30 +1,15 @@
-import type { ProfileConfig, TagRule } from "../config/shaping.ts";
 import type { GatingConfig } from "../config/gating.ts";
+import type { ProfileConfig, TagRule } from "../config/shaping.ts";
+import { buildGate } from "../gating/gate.ts";
+import { pinNotices } from "../gating/pins.ts";
 import { EMPTY_INVENTORY } from "../protocol/lists.ts";
 import { AggregateView } from "./aggregate.ts";
 import { DirectView } from "./direct.ts";
-import { buildGate } from "./gating/gate.ts";
-import { pinNotices } from "./gating/pins.ts";
 import type { ShapeNotice } from "./notices.ts";
 import { profileMembers } from "./profile.ts";
 import { shapeInventory } from "./shape.ts";
 import { type ShownServer, shownServer } from "./shown.ts";
 import type { Registry, ServerEntry, View } from "./types.ts";
-
-export type { Capabilities, Declaration, Declarations } from "./capabilities.ts";
-export type { CacheHints, ListText } from "./list-text.ts";
-export type { ShapeNotice } from "./notices.ts";
-export type { Page } from "./page.ts";
-export type {
-  Conflict,
-  Counts,
-  NamedKind,
-  Registry,
-  ResourceRoute,
-  Route,
-  ServerEntry,
-  View,
-} from "./types.ts";
 
 /** What a snapshot is built from. */
 export interface RegistryInput {

@@ -1,5 +1,5 @@
-import { isObject, type JsonObject } from "../lib/json.ts";
 import { rawAt } from "../lib/json-edit.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
 import type { Era } from "../protocol/versions.ts";
 import type { ServerEntry } from "./types.ts";
 

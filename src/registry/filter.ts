@@ -2,8 +2,8 @@
 
 import type { Filter } from "../config/shaping.ts";
 import { type Glob, parseGlob } from "../lib/glob.ts";
-import type { ListItem, ListKind } from "../protocol/lists.ts";
 import { rawAt } from "../lib/json-edit.ts";
+import type { ListItem, ListKind } from "../protocol/lists.ts";
 
 /** A {@link Filter} with its patterns read. Whatever has several names is matched by any of them. */
 export interface CompiledFilter {

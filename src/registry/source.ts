@@ -3,8 +3,8 @@
  * many snapshots it takes part in.
  */
 
-import { isObject } from "../lib/json.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
+import { isObject } from "../lib/json.ts";
 import { itemEdits } from "../protocol/list-projection.ts";
 import type { Inventory, List, ListItem, ListKind } from "../protocol/lists.ts";
 import type { Era } from "../protocol/versions.ts";

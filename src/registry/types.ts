@@ -1,6 +1,7 @@
 /** What the registry is made of, as its readers see it. */
 
 import type { ServerShape } from "../config/shaping.ts";
+import type { Gates } from "../gating/gate.ts";
 import type { JsonObject } from "../lib/json.ts";
 import type { ArgumentRules } from "../protocol/arguments.ts";
 import type { Inventory, ListKind } from "../protocol/lists.ts";
@@ -8,7 +9,6 @@ import type { Prefix } from "../protocol/names.ts";
 import type { TaskRoute } from "../protocol/tasks.ts";
 import type { Era } from "../protocol/versions.ts";
 import type { Capabilities } from "./capabilities.ts";
-import type { Gates } from "./gating/gate.ts";
 import type { ListText } from "./list-text.ts";
 import type { ShapeNotice } from "./notices.ts";
 import type { Page } from "./page.ts";

@@ -1,4 +1,5 @@
 /** The runtime layer on Bun; `#runtime` in `package.json` leads here. */
+
 import type { BunGlobal, BunServer } from "./bun-types.ts";
 import { internalError, listenError, peerAddress, report } from "./listen.ts";
 import { onSignal } from "./node/signals.ts";

@@ -1,4 +1,5 @@
 /** Unix datagrams on Deno (`--unstable-net`). */
+
 import { stat, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
 /** The HTTP listener on Deno. */
+
 import { internalError, listenError, peerAddress, report, shuttingDown } from "./listen.ts";
 import type { ConnectionInfo, HttpServer, ServeOptions } from "./types.ts";
 

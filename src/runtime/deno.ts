@@ -1,4 +1,5 @@
 /** The runtime layer on Deno; `#runtime` in `package.json` leads here. */
+
 import { openDatagram } from "./deno-datagram.ts";
 import { serve } from "./deno-serve.ts";
 import { onSignal } from "./node/signals.ts";

@@ -1,4 +1,5 @@
 /** What both HTTP adapters share: error mapping, the 500 answer and the form of a peer address. */
+
 import { ListenError } from "./types.ts";
 
 const REASONS: Readonly<Record<string, string>> = {

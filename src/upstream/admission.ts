@@ -1,8 +1,8 @@
 import type { ServerConfig } from "../config/config.ts";
 import type { CancelSignal } from "../lib/cancel.ts";
+import type { Clock } from "../lib/clock.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import type { Clock } from "./clock.ts";
-import { serverLabel, unavailable } from "./failures.ts";
+import { serverLabel, unavailable } from "./transport/failures.ts";
 
 /** The settings an {@link Admission} goes by. */
 export type AdmissionLimits = Pick<ServerConfig, "maxConcurrency" | "maxQueue" | "timeout">;

@@ -1,12 +1,12 @@
 import type { ServerConfig } from "../config/config.ts";
+import type { Clock } from "../lib/clock.ts";
+import { withProgressAbove } from "../protocol/derived-exchange.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import { isTaskMethod } from "../protocol/tasks.ts";
 import { Admission } from "./admission.ts";
-import type { Clock } from "./clock.ts";
-import { withProgressAbove } from "./derived-exchange.ts";
-import type { Line } from "./line.ts";
+import type { Line } from "./connection/line.ts";
 import { judgeFailure, LostCallError } from "./loss.ts";
 import type { Pool } from "./pool.ts";
 import { isRepeatable } from "./repeatable.ts";

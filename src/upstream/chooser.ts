@@ -1,13 +1,13 @@
 import { anyCancelled, CancelSource } from "../lib/cancel.ts";
+import type { Clock } from "../lib/clock.ts";
+import { withSignal } from "../protocol/derived-exchange.ts";
 import { RpcError } from "../protocol/errors.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
 import { choose } from "./balance.ts";
-import type { Clock } from "./clock.ts";
-import { withSignal } from "./derived-exchange.ts";
-import { unavailable } from "./failures.ts";
-import type { Line } from "./line.ts";
+import type { Line } from "./connection/line.ts";
 import type { Slot } from "./slot.ts";
 import type { Home, Stickiness } from "./stickiness.ts";
+import { unavailable } from "./transport/failures.ts";
 
 /** A line, and the instance it leads to: {@link Slot.leave} ends the use of it. */
 export interface Taken {

@@ -1,12 +1,12 @@
 import type { ServerConfig } from "../config/config.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { Inventory } from "../protocol/lists.ts";
 import type { NotificationMessage, RequestMessage } from "../protocol/message.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { AttemptBudget } from "./attempt-budget.ts";
-import type { Clock } from "./clock.ts";
 import type { LineLimits } from "./lines.ts";
-import type { UpstreamLog } from "./log.ts";
+import type { UpstreamLog } from "./transport/log.ts";
 
 /** What an instance tells its upstream. None of these may throw. */
 export interface InstanceEvents {

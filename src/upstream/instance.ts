@@ -1,25 +1,25 @@
-import { formatDuration } from "../lib/duration.ts";
-import { formatIssue } from "../config/issue.ts";
 import type { ServerConfig } from "../config/config.ts";
+import { formatIssue } from "../config/issue.ts";
 import type { CancelSignal } from "../lib/cancel.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
+import { formatDuration } from "../lib/duration.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
 import type { Inventory } from "../protocol/lists.ts";
-import { Catalogue } from "./catalogue.ts";
-import { type Clock, systemClock } from "./clock.ts";
-import type { Connection } from "./connection.ts";
-import { unavailable } from "./failures.ts";
-import type { HealthReport } from "./health.ts";
-import { IdleTimer } from "./idle-timer.ts";
+import { Catalogue } from "./connection/catalogue.ts";
+import type { Connection } from "./connection/connection.ts";
+import type { HealthReport } from "./connection/health.ts";
+import type { InventoryResult } from "./connection/inventory.ts";
+import type { Line } from "./connection/line.ts";
 import { idleTimeoutOf } from "./idle-timeout.ts";
-import type { InventoryResult } from "./inventory.ts";
-import type { Line } from "./line.ts";
+import { IdleTimer } from "./idle-timer.ts";
+import type { InstanceEvents, InstanceOptions } from "./instance-options.ts";
 import { LINE_LIMITS, Lines } from "./lines.ts";
 import { Opener } from "./opener.ts";
 import { reasonOfClose } from "./reasons.ts";
 import type { UpstreamState } from "./state.ts";
 import { describeStatus, type InstanceStatus, worstHealth } from "./status.ts";
 import { Supervisor } from "./supervisor.ts";
-import type { InstanceEvents, InstanceOptions } from "./instance-options.ts";
+import { unavailable } from "./transport/failures.ts";
 
 /**
  * One instance of a configured server: keeps a connection to it alive for as long as it is wanted,

@@ -1,15 +1,15 @@
 import type { CancelSignal } from "../lib/cancel.ts";
-import type { JsonEdit } from "../lib/json-edit.ts";
 import { canonicalJson } from "../lib/canonical.ts";
+import { type Clock, pause } from "../lib/clock.ts";
+import type { JsonEdit } from "../lib/json-edit.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
 import { answerable } from "../protocol/inputs.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
-import { type Clock, pause } from "./clock.ts";
-import type { Connection } from "./connection.ts";
-import { serverLabel, unavailable } from "./failures.ts";
-import { CLIENT_INFO, type Line } from "./line.ts";
+import type { Connection } from "./connection/connection.ts";
+import { CLIENT_INFO, type Line } from "./connection/line.ts";
 import type { OpenOwn } from "./session-connections.ts";
+import { serverLabel, unavailable } from "./transport/failures.ts";
 
 /** What {@link Leases} are made of. */
 export interface LeasesOptions {

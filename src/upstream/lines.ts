@@ -4,18 +4,18 @@
  */
 
 import type { SharingMode } from "../config/config.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { JsonObject } from "../lib/json.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
 import { lackingCapability } from "../protocol/inputs.ts";
 import type { Era } from "../protocol/versions.ts";
-import type { Clock } from "./clock.ts";
-import type { Connection } from "./connection.ts";
-import { HandshakeError } from "./handshake.ts";
-import { HttpStatusError, messageOf, unavailable } from "./failures.ts";
+import type { Connection } from "./connection/connection.ts";
+import { HandshakeError } from "./connection/handshake.ts";
+import { type Identity, type Line, SHARED_IDENTITY } from "./connection/line.ts";
 import { Leases } from "./leases.ts";
-import { type Identity, type Line, SHARED_IDENTITY } from "./line.ts";
-import type { UpstreamLog } from "./log.ts";
 import { type OpenOwn, SessionConnections } from "./session-connections.ts";
+import { HttpStatusError, messageOf, unavailable } from "./transport/failures.ts";
+import type { UpstreamLog } from "./transport/log.ts";
 
 /** Bounds of the connections beside the shared ones. */
 export interface LineLimits {

@@ -1,9 +1,9 @@
 /** What happens to a call whose connection is lost, and whether it may be sent once more. */
 
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import type { PendingCall } from "./correlation.ts";
-import { HttpStatusError, NetworkError, serverLabel } from "./failures.ts";
-import type { CloseReason } from "./transport.ts";
+import type { PendingCall } from "./connection/correlation.ts";
+import { HttpStatusError, NetworkError, serverLabel } from "./transport/failures.ts";
+import type { CloseReason } from "./transport/transport.ts";
 
 /** How far a call had come when its connection was lost. */
 export interface LossFacts {

@@ -1,20 +1,19 @@
 import type { ServerConfig } from "../config/config.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { JsonObject } from "../lib/json.ts";
-import { LIST_RULES, type ListKind } from "../protocol/lists.ts";
-import type { Inventory } from "../protocol/lists.ts";
-import type { ChannelEvents } from "./channel.ts";
-import type { Clock } from "./clock.ts";
-import { Connection, type ConnectionOptions } from "./connection.ts";
-import type { EraAnswer } from "./establish.ts";
-import { ConnectionLostError, HttpStatusError } from "./failures.ts";
-import { HandshakeError } from "./handshake.ts";
+import { type Inventory, LIST_RULES, type ListKind } from "../protocol/lists.ts";
+import { declaredHeaders } from "../protocol/tool-headers.ts";
+import type { ChannelEvents } from "./connection/channel-options.ts";
+import { Connection, type ConnectionOptions } from "./connection/connection.ts";
+import type { EraAnswer } from "./connection/establish.ts";
+import { HandshakeError } from "./connection/handshake.ts";
+import type { InventoryResult } from "./connection/inventory.ts";
+import { SHARED_IDENTITY } from "./connection/line.ts";
+import { openLegacy } from "./connection/open-legacy.ts";
+import { readLists } from "./connection/read-lists.ts";
 import type { InstanceEvents, InstanceOptions } from "./instance-options.ts";
-import type { InventoryResult } from "./inventory.ts";
-import { SHARED_IDENTITY } from "./line.ts";
 import type { OpenLegacyOptions } from "./lines.ts";
-import { openLegacy } from "./open-legacy.ts";
-import { readLists } from "./read-lists.ts";
-import { declaredHeaders } from "./tool-headers.ts";
+import { ConnectionLostError, HttpStatusError } from "./transport/failures.ts";
 
 /** What an {@link Opener} is made of. */
 export interface OpenerOptions extends Pick<InstanceOptions, "runtime" | "log"> {

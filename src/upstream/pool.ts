@@ -1,17 +1,17 @@
 import type { ServerConfig } from "../config/config.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { Inventory } from "../protocol/lists.ts";
 import type { NotificationMessage } from "../protocol/message.ts";
 import { Chooser, type Taken } from "./chooser.ts";
-import { type Clock, systemClock } from "./clock.ts";
 import { combinedState } from "./combined-state.ts";
-import { Instance } from "./instance.ts";
 import type { InstanceEvents, InstanceOptions } from "./instance-options.ts";
-import type { UpstreamLog } from "./log.ts";
+import { Instance } from "./instance.ts";
 import { ShownInventory } from "./shown-inventory.ts";
 import { Slot, slotLabel } from "./slot.ts";
 import type { Phase, UpstreamState } from "./state.ts";
 import { Stickiness } from "./stickiness.ts";
+import type { UpstreamLog } from "./transport/log.ts";
 
 /** How long instances may differ before that is worth a word, in ms: one is always first. */
 const DIFFERENCE_DELAY = 2_000;

@@ -2,8 +2,8 @@
 
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import { SpawnError } from "../runtime/types.ts";
-import { ConnectionLostError, HttpStatusError, NetworkError } from "./failures.ts";
-import type { CloseReason } from "./transport.ts";
+import { ConnectionLostError, HttpStatusError, NetworkError } from "./transport/failures.ts";
+import type { CloseReason } from "./transport/transport.ts";
 
 /** Every reason there is (pinned by a test), each with what it says. */
 export const STATE_REASONS = {

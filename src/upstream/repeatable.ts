@@ -1,6 +1,6 @@
 import { overriddenAnnotations, type ServerShape } from "../config/shaping.ts";
-import { isObject, type JsonObject } from "../lib/json.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { Inventory } from "../protocol/lists.ts";
 import { methodRule } from "../protocol/methods.ts";

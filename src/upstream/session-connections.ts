@@ -2,9 +2,9 @@ import type { JsonEdit } from "../lib/json-edit.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
-import type { Connection } from "./connection.ts";
-import { serverLabel, unavailable } from "./failures.ts";
-import { type Identity, identityOf, type Line } from "./line.ts";
+import type { Connection } from "./connection/connection.ts";
+import { type Identity, identityOf, type Line } from "./connection/line.ts";
+import { serverLabel, unavailable } from "./transport/failures.ts";
 
 /** Opens one more connection that serves a single client at a time. */
 export type OpenOwn = (options: {

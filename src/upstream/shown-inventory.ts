@@ -1,5 +1,5 @@
 import type { Inventory } from "../protocol/lists.ts";
-import { differenceOf, saysTheSame } from "./inventory-difference.ts";
+import { differenceOf, saysTheSame } from "./connection/inventory-difference.ts";
 import type { Slot } from "./slot.ts";
 
 /**

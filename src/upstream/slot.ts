@@ -1,6 +1,6 @@
 import type { ServerTarget } from "../config/config.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { Candidate } from "./balance.ts";
-import type { Clock } from "./clock.ts";
 import type { Instance } from "./instance.ts";
 import type { Phase } from "./state.ts";
 

@@ -2,12 +2,12 @@ import type { ServerTarget } from "../config/config.ts";
 import type { JsonObject } from "../lib/json.ts";
 import type { Inventory, ListKind } from "../protocol/lists.ts";
 import type { Era } from "../protocol/versions.ts";
-import type { Connection } from "./connection.ts";
-import type { Health, HealthReport } from "./health.ts";
+import type { Connection } from "./connection/connection.ts";
+import type { Health, HealthReport } from "./connection/health.ts";
 import type { StateReason } from "./reasons.ts";
 import type { Phase } from "./state.ts";
 import type { Supervisor } from "./supervisor.ts";
-import type { TransportKind } from "./transport.ts";
+import type { TransportKind } from "./transport/transport.ts";
 
 /** One server in `/api/status`: plain data, serialised as it is. Undefined members are left out. */
 export interface UpstreamStatus {

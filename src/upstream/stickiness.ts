@@ -1,10 +1,10 @@
 /** Which requests belong to the instance that served an earlier one. */
 
+import type { Clock } from "../lib/clock.ts";
 import { shortHash } from "../lib/hash.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
 import type { RequestMessage, ResponseMessage } from "../protocol/message.ts";
 import { createdTask, isTaskMethod, ownerOfTask } from "../protocol/tasks.ts";
-import type { Clock } from "./clock.ts";
 import { type PinLimits, Pins } from "./pins.ts";
 
 /** Where a request belongs. */

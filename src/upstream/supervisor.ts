@@ -1,12 +1,12 @@
 import type { CancelSignal } from "../lib/cancel.ts";
+import { type Clock, pause } from "../lib/clock.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { AttemptBudget } from "./attempt-budget.ts";
 import { nextDelay, STABLE_AFTER } from "./backoff.ts";
-import { type Clock, pause } from "./clock.ts";
-import { messageOf, serverLabel, unavailable } from "./failures.ts";
-import type { UpstreamLog } from "./log.ts";
 import { reasonOf, type StateReason } from "./reasons.ts";
 import { INITIAL_STATE, transition, type UpstreamEvent, type UpstreamState } from "./state.ts";
+import { messageOf, serverLabel, unavailable } from "./transport/failures.ts";
+import type { UpstreamLog } from "./transport/log.ts";
 
 /** How long a call to a server in back-off waits for the attempt it started, in ms. */
 const RETRY_WAIT = 10_000;

@@ -1,18 +1,16 @@
 import type { ServerConfig } from "../config/config.ts";
+import { systemClock } from "../lib/clock.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { Inventory } from "../protocol/lists.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import { Calls } from "./calls.ts";
-import { systemClock } from "./clock.ts";
-import type { Line } from "./line.ts";
-import { Pool } from "./pool.ts";
+import type { Line } from "./connection/line.ts";
 import { poolStatus } from "./pool-status.ts";
+import { Pool } from "./pool.ts";
 import type { UpstreamState } from "./state.ts";
 import type { UpstreamStatus } from "./status.ts";
 import type { UpstreamOptions } from "./upstream-options.ts";
-
-export type { UpstreamEvents, UpstreamOptions } from "./upstream-options.ts";
 
 /**
  * One configured server, as the gateway sees it, over its instances. Owned by the gateway;

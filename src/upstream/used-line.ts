@@ -3,7 +3,7 @@ import type { Exchange } from "../protocol/exchange.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import type { Era } from "../protocol/versions.ts";
 import type { Taken } from "./chooser.ts";
-import type { Line } from "./line.ts";
+import type { Line } from "./connection/line.ts";
 import type { Slot } from "./slot.ts";
 
 /** One request on a line that failed, and what was done about it so far. */

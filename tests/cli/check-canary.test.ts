@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { formatIssue } from "../../src/config/issue.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { collectSecrets } from "../../src/config/secrets.ts";
-import { createRedactor } from "../../src/lib/redact.ts";
+import { createRedactor } from "../../src/lib/secrets.ts";
 import { inDirectory, writeFiles } from "../config/temp.ts";
 import { run } from "./support.ts";
 

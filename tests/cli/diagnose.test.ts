@@ -5,7 +5,8 @@ import { checkedTools, diagnose, type Finding, RULES } from "../../src/cli/diagn
 import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import { toolTokens } from "../../src/registry/tool-tokens.ts";
-import { buildRegistry, type ServerEntry } from "../../src/registry/build.ts";
+import { buildRegistry } from "../../src/registry/build.ts";
+import type { ServerEntry } from "../../src/registry/types.ts";
 import { entry, inventory } from "../registry/builders.ts";
 
 const OBJECT = { type: "object", properties: {} };

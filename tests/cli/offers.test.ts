@@ -4,7 +4,7 @@ import { mayExpose } from "../../src/cli/local.ts";
 import { eachKind, matchOffers, offersOf, type ParsedLists } from "../../src/cli/offers.ts";
 import type { ServerConfig } from "../../src/config/config.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
-import { registryOf, serverOf } from "../registry/gating/builders.ts";
+import { registryOf, serverOf } from "../gating/builders.ts";
 
 function lists(change: Partial<ParsedLists>): ParsedLists {
   return { ...eachKind(() => []), ...change };

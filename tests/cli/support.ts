@@ -4,7 +4,7 @@ import { runtime } from "#runtime";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Io, TextOutput, UncaughtKind } from "../../src/cli/io.ts";
+import type { Io, TextOutput, UncaughtKind } from "../../src/app/io.ts";
 import { main } from "../../src/cli/main.ts";
 import type { ProcessSignal } from "../../src/runtime/types.ts";
 import { Inbox } from "../support/inbox.ts";

@@ -6,7 +6,8 @@ import { test } from "node:test";
 import type { Env } from "../../src/config/config.ts";
 import { configDirectories, resolveConfigFiles } from "../../src/config/find.ts";
 import { formatIssue } from "../../src/config/issue.ts";
-import { loadConfig, MAX_CONFIG_BYTES } from "../../src/config/load.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { MAX_CONFIG_BYTES } from "../../src/config/read-file.ts";
 import { inDirectory } from "./temp.ts";
 
 const GOOD = '{ "mcpServers": { "a": { "command": "x", "env": { "T": "${T}" } } } }';

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { DOCS_FILE, generateDocs, generateSchema, SCHEMA_FILE } from "../../scripts/schema.ts";
 import { serverOptions } from "../../src/config/schema.ts";
-import { CLIENT_KEYS } from "../../src/config/shapes/client-keys.ts";
+import { CLIENT_KEYS } from "../../src/config/client-keys.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 
 interface JsonSchema {

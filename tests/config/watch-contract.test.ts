@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { ConfigWatch } from "../../src/config/watch.ts";
-import { FakeRuntime } from "../../src/runtime/fake.ts";
+import { FakeRuntime } from "../support/fake-runtime.ts";
 import { Inbox, within } from "../support/inbox.ts";
 import { Watching } from "./watching.ts";
 

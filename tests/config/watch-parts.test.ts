@@ -5,7 +5,7 @@ import { join, relative } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { MAX_CONFIG_BYTES } from "../../src/config/load.ts";
+import { MAX_CONFIG_BYTES } from "../../src/config/read-file.ts";
 import { contentDiffers, readSources, wasTouched } from "../../src/config/source-content.ts";
 import { type SourceTrace, traceSource } from "../../src/config/source-trace.ts";
 import { DirectoryWatches } from "../../src/config/watch-directories.ts";
@@ -16,7 +16,7 @@ import {
   nextLook,
   unsettled,
 } from "../../src/config/watch-timing.ts";
-import { FakeRuntime } from "../../src/runtime/fake.ts";
+import { FakeRuntime } from "../support/fake-runtime.ts";
 
 async function inDirectory(body: (root: string) => Promise<void>): Promise<void> {
   const root = await realpath(await mkdtemp(join(tmpdir(), "mcproxy-sources-")));

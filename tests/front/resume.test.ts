@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EVENT_LOG_LIMITS, EventLog } from "../../src/front/event-log.ts";
 import { SessionStreams } from "../../src/front/session-streams.ts";
-import { AGGREGATE } from "../../src/gateway/endpoint.ts";
+import { AGGREGATE } from "../../src/gating/endpoint.ts";
 import { Owners } from "../../src/gateway/owners.ts";
-import { Session, type SessionHost } from "../../src/gateway/session.ts";
+import { Session, type SessionHost } from "../../src/gateway/clients/session.ts";
 import { parseMessage } from "../../src/protocol/message.ts";
 
 async function streamsFor(version: string): Promise<SessionStreams> {

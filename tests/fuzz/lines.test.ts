@@ -5,10 +5,10 @@ import fc from "fast-check";
 import { runtime } from "#runtime";
 import { parseConfig } from "../../src/config/parse.ts";
 import { serveStdio } from "../../src/front/stdio.ts";
-import { AGGREGATE } from "../../src/gateway/endpoint.ts";
+import { AGGREGATE } from "../../src/gating/endpoint.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
-import { LineDecoder } from "../../src/upstream/framing.ts";
-import { receive } from "../../src/upstream/receive.ts";
+import { LineDecoder } from "../../src/lib/lines.ts";
+import { receive } from "../../src/upstream/transport/receive.ts";
 import { brokenText, jsonText, rpcText } from "./arbitrary.ts";
 import { bytesOf, corpus, type Part } from "./input.ts";
 

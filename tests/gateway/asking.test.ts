@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Asks } from "../../src/gateway/asks.ts";
-import { ActiveExchange } from "../../src/gateway/exchange.ts";
+import { Asks } from "../../src/gateway/clients/asks.ts";
+import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import { Owners } from "../../src/gateway/owners.ts";
 import { MAX_ROUNDS, withRounds } from "../../src/gateway/rounds.ts";
-import { type ResourceSubscriber, Subscriptions } from "../../src/gateway/subscriptions.ts";
+import { type ResourceSubscriber, Subscriptions } from "../../src/gateway/clients/subscriptions.ts";
 import { editJson, type JsonEdit } from "../../src/lib/json-edit.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import { RpcError } from "../../src/protocol/errors.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ActiveExchange } from "../../src/gateway/exchange.ts";
+import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import { Parking, type ParkingLimits } from "../../src/gateway/parking.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import type { RpcError } from "../../src/protocol/errors.ts";

@@ -3,7 +3,11 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { ServerConfig } from "../../src/config/config.ts";
 import { parseConfig } from "../../src/config/parse.ts";
-import { type ActualServer, planReload, type ReloadStep } from "../../src/gateway/reconcile.ts";
+import {
+  type ActualServer,
+  planReload,
+  type ReloadStep,
+} from "../../src/gateway/members/reconcile.ts";
 
 function servers(entries: Record<string, unknown>): ReadonlyMap<string, ServerConfig> {
   const text = JSON.stringify({ mcpServers: entries });

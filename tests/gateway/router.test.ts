@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ServerShape } from "../../src/config/shaping.ts";
-import { serverEndpoint } from "../../src/gateway/endpoint.ts";
-import { ActiveExchange } from "../../src/gateway/exchange.ts";
+import { serverEndpoint } from "../../src/gating/endpoint.ts";
+import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import type { Chains } from "../../src/gateway/middleware/chains.ts";
 import { ResultStore } from "../../src/gateway/middleware/result-store.ts";
 import { Owners } from "../../src/gateway/owners.ts";
 import { Parking } from "../../src/gateway/parking.ts";
-import { replyText } from "../../src/gateway/reply.ts";
-import { route, type RouterHost } from "../../src/gateway/router.ts";
+import { replyText } from "../../src/registry/reply.ts";
+import { route, type RouterHost } from "../../src/gateway/call.ts";
 import type { Json } from "../../src/lib/json.ts";
 import { RpcError } from "../../src/protocol/errors.ts";
 import { parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
 import { buildRegistry } from "../../src/registry/build.ts";
 import { entry, item } from "../registry/builders.ts";
-import { answered, clientOf } from "./middleware-support.ts";
+import { answered, clientOf } from "./middleware/middleware-support.ts";
 
 const OFFERS = {
   tools: ["echo", "drop"],

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AGGREGATE } from "../../src/gateway/endpoint.ts";
-import type { ActiveExchange } from "../../src/gateway/exchange.ts";
+import { AGGREGATE } from "../../src/gating/endpoint.ts";
+import type { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import { Owners } from "../../src/gateway/owners.ts";
-import { type Reply, replyText } from "../../src/gateway/reply.ts";
-import { Session, type SessionHost } from "../../src/gateway/session.ts";
-import { SessionStore } from "../../src/gateway/sessions.ts";
+import { type Reply, replyText } from "../../src/registry/reply.ts";
+import { Session, type SessionHost } from "../../src/gateway/clients/session.ts";
+import { SessionStore } from "../../src/gateway/clients/sessions.ts";
 import { RpcError } from "../../src/protocol/errors.ts";
 import { parseMessage } from "../../src/protocol/message.ts";
 

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { test } from "node:test";
 import { TokenTally } from "../../src/gateway/token-tally.ts";
-import { registryCost } from "../../src/registry/gating/cost.ts";
+import { registryCost } from "../../src/gating/cost.ts";
 import { toolTokens } from "../../src/registry/tool-tokens.ts";
-import { config, registryOf, serverOf } from "../registry/gating/builders.ts";
+import { config, registryOf, serverOf } from "../gating/builders.ts";
 
 const tools = (count: number, word: string) =>
   Array.from({ length: count }, (_, index) => ({

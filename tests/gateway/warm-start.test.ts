@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parseConfig } from "../../src/config/parse.ts";
-import { AGGREGATE } from "../../src/gateway/endpoint.ts";
+import { AGGREGATE } from "../../src/gating/endpoint.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
-import { ListCache } from "../../src/gateway/list-cache.ts";
+import { ListCache } from "../../src/gateway/members/list-cache.ts";
 import { type HttpFake, startHttpFake } from "../support/fakes/http-server.ts";
 import { eventually } from "../support/inbox.ts";
 

@@ -14,9 +14,9 @@ import {
   type ResponseMessage,
 } from "../../src/protocol/message.ts";
 import type { Era } from "../../src/protocol/versions.ts";
-import { Channel } from "../../src/upstream/channel.ts";
-import { SHARED_IDENTITY } from "../../src/upstream/line.ts";
-import type { Transport } from "../../src/upstream/transport.ts";
+import { Channel } from "../../src/upstream/connection/channel.ts";
+import { SHARED_IDENTITY } from "../../src/upstream/connection/line.ts";
+import type { Transport } from "../../src/upstream/transport/transport.ts";
 import { FakeClock } from "../upstream/fakes/clock.ts";
 import { FakeTransport } from "../upstream/fakes/transport.ts";
 import { LEGACY_CLIENT, MODERN_CLIENT, RecordedLog } from "../upstream/support.ts";

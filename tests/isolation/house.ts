@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { runtime } from "#runtime";
-import { Server } from "../../src/cli/server.ts";
+import { Server } from "../../src/app/server.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import { HttpPeer, SsePeer, StdioPeer } from "../support/clients/legacy-peers.ts";
 import { ModernPeer } from "../support/clients/modern-peer.ts";

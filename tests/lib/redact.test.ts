@@ -7,7 +7,7 @@ import {
   isSensitiveKey,
   MIN_SECRET_LENGTH,
   REDACTED,
-} from "../../src/lib/redact.ts";
+} from "../../src/lib/secrets.ts";
 
 const secret = fc.string({ minLength: MIN_SECRET_LENGTH, maxLength: 24, unit: "grapheme" })
   .filter((text) => text.length >= MIN_SECRET_LENGTH);

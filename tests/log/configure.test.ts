@@ -6,7 +6,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { runtime as realRuntime } from "#runtime";
 import { configureLogging, getLogger, type LoggingOptions } from "../../src/log/mod.ts";
-import { FakeRuntime } from "../../src/runtime/fake.ts";
+import { FakeRuntime } from "../support/fake-runtime.ts";
 import { FakeOutput, fakeOutputs, turn } from "./support.ts";
 
 function setUp(options: Partial<LoggingOptions> = {}) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createRedactor } from "../../src/lib/redact.ts";
+import { createRedactor } from "../../src/lib/secrets.ts";
 import { type LogFormat, renderEntry } from "../../src/log/entry.ts";
 import { journalEncoder, syslogBody, textEncoder } from "../../src/log/encode.ts";
 import { record } from "./support.ts";

@@ -1,5 +1,5 @@
 import type { LogLevel, LogRecord } from "@logtape/logtape";
-import { createRedactor } from "../../src/lib/redact.ts";
+import { createRedactor } from "../../src/lib/secrets.ts";
 import { type Entry, ownEntry } from "../../src/log/entry.ts";
 import type { Output, StandardOutputs } from "../../src/log/output.ts";
 import type { Writer } from "../../src/log/writer.ts";

@@ -8,15 +8,15 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { runtime } from "#runtime";
-import { createRedactor } from "../../src/lib/redact.ts";
+import { createRedactor } from "../../src/lib/secrets.ts";
 import { renderEntry } from "../../src/log/entry.ts";
 import { Pump } from "../../src/log/pump.ts";
 import { DatagramWriter } from "../../src/log/syslog-datagram.ts";
 import { loggerArguments, LoggerWriter } from "../../src/log/syslog-logger.ts";
-import { limitBytes, localSyslog, rfc5424 } from "../../src/log/syslog-message.ts";
+import { limitBytes, localSyslog, rfc5424 } from "../../src/log/syslog.ts";
 import { TcpWriter } from "../../src/log/syslog-tcp.ts";
 import { openUdp } from "../../src/log/syslog-udp.ts";
-import { FakeRuntime } from "../../src/runtime/fake.ts";
+import { FakeRuntime } from "../support/fake-runtime.ts";
 import { Inbox } from "../support/inbox.ts";
 import { entry, record } from "./support.ts";
 

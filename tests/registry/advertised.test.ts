@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Era } from "../../src/protocol/versions.ts";
-import { buildRegistry, type ServerEntry } from "../../src/registry/build.ts";
+import { buildRegistry } from "../../src/registry/build.ts";
+import type { ServerEntry } from "../../src/registry/types.ts";
 import { entry, inventory } from "./builders.ts";
 
 const server = (name: string, capabilities: unknown, era?: Era): ServerEntry =>

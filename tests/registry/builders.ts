@@ -8,7 +8,7 @@ import {
   type ListKind,
   listRule,
 } from "../../src/protocol/lists.ts";
-import type { ServerEntry } from "../../src/registry/build.ts";
+import type { ServerEntry } from "../../src/registry/types.ts";
 
 /** An entry as an upstream would list it: its key, an extra member, and odd spacing to preserve. */
 export function item(kind: ListKind, key: string, extra = ""): ListItem {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { LIST_RULES, type ListKind } from "../../src/protocol/lists.ts";
-import { buildRegistry, type ServerEntry, type View } from "../../src/registry/build.ts";
+import { buildRegistry } from "../../src/registry/build.ts";
+import type { ServerEntry, View } from "../../src/registry/types.ts";
 import { entry, inventory, list } from "./builders.ts";
 
 const build = (...servers: ServerEntry[]) => buildRegistry({ version: 1, servers });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildRegistry, type ServerEntry } from "../../src/registry/build.ts";
+import { buildRegistry } from "../../src/registry/build.ts";
+import type { ServerEntry } from "../../src/registry/types.ts";
 import { entry, item } from "./builders.ts";
 
 const aggregate = (...servers: ServerEntry[]) => buildRegistry({ version: 1, servers }).aggregate;

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeChild, type FakeProgram, FakeRuntime, FakeServer } from "../../src/runtime/fake.ts";
+import { FakeChild, type FakeProgram } from "../support/fake-child.ts";
+import { FakeRuntime } from "../support/fake-runtime.ts";
+import { FakeServer } from "../support/fake-server.ts";
 import {
   type HttpHandler,
   ListenError,

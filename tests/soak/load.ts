@@ -1,7 +1,6 @@
-import { HttpClient } from "../support/clients/http.ts";
+import { type Client, HttpClient } from "../support/clients/http.ts";
 import { isResponseTo } from "../support/clients/message.ts";
 import { ModernClient } from "../support/clients/modern.ts";
-import type { Client } from "../support/clients/http.ts";
 import { SseClient } from "../support/clients/old-sse.ts";
 
 /** What became of the requests of a {@link Load}. */

@@ -1,5 +1,5 @@
 import { runtime } from "#runtime";
-import type { Io, TextOutput } from "../../src/cli/io.ts";
+import type { Io, TextOutput } from "../../src/app/io.ts";
 import { main } from "../../src/cli/main.ts";
 import type { ProcessSignal } from "../../src/runtime/types.ts";
 import type { Inbox } from "./inbox.ts";

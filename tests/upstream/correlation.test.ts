@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Correlation } from "../../src/upstream/correlation.ts";
+import { Correlation } from "../../src/upstream/connection/correlation.ts";
 import { FakeClock } from "./fakes/clock.ts";
 
 type Outcome = string;

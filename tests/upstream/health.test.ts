@@ -1,8 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ErrorCode, RpcError } from "../../src/protocol/errors.ts";
-import { HttpStatusError, NetworkError, protocolFault } from "../../src/upstream/failures.ts";
-import { assessHealth, isSilence, judgeMiss, patienceFor } from "../../src/upstream/health.ts";
+import {
+  HttpStatusError,
+  NetworkError,
+  protocolFault,
+} from "../../src/upstream/transport/failures.ts";
+import {
+  assessHealth,
+  isSilence,
+  judgeMiss,
+  patienceFor,
+} from "../../src/upstream/connection/health.ts";
 import { Instance } from "../../src/upstream/instance.ts";
 import { worstHealth } from "../../src/upstream/status.ts";
 import { runtime } from "#runtime";

@@ -10,7 +10,8 @@ import fc from "fast-check";
 import type { SharingMode } from "../../src/config/config.ts";
 import type { Client } from "../../src/protocol/exchange.ts";
 import type { NotificationMessage } from "../../src/protocol/message.ts";
-import { type FakeProcess, FakeRuntime } from "../../src/runtime/fake.ts";
+import type { FakeProcess } from "../support/fake-child.ts";
+import { FakeRuntime } from "../support/fake-runtime.ts";
 import { Upstream } from "../../src/upstream/upstream.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import {

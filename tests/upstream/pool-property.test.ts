@@ -8,7 +8,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { RpcError } from "../../src/protocol/errors.ts";
 import type { SharingMode } from "../../src/config/config.ts";
-import { type FakeProcess, FakeRuntime } from "../../src/runtime/fake.ts";
+import type { FakeProcess } from "../support/fake-child.ts";
+import { FakeRuntime } from "../support/fake-runtime.ts";
 import { Upstream } from "../../src/upstream/upstream.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import {

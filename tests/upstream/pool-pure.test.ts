@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Inventory, ListItem } from "../../src/protocol/lists.ts";
-import { EMPTY_INVENTORY } from "../../src/protocol/lists.ts";
+import { EMPTY_INVENTORY, type Inventory, type ListItem } from "../../src/protocol/lists.ts";
 import { parseMessage, type ResponseMessage } from "../../src/protocol/message.ts";
 import { bestPhase, type Candidate, choose } from "../../src/upstream/balance.ts";
 import { combinedState } from "../../src/upstream/combined-state.ts";
-import { differenceOf, saysTheSame } from "../../src/upstream/inventory-difference.ts";
+import { differenceOf, saysTheSame } from "../../src/upstream/connection/inventory-difference.ts";
 import { Pins } from "../../src/upstream/pins.ts";
 import { slotLabel } from "../../src/upstream/slot.ts";
 import { INITIAL_STATE, type Phase } from "../../src/upstream/state.ts";

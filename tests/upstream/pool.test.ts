@@ -5,7 +5,8 @@ import { runtime } from "#runtime";
 import type { ServerTarget } from "../../src/config/config.ts";
 import { ErrorCode } from "../../src/protocol/errors.ts";
 import { exposeTaskId } from "../../src/protocol/tasks.ts";
-import { Upstream, type UpstreamEvents } from "../../src/upstream/upstream.ts";
+import type { UpstreamEvents } from "../../src/upstream/upstream-options.ts";
+import { Upstream } from "../../src/upstream/upstream.ts";
 import { json, legacy, serveHttp } from "./fakes/http-server.ts";
 import { ANNA, ask, BERT, pooled, poolTarget, say, states, withPool } from "./pool-support.ts";
 import {

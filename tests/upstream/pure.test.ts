@@ -4,9 +4,13 @@ import fc from "fast-check";
 import { editJson } from "../../src/lib/json-edit.ts";
 import { parseMessage, type ResponseMessage } from "../../src/protocol/message.ts";
 import { MAX_BACKOFF, nextDelay } from "../../src/upstream/backoff.ts";
-import { childEnv, SAFE_VARIABLES, SAFE_WINDOWS_VARIABLES } from "../../src/upstream/env.ts";
-import { Refresher } from "../../src/upstream/refresher.ts";
-import { restoreId } from "../../src/upstream/restore-id.ts";
+import {
+  childEnv,
+  SAFE_VARIABLES,
+  SAFE_WINDOWS_VARIABLES,
+} from "../../src/upstream/transport/env.ts";
+import { Refresher } from "../../src/upstream/connection/refresher.ts";
+import { restoreId } from "../../src/upstream/connection/restore-id.ts";
 import {
   INITIAL_STATE,
   type Phase,

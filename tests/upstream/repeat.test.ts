@@ -4,9 +4,9 @@ import { test } from "node:test";
 import { runtime } from "#runtime";
 import { ErrorCode, RpcError } from "../../src/protocol/errors.ts";
 import { parseMessage, type ResponseMessage } from "../../src/protocol/message.ts";
-import { withProgressAbove } from "../../src/upstream/derived-exchange.ts";
-import { HttpStatusError, unavailable } from "../../src/upstream/failures.ts";
-import type { Line } from "../../src/upstream/line.ts";
+import { withProgressAbove } from "../../src/protocol/derived-exchange.ts";
+import { HttpStatusError, unavailable } from "../../src/upstream/transport/failures.ts";
+import type { Line } from "../../src/upstream/connection/line.ts";
 import {
   type FailedCall,
   judgeFailure,

@@ -13,8 +13,9 @@ import {
   type ResponseMessage,
 } from "../../src/protocol/message.ts";
 import type { LineLimits } from "../../src/upstream/lines.ts";
-import type { LogProps, UpstreamLog } from "../../src/upstream/log.ts";
-import { Upstream, type UpstreamEvents } from "../../src/upstream/upstream.ts";
+import type { LogProps, UpstreamLog } from "../../src/upstream/transport/log.ts";
+import type { UpstreamEvents } from "../../src/upstream/upstream-options.ts";
+import { Upstream } from "../../src/upstream/upstream.ts";
 
 /** Speaks legacy, modern or both, and asks back: {@link askingTarget}. */
 const ASKING = fileURLToPath(new URL("./fakes/asking-server.mjs", import.meta.url));

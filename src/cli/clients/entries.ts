@@ -1,7 +1,7 @@
 /** What the entries of some clients mean in terms that a configuration of ours knows. Pure. */
 
 import type { ConfigDocument } from "../../config/document.ts";
-import { isRawObject, type RawObject } from "../../config/shapes/section.ts";
+import { isRawObject, type RawObject } from "../../config/section.ts";
 
 /** Brings an entry of the client of this name into our terms; what is none is left as it is. */
 export function adaptEntry(client: string | undefined, entry: unknown): unknown {

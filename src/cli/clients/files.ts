@@ -12,7 +12,7 @@ import {
   stat,
 } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { CliError, ExitCode } from "../exit.ts";
+import { CliError, ExitCode } from "../../app/exit.ts";
 
 /** What stands between the name of a file and the time of its backup. */
 const BACKUP = ".bak-";

@@ -1,6 +1,6 @@
 import { rawAt } from "../../lib/json-edit.ts";
 import { argumentEdits, type ArgumentRules } from "../../protocol/arguments.ts";
-import type { Middleware } from "../middleware.ts";
+import type { Middleware } from "./middleware.ts";
 
 /**
  * Gives a tool the arguments that the rules want: defaults for what the client left out, fixed

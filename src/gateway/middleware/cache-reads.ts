@@ -1,5 +1,5 @@
 import { editJson } from "../../lib/json-edit.ts";
-import type { Middleware } from "../middleware.ts";
+import type { Middleware } from "./middleware.ts";
 import { responseOf, type ResultCache } from "./result-cache.ts";
 
 /** Longer than this no server is believed. Milliseconds. */

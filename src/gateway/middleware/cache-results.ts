@@ -1,5 +1,5 @@
 import type { CacheRule } from "../../config/transform.ts";
-import type { Middleware } from "../middleware.ts";
+import type { Middleware } from "./middleware.ts";
 import type { ResultCache } from "./result-cache.ts";
 
 /**

@@ -5,7 +5,7 @@ import { nodeCrypto } from "../../lib/crypto.ts";
 import { editJson, type JsonEdit, rawAt, rawElements, rawMembers } from "../../lib/json-edit.ts";
 import { ENVELOPE_KEYS, MetaKey } from "../../protocol/envelope.ts";
 import { metaOf } from "../../protocol/projection.ts";
-import type { Call } from "../middleware.ts";
+import type { Call } from "./middleware.ts";
 
 /** Members of `_meta` that are about this one request and not about its answer. */
 const PASSING: ReadonlySet<string> = new Set([

@@ -1,7 +1,7 @@
 /** A look at the texts in a tool's result, and edits of them that leave everything else alone. */
 
-import { isObject, type JsonObject } from "../../lib/json.ts";
 import { editJson, type JsonEdit, rawAt, rawElements } from "../../lib/json-edit.ts";
+import { isObject, type JsonObject } from "../../lib/json.ts";
 import { parseMessage, type ResponseMessage } from "../../protocol/message.ts";
 
 /** Text for the model in one item of `content`: its own, or that of a resource in it. */

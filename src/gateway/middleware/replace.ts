@@ -4,8 +4,8 @@ import type { ReplaceRule } from "../../config/transform.ts";
 import { type JsonEdit, rawAt, skipSpace, skipString } from "../../lib/json-edit.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
-import type { Middleware } from "../middleware.ts";
 import { contentEdit, edited, type TextPart, textParts } from "./content.ts";
+import type { Middleware } from "./middleware.ts";
 import { compileReplacement } from "./replacement.ts";
 
 /** Bounds of the work on one result. What is beyond is refused: it may be what must not be seen. */

@@ -7,9 +7,9 @@ import {
   resultResponse,
 } from "../../protocol/message.ts";
 import { createdTask } from "../../protocol/tasks.ts";
-import type { Call, Next } from "../middleware.ts";
 import { ByteCache } from "./byte-cache.ts";
 import { callKey } from "./call-key.ts";
+import type { Call, Next } from "./middleware.ts";
 import { SharedCall } from "./shared-call.ts";
 
 /** How the result cache does, for status. */

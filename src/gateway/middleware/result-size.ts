@@ -1,7 +1,7 @@
 import { isObject } from "../../lib/json.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
-import type { Call, Middleware } from "../middleware.ts";
 import { edited } from "./content.ts";
+import type { Call, Middleware } from "./middleware.ts";
 import type { ResultStore } from "./result-store.ts";
 import { type Excess, excessOf, trimEdits } from "./trim.ts";
 

@@ -2,7 +2,7 @@ import { CancelSource } from "../../lib/cancel.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
-import { ActiveExchange } from "../exchange.ts";
+import { ActiveExchange } from "../clients/exchange.ts";
 
 /** What became of a shared call for those who wait for it. */
 export type SharedOutcome =

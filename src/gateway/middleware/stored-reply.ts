@@ -1,7 +1,7 @@
 import type { Exchange } from "../../protocol/exchange.ts";
 import { idTextOf, resultResponse } from "../../protocol/message.ts";
+import { serverMeta } from "../../registry/answers.ts";
 import type { View } from "../../registry/types.ts";
-import { serverMeta } from "../answers.ts";
 import type { ResultStore } from "./result-store.ts";
 
 /**

@@ -1,4 +1,5 @@
 /** What ends child processes when this process can no longer do it itself. */
+
 import { spawn } from "node:child_process";
 import process from "node:process";
 import type { Writable } from "node:stream";

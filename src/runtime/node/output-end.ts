@@ -1,4 +1,5 @@
 /** When the output of a process that has ended is complete. */
+
 import type { Readable } from "node:stream";
 import type { SpawnOptions } from "../types.ts";
 

@@ -1,4 +1,5 @@
 /** The group a child process leads, from its start to the end of its last member. */
+
 import process from "node:process";
 import { clearInterval, setInterval } from "node:timers";
 import { guard } from "./guard.ts";

@@ -1,4 +1,5 @@
 /** Process signals, through `node:process` on both runtimes. */
+
 import process from "node:process";
 import type { ProcessSignal } from "../types.ts";
 

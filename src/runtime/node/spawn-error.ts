@@ -1,4 +1,5 @@
 /** Why a process could not be started, in words. */
+
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { SpawnError, type SpawnOptions } from "../types.ts";

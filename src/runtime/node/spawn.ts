@@ -1,4 +1,5 @@
 /** Child processes in process groups of their own, through `node:child_process` on both runtimes. */
+
 import { type ChildProcessWithoutNullStreams, spawn as start } from "node:child_process";
 import type { Writable } from "node:stream";
 import type { ChildProcess, ExitStatus, SpawnOptions } from "../types.ts";

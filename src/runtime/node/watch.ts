@@ -1,4 +1,5 @@
 /** Directory watching, through `node:fs` on both runtimes. */
+
 import { type FSWatcher, statSync, watch } from "node:fs";
 import { lstat, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";

@@ -1,5 +1,5 @@
 import { serveStdio } from "../../../src/front/stdio.ts";
-import { AGGREGATE } from "../../../src/gateway/endpoint.ts";
+import { AGGREGATE } from "../../../src/gating/endpoint.ts";
 import type { Gateway } from "../../../src/gateway/gateway.ts";
 import { within } from "../inbox.ts";
 import { type HttpAnswer, HttpClient, send } from "./http.ts";

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import type { ServerConfig } from "../../../src/config/config.ts";
 import { EMPTY_INVENTORY, type Inventory } from "../../../src/protocol/lists.ts";
-import { type FakeProcess, FakeRuntime } from "../../../src/runtime/fake.ts";
+import type { FakeProcess } from "../../support/fake-child.ts";
+import { FakeRuntime } from "../../support/fake-runtime.ts";
 import { Instance } from "../../../src/upstream/instance.ts";
 import type { InstanceOptions } from "../../../src/upstream/instance-options.ts";
 import { call, RecordedLog, serverConfig } from "../support.ts";

@@ -1,5 +1,9 @@
 import { parseMessage } from "../../../src/protocol/message.ts";
-import type { SendOptions, Transport, TransportHandlers } from "../../../src/upstream/transport.ts";
+import type {
+  SendOptions,
+  Transport,
+  TransportHandlers,
+} from "../../../src/upstream/transport/transport.ts";
 
 /** A transport that keeps what is sent and says what it is told to. */
 export class FakeTransport implements Transport {

@@ -1,0 +1,127 @@
+/** What a person sees while the servers start: pure functions from state to lines. */
+
+import type { Gateway } from "../../gateway/gateway.ts";
+import { firstLine, fit, printable, widthOf } from "../../lib/text.ts";
+import type { ListKind } from "../../protocol/lists.ts";
+import type { UpstreamStatus } from "../../upstream/status.ts";
+import type { Style } from "./style.ts";
+
+/** One server as the view shows it. */
+export interface LiveServer {
+  readonly name: string;
+  /** `idle`: it is started at its next use, and what it offers is known. */
+  readonly phase: "connecting" | "ready" | "idle" | "failed" | "disabled";
+  /** What its start took, or how long it has been starting. Milliseconds. */
+  readonly ms: number;
+  readonly counts: Readonly<Record<ListKind, number>>;
+  /** Why it failed, without its name. */
+  readonly error: string | undefined;
+}
+
+/** How lines are made. */
+export interface LiveOptions {
+  /** Cells a line may take; `Infinity` cuts nothing. */
+  readonly columns: number;
+  /** Lines there is room for. */
+  readonly rows: number;
+  readonly style: Style;
+  /** Counts the redraws; turns the spinner. */
+  readonly frame: number;
+}
+
+const SPINNER = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+const KINDS: readonly ListKind[] = ["tools", "prompts", "resources", "templates"];
+const NO_COUNTS = { tools: 0, prompts: 0, resources: 0, templates: 0 };
+
+/** A server of the running gateway, at the time `now` (milliseconds since the epoch). */
+export function liveServer(status: UpstreamStatus, settled: boolean, now: number): LiveServer {
+  const { name, state, counts, startedInMs, lastError, since } = status;
+  const waited = Math.max(0, now - Date.parse(since));
+  if (state === "ready") {
+    return { name, phase: "ready", ms: startedInMs ?? waited, counts, error: undefined };
+  }
+  if (!settled || (state === "connecting" && lastError === undefined)) {
+    return { name, phase: "connecting", ms: waited, counts, error: undefined };
+  }
+  if (state === "idle") return { name, phase: "idle", ms: waited, counts, error: undefined };
+  const error = withoutName(lastError ?? `is ${state}`, name);
+  return { name, phase: "failed", ms: waited, counts, error };
+}
+
+/** Every configured server, disabled ones included, in the order of the configuration. */
+export function liveServers(gateway: Gateway, now = Date.now()): LiveServer[] {
+  const members = new Map(gateway.members.map((member) => [member.config.name, member]));
+  return [...gateway.config.servers.keys()].map((name) => {
+    const member = members.get(name);
+    return member === undefined
+      ? { name, phase: "disabled", ms: 0, counts: NO_COUNTS, error: undefined }
+      : liveServer(member.upstream.status(), member.isSettled, now);
+  });
+}
+
+/** Errors name their server, and so does the line they are shown on. */
+export function withoutName(error: string, name: string): string {
+  const start = `Server ${JSON.stringify(name)} `;
+  return error.startsWith(start) ? error.slice(start.length) : error;
+}
+
+/**
+ * A line for each server, fitted to the terminal. Where they are too many, those that are ready go
+ * first: what is still starting or has failed is what somebody looks for.
+ */
+export function renderServers(
+  servers: readonly LiveServer[],
+  { columns, rows, style, frame }: LiveOptions,
+): string[] {
+  const room = Math.max(1, rows);
+  const crowded = servers.length > room;
+  const shown = crowded ? choose(servers, room - 1) : servers;
+  const width = Math.min(28, Math.max(0, ...shown.map(({ name }) => widthOf(printable(name)))));
+  const lines = shown.map((server) => serverLine(server, { columns, width, style, frame }));
+  if (!crowded) return lines;
+  const left = servers.filter((server) => !shown.includes(server));
+  const ready = left.filter(({ phase }) => phase === "ready").length;
+  return [...lines, fit(`  … and ${left.length} more, ${ready} of them ready`, columns)];
+}
+
+function choose(servers: readonly LiveServer[], count: number): readonly LiveServer[] {
+  const rank = { failed: 0, connecting: 1, ready: 2, idle: 3, disabled: 4 };
+  const first = servers.toSorted((a, b) => rank[a.phase] - rank[b.phase]).slice(0, count);
+  return servers.filter((server) => first.includes(server));
+}
+
+function serverLine(
+  server: LiveServer,
+  { columns, width, style, frame }: Omit<LiveOptions, "rows"> & { readonly width: number },
+): string {
+  const name = fit(printable(server.name), width);
+  const pad = " ".repeat(Math.max(0, width - widthOf(name)));
+  // Sign, name and gaps; one cell stays free, because a full line wraps on some terminals.
+  const room = columns - width - 7;
+  const line = (sign: string, text: string, paint: (text: string) => string) =>
+    `  ${sign} ${style.name(name)}${pad}  ${paint(fit(text, room))}`;
+  switch (server.phase) {
+    case "connecting": {
+      const seconds = Math.floor(server.ms / 1_000);
+      const waited = seconds < 1 ? "" : ` ${seconds} s`;
+      const sign = style.warn(SPINNER[frame % SPINNER.length] ?? "");
+      return line(sign, `connecting${waited}`, style.dim);
+    }
+    case "ready": {
+      const counts = countsText(server.counts);
+      return line(style.good("✓"), `ready in ${server.ms} ms  ${counts}`, (text) => text);
+    }
+    case "idle":
+      return line(style.dim("-"), `idle  ${countsText(server.counts)}`, style.dim);
+    case "failed":
+      return line(style.bad("✗"), `failed: ${firstLine(server.error ?? "")}`, style.bad);
+    case "disabled":
+      return line(style.dim("-"), "disabled", style.dim);
+  }
+}
+
+/** `tools 9  resources 1`; kinds without items are left out. */
+export function countsText(counts: Readonly<Record<ListKind, number>>): string {
+  const parts = KINDS.filter((kind) => counts[kind] > 0).map((kind) => `${kind} ${counts[kind]}`);
+  return parts.length === 0 ? "offers nothing" : parts.join("  ");
+}

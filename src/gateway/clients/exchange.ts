@@ -1,0 +1,87 @@
+import { type CancelSignal, CancelSource } from "../../lib/cancel.ts";
+import { ErrorCode, RpcError } from "../../protocol/errors.ts";
+import type { Client, Exchange } from "../../protocol/exchange.ts";
+import type { RequestMessage, ResponseMessage } from "../../protocol/message.ts";
+
+/** Where messages to a client go: a response stream, a session stream, stdout. */
+export interface Outlet {
+  /** Hands over one message (JSON text). Never throws and never waits; a closed outlet drops it. */
+  send(raw: string): void;
+}
+
+let count = 0;
+
+/** A short id for log lines, unique in this process. */
+export function nextRid(): string {
+  return (++count).toString(36).padStart(4, "0");
+}
+
+/** Puts a question of an upstream to the client; as {@link Exchange.ask}. */
+export type Asker = Exchange["ask"];
+
+/** The {@link Exchange} of both eras; they differ in who aborts it and in who is the asker. */
+export class ActiveExchange implements Exchange {
+  readonly rid = nextRid();
+  /** The server it was routed to; empty before. */
+  server = "";
+  readonly #cancel = new CancelSource();
+  readonly #outlet: Outlet;
+  readonly #asker: Asker;
+  #request: RequestMessage;
+  #ended = false;
+
+  constructor(
+    readonly client: Client,
+    request: RequestMessage,
+    outlet: Outlet,
+    asker: Asker = unasked,
+  ) {
+    this.#request = request;
+    this.#outlet = outlet;
+    this.#asker = asker;
+  }
+
+  get request(): RequestMessage {
+    return this.#request;
+  }
+
+  /**
+   * From here on the exchange is that of another request, with the same id and method: the call of a
+   * tool that calls tools has become that of the tool it calls. Before anything is sent upstream.
+   */
+  become(request: RequestMessage): void {
+    this.#request = request;
+  }
+
+  get signal(): CancelSignal {
+    return this.#cancel;
+  }
+
+  notify(raw: string): void {
+    if (!this.#ended) this.#outlet.send(raw);
+  }
+
+  ask(
+    method: string,
+    paramsText: string | undefined,
+    signal?: CancelSignal,
+  ): Promise<ResponseMessage> {
+    return this.#asker(method, paramsText, signal);
+  }
+
+  /** The client does not want the answer any more; `reason` goes to the log. */
+  cancel(reason: string): void {
+    if (!this.#ended) this.#cancel.cancel(new Error(reason));
+  }
+
+  /** The answer is on its way: whatever comes later about this request is dropped. */
+  end(): void {
+    this.#ended = true;
+  }
+}
+
+/** A modern client is asked by `input_required` only, which `Parking` sees to. */
+const unasked: Asker = (method) =>
+  Promise.reject(
+    new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}" outside a call`),
+  );

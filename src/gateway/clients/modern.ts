@@ -1,0 +1,165 @@
+/** Serves the modern era (2026-07-28): no session, an envelope on every request. */
+
+import { type Endpoint, viewOf } from "../../gating/endpoint.ts";
+import { changeMethods } from "../../gating/listeners.ts";
+import { anyCancelled } from "../../lib/cancel.ts";
+import { editJson } from "../../lib/json-edit.ts";
+import { isObject, type JsonObject } from "../../lib/json.ts";
+import type { Envelope } from "../../protocol/classify.ts";
+import { MetaKey } from "../../protocol/envelope.ts";
+import { ErrorCode, RpcError } from "../../protocol/errors.ts";
+import type { Client } from "../../protocol/exchange.ts";
+import type { ListKind } from "../../protocol/lists.ts";
+import {
+  errorResponse,
+  idTextOf,
+  notification,
+  type RequestMessage,
+  resultResponse,
+} from "../../protocol/message.ts";
+import { isForeign, methodRule, STATEFUL_METHODS } from "../../protocol/methods.ts";
+import { discoverResult } from "../../registry/answers.ts";
+import type { Reply } from "../../registry/reply.ts";
+import type { Gateway } from "../gateway.ts";
+import type { ActiveExchange } from "./exchange.ts";
+import type { ResourceSubscriber } from "./subscriptions.ts";
+import { withUri } from "./upcalls.ts";
+
+/** The client behind one modern request, as its envelope describes it. */
+export function modernClient(envelope: Envelope): Client {
+  const name = typeof envelope.info.name === "string" ? envelope.info.name : "unnamed";
+  return {
+    label: `modern:${name.slice(0, 40)}`,
+    era: "modern",
+    protocolVersion: envelope.protocolVersion,
+    capabilities: envelope.capabilities,
+    info: envelope.info,
+    session: undefined,
+    logLevel: envelope.logLevel,
+  };
+}
+
+/**
+ * Refuses a method that a modern client cannot mean, before anything else is looked at.
+ * @throws {RpcError} -32601
+ */
+export function checkMethod(
+  { method }: RequestMessage,
+  endpoint: Endpoint,
+  gateway: Gateway,
+): void {
+  if (methodRule(method, "modern") !== undefined) return;
+  const foreign = STATEFUL_METHODS.has(method) || isForeign(method, "modern");
+  if (!foreign && viewOf(gateway.registry, endpoint)?.ownerOfExtension(method) !== undefined) {
+    return;
+  }
+  throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
+}
+
+/** Answers one modern request; `undefined` when it was cancelled. Never rejects. */
+export async function serveModern(
+  exchange: ActiveExchange,
+  endpoint: Endpoint,
+  gateway: Gateway,
+): Promise<Reply | undefined> {
+  switch (exchange.request.method) {
+    case "server/discover": {
+      await gateway.whenListable(endpoint);
+      const view = viewOf(gateway.registry, endpoint) ?? gateway.registry.aggregate;
+      return resultResponse(idTextOf(exchange.request), discoverResult(view));
+    }
+    case "subscriptions/listen":
+      return await listen(exchange, endpoint, gateway);
+    default:
+      return await gateway.handle(exchange, endpoint);
+  }
+}
+
+/** The filter members of `subscriptions/listen` and the notification each lets through. */
+const FILTERS: readonly (readonly [string, string])[] = [
+  ["toolsListChanged", "notifications/tools/list_changed"],
+  ["promptsListChanged", "notifications/prompts/list_changed"],
+  ["resourcesListChanged", "notifications/resources/list_changed"],
+];
+
+/**
+ * Holds a subscription until the client leaves or the gateway stops (2026-07-28, subscriptions).
+ * Acknowledges the part of the filter that is honoured: the lists, and the resources whose servers
+ * can be subscribed to.
+ */
+async function listen(
+  exchange: ActiveExchange,
+  endpoint: Endpoint,
+  gateway: Gateway,
+): Promise<Reply | undefined> {
+  const idText = idTextOf(exchange.request);
+  const filter = exchange.request.params?.notifications;
+  if (!isObject(filter)) {
+    exchange.end();
+    return errorResponse(
+      idText,
+      new RpcError(ErrorCode.InvalidParams, 'Invalid params: "notifications" must be an object'),
+    );
+  }
+  const wanted = FILTERS.filter(([key]) => filter[key] === true);
+  const honoured: JsonObject = Object.fromEntries(wanted.map(([key]) => [key, true]));
+  const routes = new Map(
+    uris(filter).flatMap((uri) => {
+      const route = gateway.subscribable(endpoint, uri);
+      return route === undefined ? [] : [[uri, route] as const];
+    }),
+  );
+  if (routes.size > 0) honoured.resourceSubscriptions = [...routes.keys()];
+  const meta = `"_meta":{${JSON.stringify(MetaKey.SubscriptionId)}:${idText}}`;
+  let acknowledged = false;
+  const subscriber: ResourceSubscriber = {
+    resourceUpdated(server, uri, raw) {
+      if (!acknowledged) return;
+      const exposed = gateway.exposedUri(endpoint, server, uri);
+      exchange.notify(editJson(withUri(raw, exposed), [
+        { path: ["params", "_meta", MetaKey.SubscriptionId], value: idText },
+      ]));
+    },
+  };
+  const announce = (kinds: Iterable<ListKind>) => {
+    const methods = changeMethods(kinds);
+    for (const [, method] of wanted) {
+      if (methods.includes(method)) exchange.notify(notification(method, `{${meta}}`));
+    }
+  };
+  const early = new Set<ListKind>();
+  const stop = gateway.listen({
+    endpoint,
+    era: "modern",
+    listsChanged(kinds) {
+      if (acknowledged) announce(kinds);
+      else for (const kind of kinds) early.add(kind);
+    },
+  });
+  await Promise.all(routes.values().map((route) => gateway.addSubscription(route, subscriber)));
+  // First of all (subscriptions), and only when every server knows.
+  exchange.notify(notification(
+    "notifications/subscriptions/acknowledged",
+    `{${meta},"notifications":${JSON.stringify(honoured)}}`,
+  ));
+  acknowledged = true;
+  announce(early);
+  const ended = anyCancelled(exchange.signal, gateway.stopping);
+  if (!ended.signal.aborted) {
+    await new Promise<void>((resolve) => ended.signal.addEventListener("abort", resolve));
+  }
+  ended.detach();
+  stop();
+  gateway.dropSubscriptions(subscriber);
+  exchange.end();
+  return exchange.signal.aborted
+    ? undefined
+    : resultResponse(idText, `{"resultType":"complete",${meta}}`);
+}
+
+function uris(filter: JsonObject): string[] {
+  const { resourceSubscriptions } = filter;
+  return Array.isArray(resourceSubscriptions)
+    ? resourceSubscriptions.filter((uri) => typeof uri === "string")
+    : [];
+}

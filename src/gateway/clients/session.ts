@@ -1,0 +1,314 @@
+import type { Endpoint } from "../../gating/endpoint.ts";
+import { changeMethods, type ListListener } from "../../gating/listeners.ts";
+import { anyCancelled, type CancelSignal } from "../../lib/cancel.ts";
+import { isObject, type JsonObject } from "../../lib/json.ts";
+import { MetaKey } from "../../protocol/envelope.ts";
+import { ErrorCode, RpcError, toRpcError } from "../../protocol/errors.ts";
+import type { Client } from "../../protocol/exchange.ts";
+import type { ListKind } from "../../protocol/lists.ts";
+import { isLoggingLevel, LOGGING_LEVELS } from "../../protocol/log-levels.ts";
+import {
+  errorResponse,
+  idKey,
+  idTextOf,
+  type Message,
+  notification,
+  type NotificationMessage,
+  type RequestId,
+  type RequestMessage,
+  type ResponseMessage,
+  resultResponse,
+} from "../../protocol/message.ts";
+import { methodRule, STATEFUL_METHODS } from "../../protocol/methods.ts";
+import { negotiateVersion } from "../../protocol/versions.ts";
+import type { Reply } from "../../registry/reply.ts";
+import type { Owners } from "../owners.ts";
+import { exposedQuestion, restoredAnswer } from "../tasks.ts";
+import { Asks } from "./asks.ts";
+import { ActiveExchange, type Outlet } from "./exchange.ts";
+import type { ResourceSubscriber } from "./subscriptions.ts";
+import { withUri } from "./upcalls.ts";
+
+/** What a session needs of the gateway behind it. */
+export interface SessionHost {
+  /** Answers a request; `undefined` when it was cancelled and nothing may be sent. Never rejects. */
+  handle(exchange: ActiveExchange, endpoint: Endpoint): Promise<Reply | undefined>;
+  /** The text of the `initialize` result for a client that speaks `version`. */
+  initializeResult(endpoint: Endpoint, version: string): Promise<string>;
+  /** The session's client wants log lines from this level on; resolves when the servers know. */
+  levelChanged(session: Session): Promise<void>;
+  /**
+   * Subscribes a session to a resource, or takes it back; resolves when the server knows.
+   * @throws {RpcError} for a resource nobody offers or that cannot be subscribed to
+   */
+  subscribe(session: Session, uri: string): Promise<void>;
+  /** {@link SessionHost.subscribe} */
+  unsubscribe(session: Session, uri: string): Promise<void>;
+  /** The client's roots have changed. */
+  rootsChanged(session: Session): void;
+  /** The URI by which a session's client knows a resource. */
+  exposedUri(endpoint: Endpoint, server: string, uri: string): string;
+  /** Elicitations that go on in a browser after the call that caused them. */
+  readonly elicitations: Owners;
+}
+
+/** What waits for a stream of a client that has none at the moment, beyond changed lists. */
+const MAX_QUEUED = 64;
+
+/** How a client is connected, for status and logs. */
+export type SessionKind = "http" | "sse" | "stdio";
+
+const NOTHING = Promise.resolve(undefined);
+
+let count = 0;
+
+/**
+ * One legacy client from `initialize` to its end, behind whichever front it came. The front owns
+ * the streams and hands messages in; the session owns what is in flight and what is not sent yet.
+ */
+export class Session implements ListListener, ResourceSubscriber {
+  /** Unguessable; whoever knows it is the client. Never logged. */
+  readonly id: string = crypto.randomUUID();
+  /** Names the session in logs and status. */
+  readonly label: string = `c${++count}`;
+  readonly startedAt: number = Date.now();
+  readonly era = "legacy";
+  #client: Client | undefined;
+  #ready = false;
+  readonly #closed = new AbortController();
+  #lastSeen = Date.now();
+  #stream: { readonly outlet: Outlet; readonly replaced: () => void } | undefined;
+  readonly #inflight = new Map<string, ActiveExchange>();
+  readonly #asks = new Asks();
+  readonly #queued: string[] = [];
+  /** Lists that have changed since the client last read them and was last told. */
+  readonly #unsent = new Set<ListKind>();
+
+  constructor(
+    readonly kind: SessionKind,
+    readonly endpoint: Endpoint,
+    private readonly host: SessionHost,
+    private readonly onClosed: (session: Session) => void,
+  ) {}
+
+  /** The client behind it, `undefined` before `initialize`. */
+  get client(): Client | undefined {
+    return this.#client;
+  }
+
+  /** Aborted when the session ends; its streams end with it. */
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
+  /** Milliseconds since the client was last heard; 0 while it holds a stream or awaits an answer. */
+  idleFor(now: number): number {
+    return this.#stream !== undefined || this.#inflight.size > 0 ? 0 : now - this.#lastSeen;
+  }
+
+  /** How many of its requests are in flight. */
+  get inFlight(): number {
+    return this.#inflight.size;
+  }
+
+  /**
+   * Takes one message of the client. What belongs to it goes to `outlet`, except the response to a
+   * request, which is returned (`undefined`: nothing is to be sent). Never rejects.
+   */
+  receive(message: Message, outlet: Outlet): Promise<Reply | undefined> {
+    this.#lastSeen = Date.now();
+    switch (message.kind) {
+      case "request": {
+        const reply = this.#request(message, outlet);
+        return reply instanceof Promise ? reply : Promise.resolve(reply);
+      }
+      case "notification":
+        this.#notified(message);
+        return NOTHING;
+      case "response":
+        // One that nothing waits for is late or invented; either way it concerns nobody.
+        this.#asks.answer(message);
+        return NOTHING;
+    }
+  }
+
+  /**
+   * Sets where unsolicited messages go and sends what waited. A stream that was there before is
+   * told by its `replaced`.
+   */
+  attach(stream: Outlet, replaced: () => void): void {
+    this.#stream?.replaced();
+    this.#stream = { outlet: stream, replaced };
+    this.#lastSeen = Date.now();
+    this.#flush();
+  }
+
+  /** Takes `stream` away, unless another has taken its place meanwhile. */
+  detach(stream: Outlet): void {
+    if (this.#stream?.outlet !== stream) return;
+    this.#stream = undefined;
+    this.#lastSeen = Date.now();
+  }
+
+  listsChanged(kinds: readonly ListKind[]): void {
+    for (const kind of kinds) this.#unsent.add(kind);
+    this.#flush();
+  }
+
+  resourceUpdated(server: string, uri: string, raw: string): void {
+    const exposed = this.host.exposedUri(this.endpoint, server, uri);
+    this.send(exposed === uri ? raw : withUri(raw, exposed));
+  }
+
+  /** Sends what no request asked for; it waits, within bounds, for a stream and for the client. */
+  send(raw: string): void {
+    this.#queued.push(raw);
+    if (this.#queued.length > MAX_QUEUED) this.#queued.shift();
+    this.#flush();
+  }
+
+  /** Ends the session: what is in flight is cancelled, and it is forgotten. Idempotent. */
+  close(reason: string): void {
+    if (this.closed.aborted) return;
+    this.#closed.abort();
+    this.#stream = undefined;
+    for (const exchange of this.#inflight.values()) exchange.cancel(reason);
+    this.#asks.close();
+    this.onClosed(this);
+  }
+
+  #flush(): void {
+    if (this.#stream === undefined || !this.#ready) return;
+    for (const method of changeMethods(this.#unsent)) {
+      this.#stream.outlet.send(notification(method));
+    }
+    this.#unsent.clear();
+    for (const raw of this.#queued.splice(0)) this.#stream.outlet.send(raw);
+  }
+
+  #request(message: RequestMessage, outlet: Outlet): Promise<Reply | undefined> | Reply {
+    if (message.method === "ping") return resultResponse(idTextOf(message), "{}");
+    if (message.method === "initialize") return this.#initialize(message);
+    if (this.#client === undefined) {
+      return refusal(message, 'the session is not initialized; send "initialize" first');
+    }
+    const key = idKey(message.id);
+    if (this.#inflight.has(key)) {
+      return refusal(message, `id ${idTextOf(message)} is already in flight in this session`);
+    }
+    if (STATEFUL_METHODS.has(message.method)) return this.#stateful(message);
+    const client = this.#client;
+    const exchange: ActiveExchange = new ActiveExchange(
+      client,
+      message,
+      outlet,
+      (method, params, signal) => {
+        this.#remember(exchange.server, method, params);
+        const off = anyCancelled(exchange.signal, ...(signal === undefined ? [] : [signal]));
+        return this.#ask(client, outlet, exchange.server, method, params, off.signal)
+          .finally(off.detach);
+      },
+    );
+    this.#inflight.set(key, exchange);
+    return this.host.handle(exchange, this.endpoint).finally(() => {
+      this.#inflight.delete(key);
+      this.#lastSeen = Date.now();
+      // What the client has just read needs no announcement any more.
+      const handling = methodRule(message.method, "legacy")?.handling;
+      if (handling?.by === "list") this.#unsent.delete(handling.rule.kind);
+    });
+  }
+
+  /** Answers what changes the session itself; such requests reach no upstream as they are. */
+  async #stateful(message: RequestMessage): Promise<Reply> {
+    const { method, params } = message;
+    try {
+      if (method === "logging/setLevel") {
+        if (!isLoggingLevel(params?.level)) {
+          throw invalid(`"level" must be one of ${LOGGING_LEVELS.join(", ")}`);
+        }
+        this.#client = { ...this.#client!, logLevel: params.level };
+        await this.host.levelChanged(this);
+      } else {
+        const uri = params?.uri;
+        if (typeof uri !== "string") throw invalid('"uri" must be a string');
+        if (method === "resources/subscribe") await this.host.subscribe(this, uri);
+        else await this.host.unsubscribe(this, uri);
+      }
+      return resultResponse(idTextOf(message), "{}");
+    } catch (error) {
+      return errorResponse(idTextOf(message), toRpcError(error));
+    }
+  }
+
+  /** A question that belongs to a task names it as this client knows it, and so does the answer. */
+  async #ask(
+    client: Client,
+    outlet: Outlet,
+    server: string,
+    method: string,
+    params: string | undefined,
+    signal: CancelSignal,
+  ): Promise<ResponseMessage> {
+    const ofTask = this.endpoint.server === undefined && params?.includes(MetaKey.RelatedTask);
+    if (!ofTask) return await this.#asks.ask(client, outlet, method, params, signal);
+    const exposed = exposedQuestion(method, params!, server);
+    return restoredAnswer(
+      await this.#asks.ask(client, outlet, method, exposed, signal),
+      server,
+    );
+  }
+
+  /** A URL elicitation is completed by a notification that says no more than its id. */
+  #remember(server: string, method: string, paramsText: string | undefined): void {
+    if (method !== "elicitation/create" || paramsText === undefined) return;
+    const { elicitationId } = JSON.parse(paramsText) as JsonObject;
+    if (typeof elicitationId === "string") {
+      this.host.elicitations.set(server, elicitationId, this.label);
+    }
+  }
+
+  async #initialize(message: RequestMessage): Promise<Reply> {
+    const { protocolVersion, capabilities, clientInfo } = message.params ?? {};
+    if (this.#client !== undefined) return refusal(message, "the session is initialized already");
+    if (typeof protocolVersion !== "string") {
+      return errorResponse(idTextOf(message), invalid("protocolVersion must be a string"));
+    }
+    const version = negotiateVersion(protocolVersion);
+    this.#client = {
+      label: this.label,
+      era: "legacy",
+      protocolVersion: version,
+      capabilities: isObject(capabilities) ? capabilities : {},
+      info: isObject(clientInfo) ? clientInfo : {},
+      session: this.label,
+      logLevel: undefined,
+    };
+    const result = await this.host.initializeResult(this.endpoint, version);
+    return resultResponse(idTextOf(message), result);
+  }
+
+  #notified(message: NotificationMessage): void {
+    if (message.method === "notifications/initialized") {
+      this.#ready = this.#client !== undefined;
+      this.#flush();
+    } else if (message.method === "notifications/roots/list_changed") {
+      this.host.rootsChanged(this);
+    } else if (message.method === "notifications/cancelled") {
+      const id = message.params?.requestId;
+      if (typeof id !== "string" && typeof id !== "number") return;
+      this.#inflight.get(idKey(id as RequestId))?.cancel("cancelled by the client");
+    }
+  }
+}
+
+function invalid(why: string): RpcError {
+  return new RpcError(ErrorCode.InvalidParams, `Invalid params: ${why}`);
+}
+
+function refusal(message: RequestMessage, why: string): string {
+  return errorResponse(
+    idTextOf(message),
+    new RpcError(ErrorCode.InvalidRequest, `Invalid request: ${why}`),
+  );
+}

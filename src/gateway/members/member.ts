@@ -1,0 +1,194 @@
+import type { ServerConfig } from "../../config/config.ts";
+import { within } from "../../lib/within.ts";
+import { getLogger } from "../../log/mod.ts";
+import { EMPTY_INVENTORY, type Inventory } from "../../protocol/lists.ts";
+import type { LoggingLevel } from "../../protocol/log-levels.ts";
+import type { ServerEntry } from "../../registry/types.ts";
+import type { Runtime } from "../../runtime/types.ts";
+import type { AttemptBudget } from "../../upstream/attempt-budget.ts";
+import { Upstream } from "../../upstream/upstream.ts";
+import type { Upcalls } from "../clients/upcalls.ts";
+import type { ListCache } from "./list-cache.ts";
+
+/** A disk that hangs must not keep a server from being started. Milliseconds. */
+const READING_PATIENCE = 500;
+
+/** What one configured server needs to take part. */
+export interface MemberOptions {
+  readonly config: ServerConfig;
+  readonly runtime: Pick<Runtime, "spawn">;
+  /** How long a lost server keeps its entries, milliseconds. */
+  readonly staleGrace: () => number;
+  /** Its inventory, or how it may be used, has changed. */
+  readonly onChange: () => void;
+  /** Takes what it says that is no answer. */
+  readonly upcalls: Upcalls;
+  /** Keeps its lists for the next start. */
+  readonly cache: ListCache | undefined;
+  /** What all servers together may try to reconnect. */
+  readonly attempts: AttemptBudget;
+}
+
+/**
+ * One enabled server: its upstream, and what the registry may show of it. A server that is lost
+ * for a moment keeps its entries, marked stale, so that clients do not see its tools come and go.
+ */
+export class Member {
+  readonly upstream: Upstream;
+  /** Resolves with the first inventory; rejects never, stays pending while there is none. */
+  readonly firstInventory: Promise<void>;
+  /**
+   * The most verbose level a modern client has asked for. It stays: those clients have no session
+   * whose end would say that nobody wants it any more, and lines nobody wants go no further.
+   */
+  modernLevel: LoggingLevel | undefined;
+  readonly #first = Promise.withResolvers<void>();
+  #config: ServerConfig;
+  #entry: ServerEntry;
+  #known = false;
+  #settled = false;
+  #grace: ReturnType<typeof setTimeout> | undefined;
+  readonly #options: MemberOptions;
+
+  constructor(options: MemberOptions) {
+    const { config, runtime } = options;
+    this.#options = options;
+    this.#config = config;
+    this.firstInventory = this.#first.promise;
+    this.#entry = {
+      name: config.name,
+      prefix: config.prefix,
+      separator: config.separator,
+      shape: config.shape,
+      inventory: EMPTY_INVENTORY,
+      stale: false,
+    };
+    this.upstream = new Upstream({
+      config,
+      runtime,
+      attempts: options.attempts,
+      log: getLogger("mcproxy", "upstream", config.name),
+      events: {
+        onInventory: () => this.#present(),
+        onStateChange: () => this.#stateChanged(),
+        onNotification: (_, message, exchange, session) =>
+          options.upcalls.notified(config.name, message, exchange, session),
+        onRequest: (_, message) => options.upcalls.asked(config.name, message),
+      },
+    });
+    this.upstream.settled.then(() => this.#settled = true);
+  }
+
+  /** What it was made from, or has been adjusted to since. */
+  get config(): ServerConfig {
+    return this.#config;
+  }
+
+  /** Takes on other limits and names; for a server whose {@link ServerConfig.key} is the same. */
+  reconfigure(config: ServerConfig): void {
+    this.#config = config;
+    this.upstream.reconfigure(config);
+    const { prefix, separator, shape } = config;
+    this.#show({ prefix, separator, shape });
+  }
+
+  /** Its part in the registry; the same object until something changed. */
+  get entry(): ServerEntry {
+    return this.#entry;
+  }
+
+  /** Whether an inventory has been seen and is still shown. */
+  get known(): boolean {
+    return this.#known;
+  }
+
+  /** Whether its first attempt has ended, up or down. */
+  get isSettled(): boolean {
+    return this.#settled;
+  }
+
+  /** What it offered in its last run, if that can be read in time. Never rejects. */
+  async kept(): Promise<Inventory | undefined> {
+    let kept: Inventory | undefined;
+    const reading = this.#options.cache?.get(this.#config).then((found) => {
+      kept = found?.inventory;
+    });
+    if (reading !== undefined) await within(READING_PATIENCE, reading);
+    return kept;
+  }
+
+  /**
+   * Starts it. Until it has answered, `kept` is what it is taken to offer; where it is only started
+   * at its first use that is as good as any news.
+   */
+  start(kept: Inventory | undefined): void {
+    if (kept !== undefined && this.upstream.state.phase === "idle") {
+      this.#known = true;
+      this.#show({ inventory: kept, stale: !this.#config.lazy });
+      this.#first.resolve();
+    }
+    this.upstream.start(kept);
+  }
+
+  /**
+   * Takes the place of `old`. Where the first attempt has failed it shows what that offered, as any
+   * server that is away does: it may only have waited for a port or a lock that the old one held.
+   */
+  inherit(old: Member): void {
+    if (this.#known || !old.known || this.upstream.state.phase === "closed") return;
+    this.#known = true;
+    this.#show({ inventory: old.entry.inventory });
+    this.#away();
+  }
+
+  /** Stops the upstream and forgets the timers. */
+  async close(): Promise<void> {
+    await this.upstream.close();
+    // Closing is a loss too, which has just started it.
+    clearTimeout(this.#grace);
+    this.#options.cache?.forget(this.#config);
+  }
+
+  #stateChanged(): void {
+    switch (this.upstream.state.phase) {
+      case "ready":
+        this.#present();
+        break;
+      case "backoff":
+      case "closed":
+        if (this.#known) this.#away();
+        break;
+      default:
+        // At rest, or on its way: what was known before still holds.
+    }
+    if (this.#known) this.#first.resolve();
+  }
+
+  /** Shows what the server offers now. */
+  #present(): void {
+    clearTimeout(this.#grace);
+    this.#grace = undefined;
+    this.#known = true;
+    const { inventory } = this.upstream;
+    this.#show({ inventory, stale: false });
+    this.#options.cache?.set(this.#config, inventory);
+  }
+
+  #away(): void {
+    this.#show({ stale: true });
+    this.#grace ??= setTimeout(() => {
+      this.#grace = undefined;
+      this.#known = false;
+      this.#show({ inventory: EMPTY_INVENTORY, stale: false });
+    }, this.#options.staleGrace());
+  }
+
+  #show(change: Partial<ServerEntry>): void {
+    const same = Object.entries(change).every(([key, value]) =>
+      this.#entry[key as keyof ServerEntry] === value
+    );
+    if (same) return;
+    this.#entry = { ...this.#entry, ...change };
+    this.#options.onChange();
+  }
+}

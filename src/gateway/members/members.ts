@@ -1,0 +1,220 @@
+import type { ServerConfig } from "../../config/config.ts";
+import { within } from "../../lib/within.ts";
+import { getLogger } from "../../log/mod.ts";
+import type { ServerEntry } from "../../registry/types.ts";
+import type { Member } from "./member.ts";
+import { planReload, type ReloadStep } from "./reconcile.ts";
+
+/** What {@link Members} are made of. */
+export interface MembersOptions {
+  /** Makes a member, not started. */
+  readonly create: (server: ServerConfig) => Member;
+  /**
+   * Another member answers for each of these servers from now on, or none does, or it is called
+   * something else: time for a new snapshot. Called in the same turn, so that no request sees one
+   * without the other.
+   */
+  readonly onSwap: (names: readonly string[]) => void;
+}
+
+const log = getLogger("mcproxy", "gateway");
+
+/**
+ * The members in force, those that are about to replace one, and those that finish their last
+ * calls. Owned by the gateway; `close()` ends all of them.
+ */
+export class Members {
+  readonly #options: MembersOptions;
+  /** In the order of the configuration. */
+  #serving: ReadonlyMap<string, Member> = new Map();
+  readonly #coming = new Map<string, Member>();
+  readonly #leaving = new Map<Member, Promise<void>>();
+  #closed = false;
+
+  constructor(options: MembersOptions) {
+    this.#options = options;
+  }
+
+  /** Every enabled server, in the order of the configuration. */
+  get all(): readonly Member[] {
+    return [...this.#serving.values()];
+  }
+
+  /** Their parts in the registry. */
+  get entries(): readonly ServerEntry[] {
+    return this.all.map((member) => member.entry);
+  }
+
+  /** The member that answers for a server. */
+  get(name: string): Member | undefined {
+    return this.#serving.get(name);
+  }
+
+  /** What is about to take its place. */
+  successor(name: string): Member | undefined {
+    return this.#coming.get(name);
+  }
+
+  /** Those in force and those that will be: whose first attempt something may be waiting for. */
+  get expected(): readonly Member[] {
+    return [...this.all, ...this.#coming.values()];
+  }
+
+  /** Members that still finish calls after a reload has let them go. */
+  get leaving(): readonly Member[] {
+    return [...this.#leaving.keys()];
+  }
+
+  /** Nobody is about to replace another one, or finishes its last calls. */
+  get isSteady(): boolean {
+    return this.#coming.size === 0 && this.#leaving.size === 0;
+  }
+
+  /** Makes members of a configuration's servers; nothing is started. */
+  create(servers: ReadonlyMap<string, ServerConfig>): void {
+    this.#perform(planReload(new Map(), servers), servers, false);
+  }
+
+  /**
+   * Starts every member at once and waits for none. What was offered in the last run is shown for
+   * all of them in the same turn: nobody sees half of it. Resolves when they have been started.
+   */
+  async start(): Promise<void> {
+    const members = this.all;
+    const kept = await Promise.all(members.map((member) => member.kept()));
+    members.forEach((member, at) => member.start(kept[at]));
+  }
+
+  /**
+   * Brings what there is to what is wanted. New servers are there at once and start; a changed one
+   * goes on serving until the one that replaces it has settled its first attempt; whatever is let
+   * go finishes its calls. Returns what was done.
+   */
+  reconcile(servers: ReadonlyMap<string, ServerConfig>): readonly ReloadStep[] {
+    const actual = new Map(
+      this.all.map((member) => [member.config.name, {
+        serving: member.config,
+        coming: this.#coming.get(member.config.name)?.config,
+      }]),
+    );
+    const steps = planReload(actual, servers);
+    this.#options.onSwap(this.#perform(steps, servers, true));
+    return steps;
+  }
+
+  /** Ends all of them, whatever they are doing. Never rejects. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const leaving = [...this.#leaving].map(([member, left]) => member.close().then(() => left));
+    await Promise.all([...this.expected.map((member) => member.close()), ...leaving]);
+  }
+
+  #perform(
+    steps: readonly ReloadStep[],
+    servers: ReadonlyMap<string, ServerConfig>,
+    start: boolean,
+  ): readonly string[] {
+    const serving = new Map(this.#serving);
+    const swapped: string[] = [];
+    const later: (() => void)[] = [];
+    for (const step of steps) {
+      switch (step.do) {
+        case "add": {
+          const member = this.#options.create(step.server);
+          serving.set(step.server.name, member);
+          swapped.push(step.server.name);
+          if (start) later.push(() => this.#start(member));
+          break;
+        }
+        case "replace":
+          this.#abandon(step.server.name);
+          later.push(() => this.#succeed(step.server));
+          break;
+        case "adjust":
+          serving.get(step.server.name)!.reconfigure(step.server);
+          break;
+        case "adjustComing":
+          this.#coming.get(step.server.name)!.reconfigure(step.server);
+          break;
+        case "abandon":
+          this.#abandon(step.name);
+          break;
+        case "remove": {
+          this.#abandon(step.name);
+          const member = serving.get(step.name)!;
+          serving.delete(step.name);
+          swapped.push(step.name);
+          later.push(() => this.#retire(member));
+          break;
+        }
+        default: {
+          const never: never = step;
+          return never;
+        }
+      }
+    }
+    // The order of the lists is that of the file, also where nothing but the order has changed.
+    this.#serving = new Map(
+      [...servers.keys()].flatMap((name) => {
+        const member = serving.get(name);
+        return member === undefined ? [] : [[name, member] as const];
+      }),
+    );
+    for (const act of later) act();
+    return swapped;
+  }
+
+  #succeed(server: ServerConfig): void {
+    const { name } = server;
+    const member = this.#options.create(server);
+    this.#coming.set(name, member);
+    this.#start(member);
+    void member.upstream.settled.then(() => {
+      // A later reload may have thought better of it.
+      if (this.#closed || this.#coming.get(name) !== member) return;
+      this.#coming.delete(name);
+      const old = this.#serving.get(name)!;
+      member.inherit(old);
+      // Writing to a copy keeps the order.
+      this.#serving = new Map(this.#serving).set(name, member);
+      this.#options.onSwap([name]);
+      this.#retire(old);
+    });
+  }
+
+  #start(member: Member): void {
+    void member.kept().then((kept) => member.start(kept));
+  }
+
+  #abandon(name: string): void {
+    const member = this.#coming.get(name);
+    if (member === undefined) return;
+    this.#coming.delete(name);
+    this.#leave(member, member.close());
+  }
+
+  /** Lets the calls in flight finish, for a bounded time, then ends it. */
+  #retire(member: Member): void {
+    const { name, drainTimeout } = member.config;
+    const drained = async () => {
+      const idle = member.upstream.whenIdle();
+      await within(drainTimeout, idle);
+      const { inFlight } = member.upstream.status();
+      if (inFlight > 0 && !this.#closed) {
+        log.warn("Server {server} was let go with {inFlight} calls unanswered after {seconds} s", {
+          server: name,
+          inFlight,
+          seconds: drainTimeout / 1_000,
+        });
+      }
+      await member.close();
+    };
+    // What it says of its resources is said by its successor now, where there is one.
+    void member.upstream.setSubscriptions(new Set());
+    this.#leave(member, drained());
+  }
+
+  #leave(member: Member, left: Promise<void>): void {
+    this.#leaving.set(member, left.then(() => void this.#leaving.delete(member)));
+  }
+}

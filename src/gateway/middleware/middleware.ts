@@ -1,0 +1,59 @@
+/**
+ * What stands between a client's request and its upstream: the next transformation of arguments or
+ * results is one function of the type {@link Middleware}, in a file of its own in `middleware/`, and
+ * a line in `middleware/chains.ts`. `docs/middleware.md` shows one from beginning to end.
+ */
+
+import type { JsonEdit } from "../../lib/json-edit.ts";
+import type { Exchange } from "../../protocol/exchange.ts";
+import type { ResponseMessage } from "../../protocol/message.ts";
+
+/**
+ * A request on its way to an upstream, in the upstream's own terms. Immutable: who changes
+ * something passes on a copy.
+ */
+export interface Call {
+  /** The client's request as it came; what is different for the upstream is in `edits`. */
+  readonly exchange: Exchange;
+  /** Config key of the server it goes to. */
+  readonly server: string;
+  /** What is called, by the upstream's own name: a tool's name, a resource's URI. */
+  readonly name: string;
+  /** What is changed in the text of the request before it is sent. A later one counts. */
+  readonly edits: readonly JsonEdit[];
+  /**
+   * Whose the answer is: what one principal was told, another must not be. Undefined where the
+   * client cannot be recognised.
+   */
+  readonly principal: string | undefined;
+}
+
+/** Answers a call; the last one in a row sends it to the upstream. */
+export type Next = (call: Call) => Promise<ResponseMessage>;
+
+/**
+ * One transformation. It may change the call it hands to `next`, the response it gets, answer
+ * itself, or call `next` again. Responses are edited as text (`lib/json-edit.ts`), so that what is
+ * not understood stays as it is; `raw`, `result` and `error` must agree afterwards, and `id` must be
+ * that of the request. It is used for many calls at a time and keeps nothing of one.
+ * @throws {RpcError} what the client is to be told instead of a result
+ */
+export type Middleware = (call: Call, next: Next) => Promise<ResponseMessage>;
+
+/** The middlewares one after the other, the first one outermost, and `send` behind them all. */
+export function compose(middlewares: readonly Middleware[], send: Next): Next {
+  return middlewares.reduceRight<Next>(
+    (next, middleware) => (call) => middleware(call, next),
+    send,
+  );
+}
+
+/** An exchange as a {@link Call}. A session is a principal; without one there is nothing to go by. */
+export function callOf(
+  exchange: Exchange,
+  server: string,
+  name: string,
+  edits: readonly JsonEdit[],
+): Call {
+  return { exchange, server, name, edits, principal: exchange.client.session };
+}

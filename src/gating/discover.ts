@@ -1,0 +1,148 @@
+import type { TagRule } from "../config/shaping.ts";
+import type { JsonObject } from "../lib/json.ts";
+import type { Finder, FoundTool, FoundTools } from "./finder.ts";
+import { type CompactHit, compactHit, hitLine } from "./hit.ts";
+import { listedTools } from "./listed-tools.ts";
+import { readCount, readString, readTexts } from "./meta-arguments.ts";
+import type { MetaCall } from "./meta-call.ts";
+import { type MetaResult, mistake } from "./meta-result.ts";
+import {
+  absentServers,
+  knownServers,
+  type ServerFacts,
+  serverNamed,
+  unknownServerText,
+} from "./server-facts.ts";
+import { collapsed } from "./summary.ts";
+import { fits, type SearchOptions } from "./words/search-index.ts";
+import { indexOf } from "./words/search.ts";
+
+/** What a search needs. */
+export interface DiscoverDeps {
+  readonly finder: Pick<Finder, "find">;
+  readonly servers: readonly ServerFacts[];
+  /** The tags of the configuration: the same array each time. */
+  readonly tags: readonly TagRule[];
+}
+
+const DEFAULT_LIMIT = 8;
+const MOST_HITS = 50;
+
+/** Scores are compared, not calculated with. */
+const SCORE_DIGITS = 3;
+
+const ADVICE = "Say it as verb + object + service, one thing a query, or see list_mcp_servers.";
+
+/** A hit with why it is where it is. */
+interface RankedHit extends CompactHit {
+  readonly score: number;
+  readonly reason?: string;
+}
+
+/** What a search was for. */
+interface Wanted extends SearchOptions {
+  readonly query: string | undefined;
+  readonly limit: number;
+  readonly tags: readonly string[];
+}
+
+/**
+ * Answers `discover_tools`. Without a query it lists the tools of the server, or with the tags.
+ * @throws {ArgumentMistake}
+ */
+export async function discoverTools(call: MetaCall, deps: DiscoverDeps): Promise<MetaResult> {
+  const { args, gate, registry } = call;
+  const query = readString(args, "query");
+  const given = readString(args, "server");
+  const server = given === undefined ? undefined : serverNamed(deps.servers, given);
+  if (given !== undefined && server === undefined) return unknownServerText(deps.servers, given);
+  const wanted: Wanted = {
+    query,
+    server: server?.name,
+    tags: readTexts(args, "tags"),
+    limit: readCount(args, "limit", { least: 1, most: MOST_HITS }) ?? DEFAULT_LIMIT,
+  };
+  if (query === undefined && server === undefined && wanted.tags.length === 0) {
+    return mistake(`"query" must say what the tool is to do. ${knownServers(deps.servers)}`);
+  }
+  const { tools, more } = query === undefined
+    ? inOrder(call, deps, wanted)
+    : await deps.finder.find(gate, registry, query, wanted);
+  const listed = listedTools(gate.full, call.client.era);
+  const hits = tools.flatMap(({ document, score, reason }): RankedHit[] => {
+    const tool = listed.get(document.id);
+    if (tool === undefined) return [];
+    return [{
+      ...compactHit(tool, gate.config),
+      score: Number(score.toPrecision(SCORE_DIGITS)),
+      ...(reason === undefined ? {} : { reason }),
+    }];
+  });
+  return {
+    text: hits.length === 0
+      ? nothingText(call, deps, wanted)
+      : [...hits.map(hitLine), ...moreText(more, wanted)].join("\n"),
+    structured: { tools: hits as unknown as JsonObject[], more },
+  };
+}
+
+/** All that fit, in the order of the list. */
+function inOrder({ gate, registry }: MetaCall, deps: DiscoverDeps, wanted: Wanted): FoundTools {
+  const { documents } = indexOf(gate.full, registry.entries, deps.tags);
+  const fitting = documents.filter((document) => fits(document, wanted));
+  const tools = fitting.slice(0, wanted.limit).map((document): FoundTool => ({
+    document,
+    score: 0,
+  }));
+  return { tools, more: fitting.length - tools.length };
+}
+
+function moreText(more: number, { limit, server }: Wanted): readonly string[] {
+  if (more <= 0) return [];
+  const ways = [
+    ...(server === undefined ? ["narrow with server"] : []),
+    "say more in query",
+    ...(limit < MOST_HITS ? ["raise limit"] : []),
+  ];
+  return [`${more} more: ${ways.join(" or ")}`];
+}
+
+function nothingText(
+  { gate, registry }: MetaCall,
+  { servers, tags: rules }: DiscoverDeps,
+  { query, server, tags }: Wanted,
+): string {
+  const sought = [
+    ...(query === undefined ? [] : [`for ${JSON.stringify(echo(query))}`]),
+    ...(server === undefined ? [] : [`on server ${JSON.stringify(server)}`]),
+    ...(tags.length === 0 ? [] : [`with tags ${tags.slice(0, MOST_TAGS).map(echo).join(", ")}`]),
+  ];
+  const parts = [`No tool found ${sought.join(" ")}.`];
+  if (tags.length > 0) {
+    const { documents } = indexOf(gate.full, registry.entries, rules);
+    const known = [...new Set(documents.flatMap((document) => document.tags))];
+    parts.push(
+      known.length === 0
+        ? "No tool here has tags."
+        : `Tags here: ${known.slice(0, MOST_TAGS).join(", ")}.`,
+    );
+  }
+  if (query !== undefined) parts.push(ADVICE);
+  const absent = absentServers(
+    servers.filter(({ name, state }) =>
+      server === undefined ? state !== "disabled" : name === server
+    ),
+  );
+  if (absent !== "") parts.push(absent);
+  return parts.join(" ");
+}
+
+const MOST_TAGS = 30;
+
+/** Enough of what a model wrote to recognise it by. */
+const LONGEST_ECHO = 60;
+
+function echo(text: string): string {
+  const line = collapsed(text.slice(0, 2 * LONGEST_ECHO));
+  return line.length <= LONGEST_ECHO ? line : `${line.slice(0, LONGEST_ECHO)}…`;
+}

@@ -1,0 +1,235 @@
+/** `execute_tool` and its like: the call of a meta tool becomes that of the tool it names. */
+
+import type { ActiveExchange } from "../gateway/clients/exchange.ts";
+import { editJson, rawAt } from "../lib/json-edit.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import type { RequestMessage } from "../protocol/message.ts";
+import { unlessTooDeep } from "../registry/tool-tokens.ts";
+import { LONGEST_SCHEMA } from "../schema/argument-check.ts";
+import type { Mismatch } from "../schema/run.ts";
+import { Executable, type GivenArguments } from "./executable.ts";
+import { findTool } from "./find-tool.ts";
+import type { Gate } from "./gate.ts";
+import { type ListedTool, listedTools } from "./listed-tools.ts";
+import { ArgumentMistake, readMetaArguments, readString } from "./meta-arguments.ts";
+import { type MetaResult, mistake } from "./meta-result.ts";
+import { type Executor, isMetaTool } from "./meta-tools.ts";
+import { shownId } from "./nearest.ts";
+import { executes, executorOf } from "./risk.ts";
+import { toolsOfSameServer } from "./same-server.ts";
+
+/** What {@link prepareExecution} needs of the gateway. */
+export interface ExecutionDeps {
+  /** Whether the client has provisioned the tool with this exposed name. */
+  isProvisioned(id: string): boolean;
+  /**
+   * Resolves when a tool is called `id`, or no server is starting that could still bring it; with the
+   * gate as it is then.
+   */
+  whenNamed(id: string): Promise<Gate>;
+  /** Present tools that an unknown id may have meant, best first. */
+  nearest(id: string): readonly string[];
+}
+
+/** Most tools of the same server that an unknown id is answered with. */
+const MOST_SIBLINGS = 5;
+
+/**
+ * Makes the exchange the call of the tool that it names: then `undefined`, and it is to be routed as any
+ * `tools/call`. Otherwise what to answer: everything that is wrong is the model's to mend. Waits only
+ * where nobody has the tool and a server is starting.
+ */
+export function prepareExecution(
+  exchange: ActiveExchange,
+  name: Executor,
+  gate: Gate,
+  deps: ExecutionDeps,
+): MetaResult | undefined | Promise<MetaResult | undefined> {
+  try {
+    const { era } = exchange.client;
+    const outer = readMetaArguments(exchange.request.params?.arguments);
+    const id = readString(outer, "tool_id");
+    if (id === undefined) {
+      return mistake('"tool_id" is missing: give the id of a tool, as discover_tools returns it.');
+    }
+    const execute = (tool: ListedTool, before: Gate) =>
+      executeFound({ exchange, name, gate: before, deps, outer, tool });
+    const found = findTool(gate.full, id, era);
+    if (found !== undefined) return execute(found, gate);
+    if (isMetaTool(id)) return mistake(`${id} is called by its own name, not by ${name}.`);
+    return deps.whenNamed(id).then((later) => {
+      const tool = findTool(later.full, id, era);
+      return tool === undefined ? unknownTool(exchange, id, later, deps) : execute(tool, later);
+    });
+  } catch (error) {
+    if (error instanceof ArgumentMistake) return mistake(error.message);
+    throw error;
+  }
+}
+
+interface Execution {
+  readonly exchange: ActiveExchange;
+  readonly name: Executor;
+  readonly gate: Gate;
+  readonly deps: ExecutionDeps;
+  /** The arguments of the meta tool. */
+  readonly outer: JsonObject;
+  readonly tool: ListedTool;
+}
+
+function executeFound(
+  { exchange, name, gate, deps, outer, tool }: Execution,
+): MetaResult | undefined {
+  const { exposed, server, name: own } = tool.route;
+  const { splitByRisk, requireProvisioning } = gate.config;
+  const executable = Executable.of(tool);
+  const { risk } = executable;
+  // Else a client that approves one of these tools for good would have approved more than it meant.
+  // Those that do less go on doing it without splitByRisk: a client may never list again.
+  if (name === "execute_tool" ? splitByRisk : !executes(name, risk)) {
+    const executor = executorOf(risk, { splitByRisk: true });
+    return mistake(`Call ${exposed} with ${executor}. Its risk is ${risk}.`, {
+      tool_id: exposed,
+      execute_with: executor,
+    });
+  }
+  if (requireProvisioning && !deps.isProvisioned(exposed)) {
+    const handle = exchange.client.session === undefined
+      ? ` Then give the "handle" that it returns to ${name}, too.`
+      : "";
+    return mistake(
+      `${exposed} must be provisioned first: call provision_tools with tool_ids ` +
+        `${JSON.stringify([exposed])}.${handle}`,
+      { tool_id: exposed },
+    );
+  }
+  const given = innerArguments(exchange.request, outer);
+  if (given === undefined) {
+    return wrongArguments(exposed, executable, [{
+      path: "",
+      problem: "is no object",
+      expected: "object",
+    }]);
+  }
+  const beside = argumentsBeside(outer, given, executable);
+  if (beside.length > 0) return wrongArguments(exposed, executable, beside);
+  const mismatches = executable.mismatches(given, gate.full.argumentRules(server, own));
+  if (mismatches.length > 0) return wrongArguments(exposed, executable, mismatches);
+  exchange.become(callOf(exchange.request, exposed, given));
+  return undefined;
+}
+
+const NO_ARGUMENTS: GivenArguments = { text: "{}", value: {} };
+
+/** The arguments for the tool itself; models write them as text, too. `undefined` for no object. */
+function innerArguments(
+  { raw, params }: RequestMessage,
+  { arguments: given }: JsonObject,
+): GivenArguments | undefined {
+  if (given === undefined || given === null || given === "") return NO_ARGUMENTS;
+  if (typeof given === "string") return textArguments(given);
+  if (!isObject(given)) return undefined;
+  const path = ["params", "arguments"];
+  const text = typeof params?.arguments === "string"
+    ? rawAt(params.arguments, ["arguments"])
+    : rawAt(raw, [...path, "arguments"]);
+  return { text: text!, value: given };
+}
+
+function textArguments(text: string): GivenArguments | undefined {
+  try {
+    const value: Json = JSON.parse(text);
+    return isObject(value) ? { text, value } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const OUTER: ReadonlySet<string> = new Set(["tool_id", "arguments", "handle"]);
+
+/**
+ * Arguments of the tool that stand beside "arguments", where models put them at times. Without them
+ * the call would be another one, "delete all" say; what the tool does not know is the client's own.
+ */
+function argumentsBeside(
+  outer: JsonObject,
+  { value }: GivenArguments,
+  { inputSchema }: Executable,
+): readonly Mismatch[] {
+  const beside = Object.keys(outer).filter((key) => !OUTER.has(key) && !Object.hasOwn(value, key));
+  if (beside.length === 0) return [];
+  const properties = isObject(inputSchema) && isObject(inputSchema.properties)
+    ? inputSchema.properties
+    : {};
+  return beside.filter((key) => Object.hasOwn(properties, key)).slice(0, MOST_BESIDE)
+    .map((key) => ({
+      path: "",
+      problem: `${JSON.stringify(key)} is given beside them`,
+      expected: "it among them",
+    }));
+}
+
+/** The first few say it all. */
+const MOST_BESIDE = 10;
+
+/** The request for the tool itself: everything else in it, `_meta` and `task` say, stays as it is. */
+function callOf(request: RequestMessage, name: string, given: GivenArguments): RequestMessage {
+  const raw = editJson(request.raw, [
+    { path: ["params", "name"], value: JSON.stringify(name) },
+    { path: ["params", "arguments"], value: given.text },
+  ]);
+  return { ...request, raw, params: { ...request.params, name, arguments: given.value } };
+}
+
+function wrongArguments(
+  id: string,
+  { inputSchema }: Executable,
+  mismatches: readonly Mismatch[],
+): MetaResult {
+  const lines = mismatches.map(({ path, problem, expected }) => {
+    const where = path === "" ? "arguments" : path;
+    return `- ${where}: ${problem}${expected === undefined ? "" : `; expected ${expected}`}`;
+  });
+  const text = unlessTooDeep(() => JSON.stringify(inputSchema)) ?? "";
+  const isShown = inputSchema !== undefined && text !== "" && text.length <= LONGEST_SCHEMA;
+  return mistake(
+    [
+      `The arguments do not match the schema of ${id}:`,
+      ...lines,
+      ...(isShown ? [`Schema of "arguments": ${text}`] : []),
+    ].join("\n"),
+    {
+      tool_id: id,
+      errors: mismatches.map((mismatch) => ({ ...mismatch })),
+      ...(isShown ? { inputSchema } : {}),
+    },
+  );
+}
+
+function unknownTool(
+  { client: { era } }: ActiveExchange,
+  id: string,
+  { full }: Gate,
+  deps: ExecutionDeps,
+): MetaResult {
+  const listed = listedTools(full, era);
+  const tool_id = shownId(id);
+  const several = full.ambiguous("tool", id).map(({ exposed }) => exposed)
+    .filter((exposed) => listed.has(exposed));
+  if (several.length > 0) {
+    return mistake(`Several servers have a tool "${id}": ${several.join(", ")}.`, {
+      tool_id,
+      nearest: several,
+    });
+  }
+  const nearest = deps.nearest(id).filter((name) => listed.has(name));
+  const siblings = toolsOfSameServer(listed, id, MOST_SIBLINGS)
+    .filter((name) => !nearest.includes(name));
+  const texts = [
+    `There is no tool ${JSON.stringify(tool_id)}; it may have been removed.`,
+    ...(nearest.length === 0 ? [] : [`Nearest: ${nearest.join(", ")}.`]),
+    ...(siblings.length === 0 ? [] : [`Of the same server: ${siblings.join(", ")}.`]),
+    "Find others with discover_tools.",
+  ];
+  return mistake(texts.join(" "), { tool_id, nearest: [...nearest, ...siblings] });
+}

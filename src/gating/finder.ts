@@ -1,0 +1,219 @@
+import type { Settings } from "../config/config.ts";
+import type { EmbeddingsConfig } from "../config/gating.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
+import { getLogger, type Logger } from "../log/mod.ts";
+import type { Registry, Route } from "../registry/types.ts";
+import type { Gate } from "./gate.ts";
+import { combine, DEPTH, type Meant, nearest } from "./meaning/combine.ts";
+import type { Fetch } from "./meaning/embed.ts";
+import { Semantic, type SemanticOptions } from "./meaning/semantic.ts";
+import type { Vector } from "./meaning/vector.ts";
+import { Preparer } from "./preparer.ts";
+import { UseMemory } from "./use-memory.ts";
+import { factorOf, useReason } from "./use.ts";
+import type { ToolDocument } from "./words/document.ts";
+import {
+  DEFAULT_LIMIT,
+  fits,
+  type Hit,
+  type SearchIndex,
+  type SearchOptions,
+} from "./words/search-index.ts";
+import { indexOf, prepareIndex } from "./words/search.ts";
+
+/** What a {@link Finder} stands on. */
+export interface FinderOptions {
+  /** Those in force. `tags` is the same array as long as they are. */
+  readonly settings: () => Pick<Settings, "embeddings" | "tags">;
+  /** Where vectors and use are kept, see `cacheDirectory()`; without, they end with the process. */
+  readonly directory?: string | undefined;
+  readonly fetch?: Fetch;
+  readonly clock?: Clock;
+  /** Milliseconds since the epoch. */
+  readonly wall?: () => number;
+  readonly log?: Pick<Logger, "info" | "warning" | "error">;
+}
+
+/** A hit, with why it ranks higher than its words say. */
+export interface FoundTool extends Hit {
+  readonly reason?: string;
+}
+
+/** What a search gives. */
+export interface FoundTools {
+  readonly tools: readonly FoundTool[];
+  /** How many more there would have been without the limit. */
+  readonly more: number;
+}
+
+/**
+ * Tools of all gates together that are indexed before anybody searches them. An index of 3 000 is
+ * some 10 MB and a tenth of a second of work, and a configuration may have a profile for each client.
+ */
+const MOST_UNASKED = 10_000;
+
+/**
+ * Finds tools behind a gate: by words, where embeddings are configured also by meaning, and where the
+ * gate says so with an eye to what was used before. Words decide alone whenever the rest is not there
+ * in time.
+ */
+export class Finder {
+  readonly #settings: FinderOptions["settings"];
+  readonly #parts: Omit<SemanticOptions, "config"> & Pick<Required<FinderOptions>, "log">;
+  readonly #preparer: Preparer;
+  readonly #use: UseMemory;
+  /** Ids of views that were searched: they are prepared, gated or not. */
+  readonly #searched = new Set<string>();
+  #semantic: Semantic | undefined;
+  /** Of endpoints that a reload took away. */
+  readonly #closing = new Set<Promise<void>>();
+  #isClosed = false;
+
+  constructor({ settings, directory, fetch, clock, wall, log }: FinderOptions) {
+    this.#settings = settings;
+    this.#parts = {
+      directory,
+      fetch: fetch ?? globalThis.fetch,
+      clock: clock ?? systemClock,
+      wall: wall ?? Date.now,
+      log: log ?? getLogger("mcproxy", "search"),
+    };
+    this.#use = new UseMemory(this.#parts);
+    this.#preparer = new Preparer({
+      steps: (registry) => this.#steps(registry),
+      onError: (error) => this.#parts.log.error("Preparing the search failed", { error }),
+      clock: this.#parts.clock,
+    });
+  }
+
+  /**
+   * The best tools of a gate's view for a query, which may be any text. A promise only where the
+   * vector of the query is waited for; it never rejects. With embeddings, scores are sums of
+   * reciprocal ranks (see `combine()`), else those of the words.
+   */
+  find(
+    { full, config }: Gate,
+    registry: Registry,
+    query: string,
+    options: SearchOptions,
+  ): FoundTools | Promise<FoundTools> {
+    const { tags, embeddings } = this.#settings();
+    const before = this.#semantic;
+    const semantic = this.#semanticFor(embeddings);
+    if (semantic !== before || !this.#searched.has(full.id)) {
+      this.#searched.add(full.id);
+      this.#preparer.later(registry);
+    }
+    // Before the words: the endpoint works on it meanwhile.
+    const vector = semantic?.query(query);
+    const index = indexOf(full, registry.entries, tags);
+    const found = (known: Vector | undefined): FoundTools =>
+      this.#found({ index, query, options, config }, known, semantic);
+    return vector instanceof Promise ? vector.then(found) : found(vector);
+  }
+
+  /**
+   * There is another snapshot: what searches need of it is got ready later, in small pieces, for
+   * gates that were searched, and for closed ones up to {@link MOST_UNASKED} tools.
+   */
+  prepare(registry: Registry): void {
+    // What a reload took away is asked nothing from now on.
+    if (this.#semantic !== undefined) this.#semanticFor(this.#settings().embeddings);
+    this.#preparer.later(registry);
+  }
+
+  /** A tool was called with success. To be told only where some gate has `usageRanking`. */
+  called({ server, name }: Route): void {
+    if (!this.#isClosed) this.#use.add(server, name);
+  }
+
+  /** Ends all that is under way, and writes what is to be kept. Never rejects. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#preparer.close();
+    this.#leave();
+    await Promise.all([this.#use.flush(), ...this.#closing]);
+  }
+
+  #found(
+    { index, query, options, config: { usageRanking } }: Search,
+    vector: Vector | undefined,
+    semantic: Semantic | undefined,
+  ): FoundTools {
+    const prior = usageRanking ? this.#prior() : undefined;
+    const { limit = DEFAULT_LIMIT } = options;
+    const byWords = (more: SearchOptions) => index.search(query, { ...options, prior, ...more });
+    const byBoth = (near: readonly Meant[]) => {
+      const also = near.map(({ index }) => index);
+      return combine(byWords({ limit: Math.max(DEPTH, limit), also }), near, limit);
+    };
+    const { hits, more } = vector === undefined ? byWords({ limit }) : byBoth(
+      nearest(vector, semantic!.meantIn(index).filter(({ document }) => fits(document, options))),
+    );
+    if (!usageRanking) return { tools: hits, more };
+    const tools = hits.map((hit): FoundTool => {
+      const reason = hit.isNamed === true ? undefined : useReason(this.#countOf(hit.document));
+      return reason === undefined ? hit : { ...hit, reason };
+    });
+    return { tools, more };
+  }
+
+  #prior(): (tool: ToolDocument) => number {
+    void this.#use.load();
+    return (tool) => factorOf(this.#countOf(tool));
+  }
+
+  #countOf({ server, name }: ToolDocument): number {
+    return this.#use.count(server.name, name);
+  }
+
+  *#steps(registry: Registry): Generator<void, void> {
+    const { aggregate, profiles } = registry.gates;
+    const { tags } = this.#settings();
+    const documents: (readonly ToolDocument[])[] = [];
+    let unasked = 0;
+    for (const { full, config, isClosed } of [aggregate, ...profiles.values()]) {
+      if (config.usageRanking) void this.#use.load();
+      if (!this.#searched.has(full.id)) {
+        const { tools } = full.counts;
+        if (!isClosed || unasked + tools > MOST_UNASKED) continue;
+        unasked += tools;
+      }
+      documents.push((yield* prepareIndex(full, registry.entries, tags)).documents);
+    }
+    // They may have changed since the first step.
+    this.#semanticFor(this.#settings().embeddings)?.want(documents.flat());
+  }
+
+  /** What the settings ask for: the same as long as they do. */
+  #semanticFor(config: EmbeddingsConfig | undefined): Semantic | undefined {
+    const current = this.#semantic;
+    if (current !== undefined && config !== undefined && isSame(current.config, config)) {
+      return current;
+    }
+    this.#leave();
+    if (config === undefined || this.#isClosed) return undefined;
+    return this.#semantic = new Semantic({ ...this.#parts, config });
+  }
+
+  #leave(): void {
+    const left = this.#semantic;
+    if (left === undefined) return;
+    this.#semantic = undefined;
+    const closing = left.close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+}
+
+/** One search, but for the vector of its query. */
+interface Search {
+  readonly index: SearchIndex;
+  readonly query: string;
+  readonly options: SearchOptions;
+  readonly config: Gate["config"];
+}
+
+function isSame(one: EmbeddingsConfig, other: EmbeddingsConfig): boolean {
+  return one === other || (one.url === other.url && one.model === other.model &&
+    one.apiKey === other.apiKey && one.timeout === other.timeout);
+}

@@ -1,0 +1,154 @@
+import type { ActiveExchange } from "../gateway/clients/exchange.ts";
+import { getLogger } from "../log/mod.ts";
+import type { Client } from "../protocol/exchange.ts";
+import type { ListKind } from "../protocol/lists.ts";
+import type { RequestMessage } from "../protocol/message.ts";
+import type { ListText } from "../registry/list-text.ts";
+import type { Reply } from "../registry/reply.ts";
+import type { Registry, Route } from "../registry/types.ts";
+import type { Desk, DeskFinder, DeskOptions, GatingHost } from "./desk.ts";
+import { type Endpoint, gateOf, isGated } from "./endpoint.ts";
+import type { Gate } from "./gate.ts";
+import type { ListListener } from "./listeners.ts";
+import { isMetaTool, META_TOOLS } from "./meta-tools.ts";
+import { changedWithOwn, ownTools } from "./own-lists.ts";
+import { Provisioned, sessionKey } from "./provisioned.ts";
+
+/** What {@link Gating} needs of the gateway. */
+export interface GatingOptions extends DeskOptions {
+  /** Makes the search; called once, when it is first needed. */
+  createFinder(): Promise<DeskFinder>;
+}
+
+const log = getLogger("mcproxy", "gating");
+
+/**
+ * The tools that find tools: knows which calls are theirs, remembers who has provisioned what, and
+ * keeps the search up to date. One for a gateway. What answers the calls is loaded when a gate
+ * closes or a call comes: most of it is not needed where all tools are listed.
+ */
+export class Gating {
+  readonly #options: GatingOptions;
+  readonly #provisioned = new Provisioned();
+  /** Clashes that have been told of. */
+  readonly #told = new Set<string>();
+  #countsUse = false;
+  #registry: Registry | undefined;
+  #desk: Desk | undefined;
+  #opening: Promise<Desk> | undefined;
+
+  constructor(options: GatingOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Whether a `tools/call` at this endpoint is answered by {@link Gating.answer}: on a gated view by
+   * name; elsewhere only where gating may come and go (a client that listed before need not list
+   * again) and no real tool has that name.
+   */
+  answers({ params }: RequestMessage, endpoint: Endpoint, registry: Registry): boolean {
+    const name = params?.name;
+    if (!isMetaTool(name)) return false;
+    const gate = gateOf(registry, endpoint);
+    if (gate === undefined) return false;
+    if (isGated(endpoint, gate)) return true;
+    return endpoint.gated === undefined && gate.config.mode !== "off" &&
+      gate.full.tool(name) === undefined;
+  }
+
+  /**
+   * Answers the call of a meta tool; `undefined` where the exchange has become the call of another
+   * tool, which is to be routed as any.
+   * @throws {RpcError} where the endpoint is not configured any more
+   */
+  answer(
+    exchange: ActiveExchange,
+    endpoint: Endpoint,
+    host: GatingHost,
+  ): Reply | undefined | Promise<Reply | undefined> {
+    // Once it is there no promise is waited for: calls through execute_tool are to be as fast as any.
+    return this.#desk === undefined
+      ? this.#open().then((desk) => desk.answer(exchange, endpoint, host))
+      : this.#desk.answer(exchange, endpoint, host);
+  }
+
+  /**
+   * Whether the list of tools at this endpoint is the same whatever the servers have, so that nobody
+   * needs to wait for one of them.
+   */
+  isConstant(endpoint: Endpoint, registry: Registry): boolean {
+    const gate = gateOf(registry, endpoint);
+    if (gate === undefined) return false;
+    const { mode, alwaysVisible, exposeProvisioned } = gate.config;
+    const isAlways = endpoint.gated ?? mode === "on";
+    return isAlways && alwaysVisible.length === 0 && exposeProvisioned === false;
+  }
+
+  /** {@link ownTools} */
+  ownTools(
+    client: Client | undefined,
+    endpoint: Endpoint,
+    registry: Registry,
+  ): ListText | undefined {
+    return ownTools(this.#provisioned, client, endpoint, registry);
+  }
+
+  /** {@link changedWithOwn} */
+  changedFor(
+    listener: ListListener,
+    before: Registry,
+    after: Registry,
+    kinds: readonly ListKind[],
+  ): readonly ListKind[] {
+    return changedWithOwn(this.#provisioned, listener, before, after, kinds);
+  }
+
+  /** There is another snapshot. */
+  registryChanged(registry: Registry): void {
+    const { aggregate, profiles } = registry.gates;
+    const gates = [aggregate, ...profiles.values()];
+    this.#countsUse = gates.some(({ config }) => config.usageRanking);
+    for (const gate of gates) this.#warnOfClashes(gate);
+    this.#registry = registry;
+    if (this.#desk !== undefined) this.#desk.finder.prepare(registry);
+    else if (gates.some(({ isClosed }) => isClosed)) void this.#open();
+  }
+
+  /** A tool was called with success. */
+  called(route: Route): void {
+    if (this.#countsUse) void this.#open().then(({ finder }) => finder.called(route));
+  }
+
+  /** A legacy session has ended. */
+  sessionClosed(label: string): void {
+    this.#provisioned.forget(sessionKey(label));
+  }
+
+  /** Ends the search. */
+  async close(): Promise<void> {
+    const desk = await this.#opening;
+    await desk?.finder.close();
+  }
+
+  #open(): Promise<Desk> {
+    return this.#opening ??= Promise.all([import("./desk.ts"), this.#options.createFinder()])
+      .then(([{ Desk }, finder]) => {
+        this.#desk = new Desk(this.#options, this.#provisioned, finder);
+        if (this.#registry !== undefined) finder.prepare(this.#registry);
+        return this.#desk;
+      });
+  }
+
+  #warnOfClashes({ full, isClosed }: Gate): void {
+    for (const tool of isClosed ? META_TOOLS : []) {
+      if (full.tool(tool)?.exposed !== tool) continue;
+      const clash = JSON.stringify([full.id, tool]);
+      if (this.#told.has(clash)) continue;
+      this.#told.add(clash);
+      log.warn("Tool {tool} of {view} is hidden by a gating tool; execute_tool still calls it", {
+        tool,
+        view: full.id,
+      });
+    }
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * The tools that find tools. Their names, order and texts are the same whatever the servers offer,
+ * so that a model's prompt cache, and clients that never list again, keep working; a changed letter
+ * is a change for every client.
+ */
+
+import type { GatingConfig } from "../config/gating.ts";
+import type { JsonObject } from "../lib/json.ts";
+
+/** How much a call may do, by the annotations of its tool (server/tools: annotations). */
+export type Risk = "read" | "write" | "destructive";
+
+/** The names of all meta tools. */
+export const META_TOOLS = [
+  "discover_tools",
+  "provision_tools",
+  "list_provisioned_tools",
+  "execute_tool",
+  "execute_read",
+  "execute_write",
+  "execute_destructive",
+  "list_mcp_servers",
+] as const;
+
+/** The name of a meta tool. */
+export type MetaTool = (typeof META_TOOLS)[number];
+
+const names: ReadonlySet<string> = new Set(META_TOOLS);
+
+/** Whether this is the name of a meta tool. */
+export function isMetaTool(name: unknown): name is MetaTool {
+  return typeof name === "string" && names.has(name);
+}
+
+/** The meta tools that call other tools. */
+export type Executor = Extract<MetaTool, `execute_${string}`>;
+
+/** Whether this meta tool calls other tools. */
+export function isExecutor(name: MetaTool): name is Executor {
+  return name.startsWith("execute_");
+}
+
+/** The meta tools that a gated view lists, as JSON texts. */
+export function metaToolTexts(
+  { splitByRisk }: Pick<GatingConfig, "splitByRisk">,
+): readonly string[] {
+  return splitByRisk ? SPLIT : WHOLE;
+}
+
+/** What clients are told about a gated view in place of what all its servers say. */
+export function gatedInstructions(
+  { splitByRisk }: Pick<GatingConfig, "splitByRisk">,
+): string {
+  return (
+    "The tools of several servers are behind this one. Find them with discover_tools: say what " +
+    "you want to do, as verb, object and service, one thing a query. Its answer has the id, " +
+    "parameters and hints about the risk of each tool that fits. Read full schemas with " +
+    "provision_tools where a signature is not enough, then call the tool by its id with " +
+    `${splitByRisk ? "the execute_ tool that is named beside it" : "execute_tool"}.`
+  );
+}
+
+const STRING = { type: "string" };
+
+/** What provision_tools gives a client without a session; its description says so, once for all. */
+const HANDLE = STRING;
+
+const READS = { readOnlyHint: true, openWorldHint: false };
+
+const discover = (how: string): JsonObject => ({
+  name: "discover_tools",
+  title: "Find tools",
+  description: "Finds tools by what they do. query: verb + object + service, one thing a call " +
+    `("create issue github"). Returns id(parameters), purpose, [risk, tokens]. Call with ${how}.`,
+  inputSchema: {
+    type: "object",
+    properties: {
+      query: STRING,
+      tags: { type: "array", items: STRING },
+      server: STRING,
+      limit: { type: "integer", default: 8 },
+    },
+    required: ["query"],
+  },
+  annotations: READS,
+});
+
+const PROVISION: JsonObject = {
+  name: "provision_tools",
+  title: "Read tool schemas",
+  description: "Returns full schemas of tools, as many as fit into context_tokens; needed only " +
+    "where parameters are not enough. If it returns a handle, pass that on.",
+  inputSchema: {
+    type: "object",
+    properties: {
+      tool_ids: { type: "array", items: STRING },
+      context_tokens: { type: "integer" },
+      handle: HANDLE,
+    },
+    required: ["tool_ids"],
+  },
+  annotations: READS,
+};
+
+const LIST_PROVISIONED: JsonObject = {
+  name: "list_provisioned_tools",
+  title: "List provisioned tools",
+  description: "Lists provisioned tools.",
+  inputSchema: { type: "object", properties: { handle: HANDLE } },
+  annotations: READS,
+};
+
+const LIST_SERVERS: JsonObject = {
+  name: "list_mcp_servers",
+  title: "List servers",
+  description: "Lists servers: state, number of tools, purpose. With server: its instructions.",
+  inputSchema: { type: "object", properties: { server: STRING } },
+  annotations: READS,
+};
+
+function execute(name: Executor, description: string, annotations: JsonObject): JsonObject {
+  return {
+    name,
+    title: "Call a tool",
+    description,
+    inputSchema: {
+      type: "object",
+      properties: {
+        tool_id: STRING,
+        arguments: { type: "object" },
+        handle: HANDLE,
+      },
+      required: ["tool_id"],
+    },
+    annotations,
+  };
+}
+
+const EXECUTE = execute(
+  "execute_tool",
+  "Calls a tool by its id. Wrong arguments are answered with its schema.",
+  { readOnlyHint: false, destructiveHint: true, openWorldHint: true },
+);
+
+const EXECUTE_BY_RISK = [
+  execute(
+    "execute_read",
+    "Calls a tool that only reads, by its id.",
+    { readOnlyHint: true, openWorldHint: true },
+  ),
+  execute(
+    "execute_write",
+    "Calls a tool that reads, or adds and destroys nothing, by its id.",
+    { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
+  ),
+  execute(
+    "execute_destructive",
+    "Calls any tool by its id, also one that changes or deletes what is there.",
+    { readOnlyHint: false, destructiveHint: true, openWorldHint: true },
+  ),
+];
+
+const texts = (tools: readonly JsonObject[]) => tools.map((tool) => JSON.stringify(tool));
+const WHOLE = texts([
+  discover("execute_tool"),
+  PROVISION,
+  LIST_PROVISIONED,
+  EXECUTE,
+  LIST_SERVERS,
+]);
+const SPLIT = texts([
+  discover("the tool it names"),
+  PROVISION,
+  LIST_PROVISIONED,
+  ...EXECUTE_BY_RISK,
+  LIST_SERVERS,
+]);

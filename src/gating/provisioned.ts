@@ -1,0 +1,105 @@
+import { MAX_SESSIONS } from "../gateway/clients/sessions.ts";
+import type { Client } from "../protocol/exchange.ts";
+
+/** Bounds of what is remembered of provisioning; of more, what was away longest is forgotten. */
+export interface ProvisionLimits {
+  /** Sessions: no fewer than there can be, for theirs is kept as long as they last. */
+  readonly sessions: number;
+  /** Handles, of which anybody can have any number. */
+  readonly handles: number;
+  /** Tools of one client; of more, the earliest are forgotten. */
+  readonly tools: number;
+}
+
+const LIMITS: ProvisionLimits = { sessions: MAX_SESSIONS, handles: 2_000, tools: 200 };
+
+/** Clients of one kind, by {@link provisionKey}, least recently used first. */
+type Clients = Map<string, Set<string>>;
+
+/** Which tools which client has provisioned, by their exposed names. */
+export class Provisioned {
+  readonly #limits: ProvisionLimits;
+  readonly #sessions: Clients = new Map();
+  readonly #handles: Clients = new Map();
+
+  constructor(limits: ProvisionLimits = LIMITS) {
+    this.#limits = limits;
+  }
+
+  /** Whether anything is remembered under this key, be it an empty list. */
+  knows(key: string): boolean {
+    return this.#clients(key).has(key);
+  }
+
+  /** What was provisioned, in that order. */
+  of(key: string): readonly string[] {
+    return [...this.#touched(key) ?? []];
+  }
+
+  /** Whether this tool was. */
+  has(key: string, id: string): boolean {
+    return this.#touched(key)?.has(id) ?? false;
+  }
+
+  /** Adds tools; those that are there keep their place. */
+  add(key: string, ids: readonly string[]): void {
+    const tools = this.#touched(key) ?? new Set();
+    for (const id of ids) tools.add(id);
+    dropFirst(tools, this.#limits.tools);
+    const clients = this.#clients(key);
+    clients.set(key, tools);
+    const { sessions, handles } = this.#limits;
+    dropFirst(clients, clients === this.#sessions ? sessions : handles);
+  }
+
+  /** Forgets a client. */
+  forget(key: string): void {
+    this.#clients(key).delete(key);
+  }
+
+  #touched(key: string): Set<string> | undefined {
+    const clients = this.#clients(key);
+    const tools = clients.get(key);
+    if (tools === undefined) return undefined;
+    clients.delete(key);
+    clients.set(key, tools);
+    return tools;
+  }
+
+  #clients(key: string): Clients {
+    return key.startsWith(SESSION) ? this.#sessions : this.#handles;
+  }
+}
+
+function dropFirst<K>(kept: Map<K, unknown> | Set<K>, most: number): void {
+  for (const key of kept.keys()) {
+    if (kept.size <= most) return;
+    kept.delete(key);
+  }
+}
+
+/**
+ * Under what a client's tools are remembered. A legacy client is its session. A modern one has none,
+ * and none is made up for it: it names the handle it was given, which holds for one view. `undefined`
+ * where there is neither.
+ */
+export function provisionKey(
+  { session }: Pick<Client, "session">,
+  view: string,
+  handle: string | undefined,
+): string | undefined {
+  if (session !== undefined) return sessionKey(session);
+  return handle === undefined ? undefined : JSON.stringify(["handle", view, handle]);
+}
+
+const SESSION = "session ";
+
+/** {@link provisionKey} of a legacy session. */
+export function sessionKey(session: string): string {
+  return SESSION + session;
+}
+
+/** A handle that nobody can guess: whoever knows it is the client. */
+export function newHandle(): string {
+  return crypto.randomUUID();
+}

@@ -1,0 +1,119 @@
+/** Newline framing of stdio (transports: stdio), on bytes, with a bounded buffer. */
+
+import { joinBytes } from "./bytes.ts";
+
+/** What a {@link LineDecoder} calls. */
+export interface LineHandlers {
+  /** One line without its line end; never empty. */
+  onLine(line: string): void;
+  /** A line grew beyond the limit and is dropped up to its newline. `head` is how it began. */
+  onOverlong(head: string): void;
+}
+
+/** What a {@link LineDecoder} is made of. */
+export interface LineDecoderOptions extends LineHandlers {
+  /** Longest line in bytes. @default 64 MiB */
+  readonly limit?: number;
+}
+
+const LF = 10;
+const DEFAULT_LIMIT = 64 * 1024 * 1024;
+
+/**
+ * Cuts a byte stream into lines of text. Works on bytes, so that a character split between two
+ * chunks stays whole, and joins a long line once instead of once per chunk.
+ */
+export class LineDecoder {
+  readonly #handlers: LineHandlers;
+  readonly #limit: number;
+  /** A decoder that took byte order marks away would do so per chunk; {@link #emit} does per line. */
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  #pending: Uint8Array[] = [];
+  #size = 0;
+  #dropping = false;
+
+  constructor({ limit = DEFAULT_LIMIT, ...handlers }: LineDecoderOptions) {
+    this.#handlers = handlers;
+    this.#limit = limit;
+  }
+
+  /** Takes the next bytes. They are kept, not copied, until their line ends. */
+  push(chunk: Uint8Array): void {
+    let rest = chunk;
+    if (this.#dropping || this.#size > 0) {
+      const end = chunk.indexOf(LF);
+      if (end < 0) return this.#keep(chunk);
+      this.#keep(chunk.subarray(0, end));
+      this.#endLine();
+      rest = chunk.subarray(end + 1);
+    }
+    const last = rest.lastIndexOf(LF);
+    if (last >= 0) {
+      // Many lines in one chunk are decoded in one go; none of them can be over the limit unless
+      // the chunk itself is.
+      if (last > this.#limit) this.#oneByOne(rest.subarray(0, last));
+      else this.#emitAll(this.#decoder.decode(rest.subarray(0, last)));
+    }
+    if (last + 1 < rest.length) this.#keep(rest.subarray(last + 1));
+  }
+
+  /** The stream has ended: a last line without newline counts. */
+  end(): void {
+    this.#endLine();
+  }
+
+  #keep(part: Uint8Array): void {
+    if (this.#dropping || part.length === 0) return;
+    this.#pending.push(part);
+    this.#size += part.length;
+    if (this.#size > this.#limit) {
+      const head = this.#decoder.decode(this.#pending[0]!.subarray(0, 200));
+      this.#reset();
+      this.#dropping = true;
+      this.#handlers.onOverlong(head);
+    }
+  }
+
+  #endLine(): void {
+    if (this.#dropping) {
+      this.#dropping = false;
+      return;
+    }
+    if (this.#size === 0) return;
+    const bytes = this.#pending.length === 1
+      ? this.#pending[0]!
+      : joinBytes(this.#pending, this.#size);
+    this.#reset();
+    this.#emit(this.#decoder.decode(bytes));
+  }
+
+  #reset(): void {
+    this.#pending = [];
+    this.#size = 0;
+  }
+
+  #oneByOne(block: Uint8Array): void {
+    for (let start = 0; start <= block.length;) {
+      const at = block.indexOf(LF, start);
+      const end = at < 0 ? block.length : at;
+      this.#keep(block.subarray(start, end));
+      this.#endLine();
+      start = end + 1;
+    }
+  }
+
+  #emitAll(text: string): void {
+    for (let start = 0; start <= text.length;) {
+      const at = text.indexOf("\n", start);
+      const end = at < 0 ? text.length : at;
+      this.#emit(text.slice(start, end));
+      start = end + 1;
+    }
+  }
+
+  #emit(line: string): void {
+    const end = line.endsWith("\r") ? -1 : undefined;
+    const text = line.slice(line.startsWith("\ufeff") ? 1 : 0, end);
+    if (text !== "") this.#handlers.onLine(text);
+  }
+}

@@ -1,0 +1,426 @@
+/**
+ * One transport with its correlation table: requests go out, and everything the upstream says
+ * about one reaches the exchange that made it, and no other (DESIGN §5).
+ */
+
+import type { CancelSignal } from "../../lib/cancel.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { editJson, type JsonEdit, rawAt } from "../../lib/json-edit.ts";
+import { TokenBucket } from "../../lib/rate-limit.ts";
+import { ErrorCode, RpcError } from "../../protocol/errors.ts";
+import type { Exchange } from "../../protocol/exchange.ts";
+import { INPUT_METHODS } from "../../protocol/inputs.ts";
+import {
+  errorResponse,
+  idTextOf,
+  type Message,
+  notification,
+  type NotificationMessage,
+  request,
+  type RequestId,
+  type RequestMessage,
+  type ResponseMessage,
+  resultResponse,
+} from "../../protocol/message.ts";
+import { envelopeEdits, metaOf, requestEdits, responseEdits } from "../../protocol/projection.ts";
+import type { Era } from "../../protocol/versions.ts";
+import { lossByClose, lossBySend, LostCallError, NOT_SENT } from "../loss.ts";
+import { Pulse } from "../pulse.ts";
+import {
+  ConnectionLostError,
+  messageOf,
+  protocolFault,
+  serverLabel,
+  timedOut,
+  unavailable,
+} from "../transport/failures.ts";
+import type { UpstreamLog } from "../transport/log.ts";
+import type { CloseReason, InvalidInput, Transport } from "../transport/transport.ts";
+import type { ChannelEvents, ChannelOptions, RequestOptions } from "./channel-options.ts";
+import { Correlation, type PendingCall } from "./correlation.ts";
+import { CLIENT_INFO, hasRoots, type Identity } from "./line.ts";
+import { Abandoned, type Attribution, originAmong } from "./origin.ts";
+import { type Answerer, Questions } from "./questions.ts";
+import { restoreId } from "./restore-id.ts";
+
+type Outcome = ResponseMessage | RpcError;
+
+/** See the top of the file. Owned by a connection. */
+export class Channel {
+  /** What the upstream speaks; set by the handshake. */
+  era: Era = "legacy";
+  readonly transport: Transport;
+  readonly identity: Identity;
+  /** Milliseconds a forwarded call may take; may be changed for those that follow. */
+  timeout: number;
+  /** When it last heard what; for whoever watches its health. */
+  readonly pulse: Pulse;
+  readonly #server: string;
+  readonly #log: UpstreamLog;
+  readonly #events: ChannelEvents;
+  readonly #calls: Correlation<Outcome>;
+  readonly #questions = new Questions((raw) => void this.#post(raw, ""));
+  readonly #abandoned = new Abandoned();
+  readonly #clock: Clock;
+  /** A server that prints its log to stdout must not fill ours. */
+  readonly #junk: TokenBucket;
+  #closed: CloseReason | undefined;
+
+  constructor(options: ChannelOptions) {
+    this.transport = options.transport;
+    this.identity = options.identity;
+    this.#server = options.server;
+    this.#log = options.log;
+    this.timeout = options.timeout;
+    this.pulse = new Pulse(options.clock.now());
+    this.#events = options.events;
+    this.#clock = options.clock;
+    this.#junk = new TokenBucket({ ratePerSecond: 2, burst: 10, now: options.clock.now() });
+    this.#calls = new Correlation({
+      clock: options.clock,
+      onExpire: (call) => this.#expire(call),
+    });
+  }
+
+  /** Why it is closed, `undefined` while it is open. */
+  get closed(): CloseReason | undefined {
+    return this.#closed;
+  }
+
+  /** Calls in flight. */
+  get inFlight(): number {
+    return this.#calls.size;
+  }
+
+  /** Those of them the upstream is at work on: streams that stay open are none. */
+  get atWork(): number {
+    let count = 0;
+    for (const { timeout } of this.#calls.calls) if (timeout < Infinity) count++;
+    return count;
+  }
+
+  /**
+   * Starts the transport.
+   * @throws {RpcError} UpstreamUnavailable
+   */
+  async start(signal: AbortSignal): Promise<void> {
+    await this.transport.start({
+      onMessage: (message, carriedBy) => this.#receive(message, carriedBy),
+      onInvalid: (input) => this.#invalid(input),
+      onClose: (reason) => this.#onClose(reason),
+      onGap: () => this.#events.onGap(),
+    }, { signal });
+  }
+
+  /**
+   * Passes a client's request on and its response back, in the client's terms. `edits` are the
+   * router's (names and URIs).
+   * @throws {RpcError} UpstreamUnavailable, UpstreamTimeout, UpstreamProtocol
+   */
+  async forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
+    const { request: message, client, signal } = exchange;
+    const token = metaOf(message.params).progressToken;
+    const hasToken = typeof token === "string" || typeof token === "number";
+    const tokenText = !hasToken
+      ? undefined
+      : typeof token === "number" && !Number.isSafeInteger(token)
+      ? rawAt(message.raw, ["params", "_meta", "progressToken"])
+      : JSON.stringify(token);
+    const response = await this.#call(
+      { method: message.method, exchange, tokenText, timeout: this.timeout, signal, cancel: true },
+      (id) => {
+        const idText = String(id);
+        const all: JsonEdit[] = [{ path: ["id"], value: idText }, ...edits];
+        if (hasToken) all.push({ path: ["params", "_meta", "progressToken"], value: idText });
+        if (client.era !== this.era) all.push(...requestEdits(client, this.era, CLIENT_INFO));
+        return editJson(message.raw, all);
+      },
+    );
+    const raw = restoreId(response, idTextOf(message));
+    const projected = responseEdits(response, message.method, this.era, client.era);
+    return { ...response, id: message.id, raw: editJson(raw, projected) };
+  }
+
+  /**
+   * Sends a request of the gateway's own; an error response is a result here, not a throw.
+   * @throws {RpcError} as {@link forward}, and UpstreamUnavailable when `signal` aborts
+   */
+  request(
+    method: string,
+    paramsText: string | undefined,
+    options: RequestOptions,
+  ): Promise<ResponseMessage> {
+    const { info, capabilities } = this.identity;
+    return this.#call({ method, cancel: true, ...options }, (id) => {
+      options.onId?.(id);
+      const text = request(String(id), method, paramsText);
+      return this.era === "modern" ? editJson(text, envelopeEdits(info, capabilities)) : text;
+    });
+  }
+
+  /** Sends a notification; what becomes of it is only logged. */
+  async notify(method: string, paramsText?: string): Promise<void> {
+    await this.#post(notification(method, paramsText), method);
+  }
+
+  /** Closes the transport; calls in flight fail. Never rejects. */
+  async close(): Promise<void> {
+    await this.transport.close();
+    this.#onClose({ code: "closed", message: "was stopped" });
+  }
+
+  /** Gives it up because of `reason`: calls in flight fail with it. Never rejects. */
+  async giveUp(reason: CloseReason): Promise<void> {
+    this.#onClose(reason);
+    await this.transport.close();
+  }
+
+  async #call(
+    options: {
+      readonly method: string;
+      readonly exchange?: Exchange;
+      readonly tokenText?: string | undefined;
+      readonly timeout: number;
+      readonly signal?: CancelSignal | undefined;
+      readonly cancel?: boolean | undefined;
+    },
+    text: (id: number) => string,
+  ): Promise<ResponseMessage> {
+    const { method, signal } = options;
+    if (this.#closed !== undefined) {
+      throw options.exchange === undefined
+        ? new ConnectionLostError(this.#server, this.#closed)
+        : new LostCallError(this.#server, this.#closed.message, NOT_SENT);
+    }
+    if (signal?.aborted) throw this.#cancelled(method);
+    const { promise, resolve, reject } = Promise.withResolvers<ResponseMessage>();
+    const onAbort = () => {
+      const call = this.#calls.take(id);
+      if (call === undefined) return;
+      this.#disown(call);
+      if (options.cancel) this.#cancelUpstream(id, messageOf(signal?.reason ?? "cancelled"));
+      else this.transport.abandon(id);
+      call.settle(this.#cancelled(method));
+    };
+    const id = this.#calls.open({
+      method,
+      exchange: options.exchange,
+      tokenText: options.tokenText,
+      timeout: options.timeout,
+      settle: (outcome) => {
+        signal?.removeEventListener("abort", onAbort);
+        if (outcome instanceof RpcError) reject(outcome);
+        else resolve(outcome);
+      },
+    });
+    signal?.addEventListener("abort", onAbort);
+    // A text that cannot be made is a failed send too: the call must not stay in the table.
+    Promise.try(() => this.transport.send(text(id), { method, requestId: id })).catch((error) => {
+      const call = this.#calls.take(id);
+      if (call === undefined) return;
+      const known = error instanceof RpcError
+        ? error
+        : unavailable(this.#server, `could not be reached: ${messageOf(error)}`);
+      call.settle(call.exchange === undefined ? known : lossBySend(this.#server, call, known));
+    });
+    return await promise;
+  }
+
+  /** The front has stopped caring about the call, so nobody reads this. */
+  #cancelled(method: string): RpcError {
+    return new RpcError(
+      ErrorCode.UpstreamUnavailable,
+      `Call of "${method}" on ${serverLabel(this.#server)} was cancelled`,
+    );
+  }
+
+  /** A request is never cancelled as `initialize` (lifecycle), which never comes here. */
+  #cancelUpstream(id: number, reason: string): void {
+    const { kind } = this.transport;
+    if (this.era === "modern" && kind === "http") return this.transport.abandon(id);
+    void this.notify("notifications/cancelled", JSON.stringify({ requestId: id, reason }));
+    // Nothing more is wanted of its stream. (Before 2026-07-28 closing it alone is no cancel.)
+    this.transport.abandon(id);
+  }
+
+  /** Whatever is still said about it must reach nobody else. */
+  #disown({ id, exchange, timeout }: PendingCall<Outcome>): void {
+    if (exchange === undefined) return;
+    // Over modern HTTP nothing comes but on the stream that is closed.
+    if (this.era === "modern" && this.transport.kind === "http") return;
+    const now = this.#clock.now();
+    this.#abandoned.add(id, exchange.client, now + timeout, now);
+  }
+
+  #expire(call: PendingCall<Outcome>): void {
+    this.#disown(call);
+    if (call.exchange !== undefined) this.pulse.timedOut();
+    if (call.method === "initialize" || call.method === "server/discover") {
+      this.transport.abandon(call.id);
+    } else this.#cancelUpstream(call.id, "Timed out");
+    call.settle(timedOut(this.#server, call.method, call.timeout));
+  }
+
+  #receive(message: Message, carriedBy: number | undefined): void {
+    this.pulse.heard(this.#clock.now());
+    switch (message.kind) {
+      case "response": {
+        const call = this.#calls.take(message.id);
+        if (call !== undefined) {
+          if (call.exchange !== undefined) this.pulse.answered();
+          call.settle(message);
+        } else {
+          // Answered twice, after its time, after a cancel, or never asked: nobody waits for it.
+          if (typeof message.id === "number") this.#abandoned.delete(message.id);
+          this.#log.debug("Dropped an answer nobody waits for", { id: message.id });
+        }
+        return;
+      }
+      case "notification":
+        if (message.method === "notifications/progress") return this.#progress(message);
+        if (message.method === "notifications/cancelled" && this.#takesBack(message)) return;
+        return this.#notified(message, carriedBy);
+      case "request":
+        return this.#answer(message, carriedBy);
+    }
+  }
+
+  /**
+   * The server takes back a request of its own, or a `subscriptions/listen` (2026-07-28, stdio:
+   * graceful teardown). The ids of the two directions are apart, and so are the eras.
+   */
+  #takesBack({ params }: NotificationMessage): boolean {
+    const id = params?.requestId as RequestId | undefined;
+    if (this.era === "legacy") return id !== undefined && this.#questions.cancel(id);
+    const call = this.#calls.get(id);
+    if (call?.method !== "subscriptions/listen") return false;
+    this.#calls.take(call.id)?.settle(unavailable(this.#server, "ended the subscription"));
+    return true;
+  }
+
+  #notified(message: NotificationMessage, carriedBy: number | undefined): void {
+    const origin = this.#origin(carriedBy);
+    const exchange = origin.kind === "call" ? origin.call.exchange : undefined;
+    this.#events.onNotification(message, exchange, carriedBy);
+  }
+
+  #progress(message: NotificationMessage): void {
+    const { progressToken, progress } = message.params ?? {};
+    const call = this.#calls.progress(progressToken, progress);
+    if (call?.tokenText === undefined) {
+      this.#log.debug("Dropped progress nobody asked for");
+      return;
+    }
+    const edit = { path: ["params", "progressToken"], value: call.tokenText };
+    call.exchange?.notify(editJson(message.raw, [edit]));
+  }
+
+  #origin(carriedBy: number | undefined): Attribution<Outcome> {
+    if (carriedBy !== undefined) {
+      const call = this.#calls.get(carriedBy);
+      return call?.exchange === undefined ? { kind: "none" } : { kind: "call", call };
+    }
+    return originAmong(this.#calls.calls, this.#abandoned, this.#clock.now());
+  }
+
+  #answer(message: RequestMessage, carriedBy: number | undefined): void {
+    const { method } = message;
+    if (method === "ping") {
+      void this.#post(resultResponse(idTextOf(message), "{}"), "");
+      return;
+    }
+    // A modern server has no requests of its own (2026-07-28, multi round-trip requests).
+    if (this.era === "modern" || !INPUT_METHODS.has(method)) {
+      this.#log.debug("Refused a request of the server", { method });
+      return this.#refuse(message, `Method not found: this client does not support "${method}"`);
+    }
+    if (method !== "roots/list") this.#events.onQuestion?.(method, message.params);
+    const origin = this.#origin(carriedBy);
+    if (origin.kind === "call" || origin.kind === "client") {
+      const { call } = origin;
+      if (method !== "roots/list" || hasRoots(call.exchange!.client)) {
+        // Where the call that waits is not known, none of the client's runs out of time meanwhile.
+        const held = origin.kind === "call" ? [call.id] : this.#exchangeIds();
+        void this.#questions.put(message, (signal) => this.#ask(message, call, held, signal));
+        return;
+      }
+    }
+    if (origin.kind === "ambiguous" && method !== "roots/list") {
+      this.#events.onAmbiguous?.(method);
+      return this.#refuse(
+        message,
+        `"${method}" is for one client, and several have calls on this connection`,
+        ErrorCode.InternalError,
+      );
+    }
+    const answer = this.#events.onRequest?.(message);
+    if (answer !== undefined) return void this.#questions.put(message, () => answer);
+    if (method === "roots/list") {
+      return void this.#post(resultResponse(idTextOf(message), '{"roots":[]}'), "");
+    }
+    this.#log.debug("Refused a request of the server outside any call", { method });
+    this.#refuse(message, `"${method}" is for a client, and none has a call on this connection`);
+  }
+
+  async #ask(
+    message: RequestMessage,
+    { exchange }: PendingCall<Outcome>,
+    held: readonly number[],
+    signal: AbortSignal,
+  ): ReturnType<Answerer> {
+    for (const id of held) this.#calls.hold(id);
+    try {
+      const paramsText = message.params === undefined ? undefined : rawAt(message.raw, ["params"]);
+      return (await exchange!.ask(message.method, paramsText, signal)).raw;
+    } finally {
+      for (const id of held) this.#calls.unhold(id);
+    }
+  }
+
+  #exchangeIds(): number[] {
+    return [...this.#calls.calls].filter(({ exchange }) => exchange !== undefined)
+      .map(({ id }) => id);
+  }
+
+  #refuse(message: RequestMessage, why: string, code: number = ErrorCode.MethodNotFound): void {
+    void this.#post(errorResponse(idTextOf(message), new RpcError(code, why)), "");
+  }
+
+  async #post(raw: string, method: string): Promise<void> {
+    if (this.#closed !== undefined) return;
+    try {
+      await this.transport.send(raw, { method });
+    } catch (error) {
+      this.#log.debug("Cannot send to the server", { method, error: messageOf(error) });
+    }
+  }
+
+  #invalid({ kind, error, snippet: text, carriedBy }: InvalidInput): void {
+    const known = error.idText === "null" ? undefined : Number(error.idText);
+    const only = kind === "overlong"
+      ? this.#calls.only(({ timeout }) => timeout < Infinity)?.id
+      : undefined;
+    const call = this.#calls.take(carriedBy ?? known ?? only ?? null);
+    if (call !== undefined) {
+      const why = kind === "junk" ? "no JSON" : error.message;
+      call.settle(protocolFault(this.#server, `gave no valid answer to "${call.method}": ${why}`));
+    }
+    const verdict = this.#junk.take(this.#clock.now());
+    if (!verdict.allowed) return;
+    const suppressed = verdict.suppressed > 0 ? { suppressed: verdict.suppressed } : {};
+    this.#log.warn(`Ignored what is no message: ${error.message}`, { text, ...suppressed });
+  }
+
+  #onClose(reason: CloseReason): void {
+    if (this.#closed !== undefined) return;
+    this.#closed = reason;
+    this.#abandoned.clear();
+    this.#calls.drain((call) =>
+      call.exchange === undefined || reason.code === "closed"
+        ? new ConnectionLostError(this.#server, reason)
+        : lossByClose(this.#server, call, reason)
+    );
+    this.#questions.close();
+    this.#events.onClose(reason);
+  }
+}

@@ -1,0 +1,218 @@
+import type { ServerConfig } from "../../config/config.ts";
+import type { JsonEdit } from "../../lib/json-edit.ts";
+import { isObject } from "../../lib/json.ts";
+import type { Exchange } from "../../protocol/exchange.ts";
+import type { ResponseMessage } from "../../protocol/message.ts";
+import type { Era } from "../../protocol/versions.ts";
+import { messageOf } from "../transport/failures.ts";
+import type { CloseReason, TransportKind } from "../transport/transport.ts";
+import type { ChannelEvents, RequestOptions } from "./channel-options.ts";
+import type { Channel } from "./channel.ts";
+import { type EraAnswer, establish, type EstablishOptions } from "./establish.ts";
+import type { Handshake } from "./handshake.ts";
+import { HealthMonitor } from "./health-monitor.ts";
+import type { HealthReport } from "./health.ts";
+import type { Line } from "./line.ts";
+import { listChangedFilter, Listener } from "./listen.ts";
+import { ResourceSubscriptions } from "./resource-subscriptions.ts";
+
+/** What {@link Connection.open} needs; `events.onClose` is called only for an opened connection. */
+export interface ConnectionOptions extends EstablishOptions {
+  /** Somebody has given it back. */
+  readonly onRelease?: () => void;
+}
+
+/**
+ * One live connection after its handshake. When it is lost it is lost: a new one is opened. As a
+ * {@link Line} it is one that many use at the same time.
+ */
+export class Connection implements Line {
+  readonly handshake: Handshake;
+  /** To be handed to the next {@link Connection.open} of this server. */
+  readonly verdict: EraAnswer;
+  readonly #channel: Channel;
+  readonly #options: ConnectionOptions;
+  readonly #listener: Listener | undefined;
+  readonly #subscriptions: ResourceSubscriptions | undefined;
+  #config: ServerConfig;
+  #monitor: HealthMonitor | undefined;
+  #level: string | undefined;
+  #lines = 0;
+
+  private constructor(
+    channel: Channel,
+    handshake: Handshake,
+    verdict: EraAnswer,
+    options: ConnectionOptions,
+  ) {
+    this.#channel = channel;
+    this.#options = options;
+    this.#config = options.config;
+    this.handshake = handshake;
+    this.verdict = verdict;
+    const { log, clock, events, config } = options;
+    const { capabilities, era } = handshake;
+    if (era === "modern") {
+      const lists = listChangedFilter(capabilities);
+      this.#listener = new Listener(channel, { lists, log, clock, onGap: () => events.onGap() });
+    } else if (isObject(capabilities.resources) && capabilities.resources.subscribe === true) {
+      this.#subscriptions = new ResourceSubscriptions(channel, log, config.startupTimeout);
+    }
+  }
+
+  /**
+   * Connects and shakes hands, within `signal`.
+   * @throws {RpcError} naming the server and what went wrong; nothing is left open
+   */
+  static async open(options: ConnectionOptions): Promise<Connection> {
+    let opened: Connection | undefined = undefined as Connection | undefined;
+    const { events } = options;
+    const guarded: ChannelEvents = {
+      ...events,
+      onNotification: (message, exchange, carriedBy) => {
+        const listener = opened === undefined ? undefined : opened.#listener;
+        if (listener?.admits(message, carriedBy) === false) return;
+        events.onNotification(message, exchange, carriedBy);
+      },
+      // Before the handshake is done the attempt itself fails, which says more.
+      onClose: (reason) => {
+        if (opened === undefined) return;
+        opened.#end();
+        events.onClose(reason);
+      },
+    };
+    const { channel, handshake, verdict } = await establish({ ...options, events: guarded });
+    opened = new Connection(channel, handshake, verdict, options);
+    if (channel.closed !== undefined) {
+      const { closed } = channel;
+      queueMicrotask(() => events.onClose(closed));
+    } else opened.#begin();
+    return opened;
+  }
+
+  get era(): Era {
+    return this.handshake.era;
+  }
+
+  get transport(): TransportKind {
+    return this.#channel.transport.kind;
+  }
+
+  /** Process id of a stdio server. */
+  get pid(): number | undefined {
+    return this.#channel.transport.pid;
+  }
+
+  /** Why it is lost, undefined while it lives; a call on a lost one fails at once. */
+  get closed(): CloseReason | undefined {
+    return this.#channel.closed;
+  }
+
+  /** Calls that wait for an answer. */
+  get inFlight(): number {
+    return this.#channel.inFlight;
+  }
+
+  /** Those of them the server is at work on. */
+  get atWork(): number {
+    return this.#channel.atWork;
+  }
+
+  /** How many have acquired it and not released it. */
+  get lines(): number {
+    return this.#lines;
+  }
+
+  /** Whether it works, as far as that is known. */
+  get health(): HealthReport {
+    return this.#monitor?.report ?? { health: "unknown", detail: undefined };
+  }
+
+  /** It is used from now on, until it is released as often. */
+  acquire(): this {
+    this.#lines++;
+    return this;
+  }
+
+  /** Takes on limits that have changed. */
+  reconfigure(config: ServerConfig): void {
+    this.#config = config;
+    this.#channel.timeout = config.timeout;
+    this.#monitor?.arm();
+  }
+
+  /** {@link Channel.forward} */
+  forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
+    return this.#channel.forward(exchange, edits);
+  }
+
+  /** The counterpart of {@link Connection.acquire}. */
+  release(): void {
+    this.#lines--;
+    this.#options.onRelease?.();
+  }
+
+  /** {@link Channel.request} */
+  request(
+    method: string,
+    paramsText: string | undefined,
+    options: RequestOptions,
+  ): Promise<ResponseMessage> {
+    return this.#channel.request(method, paramsText, options);
+  }
+
+  /** {@link Channel.notify} */
+  notify(method: string, paramsText?: string): Promise<void> {
+    return this.#channel.notify(method, paramsText);
+  }
+
+  /**
+   * Asks for log lines from this level on, where the server is legacy and has a log (a modern one
+   * reads it from each request). Resolves when it has been told; never rejects.
+   */
+  async setLogLevel(level: string): Promise<void> {
+    if (this.era === "modern" || this.#level === level) return;
+    if (!isObject(this.handshake.capabilities.logging)) return;
+    this.#level = level;
+    const { log } = this.#options;
+    const { startupTimeout: timeout } = this.#config;
+    try {
+      await this.request("logging/setLevel", JSON.stringify({ level }), { timeout });
+    } catch (error) {
+      log.debug("Cannot set the log level", { error: messageOf(error) });
+    }
+  }
+
+  /** Sets which resources it announces changes of; resolves when it has been told. */
+  async setSubscriptions(uris: ReadonlySet<string>): Promise<void> {
+    await this.#subscriptions?.set(uris);
+    await this.#listener?.listen(uris);
+  }
+
+  /** Ends it within 3 s; calls in flight fail. Never rejects. */
+  async close(): Promise<void> {
+    this.#end();
+    await this.#channel.close();
+  }
+
+  #begin(): void {
+    void this.#listener?.listen();
+    const channel = this.#channel;
+    const { clock, log } = this.#options;
+    const method = this.era === "modern" ? "server/discover" : "ping";
+    this.#monitor = new HealthMonitor({
+      clock,
+      log,
+      pulse: channel.pulse,
+      limits: () => this.#config,
+      atWork: () => channel.atWork,
+      probe: (timeout) => channel.request(method, undefined, { timeout }),
+      onLost: (message) => void channel.giveUp({ code: "unresponsive", message }),
+    });
+  }
+
+  #end(): void {
+    this.#monitor?.stop();
+    this.#listener?.close();
+  }
+}

@@ -1,0 +1,179 @@
+/** Finds out how to talk to one server, and opens a channel that is ready to use. */
+
+import type { ServerConfig } from "../../config/config.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { ParamHeader } from "../../protocol/param-headers.ts";
+import type { Era } from "../../protocol/versions.ts";
+import type { Runtime } from "../../runtime/types.ts";
+import { HttpStatusError, unavailable } from "../transport/failures.ts";
+import { StreamableHttpTransport } from "../transport/http.ts";
+import type { UpstreamLog } from "../transport/log.ts";
+import { SseTransport } from "../transport/sse.ts";
+import { StdioTransport } from "../transport/stdio.ts";
+import type { Transport, TransportKind } from "../transport/transport.ts";
+import type { ChannelEvents } from "./channel-options.ts";
+import { Channel } from "./channel.ts";
+import {
+  discover,
+  type Handshake,
+  HandshakeError,
+  type HandshakeOptions,
+  initialize,
+  probe,
+} from "./handshake.ts";
+import type { Identity } from "./line.ts";
+
+/** What was found out about a server, remembered so that a reconnect asks nothing twice. */
+export interface EraAnswer {
+  readonly era: Era;
+  readonly transport: TransportKind;
+}
+
+/** What one connection is made of. */
+export interface EstablishOptions {
+  readonly config: ServerConfig;
+  readonly runtime: Pick<Runtime, "spawn">;
+  readonly log: UpstreamLog;
+  readonly clock: Clock;
+  /** From an earlier connection; it is trusted, and failing is the way to find out it is stale. */
+  readonly verdict: EraAnswer | undefined;
+  readonly events: ChannelEvents;
+  /** As whom it introduces itself. */
+  readonly identity: Identity;
+  /** Which arguments of a tool a modern HTTP request repeats in headers. */
+  readonly toolHeaders: (tool: string) => readonly ParamHeader[];
+  /** Ends the attempt: everything opened for it is closed, and its reason is thrown. */
+  readonly signal: AbortSignal;
+}
+
+/** A channel after its handshake. */
+export interface Established {
+  readonly channel: Channel;
+  readonly handshake: Handshake;
+  readonly verdict: EraAnswer;
+}
+
+/** A probe is answered at once or not at all; a third of the start must be left for the rest. */
+const PROBE_TIMEOUT = 3_000;
+
+/** Statuses after which Streamable HTTP may still be HTTP+SSE (2025-03-26 transports). */
+const TRY_SSE = new Set([400, 404, 405]);
+
+/**
+ * Opens a channel by what is configured, remembered or found out by probing, in this order.
+ * @throws {RpcError} naming the server; nothing is left open
+ */
+export async function establish(options: EstablishOptions): Promise<Established> {
+  const { config, verdict } = options;
+  const { target } = config;
+  if (target.kind === "stdio") return await over("stdio", options);
+  if (target.transport !== "auto") return await over(target.transport, options);
+  if (verdict !== undefined) return await over(verdict.transport, options);
+  try {
+    return await over("http", options);
+  } catch (error) {
+    if (!(error instanceof HttpStatusError) || !TRY_SSE.has(error.status)) throw error;
+    if (config.protocol === "modern" || options.signal.aborted) throw error;
+    try {
+      return await over("sse", options);
+    } catch (sseError) {
+      const second = sseError instanceof HttpStatusError
+        ? `HTTP ${sseError.status}`
+        : (sseError as Error).message;
+      throw unavailable(
+        config.name,
+        `speaks neither Streamable HTTP (HTTP ${error.status}) nor HTTP+SSE (${second})`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+async function over(kind: TransportKind, options: EstablishOptions): Promise<Established> {
+  const { config, signal } = options;
+  const timeouts = { server: config.name, timeout: config.startupTimeout };
+  let channel: Channel | undefined;
+  const stop = () => void channel?.close();
+  signal.addEventListener("abort", stop);
+  const reopen = async () => {
+    await channel?.close();
+    signal.throwIfAborted();
+    channel = new Channel({
+      server: config.name,
+      transport: createTransport(kind, options),
+      log: options.log,
+      clock: options.clock,
+      timeout: config.timeout,
+      identity: options.identity,
+      events: options.events,
+    });
+    await channel.start(signal);
+    // An abort while it started closed what was not there yet.
+    signal.throwIfAborted();
+    return channel;
+  };
+  try {
+    const handshake = await shakeHands(kind, options, reopen, timeouts);
+    signal.throwIfAborted();
+    return {
+      channel: channel!,
+      handshake,
+      verdict: { era: handshake.era, transport: kind },
+    };
+  } catch (error) {
+    await channel?.close();
+    // What the abort made fail is not why it failed.
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+async function shakeHands(
+  kind: TransportKind,
+  { config, verdict, log }: EstablishOptions,
+  reopen: () => Promise<Channel>,
+  timeouts: HandshakeOptions,
+): Promise<Handshake> {
+  if (kind === "sse" && config.protocol === "modern") {
+    throw new HandshakeError(config.name, 'is reached by HTTP+SSE, which has no "modern" protocol');
+  }
+  const era = kind === "sse"
+    ? "legacy"
+    : config.protocol !== "auto"
+    ? config.protocol
+    : verdict?.era;
+  const channel = await reopen();
+  if (era === "legacy") return await initialize(channel, timeouts);
+  if (era === "modern") return await discover(channel, timeouts);
+
+  const timeout = Math.min(PROBE_TIMEOUT, config.startupTimeout / 3);
+  let silent = false;
+  try {
+    const outcome = await probe(channel, { ...timeouts, timeout });
+    if (outcome.kind === "modern") return outcome.handshake;
+    silent = outcome.silent;
+    return await initialize(channel, timeouts);
+  } catch (error) {
+    if (channel.closed?.code === "exited") {
+      // Some servers end at the first message that is not `initialize`.
+      log.debug("Ended on the probe; started again as legacy");
+      return await initialize(await reopen(), timeouts);
+    }
+    // A slow modern server misses the probe's time, and then knows no `initialize`.
+    if (error instanceof HandshakeError && channel.closed === undefined) {
+      if (silent || error.modernOnly) return await discover(channel, timeouts);
+    }
+    throw error;
+  }
+}
+
+function createTransport(kind: TransportKind, options: EstablishOptions): Transport {
+  const { config, log, clock, runtime, toolHeaders } = options;
+  const { name: server, target } = config;
+  if (target.kind === "stdio") return new StdioTransport({ server, target, runtime, log, clock });
+  return kind === "sse"
+    ? new SseTransport({ server, target, log, clock })
+    : new StreamableHttpTransport({ server, target, log, clock, toolHeaders });
+}

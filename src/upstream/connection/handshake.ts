@@ -1,0 +1,192 @@
+/**
+ * How a gateway and an upstream agree on an era and a version (2026-07-28 basic/versioning;
+ * lifecycle of the legacy versions).
+ */
+
+import { rawAt } from "../../lib/json-edit.ts";
+import { isObject, type JsonObject } from "../../lib/json.ts";
+import { MetaKey } from "../../protocol/envelope.ts";
+import { ErrorCode, RpcError } from "../../protocol/errors.ts";
+import type { ResponseMessage } from "../../protocol/message.ts";
+import {
+  type Era,
+  eraOf,
+  LATEST_LEGACY_VERSION,
+  LATEST_MODERN_VERSION,
+  LEGACY_VERSIONS,
+  MODERN_VERSIONS,
+} from "../../protocol/versions.ts";
+import {
+  HttpStatusError,
+  NetworkError,
+  protocolFault,
+  serverLabel,
+} from "../transport/failures.ts";
+import type { Channel } from "./channel.ts";
+
+/** What an upstream said about itself. */
+export interface Handshake {
+  readonly era: Era;
+  readonly protocolVersion: string;
+  /** Declared capabilities, for gating. */
+  readonly capabilities: JsonObject;
+  /** JSON texts as the upstream wrote them. */
+  readonly capabilitiesText: string;
+  readonly serverInfoText: string;
+  readonly instructions: string | undefined;
+}
+
+/** How a probe ended that did not fail. */
+export type ProbeOutcome =
+  | { readonly kind: "modern"; readonly handshake: Handshake }
+  /** It answered like a legacy server; `silent` when it did not answer in time. */
+  | { readonly kind: "legacy"; readonly silent: boolean };
+
+/** The upstream will not speak to us in this era; retrying the same will not help. */
+export class HandshakeError extends RpcError {
+  constructor(server: string, why: string, readonly modernOnly = false) {
+    super(ErrorCode.UpstreamProtocol, `${serverLabel(server)} ${why}`);
+  }
+}
+
+/** What a handshake needs to know beside its channel. */
+export interface HandshakeOptions {
+  readonly server: string;
+  /** Milliseconds for one request. */
+  readonly timeout: number;
+}
+
+/** HTTP statuses that say nothing about the era: the server is not there, or wants a key. */
+const INCONCLUSIVE = new Set([401, 403, 429, 502, 503, 504]);
+
+/**
+ * Asks with `server/discover` which era the upstream speaks. Everything that is not a modern
+ * answer means legacy, silence included.
+ * @throws {RpcError} when it cannot be reached, refuses access, or is modern but refuses us
+ */
+export async function probe(
+  channel: Channel,
+  { server, timeout }: HandshakeOptions,
+): Promise<ProbeOutcome> {
+  try {
+    let response = await sendDiscover(channel, timeout);
+    // A server that names a version of ours with its refusal is asked for it once more.
+    if (namesOurs(response)) response = await sendDiscover(channel, timeout);
+    const modern = readDiscover(response);
+    if (modern !== undefined) return { kind: "modern", handshake: modern };
+    const code = response.error?.code;
+    if (code === ErrorCode.HeaderMismatch || code === ErrorCode.MissingClientCapability) {
+      throw refused(server, "server/discover", response);
+    }
+    return { kind: "legacy", silent: false };
+  } catch (error) {
+    if (channel.closed !== undefined || !(error instanceof RpcError)) throw error;
+    if (error instanceof HandshakeError || error instanceof NetworkError) throw error;
+    if (error instanceof HttpStatusError && INCONCLUSIVE.has(error.status)) throw error;
+    return { kind: "legacy", silent: error.code === ErrorCode.UpstreamTimeout };
+  }
+}
+
+/**
+ * The handshake with an upstream known, or configured, to be modern.
+ * @throws {RpcError}
+ */
+export async function discover(
+  channel: Channel,
+  { server, timeout }: HandshakeOptions,
+): Promise<Handshake> {
+  const response = await sendDiscover(channel, timeout);
+  const modern = readDiscover(response);
+  if (modern !== undefined) return modern;
+  if (response.error !== undefined) throw refused(server, "server/discover", response);
+  throw new HandshakeError(
+    server,
+    `supports none of the modern versions ${MODERN_VERSIONS.join(", ")}`,
+  );
+}
+
+function sendDiscover(channel: Channel, timeout: number): Promise<ResponseMessage> {
+  channel.era = "modern";
+  channel.transport.setProtocol(LATEST_MODERN_VERSION, "modern");
+  return channel.request("server/discover", "{}", { timeout, cancel: false });
+}
+
+/** Undefined for anything that is no modern answer with a version of ours. */
+export function readDiscover({ raw, result }: ResponseMessage): Handshake | undefined {
+  const supported = result?.supportedVersions;
+  if (result === undefined || !Array.isArray(supported)) return undefined;
+  const version = MODERN_VERSIONS.findLast((known) => supported.includes(known));
+  if (version === undefined) return undefined;
+  return {
+    era: "modern",
+    protocolVersion: version,
+    ...describe(
+      result,
+      raw,
+      rawAt(raw, ["result", "_meta", MetaKey.ServerInfo]) ?? rawAt(raw, ["result", "serverInfo"]),
+    ),
+  };
+}
+
+/**
+ * The legacy handshake: `initialize`, then `notifications/initialized`.
+ * @throws {HandshakeError} when the server refuses or chooses a version nobody knows; its
+ * `modernOnly` tells that it named modern versions
+ * @throws {RpcError} when it cannot be reached or does not answer
+ */
+export async function initialize(
+  channel: Channel,
+  { server, timeout }: HandshakeOptions,
+): Promise<Handshake> {
+  channel.era = "legacy";
+  channel.transport.setProtocol(undefined, "legacy");
+  const params = JSON.stringify({
+    protocolVersion: LATEST_LEGACY_VERSION,
+    capabilities: channel.identity.capabilities,
+    clientInfo: channel.identity.info,
+  });
+  const response = await channel.request("initialize", params, { timeout, cancel: false });
+  const { raw, result } = response;
+  if (result === undefined) throw refused(server, "initialize", response);
+  const version = result.protocolVersion;
+  if (typeof version !== "string" || eraOf(version) !== "legacy") {
+    throw new HandshakeError(
+      server,
+      `chose protocol version ${JSON.stringify(version) ?? "(none)"}; expected one of ` +
+        LEGACY_VERSIONS.join(", "),
+    );
+  }
+  channel.transport.setProtocol(version, "legacy");
+  await channel.notify("notifications/initialized");
+  if (channel.closed !== undefined) throw protocolFault(server, channel.closed.message);
+  return {
+    era: "legacy",
+    protocolVersion: version,
+    ...describe(result, raw, rawAt(raw, ["result", "serverInfo"])),
+  };
+}
+
+function describe(result: JsonObject, raw: string, serverInfoText: string | undefined) {
+  const { capabilities, instructions } = result;
+  const declared = isObject(capabilities);
+  return {
+    capabilities: declared ? capabilities : {},
+    capabilitiesText: declared ? rawAt(raw, ["result", "capabilities"]) ?? "{}" : "{}",
+    serverInfoText: serverInfoText?.startsWith("{") ? serverInfoText : "{}",
+    instructions: typeof instructions === "string" ? instructions : undefined,
+  };
+}
+
+/** Whether an error names a modern version that we speak. */
+function namesOurs({ error }: ResponseMessage): boolean {
+  const supported = isObject(error?.data) ? error.data.supported : undefined;
+  return Array.isArray(supported) && MODERN_VERSIONS.some((known) => supported.includes(known));
+}
+
+function refused(server: string, method: string, response: ResponseMessage): HandshakeError {
+  const { error } = response;
+  const message = typeof error?.message === "string" ? error.message : "no reason given";
+  const modernOnly = error?.code === ErrorCode.UnsupportedProtocolVersion || namesOurs(response);
+  const why = `refused "${method}": ${message} (${error?.code ?? "no code"})`;
+  return new HandshakeError(server, why, modernOnly);
+}

@@ -1,0 +1,178 @@
+/** Reads everything an upstream offers, all pages of it. */
+
+import { rawAt, rawElements } from "../../lib/json-edit.ts";
+import { isObject, type JsonObject } from "../../lib/json.ts";
+import { ErrorCode } from "../../protocol/errors.ts";
+import {
+  type Inventory,
+  type List,
+  LIST_RULES,
+  type ListItem,
+  type ListKind,
+  type ListRule,
+} from "../../protocol/lists.ts";
+import type { ResponseMessage } from "../../protocol/message.ts";
+import { headerProblem } from "../../protocol/tool-headers.ts";
+import { messageOf } from "../transport/failures.ts";
+import type { Handshake } from "./handshake.ts";
+
+/** Bounds of one list, against servers that page for ever. */
+export const MAX_PAGES = 1_000;
+/** See {@link MAX_PAGES}. */
+export const MAX_ITEMS = 100_000;
+
+/** What {@link readInventory} reads from, and what it may keep. */
+export interface InventoryOptions {
+  /** Asks the upstream; an error response is a result, everything worse rejects. */
+  readonly request: (method: string, paramsText: string | undefined) => Promise<ResponseMessage>;
+  readonly handshake: Handshake;
+  /**
+   * Whether calls repeat arguments in headers (modern HTTP): tools that say wrongly which must be
+   * left out then (SEP-2243).
+   */
+  readonly usesHeaders: boolean;
+  /** Lists to read again; all of them when there is no `previous`. */
+  readonly kinds?: ReadonlySet<ListKind>;
+  /** What is known: kept where not asked again, where reading fails, and where nothing changed. */
+  readonly previous?: Inventory | undefined;
+}
+
+/** What was read, and what was wrong with it, in words for log and status. */
+export interface InventoryResult {
+  /** The very same object as `previous` when nothing changed. */
+  readonly inventory: Inventory;
+  readonly problems: readonly string[];
+}
+
+/**
+ * Reads the lists the server declares, at the same time. A list that fails is reported and does not
+ * spoil the others. Never rejects because of what the server says.
+ */
+export async function readInventory(options: InventoryOptions): Promise<InventoryResult> {
+  const { handshake, previous, kinds } = options;
+  const problems: string[] = [];
+  const read = await Promise.all(LIST_RULES.map(async (rule): Promise<[ListKind, List]> => {
+    const known = previous?.lists[rule.kind];
+    if (known !== undefined && kinds !== undefined && !kinds.has(rule.kind)) {
+      return [rule.kind, known];
+    }
+    try {
+      const list = await readList(rule, options, problems);
+      return [rule.kind, known !== undefined && equalLists(known, list) ? known : list];
+    } catch (error) {
+      problems.push(`Cannot list ${rule.kind}: ${messageOf(error)}`);
+      return [rule.kind, known ?? EMPTY];
+    }
+  }));
+  const lists = Object.fromEntries(read) as Record<ListKind, List>;
+  const inventory: Inventory = {
+    capabilities: handshake.capabilitiesText,
+    serverInfo: handshake.serverInfoText,
+    era: handshake.era,
+    instructions: handshake.instructions,
+    lists,
+  };
+  const same = previous !== undefined && sameInventory(previous, inventory);
+  return { inventory: same ? previous : inventory, problems };
+}
+
+const EMPTY: List = { items: [] };
+
+async function readList(
+  rule: ListRule,
+  { request, handshake, usesHeaders }: InventoryOptions,
+  problems: string[],
+): Promise<List> {
+  if (!isObject(handshake.capabilities[rule.capability])) return EMPTY;
+  const items: ListItem[] = [];
+  const seen = new Set<string>();
+  let hints: Pick<List, "ttlMs" | "cacheScope"> = {};
+  let skipped = 0;
+  let cursor: string | undefined;
+  for (let page = 1;; page++) {
+    const params = cursor === undefined ? undefined : JSON.stringify({ cursor });
+    const response = await request(rule.method, params);
+    if (response.result === undefined) {
+      // Many servers with resources know no templates.
+      if (rule.kind === "templates" && response.error?.code === ErrorCode.MethodNotFound) {
+        return EMPTY;
+      }
+      throw new Error(`the server answered error ${errorWords(response.error)}`);
+    }
+    const found = readItems(rule, response);
+    for (const item of found.items) {
+      const fault = usesHeaders && rule.kind === "tools" ? headerProblem(item.raw) : undefined;
+      if (fault === undefined) items.push(item);
+      else problems.push(`Left out tool ${JSON.stringify(item.key)}: ${fault}`);
+    }
+    skipped += found.skipped;
+    hints = combineHints(hints, response.result);
+    const next = response.result.nextCursor;
+    if (typeof next !== "string") break;
+    const stop = seen.has(next)
+      ? "a cursor came twice"
+      : page >= MAX_PAGES
+      ? `more than ${MAX_PAGES} pages`
+      : items.length >= MAX_ITEMS
+      ? `more than ${MAX_ITEMS} items`
+      : undefined;
+    if (stop !== undefined) {
+      problems.push(`List of ${rule.kind} cut at ${items.length} items: ${stop}`);
+      break;
+    }
+    seen.add(next);
+    cursor = next;
+  }
+  if (skipped > 0) {
+    problems.push(`Skipped ${skipped} of the ${rule.kind}: no "${rule.key}" that is a string`);
+  }
+  return { items, ...hints };
+}
+
+function readItems(
+  { field, key, kind }: ListRule,
+  { raw, result }: ResponseMessage,
+): { items: ListItem[]; skipped: number } {
+  const parsed = result![field];
+  if (!Array.isArray(parsed)) throw new Error(`the result has no array "${field}" of ${kind}`);
+  const texts = rawElements(rawAt(raw, ["result", field])!)!;
+  const items: ListItem[] = [];
+  parsed.forEach((item, index) => {
+    const value = isObject(item) ? item[key] : undefined;
+    if (typeof value === "string") items.push({ key: value, raw: texts[index]! });
+  });
+  return { items, skipped: parsed.length - items.length };
+}
+
+/** The list lives as long as its shortest page, and is private if one of them is (SEP-2549). */
+function combineHints(
+  hints: Pick<List, "ttlMs" | "cacheScope">,
+  { ttlMs, cacheScope }: JsonObject,
+): Pick<List, "ttlMs" | "cacheScope"> {
+  return {
+    ...hints,
+    ...(typeof ttlMs === "number" && ttlMs >= 0
+      ? { ttlMs: Math.min(ttlMs, hints.ttlMs ?? Infinity) }
+      : {}),
+    ...(cacheScope === "private" || (cacheScope === "public" && hints.cacheScope !== "private")
+      ? { cacheScope }
+      : {}),
+  };
+}
+
+function equalLists(a: List, b: List): boolean {
+  return a.ttlMs === b.ttlMs && a.cacheScope === b.cacheScope &&
+    a.items.length === b.items.length &&
+    a.items.every((item, index) => item.raw === b.items[index]!.raw);
+}
+
+function sameInventory(a: Inventory, b: Inventory): boolean {
+  return a.era === b.era && a.capabilities === b.capabilities && a.serverInfo === b.serverInfo &&
+    a.instructions === b.instructions &&
+    LIST_RULES.every(({ kind }) => a.lists[kind] === b.lists[kind]);
+}
+
+function errorWords(error: JsonObject | undefined): string {
+  const message = typeof error?.message === "string" ? `: ${error.message}` : "";
+  return `${error?.code ?? "without code"}${message}`;
+}

@@ -1,0 +1,86 @@
+/** The errors an upstream's failures become, so that all of them read alike and name the server. */
+
+import { formatDuration } from "../../lib/duration.ts";
+import { ErrorCode, RpcError } from "../../protocol/errors.ts";
+import type { CloseReason, NetworkFault } from "./transport.ts";
+
+/** Quotes a server's name for a message. */
+export function serverLabel(server: string): string {
+  return `Server ${JSON.stringify(server)}`;
+}
+
+/** The call reached no upstream, or its upstream went away. `why` is a clause: `exited with …`. */
+export function unavailable(server: string, why: string, options?: ErrorOptions): RpcError {
+  return new RpcError(
+    ErrorCode.UpstreamUnavailable,
+    `${serverLabel(server)} ${why}`,
+    undefined,
+    options,
+  );
+}
+
+/** The network failed: `connect` before any answer, `read` in the middle of one. */
+export class NetworkError extends RpcError {
+  constructor(
+    server: string,
+    readonly phase: "connect" | "read",
+    readonly fault: NetworkFault,
+    /** The message without the server's name. */
+    readonly why: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      ErrorCode.UpstreamUnavailable,
+      `${serverLabel(server)} ${why}`,
+      undefined,
+      options,
+    );
+  }
+}
+
+/** The connection went away before the answer came: what became of the request is not known. */
+export class ConnectionLostError extends RpcError {
+  constructor(server: string, readonly reason: CloseReason) {
+    super(ErrorCode.UpstreamUnavailable, `${serverLabel(server)} ${reason.message}`);
+  }
+}
+
+/** The upstream answered something that is no answer to what it was asked. */
+export function protocolFault(server: string, why: string): RpcError {
+  return new RpcError(ErrorCode.UpstreamProtocol, `${serverLabel(server)} ${why}`);
+}
+
+/** The upstream did not answer in `ms`. */
+export function timedOut(server: string, method: string, ms: number): RpcError {
+  return new RpcError(
+    ErrorCode.UpstreamTimeout,
+    `${serverLabel(server)} did not answer "${method}" within ${readable(ms)}`,
+  );
+}
+
+/** `300 s`, `0.25 s`; the config's own spelling where seconds would be clumsy. */
+function readable(ms: number): string {
+  return ms >= 1_000 && ms % 100 === 0 ? `${ms / 1_000} s` : formatDuration(Math.round(ms));
+}
+
+/** An HTTP status that is no answer; the handshake reads meaning from some of them. */
+export class HttpStatusError extends RpcError {
+  constructor(server: string, readonly status: number, what: string) {
+    super(ErrorCode.UpstreamUnavailable, `${serverLabel(server)} ${explain(status, what)}`);
+  }
+}
+
+function explain(status: number, what: string): string {
+  if (status === 401) {
+    return `answered ${what} with HTTP 401: it needs authorization; set headers.Authorization`;
+  }
+  if (status === 403) {
+    return `answered ${what} with HTTP 403: access denied; check headers.Authorization`;
+  }
+  return `answered ${what} with HTTP ${status}`;
+}
+
+/** The text of anything thrown, without a stack. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,208 @@
+/** What both HTTP transports need: where to send, with which headers, and how to read what comes. */
+
+import { createParser, type EventSourceMessage } from "eventsource-parser";
+import type { HttpTarget } from "../../config/config.ts";
+import { joinBytes } from "../../lib/bytes.ts";
+import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
+import type { NetworkFault } from "./transport.ts";
+
+/** Largest response body, and largest single event, in bytes (characters for an event). */
+export const BODY_LIMIT = 64 * 1024 * 1024;
+
+const MAX_REDIRECTS = 3;
+const REDIRECTS = new Set([301, 302, 307, 308]);
+
+/** One request, as both transports make it. */
+export interface HttpRequest {
+  readonly method: "GET" | "POST" | "DELETE";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+  /** For error messages: `"tools/call"` in quotes, `the event stream`. */
+  readonly what: string;
+  /** Where to, when not to the server's own URL. */
+  readonly url?: URL;
+}
+
+/** HTTP to one server: its URL, its configured headers, redirects only inside its origin. */
+export class HttpClient {
+  readonly url: URL;
+  readonly #server: string;
+  readonly #headers: Readonly<Record<string, string>>;
+
+  constructor(server: string, target: HttpTarget) {
+    this.#server = server;
+    const { url, headers } = withoutCredentials(target.url);
+    for (const [name, value] of Object.entries(target.headers)) headers[name.toLowerCase()] = value;
+    this.url = url;
+    this.#headers = headers;
+  }
+
+  /**
+   * Sends a request and returns the response, whatever its status.
+   * @throws {RpcError} UpstreamUnavailable for a network error or a redirect to elsewhere; the
+   * signal's reason when it aborts
+   */
+  async send(request: HttpRequest): Promise<Response> {
+    let url = request.url ?? this.url;
+    for (let redirects = 0;; redirects++) {
+      const response = await this.#fetch(url, request);
+      if (!REDIRECTS.has(response.status)) return response;
+      await response.body?.cancel();
+      const location = response.headers.get("location");
+      const next = location === null ? undefined : parseUrl(location, url);
+      if (next === undefined || redirects === MAX_REDIRECTS) {
+        throw new HttpStatusError(this.#server, response.status, request.what);
+      }
+      if (next.origin !== this.url.origin) {
+        throw unavailable(
+          this.#server,
+          `redirects ${request.what} to another origin, ${next.origin}; put that into "url"`,
+        );
+      }
+      url = next;
+    }
+  }
+
+  async #fetch(url: URL, { method, headers, body, signal, what }: HttpRequest): Promise<Response> {
+    const init: RequestInit & { timeout: false } = {
+      method,
+      headers: { ...this.#headers, ...headers },
+      signal,
+      redirect: "manual",
+      // Bun ends a request that is silent for 5 minutes; ours have their own limits.
+      timeout: false,
+      ...(body === undefined ? {} : { body }),
+    };
+    try {
+      return await fetch(url, init);
+    } catch (error) {
+      signal.throwIfAborted();
+      const { fault, words } = networkFault(error);
+      const why = `could not be reached for ${what}: ${words}`;
+      throw new NetworkError(this.#server, "connect", fault, why, { cause: error });
+    }
+  }
+
+  /**
+   * The body as text.
+   * @throws {RpcError} UpstreamProtocol beyond {@link BODY_LIMIT}, UpstreamUnavailable when it
+   * breaks off
+   */
+  async text(response: Response, what: string): Promise<string> {
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    await this.#read(response, what, (chunk) => {
+      size += chunk.length;
+      if (size > BODY_LIMIT) {
+        throw protocolFault(this.#server, `answered ${what} with more than 64 MiB`);
+      }
+      parts.push(chunk);
+    });
+    if (parts.length === 1) return new TextDecoder().decode(parts[0]);
+    return new TextDecoder().decode(joinBytes(parts, size));
+  }
+
+  /**
+   * Reads an event stream to its end.
+   * @throws {RpcError} as {@link HttpClient.text}
+   */
+  async events(
+    response: Response,
+    what: string,
+    handlers: {
+      readonly onEvent: (event: EventSourceMessage) => void;
+      readonly onId?: (id: string) => void;
+      readonly onRetry?: (ms: number) => void;
+    },
+  ): Promise<void> {
+    let tooLong = false;
+    const parser = createParser({
+      ...handlers,
+      maxBufferSize: BODY_LIMIT,
+      onError: (error) => {
+        tooLong ||= error.type === "max-buffer-size-exceeded";
+      },
+    });
+    const decoder = new TextDecoder();
+    await this.#read(response, what, (chunk) => {
+      parser.feed(decoder.decode(chunk, { stream: true }));
+      if (tooLong) throw protocolFault(this.#server, `sent an event of more than 64 MiB`);
+    });
+  }
+
+  async #read(
+    response: Response,
+    what: string,
+    onChunk: (chunk: Uint8Array) => void,
+  ): Promise<void> {
+    const reader = response.body?.getReader();
+    if (reader === undefined) return;
+    for (;;) {
+      let part;
+      try {
+        part = await reader.read();
+      } catch (error) {
+        const { fault, words } = networkFault(error);
+        const why = `broke off its answer to ${what}: ${words}`;
+        throw new NetworkError(this.#server, "read", fault, why, { cause: error });
+      }
+      if (part.done) return;
+      try {
+        onChunk(part.value);
+      } catch (error) {
+        await reader.cancel().catch(() => {});
+        throw error;
+      }
+    }
+  }
+}
+
+/** A URL's credentials as a header: `fetch()` refuses them in the URL; they mean Basic authentication. */
+export function withoutCredentials(
+  text: string,
+): { readonly url: URL; readonly headers: Record<string, string> } {
+  const url = new URL(text);
+  if (url.username === "" && url.password === "") return { url, headers: {} };
+  const user = decodeURIComponent(url.username);
+  const bytes = new TextEncoder().encode(`${user}:${decodeURIComponent(url.password)}`);
+  url.username = url.password = "";
+  return { url, headers: { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` } };
+}
+
+/** The media type of a response, lower case, without parameters; empty where there is none. */
+export function mediaType(response: Response): string {
+  return (response.headers.get("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
+}
+
+function parseUrl(location: string, base: URL): URL | undefined {
+  return URL.canParse(location, base) ? new URL(location, base) : undefined;
+}
+
+/**
+ * What went wrong on the network, without the URL: it may hold a secret in its path or query, and
+ * both runtimes put it into their messages.
+ */
+export function networkFault(
+  error: unknown,
+): { readonly fault: NetworkFault; readonly words: string } {
+  const chain: string[] = [];
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    const code = (at as { code?: unknown }).code;
+    chain.push(typeof code === "string" ? `${code} ${at.message}` : at.message);
+  }
+  const text = chain.join(" ");
+  const known = FAULTS.find(([pattern]) => pattern.test(text));
+  return known === undefined
+    ? { fault: "network", words: "network error" }
+    : { fault: known[1], words: known[2] };
+}
+
+const FAULTS: readonly (readonly [RegExp, NetworkFault, string])[] = [
+  [/refused|ConnectionRefused/i, "refused", "connection refused"],
+  [/dns|ENOTFOUND|EAI_AGAIN|name or service|resolve/i, "dns", "unknown host"],
+  [/certificate|tls|ssl|UnknownIssuer/i, "tls", "TLS error (certificate or handshake)"],
+  [/timed? ?out|ETIMEDOUT/i, "timeout", "connection timed out"],
+  [/unreachable|ENETUNREACH|EHOSTUNREACH/i, "network", "host unreachable"],
+  [/reset|closed|ECONNRESET|socket|incomplete|unexpected end|body/i, "closed", "connection closed"],
+];

@@ -1,0 +1,156 @@
+import type { Clock } from "../../lib/clock.ts";
+import { LostCallError, neverSent, NOT_SENT } from "../loss.ts";
+import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
+import { HttpClient, mediaType } from "./http-client.ts";
+import type { HttpOptions } from "./http.ts";
+import { receive } from "./receive.ts";
+import type { CloseReason, SendOptions, Transport, TransportHandlers } from "./transport.ts";
+
+const STREAM = "the event stream";
+/** How long the server may take to accept a message, in ms; the answer has its own limit. */
+const POST_TIMEOUT = 30_000;
+
+/**
+ * HTTP+SSE of 2024-11-05: one event stream for everything the server says, whose first event names
+ * the URL to post to. It cannot be resumed: when the stream ends the connection is gone.
+ */
+export class SseTransport implements Transport {
+  readonly kind = "sse";
+  readonly pid = undefined;
+  readonly #server: string;
+  readonly #http: HttpClient;
+  readonly #closing = new AbortController();
+  readonly #clock: Clock;
+  readonly #posting = new Set<AbortController>();
+  readonly #requests = new Map<number, AbortController>();
+  #handlers: TransportHandlers | undefined;
+  #endpoint: URL | undefined;
+
+  constructor(options: HttpOptions) {
+    this.#server = options.server;
+    this.#clock = options.clock;
+    this.#http = new HttpClient(options.server, options.target);
+  }
+
+  /** Resolves when the server has named its endpoint. */
+  async start(
+    handlers: TransportHandlers,
+    { signal: starting }: { readonly signal: AbortSignal },
+  ): Promise<void> {
+    const onAbort = () => this.#closing.abort();
+    starting.addEventListener("abort", onAbort);
+    try {
+      starting.throwIfAborted();
+      const response = await this.#http.send({
+        method: "GET",
+        headers: { accept: "text/event-stream" },
+        signal: this.#closing.signal,
+        what: STREAM,
+      });
+      if (!response.ok || mediaType(response) !== "text/event-stream") {
+        await response.body?.cancel();
+        if (!response.ok) throw new HttpStatusError(this.#server, response.status, STREAM);
+        throw protocolFault(this.#server, `answered ${STREAM} as ${mediaType(response)}`);
+      }
+      this.#handlers = handlers;
+      await this.#firstEvent(response);
+    } catch (error) {
+      this.#handlers = undefined;
+      this.#closing.abort();
+      if (starting.aborted) throw unavailable(this.#server, "was not asked any longer");
+      throw error;
+    } finally {
+      starting.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async send(raw: string, { method, requestId }: SendOptions): Promise<void> {
+    const url = this.#endpoint;
+    if (url === undefined) throw new LostCallError(this.#server, "is disconnected", NOT_SENT);
+    const abort = new AbortController();
+    const { signal } = abort;
+    this.#posting.add(abort);
+    if (requestId !== undefined) this.#requests.set(requestId, abort);
+    const what = method === "" ? "an answer" : `"${method}"`;
+    const stopClock = this.#clock.after(POST_TIMEOUT, () => abort.abort());
+    try {
+      const headers = { "content-type": "application/json" };
+      const request = { method: "POST", headers, body: raw, signal, what, url } as const;
+      const response = await this.#http.send(request);
+      await response.body?.cancel();
+      if (!response.ok) throw new HttpStatusError(this.#server, response.status, what);
+    } catch (error) {
+      if (signal.aborted) throw unavailable(this.#server, `did not accept ${what}`);
+      if (error instanceof NetworkError) {
+        const unsent = neverSent(error) ? requestId : undefined;
+        this.#end({ code: "disconnected", fault: error.fault, message: error.why, unsent });
+      }
+      throw error;
+    } finally {
+      stopClock();
+      this.#posting.delete(abort);
+      if (requestId !== undefined) this.#requests.delete(requestId);
+    }
+  }
+
+  /** Ends only a POST that still hangs; the answer would come on the event stream anyway. */
+  abandon(requestId: number): void {
+    this.#requests.get(requestId)?.abort();
+  }
+
+  setProtocol(): void {}
+
+  close(): Promise<void> {
+    this.#end({ code: "closed", message: "was stopped" });
+    this.#closing.abort();
+    return Promise.resolve();
+  }
+
+  #firstEvent(response: Response): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const onEvent = (event: string | undefined, data: string) => {
+      if (event === "endpoint" && this.#endpoint === undefined) {
+        try {
+          this.#endpoint = this.#resolveEndpoint(data);
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      } else if (this.#handlers !== undefined && (event === undefined || event === "message")) {
+        receive(data, this.#handlers, undefined);
+      }
+    };
+    this.#http.events(response, STREAM, { onEvent: ({ event, data }) => onEvent(event, data) })
+      .then(() => "ended its event stream", (error) => {
+        return error instanceof NetworkError ? error.why : "sent an event that is too long";
+      })
+      .then((why) => {
+        reject(unavailable(this.#server, `${why} before it named its endpoint`));
+        this.#end({ code: "disconnected", message: why });
+      });
+    return promise;
+  }
+
+  /** Same origin only: the configured headers, tokens among them, go there. */
+  #resolveEndpoint(data: string): URL {
+    const base = this.#http.url;
+    if (!URL.canParse(data, base)) {
+      throw protocolFault(this.#server, "named an endpoint that is no URL");
+    }
+    const url = new URL(data, base);
+    if (url.origin !== base.origin) {
+      throw protocolFault(this.#server, `named an endpoint of another origin, ${url.origin}`);
+    }
+    return url;
+  }
+
+  #end(reason: CloseReason): void {
+    const handlers = this.#handlers;
+    if (handlers === undefined) return;
+    this.#handlers = undefined;
+    this.#endpoint = undefined;
+    handlers.onClose(reason);
+    this.#closing.abort();
+    for (const abort of this.#posting) abort.abort();
+  }
+}

@@ -1,0 +1,195 @@
+import process from "node:process";
+import type { StdioTarget } from "../../config/config.ts";
+import { type Clock, pause } from "../../lib/clock.ts";
+import { withoutLineBreaks } from "../../lib/json-edit.ts";
+import { LineDecoder } from "../../lib/lines.ts";
+import { TokenBucket } from "../../lib/rate-limit.ts";
+import type { ChildProcess, ExitStatus, Runtime } from "../../runtime/types.ts";
+import { LostCallError, NOT_SENT, SENT } from "../loss.ts";
+import { childEnv } from "./env.ts";
+import { messageOf, unavailable } from "./failures.ts";
+import { snippet, type UpstreamLog } from "./log.ts";
+import { overlong, receive } from "./receive.ts";
+import type { CloseReason, SendOptions, Transport, TransportHandlers } from "./transport.ts";
+
+/** What a {@link StdioTransport} is made of. */
+export interface StdioOptions {
+  readonly server: string;
+  readonly target: StdioTarget;
+  readonly runtime: Pick<Runtime, "spawn">;
+  readonly log: UpstreamLog;
+  readonly clock: Clock;
+  /** Longest line on stdout in bytes. @default 64 MiB */
+  readonly lineLimit?: number;
+}
+
+const LINE_LIMIT = 64 * 1024 * 1024;
+const STDERR_LINE_LIMIT = 64 * 1024;
+/** What a server gets to end by itself after its stdin closed, then after SIGTERM, in ms. */
+const EOF_GRACE = 1_000;
+const TERM_GRACE = 1_000;
+const KILL_GRACE = 500;
+/** What processes that outlive their leader get between SIGTERM and SIGKILL, in ms. */
+const ORPHAN_GRACE = 100;
+/** How long a server that takes no input any more may take to end by itself, in ms. */
+const END_GRACE = 500;
+
+/** A server that is a child process: one JSON-RPC message a line (transports: stdio). */
+export class StdioTransport implements Transport {
+  readonly kind = "stdio";
+  readonly #options: StdioOptions;
+  readonly #stderrBucket: TokenBucket;
+  readonly #exited = Promise.withResolvers<void>();
+  #child: ChildProcess | undefined;
+  #handlers: TransportHandlers | undefined;
+  #lastStderr = "";
+  #closing = false;
+  #outbox: string[] = [];
+  #flushing: Promise<void> | undefined;
+
+  constructor(options: StdioOptions) {
+    this.#options = options;
+    const now = options.clock.now();
+    this.#stderrBucket = new TokenBucket({ ratePerSecond: 20, burst: 100, now });
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  async start(handlers: TransportHandlers): Promise<void> {
+    const { target, runtime, server, lineLimit = LINE_LIMIT } = this.#options;
+    const stdout = new LineDecoder({
+      limit: lineLimit,
+      onLine: (line) => receive(line, handlers, undefined),
+      onOverlong: (head) =>
+        handlers.onInvalid({
+          kind: "overlong",
+          error: overlong(lineLimit),
+          snippet: snippet(`${head}…`),
+          carriedBy: undefined,
+        }),
+    });
+    const stderr = new LineDecoder({
+      limit: STDERR_LINE_LIMIT,
+      onLine: (line) => this.#onStderr(line),
+      onOverlong: (head) => this.#onStderr(`${head}…`),
+    });
+    this.#handlers = handlers;
+    try {
+      this.#child = await runtime.spawn({
+        command: target.command,
+        args: target.args,
+        env: childEnv(process.env, target.env, process.platform),
+        cwd: target.cwd,
+        onStdout: (chunk) => stdout.push(chunk),
+        onStderr: (chunk) => stderr.push(chunk),
+        onExit: (status) => {
+          stdout.end();
+          stderr.end();
+          this.#onExit(status);
+        },
+      });
+    } catch (error) {
+      this.#handlers = undefined;
+      this.#exited.resolve();
+      throw unavailable(server, `cannot be started: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Messages sent in one turn leave in one write: under load that halves the system calls. */
+  send(raw: string, _options: SendOptions): Promise<void> {
+    this.#outbox.push(withoutLineBreaks(raw));
+    return this.#flushing ??= Promise.resolve().then(() => this.#flush());
+  }
+
+  abandon(): void {}
+
+  setProtocol(): void {}
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    const child = this.#child;
+    if (child !== undefined && this.#handlers !== undefined) {
+      child.endInput();
+      if (!await this.#exitsWithin(EOF_GRACE)) {
+        child.kill("SIGTERM");
+        if (!await this.#exitsWithin(TERM_GRACE)) {
+          child.kill("SIGKILL");
+          if (!await this.#exitsWithin(KILL_GRACE)) {
+            this.#end({ code: "closed", message: "did not end after SIGKILL" });
+            return;
+          }
+        }
+      }
+    }
+    await this.#exited.promise;
+  }
+
+  async #exitsWithin(ms: number): Promise<boolean> {
+    const waited = new AbortController();
+    const exited = this.#exited.promise.then(() => true);
+    const late = pause(ms, this.#options.clock, waited.signal).then(() => false);
+    const result = await Promise.race([exited, late]);
+    waited.abort();
+    // `#exited` includes the end of what the leader left behind, so ask the leader itself.
+    return result || this.#handlers === undefined;
+  }
+
+  async #flush(): Promise<void> {
+    const batch = this.#outbox;
+    this.#outbox = [];
+    this.#flushing = undefined;
+    const child = this.#child;
+    if (child === undefined) {
+      throw new LostCallError(this.#options.server, "is not running", NOT_SENT);
+    }
+    batch.push("");
+    try {
+      await child.write(batch.join("\n"));
+    } catch (error) {
+      const why = `does not read its input: ${messageOf(error)}`;
+      // Mostly it is ending, and with what says more; and one that stays will never read again.
+      if (!this.#closing) await this.#exitsWithin(END_GRACE);
+      if (!this.#closing) this.#end({ code: "disconnected", message: why });
+      throw new LostCallError(this.#options.server, why, SENT, { cause: error });
+    }
+  }
+
+  #onStderr(line: string): void {
+    const { server, log, clock } = this.#options;
+    if (line.trim() === "") return;
+    this.#lastStderr = line;
+    const verdict = this.#stderrBucket.take(clock.now());
+    if (!verdict.allowed) return;
+    if (verdict.suppressed > 0) {
+      log.info(`Suppressed ${verdict.suppressed} lines of stderr`, { server });
+    }
+    log.info(`stderr: ${snippet(line, 2_000)}`, { server });
+  }
+
+  #onExit(status: ExitStatus): void {
+    const { server, log } = this.#options;
+    const suppressed = this.#stderrBucket.takeSuppressed();
+    if (suppressed > 0) log.info(`Suppressed ${suppressed} lines of stderr`, { server });
+    const how = status.signal === null
+      ? `exited with code ${status.code}`
+      : `was ended by ${status.signal}`;
+    const why = this.#lastStderr === "" ? "" : `: ${snippet(this.#lastStderr)}`;
+    this.#end({ code: this.#closing ? "closed" : "exited", message: `${how}${why}` });
+  }
+
+  /** A server behind a wrapper may outlive it: nothing of the group is left running. */
+  #end(reason: CloseReason): void {
+    const handlers = this.#handlers;
+    if (handlers === undefined) return;
+    this.#handlers = undefined;
+    const child = this.#child!;
+    child.kill("SIGTERM");
+    this.#options.clock.after(ORPHAN_GRACE, () => {
+      child.kill("SIGKILL");
+      this.#exited.resolve();
+    });
+    handlers.onClose(reason);
+  }
+}

@@ -1,0 +1,86 @@
+/** One way to reach an upstream: carries JSON-RPC texts, understands only what framing needs. */
+
+import type { InvalidMessage, Message } from "../../protocol/message.ts";
+import type { Era } from "../../protocol/versions.ts";
+
+/** How an upstream is reached. */
+export type TransportKind = "stdio" | "http" | "sse";
+
+/** What kind of failure of the network it was. */
+export type NetworkFault = "refused" | "dns" | "tls" | "timeout" | "closed" | "network";
+
+/** Why a transport is no longer usable. */
+export interface CloseReason {
+  /**
+   * `exited`: the process ended. `disconnected`: the network or the stream broke.
+   * `session-expired`: the server has forgotten the session; a new `initialize` helps.
+   * `unresponsive`: it is there, and does not answer. `closed`: {@link Transport.close} was called.
+   */
+  readonly code: "exited" | "disconnected" | "session-expired" | "unresponsive" | "closed";
+  /** What `disconnected` it, where that is known. */
+  readonly fault?: NetworkFault;
+  /** A clause that follows the server's name: `exited with code 1: bad flag`. No secrets. */
+  readonly message: string;
+  /** The request by whose failure it was noticed, where that certainly never reached the server. */
+  readonly unsent?: number | undefined;
+}
+
+/** Something came in that is no message. */
+export interface InvalidInput {
+  /**
+   * `junk`: no JSON (a stray log line). `invalid`: JSON, but no JSON-RPC message. `overlong`: a
+   * line or body beyond the limit, dropped.
+   */
+  readonly kind: "junk" | "invalid" | "overlong";
+  readonly error: InvalidMessage;
+  /** The beginning of it, safe for a log line. */
+  readonly snippet: string;
+  /** The request whose response stream brought it, where the transport can tell. */
+  readonly carriedBy: number | undefined;
+}
+
+/** What a transport calls. None of them may throw; after `onClose` none is called again. */
+export interface TransportHandlers {
+  /** `carriedBy` is the gateway's id of the request on whose response stream it came (HTTP). */
+  onMessage(message: Message, carriedBy: number | undefined): void;
+  onInvalid(input: InvalidInput): void;
+  /** Called once; also after {@link Transport.close}. */
+  onClose(reason: CloseReason): void;
+  /** Server messages may have been missed (a stream broke and could not be resumed). */
+  onGap?(): void;
+}
+
+/** What goes with one message. */
+export interface SendOptions {
+  /** Its method; for a response the empty text. */
+  readonly method: string;
+  /** The gateway's id where the message is a request. */
+  readonly requestId?: number;
+}
+
+/** A transport to one upstream. Used once: start, send, close. */
+export interface Transport {
+  readonly kind: TransportKind;
+  /** Process id, stdio only, once started. */
+  readonly pid: number | undefined;
+  /**
+   * Makes it ready to send.
+   * @throws {RpcError} UpstreamUnavailable, naming the server
+   */
+  start(handlers: TransportHandlers, options: { readonly signal: AbortSignal }): Promise<void>;
+  /**
+   * Resolves when the server has taken the message; over Streamable HTTP a request is taken when
+   * its response has come through the handlers.
+   * @throws {RpcError} when no answer to this message can come any more
+   */
+  send(raw: string, options: SendOptions): Promise<void>;
+  /**
+   * Stops carrying the answer to a request. Over modern Streamable HTTP this *is* the
+   * cancellation (2026-07-28 transports); over stdio it does nothing.
+   */
+  abandon(requestId: number): void;
+  /** Told by the handshake: what follows speaks this version; undefined while none is agreed. */
+  setProtocol(version: string | undefined, era: Era): void;
+  /** Ends everything it owns, within 3 s. Never rejects. Calls `onClose` if nothing has yet. */
+  close(): Promise<void>;
+}

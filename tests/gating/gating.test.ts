@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { GatingMode } from "../../src/config/gating.ts";
+import {
+  AGGREGATE,
+  type Endpoint,
+  profileEndpoint,
+  serverEndpoint,
+  UNGATED,
+  withGating,
+} from "../../src/gating/endpoint.ts";
+import { Gating } from "../../src/gating/gating.ts";
+import type { Registry, Route } from "../../src/registry/types.ts";
+import { clientOf, exchangeOf, GATED, GatingWorld } from "./support.ts";
+
+test("Gating.answers() by endpoint, mode, and whether the name is a real tool's", () => {
+  const plain = { x: { tools: [{ name: "t" }] } };
+  const clash = { x: { tools: [{ name: "discover_tools" }], config: { prefix: "never" } } };
+  const table: readonly (readonly [Endpoint, GatingMode, plain: boolean, clash: boolean])[] = [
+    [AGGREGATE, "on", true, true],
+    [AGGREGATE, "auto", true, false],
+    [AGGREGATE, "off", false, false],
+    [GATED, "off", true, true],
+    [GATED, "auto", true, true],
+    [UNGATED, "on", false, false],
+    [UNGATED, "auto", false, false],
+    [serverEndpoint("x"), "on", false, false],
+    [profileEndpoint("p"), "auto", true, false],
+    [withGating(profileEndpoint("p"), true), "off", true, true],
+    [profileEndpoint("gone"), "on", false, false],
+  ];
+  for (const [endpoint, mode, ...expected] of table) {
+    const answers = [plain, clash].map((servers) => {
+      const world = new GatingWorld({ gating: { mode }, profiles: { p: {} } }, servers);
+      const { request } = exchangeOf("discover_tools", {}, clientOf());
+      return world.gating.answers(request, endpoint, world.registry);
+    });
+    assert.deepEqual(answers, expected, `${endpoint.key} ${mode}`);
+  }
+});
+
+test("Gating.answers() looks at meta tools only", () => {
+  const world = new GatingWorld({ gating: { mode: "on" } });
+  for (const name of ["github_create_issue", "toString", ""]) {
+    const { request } = exchangeOf(name, {}, clientOf());
+    assert.equal(world.gating.answers(request, GATED, world.registry), false);
+  }
+});
+
+test("meta tools go on answering where auto has opened the gate", async () => {
+  const world = new GatingWorld({ gating: { mode: "auto", maxTools: 3 } });
+  assert.equal(world.registry.gates.aggregate.isClosed, true);
+  const call = () => world.call("discover_tools", { query: "forecast" }, { endpoint: AGGREGATE });
+  assert.equal((await call()).structuredContent.tools.length, 1);
+  world.change({ github: { tools: [] } });
+  assert.equal(world.registry.gates.aggregate.isClosed, false);
+  assert.equal((await call()).structuredContent.tools.length, 1);
+});
+
+test("a profile that a reload takes away is an error, not an answer of another view", async () => {
+  const world = new GatingWorld({ profiles: { p: {} } });
+  const endpoint = withGating(profileEndpoint("p"), true);
+  const exchange = exchangeOf("discover_tools", { query: "x" }, clientOf());
+  const { registry } = new GatingWorld();
+  const host = { registry, whenListable: () => undefined, whenNamed: () => Promise.resolve() };
+  await assert.rejects(
+    async () => await world.gating.answer(exchange, endpoint, host),
+    /Profile "p" is not configured any more/,
+  );
+});
+
+test("Gating makes a finder for a closed gate, tells it of snapshots, and of calls where use counts", async () => {
+  for (
+    const [gating, expected] of [
+      [{ mode: "on" }, [1, 1, 0, 1]],
+      [{ mode: "on", usageRanking: true }, [1, 1, 1, 1]],
+      [{ mode: "off", usageRanking: true }, [1, 1, 1, 1]],
+      [{ mode: "off" }, [0, 0, 0, 0]],
+    ] as const
+  ) {
+    const world = new GatingWorld({ gating });
+    const told = { made: 0, prepared: 0, called: 0, closed: 0 };
+    const of = new Gating({
+      createFinder: () => {
+        told.made++;
+        return Promise.resolve({
+          find: () => ({ tools: [], more: 0 }),
+          prepare: (registry: Registry) => {
+            assert.equal(registry, world.registry);
+            told.prepared++;
+          },
+          called: (_route: Route) => void told.called++,
+          close: () => Promise.resolve(void told.closed++),
+        });
+      },
+      config: () => ({}) as never,
+      phase: () => undefined,
+      session: () => undefined,
+    });
+    of.registryChanged(world.registry);
+    of.called({ server: "github", name: "create_issue", exposed: "github_create_issue" });
+    await of.close();
+    assert.deepEqual(Object.values(told), expected, JSON.stringify(gating));
+  }
+});
+
+test("Gating.isConstant() where nothing in the list depends on servers", () => {
+  const is = (gating: object, endpoint: Endpoint) => {
+    const world = new GatingWorld({ gating, profiles: { p: { gating: { mode: "on" } } } });
+    return world.gating.isConstant(endpoint, world.registry);
+  };
+  assert.equal(is({ mode: "on" }, AGGREGATE), true);
+  assert.equal(is({ mode: "off" }, GATED), true);
+  assert.equal(is({ mode: "off" }, profileEndpoint("p")), true);
+  assert.equal(is({ mode: "auto", maxTools: 0 }, AGGREGATE), false);
+  assert.equal(is({ mode: "on" }, UNGATED), false);
+  assert.equal(is({ mode: "on" }, serverEndpoint("github")), false);
+  assert.equal(is({ mode: "on", alwaysVisible: ["x"] }, AGGREGATE), false);
+  assert.equal(is({ mode: "on", exposeProvisioned: "auto" }, AGGREGATE), false);
+});

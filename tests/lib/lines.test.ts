@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { LineDecoder } from "../../src/lib/lines.ts";
+
+function decode(chunks: readonly Uint8Array[], limit?: number) {
+  const lines: string[] = [];
+  const overlong: string[] = [];
+  const decoder = new LineDecoder({
+    onLine: (line) => lines.push(line),
+    onOverlong: (head) => overlong.push(head),
+    ...(limit === undefined ? {} : { limit }),
+  });
+  for (const chunk of chunks) decoder.push(chunk);
+  decoder.end();
+  return { lines, overlong };
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+test("LineDecoder cuts at \\n and \\r\\n and skips empty lines", () => {
+  assert.deepEqual(decode([bytes('{"a":1}\r\n\n\r\n{"b":2}\n{"c"'), bytes(":3}")]).lines, [
+    '{"a":1}',
+    '{"b":2}',
+    '{"c":3}',
+  ]);
+});
+
+test("LineDecoder drops an overlong line once, up to its newline, and goes on", () => {
+  for (const size of [1, 3, 7, 1000]) {
+    const all = bytes(`ok\n${"x".repeat(50)}\nnext\n${"y".repeat(11)}\nlast`);
+    const chunks: Uint8Array[] = [];
+    for (let at = 0; at < all.length; at += size) chunks.push(all.subarray(at, at + size));
+    const { lines, overlong } = decode(chunks, 10);
+    assert.deepEqual(lines, ["ok", "next", "last"], `chunks of ${size}`);
+    assert.deepEqual(overlong.map((head) => head[0]), ["x", "y"]);
+  }
+});
+
+test("LineDecoder keeps no more than its limit of a line that never ends", () => {
+  let overlong = 0;
+  const decoder = new LineDecoder({ limit: 100, onLine: () => {}, onOverlong: () => overlong++ });
+  for (let i = 0; i < 1000; i++) decoder.push(bytes("z".repeat(60)));
+  assert.equal(overlong, 1);
+});
+
+test("LineDecoder gives the same lines however the bytes are cut", () => {
+  const line = fc.string({ unit: "grapheme" }).map((text) => text.replace(/[\r\n\ufeff]/g, ""));
+  fc.assert(fc.property(fc.array(line), fc.array(fc.integer({ min: 1, max: 9 })), (lines, cuts) => {
+    const all = bytes(lines.map((each) => `${each}\n`).join(""));
+    const chunks: Uint8Array[] = [];
+    for (let at = 0, i = 0; at < all.length;) {
+      const size = cuts.length === 0 ? all.length : cuts[i++ % cuts.length]!;
+      chunks.push(all.subarray(at, at + size));
+      at += size;
+    }
+    const whole = (text: string) => new TextDecoder().decode(bytes(text));
+    assert.deepEqual(decode(chunks).lines, lines.filter((each) => each !== "").map(whole));
+  }));
+});

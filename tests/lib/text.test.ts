@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { renderTable } from "../../src/cli/view/table.ts";
+import { firstLine, fit, printable, widthOf } from "../../src/lib/text.ts";
+
+test("printable() takes away what would steer a terminal", () => {
+  assert.equal(printable("a\x1b[31mb\x07\u009b2J\u202ec"), "a[31mb2Jc");
+  assert.equal(printable("a\r\nb\tc"), "a b c");
+  assert.equal(printable("a\r\nb\tc\rd", { lines: true }), "a\nb\tc\nd");
+});
+
+test("firstLine() is the first line that says something", () => {
+  assert.equal(firstLine("\n  \n  Echoes  \nmore"), "Echoes");
+  assert.equal(firstLine(""), "");
+});
+
+test("widthOf() counts cells", () => {
+  assert.equal(widthOf("abc"), 3);
+  assert.equal(widthOf("日本"), 4);
+  assert.equal(widthOf("é"), 1);
+  assert.equal(widthOf("👩‍💻"), 2);
+});
+
+test("fit() cuts between characters and marks the cut", () => {
+  assert.equal(fit("hello", 5), "hello");
+  assert.equal(fit("hello", 4), "hel…");
+  assert.equal(fit("日本語", 4), "日…");
+  assert.equal(fit("hello", 0), "");
+});
+
+test("renderTable() aligns columns and cuts only the last", () => {
+  const columns = [{ title: "NAME" }, { title: "N", align: "right" as const }, { title: "WHY" }];
+  const rows = [["a", "1", "short"], ["日本", "100", "a rather long reason"]];
+  assert.deepEqual(renderTable(columns, rows, { width: 22 }), [
+    "NAME    N  WHY",
+    "a       1  short",
+    "日本  100  a rather l…",
+  ]);
+  assert.equal(renderTable(columns, rows)[2], "日本  100  a rather long reason");
+});
