@@ -6,7 +6,7 @@
  */
 
 import process from "node:process";
-import type { ServerTransform } from "../src/config/transform.ts";
+import type { ServerTransform } from "../src/config/types.ts";
 import { ActiveExchange } from "../src/gateway/clients/exchange.ts";
 import { type Call, callOf, compose, type Next } from "../src/gateway/middleware/middleware.ts";
 import { Chains, type TransformedServer } from "../src/gateway/middleware/chains.ts";

@@ -9,15 +9,13 @@
  */
 
 import process from "node:process";
-import type { Config } from "../src/config/config.ts";
+import type { Config, ProfileConfig, ServerShape } from "../src/config/types.ts";
 import { diffConfig } from "../src/config/diff.ts";
 import { parseConfig } from "../src/config/parse.ts";
-import type { ProfileConfig, ServerShape } from "../src/config/shaping.ts";
-import { planReload } from "../src/gateway/members/reconcile.ts";
+import { planReload } from "../src/gateway/members/members.ts";
 import { EMPTY_INVENTORY, type Inventory, type ListItem } from "../src/protocol/lists.ts";
-import { buildRegistry } from "../src/registry/build.ts";
+import { buildRegistry, changedLists } from "../src/registry/build.ts";
 import type { Registry, ServerEntry } from "../src/registry/types.ts";
-import { changedLists } from "../src/registry/diff.ts";
 
 /** A tool of about 1 KB, the mean of the real servers in the protocol notes. */
 function tool(name: string): ListItem {

@@ -2,8 +2,8 @@
 
 import type { Json, JsonObject } from "../../src/lib/json.ts";
 import { type CountTokens, estimateTokens } from "../../src/lib/tokens.ts";
-import { registryCost } from "../../src/gating/cost.ts";
-import { toolTokens } from "../../src/registry/tool-tokens.ts";
+import { registryCost } from "../../src/gating/gate.ts";
+import { toolTokens } from "../../src/registry/source.ts";
 import { GatingWorld } from "../../tests/gating/support.ts";
 import type { ToolSet } from "./sets.ts";
 

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import type { JsonObject } from "../../src/lib/json.ts";
-import { summary } from "../../src/gating/summary.ts";
+import { summary } from "../../src/gating/hit.ts";
 import { OWN_QUERIES, ownTools } from "../../tests/gating/own-tools.ts";
 import type { ToolGiven } from "../../tests/gating/support.ts";
 import { DATASETS, readDataset, readLines } from "../search/dataset.ts";

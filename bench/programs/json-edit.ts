@@ -5,7 +5,7 @@
  */
 
 import { editJson } from "../../src/lib/json-edit.ts";
-import { restoreId } from "../../src/upstream/connection/restore-id.ts";
+import { restoreId } from "../../src/upstream/connection/correlation.ts";
 import { parseMessage, type ResponseMessage } from "../../src/protocol/message.ts";
 
 const ROUNDS = 7;

@@ -3,14 +3,13 @@
  * clients see, where one server of many has changed. Prints JSON: samples in milliseconds.
  */
 
-import type { Config } from "../../src/config/config.ts";
+import type { Config } from "../../src/config/types.ts";
 import { diffConfig } from "../../src/config/diff.ts";
 import { parseConfig } from "../../src/config/parse.ts";
-import { planReload } from "../../src/gateway/members/reconcile.ts";
+import { planReload } from "../../src/gateway/members/members.ts";
 import { EMPTY_INVENTORY, type Inventory, type ListItem } from "../../src/protocol/lists.ts";
-import { buildRegistry } from "../../src/registry/build.ts";
+import { buildRegistry, changedLists } from "../../src/registry/build.ts";
 import type { ServerEntry } from "../../src/registry/types.ts";
-import { changedLists } from "../../src/registry/diff.ts";
 
 const SERVERS = 30;
 const TOOLS = 1_000;

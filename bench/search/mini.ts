@@ -2,7 +2,7 @@
 
 import MiniSearch from "minisearch";
 import type { ToolDocument } from "../../src/gating/words/document.ts";
-import { RANKING } from "../../src/gating/words/ranking.ts";
+import { RANKING } from "../../src/gating/words/postings.ts";
 import { terms } from "../../src/gating/words/words.ts";
 import type { Search } from "./measures.ts";
 

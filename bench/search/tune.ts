@@ -7,8 +7,8 @@
  */
 
 import process from "node:process";
-import { type Field, RANKING, type Ranking } from "../../src/gating/words/ranking.ts";
-import { buildIndex } from "../../src/gating/words/search-index.ts";
+import { type Field, RANKING, type Ranking } from "../../src/gating/words/postings.ts";
+import { buildIndex } from "../../src/gating/words/index.ts";
 import { halfOf, readDataset } from "./dataset.ts";
 import { measure } from "./measures.ts";
 

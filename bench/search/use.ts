@@ -8,7 +8,7 @@
 
 import process from "node:process";
 import { factorOf } from "../../src/gating/use.ts";
-import { buildIndex } from "../../src/gating/words/search-index.ts";
+import { buildIndex } from "../../src/gating/words/index.ts";
 import { type Dataset, type LabelledQuery, readDataset, readOwnDataset } from "./dataset.ts";
 import { measure, type Search } from "./measures.ts";
 

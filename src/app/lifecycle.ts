@@ -2,8 +2,7 @@
 
 import process from "node:process";
 import { getLogger } from "../log/mod.ts";
-import { ExitCode } from "./exit.ts";
-import type { Io } from "./io.ts";
+import { ExitCode, type Io } from "./io.ts";
 import type { Server } from "./server.ts";
 
 /** Milliseconds a stop may take beyond the calls it lets finish; systemd and people wait 5 s. */

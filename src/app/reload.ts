@@ -7,9 +7,8 @@ import { ConfigWatch } from "../config/watch.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { getLogger, type Logging } from "../log/mod.ts";
 import type { Runtime } from "../runtime/types.ts";
-import { ConfigurationError, describeIssue } from "./configuration.ts";
-import { CliError } from "./exit.ts";
-import type { ServePlan } from "./serve-plan.ts";
+import { CliError } from "./io.ts";
+import { ConfigurationError, describeIssue, type ServePlan } from "./plan.ts";
 import type { Notifier } from "./systemd.ts";
 
 /** What a {@link Reloader} works on. */

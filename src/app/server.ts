@@ -1,4 +1,4 @@
-import type { Config } from "../config/config.ts";
+import type { Config } from "../config/types.ts";
 import { type App, createApp } from "../front/app.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import type { ListCache } from "../gateway/members/list-cache.ts";

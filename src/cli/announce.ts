@@ -5,10 +5,9 @@ import type { Gateway } from "../gateway/gateway.ts";
 import { AGGREGATE } from "../gating/endpoint.ts";
 import { fit } from "../lib/text.ts";
 import { VERSION } from "../lib/version.ts";
-import { renderSnippets } from "./snippets.ts";
-import { LiveScreen } from "./view/live-screen.ts";
-import { type LiveServer, liveServers, renderServers } from "./view/live.ts";
-import { type Style, styleFor } from "./view/style.ts";
+import { renderSnippets } from "./urls.ts";
+import { LiveScreen, type LiveServer, liveServers, renderServers } from "./view/live.ts";
+import { type Style, styleFor } from "./view/table.ts";
 
 /** What there is to tell, at one moment. */
 export interface StartState {

@@ -1,7 +1,8 @@
 import { parseArgs } from "node:util";
-import { UsageError } from "../app/exit.ts";
+import { UsageError } from "../app/io.ts";
 import { suggest } from "../lib/suggest.ts";
-import { type Command, commandNamed, COMMANDS, findCommand, type Invocation } from "./commands.ts";
+import type { Command, Invocation } from "./command.ts";
+import { commandNamed, COMMANDS, findCommand } from "./commands.ts";
 import {
   COMMON_OPTIONS,
   type OptionName,

@@ -1,7 +1,7 @@
 /** One HTTP exchange with a gateway: sends a text, hands back every message of the answer. */
 
 import { withoutLineBreaks } from "../lib/json-edit.ts";
-import { Header } from "../protocol/headers.ts";
+import { Header } from "../protocol/eras.ts";
 import { idKey, InvalidMessage, parseMessages, type RequestId } from "../protocol/message.ts";
 import { NetworkError } from "../upstream/transport/failures.ts";
 import { HttpClient, mediaType } from "../upstream/transport/http-client.ts";
@@ -136,5 +136,21 @@ function answeredBy(text: string): string[] {
     );
   } catch {
     return [];
+  }
+}
+
+/** What the client is told about a request that got no answer. */
+export function failureText(outcome: Outcome, label: string): string {
+  const gateway = `the gateway at "${label}"`;
+  switch (outcome.kind) {
+    case "unreached":
+      return `Cannot reach ${gateway}: ${outcome.why}; start it with "mcproxy serve"`;
+    case "broken":
+      return `Cannot tell what became of the request: ${gateway} went away before it answered ` +
+        `(${outcome.why}); it may or may not have been carried out`;
+    case "refused":
+      return `Cannot use ${gateway}: it answered HTTP ${outcome.status}; expected mcproxy there`;
+    default:
+      return `Cannot use ${gateway}: ${outcome.kind}`;
   }
 }

@@ -1,10 +1,8 @@
-import { type Clock, pause, systemClock } from "../lib/clock.ts";
 import { editJson, rawAt } from "../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
-import { isModern } from "../protocol/classify.ts";
-import { MetaKey } from "../protocol/envelope.ts";
+import { type Clock, pause, systemClock } from "../lib/time.ts";
+import { encodeHeaderValue, Header, isModern, MetaKey, nameOf } from "../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import { encodeHeaderValue, Header, nameOf } from "../protocol/headers.ts";
 import { LIST_RULES } from "../protocol/lists.ts";
 import {
   errorResponse,
@@ -12,15 +10,14 @@ import {
   idTextOf,
   InvalidMessage,
   type Message,
+  metaOf,
   notification,
   parseMessage,
   parseMessages,
   type RequestMessage,
 } from "../protocol/message.ts";
 import { methodRule } from "../protocol/methods.ts";
-import { metaOf } from "../protocol/projection.ts";
-import { failureText } from "./bridge-failure.ts";
-import { BridgeHttp, type Outcome } from "./bridge-http.ts";
+import { BridgeHttp, failureText, type Outcome } from "./bridge-http.ts";
 
 /** Options of a {@link BridgeLink}. */
 export interface BridgeLinkOptions {

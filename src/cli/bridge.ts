@@ -1,8 +1,7 @@
-import { ExitCode } from "../app/exit.ts";
-import { type Io, say } from "../app/io.ts";
+import { ExitCode, type Io, say } from "../app/io.ts";
 import { LineDecoder } from "../lib/lines.ts";
 import { BridgeLink } from "./bridge-link.ts";
-import type { Invocation } from "./commands.ts";
+import type { Invocation } from "./command.ts";
 import { gatewayUrls } from "./urls.ts";
 
 /**

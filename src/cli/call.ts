@@ -1,11 +1,10 @@
-import { CliError, ExitCode, UsageError } from "../app/exit.ts";
-import { type Io, say } from "../app/io.ts";
+import { CliError, ExitCode, type Io, say, UsageError } from "../app/io.ts";
 import { rawAt } from "../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { firstLine, printable } from "../lib/text.ts";
 import { openCaller, withCaller } from "./caller.ts";
-import type { Invocation } from "./commands.ts";
-import { styleFor } from "./view/style.ts";
+import type { Invocation } from "./command.ts";
+import { styleFor } from "./view/table.ts";
 
 /** `mcproxy call TOOL [JSON|-]`: one tool call from the command line. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {

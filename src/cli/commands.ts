@@ -1,43 +1,4 @@
-/**
- * The table of commands. Each loads its own code when it is run, so that a start of the gateway
- * does not pay for the others. The specifiers are literals: a bundler must see them.
- */
-
-import type { ExitCode } from "../app/exit.ts";
-import type { Io } from "../app/io.ts";
-import type { OptionName, OptionValues } from "./options.ts";
-
-/** One parsed command line. */
-export interface Invocation {
-  readonly command: Command;
-  readonly options: OptionValues;
-  /** The words after the command. */
-  readonly args: readonly string[];
-}
-
-/** A command's code. */
-export interface CommandModule {
-  /**
-   * Runs it to its end and returns the exit code.
-   * @throws {CliError} for an end that is told in one message
-   */
-  run(invocation: Invocation, io: Io): Promise<ExitCode | number>;
-}
-
-/** One row of the table. */
-export interface Command {
-  readonly name: string;
-  readonly aliases: readonly string[];
-  /** One line for the overview. */
-  readonly summary: string;
-  /** The words it takes: `NAME` must be there, `[NAME]` may. */
-  readonly words: readonly string[];
-  /** Besides {@link COMMON_OPTIONS}. */
-  readonly options: readonly OptionName[];
-  /** Further lines of its help. */
-  readonly notes: readonly string[];
-  readonly load: () => Promise<CommandModule>;
-}
+import type { Command } from "./command.ts";
 
 /** All commands, the default first, in the order of the help. */
 export const COMMANDS: readonly Command[] = [

@@ -1,11 +1,10 @@
 import { type ConfigPath, formatPath } from "../config/issue.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { MAX_EXPOSED_NAME } from "../protocol/names.ts";
 import type { Registry } from "../registry/types.ts";
 import { checkJsonSchema, type SchemaProblem } from "../schema/check.ts";
 import { DEFAULT_DIALECT, KEYWORDS } from "../schema/dialect.ts";
-import { schemaPlaces } from "../schema/json-schema-walk.ts";
-import { nameFindings } from "./diagnose-names.ts";
-import type { CheckedTool, DiagnoseRule, Finding, Level } from "./diagnose.ts";
+import { schemaPlaces } from "../schema/walk.ts";
 
 /** Claude Code cuts descriptions here (PROTOCOL notes, client behaviours). UTF-16 units. */
 export const CUT_DESCRIPTION = 2048;
@@ -189,4 +188,103 @@ function quoted(texts: readonly string[]): string {
   const told = texts.slice(0, TOLD_PROBLEMS).map((text) => JSON.stringify(shortened(text)));
   const more = texts.length - told.length;
   return told.join(", ") + (more === 0 ? "" : ` and ${more} more`);
+}
+
+/** Claude, Codex and Zed take no longer name, with what they put in front of it. */
+const LONGEST_NAME = 64;
+
+/** What becomes of a tool's name, behind all servers and behind its own. */
+export function nameFindings(
+  { server, own, exposed }: Pick<CheckedTool, "server" | "own" | "exposed">,
+  { conflicts, entries }: Pick<Registry, "conflicts" | "entries">,
+): Pick<Finding, "level" | "rule" | "message" | "remedy">[] {
+  const renamed = entries.find(({ name }) => name === server)?.shape?.tools?.rename?.[own];
+  const wanted = spelled(own);
+  const isWhole = [wanted, spelled(renamed ?? own)].some((name) => exposed.endsWith(name));
+  const told = conflicts.some(({ type, parties }) =>
+    type === "suffixed" && parties.some((party) => party.exposed === exposed)
+  );
+  const name = JSON.stringify(own.slice(0, 100));
+  const remedy = 'give it a shorter name with "rename", or its server one with "alias"';
+  if (own.length > LONGEST_NAME) {
+    const message = `is called ${name} by its server, ${own.length} characters: clients of ` +
+      `/servers/${server}/mcp that take at most ${LONGEST_NAME} leave it out`;
+    return [{ level: "warning", rule: "name-long", message, remedy }];
+  }
+  if (!isWhole && !told) {
+    const message = `is called ${name} by its server, which is cut: with its prefix it would be ` +
+      `longer than ${MAX_EXPOSED_NAME} characters`;
+    return [{ level: "note", rule: "name-cut", message, remedy }];
+  }
+  if (renamed === undefined && wanted !== own) {
+    const message = `is called ${name} by its server: clients take A-Z a-z 0-9 _ - only`;
+    return [{ level: "note", rule: "name-spelling", message, remedy: null }];
+  }
+  return [];
+}
+
+function spelled(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_-]/gu, "_");
+}
+
+/** How much a finding matters: an error keeps something from working for some client. */
+export type Level = "error" | "warning" | "note";
+
+/** What kinds of things are found; part of the public contract, explained in `docs/check.md`. */
+export const RULES = [
+  "server-failed",
+  "list",
+  "duplicate",
+  "schema-root",
+  "schema-invalid",
+  "schema-reference",
+  "schema-remote",
+  "schema-dialect",
+  "schema-pattern",
+  "schema-deep",
+  "schema-combined",
+  "schema-property",
+  "schema-items",
+  "long-description",
+  "no-description",
+  "long-instructions",
+  "name-long",
+  "name-cut",
+  "name-spelling",
+  "name-conflict",
+  "uri-conflict",
+  "same-tool",
+  "many-tools",
+  "shape",
+  "cached-writing",
+] as const;
+
+/** One of {@link RULES}. */
+export type DiagnoseRule = typeof RULES[number];
+
+/** One thing `check --connect` has found; part of the public contract. */
+export interface Finding {
+  readonly level: Level;
+  /** What kind of thing it is, for scripts. */
+  readonly rule: DiagnoseRule;
+  /** Config key; null where it is about all of them. */
+  readonly server: string | null;
+  /** The exposed name of the tool it is about, or what else is listed. */
+  readonly subject: string | null;
+  /** What was found. */
+  readonly message: string;
+  /** What to do, for whoever runs the gateway. */
+  readonly remedy: string | null;
+}
+
+/** A tool as the aggregate lists it for legacy clients: the narrower of the two eras. */
+export interface CheckedTool {
+  readonly server: string;
+  /** The upstream's own name. */
+  readonly own: string;
+  readonly exposed: string;
+  /** What clients get. */
+  readonly tool: JsonObject;
+  /** About what it takes of a model's context. */
+  readonly tokens: number;
 }

@@ -1,75 +1,17 @@
-/** What may go wrong between the servers as they are and the clients people use. */
-
-import type { CacheRule } from "../config/transform.ts";
+import type { CacheRule } from "../config/types.ts";
 import { parseGlob } from "../lib/glob.ts";
-import { isObject, type JsonObject } from "../lib/json.ts";
-import { noticeText } from "../registry/notices.ts";
-import { toolTokens } from "../registry/tool-tokens.ts";
-import type { Registry } from "../registry/types.ts";
-import { conflictFindings, crowdFindings, twinFindings } from "./diagnose-lists.ts";
-import { toolFindings } from "./diagnose-tool.ts";
-
-/** How much a finding matters: an error keeps something from working for some client. */
-export type Level = "error" | "warning" | "note";
-
-/** What kinds of things are found; part of the public contract, explained in `docs/check.md`. */
-export const RULES = [
-  "server-failed",
-  "list",
-  "duplicate",
-  "schema-root",
-  "schema-invalid",
-  "schema-reference",
-  "schema-remote",
-  "schema-dialect",
-  "schema-pattern",
-  "schema-deep",
-  "schema-combined",
-  "schema-property",
-  "schema-items",
-  "long-description",
-  "no-description",
-  "long-instructions",
-  "name-long",
-  "name-cut",
-  "name-spelling",
-  "name-conflict",
-  "uri-conflict",
-  "same-tool",
-  "many-tools",
-  "shape",
-  "cached-writing",
-] as const;
-
-/** One of {@link RULES}. */
-export type DiagnoseRule = typeof RULES[number];
-
-/** One thing `check --connect` has found; part of the public contract. */
-export interface Finding {
-  readonly level: Level;
-  /** What kind of thing it is, for scripts. */
-  readonly rule: DiagnoseRule;
-  /** Config key; null where it is about all of them. */
-  readonly server: string | null;
-  /** The exposed name of the tool it is about, or what else is listed. */
-  readonly subject: string | null;
-  /** What was found. */
-  readonly message: string;
-  /** What to do, for whoever runs the gateway. */
-  readonly remedy: string | null;
-}
-
-/** A tool as the aggregate lists it for legacy clients: the narrower of the two eras. */
-export interface CheckedTool {
-  readonly server: string;
-  /** The upstream's own name. */
-  readonly own: string;
-  readonly exposed: string;
-  /** What clients get. */
-  readonly tool: JsonObject;
-  /** About what it takes of a model's context. */
-  readonly tokens: number;
-}
+import { canonicalJson, isObject } from "../lib/json.ts";
+import { conflictText, noticeText } from "../registry/build.ts";
+import { toolTokens, unlessTooDeep } from "../registry/source.ts";
+import type { Conflict, Registry } from "../registry/types.ts";
+import {
+  type CheckedTool,
+  CUT_DESCRIPTION,
+  type DiagnoseRule,
+  type Finding,
+  type Level,
+  toolFindings,
+} from "./diagnose-tool.ts";
 
 /** A server that was started, as far as findings need it. */
 export interface StartedServer {
@@ -162,4 +104,88 @@ function cacheFindings(
         `"${rule.tools}"), or say "readOnlyHint": true in an override`,
     }];
   });
+}
+
+/** What is found about lists as a whole: names wanted twice, the same thing twice, too much. */
+
+const CONFLICTS: Readonly<
+  Record<Conflict["type"], readonly [Level, DiagnoseRule, remedy: string | null]>
+> = {
+  duplicate: ["warning", "duplicate", "ask the authors of the server to mend it"],
+  suffixed: ["warning", "name-conflict", 'give one of them another name with "rename"'],
+  prefixed: ["note", "name-conflict", null],
+  shared: ["note", "uri-conflict", null],
+};
+
+/** What the registry had to decide. */
+export function conflictFindings(conflicts: readonly Conflict[]): Finding[] {
+  return conflicts.map((conflict) => {
+    const [level, rule, remedy] = CONFLICTS[conflict.type];
+    const servers = new Set(conflict.parties.map(({ server }) => server));
+    const [server = null] = servers.size === 1 ? servers : [];
+    const message = conflictText(conflict);
+    return { level, rule, server, subject: conflict.wanted, message, remedy };
+  });
+}
+
+/** How many of the tools that two servers have in common are named. */
+const TOLD_TWINS = 3;
+
+/** Tools that several servers offer with the same description and schema, once per such servers. */
+export function twinFindings(tools: readonly CheckedTool[]): Finding[] {
+  const alike = Map.groupBy(
+    tools.filter(({ tool: { description } }) => typeof description === "string"),
+    ({ exposed, tool: { description, inputSchema } }) =>
+      unlessTooDeep(() => canonicalJson([description, inputSchema])) ?? exposed,
+  );
+  const shared = [...alike.values()].flatMap((group) => {
+    const first = [...new Map(group.toReversed().map((tool) => [tool.server, tool])).values()];
+    return first.length < 2 ? [] : [first.toReversed()];
+  });
+  const byServers = Map.groupBy(shared, (group) => canonicalJson(group.map((one) => one.server)));
+  return [...byServers.values()].map((groups) => {
+    const [first] = groups;
+    const [owner, ...others] = first!;
+    const names = groups.slice(0, TOLD_TWINS)
+      .map((group) => group.map(({ exposed }) => JSON.stringify(exposed)).join(" = "));
+    const more = groups.length - names.length;
+    const message = `offers what ${
+      others.map(({ server }) => `server ${JSON.stringify(server)}`).join(", ")
+    } offers, too: ${names.join(", ")}${more === 0 ? "" : ` and ${more} more`}`;
+    const remedy = 'where that is not meant, leave one of them out with "exclude" or "disabled"';
+    const server = owner!.server;
+    return { level: "note", rule: "same-tool", server, subject: owner!.exposed, message, remedy };
+  });
+}
+
+/** From how many tools on which clients refuse some, most first. */
+const CROWDS: readonly (readonly [more: number, what: string])[] = [
+  [128, "VS Code sends a model at most 128, Windsurf takes 100, Cursor shows a model about 40"],
+  [100, "Windsurf takes 100, Cursor shows a model about 40"],
+  [40, "Cursor shows a model about 40"],
+];
+
+/** Whether all of it together is more than clients take. */
+export function crowdFindings(
+  { length }: readonly CheckedTool[],
+  { aggregate, gates: { aggregate: gate } }: Pick<Registry, "aggregate" | "gates">,
+): Finding[] {
+  const { instructions } = gate.isClosed ? gate.view : aggregate;
+  const found: Finding[] = [];
+  const about = { level: "note", server: null, subject: null } as const;
+  const crowd = CROWDS.find(([most]) => length > most);
+  if (crowd !== undefined) {
+    const message = gate.isClosed
+      ? `${length} tools, gated at /mcp; for clients of /ungated/mcp: ${crowd[1]}`
+      : `${length} tools: ${crowd[1]}`;
+    const remedy = gate.isClosed ? null : 'gate them with "gating": "on", make "profiles" of ' +
+      'fewer tools, or leave tools out with "exclude"';
+    found.push({ ...about, rule: "many-tools", message, remedy });
+  }
+  if (instructions !== undefined && instructions.length > CUT_DESCRIPTION) {
+    const message = `instructions of ${instructions.length} characters in all: Claude Code cuts ` +
+      `them at ${CUT_DESCRIPTION}`;
+    found.push({ ...about, rule: "long-instructions", message, remedy: null });
+  }
+  return found;
 }

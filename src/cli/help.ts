@@ -1,9 +1,9 @@
-import { ExitCode } from "../app/exit.ts";
-import { type Io, say } from "../app/io.ts";
+import { ExitCode, type Io, say } from "../app/io.ts";
 import { optionsOf, unknownCommand } from "./args.ts";
-import { type Command, COMMANDS, findCommand, type Invocation } from "./commands.ts";
+import type { Command, Invocation } from "./command.ts";
+import { COMMANDS, findCommand } from "./commands.ts";
 import { type OptionName, OPTIONS, type OptionSpec } from "./options.ts";
-import { type Style, styleFor } from "./view/style.ts";
+import { type Style, styleFor } from "./view/table.ts";
 
 /** `mcproxy help [COMMAND]`. */
 export async function run({ args: [name], options }: Invocation, io: Io): Promise<ExitCode> {

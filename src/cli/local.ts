@@ -1,23 +1,26 @@
-import { type ConfigurationChoice, requireConfiguration } from "../app/configuration.ts";
-import { CliError, ExitCode } from "../app/exit.ts";
-import type { Io } from "../app/io.ts";
-import type { Config, ServerConfig } from "../config/config.ts";
+import { CliError, ExitCode, type Io } from "../app/io.ts";
+import { type ConfigurationChoice, requireConfiguration } from "../app/plan.ts";
+import type { Config, ServerConfig } from "../config/types.ts";
 import { ActiveExchange } from "../gateway/clients/exchange.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { AGGREGATE, UNGATED } from "../gating/endpoint.ts";
 import type { Tokenizer } from "../lib/tokens.ts";
+import { LATEST_LEGACY_VERSION } from "../protocol/eras.ts";
 import type { Client } from "../protocol/exchange.ts";
 import { parseMessage, request, type RequestMessage } from "../protocol/message.ts";
 import { exposedName } from "../protocol/names.ts";
-import { LATEST_LEGACY_VERSION } from "../protocol/versions.ts";
-import { replyText } from "../registry/reply.ts";
-import type { Caller, CallerOptions, OpenOptions } from "./caller.ts";
-import { NOTHING, offersOf, type ServerOffer } from "./offers.ts";
-import { unknownServer } from "./unknown-server.ts";
-import { type ViewCost, viewCosts } from "./view-cost.ts";
-import { LiveScreen } from "./view/live-screen.ts";
-import { liveServers, renderServers } from "./view/live.ts";
-import { styleFor } from "./view/style.ts";
+import { replyText } from "../registry/answers.ts";
+import type { Caller, CallerOptions, OpenOptions } from "./command.ts";
+import {
+  NOTHING,
+  offersOf,
+  type ServerOffer,
+  unknownServer,
+  type ViewCost,
+  viewCosts,
+} from "./offers.ts";
+import { LiveScreen, liveServers, renderServers } from "./view/live.ts";
+import { styleFor } from "./view/table.ts";
 
 /** The command line as a client of its own gateway. */
 const CLIENT: Client = {

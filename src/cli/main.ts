@@ -1,8 +1,7 @@
-import { CliError, ExitCode } from "../app/exit.ts";
-import { type Io, say } from "../app/io.ts";
+import { CliError, ExitCode, type Io, say } from "../app/io.ts";
 import { parseCommandLine } from "./args.ts";
 import { commandNamed } from "./commands.ts";
-import { styleFor } from "./view/style.ts";
+import { styleFor } from "./view/table.ts";
 
 /**
  * Runs one command line to its end and returns the exit code; what is written has been taken by the

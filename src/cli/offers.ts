@@ -1,12 +1,14 @@
 /** What servers offer, as `list` shows it. */
 
-import { listedTools } from "../gating/listed-tools.ts";
-import { canonicalJson } from "../lib/canonical.ts";
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
-import { type CountTokens, estimateTokens } from "../lib/tokens.ts";
+import { CliError, ExitCode } from "../app/io.ts";
+import { type GateCost, registryCost } from "../gating/gate.ts";
+import { listedTools } from "../gating/view.ts";
+import { canonicalJson, isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { suggest } from "../lib/suggest.ts";
+import { type CountTokens, ESTIMATE, estimateTokens, type Tokenizer } from "../lib/tokens.ts";
 import { LIST_RULES, type ListKind, listRule } from "../protocol/lists.ts";
 import { exposedName } from "../protocol/names.ts";
-import { toolTokens } from "../registry/tool-tokens.ts";
+import { toolTokens } from "../registry/source.ts";
 import type { Registry, View } from "../registry/types.ts";
 
 /** One tool, prompt, resource or template. */
@@ -178,4 +180,107 @@ export function eachKind<T>(make: (kind: ListKind) => T): Record<ListKind, T> {
 export function itemsIn(result: JsonObject, kind: ListKind): JsonObject[] {
   const items = result[listRule(kind).field];
   return Array.isArray(items) ? items.filter(isObject) : [];
+}
+
+/** What the views of a gateway cost in a model's context, as `list --tokens` and `status` tell it. */
+
+/** One view; part of the public contract of `list --json --tokens`. */
+export interface ViewCost extends GateCost {
+  /** Its path at the gateway, `/mcp`. */
+  readonly path: string;
+  /** `null` for that of all servers. */
+  readonly profile: string | null;
+  /** {@link savedPercent} */
+  readonly savedPercent: number;
+  /** Why it is gated, or is not: `600 tools > 50`. */
+  readonly why: string;
+}
+
+/** The costs of all views of a snapshot. */
+export function viewCosts(registry: Registry, tokenizer: Tokenizer): readonly ViewCost[] {
+  const estimated = registryCost(registry, counterOf(ESTIMATE));
+  const cost = tokenizer.isExact ? registryCost(registry, counterOf(tokenizer)) : estimated;
+  return [
+    viewCost(undefined, cost.aggregate, estimated.aggregate),
+    ...[...cost.profiles].map(([name, one]) =>
+      viewCost(name, one, estimated.profiles.get(name) ?? one)
+    ),
+  ];
+}
+
+/** Profiles share most of their tools with the view of all. */
+function counterOf({ count }: Tokenizer): (raw: string) => number {
+  const known = new Map<string, number>();
+  return (raw) => {
+    let tokens = known.get(raw);
+    if (tokens === undefined) {
+      known.set(raw, tokens = toolTokens(JSON.parse(raw) as JsonObject, count));
+    }
+    return tokens;
+  };
+}
+
+/**
+ * A view with these costs. Whether it is gated was decided by estimates, so those say why.
+ *
+ * @param estimated where `cost` was counted exactly
+ */
+export function viewCost(
+  profile: string | undefined,
+  cost: GateCost,
+  estimated: GateCost = cost,
+): ViewCost {
+  const path = profile === undefined ? "/mcp" : `/profiles/${encodeURIComponent(profile)}/mcp`;
+  return {
+    path,
+    profile: profile ?? null,
+    ...cost,
+    savedPercent: savedPercent(cost),
+    why: whyGated(estimated),
+  };
+}
+
+/** The share of the tokens that gating saves, in percent with one decimal. */
+export function savedPercent({ tokens, savedTokens }: GateCost): number {
+  return tokens === 0 ? 0 : Math.round(1_000 * savedTokens / tokens) / 10;
+}
+
+function whyGated({ mode, gated, tools, tokens, maxTools, maxTokens }: GateCost): string {
+  if (mode !== "auto") return `gating is ${mode}`;
+  const count = tools === 1 ? "1 tool" : `${tools} tools`;
+  if (!gated) return `${count} ≤ ${maxTools}, about ${tokens} tokens ≤ ${maxTokens}`;
+  return tools > maxTools ? `${count} > ${maxTools}` : `about ${tokens} tokens > ${maxTokens}`;
+}
+
+/** The costs in a gateway's status, `undefined` where it does not tell them. */
+export function costIn(value: unknown): GateCost | undefined {
+  if (!isObject(value)) return undefined;
+  const { mode, gated } = value;
+  if (mode !== "off" && mode !== "on" && mode !== "auto") return undefined;
+  const number = (key: string) => Number(value[key] ?? 0);
+  return {
+    mode,
+    gated: gated === true,
+    maxTools: number("maxTools"),
+    maxTokens: number("maxTokens"),
+    tools: number("tools"),
+    tokens: number("tokens"),
+    gatedTools: number("gatedTools"),
+    gatedTokens: number("gatedTokens"),
+    savedTokens: number("savedTokens"),
+  };
+}
+
+/** The end of a command that names a server nobody has. */
+export function unknownServer(name: string, known: Iterable<string>): CliError {
+  const names = [...known];
+  const near = suggest(name, names);
+  const hint = near === undefined
+    ? `Configured: ${names.join(", ") || "none"}`
+    : `Did you mean "${near}"?`;
+  return new CliError(
+    ExitCode.Failed,
+    `Cannot find server "${name}": it is not configured; expected one of mcpServers`,
+    { hint },
+  );
 }

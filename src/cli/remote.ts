@@ -1,29 +1,30 @@
-import { CliError, ExitCode } from "../app/exit.ts";
-import { costsOf, type GateCost } from "../gating/cost.ts";
-import { systemClock } from "../lib/clock.ts";
+import { CliError, ExitCode } from "../app/io.ts";
+import { costsOf, type GateCost } from "../gating/gate.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
+import { systemClock } from "../lib/time.ts";
 import type { Tokenizer } from "../lib/tokens.ts";
 import { VERSION } from "../lib/version.ts";
-import { MetaKey } from "../protocol/envelope.ts";
+import { LATEST_MODERN_VERSION, MetaKey } from "../protocol/eras.ts";
 import { RpcError } from "../protocol/errors.ts";
 import { LIST_RULES, type ListKind, listRule } from "../protocol/lists.ts";
 import { request, type ResponseMessage } from "../protocol/message.ts";
-import { LATEST_MODERN_VERSION } from "../protocol/versions.ts";
-import { toolTokens } from "../registry/tool-tokens.ts";
+import { toolTokens } from "../registry/source.ts";
 import { HttpStatusError, NetworkError } from "../upstream/transport/failures.ts";
 import { HttpClient } from "../upstream/transport/http-client.ts";
 import { StreamableHttpTransport } from "../upstream/transport/http.ts";
-import type { Caller, CallerOptions } from "./caller.ts";
+import type { Caller, CallerOptions } from "./command.ts";
 import {
+  costIn,
   eachKind,
   itemsIn,
   matchOffers,
   NOTHING,
   type ParsedLists,
   type ServerOffer,
+  type ViewCost,
+  viewCost,
 } from "./offers.ts";
 import { type GatewayUrls, gatewayUrls } from "./urls.ts";
-import { costIn, type ViewCost, viewCost } from "./view-cost.ts";
 
 /** How long a status may take, milliseconds. */
 const STATUS_TIMEOUT = 10_000;

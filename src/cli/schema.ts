@@ -1,9 +1,8 @@
 // Imported, not read: it must be inside the compiled program.
 
 import schema from "../../schema/mcp-servers.schema.json" with { type: "json" };
-import { ExitCode } from "../app/exit.ts";
-import { type Io, say } from "../app/io.ts";
-import type { Invocation } from "./commands.ts";
+import { ExitCode, type Io, say } from "../app/io.ts";
+import type { Invocation } from "./command.ts";
 
 /** `mcproxy schema`: the JSON schema of the configuration file, for editors. */
 export async function run(_: Invocation, io: Io): Promise<ExitCode> {

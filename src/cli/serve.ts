@@ -1,16 +1,13 @@
 import { runtime } from "#runtime";
 import process from "node:process";
-import { describeIssue } from "../app/configuration.ts";
-import { CliError, ExitCode } from "../app/exit.ts";
-import { type Io, say } from "../app/io.ts";
+import { CliError, ExitCode, type Io, say } from "../app/io.ts";
 import { runUntilStopped } from "../app/lifecycle.ts";
+import { describeIssue, planServe, type ServePlan } from "../app/plan.ts";
 import type { Followed, FollowOptions } from "../app/reload.ts";
-import { planServe, type ServePlan } from "../app/serve-plan.ts";
 import { Server } from "../app/server.ts";
 import { createNotifier } from "../app/systemd.ts";
 import { serveStdio } from "../front/stdio.ts";
-import { cacheDirectory } from "../gateway/members/list-cache-place.ts";
-import { ListCache } from "../gateway/members/list-cache.ts";
+import { cacheDirectory, ListCache } from "../gateway/members/list-cache.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { VERSION } from "../lib/version.ts";
 import {
@@ -29,7 +26,7 @@ import {
   summaryText,
   wantsLiveView,
 } from "./announce.ts";
-import type { Invocation } from "./commands.ts";
+import type { Invocation } from "./command.ts";
 import type { OptionValues } from "./options.ts";
 
 const log = getLogger("mcproxy");

@@ -1,14 +1,12 @@
 /** `mcproxy status --watch`: the same again and again, until somebody has seen enough. */
 
 import { setTimeout as pause } from "node:timers/promises";
-import { CliError, ExitCode } from "../app/exit.ts";
-import type { Io, TextOutput } from "../app/io.ts";
+import { CliError, ExitCode, type Io, type TextOutput } from "../app/io.ts";
 import { fit, printable } from "../lib/text.ts";
 import type { RemoteAnswer, RemoteCaller } from "./remote.ts";
-import { formatSpan } from "./span.ts";
-import { renderStatus } from "./status-view.ts";
-import { LiveScreen } from "./view/live-screen.ts";
-import { type Style, styleFor } from "./view/style.ts";
+import { formatSpan, renderStatus } from "./status-view.ts";
+import { LiveScreen } from "./view/live.ts";
+import { type Style, styleFor } from "./view/table.ts";
 
 /** Options of {@link watchStatus}. */
 export interface WatchStatusOptions {

@@ -1,12 +1,10 @@
-import { ExitCode, UsageError } from "../app/exit.ts";
-import { type Io, say } from "../app/io.ts";
-import { parseDuration } from "../lib/duration.ts";
+import { ExitCode, type Io, say, UsageError } from "../app/io.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
-import type { Invocation } from "./commands.ts";
+import { parseDuration } from "../lib/time.ts";
+import type { Invocation } from "./command.ts";
 import { RemoteCaller } from "./remote.ts";
-import { textOf } from "./status-columns.ts";
-import { renderStatus } from "./status-view.ts";
-import { styleFor } from "./view/style.ts";
+import { renderStatus, textOf } from "./status-view.ts";
+import { styleFor } from "./view/table.ts";
 
 /** Milliseconds between two refreshes unless `--watch` says otherwise. */
 const DEFAULT_INTERVAL = 2_000;

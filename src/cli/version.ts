@@ -1,7 +1,6 @@
-import { ExitCode } from "../app/exit.ts";
-import { type Io, say } from "../app/io.ts";
+import { ExitCode, type Io, say } from "../app/io.ts";
 import { VERSION } from "../lib/version.ts";
-import type { Invocation } from "./commands.ts";
+import type { Invocation } from "./command.ts";
 
 /** `mcproxy version`: the program, and what it runs on. */
 export async function run({ options }: Invocation, io: Io): Promise<ExitCode> {

@@ -6,13 +6,11 @@
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
-import { IssueCollector } from "./collector.ts";
-import type { Env } from "./config.ts";
-import { userDirectory } from "./find.ts";
-import { parseText } from "./format.ts";
+import { placesOf } from "./document.ts";
+import { fileIssue, isReadableByOthers, parseText, readText, userDirectory } from "./files.ts";
 import { type ConfigIssue, describeKind, quote } from "./issue.ts";
-import { fileIssue, isReadableByOthers, readText } from "./read-file.ts";
-import { placesOf } from "./tree.ts";
+import type { Env } from "./types.ts";
+import { IssueCollector } from "./validate.ts";
 
 /** What was found, and where was looked. */
 export interface Credentials {

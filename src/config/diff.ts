@@ -1,7 +1,7 @@
 /** What a new configuration changes. */
 
-import { canonicalJson } from "../lib/canonical.ts";
-import type { Config, ServerConfig, Settings } from "./config.ts";
+import { canonicalJson } from "../lib/json.ts";
+import type { Config, ServerConfig, Settings } from "./types.ts";
 
 /** Names of servers and settings, each list sorted. */
 export interface ConfigDiff {

@@ -48,3 +48,106 @@ export function lineIndex(text: string): (offset: number) => Position {
     return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 };
   };
 }
+
+/** A {@link ConfigDocument} of values that each know where they stand; for formats beside JSON. */
+
+/** A value and where it starts. One node may be in several places, as what a YAML alias names. */
+export interface LocatedNode {
+  readonly value: unknown;
+  readonly offset: number;
+  /** Of an object, in the order of the file. */
+  readonly entries?: ReadonlyMap<string, LocatedEntry>;
+  /** Of an array. */
+  readonly items?: readonly LocatedNode[];
+}
+
+/** A value of an object, and where its key starts. */
+export interface LocatedEntry {
+  readonly keyOffset: number;
+  readonly node: LocatedNode;
+}
+
+/** The document of a tree of nodes; `locate` turns their offsets into lines and columns. */
+export function locatedDocument(
+  file: string,
+  root: LocatedNode,
+  locate: (offset: number) => Position,
+): ConfigDocument {
+  return {
+    file,
+    value: root.value,
+    position(path, part = "value") {
+      let { offset } = root;
+      let node: LocatedNode | undefined = root;
+      path.forEach((step, index) => {
+        const entry: LocatedEntry | undefined = node?.entries?.get(String(step));
+        const child: LocatedNode | undefined = entry?.node ?? node?.items?.[Number(step)];
+        if (child !== undefined) {
+          const isLast = index === path.length - 1;
+          offset = part === "key" && isLast && entry !== undefined ? entry.keyOffset : child.offset;
+        }
+        node = child;
+      });
+      return locate(offset);
+    },
+    keys(path: ConfigPath) {
+      let node: LocatedNode | undefined = root;
+      for (const step of path) {
+        node = node?.entries?.get(String(step))?.node ?? node?.items?.[Number(step)];
+      }
+      return [...node?.entries?.keys() ?? []];
+    },
+  };
+}
+
+/**
+ * The internal raw form: one object with `mcpServers` and the settings beside it, unchecked and not
+ * expanded, whatever files and layouts it came from, with the way back to each of them.
+ */
+
+/** Where something stands in the words of its own file. */
+export interface Place extends Position {
+  readonly file: string;
+  /** As written there: `servers.gh.serverUrl` for what is `mcpServers.gh.url` here. */
+  readonly path: ConfigPath;
+}
+
+/** Answers where things are. */
+export interface Places {
+  /** As {@link ConfigDocument.position}: of what is not there, the nearest of its ancestors. */
+  place(path: ConfigPath, part?: "key" | "value"): Place;
+}
+
+/** What variables in a file mean that depend on the file. */
+export interface FileOrigin {
+  /** As the caller named it. */
+  readonly file: string;
+  /** Where relative `${file:…}` paths start, absolute. */
+  readonly directory: string;
+  /** What `${workspaceFolder}` is: the directory, or the one above for `.vscode/mcp.json`. */
+  readonly workspaceFolder: string;
+  /** The `inputs` it declares, by id. */
+  readonly inputs: ReadonlyMap<string, Input>;
+}
+
+/** One of the `inputs` of VS Code. */
+export interface Input {
+  /** What VS Code proposes to the person it asks. */
+  readonly default?: string;
+}
+
+/** See the top of the file. */
+export interface ConfigTree extends Places {
+  readonly value: Readonly<Record<string, unknown>>;
+  /** The servers in the order of the files. */
+  readonly names: readonly string[];
+  /** The file that what stands at `path` is from. */
+  origin(path: ConfigPath): FileOrigin;
+}
+
+/** The places of a document that is not mapped to anything. */
+export function placesOf(document: ConfigDocument): Places {
+  return {
+    place: (path, part) => ({ file: document.file, path, ...document.position(path, part) }),
+  };
+}

@@ -9,7 +9,8 @@
  * closes it.
  */
 
-import type { ConfigPath } from "./issue.ts";
+import { type ConfigIssue, type ConfigPath, quote } from "./issue.ts";
+import type { IssueCollector } from "./validate.ts";
 
 /** What stands between the braces, without its default. */
 export interface Reference {
@@ -249,4 +250,43 @@ export function expandTree(
     return copy;
   };
   return { value: visit(value, []), used, missing, malformed: broken };
+}
+
+/** What is said about expressions and durations, the same for servers and for global settings. */
+
+/** The issue for an expression without value; it is not added to the collector. */
+export function missingValue(
+  path: ConfigPath,
+  { why, remedy }: MissingValue,
+  collector: IssueCollector,
+): ConfigIssue {
+  return collector.issue(path, why, { remedy });
+}
+
+/** Reports each `${…}` that is not an expression. */
+export function reportMalformed(
+  { malformed }: TreeExpansion,
+  base: ConfigPath,
+  collector: IssueCollector,
+): void {
+  for (const { path, text } of malformed) {
+    collector.error(
+      [...base, ...path],
+      `found ${quote(text)}, expected "\${NAME}", "\${NAME:-default}", or a known kind such as ` +
+        '"${file:/path}"',
+      { remedy: 'write "$${" for a literal "${"' },
+    );
+  }
+}
+
+/** Other clients count timeouts in seconds: a bare `60` is hardly ever meant as 60 ms. */
+export function warnShortTimeout(
+  value: unknown,
+  path: ConfigPath,
+  collector: IssueCollector,
+): void {
+  if (typeof value !== "number" || !(value >= 1 && value < 1000)) return;
+  collector.warn(path, `${value} means ${value} milliseconds`, {
+    remedy: `write "${value}s" for seconds, or "${value}ms" to keep it`,
+  });
 }

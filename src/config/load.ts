@@ -3,19 +3,16 @@
 import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
-import type { ConfigResult, Env } from "./config.ts";
 import { loadCredentials } from "./credentials.ts";
-import { fetchWanted } from "./fetch.ts";
-import { CONFIG_FILE, parseText } from "./format.ts";
+import type { ConfigTree } from "./document.ts";
+import { CONFIG_FILE, fileIssue, parseText, readText } from "./files.ts";
 import type { ConfigIssue } from "./issue.ts";
-import { storeOf } from "./lookup.ts";
-import { mergeTrees } from "./merge.ts";
-import { parseTree, ROOT_KEYS, touchTree, withNotes } from "./parse.ts";
-import { loadPatterns, mentionsPatterns } from "./patterns.ts";
-import { fileIssue, readText } from "./read-file.ts";
+import { shapeDocument, type ShapeResult } from "./layouts.ts";
+import { mergeTrees, parseTree, ROOT_KEYS, touchTree, withNotes } from "./parse.ts";
+import { loadPatterns, mentionsPatterns } from "./schema-results.ts";
 import { settingsFromEnv } from "./settings.ts";
-import { shapeDocument, type ShapeResult } from "./shape.ts";
-import type { ConfigTree } from "./tree.ts";
+import type { ConfigResult, Env } from "./types.ts";
+import { fetchWanted, storeOf } from "./values.ts";
 
 /** Options of {@link loadConfig}. */
 export interface LoadConfigOptions {

@@ -1,22 +1,27 @@
 /** Text of a configuration file to a {@link Config}, or to what is wrong with it. */
 
-import { IssueCollector } from "./collector.ts";
-import type { Config, ConfigResult, Env, ServerConfig, Settings } from "./config.ts";
-import { warnBareKey } from "./embeddings.ts";
-import { expandTree, type TreeExpansion, type UsedVariable } from "./expand.ts";
-import type { ConfigIssue, ConfigPath } from "./issue.ts";
+import { canonicalJson } from "../lib/json.ts";
+import type { ConfigTree } from "./document.ts";
+import {
+  expandTree,
+  missingValue,
+  reportMalformed,
+  type TreeExpansion,
+  type UsedVariable,
+  warnShortTimeout,
+} from "./expand.ts";
+import { type ConfigIssue, type ConfigPath, formatPath } from "./issue.ts";
 import { parseJsonc } from "./jsonc.ts";
-import { lookupIn, storeOf, type ValueStore } from "./lookup.ts";
-import { reportCollisions } from "./names.ts";
-import { reportAliases, warnUnusedChoices } from "./profiles.ts";
+import { shapeDocument } from "./layouts.ts";
+import { reportAliases, reportCollisions, warnUnusedChoices } from "./profiles.ts";
+import { warnBareKey } from "./schema-gating.ts";
 import { RootSchema, SettingsSchema } from "./schema.ts";
 import { secretsOfVariables } from "./secrets.ts";
 import { parseServer, touchServer } from "./server.ts";
 import { DEFAULT_SETTINGS, settingsFromEnv } from "./settings.ts";
-import { shapeDocument } from "./shape.ts";
-import type { ConfigTree } from "./tree.ts";
-import { reportUnknownKeys, validate } from "./validate.ts";
-import { missingValue, reportMalformed, warnShortTimeout } from "./variables.ts";
+import type { Config, ConfigResult, Env, ServerConfig, Settings } from "./types.ts";
+import { IssueCollector, reportUnknownKeys, validate } from "./validate.ts";
+import { lookupIn, storeOf, type ValueStore } from "./values.ts";
 
 /** The keys the root of the internal raw form may have. */
 export const ROOT_KEYS: readonly string[] = Object.keys(RootSchema.entries);
@@ -214,4 +219,79 @@ function parseServers(
 
 function serverIn({ value }: ConfigTree, name: string): unknown {
   return (value["mcpServers"] as Readonly<Record<string, unknown>> | undefined)?.[name];
+}
+
+/** Several files as one: the later one has the say, for each server and each setting as a whole. */
+
+/** The one tree, and what in it took the place of something else. */
+export interface Merged {
+  readonly tree: ConfigTree;
+  readonly warnings: readonly ConfigIssue[];
+}
+
+/** Merges at least one tree, in this order. Pure. */
+export function mergeTrees(trees: readonly [ConfigTree, ...ConfigTree[]]): Merged {
+  const [first] = trees;
+  if (trees.length === 1) return { tree: first, warnings: [] };
+  const settings = new Map<string, ConfigTree>();
+  const servers = new Map<string, ConfigTree>();
+  const warnings: ConfigIssue[] = [];
+  let section: ConfigTree | undefined;
+  let broken: ConfigTree | undefined;
+  const report = (path: ConfigPath, before: ConfigTree | undefined, now: ConfigTree): void => {
+    if (before === undefined || isSame(path, before, now)) return;
+    const { file, line, column, path: written } = before.place(path, "key");
+    const message = `takes the place of ${formatPath(written)} in ${file}:${line}:${column}`;
+    warnings.push(new IssueCollector(now).issue(path, message, { part: "key" }));
+  };
+  for (const tree of trees) {
+    for (const key of Object.keys(tree.value)) {
+      if (key === "mcpServers") continue;
+      if (key !== "$schema") report([key], settings.get(key), tree);
+      settings.set(key, tree);
+    }
+    if (!("mcpServers" in tree.value)) continue;
+    section ??= tree;
+    if (!isSection(tree.value["mcpServers"])) broken ??= tree;
+    for (const name of tree.names) {
+      report(["mcpServers", name], servers.get(name), tree);
+      servers.set(name, tree);
+    }
+  }
+  const owner = ([key, name]: ConfigPath): ConfigTree => {
+    if (key !== "mcpServers") return settings.get(String(key)) ?? first;
+    return servers.get(String(name)) ?? broken ?? section ?? first;
+  };
+  const value: Record<string, unknown> = Object.create(null);
+  for (const [key, tree] of settings) value[key] = tree.value[key];
+  if (broken !== undefined) value["mcpServers"] = broken.value["mcpServers"];
+  else if (section !== undefined) value["mcpServers"] = sectionOf(servers);
+  const tree: ConfigTree = {
+    value,
+    names: [...servers.keys()],
+    place: (path, part) => owner(path).place(path, part),
+    origin: (path) => owner(path).origin(path),
+  };
+  return { tree, warnings };
+}
+
+function sectionOf(servers: ReadonlyMap<string, ConfigTree>): unknown {
+  const section: Record<string, unknown> = Object.create(null);
+  for (const [name, tree] of servers) section[name] = at(tree, ["mcpServers", name]);
+  return section;
+}
+
+/** The same text in two files of one directory means the same. */
+function isSame(path: ConfigPath, before: ConfigTree, now: ConfigTree): boolean {
+  return canonicalJson(at(before, path)) === canonicalJson(at(now, path));
+}
+
+function at({ value }: ConfigTree, path: ConfigPath): unknown {
+  let current: unknown = value;
+  for (const step of path) current = (current as Record<string, unknown>)[step];
+  return current;
+}
+
+function isSection(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

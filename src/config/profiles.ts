@@ -2,14 +2,12 @@
 
 import * as v from "valibot";
 import { parseGlob } from "../lib/glob.ts";
-import type { IssueCollector } from "./collector.ts";
-import { profileGating } from "./gating-schema.ts";
-import { quote } from "./issue.ts";
-import { sanitizeServerName } from "./names.ts";
+import { quote, withoutUndefined } from "./issue.ts";
+import { profileGating } from "./schema-gating.ts";
 import { about, notArray, prefix, separator } from "./schema-parts.ts";
 import { members, patterns, profileFilter, tags, tagsByPattern } from "./schema-shaping.ts";
-import type { ProfileConfig, ServerShape, TagRule } from "./shaping.ts";
-import { withoutUndefined } from "./without-undefined.ts";
+import type { ProfileConfig, ServerShape, TagRule } from "./types.ts";
+import type { IssueCollector } from "./validate.ts";
 
 /** It stands in a URL, and may stand in a file name. */
 const PROFILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -136,4 +134,40 @@ function tagsIn(shape: ServerShape | undefined): readonly string[] {
     ...shape?.tags ?? [],
     ...kinds.flatMap((kind) => kind?.tags ?? []).flatMap((rule) => rule.tags),
   ];
+}
+
+/** Server names in exposed names. */
+
+/**
+ * A server name as it may stand in an exposed name: each character outside `[A-Za-z0-9_-]` (a whole
+ * code point, so an emoji counts once) becomes `_`.
+ */
+export function sanitizeServerName(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_-]/gu, "_");
+}
+
+/** Reports names that are different in the file and the same once sanitised. */
+export function reportCollisions(names: readonly string[], collector: IssueCollector): void {
+  const taken = new Map<string, string>();
+  for (const name of names) {
+    const sanitized = sanitizeServerName(name);
+    const other = taken.get(sanitized);
+    if (other === undefined) {
+      taken.set(sanitized, name);
+      continue;
+    }
+    const path = ["mcpServers", name];
+    const [here, there] = [path, ["mcpServers", other]].map((one) =>
+      collector.issue(one, "", { part: "key" })
+    );
+    const where = there === undefined || there.file === here?.file
+      ? ""
+      : ` (${there.file}:${there.line}:${there.column})`;
+    collector.error(
+      path,
+      `servers ${quote(other)}${where} and ${quote(name)} both become "${sanitized}" in tool ` +
+        "names, expected names that stay different",
+      { part: "key", remedy: "rename one of them" },
+    );
+  }
 }

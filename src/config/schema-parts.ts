@@ -1,12 +1,28 @@
+import * as v from "valibot";
+import { suggest } from "../lib/suggest.ts";
+import { DURATION_PATTERN, MAX_DURATION_MS, parseDuration } from "../lib/time.ts";
+
+/** What {@link rootUri} accepts, as the second half of a sentence. */
+export const ROOT_HINT = 'an absolute path such as "/home/me/project", or a "file://" URI';
+
+/**
+ * The URI of an absolute path, a URI as it is, `undefined` for anything else. A relative path is
+ * no root: relative to what would depend on who starts the gateway.
+ */
+export function rootUri(text: string): string | undefined {
+  if (text.startsWith("file://")) return URL.canParse(text) ? text : undefined;
+  if (/^[A-Za-z]:[\\/]/.test(text)) return `file:///${encodePath(text.replaceAll("\\", "/"))}`;
+  return text.startsWith("/") ? `file://${encodePath(text)}` : undefined;
+}
+
+function encodePath(path: string): string {
+  return encodeURI(path.toWellFormed()).replaceAll("?", "%3F").replaceAll("#", "%23");
+}
+
 /**
  * The kinds of options the schema is made of. The message of each check is the second half of a
  * sentence: "found …, expected <message>".
  */
-
-import * as v from "valibot";
-import { DURATION_PATTERN, MAX_DURATION_MS, parseDuration } from "../lib/duration.ts";
-import { suggest } from "../lib/suggest.ts";
-import { ROOT_HINT, rootUri } from "./roots.ts";
 
 const DURATION_HINT = 'a duration such as 5000, "5s" or "2m"';
 
@@ -199,3 +215,35 @@ export const httpUrl = v.pipe(
   v.string("a string"),
   v.check(isHttpUrl, 'a URL such as "https://example.com/mcp"'),
 );
+
+/** The `Authorization` header that `auth` stands for. */
+
+/** `auth` as the schema leaves it. */
+export interface Auth {
+  readonly type: "bearer" | "basic";
+  readonly token?: string | undefined;
+  readonly credentials?: string | undefined;
+}
+
+/** The value of the header. */
+export function authorizationOf({ type, token = "", credentials = "" }: Auth): string {
+  return type === "bearer"
+    ? `Bearer ${token}`
+    : `Basic ${basicCredentials(credentials) ?? credentials}`;
+}
+
+/** Credentials as they are sent: `user:password` encoded, or what is encoded already. */
+export function basicCredentials(text: string): string | undefined {
+  if (text.includes(":")) return encode(text);
+  try {
+    return atob(text).includes(":") ? text : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** RFC 7617, section 2.1: UTF-8, then Base64. */
+function encode(text: string): string {
+  const bytes = new TextEncoder().encode(text);
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { MAX_ALTERNATIVES, parseGlob } from "../lib/glob.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { about, notArray, text } from "./schema-parts.ts";
-import type { KindShape, Override, ServerShape, TagRule } from "./shaping.ts";
+import type { KindShape, Override, ServerShape, TagRule } from "./types.ts";
 
 /** Longer patterns are no names any more. */
 const LONGEST_PATTERN = 512;

@@ -4,12 +4,12 @@
  */
 
 import * as v from "valibot";
-import { basicCredentials } from "./auth.ts";
-import { gatingOptions } from "./gating-schema.ts";
 import { profileOptions } from "./profiles.ts";
+import { gatingOptions } from "./schema-gating.ts";
 import {
   about,
   address,
+  basicCredentials,
   choice,
   count,
   duration,
@@ -24,8 +24,8 @@ import {
   texts,
   URL_OR_VARIABLE,
 } from "./schema-parts.ts";
+import { TRANSFORM_ENTRIES, TRANSFORM_SETTINGS } from "./schema-results.ts";
 import { shapingOptions } from "./schema-shaping.ts";
-import { TRANSFORM_ENTRIES, TRANSFORM_SETTINGS } from "./transform.ts";
 
 const ROOTS = "What a server is told that asks for roots outside any call of a client.";
 const STARTUP_TIMEOUT = "How long a server may take from its start to the end of the handshake.";

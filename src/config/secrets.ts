@@ -1,7 +1,7 @@
 /** Which values of a configuration must not be seen in logs, status or errors. */
 
-import type { Config, HttpTarget, StdioTarget } from "./config.ts";
 import type { UsedVariable } from "./expand.ts";
+import type { Config, HttpTarget, StdioTarget } from "./types.ts";
 
 /** Shorter values ("1", "on") are everywhere in a log, and nobody's secret. */
 const SHORTEST_SECRET = 4;

@@ -2,14 +2,11 @@
 
 import * as v from "valibot";
 import { suggest } from "../lib/suggest.ts";
-import { IssueCollector } from "./collector.ts";
-import type { Env, Settings } from "./config.ts";
-import { warnBareKey } from "./embeddings.ts";
-import type { EmbeddingsConfig } from "./gating.ts";
-import type { ConfigIssue } from "./issue.ts";
+import { type ConfigIssue, withoutUndefined } from "./issue.ts";
+import { warnBareKey } from "./schema-gating.ts";
 import { SettingsSchema } from "./schema.ts";
-import { describeFound, validate } from "./validate.ts";
-import { withoutUndefined } from "./without-undefined.ts";
+import type { EmbeddingsConfig, Env, Settings } from "./types.ts";
+import { describeFound, IssueCollector, validate } from "./validate.ts";
 
 /** What an empty file would give; pinned by a test. */
 export const DEFAULT_SETTINGS: Settings = withoutUndefined(v.parse(SettingsSchema, {}));

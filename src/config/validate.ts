@@ -2,8 +2,15 @@
 
 import * as v from "valibot";
 import { suggest } from "../lib/suggest.ts";
-import type { IssueCollector } from "./collector.ts";
-import { type ConfigPath, describeKind, describeValue, quote } from "./issue.ts";
+import type { Places } from "./document.ts";
+import {
+  type ConfigIssue,
+  type ConfigPath,
+  describeKind,
+  describeValue,
+  formatPath,
+  quote,
+} from "./issue.ts";
 
 /** A key people bring from other programs, and what it is called here. */
 const FOREIGN_KEYS: Readonly<Record<string, string>> = {
@@ -156,4 +163,51 @@ function valueAt(value: unknown, path: ConfigPath): unknown {
     current = (current as Record<string | number, unknown>)[step];
   }
   return current;
+}
+
+/** Gathers what is wrong with one configuration, each at its place. */
+
+/** A hostile or generated file may have millions; nobody reads more. */
+const MAX_ISSUES = 100;
+
+/** What can be said about an issue beside its message. */
+export interface IssueOptions {
+  readonly remedy?: string | undefined;
+  /** What of the path to point at; the value by default. */
+  readonly part?: "key" | "value";
+}
+
+/** Issues and warnings of one configuration, at most a hundred of each. */
+export class IssueCollector {
+  readonly issues: ConfigIssue[] = [];
+  readonly warnings: ConfigIssue[] = [];
+  readonly #places: Places;
+
+  constructor(places: Places) {
+    this.#places = places;
+  }
+
+  /** Adds something that makes the configuration invalid. */
+  error(path: ConfigPath, message: string, options?: IssueOptions): void {
+    if (this.issues.length < MAX_ISSUES) this.issues.push(this.issue(path, message, options));
+  }
+
+  /** Adds something that is valid and most likely not meant. */
+  warn(path: ConfigPath, message: string, options?: IssueOptions): void {
+    if (this.warnings.length < MAX_ISSUES) this.warnings.push(this.issue(path, message, options));
+  }
+
+  /** An issue at a place of the configuration, not added. */
+  issue(path: ConfigPath, message: string, options: IssueOptions = {}): ConfigIssue {
+    const { remedy, part } = options;
+    const { file, line, column, path: written } = this.#places.place(path, part);
+    return {
+      file,
+      line,
+      column,
+      path: formatPath(written),
+      message,
+      ...(remedy === undefined ? {} : { remedy }),
+    };
+  }
 }

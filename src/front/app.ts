@@ -10,15 +10,12 @@ import {
 } from "../gating/endpoint.ts";
 import { getLogger } from "../log/mod.ts";
 import type { HttpHandler } from "../runtime/types.ts";
-import type { FrontContext } from "./context.ts";
-import { corsHeaders, preflight } from "./cors.ts";
-import { createGuard } from "./guard.ts";
+import { corsHeaders, createGuard, preflight } from "./guard.ts";
 import { mountHealth } from "./health.ts";
-import { KeepAlive } from "./keep-alive.ts";
-import { json, methodNotAllowed, notFound } from "./plain.ts";
-import { Refusal } from "./refusal.ts";
+import { json, methodNotAllowed, notFound, Refusal } from "./reply.ts";
 import { openSse, postSse, type SseStreams } from "./sse.ts";
 import { del, get, post } from "./streamable.ts";
+import { type FrontContext, KeepAlive } from "./streams.ts";
 
 /** What the HTTP front stands on. */
 export interface AppOptions {

@@ -4,7 +4,8 @@
  */
 
 import { isLoopback } from "../lib/loopback.ts";
-import { Refusal } from "./refusal.ts";
+import { Header } from "../protocol/eras.ts";
+import { Refusal } from "./reply.ts";
 
 /** Who may talk to the listener. */
 export interface RequestGuardOptions {
@@ -77,4 +78,35 @@ function hostName(host: string): string | undefined {
 
 function isAddress(host: string): boolean {
   return host.startsWith("[") || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
+}
+
+/** CORS for origins the guard has let through (loopback pages and `allowedOrigins`). */
+
+const EXPOSED = [Header.SessionId, Header.ProtocolVersion].join(", ");
+
+/** Answers a preflight request of an allowed origin. */
+export function preflight(origin: string): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      "access-control-allow-origin": origin,
+      "access-control-allow-methods": "GET, POST, DELETE",
+      "access-control-allow-headers": [
+        "content-type",
+        "accept",
+        "authorization",
+        ...Object.values(Header),
+      ].join(", "),
+      "access-control-max-age": "600",
+      "vary": "origin",
+    },
+  });
+}
+
+/** Lets a page of an allowed origin read the response, the session id included. */
+export function corsHeaders(response: Response, origin: string): Response {
+  response.headers.set("access-control-allow-origin", origin);
+  response.headers.set("access-control-expose-headers", EXPOSED);
+  response.headers.append("vary", "origin");
+  return response;
 }

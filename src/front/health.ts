@@ -5,7 +5,7 @@ import type { Gateway } from "../gateway/gateway.ts";
 import { gatewayStatus } from "../gateway/status.ts";
 import type { TokenTally } from "../gateway/token-tally.ts";
 import type { Phase } from "../upstream/state.ts";
-import { json, methodNotAllowed } from "./plain.ts";
+import { json, methodNotAllowed } from "./reply.ts";
 
 /** One enabled server as its health is judged. */
 export interface ServerHealth {

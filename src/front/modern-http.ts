@@ -5,13 +5,13 @@ import { checkMethod, modernClient, serveModern } from "../gateway/clients/moder
 import type { Gateway } from "../gateway/gateway.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { isObject } from "../lib/json.ts";
-import { checkModernHeaders, type HeaderReader, readEnvelope } from "../protocol/classify.ts";
+import { checkModernHeaders, type HeaderReader, readEnvelope } from "../protocol/eras.ts";
 import { ErrorCode, errorText, RpcError } from "../protocol/errors.ts";
 import { idTextOf, type Message, parseMessage, type RequestMessage } from "../protocol/message.ts";
 import { checkParamHeaders } from "../protocol/param-headers.ts";
-import type { Reply } from "../registry/reply.ts";
-import type { FrontContext } from "./context.ts";
-import { jsonResponse, PostReply } from "./post-reply.ts";
+import type { Reply } from "../registry/answers.ts";
+import { jsonResponse, PostReply } from "./reply.ts";
+import type { FrontContext } from "./streams.ts";
 
 /** Answers one modern message. `signal` is the request's own: the client has gone. */
 export async function postModern(

@@ -2,13 +2,10 @@
 
 import type { Endpoint } from "../gating/endpoint.ts";
 import { errorResponse, InvalidMessage, parseMessages } from "../protocol/message.ts";
-import { replyText } from "../registry/reply.ts";
-import { requireEventStream } from "./accept.ts";
-import { readBody } from "./body.ts";
-import type { FrontContext } from "./context.ts";
-import { EVENT_STREAM_HEADERS, EventStream } from "./event-stream.ts";
-import { Refusal } from "./refusal.ts";
-import { holdSessionStream } from "./streamable.ts";
+import { replyText } from "../registry/answers.ts";
+import { readBody, Refusal } from "./reply.ts";
+import { holdSessionStream, requireEventStream } from "./streamable.ts";
+import { EVENT_STREAM_HEADERS, EventStream, type FrontContext } from "./streams.ts";
 
 /** The streams of the open sessions, by session id: answers go there, not into the POST. */
 export type SseStreams = Map<string, EventStream>;

@@ -7,8 +7,8 @@ import type { Gateway } from "../gateway/gateway.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { withoutLineBreaks } from "../lib/json-edit.ts";
 import { LineDecoder } from "../lib/lines.ts";
-import { within } from "../lib/within.ts";
-import { isModern, NO_HEADERS, readEnvelope } from "../protocol/classify.ts";
+import { within } from "../lib/time.ts";
+import { isModern, NO_HEADERS, readEnvelope } from "../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import {
   errorResponse,
@@ -19,7 +19,7 @@ import {
   parseMessages,
   type RequestMessage,
 } from "../protocol/message.ts";
-import { type Reply, replyText } from "../registry/reply.ts";
+import { type Reply, replyText } from "../registry/answers.ts";
 
 /** A line longer than this many bytes is refused; it is far above any real request. */
 const MAX_LINE = 64 * 1024 * 1024;

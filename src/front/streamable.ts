@@ -6,19 +6,17 @@
 import type { Outlet } from "../gateway/clients/exchange.ts";
 import type { Session } from "../gateway/clients/session.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
-import { isModern } from "../protocol/classify.ts";
-import { Header } from "../protocol/headers.ts";
+import { ASSUMED_HTTP_VERSION, BATCH_VERSION, eraOf, Header, isModern } from "../protocol/eras.ts";
 import { errorResponse, InvalidMessage, type Message, parseMessages } from "../protocol/message.ts";
-import { ASSUMED_HTTP_VERSION, BATCH_VERSION, eraOf } from "../protocol/versions.ts";
-import { type Reply, replyText } from "../registry/reply.ts";
-import { requireBothTypes, requireEventStream } from "./accept.ts";
-import { readBody } from "./body.ts";
-import type { FrontContext } from "./context.ts";
-import { EVENT_STREAM_HEADERS, type EventStream } from "./event-stream.ts";
+import { type Reply, replyText } from "../registry/answers.ts";
 import { postModern } from "./modern-http.ts";
-import { PostReply } from "./post-reply.ts";
-import { Refusal } from "./refusal.ts";
-import { SessionStreams } from "./session-streams.ts";
+import { PostReply, readBody, Refusal } from "./reply.ts";
+import {
+  EVENT_STREAM_HEADERS,
+  type EventStream,
+  type FrontContext,
+  SessionStreams,
+} from "./streams.ts";
 
 /** More than any real client sends, and few enough that one body cannot start a flood. */
 const MAX_BATCH = 100;
@@ -202,4 +200,40 @@ async function dispatch(
     reply.finish(texts.length === 0 ? undefined : `[${texts.join(",")}]`);
   });
   return await reply.response;
+}
+
+const JSON_TYPE = "application/json";
+const STREAM_TYPE = "text/event-stream";
+const BOTH_TYPES = `${JSON_TYPE}, ${STREAM_TYPE}`;
+let lastAccepted = BOTH_TYPES;
+
+/**
+ * A POST may be answered either way, so the client has to accept both (Streamable HTTP). No
+ * `Accept` at all means anything (RFC 9110 12.5.1).
+ * @throws {Refusal} 406
+ */
+export function requireBothTypes(accept: string | null): void {
+  // What real clients send comes first; reading it again for every request shows in a profile.
+  if (accept === null || accept === BOTH_TYPES || accept === lastAccepted) return;
+  if (accepts(accept, JSON_TYPE) && accepts(accept, STREAM_TYPE)) {
+    lastAccepted = accept;
+    return;
+  }
+  throw new Refusal(406, `Not acceptable: accept both ${JSON_TYPE} and ${STREAM_TYPE}`);
+}
+
+/**
+ * A GET opens an event stream, which the client has to ask for.
+ * @throws {Refusal} 406
+ */
+export function requireEventStream(accept: string | null): void {
+  if (accept !== null && accepts(accept, STREAM_TYPE)) return;
+  throw new Refusal(406, `Not acceptable: accept ${STREAM_TYPE}`);
+}
+
+function accepts(accept: string, type: string): boolean {
+  return accept.split(",").some((part) => {
+    const range = part.split(";")[0]!.trim().toLowerCase();
+    return range === type || range === "*/*" || range === `${type.split("/")[0]}/*`;
+  });
 }

@@ -13,19 +13,24 @@ import type { Client, Exchange } from "../protocol/exchange.ts";
 import type { ListRule } from "../protocol/lists.ts";
 import { idTextOf, type ResponseMessage } from "../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
-import { DEFAULT_TTL_MS, serverMeta } from "../registry/answers.ts";
-import { pageOf } from "../registry/page.ts";
-import { type Reply, spliced } from "../registry/reply.ts";
+import { DEFAULT_TTL_MS, type Reply, serverMeta, spliced } from "../registry/answers.ts";
+import { pageOf } from "../registry/lists.ts";
 import type { Registry, View } from "../registry/types.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
-import { type Forwarder, forwardTo } from "./forward.ts";
+import { type Forwarder, forwardTo } from "./eras.ts";
 import type { Chains } from "./middleware/chains.ts";
 import { callOf, compose } from "./middleware/middleware.ts";
-import { storedReply } from "./middleware/stored-reply.ts";
-import type { Owners } from "./owners.ts";
+import { storedReply } from "./middleware/size.ts";
 import type { Parking } from "./parking.ts";
-import { aboutTask, listTasks, rememberTask, type Send, withExposedTasks } from "./tasks.ts";
-import { withExposedUris } from "./uris.ts";
+import {
+  aboutTask,
+  listTasks,
+  type Owners,
+  rememberTask,
+  type Send,
+  withExposedTasks,
+  withExposedUris,
+} from "./tasks.ts";
 
 /** What the router needs of the gateway. */
 export interface RouterHost {

@@ -1,8 +1,7 @@
 /** What a new snapshot has to say about the configuration. */
 
 import { getLogger } from "../log/mod.ts";
-import { conflictText } from "../registry/conflict-text.ts";
-import { noticeText } from "../registry/notices.ts";
+import { conflictText, noticeText } from "../registry/build.ts";
 import type { Registry } from "../registry/types.ts";
 
 const log = getLogger("mcproxy", "gateway");

@@ -1,25 +1,27 @@
-import type { Config, ServerConfig } from "../config/config.ts";
 import { keepUnchanged } from "../config/diff.ts";
 import { collectSecrets } from "../config/secrets.ts";
-import { isBehind } from "../gating/behind.ts";
-import { type Endpoint, viewOf } from "../gating/endpoint.ts";
+import type { Config, ServerConfig } from "../config/types.ts";
+import {
+  announceChanges,
+  type Endpoint,
+  isBehind,
+  type ListListener,
+  viewOf,
+} from "../gating/endpoint.ts";
 import { Gating } from "../gating/gating.ts";
-import { announceChanges, type ListListener } from "../gating/listeners.ts";
 import { createRedactor } from "../lib/secrets.ts";
-import { within } from "../lib/within.ts";
+import { within } from "../lib/time.ts";
 import { getLogger } from "../log/mod.ts";
 import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
 import type { Client } from "../protocol/exchange.ts";
-import { mostVerbose } from "../protocol/log-levels.ts";
 import { errorResponse, idTextOf } from "../protocol/message.ts";
-import type { ParamHeader } from "../protocol/param-headers.ts";
-import { declaredHeaders } from "../protocol/tool-headers.ts";
-import { initializeResult } from "../registry/answers.ts";
+import { mostVerbose } from "../protocol/methods.ts";
+import { declaredHeaders, type ParamHeader } from "../protocol/param-headers.ts";
+import { initializeResult, type Reply } from "../registry/answers.ts";
 import { buildRegistry, type RegistryInput } from "../registry/build.ts";
-import type { Reply } from "../registry/reply.ts";
 import type { Registry, ResourceRoute, View } from "../registry/types.ts";
 import type { Runtime } from "../runtime/types.ts";
-import { type AttemptBudget, createAttemptBudget } from "../upstream/attempt-budget.ts";
+import { type AttemptBudget, createAttemptBudget } from "../upstream/supervisor.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { route, type RouterHost } from "./call.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
@@ -33,8 +35,8 @@ import type { ListCache } from "./members/list-cache.ts";
 import { Member } from "./members/member.ts";
 import { Members } from "./members/members.ts";
 import { Chains } from "./middleware/chains.ts";
-import { Owners } from "./owners.ts";
 import { Parking } from "./parking.ts";
+import { Owners } from "./tasks.ts";
 
 /** What the gateway stands on. */
 export interface GatewayOptions {

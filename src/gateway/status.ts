@@ -1,13 +1,13 @@
-import type { ServerConfig } from "../config/config.ts";
-import type { GateCost, RegistryCost } from "../gating/cost.ts";
+import type { ServerConfig } from "../config/types.ts";
+import type { GateCost, RegistryCost } from "../gating/gate.ts";
 import { VERSION } from "../lib/version.ts";
-import { noticeText } from "../registry/notices.ts";
+import { noticeText } from "../registry/build.ts";
 import type { Counts, Registry } from "../registry/types.ts";
 import type { UpstreamStatus } from "../upstream/status.ts";
 import type { Gateway } from "./gateway.ts";
 import type { ConfigStatus } from "./members/config-state.ts";
 import type { Member } from "./members/member.ts";
-import type { ResultCacheStats } from "./middleware/result-cache.ts";
+import type { ResultCacheStats } from "./middleware/cache.ts";
 import type { TokenTally } from "./token-tally.ts";
 
 /** A configured server that is switched off. */

@@ -5,6 +5,7 @@
  */
 
 import { editJson, type JsonEdit, rawAt } from "../lib/json-edit.ts";
+import { isObject, type Json } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import {
@@ -16,15 +17,17 @@ import {
   type ResponseMessage,
   resultResponse,
 } from "../protocol/message.ts";
-import { mergedTaskList, taskListEdits, taskListQuestions } from "../protocol/task-list.ts";
 import {
   createdTask,
   incomingTaskEdits,
+  mergedTaskList,
   outgoingTaskEdits,
   responseTaskEdits,
+  taskListEdits,
+  taskListQuestions,
 } from "../protocol/tasks.ts";
 import type { View } from "../registry/types.ts";
-import type { Owners } from "./owners.ts";
+import { STORED_PREFIX } from "./middleware/size.ts";
 
 /** Sends an exchange to one server; the router's own way. */
 export type Send = (server: string, edits: readonly JsonEdit[]) => Promise<ResponseMessage>;
@@ -123,4 +126,71 @@ export function exposedQuestion(
 /** The client's answer to such a question, for the server. */
 export function restoredAnswer(answer: ResponseMessage, server: string): ResponseMessage {
   return { ...answer, raw: editJson(answer.raw, incomingTaskEdits(answer, server)) };
+}
+
+/** Members that hold a resource URI wherever they stand in a result (MCP Apps included). */
+const URI_KEYS: ReadonlySet<string> = new Set(["uri", "resourceUri", "ui/resourceUri"]);
+
+/** Finds out by one look at the text that a result names no URI, which is the rule. */
+const MAY_NAME_URI = /[uU]ri"/;
+
+/**
+ * The text of a response in which the URIs that two servers share carry their exposed form.
+ * Untouched text unless it does name a shared URI; only then the result is serialised anew.
+ */
+export function withExposedUris(response: ResponseMessage, server: string, view: View): string {
+  const { raw, result } = response;
+  if (result === undefined || !view.rewritesUris(server) || !MAY_NAME_URI.test(raw)) return raw;
+  let changed = false;
+  const walk = (value: Json | undefined): void => {
+    if (Array.isArray(value)) {
+      value.forEach(walk);
+    } else if (isObject(value)) {
+      for (const [key, member] of Object.entries(value)) {
+        if (typeof member !== "string") {
+          walk(member);
+        } else if (URI_KEYS.has(key)) {
+          // What the gateway keeps is nobody's, whatever templates servers have.
+          if (member.startsWith(STORED_PREFIX)) continue;
+          const exposed = view.exposedUri(server, member);
+          if (exposed === member) continue;
+          value[key] = exposed;
+          changed = true;
+        }
+      }
+    }
+  };
+  walk(result);
+  return changed ? editJson(raw, [{ path: ["result"], value: JSON.stringify(result) }]) : raw;
+}
+
+/** More than any gateway has open at one time; the oldest is forgotten first. */
+const MAX_OWNERS = 10_000;
+
+/**
+ * Which session something long-lived belongs to that an upstream names later without saying whose
+ * it is: an elicitation in a browser, a task. Bounded, oldest forgotten first.
+ */
+export class Owners {
+  readonly #owners = new Map<string, string>();
+
+  /** Remembers that `id` of `server` belongs to `session`. */
+  set(server: string, id: string, session: string): void {
+    const key = JSON.stringify([server, id]);
+    this.#owners.delete(key);
+    this.#owners.set(key, session);
+    if (this.#owners.size <= MAX_OWNERS) return;
+    const { value: oldest } = this.#owners.keys().next();
+    this.#owners.delete(oldest!);
+  }
+
+  /** The session, where it is known. */
+  get(server: string, id: string): string | undefined {
+    return this.#owners.get(JSON.stringify([server, id]));
+  }
+}
+
+/** A `resources/updated` with the URI a client knows the resource by. */
+export function withUri(raw: string, uri: string): string {
+  return editJson(raw, [{ path: ["params", "uri"], value: JSON.stringify(uri) }]);
 }

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
-import { costedTools, type RegistryCost, registryCost } from "../gating/cost.ts";
+import { costedTools, type RegistryCost, registryCost } from "../gating/gate.ts";
 import type { JsonObject } from "../lib/json.ts";
-import { toolTokens } from "../registry/tool-tokens.ts";
+import { toolTokens } from "../registry/source.ts";
 import type { Registry } from "../registry/types.ts";
 
 /** How long counting keeps the process from anything else at a stretch, in ms. */

@@ -1,29 +1,31 @@
-import type { Config } from "../config/config.ts";
+import type { Config } from "../config/types.ts";
 import type { ActiveExchange } from "../gateway/clients/exchange.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Client } from "../protocol/exchange.ts";
 import type { RequestMessage } from "../protocol/message.ts";
-import type { Reply } from "../registry/reply.ts";
+import type { Reply } from "../registry/answers.ts";
 import type { Registry, View } from "../registry/types.ts";
 import type { Phase } from "../upstream/state.ts";
-import { discoverTools } from "./discover.ts";
-import { type Endpoint, gateOf, goneText } from "./endpoint.ts";
+import { discoverTools, nearestTools } from "./discover.ts";
+import { type Endpoint, gateOf, goneText, type ListListener } from "./endpoint.ts";
 import { prepareExecution } from "./execute.ts";
-import { findTool } from "./find-tool.ts";
 import type { Finder } from "./finder.ts";
 import type { Gate } from "./gate.ts";
-import { listMcpServers } from "./list-servers.ts";
-import type { ListListener } from "./listeners.ts";
-import { ArgumentMistake, readMetaArguments, readString } from "./meta-arguments.ts";
-import type { MetaCall } from "./meta-call.ts";
-import { metaReply, type MetaResult, mistake } from "./meta-result.ts";
+import {
+  ArgumentMistake,
+  type MetaCall,
+  metaReply,
+  type MetaResult,
+  mistake,
+  readMetaArguments,
+  readString,
+} from "./meta-call.ts";
 import { type Executor, isExecutor, type MetaTool } from "./meta-tools.ts";
-import { nearestTools } from "./nearest.ts";
-import { ownTools } from "./own-lists.ts";
 import { listProvisioned, provisionTools, wantedIds } from "./provision.ts";
-import { type Provisioned, provisionKey } from "./provisioned.ts";
-import { type ServerFacts, serverFacts } from "./server-facts.ts";
+import { ownTools, type Provisioned, provisionKey } from "./provisioned.ts";
+import { listMcpServers, type ServerFacts, serverFacts } from "./servers.ts";
+import { findTool } from "./view.ts";
 
 /** What {@link Desk} needs of the gateway. */
 export interface DeskOptions {

@@ -1,20 +1,27 @@
-import type { TagRule } from "../config/shaping.ts";
+import type { TagRule } from "../config/types.ts";
 import type { JsonObject } from "../lib/json.ts";
+import { suggest } from "../lib/suggest.ts";
+import type { Registry } from "../registry/types.ts";
 import type { Finder, FoundTool, FoundTools } from "./finder.ts";
-import { type CompactHit, compactHit, hitLine } from "./hit.ts";
-import { listedTools } from "./listed-tools.ts";
-import { readCount, readString, readTexts } from "./meta-arguments.ts";
-import type { MetaCall } from "./meta-call.ts";
-import { type MetaResult, mistake } from "./meta-result.ts";
+import type { Gate } from "./gate.ts";
+import { collapsed, type CompactHit, compactHit, hitLine } from "./hit.ts";
+import {
+  type MetaCall,
+  type MetaResult,
+  mistake,
+  readCount,
+  readString,
+  readTexts,
+} from "./meta-call.ts";
 import {
   absentServers,
   knownServers,
   type ServerFacts,
   serverNamed,
   unknownServerText,
-} from "./server-facts.ts";
-import { collapsed } from "./summary.ts";
-import { fits, type SearchOptions } from "./words/search-index.ts";
+} from "./servers.ts";
+import { listedTools } from "./view.ts";
+import { fits, type SearchOptions } from "./words/index.ts";
 import { indexOf } from "./words/search.ts";
 
 /** What a search needs. */
@@ -145,4 +152,30 @@ const LONGEST_ECHO = 60;
 function echo(text: string): string {
   const line = collapsed(text.slice(0, 2 * LONGEST_ECHO));
   return line.length <= LONGEST_ECHO ? line : `${line.slice(0, LONGEST_ECHO)}…`;
+}
+
+const MOST = 3;
+
+/** More than a slip of the fingers is for words to find: letters of thousands of names take long. */
+const MOST_EDITS = 3;
+
+/** Present tools that an unknown id may have meant, best first: misspelt, renamed, or gone since. */
+export function nearestTools(
+  { full }: Gate,
+  registry: Registry,
+  tags: readonly TagRule[],
+  id: string,
+): readonly string[] {
+  const spelt = suggest(id, full.names("tool"), MOST_EDITS);
+  const alike = indexOf(full, registry.entries, tags).search(id, { limit: MOST }).hits;
+  const ids = alike.map(({ document }) => document.id);
+  return [...new Set([...(spelt === undefined ? [] : [spelt]), ...ids])].slice(0, MOST);
+}
+
+/** Ids that nobody has may be anything; only so much of one is repeated. Characters. */
+const LONGEST_ID = 100;
+
+/** Enough of an unknown id to recognise it by. */
+export function shownId(id: string): string {
+  return id.length > LONGEST_ID ? `${id.slice(0, LONGEST_ID)}…` : id;
 }

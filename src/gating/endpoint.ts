@@ -1,3 +1,10 @@
+import type { ProfileConfig, ServerConfig, Settings } from "../config/types.ts";
+import { type Glob, parseGlob } from "../lib/glob.ts";
+import type { Era } from "../protocol/eras.ts";
+import type { Client } from "../protocol/exchange.ts";
+import { type ListKind, listRule } from "../protocol/lists.ts";
+import { changedLists } from "../registry/build.ts";
+import { memoised } from "../registry/source.ts";
 import type { Registry, View } from "../registry/types.ts";
 import type { Gate } from "./gate.ts";
 
@@ -66,4 +73,68 @@ export function goneText({ server, profile }: Endpoint): string {
   return server === undefined
     ? `Profile ${JSON.stringify(profile)} is not configured any more`
     : `Server ${JSON.stringify(server)} is not configured any more`;
+}
+
+/** Read once for each profile: every list of one asks for every server. */
+const choices = new WeakMap<ProfileConfig, readonly Glob[]>();
+
+/**
+ * Whether a server may have something to offer at an endpoint. Of a profile that chooses by tags
+ * every server may: which of its tools have them is known only when it has listed them.
+ */
+export function isBehind(
+  { name, shape }: ServerConfig,
+  endpoint: Endpoint,
+  { profiles }: Pick<Settings, "profiles">,
+): boolean {
+  if (endpoint.server !== undefined) return endpoint.server === name;
+  if (endpoint.profile === undefined) return true;
+  const profile = profiles.find((one) => one.name === endpoint.profile);
+  if (profile === undefined) return false;
+  const { servers, tags } = profile;
+  if (servers === undefined || tags !== undefined) return true;
+  const globs = memoised(choices, profile, () => servers.map(parseGlob));
+  const names = [name, shape?.alias].filter((one) => one !== undefined);
+  return globs.some((glob) => names.some((one) => glob.matches(one)));
+}
+
+/** Someone who wants to know when a list in its view has changed. */
+export interface ListListener {
+  readonly endpoint: Endpoint;
+  /** The same list may read differently in the other era. */
+  readonly era: Era;
+  /** Who it is, where that makes a difference to its lists: a legacy session's client. */
+  readonly client?: Client | undefined;
+  /** The lists of its view that have changed; called only when there are any. */
+  listsChanged(kinds: readonly ListKind[]): void;
+}
+
+/** The notifications that announce these changes; resources and templates share one. */
+export function changeMethods(kinds: Iterable<ListKind>): readonly string[] {
+  return [...new Set(Array.from(kinds, (kind) => listRule(kind).changed))];
+}
+
+/**
+ * Tells each listener of the lists that differ between two snapshots. `changedFor` has the last word
+ * on what has changed for one of them.
+ */
+export function announceChanges(
+  listeners: Iterable<ListListener>,
+  before: Registry,
+  after: Registry,
+  changedFor: (listener: ListListener, kinds: readonly ListKind[]) => readonly ListKind[],
+): void {
+  const changes = new Map<string, readonly ListKind[]>();
+  for (const listener of listeners) {
+    const { endpoint, era } = listener;
+    const key = `${era} ${endpoint.key}`;
+    let kinds = changes.get(key);
+    if (kinds === undefined) {
+      const view = viewOf(after, endpoint);
+      kinds = view === undefined ? [] : changedLists(viewOf(before, endpoint), view, era);
+      changes.set(key, kinds);
+    }
+    const changed = changedFor(listener, kinds);
+    if (changed.length > 0) listener.listsChanged(changed);
+  }
 }

@@ -1,16 +1,12 @@
-import type { Settings } from "../config/config.ts";
-import type { EmbeddingsConfig } from "../config/gating.ts";
-import { type Clock, systemClock } from "../lib/clock.ts";
+import type { EmbeddingsConfig, Settings } from "../config/types.ts";
+import { type Clock, systemClock } from "../lib/time.ts";
 import { getLogger, type Logger } from "../log/mod.ts";
 import type { Registry, Route } from "../registry/types.ts";
 import type { Gate } from "./gate.ts";
-import { combine, DEPTH, type Meant, nearest } from "./meaning/combine.ts";
 import type { Fetch } from "./meaning/embed.ts";
 import { Semantic, type SemanticOptions } from "./meaning/semantic.ts";
-import type { Vector } from "./meaning/vector.ts";
-import { Preparer } from "./preparer.ts";
-import { UseMemory } from "./use-memory.ts";
-import { factorOf, useReason } from "./use.ts";
+import { combine, DEPTH, type Meant, nearest, type Vector } from "./meaning/vectors.ts";
+import { factorOf, UseMemory, useReason } from "./use.ts";
 import type { ToolDocument } from "./words/document.ts";
 import {
   DEFAULT_LIMIT,
@@ -18,7 +14,7 @@ import {
   type Hit,
   type SearchIndex,
   type SearchOptions,
-} from "./words/search-index.ts";
+} from "./words/index.ts";
 import { indexOf, prepareIndex } from "./words/search.ts";
 
 /** What a {@link Finder} stands on. */
@@ -216,4 +212,82 @@ interface Search {
 function isSame(one: EmbeddingsConfig, other: EmbeddingsConfig): boolean {
   return one === other || (one.url === other.url && one.model === other.model &&
     one.apiKey === other.apiKey && one.timeout === other.timeout);
+}
+
+/** What {@link Preparer} stands on. */
+export interface PreparerOptions {
+  /** What is to be done for a snapshot, in steps of a few milliseconds. */
+  readonly steps: (registry: Registry) => Generator<void, void>;
+  /** A step threw, and the others are not done: searches do themselves what they need. */
+  readonly onError: (error: unknown) => void;
+  readonly clock: Clock;
+}
+
+/** A start with ten servers makes ten snapshots: the work waits until it is quiet for so long, ms. */
+const QUIET = 200;
+
+/** Where it never is, the work begins after so many milliseconds. */
+const PATIENCE = 2_000;
+
+/** Milliseconds of work between two turns of the event loop. */
+const TURN = 8;
+
+/** Does what a new snapshot needs, later and in small pieces, so that no request waits for it. */
+export class Preparer {
+  readonly #options: PreparerOptions;
+  #next: { readonly registry: Registry; readonly since: number } | undefined;
+  #unschedule: (() => void) | undefined;
+  #isWorking = false;
+  #isClosed = false;
+
+  constructor(options: PreparerOptions) {
+    this.#options = options;
+  }
+
+  /** There is work for this snapshot, and none for older ones any more. */
+  later(registry: Registry): void {
+    if (this.#isClosed) return;
+    this.#next = { registry, since: this.#next?.since ?? this.#options.clock.now() };
+    if (!this.#isWorking) this.#schedule();
+  }
+
+  /** Nothing is begun or gone on with after this. */
+  close(): void {
+    this.#isClosed = true;
+    this.#next = undefined;
+    this.#unschedule?.();
+    this.#unschedule = undefined;
+  }
+
+  #schedule(): void {
+    const { clock } = this.#options;
+    if (this.#next === undefined) return;
+    const delay = Math.min(QUIET, Math.max(0, this.#next.since + PATIENCE - clock.now()));
+    this.#after(delay, () => {
+      const { registry } = this.#next!;
+      this.#next = undefined;
+      this.#isWorking = true;
+      this.#work(this.#options.steps(registry));
+    });
+  }
+
+  #work(steps: Generator<void, void>): void {
+    const { clock } = this.#options;
+    const end = clock.now() + TURN;
+    let isDone = false;
+    try {
+      while (!isDone && clock.now() < end) isDone = steps.next().done === true;
+    } catch (error) {
+      isDone = true;
+      this.#options.onError(error);
+    }
+    if (!isDone) return this.#after(0, () => this.#work(steps));
+    this.#isWorking = false;
+    this.#schedule();
+  }
+
+  #after(ms: number, callback: () => void): void {
+    this.#unschedule?.();
+    this.#unschedule = this.#options.clock.after(ms, callback);
+  }
 }

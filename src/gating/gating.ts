@@ -3,16 +3,14 @@ import { getLogger } from "../log/mod.ts";
 import type { Client } from "../protocol/exchange.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import type { RequestMessage } from "../protocol/message.ts";
-import type { ListText } from "../registry/list-text.ts";
-import type { Reply } from "../registry/reply.ts";
+import type { Reply } from "../registry/answers.ts";
+import type { ListText } from "../registry/lists.ts";
 import type { Registry, Route } from "../registry/types.ts";
 import type { Desk, DeskFinder, DeskOptions, GatingHost } from "./desk.ts";
-import { type Endpoint, gateOf, isGated } from "./endpoint.ts";
+import { type Endpoint, gateOf, isGated, type ListListener } from "./endpoint.ts";
 import type { Gate } from "./gate.ts";
-import type { ListListener } from "./listeners.ts";
 import { isMetaTool, META_TOOLS } from "./meta-tools.ts";
-import { changedWithOwn, ownTools } from "./own-lists.ts";
-import { Provisioned, sessionKey } from "./provisioned.ts";
+import { changedWithOwn, ownTools, Provisioned, sessionKey } from "./provisioned.ts";
 
 /** What {@link Gating} needs of the gateway. */
 export interface GatingOptions extends DeskOptions {

@@ -1,14 +1,18 @@
 /** `provision_tools` and `list_provisioned_tools`: full definitions, and what one client has read. */
 
 import type { JsonObject } from "../lib/json.ts";
-import { findTool } from "./find-tool.ts";
+import { shownId } from "./discover.ts";
 import { compactHit, definitionTokens, fullDefinition } from "./hit.ts";
-import type { ListedTool } from "./listed-tools.ts";
-import { readCount, readString, readTexts } from "./meta-arguments.ts";
-import type { MetaCall } from "./meta-call.ts";
-import { type MetaResult, mistake } from "./meta-result.ts";
-import { shownId } from "./nearest.ts";
+import {
+  type MetaCall,
+  type MetaResult,
+  mistake,
+  readCount,
+  readString,
+  readTexts,
+} from "./meta-call.ts";
 import { newHandle, type Provisioned, provisionKey } from "./provisioned.ts";
+import { findTool, type ListedTool } from "./view.ts";
 
 /** What provisioning needs. */
 export interface ProvisionDeps {

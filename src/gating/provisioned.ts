@@ -1,5 +1,9 @@
 import { MAX_SESSIONS } from "../gateway/clients/sessions.ts";
 import type { Client } from "../protocol/exchange.ts";
+import type { ListKind } from "../protocol/lists.ts";
+import type { ListText } from "../registry/lists.ts";
+import type { Registry } from "../registry/types.ts";
+import { type Endpoint, gateOf, isGated, type ListListener, viewOf } from "./endpoint.ts";
 
 /** Bounds of what is remembered of provisioning; of more, what was away longest is forgotten. */
 export interface ProvisionLimits {
@@ -102,4 +106,67 @@ export function sessionKey(session: string): string {
 /** A handle that nobody can guess: whoever knows it is the client. */
 export function newHandle(): string {
   return crypto.randomUUID();
+}
+
+/** Lists of tools that one client alone has: the gated list with what it provisioned. */
+
+/**
+ * The list of tools of a client that has tools of its own in it; `undefined` where it is that of its
+ * endpoint. Only legacy clients can have one: a modern client has no session, and `tools/list` has
+ * no place for a handle.
+ */
+export function ownTools(
+  provisioned: Provisioned,
+  client: Client | undefined,
+  endpoint: Endpoint,
+  registry: Registry,
+): ListText | undefined {
+  if (client?.session === undefined) return undefined;
+  const gate = gateOf(registry, endpoint);
+  if (gate === undefined || !isGated(endpoint, gate)) return undefined;
+  const { exposeProvisioned } = gate.config;
+  if (exposeProvisioned === false) return undefined;
+  if (exposeProvisioned === "auto" && !rereadsLists(client.info)) return undefined;
+  const names = provisioned.of(sessionKey(client.session));
+  return names.length === 0 ? undefined : gate.view.toolsWith(names, client.era);
+}
+
+/**
+ * The lists that have changed for one listener: `kinds` are those of its endpoint; its own list of
+ * tools may have changed alone, or not.
+ */
+export function changedWithOwn(
+  provisioned: Provisioned,
+  { client, endpoint, era }: ListListener,
+  before: Registry,
+  after: Registry,
+  kinds: readonly ListKind[],
+): readonly ListKind[] {
+  const old = ownTools(provisioned, client, endpoint, before);
+  const own = ownTools(provisioned, client, endpoint, after);
+  if (old === undefined && own === undefined) return kinds;
+  const was = old ?? viewOf(before, endpoint)?.list("tools", era);
+  const is = own ?? viewOf(after, endpoint)?.list("tools", era);
+  const others = kinds.filter((kind) => kind !== "tools");
+  const isSame = is === undefined || (was !== undefined && is.sameItems(was));
+  return isSame ? others : ["tools", ...others];
+}
+
+/**
+ * Clients that read the list of tools again when they hear `list_changed`, by their
+ * `clientInfo.name`. With the evidence (August 2026), because it gets old: VS Code documents it,
+ * gemini-cli does it in `mcp-client.ts`, opencode lists afresh at each use, Cline since 3 August 2026
+ * (#12619; before, it showed a message). Claude Desktop, Cursor, Codex and Roo Code do not, and of
+ * Claude Code there are reports both ways; for them a changed list is lost and costs a prompt cache.
+ */
+const NAMES: readonly RegExp[] = [
+  /^visual studio code\b/i,
+  /^gemini-cli\b/i,
+  /^cline$/i,
+  /^opencode$/i,
+];
+
+/** Whether a client with this `clientInfo` is known to act on `list_changed`. */
+export function rereadsLists({ name }: { readonly name?: unknown }): boolean {
+  return typeof name === "string" && NAMES.some((known) => known.test(name));
 }

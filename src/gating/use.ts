@@ -1,5 +1,11 @@
 /** How often tools were used lately, and what that is worth. */
 
+import { join } from "node:path";
+import type { Json } from "../lib/json.ts";
+import { codeOf, readOwnFile, replaceFile, type Seal, seal, unseal } from "../lib/own-file.ts";
+import type { Clock } from "../lib/time.ts";
+import type { SearchLog } from "./meaning/embed.ts";
+
 /** What is known of one tool's use. */
 export interface Use {
   /** Successful calls; each counts half as much every two weeks. */
@@ -74,4 +80,184 @@ export function flat(uses: Uses): [server: string, tool: string, use: Use][] {
   return [...uses].flatMap(([server, tools]) =>
     Array.from(tools, ([tool, use]): [string, string, Use] => [server, tool, use])
   );
+}
+
+/**
+ * The file that use is kept in: its seal, then JSON.
+ *
+ *     mcproxy-use 1 <SHA-256 of what follows>
+ *     [["github", "create_issue", 3.25, 1795210496000], …]
+ */
+
+/** Raised when the meaning of a file changes. */
+export const USE_FORMAT_VERSION = 1;
+
+/** What a file holds, or why it is not used, as the end of a sentence. */
+export type DecodedUses =
+  | { readonly ok: true; readonly uses: Uses }
+  | { readonly ok: false; readonly reason: string };
+
+const SEAL: Seal = { magic: "mcproxy-use", content: "counts", version: USE_FORMAT_VERSION };
+
+/** The bytes of a file with these. */
+export async function encodeUses(uses: Uses): Promise<Uint8Array<ArrayBuffer>> {
+  const entries = flat(uses).map(([server, tool, { count, at }]) => [
+    server,
+    tool,
+    Number(count.toPrecision(4)),
+    at,
+  ]);
+  return await seal(SEAL, new TextEncoder().encode(JSON.stringify(entries)));
+}
+
+/**
+ * What a file holds. Never rejects, whatever the bytes are.
+ *
+ * @param now milliseconds since the epoch; nothing was used later
+ */
+export async function decodeUses(
+  file: Uint8Array<ArrayBuffer>,
+  now: number,
+): Promise<DecodedUses> {
+  const unsealed = await unseal(SEAL, file);
+  if (!unsealed.ok) return unsealed;
+  const entries = parsed(unsealed.body);
+  if (!Array.isArray(entries)) return NONSENSE;
+  const uses: Uses = new Map();
+  for (const entry of entries) {
+    const [server, tool, count, at] = Array.isArray(entry) ? entry : [];
+    if (typeof server !== "string" || typeof tool !== "string") return NONSENSE;
+    if (!isAmount(count) || count > MOST_CALLS || !isAmount(at)) return NONSENSE;
+    addUse(uses, server, tool, { count, at: Math.min(at, now) });
+  }
+  return { ok: true, uses };
+}
+
+/** Nobody calls that often; sums of greater numbers would end in infinity, and scores in none. */
+const MOST_CALLS = 1e12;
+
+const NONSENSE: DecodedUses = { ok: false, reason: "found content that is no counts" };
+
+function isAmount(value: Json | undefined): value is number {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0;
+}
+
+function parsed(bytes: Uint8Array): Json | undefined {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+/** What {@link UseMemory} stands on. */
+export interface UseMemoryOptions {
+  /** See `cacheDirectory()`; without, use is forgotten with the process. */
+  readonly directory: string | undefined;
+  readonly log: Pick<SearchLog, "warning">;
+  readonly clock: Clock;
+  /** Milliseconds since the epoch. */
+  readonly wall: () => number;
+}
+
+/** Milliseconds from the first call to writing: what comes in between is written with it. */
+const WRITE_DELAY = 30_000;
+
+/** So many more than are kept may come before the least used are sorted out. */
+const SLACK = 200;
+
+/**
+ * How often tools were called with success in this installation. Names and counts only, in the file
+ * `tools.use`; gateways that share a directory add theirs to what is there.
+ */
+export class UseMemory {
+  readonly #options: UseMemoryOptions;
+  readonly #path: string | undefined;
+  /** What the file says, and what came since. */
+  #kept: Uses = new Map();
+  #fresh: Uses = new Map();
+  #freshSize = 0;
+  #loading: Promise<void> | undefined;
+  #unschedule: (() => void) | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #hasComplained = false;
+
+  constructor(options: UseMemoryOptions) {
+    const { directory } = options;
+    this.#options = options;
+    this.#path = directory === undefined ? undefined : join(directory, "tools.use");
+  }
+
+  /** Reads what is kept, once. Never rejects. */
+  load(): Promise<void> {
+    return this.#loading ??= this.#read().then((kept) => void (this.#kept = kept));
+  }
+
+  /** A tool was called with success. */
+  add(server: string, tool: string): void {
+    addUse(this.#fresh, server, tool, { count: 1, at: this.#options.wall() });
+    // A bound on calls is one on tools; what is over is sorted out without a disk as well.
+    if (++this.#freshSize > MOST_TOOLS + SLACK) {
+      this.#fresh = merged(this.#fresh, new Map(), this.#options.wall());
+      this.#freshSize = 0;
+    }
+    this.#unschedule ??= this.#options.clock.after(WRITE_DELAY, () => void this.flush());
+  }
+
+  /** How often it was, decayed. */
+  count(server: string, tool: string): number {
+    const now = this.#options.wall();
+    let count = 0;
+    for (const uses of [this.#kept, this.#fresh]) {
+      const use = uses.get(server)?.get(tool);
+      if (use !== undefined) count += countAt(use, now);
+    }
+    return count;
+  }
+
+  /**
+   * Writes what came since the last time; resolves when it is in its place. Never rejects: what
+   * cannot be written is tried again with the next call.
+   */
+  flush(): Promise<void> {
+    if (this.#unschedule === undefined) return this.#writing;
+    this.#unschedule();
+    this.#unschedule = undefined;
+    return this.#writing = this.#writing.then(() => this.#write());
+  }
+
+  async #write(): Promise<void> {
+    if (this.#path === undefined) return;
+    const { wall } = this.#options;
+    const [kept, fresh] = [this.#kept, this.#fresh];
+    this.#kept = merged(kept, fresh, wall());
+    this.#fresh = new Map();
+    this.#freshSize = 0;
+    try {
+      // Others may have written meanwhile.
+      const read = await this.#read();
+      const all = merged(read.size > 0 ? read : kept, fresh, wall());
+      await replaceFile(this.#path, await encodeUses(all));
+      this.#kept = all;
+    } catch (error) {
+      this.#kept = kept;
+      this.#fresh = merged(fresh, this.#fresh, wall());
+      this.#complain("Cannot keep the use of tools in {file}: {reason}", codeOf(error));
+    }
+  }
+
+  async #read(): Promise<Uses> {
+    const read = this.#path === undefined ? undefined : await readOwnFile(this.#path);
+    if (read === undefined) return new Map();
+    const decoded = read.ok ? await decodeUses(read.bytes, this.#options.wall()) : read;
+    if (decoded.ok) return decoded.uses;
+    this.#complain("Cannot use the kept use of tools in {file}: {reason}", decoded.reason);
+    return new Map();
+  }
+
+  #complain(text: string, reason: string): void {
+    if (this.#hasComplained) return;
+    this.#hasComplained = true;
+    this.#options.log.warning(`${text}; counting goes on`, { file: this.#path, reason });
+  }
 }

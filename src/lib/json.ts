@@ -1,3 +1,5 @@
+import process from "node:process";
+
 /** Any JSON value, as `JSON.parse` returns it. */
 export type Json = null | boolean | number | string | Json[] | JsonObject;
 
@@ -9,4 +11,87 @@ export interface JsonObject {
 /** True for a JSON object: not null, not an array. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** One text for one meaning. */
+
+/**
+ * JSON with the keys of every object in one fixed order and no white space, so that equal values
+ * give equal text whatever order they were written in. Members that are `undefined` are left out, as in `JSON.stringify`. Meant for plain data of bounded depth: a cycle or a bigint
+ * throws a `TypeError`, a nesting of thousands a `RangeError`.
+ */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(sorted(value, new Set())) ?? "null";
+}
+
+function sorted(value: unknown, ancestors: Set<object>): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (ancestors.has(value)) throw new TypeError("Cannot write canonical JSON: value has a cycle");
+  ancestors.add(value);
+  try {
+    if (Array.isArray(value)) return value.map((item) => sorted(item, ancestors));
+    const source = value as Record<string, unknown>;
+    // No prototype, or a key "__proto__" would set one instead of a member. Keys that look like
+    // array indexes come first in any object, in numeric order: still one order for one set.
+    const result: Record<string, unknown> = Object.create(null);
+    for (const key of Object.keys(source).sort()) result[key] = sorted(source[key], ancestors);
+    return result;
+  } finally {
+    ancestors.delete(value);
+  }
+}
+
+/** The parts as one array; `size` is the sum of their lengths, which every caller has counted. */
+export function joinBytes(parts: readonly Uint8Array[], size: number): Uint8Array {
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** A short, stable tag for a text. */
+
+const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
+
+/**
+ * The first `length` characters (5 bits each, at most 51) of the SHA-256 of `text`, in lower-case
+ * base 32: `[a-z2-7]`, so that it fits in every identifier. Equal texts give equal tags in every
+ * release and on every runtime. Short tags may collide: callers that need uniqueness check for it.
+ */
+export function shortHash(text: string, length = 8): string {
+  const digest = nodeCrypto().createHash("sha256").update(text).digest();
+  let tag = "";
+  let bits = 0;
+  let pending = 0;
+  for (const byte of digest) {
+    pending = (pending << 8) | byte;
+    bits += 8;
+    while (bits >= 5) {
+      if (tag.length === length) return tag;
+      bits -= 5;
+      tag += ALPHABET[(pending >> bits) & 31];
+      pending &= (1 << bits) - 1;
+    }
+  }
+  return tag;
+}
+
+/**
+ * `node:crypto`, loaded when it is first needed: on Deno the module costs some 30 ms, a third of
+ * the time to a listening gateway, and most starts hash nothing.
+ */
+export function nodeCrypto(): typeof import("node:crypto") {
+  return process.getBuiltinModule("node:crypto");
+}
+
+/**
+ * The SHA-256 in hexadecimal. Not through `node:crypto`, whose loading would cost a start more than
+ * the whole cache does.
+ */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,6 +1,6 @@
 /** Newline framing of stdio (transports: stdio), on bytes, with a bounded buffer. */
 
-import { joinBytes } from "./bytes.ts";
+import { joinBytes } from "./json.ts";
 
 /** What a {@link LineDecoder} calls. */
 export interface LineHandlers {

@@ -14,7 +14,7 @@ import { getLogger as getLogTapeLogger, type Logger } from "@logtape/logtape";
 
 export type { Logger, LogLevel } from "@logtape/logtape";
 export { configureLogging, type Logging, type LoggingOptions } from "./configure.ts";
-export type { HostAndPort, LogDestination, SyslogTarget } from "./destination.ts";
+export type { HostAndPort, LogDestination, SyslogTarget } from "./configure.ts";
 export type { LogFormat } from "./entry.ts";
 export { LOG_LEVELS, parseLevel } from "./level.ts";
 export type { Output, StandardOutputs } from "./output.ts";

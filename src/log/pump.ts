@@ -1,6 +1,6 @@
 import { BoundedQueue } from "../lib/bounded-queue.ts";
 import type { Entry } from "./entry.ts";
-import type { Writer } from "./writer.ts";
+import type { Writer } from "./output.ts";
 
 /** Options of a {@link Pump}. */
 export interface PumpOptions<R extends object> {

@@ -1,7 +1,6 @@
 import { hostname } from "node:os";
 import process from "node:process";
-import { syslogBody } from "./encode.ts";
-import type { Entry } from "./entry.ts";
+import { type Entry, syslogBody } from "./entry.ts";
 import { priority } from "./level.ts";
 
 /** Who speaks, in every syslog message. */

@@ -1,7 +1,7 @@
 import type { CancelSignal } from "../lib/cancel.ts";
 import type { JsonObject } from "../lib/json.ts";
+import type { Era } from "./eras.ts";
 import type { RequestMessage, ResponseMessage } from "./message.ts";
-import type { Era } from "./versions.ts";
 
 /**
  * Who a request comes from. For a legacy client it lives as long as the session; for a modern one
@@ -58,4 +58,38 @@ export interface Exchange {
     paramsText: string | undefined,
     signal?: CancelSignal,
   ): Promise<ResponseMessage>;
+}
+
+/** The same exchange with another end: for something done on its behalf that may end earlier. */
+export function withSignal(exchange: Exchange, signal: CancelSignal): Exchange {
+  return { ...delegating(exchange), signal };
+}
+
+/**
+ * The same exchange for a second attempt: progress must increase (utilities/progress), so what is
+ * not above `floor`, which its client has been told before, is left out.
+ */
+export function withProgressAbove(exchange: Exchange, floor: number): Exchange {
+  return {
+    ...delegating(exchange),
+    notify: (raw) => {
+      if (raw.includes('"notifications/progress"')) {
+        const { params } = JSON.parse(raw) as { params?: JsonObject };
+        if (typeof params?.progress === "number" && params.progress <= floor) return;
+      }
+      exchange.notify(raw);
+    },
+  };
+}
+
+function delegating(exchange: Exchange): Exchange {
+  const { rid, client, request, signal } = exchange;
+  return {
+    rid,
+    client,
+    request,
+    signal,
+    notify: (raw) => exchange.notify(raw),
+    ask: (method, paramsText, signal) => exchange.ask(method, paramsText, signal),
+  };
 }

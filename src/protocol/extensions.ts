@@ -3,9 +3,8 @@
  * how the declarations of several servers become one.
  */
 
-import { canonicalJson } from "../lib/canonical.ts";
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
-import type { Era } from "./versions.ts";
+import { canonicalJson, isObject, type Json, type JsonObject } from "../lib/json.ts";
+import type { Era } from "./eras.ts";
 
 /** Methods that are not called like the extension they belong to. */
 const ADOPTED: ReadonlyMap<string, string> = new Map([

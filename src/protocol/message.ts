@@ -153,3 +153,8 @@ export function request(idText: string, method: string, paramsText?: string): st
   const params = paramsText === undefined ? "" : `,"params":${paramsText}`;
   return `{"jsonrpc":"2.0","id":${idText},"method":${JSON.stringify(method)}${params}}`;
 }
+
+/** The `_meta` of a request's params, `{}` where there is none. */
+export function metaOf(params: JsonObject | undefined): JsonObject {
+  return isObject(params?._meta) ? params._meta : {};
+}

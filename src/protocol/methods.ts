@@ -3,8 +3,8 @@
  * A Map, because methods named `toString` or `constructor` come in from outside.
  */
 
+import type { Era } from "./eras.ts";
 import { LIST_RULES, type ListRule } from "./lists.ts";
-import type { Era } from "./versions.ts";
 
 /** How a request is answered. */
 export type Handling =
@@ -72,3 +72,38 @@ export const STATEFUL_METHODS: ReadonlySet<string> = new Set([
   "resources/subscribe",
   "resources/unsubscribe",
 ]);
+
+/** The syslog levels of MCP logging, least severe first (server/utilities/logging). */
+export const LOGGING_LEVELS = [
+  "debug",
+  "info",
+  "notice",
+  "warning",
+  "error",
+  "critical",
+  "alert",
+  "emergency",
+] as const;
+
+/** One of {@link LOGGING_LEVELS}. */
+export type LoggingLevel = typeof LOGGING_LEVELS[number];
+
+/** True for a level a client may ask for. */
+export function isLoggingLevel(value: unknown): value is LoggingLevel {
+  return (LOGGING_LEVELS as readonly unknown[]).includes(value);
+}
+
+/**
+ * Whether a client that asked for `wanted` is to see a line of `level`. Levels nobody knows are
+ * shown: the reader will make more of them than we can.
+ */
+export function passes(level: unknown, wanted: string): boolean {
+  const severity = LOGGING_LEVELS.indexOf(level as LoggingLevel);
+  return severity < 0 || severity >= LOGGING_LEVELS.indexOf(wanted as LoggingLevel);
+}
+
+/** The level that lets through what any of `levels` lets through, `undefined` for none. */
+export function mostVerbose(levels: Iterable<string | undefined>): LoggingLevel | undefined {
+  const known = [...levels].filter(isLoggingLevel);
+  return LOGGING_LEVELS.find((level) => known.includes(level));
+}

@@ -3,14 +3,14 @@
  * sides: no edit at all. `docs/eras.md` lists every row in words.
  */
 
-import type { JsonEdit } from "../lib/json-edit.ts";
-import { isObject, type JsonObject } from "../lib/json.ts";
-import { ENVELOPE_KEYS, MetaKey } from "./envelope.ts";
+import { type JsonEdit, rawAt } from "../lib/json-edit.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { ENVELOPE_KEYS, type Era, LATEST_MODERN_VERSION, MetaKey } from "./eras.ts";
 import { ErrorCode } from "./errors.ts";
 import type { Client } from "./exchange.ts";
 import { answerable } from "./inputs.ts";
+import type { ListItem, ListKind } from "./lists.ts";
 import type { ResponseMessage } from "./message.ts";
-import { type Era, LATEST_MODERN_VERSION } from "./versions.ts";
 
 /** The envelope a modern request must carry, as edits of the request (basic/index 2026-07-28). */
 export function envelopeEdits(
@@ -76,8 +76,6 @@ export function responseEdits(
     : NONE;
 }
 
-const NONE: readonly JsonEdit[] = [];
-
 const WITHOUT_ENVELOPE: readonly JsonEdit[] = ENVELOPE_KEYS.map((key) => ({
   path: ["params", "_meta", key],
   value: undefined,
@@ -107,7 +105,119 @@ function modernResult(result: JsonObject, method: string): readonly JsonEdit[] {
   return edits;
 }
 
-/** The `_meta` of a request's params, `{}` where there is none. */
-export function metaOf(params: JsonObject | undefined): JsonObject {
-  return isObject(params?._meta) ? params._meta : {};
+/**
+ * How an entry of a list is shown to a client of the other era. Only tools differ: `execution`
+ * (2025-11-25, tasks) does not exist in 2026-07-28, and an `outputSchema` whose root is no object
+ * does not exist before it (SEP-2106). `docs/eras.md` has the rows.
+ */
+
+const NONE: readonly JsonEdit[] = [];
+
+/** Edits of one entry on its way from one era to another; none within an era. */
+export function itemEdits(
+  kind: ListKind,
+  { raw }: Pick<ListItem, "raw">,
+  from: Era,
+  to: Era,
+): readonly JsonEdit[] {
+  if (kind !== "tools" || from === to) return NONE;
+  if (to === "modern") {
+    // Parsing every tool would cost more than the rest of a build.
+    return raw.includes('"execution"') && rawAt(raw, ["execution"]) !== undefined
+      ? [{ path: ["execution"], value: undefined }]
+      : NONE;
+  }
+  return wrapsOutput(raw)
+    ? [{ path: ["outputSchema"], value: wrappedSchema(rawAt(raw, ["outputSchema"])!) }]
+    : NONE;
+}
+
+/**
+ * Whether this tool of a modern server is shown to legacy clients with a wrapped output schema, so
+ * that its `structuredContent` has to be wrapped too.
+ */
+export function wrapsOutput(toolText: string): boolean {
+  if (!toolText.includes('"outputSchema"')) return false;
+  const { outputSchema } = JSON.parse(toolText) as JsonObject;
+  return isObject(outputSchema) && outputSchema.type !== "object";
+}
+
+/**
+ * Edits that give a legacy client the `structuredContent` its era has: always an object.
+ * `wrapped` says what {@link wrapsOutput} said of the tool; a value that is no object is wrapped
+ * even where the tool declared no schema at all.
+ */
+export function structuredContentEdits(
+  { raw, result }: ResponseMessage,
+  wrapped: boolean,
+): readonly JsonEdit[] {
+  const content = result?.structuredContent;
+  if (content === undefined || (!wrapped && isObject(content))) return NONE;
+  const path = ["result", "structuredContent"];
+  return [{ path, value: `{"result":${rawAt(raw, path)!}}` }];
+}
+
+/** Where the schema itself stands inside its wrapper. */
+const MOVED = "#/properties/result";
+
+/** The text of `{type:"object"}` with the schema as its only, required property `result`. */
+function wrappedSchema(text: string): string {
+  const schema = JSON.parse(text) as JsonObject;
+  const dialect = typeof schema.$schema === "string"
+    ? `"$schema":${JSON.stringify(schema.$schema)},`
+    : "";
+  // Written anew only where a reference has to follow: the text may hold numbers we cannot.
+  const inner = /"\$(?:ref|dynamicRef|recursiveRef)"/.test(text)
+    ? JSON.stringify(movedSchema(schema))
+    : text;
+  return `{${dialect}"type":"object","properties":{"result":${inner}},"required":["result"]}`;
+}
+
+/** Keywords whose value is data: a `$ref` in there is no reference. */
+const DATA = new Set(["const", "enum", "default", "examples"]);
+/** Keywords whose value maps names to schemas: a name in there is no keyword. */
+const NAMED = new Set([
+  "properties",
+  "patternProperties",
+  "$defs",
+  "definitions",
+  "dependentSchemas",
+  "dependencies",
+]);
+
+/** The schema with its references to its own root following it to {@link MOVED}. */
+function movedSchema(node: Json): Json {
+  if (Array.isArray(node)) return node.map(movedSchema);
+  // A schema with an address of its own is what its references start from, wherever it stands.
+  if (!isObject(node) || (typeof node.$id === "string" && !node.$id.startsWith("#"))) return node;
+  return Object.fromEntries(
+    Object.entries(node).map(([key, value]): [string, Json] => {
+      if (value === undefined || DATA.has(key)) return [key, value ?? null];
+      if (NAMED.has(key) && isObject(value)) {
+        return [
+          key,
+          Object.fromEntries(
+            Object.entries(value).map(([name, schema]) => [name, movedSchema(schema ?? null)]),
+          ),
+        ];
+      }
+      if (typeof value !== "string") return [key, movedSchema(value)];
+      switch (key) {
+        case "$ref":
+        case "$dynamicRef":
+          return [key, movedReference(value)];
+        case "$recursiveRef":
+          // 2019-09: without an anchor in the root the same as a plain reference to it.
+          return Object.hasOwn(node, "$ref") ? [key, value] : ["$ref", movedReference(value)];
+        default:
+          return [key, value];
+      }
+    }),
+  );
+}
+
+function movedReference(reference: string): string {
+  return reference === "#" || reference.startsWith("#/")
+    ? `${MOVED}${reference.slice(1)}`
+    : reference;
 }

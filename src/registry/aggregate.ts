@@ -3,18 +3,24 @@
 import type { JsonEdit } from "../lib/json-edit.ts";
 import type { JsonObject } from "../lib/json.ts";
 import type { ArgumentRules } from "../protocol/arguments.ts";
+import type { Era } from "../protocol/eras.ts";
 import type { ListItem, ListKind } from "../protocol/lists.ts";
 import { ownerOfTask, type TaskRoute } from "../protocol/tasks.ts";
-import type { Era } from "../protocol/versions.ts";
-import { mergedCapabilities, ownerOfExtension } from "./advertised.ts";
-import { type Capabilities, readCapabilities } from "./capabilities.ts";
-import type { ListText } from "./list-text.ts";
+import { mergedCapabilities, ownerOfExtension, readCapabilities } from "./capabilities.ts";
+import { type ListText, type Page, pageOf } from "./lists.ts";
 import { buildNameTable, type NameTable } from "./names.ts";
-import { type Page, pageOf } from "./page.ts";
 import { mayComplete, mayRead, type ShownServer } from "./shown.ts";
 import { isOutputWrapped, uiLinks } from "./source.ts";
-import type { Conflict, Counts, NamedKind, ResourceRoute, Route, View } from "./types.ts";
-import { buildUriTable, type UriTable } from "./uri-table.ts";
+import type {
+  Capabilities,
+  Conflict,
+  Counts,
+  NamedKind,
+  ResourceRoute,
+  Route,
+  View,
+} from "./types.ts";
+import { buildUriTable, type UriTable } from "./uris.ts";
 
 /** A table and what it was built from: with the same inputs it is the same table. */
 interface Section<T> {

@@ -1,8 +1,7 @@
 /** What the gateway says about itself, in both eras. */
 
 import { VERSION } from "../lib/version.ts";
-import { MetaKey } from "../protocol/envelope.ts";
-import { MODERN_VERSIONS } from "../protocol/versions.ts";
+import { MetaKey, MODERN_VERSIONS } from "../protocol/eras.ts";
 import type { View } from "./types.ts";
 
 /** `serverInfo` of the aggregate. */
@@ -46,4 +45,37 @@ export function discoverResult(view: View): string {
 /** The `_meta` member every modern result of the gateway's own should carry. */
 export function serverMeta(view: View): string {
   return `"_meta":{${JSON.stringify(MetaKey.ServerInfo)}:${serverInfoText(view)}}`;
+}
+
+/** The text of one response on its way to a client; bytes where they are cheaper to send. */
+export type Reply = string | Uint8Array<ArrayBuffer>;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The reply as text, for transports that write text. */
+export function replyText(reply: Reply): string {
+  return typeof reply === "string" ? reply : decoder.decode(reply);
+}
+
+/** A text that comes as bytes too, whichever is cheaper to send. */
+export interface SplicedBody {
+  readonly text: string;
+  readonly isNarrow: boolean;
+  bytes(): Uint8Array;
+}
+
+/** `head` + `body` + `tail`: a string while one byte a character will do, else one buffer. */
+export function spliced(head: string, body: SplicedBody, tail: string): Reply {
+  return body.isNarrow ? head + body.text + tail : splicedBytes(head, body.bytes(), tail);
+}
+
+function splicedBytes(head: string, body: Uint8Array, tail: string): Uint8Array<ArrayBuffer> {
+  const first = encoder.encode(head);
+  const last = encoder.encode(tail);
+  const all = new Uint8Array(first.length + body.length + last.length);
+  all.set(first);
+  all.set(body, first.length);
+  all.set(last, first.length + body.length);
+  return all;
 }

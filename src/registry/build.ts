@@ -1,15 +1,14 @@
-import type { GatingConfig } from "../config/gating.ts";
-import type { ProfileConfig, TagRule } from "../config/shaping.ts";
-import { buildGate } from "../gating/gate.ts";
-import { pinNotices } from "../gating/pins.ts";
-import { EMPTY_INVENTORY } from "../protocol/lists.ts";
+import { formatPath } from "../config/issue.ts";
+import type { GatingConfig, ProfileConfig, TagRule } from "../config/types.ts";
+import { buildGate, pinNotices } from "../gating/gate.ts";
+import type { Era } from "../protocol/eras.ts";
+import { EMPTY_INVENTORY, LIST_RULES, type ListKind } from "../protocol/lists.ts";
 import { AggregateView } from "./aggregate.ts";
 import { DirectView } from "./direct.ts";
-import type { ShapeNotice } from "./notices.ts";
 import { profileMembers } from "./profile.ts";
 import { shapeInventory } from "./shape.ts";
 import { type ShownServer, shownServer } from "./shown.ts";
-import type { Registry, ServerEntry, View } from "./types.ts";
+import type { Conflict, Registry, ServerEntry, ShapeNotice, View } from "./types.ts";
 
 /** What a snapshot is built from. */
 export interface RegistryInput {
@@ -130,4 +129,59 @@ function aggregateIn(view: View | undefined): AggregateView | undefined {
 function noticesOf({ name, inventory, shape }: ServerEntry): readonly ShapeNotice[] {
   return shapeInventory(inventory, shape).notices
     .map((notice) => ({ ...notice, path: ["mcpServers", name, ...notice.path] }));
+}
+
+/** A notice in one line, for the log and for `check`. */
+export function noticeText({ type, path, subject, about = "" }: ShapeNotice): string {
+  const what = JSON.stringify(subject);
+  const other = JSON.stringify(about);
+  const where = formatPath(path);
+  switch (type) {
+    case "unused":
+      return `${where}: ${what} matches nothing that is offered`;
+    case "taken":
+      return `${where}: ${what} keeps its name, for the server has another ${other}`;
+    case "missing":
+      return `${where}: tool ${other} has no parameter ${what}`;
+    case "required":
+      return `${where}: tool ${other} requires the hidden parameter ${what}; ` +
+        'give it a value in "fixed" or "defaults"';
+  }
+}
+
+const NOUN = {
+  tools: "Tool",
+  prompts: "Prompt",
+  resources: "Resource",
+  templates: "Resource template",
+} as const;
+
+/** A conflict in one line, for the log and for `check`. */
+export function conflictText({ kind, type, wanted, parties }: Conflict): string {
+  const what = `${NOUN[kind]} ${JSON.stringify(wanted)}`;
+  if (type === "duplicate") {
+    return `${what} is listed more than once by server "${parties[0]?.server}": the first counts`;
+  }
+  const who = parties
+    .map(({ server, exposed }) => `${JSON.stringify(exposed)} (server "${server}")`)
+    .join(", ");
+  return `${what} is offered more than once: exposed as ${who}`;
+}
+
+/**
+ * The lists a client of this view must be told to read again: those whose entries, as it would
+ * receive them, differ in any character or in their order. Cache hints alone are no change.
+ * `before` is `undefined` for a view that was not there: then every list that has entries. Without
+ * an era the lists are compared as the upstreams wrote them.
+ */
+export function changedLists(
+  before: View | undefined,
+  after: View,
+  era?: Era,
+): ListKind[] {
+  if (before === after) return [];
+  return LIST_RULES.map((rule) => rule.kind).filter((kind) => {
+    const list = after.list(kind, era);
+    return before === undefined ? list.count > 0 : !list.sameItems(before.list(kind, era));
+  });
 }

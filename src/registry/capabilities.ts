@@ -1,33 +1,14 @@
 import { rawAt } from "../lib/json-edit.ts";
-import { isObject, type JsonObject } from "../lib/json.ts";
-import type { Era } from "../protocol/versions.ts";
-import type { ServerEntry } from "./types.ts";
-
-/** One server's declaration of one capability. */
-export interface Declaration {
-  readonly server: string;
-  /** What it declared, as it wrote it (JSON). */
-  readonly text: string;
-  /** The era it declared it in, where that is known. */
-  readonly era?: Era;
-}
-
-/** Who declares what; keys as the upstreams wrote them, declarations in the order of the servers. */
-export type Declarations = ReadonlyMap<string, readonly Declaration[]>;
-
-/** What the servers of a view declare. Facts only: what the gateway can do itself is not here. */
-export interface Capabilities {
-  /** By top-level key: `tools`, `logging`, `tasks` and whatever comes. */
-  readonly declared: Declarations;
-  /** The members of `experimental`. */
-  readonly experimental: Declarations;
-  /** The members of `extensions`, by identifier. */
-  readonly extensions: Declarations;
-  /** The servers whose `resources` can be subscribed to (`resources.subscribe`). */
-  readonly subscribe: readonly string[];
-  /** The servers that list their tasks (`tasks.list`, 2025-11-25). */
-  readonly taskLists: readonly string[];
-}
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import type { Era } from "../protocol/eras.ts";
+import {
+  endsInSegment,
+  eraOfCapability,
+  extensionOf,
+  mergeDeclared,
+} from "../protocol/extensions.ts";
+import { LIST_RULES } from "../protocol/lists.ts";
+import type { Capabilities, Declaration, Declarations, ServerEntry } from "./types.ts";
 
 /** Reads the declarations of these servers. A capability that is `null` or `false` is none. */
 export function readCapabilities(servers: readonly ServerEntry[]): Capabilities {
@@ -74,4 +55,88 @@ function parse(text: string): JsonObject {
   } catch {
     return {};
   }
+}
+
+/** What a view tells its clients of its servers' capabilities. */
+
+/**
+ * Whether to advertise lists that no server declares: `always` so that a client comes back for what
+ * a later server has, `declared` for exactly what there is.
+ */
+export type ListPolicy = "always" | "declared";
+
+/** The capabilities that lists belong to; they may always change here. */
+const LISTED: readonly string[] = [...new Set(LIST_RULES.map((rule) => rule.capability))];
+/** Capabilities with declarations of their own inside. */
+const NESTED = ["experimental", "extensions"] as const;
+/** Everything the core protocol defines, except for `tasks`; its methods belong to no extension. */
+const CORE: ReadonlySet<string> = new Set([...LISTED, ...NESTED, "logging", "completions"]);
+
+/**
+ * One capabilities object for a client of this era: all that some server declares and nothing
+ * else. Where several declare the same, see {@link mergeDeclared}; what is bound to the other era
+ * is left out, see {@link eraOfCapability}.
+ */
+export function mergedCapabilities(
+  { declared, experimental, extensions }: Capabilities,
+  era: Era,
+  lists: ListPolicy,
+): JsonObject {
+  const top = mergeEach(declared, era, []);
+  const nested = {
+    experimental: mergeEach(experimental, era, ["experimental"]),
+    extensions: mergeEach(extensions, era, ["extensions"]),
+  };
+  const members: [string, Json][] = LISTED
+    .filter((key) => lists === "always" || top.has(key))
+    .map((key) => {
+      const given = top.get(key);
+      return [key, { ...(isObject(given) ? given : {}), listChanged: true }];
+    });
+  for (const [key, value] of top) {
+    if (!LISTED.includes(key) && !NESTED.some((name) => name === key)) members.push([key, value]);
+  }
+  for (const key of NESTED) {
+    if (nested[key].size > 0) members.push([key, Object.fromEntries(nested[key])]);
+  }
+  // Entries, not assignments: a key may be called "__proto__".
+  return Object.fromEntries(members);
+}
+
+function mergeEach(
+  declarations: Declarations,
+  era: Era,
+  path: readonly string[],
+): ReadonlyMap<string, Json> {
+  const merged = new Map<string, Json>();
+  for (const [key, all] of declarations) {
+    const bound = eraOfCapability([...path, key]);
+    if (bound !== undefined && bound !== era) continue;
+    const fitting = all.filter((one) => bound === undefined || (one.era ?? bound) === bound);
+    if (fitting.length === 0) continue;
+    merged.set(key, mergeDeclared(fitting.map(({ text }) => JSON.parse(text) as Json)));
+  }
+  return merged;
+}
+
+/**
+ * The one server that an unknown method can be meant for: exactly one declares an extension, an
+ * experimental or an unknown capability whose key ends in the method's first segment
+ * (`extensions["io.modelcontextprotocol/skills"]` for `skills/list`). With two the request may
+ * be meant for either, and guessing could change the wrong server's state.
+ */
+export function ownerOfExtension(
+  { declared, experimental, extensions }: Capabilities,
+  method: string,
+): string | undefined {
+  const segment = extensionOf(method);
+  const owners = new Set<string>();
+  for (const declarations of [declared, experimental, extensions]) {
+    for (const [key, all] of declarations) {
+      if (declarations === declared && CORE.has(key)) continue;
+      if (endsInSegment(key, segment)) { for (const { server } of all) owners.add(server); }
+    }
+  }
+  const [owner, other] = owners;
+  return other === undefined ? owner : undefined;
 }

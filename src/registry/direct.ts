@@ -1,18 +1,23 @@
-import type { KindShape, ServerShape } from "../config/shaping.ts";
+import type { KindShape, ServerShape } from "../config/types.ts";
 import { editJson } from "../lib/json-edit.ts";
 import type { JsonObject } from "../lib/json.ts";
+import type { Era } from "../protocol/eras.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import type { TaskRoute } from "../protocol/tasks.ts";
-import type { Era } from "../protocol/versions.ts";
-import { mergedCapabilities } from "./advertised.ts";
-import { type Capabilities, readCapabilities } from "./capabilities.ts";
+import { mergedCapabilities, readCapabilities } from "./capabilities.ts";
 import { admits, compileFilter } from "./filter.ts";
-import { ListText, mergeHints } from "./list-text.ts";
-import { memoised } from "./memo.ts";
-import { type Page, pageOf } from "./page.ts";
+import { ListText, mergeHints, type Page, pageOf } from "./lists.ts";
 import { mayComplete, mayRead, type ShownServer, shownServer } from "./shown.ts";
-import { eraEdits, isOutputWrapped, uniqueItems } from "./source.ts";
-import type { Counts, NamedKind, ResourceRoute, Route, ServerEntry, View } from "./types.ts";
+import { eraEdits, isOutputWrapped, memoised, uniqueItems } from "./source.ts";
+import type {
+  Capabilities,
+  Counts,
+  NamedKind,
+  ResourceRoute,
+  Route,
+  ServerEntry,
+  View,
+} from "./types.ts";
 
 /**
  * The view of one server as it is: names, URIs and texts untouched (an entry that it lists twice

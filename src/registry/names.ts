@@ -1,11 +1,10 @@
 /** The tools or the prompts of the aggregate: who is exposed under which name. */
 
 import type { JsonEdit } from "../lib/json-edit.ts";
+import type { Era } from "../protocol/eras.ts";
 import type { ListItem } from "../protocol/lists.ts";
 import { exposedNames } from "../protocol/names.ts";
-import type { Era } from "../protocol/versions.ts";
-import { type ListPart, writePart } from "./list-part.ts";
-import { ListText, mergeHints } from "./list-text.ts";
+import { type ListPart, ListText, mergeHints, writePart } from "./lists.ts";
 import type { ShownServer } from "./shown.ts";
 import { appOnlyTools, eraEdits, uniqueItems } from "./source.ts";
 import type { Conflict, Route } from "./types.ts";

@@ -1,6 +1,6 @@
 /** What a profile has of the servers. */
 
-import type { ProfileConfig, TagRule } from "../config/shaping.ts";
+import type { ProfileConfig, TagRule } from "../config/types.ts";
 import { type Glob, parseGlob } from "../lib/glob.ts";
 import {
   EMPTY_INVENTORY,
@@ -12,10 +12,10 @@ import {
 } from "../protocol/lists.ts";
 import { exposedName } from "../protocol/names.ts";
 import { admits, anyMatch, compileFilter, ownNames, PatternUse } from "./filter.ts";
-import { memoised } from "./memo.ts";
-import type { ShapeNotice } from "./notices.ts";
 import { SHAPE_OF } from "./shape.ts";
 import { filters, type ShownServer } from "./shown.ts";
+import { memoised } from "./source.ts";
+import type { ShapeNotice } from "./types.ts";
 
 /** What {@link profileMembers} gives. */
 export interface ProfileMembers {

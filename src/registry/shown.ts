@@ -11,9 +11,8 @@ import {
   EVERYTHING,
   ownNames,
 } from "./filter.ts";
-import { memoised } from "./memo.ts";
 import { shapeInventory } from "./shape.ts";
-import { uiLinks } from "./source.ts";
+import { memoised, uiLinks } from "./source.ts";
 import type { ServerEntry } from "./types.ts";
 
 /** A server's entry with the inventory that a view shows of it. */

@@ -4,11 +4,11 @@
  */
 
 import type { JsonEdit } from "../lib/json-edit.ts";
-import { isObject } from "../lib/json.ts";
-import { itemEdits } from "../protocol/list-projection.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { type CountTokens, estimateTokens } from "../lib/tokens.ts";
+import type { Era } from "../protocol/eras.ts";
 import type { Inventory, List, ListItem, ListKind } from "../protocol/lists.ts";
-import type { Era } from "../protocol/versions.ts";
-import { memoised } from "./memo.ts";
+import { itemEdits } from "../protocol/projection.ts";
 
 /** A list without repetitions. */
 export interface UniqueList {
@@ -123,4 +123,41 @@ function valueAt(value: unknown, path: readonly string[]): unknown {
     at = at[key];
   }
   return at;
+}
+
+/** What a client puts into a model's context of a tool: its name, description and input schema. */
+export function contextText({ name, description, inputSchema }: JsonObject): string {
+  const text = (schema: Json | undefined) =>
+    JSON.stringify({ name, description, input_schema: schema });
+  return unlessTooDeep(() => text(inputSchema)) ?? text(undefined);
+}
+
+/** How many tokens {@link contextText} takes; without a tokenizer, about how many. */
+export function toolTokens(definition: JsonObject, count: CountTokens = estimateTokens): number {
+  return count(contextText(definition));
+}
+
+/**
+ * What `write` makes of a value, `undefined` where that is nested too deep for the runtime's stack:
+ * a server may say anything, and no client takes such a tool.
+ */
+export function unlessTooDeep(write: () => string): string | undefined {
+  try {
+    return write();
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * What was read from an object that never changes, read once: remembered as long as the object is.
+ * `read` must depend on the key alone.
+ */
+export function memoised<K extends object, V>(memo: WeakMap<K, V>, key: K, read: () => V): V {
+  const known = memo.get(key);
+  if (known !== undefined) return known;
+  const value = read();
+  memo.set(key, value);
+  return value;
 }

@@ -1,17 +1,15 @@
 /** What the registry is made of, as its readers see it. */
 
-import type { ServerShape } from "../config/shaping.ts";
+import type { ConfigPath } from "../config/issue.ts";
+import type { ServerShape } from "../config/types.ts";
 import type { Gates } from "../gating/gate.ts";
 import type { JsonObject } from "../lib/json.ts";
 import type { ArgumentRules } from "../protocol/arguments.ts";
+import type { Era } from "../protocol/eras.ts";
 import type { Inventory, ListKind } from "../protocol/lists.ts";
 import type { Prefix } from "../protocol/names.ts";
 import type { TaskRoute } from "../protocol/tasks.ts";
-import type { Era } from "../protocol/versions.ts";
-import type { Capabilities } from "./capabilities.ts";
-import type { ListText } from "./list-text.ts";
-import type { ShapeNotice } from "./notices.ts";
-import type { Page } from "./page.ts";
+import type { ListText, Page } from "./lists.ts";
 
 /** One server's part in the registry. Immutable: a change is a new object. */
 export interface ServerEntry {
@@ -169,4 +167,47 @@ export interface Registry {
   readonly conflicts: readonly Conflict[];
   /** What this was built from. */
   readonly entries: readonly ServerEntry[];
+}
+
+/** One server's declaration of one capability. */
+export interface Declaration {
+  readonly server: string;
+  /** What it declared, as it wrote it (JSON). */
+  readonly text: string;
+  /** The era it declared it in, where that is known. */
+  readonly era?: Era;
+}
+
+/** Who declares what; keys as the upstreams wrote them, declarations in the order of the servers. */
+export type Declarations = ReadonlyMap<string, readonly Declaration[]>;
+
+/** What the servers of a view declare. Facts only: what the gateway can do itself is not here. */
+export interface Capabilities {
+  /** By top-level key: `tools`, `logging`, `tasks` and whatever comes. */
+  readonly declared: Declarations;
+  /** The members of `experimental`. */
+  readonly experimental: Declarations;
+  /** The members of `extensions`, by identifier. */
+  readonly extensions: Declarations;
+  /** The servers whose `resources` can be subscribed to (`resources.subscribe`). */
+  readonly subscribe: readonly string[];
+  /** The servers that list their tasks (`tasks.list`, 2025-11-25). */
+  readonly taskLists: readonly string[];
+}
+
+/** Something in the configuration that turns out not to fit what the servers have. */
+export interface ShapeNotice {
+  /**
+   * `unused`: a pattern or name that matches nothing.
+   * `taken`: a new name that another entry of the server has; the old one stays.
+   * `missing`: a parameter that the tool does not have.
+   * `required`: a hidden parameter that the tool requires, and nobody gives.
+   */
+  readonly type: "unused" | "taken" | "missing" | "required";
+  /** Where in the configuration. */
+  readonly path: ConfigPath;
+  /** The pattern, name or parameter it is about. */
+  readonly subject: string;
+  /** The tool, where the subject is a parameter; the new name, where it is taken. */
+  readonly about?: string;
 }

@@ -1,11 +1,13 @@
 /** The runtime layer on Deno; `#runtime` in `package.json` leads here. */
 
-import { openDatagram } from "./deno-datagram.ts";
-import { serve } from "./deno-serve.ts";
-import { onSignal } from "./node/signals.ts";
+import { stat, unlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { internalError, listenError, peerAddress, report, shuttingDown } from "./listen.ts";
+import { onSignal } from "./node/process.ts";
 import { spawn } from "./node/spawn.ts";
 import { watchDirectory } from "./node/watch.ts";
-import type { Runtime } from "./types.ts";
+import type { ConnectionInfo, DatagramSocket, HttpServer, Runtime, ServeOptions } from "./types.ts";
 
 /** The one {@link Runtime} of a process that runs on Deno. */
 export const runtime: Runtime = {
@@ -17,3 +19,209 @@ export const runtime: Runtime = {
   watchDirectory,
   onSignal,
 };
+
+/** The HTTP listener on Deno. */
+
+/** Reads the peer's address only when somebody asks: it costs a call into the runtime. */
+class DenoConnection implements ConnectionInfo {
+  readonly #info: Deno.ServeHandlerInfo<Deno.NetAddr>;
+  constructor(info: Deno.ServeHandlerInfo<Deno.NetAddr>) {
+    this.#info = info;
+  }
+  get remoteAddress(): string {
+    try {
+      return peerAddress(this.#info.remoteAddr.hostname);
+    } catch {
+      return ""; // the request is over
+    }
+  }
+}
+
+/**
+ * Counts what is being answered, because Deno cannot cut connections once its own graceful shutdown
+ * has begun: aborting the serve signal then is an uncatchable `BadResource`, and there is no other
+ * handle. So a stop first waits for the count to reach zero, while new requests get 503 and
+ * {@link HttpServer.abort} still works, and only then asks Deno to shut down.
+ */
+class ActiveRequests {
+  #count = 0;
+  readonly #idle = Promise.withResolvers<void>();
+  draining = false;
+
+  // One closure for all requests: nothing but the promise of Deno itself is made per request.
+  readonly #done = (): void => {
+    this.#count--;
+    if (this.draining && this.#count === 0) this.#idle.resolve();
+  };
+
+  /** `completed` also rejects, for a response that was not taken; both mean it is over. */
+  track(completed: Promise<void>): void {
+    this.#count++;
+    completed.then(this.#done, this.#done);
+  }
+
+  drained(): Promise<void> {
+    this.draining = true;
+    if (this.#count === 0) this.#idle.resolve();
+    return this.#idle.promise;
+  }
+}
+
+/** {@link Runtime.serve} on Deno. */
+export function serve(options: ServeOptions): Promise<HttpServer> {
+  // A taken port is a rejection on both runtimes; Deno.serve throws.
+  return Promise.try(() => listen(options));
+}
+
+function listen(options: ServeOptions): HttpServer {
+  const { hostname, port, handler, onError } = options;
+  const active = new ActiveRequests();
+  const cut = new AbortController();
+  let server: Deno.HttpServer<Deno.NetAddr>;
+  try {
+    server = Deno.serve({
+      hostname,
+      port,
+      signal: cut.signal,
+      automaticCompression: false,
+      onListen() {}, // the default prints a banner on stdout, where JSON-RPC may be spoken
+      onError(error) {
+        report(onError, error);
+        return internalError();
+      },
+    }, (request, info) => {
+      if (active.draining) return shuttingDown();
+      active.track(info.completed);
+      return handler(request, new DenoConnection(info));
+    });
+  } catch (error) {
+    throw listenError(hostname, port, error);
+  }
+  return new DenoServer(server, active, cut);
+}
+
+class DenoServer implements HttpServer {
+  readonly hostname: string;
+  readonly port: number;
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #active: ActiveRequests;
+  readonly #cut: AbortController;
+  readonly #aborted = Promise.withResolvers<void>();
+  #stopped: Promise<void> | undefined;
+  #shutdownBegun = false;
+
+  constructor(
+    server: Deno.HttpServer<Deno.NetAddr>,
+    active: ActiveRequests,
+    cut: AbortController,
+  ) {
+    this.#server = server;
+    this.#active = active;
+    this.#cut = cut;
+    this.hostname = server.addr.hostname;
+    this.port = server.addr.port;
+  }
+
+  stop(): Promise<void> {
+    return this.#stopped ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
+    await Promise.race([this.#active.drained(), this.#aborted.promise]);
+    if (this.#cut.signal.aborted) return await this.#server.finished;
+    this.#shutdownBegun = true;
+    // What can still be open is a whole answer on its way to a client that does not read.
+    await Promise.race([this.#server.shutdown(), this.#aborted.promise]);
+  }
+
+  abort(): void {
+    this.#active.draining = true;
+    if (!this.#shutdownBegun) this.#cut.abort();
+    this.#aborted.resolve();
+  }
+}
+
+/** Unix datagrams on Deno (`--unstable-net`). */
+
+interface Datagram {
+  readonly data: Uint8Array;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * {@link Runtime.openDatagram} on Deno. `path` is a file, or an abstract address written with a
+ * leading `@` (as in `NOTIFY_SOCKET`) or NUL. Rejects with the system's code where the file is
+ * missing or no socket; the receiver itself may come and go, each datagram finds it anew.
+ */
+export async function openDatagram(path: string): Promise<DatagramSocket> {
+  const abstract = path.startsWith("@") || path.startsWith("\0");
+  if (!abstract && !(await stat(path)).isSocket()) {
+    const message = `Cannot send datagrams to "${path}": it is no socket; expected a unix socket`;
+    throw Object.assign(new Error(message), { code: "ENOTSOCK" });
+  }
+  const target = abstract ? `\0${path.slice(1)}` : path;
+  return new DenoDatagramSocket(await bindLocal(), target);
+}
+
+/** Deno can only send from a bound socket, so it needs an address nobody will ever use. */
+async function bindLocal(): Promise<Deno.DatagramConn> {
+  if (Deno.build.os === "linux") {
+    // An empty path is the kernel's autobind: an abstract address, and no file to leave behind.
+    return Deno.listenDatagram({ transport: "unixpacket", path: "" });
+  }
+  const path = join(tmpdir(), `mcproxy-${crypto.randomUUID().slice(0, 8)}.sock`);
+  const socket = Deno.listenDatagram({ transport: "unixpacket", path });
+  await unlink(path);
+  return socket;
+}
+
+/** Sends one datagram at a time: a second send in flight is `Busy` on Deno. */
+class DenoDatagramSocket implements DatagramSocket {
+  readonly #socket: Deno.DatagramConn;
+  readonly #target: Deno.UnixAddr;
+  readonly #queue: Datagram[] = [];
+  #sending = false;
+  #closed = false;
+
+  constructor(socket: Deno.DatagramConn, target: string) {
+    this.#socket = socket;
+    this.#target = { transport: "unixpacket", path: target };
+  }
+
+  send(data: Uint8Array): Promise<void> {
+    if (this.#closed) return Promise.reject(this.#closedError());
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ data, resolve, reject });
+      if (!this.#sending) void this.#drain();
+    });
+  }
+
+  async #drain(): Promise<void> {
+    this.#sending = true;
+    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+      try {
+        await this.#socket.send(next.data, this.#target);
+        next.resolve();
+      } catch (error) {
+        next.reject(error);
+      }
+      this.#queue.shift();
+    }
+    this.#sending = false;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.close();
+    // A send to a receiver whose queue is full outlives the close, so it is settled here.
+    const error = this.#closedError();
+    for (const waiting of this.#queue.splice(0)) waiting.reject(error);
+  }
+
+  #closedError(): Error {
+    const to = this.#target.path.replace("\0", "@");
+    return new Error(`Cannot send to "${to}": the socket is closed; expected an open one`);
+  }
+}

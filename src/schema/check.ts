@@ -5,13 +5,13 @@
 
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { DEFAULT_DIALECT, type Dialect, dialectOf, type KeywordForm, KEYWORDS } from "./dialect.ts";
-import { lostReferences } from "./json-schema-refs.ts";
 import {
   escapeStep,
+  lostReferences,
   MAX_SCHEMA_DEPTH,
   type SchemaPlace,
   schemaPlaces,
-} from "./json-schema-walk.ts";
+} from "./walk.ts";
 
 /** One thing wrong with a schema. */
 export interface SchemaProblem {

@@ -1,7 +1,7 @@
 /** One check of one value: what was found, where it is, and what it has cost. */
 
 import { isObject, type Json } from "../lib/json.ts";
-import { escapeStep } from "./json-schema-walk.ts";
+import { escapeStep } from "./walk.ts";
 
 /** One thing wrong with the arguments of a call. */
 export interface Mismatch {

@@ -1,6 +1,6 @@
-import type { ServerConfig } from "../config/config.ts";
+import type { ServerConfig } from "../config/types.ts";
 import type { CancelSignal } from "../lib/cancel.ts";
-import type { Clock } from "../lib/clock.ts";
+import type { Clock } from "../lib/time.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import { serverLabel, unavailable } from "./transport/failures.ts";
 

@@ -3,19 +3,18 @@
  * own era, one of its own session, or one lent to it.
  */
 
-import type { SharingMode } from "../config/config.ts";
-import type { Clock } from "../lib/clock.ts";
+import type { SharingMode } from "../config/types.ts";
 import type { JsonObject } from "../lib/json.ts";
+import type { Clock } from "../lib/time.ts";
+import type { Era } from "../protocol/eras.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
 import { lackingCapability } from "../protocol/inputs.ts";
-import type { Era } from "../protocol/versions.ts";
 import type { Connection } from "./connection/connection.ts";
 import { HandshakeError } from "./connection/handshake.ts";
 import { type Identity, type Line, SHARED_IDENTITY } from "./connection/line.ts";
-import { Leases } from "./leases.ts";
-import { type OpenOwn, SessionConnections } from "./session-connections.ts";
+import { Leases, type OpenOwn, SessionConnections } from "./own-connections.ts";
 import { HttpStatusError, messageOf, unavailable } from "./transport/failures.ts";
-import type { UpstreamLog } from "./transport/log.ts";
+import type { UpstreamLog } from "./transport/transport.ts";
 
 /** Bounds of the connections beside the shared ones. */
 export interface LineLimits {

@@ -1,19 +1,22 @@
-import type { ServerConfig } from "../config/config.ts";
-import type { Clock } from "../lib/clock.ts";
+import type { ServerConfig } from "../config/types.ts";
 import type { JsonObject } from "../lib/json.ts";
+import type { Clock } from "../lib/time.ts";
+import type { Exchange } from "../protocol/exchange.ts";
 import { type Inventory, LIST_RULES, type ListKind } from "../protocol/lists.ts";
-import { declaredHeaders } from "../protocol/tool-headers.ts";
-import type { ChannelEvents } from "./connection/channel-options.ts";
-import { Connection, type ConnectionOptions } from "./connection/connection.ts";
+import type { NotificationMessage, RequestMessage } from "../protocol/message.ts";
+import { declaredHeaders } from "../protocol/param-headers.ts";
+import type { Runtime } from "../runtime/types.ts";
+import { readLists } from "./connection/catalogue.ts";
+import type { ChannelEvents } from "./connection/channel.ts";
+import { Connection, type ConnectionOptions, openLegacy } from "./connection/connection.ts";
 import type { EraAnswer } from "./connection/establish.ts";
 import { HandshakeError } from "./connection/handshake.ts";
 import type { InventoryResult } from "./connection/inventory.ts";
 import { SHARED_IDENTITY } from "./connection/line.ts";
-import { openLegacy } from "./connection/open-legacy.ts";
-import { readLists } from "./connection/read-lists.ts";
-import type { InstanceEvents, InstanceOptions } from "./instance-options.ts";
-import type { OpenLegacyOptions } from "./lines.ts";
+import type { LineLimits, OpenLegacyOptions } from "./lines.ts";
+import type { AttemptBudget } from "./supervisor.ts";
 import { ConnectionLostError, HttpStatusError } from "./transport/failures.ts";
+import type { UpstreamLog } from "./transport/transport.ts";
 
 /** What an {@link Opener} is made of. */
 export interface OpenerOptions extends Pick<InstanceOptions, "runtime" | "log"> {
@@ -143,4 +146,50 @@ export class Opener {
       onGap: () => onListsChanged(LIST_RULES.map(({ kind }) => kind)),
     };
   }
+}
+
+/** What an instance tells its upstream. None of these may throw. */
+export interface InstanceEvents {
+  /**
+   * Its phase changed, or it proved to be interactive; read it from `state` and
+   * `interactive`.
+   */
+  onStateChange?(): void;
+  /** What it offers changed; `inventory` is a new object. */
+  onInventory?(inventory: Inventory): void;
+  /**
+   * Any other notification but progress. `exchange` is the client request it can be attributed to
+   * without a guess (DESIGN §5), where there is one; `session` the client session whose own
+   * connection brought it.
+   */
+  onNotification?(
+    message: NotificationMessage,
+    exchange: Exchange | undefined,
+    session: string | undefined,
+  ): void;
+  /**
+   * A request for a client that belongs to no call: `roots/list`, or whatever comes on the own
+   * connection of `session` outside its calls. See the event of the channel.
+   */
+  onRequest?(
+    message: RequestMessage,
+    session: string | undefined,
+  ): Promise<string> | undefined;
+}
+
+/** What an `Instance` is made of. */
+export interface InstanceOptions {
+  /** {@link ServerConfig.target} is where this very instance is. */
+  readonly config: ServerConfig;
+  readonly runtime: Pick<Runtime, "spawn">;
+  readonly log: UpstreamLog;
+  readonly events?: InstanceEvents;
+  /** @default the real time */
+  readonly clock?: Clock;
+  /** In [0, 1), for the jitter. @default Math.random */
+  readonly random?: () => number;
+  /** @default LINE_LIMITS */
+  readonly limits?: LineLimits;
+  /** Bounds how often all servers together are tried again. @default no bound */
+  readonly attempts?: AttemptBudget;
 }

@@ -1,17 +1,14 @@
-import type { ServerConfig } from "../config/config.ts";
-import { type Clock, systemClock } from "../lib/clock.ts";
+import type { ServerConfig } from "../config/types.ts";
+import { type Clock, systemClock } from "../lib/time.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { Inventory } from "../protocol/lists.ts";
 import type { NotificationMessage } from "../protocol/message.ts";
-import { Chooser, type Taken } from "./chooser.ts";
-import { combinedState } from "./combined-state.ts";
-import type { InstanceEvents, InstanceOptions } from "./instance-options.ts";
-import { Instance } from "./instance.ts";
-import { ShownInventory } from "./shown-inventory.ts";
-import { Slot, slotLabel } from "./slot.ts";
+import { bestPhase, Chooser, Stickiness, type Taken } from "./choose.ts";
+import { differenceOf, saysTheSame } from "./connection/inventory.ts";
+import { Instance, Slot, slotLabel } from "./instance.ts";
+import type { InstanceEvents, InstanceOptions } from "./opener.ts";
 import type { Phase, UpstreamState } from "./state.ts";
-import { Stickiness } from "./stickiness.ts";
-import type { UpstreamLog } from "./transport/log.ts";
+import type { UpstreamLog } from "./transport/transport.ts";
 
 /** How long instances may differ before that is worth a word, in ms: one is always first. */
 const DIFFERENCE_DELAY = 2_000;
@@ -238,4 +235,71 @@ function labelled(log: UpstreamLog, instance: string): UpstreamLog {
     warn: (message, props) => log.warn(message, { instance, ...props }),
     error: (message, props) => log.error(message, { instance, ...props }),
   };
+}
+
+/**
+ * The state of a server by those of its instances, at least one: the best phase there is, and the
+ * restarts of all. Of a single instance it is the very same object.
+ */
+export function combinedState(states: readonly UpstreamState[]): UpstreamState {
+  const phase = bestPhase(states.map((state) => state.phase));
+  const best = states.find((state) => state.phase === phase)!;
+  if (states.length === 1) return best;
+  return {
+    ...best,
+    restarts: states.reduce((sum, { restarts }) => sum + restarts, 0),
+    wasReady: states.some(({ wasReady }) => wasReady),
+  };
+}
+
+/**
+ * What a server with several instances offers: what the instance says that was ready first, for as
+ * long as that is ready. They are meant to list the same things.
+ */
+export class ShownInventory {
+  #inventory: Inventory;
+  #leader: Slot | undefined;
+  /** What {@link ShownInventory.inventory} was last compared with. */
+  #compared: Inventory;
+
+  constructor(first: Inventory) {
+    this.#inventory = first;
+    this.#compared = first;
+  }
+
+  /** The very same object while nothing in it has changed, whoever says it. */
+  get inventory(): Inventory {
+    return this.#inventory;
+  }
+
+  /** What was offered in an earlier run is shown until an instance is ready. */
+  recall(known: Inventory): void {
+    if (this.#leader === undefined) this.#inventory = this.#compared = known;
+  }
+
+  /** Looks at the instances as they are now; true when the inventory has changed. */
+  refresh(slots: readonly Slot[]): boolean {
+    if (this.#leader?.isReady !== true) {
+      this.#leader = slots.find((slot) => slot.isReady) ?? this.#leader;
+    }
+    const said = this.#leader?.instance.inventory ?? this.#inventory;
+    if (said === this.#compared) return false;
+    this.#compared = said;
+    if (saysTheSame(said, this.#inventory)) return false;
+    this.#inventory = said;
+    return true;
+  }
+
+  /** How the instances that are ready differ from what is shown, each in a sentence. */
+  differences(slots: readonly Slot[]): string[] {
+    return slots.flatMap(({ isReady, instance, label }) => {
+      const difference = isReady ? differenceOf(this.#inventory, instance.inventory) : undefined;
+      if (difference === undefined) return [];
+      return [`${capital(label)} offers other things than the rest: it ${difference}`];
+    });
+  }
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,11 +1,10 @@
-import type { ServerTarget } from "../config/config.ts";
+import type { ServerTarget } from "../config/types.ts";
 import type { JsonObject } from "../lib/json.ts";
+import type { Era } from "../protocol/eras.ts";
 import type { Inventory, ListKind } from "../protocol/lists.ts";
-import type { Era } from "../protocol/versions.ts";
 import type { Connection } from "./connection/connection.ts";
 import type { Health, HealthReport } from "./connection/health.ts";
-import type { StateReason } from "./reasons.ts";
-import type { Phase } from "./state.ts";
+import type { Phase, StateReason } from "./state.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { TransportKind } from "./transport/transport.ts";
 

@@ -1,12 +1,17 @@
+import type { ServerConfig } from "../config/types.ts";
 import type { CancelSignal } from "../lib/cancel.ts";
-import { type Clock, pause } from "../lib/clock.ts";
+import { type Clock, pause } from "../lib/time.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import type { AttemptBudget } from "./attempt-budget.ts";
-import { nextDelay, STABLE_AFTER } from "./backoff.ts";
-import { reasonOf, type StateReason } from "./reasons.ts";
-import { INITIAL_STATE, transition, type UpstreamEvent, type UpstreamState } from "./state.ts";
+import {
+  INITIAL_STATE,
+  reasonOf,
+  type StateReason,
+  transition,
+  type UpstreamEvent,
+  type UpstreamState,
+} from "./state.ts";
 import { messageOf, serverLabel, unavailable } from "./transport/failures.ts";
-import type { UpstreamLog } from "./transport/log.ts";
+import type { UpstreamLog } from "./transport/transport.ts";
 
 /** How long a call to a server in back-off waits for the attempt it started, in ms. */
 const RETRY_WAIT = 10_000;
@@ -281,5 +286,182 @@ export class Supervisor {
   #noteError(error: RpcError): void {
     this.#lastError = error;
     this.#lastErrorAt = Date.now();
+  }
+}
+
+/** How long to wait before an upstream is tried again. */
+
+/** A connection that lived this long, in ms, ends the series of failures before it. */
+export const STABLE_AFTER = 10_000;
+
+/** Longest pause between two attempts, in ms, before jitter. */
+export const MAX_BACKOFF = 60_000;
+
+const FIRST_PAUSE = 500;
+const JITTER = 0.2;
+
+/**
+ * Milliseconds before retry number `attempt` (1 is the first after a failure): at once, then
+ * 0.5 s doubling to {@link MAX_BACKOFF}, each ±20 % so that servers lost together do not come back
+ * together. `random` is in [0, 1). It never gives up.
+ */
+export function nextDelay(attempt: number, random: number): number {
+  if (attempt <= 1) return 0;
+  const pause = Math.min(FIRST_PAUSE * 2 ** Math.min(attempt - 2, 30), MAX_BACKOFF);
+  return Math.round(pause * (1 - JITTER + 2 * JITTER * random));
+}
+
+/** How often servers that were lost may be tried again, all of them together. */
+
+/** One for the whole gateway: a hundred dying servers must not fork a hundred processes a second. */
+export interface AttemptBudget {
+  /**
+   * Claims the next attempt; returns in how many milliseconds it is due, 0 for at once. Claims are
+   * served in their order; one that is not used is lost. `now` is in milliseconds of one clock.
+   */
+  claim(now: number): number;
+}
+
+/** How fast an {@link AttemptBudget} lets attempts pass. */
+export interface AttemptBudgetOptions {
+  /** Attempts in a second. @default 10 */
+  readonly perSecond?: number;
+  /** Attempts that may be made at once after a quiet time. @default 20 */
+  readonly burst?: number;
+}
+
+/**
+ * A budget of attempts. The defaults let the loss of a server or of a whole host heal without a
+ * wait, and keep a storm under what two cores start without being kept from serving.
+ * @throws {RangeError} unless both are at least 1
+ */
+export function createAttemptBudget(options: AttemptBudgetOptions = {}): AttemptBudget {
+  const { perSecond = 10, burst = 20 } = options;
+  if (!(perSecond >= 1) || !(burst >= 1)) {
+    throw new RangeError(
+      `Cannot limit attempts to "${perSecond}/s, burst ${burst}": expected at least 1 of each`,
+    );
+  }
+  const spacing = 1_000 / perSecond;
+  /** When the attempt claimed last would be due, had there been no burst. */
+  let due = -Infinity;
+  return {
+    claim(now) {
+      due = Math.max(due, now - burst * spacing) + spacing;
+      return Math.max(0, Math.ceil(due - now));
+    },
+  };
+}
+
+/** How long a lazy server that says nothing else stays after its last use, in ms. */
+export const LAZY_IDLE_TIMEOUT = 300_000;
+
+/** Milliseconds without use after which a server is stopped; undefined for never. */
+export function idleTimeoutOf(
+  { idleTimeout, lazy }: Pick<ServerConfig, "idleTimeout" | "lazy">,
+): number | undefined {
+  return idleTimeout ?? (lazy ? LAZY_IDLE_TIMEOUT : undefined);
+}
+
+/** What an {@link IdleTimer} is made of. */
+export interface IdleTimerOptions {
+  readonly clock: Clock;
+  /** Milliseconds without use, as configured now; undefined for never. */
+  readonly timeout: () => number | undefined;
+  /** Whether it is in use at this moment; asked when the time would be over. */
+  readonly inUse: () => boolean;
+  /** It has not been used for that long; the timer has stopped. */
+  readonly onIdle: () => void;
+}
+
+/**
+ * Notices that something has not been used for a while. A use costs it one assignment; the timer
+ * runs on meanwhile and looks when it ends.
+ */
+export class IdleTimer {
+  readonly #options: IdleTimerOptions;
+  #usedAt: number;
+  #cancel: (() => void) | undefined;
+
+  constructor(options: IdleTimerOptions) {
+    this.#options = options;
+    this.#usedAt = options.clock.now();
+  }
+
+  /** It is used at this moment. */
+  touch(): void {
+    this.#usedAt = this.#options.clock.now();
+  }
+
+  /** Begins, or takes on a changed timeout. */
+  arm(): void {
+    this.stop();
+    const { clock, timeout } = this.#options;
+    const ms = timeout();
+    if (ms === undefined) return;
+    this.#cancel = clock.after(Math.max(0, this.#usedAt + ms - clock.now()), () => this.#look());
+  }
+
+  /** Ends; {@link IdleTimer.arm} begins anew. */
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  #look(): void {
+    this.#cancel = undefined;
+    const { clock, timeout, inUse, onIdle } = this.#options;
+    const ms = timeout();
+    if (ms === undefined) return;
+    if (inUse()) this.touch();
+    if (clock.now() - this.#usedAt >= ms) onIdle();
+    else this.arm();
+  }
+}
+
+/**
+ * What a channel notes about whether its upstream lives. Written for every message, so it is
+ * numbers and no more; `HealthMonitor` reads it when it has time.
+ */
+export class Pulse {
+  #heardAt: number;
+  #timeoutsInRow = 0;
+  #timeoutsUnheard = 0;
+
+  /** `now` is in milliseconds of the clock all later times are of. */
+  constructor(now: number) {
+    this.#heardAt = now;
+  }
+
+  /** When the upstream last said anything. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  /** Calls of clients that ran out of time since the last one that was answered. */
+  get timeoutsInRow(): number {
+    return this.#timeoutsInRow;
+  }
+
+  /** Calls of clients that ran out of time since the upstream last said anything. */
+  get timeoutsUnheard(): number {
+    return this.#timeoutsUnheard;
+  }
+
+  /** It has said something. */
+  heard(now: number): void {
+    this.#heardAt = now;
+    this.#timeoutsUnheard = 0;
+  }
+
+  /** It has answered a call of a client. */
+  answered(): void {
+    this.#timeoutsInRow = 0;
+  }
+
+  /** A call of a client has run out of time. */
+  timedOut(): void {
+    this.#timeoutsInRow++;
+    this.#timeoutsUnheard++;
   }
 }

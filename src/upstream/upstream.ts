@@ -1,16 +1,21 @@
-import type { ServerConfig } from "../config/config.ts";
-import { systemClock } from "../lib/clock.ts";
+import type { ServerConfig } from "../config/types.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
+import { systemClock } from "../lib/time.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { Inventory } from "../protocol/lists.ts";
-import type { ResponseMessage } from "../protocol/message.ts";
+import type { NotificationMessage, RequestMessage, ResponseMessage } from "../protocol/message.ts";
 import { Calls } from "./calls.ts";
 import type { Line } from "./connection/line.ts";
-import { poolStatus } from "./pool-status.ts";
+import type { Slot } from "./instance.ts";
+import type { InstanceOptions } from "./opener.ts";
 import { Pool } from "./pool.ts";
 import type { UpstreamState } from "./state.ts";
-import type { UpstreamStatus } from "./status.ts";
-import type { UpstreamOptions } from "./upstream-options.ts";
+import {
+  type InstanceStatus,
+  type MemberStatus,
+  type UpstreamStatus,
+  worstHealth,
+} from "./status.ts";
 
 /**
  * One configured server, as the gateway sees it, over its instances. Owned by the gateway;
@@ -140,4 +145,104 @@ export class Upstream {
     this.#calls.close();
     await this.#pool.close();
   }
+}
+
+/** What an upstream tells the gateway. None of these may throw. */
+export interface UpstreamEvents {
+  /**
+   * Its phase changed, or it proved to be interactive; read it from `state` and
+   * `interactive`.
+   */
+  onStateChange?(upstream: Upstream): void;
+  /** What it offers changed; `inventory` is a new object. */
+  onInventory?(upstream: Upstream, inventory: Inventory): void;
+  /**
+   * Any other notification but progress. `exchange` is the client request it can be attributed to
+   * without a guess (DESIGN §5), where there is one; `session` the client session whose own
+   * connection brought it.
+   */
+  onNotification?(
+    upstream: Upstream,
+    message: NotificationMessage,
+    exchange: Exchange | undefined,
+    session: string | undefined,
+  ): void;
+  /**
+   * A request for a client that belongs to no call: `roots/list`, or whatever comes on the own
+   * connection of `session` outside its calls. See the event of the channel.
+   */
+  onRequest?(
+    upstream: Upstream,
+    message: RequestMessage,
+    session: string | undefined,
+  ): Promise<string> | undefined;
+}
+
+/** What an {@link Upstream} is made of. */
+export interface UpstreamOptions extends Omit<InstanceOptions, "events"> {
+  readonly events?: UpstreamEvents;
+}
+
+/** The status of a server by that of its instances: of one it is the status itself. */
+export function poolStatus(pool: Pool, { usage, waiting }: Calls): UpstreamStatus {
+  const { only } = pool;
+  const used = { calls: usage.calls, failedCalls: usage.failed, queued: waiting };
+  if (only !== undefined) return { ...only.instance.status(), ...used, instances: undefined };
+  const all = pool.slots.map((slot) => ({ slot, status: slot.instance.status() }));
+  const { phase, restarts } = pool.state;
+  const best = all.find(({ status }) => status.state === phase)!.status;
+  const { health, detail } = worstHealth(
+    all.map(({ status }) => ({ health: status.health, detail: status.healthDetail })),
+  );
+  const { lists } = pool.inventory;
+  return {
+    ...best,
+    ...used,
+    health,
+    healthDetail: detail,
+    restarts,
+    inFlight: sum(all, ({ status }) => status.inFlight),
+    connections: sum(all, ({ status }) => status.connections),
+    interactive: pool.interactive,
+    ...lastError(all.map(({ status }) => status)),
+    problems: [...new Set(all.flatMap(({ status }) => status.problems)), ...pool.differences],
+    counts: {
+      tools: lists.tools.items.length,
+      prompts: lists.prompts.items.length,
+      resources: lists.resources.items.length,
+      templates: lists.templates.items.length,
+    },
+    instances: all.map(({ slot, status }) => memberStatus(slot, status)),
+  };
+}
+
+/** The latest of all. */
+function lastError(all: readonly InstanceStatus[]) {
+  const latest = all.filter(({ lastErrorAt }) => lastErrorAt !== undefined)
+    .toSorted((a, b) => b.lastErrorAt!.localeCompare(a.lastErrorAt!))[0];
+  return { lastError: latest?.lastError, lastErrorAt: latest?.lastErrorAt };
+}
+
+function memberStatus({ label, calls, failed }: Slot, status: InstanceStatus): MemberStatus {
+  return {
+    name: label,
+    state: status.state,
+    reason: status.reason,
+    retryAt: status.retryAt,
+    health: status.health,
+    healthDetail: status.healthDetail,
+    pid: status.pid,
+    since: status.since,
+    restarts: status.restarts,
+    calls,
+    failedCalls: failed,
+    inFlight: status.inFlight,
+    connections: status.connections,
+    lastError: status.lastError,
+    lastErrorAt: status.lastErrorAt,
+  };
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
 }

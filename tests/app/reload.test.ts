@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { mock, test } from "node:test";
 import { Reloader } from "../../src/app/reload.ts";
-import { planServe } from "../../src/app/serve-plan.ts";
+import { planServe } from "../../src/app/plan.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { eventually } from "../support/inbox.ts";
 import { poolTarget } from "../upstream/pool-support.ts";

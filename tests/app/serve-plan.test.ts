@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CliError } from "../../src/app/exit.ts";
+import { CliError } from "../../src/app/io.ts";
 import type { OptionValues } from "../../src/cli/options.ts";
-import { hostAndPort, planServe, type ServePlan } from "../../src/app/serve-plan.ts";
+import { hostAndPort, planServe, type ServePlan } from "../../src/app/plan.ts";
 import { configFile } from "../cli/support.ts";
 
 async function plan(

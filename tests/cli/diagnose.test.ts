@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { checkedTools, diagnose, type Finding, RULES } from "../../src/cli/diagnose.ts";
+import { type Finding, RULES } from "../../src/cli/diagnose-tool.ts";
+import { checkedTools, diagnose } from "../../src/cli/diagnose.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
-import { toolTokens } from "../../src/registry/tool-tokens.ts";
+import { toolTokens } from "../../src/registry/source.ts";
 import { buildRegistry } from "../../src/registry/build.ts";
 import type { ServerEntry } from "../../src/registry/types.ts";
 import { entry, inventory } from "../registry/builders.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LiveScreen } from "../../src/cli/view/live-screen.ts";
+import { LiveScreen } from "../../src/cli/view/live.ts";
 import { TestIo } from "./support.ts";
 
 /** What a terminal shows after these texts; knows the two sequences the screen uses. */

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { renderStart, summaryText } from "../../src/cli/announce.ts";
 import { type LiveServer, liveServer, renderServers } from "../../src/cli/view/live.ts";
-import { renderSnippets, snippets } from "../../src/cli/snippets.ts";
-import { COLORED, PLAIN } from "../../src/cli/view/style.ts";
+import { renderSnippets, snippets } from "../../src/cli/urls.ts";
+import { COLORED, PLAIN } from "../../src/cli/view/table.ts";
 import type { UpstreamStatus } from "../../src/upstream/status.ts";
 
 const NONE = { tools: 0, prompts: 0, resources: 0, templates: 0 };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { ExitCode } from "../../src/app/exit.ts";
+import { ExitCode } from "../../src/app/io.ts";
 import { run } from "./support.ts";
 
 test("ExitCode is what scripts rely on", () => {

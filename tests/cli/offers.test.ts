@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mayExpose } from "../../src/cli/local.ts";
 import { eachKind, matchOffers, offersOf, type ParsedLists } from "../../src/cli/offers.ts";
-import type { ServerConfig } from "../../src/config/config.ts";
+import type { ServerConfig } from "../../src/config/types.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import { registryOf, serverOf } from "../gating/builders.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
 import { parseCommandLine } from "../../src/cli/args.ts";
-import { planServe } from "../../src/app/serve-plan.ts";
+import { planServe } from "../../src/app/plan.ts";
 import { inDirectory, writeFiles } from "../config/temp.ts";
 
 /** The plan of a command line in the directory. */

@@ -1,7 +1,7 @@
 import { runtime } from "#runtime";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LiveScreen } from "../../src/cli/view/live-screen.ts";
+import { LiveScreen } from "../../src/cli/view/live.ts";
 import { main } from "../../src/cli/main.ts";
 import type { HttpServer } from "../../src/runtime/types.ts";
 import { within } from "../support/inbox.ts";

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseCommandLine } from "../../src/cli/args.ts";
-import { UsageError } from "../../src/app/exit.ts";
+import { UsageError } from "../../src/app/io.ts";
 import { startServer } from "../../src/cli/serve.ts";
-import { formatSpan } from "../../src/cli/span.ts";
+import { formatSpan, renderStatus } from "../../src/cli/status-view.ts";
 import { healthText, readInterval } from "../../src/cli/status.ts";
-import { renderStatus } from "../../src/cli/status-view.ts";
-import { COLORED, PLAIN } from "../../src/cli/view/style.ts";
+import { COLORED, PLAIN } from "../../src/cli/view/table.ts";
 import { widthOf } from "../../src/lib/text.ts";
 import { fakeCommand } from "../support/fakes/stdio.ts";
 import { configFile, run } from "./support.ts";

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { formatIssue } from "../../src/config/issue.ts";
 import { parseConfig } from "../../src/config/parse.ts";
-import { loadPatterns } from "../../src/config/patterns.ts";
+import { loadPatterns } from "../../src/config/schema-results.ts";
 
 const DOCS = new URL("../../docs/", import.meta.url);
 

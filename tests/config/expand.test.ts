@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Env } from "../../src/config/config.ts";
+import type { Env } from "../../src/config/types.ts";
 import * as source from "../../src/config/expand.ts";
-import { lookupIn, storeOf, type ValueStore, type Wanted } from "../../src/config/lookup.ts";
-import type { FileOrigin } from "../../src/config/tree.ts";
+import { lookupIn, storeOf, type ValueStore, type Wanted } from "../../src/config/values.ts";
+import type { FileOrigin } from "../../src/config/document.ts";
 
 const ORIGIN: FileOrigin = {
   file: "f.json",

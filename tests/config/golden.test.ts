@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
-import type { Config, ConfigResult, ServerConfig } from "../../src/config/config.ts";
+import type { Config, ConfigResult, ServerConfig } from "../../src/config/types.ts";
 import { formatIssue } from "../../src/config/issue.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";

@@ -3,11 +3,10 @@ import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import type { Env } from "../../src/config/config.ts";
-import { configDirectories, resolveConfigFiles } from "../../src/config/find.ts";
+import type { Env } from "../../src/config/types.ts";
+import { configDirectories, MAX_CONFIG_BYTES, resolveConfigFiles } from "../../src/config/files.ts";
 import { formatIssue } from "../../src/config/issue.ts";
 import { loadConfig } from "../../src/config/load.ts";
-import { MAX_CONFIG_BYTES } from "../../src/config/read-file.ts";
 import { inDirectory } from "./temp.ts";
 
 const GOOD = '{ "mcpServers": { "a": { "command": "x", "env": { "T": "${T}" } } } }';

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Config, ServerConfig } from "../../src/config/config.ts";
+import type { Config, ServerConfig } from "../../src/config/types.ts";
 import { diffConfig } from "../../src/config/diff.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import { collectSecrets } from "../../src/config/secrets.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Config, Env } from "../../src/config/config.ts";
+import type { Config, Env } from "../../src/config/types.ts";
 import { formatIssue } from "../../src/config/issue.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 

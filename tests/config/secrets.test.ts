@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Env } from "../../src/config/config.ts";
+import type { Env } from "../../src/config/types.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import { collectSecrets } from "../../src/config/secrets.ts";
 

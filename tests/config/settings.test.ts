@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { generateSchema } from "../../scripts/schema.ts";
-import type { Settings } from "../../src/config/config.ts";
+import type { Settings } from "../../src/config/types.ts";
 import { formatIssue } from "../../src/config/issue.ts";
 import {
   applyOverrides,
@@ -10,7 +10,7 @@ import {
   settingsFromEnv,
   variableOf,
 } from "../../src/config/settings.ts";
-import { sanitizeServerName } from "../../src/config/names.ts";
+import { sanitizeServerName } from "../../src/config/profiles.ts";
 
 test("DEFAULT_SETTINGS is pinned", () => {
   assert.deepEqual(DEFAULT_SETTINGS, {

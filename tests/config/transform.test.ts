@@ -7,13 +7,11 @@ import {
   loadPatterns,
   mentionsPatterns,
   patternProblem,
-} from "../../src/config/patterns.ts";
-import {
-  type ServerTransform,
   serverTransform,
   TRANSFORM_ENTRIES,
   TRANSFORM_SETTINGS,
-} from "../../src/config/transform.ts";
+} from "../../src/config/schema-results.ts";
+import type { ServerTransform } from "../../src/config/types.ts";
 
 const Schema = v.strictObject(TRANSFORM_ENTRIES);
 

@@ -5,9 +5,14 @@ import { join, relative } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { MAX_CONFIG_BYTES } from "../../src/config/read-file.ts";
-import { contentDiffers, readSources, wasTouched } from "../../src/config/source-content.ts";
-import { type SourceTrace, traceSource } from "../../src/config/source-trace.ts";
+import { MAX_CONFIG_BYTES } from "../../src/config/files.ts";
+import {
+  contentDiffers,
+  readSources,
+  type SourceTrace,
+  traceSource,
+  wasTouched,
+} from "../../src/config/sources.ts";
 import { DirectoryWatches } from "../../src/config/watch-directories.ts";
 import {
   DEFAULT_TIMING,
@@ -15,7 +20,7 @@ import {
   type Judgement,
   nextLook,
   unsettled,
-} from "../../src/config/watch-timing.ts";
+} from "../../src/config/watch.ts";
 import { FakeRuntime } from "../support/fake-runtime.ts";
 
 async function inDirectory(body: (root: string) => Promise<void>): Promise<void> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createGuard, objection, type RequestGuardOptions } from "../../src/front/guard.ts";
-import { Refusal } from "../../src/front/refusal.ts";
+import { Refusal } from "../../src/front/reply.ts";
 
 const loopback: RequestGuardOptions = {
   boundHost: "127.0.0.1",

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EVENT_LOG_LIMITS, EventLog } from "../../src/front/event-log.ts";
-import { SessionStreams } from "../../src/front/session-streams.ts";
+import { EVENT_LOG_LIMITS, EventLog, SessionStreams } from "../../src/front/streams.ts";
 import { AGGREGATE } from "../../src/gating/endpoint.ts";
-import { Owners } from "../../src/gateway/owners.ts";
+import { Owners } from "../../src/gateway/tasks.ts";
 import { Session, type SessionHost } from "../../src/gateway/clients/session.ts";
 import { parseMessage } from "../../src/protocol/message.ts";
 

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { startServer } from "../../src/cli/serve.ts";
 import { summarizeHealth } from "../../src/front/health.ts";
-import { STATE_REASONS } from "../../src/upstream/reasons.ts";
+import { STATE_REASONS } from "../../src/upstream/state.ts";
 import { configFile } from "../cli/support.ts";
 import { fakeCommand } from "../support/fakes/stdio.ts";
 

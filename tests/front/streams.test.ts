@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { requireBothTypes, requireEventStream } from "../../src/front/accept.ts";
-import { readBody } from "../../src/front/body.ts";
-import { EventLog } from "../../src/front/event-log.ts";
-import { EventStream, MAX_UNREAD_BYTES } from "../../src/front/event-stream.ts";
-import { KeepAlive } from "../../src/front/keep-alive.ts";
-import { PostReply } from "../../src/front/post-reply.ts";
-import { Refusal } from "../../src/front/refusal.ts";
-import { ResumableStream } from "../../src/front/session-streams.ts";
+import { requireBothTypes, requireEventStream } from "../../src/front/streamable.ts";
+import { PostReply, readBody, Refusal } from "../../src/front/reply.ts";
+import {
+  EventLog,
+  EventStream,
+  KeepAlive,
+  MAX_UNREAD_BYTES,
+  ResumableStream,
+} from "../../src/front/streams.ts";
 
 function status(run: () => unknown): number {
   try {

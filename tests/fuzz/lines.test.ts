@@ -8,7 +8,7 @@ import { serveStdio } from "../../src/front/stdio.ts";
 import { AGGREGATE } from "../../src/gating/endpoint.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { LineDecoder } from "../../src/lib/lines.ts";
-import { receive } from "../../src/upstream/transport/receive.ts";
+import { receive } from "../../src/upstream/transport/transport.ts";
 import { brokenText, jsonText, rpcText } from "./arbitrary.ts";
 import { bytesOf, corpus, type Part } from "./input.ts";
 

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Asks } from "../../src/gateway/clients/asks.ts";
+import { Asks } from "../../src/gateway/clients/session.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
-import { Owners } from "../../src/gateway/owners.ts";
-import { MAX_ROUNDS, withRounds } from "../../src/gateway/rounds.ts";
+import { Owners } from "../../src/gateway/tasks.ts";
+import { MAX_ROUNDS, withRounds } from "../../src/gateway/eras.ts";
 import { type ResourceSubscriber, Subscriptions } from "../../src/gateway/clients/subscriptions.ts";
 import { editJson, type JsonEdit } from "../../src/lib/json-edit.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import { RpcError } from "../../src/protocol/errors.ts";
 import type { Client } from "../../src/protocol/exchange.ts";
 import { answerable, cannotAnswer } from "../../src/protocol/inputs.ts";
-import { mostVerbose, passes } from "../../src/protocol/log-levels.ts";
+import { mostVerbose, passes } from "../../src/protocol/methods.ts";
 import {
   parseMessage,
   type RequestMessage,

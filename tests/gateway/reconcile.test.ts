@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { ServerConfig } from "../../src/config/config.ts";
+import type { ServerConfig } from "../../src/config/types.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import {
   type ActualServer,
   planReload,
   type ReloadStep,
-} from "../../src/gateway/members/reconcile.ts";
+} from "../../src/gateway/members/members.ts";
 
 function servers(entries: Record<string, unknown>): ReadonlyMap<string, ServerConfig> {
   const text = JSON.stringify({ mcpServers: entries });

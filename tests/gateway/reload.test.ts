@@ -1,12 +1,11 @@
 import { runtime } from "#runtime";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Config } from "../../src/config/config.ts";
+import type { Config } from "../../src/config/types.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import { profileEndpoint } from "../../src/gating/endpoint.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
-import { ListCache } from "../../src/gateway/members/list-cache.ts";
-import type { KeptServer } from "../../src/gateway/members/list-cache-place.ts";
+import { type KeptServer, ListCache } from "../../src/gateway/members/list-cache.ts";
 import { parseMessage } from "../../src/protocol/message.ts";
 import { eventually, Inbox } from "../support/inbox.ts";
 import { poolTarget } from "../upstream/pool-support.ts";

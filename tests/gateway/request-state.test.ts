@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { paramsDigest, type StateContext, StateSigner } from "../../src/gateway/request-state.ts";
+import { paramsDigest, type StateContext, StateSigner } from "../../src/gateway/parking.ts";
 
 const context: StateContext = {
   principal: "p",

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ServerShape } from "../../src/config/shaping.ts";
+import type { ServerShape } from "../../src/config/types.ts";
 import { serverEndpoint } from "../../src/gating/endpoint.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import type { Chains } from "../../src/gateway/middleware/chains.ts";
-import { ResultStore } from "../../src/gateway/middleware/result-store.ts";
-import { Owners } from "../../src/gateway/owners.ts";
+import { ResultStore } from "../../src/gateway/middleware/size.ts";
+import { Owners } from "../../src/gateway/tasks.ts";
 import { Parking } from "../../src/gateway/parking.ts";
-import { replyText } from "../../src/registry/reply.ts";
+import { replyText } from "../../src/registry/answers.ts";
 import { route, type RouterHost } from "../../src/gateway/call.ts";
 import type { Json } from "../../src/lib/json.ts";
 import { RpcError } from "../../src/protocol/errors.ts";

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { test } from "node:test";
 import { TokenTally } from "../../src/gateway/token-tally.ts";
-import { registryCost } from "../../src/gating/cost.ts";
-import { toolTokens } from "../../src/registry/tool-tokens.ts";
+import { registryCost } from "../../src/gating/gate.ts";
+import { toolTokens } from "../../src/registry/source.ts";
 import { config, registryOf, serverOf } from "../gating/builders.ts";
 
 const tools = (count: number, word: string) =>

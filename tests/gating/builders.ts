@@ -1,6 +1,6 @@
 /** Builders for tests of gates. */
 
-import type { GatingConfig } from "../../src/config/gating.ts";
+import type { GatingConfig } from "../../src/config/types.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import { buildRegistry } from "../../src/registry/build.ts";

@@ -6,8 +6,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { exactTokenizer } from "../../src/lib/tokens.ts";
-import { registryCost } from "../../src/gating/cost.ts";
-import { toolTokens } from "../../src/registry/tool-tokens.ts";
+import { registryCost } from "../../src/gating/gate.ts";
+import { toolTokens } from "../../src/registry/source.ts";
 import { OWN_QUERIES, ownTools } from "./own-tools.ts";
 import { GatingWorld } from "./support.ts";
 

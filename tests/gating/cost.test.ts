@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { costedTools, registryCost } from "../../src/gating/cost.ts";
+import { costedTools, registryCost } from "../../src/gating/gate.ts";
 import { buildRegistry } from "../../src/registry/build.ts";
-import { toolTokens } from "../../src/registry/tool-tokens.ts";
+import { toolTokens } from "../../src/registry/source.ts";
 import type { Registry } from "../../src/registry/types.ts";
 import { config, registryOf, serverOf } from "./builders.ts";
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ExecutionDeps, prepareExecution } from "../../src/gating/execute.ts";
-import type { MetaResult } from "../../src/gating/meta-result.ts";
+import type { MetaResult } from "../../src/gating/meta-call.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import { callOf } from "../../src/gateway/middleware/middleware.ts";
-import { callKey } from "../../src/gateway/middleware/call-key.ts";
-import { paramsDigest } from "../../src/gateway/request-state.ts";
+import { callKey } from "../../src/gateway/middleware/cache.ts";
+import { paramsDigest } from "../../src/gateway/parking.ts";
 import { rawAt } from "../../src/lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../../src/lib/json.ts";
 import type { Client } from "../../src/protocol/exchange.ts";

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { GatingMode } from "../../src/config/gating.ts";
-import { exceeds } from "../../src/gating/budget.ts";
-import { findTool } from "../../src/gating/find-tool.ts";
-import { listedTools } from "../../src/gating/listed-tools.ts";
+import type { GatingMode } from "../../src/config/types.ts";
+import { exceeds } from "../../src/gating/gate.ts";
+import { findTool, listedTools } from "../../src/gating/view.ts";
 import { config, registryOf, serverOf } from "./builders.ts";
 
 const tools = (count: number, description = "") =>

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { changedLists } from "../../src/registry/diff.ts";
-import { GatedView } from "../../src/gating/gated-view.ts";
+import { changedLists } from "../../src/registry/build.ts";
+import { GatedView } from "../../src/gating/view.ts";
 import { metaToolTexts } from "../../src/gating/meta-tools.ts";
 import { entry, inventory } from "../registry/builders.ts";
 import { config, listed, registryOf, serverOf } from "./builders.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { GatingMode } from "../../src/config/gating.ts";
+import type { GatingMode } from "../../src/config/types.ts";
 import {
   AGGREGATE,
   type Endpoint,

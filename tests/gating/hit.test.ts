@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { JsonObject } from "../../src/lib/json.ts";
 import { estimateTokens } from "../../src/lib/tokens.ts";
 import { compactHit, definitionTokens, fullDefinition, hitLine } from "../../src/gating/hit.ts";
-import { ListedTool } from "../../src/gating/listed-tools.ts";
+import { ListedTool } from "../../src/gating/view.ts";
 import { config } from "./builders.ts";
 
 function tool(definition: JsonObject): ListedTool {

@@ -6,7 +6,7 @@ import {
   readMetaArguments,
   readString,
   readTexts,
-} from "../../src/gating/meta-arguments.ts";
+} from "../../src/gating/meta-call.ts";
 import type { Json } from "../../src/lib/json.ts";
 
 const MISTAKE = Symbol("mistake");

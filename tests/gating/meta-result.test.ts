@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { metaReply, mistake } from "../../src/gating/meta-result.ts";
+import { metaReply, mistake } from "../../src/gating/meta-call.ts";
 import { clientOf, exchangeOf, GatingWorld } from "./support.ts";
 
 const { view } = new GatingWorld().registry.gates.aggregate;

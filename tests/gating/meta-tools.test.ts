@@ -9,7 +9,7 @@ import {
   META_TOOLS,
   metaToolTexts,
 } from "../../src/gating/meta-tools.ts";
-import { toolTokens } from "../../src/registry/tool-tokens.ts";
+import { toolTokens } from "../../src/registry/source.ts";
 
 const WHOLE = metaToolTexts({ splitByRisk: false });
 const SPLIT = metaToolTexts({ splitByRisk: true });

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ProfileConfig } from "../../src/config/shaping.ts";
+import type { ProfileConfig } from "../../src/config/types.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
 import { EMPTY_INVENTORY } from "../../src/protocol/lists.ts";
-import { buildRegistry } from "../../src/registry/build.ts";
+import { buildRegistry, noticeText } from "../../src/registry/build.ts";
 import type { Registry } from "../../src/registry/types.ts";
-import { noticeText } from "../../src/registry/notices.ts";
 import { entry } from "../registry/builders.ts";
 
 const a = entry("a", { tools: ["get", "put"] });

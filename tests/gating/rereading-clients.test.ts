@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { rereadsLists } from "../../src/gating/rereading-clients.ts";
+import { rereadsLists } from "../../src/gating/provisioned.ts";
 
 test("rereadsLists() knows the clients that act on list_changed", () => {
   const table: readonly (readonly [name: unknown, rereads: boolean])[] = [

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Executor, META_TOOLS, type Risk } from "../../src/gating/meta-tools.ts";
-import { executes, executorOf, riskOf } from "../../src/gating/risk.ts";
+import {
+  executes,
+  type Executor,
+  executorOf,
+  META_TOOLS,
+  type Risk,
+  riskOf,
+} from "../../src/gating/meta-tools.ts";
 import type { Json } from "../../src/lib/json.ts";
 
 const RISKS: readonly (readonly [annotations: Json | undefined, Risk])[] = [

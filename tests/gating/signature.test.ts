@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Json } from "../../src/lib/json.ts";
-import { signatureOf } from "../../src/gating/signature.ts";
+import { signatureOf } from "../../src/gating/hit.ts";
 
 const of = (properties: Json, rest: object = {}) =>
   signatureOf("t", { type: "object", properties, ...rest });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { collapsed, summary } from "../../src/gating/summary.ts";
+import { collapsed, summary } from "../../src/gating/hit.ts";
 
 test("summary() is the first sentence, and the next where that is short", () => {
   const long = "Lists the open issues of a repository with their labels";

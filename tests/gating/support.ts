@@ -2,13 +2,17 @@
 
 import assert from "node:assert/strict";
 import { parseConfig } from "../../src/config/parse.ts";
-import { AGGREGATE, type Endpoint, withGating } from "../../src/gating/endpoint.ts";
+import {
+  AGGREGATE,
+  type Endpoint,
+  type ListListener,
+  withGating,
+} from "../../src/gating/endpoint.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import { Finder } from "../../src/gating/finder.ts";
 import type { GatingHost } from "../../src/gating/desk.ts";
 import { Gating } from "../../src/gating/gating.ts";
-import type { ListListener } from "../../src/gating/listeners.ts";
-import { replyText } from "../../src/registry/reply.ts";
+import { replyText } from "../../src/registry/answers.ts";
 import type { Json, JsonObject } from "../../src/lib/json.ts";
 import type { Client } from "../../src/protocol/exchange.ts";
 import type { ListKind } from "../../src/protocol/lists.ts";

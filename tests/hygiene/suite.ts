@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
-import { GUARD_NAME } from "../../src/runtime/node/guard-script.ts";
+import { GUARD_NAME } from "../../src/runtime/node/guard.ts";
 import { Scope } from "../behaviour/scope.ts";
 import { stdioUpstream } from "../behaviour/world.ts";
 import { HttpClient } from "../support/clients/http.ts";

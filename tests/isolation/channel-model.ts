@@ -13,7 +13,7 @@ import {
   type RequestMessage,
   type ResponseMessage,
 } from "../../src/protocol/message.ts";
-import type { Era } from "../../src/protocol/versions.ts";
+import type { Era } from "../../src/protocol/eras.ts";
 import { Channel } from "../../src/upstream/connection/channel.ts";
 import { SHARED_IDENTITY } from "../../src/upstream/connection/line.ts";
 import type { Transport } from "../../src/upstream/transport/transport.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { canonicalJson } from "../../src/lib/canonical.ts";
+import { canonicalJson } from "../../src/lib/json.ts";
 
 test("canonicalJson() sorts keys at every level and leaves arrays alone", () => {
   assert.equal(

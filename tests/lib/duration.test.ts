@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { formatDuration, MAX_DURATION_MS, parseDuration } from "../../src/lib/duration.ts";
+import { formatDuration, MAX_DURATION_MS, parseDuration } from "../../src/lib/time.ts";
 
 test("parseDuration() reads numbers as milliseconds and text by its unit", () => {
   assert.equal(parseDuration(5000), 5000);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { shortHash } from "../../src/lib/hash.ts";
+import { shortHash } from "../../src/lib/json.ts";
 
 test("shortHash() is the start of the SHA-256 in lower-case base 32", () => {
   // RFC 4648 base 32 of SHA-256("abc") = ba7816bf 8f01cfea …, lower case, without padding.

@@ -2,8 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { createRedactor } from "../../src/lib/secrets.ts";
-import { type LogFormat, renderEntry } from "../../src/log/entry.ts";
-import { journalEncoder, syslogBody, textEncoder } from "../../src/log/encode.ts";
+import {
+  journalEncoder,
+  type LogFormat,
+  renderEntry,
+  syslogBody,
+  textEncoder,
+} from "../../src/log/entry.ts";
 import { record } from "./support.ts";
 
 const plain = { format: "text" as LogFormat, redactor: createRedactor() };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { journalStream } from "../../src/log/journal.ts";
+import { journalStream } from "../../src/log/configure.ts";
 import { FakeOutput } from "./support.ts";
 
 const outputs = (stdoutIsTerminal = false) => ({

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FallbackWriter } from "../../src/log/fallback.ts";
+import { FallbackWriter } from "../../src/log/output.ts";
 import { pauseAfter, Pump, type PumpOptions } from "../../src/log/pump.ts";
 import { entry, FakeWriter, turn } from "./support.ts";
 

@@ -1,8 +1,7 @@
 import type { LogLevel, LogRecord } from "@logtape/logtape";
 import { createRedactor } from "../../src/lib/secrets.ts";
 import { type Entry, ownEntry } from "../../src/log/entry.ts";
-import type { Output, StandardOutputs } from "../../src/log/output.ts";
-import type { Writer } from "../../src/log/writer.ts";
+import type { Output, StandardOutputs, Writer } from "../../src/log/output.ts";
 
 /** A record as LogTape makes it for `log[level](text, properties)`. */
 export function record(

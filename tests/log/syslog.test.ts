@@ -11,11 +11,14 @@ import { runtime } from "#runtime";
 import { createRedactor } from "../../src/lib/secrets.ts";
 import { renderEntry } from "../../src/log/entry.ts";
 import { Pump } from "../../src/log/pump.ts";
-import { DatagramWriter } from "../../src/log/syslog-datagram.ts";
-import { loggerArguments, LoggerWriter } from "../../src/log/syslog-logger.ts";
+import {
+  DatagramWriter,
+  loggerArguments,
+  LoggerWriter,
+  openUdp,
+  TcpWriter,
+} from "../../src/log/syslog-transport.ts";
 import { limitBytes, localSyslog, rfc5424 } from "../../src/log/syslog.ts";
-import { TcpWriter } from "../../src/log/syslog-tcp.ts";
-import { openUdp } from "../../src/log/syslog-udp.ts";
 import { FakeRuntime } from "../support/fake-runtime.ts";
 import { Inbox } from "../support/inbox.ts";
 import { entry, record } from "./support.ts";

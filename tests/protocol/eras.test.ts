@@ -3,10 +3,18 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { editJson } from "../../src/lib/json-edit.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
-import { checkModernHeaders, isModern, readEnvelope } from "../../src/protocol/classify.ts";
+import {
+  checkModernHeaders,
+  decodeHeaderValue,
+  encodeHeaderValue,
+  eraOf,
+  isModern,
+  nameOf,
+  negotiateVersion,
+  readEnvelope,
+} from "../../src/protocol/eras.ts";
 import { ErrorCode, RpcError } from "../../src/protocol/errors.ts";
 import type { Client } from "../../src/protocol/exchange.ts";
-import { decodeHeaderValue, encodeHeaderValue, nameOf } from "../../src/protocol/headers.ts";
 import {
   parseMessage,
   type RequestMessage,
@@ -14,7 +22,6 @@ import {
 } from "../../src/protocol/message.ts";
 import { isForeign, methodRule } from "../../src/protocol/methods.ts";
 import { requestEdits, responseEdits } from "../../src/protocol/projection.ts";
-import { eraOf, negotiateVersion } from "../../src/protocol/versions.ts";
 
 const META = "io.modelcontextprotocol/";
 

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { canonicalJson } from "../../src/lib/canonical.ts";
-import type { Json } from "../../src/lib/json.ts";
+import { canonicalJson, type Json } from "../../src/lib/json.ts";
 import {
   endsInSegment,
   eraOfCapability,

@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { editJson } from "../../src/lib/json-edit.ts";
-import {
-  itemEdits,
-  structuredContentEdits,
-  wrapsOutput,
-} from "../../src/protocol/list-projection.ts";
+import { itemEdits, structuredContentEdits, wrapsOutput } from "../../src/protocol/projection.ts";
 import { parseMessage, type ResponseMessage } from "../../src/protocol/message.ts";
 
 const toLegacy = (raw: string) => editJson(raw, itemEdits("tools", { raw }, "modern", "legacy"));

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { JsonObject } from "../../src/lib/json.ts";
 import { ErrorCode, RpcError } from "../../src/protocol/errors.ts";
-import { decodeHeaderValue, encodeHeaderValue } from "../../src/protocol/headers.ts";
+import { decodeHeaderValue, encodeHeaderValue } from "../../src/protocol/eras.ts";
 import {
   checkParamHeaders,
   paramHeaders,

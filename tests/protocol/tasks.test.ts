@@ -2,23 +2,25 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { editJson } from "../../src/lib/json-edit.ts";
-import { openCursor, sealCursor } from "../../src/protocol/cursor.ts";
-import { encodeHeaderValue, nameOf } from "../../src/protocol/headers.ts";
+import { openCursor, sealCursor } from "../../src/protocol/lists.ts";
+import { encodeHeaderValue, nameOf } from "../../src/protocol/eras.ts";
 import {
   type NotificationMessage,
   parseMessage,
   type RequestMessage,
   type ResponseMessage,
 } from "../../src/protocol/message.ts";
-import { mergedTaskList, taskListEdits, taskListQuestions } from "../../src/protocol/task-list.ts";
 import {
   createdTask,
   exposeTaskId,
   incomingTaskEdits,
   isTaskMethod,
+  mergedTaskList,
   outgoingTaskEdits,
   ownerOfTask,
   responseTaskEdits,
+  taskListEdits,
+  taskListQuestions,
   tasksByServer,
 } from "../../src/protocol/tasks.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { labelUri, splitLabel, uriLabels } from "../../src/protocol/uris.ts";
+import { labelUri, splitLabel, uriLabels } from "../../src/protocol/names.ts";
 
 test("labelUri() puts the server in front, and into the authority of ui://", () => {
   assert.equal(labelUri("docs", "file:///a b"), "docs+file:///a b");

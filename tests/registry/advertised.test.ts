@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Era } from "../../src/protocol/versions.ts";
+import type { Era } from "../../src/protocol/eras.ts";
 import { buildRegistry } from "../../src/registry/build.ts";
 import type { ServerEntry } from "../../src/registry/types.ts";
 import { entry, inventory } from "./builders.ts";

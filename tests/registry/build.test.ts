@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EMPTY_INVENTORY } from "../../src/protocol/lists.ts";
-import { buildRegistry } from "../../src/registry/build.ts";
+import { buildRegistry, conflictText } from "../../src/registry/build.ts";
 import type { Registry, ServerEntry } from "../../src/registry/types.ts";
-import { conflictText } from "../../src/registry/conflict-text.ts";
 import { entry, inventory, item, list } from "./builders.ts";
 
 const build = (servers: readonly ServerEntry[], previous?: Registry) =>

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Era } from "../../src/protocol/versions.ts";
-import { buildRegistry } from "../../src/registry/build.ts";
+import type { Era } from "../../src/protocol/eras.ts";
+import { buildRegistry, changedLists } from "../../src/registry/build.ts";
 import type { Registry, ServerEntry } from "../../src/registry/types.ts";
-import { changedLists } from "../../src/registry/diff.ts";
 import { entry, inventory, item } from "./builders.ts";
 
 const build = (servers: readonly ServerEntry[], previous?: Registry) =>

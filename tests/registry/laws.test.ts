@@ -4,9 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { EMPTY_INVENTORY, LIST_RULES } from "../../src/protocol/lists.ts";
-import { buildRegistry } from "../../src/registry/build.ts";
+import { buildRegistry, changedLists } from "../../src/registry/build.ts";
 import type { Registry, ServerEntry } from "../../src/registry/types.ts";
-import { changedLists } from "../../src/registry/diff.ts";
 import { entry, item } from "./builders.ts";
 
 // Few and similar words, so that servers collide in every way there is.

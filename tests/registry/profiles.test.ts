@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ProfileConfig, TagRule } from "../../src/config/shaping.ts";
+import type { ProfileConfig, TagRule } from "../../src/config/types.ts";
 import { EMPTY_INVENTORY, LIST_RULES } from "../../src/protocol/lists.ts";
-import { buildRegistry } from "../../src/registry/build.ts";
+import { buildRegistry, changedLists, noticeText } from "../../src/registry/build.ts";
 import type { Registry, ServerEntry } from "../../src/registry/types.ts";
-import { changedLists } from "../../src/registry/diff.ts";
-import { noticeText } from "../../src/registry/notices.ts";
 import { entry, inventory, list } from "./builders.ts";
 
 const offers = (tool: string) => ({ tools: [`get_${tool}`, `put_${tool}`], prompts: ["p"] });

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildRegistry } from "../../src/registry/build.ts";
-import { changedLists } from "../../src/registry/diff.ts";
+import { buildRegistry, changedLists } from "../../src/registry/build.ts";
 import { entry, inventory, item } from "./builders.ts";
 
 const offers = { tools: ["x", "y"], prompts: ["p"], resources: ["r://1"] };

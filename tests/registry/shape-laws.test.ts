@@ -3,12 +3,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { KindShape, ProfileConfig, ServerShape } from "../../src/config/shaping.ts";
+import type { KindShape, ProfileConfig, ServerShape } from "../../src/config/types.ts";
 import { parseGlob } from "../../src/lib/glob.ts";
 import { LIST_RULES } from "../../src/protocol/lists.ts";
-import { buildRegistry } from "../../src/registry/build.ts";
+import { buildRegistry, changedLists } from "../../src/registry/build.ts";
 import type { Registry, ServerEntry } from "../../src/registry/types.ts";
-import { changedLists } from "../../src/registry/diff.ts";
 import { shapeInventory } from "../../src/registry/shape.ts";
 import { entry, inventory } from "./builders.ts";
 

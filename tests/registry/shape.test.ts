@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ServerShape } from "../../src/config/shaping.ts";
+import type { ServerShape } from "../../src/config/types.ts";
 import { EMPTY_INVENTORY, type Inventory } from "../../src/protocol/lists.ts";
-import { buildRegistry } from "../../src/registry/build.ts";
+import { buildRegistry, changedLists, noticeText } from "../../src/registry/build.ts";
 import type { Registry, ServerEntry } from "../../src/registry/types.ts";
-import { changedLists } from "../../src/registry/diff.ts";
-import { noticeText } from "../../src/registry/notices.ts";
 import { shapeInventory } from "../../src/registry/shape.ts";
 import { entry, inventory, item } from "./builders.ts";
 

@@ -5,8 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { ProcessGuard } from "../../src/runtime/node/guard.ts";
-import { GUARD_NAME, GUARD_SCRIPT } from "../../src/runtime/node/guard-script.ts";
+import { GUARD_NAME, GUARD_SCRIPT, ProcessGuard } from "../../src/runtime/node/guard.ts";
 import {
   childrenOf,
   descendantsOf,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Json, JsonObject } from "../../src/lib/json.ts";
-import { argumentCheck } from "../../src/schema/argument-check.ts";
+import { argumentCheck } from "../../src/schema/arguments.ts";
 
 const DRAFT_04 = "http://json-schema.org/draft-04/schema#";
 const DRAFT_07 = "http://json-schema.org/draft-07/schema#";

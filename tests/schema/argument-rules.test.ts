@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { type SchemaDraft, Validator } from "@cfworker/json-schema";
 import fc from "fast-check";
 import type { Json, JsonObject } from "../../src/lib/json.ts";
-import { argumentCheck } from "../../src/schema/argument-check.ts";
+import { argumentCheck } from "../../src/schema/arguments.ts";
 
 const names = fc.constantFrom("a", "b", "c");
 

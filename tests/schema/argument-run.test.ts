@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Json, JsonObject } from "../../src/lib/json.ts";
-import { argumentCheck } from "../../src/schema/argument-check.ts";
+import { argumentCheck } from "../../src/schema/arguments.ts";
 
 /** A schema of an object with this one property. */
 const one = (a: Json): JsonObject => ({ type: "object", properties: { a } });

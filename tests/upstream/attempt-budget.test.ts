@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createAttemptBudget } from "../../src/upstream/attempt-budget.ts";
+import { createAttemptBudget } from "../../src/upstream/supervisor.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import { Scripted } from "./fakes/scripted.ts";
 

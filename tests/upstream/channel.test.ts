@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runtime } from "#runtime";
-import type { StdioTarget } from "../../src/config/config.ts";
+import type { StdioTarget } from "../../src/config/types.ts";
 import { ErrorCode, RpcError } from "../../src/protocol/errors.ts";
 import { Channel } from "../../src/upstream/connection/channel.ts";
-import { systemClock } from "../../src/lib/clock.ts";
+import { systemClock } from "../../src/lib/time.ts";
 import { SHARED_IDENTITY } from "../../src/upstream/connection/line.ts";
 import { StdioTransport } from "../../src/upstream/transport/stdio.ts";
 import type { Transport } from "../../src/upstream/transport/transport.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
 import { test } from "node:test";
-import type { ServerConfig } from "../../src/config/config.ts";
+import type { ServerConfig } from "../../src/config/types.ts";
 import { ErrorCode } from "../../src/protocol/errors.ts";
 import type { Upstream } from "../../src/upstream/upstream.ts";
 import {

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runtime } from "#runtime";
-import { idleTimeoutOf, LAZY_IDLE_TIMEOUT } from "../../src/upstream/idle-timeout.ts";
-import { IdleTimer } from "../../src/upstream/idle-timer.ts";
+import { idleTimeoutOf, IdleTimer, LAZY_IDLE_TIMEOUT } from "../../src/upstream/supervisor.ts";
 import { Instance } from "../../src/upstream/instance.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import { knownInventory, Scripted } from "./fakes/scripted.ts";

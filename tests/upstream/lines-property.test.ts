@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { SharingMode } from "../../src/config/config.ts";
+import type { SharingMode } from "../../src/config/types.ts";
 import type { Client } from "../../src/protocol/exchange.ts";
 import type { NotificationMessage } from "../../src/protocol/message.ts";
 import type { FakeProcess } from "../support/fake-child.ts";

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { RpcError } from "../../src/protocol/errors.ts";
-import type { SharingMode } from "../../src/config/config.ts";
+import type { SharingMode } from "../../src/config/types.ts";
 import type { FakeProcess } from "../support/fake-child.ts";
 import { FakeRuntime } from "../support/fake-runtime.ts";
 import { Upstream } from "../../src/upstream/upstream.ts";

@@ -3,13 +3,11 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { EMPTY_INVENTORY, type Inventory, type ListItem } from "../../src/protocol/lists.ts";
 import { parseMessage, type ResponseMessage } from "../../src/protocol/message.ts";
-import { bestPhase, type Candidate, choose } from "../../src/upstream/balance.ts";
-import { combinedState } from "../../src/upstream/combined-state.ts";
-import { differenceOf, saysTheSame } from "../../src/upstream/connection/inventory-difference.ts";
-import { Pins } from "../../src/upstream/pins.ts";
-import { slotLabel } from "../../src/upstream/slot.ts";
-import { INITIAL_STATE, type Phase } from "../../src/upstream/state.ts";
-import { Stickiness } from "../../src/upstream/stickiness.ts";
+import { bestPhase, choose, Pins, Stickiness } from "../../src/upstream/choose.ts";
+import { type Candidate, INITIAL_STATE, type Phase } from "../../src/upstream/state.ts";
+import { combinedState } from "../../src/upstream/pool.ts";
+import { differenceOf, saysTheSame } from "../../src/upstream/connection/inventory.ts";
+import { slotLabel } from "../../src/upstream/instance.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import { exchangeFor, httpTarget, LEGACY_CLIENT, MODERN_CLIENT } from "./support.ts";
 

@@ -1,10 +1,9 @@
 /** Shared by the tests about several instances and about repeated calls. */
 
 import { fileURLToPath } from "node:url";
-import type { ServerConfig, ServerTarget } from "../../src/config/config.ts";
+import type { ServerConfig, ServerTarget } from "../../src/config/types.ts";
 import type { Client } from "../../src/protocol/exchange.ts";
-import type { UpstreamEvents } from "../../src/upstream/upstream-options.ts";
-import type { Upstream } from "../../src/upstream/upstream.ts";
+import type { Upstream, UpstreamEvents } from "../../src/upstream/upstream.ts";
 import {
   callText,
   exchangeFor,

@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { runtime } from "#runtime";
-import type { ServerTarget } from "../../src/config/config.ts";
+import type { ServerTarget } from "../../src/config/types.ts";
 import { ErrorCode } from "../../src/protocol/errors.ts";
 import { exposeTaskId } from "../../src/protocol/tasks.ts";
-import type { UpstreamEvents } from "../../src/upstream/upstream-options.ts";
-import { Upstream } from "../../src/upstream/upstream.ts";
+import { Upstream, type UpstreamEvents } from "../../src/upstream/upstream.ts";
 import { json, legacy, serveHttp } from "./fakes/http-server.ts";
 import { ANNA, ask, BERT, pooled, poolTarget, say, states, withPool } from "./pool-support.ts";
 import {

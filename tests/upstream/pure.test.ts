@@ -3,14 +3,14 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { editJson } from "../../src/lib/json-edit.ts";
 import { parseMessage, type ResponseMessage } from "../../src/protocol/message.ts";
-import { MAX_BACKOFF, nextDelay } from "../../src/upstream/backoff.ts";
+import { MAX_BACKOFF, nextDelay } from "../../src/upstream/supervisor.ts";
 import {
   childEnv,
   SAFE_VARIABLES,
   SAFE_WINDOWS_VARIABLES,
-} from "../../src/upstream/transport/env.ts";
-import { Refresher } from "../../src/upstream/connection/refresher.ts";
-import { restoreId } from "../../src/upstream/connection/restore-id.ts";
+} from "../../src/upstream/transport/stdio.ts";
+import { Refresher } from "../../src/upstream/connection/catalogue.ts";
+import { restoreId } from "../../src/upstream/connection/correlation.ts";
 import {
   INITIAL_STATE,
   type Phase,

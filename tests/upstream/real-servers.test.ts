@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { ServerTarget } from "../../src/config/config.ts";
+import type { ServerTarget } from "../../src/config/types.ts";
 import { call, serverConfig, textOf, withUpstream } from "./support.ts";
 
 function real(name: string, env: Record<string, string> = {}): ServerTarget {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { runtime } from "#runtime";
 import { ErrorCode, RpcError } from "../../src/protocol/errors.ts";
 import { parseMessage, type ResponseMessage } from "../../src/protocol/message.ts";
-import { withProgressAbove } from "../../src/protocol/derived-exchange.ts";
+import { withProgressAbove } from "../../src/protocol/exchange.ts";
 import { HttpStatusError, unavailable } from "../../src/upstream/transport/failures.ts";
 import type { Line } from "../../src/upstream/connection/line.ts";
 import {
@@ -15,9 +15,9 @@ import {
   NOT_SENT,
   SENT,
 } from "../../src/upstream/loss.ts";
-import type { Slot } from "../../src/upstream/slot.ts";
+import type { Slot } from "../../src/upstream/instance.ts";
 import { Upstream } from "../../src/upstream/upstream.ts";
-import { UsedLine } from "../../src/upstream/used-line.ts";
+import { UsedLine } from "../../src/upstream/calls.ts";
 import { json, legacy, result, serveHttp, sse } from "./fakes/http-server.ts";
 import { ANNA, pooled, poolTarget, say, states, withPool } from "./pool-support.ts";
 import {

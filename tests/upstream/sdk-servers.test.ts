@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createMcpHandler, McpServer } from "@modelcontextprotocol/server";
 import { runtime } from "#runtime";
-import type { ServerTarget } from "../../src/config/config.ts";
+import type { ServerTarget } from "../../src/config/types.ts";
 import {
   callText,
   exchangeFor,

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { runtime } from "#runtime";
-import type { HttpTarget, ServerConfig, ServerTarget } from "../../src/config/config.ts";
+import type { HttpTarget, ServerConfig, ServerTarget } from "../../src/config/types.ts";
 import type { Client, Exchange } from "../../src/protocol/exchange.ts";
 import {
   parseMessage,
@@ -13,9 +13,8 @@ import {
   type ResponseMessage,
 } from "../../src/protocol/message.ts";
 import type { LineLimits } from "../../src/upstream/lines.ts";
-import type { LogProps, UpstreamLog } from "../../src/upstream/transport/log.ts";
-import type { UpstreamEvents } from "../../src/upstream/upstream-options.ts";
-import { Upstream } from "../../src/upstream/upstream.ts";
+import type { LogProps, UpstreamLog } from "../../src/upstream/transport/transport.ts";
+import { Upstream, type UpstreamEvents } from "../../src/upstream/upstream.ts";
 
 /** Speaks legacy, modern or both, and asks back: {@link askingTarget}. */
 const ASKING = fileURLToPath(new URL("./fakes/asking-server.mjs", import.meta.url));

@@ -1,4 +1,4 @@
-import type { ServerConfig } from "../../src/config/config.ts";
+import type { ServerConfig } from "../../src/config/types.ts";
 import type { Upstream } from "../../src/upstream/upstream.ts";
 import { type FakeHttp, type Handler, serveHttp } from "./fakes/http-server.ts";
 import { httpTarget, type RecordedLog, serverConfig, Watch, withUpstream } from "./support.ts";

@@ -3,8 +3,8 @@
  * entry for the gateway looks like in each. One row a client; nothing else knows them by name.
  */
 
-import type { Json } from "../../lib/json.ts";
-import { type ClientPlaces, placesIn, type Surroundings } from "./places.ts";
+import { posix, win32 } from "node:path";
+import { isObject, type Json } from "../../lib/json.ts";
 
 /** How the gateway is reached: by its address, or by a program that a client starts. */
 export interface Reach {
@@ -157,4 +157,113 @@ export function clientFiles(
     ...client.user(places).map((path) => ({ client, scope: "user" as const, path })),
     ...client.project(places).map((path) => ({ client, scope: "project" as const, path })),
   ]).filter(({ path }) => !seen.has(path) && seen.add(path));
+}
+
+/** Where on a machine the files of clients are. Pure: nothing here looks at the disk. */
+
+/** What the places depend on. */
+export interface Surroundings {
+  /** As `process.platform` names it. */
+  readonly platform: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Working directory, absolute: where a project's files are looked for. */
+  readonly cwd: string;
+  /** The user's home, absolute. */
+  readonly home: string;
+}
+
+/** Answers where the usual directories are, with paths as the platform writes them. */
+export interface ClientPlaces {
+  readonly isWindows: boolean;
+  /** Joins steps below the home. */
+  home(...steps: string[]): string;
+  /** Below where applications keep the settings of a user. */
+  settings(...steps: string[]): string;
+  /** Below where programs that follow XDG, also on macOS, keep their settings. */
+  config(...steps: string[]): string;
+  /** Below the directory a variable names, else below the home. */
+  named(variable: string, fallback: string, ...steps: string[]): string;
+  /** Below the working directory. */
+  project(...steps: string[]): string;
+}
+
+/** The places of one machine and user. */
+export function placesIn({ platform, env, cwd, home }: Surroundings): ClientPlaces {
+  const { join, isAbsolute } = platform === "win32" ? win32 : posix;
+  const absolute = (variable: string): string | undefined => {
+    const value = env[variable];
+    return value !== undefined && isAbsolute(value) ? value : undefined;
+  };
+  const xdg = absolute("XDG_CONFIG_HOME") ?? join(home, ".config");
+  const roaming = absolute("APPDATA") ?? join(home, "AppData", "Roaming");
+  const settings = platform === "win32"
+    ? roaming
+    : platform === "darwin"
+    ? join(home, "Library", "Application Support")
+    : xdg;
+  const config = platform === "win32" ? roaming : xdg;
+  return {
+    isWindows: platform === "win32",
+    home: (...steps) => join(home, ...steps),
+    settings: (...steps) => join(settings, ...steps),
+    config: (...steps) => join(config, ...steps),
+    named: (variable, fallback, ...steps) =>
+      join(absolute(variable) ?? join(home, fallback), ...steps),
+    project: (...steps) => join(cwd, ...steps),
+  };
+}
+
+/** Tells entries that lead to this gateway: to import one would be a loop. Pure. */
+
+/** Whether an entry of a client, in its words or in ours, leads to a gateway at one of `urls`. */
+export function leadsToGateway(entry: unknown, urls: readonly string[]): boolean {
+  if (!isObject(entry)) return false;
+  const addresses = [entry.url, entry.serverUrl, entry.httpUrl];
+  const args = Array.isArray(entry.args) ? entry.args : [];
+  if (startsGateway(entry.command, args)) return true;
+  return [...addresses, ...args].some((text) =>
+    typeof text === "string" && urls.some((url) => isBelow(text, url))
+  );
+}
+
+/** Whether an entry under the gateway's own name is one that `connect` has written. */
+export function isConnection(entry: unknown): boolean {
+  if (!isObject(entry)) return false;
+  const args = Array.isArray(entry.args) ? entry.args : [];
+  if (args.at(-2) === "bridge" && isAddress(args.at(-1))) return true;
+  return [entry.url, entry.serverUrl, entry.httpUrl].some(isAddress);
+}
+
+function isAddress(text: unknown): boolean {
+  return typeof text === "string" && /\/mcp$/.test(URL.parse(text)?.pathname ?? "");
+}
+
+/** `mcproxy …`, or `deno run -A main.ts bridge …`. */
+function startsGateway(command: unknown, args: readonly unknown[]): boolean {
+  if (typeof command !== "string") return false;
+  const words = [command, ...args].map((word) => typeof word === "string" ? word : "");
+  if (/(?:^|[\\/])mcproxy(?:\.exe)?$/.test(command)) return true;
+  const at = words.findIndex((word) => /(?:^|[\\/])(?:main\.[jt]s|mcproxy)$/.test(word));
+  return at !== -1 && ["bridge", "--stdio"].some((word) => words.indexOf(word, at) !== -1);
+}
+
+function isBelow(text: string, gateway: string): boolean {
+  const [one, other] = [URL.parse(text), URL.parse(gateway)];
+  if (one === null || other === null || portOf(one) !== portOf(other)) return false;
+  if (hostOf(one) !== hostOf(other)) return false;
+  const base = other.pathname.replace(/\/mcp\/?$/, "").replace(/\/$/, "");
+  const path = one.pathname;
+  if (path !== base && !path.startsWith(`${base}/`)) return false;
+  return /^\/?$|^\/(mcp|sse|messages|servers|profiles|gated|ungated)(\/|$)/.test(
+    path.slice(base.length),
+  );
+}
+
+function portOf({ port, protocol }: URL): string {
+  return port || (protocol === "https:" ? "443" : "80");
+}
+
+/** All names of this machine are one. */
+function hostOf({ hostname }: URL): string {
+  return /^(localhost|127(\.\d+){3}|0\.0\.0\.0|\[::1?\])$/.test(hostname) ? "localhost" : hostname;
 }

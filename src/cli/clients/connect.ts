@@ -2,17 +2,24 @@ import { access } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname } from "node:path";
 import process from "node:process";
-import { configurationError } from "../../app/configuration.ts";
-import { CliError, ExitCode, UsageError } from "../../app/exit.ts";
-import { type Io, say } from "../../app/io.ts";
-import { canonicalJson } from "../../lib/canonical.ts";
-import type { Json } from "../../lib/json.ts";
+import { CliError, ExitCode, type Io, say, UsageError } from "../../app/io.ts";
+import { configurationError } from "../../app/plan.ts";
+import { lineIndex } from "../../config/document.ts";
+import { canonicalJson, type Json } from "../../lib/json.ts";
 import { suggest } from "../../lib/suggest.ts";
-import type { Invocation } from "../commands.ts";
+import { printable } from "../../lib/text.ts";
+import type { Invocation } from "../command.ts";
 import { gatewayUrls } from "../urls.ts";
-import { styleFor } from "../view/style.ts";
-import { renderTable } from "../view/table.ts";
-import { type ClientApp, clientFiles, CLIENTS, ENTRY_NAME, findClient } from "./clients.ts";
+import { renderTable, type Style, styleFor } from "../view/table.ts";
+import {
+  type ClientApp,
+  clientFiles,
+  CLIENTS,
+  ENTRY_NAME,
+  findClient,
+  isConnection,
+  type Surroundings,
+} from "./clients.ts";
 import {
   type EditContext,
   type Edited,
@@ -20,11 +27,8 @@ import {
   withEntry,
   withoutEntry,
 } from "./connect-edit.ts";
-import { type ConnectAction, type ConnectReport, renderConnect } from "./connect-view.ts";
-import { backupsOf, removeText, rewriteFile } from "./files.ts";
-import { isConnection } from "./own.ts";
-import type { Surroundings } from "./places.ts";
-import { readClientFile } from "./read.ts";
+import { backupsOf, readClientFile, removeText, rewriteFile } from "./files.ts";
+import type { Edit } from "./json-text.ts";
 
 /**
  * `mcproxy connect [CLIENT]`: puts the gateway into the configuration of a client, or takes it out
@@ -223,4 +227,67 @@ async function stateOf(client: ClientApp, path: string, cwd: string): Promise<st
   } catch {
     return "invalid";
   }
+}
+
+/** What `connect` tells: the lines that change, and no others, since those may hold secrets. */
+
+/** What becomes of a client's file. `restore`: a backup comes back; `delete`: it was ours alone. */
+export type ConnectAction = "add" | "replace" | "remove" | "restore" | "delete" | "none";
+
+/** What `connect --json` prints; part of the public contract. It contains no secret. */
+export interface ConnectReport {
+  readonly client: string;
+  readonly file: string;
+  readonly action: ConnectAction;
+  readonly written: boolean;
+  readonly backup: string | null;
+}
+
+/** The report for people. */
+export function renderConnect(
+  { file, action, written, backup }: ConnectReport,
+  { before, edits = [] }: { readonly before: string; readonly edits?: readonly Edit[] },
+  { title }: ClientApp,
+  style: Style,
+): string[] {
+  if (action === "none") return [`${title}: nothing to do in ${printable(file)}`];
+  const changed = action === "add" || action === "replace" ? addedLines(before, edits, style) : [];
+  const gone = action === "add" ? [] : [style.bad(`-  "${ENTRY_NAME}"`)];
+  const what: Record<Exclude<ConnectAction, "none">, string> = {
+    add: `${title} is connected; restart it to see the tools`,
+    replace: `${title} is connected; restart it to see the tools`,
+    remove: `${title} is disconnected; the entry was taken out`,
+    restore: `${title} is disconnected; the file is as it was before`,
+    delete: `${title} is disconnected; the file had nothing else and was removed`,
+  };
+  const verdict = written
+    ? style.good(what[action])
+    : "Nothing was written; the same with --write does it";
+  return [
+    style.bold(printable(file)),
+    ...gone,
+    ...changed,
+    "",
+    verdict,
+    ...(backup === null ? [] : [style.dim(`Backup: ${printable(backup)}`)]),
+  ];
+}
+
+/** The new lines with their numbers in the file as it is. */
+function addedLines(before: string, edits: readonly Edit[], style: Style): string[] {
+  const locate = lineIndex(before);
+  return edits.filter(({ content }) => content.trim().length > 1).flatMap(({ offset, content }) => {
+    const lines = content.replace(/^,/, "").split(/\r\n|\n|\r/).filter((line) =>
+      line.trim() !== ""
+    );
+    return [
+      style.dim(`@@ line ${locate(offset).line}`),
+      ...lines.map((line) => style.good(`+  ${printable(withoutUser(line))}`)),
+    ];
+  });
+}
+
+/** User and password of an address are for the file only. */
+function withoutUser(line: string): string {
+  return line.replaceAll(/:\/\/[^/@\s"]+@/g, "://***@");
 }

@@ -1,9 +1,11 @@
 /** Decides what becomes of each server that was found. Pure. */
 
-import { sanitizeServerName } from "../../config/names.ts";
-import { isRawObject, type RawObject } from "../../config/section.ts";
+import { isRawObject, type RawObject } from "../../config/layouts.ts";
+import { sanitizeServerName } from "../../config/profiles.ts";
+import type { Json } from "../../lib/json.ts";
+import { leadsToGateway } from "./clients.ts";
 import type { FoundServer, Source } from "./import-source.ts";
-import { leadsToGateway } from "./own.ts";
+import { applyEdits, putProperty } from "./json-text.ts";
 
 /** What becomes of a server; only those to `add` are written. */
 export type ImportOutcome = "add" | "known" | "conflict" | "gateway" | "invalid";
@@ -113,4 +115,54 @@ function matchesPattern(ours: string, theirs: string): boolean {
     at = found + part.length;
   }
   return theirs.length - last.length >= at && theirs.endsWith(last);
+}
+
+/** Adds to the text of a configuration file, JSON or YAML, and keeps what is there. */
+
+/** One value to be added. */
+export interface Addition {
+  readonly path: readonly string[];
+  readonly value: unknown;
+}
+
+/**
+ * The text with the values added, those that are there not being touched. Blank text begins a file.
+ * @throws {Error} where something on the way to a value is no object
+ */
+export async function addTo(
+  text: string,
+  file: string,
+  additions: readonly Addition[],
+): Promise<string> {
+  const mark = text.startsWith("\uFEFF") ? "\uFEFF" : "";
+  const body = text.slice(mark.length);
+  const added = /\.ya?ml$/i.test(file)
+    ? await addToYaml(body, additions)
+    : addToJson(body, additions);
+  return mark + added;
+}
+
+function addToJson(text: string, additions: readonly Addition[]): string {
+  return additions.reduce(
+    (result, { path, value }) => applyEdits(result, putProperty(result, path, plain(value))),
+    text,
+  );
+}
+
+/** Comments stay where they are; spaces inside a line may become what the library writes. */
+async function addToYaml(text: string, additions: readonly Addition[]): Promise<string> {
+  const { parseDocument } = await import("yaml");
+  const document = parseDocument(text);
+  for (const { path, value } of additions) {
+    document.setIn(path, document.createNode(plain(value)));
+  }
+  const indent = /^( +)\S/m.exec(text)?.[1]?.length ?? 2;
+  const indentSeq = !/^( *)[^\s#-][^\n]*:[ \t]*\n\1- /m.test(text);
+  const result = document.toString({ lineWidth: 0, indent: Math.max(1, indent), indentSeq });
+  return text.includes("\r\n") ? result.replaceAll(/\r?\n/g, "\r\n") : result;
+}
+
+/** Without what only a parser knows: prototypes, dates. */
+function plain(value: unknown): Json {
+  return JSON.parse(JSON.stringify(value)) as Json;
 }

@@ -2,22 +2,18 @@
 
 import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { configurationError } from "../../app/configuration.ts";
-import { CliError, ExitCode, UsageError } from "../../app/exit.ts";
-import type { Io } from "../../app/io.ts";
+import { CliError, ExitCode, type Io, UsageError } from "../../app/io.ts";
+import { configurationError } from "../../app/plan.ts";
 import { credentialsFile, loadCredentials } from "../../config/credentials.ts";
-import { resolveConfigFiles, userDirectory } from "../../config/find.ts";
+import { fileIssue, resolveConfigFiles, userDirectory } from "../../config/files.ts";
+import { isRawObject, shapeDocument } from "../../config/layouts.ts";
 import { loadConfig } from "../../config/load.ts";
 import { ROOT_KEYS } from "../../config/parse.ts";
-import { fileIssue } from "../../config/read-file.ts";
-import { isRawObject } from "../../config/section.ts";
-import { shapeDocument } from "../../config/shape.ts";
-import { canonicalJson } from "../../lib/canonical.ts";
+import { canonicalJson } from "../../lib/json.ts";
 import type { OptionValues } from "../options.ts";
-import { valueAt } from "./entries.ts";
-import { makeDirectory, writeTemporary } from "./files.ts";
-import { addTo } from "./import-text.ts";
-import { parseClientText, readClientFile } from "./read.ts";
+import { valueAt } from "./connect-edit.ts";
+import { makeDirectory, parseClientText, readClientFile, writeTemporary } from "./files.ts";
+import { addTo } from "./import-plan.ts";
 
 /** A configuration file that may not be there yet. */
 export interface Target {

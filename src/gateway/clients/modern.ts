@@ -1,12 +1,10 @@
 /** Serves the modern era (2026-07-28): no session, an envelope on every request. */
 
-import { type Endpoint, viewOf } from "../../gating/endpoint.ts";
-import { changeMethods } from "../../gating/listeners.ts";
+import { changeMethods, type Endpoint, viewOf } from "../../gating/endpoint.ts";
 import { anyCancelled } from "../../lib/cancel.ts";
 import { editJson } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import type { Envelope } from "../../protocol/classify.ts";
-import { MetaKey } from "../../protocol/envelope.ts";
+import { type Envelope, MetaKey } from "../../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { Client } from "../../protocol/exchange.ts";
 import type { ListKind } from "../../protocol/lists.ts";
@@ -18,12 +16,11 @@ import {
   resultResponse,
 } from "../../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../../protocol/methods.ts";
-import { discoverResult } from "../../registry/answers.ts";
-import type { Reply } from "../../registry/reply.ts";
+import { discoverResult, type Reply } from "../../registry/answers.ts";
 import type { Gateway } from "../gateway.ts";
+import { withUri } from "../tasks.ts";
 import type { ActiveExchange } from "./exchange.ts";
 import type { ResourceSubscriber } from "./subscriptions.ts";
-import { withUri } from "./upcalls.ts";
 
 /** The client behind one modern request, as its envelope describes it. */
 export function modernClient(envelope: Envelope): Client {

@@ -1,12 +1,11 @@
-import type { Endpoint } from "../../gating/endpoint.ts";
-import { changeMethods, type ListListener } from "../../gating/listeners.ts";
+import { changeMethods, type Endpoint, type ListListener } from "../../gating/endpoint.ts";
 import { anyCancelled, type CancelSignal } from "../../lib/cancel.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import { MetaKey } from "../../protocol/envelope.ts";
+import { MetaKey, negotiateVersion } from "../../protocol/eras.ts";
 import { ErrorCode, RpcError, toRpcError } from "../../protocol/errors.ts";
 import type { Client } from "../../protocol/exchange.ts";
+import { cannotAnswer } from "../../protocol/inputs.ts";
 import type { ListKind } from "../../protocol/lists.ts";
-import { isLoggingLevel, LOGGING_LEVELS } from "../../protocol/log-levels.ts";
 import {
   errorResponse,
   idKey,
@@ -14,20 +13,22 @@ import {
   type Message,
   notification,
   type NotificationMessage,
+  request,
   type RequestId,
   type RequestMessage,
   type ResponseMessage,
   resultResponse,
 } from "../../protocol/message.ts";
-import { methodRule, STATEFUL_METHODS } from "../../protocol/methods.ts";
-import { negotiateVersion } from "../../protocol/versions.ts";
-import type { Reply } from "../../registry/reply.ts";
-import type { Owners } from "../owners.ts";
-import { exposedQuestion, restoredAnswer } from "../tasks.ts";
-import { Asks } from "./asks.ts";
+import {
+  isLoggingLevel,
+  LOGGING_LEVELS,
+  methodRule,
+  STATEFUL_METHODS,
+} from "../../protocol/methods.ts";
+import type { Reply } from "../../registry/answers.ts";
+import { exposedQuestion, type Owners, restoredAnswer, withUri } from "../tasks.ts";
 import { ActiveExchange, type Outlet } from "./exchange.ts";
 import type { ResourceSubscriber } from "./subscriptions.ts";
-import { withUri } from "./upcalls.ts";
 
 /** What a session needs of the gateway behind it. */
 export interface SessionHost {
@@ -311,4 +312,84 @@ function refusal(message: RequestMessage, why: string): string {
     idTextOf(message),
     new RpcError(ErrorCode.InvalidRequest, `Invalid request: ${why}`),
   );
+}
+
+/** How long a person may take to answer, milliseconds. */
+export const ASK_TIMEOUT = 10 * 60_000;
+
+interface Pending {
+  readonly settle: (outcome: ResponseMessage | RpcError) => void;
+}
+
+/**
+ * The requests the gateway has put to one legacy client on behalf of its upstreams. Ids are the
+ * gateway's own, so that two upstreams that count alike never meet.
+ */
+export class Asks {
+  readonly #pending = new Map<number, Pending>();
+  #count = 0;
+
+  /** How many wait for the client. */
+  get size(): number {
+    return this.#pending.size;
+  }
+
+  /**
+   * Puts a request to the client on `outlet` and waits for the answer.
+   * @throws {RpcError} when the client cannot be asked this, does not answer in time, or `signal`
+   * aborts; the client is told that the request is off
+   */
+  ask(
+    client: Client,
+    outlet: Outlet,
+    method: string,
+    paramsText: string | undefined,
+    signal: CancelSignal,
+  ): Promise<ResponseMessage> {
+    const params = paramsText === undefined ? undefined : JSON.parse(paramsText) as JsonObject;
+    const refusal = cannotAnswer(
+      client.capabilities,
+      method,
+      isObject(params) ? params : undefined,
+    );
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const id = ++this.#count;
+    const { promise, resolve, reject } = Promise.withResolvers<ResponseMessage>();
+    const giveUp = (why: string) => {
+      if (!this.#pending.has(id)) return;
+      outlet.send(
+        notification("notifications/cancelled", JSON.stringify({ requestId: id, reason: why })),
+      );
+      this.#pending.get(id)?.settle(new RpcError(ErrorCode.InternalError, `Not answered: ${why}`));
+    };
+    const timer = setTimeout(() => giveUp("the client took too long"), ASK_TIMEOUT);
+    const onAbort = () => giveUp("the call was cancelled");
+    signal.addEventListener("abort", onAbort);
+    this.#pending.set(id, {
+      settle: (outcome) => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", onAbort);
+        this.#pending.delete(id);
+        if (outcome instanceof RpcError) reject(outcome);
+        else resolve(outcome);
+      },
+    });
+    outlet.send(request(String(id), method, paramsText));
+    if (signal.aborted) onAbort();
+    return promise;
+  }
+
+  /** Hands over a response of the client; false when nothing waits for it. */
+  answer(response: ResponseMessage): boolean {
+    const pending = typeof response.id === "number" ? this.#pending.get(response.id) : undefined;
+    pending?.settle(response);
+    return pending !== undefined;
+  }
+
+  /** The client is gone: nothing will be answered any more. */
+  close(): void {
+    for (const { settle } of [...this.#pending.values()]) {
+      settle(new RpcError(ErrorCode.InternalError, "Not answered: the client has gone"));
+    }
+  }
 }

@@ -3,18 +3,16 @@
  * attributed to, or those who subscribed, or nobody. It is never guessed.
  */
 
-import { editJson } from "../../lib/json-edit.ts";
 import { getLogger } from "../../log/mod.ts";
 import type { Client, Exchange } from "../../protocol/exchange.ts";
-import { passes } from "../../protocol/log-levels.ts";
 import {
   idTextOf,
   type NotificationMessage,
   type RequestMessage,
   resultResponse,
 } from "../../protocol/message.ts";
-import type { Owners } from "../owners.ts";
-import { exposedNotification } from "../tasks.ts";
+import { passes } from "../../protocol/methods.ts";
+import { exposedNotification, type Owners } from "../tasks.ts";
 import type { Session } from "./session.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
@@ -133,9 +131,4 @@ export class Upcalls {
 function wantsLine(client: Client, message: NotificationMessage): boolean {
   if (client.logLevel === undefined) return client.era === "legacy";
   return passes(message.params?.level, client.logLevel);
-}
-
-/** A `resources/updated` with the URI a client knows the resource by. */
-export function withUri(raw: string, uri: string): string {
-  return editJson(raw, [{ path: ["params", "uri"], value: JSON.stringify(uri) }]);
 }

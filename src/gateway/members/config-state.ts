@@ -1,5 +1,5 @@
-import type { Config } from "../../config/config.ts";
 import { diffConfig } from "../../config/diff.ts";
+import type { Config } from "../../config/types.ts";
 
 /** What `/api/status` says of the configuration. */
 export interface ConfigStatus {

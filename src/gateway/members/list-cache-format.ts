@@ -6,9 +6,9 @@
  */
 
 import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
-import { type Seal, seal, unseal } from "../../lib/sealed-file.ts";
+import { type Seal, seal, unseal } from "../../lib/own-file.ts";
+import type { Era } from "../../protocol/eras.ts";
 import { type Inventory, type List, LIST_RULES, type ListKind } from "../../protocol/lists.ts";
-import type { Era } from "../../protocol/versions.ts";
 
 /** Raised when the meaning of a file changes: older and newer files are then passed over. */
 export const LIST_FORMAT_VERSION = 1;

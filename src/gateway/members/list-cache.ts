@@ -1,16 +1,18 @@
-import { join } from "node:path";
-import { type Clock, systemClock } from "../../lib/clock.ts";
+import { isAbsolute, join } from "node:path";
+import type { Env, ServerConfig } from "../../config/types.ts";
+import { sha256 } from "../../lib/json.ts";
 import {
   codeOf,
+  keptName,
   MAX_LIST_FILE,
   readOwnFile,
   removeUnused,
   replaceFile,
-} from "../../lib/list-cache-disk.ts";
+} from "../../lib/own-file.ts";
+import { type Clock, systemClock } from "../../lib/time.ts";
 import { getLogger, type Logger } from "../../log/mod.ts";
 import type { Inventory } from "../../protocol/lists.ts";
-import { decodeLists, encodeLists, type KeptLists } from "./list-cache-format.ts";
-import { fileName, type KeptServer, LIST_SUFFIX, ownerOf } from "./list-cache-place.ts";
+import { decodeLists, encodeLists, type KeptLists, type ListOwner } from "./list-cache-format.ts";
 
 /** Options of {@link ListCache}. */
 export interface ListCacheOptions {
@@ -157,4 +159,42 @@ export class ListCache {
 /** Names a server and its configuration; contains secrets. */
 function identity({ name, key }: KeptServer): string {
   return JSON.stringify([name, key]);
+}
+
+/** Where the lists of the last run are kept, and under which names. */
+
+/** What a server's lists are kept under. Its key contains secrets and is only ever hashed. */
+export type KeptServer = Pick<ServerConfig, "name" | "key">;
+
+/** How the name of every file of lists ends. */
+export const LIST_SUFFIX = ".lists";
+
+/**
+ * The directory for what may be lost: `CACHE_DIRECTORY` or `STATE_DIRECTORY` as systemd sets them
+ * (of several the first), `$XDG_CACHE_HOME/mcproxy`, `~/.cache/mcproxy`. As the XDG specification
+ * says, paths that are not absolute do not count; `undefined` where none is left. It need not exist.
+ */
+export function cacheDirectory(env: Env): string | undefined {
+  const given = [env["CACHE_DIRECTORY"], env["STATE_DIRECTORY"]];
+  for (const list of given) {
+    const first = list?.split(":")[0];
+    if (first && isAbsolute(first)) return first;
+  }
+  const xdg = env["XDG_CACHE_HOME"];
+  if (xdg && isAbsolute(xdg)) return join(xdg, "mcproxy");
+  const home = env["HOME"];
+  return home && isAbsolute(home) ? join(home, ".cache", "mcproxy") : undefined;
+}
+
+/** Whose lists a file may hold. Configurations that differ in what is connected to differ here. */
+export async function ownerOf({ name, key }: KeptServer): Promise<ListOwner> {
+  return { server: name, id: await sha256(new TextEncoder().encode(JSON.stringify([name, key]))) };
+}
+
+/**
+ * The file of an owner: the server's name for people, and a tag, so that neither names that look
+ * alike on disk nor two configurations with a server of the same name share one.
+ */
+export function fileName({ server, id }: ListOwner): string {
+  return keptName(server, id, LIST_SUFFIX);
 }

@@ -1,11 +1,11 @@
-import type { ServerConfig } from "../../config/config.ts";
-import { within } from "../../lib/within.ts";
+import type { ServerConfig } from "../../config/types.ts";
+import { within } from "../../lib/time.ts";
 import { getLogger } from "../../log/mod.ts";
 import { EMPTY_INVENTORY, type Inventory } from "../../protocol/lists.ts";
-import type { LoggingLevel } from "../../protocol/log-levels.ts";
+import type { LoggingLevel } from "../../protocol/methods.ts";
 import type { ServerEntry } from "../../registry/types.ts";
 import type { Runtime } from "../../runtime/types.ts";
-import type { AttemptBudget } from "../../upstream/attempt-budget.ts";
+import type { AttemptBudget } from "../../upstream/supervisor.ts";
 import { Upstream } from "../../upstream/upstream.ts";
 import type { Upcalls } from "../clients/upcalls.ts";
 import type { ListCache } from "./list-cache.ts";

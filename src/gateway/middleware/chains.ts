@@ -1,17 +1,12 @@
-import type { ServerTransform } from "../../config/transform.ts";
+import type { ServerTransform } from "../../config/types.ts";
 import { parseGlob } from "../../lib/glob.ts";
 import type { ArgumentRules } from "../../protocol/arguments.ts";
 import type { Inventory } from "../../protocol/lists.ts";
 import type { Registry, View } from "../../registry/types.ts";
-import { withArguments } from "./arguments.ts";
-import { cacheReads } from "./cache-reads.ts";
-import { cacheResults } from "./cache-results.ts";
-import type { Middleware } from "./middleware.ts";
-import { declaresOutput } from "./output-schema.ts";
+import { cacheReads, cacheResults, ResultCache } from "./cache.ts";
+import { declaresOutput, type Middleware, withArguments } from "./middleware.ts";
 import { replaceText } from "./replace.ts";
-import { ResultCache } from "./result-cache.ts";
-import { limitResults } from "./result-size.ts";
-import { ResultStore } from "./result-store.ts";
+import { limitResults, ResultStore } from "./size.ts";
 
 /** What of a server's configuration decides about its chains. */
 export interface TransformedServer {

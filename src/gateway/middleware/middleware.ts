@@ -4,8 +4,10 @@
  * a line in `middleware/chains.ts`. `docs/middleware.md` shows one from beginning to end.
  */
 
-import type { JsonEdit } from "../../lib/json-edit.ts";
+import { type JsonEdit, rawAt } from "../../lib/json-edit.ts";
+import { argumentEdits, type ArgumentRules } from "../../protocol/arguments.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
+import type { ListItem } from "../../protocol/lists.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
 
 /**
@@ -56,4 +58,23 @@ export function callOf(
   edits: readonly JsonEdit[],
 ): Call {
   return { exchange, server, name, edits, principal: exchange.client.session };
+}
+
+/**
+ * Gives a tool the arguments that the rules want: defaults for what the client left out, fixed
+ * values, nothing for what is hidden. The client's request stays as it is.
+ */
+export function withArguments(rules: ArgumentRules): Middleware {
+  return (call, next) => {
+    const path = ["params", "arguments"];
+    const edits = argumentEdits(rawAt(call.exchange.request.raw, path), rules);
+    if (edits.length === 0) return next(call);
+    const placed = edits.map((edit) => ({ ...edit, path: [...path, ...edit.path] }));
+    return next({ ...call, edits: [...call.edits, ...placed] });
+  };
+}
+
+/** Whether a tool with this entry in the list declares an output schema. */
+export function declaresOutput({ raw }: ListItem): boolean {
+  return raw.includes('"outputSchema"') && rawAt(raw, ["outputSchema"]) !== undefined;
 }

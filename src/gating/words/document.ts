@@ -2,7 +2,7 @@
 
 import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
 import type { ListItem } from "../../protocol/lists.ts";
-import { memoised } from "../../registry/memo.ts";
+import { memoised } from "../../registry/source.ts";
 
 /** One parameter of a tool, as far as it can be told in a line. */
 export interface ToolParameter {

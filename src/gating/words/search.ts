@@ -1,14 +1,14 @@
 /** Finds the right tools of a view: what its clients can call, by what they want to do. */
 
-import type { TagRule } from "../../config/shaping.ts";
+import type { TagRule } from "../../config/types.ts";
 import type { ListItem } from "../../protocol/lists.ts";
-import { memoised } from "../../registry/memo.ts";
+import { tagsOf } from "../../registry/filter.ts";
 import { shapeInventory } from "../../registry/shape.ts";
-import { tagsOf } from "../../registry/tags.ts";
+import { memoised } from "../../registry/source.ts";
 import type { ServerEntry, View } from "../../registry/types.ts";
 import { documentOf, type ServerText, serverText, type ToolDocument } from "./document.ts";
-import { indexSteps, type SearchIndex } from "./search-index.ts";
-import { finish } from "./steps.ts";
+import { indexSteps, type SearchIndex } from "./index.ts";
+import { finish } from "./postings.ts";
 
 /** An index and what it was built from, the view aside. */
 interface Indexed {

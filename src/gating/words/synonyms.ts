@@ -4,8 +4,7 @@
  * tool that has the very word comes first.
  */
 
-import { family } from "./stem.ts";
-import { termOf } from "./words.ts";
+import { family, termOf } from "./words.ts";
 
 const GROUPS = `
 add insert append attach include

@@ -1,8 +1,5 @@
 /** From text to the words that are indexed and searched. */
 
-import { lightStem } from "./stem.ts";
-import { STOP_WORDS } from "./stop-words.ts";
-
 /** Scripts that put no space between words: their neighbouring characters are the words. */
 const UNSPACED = "\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Hangul}" +
   "\\p{Script=Thai}\\p{Script=Lao}\\p{Script=Khmer}\\p{Script=Myanmar}ー";
@@ -91,3 +88,107 @@ function pairs(run: string): string[] {
     ? characters
     : characters.slice(1).map((character, index) => characters[index]! + character);
 }
+
+/**
+ * English endings, cut off in two depths. The light stem is what is indexed: it only joins singular
+ * and plural, and so makes few mistakes. The family joins what grew from one word (`translate`,
+ * `translator`, `translation`); it makes more, and counts less.
+ */
+
+/** The singular of a regular plural; other words as they are. Expects lower case. */
+export function lightStem(word: string): string {
+  const length = word.length;
+  if (length < 4 || !word.endsWith("s")) return word;
+  if (word.endsWith("ies")) return length > 4 ? `${word.slice(0, -3)}y` : word.slice(0, -1);
+  if (/(?:ss|us|is)$/.test(word)) return word;
+  if (/(?:sses|shes|ches|xes|zes)$/.test(word)) return word.slice(0, -2);
+  return word.slice(0, -1);
+}
+
+/** Longest first: the first that leaves enough of the word decides. */
+const ENDINGS = [
+  "izational",
+  "isation",
+  "ization",
+  "ational",
+  "ication",
+  "ation",
+  "ising",
+  "izing",
+  "ating",
+  "ative",
+  "ement",
+  "ator",
+  "ated",
+  "ible",
+  "able",
+  "ance",
+  "ence",
+  "ical",
+  "ally",
+  "izer",
+  "iser",
+  "ment",
+  "ized",
+  "ised",
+  "ific",
+  "ness",
+  "ing",
+  "ion",
+  "ate",
+  "ive",
+  "ity",
+  "ize",
+  "ise",
+  "ify",
+  "ied",
+  "ful",
+  "er",
+  "or",
+  "ed",
+  "al",
+  "ic",
+  "ly",
+  "e",
+  "y",
+];
+
+/** Fewer letters do not tell words apart. */
+const SHORTEST_ROOT = 4;
+
+/**
+ * The root that a word shares with its relatives; the word itself where nothing can be cut off.
+ * Expects a light stem.
+ */
+export function family(word: string): string {
+  const ending = ENDINGS.find((one) =>
+    word.endsWith(one) && word.length - one.length >= SHORTEST_ROOT
+  );
+  const root = ending === undefined ? word : word.slice(0, -ending.length);
+  return root.length > SHORTEST_ROOT && /([bdfgmnprt])\1$/.test(root) ? root.slice(0, -1) : root;
+}
+
+/**
+ * Words that say nothing about which tool is meant: grammar, politeness, and the talk around a wish.
+ * Verbs such as `get` are not among them: they are common, and weigh little by themselves.
+ */
+const WORDS = `
+a about above after again all also am an and any anything are around as ask at away
+be because been before being below between both but by
+can cannot could did do does doing don done down during each either else etc every everything
+few for from further give gonna got had has have having he hello help her here hers hey hi him his how
+i if in instead into is isn it its itself just
+kindly know let like ll looking make many may me might mine more most much must my myself
+need needed no nor not now of off ok on once one only onto or other our ours out over own
+please quickly rather re really regarding same shall she should so some somebody someone something
+specific such sure
+tell than thank thanks that the their theirs them themselves then there these they thing this those
+through to too under unless until up upon us use used using
+various ve very via want wanted was wasn we well were what whatever when where whether which while who
+whom whose why will with within without won would yeah yes yet you your yours yourself
+way ways lot lots kind trouble interested currently possible possibly going go come best good great nice
+able allow based enable given help including provide provided provides providing
+`;
+
+/** {@link WORDS} as they come out of splitting: lower case, without diacritics, not stemmed. */
+export const STOP_WORDS: ReadonlySet<string> = new Set(WORDS.split(/\s+/).filter(Boolean));

@@ -1,11 +1,11 @@
 /** Child processes in process groups of their own, through `node:child_process` on both runtimes. */
 
 import { type ChildProcessWithoutNullStreams, spawn as start } from "node:child_process";
-import type { Writable } from "node:stream";
-import type { ChildProcess, ExitStatus, SpawnOptions } from "../types.ts";
-import { OutputEnd } from "./output-end.ts";
-import { ProcessGroup } from "./process-group.ts";
-import { spawnError } from "./spawn-error.ts";
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { type ChildProcess, type ExitStatus, SpawnError, type SpawnOptions } from "../types.ts";
+import { ProcessGroup } from "./process.ts";
 
 /** {@link Runtime.spawn}. */
 export async function spawn(options: SpawnOptions): Promise<ChildProcess> {
@@ -107,5 +107,122 @@ class NodeChild implements ChildProcess {
     const state = this.#inputState || "its stdin is broken";
     const message = `Cannot write to "${this.#command}": ${state}; expected a process that reads`;
     return Object.assign(new Error(message, { cause }), { code: "EPIPE" });
+  }
+}
+
+/** Why a process could not be started, in words. */
+
+/**
+ * The {@link SpawnError} for what `node:child_process` reported. The system says ENOENT alike for a
+ * missing command, a missing working directory and a missing script interpreter, so this looks.
+ */
+export async function spawnError(
+  options: Pick<SpawnOptions, "command" | "cwd">,
+  cause: unknown,
+): Promise<SpawnError> {
+  const { command, cwd } = options;
+  const fail = (code: string, reason: string): SpawnError =>
+    new SpawnError(`Cannot start "${command}": ${reason}`, code, { cause });
+
+  if (cwd !== undefined) {
+    const found = await kind(cwd);
+    if (found === "missing") {
+      return fail("ENOENT", `no working directory "${cwd}"; expected an existing directory`);
+    }
+    if (found === "other") {
+      return fail("ENOTDIR", `working directory "${cwd}" is a file; expected a directory`);
+    }
+  }
+  const code = systemCode(cause);
+  const isPath = command.includes("/");
+  if (code === "ENOENT" && isPath && await kind(resolve(cwd ?? ".", command)) === "other") {
+    return fail(code, "the interpreter in its first line is missing; expected it to be installed");
+  }
+  if (code === "ENOENT") {
+    const expected = isPath ? "an existing program" : "a program on the PATH of its environment";
+    return fail(code, `no such command; expected ${expected}`);
+  }
+  if (code === "EACCES") {
+    return fail(code, "permission denied; expected an executable file and access to its directory");
+  }
+  return fail(code, cause instanceof Error ? cause.message : String(cause));
+}
+
+async function kind(path: string): Promise<"directory" | "other" | "missing"> {
+  try {
+    return (await stat(path)).isDirectory() ? "directory" : "other";
+  } catch {
+    return "missing";
+  }
+}
+
+function systemCode(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : "EUNKNOWN";
+}
+
+/** When the output of a process that has ended is complete. */
+
+/** Milliseconds between looks at an output that outlives its process. */
+const LOOK = 100;
+/** Looks without any data after which the rest belongs to somebody else. */
+const SILENT_LOOKS = 2;
+/** Looks after which even a talkative heir of the pipes is given up. */
+const MAX_LOOKS = 20;
+
+/**
+ * Hands stdout and stderr on, chunk by chunk, and knows when both have ended. `close` of the child
+ * is no use for that: a background process that inherited the pipes keeps it away for as long as it
+ * lives. Bun also sends it before the pipes' own `close`.
+ */
+export class OutputEnd {
+  readonly #streams: readonly Readable[];
+  readonly #ended = Promise.withResolvers<void>();
+  #open = 2;
+  #chunks = 0;
+
+  constructor(
+    stdout: Readable,
+    stderr: Readable,
+    sinks: Pick<SpawnOptions, "onStdout" | "onStderr">,
+  ) {
+    this.#streams = [stdout, stderr];
+    this.#pipe(stdout, sinks.onStdout);
+    this.#pipe(stderr, sinks.onStderr);
+  }
+
+  #pipe(stream: Readable, sink: (chunk: Uint8Array) => void): void {
+    stream.on("data", (chunk: Uint8Array) => {
+      this.#chunks++;
+      sink(chunk);
+    });
+    // A read error (EIO) ends the stream; its "close" follows.
+    stream.on("error", () => {});
+    stream.once("close", () => {
+      if (--this.#open === 0) this.#ended.resolve();
+    });
+  }
+
+  /**
+   * Call when the process has exited. Resolves when both outputs have ended, or after two silent
+   * looks in a row (so that a busy event loop gets its chance to read), or after two seconds; then
+   * the pipes are closed and nothing more is handed on.
+   */
+  async wait(): Promise<void> {
+    let looks = 0;
+    let silent = 0;
+    let seen = this.#chunks;
+    const timer = setInterval(() => {
+      silent = this.#chunks === seen ? silent + 1 : 0;
+      seen = this.#chunks;
+      if (++looks < MAX_LOOKS && silent < SILENT_LOOKS) return;
+      this.#ended.resolve();
+    }, LOOK);
+    await this.#ended.promise;
+    clearInterval(timer);
+    for (const stream of this.#streams) {
+      stream.removeAllListeners("data");
+      stream.destroy();
+    }
   }
 }

@@ -1,10 +1,8 @@
-import type { Clock } from "../../lib/clock.ts";
+import type { Clock } from "../../lib/time.ts";
 import { EMPTY_INVENTORY, type Inventory, type ListKind } from "../../protocol/lists.ts";
-import type { UpstreamLog } from "../transport/log.ts";
+import type { UpstreamLog } from "../transport/transport.ts";
 import type { Connection } from "./connection.ts";
-import type { InventoryResult } from "./inventory.ts";
-import { readLists } from "./read-lists.ts";
-import { Refresher } from "./refresher.ts";
+import { type InventoryResult, readInventory } from "./inventory.ts";
 
 /** Milliseconds in which announcements of changes are one. */
 const REFRESH_DELAY = 50;
@@ -106,4 +104,85 @@ export class Catalogue {
     this.#problems = problems;
     for (const problem of problems) this.#options.log.warn(problem);
   }
+}
+
+/** What a {@link Refresher} is made of. */
+export interface RefresherOptions {
+  readonly clock: Clock;
+  /** Milliseconds from the first mark to the run: a server announces changes in bursts. */
+  readonly delay: number;
+  /** Reads these lists again. Must not reject. */
+  readonly run: (kinds: ReadonlySet<ListKind>) => Promise<void>;
+}
+
+/**
+ * Turns a storm of "this list changed" into few reads: marks within `delay` are one run, marks
+ * during a run are one more run after it, so the last read always begins after the last mark.
+ */
+export class Refresher {
+  readonly #options: RefresherOptions;
+  #marked = new Set<ListKind>();
+  #cancel: (() => void) | undefined;
+  #running = false;
+  #stopped = false;
+
+  constructor(options: RefresherOptions) {
+    this.#options = options;
+  }
+
+  /** These lists are no longer what was read. */
+  mark(kinds: Iterable<ListKind>): void {
+    for (const kind of kinds) this.#marked.add(kind);
+    this.#schedule();
+  }
+
+  /** Forgets all marks and runs nothing any more; a run under way ends by itself. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#marked.clear();
+  }
+
+  #schedule(): void {
+    if (this.#stopped || this.#running || this.#cancel !== undefined) return;
+    if (this.#marked.size === 0) return;
+    this.#cancel = this.#options.clock.after(this.#options.delay, () => void this.#run());
+  }
+
+  async #run(): Promise<void> {
+    this.#cancel = undefined;
+    this.#running = true;
+    const kinds = this.#marked;
+    this.#marked = new Set();
+    await this.#options.run(kinds);
+    this.#running = false;
+    this.#schedule();
+  }
+}
+
+/** How lists are read over a connection. */
+export interface ReadOptions {
+  /** What is known of them, kept where nothing has changed. */
+  readonly previous: Inventory | undefined;
+  /** Only these; all when absent. */
+  readonly kinds?: ReadonlySet<ListKind>;
+  /** For one page, in ms. */
+  readonly timeout: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Reads what a server offers over its connection; see `readInventory()`. Never rejects. */
+export function readLists(
+  connection: Connection,
+  { timeout, signal, ...options }: ReadOptions,
+): Promise<InventoryResult> {
+  const { era, transport, handshake } = connection;
+  return readInventory({
+    ...options,
+    handshake,
+    // Modern requests over HTTP repeat parts of themselves in headers.
+    usesHeaders: era === "modern" && transport === "http",
+    request: (method, params) => connection.request(method, params, { signal, timeout }),
+  });
 }

@@ -4,9 +4,11 @@
  */
 
 import type { CancelSignal } from "../../lib/cancel.ts";
-import type { Clock } from "../../lib/clock.ts";
 import { editJson, type JsonEdit, rawAt } from "../../lib/json-edit.ts";
+import type { JsonObject } from "../../lib/json.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
+import type { Clock } from "../../lib/time.ts";
+import type { Era } from "../../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import { INPUT_METHODS } from "../../protocol/inputs.ts";
@@ -14,6 +16,7 @@ import {
   errorResponse,
   idTextOf,
   type Message,
+  metaOf,
   notification,
   type NotificationMessage,
   request,
@@ -22,10 +25,9 @@ import {
   type ResponseMessage,
   resultResponse,
 } from "../../protocol/message.ts";
-import { envelopeEdits, metaOf, requestEdits, responseEdits } from "../../protocol/projection.ts";
-import type { Era } from "../../protocol/versions.ts";
+import { envelopeEdits, requestEdits, responseEdits } from "../../protocol/projection.ts";
 import { lossByClose, lossBySend, LostCallError, NOT_SENT } from "../loss.ts";
-import { Pulse } from "../pulse.ts";
+import { Pulse } from "../supervisor.ts";
 import {
   ConnectionLostError,
   messageOf,
@@ -34,14 +36,10 @@ import {
   timedOut,
   unavailable,
 } from "../transport/failures.ts";
-import type { UpstreamLog } from "../transport/log.ts";
-import type { CloseReason, InvalidInput, Transport } from "../transport/transport.ts";
-import type { ChannelEvents, ChannelOptions, RequestOptions } from "./channel-options.ts";
-import { Correlation, type PendingCall } from "./correlation.ts";
+import type { CloseReason, InvalidInput, Transport, UpstreamLog } from "../transport/transport.ts";
+import { Correlation, type PendingCall, restoreId } from "./correlation.ts";
 import { CLIENT_INFO, hasRoots, type Identity } from "./line.ts";
-import { Abandoned, type Attribution, originAmong } from "./origin.ts";
-import { type Answerer, Questions } from "./questions.ts";
-import { restoreId } from "./restore-id.ts";
+import { Abandoned, type Answerer, type Attribution, originAmong, Questions } from "./questions.ts";
 
 type Outcome = ResponseMessage | RpcError;
 
@@ -423,4 +421,57 @@ export class Channel {
     this.#questions.close();
     this.#events.onClose(reason);
   }
+}
+
+/** What a channel tells its owner. */
+export interface ChannelEvents {
+  /**
+   * A notification that is not about one call's progress. `exchange` is the client request it can
+   * be attributed to without guessing, where there is one; `carriedBy` the gateway's request on
+   * whose stream it came.
+   */
+  onNotification(
+    message: NotificationMessage,
+    exchange: Exchange | undefined,
+    carriedBy: number | undefined,
+  ): void;
+  /**
+   * A request that belongs to no client request. Returns the text of the response, with any id, or
+   * undefined for the default: no roots, and nothing else is supported.
+   */
+  onRequest?(message: RequestMessage): Promise<string> | undefined;
+  /** The upstream asks somebody, and several clients could be meant: it was refused. */
+  onAmbiguous?(method: string): void;
+  /** It asks clients for this; told of every such request but `roots/list`. */
+  onQuestion?(method: string, params: JsonObject | undefined): void;
+  /** Server messages may have been missed. */
+  onGap(): void;
+  /** The transport is gone; every call has been settled. Called once. */
+  onClose(reason: CloseReason): void;
+}
+
+/** What a `Channel` is made of. */
+export interface ChannelOptions {
+  readonly server: string;
+  readonly transport: Transport;
+  readonly log: UpstreamLog;
+  readonly clock: Clock;
+  /** Milliseconds a forwarded call may take; progress starts them anew. */
+  readonly timeout: number;
+  readonly identity: Identity;
+  readonly events: ChannelEvents;
+}
+
+/** Options of the gateway's own requests. */
+export interface RequestOptions {
+  readonly signal?: CancelSignal | undefined;
+  /** Milliseconds; `Infinity` for a stream that stays open. */
+  readonly timeout: number;
+  /**
+   * Whether an aborted or expired request is cancelled upstream. Not before a handshake is done:
+   * old servers do not expect it there. @default true
+   */
+  readonly cancel?: boolean;
+  /** Told the id the request has towards the upstream, before it is sent. */
+  readonly onId?: (id: number) => void;
 }

@@ -1,20 +1,18 @@
-import type { ServerConfig } from "../../config/config.ts";
+import type { ServerConfig } from "../../config/types.ts";
 import type { JsonEdit } from "../../lib/json-edit.ts";
 import { isObject } from "../../lib/json.ts";
+import type { Era } from "../../protocol/eras.ts";
+import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
-import type { Era } from "../../protocol/versions.ts";
-import { messageOf } from "../transport/failures.ts";
+import { messageOf, serverLabel } from "../transport/failures.ts";
 import type { CloseReason, TransportKind } from "../transport/transport.ts";
-import type { ChannelEvents, RequestOptions } from "./channel-options.ts";
-import type { Channel } from "./channel.ts";
+import type { Channel, ChannelEvents, RequestOptions } from "./channel.ts";
 import { type EraAnswer, establish, type EstablishOptions } from "./establish.ts";
 import type { Handshake } from "./handshake.ts";
-import { HealthMonitor } from "./health-monitor.ts";
-import type { HealthReport } from "./health.ts";
+import { HealthMonitor, type HealthReport } from "./health.ts";
 import type { Line } from "./line.ts";
-import { listChangedFilter, Listener } from "./listen.ts";
-import { ResourceSubscriptions } from "./resource-subscriptions.ts";
+import { listChangedFilter, Listener, ResourceSubscriptions } from "./listen.ts";
 
 /** What {@link Connection.open} needs; `events.onClose` is called only for an opened connection. */
 export interface ConnectionOptions extends EstablishOptions {
@@ -214,5 +212,40 @@ export class Connection implements Line {
   #end(): void {
     this.#monitor?.stop();
     this.#listener?.close();
+  }
+}
+
+/** What {@link openLegacy} needs. */
+export interface LegacyConnectionOptions extends Omit<ConnectionOptions, "verdict"> {
+  /** What the server's first connection uses. */
+  readonly transport: TransportKind | undefined;
+  /** How long it may take, in ms. */
+  readonly within: number;
+}
+
+/**
+ * Opens one more connection, of the legacy era, to a server that is known by its first.
+ * @throws {RpcError} naming the server; nothing is left open
+ */
+export async function openLegacy(options: LegacyConnectionOptions): Promise<Connection> {
+  const { config, clock, signal, within, transport } = options;
+  const abort = new AbortController();
+  const stop = () => abort.abort(signal.reason);
+  signal.addEventListener("abort", stop);
+  const stopClock = clock.after(within, () => {
+    const why = `was not ready within ${within / 1_000} s for one more connection`;
+    abort.abort(new RpcError(ErrorCode.UpstreamTimeout, `${serverLabel(config.name)} ${why}`));
+  });
+  try {
+    if (signal.aborted) stop();
+    return await Connection.open({
+      ...options,
+      config: { ...config, protocol: "legacy" },
+      verdict: transport === undefined ? undefined : { era: "legacy", transport },
+      signal: abort.signal,
+    });
+  } finally {
+    stopClock();
+    signal.removeEventListener("abort", stop);
   }
 }

@@ -1,18 +1,16 @@
 /** Finds out how to talk to one server, and opens a channel that is ready to use. */
 
-import type { ServerConfig } from "../../config/config.ts";
-import type { Clock } from "../../lib/clock.ts";
+import type { ServerConfig } from "../../config/types.ts";
+import type { Clock } from "../../lib/time.ts";
+import type { Era } from "../../protocol/eras.ts";
 import type { ParamHeader } from "../../protocol/param-headers.ts";
-import type { Era } from "../../protocol/versions.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { HttpStatusError, unavailable } from "../transport/failures.ts";
 import { StreamableHttpTransport } from "../transport/http.ts";
-import type { UpstreamLog } from "../transport/log.ts";
 import { SseTransport } from "../transport/sse.ts";
 import { StdioTransport } from "../transport/stdio.ts";
-import type { Transport, TransportKind } from "../transport/transport.ts";
-import type { ChannelEvents } from "./channel-options.ts";
-import { Channel } from "./channel.ts";
+import type { Transport, TransportKind, UpstreamLog } from "../transport/transport.ts";
+import { Channel, type ChannelEvents } from "./channel.ts";
 import {
   discover,
   type Handshake,

@@ -5,17 +5,17 @@
 
 import { rawAt } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import { MetaKey } from "../../protocol/envelope.ts";
-import { ErrorCode, RpcError } from "../../protocol/errors.ts";
-import type { ResponseMessage } from "../../protocol/message.ts";
 import {
   type Era,
   eraOf,
   LATEST_LEGACY_VERSION,
   LATEST_MODERN_VERSION,
   LEGACY_VERSIONS,
+  MetaKey,
   MODERN_VERSIONS,
-} from "../../protocol/versions.ts";
+} from "../../protocol/eras.ts";
+import { ErrorCode, RpcError } from "../../protocol/errors.ts";
+import type { ResponseMessage } from "../../protocol/message.ts";
 import {
   HttpStatusError,
   NetworkError,

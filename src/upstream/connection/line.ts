@@ -1,11 +1,11 @@
 import type { JsonEdit } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { VERSION } from "../../lib/version.ts";
+import type { Era } from "../../protocol/eras.ts";
 import type { Client, Exchange } from "../../protocol/exchange.ts";
 import { ANSWERABLE, answerable } from "../../protocol/inputs.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
 import { introduction } from "../../protocol/projection.ts";
-import type { Era } from "../../protocol/versions.ts";
 
 /**
  * The way of one exchange to its upstream, for as long as the exchange needs it. Several requests

@@ -1,5 +1,6 @@
 import { editJson } from "../../lib/json-edit.ts";
 import { ErrorCode, RpcError, toRpcError } from "../../protocol/errors.ts";
+import type { Client } from "../../protocol/exchange.ts";
 import {
   errorResponse,
   idKey,
@@ -7,6 +8,7 @@ import {
   type RequestId,
   type RequestMessage,
 } from "../../protocol/message.ts";
+import type { PendingCall } from "./correlation.ts";
 
 /**
  * Gets the answer to a request of the upstream: the text of a response, under any id. `signal`
@@ -69,4 +71,83 @@ export class Questions {
     this.#open.clear();
     for (const abort of all) abort.abort(new Error("The server is gone"));
   }
+}
+
+/** Which client request a message of the upstream belongs to, decided without a guess (DESIGN §5). */
+
+/** What is known of where a message comes from. */
+export type Attribution<T> =
+  /** This call. */
+  | { readonly kind: "call"; readonly call: PendingCall<T> }
+  /** One of several calls of this client, whose latest it is. */
+  | { readonly kind: "client"; readonly call: PendingCall<T> }
+  /** Several clients could be meant, or one that has given up its call, which may still be running. */
+  | { readonly kind: "ambiguous" }
+  /** Nobody is waiting for anything. */
+  | { readonly kind: "none" };
+
+/** Calls their clients have given up, while the upstream may not have noticed. */
+export class Abandoned {
+  readonly #calls = new Map<number, { readonly client: Client; readonly until: number }>();
+
+  /** `until` is when it cannot be running any more, on the clock of its channel. */
+  add(id: number, client: Client, until: number, now: number): void {
+    this.#forget(now);
+    this.#calls.set(id, { client, until });
+  }
+
+  /** The upstream has answered it. */
+  delete(id: number): void {
+    this.#calls.delete(id);
+  }
+
+  clear(): void {
+    this.#calls.clear();
+  }
+
+  /** Whether one of another client's may still be running. */
+  hasOther(client: Client, now: number): boolean {
+    if (this.#calls.size === 0) return false;
+    this.#forget(now);
+    for (const call of this.#calls.values()) {
+      if (!isSameClient(call.client, client)) return true;
+    }
+    return false;
+  }
+
+  #forget(now: number): void {
+    for (const [id, { until }] of this.#calls) {
+      if (until <= now) this.#calls.delete(id);
+    }
+  }
+}
+
+/**
+ * The origin of a message that came on no call's own stream: the only client call in flight, or
+ * the only client. One given up by another client counts as if it were in flight: what it still
+ * says must not reach a stranger.
+ */
+export function originAmong<T>(
+  calls: Iterable<PendingCall<T>>,
+  abandoned: Abandoned,
+  now: number,
+): Attribution<T> {
+  let found: PendingCall<T> | undefined;
+  let several = false;
+  for (const call of calls) {
+    if (call.exchange === undefined) continue;
+    if (found !== undefined) {
+      several = true;
+      if (!isSameClient(found.exchange!.client, call.exchange.client)) return { kind: "ambiguous" };
+    }
+    found = call;
+  }
+  if (found === undefined) return { kind: "none" };
+  if (abandoned.hasOther(found.exchange!.client, now)) return { kind: "ambiguous" };
+  return { kind: several ? "client" : "call", call: found };
+}
+
+/** Only a session makes two requests surely of one client. */
+function isSameClient(a: Client, b: Client): boolean {
+  return a.session !== undefined && a.session === b.session;
 }

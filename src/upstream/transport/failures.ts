@@ -1,6 +1,6 @@
 /** The errors an upstream's failures become, so that all of them read alike and name the server. */
 
-import { formatDuration } from "../../lib/duration.ts";
+import { formatDuration } from "../../lib/time.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { CloseReason, NetworkFault } from "./transport.ts";
 

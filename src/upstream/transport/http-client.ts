@@ -1,8 +1,8 @@
 /** What both HTTP transports need: where to send, with which headers, and how to read what comes. */
 
 import { createParser, type EventSourceMessage } from "eventsource-parser";
-import type { HttpTarget } from "../../config/config.ts";
-import { joinBytes } from "../../lib/bytes.ts";
+import type { HttpTarget } from "../../config/types.ts";
+import { joinBytes } from "../../lib/json.ts";
 import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
 import type { NetworkFault } from "./transport.ts";
 

@@ -1,10 +1,9 @@
-import type { HttpTarget } from "../../config/config.ts";
-import { type Clock, pause } from "../../lib/clock.ts";
+import type { HttpTarget } from "../../config/types.ts";
 import { editJson } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import { encodeHeaderValue, Header, nameOf } from "../../protocol/headers.ts";
+import { type Clock, pause } from "../../lib/time.ts";
+import { encodeHeaderValue, type Era, Header, nameOf } from "../../protocol/eras.ts";
 import { headersOf, type ParamHeader } from "../../protocol/param-headers.ts";
-import type { Era } from "../../protocol/versions.ts";
 import { LostCallError, neverSent, NOT_SENT } from "../loss.ts";
 import {
   HttpStatusError,
@@ -14,9 +13,14 @@ import {
   unavailable,
 } from "./failures.ts";
 import { HttpClient, mediaType } from "./http-client.ts";
-import type { UpstreamLog } from "./log.ts";
-import { receive } from "./receive.ts";
-import type { CloseReason, SendOptions, Transport, TransportHandlers } from "./transport.ts";
+import {
+  type CloseReason,
+  receive,
+  type SendOptions,
+  type Transport,
+  type TransportHandlers,
+  type UpstreamLog,
+} from "./transport.ts";
 
 /** What the HTTP transports are made of. */
 export interface HttpOptions {

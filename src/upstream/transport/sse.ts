@@ -1,10 +1,15 @@
-import type { Clock } from "../../lib/clock.ts";
+import type { Clock } from "../../lib/time.ts";
 import { LostCallError, neverSent, NOT_SENT } from "../loss.ts";
 import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
 import { HttpClient, mediaType } from "./http-client.ts";
 import type { HttpOptions } from "./http.ts";
-import { receive } from "./receive.ts";
-import type { CloseReason, SendOptions, Transport, TransportHandlers } from "./transport.ts";
+import {
+  type CloseReason,
+  receive,
+  type SendOptions,
+  type Transport,
+  type TransportHandlers,
+} from "./transport.ts";
 
 const STREAM = "the event stream";
 /** How long the server may take to accept a message, in ms; the answer has its own limit. */

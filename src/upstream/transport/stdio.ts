@@ -1,16 +1,22 @@
 import process from "node:process";
-import type { StdioTarget } from "../../config/config.ts";
-import { type Clock, pause } from "../../lib/clock.ts";
+import type { StdioTarget } from "../../config/types.ts";
 import { withoutLineBreaks } from "../../lib/json-edit.ts";
 import { LineDecoder } from "../../lib/lines.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
+import { snippet } from "../../lib/text.ts";
+import { type Clock, pause } from "../../lib/time.ts";
 import type { ChildProcess, ExitStatus, Runtime } from "../../runtime/types.ts";
 import { LostCallError, NOT_SENT, SENT } from "../loss.ts";
-import { childEnv } from "./env.ts";
 import { messageOf, unavailable } from "./failures.ts";
-import { snippet, type UpstreamLog } from "./log.ts";
-import { overlong, receive } from "./receive.ts";
-import type { CloseReason, SendOptions, Transport, TransportHandlers } from "./transport.ts";
+import {
+  type CloseReason,
+  overlong,
+  receive,
+  type SendOptions,
+  type Transport,
+  type TransportHandlers,
+  type UpstreamLog,
+} from "./transport.ts";
 
 /** What a {@link StdioTransport} is made of. */
 export interface StdioOptions {
@@ -192,4 +198,73 @@ export class StdioTransport implements Transport {
     });
     handlers.onClose(reason);
   }
+}
+
+/** The environment a stdio server is started with. */
+
+/**
+ * Inherited from the gateway because programs break without them; nothing else is, since the
+ * gateway's own environment holds the secrets of every other server. Pinned by a test.
+ */
+export const SAFE_VARIABLES: readonly string[] = [
+  "HOME",
+  "LANG",
+  "LANGUAGE",
+  "LOGNAME",
+  "PATH",
+  "SHELL",
+  "TERM",
+  "TMPDIR",
+  "TZ",
+  "USER",
+];
+
+/** The same for Windows, where names are matched without regard to case. */
+export const SAFE_WINDOWS_VARIABLES: readonly string[] = [
+  "APPDATA",
+  "COMSPEC",
+  "HOMEDRIVE",
+  "HOMEPATH",
+  "LOCALAPPDATA",
+  "PATH",
+  "PATHEXT",
+  "PROCESSOR_ARCHITECTURE",
+  "PROGRAMDATA",
+  "PROGRAMFILES",
+  "SYSTEMDRIVE",
+  "SYSTEMROOT",
+  "TEMP",
+  "TMP",
+  "TZ",
+  "USERNAME",
+  "USERPROFILE",
+];
+
+/** Whole families that are inherited. */
+const SAFE_PREFIXES: readonly string[] = ["LC_", "XDG_"];
+
+/** Shell functions exported by bash travel in variables and would run in the child's shells. */
+const isFunction = (value: string) => value.startsWith("()");
+
+/**
+ * What the child gets: the safe part of `inherited`, overridden by what the config says.
+ * `platform` is `process.platform`.
+ */
+export function childEnv(
+  inherited: Readonly<Record<string, string | undefined>>,
+  configured: Readonly<Record<string, string>>,
+  platform: string,
+): Record<string, string> {
+  const windows = platform === "win32";
+  const safe = new Set(windows ? SAFE_WINDOWS_VARIABLES : SAFE_VARIABLES);
+  const env = new Map<string, string>();
+  for (const [name, value] of Object.entries(inherited)) {
+    if (value === undefined || isFunction(value)) continue;
+    const key = windows ? name.toUpperCase() : name;
+    if (safe.has(key) || SAFE_PREFIXES.some((prefix) => key.startsWith(prefix))) {
+      env.set(name, value);
+    }
+  }
+  for (const [name, value] of Object.entries(configured)) env.set(name, value);
+  return Object.fromEntries(env);
 }

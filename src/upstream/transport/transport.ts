@@ -1,7 +1,14 @@
 /** One way to reach an upstream: carries JSON-RPC texts, understands only what framing needs. */
 
-import type { InvalidMessage, Message } from "../../protocol/message.ts";
-import type { Era } from "../../protocol/versions.ts";
+import { snippet } from "../../lib/text.ts";
+import type { Era } from "../../protocol/eras.ts";
+import { ErrorCode } from "../../protocol/errors.ts";
+import {
+  InvalidMessage,
+  type Message,
+  parseMessage,
+  parseMessages,
+} from "../../protocol/message.ts";
 
 /** How an upstream is reached. */
 export type TransportKind = "stdio" | "http" | "sse";
@@ -83,4 +90,55 @@ export interface Transport {
   setProtocol(version: string | undefined, era: Era): void;
   /** Ends everything it owns, within 3 s. Never rejects. Calls `onClose` if nothing has yet. */
   close(): Promise<void>;
+}
+
+/**
+ * Hands one received text to the handlers, as a message, as the messages of a batch (2025-03-26
+ * servers may send one) or as what is wrong with it. Never throws.
+ */
+export function receive(
+  text: string,
+  handlers: TransportHandlers,
+  carriedBy: number | undefined,
+): void {
+  try {
+    if (!/^[ \t\r\n]*\[/.test(text)) return handlers.onMessage(parseMessage(text), carriedBy);
+    for (const message of parseMessages(text).messages) {
+      if (message instanceof InvalidMessage) report(message, text, handlers, carriedBy);
+      else handlers.onMessage(message, carriedBy);
+    }
+  } catch (error) {
+    if (!(error instanceof InvalidMessage)) throw error;
+    report(error, text, handlers, carriedBy);
+  }
+}
+
+function report(
+  error: InvalidMessage,
+  text: string,
+  handlers: TransportHandlers,
+  carriedBy: number | undefined,
+): void {
+  const kind = error.code === ErrorCode.ParseError ? "junk" : "invalid";
+  handlers.onInvalid({ kind, error, snippet: snippet(text), carriedBy });
+}
+
+/** The error for a text beyond the limit; its id cannot be known. */
+export function overlong(limit: number): InvalidMessage {
+  const size = `${Math.round(limit / 1024 / 1024)} MiB`;
+  return new InvalidMessage(ErrorCode.InvalidRequest, `message longer than ${size}`, "null");
+}
+
+/** Structured fields of one log line; values must be plain data. */
+export type LogProps = Record<string, unknown>;
+
+/**
+ * Where an upstream writes its log lines. A LogTape logger fits through a four-line adapter; tests
+ * hand in a recorder.
+ */
+export interface UpstreamLog {
+  debug(message: string, props?: LogProps): void;
+  info(message: string, props?: LogProps): void;
+  warn(message: string, props?: LogProps): void;
+  error(message: string, props?: LogProps): void;
 }

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clientFiles, CLIENTS } from "../../../src/cli/clients/clients.ts";
-import { isConnection, leadsToGateway } from "../../../src/cli/clients/own.ts";
-import type { Surroundings } from "../../../src/cli/clients/places.ts";
+import {
+  clientFiles,
+  CLIENTS,
+  isConnection,
+  leadsToGateway,
+  type Surroundings,
+} from "../../../src/cli/clients/clients.ts";
 
 function paths(surroundings: Surroundings): Record<string, string[]> {
   const all: Record<string, string[]> = {};

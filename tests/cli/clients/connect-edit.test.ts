@@ -3,10 +3,9 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import fc from "fast-check";
 import { applyEdits, putProperty, removeProperty } from "../../../src/cli/clients/json-text.ts";
-import { statementsOf } from "../../../src/cli/clients/toml-scan.ts";
-import { parseToml, putTable, removeTable } from "../../../src/cli/clients/toml.ts";
+import { parseToml, putTable, removeTable, statementsOf } from "../../../src/cli/clients/toml.ts";
 import { parseJsonc } from "../../../src/config/jsonc.ts";
-import { canonicalJson } from "../../../src/lib/canonical.ts";
+import { canonicalJson } from "../../../src/lib/json.ts";
 import { homeWith } from "./clients.ts";
 import { run } from "../support.ts";
 

@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { CLIENTS, findClient } from "../../../src/cli/clients/clients.ts";
 import { commandOf } from "../../../src/cli/clients/connect.ts";
-import { parseClientText } from "../../../src/cli/clients/read.ts";
+import { parseClientText } from "../../../src/cli/clients/files.ts";
 import { golden, homeWith } from "./clients.ts";
 import { run } from "../support.ts";
 

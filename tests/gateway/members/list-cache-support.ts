@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ListCache } from "../../../src/gateway/members/list-cache.ts";
+import { type KeptServer, ListCache } from "../../../src/gateway/members/list-cache.ts";
 import { LIST_FORMAT_VERSION } from "../../../src/gateway/members/list-cache-format.ts";
-import { sha256 } from "../../../src/lib/sealed-file.ts";
-import type { KeptServer } from "../../../src/gateway/members/list-cache-place.ts";
+import { sha256 } from "../../../src/lib/json.ts";
 import { inventory } from "../../registry/builders.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
 

@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cacheReads } from "../../../src/gateway/middleware/cache-reads.ts";
-import { cacheResults } from "../../../src/gateway/middleware/cache-results.ts";
-import { ResultCache } from "../../../src/gateway/middleware/result-cache.ts";
+import { cacheReads, cacheResults, ResultCache } from "../../../src/gateway/middleware/cache.ts";
 import type { Exchange } from "../../../src/protocol/exchange.ts";
 import { parseMessage, type ResponseMessage } from "../../../src/protocol/message.ts";
 import {

@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { ReplaceRule } from "../../../src/config/transform.ts";
+import type { ReplaceRule } from "../../../src/config/types.ts";
 import type { Call, Middleware } from "../../../src/gateway/middleware/middleware.ts";
 import { replaceText } from "../../../src/gateway/middleware/replace.ts";
-import { limitResults } from "../../../src/gateway/middleware/result-size.ts";
-import { ResultStore, STORE_LIMITS } from "../../../src/gateway/middleware/result-store.ts";
-import { storedReply } from "../../../src/gateway/middleware/stored-reply.ts";
-import { cutAt } from "../../../src/gateway/middleware/trim.ts";
-import { withExposedUris } from "../../../src/gateway/uris.ts";
+import {
+  cutAt,
+  limitResults,
+  ResultStore,
+  STORE_LIMITS,
+  storedReply,
+} from "../../../src/gateway/middleware/size.ts";
+import { withExposedUris } from "../../../src/gateway/tasks.ts";
 import type { JsonObject } from "../../../src/lib/json.ts";
 import type { RpcError } from "../../../src/protocol/errors.ts";
 import { buildRegistry } from "../../../src/registry/build.ts";

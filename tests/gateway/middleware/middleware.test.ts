@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ServerTransform } from "../../../src/config/transform.ts";
-import { compose, type Middleware } from "../../../src/gateway/middleware/middleware.ts";
-import { withArguments } from "../../../src/gateway/middleware/arguments.ts";
-import { declaresOutput } from "../../../src/gateway/middleware/output-schema.ts";
+import type { ServerTransform } from "../../../src/config/types.ts";
+import {
+  compose,
+  declaresOutput,
+  type Middleware,
+  withArguments,
+} from "../../../src/gateway/middleware/middleware.ts";
 import { Chains, type TransformedServer } from "../../../src/gateway/middleware/chains.ts";
 import { editJson } from "../../../src/lib/json-edit.ts";
 import { buildRegistry } from "../../../src/registry/build.ts";

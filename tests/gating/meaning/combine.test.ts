@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { combine, nearest } from "../../../src/gating/meaning/combine.ts";
+import { combine, nearest } from "../../../src/gating/meaning/vectors.ts";
 import type { ToolDocument } from "../../../src/gating/words/document.ts";
-import { buildIndex, type Hit, type SearchResult } from "../../../src/gating/words/search-index.ts";
+import { buildIndex, type Hit, type SearchResult } from "../../../src/gating/words/index.ts";
 
 const server = { name: "s", title: "", description: "" };
 const text = { title: "", description: "", parameters: [] };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { embed, EmbedError, type EmbedOptions } from "../../../src/gating/meaning/embed.ts";
-import { systemClock } from "../../../src/lib/clock.ts";
+import { systemClock } from "../../../src/lib/time.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
 import {
   answerWith,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { embeddedQuery, embeddedText } from "../../../src/gating/meaning/embedded-text.ts";
+import { embeddedQuery, embeddedText } from "../../../src/gating/meaning/embed.ts";
 import { tool } from "../words/search-builders.ts";
 
 test("embeddedText() is the name, what is said first, and the server", () => {

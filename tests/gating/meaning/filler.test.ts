@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EmbedError } from "../../../src/gating/meaning/embed.ts";
-import type { EmbeddedText } from "../../../src/gating/meaning/embedded-text.ts";
-import { Filler } from "../../../src/gating/meaning/filler.ts";
-import type { Vector } from "../../../src/gating/meaning/vector.ts";
-import { VectorStore } from "../../../src/gating/meaning/vector-store.ts";
+import { type EmbeddedText, EmbedError } from "../../../src/gating/meaning/embed.ts";
+import { Filler } from "../../../src/gating/meaning/semantic.ts";
+import { type Vector, VectorStore } from "../../../src/gating/meaning/vectors.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
 
 const X: Vector = Float32Array.from([1, 0]);

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { EmbeddingsConfig } from "../../../src/config/gating.ts";
-import type { Clock } from "../../../src/lib/clock.ts";
+import type { EmbeddingsConfig } from "../../../src/config/types.ts";
+import type { Clock } from "../../../src/lib/time.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
 import {
   answerWith,

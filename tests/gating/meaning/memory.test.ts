@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import v8 from "node:v8";
 import vm from "node:vm";
-import type { SearchIndex } from "../../../src/gating/words/search-index.ts";
+import type { SearchIndex } from "../../../src/gating/words/index.ts";
 import { indexOf } from "../../../src/gating/words/search.ts";
 import type { Registry } from "../../../src/registry/types.ts";
 import { entry, inventory } from "../../registry/builders.ts";

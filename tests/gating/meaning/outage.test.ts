@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Outage } from "../../../src/gating/meaning/outage.ts";
+import { Outage } from "../../../src/gating/meaning/embed.ts";
 import { Lines } from "./support.ts";
 
 const ENDPOINT = { model: "m", url: "https://u:p@models.example:8443/v1?key=k" };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Preparer } from "../../../src/gating/preparer.ts";
+import { Preparer } from "../../../src/gating/finder.ts";
 import type { Registry } from "../../../src/registry/types.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
 

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EmbedError } from "../../../src/gating/meaning/embed.ts";
-import { pauseAfterFailures, QueryVectors } from "../../../src/gating/meaning/query-vectors.ts";
-import type { Vector } from "../../../src/gating/meaning/vector.ts";
+import { EmbedError, pauseAfterFailures, QueryVectors } from "../../../src/gating/meaning/embed.ts";
+import type { Vector } from "../../../src/gating/meaning/vectors.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
 
 const X: Vector = Float32Array.from([1, 0]);

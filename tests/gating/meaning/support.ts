@@ -5,12 +5,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { EmbeddingsConfig, GatingConfig } from "../../../src/config/gating.ts";
+import type { EmbeddingsConfig, GatingConfig } from "../../../src/config/types.ts";
 import { Finder, type FinderOptions, type FoundTools } from "../../../src/gating/finder.ts";
 import type { Logger } from "../../../src/log/mod.ts";
 import { buildRegistry } from "../../../src/registry/build.ts";
 import type { Registry, ServerEntry } from "../../../src/registry/types.ts";
-import type { SearchOptions } from "../../../src/gating/words/search-index.ts";
+import type { SearchOptions } from "../../../src/gating/words/index.ts";
 import { entry, inventory, item } from "../../registry/builders.ts";
 
 /** What one request asked for. */

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { lstat, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { HALF_LIFE } from "../../../src/gating/use.ts";
-import { UseMemory } from "../../../src/gating/use-memory.ts";
+import { HALF_LIFE, UseMemory } from "../../../src/gating/use.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
 import { Lines, withDirectory } from "./support.ts";
 

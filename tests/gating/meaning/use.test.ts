@@ -1,17 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seal } from "../../../src/lib/sealed-file.ts";
+import { seal } from "../../../src/lib/own-file.ts";
 import {
   addUse,
   countAt,
+  decodeUses,
+  encodeUses,
   factorOf,
   flat,
   HALF_LIFE,
   merged,
+  USE_FORMAT_VERSION,
   useReason,
   type Uses,
 } from "../../../src/gating/use.ts";
-import { decodeUses, encodeUses, USE_FORMAT_VERSION } from "../../../src/gating/use-format.ts";
 
 const NOW = Date.UTC(2026, 10, 20);
 const uses = (...entries: readonly (readonly [string, string, number, number])[]): Uses => {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seal } from "../../../src/lib/sealed-file.ts";
-import type { Vector } from "../../../src/gating/meaning/vector.ts";
+import { seal } from "../../../src/lib/own-file.ts";
+import type { Vector } from "../../../src/gating/meaning/vectors.ts";
 import {
   decodeVectors,
   encodeVectors,
   VECTOR_FORMAT_VERSION,
-} from "../../../src/gating/meaning/vector-format.ts";
+} from "../../../src/gating/meaning/kept.ts";
 
 const OWNER = { endpoint: "http://localhost:1/v1", model: "m" };
 const unit = (...numbers: number[]): Vector => Float32Array.from(numbers);

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Vector } from "../../../src/gating/meaning/vector.ts";
-import { VectorStore } from "../../../src/gating/meaning/vector-store.ts";
+import { type Vector, VectorStore } from "../../../src/gating/meaning/vectors.ts";
 
 const vector = (...numbers: number[]): Vector => Float32Array.from(numbers);
 const X = vector(1, 0);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isUnit, readVectors, similarities } from "../../../src/gating/meaning/vector.ts";
+import { isUnit, readVectors, similarities } from "../../../src/gating/meaning/vectors.ts";
 
 const answer = (...data: unknown[]) => JSON.stringify({ data });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ServerShape } from "../../../src/config/shaping.ts";
+import type { ServerShape } from "../../../src/config/types.ts";
 import { buildRegistry } from "../../../src/registry/build.ts";
 import type { Registry, View } from "../../../src/registry/types.ts";
 import { indexOf, prepareIndex } from "../../../src/gating/words/search.ts";

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { family, lightStem } from "../../../src/gating/words/stem.ts";
+import { family, lightStem, terms, words } from "../../../src/gating/words/words.ts";
 import { synonyms } from "../../../src/gating/words/synonyms.ts";
-import { terms, words } from "../../../src/gating/words/words.ts";
 
 const split = (text: string) => words(text).map(({ parts }) => parts.join("+")).join(" ");
 

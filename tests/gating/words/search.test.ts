@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fuse } from "../../../src/gating/words/fuse.ts";
-import { buildIndex, type SearchOptions } from "../../../src/gating/words/search-index.ts";
+import { buildIndex, fuse, type SearchOptions } from "../../../src/gating/words/index.ts";
 import type { ToolDocument } from "../../../src/gating/words/document.ts";
 import { manyTools, tool } from "./search-builders.ts";
 

@@ -1,4 +1,4 @@
-import type { Clock } from "../../../src/lib/clock.ts";
+import type { Clock } from "../../../src/lib/time.ts";
 
 /** Time turned by hand. */
 export class FakeClock implements Clock {

@@ -1,12 +1,12 @@
 /** An instance of a server in memory, under fake time, that behaves as a test tells it to. */
 
 import assert from "node:assert/strict";
-import type { ServerConfig } from "../../../src/config/config.ts";
+import type { ServerConfig } from "../../../src/config/types.ts";
 import { EMPTY_INVENTORY, type Inventory } from "../../../src/protocol/lists.ts";
 import type { FakeProcess } from "../../support/fake-child.ts";
 import { FakeRuntime } from "../../support/fake-runtime.ts";
 import { Instance } from "../../../src/upstream/instance.ts";
-import type { InstanceOptions } from "../../../src/upstream/instance-options.ts";
+import type { InstanceOptions } from "../../../src/upstream/opener.ts";
 import { call, RecordedLog, serverConfig } from "../support.ts";
 import type { Phase } from "../../../src/upstream/state.ts";
 import { FakeClock } from "./clock.ts";

@@ -1,0 +1,264 @@
+/** What a start of the gateway is going to do, from flags, environment and file. */
+
+import { isAbsolute, relative } from "node:path";
+import type { OptionValues } from "../cli/options.ts";
+import { resolveConfigFiles } from "../config/files.ts";
+import { type ConfigIssue, formatIssue } from "../config/issue.ts";
+import { loadConfig } from "../config/load.ts";
+import { collectSecrets } from "../config/secrets.ts";
+import { applyOverrides, overridesFromEnv, parsePort } from "../config/settings.ts";
+import type { Config, ConfigResult, LogLevel, SyslogAddress } from "../config/types.ts";
+import { AGGREGATE, type Endpoint, profileEndpoint } from "../gating/endpoint.ts";
+import { isLoopback } from "../lib/loopback.ts";
+import { suggest } from "../lib/suggest.ts";
+import type { LogFormat } from "../log/entry.ts";
+import { LOG_LEVELS, type LogDestination, parseLevel } from "../log/mod.ts";
+import { CliError, ExitCode, type Io, UsageError } from "./io.ts";
+
+/** Everything decided before anything is started. */
+export interface ServePlan {
+  /** With flags and environment applied. */
+  readonly config: Config;
+  readonly warnings: readonly ConfigIssue[];
+  readonly listen: boolean;
+  readonly stdio: boolean;
+  /** What stdin and stdout are given. */
+  readonly endpoint: Endpoint;
+  readonly destination: LogDestination;
+  readonly logFormat: LogFormat;
+  readonly logLevel: LogLevel;
+  /** What the log must not contain. */
+  readonly secrets: readonly string[];
+}
+
+/**
+ * Decides, in the order flags, environment, file, defaults. `running`: for a gateway that listens
+ * already.
+ * @throws {CliError} exit code 2 for what the flags ask, 3 for the configuration
+ */
+export async function planServe(
+  options: OptionValues,
+  io: ConfigurationIo,
+  { running = false }: { readonly running?: boolean } = {},
+): Promise<ServePlan> {
+  const flags = readFlags(options);
+  const environment = overridesFromEnv(io.env);
+  if (!environment.ok) throw configurationError(environment.issues, io.cwd);
+  const { config: file, warnings } = await requireConfiguration(options, io);
+  const settings = applyOverrides(file.settings, environment.overrides, flags);
+  const config: Config = { ...file, settings };
+  const stdio = options.stdio === true;
+  const listen = !stdio || (flags.port ?? environment.overrides.port) !== undefined;
+  // A gateway that runs stays where it listens; the status says that the address waits for a start.
+  if (listen && !running && options["no-auth"] !== true) refuseOpenAddress(settings.host);
+  return {
+    config,
+    warnings,
+    listen,
+    stdio,
+    endpoint: endpointOf(options, config),
+    destination: options.log === true
+      ? { kind: "stdout" }
+      : { kind: "syslog", target: syslogTarget(settings.syslog) },
+    // Where events are JSON lines on stdout, log lines beside them must not be something else.
+    logFormat: options.json === true && options["log-format"] === undefined
+      ? "json"
+      : settings.logFormat,
+    logLevel: settings.logLevel,
+    secrets: secretsOf(config),
+  };
+}
+
+function endpointOf(
+  { profile }: OptionValues,
+  { settings: { profiles } }: Config,
+): Endpoint {
+  if (profile === undefined) return AGGREGATE;
+  const names = profiles.map(({ name }) => name);
+  if (names.includes(profile)) return profileEndpoint(profile);
+  const near = suggest(profile, names);
+  throw new UsageError(
+    `Cannot serve profile ${JSON.stringify(profile)}: ` +
+      (names.length === 0
+        ? 'the configuration has no "profiles"'
+        : `expected one of ${names.join(", ")}`) +
+      (near === undefined ? "" : ` (did you mean "${near}"?)`),
+  );
+}
+
+interface ServeFlags {
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+  readonly logFormat?: LogFormat | undefined;
+  readonly logLevel?: LogLevel | undefined;
+}
+
+function readFlags(options: OptionValues): ServeFlags {
+  const { host, port, "log-format": format, "log-level": level } = options;
+  return {
+    host,
+    port: port === undefined ? undefined : parsePort(port) ?? refuse("port", port, "0 to 65535"),
+    logFormat: format === undefined || format === "text" || format === "json"
+      ? format
+      : refuse("log-format", format, "text or json"),
+    logLevel: level === undefined
+      ? undefined
+      : parseLevel(level) ?? refuse("log-level", level, LOG_LEVELS.join(", ")),
+  };
+}
+
+function refuse(option: string, value: string, expected: string): never {
+  throw new UsageError(
+    `Cannot use --${option} ${JSON.stringify(value)}: expected ${expected}`,
+    'Run "mcproxy help serve" for usage',
+  );
+}
+
+/** Whoever reaches an open address can use every server, with all they are allowed to do. */
+function refuseOpenAddress(host: string): void {
+  if (isLoopback(host)) return;
+  throw new CliError(
+    ExitCode.Usage,
+    `Cannot listen on ${JSON.stringify(host)}: other machines could use every server without ` +
+      'authentication; expected a loopback address ("host": "127.0.0.1"), or --no-auth',
+    { hint: "Add --no-auth where the network, or a proxy in front, decides who may connect" },
+  );
+}
+
+function syslogTarget(
+  target: SyslogAddress | undefined,
+): Extract<LogDestination, { kind: "syslog" }>["target"] {
+  if (target === undefined || "socket" in target) return target;
+  return "udp" in target ? { udp: hostAndPort(target.udp) } : { tcp: hostAndPort(target.tcp) };
+}
+
+/** `host:port`, `[v6]:port`, or a host alone. */
+export function hostAndPort(text: string): { readonly host: string; readonly port?: number } {
+  const [, bracketed, plain, port] = /^(?:\[(.+)\]|([^:]*|.*:.*:.*?))(?::(\d+))?$/.exec(text) ?? [];
+  const host = bracketed ?? plain ?? text;
+  return port === undefined ? { host } : { host, port: Number(port) };
+}
+
+/**
+ * The secrets of a configuration, but for those that are part of the address the gateway itself
+ * listens on: `env: { "HOST": "127.0.0.1" }` must not hide the URL.
+ */
+function secretsOf(config: Config): readonly string[] {
+  const { host, port } = config.settings;
+  const address = `http://${host}:${port}/mcp http://127.0.0.1 localhost`;
+  return collectSecrets(config).filter((secret) => !address.includes(secret));
+}
+
+/** Finds and loads the configuration for a command, and tells what is wrong with it. */
+
+/** A file somebody without one can begin with. */
+export const MINIMAL_CONFIG = `{
+  "mcpServers": {
+    "memory": { "command": "npx", "args": ["-y", "@modelcontextprotocol/server-memory"] }
+  }
+}`;
+
+/** What of an {@link Io} loading needs. */
+export type ConfigurationIo = Pick<Io, "env" | "cwd">;
+
+/** A configuration that could be loaded. */
+export interface LoadedConfiguration {
+  readonly config: Config;
+  readonly warnings: readonly ConfigIssue[];
+}
+
+/** What a command line says about the configuration. */
+export interface ConfigurationFlags {
+  /** Each `--config`, files and directories. */
+  readonly config?: string | readonly string[] | undefined;
+  /** `--credentials`. */
+  readonly credentials?: string | undefined;
+}
+
+/** The flags, or only what `--config` named. */
+export type ConfigurationChoice = string | readonly string[] | ConfigurationFlags | undefined;
+
+/**
+ * The result of loading, with the files it is about (commas between them); no file at all is an
+ * issue like others.
+ */
+export type Configuration = ConfigResult & {
+  readonly file: string | undefined;
+  /** As {@link Config.sources}; empty where there is no file at all. */
+  readonly sources: readonly string[];
+};
+
+/** Finds (`--config`, `MCP_CONFIG_PATH`, the usual places) and loads. Never rejects. */
+export async function findConfiguration(
+  choice: ConfigurationChoice,
+  { env, cwd }: ConfigurationIo,
+): Promise<Configuration> {
+  const { config: path, credentials } = flagsOf(choice);
+  const found = await resolveConfigFiles({ path, env, cwd });
+  if (!found.ok) return { ...found, file: undefined, sources: [] };
+  const file = found.paths.join(", ");
+  return { ...await loadConfig(found.paths, { env, cwd, credentials }), file };
+}
+
+function flagsOf(choice: ConfigurationChoice): ConfigurationFlags {
+  if (typeof choice === "string" || choice === undefined) return { config: choice };
+  return "length" in choice ? { config: choice } : choice;
+}
+
+/**
+ * The configuration, for a command that cannot do without.
+ * @throws {CliError} exit code 3, with every issue
+ */
+export async function requireConfiguration(
+  choice: ConfigurationChoice,
+  io: ConfigurationIo,
+): Promise<LoadedConfiguration> {
+  const result = await findConfiguration(choice, io);
+  if (result.ok) return result;
+  throw configurationError(result.issues, io.cwd, {
+    missing: result.file === undefined,
+    sources: result.sources,
+  });
+}
+
+/** A configuration that cannot be used, with everything that was read or looked for. */
+export class ConfigurationError extends CliError {
+  override readonly name = "ConfigurationError";
+  constructor(
+    message: string,
+    /** As {@link Config.sources}: a change of one of them may mend it. */
+    readonly sources: readonly string[],
+    options: ConstructorParameters<typeof CliError>[2],
+  ) {
+    super(ExitCode.Config, message, options);
+  }
+}
+
+/** The end of a command whose configuration cannot be used; `missing`: there is no file at all. */
+export function configurationError(
+  issues: readonly ConfigIssue[],
+  cwd: string,
+  { missing = false, sources = [] }: {
+    readonly missing?: boolean;
+    readonly sources?: readonly string[];
+  } = {},
+): ConfigurationError {
+  const message = issues.map((issue) => describeIssue(issue, cwd)).join("\n");
+  const hint = missing ? `A minimal mcp-servers.json:\n${MINIMAL_CONFIG}` : undefined;
+  return new ConfigurationError(message, sources, {
+    ...(hint === undefined ? {} : { hint }),
+    data: { issues },
+  });
+}
+
+/** One issue in one line; the file as seen from the working directory where it is below. */
+export function describeIssue(issue: ConfigIssue, cwd: string): string {
+  return formatIssue({ ...issue, file: displayPath(issue.file, cwd) });
+}
+
+function displayPath(file: string, cwd: string): string {
+  // A service runs in the root: "etc/mcproxy/…" in its log would name nothing.
+  if (!isAbsolute(file) || cwd === "/") return file;
+  const near = relative(cwd, file);
+  return near === "" || near.startsWith("..") ? file : near;
+}

@@ -1,0 +1,67 @@
+import type { ExitCode, Io } from "../app/io.ts";
+import type { Tokenizer } from "../lib/tokens.ts";
+import type { ServerOffer, ViewCost } from "./offers.ts";
+import type { OptionName, OptionValues } from "./options.ts";
+
+/** Options of {@link Caller.call}. */
+export interface CallerOptions {
+  /** Takes what the server says before its answer: progress and log lines, as JSON texts. */
+  readonly onNotification: (raw: string) => void;
+}
+
+/** See the top of the file. Whoever opened it closes it. */
+export interface Caller {
+  /** Every configured server in the order of the configuration, once all have settled. */
+  offers(tokenizer: Tokenizer): Promise<readonly ServerOffer[]>;
+  /**
+   * What the tools of all servers take together and those of each profile, and what gating saves;
+   * nothing where the gateway does not know gating.
+   */
+  views(tokenizer: Tokenizer): Promise<readonly ViewCost[]>;
+  /**
+   * Calls a tool by its exposed name and returns the JSON-RPC response as it came. `argumentsText`
+   * is JSON and is passed on character by character.
+   * @throws {CliError} where no answer can be had
+   */
+  call(tool: string, argumentsText: string, options: CallerOptions): Promise<string>;
+  /** Stops what was started. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** What a caller is asked to start, where it starts something. */
+export interface OpenOptions {
+  /** Only this server is of interest. */
+  readonly server?: string | undefined;
+}
+
+/** One parsed command line. */
+export interface Invocation {
+  readonly command: Command;
+  readonly options: OptionValues;
+  /** The words after the command. */
+  readonly args: readonly string[];
+}
+
+/** A command's code. */
+export interface CommandModule {
+  /**
+   * Runs it to its end and returns the exit code.
+   * @throws {CliError} for an end that is told in one message
+   */
+  run(invocation: Invocation, io: Io): Promise<ExitCode | number>;
+}
+
+/** One row of the table. */
+export interface Command {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  /** One line for the overview. */
+  readonly summary: string;
+  /** The words it takes: `NAME` must be there, `[NAME]` may. */
+  readonly words: readonly string[];
+  /** Besides {@link COMMON_OPTIONS}. */
+  readonly options: readonly OptionName[];
+  /** Further lines of its help. */
+  readonly notes: readonly string[];
+  readonly load: () => Promise<CommandModule>;
+}

@@ -1,0 +1,350 @@
+/** Tells the layout of a file by its keys, and brings it into the internal raw form. */
+
+import { basename, dirname, resolve } from "node:path";
+import { suggest } from "../lib/suggest.ts";
+import { addServer, fromEntries, Mapping } from "./client-keys.ts";
+import {
+  type ConfigDocument,
+  type ConfigTree,
+  type FileOrigin,
+  type Input,
+  placesOf,
+} from "./document.ts";
+import { type ConfigIssue, type ConfigPath, describeKind, quote } from "./issue.ts";
+import { IssueCollector } from "./validate.ts";
+
+/** A file in the internal raw form, or what is wrong with its layout. */
+export type ShapeResult =
+  | {
+    readonly ok: true;
+    readonly tree: ConfigTree;
+    /** Of the layout alone: what is in the tree has not been checked. */
+    readonly issues: readonly ConfigIssue[];
+    readonly warnings: readonly ConfigIssue[];
+  }
+  | { readonly ok: false; readonly issues: readonly ConfigIssue[] };
+
+/** Sections of servers; a file has one of them. */
+const SECTIONS = ["mcpServers", "servers", "context_servers"] as const;
+
+/**
+ * Maps a document. `known` are the settings the root may have; others are kept in the tree to be
+ * complained about, except in files where everything else is an editor's.
+ */
+export function shapeDocument(document: ConfigDocument, known: readonly string[]): ShapeResult {
+  const collector = new IssueCollector(placesOf(document));
+  const root = document.value;
+  if (!isRawObject(root)) {
+    const found = describeKind(root);
+    collector.error([], `found ${found}, expected an object with "mcpServers"`);
+    return { ok: false, issues: collector.issues };
+  }
+  const [first, second] = SECTIONS.filter((key) => key in root);
+  if (first !== undefined && second !== undefined) {
+    collector.error([second], `found both ${quote(first)} and ${quote(second)}, expected one`, {
+      part: "key",
+      remedy: `put all servers into "${first}", or the others into a file of their own`,
+    });
+    return { ok: false, issues: collector.issues };
+  }
+  const mapping = new Mapping();
+  mapShape(root, { document, mapping, collector }, known);
+  const origin = originOf(document.file, mapping);
+  const tree: ConfigTree = {
+    value: mapping.value(),
+    names: mapping.names,
+    origin: () => origin,
+    place(path, part) {
+      const written = mapping.written(path);
+      return { file: document.file, path: written, ...document.position(written, part) };
+    },
+  };
+  return { ok: true, tree, issues: collector.issues, warnings: collector.warnings };
+}
+
+function mapShape(root: RawObject, context: ShapeContext, known: readonly string[]): void {
+  if ("context_servers" in root) return mapZed(root, context, known);
+  if ("proxy" in root || ("servers" in root && "features" in root)) return mapProxy(root, context);
+  if ("servers" in root) return mapVscode(root, context);
+  const { mcp } = root;
+  if (!("mcpServers" in root) && isRawObject(mcp) && "servers" in mcp) {
+    return mapVscodeSettings(root, context);
+  }
+  mapPlain(root, context);
+}
+
+function originOf(file: string, { inputs }: Mapping): FileOrigin {
+  const directory = dirname(resolve(file));
+  const workspaceFolder = basename(directory) === ".vscode" ? dirname(directory) : directory;
+  return { file, directory, workspaceFolder, inputs };
+}
+
+/** The section of servers, which every layout has under a name of its own. */
+
+/** What every shape works with. */
+export interface ShapeContext {
+  readonly document: ConfigDocument;
+  readonly mapping: Mapping;
+  readonly collector: IssueCollector;
+}
+
+/** An object of a document. */
+export type RawObject = Readonly<Record<string, unknown>>;
+
+/** Narrows to an object that is no array. */
+export function isRawObject(value: unknown): value is RawObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Adds every server of the section at `path`. `adapt` gets each entry that is an object and gives
+ * what it means in our terms, or undefined to leave it out (it has said so then).
+ */
+export function addSection(
+  section: unknown,
+  path: ConfigPath,
+  context: ShapeContext,
+  adapt: (name: string, entry: RawObject, path: ConfigPath) => RawObject | undefined = (_, entry) =>
+    entry,
+): void {
+  const { document, mapping } = context;
+  if (!isRawObject(section)) {
+    mapping.brokenSection(section, path);
+    return;
+  }
+  mapping.openSection(path);
+  for (const name of document.keys(path)) {
+    const entry = section[name];
+    const written = [...path, name];
+    const adapted = isRawObject(entry) ? adapt(name, entry, written) : entry;
+    if (adapted !== undefined) addServer(name, adapted, written, context);
+  }
+}
+
+/** The layout of most clients, and ours: `mcpServers`, and settings beside it. */
+
+/** Settings of Claude Desktop that stand beside `mcpServers` in its file. */
+const CLIENT_SETTINGS: readonly string[] = ["globalShortcut", "preferences"];
+
+/** Maps `mcpServers` and what stands beside it. */
+export function mapPlain(root: RawObject, context: ShapeContext): void {
+  const { document, mapping, collector } = context;
+  for (const key of document.keys([])) {
+    if (key === "mcpServers") addSection(root[key], ["mcpServers"], context);
+    else if (key === "inputs") addInputs(root[key], ["inputs"], context);
+    else if (CLIENT_SETTINGS.includes(key)) {
+      collector.warn([key], `"${key}" is a setting of other clients and ignored here`, {
+        part: "key",
+      });
+    } else mapping.setting(key, root[key], [key]);
+  }
+}
+
+/**
+ * The layout with `proxy` (how the gateway listens), `servers` (an object, or an array of entries
+ * with `name`) and `features`. Its `timeout` counts seconds.
+ */
+
+/** Keys of `proxy`, and the settings they are; undefined for those that are none here. */
+const PROXY_KEYS: Readonly<Record<string, string | undefined>> = {
+  host: "host",
+  port: "port",
+  log_level: "logLevel",
+  name: undefined,
+  transport: undefined,
+};
+
+/** Levels of other programs. */
+const LEVELS: Readonly<Record<string, string>> = { warn: "warning", critical: "fatal" };
+
+/** Maps `proxy`, `servers` and `features`. */
+export function mapProxy(root: RawObject, context: ShapeContext): void {
+  const { document, mapping } = context;
+  for (const key of document.keys([])) {
+    if (key === "proxy") mapSettings(root[key], context);
+    else if (key === "features") reportFeatures(root[key], context);
+    else if (key === "servers") mapServers(root[key], context);
+    else if (key === "mcpServers") addSection(root[key], [key], context, withSeconds);
+    else mapping.setting(key, root[key], [key]);
+  }
+}
+
+function mapSettings(proxy: unknown, { document, mapping, collector }: ShapeContext): void {
+  if (!isRawObject(proxy)) {
+    collector.error(["proxy"], `found ${describeKind(proxy)}, expected an object`);
+    return;
+  }
+  for (const key of document.keys(["proxy"])) {
+    const path = ["proxy", key];
+    const value = proxy[key];
+    if (!Object.hasOwn(PROXY_KEYS, key)) {
+      const nearest = suggest(key, Object.keys(PROXY_KEYS));
+      const hint = nearest === undefined
+        ? `, expected one of ${Object.keys(PROXY_KEYS).join(", ")}`
+        : ` (did you mean "${nearest}"?)`;
+      collector.error(path, `unknown key ${quote(key)}${hint}`, { part: "key" });
+      continue;
+    }
+    const setting = PROXY_KEYS[key];
+    if (setting !== undefined) {
+      mapping.setting(setting, setting === "logLevel" ? level(value) : value, path);
+    } else if (key === "name") {
+      collector.warn(path, '"name" has no effect: the gateway is called mcproxy', { part: "key" });
+    } else if (value === "stdio") {
+      collector.warn(path, '"stdio" has no effect: the gateway listens', {
+        remedy: 'start it with "mcproxy serve --stdio"',
+      });
+    } else if (typeof value !== "string") {
+      collector.error(path, `found ${describeKind(value)}, expected a string`);
+    }
+  }
+}
+
+function level(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  const name = value.toLowerCase();
+  return Object.hasOwn(LEVELS, name) ? LEVELS[name] : name;
+}
+
+function reportFeatures(features: unknown, { document, collector }: ShapeContext): void {
+  if (!isRawObject(features)) {
+    collector.error(["features"], `found ${describeKind(features)}, expected an object`);
+    return;
+  }
+  for (const name of document.keys(["features"])) {
+    // What is switched off asks for nothing.
+    if (features[name] === false) continue;
+    collector.warn(["features", name], `feature ${quote(name)} is not known and ignored here`, {
+      part: "key",
+    });
+  }
+}
+
+function mapServers(servers: unknown, context: ShapeContext): void {
+  const { mapping, collector } = context;
+  if (!Array.isArray(servers)) {
+    addSection(servers, ["servers"], context, withSeconds);
+    return;
+  }
+  mapping.openSection(["servers"]);
+  servers.forEach((entry: unknown, index) => {
+    const path: ConfigPath = ["servers", index];
+    const name = isRawObject(entry) ? entry["name"] : undefined;
+    if (!isRawObject(entry) || typeof name !== "string" || name === "") {
+      collector.error(path, 'found a server without "name", expected an object with one');
+    } else if (mapping.has(name)) {
+      collector.error([...path, "name"], `found server ${quote(name)} a second time`, {
+        remedy: "remove or rename one of them",
+      });
+    } else {
+      const { name: _name, ...rest } = entry;
+      addServer(name, withSeconds(name, rest), path, context);
+    }
+  });
+}
+
+function withSeconds(_name: string, entry: RawObject): RawObject {
+  const { timeout } = entry;
+  if (typeof timeout !== "number") return entry;
+  return fromEntries([...Object.entries(entry), ["timeout", `${timeout}s`]]);
+}
+
+/**
+ * The layouts of VS Code: `.vscode/mcp.json` with `servers` and `inputs`, and its older settings
+ * with both below `mcp`.
+ */
+
+/** Maps `servers` and `inputs`. */
+export function mapVscode(root: RawObject, context: ShapeContext): void {
+  for (const key of context.document.keys([])) {
+    if (key === "servers") addServers(root[key], [key], context);
+    else if (key === "inputs") addInputs(root[key], [key], context);
+    else context.mapping.setting(key, root[key], [key]);
+  }
+}
+
+/** Maps `mcp.servers` and `mcp.inputs`; the rest is the editor's business. */
+export function mapVscodeSettings(root: RawObject, context: ShapeContext): void {
+  const section = root["mcp"] as RawObject;
+  addServers(section["servers"], ["mcp", "servers"], context);
+  if ("inputs" in section) addInputs(section["inputs"], ["mcp", "inputs"], context);
+}
+
+function addServers(section: unknown, path: ConfigPath, context: ShapeContext): void {
+  addSection(section, path, context, (_, entry) => {
+    const { env } = entry;
+    if (!isRawObject(env)) return entry;
+    // VS Code takes numbers, and null for "not set".
+    const texts = Object.entries(env)
+      .filter(([, value]) => value !== null)
+      .map(([key, value]) => [key, typeof value === "number" ? String(value) : value] as const);
+    return fromEntries([...Object.entries(entry), ["env", fromEntries(texts)]]);
+  });
+}
+
+/** Reads `inputs`: what `${input:id}` may ask for. */
+export function addInputs(
+  value: unknown,
+  path: ConfigPath,
+  { mapping, collector }: ShapeContext,
+): void {
+  if (!Array.isArray(value)) {
+    collector.error(path, 'found no array, expected an array of inputs with "id" each');
+    return;
+  }
+  value.forEach((input: unknown, index) => {
+    const id = isRawObject(input) ? input["id"] : undefined;
+    if (typeof id !== "string" || id === "") {
+      collector.error([...path, index], 'found an input without "id", expected an object with one');
+      return;
+    }
+    const fallback = (input as RawObject)["default"];
+    const declared: Input = typeof fallback === "string" ? { default: fallback } : {};
+    mapping.inputs.set(id, declared);
+  });
+}
+
+/**
+ * The layout of Zed: `context_servers` in its settings. The entries are `{"source": "custom",
+ * "command": "…"}`, or older ones whose `command` is an object with `path`, `args` and `env`.
+ */
+
+/** Maps `context_servers`, and of the settings of the editor beside it those that are `known`. */
+export function mapZed(root: RawObject, context: ShapeContext, known: readonly string[]): void {
+  const { document, mapping, collector } = context;
+  const others: string[] = [];
+  for (const key of document.keys([])) {
+    if (key === "context_servers") continue;
+    if (known.includes(key)) mapping.setting(key, root[key], [key]);
+    else others.push(key);
+  }
+  const [first] = others;
+  if (first !== undefined) {
+    const more = others.length === 1
+      ? "is a setting"
+      : `and ${others.length - 1} more are settings`;
+    collector.warn([first], `${quote(first)} ${more} of Zed and ignored here`, { part: "key" });
+  }
+  addSection(root["context_servers"], ["context_servers"], context, (name, entry, path) => {
+    if (!("command" in entry) && !("url" in entry) && isOfExtension(entry)) {
+      collector.warn(path, "the server of an extension of Zed is left out", {
+        part: "key",
+        remedy: 'to serve it here, add the "command" that starts it',
+      });
+      return undefined;
+    }
+    const { command, source: _source, ...rest } = entry;
+    if (!isRawObject(command)) return command === undefined ? rest : { ...rest, command };
+    const parts: [string, unknown][] = Object.entries(rest);
+    for (const [key, value] of Object.entries(command)) {
+      const ours = key === "path" ? "command" : key;
+      parts.push([ours, value]);
+      mapping.moved(["mcpServers", name, ours], [...path, "command", key]);
+    }
+    return fromEntries(parts);
+  });
+}
+
+function isOfExtension({ source, settings }: RawObject): boolean {
+  return source === "extension" || (source === undefined && settings !== undefined);
+}

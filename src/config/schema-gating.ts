@@ -1,0 +1,171 @@
+/** The `gating` and `embeddings` of the file: how many tools clients get to see, and their search. */
+
+import * as v from "valibot";
+import { isLoopback } from "../lib/loopback.ts";
+import { withoutUndefined } from "./issue.ts";
+import {
+  about,
+  choice,
+  count,
+  duration,
+  flag,
+  httpUrl,
+  nearestHint,
+  text,
+} from "./schema-parts.ts";
+import { members, patterns } from "./schema-shaping.ts";
+import type { EmbeddingsConfig, GatingConfig, GatingMode } from "./types.ts";
+import type { IssueCollector } from "./validate.ts";
+
+const MODES = ["off", "on", "auto"] as const satisfies readonly GatingMode[];
+
+const EXPOSE = 'true, false or "auto"';
+
+const entries = {
+  mode: v.optional(
+    choice(
+      MODES,
+      "Whether clients see a few tools that find the others instead of all tools: never, always, " +
+        "or (auto) where there are more than maxTools, or more than maxTokens of them.",
+    ),
+    "auto",
+  ),
+  maxTools: v.optional(
+    count(0, 100_000, "Most tools that auto lists directly.", { example: 40 }),
+    50,
+  ),
+  maxTokens: v.optional(
+    count(
+      0,
+      10_000_000,
+      "Most tokens, as estimated, of tools that auto lists directly; also the most that one " +
+        "provision_tools returns where it is not told a number.",
+      { example: 20_000 },
+    ),
+    10_000,
+  ),
+  alwaysVisible: v.optional(
+    patterns("Names of tools, as clients see them, that are listed in any case.", [
+      "memory_search_nodes",
+      "github_get_*",
+    ]),
+    () => [],
+  ),
+  exposeProvisioned: v.optional(
+    v.pipe(
+      v.union([v.boolean(), v.literal("auto")], EXPOSE),
+      v.metadata(about(
+        "Whether provisioned tools also join the tool list of the session that provisioned them; " +
+          "auto does it for clients that are known to read a changed list again.",
+        "auto",
+      )),
+    ),
+    false,
+  ),
+  requireProvisioning: v.optional(
+    flag("Whether a tool must have been provisioned before execute_tool calls it."),
+    false,
+  ),
+  splitByRisk: v.optional(
+    flag(
+      "Whether execute_tool is three tools, execute_read, execute_write and execute_destructive, " +
+        "so that a client's rules for approval keep working.",
+    ),
+    false,
+  ),
+  usageRanking: v.optional(
+    flag("Whether tools that were called successfully before rank a little higher in a search."),
+    false,
+  ),
+};
+
+const gating = members(entries);
+
+type Entries = typeof entries;
+
+/** Defaults make no sense where the settings of all views stand behind. */
+const partial = members(
+  Object.fromEntries(
+    Object.entries(entries).map(([key, { wrapped }]) => [key, v.optional(wrapped)]),
+  ) as { [Key in keyof Entries]: v.OptionalSchema<Entries[Key]["wrapped"], undefined> },
+);
+
+/** What to write where neither a word nor an object stands. */
+const FORMS = '"off", "on" or "auto", or an object with "mode" and others';
+
+const word = v.picklist(MODES, ({ input }) => FORMS + nearestHint(input, MODES));
+
+/** People write the mode alone: it stands for an object with nothing else. */
+function orWord<const Members extends v.GenericSchema>(object: Members): Members {
+  return {
+    ...v.union([word, object]),
+    // Which of the two is meant is plain to see, so issues are about that one.
+    "~run"(dataset: { value: unknown }, config: v.Config<v.BaseIssue<unknown>>) {
+      const { value } = dataset;
+      const isWord = v.is(word, value);
+      if (isWord) dataset.value = { mode: value };
+      const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+      const schema: v.GenericSchema = isWord || isObject ? object : word;
+      return schema["~run"](dataset as v.UnknownDataset, config);
+    },
+  } as unknown as Members;
+}
+
+const EXAMPLE = { mode: "on", alwaysVisible: ["memory_search_nodes"] };
+
+/** The settings about finding tools. */
+export const gatingOptions = {
+  gating: v.optional(
+    v.pipe(
+      orWord(gating),
+      v.metadata({
+        ...about(
+          "How clients of many tools are spared their definitions: the mode alone, or an object.",
+          EXAMPLE,
+          "off",
+        ),
+        default: {},
+      }),
+    ),
+    {},
+  ),
+  embeddings: v.optional(v.pipe(
+    members({
+      url: v.pipe(
+        httpUrl,
+        v.metadata(about("Base address of an OpenAI-compatible API.", "http://127.0.0.1:11434/v1")),
+      ),
+      model: text("Name of the model.", "nomic-embed-text"),
+      apiKey: v.optional(text("Sent as a bearer token.", "${OPENAI_API_KEY}")),
+      timeout: v.optional(
+        duration(1, "How long a search waits for the vector of its query.", "500ms"),
+        300,
+      ),
+    }),
+    v.metadata(about(
+      "A second opinion for the search over tools: vectors of an embedding model. Without it, and " +
+        "whenever it does not answer in time, words alone decide.",
+      { url: "http://127.0.0.1:11434/v1", model: "nomic-embed-text" },
+    )),
+  )),
+};
+
+/** What a profile says differently. */
+export const profileGating = v.optional(v.pipe(
+  orWord(partial),
+  v.metadata(about("What is different from the gating of all views.", EXAMPLE, "on")),
+  v.transform((checked): Partial<GatingConfig> => withoutUndefined(checked)),
+));
+
+/** Warns of a key that anybody on the way to the endpoint could read. */
+export function warnBareKey(
+  { url, apiKey }: EmbeddingsConfig,
+  collector: Pick<IssueCollector, "warn">,
+): void {
+  const { protocol, hostname, username, password } = new URL(url);
+  const hasSecret = apiKey !== undefined || username !== "" || password !== "";
+  if (!hasSecret || protocol !== "http:" || isLoopback(hostname)) return;
+  collector.warn(["embeddings", "url"], "its key crosses the network unencrypted", {
+    remedy: "use https, or an endpoint on this machine",
+  });
+}

@@ -1,0 +1,196 @@
+import type { Outlet } from "../gateway/clients/exchange.ts";
+import { joinBytes } from "../lib/json.ts";
+import { ErrorCode, errorText, RpcError } from "../protocol/errors.ts";
+import { type Reply, replyText } from "../registry/answers.ts";
+import {
+  EVENT_STREAM_HEADERS,
+  EventStream,
+  type KeepAlive,
+  type ResumableStream,
+  type Silent,
+} from "./streams.ts";
+
+/** A call that takes longer gets its event stream early, so that nobody gives it up. Milliseconds. */
+const PATIENCE = 10_000;
+/** Sooner where the stream has an id to come back with: a lost connection loses no answer then. */
+const RESUMABLE_PATIENCE = 2_000;
+/** Milliseconds between two comments on a silent stream. */
+const COMMENT_EVERY = 15_000;
+
+/** Options of {@link PostReply}. */
+export interface PostReplyOptions {
+  /** Ticks answers that are waited for; it has to be faster than the shortest patience. */
+  readonly pending: KeepAlive;
+  /** Ticks open streams. */
+  readonly keepAlive: KeepAlive;
+  /** Headers for either form of the response, the session id for one. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The client has closed the response stream before it was complete. */
+  readonly onGone?: () => void;
+  /** Makes the logical stream of a session, which outlives its connection; without it, none does. */
+  readonly resumable?: () => ResumableStream;
+}
+
+/**
+ * The response to one POST: plain JSON if the answer is the first thing to say, an event stream
+ * as soon as a notification comes before it (2025-03-26 and later, Streamable HTTP).
+ */
+export class PostReply implements Outlet, Silent {
+  readonly response: Promise<Response>;
+  readonly #resolve: (response: Response) => void;
+  readonly #options: PostReplyOptions;
+  #stream: EventStream | ResumableStream | undefined;
+  #lastSaid = performance.now();
+  #finished = false;
+
+  constructor(options: PostReplyOptions) {
+    this.#options = options;
+    const { promise, resolve } = Promise.withResolvers<Response>();
+    this.response = promise;
+    this.#resolve = resolve;
+    options.pending.add(this);
+  }
+
+  send(raw: string): void {
+    if (this.#finished) return;
+    this.#lastSaid = performance.now();
+    this.#open().send(raw);
+  }
+
+  tick(now: number): void {
+    const silence = now - this.#lastSaid;
+    const patience = this.#options.resumable === undefined ? PATIENCE : RESUMABLE_PATIENCE;
+    if (silence < (this.#stream === undefined ? patience : COMMENT_EVERY)) return;
+    this.#lastSaid = now;
+    this.#open().comment();
+  }
+
+  /**
+   * Sends the answer and ends the response; without one (cancelled) just ends it. Once. `status`
+   * holds where no stream has been opened meanwhile.
+   */
+  finish(reply: Reply | undefined, status = 200): void {
+    this.abandon();
+    if (this.#stream === undefined && reply !== undefined) {
+      this.#resolve(jsonResponse(reply, status, this.#options.headers));
+      return;
+    }
+    const stream = this.#open();
+    if (reply !== undefined) stream.send(replyText(reply));
+    stream.close();
+  }
+
+  /** Nothing will be answered through this reply after all. */
+  abandon(): void {
+    this.#finished = true;
+    this.#options.pending.delete(this);
+    this.#options.keepAlive.delete(this);
+  }
+
+  #open(): EventStream | ResumableStream {
+    if (this.#stream !== undefined) return this.#stream;
+    const resumable = this.#options.resumable?.();
+    const events = resumable?.connect() ?? new EventStream();
+    events.whenGone(() => this.#options.onGone?.());
+    const headers = { ...EVENT_STREAM_HEADERS, ...this.#options.headers };
+    this.#resolve(new Response(events.body, { headers }));
+    this.#options.pending.delete(this);
+    if (!this.#finished) this.#options.keepAlive.add(this);
+    return this.#stream = resumable ?? events;
+  }
+}
+
+/** A JSON response with a text that is JSON already. */
+export function jsonResponse(
+  body: Reply,
+  status = 200,
+  headers?: Readonly<Record<string, string>>,
+): Response {
+  if (status === 200 && headers === undefined) return new Response(body, JSON_INIT);
+  return new Response(body, {
+    status,
+    headers: { "content-type": "application/json", ...headers },
+  });
+}
+
+const JSON_INIT: ResponseInit = { headers: { "content-type": "application/json" } };
+
+/** Answers outside MCP: small JSON bodies, also for what does not exist. */
+
+/** A JSON response; state of this moment, so `headers` usually say `no-store`. */
+export function json(
+  value: unknown,
+  status = 200,
+  headers?: Readonly<Record<string, string>>,
+): Response {
+  return jsonResponse(JSON.stringify(value), status, headers);
+}
+
+/** 404. HTML or text here breaks real clients, which look for OAuth where there is none. */
+export function notFound(path: string): Response {
+  return json({ error: "not_found", message: `No such path: ${path}` }, 404);
+}
+
+/** 405, with the methods there are. */
+export function methodNotAllowed(allow: string): Response {
+  return json({ error: "method_not_allowed", message: `Allowed: ${allow}` }, 405, { allow });
+}
+
+/**
+ * Reads a JSON request body as text.
+ * @throws {Refusal} 415 for another content type, 413 beyond `limit` bytes
+ */
+export async function readBody(request: Request, limit: number): Promise<string> {
+  const type = request.headers.get("content-type");
+  if (type === null || !/^application\/json\s*(;|$)/i.test(type)) {
+    throw new Refusal(415, "Unsupported media type: expected application/json");
+  }
+  const declared = request.headers.get("content-length");
+  if (declared !== null) {
+    // The server holds the client to what it declared, so there is nothing to count.
+    if (Number(declared) > limit) throw tooLarge(limit);
+    return await request.text();
+  }
+  return request.body === null ? "" : await readBounded(request.body, limit);
+}
+
+async function readBounded(body: ReadableStream<Uint8Array>, limit: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > limit) throw tooLarge(limit);
+    chunks.push(chunk);
+  }
+  return new TextDecoder().decode(joinBytes(chunks, size));
+}
+
+function tooLarge(limit: number): Refusal {
+  return new Refusal(413, `Request body is larger than ${limit} bytes; see "bodyLimit"`);
+}
+
+/**
+ * A request that is turned away before it reaches a session: an HTTP status and the JSON-RPC error
+ * to go with it. Clients of every age parse the body of a failure, so it is always JSON.
+ */
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly code: number = ErrorCode.InvalidRequest,
+    readonly idText = "null",
+    readonly headers?: Readonly<Record<string, string>>,
+  ) {
+    super(message);
+  }
+
+  toResponse(): Response {
+    const error = errorText(new RpcError(this.code, this.message));
+    return jsonResponse(
+      `{"jsonrpc":"2.0","id":${this.idText},"error":${error}}`,
+      this.status,
+      this.headers,
+    );
+  }
+}

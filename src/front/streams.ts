@@ -1,0 +1,295 @@
+import type { Outlet } from "../gateway/clients/exchange.ts";
+import type { Session } from "../gateway/clients/session.ts";
+import type { Gateway } from "../gateway/gateway.ts";
+import { withoutLineBreaks } from "../lib/json-edit.ts";
+
+/** First version whose clients understand an event without data (2025-11-25, transports). */
+const PRIMING_SINCE = "2025-11-25";
+/** Milliseconds a client is asked to wait before it comes back for a stream. */
+const RETRY = 1_000;
+/** The stream for what no request asked for. */
+const STANDALONE = 0;
+
+/**
+ * One logical stream of a session: it goes on when its connection breaks, and a later connection
+ * can take it up where the client lost it.
+ */
+export class ResumableStream implements Outlet {
+  #events: EventStream | undefined;
+
+  constructor(
+    private readonly id: number,
+    private readonly log: EventLog,
+    private readonly primed: boolean,
+    private readonly onClosed: () => void,
+  ) {}
+
+  send(raw: string): void {
+    const id = this.log.append(this.id, raw);
+    this.#events?.send(raw, id);
+  }
+
+  comment(): void {
+    this.#events?.comment();
+  }
+
+  /** Ends the logical stream and with it the connection. */
+  close(): void {
+    this.#events?.close();
+    this.#events = undefined;
+    this.onClosed();
+  }
+
+  /** Gives the stream a connection; one that it still has is closed. */
+  connect(): EventStream {
+    this.#events?.close();
+    const events = this.#events = new EventStream();
+    events.whenGone(() => {
+      if (this.#events === events) this.#events = undefined;
+    });
+    if (this.primed) events.prime(this.log.mark(this.id), RETRY);
+    return events;
+  }
+}
+
+/** All resumable streams of one session, with the log they share. */
+export class SessionStreams {
+  readonly #log = new EventLog();
+  readonly #live = new Map<number, ResumableStream>();
+  readonly #primed: boolean;
+  #count = STANDALONE;
+
+  constructor(session: Session) {
+    this.#primed = (session.client?.protocolVersion ?? "") >= PRIMING_SINCE;
+  }
+
+  /** The stream for one POST; closing it is the caller's. */
+  open(): ResumableStream {
+    return this.#stream(++this.#count);
+  }
+
+  /** The stream for what comes unasked; the same one however often its connection breaks. */
+  standalone(): ResumableStream {
+    return this.#live.get(STANDALONE) ?? this.#stream(STANDALONE);
+  }
+
+  /**
+   * Takes up the stream of `lastEventId`: a connection that first repeats what was missed. With
+   * the stream still going it carries on, else it ends there. Undefined for an unknown id.
+   */
+  resume(
+    lastEventId: string,
+  ): { readonly events: EventStream; readonly standalone: boolean } | undefined {
+    const missed = this.#log.after(lastEventId);
+    if (missed === undefined) return undefined;
+    const standalone = missed.stream === STANDALONE;
+    const live = standalone ? this.standalone() : this.#live.get(missed.stream);
+    const events = live?.connect() ?? new EventStream();
+    for (const { id, raw } of missed.events) events.send(raw, id);
+    if (live === undefined) events.close();
+    return { events, standalone };
+  }
+
+  #stream(id: number): ResumableStream {
+    const stream = new ResumableStream(
+      id,
+      this.#log,
+      this.#primed,
+      () => this.#live.delete(id),
+    );
+    this.#live.set(id, stream);
+    return stream;
+  }
+}
+
+/** What one session keeps for clients that lose a stream: this many events, this much text. */
+export const EVENT_LOG_LIMITS = { events: 256, characters: 1024 * 1024 } as const;
+
+interface Entry {
+  readonly stream: number;
+  readonly sequence: number;
+  readonly raw: string;
+}
+
+/**
+ * The last events of a session's streams, oldest dropped first, so that a client can ask for what
+ * it missed with `Last-Event-ID` (Streamable HTTP, resumability). An id names its stream, because
+ * a client resumes one stream and must not see another's messages there.
+ */
+export class EventLog {
+  readonly #entries: Entry[] = [];
+  #characters = 0;
+  #sequence = 0;
+
+  /** Keeps a message and returns its event id. */
+  append(stream: number, raw: string): string {
+    const entry = { stream, sequence: ++this.#sequence, raw };
+    this.#entries.push(entry);
+    this.#characters += raw.length;
+    while (
+      this.#entries.length > EVENT_LOG_LIMITS.events ||
+      (this.#characters > EVENT_LOG_LIMITS.characters && this.#entries.length > 1)
+    ) this.#characters -= this.#entries.shift()!.raw.length;
+    return eventId(entry);
+  }
+
+  /** An id for "nothing yet": a client that resumes from it gets the stream from here on. */
+  mark(stream: number): string {
+    return eventId({ stream, sequence: this.#sequence });
+  }
+
+  /**
+   * What followed the event with this id on its stream, or `undefined` for an id that is not ours.
+   * Events that have been dropped meanwhile are missing without notice, as the protocol has none.
+   */
+  after(id: string): { stream: number; events: { id: string; raw: string }[] } | undefined {
+    const match = /^(\d{1,15})-(\d{1,15})$/.exec(id);
+    if (match === null) return undefined;
+    const stream = Number(match[1]);
+    const sequence = Number(match[2]);
+    if (sequence > this.#sequence) return undefined;
+    const events = this.#entries
+      .filter((entry) => entry.stream === stream && entry.sequence > sequence)
+      .map((entry) => ({ id: eventId(entry), raw: entry.raw }));
+    return { stream, events };
+  }
+}
+
+function eventId({ stream, sequence }: { stream: number; sequence: number }): string {
+  return `${stream}-${sequence}`;
+}
+
+/** A client that does not read loses its stream before it costs more than this many bytes. */
+export const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
+
+const encoder = new TextEncoder();
+
+/** Headers of every event stream; proxies must neither cache nor buffer it. */
+export const EVENT_STREAM_HEADERS: Readonly<Record<string, string>> = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-cache, no-transform",
+  "x-accel-buffering": "no",
+};
+
+/** A server-sent event stream as a response body. Closing is idempotent from either side. */
+export class EventStream implements Outlet {
+  readonly body: ReadableStream<Uint8Array>;
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  readonly #onGone: (() => void)[] = [];
+
+  constructor() {
+    this.body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      cancel: () => {
+        this.#controller = undefined;
+        this.#gone();
+      },
+    }, new ByteLengthQueuingStrategy({ highWaterMark: MAX_UNREAD_BYTES }));
+  }
+
+  /** Calls back once when the client has left or was cut off, not after {@link close}. */
+  whenGone(callback: () => void): void {
+    this.#onGone.push(callback);
+  }
+
+  get isOpen(): boolean {
+    return this.#controller !== undefined;
+  }
+
+  /** `id` is the event id a client may come back with. */
+  send(raw: string, id?: string): void {
+    const head = id === undefined ? "" : `id: ${id}\n`;
+    this.#write(`${head}event: message\ndata: ${withoutLineBreaks(raw)}\n\n`);
+  }
+
+  /** Gives the client an id to come back with before there is any message (2025-11-25). */
+  prime(id: string, retry: number): void {
+    this.#write(`id: ${id}\nretry: ${retry}\ndata: \n\n`);
+  }
+
+  /** Sends an event of another name; `data` must be one line. */
+  event(name: string, data: string): void {
+    this.#write(`event: ${name}\ndata: ${data}\n\n`);
+  }
+
+  /** Sends a comment: it keeps proxies and clients from giving the silent stream up. */
+  comment(): void {
+    this.#write(": keep-alive\n\n");
+  }
+
+  close(): void {
+    const controller = this.#controller;
+    this.#controller = undefined;
+    controller?.close();
+  }
+
+  #gone(): void {
+    for (const callback of this.#onGone.splice(0)) callback();
+  }
+
+  #write(text: string): void {
+    const controller = this.#controller;
+    if (controller === undefined) return;
+    // Looked at before the message goes in: one result larger than the bound must get through.
+    if ((controller.desiredSize ?? 1) > 0) {
+      controller.enqueue(encoder.encode(text));
+      return;
+    }
+    // Closed, not errored: Bun would print an error of ours, Deno report it as the handler's.
+    this.close();
+    this.#gone();
+  }
+}
+
+/** Something that may have to say that it is still there. */
+export interface Silent {
+  /** Called at the pace of its {@link KeepAlive} with the current time (`performance.now()`). */
+  tick(now: number): void;
+}
+
+/**
+ * One timer for all open streams and pending answers. Arming a timer for each request would cost
+ * more than the rest of the front together.
+ */
+export class KeepAlive {
+  readonly #members = new Set<Silent>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** `every`: how often ticks come, milliseconds. */
+  constructor(private readonly every: number) {}
+
+  add(member: Silent): void {
+    this.#members.add(member);
+    this.#timer ??= setInterval(() => this.tick(performance.now()), this.every);
+  }
+
+  delete(member: Silent): void {
+    this.#members.delete(member);
+  }
+
+  /** Ticks everyone; stops the timer when nobody is left. */
+  tick(now: number): void {
+    for (const member of this.#members) member.tick(now);
+    if (this.#members.size === 0) this.close();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+/** What every HTTP front works with. */
+export interface FrontContext {
+  readonly gateway: Gateway;
+  /** Ticks open streams. */
+  readonly keepAlive: KeepAlive;
+  /** Ticks answers that are waited for. */
+  readonly pending: KeepAlive;
+  /** The resumable streams of each Streamable HTTP session; they go when the session goes. */
+  readonly streams: WeakMap<Session, SessionStreams>;
+  /** Largest request body, bytes. */
+  readonly bodyLimit: number;
+}

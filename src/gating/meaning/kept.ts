@@ -1,0 +1,208 @@
+import { utimes } from "node:fs/promises";
+import { join } from "node:path";
+import type { EmbeddingsConfig } from "../../config/types.ts";
+import { isObject, type Json, sha256 } from "../../lib/json.ts";
+import {
+  codeOf,
+  keptName,
+  readOwnFile,
+  removeUnused,
+  replaceFile,
+  type Seal,
+  seal,
+  unseal,
+} from "../../lib/own-file.ts";
+import type { SearchLog } from "./embed.ts";
+import { isUnit, KEY_LENGTH, MOST_NUMBERS, type Vector } from "./vectors.ts";
+
+const SUFFIX = ".vectors";
+
+/** Milliseconds after which the vectors of a model nobody uses are removed. */
+const MAX_AGE = 30 * 24 * 3_600_000;
+
+/** What {@link VectorFile} stands on. */
+export interface VectorFileOptions {
+  /** See `cacheDirectory()`; without, nothing is kept. */
+  readonly directory: string | undefined;
+  readonly config: Pick<EmbeddingsConfig, "url" | "model">;
+  readonly log: Pick<SearchLog, "warning">;
+  /** Milliseconds since the epoch. */
+  readonly wall: () => number;
+}
+
+/**
+ * The vectors of one model on disk, in the folder `vectors`. A cache: it may be lost or damaged, and
+ * of several gateways that share it the last one's vectors stay; what is missing is asked for again.
+ */
+export class VectorFile {
+  readonly #options: VectorFileOptions;
+  readonly #owner: VectorOwner;
+  #hasComplained = false;
+
+  constructor(options: VectorFileOptions) {
+    this.#options = options;
+    const { origin, pathname } = new URL(options.config.url);
+    this.#owner = { endpoint: origin + pathname, model: options.config.model };
+  }
+
+  /**
+   * What is there. A file that cannot be used is named in one log line, and replaced by the next
+   * {@link VectorFile.write}. Never rejects.
+   */
+  async read(): Promise<ReadonlyMap<string, Vector>> {
+    const path = await this.#path();
+    const read = path === undefined ? undefined : await readOwnFile(path);
+    if (path === undefined || read === undefined) return new Map();
+    const decoded = read.ok ? await decodeVectors(read.bytes, this.#owner) : read;
+    if (decoded.ok) {
+      // In use, though perhaps complete, so that nothing is written to it for long.
+      const now = this.#options.wall() / 1000;
+      await utimes(path, now, now).catch(() => {});
+      return decoded.vectors;
+    }
+    this.#options.log.warning(
+      "Cannot use the kept vectors in {file}: {reason}; asking for them anew",
+      { file: path, reason: decoded.reason },
+    );
+    return new Map();
+  }
+
+  /** Puts these in place of what is there. Never rejects: one line says where that cannot be. */
+  async write(vectors: readonly (readonly [string, Vector])[]): Promise<void> {
+    const path = await this.#path();
+    if (path === undefined) return;
+    try {
+      await replaceFile(path, await encodeVectors(this.#owner, vectors));
+    } catch (error) {
+      if (this.#hasComplained) return;
+      this.#hasComplained = true;
+      this.#options.log.warning(
+        "Cannot keep vectors in {file}: {reason}; the next start will ask for them anew",
+        { file: path, reason: codeOf(error) },
+      );
+    }
+  }
+
+  /** Removes the vectors of models that were not used for 30 days. Never rejects. */
+  async prune(): Promise<void> {
+    const { directory, wall } = this.#options;
+    if (directory === undefined) return;
+    const keep = new Set([await this.#name()]);
+    await removeUnused(join(directory, "vectors"), {
+      suffix: SUFFIX,
+      keep,
+      now: wall(),
+      maxAge: MAX_AGE,
+    });
+  }
+
+  async #path(): Promise<string | undefined> {
+    const { directory } = this.#options;
+    return directory === undefined ? undefined : join(directory, "vectors", await this.#name());
+  }
+
+  async #name(): Promise<string> {
+    const { endpoint, model } = this.#owner;
+    const digest = await sha256(new TextEncoder().encode(JSON.stringify([endpoint, model])));
+    return keptName(model, digest, SUFFIX);
+  }
+}
+
+/**
+ * The file that vectors are kept in: its seal, one line of JSON, then all keys, then all numbers as
+ * 32-bit floats, little-endian as on every machine the runtimes are made for.
+ *
+ *     mcproxy-vectors 1 <SHA-256 of what follows>
+ *     {"endpoint": "http://127.0.0.1:11434/v1", "model": "…", "count": 3000, "numbers": 768}
+ */
+
+/** Raised when the meaning of a file changes, or what is embedded of a tool. */
+export const VECTOR_FORMAT_VERSION = 1;
+
+/** Whose vectors these are: those of other models mean something else. */
+export interface VectorOwner {
+  /** The URL without credentials and query, which may have a key in it. */
+  readonly endpoint: string;
+  readonly model: string;
+}
+
+/** What a file holds, or why it is not used, as the end of a sentence. */
+export type DecodedVectors =
+  | { readonly ok: true; readonly vectors: ReadonlyMap<string, Vector> }
+  | { readonly ok: false; readonly reason: string };
+
+const SEAL: Seal = {
+  magic: "mcproxy-vectors",
+  content: "vectors",
+  version: VECTOR_FORMAT_VERSION,
+};
+const KEY = new RegExp(`[a-z2-7]{${KEY_LENGTH}}`, "y");
+const MAX_HEAD = 8_192;
+const NEW_LINE = 10;
+const WIDTH = Float32Array.BYTES_PER_ELEMENT;
+
+/** The bytes of a file with these vectors, all of one size. */
+export async function encodeVectors(
+  { endpoint, model }: VectorOwner,
+  vectors: readonly (readonly [string, Vector])[],
+): Promise<Uint8Array<ArrayBuffer>> {
+  const numbers = vectors[0]?.[1].length ?? 0;
+  const count = vectors.length;
+  const head = new TextEncoder().encode(
+    `${JSON.stringify({ endpoint, model, count, numbers })}\n` +
+      vectors.map(([key]) => key).join(""),
+  );
+  const body = new Uint8Array(head.length + count * numbers * WIDTH);
+  body.set(head);
+  for (const [index, [, vector]] of vectors.entries()) {
+    const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
+    body.set(bytes, head.length + index * numbers * WIDTH);
+  }
+  return await seal(SEAL, body);
+}
+
+/** The vectors in a file, if it is whole and this owner's. Never rejects, whatever the bytes are. */
+export async function decodeVectors(
+  file: Uint8Array<ArrayBuffer>,
+  { endpoint, model }: VectorOwner,
+): Promise<DecodedVectors> {
+  const unsealed = await unseal(SEAL, file);
+  if (!unsealed.ok) return unsealed;
+  const { body } = unsealed;
+  const end = body.subarray(0, MAX_HEAD).indexOf(NEW_LINE);
+  const head = parsed(body.subarray(0, Math.max(end, 0)));
+  if (!isObject(head) || head.endpoint !== endpoint || head.model !== model) {
+    return { ok: false, reason: "found the vectors of another model" };
+  }
+  const { count, numbers } = head;
+  const keysAt = end + 1;
+  if (!isCount(count) || !isCount(numbers) || numbers > MOST_NUMBERS) return NONSENSE;
+  const numbersAt = keysAt + count * KEY_LENGTH;
+  if (body.length !== numbersAt + count * numbers * WIDTH) return NONSENSE;
+  const keys = new TextDecoder().decode(body.subarray(keysAt, numbersAt));
+  const vectors = new Map<string, Vector>();
+  for (let index = 0; index < count; index++) {
+    KEY.lastIndex = index * KEY_LENGTH;
+    const [key] = KEY.exec(keys) ?? [];
+    const at = numbersAt + index * numbers * WIDTH;
+    // Copied, which slice() of a buffer of node:fs does not: numbers begin at multiples of their width.
+    const vector = new Float32Array(new Uint8Array(body.subarray(at, at + numbers * WIDTH)).buffer);
+    if (key === undefined || !isUnit(vector)) return NONSENSE;
+    vectors.set(key, vector);
+  }
+  return { ok: true, vectors };
+}
+
+const NONSENSE: DecodedVectors = { ok: false, reason: "found content that is no vectors" };
+
+function isCount(value: Json | undefined): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+function parsed(bytes: Uint8Array): Json | undefined {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}

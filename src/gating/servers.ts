@@ -1,0 +1,197 @@
+import type { Config } from "../config/types.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
+import { suggest } from "../lib/suggest.ts";
+import type { Registry, View } from "../registry/types.ts";
+import type { Phase } from "../upstream/state.ts";
+import { type Endpoint, isBehind } from "./endpoint.ts";
+import { summary } from "./hit.ts";
+import { type MetaResult, mistake, readString } from "./meta-call.ts";
+import { listedTools } from "./view.ts";
+
+/**
+ * Answers `list_mcp_servers`: all servers of the endpoint, or one in full.
+ * @throws {ArgumentMistake}
+ */
+export function listMcpServers(args: JsonObject, servers: readonly ServerFacts[]): MetaResult {
+  const given = readString(args, "server");
+  if (given === undefined) return listServers(servers);
+  const found = serverNamed(servers, given);
+  return found === undefined ? unknownServerText(servers, given) : describeServer(found);
+}
+
+/** All servers in a line each. */
+function listServers(servers: readonly ServerFacts[]): MetaResult {
+  const lines = servers.map((facts) => {
+    const about = lineOf(facts);
+    return headOf(facts) + (about === "" ? "" : ` — ${about}`);
+  });
+  return {
+    text: lines.length === 0 ? knownServers(servers) : lines.join("\n"),
+    structured: { servers: servers.map(dataOf) },
+  };
+}
+
+/** One server with all it says about itself. */
+function describeServer(facts: ServerFacts): MetaResult {
+  const { title, description } = infoOf(facts);
+  const says = [title, description, facts.instructions].flatMap((part) =>
+    typeof part === "string" && part.trim() !== "" ? [part.trim()] : []
+  );
+  return {
+    text: [headOf(facts), ...says].join("\n\n"),
+    structured: {
+      servers: [{
+        ...dataOf(facts),
+        ...(typeof title === "string" ? { title } : {}),
+        ...(facts.instructions === undefined ? {} : { instructions: facts.instructions }),
+      }],
+    },
+  };
+}
+
+function headOf({ name, state, stale, tools, prompts }: ServerFacts): string {
+  const counts = [
+    plural(tools, "tool"),
+    ...(prompts === 0 ? [] : [plural(prompts, "prompt")]),
+  ];
+  return `${name}: ${state}${stale ? " (as of its last run)" : ""}, ${counts.join(", ")}`;
+}
+
+function plural(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+function dataOf(facts: ServerFacts): JsonObject {
+  const { name, state, stale, tools, prompts } = facts;
+  const line = lineOf(facts);
+  return {
+    name,
+    state,
+    ...(stale ? { stale } : {}),
+    tools,
+    prompts,
+    ...(line === "" ? {} : { description: line }),
+  };
+}
+
+/** What it is for, in a line. */
+function lineOf(facts: ServerFacts): string {
+  const { title, description } = infoOf(facts);
+  const said = [description, facts.instructions, title].find((text) =>
+    typeof text === "string" && text.trim() !== ""
+  );
+  return typeof said === "string" ? summary(said) : "";
+}
+
+function infoOf({ serverInfo }: ServerFacts): JsonObject {
+  const info: unknown = serverInfo === undefined ? undefined : JSON.parse(serverInfo);
+  return isObject(info) ? info : {};
+}
+
+/** The servers of an endpoint, as the meta tools speak of them. */
+
+/** One server. */
+export interface ServerFacts {
+  /** Config key. */
+  readonly name: string;
+  readonly alias: string | undefined;
+  readonly state: Phase | "disabled";
+  /** What it offered last is still shown, while it is away. */
+  readonly stale: boolean;
+  /** How many tools of it the view lists, and how many prompts. */
+  readonly tools: number;
+  readonly prompts: number;
+  /** JSON text; `undefined` while nothing is known of it. */
+  readonly serverInfo: string | undefined;
+  readonly instructions: string | undefined;
+}
+
+/** Where {@link serverFacts} looks. */
+export interface ServerSource {
+  readonly config: Config;
+  readonly registry: Registry;
+  /** {@link Gate.full} of the endpoint. */
+  readonly view: View;
+  readonly endpoint: Endpoint;
+  /** The state of an enabled server. */
+  phase(server: string): Phase | undefined;
+}
+
+/** The servers behind an endpoint, in the order of the configuration. */
+export function serverFacts(
+  { config, registry, view, endpoint, phase }: ServerSource,
+): readonly ServerFacts[] {
+  const tools = countByServer(Array.from(listedTools(view).values(), ({ route }) => route.server));
+  const prompts = countByServer(
+    view.names("prompt").flatMap((name) => view.prompt(name)?.server ?? []),
+  );
+  const entries = new Map(registry.entries.map((entry) => [entry.name, entry]));
+  const chosen = config.settings.profiles.find(({ name }) => name === endpoint.profile);
+  const facts = [...config.servers.values()]
+    .filter((server) => isBehind(server, endpoint, config.settings))
+    .map(({ name, shape }): ServerFacts => {
+      const entry = entries.get(name);
+      return {
+        name,
+        alias: shape?.alias,
+        state: phase(name) ?? "disabled",
+        stale: entry?.stale ?? false,
+        tools: tools.get(name) ?? 0,
+        prompts: prompts.get(name) ?? 0,
+        serverInfo: entry?.inventory.serverInfo,
+        instructions: entry?.inventory.instructions,
+      };
+    });
+  // By tags any server might be chosen; one that turns out not to be is not this client's business.
+  return chosen?.tags === undefined
+    ? facts
+    : facts.filter(({ tools, prompts }) => tools + prompts > 0);
+}
+
+function countByServer(servers: readonly string[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const server of servers) counts.set(server, (counts.get(server) ?? 0) + 1);
+  return counts;
+}
+
+/** The server that a model means: by its name or alias, upper and lower case equal. */
+export function serverNamed(
+  servers: readonly ServerFacts[],
+  given: string,
+): ServerFacts | undefined {
+  const folded = given.toLowerCase();
+  return servers.find(({ name }) => name === given) ??
+    servers.find(({ name, alias }) =>
+      name.toLowerCase() === folded || alias?.toLowerCase() === folded
+    );
+}
+
+/** What to say of a server that is not there. */
+export function unknownServerText(servers: readonly ServerFacts[], given: string): MetaResult {
+  const near = suggest(given, servers.map(({ name }) => name));
+  const hint = near === undefined ? "." : `; did you mean ${JSON.stringify(near)}?`;
+  const named = JSON.stringify(given.slice(0, LONGEST_ECHO));
+  return mistake(`No server ${named} here${hint} ${knownServers(servers)}`);
+}
+
+/** Enough of what a model wrote to recognise it by. */
+const LONGEST_ECHO = 60;
+
+/** Names listed for orientation; with more, list_mcp_servers is the place. */
+const MOST_NAMED = 30;
+
+/** The names of the servers, in a sentence. */
+export function knownServers(servers: readonly ServerFacts[]): string {
+  if (servers.length === 0) return "There are no servers here.";
+  const more = servers.length - MOST_NAMED;
+  return `Servers: ${servers.slice(0, MOST_NAMED).map(({ name }) => name).join(", ")}` +
+    (more > 0 ? ` and ${more} more.` : ".");
+}
+
+/** Those of the servers whose tools cannot be told at the moment, in a sentence; empty for none. */
+export function absentServers(servers: readonly ServerFacts[]): string {
+  const absent = servers.filter(({ state, tools }) => tools === 0 && state !== "ready");
+  if (absent.length === 0) return "";
+  const names = absent.slice(0, MOST_NAMED).map(({ name, state }) => `${name} (${state})`);
+  return `Not there at the moment: ${names.join(", ")}.`;
+}

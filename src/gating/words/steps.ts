@@ -1,7 +1,0 @@
-/** Does all steps at once, and returns what they end with. */
-export function finish<T>(steps: Generator<void, T>): T {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-  }
-}

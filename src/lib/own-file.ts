@@ -1,0 +1,184 @@
+/** The three things that are done to a disk for what is kept there. */
+
+import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { sha256 } from "./json.ts";
+
+/** Bytes a file of lists may have; one that is bigger was not written by us. */
+export const MAX_LIST_FILE = 64 * 1024 * 1024;
+
+/** What stands in a file, or why it is not read; `undefined` where there is none. */
+export type ReadFile =
+  | { readonly ok: true; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly ok: false; readonly reason: string }
+  | undefined;
+
+/**
+ * Reads a file that only this user can have written: where others may write to the directory, they
+ * must not be able to put words into a server's mouth. Never rejects.
+ *
+ * @param user the user's id; absent where the system has none
+ */
+export async function readOwnFile(
+  path: string,
+  user: number | undefined = process.getuid?.(),
+): Promise<ReadFile> {
+  try {
+    // Not followed: reading what a link leads to, a pipe for one, may never end.
+    const found = await lstat(path);
+    if (!found.isFile()) return { ok: false, reason: "found no regular file" };
+    if (user !== undefined && found.uid !== user) {
+      return { ok: false, reason: `found a file of user ${found.uid}, expected one of ${user}` };
+    }
+    if (found.size > MAX_LIST_FILE) {
+      return { ok: false, reason: `found ${found.size} bytes, expected at most ${MAX_LIST_FILE}` };
+    }
+    return { ok: true, bytes: await readFile(path) };
+  } catch (error) {
+    const reason = codeOf(error);
+    return reason === "ENOENT" || reason === "ENOTDIR" ? undefined : { ok: false, reason };
+  }
+}
+
+/**
+ * Puts a file in its place as a whole: whoever reads it, now or after a crash of this process, finds
+ * the old bytes or the new ones, and of two writers the last one's. It is not forced to the disk: a
+ * power cut may damage it, which the reader notices, and what is in it can be had again.
+ * @throws {Error} with the system's `code`; nothing is left behind then
+ */
+export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.${crypto.randomUUID()}${TEMPORARY_SUFFIX}`;
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    await writeFile(temporary, bytes, { mode: 0o600, flag: "wx" });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {});
+    throw error;
+  }
+}
+
+/** Which files {@link removeUnused} leaves alone. */
+export interface UnusedOptions {
+  /** How the names of the files end; all others stay. */
+  readonly suffix: string;
+  /** Names of files that stay whatever their age. */
+  readonly keep: ReadonlySet<string>;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** Milliseconds after its last writing until a file counts as forgotten. */
+  readonly maxAge: number;
+}
+
+/** A writer that was killed does not finish its file: after this time, ms, it counts as killed. */
+const MAX_WRITE = 3_600_000;
+
+/**
+ * Removes files nobody has written for long, and what killed writers left behind. Never
+ * rejects; what cannot be removed stays.
+ */
+export async function removeUnused(
+  directory: string,
+  { suffix, keep, now, maxAge }: UnusedOptions,
+): Promise<void> {
+  const names = await readdir(directory).catch(() => []);
+  for (const name of names) {
+    if (!isKept(name, suffix) || keep.has(name)) continue;
+    const path = join(directory, name);
+    const age = name.endsWith(TEMPORARY_SUFFIX) ? MAX_WRITE : maxAge;
+    try {
+      if ((await lstat(path)).mtimeMs < now - age) await rm(path);
+    } catch {
+      // Somebody else's, or gone already.
+    }
+  }
+}
+
+/** The system's word for what went wrong, such as `EACCES`, else the error's own. */
+export function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return "code" in error ? String(error.code) : error.message;
+}
+
+/**
+ * What the files have in common that are kept from one run to the next: one line with format, version
+ * and digest, then the content.
+ *
+ *     mcproxy-lists 1 <SHA-256 of what follows, in hexadecimal>
+ *
+ * The digest finds what a disk or a broken copy has changed. It proves nothing about who wrote the
+ * file, so every member of the content is to be checked as well.
+ */
+
+/** Which files are meant. */
+export interface Seal {
+  /** First word of the file. */
+  readonly magic: string;
+  /** What is in it, for messages: `lists`. */
+  readonly content: string;
+  /** Raised when the meaning of a file changes: older and newer files are then passed over. */
+  readonly version: number;
+}
+
+/** The content of a file, or why it is not used, as the end of a sentence. */
+export type Unsealed =
+  | { readonly ok: true; readonly body: Uint8Array<ArrayBuffer> }
+  | { readonly ok: false; readonly reason: string };
+
+const MAX_HEAD = 128;
+const NEW_LINE = 10;
+
+/** The bytes of a file with this content. */
+export async function seal(
+  { magic, version }: Seal,
+  body: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const head = new TextEncoder().encode(`${magic} ${version} ${await sha256(body)}\n`);
+  const file = new Uint8Array(head.length + body.length);
+  file.set(head);
+  file.set(body, head.length);
+  return file;
+}
+
+/** The content of a file, if it is whole. Never rejects, whatever the bytes are. */
+export async function unseal(seal: Seal, file: Uint8Array<ArrayBuffer>): Promise<Unsealed> {
+  const end = file.subarray(0, MAX_HEAD).indexOf(NEW_LINE);
+  const head = new TextDecoder().decode(file.subarray(0, Math.max(end, 0))).split(" ");
+  const [magic, version, digest] = head;
+  if (magic !== seal.magic || head.length !== 3) {
+    return { ok: false, reason: `found no ${seal.content} of mcproxy` };
+  }
+  if (version !== String(seal.version)) {
+    return { ok: false, reason: `found format ${version}, expected ${seal.version}` };
+  }
+  const body = file.subarray(end + 1);
+  return await sha256(body) === digest
+    ? { ok: true, body }
+    : { ok: false, reason: "found damaged or incomplete content" };
+}
+
+/** How the name of a file ends that is not complete yet. */
+export const TEMPORARY_SUFFIX = ".tmp";
+
+const MAX_READABLE = 40;
+const TAG_LENGTH = 16;
+
+/** The name of a file: a label for people, and the first digits of a hexadecimal digest. */
+export function keptName(label: string, digest: string, suffix: string): string {
+  const readable = label.replace(/[^A-Za-z0-9_-]+/g, "_").slice(0, MAX_READABLE);
+  return `${readable}-${digest.slice(0, TAG_LENGTH)}${suffix}`;
+}
+
+/**
+ * Recognises the files of {@link keptName} with this suffix, complete or not: nothing else is ever
+ * removed.
+ */
+export function isKept(name: string, suffix: string): boolean {
+  const [, rest] = KEPT.exec(name) ?? [];
+  return rest === suffix ||
+    (rest?.startsWith(suffix) === true && PART.test(rest.slice(suffix.length)));
+}
+
+const KEPT = new RegExp(`^[A-Za-z0-9_-]{0,${MAX_READABLE}}-[0-9a-f]{${TAG_LENGTH}}(\\..*)$`);
+const PART = new RegExp(`^\\.[0-9a-f-]{36}\\${TEMPORARY_SUFFIX}$`);

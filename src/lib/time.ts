@@ -1,0 +1,92 @@
+/** Time as the upstream side uses it, so that tests can turn it by hand. */
+export interface Clock {
+  /** Milliseconds; only differences mean anything. */
+  now(): number;
+  /** Calls back once after `ms`; returns the function that takes it back. */
+  after(ms: number, callback: () => void): () => void;
+}
+
+/** Timers take a signed 32-bit number; one more would fire at once. */
+const MAX_DELAY = 2_147_483_647;
+
+/** The real time. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  after(ms, callback) {
+    const timer = setTimeout(callback, Math.min(Math.max(ms, 0), MAX_DELAY));
+    return () => clearTimeout(timer);
+  },
+};
+
+/**
+ * Resolves after `ms`, at once and without error when `signal` aborts: a pause that a stop cuts
+ * short. The caller looks at the signal.
+ */
+export function pause(ms: number, clock: Clock, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      cancel();
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const cancel = clock.after(ms, done);
+    signal?.addEventListener("abort", done);
+  });
+}
+
+/**
+ * Waits for `promise`, at most `limit` milliseconds. What it resolves with, or that it did not, is
+ * the caller's to find out; a rejection is passed on.
+ */
+export async function within(limit: number, promise: Promise<unknown>): Promise<void> {
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, limit);
+  try {
+    await Promise.race([promise, over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Durations as people write them in a config file or on a command line. */
+
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+
+/** What {@link parseDuration} accepts as text; also the pattern of the JSON schema. */
+export const DURATION_PATTERN = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
+
+/**
+ * The longest duration in milliseconds (about 24 days 20 hours). Timers take a signed 32-bit
+ * number: one millisecond more would fire at once on both runtimes.
+ */
+export const MAX_DURATION_MS = 2_147_483_647;
+
+/**
+ * Milliseconds of a duration: a number is milliseconds already, text has a unit (`"500ms"`,
+ * `"1.5s"`, `"5m"`, `"1h"`). Whole milliseconds, rounded. Undefined for everything else: negative,
+ * not finite, longer than {@link MAX_DURATION_MS}, no unit, unknown unit.
+ */
+export function parseDuration(value: unknown): number | undefined {
+  const ms = typeof value === "string" ? textToMs(value) : value;
+  if (typeof ms !== "number" || !(ms >= 0 && ms <= MAX_DURATION_MS)) return undefined;
+  return Math.round(ms);
+}
+
+function textToMs(text: string): number | undefined {
+  const match = DURATION_PATTERN.exec(text.trim());
+  if (match === null) return undefined;
+  const [, amount, unit] = match;
+  return Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];
+}
+
+/**
+ * The shortest text {@link parseDuration} reads back as the same milliseconds: `90000` is `"90s"`,
+ * `300000` is `"5m"`, `1500` is `"1.5s"`.
+ */
+export function formatDuration(ms: number): string {
+  for (const unit of ["h", "m", "s"] as const) {
+    if (ms >= UNIT_MS[unit] && ms % UNIT_MS[unit] === 0) return `${ms / UNIT_MS[unit]}${unit}`;
+  }
+  return ms >= 1_000 && ms % 100 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
+}
