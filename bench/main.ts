@@ -1,5 +1,5 @@
 /**
- * `deno task bench`: every budget of DESIGN §7 that can be measured, each against a baseline in the
+ * `deno task bench`: every budget that can be measured, each against a baseline in the
  * same run. Budgets are reported, not enforced: exits with 1 only when something could not be
  * measured. A run of all cases writes `bench/results`.
  *

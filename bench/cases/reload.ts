@@ -14,7 +14,7 @@ const FAKE = { tools: 20 };
 const SERVERS = 10;
 const EDITS = 20;
 
-/** From the edit of the file to what a connected client hears of it (DESIGN §7: 200 ms). */
+/** From the edit of the file to what a connected client hears of it: 200 ms. */
 export const reload: Case = { name: "reload", run };
 
 async function run(context: Context): Promise<readonly Row[]> {

@@ -6,7 +6,7 @@ import { atMost, type Row, row } from "../harness/row.ts";
 import { ready } from "../harness/session.ts";
 import { startServer } from "../harness/server.ts";
 
-/** 120 ms, where bare Hono takes 77 ms (DESIGN §7). */
+/** 120 ms, where bare Hono takes 77 ms. */
 const BUDGET = 120 / 77;
 
 /** Start of the process to the first connection taken, and to ten slow upstreams ready. */

@@ -1,6 +1,6 @@
 import { paired, type Spread, spreadOf } from "./stats.ts";
 
-/** What DESIGN §7 (or the issue) asks of one figure. */
+/** What is asked of one figure. */
 export interface Budget {
   readonly relation: "at least" | "at most";
   readonly value: number;

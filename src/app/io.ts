@@ -88,7 +88,7 @@ export async function say(output: Output, text: string): Promise<void> {
 
 /** How a command ends. */
 
-/** Exit codes, part of the public contract (DESIGN §2); pinned by a test. */
+/** Exit codes, part of the public contract; pinned by a test. */
 export const ExitCode = {
   Ok: 0,
   /** It was tried and did not work. */

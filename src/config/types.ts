@@ -8,11 +8,11 @@ import type { ConfigIssue } from "./issue.ts";
 /** When exposed names carry the server's name: always, only where two collide, or never. */
 export type PrefixMode = "always" | "conflict" | "never";
 
-/** Which protocol era to speak to an upstream; `auto` probes (DESIGN §4). */
+/** Which protocol era to speak to an upstream; `auto` probes. */
 export type ProtocolMode = "auto" | "legacy" | "modern";
 
 /**
- * Whose a connection to a legacy upstream is (DESIGN §5): one for all clients, one for each client
+ * Whose a connection to a legacy upstream is: one for all clients, one for each client
  * session, or shared until the upstream asks its clients something.
  */
 export type SharingMode = "auto" | "shared" | "session";

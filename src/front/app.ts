@@ -32,7 +32,7 @@ export interface App {
 
 const log = getLogger("mcproxy", "front");
 
-/** Puts the routes of DESIGN §2 together. Every unknown path is 404 with a JSON body. */
+/** Puts all routes together. Every unknown path is 404 with a JSON body. */
 export function createApp({ gateway, boundHost }: AppOptions): App {
   const keepAlive = new KeepAlive(5_000);
   const pending = new KeepAlive(500);

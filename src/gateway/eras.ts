@@ -1,5 +1,5 @@
 /**
- * Passes a request to one upstream in whatever era that speaks: the four cells of DESIGN §4. Same
+ * Passes a request to one upstream in whatever era that speaks: the four cells between the eras. Same
  * era on both sides: nothing happens here.
  */
 

@@ -35,7 +35,7 @@ export interface ProfileStatus extends Counts {
   readonly gating: GateCost;
 }
 
-/** The whole of `/api/status`; part of the public contract (DESIGN §2). */
+/** The whole of `/api/status`; part of the public contract. */
 export interface GatewayStatus {
   readonly version: string;
   readonly uptimeSeconds: number;

@@ -1,5 +1,5 @@
 /**
- * Which connection serves which exchange (DESIGN §4 and §5): the shared one, one of the client's
+ * Which connection serves which exchange: the shared one, one of the client's
  * own era, one of its own session, or one lent to it.
  */
 

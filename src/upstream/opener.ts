@@ -159,7 +159,7 @@ export interface InstanceEvents {
   onInventory?(inventory: Inventory): void;
   /**
    * Any other notification but progress. `exchange` is the client request it can be attributed to
-   * without a guess (DESIGN §5), where there is one; `session` the client session whose own
+   * without a guess, where there is one; `session` the client session whose own
    * connection brought it.
    */
   onNotification?(

@@ -158,7 +158,7 @@ export interface UpstreamEvents {
   onInventory?(upstream: Upstream, inventory: Inventory): void;
   /**
    * Any other notification but progress. `exchange` is the client request it can be attributed to
-   * without a guess (DESIGN §5), where there is one; `session` the client session whose own
+   * without a guess, where there is one; `session` the client session whose own
    * connection brought it.
    */
   onNotification?(

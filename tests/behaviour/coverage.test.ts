@@ -18,7 +18,7 @@ test("every test cites a requirement, and no two the same", () => {
 
 test("every requirement says where it comes from and what it wants", () => {
   for (const [id, { source, behaviour }] of requirements) {
-    assert.match(source, /^(issue|DESIGN|PROTOCOL|spec) /, id);
+    assert.match(source, /^(issue|docs\/[a-z]+\.md,|README\.md,|spec) /, id);
     assert.ok(behaviour.length > 15, id);
   }
 });

@@ -1,6 +1,6 @@
 /** What the program promises to those outside, and where the promise stands. */
 export interface Requirement {
-  /** A section of the specification, of DESIGN or PROTOCOL, or a line of an issue. */
+  /** A section of the specification, a page of the documentation, or a line of an issue. */
   readonly source: string;
   readonly behaviour: string;
 }
@@ -24,7 +24,7 @@ const TABLE = {
     "calls.read": "resources/read reaches the owner by URI and by template",
     "calls.get": "prompts/get reaches the owner of the prompt",
   },
-  "DESIGN §2, names": {
+  "docs/shaping.md, names": {
     "names.conflict": "two upstreams with equal tool names are both called by their own",
     "names.shared-uri": "a URI of two upstreams is <server>+<uri>, in lists and in what is read",
     "names.short": "long and odd names come out stable, at most 48 of [A-Za-z0-9_-], and callable",
@@ -32,7 +32,7 @@ const TABLE = {
     "names.original": "an original name that is unique can be called without its prefix",
     "names.never": "prefix never exposes original names",
   },
-  "DESIGN §3.1, messages are forwarded": {
+  "docs/architecture.md, messages are text": {
     "raw.items": "items keep unknown members, number texts and spacing; only the name changes",
     "raw.results": "results keep unknown content types, members and number texts",
     "raw.arguments": "arguments arrive at the upstream character for character",
@@ -123,7 +123,7 @@ const TABLE = {
     "safe.secrets": "env values, header values and URL credentials appear nowhere",
     "safe.env": "a child gets a safe list of variables and the config's, nothing else",
   },
-  "DESIGN §2, HTTP": {
+  "docs/status.md, HTTP": {
     "ops.livez": "/livez is 200 while listening",
     "ops.readyz": "/readyz is 503 until every upstream has settled, then 200",
     "ops.health": "/health is a JSON summary",
@@ -165,7 +165,7 @@ const TABLE = {
     "stop.group": "a child's own children are gone after a stop",
     "stop.int": "SIGINT stops like SIGTERM",
   },
-  "DESIGN §2, command line": {
+  "README.md, command line": {
     "cli.unknown-flag": "an unknown flag exits 2 and suggests the right one",
     "cli.unknown-command": "an unknown command exits 2 and suggests the right one",
     "cli.invalid-config": "an invalid config exits 3 with file, line, column and suggestion",

@@ -50,7 +50,7 @@ export interface Gateway {
   kill(): Promise<void>;
 }
 
-/** What `GET /api/status` gives (DESIGN.md §2). */
+/** What `GET /api/status` gives. */
 export interface Status {
   readonly version: string;
   readonly uptimeSeconds: number;

@@ -1,5 +1,5 @@
 /**
- * What upstreams say that is no answer, and who hears it (DESIGN §5): the client it can be
+ * What upstreams say that is no answer, and who hears it: the client it can be
  * attributed to, or those who subscribed, or nobody. It is never guessed.
  */
 

@@ -220,7 +220,7 @@ export class Members {
 
 /**
  * Desired state (the configuration) against actual state (the members): what a reload has to do, as
- * a pure function. Crash and reload are the same thing seen from here (DESIGN §3.5): whoever is
+ * a pure function. Crash and reload are the same thing seen from here: whoever is
  * asked for is kept alive, everybody else is let go.
  */
 

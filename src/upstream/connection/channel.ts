@@ -1,6 +1,6 @@
 /**
  * One transport with its correlation table: requests go out, and everything the upstream says
- * about one reaches the exchange that made it, and no other (DESIGN §5).
+ * about one reaches the exchange that made it, and no other.
  */
 
 import type { CancelSignal } from "../../lib/cancel.ts";

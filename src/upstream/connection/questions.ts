@@ -73,7 +73,7 @@ export class Questions {
   }
 }
 
-/** Which client request a message of the upstream belongs to, decided without a guess (DESIGN §5). */
+/** Which client request a message of the upstream belongs to, decided without a guess. */
 
 /** What is known of where a message comes from. */
 export type Attribution<T> =

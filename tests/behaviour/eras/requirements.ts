@@ -1,4 +1,4 @@
-/** A generation of the protocol: 2024-11-05 to 2025-11-25, or 2026-07-28 (DESIGN §4). */
+/** A generation of the protocol: 2024-11-05 to 2025-11-25, or 2026-07-28. */
 export type Era = "legacy" | "modern";
 
 /** Who talks to whom. */
@@ -7,7 +7,7 @@ export interface Cell {
   readonly upstream: Era;
 }
 
-/** The cells of DESIGN §4, written `client -> upstream`. */
+/** The cells of docs/eras.md, written `client -> upstream`. */
 export const CELLS = {
   "legacy -> legacy": { client: "legacy", upstream: "legacy" },
   "legacy -> modern": { client: "legacy", upstream: "modern" },
@@ -20,7 +20,7 @@ export type CellName = keyof typeof CELLS;
 
 /** What holds whichever eras meet, and where it stands. */
 export interface EraRequirement {
-  /** A section of the specification, or of DESIGN. */
+  /** A section of the specification, or a page of the documentation. */
   readonly source: string;
   readonly behaviour: string;
   /** Where the behaviour exists; default everywhere. */
@@ -105,29 +105,29 @@ const TABLE = {
     behaviour: "a call that asks for roots is told those of its own client",
   },
   "questions.breath": {
-    source: "DESIGN §4",
+    source: "docs/eras.md",
     behaviour: "questions put in one breath are asked before any of them is answered",
   },
   "questions.rounds": {
-    source: "DESIGN §4",
+    source: "docs/eras.md",
     behaviour: "a call asks three times, each time after the answer before",
   },
   "questions.mixed": {
-    source: "DESIGN §5",
+    source: "docs/architecture.md",
     behaviour: "progress, log lines and questions of one call keep their order",
   },
   "questions.verbatim": {
-    source: "DESIGN §4",
+    source: "docs/eras.md",
     behaviour: "input_required and the retry that answers it pass unchanged",
     cells: ["modern -> modern"],
   },
   "state.altered": {
-    source: "DESIGN §4",
+    source: "docs/eras.md",
     behaviour: "requestState that was altered, or belongs to other parameters, is refused",
     cells: ["modern -> legacy"],
   },
   "state.replayed": {
-    source: "DESIGN §4",
+    source: "docs/eras.md",
     behaviour: "requestState is good once, and never after its call has ended",
     cells: ["modern -> legacy"],
   },
@@ -140,15 +140,15 @@ const TABLE = {
     behaviour: "a changed resource is told to who subscribed to it, and to nobody else",
   },
   "execute.arguments": {
-    source: "DESIGN §5",
+    source: "docs/architecture.md",
     behaviour: "execute_tool calls the tool with the very text of the arguments within its own",
   },
   "execute.result": {
-    source: "DESIGN §5",
+    source: "docs/architecture.md",
     behaviour: "what an executed tool returns comes back text by text, as from a direct call",
   },
   "execute.error": {
-    source: "DESIGN §5",
+    source: "docs/architecture.md",
     behaviour: "an executed tool's errors, JSON-RPC's and its own, are those of a direct call",
   },
   "execute.progress": {
@@ -164,12 +164,12 @@ const TABLE = {
     behaviour: "an executed tool asks its client, three times if it must, and hears the answers",
   },
   "execute.state": {
-    source: "DESIGN §4",
+    source: "docs/eras.md",
     behaviour: "requestState of an execution is good for the same tool and arguments only",
     cells: ["modern -> legacy"],
   },
   "execute.unknown": {
-    source: "DESIGN §5",
+    source: "docs/architecture.md",
     behaviour: "an execution of what nobody has is a result that names what is near",
   },
   "lists.changed": {
