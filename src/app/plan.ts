@@ -1,7 +1,6 @@
 /** What a start of the gateway is going to do, from flags, environment and file. */
 
 import { isAbsolute, relative } from "node:path";
-import type { OptionValues } from "../cli/options.ts";
 import { resolveConfigFiles } from "../config/files.ts";
 import { type ConfigIssue, formatIssue } from "../config/issue.ts";
 import { loadConfig } from "../config/load.ts";
@@ -31,13 +30,26 @@ export interface ServePlan {
   readonly secrets: readonly string[];
 }
 
+/** What a command line says of a start, by the names of its options. */
+export interface ServeOptions extends ConfigurationFlags {
+  readonly host?: string | undefined;
+  readonly port?: string | undefined;
+  readonly profile?: string | undefined;
+  readonly stdio?: boolean | undefined;
+  readonly json?: boolean | undefined;
+  readonly log?: boolean | undefined;
+  readonly "log-format"?: string | undefined;
+  readonly "log-level"?: string | undefined;
+  readonly "no-auth"?: boolean | undefined;
+}
+
 /**
  * Decides, in the order flags, environment, file, defaults. `running`: for a gateway that listens
  * already.
  * @throws {CliError} exit code 2 for what the flags ask, 3 for the configuration
  */
 export async function planServe(
-  options: OptionValues,
+  options: ServeOptions,
   io: ConfigurationIo,
   { running = false }: { readonly running?: boolean } = {},
 ): Promise<ServePlan> {
@@ -70,7 +82,7 @@ export async function planServe(
 }
 
 function endpointOf(
-  { profile }: OptionValues,
+  { profile }: ServeOptions,
   { settings: { profiles } }: Config,
 ): Endpoint {
   if (profile === undefined) return AGGREGATE;
@@ -93,7 +105,7 @@ interface ServeFlags {
   readonly logLevel?: LogLevel | undefined;
 }
 
-function readFlags(options: OptionValues): ServeFlags {
+function readFlags(options: ServeOptions): ServeFlags {
   const { host, port, "log-format": format, "log-level": level } = options;
   return {
     host,

@@ -1,7 +1,5 @@
 /** From "the file may have changed" to a gateway that does what it says now. */
 
-import { summaryText } from "../cli/announce.ts";
-import { liveServers } from "../cli/view/live.ts";
 import { type ConfigDiff, diffConfig } from "../config/diff.ts";
 import { ConfigWatch } from "../config/watch.ts";
 import type { Gateway } from "../gateway/gateway.ts";
@@ -19,6 +17,8 @@ export interface ReloaderOptions {
   /** Plans a start anew, as it would be done now. */
   readonly plan: () => Promise<ServePlan>;
   readonly cwd: string;
+  /** How the servers are doing, in one line for `systemctl status`. */
+  readonly summary: () => string;
   readonly logging?: Pick<Logging, "setSecrets" | "setLevel"> | undefined;
   readonly notifier?: Pick<Notifier, "reloading" | "ready" | "status"> | undefined;
 }
@@ -70,7 +70,7 @@ export class Reloader {
   }
 
   #apply(next: ServePlan, diff: ConfigDiff, asked: boolean): void {
-    const { gateway, notifier, logging } = this.#options;
+    const { gateway, notifier, logging, summary } = this.#options;
     const { logLevel, secrets } = this.#plan;
     const hadFailed = this.#refused !== undefined;
     const isNews = asked || hadFailed || summaryOf(diff) !== undefined;
@@ -86,7 +86,7 @@ export class Reloader {
       notifier?.ready();
     }
     // It still says that the file was refused.
-    if (hadFailed) notifier?.status(summaryText(liveServers(gateway)));
+    if (hadFailed) notifier?.status(summary());
     this.#plan = next;
     this.#tell(next, diff, isNews);
     this.#refused = undefined;

@@ -28,6 +28,7 @@ import {
 } from "./announce.ts";
 import type { Invocation } from "./command.ts";
 import type { OptionValues } from "./options.ts";
+import { liveServers } from "./view/live.ts";
 
 const log = getLogger("mcproxy");
 
@@ -51,8 +52,11 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
 }
 
 /** What watches the file is loaded when the gateway listens: no client waits for it. */
-function follow(options: FollowOptions): Followed {
-  const followed = import("../app/reload.ts").then((module) => module.followConfiguration(options));
+function follow(options: Omit<FollowOptions, "summary">): Followed {
+  const summary = () => summaryText(liveServers(options.gateway));
+  const followed = import("../app/reload.ts").then((module) =>
+    module.followConfiguration({ ...options, summary })
+  );
   return {
     now: () => void followed.then((one) => one.now()),
     close: () => void followed.then((one) => one.close()),

@@ -4,6 +4,8 @@ import { writeFile } from "node:fs/promises";
 import { mock, test } from "node:test";
 import { Reloader } from "../../src/app/reload.ts";
 import { planServe } from "../../src/app/plan.ts";
+import { summaryText } from "../../src/cli/announce.ts";
+import { liveServers } from "../../src/cli/view/live.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { eventually } from "../support/inbox.ts";
 import { poolTarget } from "../upstream/pool-support.ts";
@@ -31,6 +33,7 @@ async function following(
     started,
     plan,
     cwd: file.directory,
+    summary: () => summaryText(liveServers(gateway)),
     notifier: {
       reloading: () => void told.push("reloading"),
       ready: () => void told.push("ready"),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { commandOutput } from "../../src/config/values.ts";
+import { commandOutput } from "../../src/config/command.ts";
 import { inDirectory } from "./temp.ts";
 
 const ENV = { PATH: "/usr/bin:/bin", WORD: "from-env" };
