@@ -2,7 +2,6 @@ import { parseArgs } from "node:util";
 import { UsageError } from "../app/io.ts";
 import { suggest } from "../lib/suggest.ts";
 import type { Command, Invocation } from "./command.ts";
-import { commandNamed, COMMANDS, findCommand } from "./commands.ts";
 import {
   COMMON_OPTIONS,
   type OptionName,
@@ -13,11 +12,14 @@ import {
 
 /**
  * Reads a command line in one pass: options may stand before the command, too, and without a
- * command it is `serve`. `parseArgs` cuts it into tokens; what is allowed is decided here, because
+ * command it is the first of the table. `parseArgs` cuts it into tokens; what is allowed is decided here, because
  * its own messages differ between the runtimes and know no suggestions.
  * @throws {UsageError}
  */
-export function parseCommandLine(argv: readonly string[]): Invocation {
+export function parseCommandLine(
+  argv: readonly string[],
+  commands: readonly [Command, ...Command[]],
+): Invocation {
   const tokens = joinOptionalValues(
     parseArgs({
       args: [...argv],
@@ -30,12 +32,11 @@ export function parseCommandLine(argv: readonly string[]): Invocation {
   const words = tokens.filter((token) => token.kind === "positional").map(({ value }) => value);
   const given = tokens.filter((token) => token.kind === "option");
   const unknown = given.find(({ name }) => !isOption(name));
-  // Before the words are looked at: the "3" of `--prot 3` is one.
-  if (unknown !== undefined) throw unknownOption(unknown.rawName, findCommand(words[0] ?? "serve"));
-
   const [first, ...rest] = words;
-  const command = first === undefined ? commandNamed("serve") : findCommand(first);
-  if (command === undefined) throw unknownCommand(first ?? "");
+  const command = first === undefined ? commands[0] : findCommand(first, commands);
+  // Before the words are looked at: the "3" of `--prot 3` is one.
+  if (unknown !== undefined) throw unknownOption(unknown.rawName, command);
+  if (command === undefined) throw unknownCommand(first ?? "", commands);
 
   const options: Record<string, string | true | readonly string[]> = {};
   const asked = given.some(({ name }) => name === "help" || name === "version");
@@ -46,7 +47,12 @@ export function parseCommandLine(argv: readonly string[]): Invocation {
     options[name] = joined(OPTIONS[name], options[name], read);
   }
   if (!asked) checkWords(command, rest);
-  return { command, options: options as OptionValues, args: rest };
+  return { command, commands, options: options as OptionValues, args: rest };
+}
+
+/** The command of this name or alias. */
+export function findCommand(name: string, commands: readonly Command[]): Command | undefined {
+  return commands.find((command) => command.name === name || command.aliases.includes(name));
 }
 
 /** The options a command takes, its own first. */
@@ -143,8 +149,8 @@ function foreignOption(rawName: string, command: Command): UsageError {
 }
 
 /** What a command that does not exist is answered with; `help` says the same. */
-export function unknownCommand(name: string): UsageError {
-  const near = suggest(name, COMMANDS.flatMap((command) => [command.name, ...command.aliases]));
+export function unknownCommand(name: string, commands: readonly Command[]): UsageError {
+  const near = suggest(name, commands.flatMap((command) => [command.name, ...command.aliases]));
   return new UsageError(`Unknown command ${JSON.stringify(name)}${didYouMean(near)}`);
 }
 

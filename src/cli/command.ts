@@ -37,6 +37,8 @@ export interface OpenOptions {
 /** One parsed command line. */
 export interface Invocation {
   readonly command: Command;
+  /** The table it was found in. */
+  readonly commands: readonly Command[];
   readonly options: OptionValues;
   /** The words after the command. */
   readonly args: readonly string[];

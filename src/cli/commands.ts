@@ -1,7 +1,7 @@
 import type { Command } from "./command.ts";
 
 /** All commands, the default first, in the order of the help. */
-export const COMMANDS: readonly Command[] = [
+export const COMMANDS: readonly [Command, ...Command[]] = [
   {
     name: "serve",
     aliases: ["run"],
@@ -136,15 +136,3 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./help.ts"),
   },
 ];
-
-/** The command of this name or alias. */
-export function findCommand(name: string): Command | undefined {
-  return COMMANDS.find((command) => command.name === name || command.aliases.includes(name));
-}
-
-/** The command of this name. @throws {Error} for one the table does not have */
-export function commandNamed(name: string): Command {
-  const command = findCommand(name);
-  if (command === undefined) throw new Error(`Cannot find command "${name}"; expected a known one`);
-  return command;
-}

@@ -1,36 +1,40 @@
 import { ExitCode, type Io, say } from "../app/io.ts";
-import { optionsOf, unknownCommand } from "./args.ts";
+import { findCommand, optionsOf, unknownCommand } from "./args.ts";
 import type { Command, Invocation } from "./command.ts";
-import { COMMANDS, findCommand } from "./commands.ts";
 import { type OptionName, OPTIONS, type OptionSpec } from "./options.ts";
 import { type Style, styleFor } from "./view/table.ts";
 
 /** `mcproxy help [COMMAND]`. */
-export async function run({ args: [name], options }: Invocation, io: Io): Promise<ExitCode> {
-  const command = name === undefined ? undefined : findCommand(name);
-  if (name !== undefined && command === undefined) throw unknownCommand(name);
-  await showHelp(command, io, options.json === true);
-  return ExitCode.Ok;
+export async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
+  const { args: [name], commands } = invocation;
+  const command = name === undefined ? undefined : findCommand(name, commands);
+  if (name !== undefined && command === undefined) throw unknownCommand(name, commands);
+  return await showHelp(command, invocation, io);
 }
 
 /** Prints the help of a command, or the overview. */
-export async function showHelp(command: Command | undefined, io: Io, json: boolean): Promise<void> {
+export async function showHelp(
+  command: Command | undefined,
+  { commands, options }: Invocation,
+  io: Io,
+): Promise<ExitCode> {
   const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
-  const text = json
-    ? JSON.stringify(command === undefined ? { commands: COMMANDS.map(asData) } : asData(command))
-    : (command === undefined ? overview(style) : helpOf(command, style)).join("\n");
+  const text = options.json === true
+    ? JSON.stringify(command === undefined ? { commands: commands.map(asData) } : asData(command))
+    : (command === undefined ? overview(commands, style) : helpOf(command, style)).join("\n");
   await say(io.stdout, `${text}\n`);
+  return ExitCode.Ok;
 }
 
-function overview(style: Style): string[] {
-  const serve = COMMANDS[0]!;
+function overview(commands: readonly Command[], style: Style): string[] {
+  const serve = commands[0]!;
   return [
     `${style.bold("mcproxy")}: one endpoint for many Model Context Protocol servers`,
     "",
     `${style.bold("Usage")}  mcproxy [COMMAND] [OPTIONS]`,
     "",
     style.bold("Commands"),
-    ...columns(COMMANDS.map((command) => [usageOf(command), command.summary])),
+    ...columns(commands.map((command) => [usageOf(command), command.summary])),
     "",
     style.bold("Options of serve"),
     ...columns(optionsOf(serve).map(optionRow)),

@@ -1,6 +1,6 @@
 import { CliError, ExitCode, type Io, say } from "../app/io.ts";
 import { parseCommandLine } from "./args.ts";
-import { commandNamed } from "./commands.ts";
+import { COMMANDS } from "./commands.ts";
 import { styleFor } from "./view/table.ts";
 
 /**
@@ -9,17 +9,14 @@ import { styleFor } from "./view/table.ts";
  */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
   try {
-    const invocation = parseCommandLine(argv);
+    const invocation = parseCommandLine(argv, COMMANDS);
     const { command, options } = invocation;
-    if (options.version === true) {
-      return await (await commandNamed("version").load()).run(invocation, io);
-    }
+    if (options.version === true) return await (await import("./version.ts")).run(invocation, io);
     if (options.help === true) {
       const { showHelp } = await import("./help.ts");
       // A bare `mcproxy --help` asks about the program, not about serve.
       const named = argv.includes(command.name) || command.aliases.some((a) => argv.includes(a));
-      await showHelp(named && command.name !== "help" ? command : undefined, io, !!options.json);
-      return ExitCode.Ok;
+      return await showHelp(named && command.name !== "help" ? command : undefined, invocation, io);
     }
     return await (await command.load()).run(invocation, io);
   } catch (error) {

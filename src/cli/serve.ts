@@ -9,6 +9,7 @@ import { createNotifier } from "../app/systemd.ts";
 import { serveStdio } from "../front/stdio.ts";
 import { cacheDirectory, ListCache } from "../gateway/members/list-cache.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
+import { isObject } from "../lib/json.ts";
 import { VERSION } from "../lib/version.ts";
 import {
   configureLogging,
@@ -51,8 +52,11 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
   }
 }
 
-/** What watches the file is loaded when the gateway listens: no client waits for it. */
-function follow(options: Omit<FollowOptions, "summary">): Followed {
+/**
+ * Keeps the gateway at what its configuration says. What watches the file is loaded when the
+ * gateway listens: no client waits for it.
+ */
+export function follow(options: Omit<FollowOptions, "summary">): Followed {
   const summary = () => summaryText(liveServers(options.gateway));
   const followed = import("../app/reload.ts").then((module) =>
     module.followConfiguration({ ...options, summary })
@@ -79,7 +83,7 @@ async function serve(
   },
 ): Promise<number> {
   const notifier = createNotifier({ env: io.env, runtime: io.runtime });
-  const server = await listen(plan, io);
+  const server = await openServer(plan, io);
   const { gateway, url } = server;
   const started = { gateway, url };
   tellStart(plan, url, io.cwd);
@@ -125,7 +129,8 @@ async function serve(
   }
 }
 
-async function startLogging(
+/** The log of a start, which knows the configuration's secrets from its first line on. */
+export async function startLogging(
   plan: ServePlan,
   { env, runtime }: Pick<Io, "env" | "runtime">,
   outputs: StandardOutputs,
@@ -144,7 +149,7 @@ async function startLogging(
 }
 
 /** Starts the server. @throws {CliError} where the address cannot be had */
-async function listen(
+export async function openServer(
   { config, listen }: ServePlan,
   { runtime, env }: Pick<Io, "runtime" | "env">,
 ): Promise<Server> {
@@ -154,11 +159,9 @@ async function listen(
     return await Server.start({ config, runtime, listen, cache, directory });
   } catch (error) {
     if (!(error instanceof ListenError)) throw error;
-    const hint = error.code === "EADDRINUSE" ? await addressHint(config.settings) : undefined;
-    throw new CliError(ExitCode.Failed, error.message, {
-      cause: error,
-      ...(hint === undefined ? {} : { hint }),
-    });
+    const taken = error.code === "EADDRINUSE";
+    const hint = taken ? { hint: await addressHint(config.settings) } : {};
+    throw new CliError(ExitCode.Failed, error.message, { cause: error, ...hint });
   }
 }
 
@@ -166,13 +169,38 @@ async function listen(
 async function addressHint(
   { host, port }: { readonly host: string; readonly port: number },
 ): Promise<string> {
-  const { describeHolder } = await import("./holder.ts");
-  const holder = await describeHolder(host, port);
-  return `${holder}; use --port PORT for another one, --port 0 for any that is free`;
+  return `${await describeHolder(host, port)}; ` +
+    "use --port PORT for another one, --port 0 for any that is free";
+}
+
+/** How long the one who holds the address has to answer, milliseconds. */
+const PATIENCE = 500;
+
+async function describeHolder(host: string, port: number): Promise<string> {
+  const wildcard = host === "0.0.0.0" || host === "::" || host === "[::]";
+  const name = wildcard ? "127.0.0.1" : host.includes(":") && host[0] !== "[" ? `[${host}]` : host;
+  const base = `http://${name}:${port}`;
+  try {
+    const signal = AbortSignal.timeout(PATIENCE);
+    const response = await fetch(`${base}/api/status`, { signal, redirect: "manual" });
+    const status: unknown = await response.json();
+    if (isObject(status) && Array.isArray(status.servers) && isObject(status.config)) {
+      return `Another mcproxy runs there (version ${String(status.version)}, config ${
+        String(status.config.path)
+      }); see it with "mcproxy status --url ${base}", share it with "mcproxy bridge ${base}/mcp"`;
+    }
+  } catch {
+    // It speaks something else, or nothing.
+  }
+  return `Another program listens there; "ss -ltnp sport = :${port}" names it`;
 }
 
 /** The facts of a start as log lines. The upstreams report their own. */
-function tellStart({ config, warnings }: ServePlan, url: string | undefined, cwd: string): void {
+export function tellStart(
+  { config, warnings }: ServePlan,
+  url: string | undefined,
+  cwd: string,
+): void {
   log.info("mcproxy {version} on {runtime}, pid {pid}", {
     version: VERSION,
     runtime: `${runtime.name} ${runtime.version}`,
@@ -221,81 +249,4 @@ async function stdioClient(
   } catch (error) {
     log.error("Cannot read stdin: {error}", { error });
   }
-}
-
-/** Options of {@link startServer}. */
-export interface StartServerOptions {
-  /** Path of the configuration file. */
-  readonly config: string;
-  readonly host?: string;
-  /** 0 for any; the file's where absent. */
-  readonly port?: number;
-  /** Where `${NAME}` looks. @default that of the process */
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Takes the lines of the log, which otherwise is not set up at all. */
-  readonly log?: (line: string) => void;
-}
-
-/** A gateway that runs inside this process. */
-export interface RunningServer extends AsyncDisposable {
-  /** Of the aggregated endpoint. */
-  readonly url: string;
-  readonly server: Server;
-  /** Stops it gracefully. Idempotent. */
-  close(): Promise<void>;
-}
-
-/**
- * Starts a gateway with its listener inside this process and returns as soon as it listens.
- * @throws {CliError} as `mcproxy serve` would end
- */
-export async function startServer(options: StartServerOptions): Promise<RunningServer> {
-  const { config, host, port, env = process.env, log: onLine } = options;
-  const flags: OptionValues = {
-    config,
-    log: true,
-    ...(host === undefined ? {} : { host }),
-    ...(port === undefined ? {} : { port: String(port) }),
-  };
-  const cwd = process.cwd();
-  const loadedAt = Date.now();
-  const plan = await planServe(flags, { env, cwd });
-  const logging = onLine === undefined
-    ? undefined
-    : await startLogging(plan, { env: { ...env, NO_COLOR: "1" }, runtime }, lineOutputs(onLine));
-  let server: Server;
-  try {
-    server = await listen(plan, { runtime, env });
-  } catch (error) {
-    await logging?.close();
-    throw error;
-  }
-  tellStart(plan, server.url, cwd);
-  const reloads = follow({
-    gateway: server.gateway,
-    started: plan,
-    plan: () => planServe(flags, { env, cwd }, { running: true }),
-    cwd,
-    runtime,
-    loadedAt,
-    logging,
-  });
-  let closed: Promise<void> | undefined;
-  const close = () => {
-    reloads.close();
-    return closed ??= server.stop().finally(() => logging?.close());
-  };
-  return { url: server.url ?? "", server, close, [Symbol.asyncDispose]: close };
-}
-
-function lineOutputs(onLine: (line: string) => void): StandardOutputs {
-  const output = {
-    isTerminal: false,
-    identity: null,
-    write: (text: string) => {
-      for (const line of text.split("\n")) if (line !== "") onLine(line);
-      return Promise.resolve();
-    },
-  };
-  return { stdout: output, stderr: output };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseCommandLine } from "../../src/cli/args.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
 import { UsageError } from "../../src/app/io.ts";
 
 const ACCEPTED: readonly (readonly [string, string, Record<string, unknown>, string[]])[] = [
@@ -24,7 +25,7 @@ const ACCEPTED: readonly (readonly [string, string, Record<string, unknown>, str
 
 for (const [line, command, options, args] of ACCEPTED) {
   test(`parseCommandLine() reads "${line}"`, () => {
-    const parsed = parseCommandLine(line === "" ? [] : line.split(" "));
+    const parsed = parseCommandLine(line === "" ? [] : line.split(" "), COMMANDS);
     assert.equal(parsed.command.name, command);
     assert.deepEqual(parsed.options, options);
     assert.deepEqual(parsed.args, args);
@@ -52,7 +53,7 @@ const REFUSED: readonly (readonly [string, string])[] = [
 for (const [line, message] of REFUSED) {
   test(`parseCommandLine() refuses "${line}"`, () => {
     const argv = line.split(" ").filter((word) => word !== "");
-    assert.throws(() => parseCommandLine(argv), (error) => {
+    assert.throws(() => parseCommandLine(argv, COMMANDS), (error) => {
       assert.ok(error instanceof UsageError);
       assert.equal(error.exitCode, 2);
       assert.equal(error.message, message);

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import process from "node:process";
 import { test } from "node:test";
-import { startServer } from "../../src/cli/serve.ts";
+import { startServer } from "../support/server.ts";
 import { PLAIN } from "../../src/cli/view/table.ts";
 import { renderTokens } from "../../src/cli/list.ts";
 import { gatewayUrls } from "../../src/cli/urls.ts";

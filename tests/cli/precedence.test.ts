@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
 import { parseCommandLine } from "../../src/cli/args.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
 import { planServe } from "../../src/app/plan.ts";
 import { inDirectory, writeFiles } from "../config/temp.ts";
 
 /** The plan of a command line in the directory. */
 async function plan(line: string, cwd: string, env: Readonly<Record<string, string>> = {}) {
-  const { options } = parseCommandLine(line.split(" "));
+  const { options } = parseCommandLine(line.split(" "), COMMANDS);
   return await planServe(options, { env, cwd });
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { main } from "../../src/cli/main.ts";
-import { startServer } from "../../src/cli/serve.ts";
+import { startServer } from "../support/server.ts";
 import { cacheEnv } from "../support/cache.ts";
 import { fakeCommand } from "../support/fakes/stdio.ts";
 import { eventually, within } from "../support/inbox.ts";

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseCommandLine } from "../../src/cli/args.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
 import { UsageError } from "../../src/app/io.ts";
-import { startServer } from "../../src/cli/serve.ts";
+import { startServer } from "../support/server.ts";
 import { formatSpan, renderStatus } from "../../src/cli/status-view.ts";
 import { healthText, readInterval } from "../../src/cli/status.ts";
 import { COLORED, PLAIN } from "../../src/cli/view/table.ts";
@@ -247,7 +248,7 @@ const WATCHES: readonly (readonly [string, string | true, readonly string[]])[] 
 ];
 for (const [line, watch, args] of WATCHES) {
   test(`parseCommandLine() reads "${line}"`, () => {
-    const parsed = parseCommandLine(line.split(" "));
+    const parsed = parseCommandLine(line.split(" "), COMMANDS);
     assert.equal(parsed.command.name, "status");
     assert.equal(parsed.options.watch, watch);
     assert.deepEqual(parsed.args, args);
@@ -255,9 +256,15 @@ for (const [line, watch, args] of WATCHES) {
 }
 
 test("a number behind a plain option is still a word", () => {
-  assert.throws(() => parseCommandLine(["status", "--json", "5"]), /found "5" too many/);
-  assert.throws(() => parseCommandLine(["status", "--watch=2", "5"]), /found "5" too many/);
-  assert.throws(() => parseCommandLine(["status", "--watch", "soon"]), /found "soon" too many/);
+  assert.throws(() => parseCommandLine(["status", "--json", "5"], COMMANDS), /found "5" too many/);
+  assert.throws(
+    () => parseCommandLine(["status", "--watch=2", "5"], COMMANDS),
+    /found "5" too many/,
+  );
+  assert.throws(
+    () => parseCommandLine(["status", "--watch", "soon"], COMMANDS),
+    /found "soon" too many/,
+  );
 });
 
 test("readInterval() takes seconds and durations within bounds", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
-import { startServer } from "../../src/cli/serve.ts";
+import { startServer } from "../support/server.ts";
 import {
   type GatewayHealth,
   healthStatus,

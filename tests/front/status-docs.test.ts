@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { startServer } from "../../src/cli/serve.ts";
+import { startServer } from "../support/server.ts";
 import { summarizeHealth } from "../../src/front/health.ts";
 import { STATE_REASONS } from "../../src/upstream/state.ts";
 import { configFile } from "../cli/support.ts";

@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { parseCommandLine } from "../../src/cli/args.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
 import { planServe } from "../../src/app/plan.ts";
 import { gatewayUrls } from "../../src/cli/urls.ts";
 import { environmentOf, parseContainerfile } from "./containerfile.ts";
@@ -49,7 +50,7 @@ test("the Containerfile copies one binary, runs it without a shell and not as ro
 });
 
 test("the Containerfile starts the gateway with options there are, at the default port", async () => {
-  const { command, options } = parseCommandLine(words(all("CMD")[0]!));
+  const { command, options } = parseCommandLine(words(all("CMD")[0]!), COMMANDS);
   assert.equal(command.name, "serve");
   assert.equal(options.log, true);
   assert.equal(options.config, "/etc/mcproxy/mcp-servers.json");
@@ -75,7 +76,7 @@ for (const file of FILES) {
   test(`the health check of ${file} is the binary's own, without a shell`, () => {
     const [form, program, ...args] = HEALTH_CHECKS[file];
     assert.deepEqual([form, program], ["CMD", BINARY]);
-    const { command, options } = parseCommandLine(args);
+    const { command, options } = parseCommandLine(args, COMMANDS);
     assert.equal(command.name, "status");
     assert.deepEqual(options, { health: true });
   });

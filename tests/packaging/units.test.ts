@@ -6,6 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { parseCommandLine } from "../../src/cli/args.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
 import { SERVICE_GRAMMAR } from "./grammar.ts";
 import { faults, packaged, parseUnit, valuesOf, withExamples } from "./unit-file.ts";
 
@@ -97,7 +98,7 @@ for (const { file, manager, program } of UNITS) {
   test(`${file} starts the gateway with options there are`, () => {
     const [command, ...args] = service("ExecStart")[0]!.split(" ");
     assert.equal(command, program);
-    const { command: { name }, options } = parseCommandLine(args);
+    const { command: { name }, options } = parseCommandLine(args, COMMANDS);
     assert.equal(name, "serve");
     assert.equal(
       options.config,

@@ -1,0 +1,106 @@
+/** What `check --connect` adds: the servers are started, asked what they offer, and stopped. */
+
+import type { Io } from "../app/io.ts";
+import type { Config } from "../config/types.ts";
+import type { ListKind } from "../protocol/lists.ts";
+import type { CheckedTool, Finding } from "./diagnose-tool.ts";
+import { checkedTools, diagnose } from "./diagnose.ts";
+import { LocalGateway } from "./local.ts";
+import { withoutName } from "./view/live.ts";
+
+/** One server in the report; part of the public contract. It contains no secret. */
+export interface ConnectedServer {
+  readonly name: string;
+  /** Its state, or `disabled`. */
+  readonly state: string;
+  /** Why it is not ready; null when it is. */
+  readonly error: string | null;
+  /** What clients may see of its lists. */
+  readonly counts: Readonly<Record<ListKind, number>>;
+  /** About what its tools take of a model's context. */
+  readonly tokens: number;
+}
+
+/** What was found behind the configuration; part of the public contract. It contains no secret. */
+export interface ConnectionReport {
+  /** In the order of the configuration. */
+  readonly servers: readonly ConnectedServer[];
+  /** Of all tools that clients see. */
+  readonly tools: number;
+  readonly tokens: number;
+  /** What matters most first. */
+  readonly findings: readonly Finding[];
+}
+
+const NO_COUNTS = { tools: 0, prompts: 0, resources: 0, templates: 0 };
+
+/** Starts the servers and reports; where a signal comes first, its exit code is all there is. */
+export async function connectReport(
+  config: Config,
+  io: Io,
+): Promise<ConnectionReport | { readonly interrupted: number }> {
+  const interrupted = Promise.withResolvers<{ readonly interrupted: number }>();
+  const off = [
+    io.runtime.onSignal("SIGINT", () => interrupted.resolve({ interrupted: 130 })),
+    io.runtime.onSignal("SIGTERM", () => interrupted.resolve({ interrupted: 143 })),
+  ];
+  const local = new LocalGateway(eager(config), io);
+  try {
+    const settled = local.settled().then(() => reportOf(config, local));
+    return await Promise.race([settled, interrupted.promise]);
+  } finally {
+    for (const remove of off) remove();
+    await local.close();
+  }
+}
+
+/** Every server is started, also one that would wait for its first use. */
+function eager(config: Config): Config {
+  const servers = [...config.servers].map(([name, server]) => {
+    const { idleTimeout: _, ...rest } = server;
+    return [name, { ...rest, lazy: false }] as const;
+  });
+  return { ...config, servers: new Map(servers) };
+}
+
+function reportOf(config: Config, { gateway }: LocalGateway): ConnectionReport {
+  const { registry, redact } = gateway;
+  const tools = checkedTools(registry);
+  const statuses = new Map(
+    gateway.members.map(({ config: { name }, upstream }) => [name, upstream.status()]),
+  );
+  const servers = [...config.servers.keys()].map((name): ConnectedServer => {
+    const status = statuses.get(name);
+    if (status === undefined) {
+      return { name, state: "disabled", error: null, counts: NO_COUNTS, tokens: 0 };
+    }
+    const { state, lastError } = status;
+    const failure = lastError === undefined ? `is ${state}` : withoutName(lastError, name);
+    const error = state === "ready" ? null : redact(failure);
+    const counts = registry.servers.get(name)?.counts ?? NO_COUNTS;
+    return {
+      name,
+      state,
+      error,
+      counts,
+      tokens: sum(tools.filter(({ server }) => server === name)),
+    };
+  });
+  const started = servers.filter(({ name }) => statuses.has(name)).map(({ name, error }) => ({
+    name,
+    error,
+    problems: statuses.get(name)!.problems,
+    cache: config.servers.get(name)?.transform?.cache,
+  }));
+  const findings = diagnose(registry, tools, started).map((finding): Finding => ({
+    ...finding,
+    subject: finding.subject === null ? null : redact(finding.subject),
+    message: redact(finding.message),
+    remedy: finding.remedy === null ? null : redact(finding.remedy),
+  }));
+  return { servers, tools: tools.length, tokens: sum(tools), findings };
+}
+
+function sum(tools: readonly CheckedTool[]): number {
+  return tools.reduce((total, { tokens }) => total + tokens, 0);
+}
