@@ -12,6 +12,7 @@ import process from "node:process";
 import type { Config, ProfileConfig, ServerShape } from "../src/config/types.ts";
 import { diffConfig } from "../src/config/diff.ts";
 import { parseConfig } from "../src/config/parse.ts";
+import { buildSnapshot, type Snapshot } from "../src/gating/gate.ts";
 import { planReload } from "../src/gateway/members/members.ts";
 import { EMPTY_INVENTORY, type Inventory, type ListItem } from "../src/protocol/lists.ts";
 import { buildRegistry, changedLists } from "../src/registry/build.ts";
@@ -229,8 +230,8 @@ function measureReload(servers: number, toolsEach: number): void {
     return parsed.config;
   };
   const inventories = Array.from({ length: servers }, (_, index) => inventory(index, toolsEach));
-  const build = (config: Config, previous?: Registry) =>
-    buildRegistry({
+  const build = (config: Config, previous?: Snapshot) =>
+    buildSnapshot({
       version: 0,
       servers: [...config.servers.values()].map(({ name, prefix, separator, shape }, index) => ({
         name,
@@ -242,6 +243,7 @@ function measureReload(servers: number, toolsEach: number): void {
       })),
       profiles: config.settings.profiles,
       tags: config.settings.tags,
+      gating: config.settings.gating,
     }, previous);
   let config = read(0);
   let registry = build(config);

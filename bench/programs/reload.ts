@@ -6,9 +6,10 @@
 import type { Config } from "../../src/config/types.ts";
 import { diffConfig } from "../../src/config/diff.ts";
 import { parseConfig } from "../../src/config/parse.ts";
+import { buildSnapshot } from "../../src/gating/gate.ts";
 import { planReload } from "../../src/gateway/members/members.ts";
 import { EMPTY_INVENTORY, type Inventory, type ListItem } from "../../src/protocol/lists.ts";
-import { buildRegistry, changedLists } from "../../src/registry/build.ts";
+import { changedLists } from "../../src/registry/build.ts";
 import type { ServerEntry } from "../../src/registry/types.ts";
 
 const SERVERS = 30;
@@ -61,7 +62,8 @@ let config = read(textOf(0));
 let servers = [...config.servers.values()].map((server, index) =>
   entry(server, inventory(index, 0))
 );
-let registry = buildRegistry({ version: 0, servers });
+const { gating } = config.settings;
+let registry = buildSnapshot({ version: 0, servers, gating });
 if (registry.aggregate.counts.tools !== TOOLS) throw new Error("The benchmark lost some tools");
 
 const reading: number[] = [];
@@ -76,7 +78,7 @@ for (let round = 1; round <= ROUNDS; round++) {
   const actual = new Map([...config.servers].map(([name, serving]) => [name, { serving }]));
   const steps = planReload(actual, next.servers);
   servers = servers.map((server, index) => index === 0 ? entry(server, changed) : server);
-  const rebuilt = buildRegistry({ version: round, servers }, registry);
+  const rebuilt = buildSnapshot({ version: round, servers, gating }, registry);
   const told = changedLists(registry.aggregate, rebuilt.aggregate);
   planning.push(performance.now() - wasRead);
   reading.push(wasRead - began);

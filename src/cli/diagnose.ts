@@ -1,4 +1,5 @@
 import type { CacheRule } from "../config/types.ts";
+import type { Snapshot } from "../gating/gate.ts";
 import { parseGlob } from "../lib/glob.ts";
 import { canonicalJson, isObject } from "../lib/json.ts";
 import { conflictText, noticeText } from "../registry/build.ts";
@@ -40,7 +41,7 @@ const ORDER: readonly Level[] = ["error", "warning", "note"];
 
 /** All findings, what matters most first, else in the order of servers and lists. */
 export function diagnose(
-  registry: Registry,
+  registry: Snapshot,
   tools: readonly CheckedTool[],
   servers: readonly StartedServer[],
 ): readonly Finding[] {
@@ -168,7 +169,7 @@ const CROWDS: readonly (readonly [more: number, what: string])[] = [
 /** Whether all of it together is more than clients take. */
 export function crowdFindings(
   { length }: readonly CheckedTool[],
-  { aggregate, gates: { aggregate: gate } }: Pick<Registry, "aggregate" | "gates">,
+  { aggregate, gates: { aggregate: gate } }: Pick<Snapshot, "aggregate" | "gates">,
 ): Finding[] {
   const { instructions } = gate.isClosed ? gate.view : aggregate;
   const found: Finding[] = [];

@@ -1,7 +1,7 @@
 /** What servers offer, as `list` shows it. */
 
 import { CliError, ExitCode } from "../app/io.ts";
-import { type GateCost, registryCost } from "../gating/gate.ts";
+import { type GateCost, registryCost, type Snapshot } from "../gating/gate.ts";
 import { listedTools } from "../gating/view.ts";
 import { canonicalJson, isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
@@ -197,7 +197,7 @@ export interface ViewCost extends GateCost {
 }
 
 /** The costs of all views of a snapshot. */
-export function viewCosts(registry: Registry, tokenizer: Tokenizer): readonly ViewCost[] {
+export function viewCosts(registry: Snapshot, tokenizer: Tokenizer): readonly ViewCost[] {
   const estimated = registryCost(registry, counterOf(ESTIMATE));
   const cost = tokenizer.isExact ? registryCost(registry, counterOf(tokenizer)) : estimated;
   return [

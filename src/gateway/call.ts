@@ -4,6 +4,7 @@
  */
 
 import { type Endpoint, goneText, viewOf } from "../gating/endpoint.ts";
+import type { Snapshot } from "../gating/gate.ts";
 import type { Gating } from "../gating/gating.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
 import { isObject } from "../lib/json.ts";
@@ -15,7 +16,7 @@ import { idTextOf, type ResponseMessage } from "../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
 import { DEFAULT_TTL_MS, type Reply, serverMeta, spliced } from "../registry/answers.ts";
 import { pageOf } from "../registry/lists.ts";
-import type { Registry, View } from "../registry/types.ts";
+import type { View } from "../registry/types.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
 import { type Forwarder, forwardTo } from "./eras.ts";
 import type { Chains } from "./middleware/chains.ts";
@@ -35,7 +36,7 @@ import {
 /** What the router needs of the gateway. */
 export interface RouterHost {
   /** The current snapshot. */
-  readonly registry: Registry;
+  readonly registry: Snapshot;
   readonly parking: Parking;
   /** What calls and results go through. */
   readonly chains: Chains;

@@ -8,6 +8,7 @@ import {
   type ListListener,
   viewOf,
 } from "../gating/endpoint.ts";
+import { buildSnapshot, type Snapshot, type SnapshotInput } from "../gating/gate.ts";
 import { Gating } from "../gating/gating.ts";
 import { createRedactor } from "../lib/secrets.ts";
 import { within } from "../lib/time.ts";
@@ -18,8 +19,7 @@ import { errorResponse, idTextOf } from "../protocol/message.ts";
 import { mostVerbose } from "../protocol/methods.ts";
 import { declaredHeaders, type ParamHeader } from "../protocol/param-headers.ts";
 import { initializeResult, type Reply } from "../registry/answers.ts";
-import { buildRegistry, type RegistryInput } from "../registry/build.ts";
-import type { Registry, ResourceRoute, View } from "../registry/types.ts";
+import type { ResourceRoute, View } from "../registry/types.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { type AttemptBudget, createAttemptBudget } from "../upstream/supervisor.ts";
 import type { Upstream } from "../upstream/upstream.ts";
@@ -84,7 +84,7 @@ export class Gateway implements SessionHost, RouterHost {
   readonly parking = new Parking();
   readonly chains: Chains;
   readonly gating: Gating;
-  #registry: Registry;
+  #registry: Snapshot;
   #rebuild: ReturnType<typeof setTimeout> | undefined;
   #isListable = false;
   readonly #stopping = new AbortController();
@@ -125,7 +125,7 @@ export class Gateway implements SessionHost, RouterHost {
       session: (label) => this.sessions.labelled(label),
     });
     this.#members.create(config.servers);
-    this.#registry = buildRegistry(this.#parts(0));
+    this.#registry = buildSnapshot(this.#parts(0));
   }
 
   /** The configuration in force; replaced as a whole by {@link Gateway.reload}. */
@@ -165,7 +165,7 @@ export class Gateway implements SessionHost, RouterHost {
   }
 
   /** The current snapshot; read it once per request and keep it. */
-  get registry(): Registry {
+  get registry(): Snapshot {
     return this.#registry;
   }
 
@@ -478,7 +478,7 @@ export class Gateway implements SessionHost, RouterHost {
     clearTimeout(this.#rebuild);
     this.#rebuild = undefined;
     const before = this.#registry;
-    this.#registry = buildRegistry(this.#parts(before.version + 1), before);
+    this.#registry = buildSnapshot(this.#parts(before.version + 1), before);
     this.chains.registryChanged(before, this.#registry);
     logFindings(before, this.#registry);
     this.gating.registryChanged(this.#registry);
@@ -490,7 +490,7 @@ export class Gateway implements SessionHost, RouterHost {
     );
   }
 
-  #parts(version: number): RegistryInput {
+  #parts(version: number): SnapshotInput {
     const { profiles, tags, gating } = this.config.settings;
     return { version, servers: this.#members.entries, profiles, tags, gating };
   }

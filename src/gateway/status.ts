@@ -1,8 +1,8 @@
 import type { ServerConfig } from "../config/types.ts";
-import type { GateCost, RegistryCost } from "../gating/gate.ts";
+import type { GateCost, RegistryCost, Snapshot } from "../gating/gate.ts";
 import { VERSION } from "../lib/version.ts";
 import { noticeText } from "../registry/build.ts";
-import type { Counts, Registry } from "../registry/types.ts";
+import type { Counts } from "../registry/types.ts";
 import type { UpstreamStatus } from "../upstream/status.ts";
 import type { Gateway } from "./gateway.ts";
 import type { ConfigStatus } from "./members/config-state.ts";
@@ -57,7 +57,7 @@ export interface GatewayStatus {
   /** What of the configured patterns fits nothing that the servers have. */
   readonly notices: readonly string[];
   /** Names that two servers share, with what was done about it. */
-  readonly conflicts: Registry["conflicts"];
+  readonly conflicts: Snapshot["conflicts"];
   /** Servers that a reload has let go and that still finish calls. */
   readonly draining: readonly string[];
   /** In the order of the configuration. */
@@ -70,7 +70,7 @@ export async function gatewayStatus(gateway: Gateway, tally: TokenTally): Promis
   return statusOf(gateway, registry, await tally.of(registry));
 }
 
-function statusOf(gateway: Gateway, registry: Registry, cost: RegistryCost): GatewayStatus {
+function statusOf(gateway: Gateway, registry: Snapshot, cost: RegistryCost): GatewayStatus {
   const { config } = gateway;
   return {
     version: VERSION,

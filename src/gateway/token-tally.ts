@@ -1,8 +1,7 @@
 import { setTimeout } from "node:timers/promises";
-import { costedTools, type RegistryCost, registryCost } from "../gating/gate.ts";
+import { costedTools, type RegistryCost, registryCost, type Snapshot } from "../gating/gate.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { toolTokens } from "../registry/source.ts";
-import type { Registry } from "../registry/types.ts";
 
 /** How long counting keeps the process from anything else at a stretch, in ms. */
 const SLICE = 5;
@@ -14,13 +13,13 @@ const STRIDE = 8;
  * longer than a call may wait. A tool that was counted once is not counted again.
  */
 export class TokenTally {
-  readonly #costs = new WeakMap<Registry, Promise<RegistryCost>>();
+  readonly #costs = new WeakMap<Snapshot, Promise<RegistryCost>>();
   /** By the JSON of each tool of the snapshot that was counted last. */
   #known: ReadonlyMap<string, number> = new Map();
   #last: Promise<unknown> = Promise.resolve();
 
   /** What the snapshot's views cost. */
-  of(registry: Registry): Promise<RegistryCost> {
+  of(registry: Snapshot): Promise<RegistryCost> {
     let cost = this.#costs.get(registry);
     if (cost === undefined) {
       // One after the other, for each starts with what the one before has counted.
@@ -31,7 +30,7 @@ export class TokenTally {
     return cost;
   }
 
-  async #count(registry: Registry): Promise<RegistryCost> {
+  async #count(registry: Snapshot): Promise<RegistryCost> {
     const counts = new Map<string, number>();
     let looked = 0;
     let started = performance.now();

@@ -5,13 +5,13 @@ import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Client } from "../protocol/exchange.ts";
 import type { RequestMessage } from "../protocol/message.ts";
 import type { Reply } from "../registry/answers.ts";
-import type { Registry, View } from "../registry/types.ts";
+import type { View } from "../registry/types.ts";
 import type { Phase } from "../upstream/state.ts";
 import { discoverTools, nearestTools } from "./discover.ts";
 import { type Endpoint, gateOf, goneText, type ListListener } from "./endpoint.ts";
 import { prepareExecution } from "./execute.ts";
 import type { Finder } from "./finder.ts";
-import type { Gate } from "./gate.ts";
+import type { Gate, Snapshot } from "./gate.ts";
 import {
   ArgumentMistake,
   type MetaCall,
@@ -40,7 +40,7 @@ export interface DeskOptions {
 /** What {@link Desk} needs of whoever routes a call. */
 export interface GatingHost {
   /** The current snapshot. */
-  readonly registry: Registry;
+  readonly registry: Snapshot;
   /** As in the router. */
   whenListable(endpoint: Endpoint): Promise<void> | undefined;
   /** As in the router. */

@@ -1,9 +1,8 @@
 import type { TagRule } from "../config/types.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
-import type { Registry } from "../registry/types.ts";
 import type { Finder, FoundTool, FoundTools } from "./finder.ts";
-import type { Gate } from "./gate.ts";
+import type { Gate, Snapshot } from "./gate.ts";
 import { collapsed, type CompactHit, compactHit, hitLine } from "./hit.ts";
 import {
   type MetaCall,
@@ -162,7 +161,7 @@ const MOST_EDITS = 3;
 /** Present tools that an unknown id may have meant, best first: misspelt, renamed, or gone since. */
 export function nearestTools(
   { full }: Gate,
-  registry: Registry,
+  registry: Snapshot,
   tags: readonly TagRule[],
   id: string,
 ): readonly string[] {

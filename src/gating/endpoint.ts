@@ -5,8 +5,8 @@ import type { Client } from "../protocol/exchange.ts";
 import { type ListKind, listRule } from "../protocol/lists.ts";
 import { changedLists } from "../registry/build.ts";
 import { memoised } from "../registry/source.ts";
-import type { Registry, View } from "../registry/types.ts";
-import type { Gate } from "./gate.ts";
+import type { View } from "../registry/types.ts";
+import type { Gate, Snapshot } from "./gate.ts";
 
 /**
  * What a client sees behind one URL: all upstreams as one, some of them as a profile chooses, or a
@@ -50,7 +50,7 @@ export function withGating(endpoint: Endpoint, gated: boolean): Endpoint {
 export const UNGATED: Endpoint = withGating(AGGREGATE, false);
 
 /** The endpoint's view in a snapshot, `undefined` where it is not configured any more. */
-export function viewOf(registry: Registry, endpoint: Endpoint): View | undefined {
+export function viewOf(registry: Snapshot, endpoint: Endpoint): View | undefined {
   if (endpoint.server !== undefined) return registry.servers.get(endpoint.server);
   const gate = gateOf(registry, endpoint);
   if (gate === undefined) return undefined;
@@ -63,7 +63,7 @@ export function isGated({ gated }: Endpoint, { isClosed }: Pick<Gate, "isClosed"
 }
 
 /** What the endpoint's tools are gated by, closed or not; `undefined` at the URL of one server. */
-export function gateOf({ gates }: Registry, { server, profile }: Endpoint): Gate | undefined {
+export function gateOf({ gates }: Snapshot, { server, profile }: Endpoint): Gate | undefined {
   if (server !== undefined) return undefined;
   return profile === undefined ? gates.aggregate : gates.profiles.get(profile);
 }
@@ -120,8 +120,8 @@ export function changeMethods(kinds: Iterable<ListKind>): readonly string[] {
  */
 export function announceChanges(
   listeners: Iterable<ListListener>,
-  before: Registry,
-  after: Registry,
+  before: Snapshot,
+  after: Snapshot,
   changedFor: (listener: ListListener, kinds: readonly ListKind[]) => readonly ListKind[],
 ): void {
   const changes = new Map<string, readonly ListKind[]>();

@@ -1,8 +1,8 @@
 import type { EmbeddingsConfig, Settings } from "../config/types.ts";
 import { type Clock, systemClock } from "../lib/time.ts";
 import { getLogger, type Logger } from "../log/mod.ts";
-import type { Registry, Route } from "../registry/types.ts";
-import type { Gate } from "./gate.ts";
+import type { Route } from "../registry/types.ts";
+import type { Gate, Snapshot } from "./gate.ts";
 import type { Fetch } from "./meaning/embed.ts";
 import { Semantic, type SemanticOptions } from "./meaning/semantic.ts";
 import { combine, DEPTH, type Meant, nearest, type Vector } from "./meaning/vectors.ts";
@@ -89,7 +89,7 @@ export class Finder {
    */
   find(
     { full, config }: Gate,
-    registry: Registry,
+    registry: Snapshot,
     query: string,
     options: SearchOptions,
   ): FoundTools | Promise<FoundTools> {
@@ -112,7 +112,7 @@ export class Finder {
    * There is another snapshot: what searches need of it is got ready later, in small pieces, for
    * gates that were searched, and for closed ones up to {@link MOST_UNASKED} tools.
    */
-  prepare(registry: Registry): void {
+  prepare(registry: Snapshot): void {
     // What a reload took away is asked nothing from now on.
     if (this.#semantic !== undefined) this.#semanticFor(this.#settings().embeddings);
     this.#preparer.later(registry);
@@ -163,7 +163,7 @@ export class Finder {
     return this.#use.count(server.name, name);
   }
 
-  *#steps(registry: Registry): Generator<void, void> {
+  *#steps(registry: Snapshot): Generator<void, void> {
     const { aggregate, profiles } = registry.gates;
     const { tags } = this.#settings();
     const documents: (readonly ToolDocument[])[] = [];
@@ -217,7 +217,7 @@ function isSame(one: EmbeddingsConfig, other: EmbeddingsConfig): boolean {
 /** What {@link Preparer} stands on. */
 export interface PreparerOptions {
   /** What is to be done for a snapshot, in steps of a few milliseconds. */
-  readonly steps: (registry: Registry) => Generator<void, void>;
+  readonly steps: (registry: Snapshot) => Generator<void, void>;
   /** A step threw, and the others are not done: searches do themselves what they need. */
   readonly onError: (error: unknown) => void;
   readonly clock: Clock;
@@ -235,7 +235,7 @@ const TURN = 8;
 /** Does what a new snapshot needs, later and in small pieces, so that no request waits for it. */
 export class Preparer {
   readonly #options: PreparerOptions;
-  #next: { readonly registry: Registry; readonly since: number } | undefined;
+  #next: { readonly registry: Snapshot; readonly since: number } | undefined;
   #unschedule: (() => void) | undefined;
   #isWorking = false;
   #isClosed = false;
@@ -245,7 +245,7 @@ export class Preparer {
   }
 
   /** There is work for this snapshot, and none for older ones any more. */
-  later(registry: Registry): void {
+  later(registry: Snapshot): void {
     if (this.#isClosed) return;
     this.#next = { registry, since: this.#next?.since ?? this.#options.clock.now() };
     if (!this.#isWorking) this.#schedule();

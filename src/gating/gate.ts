@@ -1,5 +1,7 @@
 import type { ConfigPath } from "../config/issue.ts";
 import type { GatingConfig, ProfileConfig } from "../config/types.ts";
+import { EMPTY_INVENTORY } from "../protocol/lists.ts";
+import { buildRegistry, type RegistryInput } from "../registry/build.ts";
 import { PatternUse } from "../registry/filter.ts";
 import type { ListText } from "../registry/lists.ts";
 import { memoised } from "../registry/source.ts";
@@ -22,6 +24,49 @@ export interface Gates {
   readonly aggregate: Gate;
   /** By profile. */
   readonly profiles: ReadonlyMap<string, Gate>;
+}
+
+/** The registry with its gates: all that a request needs to know of what is offered. Immutable. */
+export interface Snapshot extends Registry {
+  /** What is before the tools of the aggregate and of each profile. */
+  readonly gates: Gates;
+}
+
+/** What a {@link Snapshot} is built from. */
+export interface SnapshotInput extends RegistryInput {
+  /** How tools are gated where a profile does not say otherwise. */
+  readonly gating: GatingConfig;
+}
+
+/** Builds the registry and puts gates before its views, of both what is the same as in `previous`. */
+export function buildSnapshot(input: SnapshotInput, previous?: Snapshot): Snapshot {
+  const { servers, profiles = [], gating } = input;
+  const registry = buildRegistry(input, previous);
+  const gates: Gates = {
+    aggregate: buildGate(registry.aggregate, gating, undefined, previous?.gates.aggregate),
+    profiles: new Map(profiles.map((profile) => {
+      const { name, instructions } = profile;
+      const full = registry.profiles.get(name)!;
+      const before = previous?.gates.profiles.get(name);
+      return [name, buildGate(full, gatingOf(profile, gating), instructions, before)];
+    })),
+  };
+  // What is missing may be one's that has not answered yet.
+  const isKnown = servers.every(({ inventory }) => inventory !== EMPTY_INVENTORY);
+  const notices = isKnown ? pinNotices(gates, profiles) : [];
+  return Object.freeze({ ...registry, gates, notices: [...registry.notices, ...notices] });
+}
+
+const merged = new WeakMap<ProfileConfig, { readonly of: GatingConfig; all: GatingConfig }>();
+
+/** The same object for the same two: it is compared. */
+function gatingOf(profile: ProfileConfig, of: GatingConfig): GatingConfig {
+  if (profile.gating === undefined) return of;
+  const known = merged.get(profile);
+  if (known?.of === of) return known.all;
+  const all = { ...of, ...profile.gating };
+  merged.set(profile, { of, all });
+  return all;
 }
 
 /**
@@ -61,11 +106,8 @@ export function exceeds(
 /** A view by the tools it has: they are the same as long as it is the same object. */
 const unused = new WeakMap<View, WeakMap<readonly string[], readonly string[]>>();
 
-/**
- * What of `alwaysVisible` matches no tool of the views it is for. Only for snapshots in which every
- * server is known: what is missing may be one's that has not answered yet.
- */
-export function pinNotices(
+/** What of `alwaysVisible` matches no tool of the views it is for. */
+function pinNotices(
   { aggregate, profiles: gates }: Gates,
   profiles: readonly ProfileConfig[],
 ): readonly ShapeNotice[] {
@@ -133,7 +175,7 @@ export interface RegistryCost {
 export type CountTool = (raw: string) => number;
 
 /** The JSON of every tool that {@link registryCost} asks for, some of them more than once. */
-export function* costedTools({ gates }: Pick<Registry, "gates">): Generator<string> {
+export function* costedTools({ gates }: Pick<Snapshot, "gates">): Generator<string> {
   for (const { full, view } of [gates.aggregate, ...gates.profiles.values()]) {
     yield* full.list("tools", "legacy").items;
     yield* view.list("tools", "legacy").items;
@@ -141,7 +183,7 @@ export function* costedTools({ gates }: Pick<Registry, "gates">): Generator<stri
 }
 
 /** Adds up what a snapshot costs. */
-export function registryCost({ gates }: Pick<Registry, "gates">, count: CountTool): RegistryCost {
+export function registryCost({ gates }: Pick<Snapshot, "gates">, count: CountTool): RegistryCost {
   const { aggregate, profiles } = gates;
   return {
     aggregate: gateCost(aggregate, count),

@@ -5,10 +5,10 @@ import type { ListKind } from "../protocol/lists.ts";
 import type { RequestMessage } from "../protocol/message.ts";
 import type { Reply } from "../registry/answers.ts";
 import type { ListText } from "../registry/lists.ts";
-import type { Registry, Route } from "../registry/types.ts";
+import type { Route } from "../registry/types.ts";
 import type { Desk, DeskFinder, DeskOptions, GatingHost } from "./desk.ts";
 import { type Endpoint, gateOf, isGated, type ListListener } from "./endpoint.ts";
-import type { Gate } from "./gate.ts";
+import type { Gate, Snapshot } from "./gate.ts";
 import { isMetaTool, META_TOOLS } from "./meta-tools.ts";
 import { changedWithOwn, ownTools, Provisioned, sessionKey } from "./provisioned.ts";
 
@@ -31,7 +31,7 @@ export class Gating {
   /** Clashes that have been told of. */
   readonly #told = new Set<string>();
   #countsUse = false;
-  #registry: Registry | undefined;
+  #registry: Snapshot | undefined;
   #desk: Desk | undefined;
   #opening: Promise<Desk> | undefined;
 
@@ -44,7 +44,7 @@ export class Gating {
    * name; elsewhere only where gating may come and go (a client that listed before need not list
    * again) and no real tool has that name.
    */
-  answers({ params }: RequestMessage, endpoint: Endpoint, registry: Registry): boolean {
+  answers({ params }: RequestMessage, endpoint: Endpoint, registry: Snapshot): boolean {
     const name = params?.name;
     if (!isMetaTool(name)) return false;
     const gate = gateOf(registry, endpoint);
@@ -74,7 +74,7 @@ export class Gating {
    * Whether the list of tools at this endpoint is the same whatever the servers have, so that nobody
    * needs to wait for one of them.
    */
-  isConstant(endpoint: Endpoint, registry: Registry): boolean {
+  isConstant(endpoint: Endpoint, registry: Snapshot): boolean {
     const gate = gateOf(registry, endpoint);
     if (gate === undefined) return false;
     const { mode, alwaysVisible, exposeProvisioned } = gate.config;
@@ -86,7 +86,7 @@ export class Gating {
   ownTools(
     client: Client | undefined,
     endpoint: Endpoint,
-    registry: Registry,
+    registry: Snapshot,
   ): ListText | undefined {
     return ownTools(this.#provisioned, client, endpoint, registry);
   }
@@ -94,15 +94,15 @@ export class Gating {
   /** {@link changedWithOwn} */
   changedFor(
     listener: ListListener,
-    before: Registry,
-    after: Registry,
+    before: Snapshot,
+    after: Snapshot,
     kinds: readonly ListKind[],
   ): readonly ListKind[] {
     return changedWithOwn(this.#provisioned, listener, before, after, kinds);
   }
 
   /** There is another snapshot. */
-  registryChanged(registry: Registry): void {
+  registryChanged(registry: Snapshot): void {
     const { aggregate, profiles } = registry.gates;
     const gates = [aggregate, ...profiles.values()];
     this.#countsUse = gates.some(({ config }) => config.usageRanking);

@@ -2,15 +2,15 @@ import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
 import { idTextOf, resultResponse } from "../protocol/message.ts";
 import { serverMeta } from "../registry/answers.ts";
-import type { Registry, View } from "../registry/types.ts";
+import type { View } from "../registry/types.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { Gate } from "./gate.ts";
+import type { Gate, Snapshot } from "./gate.ts";
 
 /** One call of a meta tool, in one snapshot. */
 export interface MetaCall {
   readonly client: Client;
   readonly endpoint: Endpoint;
-  readonly registry: Registry;
+  readonly registry: Snapshot;
   /** The gate of the endpoint: only what is behind it exists for this call. */
   readonly gate: Gate;
   readonly args: JsonObject;

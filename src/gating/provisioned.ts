@@ -2,8 +2,8 @@ import { MAX_SESSIONS } from "../gateway/clients/sessions.ts";
 import type { Client } from "../protocol/exchange.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import type { ListText } from "../registry/lists.ts";
-import type { Registry } from "../registry/types.ts";
 import { type Endpoint, gateOf, isGated, type ListListener, viewOf } from "./endpoint.ts";
+import type { Snapshot } from "./gate.ts";
 
 /** Bounds of what is remembered of provisioning; of more, what was away longest is forgotten. */
 export interface ProvisionLimits {
@@ -119,7 +119,7 @@ export function ownTools(
   provisioned: Provisioned,
   client: Client | undefined,
   endpoint: Endpoint,
-  registry: Registry,
+  registry: Snapshot,
 ): ListText | undefined {
   if (client?.session === undefined) return undefined;
   const gate = gateOf(registry, endpoint);
@@ -138,8 +138,8 @@ export function ownTools(
 export function changedWithOwn(
   provisioned: Provisioned,
   { client, endpoint, era }: ListListener,
-  before: Registry,
-  after: Registry,
+  before: Snapshot,
+  after: Snapshot,
   kinds: readonly ListKind[],
 ): readonly ListKind[] {
   const old = ownTools(provisioned, client, endpoint, before);

@@ -1,9 +1,10 @@
 import type { Config } from "../config/types.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
-import type { Registry, View } from "../registry/types.ts";
+import type { View } from "../registry/types.ts";
 import type { Phase } from "../upstream/state.ts";
 import { type Endpoint, isBehind } from "./endpoint.ts";
+import type { Snapshot } from "./gate.ts";
 import { summary } from "./hit.ts";
 import { type MetaResult, mistake, readString } from "./meta-call.ts";
 import { listedTools } from "./view.ts";
@@ -109,7 +110,7 @@ export interface ServerFacts {
 /** Where {@link serverFacts} looks. */
 export interface ServerSource {
   readonly config: Config;
-  readonly registry: Registry;
+  readonly registry: Snapshot;
   /** {@link Gate.full} of the endpoint. */
   readonly view: View;
   readonly endpoint: Endpoint;

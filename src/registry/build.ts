@@ -1,8 +1,7 @@
 import { formatPath } from "../config/issue.ts";
-import type { GatingConfig, ProfileConfig, TagRule } from "../config/types.ts";
-import { buildGate, pinNotices } from "../gating/gate.ts";
+import type { ProfileConfig, TagRule } from "../config/types.ts";
 import type { Era } from "../protocol/eras.ts";
-import { EMPTY_INVENTORY, LIST_RULES, type ListKind } from "../protocol/lists.ts";
+import { LIST_RULES, type ListKind } from "../protocol/lists.ts";
 import { AggregateView } from "./aggregate.ts";
 import { DirectView } from "./direct.ts";
 import { profileMembers } from "./profile.ts";
@@ -19,23 +18,9 @@ export interface RegistryInput {
   readonly profiles?: readonly ProfileConfig[];
   /** Tags of the entries of all servers. */
   readonly tags?: readonly TagRule[];
-  /** How tools are gated where a profile does not say otherwise; not at all when absent. */
-  readonly gating?: GatingConfig;
 }
 
 const NO_TAGS: readonly TagRule[] = [];
-
-/** For snapshots that nobody configures: lists as the servers have them. */
-const NO_GATING: GatingConfig = {
-  mode: "off",
-  maxTools: 0,
-  maxTokens: 0,
-  alwaysVisible: [],
-  exposeProvisioned: false,
-  requireProvisioning: false,
-  splitByRisk: false,
-  usageRanking: false,
-};
 
 /**
  * Builds a snapshot. The result depends on the input alone: `previous` only saves work, for what
@@ -43,7 +28,7 @@ const NO_GATING: GatingConfig = {
  * @throws {Error} where two servers have the same name
  */
 export function buildRegistry(
-  { version, servers, profiles = [], tags = NO_TAGS, gating = NO_GATING }: RegistryInput,
+  { version, servers, profiles = [], tags = NO_TAGS }: RegistryInput,
   previous?: Registry,
 ): Registry {
   const views = new Map<string, View>();
@@ -68,26 +53,14 @@ export function buildRegistry(
     name: profile.name,
     ...buildProfile(profile, { servers: shown, tags, aggregate, previous }),
   }));
-  const gates = {
-    aggregate: buildGate(aggregate, gating, undefined, previous?.gates.aggregate),
-    profiles: new Map(built.map(({ name, view }, index) => {
-      const before = previous?.gates.profiles.get(name);
-      const profile = profiles[index]!;
-      return [name, buildGate(view, gatingOf(profile, gating), profile.instructions, before)];
-    })),
-  };
   return Object.freeze({
     version,
     aggregate,
     servers: views,
     profiles: new Map(built.map(({ name, view }) => [name, view])),
-    gates,
     notices: [
       ...servers.flatMap(noticesOf),
       ...built.flatMap(({ notices }) => notices),
-      ...(servers.every(({ inventory }) => inventory !== EMPTY_INVENTORY)
-        ? pinNotices(gates, profiles)
-        : []),
     ],
     conflicts: aggregate.conflicts,
     entries: servers,
@@ -108,18 +81,6 @@ function buildProfile(
   const input = { id: `profiles/${name}`, preface, servers: members.servers };
   const before = aggregateIn(previous?.profiles.get(name));
   return { view: AggregateView.build(input, before, aggregate), notices: members.notices };
-}
-
-const merged = new WeakMap<ProfileConfig, { readonly of: GatingConfig; all: GatingConfig }>();
-
-/** The same object for the same two: it is compared. */
-function gatingOf(profile: ProfileConfig, of: GatingConfig): GatingConfig {
-  if (profile.gating === undefined) return of;
-  const known = merged.get(profile);
-  if (known?.of === of) return known.all;
-  const all = { ...of, ...profile.gating };
-  merged.set(profile, { of, all });
-  return all;
 }
 
 function aggregateIn(view: View | undefined): AggregateView | undefined {

@@ -2,7 +2,6 @@
 
 import type { ConfigPath } from "../config/issue.ts";
 import type { ServerShape } from "../config/types.ts";
-import type { Gates } from "../gating/gate.ts";
 import type { JsonObject } from "../lib/json.ts";
 import type { ArgumentRules } from "../protocol/arguments.ts";
 import type { Era } from "../protocol/eras.ts";
@@ -159,8 +158,6 @@ export interface Registry {
   readonly servers: ReadonlyMap<string, View>;
   /** The views that the configuration names, by their names, in its order. */
   readonly profiles: ReadonlyMap<string, View>;
-  /** What is before the tools of the aggregate and of each profile. */
-  readonly gates: Gates;
   /** What in the configuration of shapes and profiles does not fit what the servers have. */
   readonly notices: readonly ShapeNotice[];
   /** What the aggregate had to decide, in the order of lists and servers. */

@@ -4,11 +4,13 @@ import { test } from "node:test";
 import { type Finding, RULES } from "../../src/cli/diagnose-tool.ts";
 import { checkedTools, diagnose } from "../../src/cli/diagnose.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
+import { buildSnapshot } from "../../src/gating/gate.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import { toolTokens } from "../../src/registry/source.ts";
-import { buildRegistry } from "../../src/registry/build.ts";
 import type { ServerEntry } from "../../src/registry/types.ts";
 import { entry, inventory } from "../registry/builders.ts";
+
+const gating = { ...DEFAULT_SETTINGS.gating, mode: "off" } as const;
 
 const OBJECT = { type: "object", properties: {} };
 
@@ -26,7 +28,7 @@ function server(
 }
 
 function findings(...servers: ServerEntry[]): readonly Finding[] {
-  const registry = buildRegistry({ version: 1, servers });
+  const registry = buildSnapshot({ version: 1, servers, gating });
   const started = servers.map(({ name }) => ({ name, error: null, problems: [] }));
   return diagnose(registry, checkedTools(registry), started);
 }
@@ -185,7 +187,7 @@ test("diagnose() says that too much for clients is gated", () => {
     entry("t", inventory({}, { instructions: "i".repeat(3_000) })),
   ];
   const { gating } = DEFAULT_SETTINGS;
-  const registry = buildRegistry({ version: 1, servers, gating });
+  const registry = buildSnapshot({ version: 1, servers, gating });
   const found = diagnose(registry, checkedTools(registry), []);
   assert.deepEqual(
     found.map(({ level, rule, message, remedy }) => [level, rule, message, remedy]),
@@ -202,7 +204,7 @@ test("diagnose() says that too much for clients is gated", () => {
 });
 
 test("diagnose() puts errors first, and servers that failed among them", () => {
-  const registry = buildRegistry({ version: 1, servers: [server("s", [tool("a.b")])] });
+  const registry = buildSnapshot({ version: 1, servers: [server("s", [tool("a.b")])], gating });
   const found = diagnose(registry, checkedTools(registry), [
     { name: "s", error: null, problems: ["List of tools cut"] },
     { name: "gone", error: "exited with code 1", problems: [] },
@@ -220,7 +222,7 @@ test("diagnose() warns of cached results of tools that do not say they only read
     tool("writes"),
     tool("off"),
   ];
-  const registry = buildRegistry({ version: 1, servers: [server("s", tools)] });
+  const registry = buildSnapshot({ version: 1, servers: [server("s", tools)], gating });
   const cache = [
     { tools: "off", ttl: 0, public: false },
     { tools: "*", ttl: 1_000, public: false },
@@ -232,7 +234,7 @@ test("diagnose() warns of cached results of tools that do not say they only read
 });
 
 test("listedTools() counts what clients send to models, under the exposed name", () => {
-  const registry = buildRegistry({ version: 1, servers: [server("s", [tool("t")])] });
+  const registry = buildSnapshot({ version: 1, servers: [server("s", [tool("t")])], gating });
   const [listed] = checkedTools(registry);
   assert.equal(listed!.tokens, toolTokens({ ...tool("t"), name: "s_t" }));
   assert.ok(listed!.tokens > 10 && listed!.tokens < 60, String(listed!.tokens));

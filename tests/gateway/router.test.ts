@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ServerShape } from "../../src/config/types.ts";
+import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
 import { serverEndpoint } from "../../src/gating/endpoint.ts";
+import { buildSnapshot } from "../../src/gating/gate.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import type { Chains } from "../../src/gateway/middleware/chains.ts";
 import { ResultStore } from "../../src/gateway/middleware/size.ts";
@@ -12,7 +14,6 @@ import { route, type RouterHost } from "../../src/gateway/call.ts";
 import type { Json } from "../../src/lib/json.ts";
 import { RpcError } from "../../src/protocol/errors.ts";
 import { parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
-import { buildRegistry } from "../../src/registry/build.ts";
 import { entry, item } from "../registry/builders.ts";
 import { answered, clientOf } from "./middleware/middleware-support.ts";
 
@@ -37,7 +38,11 @@ const SHAPE: ServerShape = {
 /** A router before one server `s`, which answers everything; says what has reached it. */
 function routerBefore(shape: ServerShape) {
   const received: string[] = [];
-  const registry = buildRegistry({ version: 1, servers: [entry("s", OFFERS, { shape })] });
+  const registry = buildSnapshot({
+    version: 1,
+    servers: [entry("s", OFFERS, { shape })],
+    gating: DEFAULT_SETTINGS.gating,
+  });
   const store = new ResultStore();
   const host: RouterHost = {
     registry,

@@ -2,9 +2,9 @@
 
 import type { GatingConfig } from "../../src/config/types.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
+import { buildSnapshot, type Snapshot } from "../../src/gating/gate.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
-import { buildRegistry } from "../../src/registry/build.ts";
-import type { Registry, ServerEntry, View } from "../../src/registry/types.ts";
+import type { ServerEntry, View } from "../../src/registry/types.ts";
 import { entry } from "../registry/builders.ts";
 
 /** What an empty file gives, and what a test says of it. */
@@ -26,9 +26,9 @@ export function serverOf(
 export function registryOf(
   servers: readonly ServerEntry[],
   gating: GatingConfig = config(),
-  previous?: Registry,
-): Registry {
-  return buildRegistry({ version: (previous?.version ?? 0) + 1, servers, gating }, previous);
+  previous?: Snapshot,
+): Snapshot {
+  return buildSnapshot({ version: (previous?.version ?? 0) + 1, servers, gating }, previous);
 }
 
 /** The names a view lists, in its order. */

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { costedTools, registryCost } from "../../src/gating/gate.ts";
-import { buildRegistry } from "../../src/registry/build.ts";
+import { buildSnapshot, costedTools, registryCost } from "../../src/gating/gate.ts";
 import { toolTokens } from "../../src/registry/source.ts";
-import type { Registry } from "../../src/registry/types.ts";
 import { config, registryOf, serverOf } from "./builders.ts";
 
 const ONE = { name: "one", description: "Does one thing.", inputSchema: { type: "object" } };
@@ -35,7 +33,7 @@ test("registryCost() adds up all tools, the gated list, and each server", () => 
 });
 
 test("registryCost() says what is gated now, of each profile by its own configuration", () => {
-  const registry = buildRegistry({
+  const registry = buildSnapshot({
     version: 1,
     servers: SERVERS,
     gating: config({ maxTools: 2 }),
@@ -60,7 +58,7 @@ test("registryCost() says what is gated now, of each profile by its own configur
 });
 
 test("registryCost() asks for nothing that costedTools() did not name", () => {
-  const registry: Registry = registryOf(SERVERS, config({ mode: "on", alwaysVisible: ["b_*"] }));
+  const registry = registryOf(SERVERS, config({ mode: "on", alwaysVisible: ["b_*"] }));
   const named = new Set(costedTools(registry));
   registryCost(registry, (raw) => {
     assert.ok(named.has(raw), raw);

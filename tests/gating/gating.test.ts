@@ -9,8 +9,9 @@ import {
   UNGATED,
   withGating,
 } from "../../src/gating/endpoint.ts";
+import type { Snapshot } from "../../src/gating/gate.ts";
 import { Gating } from "../../src/gating/gating.ts";
-import type { Registry, Route } from "../../src/registry/types.ts";
+import type { Route } from "../../src/registry/types.ts";
 import { clientOf, exchangeOf, GATED, GatingWorld } from "./support.ts";
 
 test("Gating.answers() by endpoint, mode, and whether the name is a real tool's", () => {
@@ -85,7 +86,7 @@ test("Gating makes a finder for a closed gate, tells it of snapshots, and of cal
         told.made++;
         return Promise.resolve({
           find: () => ({ tools: [], more: 0 }),
-          prepare: (registry: Registry) => {
+          prepare: (registry: Snapshot) => {
             assert.equal(registry, world.registry);
             told.prepared++;
           },

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ProfileConfig } from "../../src/config/types.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
+import { buildSnapshot, type Snapshot } from "../../src/gating/gate.ts";
 import { EMPTY_INVENTORY } from "../../src/protocol/lists.ts";
-import { buildRegistry, noticeText } from "../../src/registry/build.ts";
-import type { Registry } from "../../src/registry/types.ts";
+import { noticeText } from "../../src/registry/build.ts";
 import { entry } from "../registry/builders.ts";
 
 const a = entry("a", { tools: ["get", "put"] });
@@ -16,7 +16,7 @@ function noticesOf(
   servers = [a, b],
 ): readonly string[] {
   const gating = { ...DEFAULT_SETTINGS.gating, alwaysVisible };
-  return buildRegistry({ version: 1, servers, profiles, gating }).notices.map(noticeText);
+  return buildSnapshot({ version: 1, servers, profiles, gating }).notices.map(noticeText);
 }
 
 test("Registry.notices name the patterns of alwaysVisible that match no tool", () => {
@@ -54,8 +54,8 @@ test("Registry.gates merge a profile's gating over that of all, key by key", () 
     { name: "on", gating: { mode: "on", splitByRisk: false } },
     { name: "few", gating: { maxTools: 1 } },
   ];
-  const build = (previous?: Registry) =>
-    buildRegistry({ version: 1, servers: [a, b], profiles, gating }, previous);
+  const build = (previous?: Snapshot) =>
+    buildSnapshot({ version: 1, servers: [a, b], profiles, gating }, previous);
   const registry = build();
   const { aggregate, profiles: gates } = registry.gates;
   assert.equal(aggregate.config, gating);

@@ -11,14 +11,13 @@ import {
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import { Finder } from "../../src/gating/finder.ts";
 import type { GatingHost } from "../../src/gating/desk.ts";
+import { buildSnapshot, type Snapshot } from "../../src/gating/gate.ts";
 import { Gating } from "../../src/gating/gating.ts";
 import { replyText } from "../../src/registry/answers.ts";
 import type { Json, JsonObject } from "../../src/lib/json.ts";
 import type { Client } from "../../src/protocol/exchange.ts";
 import type { ListKind } from "../../src/protocol/lists.ts";
 import { parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
-import { buildRegistry } from "../../src/registry/build.ts";
-import type { Registry } from "../../src/registry/types.ts";
 import type { Phase } from "../../src/upstream/state.ts";
 import { inventory } from "../registry/builders.ts";
 import { clientOf } from "../gateway/middleware/middleware-support.ts";
@@ -91,7 +90,7 @@ export const SERVERS: Readonly<Record<string, ServerGiven>> = {
 
 /** Calls of meta tools in a snapshot that a test may exchange. */
 export class GatingWorld implements GatingHost {
-  registry: Registry;
+  registry: Snapshot;
   readonly gating: Gating;
   /** What sessions were told. */
   readonly told: (readonly [session: string, kinds: readonly ListKind[]])[] = [];
@@ -131,7 +130,7 @@ export class GatingWorld implements GatingHost {
   }
 
   /** Another snapshot: these servers now say this. The one before is returned. */
-  change(servers: Readonly<Record<string, ServerGiven>>): Registry {
+  change(servers: Readonly<Record<string, ServerGiven>>): Snapshot {
     const before = this.registry;
     this.#servers = { ...this.#servers, ...servers };
     this.registry = this.#build(before);
@@ -158,7 +157,7 @@ export class GatingWorld implements GatingHost {
     return { client, endpoint, era: client.era, listsChanged: () => {} };
   }
 
-  #build(previous?: Registry): Registry {
+  #build(previous?: Snapshot): Snapshot {
     const { profiles, tags, gating } = this.#config.settings;
     const servers = [...this.#config.servers.values()].map(({ name, prefix, separator, shape }) => {
       const { tools = [], prompts = [], serverInfo = {}, instructions } = this.#servers[name]!;
@@ -174,7 +173,7 @@ export class GatingWorld implements GatingHost {
       return { name, prefix, separator, shape, inventory: known, stale: false };
     });
     const version = (previous?.version ?? 0) + 1;
-    return buildRegistry({ version, servers, profiles, tags, gating }, previous);
+    return buildSnapshot({ version, servers, profiles, tags, gating }, previous);
   }
 
   readonly #kept = new Map<ServerGiven, ReturnType<typeof inventory>>();

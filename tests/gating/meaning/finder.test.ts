@@ -18,7 +18,7 @@ import {
   withDirectory,
   withEndpoint,
 } from "./support.ts";
-import { buildRegistry } from "../../../src/registry/build.ts";
+import { buildSnapshot } from "../../../src/gating/gate.ts";
 import { prepareIndex } from "../../../src/gating/words/search.ts";
 import { entry, inventory } from "../../registry/builders.ts";
 
@@ -386,7 +386,7 @@ test("of gates that nobody searched only so many are prepared", () => {
     name: `p${index}`,
     tools: { exclude: [`t${index}`] },
   }));
-  const registry = buildRegistry({
+  const registry = buildSnapshot({
     version: 1,
     servers: [entry("many", inventory({ tools: { items: many } }))],
     gating: GATING,
@@ -403,7 +403,7 @@ test("of gates that nobody searched only so many are prepared", () => {
   const last = registry.gates.profiles.get("p3")!;
   assert.ok(!(search.finder.find(last, registry, "t7", {}) instanceof Promise));
   assert.equal(prepared(), 3);
-  const next = buildRegistry({
+  const next = buildSnapshot({
     version: 2,
     servers: [entry("many", inventory({ tools: { items: many.slice(1) } }))],
     gating: GATING,

@@ -4,7 +4,7 @@ import v8 from "node:v8";
 import vm from "node:vm";
 import type { SearchIndex } from "../../../src/gating/words/index.ts";
 import { indexOf } from "../../../src/gating/words/search.ts";
-import type { Registry } from "../../../src/registry/types.ts";
+import type { Snapshot } from "../../../src/gating/gate.ts";
 import { entry, inventory } from "../../registry/builders.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
 import { Search, snapshot, tool } from "./support.ts";
@@ -19,7 +19,7 @@ test("indexes of snapshots that are gone are gone, too", async () => {
   const clock = new FakeClock();
   const search = new Search({ clock });
   const made: WeakRef<SearchIndex>[] = [];
-  let registry: Registry | undefined;
+  let registry: Snapshot | undefined;
   for (let version = 0; version < SNAPSHOTS; version++) {
     registry = change(search, clock, version, registry);
     made.push(new WeakRef(indexOf(registry.aggregate, registry.entries, search.tags)));
@@ -47,7 +47,7 @@ function collector(): () => void {
 }
 
 /** Another snapshot, prepared: every tool says something else. */
-function change(search: Search, clock: FakeClock, version: number, before?: Registry): Registry {
+function change(search: Search, clock: FakeClock, version: number, before?: Snapshot): Snapshot {
   const items = Array.from(
     { length: TOOLS },
     (_, index) => tool(`t${index}`, `Sends letter ${index} of edition ${version}.`),

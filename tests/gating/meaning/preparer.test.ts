@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Preparer } from "../../../src/gating/finder.ts";
-import type { Registry } from "../../../src/registry/types.ts";
+import type { Snapshot } from "../../../src/gating/gate.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
 
-const registry = (version: number) => ({ version }) as Registry;
+const registry = (version: number) => ({ version }) as Snapshot;
 
 /** A preparer whose steps take `cost` ms each, and what it did. */
 function world({ count = 1, cost = 0 } = {}) {
@@ -87,7 +87,7 @@ test("work that throws is told of, and does not end the next", () => {
     get: () => {
       throw new Error("broken");
     },
-  }) as Registry;
+  }) as Snapshot;
   preparer.later(bad);
   clock.tick(200);
   preparer.later(registry(2));

@@ -8,8 +8,8 @@ import { join } from "node:path";
 import type { EmbeddingsConfig, GatingConfig } from "../../../src/config/types.ts";
 import { Finder, type FinderOptions, type FoundTools } from "../../../src/gating/finder.ts";
 import type { Logger } from "../../../src/log/mod.ts";
-import { buildRegistry } from "../../../src/registry/build.ts";
-import type { Registry, ServerEntry } from "../../../src/registry/types.ts";
+import { buildSnapshot, type Snapshot } from "../../../src/gating/gate.ts";
+import type { ServerEntry } from "../../../src/registry/types.ts";
 import type { SearchOptions } from "../../../src/gating/words/index.ts";
 import { entry, inventory, item } from "../../registry/builders.ts";
 
@@ -182,10 +182,10 @@ export const SERVERS: readonly ServerEntry[] = [
 export function snapshot(
   servers: readonly ServerEntry[] = SERVERS,
   gating: Partial<GatingConfig> = {},
-  previous?: Registry,
-): Registry {
+  previous?: Snapshot,
+): Snapshot {
   const version = (previous?.version ?? 0) + 1;
-  return buildRegistry({ version, servers, gating: { ...GATING, ...gating } }, previous);
+  return buildSnapshot({ version, servers, gating: { ...GATING, ...gating } }, previous);
 }
 
 /** A finder, its log, and the settings it looks at, which a test may exchange. */
@@ -209,7 +209,7 @@ export class Search {
 
   /** Searches the aggregate. */
   find(
-    registry: Registry,
+    registry: Snapshot,
     query: string,
     options: SearchOptions = {},
   ): FoundTools | Promise<FoundTools> {
@@ -217,12 +217,12 @@ export class Search {
   }
 
   /** The ids of what is found. */
-  async ids(registry: Registry, query: string, options: SearchOptions = {}): Promise<string[]> {
+  async ids(registry: Snapshot, query: string, options: SearchOptions = {}): Promise<string[]> {
     return idsOf(await this.find(registry, query, options));
   }
 
   /** Prepares the snapshot and waits until its tools have their vectors. */
-  async embedded(registry: Registry): Promise<void> {
+  async embedded(registry: Snapshot): Promise<void> {
     const before = this.lines.all.length;
     this.finder.prepare(registry);
     await this.lines.when("Embedded");
