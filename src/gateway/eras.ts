@@ -11,7 +11,6 @@ import type { ResponseMessage } from "../protocol/message.ts";
 import { structuredContentEdits } from "../protocol/projection.ts";
 import type { View } from "../registry/types.ts";
 import type { Line } from "../upstream/connection/line.ts";
-import { ActiveExchange } from "./clients/exchange.ts";
 import { foreignState, type Parking } from "./parking.ts";
 
 /** What a request can be forwarded to; `Upstream` is one. */
@@ -33,7 +32,7 @@ export async function forwardTo(
   parking: Parking,
 ): Promise<ResponseMessage> {
   const { client, request } = exchange;
-  if (exchange instanceof ActiveExchange) exchange.server = upstream.name;
+  exchange.server = upstream.name;
   const resumed = client.era === "modern" && request.params?.requestState !== undefined
     ? parking.resume(exchange, upstream.name)
     : undefined;

@@ -26,7 +26,7 @@ import type { Upstream } from "../upstream/upstream.ts";
 import { route, type RouterHost } from "./call.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
 import { Session, type SessionHost, type SessionKind } from "./clients/session.ts";
-import { SessionStore } from "./clients/sessions.ts";
+import { MAX_SESSIONS, SessionStore } from "./clients/sessions.ts";
 import { type ResourceSubscriber, Subscriptions } from "./clients/subscriptions.ts";
 import { Upcalls } from "./clients/upcalls.ts";
 import { logFindings } from "./events.ts";
@@ -116,6 +116,7 @@ export class Gateway implements SessionHost, RouterHost {
       onSwap: (names) => this.#swapped(names),
     });
     this.gating = new Gating({
+      maxSessions: MAX_SESSIONS,
       createFinder: async () => {
         const { Finder } = await import("../gating/finder.ts");
         return new Finder({ settings: () => this.config.settings, directory });

@@ -48,6 +48,7 @@ const GATHER = 5;
  */
 export class ParkedCall implements Exchange {
   readonly rid = nextRid();
+  server: string;
   readonly client: Client;
   readonly request: RequestMessage;
   readonly #options: ParkedCallOptions;
@@ -70,6 +71,7 @@ export class ParkedCall implements Exchange {
   constructor(first: Exchange, options: ParkedCallOptions) {
     this.client = first.client;
     this.request = first.request;
+    this.server = first.server;
     this.#options = options;
   }
 

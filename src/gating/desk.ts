@@ -1,8 +1,7 @@
 import type { Config } from "../config/types.ts";
-import type { ActiveExchange } from "../gateway/clients/exchange.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import type { Client } from "../protocol/exchange.ts";
+import type { Client, ReplaceableExchange } from "../protocol/exchange.ts";
 import type { RequestMessage } from "../protocol/message.ts";
 import type { Reply } from "../registry/answers.ts";
 import type { View } from "../registry/types.ts";
@@ -66,7 +65,7 @@ export class Desk {
    * @throws {RpcError} where the endpoint is not configured any more
    */
   answer(
-    exchange: ActiveExchange,
+    exchange: ReplaceableExchange,
     endpoint: Endpoint,
     host: GatingHost,
   ): Reply | undefined | Promise<Reply | undefined> {
@@ -79,7 +78,7 @@ export class Desk {
     return result instanceof Promise ? result.then(reply) : reply(result);
   }
 
-  #execute(exchange: ActiveExchange, endpoint: Endpoint, name: Executor, host: GatingHost) {
+  #execute(exchange: ReplaceableExchange, endpoint: Endpoint, name: Executor, host: GatingHost) {
     const { client, request } = exchange;
     const gate = gateBefore(endpoint, host);
     return prepareExecution(exchange, name, gate, {
@@ -96,7 +95,7 @@ export class Desk {
   }
 
   async #tell(
-    { client, request }: ActiveExchange,
+    { client, request }: ReplaceableExchange,
     endpoint: Endpoint,
     name: Teller,
     host: GatingHost,

@@ -1,9 +1,9 @@
 /** `execute_tool` and its like: the call of a meta tool becomes that of the tool it names. */
 
-import type { ActiveExchange } from "../gateway/clients/exchange.ts";
 import { editJson, rawAt } from "../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { argumentEdits, type ArgumentRules } from "../protocol/arguments.ts";
+import type { ReplaceableExchange } from "../protocol/exchange.ts";
 import type { RequestMessage } from "../protocol/message.ts";
 import { memoised, unlessTooDeep } from "../registry/source.ts";
 import { type ArgumentCheck, argumentCheck, LONGEST_SCHEMA } from "../schema/arguments.ts";
@@ -50,7 +50,7 @@ const MOST_SIBLINGS = 5;
  * where nobody has the tool and a server is starting.
  */
 export function prepareExecution(
-  exchange: ActiveExchange,
+  exchange: ReplaceableExchange,
   name: Executor,
   gate: Gate,
   deps: ExecutionDeps,
@@ -78,7 +78,7 @@ export function prepareExecution(
 }
 
 interface Execution {
-  readonly exchange: ActiveExchange;
+  readonly exchange: ReplaceableExchange;
   readonly name: Executor;
   readonly gate: Gate;
   readonly deps: ExecutionDeps;
@@ -217,7 +217,7 @@ function wrongArguments(
 }
 
 function unknownTool(
-  { client: { era } }: ActiveExchange,
+  { client: { era } }: ReplaceableExchange,
   id: string,
   { full }: Gate,
   deps: ExecutionDeps,

@@ -1,6 +1,5 @@
-import type { ActiveExchange } from "../gateway/clients/exchange.ts";
 import { getLogger } from "../log/mod.ts";
-import type { Client } from "../protocol/exchange.ts";
+import type { Client, ReplaceableExchange } from "../protocol/exchange.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import type { RequestMessage } from "../protocol/message.ts";
 import type { Reply } from "../registry/answers.ts";
@@ -16,6 +15,8 @@ import { changedWithOwn, ownTools, Provisioned, sessionKey } from "./provisioned
 export interface GatingOptions extends DeskOptions {
   /** Makes the search; called once, when it is first needed. */
   createFinder(): Promise<DeskFinder>;
+  /** How many legacy sessions there can be at one time. */
+  readonly maxSessions: number;
 }
 
 const log = getLogger("mcproxy", "gating");
@@ -27,7 +28,7 @@ const log = getLogger("mcproxy", "gating");
  */
 export class Gating {
   readonly #options: GatingOptions;
-  readonly #provisioned = new Provisioned();
+  readonly #provisioned: Provisioned;
   /** Clashes that have been told of. */
   readonly #told = new Set<string>();
   #countsUse = false;
@@ -37,6 +38,7 @@ export class Gating {
 
   constructor(options: GatingOptions) {
     this.#options = options;
+    this.#provisioned = new Provisioned({ sessions: options.maxSessions });
   }
 
   /**
@@ -60,7 +62,7 @@ export class Gating {
    * @throws {RpcError} where the endpoint is not configured any more
    */
   answer(
-    exchange: ActiveExchange,
+    exchange: ReplaceableExchange,
     endpoint: Endpoint,
     host: GatingHost,
   ): Reply | undefined | Promise<Reply | undefined> {

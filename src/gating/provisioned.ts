@@ -1,4 +1,3 @@
-import { MAX_SESSIONS } from "../gateway/clients/sessions.ts";
 import type { Client } from "../protocol/exchange.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import type { ListText } from "../registry/lists.ts";
@@ -10,24 +9,22 @@ export interface ProvisionLimits {
   /** Sessions: no fewer than there can be, for theirs is kept as long as they last. */
   readonly sessions: number;
   /** Handles, of which anybody can have any number. */
-  readonly handles: number;
+  readonly handles?: number;
   /** Tools of one client; of more, the earliest are forgotten. */
-  readonly tools: number;
+  readonly tools?: number;
 }
-
-const LIMITS: ProvisionLimits = { sessions: MAX_SESSIONS, handles: 2_000, tools: 200 };
 
 /** Clients of one kind, by {@link provisionKey}, least recently used first. */
 type Clients = Map<string, Set<string>>;
 
 /** Which tools which client has provisioned, by their exposed names. */
 export class Provisioned {
-  readonly #limits: ProvisionLimits;
+  readonly #limits: Required<ProvisionLimits>;
   readonly #sessions: Clients = new Map();
   readonly #handles: Clients = new Map();
 
-  constructor(limits: ProvisionLimits = LIMITS) {
-    this.#limits = limits;
+  constructor({ sessions, handles = 2_000, tools = 200 }: ProvisionLimits) {
+    this.#limits = { sessions, handles, tools };
   }
 
   /** Whether anything is remembered under this key, be it an empty list. */

@@ -43,6 +43,11 @@ export interface Exchange {
    */
   readonly signal: CancelSignal;
   /**
+   * The server it was sent to last, set by whoever sends it on; empty before. A question on its
+   * behalf comes from there.
+   */
+  server: string;
+  /**
    * Sends a notification to this client on this request's stream. `raw` is JSON text already in
    * the client's terms (its own progress token). Nothing is sent once the exchange has ended.
    */
@@ -60,9 +65,36 @@ export interface Exchange {
   ): Promise<ResponseMessage>;
 }
 
-/** The same exchange with another end: for something done on its behalf that may end earlier. */
-export function withSignal(exchange: Exchange, signal: CancelSignal): Exchange {
-  return { ...delegating(exchange), signal };
+/** An exchange whose request may be replaced: the call of a tool that calls tools becomes theirs. */
+export interface ReplaceableExchange extends Exchange {
+  /**
+   * From here on the exchange is that of another request, with the same id and method. Before
+   * anything is sent upstream.
+   */
+  become(request: RequestMessage): void;
+}
+
+/** The same exchange but for what is given: for something that is done on its behalf. */
+export function derived(
+  exchange: Exchange,
+  changed: Partial<Pick<Exchange, "signal" | "notify" | "ask">>,
+): Exchange {
+  const { rid, client, request, signal } = exchange;
+  return {
+    rid,
+    client,
+    request,
+    signal,
+    get server() {
+      return exchange.server;
+    },
+    set server(name) {
+      exchange.server = name;
+    },
+    notify: (raw) => exchange.notify(raw),
+    ask: (method, paramsText, signal) => exchange.ask(method, paramsText, signal),
+    ...changed,
+  };
 }
 
 /**
@@ -70,8 +102,7 @@ export function withSignal(exchange: Exchange, signal: CancelSignal): Exchange {
  * not above `floor`, which its client has been told before, is left out.
  */
 export function withProgressAbove(exchange: Exchange, floor: number): Exchange {
-  return {
-    ...delegating(exchange),
+  return derived(exchange, {
     notify: (raw) => {
       if (raw.includes('"notifications/progress"')) {
         const { params } = JSON.parse(raw) as { params?: JsonObject };
@@ -79,17 +110,5 @@ export function withProgressAbove(exchange: Exchange, floor: number): Exchange {
       }
       exchange.notify(raw);
     },
-  };
-}
-
-function delegating(exchange: Exchange): Exchange {
-  const { rid, client, request, signal } = exchange;
-  return {
-    rid,
-    client,
-    request,
-    signal,
-    notify: (raw) => exchange.notify(raw),
-    ask: (method, paramsText, signal) => exchange.ask(method, paramsText, signal),
-  };
+  });
 }

@@ -2,7 +2,7 @@ import { anyCancelled, CancelSource } from "../lib/cancel.ts";
 import { shortHash } from "../lib/json.ts";
 import type { Clock } from "../lib/time.ts";
 import { RpcError } from "../protocol/errors.ts";
-import { type Client, type Exchange, withSignal } from "../protocol/exchange.ts";
+import { type Client, derived, type Exchange } from "../protocol/exchange.ts";
 import type { RequestMessage, ResponseMessage } from "../protocol/message.ts";
 import { createdTask, isTaskMethod, ownerOfTask } from "../protocol/tasks.ts";
 import type { Line } from "./connection/line.ts";
@@ -123,7 +123,7 @@ export class Chooser {
       if (!slot.isReady) other.resolve(undefined);
     };
     this.#waiting.add(look);
-    const own = over(slot, withSignal(exchange, either.signal));
+    const own = over(slot, derived(exchange, { signal: either.signal }));
     let won = false;
     try {
       const first = await Promise.race([own, other.promise]);

@@ -82,6 +82,7 @@ test("Gating makes a finder for a closed gate, tells it of snapshots, and of cal
     const world = new GatingWorld({ gating });
     const told = { made: 0, prepared: 0, called: 0, closed: 0 };
     const of = new Gating({
+      maxSessions: 10_000,
       createFinder: () => {
         told.made++;
         return Promise.resolve({

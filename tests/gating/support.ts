@@ -113,6 +113,7 @@ export class GatingWorld implements GatingHost {
     this.#config = parsed.config;
     this.#servers = servers;
     this.gating = new Gating({
+      maxSessions: 10_000,
       createFinder: () => Promise.resolve(new Finder({ settings: () => this.#config.settings })),
       config: () => this.#config,
       phase: (server) => this.#servers[server] && (this.#servers[server].phase ?? "ready"),

@@ -200,6 +200,7 @@ export class ChannelModel {
       client: this.options.era === "legacy" ? { ...LEGACY_CLIENT, session: tag } : MODERN_CLIENT,
       request: parseMessage(raw) as RequestMessage,
       signal: controller.signal,
+      server: "",
       notify: (text) => void notified.push(text),
       ask: (_method, paramsText, signal) => this.#asked(tag, paramsText, signal),
     };

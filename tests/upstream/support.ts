@@ -144,6 +144,7 @@ export function exchangeFor(raw: string, client: Client = LEGACY_CLIENT): TestEx
     client,
     request: parseMessage(raw) as RequestMessage,
     signal: controller.signal,
+    server: "",
     sent,
     abort: (reason = "gone") => controller.abort(new Error(reason)),
     notify: (text) => void sent.push(text),

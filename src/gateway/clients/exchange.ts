@@ -1,6 +1,6 @@
 import { type CancelSignal, CancelSource } from "../../lib/cancel.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
-import type { Client, Exchange } from "../../protocol/exchange.ts";
+import type { Client, Exchange, ReplaceableExchange } from "../../protocol/exchange.ts";
 import type { RequestMessage, ResponseMessage } from "../../protocol/message.ts";
 
 /** Where messages to a client go: a response stream, a session stream, stdout. */
@@ -20,9 +20,8 @@ export function nextRid(): string {
 export type Asker = Exchange["ask"];
 
 /** The {@link Exchange} of both eras; they differ in who aborts it and in who is the asker. */
-export class ActiveExchange implements Exchange {
+export class ActiveExchange implements ReplaceableExchange {
   readonly rid = nextRid();
-  /** The server it was routed to; empty before. */
   server = "";
   readonly #cancel = new CancelSource();
   readonly #outlet: Outlet;
@@ -45,10 +44,6 @@ export class ActiveExchange implements Exchange {
     return this.#request;
   }
 
-  /**
-   * From here on the exchange is that of another request, with the same id and method: the call of a
-   * tool that calls tools has become that of the tool it calls. Before anything is sent upstream.
-   */
   become(request: RequestMessage): void {
     this.#request = request;
   }

@@ -166,7 +166,6 @@ export class ResultCache {
     const version = this.#versions.get(server);
     const shared: SharedCall = new SharedCall({
       leader,
-      server,
       send: async (exchange) => {
         const response = await next({ ...call, exchange });
         // Before anybody is told, so that no equal call falls between the two.

@@ -1,8 +1,7 @@
 import { CancelSource } from "../../lib/cancel.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
-import type { Exchange } from "../../protocol/exchange.ts";
+import { derived, type Exchange } from "../../protocol/exchange.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
-import { ActiveExchange } from "../clients/exchange.ts";
 
 /** What became of a shared call for those who wait for it. */
 export type SharedOutcome =
@@ -16,7 +15,6 @@ export type SharedOutcome =
 /** What a {@link SharedCall} is made of. */
 export interface SharedCallOptions {
   readonly leader: Exchange;
-  readonly server: string;
   /** Calls the upstream. */
   readonly send: (exchange: Exchange) => Promise<ResponseMessage>;
   /** Whether others may be given this response. */
@@ -76,25 +74,18 @@ export class SharedCall {
   }
 
   #exchange(): Exchange {
-    const { leader, server } = this.#options;
-    const { rid, client, request } = leader;
-    return {
-      rid,
-      client,
-      request,
+    const { leader } = this.#options;
+    return derived(leader, {
       signal: this.#cancel,
-      notify: (raw) => leader.notify(raw),
       ask: (method, paramsText, signal) => {
         this.#wasAsked = true;
         this.#close({ kind: "private" });
         if (leader.signal.aborted) {
           throw new RpcError(ErrorCode.InternalError, "The client has cancelled the call");
         }
-        // The session remembers whom a question came from by the exchange.
-        if (leader instanceof ActiveExchange) leader.server = server;
         return leader.ask(method, paramsText, signal);
       },
-    };
+    });
   }
 
   #settled(response: ResponseMessage): void {

@@ -347,6 +347,8 @@ test("ResultCache shares and keeps nothing that a client was asked for", async (
   const first = middleware(leader, upstream.next);
   const second = middleware(callTo({ id: 2, session: "b", ask: ask("b") }), upstream.next);
   const one = await upstream.at(0);
+  // As whoever sends it on does.
+  one.call.exchange.server = "s";
   await one.call.exchange.ask("elicitation/create", "{}");
   assert.equal(leader.exchange.server, "s", "the session remembers who asked");
   const two = await upstream.at(1);
