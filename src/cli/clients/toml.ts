@@ -1,11 +1,11 @@
 /**
  * TOML to a {@link ConfigDocument}, and changes in its text. Loaded only where there is such a
- * file. The parser of the library knows no positions, so the text is scanned a second time for them.
+ * file. The parser of the library knows no positions: it is asked about one statement at a time.
  */
 
 import { parse, stringify, TomlError } from "smol-toml";
 import { type DocumentResult, lineIndex } from "../../config/document.ts";
-import type { JsonObject } from "../../lib/json.ts";
+import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Edit } from "./json-text.ts";
 
 /** Parses the text of a file. Never throws. A byte order mark is skipped. */
@@ -36,8 +36,8 @@ export function parseToml(input: string, file: string): DocumentResult {
       },
       keys(path) {
         let node = value;
-        for (const step of path) node = isTable(node) ? node[String(step)] : undefined;
-        return isTable(node) ? Object.keys(node) : [];
+        for (const step of path) node = isObject(node) ? node[step] : undefined;
+        return isObject(node) ? Object.keys(node) : [];
       },
     },
   };
@@ -46,10 +46,6 @@ export function parseToml(input: string, file: string): DocumentResult {
 /** The first line of the message says what is wrong; the others quote the file, secrets and all. */
 function reasonOf({ message }: TomlError): string {
   return (message.split("\n")[0] ?? "").replace(/^Invalid TOML document: /, "");
-}
-
-function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function startsWith(path: readonly string[], start: readonly (string | number)[]): boolean {
@@ -76,141 +72,59 @@ export function putTable(
 
 /** The edits that take out the table at `path` and those below it, as they are under headers. */
 export function removeTable(text: string, path: readonly string[]): readonly Edit[] {
-  const statements = statementsOf(text);
   const edits: Edit[] = [];
-  let current: { offset: number; end: number } | undefined;
-  const finish = () => {
-    if (current === undefined) return;
-    edits.push({ offset: current.offset, length: current.end - current.offset, content: "" });
-    current = undefined;
-  };
-  for (const statement of statements) {
-    if (statement.isHeader) {
-      finish();
-      if (startsWith(statement.path, path)) {
-        current = { offset: statement.offset, end: lineEnd(text, statement) };
-      }
-    } else if (current !== undefined) current.end = lineEnd(text, statement);
+  let isWithin = false;
+  for (const { isHeader, path: own, offset, end } of statementsOf(text)) {
+    if (isHeader) isWithin = startsWith(own, path);
+    if (!isWithin) continue;
+    const start = isHeader ? offset : edits.pop()!.offset;
+    edits.push({ offset: start, length: end - start, content: "" });
   }
-  finish();
   return edits;
 }
-
-function lineEnd(text: string, { end }: Statement): number {
-  const next = text.indexOf("\n", end);
-  return next === -1 ? text.length : next + 1;
-}
-
-/** Where the statements of a TOML file stand. */
 
 /** A header of a table, or a key with its value. */
 export interface Statement {
   readonly isHeader: boolean;
   /** From the root: a key of a table has the path of the table before it. */
   readonly path: readonly string[];
-  /** In UTF-16 units, of the first character and behind the last. */
+  /** In UTF-16 units, of the first character and behind the last line. */
   readonly offset: number;
   readonly end: number;
 }
 
-/** The statements of a text that a parser has found to be valid. Never throws. */
+/** The statements of a valid text: each is the fewest lines that are valid by themselves. */
 export function statementsOf(text: string): readonly Statement[] {
   const statements: Statement[] = [];
   let table: readonly string[] = [];
-  let at = 0;
-  while (at < text.length) {
-    const char = text[at]!;
-    if (/\s/.test(char)) at++;
-    else if (char === "#") at = endOfLine(text, at);
-    else if (char === "[") {
-      const { path, end } = readKey(text, at + (text[at + 1] === "[" ? 2 : 1));
-      table = path;
-      const stop = end + (text[at + 1] === "[" ? 2 : 1);
-      statements.push({ isHeader: true, path, offset: at, end: stop });
-      at = stop;
-    } else {
-      const { path, end } = readKey(text, at);
-      const stop = endOfValue(text, end + 1);
-      statements.push({ isHeader: false, path: [...table, ...path], offset: at, end: stop });
-      // Whatever the text is, the scan goes on.
-      at = Math.max(stop, at + 1);
+  let start = 0;
+  for (const { 0: line, index } of text.matchAll(/[^\n]*\n|[^\n]+$/g)) {
+    const end = index + line.length;
+    // Only these end what goes on from line to line: to try each one takes long in a long text.
+    if (index > start && !/"""|'''|[\]}]/.test(line)) continue;
+    const path = pathOf(text.slice(start, end));
+    if (path === undefined) continue;
+    const offset = start + text.slice(start, end).search(/\S|$/);
+    const isHeader = text[offset] === "[";
+    if (isHeader) table = path;
+    if (path.length > 0) {
+      statements.push({ isHeader, path: isHeader ? path : [...table, ...path], offset, end });
     }
+    start = end;
   }
   return statements;
 }
 
-/** A dotted key up to the `=` or `]` behind it. */
-function readKey(text: string, start: number): { path: string[]; end: number } {
-  const path: string[] = [];
-  let at = start;
-  while (at < text.length) {
-    const char = text[at]!;
-    if (char === "=" || char === "]" || char === "\n") break;
-    if (char === '"' || char === "'") {
-      const end = endOfString(text, at);
-      path.push(unquote(text.slice(at, end)));
-      at = end;
-    } else if (/[\w-]/.test(char)) {
-      const [word = char] = /^[\w-]+/.exec(text.slice(at)) ?? [];
-      path.push(word);
-      at += word.length;
-    } else at++;
-  }
-  return { path, end: at };
-}
-
-function unquote(quoted: string): string {
-  if (quoted.startsWith("'")) return quoted.slice(1, -1);
+/** The keys of one statement; none for a blank line, undefined where it goes on. */
+function pathOf(statement: string): readonly string[] | undefined {
   try {
-    return String(JSON.parse(quoted));
+    return onlyKeys(parse(statement));
   } catch {
-    // TOML knows escapes that JSON does not; such a name is only not found.
-    return quoted.slice(1, -1);
+    return undefined;
   }
 }
 
-function endOfLine(text: string, at: number): number {
-  const end = text.indexOf("\n", at);
-  return end === -1 ? text.length : end;
-}
-
-function endOfString(text: string, start: number): number {
-  const quote = text[start]!;
-  const triple = quote.repeat(3);
-  if (text.startsWith(triple, start)) {
-    let at = start + 3;
-    while (at < text.length && !text.startsWith(triple, at)) {
-      at += quote === '"' && text[at] === "\\" ? 2 : 1;
-    }
-    at += 3;
-    // Up to two quotes more belong to the string.
-    while (text[at] === quote) at++;
-    return Math.min(at, text.length);
-  }
-  let at = start + 1;
-  while (at < text.length && text[at] !== quote) at += quote === '"' && text[at] === "\\" ? 2 : 1;
-  return Math.min(at + 1, text.length);
-}
-
-/** Behind the value that begins at `start`: at the end of its line, brackets being closed. */
-function endOfValue(text: string, start: number): number {
-  let depth = 0;
-  let at = start;
-  let end = start;
-  while (at < text.length) {
-    const char = text[at]!;
-    if (char === '"' || char === "'") at = endOfString(text, at);
-    else if (char === "#") {
-      if (depth === 0) return end;
-      at = endOfLine(text, at);
-      continue;
-    } else if (char === "\n" && depth === 0) return end;
-    else {
-      if (char === "[" || char === "{") depth++;
-      if (char === "]" || char === "}") depth--;
-      at++;
-    }
-    if (!/\s/.test(char)) end = at;
-  }
-  return end;
+function onlyKeys(value: unknown): string[] {
+  const [key, ...more] = isObject(value) ? Object.keys(value) : [];
+  return key === undefined || more.length > 0 ? [] : [key, ...onlyKeys((value as JsonObject)[key])];
 }

@@ -184,7 +184,7 @@ test("statementsOf() finds headers and keys between strings, arrays and comments
     statementsOf(text).map(({ isHeader, path, offset, end }) => [
       isHeader,
       path.join("/"),
-      text.slice(offset, end).split("\n").length,
+      text.slice(offset, end).trimEnd().split("\n").length,
     ]),
     [
       [false, "a/b", 1],
