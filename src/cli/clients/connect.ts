@@ -5,7 +5,8 @@ import process from "node:process";
 import { CliError, ExitCode, type Io, say, UsageError } from "../../app/io.ts";
 import { configurationError } from "../../app/plan.ts";
 import { lineIndex } from "../../config/document.ts";
-import { canonicalJson, type Json } from "../../lib/json.ts";
+import { describeKind } from "../../config/issue.ts";
+import { canonicalJson, isObject, type Json, type JsonObject } from "../../lib/json.ts";
 import { suggest } from "../../lib/suggest.ts";
 import { printable } from "../../lib/text.ts";
 import type { Invocation } from "../command.ts";
@@ -21,14 +22,14 @@ import {
   type Surroundings,
 } from "./clients.ts";
 import {
-  type EditContext,
-  type Edited,
-  readEntry,
-  withEntry,
-  withoutEntry,
-} from "./connect-edit.ts";
-import { backupsOf, readClientFile, removeText, rewriteFile } from "./files.ts";
-import type { Edit } from "./json-text.ts";
+  backupsOf,
+  parseClientText,
+  readClientFile,
+  removeText,
+  rewriteFile,
+  valueAt,
+} from "./files.ts";
+import { applyEdits, type Edit, putProperty, removeProperty } from "./json-text.ts";
 
 /**
  * `mcproxy connect [CLIENT]`: puts the gateway into the configuration of a client, or takes it out
@@ -37,22 +38,25 @@ import type { Edit } from "./json-text.ts";
 export async function run({ args: [name], options }: Invocation, io: Io): Promise<ExitCode> {
   const surroundings = surroundingsOf(io);
   const json = options.json === true;
+  const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
   if (name === undefined) {
     if (options.write === true || options.undo === true) {
       throw new UsageError(`Cannot run "connect": CLIENT is missing; expected one of ${names()}`);
     }
-    await showClients(surroundings, io, json);
+    const clients = await Promise.all(CLIENTS.map((one) => stateOf(one, surroundings)));
+    await print(io, json ? [JSON.stringify({ clients })] : renderStates(clients, style));
     return ExitCode.Ok;
   }
   const client = requireClient(name);
   const path = await findFile(client, surroundings);
   const read = await readClientFile(path);
   if (!read.ok) throw configurationError(read.issues, io.cwd);
-  const context: EditContext = { client, path, cwd: io.cwd };
+  const { text = "" } = read;
+  const file: EditedFile = { client, path, cwd: io.cwd };
   const reach = { url: gatewayUrls(options.url, io.env).mcp, command: commandOf(process) };
   const step = options.undo === true
-    ? await planUndo(read.text, context)
-    : await planConnect(read.text, client.entry(reach), context, options.replace === true);
+    ? await planUndo(text, file)
+    : await planConnect(text, client.entry(reach), file, options.replace === true);
   const backup = options.write === true ? await write(path, read.text, step) : undefined;
   const report: ConnectReport = {
     client: client.name,
@@ -61,20 +65,48 @@ export async function run({ args: [name], options }: Invocation, io: Io): Promis
     written: options.write === true && step.action !== "none",
     backup: backup ?? null,
   };
-  if (json) await say(io.stdout, `${JSON.stringify(report)}\n`);
-  else {
-    const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
-    const lines = renderConnect(report, step, client, style);
-    await say(io.stdout, lines.map((line) => `${line}\n`).join(""));
-  }
+  await print(
+    io,
+    json ? [JSON.stringify(report)] : renderConnect(report, text, step.edits ?? [], style),
+  );
   return ExitCode.Ok;
 }
 
-/** What is to become of a file. */
-export interface Step extends Partial<Edited> {
+async function print({ stdout }: Io, lines: readonly string[]): Promise<void> {
+  await say(stdout, lines.map((line) => `${line}\n`).join(""));
+}
+
+/** What becomes of a client's file. `restore`: a backup comes back; `delete`: it was ours alone. */
+export type ConnectAction = "add" | "replace" | "remove" | "restore" | "delete" | "none";
+
+/** What `connect --json` prints; part of the public contract. It contains no secret. */
+export interface ConnectReport {
+  readonly client: string;
+  readonly file: string;
   readonly action: ConnectAction;
-  /** The text it is about, without its byte order mark. */
-  readonly before: string;
+  readonly written: boolean;
+  readonly backup: string | null;
+}
+
+/** What is to become of a file; without a text nothing is written. */
+interface Step extends Partial<Edited> {
+  readonly action: ConnectAction;
+}
+
+/** A text, and how it came to be. */
+interface Edited {
+  readonly text: string;
+  /** Offsets count from behind the byte order mark. */
+  readonly edits: readonly Edit[];
+}
+
+/** The file that is edited. */
+interface EditedFile {
+  readonly client: ClientApp;
+  /** Absolute, for messages and to tell the format. */
+  readonly path: string;
+  /** Where messages see paths from. */
+  readonly cwd: string;
 }
 
 /** Where the clients' files are looked for; `HOME` of the environment comes first. */
@@ -113,58 +145,42 @@ export function commandOf(
 }
 
 async function planConnect(
-  text: string | undefined,
+  text: string,
   entry: Json,
-  context: EditContext,
+  file: EditedFile,
   replace: boolean,
 ): Promise<Step> {
-  const before = (text ?? "").replace(/^\uFEFF/, "");
-  const found = await readEntry(text ?? "", context);
-  if (found !== undefined && canonicalJson(found) === canonicalJson(entry)) {
-    return { action: "none", before };
-  }
-  if (found !== undefined && !replace) {
-    throw new CliError(
-      ExitCode.Failed,
-      `Cannot connect ${JSON.stringify(context.client.title)}: found another entry ` +
-        `"${ENTRY_NAME}" in ${JSON.stringify(context.path)}; expected none`,
-      { hint: "--replace puts the new one in its place" },
-    );
-  }
-  const action = found === undefined ? "add" : "replace";
-  return { action, before, ...await withEntry(text ?? "", entry, context) };
+  const found = await readEntry(text, file);
+  if (found === undefined) return { action: "add", ...await withEntry(text, entry, file) };
+  if (canonicalJson(found) === canonicalJson(entry)) return { action: "none" };
+  if (replace) return { action: "replace", ...await withEntry(text, entry, file) };
+  throw new CliError(
+    ExitCode.Failed,
+    `Cannot connect ${JSON.stringify(file.client.title)}: found another entry ` +
+      `"${ENTRY_NAME}" in ${JSON.stringify(file.path)}; expected none`,
+    { hint: "--replace puts the new one in its place" },
+  );
 }
 
-async function planUndo(text: string | undefined, context: EditContext): Promise<Step> {
-  const before = (text ?? "").replace(/^\uFEFF/, "");
-  const entry = await readEntry(text ?? "", context);
-  if (text === undefined || entry === undefined) return { action: "none", before };
+async function planUndo(text: string, file: EditedFile): Promise<Step> {
+  const entry = await readEntry(text, file);
+  if (entry === undefined) return { action: "none" };
   if (!isConnection(entry)) {
     throw new CliError(
       ExitCode.Failed,
-      `Cannot disconnect ${JSON.stringify(context.client.title)}: the entry "${ENTRY_NAME}" in ` +
-        `${
-          JSON.stringify(context.path)
-        } leads to no gateway; expected one that connect has written`,
+      `Cannot disconnect ${JSON.stringify(file.client.title)}: the entry "${ENTRY_NAME}" in ` +
+        `${JSON.stringify(file.path)} leads to no gateway; expected one that connect has written`,
     );
   }
+  // A backup that does not parse is from another time.
+  const makes = (from: string): Promise<boolean> =>
+    withEntry(from, entry as Json, file).then((made) => made.text === text, () => false);
   // What connecting made of a backup is undone by that backup, to the byte.
-  for (const backup of await backupsOf(context.path)) {
-    if (backup.text !== text && await makes(backup.text, entry as Json, text, context)) {
-      return { action: "restore", before, text: backup.text };
-    }
+  for (const backup of await backupsOf(file.path)) {
+    if (backup !== text && await makes(backup)) return { action: "restore", text: backup };
   }
-  if (await makes("", entry as Json, text, context)) return { action: "delete", before };
-  return { action: "remove", before, ...await withoutEntry(text, context) };
-}
-
-async function makes(from: string, entry: Json, to: string, context: EditContext) {
-  try {
-    return (await withEntry(from, entry, context)).text === to;
-  } catch {
-    // A backup that does not parse is from another time.
-    return false;
-  }
+  if (await makes("")) return { action: "delete" };
+  return { action: "remove", ...await withEntry(text, undefined, file) };
 }
 
 async function write(
@@ -173,8 +189,7 @@ async function write(
   { action, text }: Step,
 ): Promise<string | undefined> {
   if (action === "delete" && before !== undefined) await removeText(path, before);
-  if (text === undefined) return undefined;
-  return await rewriteFile(path, text, { before });
+  return text === undefined ? undefined : await rewriteFile(path, text, before);
 }
 
 /** The file to write to: the first that is there, else the first that has a folder. */
@@ -195,87 +210,153 @@ async function isThere(path: string): Promise<boolean> {
   return await access(path).then(() => true, () => false);
 }
 
-async function showClients(surroundings: Surroundings, io: Io, json: boolean): Promise<void> {
-  const rows = await Promise.all(CLIENTS.map(async (client) => {
-    const path = await findFile(client, surroundings).catch(() => undefined);
-    if (path === undefined) return { client: client.name, file: null, state: "not found" };
-    return { client: client.name, file: path, state: await stateOf(client, path, io.cwd) };
-  }));
-  if (json) {
-    await say(io.stdout, `${JSON.stringify({ clients: rows })}\n`);
-    return;
+/** The gateway's entry in a file, if it has one. @throws {CliError} as {@link valueOf} */
+async function readEntry(text: string, file: EditedFile): Promise<unknown> {
+  return valueAt(await valueOf(text, file), [...file.client.section, ENTRY_NAME]);
+}
+
+/**
+ * The text with the entry in place of the one that is there, or without one. What comes out is read
+ * again: nothing but the entry may be different.
+ * @throws {CliError}
+ */
+async function withEntry(
+  text: string,
+  entry: Json | undefined,
+  file: EditedFile,
+): Promise<Edited> {
+  const { client, path } = file;
+  const expected = JSON.parse(JSON.stringify(await valueOf(text, file))) as JsonObject;
+  let section = expected;
+  for (const key of client.section) section = (section[key] ??= {}) as JsonObject;
+  if (entry === undefined) delete section[ENTRY_NAME];
+  else section[ENTRY_NAME] = entry;
+  const mark = text.startsWith("\uFEFF") ? "\uFEFF" : "";
+  const body = text.slice(mark.length);
+  const edits = await editsOf(body, entry, client);
+  const result = applyEdits(body, edits);
+  const parsed = result.trim() === ""
+    ? {}
+    : await parseClientText(result, path).then((one) => one.ok ? one.document.value : null);
+  if (textOf(parsed, client) !== textOf(expected, client)) {
+    throw new CliError(
+      ExitCode.Failed,
+      `Cannot edit ${JSON.stringify(path)}: its servers are written in a way that cannot ` +
+        `be changed without rewriting them; expected to find ${
+          client.section.join(".")
+        } as other files have it`,
+      { hint: "The file was left as it is; edit it by hand" },
+    );
   }
-  const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
-  const lines = renderTable(
+  return { text: mark + result, edits };
+}
+
+async function editsOf(
+  body: string,
+  entry: Json | undefined,
+  { format, section }: ClientApp,
+): Promise<readonly Edit[]> {
+  const path = [...section, ENTRY_NAME];
+  if (format === "json") {
+    return entry === undefined ? removeProperty(body, path) : putProperty(body, path, entry);
+  }
+  const { putTable, removeTable } = await import("./toml.ts");
+  return entry === undefined ? removeTable(body, path) : putTable(body, path, entry as JsonObject);
+}
+
+/** Empty sections count as absent: TOML has no place for them once their last table has gone. */
+function textOf(value: unknown, { format, section: [section] }: ClientApp): string {
+  if (format === "json") return JSON.stringify(value);
+  return JSON.stringify(
+    value,
+    (key, inner: unknown) =>
+      key === section && isObject(inner) && Object.keys(inner).length === 0 ? undefined : inner,
+  );
+}
+
+/** @throws {CliError} exit code 3 where a file does not parse or its section is no object */
+async function valueOf(text: string, { client, path, cwd }: EditedFile): Promise<JsonObject> {
+  if (text.replace("\uFEFF", "").trim() === "") return {};
+  const parsed = await parseClientText(text, path);
+  if (!parsed.ok) throw configurationError(parsed.issues, cwd);
+  const { document } = parsed;
+  for (const depth of client.section.keys()) {
+    const keys = client.section.slice(0, depth + 1);
+    const found = valueAt(document.value, keys);
+    if (found === undefined || isObject(found)) continue;
+    const message = `found ${describeKind(found)}, expected an object of servers`;
+    const issue = { file: path, ...document.position(keys), path: keys.join("."), message };
+    throw configurationError([issue], cwd);
+  }
+  return document.value as JsonObject;
+}
+
+/** What `connect` tells of a client without changing anything. */
+interface ClientState {
+  readonly client: string;
+  readonly file: string | null;
+  readonly state: string;
+}
+
+async function stateOf(client: ClientApp, surroundings: Surroundings): Promise<ClientState> {
+  const { name } = client;
+  const path = await findFile(client, surroundings).catch(() => undefined);
+  if (path === undefined) return { client: name, file: null, state: "not found" };
+  const read = await readClientFile(path);
+  if (!read.ok) return { client: name, file: path, state: "unreadable" };
+  const state = await readEntry(read.text ?? "", { client, path, cwd: surroundings.cwd }).then(
+    (entry) => isConnection(entry) ? "connected" : "not connected",
+    () => "invalid",
+  );
+  return { client: name, file: path, state };
+}
+
+function renderStates(states: readonly ClientState[], style: Style): string[] {
+  return renderTable(
     [{ title: "CLIENT" }, { title: "STATE" }, { title: "FILE" }],
-    rows.map(({ client, state, file }) => [
+    states.map(({ client, state, file }) => [
       { text: client, paint: style.name },
       { text: state, paint: state === "connected" ? style.good : style.dim },
       file ?? "",
     ]),
     { style },
   );
-  await say(io.stdout, lines.map((line) => `${line}\n`).join(""));
 }
 
-async function stateOf(client: ClientApp, path: string, cwd: string): Promise<string> {
-  const read = await readClientFile(path);
-  if (!read.ok) return "unreadable";
-  try {
-    const entry = await readEntry(read.text ?? "", { client, path, cwd });
-    return isConnection(entry) ? "connected" : "not connected";
-  } catch {
-    return "invalid";
-  }
-}
+const CONNECTED = "is connected; restart it to see the tools";
+const DONE: Readonly<Record<ConnectAction, string>> = {
+  add: CONNECTED,
+  replace: CONNECTED,
+  remove: "is disconnected; the entry was taken out",
+  restore: "is disconnected; the file is as it was before",
+  delete: "is disconnected; the file had nothing else and was removed",
+  none: "",
+};
 
-/** What `connect` tells: the lines that change, and no others, since those may hold secrets. */
-
-/** What becomes of a client's file. `restore`: a backup comes back; `delete`: it was ours alone. */
-export type ConnectAction = "add" | "replace" | "remove" | "restore" | "delete" | "none";
-
-/** What `connect --json` prints; part of the public contract. It contains no secret. */
-export interface ConnectReport {
-  readonly client: string;
-  readonly file: string;
-  readonly action: ConnectAction;
-  readonly written: boolean;
-  readonly backup: string | null;
-}
-
-/** The report for people. */
-export function renderConnect(
-  { file, action, written, backup }: ConnectReport,
-  { before, edits = [] }: { readonly before: string; readonly edits?: readonly Edit[] },
-  { title }: ClientApp,
+/** The report for people: the lines that change, and no others, since those may hold secrets. */
+function renderConnect(
+  { client, file, action, written, backup }: ConnectReport,
+  before: string,
+  edits: readonly Edit[],
   style: Style,
 ): string[] {
+  const title = findClient(client)!.title;
   if (action === "none") return [`${title}: nothing to do in ${printable(file)}`];
-  const changed = action === "add" || action === "replace" ? addedLines(before, edits, style) : [];
-  const gone = action === "add" ? [] : [style.bad(`-  "${ENTRY_NAME}"`)];
-  const what: Record<Exclude<ConnectAction, "none">, string> = {
-    add: `${title} is connected; restart it to see the tools`,
-    replace: `${title} is connected; restart it to see the tools`,
-    remove: `${title} is disconnected; the entry was taken out`,
-    restore: `${title} is disconnected; the file is as it was before`,
-    delete: `${title} is disconnected; the file had nothing else and was removed`,
-  };
-  const verdict = written
-    ? style.good(what[action])
-    : "Nothing was written; the same with --write does it";
   return [
     style.bold(printable(file)),
-    ...gone,
-    ...changed,
+    ...(action === "add" ? [] : [style.bad(`-  "${ENTRY_NAME}"`)]),
+    ...addedLines(before, edits, style),
     "",
-    verdict,
+    written
+      ? style.good(`${title} ${DONE[action]}`)
+      : "Nothing was written; the same with --write does it",
     ...(backup === null ? [] : [style.dim(`Backup: ${printable(backup)}`)]),
   ];
 }
 
 /** The new lines with their numbers in the file as it is. */
 function addedLines(before: string, edits: readonly Edit[], style: Style): string[] {
-  const locate = lineIndex(before);
+  const locate = lineIndex(before.replace(/^\uFEFF/, ""));
   return edits.filter(({ content }) => content.trim().length > 1).flatMap(({ offset, content }) => {
     const lines = content.replace(/^,/, "").split(/\r\n|\n|\r/).filter((line) =>
       line.trim() !== ""

@@ -1,53 +1,32 @@
 /** Replaces files that belong to somebody else: with a backup, as a whole, with their rights. */
 
-import {
-  chmod,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  realpath,
-  rename,
-  rm,
-  stat,
-} from "node:fs/promises";
+import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CliError, ExitCode } from "../../app/io.ts";
 import type { DocumentResult } from "../../config/document.ts";
 import { fileIssue, parseText, readText } from "../../config/files.ts";
 import { type ConfigIssue, describeKind } from "../../config/issue.ts";
+import { isRawObject } from "../../config/layouts.ts";
 
 /** What stands between the name of a file and the time of its backup. */
 const BACKUP = ".bak-";
 
-/** Options of {@link rewriteFile}. */
-export interface ReplaceOptions {
-  /** The text it was read with; undefined where it was not there. */
-  readonly before: string | undefined;
-  /** Rights of a file that is made. @default 0o600 */
-  readonly mode?: number;
-  /** The time in the backup's name. */
-  readonly now?: Date;
-}
-
 /**
- * Writes `text` in place of what is there, following links, and returns the path of the backup;
- * undefined where there was nothing. Readers find the old bytes or the new ones.
+ * Writes `text` in place of `before`, the text it was read with, following links, and returns the
+ * path of the backup; undefined where there was no file. Readers find the old bytes or the new ones.
  * @throws {CliError} where it has changed since it was read or cannot be written; the file is as it
  * was then
  */
 export async function rewriteFile(
   path: string,
   text: string,
-  { before, mode = 0o600, now = new Date() }: ReplaceOptions,
+  before: string | undefined,
 ): Promise<string | undefined> {
   try {
     const target = before === undefined ? path : await realpath(path);
-    const rights = before === undefined ? mode : (await stat(target)).mode & 0o777;
+    const rights = before === undefined ? 0o600 : (await stat(target)).mode & 0o777;
     await checkUnchanged(path, target, before);
-    const backup = before === undefined
-      ? undefined
-      : await writeBackup(path, before, { now, rights });
+    const backup = before === undefined ? undefined : await writeBackup(path, before, rights);
     const temporary = await writeTemporary(target, text, rights);
     try {
       await checkUnchanged(path, target, before);
@@ -78,7 +57,13 @@ export async function removeText(path: string, before: string): Promise<void> {
  */
 export async function writeTemporary(path: string, text: string, mode: number): Promise<string> {
   const temporary = join(dirname(path), `.${crypto.randomUUID()}.${basename(path)}`);
-  const file = await open(temporary, "wx", mode);
+  await writeNew(temporary, text, mode);
+  return temporary;
+}
+
+/** Writes a file that is not there yet, down to the disk. */
+async function writeNew(path: string, text: string, mode: number): Promise<void> {
+  const file = await open(path, "wx", mode);
   try {
     await file.writeFile(text);
     // The mask of the process may have taken rights away that the file had.
@@ -87,7 +72,6 @@ export async function writeTemporary(path: string, text: string, mode: number): 
   } finally {
     await file.close();
   }
-  return temporary;
 }
 
 /** Makes a directory that only its owner can look into, where there is none. @throws {CliError} */
@@ -99,37 +83,22 @@ export async function makeDirectory(path: string): Promise<void> {
   }
 }
 
-/** The backups of a file, the newest first. None where the directory cannot be listed. */
-export async function backupsOf(path: string): Promise<readonly { path: string; text: string }[]> {
+/** The texts of a file's backups, the newest first. None where the directory cannot be listed. */
+export async function backupsOf(path: string): Promise<readonly string[]> {
   const start = `${basename(path)}${BACKUP}`;
   const names = await readdir(dirname(path)).catch(() => []);
   const own = names.filter((name) => name.startsWith(start)).sort().reverse();
-  const read = await Promise.all(own.map(async (name) => {
-    const backup = join(dirname(path), name);
-    const text = await readFile(backup, "utf8").catch(() => undefined);
-    return text === undefined ? [] : [{ path: backup, text }];
-  }));
-  return read.flat();
+  const read = own.map((name) => readFile(join(dirname(path), name), "utf8").catch(() => []));
+  return (await Promise.all(read)).flat();
 }
 
 /** The backup has no rights that the file has not, and none for others: it may hold secrets. */
-async function writeBackup(
-  path: string,
-  text: string,
-  { now, rights }: { readonly now: Date; readonly rights: number },
-): Promise<string> {
-  const time = now.toISOString().replace(/[-:.]/g, "");
+async function writeBackup(path: string, text: string, rights: number): Promise<string> {
+  const time = new Date().toISOString().replace(/[-:.]/g, "");
   for (let attempt = 1;; attempt++) {
     const backup = `${path}${BACKUP}${time}${attempt === 1 ? "" : `-${attempt}`}`;
     try {
-      const file = await open(backup, "wx", 0o600);
-      try {
-        await file.writeFile(text);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await chmod(backup, rights & 0o600);
+      await writeNew(backup, text, rights & 0o600);
       return backup;
     } catch (error) {
       if (codeOf(error) !== "EEXIST" || attempt >= 100) throw error;
@@ -209,4 +178,9 @@ async function parse(text: string, file: string): Promise<DocumentResult> {
   if (!/\.toml$/i.test(file)) return await parseText(text, file);
   const { parseToml } = await import("./toml.ts");
   return parseToml(text, file);
+}
+
+/** The value at a path of keys, if there is one. */
+export function valueAt(value: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((node, key) => isRawObject(node) ? node[key] : undefined, value);
 }

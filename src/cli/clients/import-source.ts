@@ -6,12 +6,10 @@ import { type ConfigIssue, formatPath } from "../../config/issue.ts";
 import { isRawObject, type RawObject, shapeDocument } from "../../config/layouts.ts";
 import { parseTree, ROOT_KEYS } from "../../config/parse.ts";
 import { loadPatterns, mentionsPatterns } from "../../config/schema-results.ts";
-import { isNamedSecret, looksSecret, secretsOfUrl } from "../../config/secrets.ts";
 import type { ServerConfig } from "../../config/types.ts";
 import type { ValueStore } from "../../config/values.ts";
 import { type ClientApp, findClient } from "./clients.ts";
-import { sectionDocument, valueAt, withTimeout } from "./connect-edit.ts";
-import { parseClientText, readClientFile } from "./files.ts";
+import { parseClientText, readClientFile, valueAt } from "./files.ts";
 
 /** A server of a client. */
 export interface FoundServer {
@@ -26,13 +24,13 @@ export interface FoundServer {
 }
 
 /** The servers of one section of one file. */
-export interface Source {
+export interface Source<Server = FoundServer> {
   /** Absolute. */
   readonly file: string;
   readonly client: ClientApp | undefined;
   /** The project whose servers these are, where one file has those of several. */
   readonly project: string | undefined;
-  readonly servers: readonly FoundServer[];
+  readonly servers: readonly Server[];
   /** What is wrong with the file as a whole. */
   readonly issues: readonly ConfigIssue[];
 }
@@ -83,6 +81,12 @@ export async function readImportSources(
   );
 }
 
+/** Keys from the root to the object of servers, in whichever layout a file has one. */
+export function sectionOf({ value }: ConfigDocument): readonly string[] | undefined {
+  return [["mcpServers"], ["servers"], ["context_servers"], ["mcp", "servers"]]
+    .find((keys) => valueAt(value, keys) !== undefined);
+}
+
 /** `.vscode/mcp.json` belongs to the folder above. */
 function folderOf(path: string): string {
   const folder = dirname(path);
@@ -103,10 +107,7 @@ function partsOf(document: ConfigDocument, client: ClientApp | undefined): reado
   };
   if (client !== undefined) {
     add(client.section, client.format === "toml" ? "mcpServers" : client.section[0]!);
-  } else if (
-    [["mcpServers"], ["servers"], ["context_servers"], ["mcp", "servers"]]
-      .some((path) => valueAt(document.value, path) !== undefined)
-  ) parts.push({ document, project: undefined });
+  } else if (sectionOf(document) !== undefined) parts.push({ document, project: undefined });
   if (client === undefined || client.name === "claude-code") {
     for (const project of document.keys(["projects"])) {
       add(["projects", project, "mcpServers"], "mcpServers", project);
@@ -195,7 +196,7 @@ function located(entry: RawObject, folder: string | undefined): RawObject {
 }
 
 /** A copy of plain data with each text changed; keys stay. */
-export function replaceTexts(value: unknown, change: (text: string) => string): unknown {
+function replaceTexts(value: unknown, change: (text: string) => string): unknown {
   if (typeof value === "string") return change(value);
   if (Array.isArray(value)) return value.map((item: unknown) => replaceTexts(item, change));
   if (!isRawObject(value)) return value;
@@ -204,135 +205,151 @@ export function replaceTexts(value: unknown, change: (text: string) => string): 
   return copy;
 }
 
-/** Finds secrets that stand in entries as they are, and puts variables in their place. Pure. */
-
-/** Gives names to values: one value has one name, and no name gets a second value. */
-export class CredentialNames {
-  readonly #taken: Map<string, string>;
-  readonly #added = new Map<string, string>();
-  readonly #env: Readonly<Record<string, string | undefined>>;
-
-  /** `existing` are the credentials that are there; the environment comes before them. */
-  constructor(
-    existing: ReadonlyMap<string, string>,
-    env: Readonly<Record<string, string | undefined>>,
-  ) {
-    this.#taken = new Map(existing);
-    this.#env = env;
-  }
-
-  /** Credentials to be written. */
-  get added(): ReadonlyMap<string, string> {
-    return this.#added;
-  }
-
-  /** The name of a value: the first of the candidates that is free or has this value already. */
-  nameOf(value: string, candidates: readonly string[]): string {
-    const names = candidates.map(variableName);
-    const last = names.at(-1)!;
-    for (let count = 0;; count++) {
-      const name = names[count] ?? `${last}_${count - names.length + 2}`;
-      const inherited = this.#env[name];
-      if (inherited && inherited !== value) continue;
-      const other = this.#taken.get(name);
-      if (other === undefined) {
-        this.#taken.set(name, value);
-        this.#added.set(name, value);
-        return name;
-      }
-      if (other === value) return name;
-    }
+/** Brings an entry of the client of this name into our terms; what is none is left as it is. */
+function adaptEntry(client: string | undefined, entry: unknown): unknown {
+  if (!isRawObject(entry)) return entry;
+  switch (client) {
+    case "codex":
+      return codexEntry(entry);
+    case "gemini":
+      return withSelection(geminiEntry(entry), "includeTools", "excludeTools");
+    case "cline":
+      return withTimeout(entry, "timeout", "s");
+    case "windsurf":
+      return withSelection(entry, "enabledTools", "disabledTools");
+    default:
+      return entry;
   }
 }
 
-function variableName(text: string): string {
-  const name = text.toUpperCase().replaceAll(/[^A-Z0-9_]+/g, "_").replaceAll(/^_+|_+$/g, "");
-  return /^[A-Z_]/.test(name) ? name : `_${name}`;
+/** A number as text with its unit: without one it would be milliseconds. */
+function withTimeout(entry: RawObject, key: string, unit: "s" | "ms"): RawObject {
+  const value = entry[key];
+  return typeof value === "number" ? { ...entry, [key]: `${value}${unit}` } : entry;
 }
 
-/** An entry without literal secrets, and how many there were. */
-export interface Moved {
-  readonly entry: RawObject;
-  readonly count: number;
-}
-
-/** Moves the secrets of the server `name` into `names`. */
-export function moveSecrets(name: string, entry: RawObject, names: CredentialNames): Moved {
-  let count = 0;
-  const put = (value: string, ...candidates: string[]): string => {
-    count++;
-    return `\${${names.nameOf(value, candidates)}}`;
+/** Lists of names become a selection of tools, so that nothing is offered that was not before. */
+function withSelection(entry: RawObject, include: string, exclude: string): RawObject {
+  const { [include]: wanted, [exclude]: unwanted, ...rest } = entry;
+  const tools = {
+    ...(isNames(wanted) ? { include: wanted } : {}),
+    ...(isNames(unwanted) ? { exclude: unwanted } : {}),
   };
-  const inText = (key: string, text: string, ...candidates: string[]): string => {
-    // What has a variable in it is not literal; what is written around it is not looked at.
-    if (text.includes("${")) return text;
-    if (text.includes("://")) return inUrl(text, candidates.at(-1) ?? `${name}_${key}`, put);
-    const [, scheme, token] = /^((?:Bearer|Basic|Token)\s+)(\S+)$/i.exec(text) ?? [];
-    if (scheme !== undefined && token !== undefined) return scheme + put(token, ...candidates);
-    return looksSecret(key, text) ? put(text, ...candidates) : text;
+  return Object.keys(tools).length === 0 || "tools" in entry ? entry : { ...rest, tools };
+}
+
+function isNames(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.length > 0 &&
+    value.every((one) => typeof one === "string" && one !== "");
+}
+
+function codexEntry(entry: RawObject): RawObject {
+  const {
+    enabled,
+    env_vars,
+    http_headers,
+    env_http_headers,
+    bearer_token_env_var,
+    startup_timeout_sec,
+    startup_timeout_ms,
+    tool_timeout_sec,
+    ...rest
+  } = entry;
+  const headers: Record<string, unknown> = {
+    ...(isRawObject(http_headers) ? http_headers : {}),
+    ...mapValues(env_http_headers, (name) => `\${${name}}`),
+    ...(typeof bearer_token_env_var === "string"
+      ? { Authorization: `Bearer \${${bearer_token_env_var}}` }
+      : {}),
   };
-  const moved: Record<string, unknown> = { ...entry };
-  const { env, headers, args, url, auth } = entry;
-  if (isRawObject(env)) {
-    moved["env"] = mapTexts(env, (key, text) => inText(key, text, key, `${name}_${key}`));
-  }
-  if (isRawObject(headers)) {
-    moved["headers"] = mapTexts(headers, (key, text) => inText(key, text, headerName(name, key)));
-  }
-  if (isRawObject(auth)) {
-    moved["auth"] = mapTexts(auth, (key, text) => inText(key, text, `${name}_${key}`));
-  }
-  if (typeof url === "string" && !url.includes("${")) {
-    moved["url"] = inUrl(url, `${name}_KEY`, put);
-  }
-  if (Array.isArray(args)) {
-    moved["args"] = args.map((arg: unknown, at) => {
-      if (typeof arg !== "string" || arg.includes("${")) return arg;
-      const [, start, option, value] = /^(--?([\w-]+)=)(.*)$/s.exec(arg) ?? [];
-      if (start !== undefined && option !== undefined && value !== undefined) {
-        return start + inText(option, value, `${name}_${option}`);
-      }
-      const before = /^--?([\w-]+)$/.exec(String(args[at - 1] ?? ""))?.[1];
-      const header = /^([\w-]+:\s*)(.+)$/s.exec(arg);
-      if (before === "header" && header !== null) {
-        const key = header[1]!.replace(/:\s*$/, "");
-        return header[1]! + inText(key, header[2]!, headerName(name, key));
-      }
-      if (arg.includes("://")) return inUrl(arg, `${name}_KEY`, put);
-      // Only an option says what a word behind it is; random ones are names of packages, too.
-      return before !== undefined && !arg.startsWith("-") && isNamedSecret(before, arg)
-        ? put(arg, `${name}_${before}`)
-        : arg;
-    });
-  }
-  return { entry: count === 0 ? entry : moved, count };
+  const passed = Array.isArray(env_vars)
+    ? Object.fromEntries(env_vars.filter(isText).map((name) => [name, `\${${name}:-}`]))
+    : {};
+  const env = { ...passed, ...(isRawObject(entry["env"]) ? entry["env"] : {}) };
+  // What only Codex asks or answers for its user is nobody's business here.
+  const known = Object.entries(rest).filter(([key]) => !CODEX_ONLY.includes(key));
+  const startup = typeof startup_timeout_sec === "number"
+    ? `${startup_timeout_sec}s`
+    : typeof startup_timeout_ms === "number"
+    ? `${startup_timeout_ms}ms`
+    : undefined;
+  return withSelection(
+    {
+      ...Object.fromEntries(known),
+      ...(Object.keys(env).length === 0 ? {} : { env }),
+      ...(Object.keys(headers).length === 0 ? {} : { headers }),
+      ...(startup === undefined ? {} : { startupTimeout: startup }),
+      ...(typeof tool_timeout_sec === "number" ? { timeout: `${tool_timeout_sec}s` } : {}),
+      ...(enabled === false ? { disabled: true } : {}),
+    },
+    "enabled_tools",
+    "disabled_tools",
+  );
 }
 
-function headerName(server: string, header: string): string {
-  return `${server}_${/^authorization$/i.test(header) ? "token" : header}`;
+const CODEX_ONLY = [
+  "required",
+  "scopes",
+  "oauth_resource",
+  "default_tools_approval_mode",
+  "supports_parallel_tool_calls",
+  "tools",
+];
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
 }
 
-function mapTexts(map: RawObject, change: (key: string, text: string) => string): RawObject {
-  const copy: Record<string, unknown> = Object.create(null);
-  for (const [key, value] of Object.entries(map)) {
-    copy[key] = typeof value === "string" ? change(key, value) : value;
-  }
-  return copy;
+function mapValues(map: unknown, change: (text: string) => string): RawObject {
+  if (!isRawObject(map)) return {};
+  return Object.fromEntries(
+    Object.entries(map).map(([key, value]) => [key, isText(value) ? change(value) : value]),
+  );
 }
 
-/** As they stand in the text, percent signs and all. */
-function inUrl(
-  url: string,
-  candidate: string,
-  put: (value: string, ...candidates: string[]) => string,
-): string {
-  return [...new Set(secretsOfUrl(url))]
-    .filter((secret) => secret.length >= 4 && url.includes(secret))
-    .sort((a, b) => b.length - a.length)
-    .reduce((text, secret) => {
-      const at = text.lastIndexOf(secret);
-      return at === -1
-        ? text
-        : text.slice(0, at) + put(secret, candidate) + text.slice(at + secret.length);
-    }, url);
+/** A `url` without a type is the older transport there; `$NAME` is a variable as `${NAME}` is. */
+function geminiEntry(entry: RawObject): RawObject {
+  const variables = (text: string) => text.replace(/\$([A-Za-z_]\w*)/g, "${$1}");
+  const { env, headers, args } = entry;
+  const isSse = isText(entry["url"]) && !("httpUrl" in entry) && !("type" in entry);
+  return {
+    ...entry,
+    ...(isRawObject(env) ? { env: mapValues(env, variables) } : {}),
+    ...(isRawObject(headers) ? { headers: mapValues(headers, variables) } : {}),
+    ...(Array.isArray(args)
+      ? { args: args.map((arg: unknown) => isText(arg) ? variables(arg) : arg) }
+      : {}),
+    ...(isSse ? { type: "sse" } : {}),
+  };
+}
+
+/**
+ * One section of a client's file as a document of its own, without the settings beside it. It is
+ * called `layout` there, which is how the layouts are told apart; places stay those of the file.
+ */
+function sectionDocument(
+  document: ConfigDocument,
+  path: readonly string[],
+  { layout, client }: { readonly layout: string; readonly client: string | undefined },
+): ConfigDocument {
+  const section = valueAt(document.value, path);
+  const adapted = isRawObject(section)
+    ? Object.assign(
+      Object.create(null),
+      Object.fromEntries(
+        document.keys(path).map((name) => [name, adaptEntry(client, section[name])]),
+      ),
+    )
+    : section;
+  const inputs = layout === "servers" ? valueAt(document.value, ["inputs"]) : undefined;
+  return {
+    file: document.file,
+    value: { [layout]: adapted, ...(inputs === undefined ? {} : { inputs }) },
+    position: ([key, ...rest], part) =>
+      document.position(key === layout ? [...path, ...rest] : key === undefined ? [] : [key], part),
+    keys([key, ...rest]) {
+      if (key === undefined) return inputs === undefined ? [layout] : [layout, "inputs"];
+      return key === layout ? document.keys([...path, ...rest]) : document.keys([key, ...rest]);
+    },
+  };
 }

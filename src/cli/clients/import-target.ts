@@ -6,14 +6,21 @@ import { CliError, ExitCode, type Io, UsageError } from "../../app/io.ts";
 import { configurationError } from "../../app/plan.ts";
 import { credentialsFile, loadCredentials } from "../../config/credentials.ts";
 import { fileIssue, resolveConfigFiles, userDirectory } from "../../config/files.ts";
-import { isRawObject, shapeDocument } from "../../config/layouts.ts";
+import { isRawObject, type RawObject, shapeDocument } from "../../config/layouts.ts";
 import { loadConfig } from "../../config/load.ts";
 import { ROOT_KEYS } from "../../config/parse.ts";
-import { canonicalJson } from "../../lib/json.ts";
+import { isNamedSecret, looksSecret, secretsOfUrl } from "../../config/secrets.ts";
+import { canonicalJson, type Json } from "../../lib/json.ts";
 import type { OptionValues } from "../options.ts";
-import { valueAt } from "./connect-edit.ts";
-import { makeDirectory, parseClientText, readClientFile, writeTemporary } from "./files.ts";
-import { addTo } from "./import-plan.ts";
+import {
+  makeDirectory,
+  parseClientText,
+  readClientFile,
+  valueAt,
+  writeTemporary,
+} from "./files.ts";
+import { sectionOf } from "./import-source.ts";
+import { applyEdits, putProperty } from "./json-text.ts";
 
 /** A configuration file that may not be there yet. */
 export interface Target {
@@ -41,8 +48,7 @@ export async function readTarget(options: OptionValues, io: Io): Promise<Target>
   const parsed = await parseClientText(text, path);
   if (!parsed.ok) throw configurationError(parsed.issues, io.cwd);
   const { document } = parsed;
-  const section = [["mcpServers"], ["servers"], ["context_servers"], ["mcp", "servers"]]
-    .find((keys) => valueAt(document.value, keys) !== undefined) ?? ["mcpServers"];
+  const section = sectionOf(document) ?? fresh.section;
   const servers = valueAt(document.value, section);
   if (servers !== undefined && !isRawObject(servers)) {
     const key = section.join(".");
@@ -84,13 +90,9 @@ export async function withServers(
   target: Target,
   servers: ReadonlyMap<string, unknown>,
 ): Promise<string> {
-  const { path, text, section, value } = target;
-  const additions = [...servers].map(([name, entry]) => ({
-    path: [...section, name],
-    value: entry,
-  }));
+  const { path, section, value } = target;
   try {
-    const result = await addTo(text ?? "", path, additions);
+    const result = await addTo(target, section, servers);
     const parsed = await parseClientText(result, path);
     const shaped = parsed.ok ? shapeDocument(parsed.document, ROOT_KEYS) : parsed;
     if (shaped.ok && isKept(value, shaped.tree.value, servers)) return result;
@@ -124,6 +126,48 @@ function isKept(
   return without(before) === without(after);
 }
 
+/**
+ * The text of a file, JSON or YAML, with these values at `section`; what is there is not touched.
+ * Blank text begins a file.
+ * @throws {Error} where something on the way to a value is no object
+ */
+export async function addTo(
+  { path, text = "" }: { readonly path: string; readonly text: string | undefined },
+  section: readonly string[],
+  values: ReadonlyMap<string, unknown>,
+): Promise<string> {
+  const mark = text.startsWith("\uFEFF") ? "\uFEFF" : "";
+  const body = text.slice(mark.length);
+  // Without what only a parser knows: prototypes, dates.
+  const additions = [...values].map(([name, value]): Addition => ({
+    path: [...section, name],
+    value: JSON.parse(JSON.stringify(value)) as Json,
+  }));
+  if (/\.ya?ml$/i.test(path)) return mark + await addToYaml(body, additions);
+  return mark + additions.reduce(
+    (result, { path, value }) => applyEdits(result, putProperty(result, path, value)),
+    body,
+  );
+}
+
+interface Addition {
+  readonly path: readonly string[];
+  readonly value: Json;
+}
+
+/** Comments stay where they are; spaces inside a line may become what the library writes. */
+async function addToYaml(text: string, additions: readonly Addition[]): Promise<string> {
+  const { parseDocument } = await import("yaml");
+  const document = parseDocument(text);
+  for (const { path, value } of additions) {
+    document.setIn(path, document.createNode(value));
+  }
+  const indent = /^( +)\S/m.exec(text)?.[1]?.length ?? 2;
+  const indentSeq = !/^( *)[^\s#-][^\n]*:[ \t]*\n\1- /m.test(text);
+  const result = document.toString({ lineWidth: 0, indent: Math.max(1, indent), indentSeq });
+  return text.includes("\r\n") ? result.replaceAll(/\r?\n/g, "\r\n") : result;
+}
+
 /** The credentials that are there, and the file for more. */
 export interface CredentialsTarget {
   /** Absolute. */
@@ -153,31 +197,14 @@ export async function readCredentials(
   return { path: file.path, text: read.text, values: loaded.values };
 }
 
-/** The text of the credentials file with more in it. */
-export async function withCredentials(
-  { path, text }: CredentialsTarget,
-  added: ReadonlyMap<string, string>,
-): Promise<string> {
-  return await addTo(
-    text ?? "",
-    path,
-    [...added].map(([name, value]) => ({ path: [name], value })),
-  );
-}
-
-/** Texts that are to be files. */
-export interface Draft {
-  readonly target: Target;
-  readonly text: string;
-  readonly credentials?: { readonly path: string; readonly text: string } | undefined;
-}
-
 /**
  * Loads the files as they would be, from beside their places, where nobody takes them for real.
  * @throws {CliError} where they do not load or cannot be written
  */
 export async function validateDraft(
-  { target, text, credentials }: Draft,
+  target: Target,
+  text: string,
+  credentials: { readonly path: string; readonly text: string } | undefined,
   options: OptionValues,
   { env, cwd }: Io,
 ): Promise<void> {
@@ -216,4 +243,135 @@ export async function validateDraft(
   } finally {
     await Promise.all(temporary.map((file) => rm(file, { force: true })));
   }
+}
+
+/** Gives names to values: one value has one name, and no name gets a second value. */
+export class CredentialNames {
+  readonly #taken: Map<string, string>;
+  readonly #added = new Map<string, string>();
+  readonly #env: Readonly<Record<string, string | undefined>>;
+
+  /** `existing` are the credentials that are there; the environment comes before them. */
+  constructor(
+    existing: ReadonlyMap<string, string>,
+    env: Readonly<Record<string, string | undefined>>,
+  ) {
+    this.#taken = new Map(existing);
+    this.#env = env;
+  }
+
+  /** Credentials to be written. */
+  get added(): ReadonlyMap<string, string> {
+    return this.#added;
+  }
+
+  /** The name of a value: the first of the candidates that is free or has this value already. */
+  nameOf(value: string, candidates: readonly string[]): string {
+    const names = candidates.map(variableName);
+    const last = names.at(-1)!;
+    for (let count = 0;; count++) {
+      const name = names[count] ?? `${last}_${count - names.length + 2}`;
+      const inherited = this.#env[name];
+      if (inherited && inherited !== value) continue;
+      const other = this.#taken.get(name);
+      if (other === undefined) {
+        this.#taken.set(name, value);
+        this.#added.set(name, value);
+        return name;
+      }
+      if (other === value) return name;
+    }
+  }
+}
+
+function variableName(text: string): string {
+  const name = text.toUpperCase().replaceAll(/[^A-Z0-9_]+/g, "_").replaceAll(/^_+|_+$/g, "");
+  return /^[A-Z_]/.test(name) ? name : `_${name}`;
+}
+
+/** An entry without literal secrets, and how many there were. */
+export interface Moved {
+  readonly entry: RawObject;
+  readonly count: number;
+}
+
+/** Moves the secrets of the server `name` into `names`. */
+export function moveSecrets(name: string, entry: RawObject, names: CredentialNames): Moved {
+  let count = 0;
+  const put = (value: string, ...candidates: string[]): string => {
+    count++;
+    return `\${${names.nameOf(value, candidates)}}`;
+  };
+  const inText = (key: string, text: string, ...candidates: string[]): string => {
+    // What has a variable in it is not literal; what is written around it is not looked at.
+    if (text.includes("${")) return text;
+    if (text.includes("://")) return inUrl(text, candidates.at(-1) ?? `${name}_${key}`, put);
+    const [, scheme, token] = /^((?:Bearer|Basic|Token)\s+)(\S+)$/i.exec(text) ?? [];
+    if (scheme !== undefined && token !== undefined) return scheme + put(token, ...candidates);
+    return looksSecret(key, text) ? put(text, ...candidates) : text;
+  };
+  const moved: Record<string, unknown> = { ...entry };
+  const { env, headers, args, url, auth } = entry;
+  if (isRawObject(env)) {
+    moved["env"] = mapTexts(env, (key, text) => inText(key, text, key, `${name}_${key}`));
+  }
+  if (isRawObject(headers)) {
+    moved["headers"] = mapTexts(headers, (key, text) => inText(key, text, headerName(name, key)));
+  }
+  if (isRawObject(auth)) {
+    moved["auth"] = mapTexts(auth, (key, text) => inText(key, text, `${name}_${key}`));
+  }
+  if (typeof url === "string" && !url.includes("${")) {
+    moved["url"] = inUrl(url, `${name}_KEY`, put);
+  }
+  if (Array.isArray(args)) {
+    moved["args"] = args.map((arg: unknown, at) => {
+      if (typeof arg !== "string" || arg.includes("${")) return arg;
+      const [, start, option, value] = /^(--?([\w-]+)=)(.*)$/s.exec(arg) ?? [];
+      if (start !== undefined && option !== undefined && value !== undefined) {
+        return start + inText(option, value, `${name}_${option}`);
+      }
+      const before = /^--?([\w-]+)$/.exec(String(args[at - 1] ?? ""))?.[1];
+      const header = /^([\w-]+:\s*)(.+)$/s.exec(arg);
+      if (before === "header" && header !== null) {
+        const key = header[1]!.replace(/:\s*$/, "");
+        return header[1]! + inText(key, header[2]!, headerName(name, key));
+      }
+      if (arg.includes("://")) return inUrl(arg, `${name}_KEY`, put);
+      // Only an option says what a word behind it is; random ones are names of packages, too.
+      return before !== undefined && !arg.startsWith("-") && isNamedSecret(before, arg)
+        ? put(arg, `${name}_${before}`)
+        : arg;
+    });
+  }
+  return { entry: count === 0 ? entry : moved, count };
+}
+
+function headerName(server: string, header: string): string {
+  return `${server}_${/^authorization$/i.test(header) ? "token" : header}`;
+}
+
+function mapTexts(map: RawObject, change: (key: string, text: string) => string): RawObject {
+  const copy: Record<string, unknown> = Object.create(null);
+  for (const [key, value] of Object.entries(map)) {
+    copy[key] = typeof value === "string" ? change(key, value) : value;
+  }
+  return copy;
+}
+
+/** As they stand in the text, percent signs and all. */
+function inUrl(
+  url: string,
+  candidate: string,
+  put: (value: string, ...candidates: string[]) => string,
+): string {
+  return [...new Set(secretsOfUrl(url))]
+    .filter((secret) => secret.length >= 4 && url.includes(secret))
+    .sort((a, b) => b.length - a.length)
+    .reduce((text, secret) => {
+      const at = text.lastIndexOf(secret);
+      return at === -1
+        ? text
+        : text.slice(0, at) + put(secret, candidate) + text.slice(at + secret.length);
+    }, url);
 }

@@ -2,35 +2,34 @@ import { resolve } from "node:path";
 import { ExitCode, type Io, say } from "../../app/io.ts";
 import { describeIssue } from "../../app/plan.ts";
 import { loadCredentials } from "../../config/credentials.ts";
-import type { ConfigIssue } from "../../config/issue.ts";
-import type { RawObject } from "../../config/layouts.ts";
+import { isRawObject, type RawObject } from "../../config/layouts.ts";
+import { sanitizeServerName } from "../../config/profiles.ts";
 import { looksSecret, secretsOfUrl } from "../../config/secrets.ts";
-import type { ServerConfig } from "../../config/types.ts";
 import { storeOf, type ValueStore } from "../../config/values.ts";
 import { printable } from "../../lib/text.ts";
 import type { Invocation } from "../command.ts";
 import type { OptionValues } from "../options.ts";
 import { gatewayUrls } from "../urls.ts";
 import { renderTable, type Style, styleFor } from "../view/table.ts";
-import { clientFiles, CLIENTS } from "./clients.ts";
+import { clientFiles, CLIENTS, findClient, leadsToGateway } from "./clients.ts";
 import { requireClient, surroundingsOf } from "./connect.ts";
 import { rewriteFile } from "./files.ts";
-import { type Decision, type ImportOutcome, planImport } from "./import-plan.ts";
 import {
-  CredentialNames,
-  moveSecrets,
+  type FoundServer,
   readImportSources,
   type Source,
   type SourceFile,
 } from "./import-source.ts";
 import {
+  addTo,
+  CredentialNames,
   type CredentialsTarget,
+  moveSecrets,
   readCredentials,
   readTarget,
   serversOf,
   type Target,
   validateDraft,
-  withCredentials,
   withServers,
 } from "./import-target.ts";
 
@@ -42,20 +41,44 @@ export async function run({ args: [file], options }: Invocation, io: Io): Promis
   const target = await readTarget(options, io);
   const store = await storeFor(options, io);
   const files = sourceFiles(file, options, io).filter(({ path }) => path !== target.path);
-  const read = await Promise.all(files.map((one) => readImportSources(one, store)));
-  const sources = read.flat();
-  const decisions = planImport(sources, {
+  const found = await Promise.all(files.map((one) => readImportSources(one, store)));
+  const credentials = options.secrets === true ? await readCredentials(options, io) : undefined;
+  const names = new CredentialNames(credentials?.values ?? new Map(), io.env);
+  const sources = planImport(found.flat(), {
     existing: serversOf(target),
     urls: ownUrls(target, io),
     rename: options.rename === true,
+    names,
   });
-  const credentials = options.secrets === true ? await readCredentials(options, io) : undefined;
-  const additions = addSecretsApart(decisions, credentials, io);
-  const result = await change(target, additions, credentials, options, io);
-  const report = reportOf({ target, sources, decisions, additions, credentials, ...result });
-  await tell(report, { decisions, options, io });
+  const servers = sources.flatMap((source) => source.servers);
+  const added = servers.filter(({ verdict }) => verdict === "add");
+  const entries = new Map(
+    added.map(({ as, entry, moved }) => [as, credentials === undefined ? entry : moved]),
+  );
+  const backup = await change(target, entries, credentials, names, options, io);
+  const written = added.length > 0 && options.write === true;
+  const report = reportOf(sources, {
+    file: target.path,
+    written,
+    added: added.length,
+    backup: backup ?? null,
+    secrets: {
+      found: added.reduce((sum, { secrets }) => sum + secrets, 0),
+      moved: written && credentials !== undefined,
+      file: credentials?.path ?? null,
+    },
+  });
+  if (options.json === true) await say(io.stdout, `${JSON.stringify(report)}\n`);
+  else {
+    const talk = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
+    for (const line of talkLines(report, servers, options, io.cwd, talk)) {
+      await say(io.stderr, `${line}\n`);
+    }
+    const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
+    await say(io.stdout, renderImport(report, style).map((line) => `${line}\n`).join(""));
+  }
   return sources.some(({ issues }) => issues.length > 0) ||
-      decisions.some(({ verdict }) => verdict === "invalid")
+      servers.some(({ verdict }) => verdict === "invalid")
     ? ExitCode.Config
     : ExitCode.Ok;
 }
@@ -81,195 +104,194 @@ async function storeFor({ credentials }: OptionValues, { env, cwd }: Io): Promis
 function ownUrls({ value }: Target, { env }: Io): readonly string[] {
   const { port } = value;
   const own = typeof port === "number" ? { ...env, MCPROXY_PORT: String(port) } : env;
-  return [
-    gatewayUrls(undefined, env).mcp,
-    gatewayUrls(undefined, own).mcp,
-    gatewayUrls(undefined).mcp,
-  ];
+  return [env, own, {}].map((one) => gatewayUrls(undefined, one).mcp);
 }
 
-interface Additions {
-  readonly servers: ReadonlyMap<string, unknown>;
-  readonly credentials: ReadonlyMap<string, string>;
-  /** Literal secrets by decision. */
-  readonly secrets: ReadonlyMap<Decision, number>;
-}
-
-/** The entries to add; with somewhere to put secrets, without them. */
-function addSecretsApart(
-  decisions: readonly Decision[],
-  target: CredentialsTarget | undefined,
-  io: Io,
-): Additions {
-  const names = new CredentialNames(target?.values ?? new Map(), io.env);
-  const servers = new Map<string, unknown>();
-  const secrets = new Map<Decision, number>();
-  for (const decision of decisions) {
-    if (decision.verdict !== "add") continue;
-    const moved = moveSecrets(decision.as, decision.found.entry, names);
-    servers.set(decision.as, target === undefined ? decision.found.entry : moved.entry);
-    secrets.set(decision, moved.count);
-  }
-  return { servers, secrets, credentials: target === undefined ? new Map() : names.added };
-}
-
-interface Change {
-  readonly written: boolean;
-  readonly backup: string | null;
-}
-
-/** Makes the new texts, also where they are not written: what cannot be is told at once. */
+/**
+ * Makes the new texts, also where they are not written: what cannot be is told at once. Returns the
+ * path of the backup.
+ */
 async function change(
   target: Target,
-  additions: Additions,
+  servers: ReadonlyMap<string, RawObject>,
   credentials: CredentialsTarget | undefined,
+  { added }: CredentialNames,
   options: OptionValues,
   io: Io,
-): Promise<Change> {
-  if (additions.servers.size === 0) return { written: false, backup: null };
-  const text = await withServers(target, additions.servers);
-  if (options.write !== true) return { written: false, backup: null };
-  const secrets = credentials === undefined || additions.credentials.size === 0
+): Promise<string | undefined> {
+  if (servers.size === 0) return undefined;
+  const text = await withServers(target, servers);
+  if (options.write !== true) return undefined;
+  const secrets = credentials === undefined || added.size === 0
     ? undefined
-    : { ...credentials, text: await withCredentials(credentials, additions.credentials) };
-  await validateDraft({ target, text, credentials: secrets }, options, io);
+    : { ...credentials, before: credentials.text, text: await addTo(credentials, [], added) };
+  await validateDraft(target, text, secrets, options, io);
   // First: a configuration must not name what is not there yet.
-  if (secrets !== undefined && credentials !== undefined) {
-    await rewriteFile(secrets.path, secrets.text, { before: credentials.text });
-  }
-  const backup = await rewriteFile(target.path, text, { before: target.text });
-  return { written: true, backup: backup ?? null };
+  if (secrets !== undefined) await rewriteFile(secrets.path, secrets.text, secrets.before);
+  return await rewriteFile(target.path, text, target.text);
 }
 
-function reportOf(
-  { target, sources, decisions, additions, credentials, written, backup }: Change & {
-    readonly target: Target;
-    readonly sources: readonly Source[];
-    readonly decisions: readonly Decision[];
-    readonly additions: Additions;
-    readonly credentials: CredentialsTarget | undefined;
-  },
-): ImportReport {
-  const found = [...additions.secrets.values()].reduce((sum, count) => sum + count, 0);
-  return {
-    file: target.path,
-    written,
-    added: additions.servers.size,
-    backup,
-    sources: sources.map((source) => ({
-      client: source.client?.name ?? null,
-      file: source.file,
-      project: source.project ?? null,
-      servers: decisions.filter((one) => one.source === source)
-        .map((one) => importedServer(one, additions.secrets.get(one) ?? 0)),
-      issues: [...source.issues, ...source.servers.flatMap(({ issues }) => issues)],
-    })),
-    secrets: {
-      found,
-      moved: written && credentials !== undefined,
-      file: credentials?.path ?? null,
-    },
-  };
-}
+/** What becomes of a server; only those to `add` are written. */
+type ImportOutcome = "add" | "known" | "conflict" | "gateway" | "invalid";
 
-interface Told {
-  readonly decisions: readonly Decision[];
-  readonly options: OptionValues;
-  readonly io: Io;
-}
-
-async function tell(report: ImportReport, told: Told): Promise<void> {
-  const { options, io } = told;
-  if (options.json === true) {
-    await say(io.stdout, `${JSON.stringify(report)}\n`);
-    return;
-  }
-  const talk = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
-  for (const line of talkLines(report, told, talk)) await say(io.stderr, `${line}\n`);
-  const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
-  const titles = new Map(CLIENTS.map(({ name, title }) => [name, title]));
-  const lines = renderImport(report, { style, titles });
-  await say(io.stdout, lines.map((line) => `${line}\n`).join(""));
-}
-
-function talkLines(
-  { sources, secrets }: ImportReport,
-  { decisions, options, io }: Told,
-  style: Style,
-): string[] {
-  const line = (issue: ConfigIssue) => describeIssue(issue, io.cwd);
-  const warnings = decisions.filter(({ verdict }) => verdict === "add")
-    .flatMap(({ found }) => found.warnings.map((one) => style.warn(`warning: ${line(one)}`)));
-  const conflicts = decisions.some(({ verdict }) => verdict === "conflict")
-    ? [style.warn("warning: some names are taken; --rename adds those servers under other names")]
-    : [];
-  const literal = secrets.found > 0 && options.secrets !== true
-    ? [
-      style.warn(
-        `warning: found ${secrets.found} literal secret${secrets.found === 1 ? "" : "s"}; ` +
-          "--secrets moves them into the credentials file",
-      ),
-    ]
-    : [];
-  const issues = sources.flatMap((source) => source.issues.map((one) => style.bad(line(one))));
-  return [...warnings, ...conflicts, ...literal, ...issues];
-}
-
-/** What `import` tells. Programs and origins are shown; arguments, paths and values never are. */
-
-/** One server in the report. */
-export interface ImportedServer {
-  readonly name: string;
+/** A server and what becomes of it. */
+interface PlannedServer extends FoundServer {
+  readonly verdict: ImportOutcome;
   /** The name it is added under. */
   readonly as: string;
-  readonly transport: string;
-  /** The program or the origin; no arguments, paths or credentials. */
-  readonly target: string;
-  readonly verdict: ImportOutcome;
-  /** Literal secrets in it. */
+  /** Literal secrets in it; counted in what is added. */
   readonly secrets: number;
+  /** The entry without them. */
+  readonly moved: RawObject;
 }
 
-/** What was found in one section of a file. */
-export interface ImportedSource {
-  readonly client: string | null;
-  readonly file: string;
-  readonly project: string | null;
-  readonly servers: readonly ImportedServer[];
-  readonly issues: readonly ConfigIssue[];
+interface PlanOptions {
+  /** The servers that are there, in our terms. */
+  readonly existing: ReadonlyMap<string, unknown>;
+  /** Addresses of this gateway: what leads to them is not added. */
+  readonly urls: readonly string[];
+  /** Whether a server whose name is taken gets another one; otherwise it is left out. */
+  readonly rename: boolean;
+  readonly names: CredentialNames;
+}
+
+/** Decides in the order of the sources; of two servers of one name the first counts. */
+function planImport(
+  sources: readonly Source[],
+  { existing, urls, rename, names }: PlanOptions,
+): readonly Source<PlannedServer>[] {
+  // Names that are the same in exposed names cannot stand in one configuration.
+  const taken = new Map<string, unknown>();
+  for (const [name, entry] of existing) taken.set(sanitizeServerName(name), entry);
+  const plan = (found: FoundServer, source: Source): PlannedServer => {
+    const { name, entry } = found;
+    const leave = (verdict: ImportOutcome): PlannedServer => ({
+      ...found,
+      verdict,
+      as: name,
+      secrets: 0,
+      moved: entry,
+    });
+    if (leadsToGateway(entry, urls)) return leave("gateway");
+    if (found.server === undefined) return leave("invalid");
+    const same = taken.get(sanitizeServerName(name));
+    if (same !== undefined && isSame(same, entry)) return leave("known");
+    if (same !== undefined && !rename) return leave("conflict");
+    const as = same === undefined ? name : freeName(name, source, taken, entry);
+    if (as === undefined) return leave("known");
+    taken.set(sanitizeServerName(as), entry);
+    const { entry: moved, count: secrets } = moveSecrets(as, entry, names);
+    return { ...found, verdict: "add", as, secrets, moved };
+  };
+  return sources.map((source) => ({
+    ...source,
+    servers: source.servers.map((found) => plan(found, source)),
+  }));
+}
+
+/** `github-cursor`, `github-cursor-2`, …; undefined where the server has such a name already. */
+function freeName(
+  name: string,
+  { client }: Source,
+  taken: ReadonlyMap<string, unknown>,
+  entry: RawObject,
+): string | undefined {
+  const base = `${name}-${client?.name ?? "imported"}`;
+  for (let count = 1;; count++) {
+    const candidate = count === 1 ? base : `${base}-${count}`;
+    const other = taken.get(sanitizeServerName(candidate));
+    if (other === undefined) return candidate;
+    if (isSame(other, entry)) return undefined;
+  }
+}
+
+/** What says where a server is and how it is reached; the rest may have been set here since. */
+const TARGET_KEYS = ["command", "args", "cwd", "env", "url", "headers"];
+
+/** Whether two entries have the same target. A variable in the one we have stands for any text. */
+export function isSame(ours: unknown, theirs: unknown): boolean {
+  if (!isRawObject(ours) || !isRawObject(theirs)) return false;
+  return TARGET_KEYS.every((key) => matches(ours[key], theirs[key]));
+}
+
+function matches(ours: unknown, theirs: unknown): boolean {
+  if (typeof ours === "string" && typeof theirs === "string") {
+    return ours === theirs || matchesPattern(ours, theirs);
+  }
+  if (Array.isArray(ours) || Array.isArray(theirs)) {
+    const [one, other] = [ours ?? [], theirs ?? []];
+    return Array.isArray(one) && Array.isArray(other) && one.length === other.length &&
+      one.every((item, at) => matches(item, other[at]));
+  }
+  if (isRawObject(ours) || isRawObject(theirs)) {
+    const [one, other] = [ours ?? {}, theirs ?? {}];
+    if (!isRawObject(one) || !isRawObject(other)) return false;
+    const keys = Object.keys(one);
+    return keys.length === Object.keys(other).length &&
+      keys.every((key) => Object.hasOwn(other, key) && matches(one[key], other[key]));
+  }
+  return ours === theirs;
+}
+
+/** `Bearer ${TOKEN}` is the same as what it was made from. */
+function matchesPattern(ours: string, theirs: string): boolean {
+  const parts = ours.split(/\$\{[^{}]*\}/);
+  if (parts.length === 1) return false;
+  const last = parts.pop()!;
+  let at = 0;
+  for (const [index, part] of parts.entries()) {
+    const found = index === 0 ? (theirs.startsWith(part) ? 0 : -1) : theirs.indexOf(part, at);
+    if (found === -1) return false;
+    at = found + part.length;
+  }
+  return theirs.length - last.length >= at && theirs.endsWith(last);
 }
 
 /** What `import --json` prints; part of the public contract. It contains no secret. */
-export interface ImportReport {
-  /** The configuration that is added to. */
-  readonly file: string;
-  readonly written: boolean;
-  /** Servers that were added, or would be. */
-  readonly added: number;
-  readonly backup: string | null;
-  readonly sources: readonly ImportedSource[];
-  /** Literal secrets in the servers to add; moved with `--secrets`, else left where they are. */
-  readonly secrets: {
-    readonly found: number;
-    readonly moved: boolean;
-    readonly file: string | null;
-  };
-}
+type ImportReport = ReturnType<typeof reportOf>;
 
-/** One decision for the report; `secrets` counts the literal ones. */
-export function importedServer({ found, verdict, as }: Decision, secrets: number): ImportedServer {
-  const { name, entry, server } = found;
+/** Programs and origins are shown; arguments, paths and values never are. */
+function reportOf(
+  sources: readonly Source<PlannedServer>[],
+  { file, written, added, backup, secrets }: {
+    /** The configuration that is added to. */
+    readonly file: string;
+    readonly written: boolean;
+    /** Servers that were added, or would be. */
+    readonly added: number;
+    readonly backup: string | null;
+    /** Literal secrets in the servers to add; moved with `--secrets`, else left where they are. */
+    readonly secrets: {
+      readonly found: number;
+      readonly moved: boolean;
+      readonly file: string | null;
+    };
+  },
+) {
   return {
-    name,
-    as,
-    transport: transportOf(entry, server),
-    target: targetOf(entry),
-    verdict,
+    file,
+    written,
+    added,
+    backup,
+    sources: sources.map(({ client, file, project, servers, issues }) => ({
+      client: client?.name ?? null,
+      file,
+      project: project ?? null,
+      servers: servers.map((server) => ({
+        name: server.name,
+        as: server.as,
+        transport: transportOf(server),
+        target: targetOf(server.entry),
+        verdict: server.verdict,
+        secrets: server.secrets,
+      })),
+      issues: [...issues, ...servers.flatMap((server) => server.issues)],
+    })),
     secrets,
   };
 }
 
-function transportOf(entry: RawObject, server: ServerConfig | undefined): string {
+function transportOf({ entry, server }: FoundServer): string {
   const target = server?.target;
   if (target === undefined) return "command" in entry ? "stdio" : "http";
   if (target.kind === "stdio") return "stdio";
@@ -286,6 +308,30 @@ function targetOf({ command, url, urls }: RawObject): string {
   return secretsOfUrl(first).length > 0 || parsed !== null ? "" : first.replace(/[?#].*$/s, "");
 }
 
+/** What is said on stderr beside the report. */
+function talkLines(
+  { sources, secrets: { found } }: ImportReport,
+  servers: readonly PlannedServer[],
+  options: OptionValues,
+  cwd: string,
+  style: Style,
+): string[] {
+  const warnings = servers.filter(({ verdict }) => verdict === "add")
+    .flatMap((server) => server.warnings.map((issue) => describeIssue(issue, cwd)));
+  if (servers.some(({ verdict }) => verdict === "conflict")) {
+    warnings.push("some names are taken; --rename adds those servers under other names");
+  }
+  if (found > 0 && options.secrets !== true) {
+    warnings.push(
+      `found ${plural(found, "literal secret")}; --secrets moves them into the credentials file`,
+    );
+  }
+  return [
+    ...warnings.map((text) => style.warn(`warning: ${text}`)),
+    ...sources.flatMap(({ issues }) => issues.map((one) => style.bad(describeIssue(one, cwd)))),
+  ];
+}
+
 const WHY: Readonly<Record<ImportOutcome, string>> = {
   add: "add",
   known: "there already",
@@ -294,25 +340,21 @@ const WHY: Readonly<Record<ImportOutcome, string>> = {
   invalid: "left out: it is invalid",
 };
 
-/** The report for people; `titles` are the clients' names by their short ones. */
-export function renderImport(
-  report: ImportReport,
-  { style, titles }: {
-    readonly style: Style;
-    readonly titles: ReadonlyMap<string, string>;
-  },
-): string[] {
+/** What the reader may want to do something about. */
+const BAD: ReadonlySet<ImportOutcome> = new Set(["conflict", "invalid"]);
+
+/** The report for people. */
+function renderImport(report: ImportReport, style: Style): string[] {
   const blocks = report.sources.filter(({ servers }) => servers.length > 0)
-    .flatMap((source) => [...sourceLines(source, titles, style), ""]);
+    .flatMap((source) => [...sourceLines(source, style), ""]);
   return [...blocks, ...verdictLines(report, style)];
 }
 
 function sourceLines(
-  { client, file, project, servers }: ImportedSource,
-  titles: ReadonlyMap<string, string>,
+  { client, file, project, servers }: ImportReport["sources"][number],
   style: Style,
 ): string[] {
-  const title = client === null ? undefined : titles.get(client) ?? client;
+  const title = client === null ? undefined : findClient(client)?.title;
   const place = project === null ? file : `${file}, ${project}`;
   const heading = title === undefined
     ? style.bold(printable(place))
@@ -323,18 +365,10 @@ function sourceLines(
     printable(target),
     {
       text: as === name ? WHY[verdict] : `${WHY[verdict]} as ${printable(as)}`,
-      paint: verdict === "add"
-        ? style.good
-        : verdict === "conflict" || verdict === "invalid"
-        ? style.warn
-        : style.dim,
+      paint: verdict === "add" ? style.good : BAD.has(verdict) ? style.warn : style.dim,
     },
   ]);
-  const [, ...lines] = renderTable(
-    [{ title: "" }, { title: "" }, { title: "" }, { title: "" }],
-    rows,
-    { style },
-  );
+  const [, ...lines] = renderTable(Array(4).fill({ title: "" }), rows, { style });
   return [heading, ...lines.map((line) => `  ${line}`)];
 }
 
@@ -342,7 +376,7 @@ function verdictLines(
   { file, written, added, backup, secrets, sources }: ImportReport,
   style: Style,
 ): string[] {
-  const servers = `${added} server${added === 1 ? "" : "s"}`;
+  const servers = plural(added, "server");
   if (added === 0) {
     const found = sources.some((source) => source.servers.length > 0);
     return [found ? `Nothing to add to ${printable(file)}` : "Found no servers to add"];
@@ -357,11 +391,11 @@ function verdictLines(
     style.good(`${servers} added to ${printable(file)}`),
     ...(backup === null ? [] : [style.dim(`Backup: ${printable(backup)}`)]),
     ...(secrets.moved && secrets.found > 0 && secrets.file !== null
-      ? [
-        `${secrets.found} literal secret${secrets.found === 1 ? "" : "s"} moved to ${
-          printable(secrets.file)
-        }`,
-      ]
+      ? [`${plural(secrets.found, "literal secret")} moved to ${printable(secrets.file)}`]
       : []),
   ];
+}
+
+function plural(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isSame } from "../../../src/cli/clients/import-plan.ts";
-import { CredentialNames, moveSecrets } from "../../../src/cli/clients/import-source.ts";
+import { isSame } from "../../../src/cli/clients/import.ts";
+import { CredentialNames, moveSecrets } from "../../../src/cli/clients/import-target.ts";
 
 function move(entry: Readonly<Record<string, unknown>>, env: Record<string, string> = {}) {
   const names = new CredentialNames(new Map([["TAKEN", "by another"]]), env);
