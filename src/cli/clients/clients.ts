@@ -1,10 +1,10 @@
 /**
  * The clients whose configurations are known: where they are, how they are laid out, and what an
- * entry for the gateway looks like in each. One row a client; nothing else knows them by name.
+ * entry for the gateway looks like in each. One row a client. Pure: nothing here looks at the disk.
  */
 
 import { posix, win32 } from "node:path";
-import { isObject, type Json } from "../../lib/json.ts";
+import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
 
 /** How the gateway is reached: by its address, or by a program that a client starts. */
 export interface Reach {
@@ -159,8 +159,6 @@ export function clientFiles(
   ]).filter(({ path }) => !seen.has(path) && seen.add(path));
 }
 
-/** Where on a machine the files of clients are. Pure: nothing here looks at the disk. */
-
 /** What the places depend on. */
 export interface Surroundings {
   /** As `process.platform` names it. */
@@ -213,15 +211,15 @@ export function placesIn({ platform, env, cwd, home }: Surroundings): ClientPlac
   };
 }
 
-/** Tells entries that lead to this gateway: to import one would be a loop. Pure. */
-
-/** Whether an entry of a client, in its words or in ours, leads to a gateway at one of `urls`. */
+/**
+ * Whether an entry of a client, in its words or in ours, leads to a gateway at one of `urls`: to
+ * import one would be a loop.
+ */
 export function leadsToGateway(entry: unknown, urls: readonly string[]): boolean {
   if (!isObject(entry)) return false;
-  const addresses = [entry.url, entry.serverUrl, entry.httpUrl];
   const args = Array.isArray(entry.args) ? entry.args : [];
   if (startsGateway(entry.command, args)) return true;
-  return [...addresses, ...args].some((text) =>
+  return [...addressesOf(entry), ...args].some((text) =>
     typeof text === "string" && urls.some((url) => isBelow(text, url))
   );
 }
@@ -231,7 +229,11 @@ export function isConnection(entry: unknown): boolean {
   if (!isObject(entry)) return false;
   const args = Array.isArray(entry.args) ? entry.args : [];
   if (args.at(-2) === "bridge" && isAddress(args.at(-1))) return true;
-  return [entry.url, entry.serverUrl, entry.httpUrl].some(isAddress);
+  return addressesOf(entry).some(isAddress);
+}
+
+function addressesOf({ url, serverUrl, httpUrl }: JsonObject): readonly unknown[] {
+  return [url, serverUrl, httpUrl];
 }
 
 function isAddress(text: unknown): boolean {

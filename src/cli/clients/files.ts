@@ -141,8 +141,6 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
-/** Reads files of clients, byte for byte and as documents. */
-
 /** A file's text with its byte order mark, `undefined` where there is none, or what is wrong. */
 export type ClientFileText =
   | { readonly ok: true; readonly text: string | undefined }
@@ -165,19 +163,13 @@ export async function readClientFile(path: string): Promise<ClientFileText> {
 
 /** Parses by the ending of the name, TOML too. What is no object is an issue. Never rejects. */
 export async function parseClientText(text: string, file: string): Promise<DocumentResult> {
-  const parsed = await parse(text, file);
-  if (!parsed.ok) return parsed;
-  const { value, position } = parsed.document;
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return parsed;
-  const place = position.call(parsed.document, []);
-  const message = `found ${describeKind(value)}, expected an object`;
-  return { ok: false, issues: [{ file, ...place, path: "", message }] };
-}
-
-async function parse(text: string, file: string): Promise<DocumentResult> {
-  if (!/\.toml$/i.test(file)) return await parseText(text, file);
-  const { parseToml } = await import("./toml.ts");
-  return parseToml(text, file);
+  const parsed = /\.toml$/i.test(file)
+    ? (await import("./toml.ts")).parseToml(text, file)
+    : await parseText(text, file);
+  if (!parsed.ok || isRawObject(parsed.document.value)) return parsed;
+  const { document } = parsed;
+  const message = `found ${describeKind(document.value)}, expected an object`;
+  return { ok: false, issues: [{ file, ...document.position([]), path: "", message }] };
 }
 
 /** The value at a path of keys, if there is one. */

@@ -48,14 +48,12 @@ export interface SourceFile {
  * one can be told. Never rejects.
  */
 export async function readImportSources(
-  source: SourceFile,
+  { path, scope, client: named }: SourceFile,
   store: ValueStore,
 ): Promise<readonly Source[]> {
-  const { path, scope } = source;
-  const client = source.client ?? (/\.toml$/i.test(path) ? findClient("codex") : undefined);
-  const broken = (issues: readonly ConfigIssue[]): Source[] => [
-    { file: path, client, project: undefined, servers: [], issues },
-  ];
+  const client = named ?? (/\.toml$/i.test(path) ? findClient("codex") : undefined);
+  const source = { file: path, client, project: undefined };
+  const broken = (issues: readonly ConfigIssue[]) => [{ ...source, servers: [], issues }];
   const read = await readClientFile(path);
   if (!read.ok) return broken(read.issues);
   const isNamed = scope === "named";
@@ -76,9 +74,11 @@ export async function readImportSources(
     return broken([{ ...whole, message: `found no servers, expected ${keys}` }]);
   }
   const folder = scope === "user" ? undefined : folderOf(path);
-  return parts.map(({ document, project }) =>
-    readPart(document, { file: path, client, project, folder: project ?? folder, store })
-  );
+  return parts.map(({ document, project }) => ({
+    ...source,
+    project,
+    ...readPart(document, project ?? folder, store),
+  }));
 }
 
 /** Keys from the root to the object of servers, in whichever layout a file has one. */
@@ -118,43 +118,38 @@ function partsOf(document: ConfigDocument, client: ClientApp | undefined): reado
   );
 }
 
-interface PartContext extends Pick<Source, "file" | "client" | "project"> {
-  /** Where the client starts its programs, as far as that is known. */
-  readonly folder: string | undefined;
-  readonly store: ValueStore;
-}
-
-function readPart(document: ConfigDocument, context: PartContext): Source {
-  const { file, client, project } = context;
+/** `folder` is where the client starts its programs, as far as that is known. */
+function readPart(
+  document: ConfigDocument,
+  folder: string | undefined,
+  store: ValueStore,
+): Pick<Source, "servers" | "issues"> {
   const shaped = shapeDocument(document, ROOT_KEYS);
-  if (!shaped.ok) return { file, client, project, servers: [], issues: shaped.issues };
-  const { tree, warnings } = shaped;
-  const section = tree.value["mcpServers"];
-  if (!isRawObject(section)) {
+  if (!shaped.ok) return { servers: [], issues: shaped.issues };
+  const { tree, warnings, issues } = shaped;
+  if (!isRawObject(tree.value["mcpServers"])) {
     const place = tree.place(["mcpServers"]);
     const message = "found no object, expected an object of servers";
-    const issue = { ...place, path: formatPath(place.path), message };
-    return { file, client, project, servers: [], issues: [issue] };
+    return { servers: [], issues: [{ ...place, path: formatPath(place.path), message }] };
   }
   const servers = tree.names.map((name) => {
     const place = formatPath(tree.place(["mcpServers", name]).path);
     const own = warnings.filter(({ path }) =>
       path === place || path.startsWith(`${place}.`) || path.startsWith(`${place}[`)
     );
-    return readServer(name, section[name], { tree, warnings: own, context });
+    return readServer(name, tree, own, folder, store);
   });
-  return { file, client, project, servers, issues: shaped.issues };
+  return { servers, issues };
 }
 
 function readServer(
   name: string,
-  raw: unknown,
-  { tree, warnings, context: { folder, store } }: {
-    readonly tree: ConfigTree;
-    readonly warnings: readonly ConfigIssue[];
-    readonly context: PartContext;
-  },
+  tree: ConfigTree,
+  warnings: readonly ConfigIssue[],
+  folder: string | undefined,
+  store: ValueStore,
 ): FoundServer {
+  const raw = valueAt(tree.value, ["mcpServers", name]);
   const entry = isRawObject(raw) ? located(inMilliseconds(raw), folder) : raw;
   const alone: ConfigTree = {
     ...tree,

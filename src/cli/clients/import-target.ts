@@ -31,7 +31,7 @@ export interface Target {
   /** Keys from the root to the object of servers. */
   readonly section: readonly string[];
   /** In the internal raw form. */
-  readonly value: Readonly<Record<string, unknown>>;
+  readonly value: RawObject;
 }
 
 /**
@@ -95,35 +95,23 @@ export async function withServers(
     const result = await addTo(target, section, servers);
     const parsed = await parseClientText(result, path);
     const shaped = parsed.ok ? shapeDocument(parsed.document, ROOT_KEYS) : parsed;
-    if (shaped.ok && isKept(value, shaped.tree.value, servers)) return result;
+    if (shaped.ok && without(shaped.tree.value, servers) === without(value, servers)) return result;
   } catch {
     // Told below: whatever the library says of it names no remedy.
   }
   throw new CliError(
     ExitCode.Failed,
-    `Cannot add servers to ${
-      JSON.stringify(path)
-    }: its layout cannot be kept; expected an object ` +
-      `"${section.join(".")}"`,
+    `Cannot add servers to ${JSON.stringify(path)}: its layout cannot be kept; ` +
+      `expected an object "${section.join(".")}"`,
     { hint: "The file was left as it is; name another one with --config FILE" },
   );
 }
 
-function isKept(
-  before: Target["value"],
-  after: Target["value"],
-  added: ReadonlyMap<string, unknown>,
-): boolean {
-  const without = ({ mcpServers, ...rest }: Target["value"]) =>
-    canonicalJson({
-      ...rest,
-      mcpServers: Object.fromEntries(
-        Object.entries(isRawObject(mcpServers) ? mcpServers : {}).filter(([name]) =>
-          !added.has(name)
-        ),
-      ),
-    });
-  return without(before) === without(after);
+/** A configuration without the servers of these names, as a text to compare. */
+function without({ mcpServers, ...rest }: RawObject, names: ReadonlyMap<string, unknown>): string {
+  const servers = isRawObject(mcpServers) ? Object.entries(mcpServers) : [];
+  const others = servers.filter(([name]) => !names.has(name));
+  return canonicalJson({ ...rest, mcpServers: Object.fromEntries(others) });
 }
 
 /**
@@ -132,36 +120,31 @@ function isKept(
  * @throws {Error} where something on the way to a value is no object
  */
 export async function addTo(
-  { path, text = "" }: { readonly path: string; readonly text: string | undefined },
+  { path, text = "" }: Pick<Target, "path" | "text">,
   section: readonly string[],
   values: ReadonlyMap<string, unknown>,
 ): Promise<string> {
   const mark = text.startsWith("\uFEFF") ? "\uFEFF" : "";
   const body = text.slice(mark.length);
   // Without what only a parser knows: prototypes, dates.
-  const additions = [...values].map(([name, value]): Addition => ({
-    path: [...section, name],
-    value: JSON.parse(JSON.stringify(value)) as Json,
-  }));
+  const additions = [...values].map(([name, value]): Addition => [
+    [...section, name],
+    JSON.parse(JSON.stringify(value)) as Json,
+  ]);
   if (/\.ya?ml$/i.test(path)) return mark + await addToYaml(body, additions);
   return mark + additions.reduce(
-    (result, { path, value }) => applyEdits(result, putProperty(result, path, value)),
+    (result, [path, value]) => applyEdits(result, putProperty(result, path, value)),
     body,
   );
 }
 
-interface Addition {
-  readonly path: readonly string[];
-  readonly value: Json;
-}
+type Addition = readonly [path: readonly string[], value: Json];
 
 /** Comments stay where they are; spaces inside a line may become what the library writes. */
 async function addToYaml(text: string, additions: readonly Addition[]): Promise<string> {
   const { parseDocument } = await import("yaml");
   const document = parseDocument(text);
-  for (const { path, value } of additions) {
-    document.setIn(path, document.createNode(value));
-  }
+  for (const [path, value] of additions) document.setIn(path, document.createNode(value));
   const indent = /^( +)\S/m.exec(text)?.[1]?.length ?? 2;
   const indentSeq = !/^( *)[^\s#-][^\n]*:[ \t]*\n\1- /m.test(text);
   const result = document.toString({ lineWidth: 0, indent: Math.max(1, indent), indentSeq });
@@ -169,10 +152,7 @@ async function addToYaml(text: string, additions: readonly Addition[]): Promise<
 }
 
 /** The credentials that are there, and the file for more. */
-export interface CredentialsTarget {
-  /** Absolute. */
-  readonly path: string;
-  readonly text: string | undefined;
+export interface CredentialsTarget extends Pick<Target, "path" | "text"> {
   readonly values: ReadonlyMap<string, string>;
 }
 

@@ -44,30 +44,27 @@ export async function run({ args: [file], options }: Invocation, io: Io): Promis
   const found = await Promise.all(files.map((one) => readImportSources(one, store)));
   const credentials = options.secrets === true ? await readCredentials(options, io) : undefined;
   const names = new CredentialNames(credentials?.values ?? new Map(), io.env);
-  const sources = planImport(found.flat(), {
-    existing: serversOf(target),
-    urls: ownUrls(target, io),
-    rename: options.rename === true,
-    names,
-  });
+  const plan = { urls: ownUrls(target, io), rename: options.rename === true, names };
+  const sources = planImport(found.flat(), serversOf(target), plan);
   const servers = sources.flatMap((source) => source.servers);
   const added = servers.filter(({ verdict }) => verdict === "add");
   const entries = new Map(
     added.map(({ as, entry, moved }) => [as, credentials === undefined ? entry : moved]),
   );
   const backup = await change(target, entries, credentials, names, options, io);
-  const written = added.length > 0 && options.write === true;
-  const report = reportOf(sources, {
+  const isWritten = added.length > 0 && options.write === true;
+  const report: ImportReport = {
     file: target.path,
-    written,
+    written: isWritten,
     added: added.length,
     backup: backup ?? null,
+    sources: sources.map(reportOf),
     secrets: {
       found: added.reduce((sum, { secrets }) => sum + secrets, 0),
-      moved: written && credentials !== undefined,
+      moved: isWritten && credentials !== undefined,
       file: credentials?.path ?? null,
     },
-  });
+  };
   if (options.json === true) await say(io.stdout, `${JSON.stringify(report)}\n`);
   else {
     const talk = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
@@ -146,8 +143,6 @@ interface PlannedServer extends FoundServer {
 }
 
 interface PlanOptions {
-  /** The servers that are there, in our terms. */
-  readonly existing: ReadonlyMap<string, unknown>;
   /** Addresses of this gateway: what leads to them is not added. */
   readonly urls: readonly string[];
   /** Whether a server whose name is taken gets another one; otherwise it is left out. */
@@ -155,23 +150,22 @@ interface PlanOptions {
   readonly names: CredentialNames;
 }
 
-/** Decides in the order of the sources; of two servers of one name the first counts. */
+/**
+ * Decides in the order of the sources; of two servers of one name the first counts. `existing` are
+ * the servers that are there, in our terms.
+ */
 function planImport(
   sources: readonly Source[],
-  { existing, urls, rename, names }: PlanOptions,
+  existing: ReadonlyMap<string, unknown>,
+  { urls, rename, names }: PlanOptions,
 ): readonly Source<PlannedServer>[] {
   // Names that are the same in exposed names cannot stand in one configuration.
   const taken = new Map<string, unknown>();
   for (const [name, entry] of existing) taken.set(sanitizeServerName(name), entry);
   const plan = (found: FoundServer, source: Source): PlannedServer => {
     const { name, entry } = found;
-    const leave = (verdict: ImportOutcome): PlannedServer => ({
-      ...found,
-      verdict,
-      as: name,
-      secrets: 0,
-      moved: entry,
-    });
+    const base = { ...found, as: name, secrets: 0, moved: entry };
+    const leave = (verdict: ImportOutcome): PlannedServer => ({ ...base, verdict });
     if (leadsToGateway(entry, urls)) return leave("gateway");
     if (found.server === undefined) return leave("invalid");
     const same = taken.get(sanitizeServerName(name));
@@ -248,46 +242,37 @@ function matchesPattern(ours: string, theirs: string): boolean {
 }
 
 /** What `import --json` prints; part of the public contract. It contains no secret. */
-type ImportReport = ReturnType<typeof reportOf>;
+interface ImportReport {
+  /** The configuration that is added to. */
+  readonly file: string;
+  readonly written: boolean;
+  /** Servers that were added, or would be. */
+  readonly added: number;
+  readonly backup: string | null;
+  readonly sources: readonly ReturnType<typeof reportOf>[];
+  /** Literal secrets in the servers to add; moved with `--secrets`, else left where they are. */
+  readonly secrets: {
+    readonly found: number;
+    readonly moved: boolean;
+    readonly file: string | null;
+  };
+}
 
 /** Programs and origins are shown; arguments, paths and values never are. */
-function reportOf(
-  sources: readonly Source<PlannedServer>[],
-  { file, written, added, backup, secrets }: {
-    /** The configuration that is added to. */
-    readonly file: string;
-    readonly written: boolean;
-    /** Servers that were added, or would be. */
-    readonly added: number;
-    readonly backup: string | null;
-    /** Literal secrets in the servers to add; moved with `--secrets`, else left where they are. */
-    readonly secrets: {
-      readonly found: number;
-      readonly moved: boolean;
-      readonly file: string | null;
-    };
-  },
-) {
+function reportOf({ client, file, project, servers, issues }: Source<PlannedServer>) {
   return {
+    client: client?.name ?? null,
     file,
-    written,
-    added,
-    backup,
-    sources: sources.map(({ client, file, project, servers, issues }) => ({
-      client: client?.name ?? null,
-      file,
-      project: project ?? null,
-      servers: servers.map((server) => ({
-        name: server.name,
-        as: server.as,
-        transport: transportOf(server),
-        target: targetOf(server.entry),
-        verdict: server.verdict,
-        secrets: server.secrets,
-      })),
-      issues: [...issues, ...servers.flatMap((server) => server.issues)],
+    project: project ?? null,
+    servers: servers.map((server) => ({
+      name: server.name,
+      as: server.as,
+      transport: transportOf(server),
+      target: targetOf(server.entry),
+      verdict: server.verdict,
+      secrets: server.secrets,
     })),
-    secrets,
+    issues: [...issues, ...servers.flatMap((server) => server.issues)],
   };
 }
 
