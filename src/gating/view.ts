@@ -1,20 +1,11 @@
 import type { GatingConfig } from "../config/types.ts";
 import { parseGlob } from "../lib/glob.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
-import type { ArgumentRules } from "../protocol/arguments.ts";
 import type { Era } from "../protocol/eras.ts";
-import type { ListKind } from "../protocol/lists.ts";
-import type { TaskRoute } from "../protocol/tasks.ts";
-import { ListText, type Page, pageOf } from "../registry/lists.ts";
+import { ListText } from "../registry/lists.ts";
 import { memoised, toolTokens } from "../registry/source.ts";
-import type {
-  Capabilities,
-  Counts,
-  NamedKind,
-  ResourceRoute,
-  Route,
-  View,
-} from "../registry/types.ts";
+import type { Capabilities, Route, View } from "../registry/types.ts";
+import { ListedView } from "../registry/view.ts";
 import { gatedInstructions, isMetaTool, metaToolTexts } from "./meta-tools.ts";
 
 /** What {@link GatedView.build} builds from. */
@@ -31,15 +22,28 @@ const META_TTL_MS = 300_000;
 /** Lists of tools with what one client has provisioned; beyond so many they are built anew. */
 const MAX_LISTS = 50;
 
-/**
- * A view whose list of tools is the meta tools and the few that are always visible. Everything else
- * is that of the full view: tools can be called by their names, listed or not.
- */
-export class GatedView implements View {
-  readonly id: string;
+/** What a gated view answers as the full one does: tools can be called by name, listed or not. */
+const SAME = [
+  "tool",
+  "prompt",
+  "resource",
+  "template",
+  "ambiguous",
+  "names",
+  "allows",
+  "argumentRules",
+  "rewritesUris",
+  "exposedUri",
+  "wrapsOutput",
+  "task",
+] as const satisfies readonly (keyof View)[];
+
+/** A view whose list of tools is the meta tools and the few that are always visible. */
+export interface GatedView extends Pick<View, typeof SAME[number]> {}
+
+export class GatedView extends ListedView implements View {
   readonly instructions: string;
   readonly serverInfo: string | undefined;
-  readonly counts: Counts;
   readonly labelsTasks: boolean;
   /** The view with all its tools. */
   readonly full: View;
@@ -47,31 +51,34 @@ export class GatedView implements View {
   readonly #preface: string | undefined;
   /** Exposed names of tools that are always listed. */
   readonly #pinned: readonly string[];
-  readonly #tools: Readonly<Record<Era, ListText>>;
   readonly #withProvisioned = new Map<string, ListText>();
 
   private constructor({ full, config, preface }: GatedInput, previous: GatedView | undefined) {
-    this.full = full;
-    this.config = config;
-    this.#preface = preface;
-    this.id = `${full.id}/gated`;
-    this.serverInfo = full.serverInfo;
-    this.labelsTasks = full.labelsTasks;
-    this.instructions = [preface?.trim() ?? "", gatedInstructions(config)]
-      .filter((part) => part !== "").join("\n\n");
     const patterns = config.alwaysVisible.map(parseGlob);
-    this.#pinned = patterns.length === 0
+    const pinned = patterns.length === 0
       ? []
       : full.names("tool").filter((name) =>
         !isMetaTool(name) && patterns.some((pattern) => pattern.matches(name))
       );
-    const listFor = (era: Era) => {
-      const list = this.#listOf(this.#pinned, era);
-      const before = previous?.list("tools", era);
-      return before?.equals(list) ? before : list;
-    };
-    this.#tools = { legacy: listFor("legacy"), modern: listFor("modern") };
-    this.counts = Object.freeze({ ...full.counts, tools: this.#tools.legacy.count });
+    const listsFor = (era: Era) => ({
+      tools: toolList(full, config, pinned, era, previous?.list("tools", era)),
+      prompts: full.list("prompts", era),
+      resources: full.list("resources", era),
+      templates: full.list("templates", era),
+    });
+    const legacy = listsFor("legacy");
+    super(`${full.id}/gated`, { own: legacy, legacy, modern: listsFor("modern") });
+    for (const name of SAME) {
+      Object.assign(this, { [name]: (full[name] as () => unknown).bind(full) });
+    }
+    this.full = full;
+    this.config = config;
+    this.#preface = preface;
+    this.#pinned = pinned;
+    this.serverInfo = full.serverInfo;
+    this.labelsTasks = full.labelsTasks;
+    this.instructions = [preface?.trim() ?? "", gatedInstructions(config)]
+      .filter((part) => part !== "").join("\n\n");
   }
 
   /** Builds the view; where `previous` was built from the same, it is returned. */
@@ -88,104 +95,39 @@ export class GatedView implements View {
    */
   toolsWith(provisioned: readonly string[], era: Era): ListText {
     const more = provisioned.filter((name) => !this.#pinned.includes(name) && !isMetaTool(name));
-    if (more.length === 0) return this.#tools[era];
+    if (more.length === 0) return this.list("tools", era);
     const key = JSON.stringify([era, more]);
     let list = this.#withProvisioned.get(key);
     if (list === undefined) {
       if (this.#withProvisioned.size >= MAX_LISTS) this.#withProvisioned.clear();
-      this.#withProvisioned.set(key, list = this.#listOf([...this.#pinned, ...more], era));
+      list = toolList(this.full, this.config, [...this.#pinned, ...more], era);
+      this.#withProvisioned.set(key, list);
     }
     return list;
-  }
-
-  list(kind: ListKind, era: Era = "legacy"): ListText {
-    return kind === "tools" ? this.#tools[era] : this.full.list(kind, era);
-  }
-
-  page(kind: ListKind, era: Era, cursor: unknown, size: number): Page | undefined {
-    return kind === "tools"
-      ? pageOf(this.#tools[era], this.id, cursor, size)
-      : this.full.page(kind, era, cursor, size);
-  }
-
-  #listOf(names: readonly string[], era: Era): ListText {
-    const tools = names.length === 0 ? undefined : listedTools(this.full, era);
-    const visible = names.flatMap((name) => tools?.get(name)?.raw ?? []);
-    const { ttlMs, cacheScope } = this.full.list("tools", era);
-    return new ListText(
-      "tools",
-      [...metaToolTexts(this.config), ...visible],
-      visible.length === 0 ? { ttlMs: META_TTL_MS, cacheScope: undefined } : { ttlMs, cacheScope },
-    );
-  }
-
-  tool(name: string): Route | undefined {
-    return this.full.tool(name);
-  }
-
-  prompt(name: string): Route | undefined {
-    return this.full.prompt(name);
-  }
-
-  resource(uri: string): ResourceRoute | undefined {
-    return this.full.resource(uri);
-  }
-
-  template(uriTemplate: string): ResourceRoute | undefined {
-    return this.full.template(uriTemplate);
-  }
-
-  ambiguous(kind: NamedKind | "resource", name: string): readonly Route[] {
-    return this.full.ambiguous(kind, name);
-  }
-
-  names(kind: NamedKind): readonly string[] {
-    return this.full.names(kind);
-  }
-
-  allows(server: string, kind: NamedKind | "resource", own: string): boolean {
-    return this.full.allows(server, kind, own);
-  }
-
-  argumentRules(server: string, tool: string): ArgumentRules | undefined {
-    return this.full.argumentRules(server, tool);
-  }
-
-  rewritesUris(server: string): boolean {
-    return this.full.rewritesUris(server);
-  }
-
-  exposedUri(server: string, uri: string): string {
-    return this.full.exposedUri(server, uri);
-  }
-
-  wrapsOutput(server: string, tool: string): boolean {
-    return this.full.wrapsOutput(server, tool);
-  }
-
-  task(id: string): TaskRoute | undefined {
-    return this.full.task(id);
   }
 
   capabilities(): Capabilities {
     return this.full.capabilities();
   }
+}
 
-  capabilitiesFor(era: Era): JsonObject {
-    return this.full.capabilitiesFor(era);
-  }
-
-  ownerOfExtension(method: string): string | undefined {
-    return this.full.ownerOfExtension(method);
-  }
-
-  declares(capability: string): boolean {
-    return this.full.declares(capability);
-  }
-
-  serversWith(capability: string): readonly string[] {
-    return this.full.serversWith(capability);
-  }
+/** The meta tools, then of the tools of the full view those with these exposed names. */
+function toolList(
+  full: View,
+  config: GatingConfig,
+  names: readonly string[],
+  era: Era,
+  before?: ListText,
+): ListText {
+  const tools = names.length === 0 ? undefined : listedTools(full, era);
+  const visible = names.flatMap((name) => tools?.get(name)?.raw ?? []);
+  const { ttlMs, cacheScope } = full.list("tools", era);
+  return ListText.of(
+    "tools",
+    [...metaToolTexts(config), ...visible],
+    visible.length === 0 ? { ttlMs: META_TTL_MS, cacheScope: undefined } : { ttlMs, cacheScope },
+    before,
+  );
 }
 
 /** One tool as a view lists it. The same object as long as the list is the same. */

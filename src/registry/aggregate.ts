@@ -1,26 +1,17 @@
 /** A view of several servers as one: of all of them, or of those of a profile. */
 
 import type { JsonEdit } from "../lib/json-edit.ts";
-import type { JsonObject } from "../lib/json.ts";
 import type { ArgumentRules } from "../protocol/arguments.ts";
 import type { Era } from "../protocol/eras.ts";
-import type { ListItem, ListKind } from "../protocol/lists.ts";
+import type { ListItem } from "../protocol/lists.ts";
 import { ownerOfTask, type TaskRoute } from "../protocol/tasks.ts";
-import { mergedCapabilities, ownerOfExtension, readCapabilities } from "./capabilities.ts";
-import { type ListText, type Page, pageOf } from "./lists.ts";
+import { readCapabilities } from "./capabilities.ts";
 import { buildNameTable, type NameTable } from "./names.ts";
 import { mayComplete, mayRead, type ShownServer } from "./shown.ts";
 import { isOutputWrapped, uiLinks } from "./source.ts";
-import type {
-  Capabilities,
-  Conflict,
-  Counts,
-  NamedKind,
-  ResourceRoute,
-  Route,
-  View,
-} from "./types.ts";
+import type { Capabilities, Conflict, NamedKind, ResourceRoute, Route, View } from "./types.ts";
 import { buildUriTable, type UriTable } from "./uris.ts";
+import { ListedView } from "./view.ts";
 
 /** A table and what it was built from: with the same inputs it is the same table. */
 interface Section<T> {
@@ -45,11 +36,9 @@ export interface AggregateInput {
 }
 
 /** The {@link View}, and what the next build can take from it. */
-export class AggregateView implements View {
-  readonly id: string;
+export class AggregateView extends ListedView implements View {
   readonly serverInfo = undefined;
   readonly instructions: string | undefined;
-  readonly counts: Counts;
   /** What the aggregate had to decide. */
   readonly conflicts: readonly Conflict[];
   readonly #preface: string | undefined;
@@ -58,40 +47,30 @@ export class AggregateView implements View {
   readonly #rules: ReadonlyMap<string, ReadonlyMap<string, ArgumentRules>>;
   readonly #sections: Sections;
   readonly labelsTasks = true;
-  readonly #lists: Readonly<Record<ListKind, ListText>>;
-  readonly #eraLists: Readonly<Record<Era, Readonly<Record<ListKind, ListText>>>>;
-  readonly #advertised = new Map<Era, JsonObject>();
   #capabilities: Capabilities | undefined;
 
   private constructor({ id, preface, servers }: AggregateInput, sections: Sections) {
     const { uris: { table: uris }, tools: { table: tools }, prompts: { table: prompts } } =
       sections;
-    this.id = id;
+    const own = {
+      tools: tools.list,
+      prompts: prompts.list,
+      resources: uris.resources.list,
+      templates: uris.templates.list,
+    };
+    const listsFor = (era: Era) => ({
+      ...own,
+      tools: tools.eraLists[era],
+      prompts: prompts.eraLists[era],
+    });
+    super(id, { own, legacy: listsFor("legacy"), modern: listsFor("modern") });
     this.#preface = preface;
     this.#servers = servers;
     this.#rules = new Map(
       servers.flatMap(({ name, rules }) => rules.size === 0 ? [] : [[name, rules] as const]),
     );
     this.#sections = sections;
-    this.#lists = {
-      tools: tools.list,
-      prompts: prompts.list,
-      resources: uris.resources.list,
-      templates: uris.templates.list,
-    };
-    const eraLists = (era: Era) => ({
-      ...this.#lists,
-      tools: tools.eraLists[era],
-      prompts: prompts.eraLists[era],
-    });
-    this.#eraLists = { legacy: eraLists("legacy"), modern: eraLists("modern") };
     this.instructions = joinInstructions(preface, servers);
-    this.counts = Object.freeze({
-      tools: tools.list.count,
-      prompts: prompts.list.count,
-      resources: uris.resources.list.count,
-      templates: uris.templates.list.count,
-    });
     this.conflicts = [...tools.conflicts, ...prompts.conflicts, ...uris.conflicts];
     Object.freeze(this);
   }
@@ -190,14 +169,6 @@ export class AggregateView implements View {
     return this.#sections.uris.table.routing.expose(server, uri);
   }
 
-  list(kind: ListKind, era?: Era): ListText {
-    return era === undefined ? this.#lists[kind] : this.#eraLists[era][kind];
-  }
-
-  page(kind: ListKind, era: Era, cursor: unknown, size: number): Page | undefined {
-    return pageOf(this.list(kind, era), this.id, cursor, size);
-  }
-
   wrapsOutput(server: string, tool: string): boolean {
     const shown = this.#server(server);
     return shown !== undefined && isOutputWrapped(shown.own, tool);
@@ -210,27 +181,6 @@ export class AggregateView implements View {
 
   capabilities(): Capabilities {
     return this.#capabilities ??= readCapabilities(this.#servers);
-  }
-
-  capabilitiesFor(era: Era): JsonObject {
-    let advertised = this.#advertised.get(era);
-    if (advertised === undefined) {
-      advertised = mergedCapabilities(this.capabilities(), era, "always");
-      this.#advertised.set(era, advertised);
-    }
-    return advertised;
-  }
-
-  ownerOfExtension(method: string): string | undefined {
-    return ownerOfExtension(this.capabilities(), method);
-  }
-
-  declares(capability: string): boolean {
-    return this.capabilities().declared.has(capability);
-  }
-
-  serversWith(capability: string): readonly string[] {
-    return this.capabilities().declared.get(capability)?.map(({ server }) => server) ?? [];
   }
 
   #server(server: string): ShownServer | undefined {

@@ -61,7 +61,8 @@ function parse(text: string): JsonObject {
 
 /**
  * Whether to advertise lists that no server declares: `always` so that a client comes back for what
- * a later server has, `declared` for exactly what there is.
+ * a later server has, `declared` for exactly what there is. As long as nothing is known at all, all
+ * lists are advertised: they will be announced when they are there.
  */
 export type ListPolicy = "always" | "declared";
 
@@ -87,8 +88,9 @@ export function mergedCapabilities(
     experimental: mergeEach(experimental, era, ["experimental"]),
     extensions: mergeEach(extensions, era, ["extensions"]),
   };
+  const all = lists === "always" || declared.size === 0;
   const members: [string, Json][] = LISTED
-    .filter((key) => lists === "always" || top.has(key))
+    .filter((key) => all || top.has(key))
     .map((key) => {
       const given = top.get(key);
       return [key, { ...(isObject(given) ? given : {}), listChanged: true }];

@@ -43,6 +43,17 @@ export class ListText implements CacheHints {
     Object.freeze(this);
   }
 
+  /** The list; `before` itself where both would be sent alike. */
+  static of(
+    kind: ListKind,
+    items: readonly string[],
+    hints: CacheHints,
+    before: ListText | undefined,
+  ): ListText {
+    const list = new ListText(kind, items, hints);
+    return before?.equals(list) ? before : list;
+  }
+
   /** How many entries it has. */
   get count(): number {
     return this.items.length;
@@ -127,15 +138,15 @@ export interface ListPart {
 
 /**
  * Writes a part. Entries whose edits are none keep the upstream's text; those that were written
- * alike for `previous` are taken from there.
+ * alike for the same server in `previous` are taken from there.
  */
 export function writePart(
   server: string,
   items: readonly ListItem[],
   editsOf: (item: ListItem, index: number) => readonly JsonEdit[],
-  previous: ListPart | undefined,
+  previous: readonly ListPart[] | undefined,
 ): ListPart {
-  const reusable = previous?.items === items ? previous : undefined;
+  const reusable = previous?.find((part) => part.server === server && part.items === items);
   const marks: string[] = [];
   const texts = items.map((item, index) => {
     const edits = editsOf(item, index);

@@ -64,22 +64,19 @@ export function buildNameTable(
       ? extra
       : [{ path: ["name"], value: JSON.stringify(exposed) }, ...extra];
   };
-  const before = partsByServer(previous?.parts);
   const parts = owned.map(({ entry: { name: server }, items }, part) =>
-    writePart(server, items, (item, index) => editsOf(part, item, index), before.get(server))
+    writePart(server, items, (item, index) => editsOf(part, item, index), previous?.parts)
   );
-  const partsFor = (era: Era): readonly ListPart[] => {
-    const beforeEra = partsByServer(previous?.eraParts[era]);
-    return owned.map(({ entry: { name: server, inventory }, items }, part) => {
+  const partsFor = (era: Era): readonly ListPart[] =>
+    owned.map(({ entry: { name: server, inventory }, items }, part) => {
       const differing = eraEdits(kind, inventory.lists[kind], inventory.era, era);
       if (differing.size === 0) return parts[part]!;
       const edits = (item: ListItem, index: number) => [
         ...editsOf(part, item, index),
         ...differing.get(item.key) ?? [],
       ];
-      return writePart(server, items, edits, beforeEra.get(server));
+      return writePart(server, items, edits, previous?.eraParts[era]);
     });
-  };
   const eraParts = { legacy: partsFor("legacy"), modern: partsFor("modern") };
 
   const unlisted = owned.map(({ entry: { inventory } }) =>
@@ -91,8 +88,7 @@ export function buildNameTable(
     const texts = of.flatMap((part, at) =>
       part.texts.filter((_text, index) => isListed(at, part.items[index]!))
     );
-    const list = new ListText(kind, texts, hints);
-    return known?.equals(list) ? known : list;
+    return ListText.of(kind, texts, hints, known);
   };
   const list = written(parts, previous?.list);
   const listFor = (era: Era): ListText =>
@@ -132,10 +128,6 @@ export function buildNameTable(
 }
 
 const NOTHING: ReadonlySet<string> = new Set();
-
-function partsByServer(parts: readonly ListPart[] | undefined): ReadonlyMap<string, ListPart> {
-  return new Map(parts?.map((part) => [part.server, part]));
-}
 
 /**
  * Finds routes, `shown` being their names without a server's. Apart from the builder: closures made

@@ -46,7 +46,6 @@ function writeList(
   routing: UriRouting,
   previous: UriList | undefined,
 ): UriList {
-  const before = new Map(previous?.parts.map((part) => [part.server, part]));
   const parts = servers.map(({ name, inventory }) =>
     writePart(
       name,
@@ -55,12 +54,12 @@ function writeList(
         const exposed = exposedKey(kind, routing, name, key);
         return exposed === key ? [] : [{ path: [MEMBER[kind]], value: JSON.stringify(exposed) }];
       },
-      before.get(name),
+      previous?.parts,
     )
   );
   const hints = mergeHints(servers.map(({ inventory }) => inventory.lists[kind]));
-  const list = new ListText(kind, parts.flatMap((part) => part.texts), hints);
-  return { parts, list: previous?.list.equals(list) ? previous.list : list };
+  const texts = parts.flatMap((part) => part.texts);
+  return { parts, list: ListText.of(kind, texts, hints, previous?.list) };
 }
 
 function exposedKey(
