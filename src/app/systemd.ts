@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
+import { codeOf } from "../lib/text.ts";
 import { getLogger } from "../log/mod.ts";
 import type { DatagramSocket, Runtime } from "../runtime/types.ts";
 
@@ -145,7 +146,7 @@ class SystemdNotifier implements Notifier {
     }
     // Neither the socket nor the program will appear later; anything else may pass, and a watchdog
     // that is not fed kills the service.
-    if ((error as { code?: unknown } | null)?.code === "ENOENT") {
+    if (codeOf(error) === "ENOENT") {
       this.#disabled = true;
       this.#queue.length = 1;
     }

@@ -1,7 +1,7 @@
 import { CliError, ExitCode, type Io, say, UsageError } from "../app/io.ts";
 import { rawAt } from "../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
-import { firstLine, printable } from "../lib/text.ts";
+import { firstLine, messageOf, printable } from "../lib/text.ts";
 import { openCaller, withCaller } from "./caller.ts";
 import type { Invocation } from "./command.ts";
 import { styleFor } from "./view/table.ts";
@@ -40,7 +40,7 @@ export function readCallArguments(text: string): string {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new UsageError(
       `Cannot read the arguments: ${firstLine(why)}; expected JSON such as '{"message":"hello"}'`,
       'Run "mcproxy help call" for usage',

@@ -10,7 +10,7 @@ import { collectSecrets } from "../config/secrets.ts";
 import type { Config, ServerConfig } from "../config/types.ts";
 import { isLoopback } from "../lib/loopback.ts";
 import { createRedactor } from "../lib/secrets.ts";
-import { firstLine, printable } from "../lib/text.ts";
+import { firstLine, plural, printable } from "../lib/text.ts";
 import type { ConnectionReport } from "./check-connect.ts";
 import type { Invocation } from "./command.ts";
 import type { Finding, Level } from "./diagnose-tool.ts";
@@ -146,10 +146,9 @@ function renderCheck(report: CheckReport, style: Style): string[] {
     { style },
   );
   const bad = report.issues.length;
-  const count = (n: number, what: string) => `${n} ${what}${n === 1 ? "" : "s"}`;
   const verdict = bad === 0
-    ? style.good(`${report.file}: ok, ${count(rows.length, "server")}`)
-    : style.bad(`${report.file}: ${count(bad, "server")} of ${rows.length} cannot be started`);
+    ? style.good(`${report.file}: ok, ${plural(rows.length, "server")}`)
+    : style.bad(`${report.file}: ${plural(bad, "server")} of ${rows.length} cannot be started`);
   return [...(rows.length === 0 ? [] : [...table, ""]), verdict];
 }
 
@@ -202,7 +201,7 @@ function findingLines(finding: Finding, style: Style): string[] {
 
 function verdict(findings: readonly Finding[], style: Style): string {
   const count = (level: Level) => findings.filter((finding) => finding.level === level).length;
-  const part = (level: Level) => `${count(level)} ${level}${count(level) === 1 ? "" : "s"}`;
+  const part = (level: Level) => plural(count(level), level);
   const text = `${part("error")}, ${part("warning")}, ${part("note")}`;
   if (count("error") > 0) return style.bad(text);
   return count("warning") > 0 ? style.warn(text) : style.good(text);

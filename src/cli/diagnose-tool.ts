@@ -1,5 +1,6 @@
 import { type ConfigPath, formatPath } from "../config/issue.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { cut } from "../lib/text.ts";
 import { MAX_EXPOSED_NAME } from "../protocol/names.ts";
 import type { Registry } from "../registry/types.ts";
 import { checkJsonSchema, type SchemaProblem } from "../schema/check.ts";
@@ -180,12 +181,10 @@ function arraysWithoutItems(schema: JsonObject): string[] {
 /** How much of a name or pointer a message repeats. */
 const LONGEST_QUOTE = 80;
 
-function shortened(text: string): string {
-  return text.length <= LONGEST_QUOTE ? text : `${text.slice(0, LONGEST_QUOTE)}…`;
-}
-
 function quoted(texts: readonly string[]): string {
-  const told = texts.slice(0, TOLD_PROBLEMS).map((text) => JSON.stringify(shortened(text)));
+  const told = texts.slice(0, TOLD_PROBLEMS).map((text) =>
+    JSON.stringify(cut(text, LONGEST_QUOTE))
+  );
   const more = texts.length - told.length;
   return told.join(", ") + (more === 0 ? "" : ` and ${more} more`);
 }

@@ -1,4 +1,5 @@
 import { CliError, ExitCode, type Io, say } from "../app/io.ts";
+import { messageOf } from "../lib/text.ts";
 import { parseCommandLine } from "./args.ts";
 import { COMMANDS } from "./commands.ts";
 import { styleFor } from "./view/table.ts";
@@ -28,7 +29,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 async function report(error: unknown, io: Io, json: boolean): Promise<number> {
   const known = error instanceof CliError ? error : undefined;
   const exitCode = known?.exitCode ?? ExitCode.Failed;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (json) {
     const hint = known?.hint;
     const body = { message, exitCode, ...(hint === undefined ? {} : { hint }), ...known?.data };

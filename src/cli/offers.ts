@@ -5,6 +5,7 @@ import { type GateCost, registryCost, type Snapshot } from "../gating/gate.ts";
 import { listedTools } from "../gating/view.ts";
 import { canonicalJson, isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
+import { plural } from "../lib/text.ts";
 import { type CountTokens, ESTIMATE, estimateTokens, type Tokenizer } from "../lib/tokens.ts";
 import { LIST_RULES, type ListKind, listRule } from "../protocol/lists.ts";
 import { exposedName } from "../protocol/names.ts";
@@ -247,7 +248,7 @@ export function savedPercent({ tokens, savedTokens }: GateCost): number {
 
 function whyGated({ mode, gated, tools, tokens, maxTools, maxTokens }: GateCost): string {
   if (mode !== "auto") return `gating is ${mode}`;
-  const count = tools === 1 ? "1 tool" : `${tools} tools`;
+  const count = plural(tools, "tool");
   if (!gated) return `${count} ≤ ${maxTools}, about ${tokens} tokens ≤ ${maxTokens}`;
   return tools > maxTools ? `${count} > ${maxTools}` : `about ${tokens} tokens > ${maxTokens}`;
 }

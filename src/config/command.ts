@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import process from "node:process";
 import { joinBytes } from "../lib/json.ts";
+import { codeOf } from "../lib/text.ts";
 import type { Env } from "./types.ts";
 
 /** A value that had to be fetched, or why it could not be; `why` contains no secret. */
@@ -49,7 +50,7 @@ export function commandOutput(text: string, options: CommandOptions): Promise<Fe
       stdio: ["ignore", "pipe", "ignore"],
     });
   } catch (error) {
-    return Promise.resolve(failed(`could not be started: ${codeOf(error)}`));
+    return Promise.resolve(failed(`could not be started: ${codeOf(error) ?? "unknown error"}`));
   }
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -71,7 +72,10 @@ export function commandOutput(text: string, options: CommandOptions): Promise<Fe
     size += chunk.length;
     if (size > MAX_OUTPUT_BYTES) stop(`printed more than ${MAX_OUTPUT_BYTES / 1024} KiB`);
   });
-  child.once("error", (error) => end(failed(`could not be started: ${codeOf(error)}`)));
+  child.once(
+    "error",
+    (error) => end(failed(`could not be started: ${codeOf(error) ?? "unknown error"}`)),
+  );
   child.once("close", (code, signalName) => {
     // Its shell has ended; what that left in the background has not.
     if (!isWindows) kill(child.pid, isWindows);
@@ -86,10 +90,6 @@ function failed(what: string): Fetched {
     why: `the command of "\${cmd:…}" ${what}`,
     remedy: "run it by hand, as the user the gateway runs as, to see why",
   };
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "unknown error";
 }
 
 function kill(pid: number | undefined, isWindows: boolean): void {

@@ -2,6 +2,7 @@
 
 import { lstat, readFile, readlink, stat } from "node:fs/promises";
 import { delimiter, join, resolve } from "node:path";
+import { codeOf } from "../lib/text.ts";
 import type { DocumentResult } from "./document.ts";
 import { type ConfigIssue, quote } from "./issue.ts";
 import { parseJsonc } from "./jsonc.ts";
@@ -86,7 +87,7 @@ async function exists(path: string): Promise<boolean> {
     await lstat(path);
     return true;
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const code = codeOf(error);
     return code !== "ENOENT" && code !== "ENOTDIR";
   }
 }
@@ -173,7 +174,7 @@ function tooBig(size: number, limit: number): ReadText {
 
 /** Why a system call about `path` failed. */
 async function explain(path: string, error: unknown): Promise<ReadText> {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = codeOf(error) ?? "";
   switch (code) {
     case "ENOENT": {
       const target = await danglingTarget(path);

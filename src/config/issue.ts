@@ -1,3 +1,4 @@
+import { cut } from "../lib/text.ts";
 /** What is wrong with a configuration, where, and what to do about it. */
 
 /** Keys and indexes from the root of the document to a value. */
@@ -46,9 +47,7 @@ const LONGEST_QUOTE = 60;
 
 /** Text in double quotes, on one line, cut to a readable length. */
 export function quote(text: string): string {
-  return JSON.stringify(
-    text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE).toWellFormed()}…` : text,
-  );
+  return JSON.stringify(cut(text, LONGEST_QUOTE));
 }
 
 /** What a value is, for "found …": scalars as written, containers by their kind. */

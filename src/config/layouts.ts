@@ -1,6 +1,7 @@
 /** Tells the layout of a file by its keys, and brings it into the internal raw form. */
 
 import { basename, dirname, resolve } from "node:path";
+import { isObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
 import { addServer, fromEntries, Mapping } from "./client-keys.ts";
 import {
@@ -34,7 +35,7 @@ const SECTIONS = ["mcpServers", "servers", "context_servers"] as const;
 export function shapeDocument(document: ConfigDocument, known: readonly string[]): ShapeResult {
   const collector = new IssueCollector(placesOf(document));
   const root = document.value;
-  if (!isRawObject(root)) {
+  if (!isObject(root)) {
     const found = describeKind(root);
     collector.error([], `found ${found}, expected an object with "mcpServers"`);
     return { ok: false, issues: collector.issues };
@@ -67,7 +68,7 @@ function mapShape(root: RawObject, context: ShapeContext, known: readonly string
   if ("proxy" in root || ("servers" in root && "features" in root)) return mapProxy(root, context);
   if ("servers" in root) return mapVscode(root, context);
   const { mcp } = root;
-  if (!("mcpServers" in root) && isRawObject(mcp) && "servers" in mcp) {
+  if (!("mcpServers" in root) && isObject(mcp) && "servers" in mcp) {
     return mapVscodeSettings(root, context);
   }
   mapPlain(root, context);
@@ -91,11 +92,6 @@ export interface ShapeContext {
 /** An object of a document. */
 export type RawObject = Readonly<Record<string, unknown>>;
 
-/** Narrows to an object that is no array. */
-export function isRawObject(value: unknown): value is RawObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /**
  * Adds every server of the section at `path`. `adapt` gets each entry that is an object and gives
  * what it means in our terms, or undefined to leave it out (it has said so then).
@@ -108,7 +104,7 @@ export function addSection(
     entry,
 ): void {
   const { document, mapping } = context;
-  if (!isRawObject(section)) {
+  if (!isObject(section)) {
     mapping.brokenSection(section, path);
     return;
   }
@@ -116,7 +112,7 @@ export function addSection(
   for (const name of document.keys(path)) {
     const entry = section[name];
     const written = [...path, name];
-    const adapted = isRawObject(entry) ? adapt(name, entry, written) : entry;
+    const adapted = isObject(entry) ? adapt(name, entry, written) : entry;
     if (adapted !== undefined) addServer(name, adapted, written, context);
   }
 }
@@ -170,7 +166,7 @@ export function mapProxy(root: RawObject, context: ShapeContext): void {
 }
 
 function mapSettings(proxy: unknown, { document, mapping, collector }: ShapeContext): void {
-  if (!isRawObject(proxy)) {
+  if (!isObject(proxy)) {
     collector.error(["proxy"], `found ${describeKind(proxy)}, expected an object`);
     return;
   }
@@ -207,7 +203,7 @@ function level(value: unknown): unknown {
 }
 
 function reportFeatures(features: unknown, { document, collector }: ShapeContext): void {
-  if (!isRawObject(features)) {
+  if (!isObject(features)) {
     collector.error(["features"], `found ${describeKind(features)}, expected an object`);
     return;
   }
@@ -229,8 +225,8 @@ function mapServers(servers: unknown, context: ShapeContext): void {
   mapping.openSection(["servers"]);
   servers.forEach((entry: unknown, index) => {
     const path: ConfigPath = ["servers", index];
-    const name = isRawObject(entry) ? entry["name"] : undefined;
-    if (!isRawObject(entry) || typeof name !== "string" || name === "") {
+    const name = isObject(entry) ? entry["name"] : undefined;
+    if (!isObject(entry) || typeof name !== "string" || name === "") {
       collector.error(path, 'found a server without "name", expected an object with one');
     } else if (mapping.has(name)) {
       collector.error([...path, "name"], `found server ${quote(name)} a second time`, {
@@ -273,7 +269,7 @@ export function mapVscodeSettings(root: RawObject, context: ShapeContext): void 
 function addServers(section: unknown, path: ConfigPath, context: ShapeContext): void {
   addSection(section, path, context, (_, entry) => {
     const { env } = entry;
-    if (!isRawObject(env)) return entry;
+    if (!isObject(env)) return entry;
     // VS Code takes numbers, and null for "not set".
     const texts = Object.entries(env)
       .filter(([, value]) => value !== null)
@@ -293,7 +289,7 @@ export function addInputs(
     return;
   }
   value.forEach((input: unknown, index) => {
-    const id = isRawObject(input) ? input["id"] : undefined;
+    const id = isObject(input) ? input["id"] : undefined;
     if (typeof id !== "string" || id === "") {
       collector.error([...path, index], 'found an input without "id", expected an object with one');
       return;
@@ -334,7 +330,7 @@ export function mapZed(root: RawObject, context: ShapeContext, known: readonly s
       return undefined;
     }
     const { command, source: _source, ...rest } = entry;
-    if (!isRawObject(command)) return command === undefined ? rest : { ...rest, command };
+    if (!isObject(command)) return command === undefined ? rest : { ...rest, command };
     const parts: [string, unknown][] = Object.entries(rest);
     for (const [key, value] of Object.entries(command)) {
       const ours = key === "path" ? "command" : key;

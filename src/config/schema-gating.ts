@@ -1,6 +1,7 @@
 /** The `gating` and `embeddings` of the file: how many tools clients get to see, and their search. */
 
 import * as v from "valibot";
+import { isObject } from "../lib/json.ts";
 import { isLoopback } from "../lib/loopback.ts";
 import { withoutUndefined } from "./issue.ts";
 import {
@@ -104,8 +105,7 @@ function orWord<const Members extends v.GenericSchema>(object: Members): Members
       const { value } = dataset;
       const isWord = v.is(word, value);
       if (isWord) dataset.value = { mode: value };
-      const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-      const schema: v.GenericSchema = isWord || isObject ? object : word;
+      const schema: v.GenericSchema = isWord || isObject(value) ? object : word;
       return schema["~run"](dataset as v.UnknownDataset, config);
     },
   } as unknown as Members;

@@ -4,6 +4,7 @@ import type { Stats } from "node:fs";
 import { type FileHandle, lstat, open, readdir, readlink } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 import process from "node:process";
+import { codeOf } from "../lib/text.ts";
 import { MAX_CONFIG_BYTES } from "./files.ts";
 
 /** Files of one directory that are read; of further ones only the names count. */
@@ -117,7 +118,7 @@ async function contentOf(
     const stats = await file.stat();
     return describe(await tagOf(file, stats), stats, links, touched);
   } catch (error) {
-    const code = sourceErrorCode(error);
+    const code = codeOf(error) ?? String(error);
     if (SHORTAGES.has(code)) throw error;
     return describe(code, end, links, touched);
   }
@@ -228,7 +229,7 @@ export async function traceSource(path: string): Promise<SourceTrace> {
     directories.add(typeof end === "string" || end.isDirectory() ? at : dirname(at));
     // What is not there can still have come and gone: that shows in its directory.
     if (typeof end !== "string") links.push(stamp(end));
-    end = sourceErrorCode(error);
+    end = codeOf(error) ?? String(error);
   }
   return { directories: [...directories], links: links.join(), end, touched };
 }
@@ -241,11 +242,6 @@ export function stamp({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
 /** Milliseconds since the epoch; also a rename into place counts where the system records it. */
 export function lastTouched({ mtimeMs, ctimeMs }: Stats): number {
   return Math.max(mtimeMs, ctimeMs);
-}
-
-/** The system's code of an error, or its text where it has none. */
-export function sourceErrorCode(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }
 
 function withCode(code: string): Error {

@@ -1,6 +1,7 @@
 /** Checks plain data against a schema and says what is wrong in our own words. */
 
 import * as v from "valibot";
+import { valueAt } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
 import type { Places } from "./document.ts";
 import {
@@ -154,15 +155,6 @@ export function describeFound(value: unknown, path: ConfigPath): string {
 /** User information and query of what may be a broken URL. */
 function maskUrl(url: string): string {
   return url.replace(/^([\w+.-]+:\/\/)?.*@/s, "$1…@").replace(/\?.*$/s, "?…");
-}
-
-function valueAt(value: unknown, path: ConfigPath): unknown {
-  let current = value;
-  for (const step of path) {
-    if (typeof current !== "object" || current === null) return undefined;
-    current = (current as Record<string | number, unknown>)[step];
-  }
-  return current;
 }
 
 /** Gathers what is wrong with one configuration, each at its place. */

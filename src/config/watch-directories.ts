@@ -1,5 +1,7 @@
 /** Keeps a changing set of directories watched, whatever happens to them. */
 
+import { messageOf } from "../lib/text.ts";
+import { backOff } from "../lib/time.ts";
 import type { Runtime } from "../runtime/types.ts";
 
 /**
@@ -108,9 +110,9 @@ export class DirectoryWatches implements Disposable {
     const now = this.#now();
     const lived = now - open.openedAt >= MIN_LIFE;
     const failures = lived ? 0 : (this.#resting.get(path)?.failures ?? 0) + 1;
-    const delay = lived ? 0 : REOPEN_DELAY * 2 ** Math.min(failures - 1, 30);
+    const delay = lived ? 0 : backOff(failures, REOPEN_DELAY, this.#options.maxDelay);
     this.#resting.set(path, {
-      until: now + Math.min(delay, this.#options.maxDelay),
+      until: now + delay,
       failures,
     });
     if (failures === FAILURES_TOLD) this.#options.onError(this.#explain(path, error));
@@ -118,7 +120,7 @@ export class DirectoryWatches implements Disposable {
   }
 
   #explain(path: string, cause: unknown): Error {
-    const found = cause instanceof Error ? cause.message : String(cause);
+    const found = messageOf(cause);
     const seconds = this.#options.maxDelay / 1000;
     return new Error(
       `Cannot watch "${path}": ${found}; changes in it are noticed only every ${seconds} s`,

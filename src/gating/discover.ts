@@ -1,6 +1,7 @@
 import type { TagRule } from "../config/types.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
+import { cut } from "../lib/text.ts";
 import type { Finder, FoundTool, FoundTools } from "./finder.ts";
 import type { Gate, Snapshot } from "./gate.ts";
 import { collapsed, type CompactHit, compactHit, hitLine } from "./hit.ts";
@@ -149,8 +150,7 @@ const MOST_TAGS = 30;
 const LONGEST_ECHO = 60;
 
 function echo(text: string): string {
-  const line = collapsed(text.slice(0, 2 * LONGEST_ECHO));
-  return line.length <= LONGEST_ECHO ? line : `${line.slice(0, LONGEST_ECHO)}…`;
+  return cut(collapsed(text.slice(0, 2 * LONGEST_ECHO)), LONGEST_ECHO);
 }
 
 const MOST = 3;
@@ -176,5 +176,5 @@ const LONGEST_ID = 100;
 
 /** Enough of an unknown id to recognise it by. */
 export function shownId(id: string): string {
-  return id.length > LONGEST_ID ? `${id.slice(0, LONGEST_ID)}…` : id;
+  return cut(id, LONGEST_ID);
 }

@@ -2,6 +2,7 @@
 
 import type { GatingConfig } from "../config/types.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { cut } from "../lib/text.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { unlessTooDeep } from "../registry/source.ts";
 import { executorOf, type MetaTool, riskOf } from "./meta-tools.ts";
@@ -186,7 +187,7 @@ export function signatureOf(name: string, inputSchema: Json | undefined): string
 
 /** Names that could be taken for something else are quoted. */
 function nameText(name: string): string {
-  const short = name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}…` : name;
+  const short = cut(name, LONGEST_NAME);
   return /^[\p{L}\p{N}_$.@-]+…?$/u.test(short) ? short : JSON.stringify(collapsed(short));
 }
 
@@ -272,10 +273,10 @@ export function summary(text: string): string {
     const longer = collapsed(read.slice(0, index + end.length));
     if (line !== "" && longer.length > LONGEST) return line;
     line = longer;
-    if (line.length >= SHORT) return cut(line);
+    if (line.length >= SHORT) return cutAtWord(line);
   }
   const all = collapsed(read);
-  return line !== "" && all.length > LONGEST ? line : cut(all);
+  return line !== "" && all.length > LONGEST ? line : cutAtWord(all);
 }
 
 /** Markdown: a heading repeats the name, what is said comes below; unless there is nothing else. */
@@ -283,13 +284,16 @@ function withoutHeadings(text: string): string {
   return text.replace(/^(?:\s*#{1,6}\s.*\n)+/, "").trim().replace(/^#{1,6}\s+/, "");
 }
 
-/** The text with every run of blanks, line ends and control characters as one space. */
+/**
+ * The text with every run of blanks, line ends and control characters as one space. For what a model
+ * reads, which has no use for the escapes of a log's `oneLine`.
+ */
 export function collapsed(text: string): string {
   // Line and paragraph separators end lines, too, and directional marks reorder them.
   return text.replace(/[\s\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]+/gu, " ").trim();
 }
 
-function cut(line: string): string {
+function cutAtWord(line: string): string {
   if (line.length <= LONGEST) return line;
   const most = line.slice(0, LONGEST - 1);
   const space = most.lastIndexOf(" ");

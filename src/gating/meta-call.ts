@@ -1,4 +1,5 @@
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { cut } from "../lib/text.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
 import { idTextOf, resultResponse } from "../protocol/message.ts";
 import { serverMeta } from "../registry/answers.ts";
@@ -105,8 +106,7 @@ function isNoScalar(value: Json): boolean {
 function shown(value: Json): string {
   if (Array.isArray(value)) return "a list";
   if (value !== null && typeof value === "object") return "an object";
-  const text = JSON.stringify(value);
-  return text.length <= 40 ? text : `${text.slice(0, 40)}…`;
+  return cut(JSON.stringify(value), 40);
 }
 
 /** What a meta tool answers. */

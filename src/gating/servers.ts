@@ -1,6 +1,7 @@
 import type { Config } from "../config/types.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
+import { plural } from "../lib/text.ts";
 import type { View } from "../registry/types.ts";
 import type { Phase } from "../upstream/state.ts";
 import { type Endpoint, isBehind } from "./endpoint.ts";
@@ -56,10 +57,6 @@ function headOf({ name, state, stale, tools, prompts }: ServerFacts): string {
     ...(prompts === 0 ? [] : [plural(prompts, "prompt")]),
   ];
   return `${name}: ${state}${stale ? " (as of its last run)" : ""}, ${counts.join(", ")}`;
-}
-
-function plural(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 function dataOf(facts: ServerFacts): JsonObject {

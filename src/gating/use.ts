@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import type { Json } from "../lib/json.ts";
-import { codeOf, readOwnFile, replaceFile, type Seal, seal, unseal } from "../lib/own-file.ts";
+import { readOwnFile, reasonOf, replaceFile, type Seal, seal, unseal } from "../lib/own-file.ts";
 import type { Clock } from "../lib/time.ts";
 import type { SearchLog } from "./meaning/embed.ts";
 
@@ -242,7 +242,7 @@ export class UseMemory {
     } catch (error) {
       this.#kept = kept;
       this.#fresh = merged(fresh, this.#fresh, wall());
-      this.#complain("Cannot keep the use of tools in {file}: {reason}", codeOf(error));
+      this.#complain("Cannot keep the use of tools in {file}: {reason}", reasonOf(error));
     }
   }
 

@@ -13,7 +13,19 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** One text for one meaning. */
+/** What stands at a path of own keys and indexes, `undefined` where nothing does. */
+export function valueAt(value: Json | undefined, path: Path): Json | undefined;
+export function valueAt(value: unknown, path: Path): unknown;
+export function valueAt(value: unknown, path: Path): unknown {
+  let at = value;
+  for (const key of path) {
+    if (typeof at !== "object" || at === null || !Object.hasOwn(at, key)) return undefined;
+    at = (at as Record<string | number, unknown>)[key];
+  }
+  return at;
+}
+
+type Path = readonly (string | number)[];
 
 /**
  * JSON with the keys of every object in one fixed order and no white space, so that equal values
@@ -51,8 +63,6 @@ export function joinBytes(parts: readonly Uint8Array[], size: number): Uint8Arra
   }
   return whole;
 }
-
-/** A short, stable tag for a text. */
 
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
 

@@ -4,6 +4,7 @@ import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { sha256 } from "./json.ts";
+import { codeOf, messageOf } from "./text.ts";
 
 /** Bytes a file of lists may have; one that is bigger was not written by us. */
 export const MAX_LIST_FILE = 64 * 1024 * 1024;
@@ -36,7 +37,7 @@ export async function readOwnFile(
     }
     return { ok: true, bytes: await readFile(path) };
   } catch (error) {
-    const reason = codeOf(error);
+    const reason = reasonOf(error);
     return reason === "ENOENT" || reason === "ENOTDIR" ? undefined : { ok: false, reason };
   }
 }
@@ -96,9 +97,8 @@ export async function removeUnused(
 }
 
 /** The system's word for what went wrong, such as `EACCES`, else the error's own. */
-export function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return "code" in error ? String(error.code) : error.message;
+export function reasonOf(error: unknown): string {
+  return codeOf(error) ?? messageOf(error);
 }
 
 /**

@@ -55,7 +55,7 @@ export function createRedactor(secrets: Iterable<string> = []): Redactor {
       }
     }
     if (needles.length > 0 && input.includes(CUT)) spans.push(...cutSpans(input, needles));
-    return spans.length === 0 ? input : cut(input, spans);
+    return spans.length === 0 ? input : masked(input, spans);
   };
 
   return { text, value: (value) => new Copier(text).copy(value, 0) };
@@ -164,7 +164,7 @@ function shapedSpans(text: string): Span[] {
 }
 
 /** Replaces the spans; those that touch or overlap become one, so that no end of one shows. */
-function cut(text: string, spans: Span[]): string {
+function masked(text: string, spans: Span[]): string {
   spans.sort((a, b) => a[0] - b[0]);
   let out = "";
   let done = 0;

@@ -84,16 +84,40 @@ export function field(key: string, value: string): string {
   return `${name}=${plain ? value : oneLineJson(JSON.stringify(value))}`;
 }
 
-/** At most `length` characters, never half of one, with a note of what is missing. */
+/** At most `length` characters, never half of one, and an ellipsis where more would follow. */
+export function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${beginning(text, length)}…`;
+}
+
+/** As {@link cut}, with a note of how much is missing. */
 export function truncate(text: string, length: number): string {
   if (text.length <= length) return text;
-  const kept = text.slice(0, length).replace(/[\ud800-\udbff]$/, "");
+  const kept = beginning(text, length);
   return `${kept}… (${text.length - kept.length} more characters)`;
 }
 
-/** The first characters of foreign text, for a log line: control characters shown, length bounded. */
+function beginning(text: string, length: number): string {
+  return text.slice(0, length).replace(/[\ud800-\udbff]$/, "");
+}
+
+/** The first characters of foreign text, for a log line: control characters as blanks. */
 export function snippet(text: string, length = 200): string {
-  const head = text.length > length ? `${text.slice(0, length)}…` : text;
   // deno-lint-ignore no-control-regex
-  return head.replace(/[\x00-\x1f\x7f]/g, " ");
+  return cut(text, length).replace(/[\x00-\x1f\x7f]/g, " ");
+}
+
+/** `1 tool`, `2 tools`. */
+export function plural(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+/** The system's word for what went wrong, such as `EACCES`; `undefined` for other errors. */
+export function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return typeof code === "string" ? code : undefined;
+}
+
+/** What an error says; whatever is thrown says something. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -49,6 +49,11 @@ export async function within(limit: number, promise: Promise<unknown>): Promise<
   }
 }
 
+/** Milliseconds to wait after so many failures in a row: `first`, then twice as long each time. */
+export function backOff(failures: number, first: number, longest: number): number {
+  return Math.min(first * 2 ** (failures - 1), longest);
+}
+
 /** Durations as people write them in a config file or on a command line. */
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;

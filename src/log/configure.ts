@@ -1,6 +1,7 @@
 import { realpathSync } from "node:fs";
 import { configureSync, type LogLevel, type LogRecord, resetSync } from "@logtape/logtape";
 import { createRedactor, type Redactor } from "../lib/secrets.ts";
+import { messageOf } from "../lib/text.ts";
 import type { Runtime } from "../runtime/types.ts";
 import {
   type Encode,
@@ -88,7 +89,7 @@ export function configureLogging(options: LoggingOptions): Promise<Logging> {
     notice: (dropped) => own("warning", `dropped ${dropped} log records`),
     onOutage: (error) => {
       if (remote === null) return;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       const line = own("warning", `Cannot log to syslog "${remote}", retrying: ${reason}`);
       stderr.write([line]).catch(() => {});
     },
@@ -238,7 +239,7 @@ function withFallback(primary: Writer, name: string, options: DestinationOptions
     primary,
     fallback: stream(options.outputs.stderr, options),
     warn: (error) => {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       return options.warn(`Cannot log to ${name}, logging to stderr: ${reason}`);
     },
     retryAfter: RETRY_LOCAL,

@@ -1,4 +1,5 @@
 import { BoundedQueue } from "../lib/bounded-queue.ts";
+import { backOff, within } from "../lib/time.ts";
 import type { Entry } from "./entry.ts";
 import type { Writer } from "./output.ts";
 
@@ -31,7 +32,7 @@ const LONGEST_PAUSE = 30_000;
 
 /** Milliseconds to wait after so many failures in a row. */
 export function pauseAfter(failures: number): number {
-  return Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1));
+  return backOff(failures, FIRST_PAUSE, LONGEST_PAUSE);
 }
 
 /**
@@ -103,7 +104,7 @@ export class Pump<R extends object> {
     this.#abandoned = true;
     this.#wake?.();
     this.#dropped += this.#queue.clear();
-    await within(timeout, this.#options.writer.close());
+    await within(timeout, this.#options.writer.close().catch(() => {}));
   }
 
   #drop(): void {
@@ -180,11 +181,4 @@ function characters(entry: Entry): number {
   let sum = entry.message.length + entry.fields.length + (entry.json?.length ?? 0);
   for (const line of entry.detail) sum += line.length;
   return sum;
-}
-
-async function within(milliseconds: number, promise: Promise<void>): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, milliseconds);
-  await Promise.race([promise.catch(() => {}), late]);
-  clearTimeout(timer);
 }

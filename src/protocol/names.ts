@@ -161,11 +161,11 @@ function spell(source: NameSource, prefixed: boolean, level: number): string {
   const whole = server + separator + name;
   if (level === 0 && whole.length <= MAX_EXPOSED_NAME) return whole === "" ? "_" : whole;
   const tag = shortHash(JSON.stringify([source.server, source.name, level]), TAG_LENGTH);
-  return `${cut(server, separator, name)}_${tag}`;
+  return `${readable(server, separator, name)}_${tag}`;
 }
 
 /** At most {@link READABLE} characters; the tool's own name says more than its server's. */
-function cut(server: string, separator: string, name: string): string {
+function readable(server: string, separator: string, name: string): string {
   if (server.length + separator.length + name.length <= READABLE) return server + separator + name;
   const between = separator.slice(0, SEPARATOR_SHARE);
   const room = READABLE - between.length;

@@ -4,7 +4,7 @@
  * headers. Pure; the tool is the one of the peer the headers go to or come from.
  */
 
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { isObject, type Json, type JsonObject, valueAt } from "../lib/json.ts";
 import { decodeHeaderValue, encodeHeaderValue, type HeaderReader } from "./eras.ts";
 import { ErrorCode, RpcError } from "./errors.ts";
 import type { Inventory } from "./lists.ts";
@@ -158,15 +158,6 @@ export function checkParamHeaders(
       `Header mismatch: ${name} ${found}; the body says ${JSON.stringify(expected)}`,
     );
   }
-}
-
-function valueAt(args: JsonObject | undefined, path: readonly string[]): Json | undefined {
-  let at: Json | undefined = args;
-  for (const key of path) {
-    if (!isObject(at) || !Object.hasOwn(at, key)) return undefined;
-    at = at[key];
-  }
-  return at;
 }
 
 function textOf(value: Json | undefined): string | undefined {

@@ -193,7 +193,7 @@ export function pageOf(
   const start = cursor === undefined ? 0 : startOf(list, view, cursor);
   if (start === undefined) return undefined;
   const end = size > 0 ? Math.min(start + size, list.count) : list.count;
-  return start === 0 && end === list.count ? list : cut(list, view, start, end);
+  return start === 0 && end === list.count ? list : pageBetween(list, view, start, end);
 }
 
 function startOf(list: ListText, view: string, cursor: unknown): number | undefined {
@@ -208,7 +208,7 @@ function startOf(list: ListText, view: string, cursor: unknown): number | undefi
   return now === undefined ? Math.min(place, list.count) : now + 1;
 }
 
-function cut(list: ListText, view: string, start: number, end: number): Page {
+function pageBetween(list: ListText, view: string, start: number, end: number): Page {
   const last = end - 1;
   const nextCursor = end < list.count
     ? sealCursor([view, list.kind, last, list.keyAt(last)!])

@@ -4,7 +4,7 @@
  */
 
 import type { JsonEdit } from "../lib/json-edit.ts";
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { type Json, type JsonObject, valueAt } from "../lib/json.ts";
 import { type CountTokens, estimateTokens } from "../lib/tokens.ts";
 import type { Era } from "../protocol/eras.ts";
 import type { Inventory, List, ListItem, ListKind } from "../protocol/lists.ts";
@@ -114,15 +114,6 @@ export function isOutputWrapped(
   tool: string,
 ): boolean {
   return era === "modern" && eraEdits("tools", tools, era, "legacy").has(tool);
-}
-
-function valueAt(value: unknown, path: readonly string[]): unknown {
-  let at = value;
-  for (const key of path) {
-    if (!isObject(at) || !Object.hasOwn(at, key)) return undefined;
-    at = at[key];
-  }
-  return at;
 }
 
 /** What a client puts into a model's context of a tool: its name, description and input schema. */

@@ -1,5 +1,6 @@
 /** What both HTTP adapters share: error mapping, the 500 answer and the form of a peer address. */
 
+import { codeOf, messageOf } from "../lib/text.ts";
 import { ListenError } from "./types.ts";
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -11,16 +12,12 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** The {@link ListenError} for what a runtime threw when asked to listen. */
 export function listenError(hostname: string, port: number, cause: unknown): ListenError {
-  const code = listenCode(cause);
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  const reason = REASONS[code] ?? (cause instanceof Error ? cause.message : String(cause));
-  return new ListenError(`Cannot listen on "${host}:${port}": ${reason}`, code, { cause });
-}
-
-function listenCode(cause: unknown): string {
-  const code = (cause as { code?: unknown } | null)?.code;
   // A name that does not resolve has no code on Deno and EAGAIN on Bun.
-  return typeof code === "string" && code !== "EAGAIN" ? code : "ENOTFOUND";
+  const found = codeOf(cause) ?? "EAGAIN";
+  const code = found === "EAGAIN" ? "ENOTFOUND" : found;
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  const reason = REASONS[code] ?? messageOf(cause);
+  return new ListenError(`Cannot listen on "${host}:${port}": ${reason}`, code, { cause });
 }
 
 /** The answer to a request whose handler threw: no details, whatever was thrown. */

@@ -1,6 +1,7 @@
 /** Holds the arguments of a call against its tool's schema before they travel to the server. */
 
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { cut } from "../lib/text.ts";
 import { checkJsonSchema } from "./check.ts";
 import { DEFAULT_DIALECT, type Dialect, dialectOf, KEYWORDS } from "./dialect.ts";
 import {
@@ -54,9 +55,9 @@ export function argumentCheck(
       if (!(error instanceof CheckEnded)) throw error;
     }
     return run.found.map(({ path, problem, expected }) => ({
-      path: cut(path),
-      problem: cut(problem),
-      ...(expected === undefined ? {} : { expected: cut(expected) }),
+      path: cut(path, LONGEST_TEXT),
+      problem: cut(problem, LONGEST_TEXT),
+      ...(expected === undefined ? {} : { expected: cut(expected, LONGEST_TEXT) }),
     }));
   };
 }
@@ -79,10 +80,6 @@ function dialectFor(schema: JsonObject): Dialect | undefined {
 
 function isSound(schema: JsonObject): boolean {
   return checkJsonSchema(schema).every(({ type }) => type === "pattern" || type === "dialect");
-}
-
-function cut(text: string): string {
-  return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}…`;
 }
 
 /**

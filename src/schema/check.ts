@@ -4,6 +4,7 @@
  */
 
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { cut } from "../lib/text.ts";
 import { DEFAULT_DIALECT, type Dialect, dialectOf, type KeywordForm, KEYWORDS } from "./dialect.ts";
 import {
   escapeStep,
@@ -189,6 +190,5 @@ function show(value: Json): string {
   if (typeof value === "object" && value !== null) {
     return Array.isArray(value) ? `a list of ${value.length}` : "an object";
   }
-  const text = JSON.stringify(value);
-  return text.length <= LONGEST_QUOTE ? text : `${text.slice(0, LONGEST_QUOTE)}…`;
+  return cut(JSON.stringify(value), LONGEST_QUOTE);
 }

@@ -2,6 +2,7 @@
 
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
+import { cut } from "../lib/text.ts";
 import type { CheckRun, Rule } from "./run.ts";
 
 /** `type`. Of a value of another type nothing else is said, nor of one that will be converted. */
@@ -148,9 +149,8 @@ export function shown(value: Json): string {
   if (typeof value === "object" && value !== null) return "an object";
   // Not as JSON, which knows no infinity.
   if (typeof value === "number") return String(value);
-  if (typeof value !== "string" || value.length <= LONGEST_VALUE) return JSON.stringify(value);
   // Cut first: it may be megabytes.
-  return `${JSON.stringify(value.slice(0, LONGEST_VALUE)).slice(0, -1)}…"`;
+  return JSON.stringify(typeof value === "string" ? cut(value, LONGEST_VALUE) : value);
 }
 
 /** The types of a schema: `integer`, `string or null`. */

@@ -1,6 +1,6 @@
 /** A schema and the schemas in it. */
 
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { isObject, type Json, type JsonObject, valueAt } from "../lib/json.ts";
 import type { KeywordForm } from "./dialect.ts";
 
 /** Schemas deeper than this are not looked at: nobody writes them, and nobody reads them. */
@@ -146,7 +146,7 @@ function finder(places: readonly SchemaPlace[]) {
     const fragment = decoded(target.slice(uri.length + 1));
     if (fragment === "") return document;
     if (!fragment.startsWith("/")) return anchors.get(`${uri}#${fragment}`) ?? "dangling";
-    const found = valueAt(document, fragment.slice(1).split("/"));
+    const found = valueAt(document, fragment.slice(1).split("/").map(unescaped));
     return isObject(found) || typeof found === "boolean" ? found : "dangling";
   };
 }
@@ -156,14 +156,9 @@ function anchorsOf({ $anchor, $dynamicAnchor, $id }: JsonObject): string[] {
   return [$anchor, $dynamicAnchor, old].filter((anchor) => typeof anchor === "string");
 }
 
-function valueAt(document: JsonObject, steps: readonly string[]): Json | undefined {
-  let value: Json | undefined = document;
-  for (const step of steps) {
-    const key = step.replaceAll("~1", "/").replaceAll("~0", "~");
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
-    value = (value as JsonObject)[key];
-  }
-  return value;
+/** A step of a JSON pointer. */
+function unescaped(step: string): string {
+  return step.replaceAll("~1", "/").replaceAll("~0", "~");
 }
 
 function decoded(fragment: string): string {

@@ -1,5 +1,6 @@
 import type { ServerConfig } from "../config/types.ts";
 import type { CancelSignal } from "../lib/cancel.ts";
+import { plural } from "../lib/text.ts";
 import type { Clock } from "../lib/time.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import { serverLabel, unavailable } from "./transport/failures.ts";
@@ -119,7 +120,7 @@ export class Admission {
   }
 
   get #load(): string {
-    const calls = this.#inside === 1 ? "1 call" : `${this.#inside} calls`;
+    const calls = plural(this.#inside, "call");
     return `${calls} in progress and ${this.#waiting.size} waiting`;
   }
 }

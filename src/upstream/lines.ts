@@ -5,6 +5,7 @@
 
 import type { SharingMode } from "../config/types.ts";
 import type { JsonObject } from "../lib/json.ts";
+import { messageOf } from "../lib/text.ts";
 import type { Clock } from "../lib/time.ts";
 import type { Era } from "../protocol/eras.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
@@ -13,7 +14,7 @@ import type { Connection } from "./connection/connection.ts";
 import { HandshakeError } from "./connection/handshake.ts";
 import { type Identity, type Line, SHARED_IDENTITY } from "./connection/line.ts";
 import { Leases, type OpenOwn, SessionConnections } from "./own-connections.ts";
-import { HttpStatusError, messageOf, unavailable } from "./transport/failures.ts";
+import { HttpStatusError, unavailable } from "./transport/failures.ts";
 import type { UpstreamLog } from "./transport/transport.ts";
 
 /** Bounds of the connections beside the shared ones. */

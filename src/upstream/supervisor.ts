@@ -1,6 +1,7 @@
 import type { ServerConfig } from "../config/types.ts";
 import type { CancelSignal } from "../lib/cancel.ts";
-import { type Clock, pause } from "../lib/time.ts";
+import { messageOf } from "../lib/text.ts";
+import { backOff, type Clock, pause } from "../lib/time.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import {
   INITIAL_STATE,
@@ -10,7 +11,7 @@ import {
   type UpstreamEvent,
   type UpstreamState,
 } from "./state.ts";
-import { messageOf, serverLabel, unavailable } from "./transport/failures.ts";
+import { serverLabel, unavailable } from "./transport/failures.ts";
 import type { UpstreamLog } from "./transport/transport.ts";
 
 /** How long a call to a server in back-off waits for the attempt it started, in ms. */
@@ -307,7 +308,7 @@ const JITTER = 0.2;
  */
 export function nextDelay(attempt: number, random: number): number {
   if (attempt <= 1) return 0;
-  const pause = Math.min(FIRST_PAUSE * 2 ** Math.min(attempt - 2, 30), MAX_BACKOFF);
+  const pause = backOff(attempt - 1, FIRST_PAUSE, MAX_BACKOFF);
   return Math.round(pause * (1 - JITTER + 2 * JITTER * random));
 }
 

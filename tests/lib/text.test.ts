@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { renderTable } from "../../src/cli/view/table.ts";
-import { firstLine, fit, printable, widthOf } from "../../src/lib/text.ts";
+import {
+  codeOf,
+  cut,
+  firstLine,
+  fit,
+  messageOf,
+  plural,
+  printable,
+  truncate,
+  widthOf,
+} from "../../src/lib/text.ts";
 
 test("printable() takes away what would steer a terminal", () => {
   assert.equal(printable("a\x1b[31mb\x07\u009b2J\u202ec"), "a[31mb2Jc");
@@ -37,4 +47,27 @@ test("renderTable() aligns columns and cuts only the last", () => {
     "日本  100  a rather l…",
   ]);
   assert.equal(renderTable(columns, rows)[2], "日本  100  a rather long reason");
+});
+
+test("cut() and truncate() keep so many characters, and never half of one", () => {
+  assert.equal(cut("abc", 3), "abc");
+  assert.equal(cut("abcd", 3), "abc…");
+  assert.equal(cut("ab😀", 3), "ab…");
+  assert.equal(truncate("abc", 3), "abc");
+  assert.equal(truncate("ab😀", 3), "ab… (2 more characters)");
+});
+
+test("plural() counts", () => {
+  assert.deepEqual([0, 1, 2].map((n) => plural(n, "tool")), ["0 tools", "1 tool", "2 tools"]);
+});
+
+test("codeOf() is the system's code and nothing else; messageOf() takes whatever is thrown", () => {
+  const error = Object.assign(new Error("no such file"), { code: "ENOENT" });
+  assert.equal(codeOf(error), "ENOENT");
+  assert.equal(messageOf(error), "no such file");
+  for (const other of [new Error("x"), { code: -32000 }, "EACCES", null, undefined]) {
+    assert.equal(codeOf(other), undefined);
+  }
+  assert.equal(messageOf("EACCES"), "EACCES");
+  assert.equal(messageOf(null), "null");
 });

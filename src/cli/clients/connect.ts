@@ -6,7 +6,7 @@ import { CliError, ExitCode, type Io, say, UsageError } from "../../app/io.ts";
 import { configurationError } from "../../app/plan.ts";
 import { lineIndex } from "../../config/document.ts";
 import { describeKind } from "../../config/issue.ts";
-import { canonicalJson, isObject, type Json, type JsonObject } from "../../lib/json.ts";
+import { canonicalJson, isObject, type Json, type JsonObject, valueAt } from "../../lib/json.ts";
 import { suggest } from "../../lib/suggest.ts";
 import { printable } from "../../lib/text.ts";
 import type { Invocation } from "../command.ts";
@@ -21,14 +21,7 @@ import {
   isConnection,
   type Surroundings,
 } from "./clients.ts";
-import {
-  backupsOf,
-  parseClientText,
-  readClientFile,
-  removeText,
-  rewriteFile,
-  valueAt,
-} from "./files.ts";
+import { backupsOf, parseClientText, readClientFile, removeText, rewriteFile } from "./files.ts";
 import { applyEdits, type Edit, putProperty, removeProperty } from "./json-text.ts";
 
 /**

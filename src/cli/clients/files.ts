@@ -6,7 +6,8 @@ import { CliError, ExitCode } from "../../app/io.ts";
 import type { DocumentResult } from "../../config/document.ts";
 import { fileIssue, parseText, readText } from "../../config/files.ts";
 import { type ConfigIssue, describeKind } from "../../config/issue.ts";
-import { isRawObject } from "../../config/layouts.ts";
+import { isObject } from "../../lib/json.ts";
+import { codeOf } from "../../lib/text.ts";
 
 /** What stands between the name of a file and the time of its backup. */
 const BACKUP = ".bak-";
@@ -131,14 +132,10 @@ function asCliError(path: string, error: unknown): CliError {
     ? "its folder does not exist"
     : code === "EROFS"
     ? "the file system is read-only"
-    : code || String(error);
+    : code ?? String(error);
   return new CliError(ExitCode.Failed, `Cannot write ${JSON.stringify(path)}: ${why}`, {
     cause: error,
   });
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
 /** A file's text with its byte order mark, `undefined` where there is none, or what is wrong. */
@@ -166,13 +163,8 @@ export async function parseClientText(text: string, file: string): Promise<Docum
   const parsed = /\.toml$/i.test(file)
     ? (await import("./toml.ts")).parseToml(text, file)
     : await parseText(text, file);
-  if (!parsed.ok || isRawObject(parsed.document.value)) return parsed;
+  if (!parsed.ok || isObject(parsed.document.value)) return parsed;
   const { document } = parsed;
   const message = `found ${describeKind(document.value)}, expected an object`;
   return { ok: false, issues: [{ file, ...document.position([]), path: "", message }] };
-}
-
-/** The value at a path of keys, if there is one. */
-export function valueAt(value: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>((node, key) => isRawObject(node) ? node[key] : undefined, value);
 }

@@ -3,13 +3,14 @@
 import { basename, dirname } from "node:path";
 import type { ConfigDocument, ConfigTree } from "../../config/document.ts";
 import { type ConfigIssue, formatPath } from "../../config/issue.ts";
-import { isRawObject, type RawObject, shapeDocument } from "../../config/layouts.ts";
+import { type RawObject, shapeDocument } from "../../config/layouts.ts";
 import { parseTree, ROOT_KEYS } from "../../config/parse.ts";
 import { loadPatterns, mentionsPatterns } from "../../config/schema-results.ts";
 import type { ServerConfig } from "../../config/types.ts";
 import type { ValueStore } from "../../config/values.ts";
+import { isObject, valueAt } from "../../lib/json.ts";
 import { type ClientApp, findClient } from "./clients.ts";
-import { parseClientText, readClientFile, valueAt } from "./files.ts";
+import { parseClientText, readClientFile } from "./files.ts";
 
 /** A server of a client. */
 export interface FoundServer {
@@ -127,7 +128,7 @@ function readPart(
   const shaped = shapeDocument(document, ROOT_KEYS);
   if (!shaped.ok) return { servers: [], issues: shaped.issues };
   const { tree, warnings, issues } = shaped;
-  if (!isRawObject(tree.value["mcpServers"])) {
+  if (!isObject(tree.value["mcpServers"])) {
     const place = tree.place(["mcpServers"]);
     const message = "found no object, expected an object of servers";
     return { servers: [], issues: [{ ...place, path: formatPath(place.path), message }] };
@@ -150,7 +151,7 @@ function readServer(
   store: ValueStore,
 ): FoundServer {
   const raw = valueAt(tree.value, ["mcpServers", name]);
-  const entry = isRawObject(raw) ? located(inMilliseconds(raw), folder) : raw;
+  const entry = isObject(raw) ? located(inMilliseconds(raw), folder) : raw;
   const alone: ConfigTree = {
     ...tree,
     value: { mcpServers: Object.assign(Object.create(null), { [name]: entry }) },
@@ -158,7 +159,7 @@ function readServer(
   };
   const { file } = tree.origin(["mcpServers", name]);
   const parsed = parseTree(alone, { files: [file], store, sources: [] });
-  const base = { name, entry: isRawObject(entry) ? entry : {} };
+  const base = { name, entry: isObject(entry) ? entry : {} };
   if (!parsed.ok) return { ...base, server: undefined, issues: parsed.issues, warnings };
   const server = parsed.config.servers.get(name);
   const problem = server?.disabled === false ? server.problem : undefined;
@@ -194,7 +195,7 @@ function located(entry: RawObject, folder: string | undefined): RawObject {
 function replaceTexts(value: unknown, change: (text: string) => string): unknown {
   if (typeof value === "string") return change(value);
   if (Array.isArray(value)) return value.map((item: unknown) => replaceTexts(item, change));
-  if (!isRawObject(value)) return value;
+  if (!isObject(value)) return value;
   const copy: Record<string, unknown> = Object.create(null);
   for (const [key, inner] of Object.entries(value)) copy[key] = replaceTexts(inner, change);
   return copy;
@@ -202,7 +203,7 @@ function replaceTexts(value: unknown, change: (text: string) => string): unknown
 
 /** Brings an entry of the client of this name into our terms; what is none is left as it is. */
 function adaptEntry(client: string | undefined, entry: unknown): unknown {
-  if (!isRawObject(entry)) return entry;
+  if (!isObject(entry)) return entry;
   switch (client) {
     case "codex":
       return codexEntry(entry);
@@ -251,7 +252,7 @@ function codexEntry(entry: RawObject): RawObject {
     ...rest
   } = entry;
   const headers: Record<string, unknown> = {
-    ...(isRawObject(http_headers) ? http_headers : {}),
+    ...(isObject(http_headers) ? http_headers : {}),
     ...mapValues(env_http_headers, (name) => `\${${name}}`),
     ...(typeof bearer_token_env_var === "string"
       ? { Authorization: `Bearer \${${bearer_token_env_var}}` }
@@ -260,7 +261,7 @@ function codexEntry(entry: RawObject): RawObject {
   const passed = Array.isArray(env_vars)
     ? Object.fromEntries(env_vars.filter(isText).map((name) => [name, `\${${name}:-}`]))
     : {};
-  const env = { ...passed, ...(isRawObject(entry["env"]) ? entry["env"] : {}) };
+  const env = { ...passed, ...(isObject(entry["env"]) ? entry["env"] : {}) };
   // What only Codex asks or answers for its user is nobody's business here.
   const known = Object.entries(rest).filter(([key]) => !CODEX_ONLY.includes(key));
   const startup = typeof startup_timeout_sec === "number"
@@ -296,7 +297,7 @@ function isText(value: unknown): value is string {
 }
 
 function mapValues(map: unknown, change: (text: string) => string): RawObject {
-  if (!isRawObject(map)) return {};
+  if (!isObject(map)) return {};
   return Object.fromEntries(
     Object.entries(map).map(([key, value]) => [key, isText(value) ? change(value) : value]),
   );
@@ -309,8 +310,8 @@ function geminiEntry(entry: RawObject): RawObject {
   const isSse = isText(entry["url"]) && !("httpUrl" in entry) && !("type" in entry);
   return {
     ...entry,
-    ...(isRawObject(env) ? { env: mapValues(env, variables) } : {}),
-    ...(isRawObject(headers) ? { headers: mapValues(headers, variables) } : {}),
+    ...(isObject(env) ? { env: mapValues(env, variables) } : {}),
+    ...(isObject(headers) ? { headers: mapValues(headers, variables) } : {}),
     ...(Array.isArray(args)
       ? { args: args.map((arg: unknown) => isText(arg) ? variables(arg) : arg) }
       : {}),
@@ -328,7 +329,7 @@ function sectionDocument(
   { layout, client }: { readonly layout: string; readonly client: string | undefined },
 ): ConfigDocument {
   const section = valueAt(document.value, path);
-  const adapted = isRawObject(section)
+  const adapted = isObject(section)
     ? Object.assign(
       Object.create(null),
       Object.fromEntries(

@@ -6,19 +6,13 @@ import { CliError, ExitCode, type Io, UsageError } from "../../app/io.ts";
 import { configurationError } from "../../app/plan.ts";
 import { credentialsFile, loadCredentials } from "../../config/credentials.ts";
 import { fileIssue, resolveConfigFiles, userDirectory } from "../../config/files.ts";
-import { isRawObject, type RawObject, shapeDocument } from "../../config/layouts.ts";
+import { type RawObject, shapeDocument } from "../../config/layouts.ts";
 import { loadConfig } from "../../config/load.ts";
 import { ROOT_KEYS } from "../../config/parse.ts";
 import { isNamedSecret, looksSecret, secretsOfUrl } from "../../config/secrets.ts";
-import { canonicalJson, type Json } from "../../lib/json.ts";
+import { canonicalJson, isObject, type Json, valueAt } from "../../lib/json.ts";
 import type { OptionValues } from "../options.ts";
-import {
-  makeDirectory,
-  parseClientText,
-  readClientFile,
-  valueAt,
-  writeTemporary,
-} from "./files.ts";
+import { makeDirectory, parseClientText, readClientFile, writeTemporary } from "./files.ts";
 import { sectionOf } from "./import-source.ts";
 import { applyEdits, putProperty } from "./json-text.ts";
 
@@ -50,7 +44,7 @@ export async function readTarget(options: OptionValues, io: Io): Promise<Target>
   const { document } = parsed;
   const section = sectionOf(document) ?? fresh.section;
   const servers = valueAt(document.value, section);
-  if (servers !== undefined && !isRawObject(servers)) {
+  if (servers !== undefined && !isObject(servers)) {
     const key = section.join(".");
     const message = "found no object, expected an object of servers to add to";
     const issue = { file: path, ...document.position(section), path: key, message };
@@ -79,7 +73,7 @@ async function findTarget({ config }: OptionValues, { env, cwd }: Io): Promise<s
 /** The servers of a target by name. */
 export function serversOf({ value }: Target): ReadonlyMap<string, unknown> {
   const servers = value["mcpServers"];
-  return new Map(isRawObject(servers) ? Object.entries(servers) : []);
+  return new Map(isObject(servers) ? Object.entries(servers) : []);
 }
 
 /**
@@ -109,7 +103,7 @@ export async function withServers(
 
 /** A configuration without the servers of these names, as a text to compare. */
 function without({ mcpServers, ...rest }: RawObject, names: ReadonlyMap<string, unknown>): string {
-  const servers = isRawObject(mcpServers) ? Object.entries(mcpServers) : [];
+  const servers = isObject(mcpServers) ? Object.entries(mcpServers) : [];
   const others = servers.filter(([name]) => !names.has(name));
   return canonicalJson({ ...rest, mcpServers: Object.fromEntries(others) });
 }
@@ -292,13 +286,13 @@ export function moveSecrets(name: string, entry: RawObject, names: CredentialNam
   };
   const moved: Record<string, unknown> = { ...entry };
   const { env, headers, args, url, auth } = entry;
-  if (isRawObject(env)) {
+  if (isObject(env)) {
     moved["env"] = mapTexts(env, (key, text) => inText(key, text, key, `${name}_${key}`));
   }
-  if (isRawObject(headers)) {
+  if (isObject(headers)) {
     moved["headers"] = mapTexts(headers, (key, text) => inText(key, text, headerName(name, key)));
   }
-  if (isRawObject(auth)) {
+  if (isObject(auth)) {
     moved["auth"] = mapTexts(auth, (key, text) => inText(key, text, `${name}_${key}`));
   }
   if (typeof url === "string" && !url.includes("${")) {

@@ -2,11 +2,12 @@ import { resolve } from "node:path";
 import { ExitCode, type Io, say } from "../../app/io.ts";
 import { describeIssue } from "../../app/plan.ts";
 import { loadCredentials } from "../../config/credentials.ts";
-import { isRawObject, type RawObject } from "../../config/layouts.ts";
+import type { RawObject } from "../../config/layouts.ts";
 import { sanitizeServerName } from "../../config/profiles.ts";
 import { looksSecret, secretsOfUrl } from "../../config/secrets.ts";
 import { storeOf, type ValueStore } from "../../config/values.ts";
-import { printable } from "../../lib/text.ts";
+import { isObject } from "../../lib/json.ts";
+import { plural, printable } from "../../lib/text.ts";
 import type { Invocation } from "../command.ts";
 import type { OptionValues } from "../options.ts";
 import { gatewayUrls } from "../urls.ts";
@@ -204,7 +205,7 @@ const TARGET_KEYS = ["command", "args", "cwd", "env", "url", "headers"];
 
 /** Whether two entries have the same target. A variable in the one we have stands for any text. */
 export function isSame(ours: unknown, theirs: unknown): boolean {
-  if (!isRawObject(ours) || !isRawObject(theirs)) return false;
+  if (!isObject(ours) || !isObject(theirs)) return false;
   return TARGET_KEYS.every((key) => matches(ours[key], theirs[key]));
 }
 
@@ -217,9 +218,9 @@ function matches(ours: unknown, theirs: unknown): boolean {
     return Array.isArray(one) && Array.isArray(other) && one.length === other.length &&
       one.every((item, at) => matches(item, other[at]));
   }
-  if (isRawObject(ours) || isRawObject(theirs)) {
+  if (isObject(ours) || isObject(theirs)) {
     const [one, other] = [ours ?? {}, theirs ?? {}];
-    if (!isRawObject(one) || !isRawObject(other)) return false;
+    if (!isObject(one) || !isObject(other)) return false;
     const keys = Object.keys(one);
     return keys.length === Object.keys(other).length &&
       keys.every((key) => Object.hasOwn(other, key) && matches(one[key], other[key]));
@@ -379,8 +380,4 @@ function verdictLines(
       ? [`${plural(secrets.found, "literal secret")} moved to ${printable(secrets.file)}`]
       : []),
   ];
-}
-
-function plural(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

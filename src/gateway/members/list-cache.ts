@@ -2,10 +2,10 @@ import { isAbsolute, join } from "node:path";
 import type { Env, ServerConfig } from "../../config/types.ts";
 import { sha256 } from "../../lib/json.ts";
 import {
-  codeOf,
   keptName,
   MAX_LIST_FILE,
   readOwnFile,
+  reasonOf,
   removeUnused,
   replaceFile,
 } from "../../lib/own-file.ts";
@@ -132,7 +132,7 @@ export class ListCache {
         await this.#write(server, lists);
       } catch (error) {
         if (this.#latest.get(id) === lists.inventory) this.#latest.delete(id);
-        this.#complain(codeOf(error));
+        this.#complain(reasonOf(error));
       }
       // Only now, so that a reader meanwhile finds it; unless newer ones came.
       if (this.#waiting.get(id)?.lists === lists) this.#waiting.delete(id);

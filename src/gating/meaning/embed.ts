@@ -3,6 +3,7 @@
 import type { EmbeddingsConfig } from "../../config/types.ts";
 import { joinBytes, shortHash } from "../../lib/json.ts";
 import type { Clock } from "../../lib/time.ts";
+import { backOff } from "../../lib/time.ts";
 import type { Logger } from "../../log/mod.ts";
 import { memoised } from "../../registry/source.ts";
 import { networkFault, withoutCredentials } from "../../upstream/transport/http-client.ts";
@@ -260,7 +261,7 @@ export class QueryVectors {
 
 /** Milliseconds until an endpoint that failed so many times in a row is tried again. */
 export function pauseAfterFailures(failures: number): number {
-  return Math.min(FIRST_PAUSE * 2 ** Math.min(failures - 1, 30), LONGEST_PAUSE);
+  return backOff(failures, FIRST_PAUSE, LONGEST_PAUSE);
 }
 
 /** The logger, as far as it is used. */

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import type { EmbeddingsConfig } from "../../config/types.ts";
 import { isObject, type Json, sha256 } from "../../lib/json.ts";
 import {
-  codeOf,
   keptName,
   readOwnFile,
+  reasonOf,
   removeUnused,
   replaceFile,
   type Seal,
@@ -78,7 +78,7 @@ export class VectorFile {
       this.#hasComplained = true;
       this.#options.log.warning(
         "Cannot keep vectors in {file}: {reason}; the next start will ask for them anew",
-        { file: path, reason: codeOf(error) },
+        { file: path, reason: reasonOf(error) },
       );
     }
   }

@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import process from "node:process";
 import type { Writable } from "node:stream";
+import { codeOf } from "../../lib/text.ts";
 
 /** Options of {@link ProcessGuard}. */
 export interface ProcessGuardOptions {
@@ -80,7 +81,7 @@ export class ProcessGuard {
 
   /** A shell that is missing stays missing; anything else (too many processes) may pass. */
   #failed(error: unknown): void {
-    const { code } = error as { code?: unknown };
+    const code = codeOf(error);
     if (code === "ENOENT" || code === "EACCES") this.#isAvailable = false;
   }
 

@@ -2,6 +2,7 @@
 
 import process from "node:process";
 import { clearInterval, setInterval } from "node:timers";
+import { codeOf } from "../../lib/text.ts";
 import type { ProcessSignal } from "../types.ts";
 import { guard } from "./guard.ts";
 
@@ -48,7 +49,7 @@ export class ProcessGroup {
     try {
       process.kill(-this.#id, signal);
     } catch (error) {
-      if ((error as { code?: unknown }).code === "ESRCH") this.#forget();
+      if (codeOf(error) === "ESRCH") this.#forget();
     }
     return !this.#isGone;
   }

@@ -4,6 +4,7 @@ import { type ChildProcessWithoutNullStreams, spawn as start } from "node:child_
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
+import { codeOf, messageOf } from "../../lib/text.ts";
 import { type ChildProcess, type ExitStatus, SpawnError, type SpawnOptions } from "../types.ts";
 import { ProcessGroup } from "./process.ts";
 
@@ -133,7 +134,7 @@ export async function spawnError(
       return fail("ENOTDIR", `working directory "${cwd}" is a file; expected a directory`);
     }
   }
-  const code = systemCode(cause);
+  const code = codeOf(cause) ?? "EUNKNOWN";
   const isPath = command.includes("/");
   if (code === "ENOENT" && isPath && await kind(resolve(cwd ?? ".", command)) === "other") {
     return fail(code, "the interpreter in its first line is missing; expected it to be installed");
@@ -145,7 +146,7 @@ export async function spawnError(
   if (code === "EACCES") {
     return fail(code, "permission denied; expected an executable file and access to its directory");
   }
-  return fail(code, cause instanceof Error ? cause.message : String(cause));
+  return fail(code, messageOf(cause));
 }
 
 async function kind(path: string): Promise<"directory" | "other" | "missing"> {
@@ -154,11 +155,6 @@ async function kind(path: string): Promise<"directory" | "other" | "missing"> {
   } catch {
     return "missing";
   }
-}
-
-function systemCode(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" ? code : "EUNKNOWN";
 }
 
 /** When the output of a process that has ended is complete. */

@@ -7,6 +7,7 @@ import type { CancelSignal } from "../../lib/cancel.ts";
 import { editJson, type JsonEdit, rawAt } from "../../lib/json-edit.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
+import { messageOf } from "../../lib/text.ts";
 import type { Clock } from "../../lib/time.ts";
 import type { Era } from "../../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
@@ -30,7 +31,6 @@ import { lossByClose, lossBySend, LostCallError, NOT_SENT } from "../loss.ts";
 import { Pulse } from "../supervisor.ts";
 import {
   ConnectionLostError,
-  messageOf,
   protocolFault,
   serverLabel,
   timedOut,

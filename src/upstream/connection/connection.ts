@@ -1,11 +1,12 @@
 import type { ServerConfig } from "../../config/types.ts";
 import type { JsonEdit } from "../../lib/json-edit.ts";
 import { isObject } from "../../lib/json.ts";
+import { messageOf } from "../../lib/text.ts";
 import type { Era } from "../../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
-import { messageOf, serverLabel } from "../transport/failures.ts";
+import { serverLabel } from "../transport/failures.ts";
 import type { CloseReason, TransportKind } from "../transport/transport.ts";
 import type { Channel, ChannelEvents, RequestOptions } from "./channel.ts";
 import { type EraAnswer, establish, type EstablishOptions } from "./establish.ts";

@@ -2,6 +2,7 @@
 
 import { rawAt, rawElements } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
+import { messageOf } from "../../lib/text.ts";
 import { ErrorCode } from "../../protocol/errors.ts";
 import {
   type Inventory,
@@ -13,7 +14,6 @@ import {
 } from "../../protocol/lists.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
 import { headerProblem } from "../../protocol/param-headers.ts";
-import { messageOf } from "../transport/failures.ts";
 import type { Handshake } from "./handshake.ts";
 
 /** Bounds of one list, against servers that page for ever. */

@@ -1,9 +1,9 @@
 import { isObject, type JsonObject } from "../../lib/json.ts";
+import { messageOf } from "../../lib/text.ts";
 import { type Clock, pause } from "../../lib/time.ts";
 import { MetaKey } from "../../protocol/eras.ts";
 import { metaOf, type NotificationMessage } from "../../protocol/message.ts";
 import { nextDelay, STABLE_AFTER } from "../supervisor.ts";
-import { messageOf } from "../transport/failures.ts";
 import type { UpstreamLog } from "../transport/transport.ts";
 import type { Channel } from "./channel.ts";
 

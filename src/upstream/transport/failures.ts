@@ -79,8 +79,3 @@ function explain(status: number, what: string): string {
   }
   return `answered ${what} with HTTP ${status}`;
 }
-
-/** The text of anything thrown, without a stack. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

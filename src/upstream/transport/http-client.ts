@@ -3,6 +3,7 @@
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import type { HttpTarget } from "../../config/types.ts";
 import { joinBytes } from "../../lib/json.ts";
+import { codeOf } from "../../lib/text.ts";
 import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
 import type { NetworkFault } from "./transport.ts";
 
@@ -188,8 +189,8 @@ export function networkFault(
 ): { readonly fault: NetworkFault; readonly words: string } {
   const chain: string[] = [];
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    const code = (at as { code?: unknown }).code;
-    chain.push(typeof code === "string" ? `${code} ${at.message}` : at.message);
+    const code = codeOf(at);
+    chain.push(code === undefined ? at.message : `${code} ${at.message}`);
   }
   const text = chain.join(" ");
   const known = FAULTS.find(([pattern]) => pattern.test(text));

@@ -1,17 +1,12 @@
 import type { HttpTarget } from "../../config/types.ts";
 import { editJson } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
+import { messageOf } from "../../lib/text.ts";
 import { type Clock, pause } from "../../lib/time.ts";
 import { encodeHeaderValue, type Era, Header, nameOf } from "../../protocol/eras.ts";
 import { headersOf, type ParamHeader } from "../../protocol/param-headers.ts";
 import { LostCallError, neverSent, NOT_SENT } from "../loss.ts";
-import {
-  HttpStatusError,
-  messageOf,
-  NetworkError,
-  protocolFault,
-  unavailable,
-} from "./failures.ts";
+import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
 import { HttpClient, mediaType } from "./http-client.ts";
 import {
   type CloseReason,

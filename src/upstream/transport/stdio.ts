@@ -3,11 +3,11 @@ import type { StdioTarget } from "../../config/types.ts";
 import { withoutLineBreaks } from "../../lib/json-edit.ts";
 import { LineDecoder } from "../../lib/lines.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
-import { snippet } from "../../lib/text.ts";
+import { messageOf, snippet } from "../../lib/text.ts";
 import { type Clock, pause } from "../../lib/time.ts";
 import type { ChildProcess, ExitStatus, Runtime } from "../../runtime/types.ts";
 import { LostCallError, NOT_SENT, SENT } from "../loss.ts";
-import { messageOf, unavailable } from "./failures.ts";
+import { unavailable } from "./failures.ts";
 import {
   type CloseReason,
   overlong,
