@@ -2,7 +2,14 @@
 
 import { join } from "node:path";
 import type { Json } from "../lib/json.ts";
-import { readOwnFile, reasonOf, replaceFile, type Seal, seal, unseal } from "../lib/own-file.ts";
+import {
+  readOwnFile,
+  replaceFile,
+  type Seal,
+  seal,
+  systemReason,
+  unseal,
+} from "../lib/own-file.ts";
 import type { Clock } from "../lib/time.ts";
 import type { SearchLog } from "./meaning/embed.ts";
 
@@ -242,7 +249,7 @@ export class UseMemory {
     } catch (error) {
       this.#kept = kept;
       this.#fresh = merged(fresh, this.#fresh, wall());
-      this.#complain("Cannot keep the use of tools in {file}: {reason}", reasonOf(error));
+      this.#complain("Cannot keep the use of tools in {file}: {reason}", systemReason(error));
     }
   }
 

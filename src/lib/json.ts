@@ -14,18 +14,14 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /** What stands at a path of own keys and indexes, `undefined` where nothing does. */
-export function valueAt(value: Json | undefined, path: Path): Json | undefined;
-export function valueAt(value: unknown, path: Path): unknown;
-export function valueAt(value: unknown, path: Path): unknown {
-  let at = value;
+export function valueAt(value: unknown, path: readonly (string | number)[]): Json | undefined {
+  let at = value as Json | undefined;
   for (const key of path) {
     if (typeof at !== "object" || at === null || !Object.hasOwn(at, key)) return undefined;
-    at = (at as Record<string | number, unknown>)[key];
+    at = (at as JsonObject)[key];
   }
   return at;
 }
-
-type Path = readonly (string | number)[];
 
 /**
  * JSON with the keys of every object in one fixed order and no white space, so that equal values

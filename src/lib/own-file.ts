@@ -37,7 +37,7 @@ export async function readOwnFile(
     }
     return { ok: true, bytes: await readFile(path) };
   } catch (error) {
-    const reason = reasonOf(error);
+    const reason = systemReason(error);
     return reason === "ENOENT" || reason === "ENOTDIR" ? undefined : { ok: false, reason };
   }
 }
@@ -97,7 +97,7 @@ export async function removeUnused(
 }
 
 /** The system's word for what went wrong, such as `EACCES`, else the error's own. */
-export function reasonOf(error: unknown): string {
+export function systemReason(error: unknown): string {
   return codeOf(error) ?? messageOf(error);
 }
 

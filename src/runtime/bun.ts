@@ -4,7 +4,7 @@ import { internalError, listenError, peerAddress, report } from "./listen.ts";
 import { onSignal } from "./node/process.ts";
 import { spawn } from "./node/spawn.ts";
 import { watchDirectory } from "./node/watch.ts";
-import type { ConnectionInfo, HttpServer, Runtime, ServeOptions } from "./types.ts";
+import type { ConnectionInfo, HttpServer, ListenOptions, Runtime } from "./types.ts";
 
 const bun = (globalThis as unknown as { readonly Bun: BunGlobal }).Bun;
 
@@ -26,7 +26,7 @@ class BunConnection implements ConnectionInfo {
 
 // Async so that a taken port is a rejection on both runtimes; Bun.serve throws.
 // deno-lint-ignore require-await
-async function serve(options: ServeOptions): Promise<HttpServer> {
+async function serve(options: ListenOptions): Promise<HttpServer> {
   const { hostname, port, handler, onError } = options;
   let server: BunServer;
   try {

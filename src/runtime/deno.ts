@@ -7,7 +7,13 @@ import { internalError, listenError, peerAddress, report, shuttingDown } from ".
 import { onSignal } from "./node/process.ts";
 import { spawn } from "./node/spawn.ts";
 import { watchDirectory } from "./node/watch.ts";
-import type { ConnectionInfo, DatagramSocket, HttpServer, Runtime, ServeOptions } from "./types.ts";
+import type {
+  ConnectionInfo,
+  DatagramSocket,
+  HttpServer,
+  ListenOptions,
+  Runtime,
+} from "./types.ts";
 
 /** The one {@link Runtime} of a process that runs on Deno. */
 export const runtime: Runtime = {
@@ -68,12 +74,12 @@ class ActiveRequests {
 }
 
 /** {@link Runtime.serve} on Deno. */
-export function serve(options: ServeOptions): Promise<HttpServer> {
+export function serve(options: ListenOptions): Promise<HttpServer> {
   // A taken port is a rejection on both runtimes; Deno.serve throws.
   return Promise.try(() => listen(options));
 }
 
-function listen(options: ServeOptions): HttpServer {
+function listen(options: ListenOptions): HttpServer {
   const { hostname, port, handler, onError } = options;
   const active = new ActiveRequests();
   const cut = new AbortController();

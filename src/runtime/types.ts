@@ -19,7 +19,7 @@ export type HttpHandler = (
 ) => Response | Promise<Response>;
 
 /** Where to listen and who answers. */
-export interface ServeOptions {
+export interface ListenOptions {
   readonly hostname: string;
   /** 0 lets the system pick; read {@link HttpServer.port} for the result. */
   readonly port: number;
@@ -110,7 +110,7 @@ export interface Runtime {
   readonly name: "deno" | "bun";
   readonly version: string;
   /** Rejects with a {@link ListenError} when the address cannot be had. */
-  serve(options: ServeOptions): Promise<HttpServer>;
+  serve(options: ListenOptions): Promise<HttpServer>;
   /**
    * Starts a process in a process group of its own. Rejects with a {@link SpawnError} when it
    * cannot be started (no such command, not executable, no such working directory).

@@ -4,9 +4,9 @@ import {
   type ChildProcess,
   type DatagramSocket,
   type HttpServer,
+  type ListenOptions,
   type ProcessSignal,
   type Runtime,
-  type ServeOptions,
   SpawnError,
   type SpawnOptions,
 } from "../../src/runtime/types.ts";
@@ -57,7 +57,7 @@ export class FakeRuntime implements Runtime {
     this.#datagrams = datagrams;
   }
 
-  serve(options: ServeOptions): Promise<HttpServer> {
+  serve(options: ListenOptions): Promise<HttpServer> {
     const port = options.port === 0 ? this.#nextPort++ : options.port;
     if (this.servers.some((server) => !server.closed && server.port === port)) {
       const cause = Object.assign(new Error("Address already in use"), { code: "EADDRINUSE" });

@@ -1,12 +1,12 @@
 import { internalError, report, shuttingDown } from "../../src/runtime/listen.ts";
-import type { HttpServer, ServeOptions } from "../../src/runtime/types.ts";
+import type { HttpServer, ListenOptions } from "../../src/runtime/types.ts";
 
 /** An HTTP server without a network, for tests. */
 
 /** Chunks of an answer that leave the server before the client reads them. */
 const BUFFERED_CHUNKS = 64;
 
-/** What a {@link ServeOptions.handler} is served by: tests call {@link FakeServer.fetch}. */
+/** What a {@link ListenOptions.handler} is served by: tests call {@link FakeServer.fetch}. */
 export class FakeServer implements HttpServer {
   readonly hostname: string;
   readonly port: number;
@@ -15,12 +15,12 @@ export class FakeServer implements HttpServer {
   /** Set when the address is free again. */
   closed = false;
 
-  readonly #options: ServeOptions;
+  readonly #options: ListenOptions;
   readonly #aborted = new AbortController();
   readonly #idle = Promise.withResolvers<void>();
   #draining = false;
 
-  constructor(port: number, options: ServeOptions) {
+  constructor(port: number, options: ListenOptions) {
     this.hostname = options.hostname;
     this.port = port;
     this.#options = options;

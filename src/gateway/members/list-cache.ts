@@ -5,9 +5,9 @@ import {
   keptName,
   MAX_LIST_FILE,
   readOwnFile,
-  reasonOf,
   removeUnused,
   replaceFile,
+  systemReason,
 } from "../../lib/own-file.ts";
 import { type Clock, systemClock } from "../../lib/time.ts";
 import { getLogger, type Logger } from "../../log/mod.ts";
@@ -132,7 +132,7 @@ export class ListCache {
         await this.#write(server, lists);
       } catch (error) {
         if (this.#latest.get(id) === lists.inventory) this.#latest.delete(id);
-        this.#complain(reasonOf(error));
+        this.#complain(systemReason(error));
       }
       // Only now, so that a reader meanwhile finds it; unless newer ones came.
       if (this.#waiting.get(id)?.lists === lists) this.#waiting.delete(id);

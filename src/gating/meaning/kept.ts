@@ -5,11 +5,11 @@ import { isObject, type Json, sha256 } from "../../lib/json.ts";
 import {
   keptName,
   readOwnFile,
-  reasonOf,
   removeUnused,
   replaceFile,
   type Seal,
   seal,
+  systemReason,
   unseal,
 } from "../../lib/own-file.ts";
 import type { SearchLog } from "./embed.ts";
@@ -78,7 +78,7 @@ export class VectorFile {
       this.#hasComplained = true;
       this.#options.log.warning(
         "Cannot keep vectors in {file}: {reason}; the next start will ask for them anew",
-        { file: path, reason: reasonOf(error) },
+        { file: path, reason: systemReason(error) },
       );
     }
   }
