@@ -1,7 +1,7 @@
 import { runtime } from "#runtime";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BridgeLink } from "../../src/cli/bridge-link.ts";
+import { BridgeLink } from "../../src/cli/bridge.ts";
 import { main } from "../../src/cli/main.ts";
 import type { HttpServer } from "../../src/runtime/types.ts";
 import { eventually, Inbox, within } from "../support/inbox.ts";
