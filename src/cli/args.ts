@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { UsageError } from "../app/io.ts";
+import { CliError, ExitCode, UsageError } from "../app/io.ts";
 import { suggest } from "../lib/suggest.ts";
 import type { Command, Invocation } from "./command.ts";
 import {
@@ -152,6 +152,20 @@ function foreignOption(rawName: string, command: Command): UsageError {
 export function unknownCommand(name: string, commands: readonly Command[]): UsageError {
   const near = suggest(name, commands.flatMap((command) => [command.name, ...command.aliases]));
   return new UsageError(`Unknown command ${JSON.stringify(name)}${didYouMean(near)}`);
+}
+
+/** The end of a command that names a server nobody has. */
+export function unknownServer(name: string, known: Iterable<string>): CliError {
+  const names = [...known];
+  const near = suggest(name, names);
+  const hint = near === undefined
+    ? `Configured: ${names.join(", ") || "none"}`
+    : `Did you mean "${near}"?`;
+  return new CliError(
+    ExitCode.Failed,
+    `Cannot find server "${name}": it is not configured; expected one of mcpServers`,
+    { hint },
+  );
 }
 
 function didYouMean(near: string | undefined): string {

@@ -2,8 +2,11 @@
 
 import type { Io } from "../app/io.ts";
 import type { Config } from "../config/types.ts";
+import { serverOffers } from "../gateway/offers.ts";
+import { ESTIMATE } from "../lib/tokens.ts";
 import type { ListKind } from "../protocol/lists.ts";
-import type { CheckedTool, Finding } from "./diagnose-tool.ts";
+import { counterOf, serverTokens } from "./costs.ts";
+import type { Finding } from "./diagnose-tool.ts";
 import { checkedTools, diagnose } from "./diagnose.ts";
 import { LocalGateway } from "./local.ts";
 import { withoutName } from "./view/live.ts";
@@ -46,7 +49,7 @@ export async function connectReport(
   ];
   const local = new LocalGateway(eager(config), io);
   try {
-    const settled = local.settled().then(() => reportOf(config, local));
+    const settled = local.settled().then(() => reportOf(local));
     return await Promise.race([settled, interrupted.promise]);
   } finally {
     for (const remove of off) remove();
@@ -63,44 +66,28 @@ function eager(config: Config): Config {
   return { ...config, servers: new Map(servers) };
 }
 
-function reportOf(config: Config, { gateway }: LocalGateway): ConnectionReport {
+function reportOf({ gateway }: LocalGateway): ConnectionReport {
   const { registry, redact } = gateway;
   const tools = checkedTools(registry);
-  const statuses = new Map(
-    gateway.members.map(({ config: { name }, upstream }) => [name, upstream.status()]),
-  );
-  const servers = [...config.servers.keys()].map((name): ConnectedServer => {
-    const status = statuses.get(name);
-    if (status === undefined) {
-      return { name, state: "disabled", error: null, counts: NO_COUNTS, tokens: 0 };
-    }
-    const { state, lastError } = status;
-    const failure = lastError === undefined ? `is ${state}` : withoutName(lastError, name);
-    const error = state === "ready" ? null : redact(failure);
+  const offers = [...serverOffers(gateway, counterOf(ESTIMATE))];
+  const servers = offers.map((offer): ConnectedServer => {
+    const { name, state } = offer;
+    const error = offer.error === null ? null : withoutName(offer.error, name);
     const counts = registry.servers.get(name)?.counts ?? NO_COUNTS;
-    return {
-      name,
-      state,
-      error,
-      counts,
-      tokens: sum(tools.filter(({ server }) => server === name)),
-    };
+    return { name, state, error, counts, tokens: serverTokens(offer) };
   });
-  const started = servers.filter(({ name }) => statuses.has(name)).map(({ name, error }) => ({
-    name,
-    error,
-    problems: statuses.get(name)!.problems,
-    cache: config.servers.get(name)?.transform?.cache,
-  }));
+  const started = servers.flatMap(({ name, error }) => {
+    const member = gateway.member(name);
+    if (member === undefined) return [];
+    const { upstream, config: { transform } } = member;
+    return [{ name, error, problems: upstream.status().problems, cache: transform?.cache }];
+  });
   const findings = diagnose(registry, tools, started).map((finding): Finding => ({
     ...finding,
     subject: finding.subject === null ? null : redact(finding.subject),
     message: redact(finding.message),
     remedy: finding.remedy === null ? null : redact(finding.remedy),
   }));
-  return { servers, tools: tools.length, tokens: sum(tools), findings };
-}
-
-function sum(tools: readonly CheckedTool[]): number {
-  return tools.reduce((total, { tokens }) => total + tokens, 0);
+  const tokens = servers.reduce((sum, server) => sum + server.tokens, 0);
+  return { servers, tools: tools.length, tokens, findings };
 }

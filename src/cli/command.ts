@@ -1,6 +1,7 @@
 import type { ExitCode, Io } from "../app/io.ts";
 import type { Tokenizer } from "../lib/tokens.ts";
-import type { ServerOffer, ViewCost } from "./offers.ts";
+import type { ServerOffer } from "../gateway/offers.ts";
+import type { ViewCost } from "./costs.ts";
 import type { OptionName, OptionValues } from "./options.ts";
 
 /** Options of {@link Caller.call}. */

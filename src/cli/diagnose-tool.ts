@@ -284,6 +284,4 @@ export interface CheckedTool {
   readonly exposed: string;
   /** What clients get. */
   readonly tool: JsonObject;
-  /** About what it takes of a model's context. */
-  readonly tokens: number;
 }

@@ -3,7 +3,7 @@ import type { Snapshot } from "../gating/gate.ts";
 import { parseGlob } from "../lib/glob.ts";
 import { canonicalJson, isObject } from "../lib/json.ts";
 import { conflictText, noticeText } from "../registry/build.ts";
-import { toolTokens, unlessTooDeep } from "../registry/source.ts";
+import { unlessTooDeep } from "../registry/source.ts";
 import type { Conflict, Registry } from "../registry/types.ts";
 import {
   type CheckedTool,
@@ -33,7 +33,7 @@ export function checkedTools({ aggregate }: Registry): readonly CheckedTool[] {
     const route = aggregate.tool(tool.name);
     if (route === undefined) return [];
     const { server, name: own, exposed } = route;
-    return [{ server, own, exposed, tool, tokens: toolTokens(tool) }];
+    return [{ server, own, exposed, tool }];
   });
 }
 

@@ -1,10 +1,12 @@
 import { ExitCode, type Io, say } from "../app/io.ts";
 import { firstLine, printable } from "../lib/text.ts";
 import { ESTIMATE, exactTokenizer, type Tokenizer } from "../lib/tokens.ts";
+import type { OfferedItem, ServerOffer } from "../gateway/offers.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import { openCaller, withCaller } from "./caller.ts";
 import type { Invocation } from "./command.ts";
-import { type OfferedItem, type ServerOffer, unknownServer, type ViewCost } from "./offers.ts";
+import { unknownServer } from "./args.ts";
+import { serverTokens, type ViewCost } from "./costs.ts";
 import { renderTable, type Style, styleFor } from "./view/table.ts";
 
 const KINDS: readonly (readonly [ListKind, string])[] = [
@@ -123,11 +125,6 @@ export interface TokenReport {
   readonly tokenizer: Tokenizer;
   /** Of all servers, and of each profile; empty where only one server was asked for. */
   readonly views: readonly ViewCost[];
-}
-
-/** Tokens of a server's tools. */
-export function serverTokens({ tools }: Pick<ServerOffer, "tools">): number {
-  return tools.reduce((sum, { tokens }) => sum + (tokens ?? 0), 0);
 }
 
 /** `about 120 tokens`, or `120 tokens` where they were counted exactly. */

@@ -3,6 +3,7 @@ import { type ConfigurationChoice, requireConfiguration } from "../app/plan.ts";
 import type { Config, ServerConfig } from "../config/types.ts";
 import { ActiveExchange } from "../gateway/clients/exchange.ts";
 import { Gateway } from "../gateway/gateway.ts";
+import { type ServerOffer, serverOffers } from "../gateway/offers.ts";
 import { AGGREGATE, UNGATED } from "../gating/endpoint.ts";
 import type { Tokenizer } from "../lib/tokens.ts";
 import { LATEST_LEGACY_VERSION } from "../protocol/eras.ts";
@@ -11,14 +12,8 @@ import { parseMessage, request, type RequestMessage } from "../protocol/message.
 import { exposedName } from "../protocol/names.ts";
 import { replyText } from "../registry/answers.ts";
 import type { Caller, CallerOptions, OpenOptions } from "./command.ts";
-import {
-  NOTHING,
-  offersOf,
-  type ServerOffer,
-  unknownServer,
-  type ViewCost,
-  viewCosts,
-} from "./offers.ts";
+import { unknownServer } from "./args.ts";
+import { counterOf, type ViewCost, viewCosts } from "./costs.ts";
 import { LiveScreen, liveServers, renderServers } from "./view/live.ts";
 import { styleFor } from "./view/table.ts";
 
@@ -96,30 +91,17 @@ export class LocalGateway {
 }
 
 class LocalCaller implements Caller {
-  readonly #config: Config;
   readonly #local: LocalGateway;
   readonly #gateway: Gateway;
 
   constructor(config: Config, io: Io) {
-    this.#config = config;
     this.#local = new LocalGateway(config, io);
     this.#gateway = this.#local.gateway;
   }
 
-  async offers({ count }: Tokenizer): Promise<readonly ServerOffer[]> {
+  async offers(tokenizer: Tokenizer): Promise<readonly ServerOffer[]> {
     await this.#local.settled();
-    const { registry, members, redact } = this.#gateway;
-    return [...this.#config.servers.values()].map((server) => {
-      const { name, target } = server;
-      const status = members.find((member) => member.config.name === name)?.upstream.status();
-      if (status === undefined) {
-        const transport = target.kind === "stdio" ? "stdio" : target.transport;
-        return { name, state: "disabled", transport, error: null, ...NOTHING };
-      }
-      const { state, transport, lastError } = status;
-      const error = state === "ready" ? null : redact(lastError ?? `is ${state}`);
-      return { name, state, transport, error, ...offersOf(name, registry, count) };
-    });
+    return [...serverOffers(this.#gateway, counterOf(tokenizer))];
   }
 
   async views(tokenizer: Tokenizer): Promise<readonly ViewCost[]> {

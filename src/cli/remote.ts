@@ -1,29 +1,19 @@
 import { CliError, ExitCode } from "../app/io.ts";
 import { costsOf, type GateCost } from "../gating/gate.ts";
+import type { ServerOffer } from "../gateway/offers.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { systemClock } from "../lib/time.ts";
 import type { Tokenizer } from "../lib/tokens.ts";
 import { VERSION } from "../lib/version.ts";
 import { LATEST_MODERN_VERSION, MetaKey } from "../protocol/eras.ts";
 import { RpcError } from "../protocol/errors.ts";
-import { LIST_RULES, type ListKind, listRule } from "../protocol/lists.ts";
 import { request, type ResponseMessage } from "../protocol/message.ts";
 import { toolTokens } from "../registry/source.ts";
 import { HttpStatusError, NetworkError } from "../upstream/transport/failures.ts";
 import { HttpClient } from "../upstream/transport/http-client.ts";
 import { StreamableHttpTransport } from "../upstream/transport/http.ts";
 import type { Caller, CallerOptions } from "./command.ts";
-import {
-  costIn,
-  eachKind,
-  itemsIn,
-  matchOffers,
-  NOTHING,
-  type ParsedLists,
-  type ServerOffer,
-  type ViewCost,
-  viewCost,
-} from "./offers.ts";
+import { costIn, type ViewCost, viewCost } from "./costs.ts";
 import { type GatewayUrls, gatewayUrls } from "./urls.ts";
 
 /** How long a status may take, milliseconds. */
@@ -102,23 +92,28 @@ export class RemoteCaller implements Caller {
     return serversIn(body);
   }
 
-  async offers({ count }: Tokenizer): Promise<readonly ServerOffer[]> {
-    const servers = await this.servers();
-    const [tools, aggregate, ...direct] = await Promise.all([
-      this.#allTools(),
-      this.#lists(this.#urls.aggregate, { tools: 0 }),
-      ...servers.map(async ({ name, raw }) => ({
-        server: name,
-        lists: await this.#lists(this.#urls.server(name), raw.counts),
-      })),
-    ]);
-    const offers = matchOffers(direct, { ...aggregate, tools }, count);
-    return servers.map(({ name, state, transport, error }, at) => ({
-      name,
-      state,
-      transport,
-      error,
-      ...(offers[at] ?? NOTHING),
+  async offers(tokenizer: Tokenizer): Promise<readonly ServerOffer[]> {
+    const isAnswer = ({ body }: RemoteAnswer) =>
+      Array.isArray(body.servers) || body.error === "not_found";
+    const { ok, body } = await this.#ask(this.#urls.tools, "what its servers offer", isAnswer);
+    if (!ok) throw tooOld(this.#urls.label, (await this.status()).body);
+    const servers = body.servers as unknown as readonly ServerOffer[];
+    return tokenizer.isExact ? await this.#recounted(servers, tokenizer) : servers;
+  }
+
+  /** The same with tokens that are counted here. */
+  async #recounted(
+    servers: readonly ServerOffer[],
+    { count }: Tokenizer,
+  ): Promise<readonly ServerOffer[]> {
+    const listed = await this.#tools(this.#urls.gate(undefined, false));
+    const tokens = new Map(listed.map((tool) => [tool.name, toolTokens(tool, count)]));
+    return servers.map((server) => ({
+      ...server,
+      tools: server.tools.map((tool) => {
+        const counted = tokens.get(tool.exposed);
+        return counted === undefined ? tool : { ...tool, tokens: counted };
+      }),
     }));
   }
 
@@ -144,22 +139,11 @@ export class RemoteCaller implements Caller {
     { count }: Tokenizer,
   ): Promise<GateCost> {
     const [all, listed] = await Promise.all(
-      [false, true].map((gated) => this.#list(this.#urls.gate(profile, gated), "tools")),
+      [false, true].map((gated) => this.#tools(this.#urls.gate(profile, gated))),
     );
     const sum = (tools: readonly JsonObject[] = []) =>
       tools.reduce((tokens, tool) => tokens + toolTokens(tool, count), 0);
     return { ...estimated, ...costsOf(sum(all), sum(listed)) };
-  }
-
-  /** Every tool, gated or not; a gateway that knows no gates has them all at its endpoint. */
-  async #allTools(): Promise<readonly JsonObject[]> {
-    try {
-      return await this.#list(this.#urls.gate(undefined, false), "tools");
-    } catch (error) {
-      const { cause } = error as Error;
-      if (!(cause instanceof HttpStatusError && cause.status === 404)) throw error;
-      return await this.#list(this.#urls.aggregate, "tools");
-    }
   }
 
   async call(tool: string, argumentsText: string, options: CallerOptions): Promise<string> {
@@ -175,32 +159,20 @@ export class RemoteCaller implements Caller {
     return Promise.resolve();
   }
 
-  /** All lists of an endpoint; those that `counts` says are empty are not asked for. */
-  async #lists(url: string, counts: unknown): Promise<ParsedLists> {
-    const known = isObject(counts) ? counts : undefined;
-    const lists = await Promise.all(LIST_RULES.map(async ({ kind }) => {
-      const empty = known?.[kind] === 0;
-      return [kind, empty ? [] : await this.#list(url, kind)] as const;
-    }));
-    const byKind = new Map(lists);
-    return eachKind((kind) => byKind.get(kind) ?? []);
-  }
-
-  async #list(url: string, kind: ListKind): Promise<readonly JsonObject[]> {
-    const { method } = listRule(kind);
-    const items: JsonObject[] = [];
+  async #tools(url: string): Promise<readonly JsonObject[]> {
+    const tools: JsonObject[] = [];
     let cursor: string | undefined;
     for (let page = 0; page < MAX_PAGES; page++) {
       const params = { ...(cursor === undefined ? {} : { cursor }), _meta: this.#envelope() };
-      const { result, error } = await this.#request(url, method, JSON.stringify(params), {});
+      const { result, error } = await this.#request(url, "tools/list", JSON.stringify(params), {});
       if (result === undefined) {
-        throw new CliError(ExitCode.Failed, `Cannot list ${kind}: ${String(error?.message)}`);
+        throw new CliError(ExitCode.Failed, `Cannot list tools: ${String(error?.message)}`);
       }
-      items.push(...itemsIn(result, kind));
+      if (Array.isArray(result.tools)) tools.push(...result.tools.filter(isObject));
       if (typeof result.nextCursor !== "string") break;
       cursor = result.nextCursor;
     }
-    return items;
+    return tools;
   }
 
   #envelope(): JsonObject {
@@ -289,6 +261,17 @@ function notAGateway(label: string, status: number, cause?: Error): CliError {
     ExitCode.Failed,
     `Cannot ask the gateway at "${label}": HTTP ${status} is not what mcproxy answers`,
     { hint: "Check the URL: something else may listen there", cause },
+  );
+}
+
+/** A gateway from before {@link GatewayUrls.tools}. */
+function tooOld(label: string, { version }: JsonObject): CliError {
+  return new CliError(
+    ExitCode.Failed,
+    `Cannot list what the gateway at "${label}" offers: mcproxy ${
+      String(version)
+    } does not tell it`,
+    { hint: `Run it with the version of this command, ${VERSION}` },
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { firstLine, fit, printable, widthOf } from "../lib/text.ts";
-import { costIn, savedPercent } from "./offers.ts";
+import { costIn, savedPercent } from "./costs.ts";
 import { type RemoteServer, serversIn } from "./remote.ts";
 import { withoutName } from "./view/live.ts";
 import { type Cell, type Column, renderTable, type Style } from "./view/table.ts";

@@ -9,14 +9,12 @@ export interface GatewayUrls {
   readonly label: string;
   /** The endpoint that was named, the aggregated one unless it was another. */
   readonly mcp: string;
-  /** The aggregated endpoint. */
-  readonly aggregate: string;
   /** The aggregated endpoint, or that of a profile, its tools gated or not whatever is configured. */
   gate(profile: string | undefined, gated: boolean): string;
   readonly status: string;
   readonly health: string;
-  /** The 1:1 endpoint of a server. */
-  server(name: string): string;
+  /** What every server offers. */
+  readonly tools: string;
 }
 
 /** What a path ends with that names an endpoint; a gateway may sit below a path, behind a proxy. */
@@ -49,14 +47,13 @@ export function gatewayUrls(
   return {
     label: shown.href.replace(/\/$/, ""),
     mcp: base + endpoint,
-    aggregate: `${base}/mcp`,
     gate: (profile, gated) => {
       const view = profile === undefined ? "" : `/profiles/${encodeURIComponent(profile)}`;
       return `${base}${view}/${gated ? "gated" : "ungated"}/mcp`;
     },
     status: `${base}/api/status`,
     health: `${base}/health`,
-    server: (name) => `${base}/servers/${encodeURIComponent(name)}/mcp`,
+    tools: `${base}/api/tools`,
   };
 }
 

@@ -11,7 +11,7 @@ import {
 import { getLogger } from "../log/mod.ts";
 import type { HttpHandler } from "../runtime/types.ts";
 import { corsHeaders, createGuard, preflight } from "./guard.ts";
-import { mountHealth } from "./health.ts";
+import { mountHealth, TOOLS_PATH } from "./health.ts";
 import { json, methodNotAllowed, notFound, Refusal } from "./reply.ts";
 import { openSse, postSse, type SseStreams } from "./sse.ts";
 import { del, get, post } from "./streamable.ts";
@@ -94,7 +94,10 @@ export function createApp({ gateway, boundHost }: AppOptions): App {
         if (error instanceof Refusal) return error.toResponse();
         throw error;
       }
-      if (origin === null) return app.fetch(request);
+      // No page is to read what servers there are, not even one that may use them.
+      if (origin === null || new URL(request.url).pathname === TOOLS_PATH) {
+        return app.fetch(request);
+      }
       if (request.method === "OPTIONS") return preflight(origin);
       return Promise.resolve(app.fetch(request)).then((response) => corsHeaders(response, origin));
     },

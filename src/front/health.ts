@@ -1,6 +1,7 @@
-/** What monitors, service managers and load balancers ask (docs/status.md). */
+/** What monitors, service managers, load balancers and tools about the gateway ask (docs/status.md). */
 
-import type { Hono } from "hono";
+import { setTimeout } from "node:timers/promises";
+import type { Context, Hono } from "hono";
 import type { Gateway } from "../gateway/gateway.ts";
 import { gatewayStatus } from "../gateway/status.ts";
 import type { TokenTally } from "../gateway/token-tally.ts";
@@ -106,12 +107,15 @@ export function healthStatus({ status }: HealthSummary): 200 | 503 {
   return status === "stopping" ? 503 : 200;
 }
 
-/** Mounts `/livez`, `/readyz`, `/health` and `/api/status`. */
+/** Where to ask what every server offers. */
+export const TOOLS_PATH = "/api/tools";
+
+/** Mounts `/livez`, `/readyz`, `/health`, `/api/status` and {@link TOOLS_PATH}. */
 export function mountHealth(app: Hono, gateway: Gateway): void {
   const ready = createReadiness(gateway);
   let tally: TokenTally | undefined;
   // Hono answers a HEAD by the handler of GET.
-  const mount = (path: string, answer: () => Response | Promise<Response>) => {
+  const mount = (path: string, answer: (c: Context) => Response | Promise<Response>) => {
     app.get(path, answer);
     app.all(path, () => methodNotAllowed("GET, HEAD"));
   };
@@ -121,10 +125,18 @@ export function mountHealth(app: Hono, gateway: Gateway): void {
     const summary = gatewayHealth(gateway);
     return answer(summary, healthStatus(summary));
   });
-  mount("/api/status", async () => {
-    // What counts tokens is loaded when somebody asks for it.
+  // What counts tokens is loaded when somebody asks for it.
+  const counting = async () => {
     const { TokenTally } = await import("../gateway/token-tally.ts");
-    return answer(await gatewayStatus(gateway, tally ??= new TokenTally()));
+    return tally ??= new TokenTally();
+  };
+  mount("/api/status", async () => answer(await gatewayStatus(gateway, await counting())));
+  mount(TOOLS_PATH, async (c) => {
+    const only = c.req.query("server");
+    const { servers } = gateway.config;
+    if (only === undefined || servers.has(only)) return offered(gateway, await counting(), only);
+    const message = `No such server: ${only}`;
+    return answer({ error: "not_found", message, servers: [...servers.keys()] }, 404);
   });
 }
 
@@ -161,6 +173,24 @@ function gatewayHealth(gateway: Gateway): HealthSummary {
     configError: gateway.configState.status().error !== null,
     stopping: gateway.stopping.aborted,
   });
+}
+
+/** How long making the answer keeps the process from anything else, but for one server, in ms. */
+const SLICE = 5;
+
+async function offered(gateway: Gateway, tally: TokenTally, only?: string): Promise<Response> {
+  const { serverOffers } = await import("../gateway/offers.ts");
+  gateway.flush();
+  await tally.of(gateway.registry);
+  const servers = [];
+  let started = performance.now();
+  for (const offer of serverOffers(gateway, (raw) => tally.tokensOf(raw), only)) {
+    servers.push(offer);
+    if (performance.now() - started < SLICE) continue;
+    await setTimeout(0);
+    started = performance.now();
+  }
+  return answer({ servers });
 }
 
 const NO_STORE = { "cache-control": "no-store" };

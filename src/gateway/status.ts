@@ -96,7 +96,8 @@ function statusOf(gateway: Gateway, registry: Snapshot, cost: RegistryCost): Gat
   };
 }
 
-function disabledServer({ name, target }: ServerConfig): DisabledServer {
+/** A server that is switched off, as far as there is something to say of it. */
+export function disabledServer({ name, target }: ServerConfig): DisabledServer {
   const transport = target.kind === "stdio" ? "stdio" : target.transport;
   const counts = { tools: 0, prompts: 0, resources: 0, templates: 0 };
   return { name, state: "disabled", transport, counts, tokens: 0 };

@@ -30,6 +30,11 @@ export class TokenTally {
     return cost;
   }
 
+  /** A tool's tokens by its JSON; at once for those of the snapshot that was counted last. */
+  tokensOf(raw: string): number {
+    return this.#known.get(raw) ?? toolTokens(JSON.parse(raw) as JsonObject);
+  }
+
   async #count(registry: Snapshot): Promise<RegistryCost> {
     const counts = new Map<string, number>();
     let looked = 0;
@@ -42,7 +47,7 @@ export class TokenTally {
         started = performance.now();
       }
       if (counts.has(raw)) continue;
-      counts.set(raw, this.#known.get(raw) ?? toolTokens(JSON.parse(raw) as JsonObject));
+      counts.set(raw, this.tokensOf(raw));
     }
     this.#known = counts;
     return registryCost(registry, (raw) => counts.get(raw)!);

@@ -235,16 +235,15 @@ test("gatewayUrls() takes root, endpoint and a path in front", () => {
   ) {
     const urls = gatewayUrls(`http://h:1${path}`);
     // What is called is called there; what is asked about the gateway is asked at its root.
-    assert.deepEqual([urls.mcp, urls.aggregate, urls.status, urls.label], [
+    assert.deepEqual([urls.mcp, urls.tools, urls.status, urls.label], [
       `http://h:1${path}`,
-      "http://h:1/mcp",
+      "http://h:1/api/tools",
       "http://h:1/api/status",
       "http://h:1",
     ]);
   }
   assert.equal(gatewayUrls("https://h/gw/gated/mcp").health, "https://h/gw/health");
   assert.equal(gatewayUrls("https://h/gw/mcp").status, "https://h/gw/api/status");
-  assert.equal(gatewayUrls("http://h:1").server("a b/c"), "http://h:1/servers/a%20b%2Fc/mcp");
   assert.equal(gatewayUrls("http://u:secret@h:1").label, "http://h:1");
   assert.equal(gatewayUrls(undefined).mcp, "http://127.0.0.1:12009/mcp");
   const env = { MCPROXY_HOST: "::", MCPROXY_PORT: "7" };

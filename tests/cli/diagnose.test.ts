@@ -6,7 +6,6 @@ import { checkedTools, diagnose } from "../../src/cli/diagnose.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
 import { buildSnapshot } from "../../src/gating/gate.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
-import { toolTokens } from "../../src/registry/source.ts";
 import type { ServerEntry } from "../../src/registry/types.ts";
 import { entry, inventory } from "../registry/builders.ts";
 
@@ -231,15 +230,6 @@ test("diagnose() warns of cached results of tools that do not say they only read
     { name: "s", error: null, problems: [], cache },
   ]).filter(({ rule }) => rule === "cached-writing");
   assert.deepEqual(found.map(({ subject }) => subject), ["s_writes"]);
-});
-
-test("listedTools() counts what clients send to models, under the exposed name", () => {
-  const registry = buildSnapshot({ version: 1, servers: [server("s", [tool("t")])], gating });
-  const [listed] = checkedTools(registry);
-  assert.equal(listed!.tokens, toolTokens({ ...tool("t"), name: "s_t" }));
-  assert.ok(listed!.tokens > 10 && listed!.tokens < 60, String(listed!.tokens));
-  // What models do not get costs nothing.
-  assert.equal(toolTokens(tool("t", { _meta: { a: "b".repeat(999) } })), toolTokens(tool("t")));
 });
 
 test("docs/check.md explains every rule, and no other", async () => {

@@ -8,7 +8,7 @@ import { startServer } from "../support/server.ts";
 import { PLAIN } from "../../src/cli/view/table.ts";
 import { renderTokens } from "../../src/cli/list.ts";
 import { gatewayUrls } from "../../src/cli/urls.ts";
-import { costIn, viewCost } from "../../src/cli/offers.ts";
+import { costIn, viewCost } from "../../src/cli/costs.ts";
 import { ESTIMATE, exactTokenizer } from "../../src/lib/tokens.ts";
 import { costsOf, type GateCost } from "../../src/gating/gate.ts";
 import { cacheEnv } from "../support/cache.ts";
@@ -170,18 +170,18 @@ test("call calls the tools that find tools", async () => {
   }
 });
 
-test("list takes the lists of a gateway that knows no gates", async () => {
+/** Runs `list --tokens` at a gateway that answers otherwise than ours does. */
+async function atOther(
+  change: (path: string, text: string) => string | undefined,
+  check: (result: Awaited<ReturnType<typeof run>>, asked: readonly string[]) => void,
+): Promise<void> {
   const file = await configFile({ ...CONFIG, gating: "off" });
   const env = { ...process.env, ...cacheEnv() };
   const server = await startServer({ config: file.path, port: 0, env });
   const asked: string[] = [];
-  const older = createServer(async (request, response) => {
+  const other = createServer(async (request, response) => {
     const path = request.url ?? "/";
     asked.push(path);
-    if (path.startsWith("/ungated")) {
-      response.writeHead(404, { "content-type": "application/json" });
-      return void response.end('{"error":"not_found","message":"No such path: /ungated/mcp"}');
-    }
     const parts: Uint8Array[] = [];
     for await (const part of request) parts.push(part);
     const { host: _host, connection: _connection, ...headers } = request.headers;
@@ -190,25 +190,50 @@ test("list takes the lists of a gateway that knows no gates", async () => {
       headers: headers as Record<string, string>,
       ...(parts.length === 0 ? {} : { body: Buffer.concat(parts) }),
     });
-    const text = await answer.text();
-    response.writeHead(answer.status, {
+    const text = change(path, await answer.text());
+    response.writeHead(text === undefined ? 404 : answer.status, {
       "content-type": answer.headers.get("content-type") ?? "application/json",
     });
-    response.end(path === "/api/status" ? text.replaceAll('"gating"', '"unknown"') : text);
+    response.end(text ?? `{"error":"not_found","message":"No such path: ${path}"}`);
   });
-  await new Promise<void>((resolve) => older.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
   try {
     await server.server.gateway.settled();
-    const url = `http://127.0.0.1:${(older.address() as AddressInfo).port}`;
-    const { code, stdout, stderr } = await run(["list", "--tokens", "--url", url]);
-    assert.equal(code, 0, stderr);
-    assert.ok(asked.includes("/ungated/mcp"));
-    assert.match(stdout, /^ +many_echo50 +echo50 /m);
-    assert.match(stdout, /^all servers {2}tools 52 {2}about \d+ tokens, /m);
-    assert.doesNotMatch(stdout, /VIEW/);
+    const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+    check(await run(["list", "--tokens", "--url", url]), asked);
   } finally {
-    await new Promise((resolve) => older.close(resolve));
+    await new Promise((resolve) => other.close(resolve));
     await server.close();
     await file.close();
   }
+}
+
+test("list takes the lists of a gateway that knows no gates", async () => {
+  const withoutGates = (path: string, text: string) =>
+    path === "/api/status" ? text.replaceAll('"gating"', '"unknown"') : text;
+  await atOther(withoutGates, ({ code, stdout, stderr }, asked) => {
+    assert.equal(code, 0, stderr);
+    assert.ok(asked.includes("/api/tools"));
+    assert.match(stdout, /^ +many_echo50 +echo50 /m);
+    assert.match(stdout, /^all servers {2}tools 52 {2}about \d+ tokens, /m);
+    assert.doesNotMatch(stdout, /VIEW/);
+  });
+});
+
+test("list says so of a gateway that does not tell what its servers offer", async () => {
+  const older = (path: string, text: string) => path === "/api/tools" ? undefined : text;
+  await atOther(older, ({ code, stdout, stderr }) => {
+    assert.equal(code, 1);
+    assert.equal(stdout, "");
+    assert.match(
+      stderr,
+      /^Cannot list what the gateway at "http:.*" offers: mcproxy \S+ does not /,
+    );
+    assert.match(stderr, /Run it with the version of this command/);
+  });
+  const elsewhere = (path: string, text: string) => path.startsWith("/api/") ? undefined : text;
+  await atOther(elsewhere, ({ code, stderr }) => {
+    assert.equal(code, 1);
+    assert.match(stderr, /^Cannot ask the gateway at ".*": HTTP 404 is not what mcproxy answers/);
+  });
 });

@@ -88,7 +88,7 @@ test("the operational paths answer GET and HEAD, are never cached, and refuse th
   const server = await startServer({ config: file.path, port: 0 });
   try {
     await server.server.gateway.settled();
-    for (const path of ["/livez", "/readyz", "/health", "/api/status"]) {
+    for (const path of ["/livez", "/readyz", "/health", "/api/status", "/api/tools"]) {
       const url = new URL(path, server.url);
       const got = await fetch(url);
       assert.equal(got.status, 200, path);

@@ -12,7 +12,7 @@ import { fakeCommand } from "../support/fakes/stdio.ts";
 const DOCS = readFileSync(new URL("../../docs/status.md", import.meta.url), "utf8");
 
 /** The JSON examples in the order of the page. */
-const [HEALTH, STATUS] = [...DOCS.matchAll(/```json\n([\s\S]*?)```/g)]
+const [HEALTH, STATUS, TOOLS] = [...DOCS.matchAll(/```json\n([\s\S]*?)```/g)]
   .map(([, text]) => JSON.parse(text!));
 
 test("the health example is what summarizeHealth() makes of such servers", () => {
@@ -56,6 +56,27 @@ test("the status example has the members of a real one, and each is explained", 
     }
     for (const key of keys(STATUS.config)) {
       assert.match(DOCS, new RegExp(`^\\| \`config.${key}\``, "m"));
+    }
+  } finally {
+    await gateway.close();
+    await file.close();
+  }
+});
+
+test("the example of what servers offer has the members of a real one, each explained", async () => {
+  const file = await configFile({ mcpServers: { memory: fakeCommand({ tools: ["echo"] }) } });
+  const gateway = await startServer({ config: file.path, port: 0 });
+  try {
+    await gateway.server.gateway.settled();
+    const real = await (await fetch(new URL("/api/tools", gateway.url))).json();
+    const keys = (value: object) => Object.keys(value);
+    const [server, told] = [real.servers[0], TOOLS.servers[0]];
+    assert.deepEqual(keys(TOOLS), keys(real));
+    assert.deepEqual(keys(told), keys(server));
+    assert.deepEqual(keys(told.tools[0]), keys(server.tools[0]));
+    const [, section] = DOCS.split("## `/api/tools`");
+    for (const name of [...keys(told), ...keys(told.tools[0])]) {
+      assert.match(section!, new RegExp(`^\\|[^|]*\`${name}\``, "m"), name);
     }
   } finally {
     await gateway.close();
