@@ -2,7 +2,7 @@ import { ExitCode, type Io, say } from "../app/io.ts";
 import { editJson, rawAt, withoutLineBreaks } from "../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { LineDecoder } from "../lib/lines.ts";
-import { pause, systemClock, within } from "../lib/time.ts";
+import { backOff, pause, systemClock, within } from "../lib/time.ts";
 import {
   encodeHeaderValue,
   Header,
@@ -437,7 +437,7 @@ export class BridgeLink {
       } catch {
         // Down, or broken off: tried again below.
       }
-      const wait = Math.min(STREAM_PAUSE * 2 ** failures++, MAX_STREAM_PAUSE);
+      const wait = backOff(++failures, STREAM_PAUSE, MAX_STREAM_PAUSE);
       await pause(wait, systemClock, signal);
     }
   }

@@ -266,6 +266,18 @@ test("BridgeLink waits for a gateway that is being restarted", async () => {
   });
 });
 
+test("BridgeLink loses none of several calls while a gateway is being restarted", async () => {
+  await bridged(undefined, async (gateway, bridge) => {
+    await bridge.begin(gateway);
+    const port = await gateway.stop();
+    for (const id of [21, 22, 23]) bridge.link.receive(CALL(id));
+    await gateway.listen(port);
+    for (const id of [21, 22, 23]) assert.match(await bridge.answerTo(id), /"ok":1\.0/);
+    const answers = bridge.out.items.filter((line) => /"id":2[123]/.test(line));
+    assert.equal(answers.length, 3, "each is answered once");
+  });
+});
+
 test("BridgeLink does not repeat a call that may have been carried out", async () => {
   await bridged(undefined, async (gateway, bridge) => {
     await bridge.begin(gateway);
