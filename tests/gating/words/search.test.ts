@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildIndex, fuse, type SearchOptions } from "../../../src/gating/words/index.ts";
 import type { ToolDocument } from "../../../src/gating/words/document.ts";
+import { processorTime } from "../../support/processor-time.ts";
 import { manyTools, tool } from "./search-builders.ts";
 
 const ids = (documents: readonly ToolDocument[], query: string, options?: SearchOptions) =>
@@ -199,11 +200,7 @@ test("search() of a hostile query costs a bounded multiple of a long ordinary on
     "then create a ticket with the invoice, update its status and label, list the recipe archive, " +
     "and send a note to the owner of the region report";
   const time = (query: string) => {
-    const times = Array.from({ length: 5 }, () => {
-      const start = performance.now();
-      index.search(query);
-      return performance.now() - start;
-    });
+    const times = Array.from({ length: 5 }, () => processorTime(() => index.search(query)));
     return Math.min(...times);
   };
   for (let round = 0; round < 20; round++) index.search(ordinary);
