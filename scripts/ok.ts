@@ -1,67 +1,63 @@
 /**
  * `deno task ok`: everything that has to hold before a change is done. Runs every step even when
- * one fails, and ends with the line `N passed, N failed` alone.
+ * one fails, and ends with the line `N passed, N failed` alone. With words as arguments only the
+ * steps that have one of them in their name.
  */
 
-import { BUN, DENO, ROOT, TEST_BINARIES } from "./paths.ts";
-import { countBun, countDeno, runStep, type Step, type StepResult } from "./steps.ts";
+import { DENO, ROOT, TEST_BINARIES } from "./paths.ts";
+import { CHECKS, runSteps, type Step } from "./steps.ts";
+import { groups, onBun, onDeno } from "./suites.ts";
 
-const only = Deno.args;
+/** What runs in one process: about as long each, so that no processor is left without work. */
+const files = groups([
+  // These measure time, memory or processes.
+  ["alone", /^tests\/(hygiene|soak)\//],
+  ["deno", /^tests\/behaviour\/(eras\/)?deno\.test/],
+  ["bun", /^tests\/behaviour\/(eras\/)?bun\.test/],
+  ["binary", /^tests\/behaviour\/(eras\/)?binary\.test/],
+  ["behaviour", /^tests\/behaviour\//],
+  ["isolation", /^tests\/isolation\//],
+  ["conformance", /^tests\/conformance\//],
+  ["parts", /./],
+]);
+const of = (name: typeof files extends ReadonlyMap<infer Name, unknown> ? Name : never) =>
+  files.get(name)!;
 
-const steps: readonly (Step & { readonly needs?: string })[] = [
-  { name: "format", command: [DENO, "fmt", "--check"] },
-  { name: "lint", command: [DENO, "lint"] },
-  { name: "types", command: [DENO, "check", "main.ts", "src", "tests", "scripts", "bench"] },
-  { name: "schema", command: [DENO, "run", "-A", "scripts/schema.ts", "--check"] },
+// The long ones first; what a step follows stands before it.
+const steps: readonly Step[] = [
   { name: "binary", command: [DENO, "run", "-A", "scripts/compile.ts", "--for-tests"] },
+  ...CHECKS,
+  onDeno("a Deno process, on Deno", of("deno")),
+  onDeno("isolation, on Deno", of("isolation")),
+  onDeno("parts, on Deno", of("parts")),
+  onBun("parts, on Bun", of("parts")),
+  onDeno("a Bun process, on Deno", of("bun")),
+  { ...onDeno("a binary of Bun, on Deno", of("binary")), after: "binary" },
+  onDeno("behaviour, on Deno", of("behaviour")),
+  onBun("behaviour, on Bun", of("behaviour")),
+  onDeno("conformance, on Deno", of("conformance")),
+  onBun("isolation, on Bun", of("isolation")),
+  onBun("conformance, on Bun", of("conformance")),
   {
-    name: "tests on Deno, and of the Bun binary",
-    // The step "types" has checked them.
-    command: [DENO, "test", "-A", "--no-check", "tests"],
-    env: { MCPROXY_BINARY: TEST_BINARIES.bun },
-    count: countDeno,
-  },
-  {
-    name: "tests of the Deno binary",
-    command: [
-      DENO,
-      "test",
-      "-A",
-      "--no-check",
-      "tests/behaviour/binary.test.ts",
-      "tests/hygiene/binary.test.ts",
-    ],
+    ...onDeno("a binary of Deno, on Deno", of("binary")),
     env: { MCPROXY_BINARY: TEST_BINARIES.deno },
-    count: countDeno,
+    after: "binary",
     // Only where the base of `deno compile` can be downloaded; the step "binary" says so.
     needs: TEST_BINARIES.deno,
   },
+  { ...onDeno("alone, on Deno", of("alone")), alone: true },
+  { ...onBun("alone, on Bun", of("alone")), alone: true },
   {
-    name: "tests on Bun",
-    command: [BUN, "test", "--timeout", "60000", "tests"],
-    count: countBun,
+    ...onDeno("alone: a binary of Deno", ["tests/hygiene/binary.test.ts"]),
+    env: { MCPROXY_BINARY: TEST_BINARIES.deno },
+    needs: TEST_BINARIES.deno,
+    alone: true,
   },
 ];
 
 Deno.chdir(ROOT);
-const results: StepResult[] = [];
-for (const step of steps) {
-  const wanted = only.length === 0 || only.some((name) => step.name.includes(name));
-  if (wanted && (step.needs === undefined || await exists(step.needs))) {
-    results.push(await runStep(step));
-  }
-}
-
-console.log("\n=== summary");
-for (const { name, passed, failed, seconds } of results) {
-  const verdict = failed === 0 ? "ok    " : "FAILED";
-  console.log(`${verdict} ${name} (${passed} passed, ${failed} failed, ${seconds.toFixed(1)} s)`);
-}
-const sum = (pick: (result: StepResult) => number) => results.reduce((n, one) => n + pick(one), 0);
-const failed = sum((result) => result.failed);
-console.log(`${sum((result) => result.passed)} passed, ${failed} failed`);
-Deno.exit(failed === 0 && results.length > 0 ? 0 : 1);
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
-}
+const wanted = steps.filter(({ name }) =>
+  Deno.args.length === 0 || Deno.args.some((word) => name.includes(word))
+);
+if (wanted.length === 0) throw new Error(`Cannot find a step with ${Deno.args.join(" or ")}`);
+Deno.exit(await runSteps(wanted));

@@ -1,12 +1,6 @@
-/** Runs commands one after the other and keeps the count; shared by the project's own tasks. */
+/** Runs the steps of the project's own tasks beside each other, and counts. */
 
-/** What one step came to. */
-export interface StepResult {
-  readonly name: string;
-  readonly passed: number;
-  readonly failed: number;
-  readonly seconds: number;
-}
+import { DENO } from "./paths.ts";
 
 /** One step: a command, and how its output tells passed from failed. */
 export interface Step {
@@ -14,62 +8,154 @@ export interface Step {
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** Reads the counts of a test run; a plain check counts as one. Undefined when it cannot tell. */
-  readonly count?: (output: string) => { passed: number; failed: number } | undefined;
+  readonly count?: (output: string) => Counts | undefined;
+  /** The name of the step that makes what this one uses. */
+  readonly after?: string;
+  /** Not run where this file is missing by the time its turn comes. */
+  readonly needs?: string;
+  /** Measures time, memory or processes: runs last, with nothing beside it. */
+  readonly alone?: boolean;
 }
 
-/** Runs a step with its output shown as it comes. */
-export async function runStep(step: Step): Promise<StepResult> {
-  console.log(`\n=== ${step.name}`);
-  const started = performance.now();
-  const [command, ...args] = step.command;
-  const child = new Deno.Command(command!, {
-    args,
-    env: { NO_COLOR: "1", ...step.env },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const [out, err, status] = await Promise.all([
-    passOn(child.stdout, Deno.stdout),
-    passOn(child.stderr, Deno.stderr),
-    child.status,
-  ]);
-  const seconds = (performance.now() - started) / 1000;
-  const counted = step.count?.(out + err) ??
-    (step.count === undefined
-      ? { passed: status.success ? 1 : 0, failed: 0 }
-      : { passed: 0, failed: 1 });
-  // A run that failed without a failed test has failed all the same.
-  const failed = status.success ? counted.failed : Math.max(1, counted.failed);
-  return { name: step.name, passed: counted.passed, failed, seconds };
+/** How many passed and how many did not. */
+export interface Counts {
+  readonly passed: number;
+  readonly failed: number;
 }
 
-async function passOn(
-  from: ReadableStream<Uint8Array>,
-  to: { writable: WritableStream<Uint8Array> },
-): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  const writer = to.writable.getWriter();
-  for await (const chunk of from) {
-    text += decoder.decode(chunk, { stream: true });
-    await writer.write(chunk);
+/** What one step came to. */
+interface StepResult extends Counts {
+  readonly name: string;
+  readonly seconds: number;
+  readonly output: string;
+}
+
+/** What holds without a test being run; the long one first. */
+export const CHECKS: readonly Step[] = [
+  { name: "types", command: [DENO, "check", "main.ts", "src", "tests", "scripts", "bench"] },
+  { name: "lint", command: [DENO, "lint"] },
+  { name: "format", command: [DENO, "fmt", "--check"] },
+  { name: "schema", command: [DENO, "run", "-A", "scripts/schema.ts", "--check"] },
+];
+
+/** As many as there are processors; two at least, as most of a test is waiting. */
+const LANES = Math.max(2, navigator.hardwareConcurrency);
+
+/**
+ * Runs every step even when one fails, shows the output as it comes, then once more that of each
+ * that failed, and ends with the line `N passed, N failed` alone. Returns the exit code.
+ */
+export async function runSteps(steps: readonly Step[]): Promise<number> {
+  const began = performance.now();
+  const results: StepResult[] = [];
+  const run = async (step: Step) => {
+    if (step.needs !== undefined && !await exists(step.needs)) return;
+    results.push(await runStep(step));
+  };
+  await beside(steps.filter((step) => step.alone !== true), run);
+  for (const step of steps.filter(({ alone }) => alone === true)) await run(step);
+  for (const { name, failed, output } of results) {
+    if (failed > 0) console.log(`\n=== FAILED: ${name}\n${output}`);
   }
-  writer.releaseLock();
-  return text;
+  console.log("\n=== summary");
+  for (const { name, passed, failed, seconds } of results) {
+    const verdict = failed === 0 ? "ok    " : "FAILED";
+    console.log(`${verdict} ${name} (${passed} passed, ${failed} failed, ${seconds.toFixed(1)} s)`);
+  }
+  const wall = (performance.now() - began) / 1000;
+  console.log(`${wall.toFixed(1)} s${await processorTime()}`);
+  const sum = (key: keyof Counts) => results.reduce((total, one) => total + one[key], 0);
+  console.log(`${sum("passed")} passed, ${sum("failed")} failed`);
+  return sum("failed") === 0 ? 0 : 1;
+}
+
+/** Runs steps in their order, {@link LANES} at a time; each when the one it follows has ended. */
+async function beside(steps: readonly Step[], run: (step: Step) => Promise<void>): Promise<void> {
+  const waiting = [...steps];
+  const unfinished = new Set(steps.map(({ name }) => name));
+  const running = new Set<Promise<void>>();
+  while (waiting.length > 0 || running.size > 0) {
+    const free = waiting.findIndex(({ after }) => after === undefined || !unfinished.has(after));
+    if (running.size === LANES || free === -1) {
+      await Promise.race(running);
+      continue;
+    }
+    const [step] = waiting.splice(free, 1);
+    const ended = run(step!).finally(() => {
+      unfinished.delete(step!.name);
+      running.delete(ended);
+    });
+    running.add(ended);
+  }
+}
+
+async function runStep(step: Step): Promise<StepResult> {
+  console.log(`[${step.name}] begins`);
+  const started = performance.now();
+  let output = "";
+  let success = false;
+  try {
+    const [command, ...args] = step.command;
+    const child = new Deno.Command(command!, {
+      args,
+      env: { NO_COLOR: "1", ...step.env },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const show = (lines: string) => {
+      output += lines;
+      console.log(lines.replace(/\n$/, "").replaceAll(/^/gm, `[${step.name}] `));
+    };
+    const streams = [child.stdout, child.stderr].map((stream) => eachLines(stream, show));
+    success = (await child.status).success;
+    await Promise.all(streams);
+  } catch (error) {
+    output += `Cannot run ${step.command[0]}: ${error}\n`;
+  }
+  const counted = step.count?.(output) ??
+    { passed: success && step.count === undefined ? 1 : 0, failed: 0 };
+  // A run that failed without a failed test has failed all the same, as has one without a count.
+  const least = success && counted.passed + counted.failed > 0 ? 0 : 1;
+  const failed = Math.max(least, counted.failed);
+  const seconds = (performance.now() - started) / 1000;
+  console.log(`[${step.name}] ends: ${counted.passed} passed, ${failed} failed`);
+  return { name: step.name, passed: counted.passed, failed, seconds, output };
+}
+
+/** Hands on whole lines: what runs beside writes between them, not into them. */
+async function eachLines(from: ReadableStream<Uint8Array>, show: (lines: string) => void) {
+  let rest = "";
+  for await (const text of from.pipeThrough(new TextDecoderStream())) {
+    const end = text.lastIndexOf("\n") + 1;
+    if (end > 0) show(rest + text.slice(0, end));
+    rest = (end > 0 ? "" : rest) + text.slice(end);
+  }
+  if (rest !== "") show(`${rest}\n`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+/** What all steps together took of the processors, where the system tells. */
+async function processorTime(): Promise<string> {
+  const stat = await Deno.readTextFile("/proc/self/stat").catch(() => undefined);
+  if (stat === undefined) return "";
+  // The 14th to 17th: in user and system mode, its own and of children that ended; in 1/100 s.
+  const ticks = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 15).map(Number);
+  return `, ${Math.round(ticks.reduce((total, one) => total + one, 0) / 100)} s of processor time`;
 }
 
 /** Reads the closing line of `deno test`; a run over no test at all counts as undecided. */
-export function countDeno(output: string): { passed: number; failed: number } | undefined {
-  const line = output.match(/(\d+) passed(?: \(\d+ steps?\))? \| (\d+) failed/g)?.at(-1);
-  const counts = line?.match(/(\d+) passed(?: \(\d+ steps?\))? \| (\d+) failed/);
-  return counts === undefined || counts === null || counts[1] === "0" && counts[2] === "0"
-    ? undefined
-    : { passed: Number(counts[1]), failed: Number(counts[2]) };
+export function countDeno(output: string): Counts | undefined {
+  const [, passed, failed] =
+    [...output.matchAll(/(\d+) passed(?: \(\d+ steps?\))? \| (\d+) failed/g)].at(-1) ?? [];
+  return passed === undefined ? undefined : { passed: Number(passed), failed: Number(failed) };
 }
 
 /** Reads the closing lines of `bun test`. */
-export function countBun(output: string): { passed: number; failed: number } | undefined {
+export function countBun(output: string): Counts | undefined {
   const passed = output.match(/^\s*(\d+) pass$/m)?.[1];
   const failed = output.match(/^\s*(\d+) fail$/m)?.[1];
   return passed === undefined ? undefined : { passed: Number(passed), failed: Number(failed ?? 0) };
