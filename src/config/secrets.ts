@@ -1,14 +1,8 @@
 /** Which values of a configuration must not be seen in logs, status or errors. */
 
+import { isMaskable } from "../lib/secrets.ts";
 import type { UsedVariable } from "./expand.ts";
 import type { Config, HttpTarget, StdioTarget } from "./types.ts";
-
-/** Shorter values ("1", "on") are everywhere in a log, and nobody's secret. */
-const SHORTEST_SECRET = 4;
-
-/** Values that are words of every log; to hide them would hide the log. */
-const PLAIN_VALUE =
-  /^(true|false|null|none|auto|trace|debug|info|warn|warning|error|production|development|staging|test|local|localhost|127\.0\.0\.1|utf-?8|https?|stdio|json|text|\d{1,5}|[a-z]+\/[\w.+-]*(json|event-stream|plain|html)|\*\/\*)$/i;
 
 /** Variables that name places and people, not secrets; any other may hold one. */
 const HARMLESS_VARIABLE =
@@ -45,7 +39,7 @@ export function collectSecrets(config: Config): readonly string[] {
   const add = (text: string): void => {
     // Without a line break at its end, too: that is how it turns up elsewhere.
     for (const form of [text, text.trim()]) {
-      if (form.length >= SHORTEST_SECRET && !PLAIN_VALUE.test(form)) secrets.add(form);
+      if (isMaskable(form)) secrets.add(form);
     }
   };
   config.expandedSecrets.forEach(add);
@@ -94,8 +88,7 @@ function secretsOfStdio(target: StdioTarget): string[] {
 
 /** Whether the name (of a variable, header or option) says that the value is a secret. */
 export function isNamedSecret(name: string, value: string): boolean {
-  if (value.length < SHORTEST_SECRET || PLAIN_VALUE.test(value)) return false;
-  return SECRET_NAME.test(name) || /[-_]key$/i.test(name);
+  return isMaskable(value) && (SECRET_NAME.test(name) || /[-_]key$/i.test(name));
 }
 
 /** How the keys of well-known services begin. */

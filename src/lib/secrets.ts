@@ -7,12 +7,22 @@
 /** What stands where a secret was. */
 export const REDACTED = "[redacted]";
 
+/** Shorter values ("1", "on") are everywhere in a log, and nobody's secret. */
+export const MIN_SECRET_LENGTH = 4;
+
+/** Values that are words of every log; to hide them would hide the log. */
+const PLAIN_VALUE =
+  /^(true|false|null|none|auto|trace|debug|info|warn|warning|error|production|development|staging|test|local|localhost|127\.0\.0\.1|utf-?8|https?|stdio|json|text|\d{1,5}|[a-z]+\/[\w.+-]*(json|event-stream|plain|html)|\*\/\*)$/i;
+
 /**
- * Secrets shorter than this are not searched for. The `env` values of a config are all secrets to
- * us, and "1", "true", "info", "debug" or a port would blank out half of every line; what is that
- * short protects nothing. Telling keys and URL forms are masked at any length.
+ * Whether a value that may be a secret is searched for and masked. The `env` values of a config are
+ * all secrets to us, and "1", "true", "debug" or a port would blank out half of every line. Telling
+ * keys and URL forms are masked whatever the value is.
  */
-export const MIN_SECRET_LENGTH = 6;
+export function isMaskable(value: string): boolean {
+  const word = value.trim();
+  return word.length >= MIN_SECRET_LENGTH && !PLAIN_VALUE.test(word);
+}
 
 /** How often a secret may have been written into JSON, one text inside the other. */
 const ESCAPE_LEVELS = 4;
@@ -41,17 +51,12 @@ export interface Redactor {
 /** Makes a redactor for the given secrets; O(total length) to build. */
 export function createRedactor(secrets: Iterable<string> = []): Redactor {
   const needles = expandSecrets(secrets);
-  const quick = needles.length === 0 ? null : new RegExp(
-    needles.map((needle) => needle.replace(/[\\^$.*+?()[\]{}|\/-]/g, "\\$&")).join("|"),
-  );
 
   const text = (input: string): string => {
     const spans = shapedSpans(input);
-    if (quick?.test(input)) {
-      for (const needle of needles) {
-        for (let at = input.indexOf(needle); at >= 0; at = input.indexOf(needle, at + 1)) {
-          spans.push([at, at + needle.length]);
-        }
+    for (const needle of needles) {
+      for (let at = input.indexOf(needle); at >= 0; at = input.indexOf(needle, at + 1)) {
+        spans.push([at, at + needle.length]);
       }
     }
     if (needles.length > 0 && input.includes(CUT)) spans.push(...cutSpans(input, needles));
@@ -77,13 +82,13 @@ export function isSensitiveKey(key: string): boolean {
 function expandSecrets(secrets: Iterable<string>): string[] {
   const needles = new Set<string>();
   const add = (needle: string) => {
-    if (needle.length >= MIN_SECRET_LENGTH) needles.add(needle);
+    if (isMaskable(needle)) needles.add(needle);
   };
   for (const secret of secrets) {
     const parts = [secret, secret.trim()];
     // A server's stderr is logged line by line: a key file in an environment variable must be
-    // known by its lines.
-    if (/[\r\n]/.test(secret)) parts.push(...secret.split(/[\r\n]+/));
+    // known by its lines; without their indentation, or the end of a JSON object would be one.
+    if (/[\r\n]/.test(secret)) parts.push(...secret.split(/\s*[\r\n]\s*/));
     const credential = /^(?:bearer|basic|token|digest|apikey)\s+(\S.*)$/i.exec(secret)?.[1];
     if (credential !== undefined) {
       parts.push(credential);

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { Env } from "../../src/config/types.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import { collectSecrets } from "../../src/config/secrets.ts";
+import { createRedactor, REDACTED } from "../../src/lib/secrets.ts";
 
 function secretsOf(server: unknown, env: Env = {}, settings: object = {}): readonly string[] {
   const text = JSON.stringify({ ...settings, mcpServers: { a: server } });
@@ -56,4 +57,20 @@ test("collectSecrets() has what variables brought in, unless they name harmless 
 test("collectSecrets() puts the longest first and drops line breaks at the end", () => {
   const secrets = secretsOf({ command: "x", env: { A: "abcd", B: "abcdefgh\n" } });
   assert.deepEqual(secrets, ["abcdefgh\n", "abcdefgh", "abcd"]);
+});
+
+test("what collectSecrets() takes is what a redactor masks, down to four characters", () => {
+  const cases: [server: unknown, told: string, masked: string][] = [
+    [{ command: "x", env: { PIN: "k4Zq" } }, "sent k4Zq.", `sent ${REDACTED}.`],
+    [{ url: "https://h/", headers: { Auth: "Bearer q7x9z" } }, "no q7x9z", `no ${REDACTED}`],
+    [{ url: "https://user:p9w1@h/mcp" }, "login p9w1 failed", `login ${REDACTED} failed`],
+    [{ command: "x", args: ["--token", "t5-kn"] }, "<t5-kn>", `<${REDACTED}>`],
+    [{ command: "x", env: { PIN: "k3z" } }, "sent k3z.", "sent k3z."],
+    [{ command: "x", env: { LEVEL: "debug", PORT: "8080" } }, "debug 8080", "debug 8080"],
+  ];
+  for (const [server, told, masked] of cases) {
+    const secrets = secretsOf(server);
+    assert.equal(createRedactor(secrets).text(told), masked, JSON.stringify(server));
+    if (told === masked) assert.deepEqual(secrets, []);
+  }
 });
