@@ -1,32 +1,41 @@
-import type { ServerConfig } from "../config/types.ts";
+/**
+ * The calls of one upstream, from being let in to their end: who may enter, who gets which
+ * instance, and what is sent once more when its connection is lost.
+ */
+
+import { overriddenAnnotations, type ServerConfig } from "../config/types.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
 import type { Clock } from "../lib/time.ts";
 import type { Era } from "../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import { type Exchange, withProgressAbove } from "../protocol/exchange.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
+import { methodRule } from "../protocol/methods.ts";
 import { isTaskMethod } from "../protocol/tasks.ts";
 import { Admission } from "./admission.ts";
-import type { Taken } from "./choose.ts";
+import type { Chooser, Slot, Taken } from "./choose.ts";
 import type { Line } from "./connection/line.ts";
-import type { Slot } from "./instance.ts";
-import { isRepeatable, judgeFailure, LostCallError } from "./loss.ts";
-import type { Pool } from "./pool.ts";
+import { HttpStatusError, LostCallError } from "./transport/failures.ts";
 
-/**
- * The calls of one upstream, from being let in to their end: counts them, and sends one whose
- * connection is lost once more where that is right. Owned by its upstream.
- */
-export class Calls implements LineOwner {
-  readonly usage = new Usage();
-  readonly #pool: Pool;
+/** The calls of one upstream. Owned by it. */
+export class Calls {
+  /** Calls since the start, those in flight included. */
+  total = 0;
+  /** Those that ended with an error, the server's own or the gateway's. */
+  failed = 0;
+  /** Who gets which instance. */
+  readonly chooser: Chooser;
   readonly #admission: Admission;
+  readonly #idle: (() => void)[] = [];
   #shape: ServerConfig["shape"];
+  /** Calls that have begun and not ended; a parked one counts. */
+  #inUse = 0;
   #closed = false;
 
-  constructor(config: ServerConfig, pool: Pool, clock: Clock) {
+  constructor(config: ServerConfig, chooser: Chooser, clock: Clock) {
     this.#shape = config.shape;
-    this.#pool = pool;
+    this.chooser = chooser;
     this.#admission = new Admission(config.name, config, clock);
   }
 
@@ -41,13 +50,20 @@ export class Calls implements LineOwner {
     this.#admission.reconfigure(config);
   }
 
-  /** {@link Upstream.lineFor} */
+  /** A line for an exchange, as soon as there is room for it. */
   lineFor(exchange: Exchange): Line | Promise<Line> {
-    this.usage.begin();
+    this.total++;
+    this.#inUse++;
     const admitted = this.#needsRoom(exchange);
     return !admitted || this.#admission.tryEnter()
       ? this.#take(exchange, admitted)
       : this.#wait(exchange);
+  }
+
+  /** Resolves when no call is in flight any more, a parked or waiting one included. */
+  whenIdle(): Promise<void> {
+    if (this.#inUse === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
   }
 
   /** Nothing is repeated and nobody waits any more. */
@@ -56,52 +72,43 @@ export class Calls implements LineOwner {
     this.#admission.close();
   }
 
-  answered(slot: Slot, exchange: Exchange, response: ResponseMessage): void {
-    slot.answered(response.error !== undefined);
-    if (this.#pool.only === undefined) this.#pool.stickiness.learn(exchange, response, slot);
+  /** A line has been given back, or there was none. */
+  ended(failed: boolean, admitted: boolean): void {
+    if (failed) this.failed++;
+    if (--this.#inUse === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
+    if (admitted) this.#admission.leave();
   }
 
-  unanswered(slot: Slot, { signal }: Exchange, error: unknown): void {
-    const atFault = error instanceof RpcError && !signal.aborted &&
-      (error.code === ErrorCode.UpstreamUnavailable || error.code === ErrorCode.UpstreamTimeout);
-    slot.unanswered(atFault);
-  }
-
-  isRepetition(failed: FailedSending): boolean {
-    const { exchange, edits, error, isContinued, sentTo, wasRepeated } = failed;
-    const { inventory } = sentTo.at(-1)!.instance;
+  /**
+   * Whether sending a request once more uses up the one repetition of a call that may have been
+   * carried out.
+   * @throws what the client is to be told, where it is not to be sent once more
+   */
+  isRepetition({ exchange, edits, error, isContinued, sentTo, wasRepeated }: Failed): boolean {
     const verdict = judgeFailure({
       error,
       isWanted: !this.#closed && !exchange.signal.aborted,
-      isSafe: () => isRepeatable(exchange, edits, { inventory, shape: this.#shape }),
+      isSafe: () => isRepeatable(exchange, edits, sentTo.at(-1)!, this.#shape),
       isContinued: isContinued || exchange.request.params?.inputResponses !== undefined,
       wasRepeated,
       attempts: sentTo.length,
-      instances: this.#pool.slots.length,
-      isElsewhere: this.#pool.isElsewhere(new Set(sentTo)),
+      instances: this.chooser.slots.length,
+      isElsewhere: this.chooser.isElsewhere(new Set(sentTo)),
     });
     if (verdict.kind === "fail") throw verdict.error;
     return verdict.again;
   }
 
-  async otherWay({ exchange, error, era, sentTo }: FailedSending): Promise<OtherWay> {
-    const { line, slot } = await this.#pool.take(exchange, new Set(sentTo));
-    if (line.era !== era || this.#closed) {
-      line.release();
-      slot.leave();
-      throw error;
-    }
-    const told = error instanceof LostCallError ? error.facts.progress : undefined;
-    return {
-      line,
-      slot,
-      exchange: told === undefined ? exchange : withProgressAbove(exchange, told),
-    };
-  }
-
-  ended(failed: boolean, admitted: boolean): void {
-    this.usage.end(failed);
-    if (admitted) this.#admission.leave();
+  /**
+   * Finds another line, of the same era, for a request that failed; the old one has been given back.
+   * @throws what the client is to be told, where there is none
+   */
+  async otherWay({ exchange, error, sentTo }: Failed, era: Era): Promise<Taken> {
+    const way = await this.chooser.take(exchange, new Set(sentTo));
+    if (way.line.era === era && !this.#closed) return way;
+    way.line.release();
+    way.slot.leave();
+    throw error;
   }
 
   /** What is about a task must not wait for the very calls it may end: its own has been let in. */
@@ -113,16 +120,16 @@ export class Calls implements LineOwner {
     try {
       await this.#admission.enter(exchange.signal);
     } catch (error) {
-      this.usage.end(true);
-      throw error;
+      return this.#refused(error, false);
     }
     return await this.#take(exchange, true);
   }
 
+  /** Not async: where there is one instance and it is connected, nothing is waited for. */
   #take(exchange: Exchange, admitted: boolean): Line | Promise<Line> {
-    const { only } = this.#pool;
+    const { only } = this.chooser;
     if (only === undefined) {
-      return this.#pool.take(exchange).then(
+      return this.chooser.take(exchange).then(
         ({ line, slot }) => new UsedLine(this, line, slot, admitted),
         (error) => this.#refused(error, admitted),
       );
@@ -148,54 +155,12 @@ export class Calls implements LineOwner {
   }
 }
 
-/** Counts the calls of an upstream, and knows when the last of them has ended. Plain state. */
-export class Usage {
-  #calls = 0;
-  #failed = 0;
-  #inUse = 0;
-  readonly #idle: (() => void)[] = [];
-
-  /** Calls since the start, those in flight included. */
-  get calls(): number {
-    return this.#calls;
-  }
-
-  /** Calls that ended with an error, the server's own or the gateway's. */
-  get failed(): number {
-    return this.#failed;
-  }
-
-  /** Calls that have begun and not ended; a parked one counts. */
-  get inUse(): number {
-    return this.#inUse;
-  }
-
-  /** A call begins. */
-  begin(): void {
-    this.#calls++;
-    this.#inUse++;
-  }
-
-  /** A call has ended. */
-  end(failed: boolean): void {
-    if (failed) this.#failed++;
-    if (--this.#inUse === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
-  }
-
-  /** Resolves when nothing is in use. */
-  whenIdle(): Promise<void> {
-    if (this.#inUse === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
-  }
-}
-
 /** One request on a line that failed, and what was done about it so far. */
-export interface FailedSending {
+interface Failed {
+  /** As it was sent: what it must not be told again, a third attempt must not tell it either. */
   readonly exchange: Exchange;
   readonly edits: readonly JsonEdit[];
   readonly error: unknown;
-  /** What was spoken to the server. */
-  readonly era: Era;
   /** It is not the first request of its line. */
   readonly isContinued: boolean;
   /** The instances it was sent to, the latest last. */
@@ -204,40 +169,14 @@ export interface FailedSending {
   readonly wasRepeated: boolean;
 }
 
-/** Another way for a request that failed. */
-export interface OtherWay extends Taken {
-  /** The exchange as it is to be sent there. */
-  readonly exchange: Exchange;
-}
-
-/** Whoever gives out lines. */
-export interface LineOwner {
-  /** The server has answered, be it with an error. */
-  answered(slot: Slot, exchange: Exchange, response: ResponseMessage): void;
-  /** It has not. */
-  unanswered(slot: Slot, exchange: Exchange, error: unknown): void;
-  /**
-   * Whether sending it once more uses up {@link FailedSending.wasRepeated}.
-   * @throws what the client is to be told, where it is not to be sent once more
-   */
-  isRepetition(failed: FailedSending): boolean;
-  /**
-   * Finds another way; the old one has been given back.
-   * @throws what the client is to be told, where there is none
-   */
-  otherWay(failed: FailedSending): Promise<OtherWay>;
-  /** The line has been given back. */
-  ended(failed: boolean, admitted: boolean): void;
-}
-
 /**
  * A line whose use is counted, from when it is given out to its release, and which finds another
  * way for a request whose connection is lost. Each request has one outcome.
  */
-export class UsedLine implements Line {
-  readonly #owner: LineOwner;
+class UsedLine implements Line {
+  readonly era: Era;
+  readonly #calls: Calls;
   readonly #admitted: boolean;
-  readonly #era: Era;
   #line: Line;
   #slot: Slot;
   /** The line and the place at the instance are ours to give back. */
@@ -246,17 +185,13 @@ export class UsedLine implements Line {
   #failed = false;
   #released = false;
 
-  /** `admitted` is passed on to {@link LineOwner.ended}. */
-  constructor(owner: LineOwner, line: Line, slot: Slot, admitted: boolean) {
-    this.#owner = owner;
+  /** `admitted` is passed on to {@link Calls.ended}. */
+  constructor(calls: Calls, line: Line, slot: Slot, admitted: boolean) {
+    this.#calls = calls;
     this.#line = line;
-    this.#era = line.era;
+    this.era = line.era;
     this.#slot = slot;
     this.#admitted = admitted;
-  }
-
-  get era(): Era {
-    return this.#era;
   }
 
   async forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
@@ -269,24 +204,17 @@ export class UsedLine implements Line {
       try {
         const response = await this.#line.forward(sending, edits);
         this.#failed = response.error !== undefined;
-        this.#owner.answered(this.#slot, exchange, response);
+        this.#slot.answered(this.#failed);
+        const { only, stickiness } = this.#calls.chooser;
+        if (only === undefined) stickiness.learn(exchange, response, this.#slot);
         return response;
       } catch (error) {
-        this.#owner.unanswered(this.#slot, exchange, error);
+        this.#slot.unanswered(isAtFault(error) && !exchange.signal.aborted);
         (sentTo ??= []).push(this.#slot);
-        const failed: FailedSending = {
-          // As it was sent: what it must not be told again, a third attempt must not tell it either.
-          exchange: sending,
-          edits,
-          error,
-          era: this.#era,
-          isContinued,
-          sentTo,
-          wasRepeated,
-        };
-        if (this.#owner.isRepetition(failed)) wasRepeated = true;
+        const failed = { exchange: sending, edits, error, isContinued, sentTo, wasRepeated };
+        if (this.#calls.isRepetition(failed)) wasRepeated = true;
         this.#giveBack();
-        const way = await this.#owner.otherWay(failed);
+        const way = await this.#calls.otherWay(failed, this.era);
         this.#line = way.line;
         this.#slot = way.slot;
         this.#held = true;
@@ -294,7 +222,8 @@ export class UsedLine implements Line {
           this.#giveBack();
           throw error;
         }
-        sending = way.exchange;
+        const told = error instanceof LostCallError ? error.facts.progress : undefined;
+        if (told !== undefined) sending = withProgressAbove(sending, told);
       }
     }
   }
@@ -303,7 +232,7 @@ export class UsedLine implements Line {
     if (this.#released) return;
     this.#released = true;
     this.#giveBack();
-    this.#owner.ended(this.#failed, this.#admitted);
+    this.#calls.ended(this.#failed, this.#admitted);
   }
 
   #giveBack(): void {
@@ -312,4 +241,101 @@ export class UsedLine implements Line {
     this.#line.release();
     this.#slot.leave();
   }
+}
+
+/** Whether it says that the instance did not answer as it should have. */
+function isAtFault(error: unknown): boolean {
+  return error instanceof RpcError &&
+    (error.code === ErrorCode.UpstreamUnavailable || error.code === ErrorCode.UpstreamTimeout);
+}
+
+/** Everything that decides what becomes of a call that failed. */
+export interface FailedCall {
+  readonly error: unknown;
+  /** Somebody still waits for it: neither has its client cancelled nor the gateway stopped. */
+  readonly isWanted: boolean;
+  /** Whether doing it twice does no harm; asked only where that matters. */
+  readonly isSafe: () => boolean;
+  /** Its client has answered questions on its behalf in an earlier round. */
+  readonly isContinued: boolean;
+  /** It has been repeated although the server may have got it; that is done once. */
+  readonly wasRepeated: boolean;
+  /** How often it has been sent, or tried to be. */
+  readonly attempts: number;
+  /** Instances of the server. */
+  readonly instances: number;
+  /** Another instance is ready. */
+  readonly isElsewhere: boolean;
+}
+
+/** What becomes of it. */
+export type Repetition =
+  /** `again` is whether this uses up the one repetition of a call that may have been carried out. */
+  | { readonly kind: "repeat"; readonly again: boolean }
+  | { readonly kind: "fail"; readonly error: unknown };
+
+/** Statuses of a proxy whose server is away or full: another instance may be better off. */
+const AWAY = new Set([502, 503, 504]);
+
+/**
+ * Decides it. What never reached a server may always go to another one; what may have been carried
+ * out is repeated once, if that does no harm and its client has not been asked anything.
+ */
+export function judgeFailure(call: FailedCall): Repetition {
+  const { error, isWanted, isSafe, attempts, instances } = call;
+  const fail = (error: unknown): Repetition => ({ kind: "fail", error });
+  if (!isWanted) return fail(error);
+  if (error instanceof HttpStatusError && AWAY.has(error.status)) {
+    const may = call.isElsewhere && !call.wasRepeated && !call.isContinued && isSafe();
+    return may ? { kind: "repeat", again: true } : fail(error);
+  }
+  if (!(error instanceof LostCallError)) return fail(error);
+  const { facts } = error;
+  if (!facts.sent && !call.isContinued) {
+    return attempts <= instances ? { kind: "repeat", again: false } : fail(error);
+  }
+  if (facts.asked || call.isContinued) {
+    return fail(annotated(error, "its client has been asked something on its behalf"));
+  }
+  if (!isSafe()) return fail(annotated(error, "it may have been carried out"));
+  return call.wasRepeated ? fail(error) : { kind: "repeat", again: true };
+}
+
+function annotated({ server, why, facts }: LostCallError, because: string): LostCallError {
+  const note = `the call was not repeated, because ${because}: send it again`;
+  return new LostCallError(server, `${why}; ${note}`, facts);
+}
+
+/**
+ * Whether a request may be sent a second time although nobody knows what became of the first:
+ * reading does no harm, and neither does a tool that says so itself (server/tools, annotations), or
+ * of which the configuration says so, which has the last word.
+ */
+function isRepeatable(
+  { request, client }: Exchange,
+  edits: readonly JsonEdit[],
+  { instance }: Slot,
+  shape: ServerConfig["shape"],
+): boolean {
+  if (methodRule(request.method, client.era)?.safe === true) return true;
+  if (request.method !== "tools/call") return false;
+  const edited = edits.findLast(({ path }) =>
+    path.length === 2 && path[0] === "params" && path[1] === "name"
+  )?.value;
+  const name = edited === undefined ? request.params?.name : JSON.parse(edited);
+  const item = instance.inventory.lists.tools.items.find(({ key }) => key === name);
+  if (item === undefined) return false;
+  const { annotations } = JSON.parse(item.raw) as JsonObject;
+  return mayRepeat(
+    isObject(annotations) ? annotations : {},
+    overriddenAnnotations(shape?.tools?.overrides ?? [], item.key),
+  );
+}
+
+function mayRepeat(own: JsonObject, overridden: JsonObject): boolean {
+  if ((overridden.readOnlyHint ?? own.readOnlyHint) === true) return true;
+  if (overridden.idempotentHint !== undefined) return overridden.idempotentHint === true;
+  // The hint means something of tools that write only: beside "reads only" the server has not
+  // said it of what the configuration knows to write.
+  return own.readOnlyHint !== true && own.idempotentHint === true;
 }

@@ -1,3 +1,9 @@
+/**
+ * Which instance of a server gets a request: one that it belongs to because of what came before, or
+ * the one that is best off.
+ */
+
+import type { ServerTarget } from "../config/types.ts";
 import { anyCancelled, CancelSource } from "../lib/cancel.ts";
 import { shortHash } from "../lib/json.ts";
 import type { Clock } from "../lib/time.ts";
@@ -6,23 +12,14 @@ import { type Client, derived, type Exchange } from "../protocol/exchange.ts";
 import type { RequestMessage, ResponseMessage } from "../protocol/message.ts";
 import { createdTask, isTaskMethod, ownerOfTask } from "../protocol/tasks.ts";
 import type { Line } from "./connection/line.ts";
-import type { Slot } from "./instance.ts";
-import type { Candidate, Phase } from "./state.ts";
+import type { Instance } from "./instance.ts";
+import type { Phase } from "./state.ts";
 import { unavailable } from "./transport/failures.ts";
 
 /** A line, and the instance it leads to: {@link Slot.leave} ends the use of it. */
 export interface Taken {
   readonly line: Line;
   readonly slot: Slot;
-}
-
-/** What a {@link Chooser} is made of. */
-export interface ChooserOptions {
-  readonly server: string;
-  /** At least one. */
-  readonly slots: readonly Slot[];
-  readonly stickiness: Stickiness<Slot>;
-  readonly clock: Clock;
 }
 
 /** For how long one call tries one instance after the other, in ms. */
@@ -35,13 +32,23 @@ const NONE: ReadonlySet<Slot> = new Set();
  * Where none is ready, the most promising is waited for, and whichever becomes ready first is used.
  */
 export class Chooser {
-  readonly #options: ChooserOptions;
+  readonly slots: readonly Slot[];
+  /** The instance where there is only one: nothing has to be chosen then. */
+  readonly only: Slot | undefined;
+  readonly stickiness: Stickiness<Slot>;
+  readonly #server: string;
+  readonly #clock: Clock;
   /** Told when an instance is ready. */
   readonly #waiting = new Set<() => void>();
   #turn = 0;
 
-  constructor(options: ChooserOptions) {
-    this.#options = options;
+  /** `slots` are the instances of `server`, at least one. */
+  constructor(server: string, slots: readonly Slot[], clock: Clock) {
+    this.slots = slots;
+    this.only = slots.length === 1 ? slots[0] : undefined;
+    this.stickiness = new Stickiness(server, clock);
+    this.#server = server;
+    this.#clock = clock;
   }
 
   /** An instance has become ready. */
@@ -51,7 +58,7 @@ export class Chooser {
 
   /** Whether there is a ready instance beside those of `others`. */
   isElsewhere(others: ReadonlySet<Slot>): boolean {
-    return this.#options.slots.some((slot) => slot.isReady && !others.has(slot));
+    return this.slots.some((slot) => slot.isReady && !others.has(slot));
   }
 
   /**
@@ -59,12 +66,11 @@ export class Chooser {
    * @throws {RpcError} what the last instance that was tried refuses with
    */
   async take(exchange: Exchange, avoid: ReadonlySet<Slot> = NONE): Promise<Taken> {
-    const { clock, server } = this.#options;
     const home = this.#homeOf(exchange);
     if (home?.isOnly === true) return await over(home.place, exchange);
-    const overdue = clock.now() + PATIENCE;
+    const overdue = this.#clock.now() + PATIENCE;
     const tried = new Set(this.isElsewhere(avoid) ? avoid : NONE);
-    let failure: unknown = unavailable(server, "was stopped");
+    let failure: unknown = unavailable(this.#server, "was stopped");
     for (;;) {
       const slot = this.#next(exchange, tried);
       if (slot === undefined) throw failure;
@@ -74,7 +80,7 @@ export class Chooser {
           : await this.#firstOf(slot, exchange);
         if (taken !== undefined) return taken;
       } catch (error) {
-        const isOver = exchange.signal.aborted || clock.now() >= overdue;
+        const isOver = exchange.signal.aborted || this.#clock.now() >= overdue;
         if (isOver || !(error instanceof RpcError)) throw error;
         failure = error;
         tried.add(slot);
@@ -83,7 +89,7 @@ export class Chooser {
   }
 
   #next(exchange: Exchange, tried: ReadonlySet<Slot>): Slot | undefined {
-    const { slots, stickiness } = this.#options;
+    const { slots } = this;
     const { client } = exchange;
     const home = this.#homeOf(exchange)?.place;
     if (home !== undefined && !tried.has(home) && canServe(home, client)) return home;
@@ -96,22 +102,21 @@ export class Chooser {
       slots.find(({ phase }) => phase === "idle")?.instance.wake();
     }
     // At once, so that the session's next call goes the same way and opens no second connection.
-    if (this.#isExclusive(client)) stickiness.setSession(client.session!, slot);
+    if (this.#isExclusive(client)) this.stickiness.setSession(client.session!, slot);
     return slot;
   }
 
   #homeOf(exchange: Exchange): Home<Slot> | undefined {
-    const { stickiness } = this.#options;
-    const home = stickiness.homeOf(exchange);
+    const home = this.stickiness.homeOf(exchange);
     if (home !== undefined || !this.#isExclusive(exchange.client)) return home;
-    const place = stickiness.ofSession(exchange.client.session!);
+    const place = this.stickiness.ofSession(exchange.client.session!);
     return place && { place, isOnly: false };
   }
 
   /** Whether a client session is to have a connection of its own. */
   #isExclusive(client: Client): boolean {
     return client.session !== undefined && client.era === "legacy" &&
-      this.#options.slots.some(({ instance }) => instance.isExclusiveFor(client));
+      this.slots.some(({ instance }) => instance.isExclusiveFor(client));
   }
 
   /** Undefined when another instance has become ready sooner: then that is to be asked. */
@@ -170,6 +175,15 @@ const ORDER: Readonly<Record<Phase, number>> = {
   closed: Infinity,
 };
 
+/** One instance, as the choice sees it. */
+export interface Candidate {
+  readonly phase: Phase;
+  /** It did not answer as it should of late; used when there is nothing better. */
+  readonly suspect: boolean;
+  /** Calls it has now. */
+  readonly inUse: number;
+}
+
 /**
  * The position of the best candidate: by phase, then not suspect, then with the fewest calls. Among
  * equals it is the first from `turn` on, so that a turn that moves on lets them alternate. Undefined
@@ -196,18 +210,76 @@ function isBetter(a: Candidate, b: Candidate): boolean {
   return a.inUse < b.inUse;
 }
 
-/** The phase of all instances together: that of the best of them. */
-export function bestPhase(phases: readonly Phase[]): Phase {
-  return OVERALL.find((phase) => phases.includes(phase)) ?? "closed";
+/** For how long an instance that did not answer is used only where there is nothing better, in ms. */
+const SUSPICION = 5_000;
+
+/** One of the instances of a server, with what the choice between them goes by. Plain state. */
+export class Slot implements Candidate {
+  readonly instance: Instance;
+  /** How log and status name it: `instance 2`, with the host where that tells them apart. */
+  readonly label: string;
+  /** Calls on their way to it. */
+  inUse = 0;
+  /** Calls it has been sent and is done with. */
+  calls = 0;
+  /** Those of them that ended with an error. */
+  failed = 0;
+  readonly #clock: Clock;
+  #suspectUntil = -Infinity;
+
+  constructor(label: string, instance: Instance, clock: Clock) {
+    this.label = label;
+    this.instance = instance;
+    this.#clock = clock;
+  }
+
+  get phase(): Phase {
+    return this.instance.state.phase;
+  }
+
+  get isReady(): boolean {
+    return this.phase === "ready";
+  }
+
+  get suspect(): boolean {
+    return this.#clock.now() < this.#suspectUntil || this.instance.health.health === "degraded";
+  }
+
+  /** A call is on its way to it. */
+  enter(): void {
+    this.inUse++;
+  }
+
+  /** It is not any more. */
+  leave(): void {
+    this.inUse--;
+  }
+
+  /** It has answered a call. */
+  answered(isError: boolean): void {
+    this.calls++;
+    if (isError) this.failed++;
+    this.#suspectUntil = -Infinity;
+  }
+
+  /** It has not; `atFault` when it should have. */
+  unanswered(atFault: boolean): void {
+    this.calls++;
+    this.failed++;
+    if (atFault) this.#suspectUntil = this.#clock.now() + SUSPICION;
+  }
 }
 
-/** Another order than that of the choice: one that rests does not hide that another one is lost. */
-const OVERALL: readonly Phase[] = ["ready", "connecting", "backoff", "idle", "closed"];
-
-/** Which requests belong to the instance that served an earlier one. */
+/** By its number, from 1. The host only: path and query of a URL may hold secrets. */
+export function slotLabel(number: number, target: ServerTarget): string {
+  const host = target.kind === "http" && URL.canParse(target.url)
+    ? ` (${new URL(target.url).host})`
+    : "";
+  return `instance ${number}${host}`;
+}
 
 /** Where a request belongs. */
-export interface Home<T> {
+interface Home<T> {
   readonly place: T;
   /** Nowhere else can it be answered rightly. Otherwise another place may do if this one is away. */
   readonly isOnly: boolean;
@@ -221,7 +293,8 @@ const STATES: PinLimits = { entries: 10_000, age: 3_600_000 };
 const SESSIONS: PinLimits = { entries: 10_000, age: Infinity };
 
 /**
- * Remembers it. A place is an instance; what is stateful comes back to its own:
+ * Remembers which requests belong to the instance (the place) that served an earlier one. What is
+ * stateful comes back to its own:
  *
  * - a task, to the one that created it, and to no other: no other knows it;
  * - a `requestState` (2026-07-28), to the one that made it. It is meant to say all by itself, but
@@ -294,7 +367,7 @@ function stateOf(
 }
 
 /** Bounds of {@link Pins}. */
-export interface PinLimits {
+interface PinLimits {
   /** The oldest is forgotten first. */
   readonly entries: number;
   /** Milliseconds without use; `Infinity` for no limit. */

@@ -1,18 +1,19 @@
 import { formatIssue } from "../config/issue.ts";
-import type { ServerConfig, ServerTarget } from "../config/types.ts";
+import type { ServerConfig } from "../config/types.ts";
 import type { CancelSignal } from "../lib/cancel.ts";
+import type { JsonObject } from "../lib/json.ts";
 import { type Clock, formatDuration, systemClock } from "../lib/time.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
 import type { Inventory } from "../protocol/lists.ts";
-import { Catalogue } from "./connection/catalogue.ts";
+import { Catalogue } from "./connection/inventory.ts";
 import type { Connection } from "./connection/connection.ts";
 import type { HealthReport } from "./connection/health.ts";
 import type { InventoryResult } from "./connection/inventory.ts";
 import type { Line } from "./connection/line.ts";
 import { LINE_LIMITS, Lines } from "./lines.ts";
-import { type InstanceEvents, type InstanceOptions, Opener } from "./opener.ts";
-import { type Candidate, type Phase, reasonOfClose, type UpstreamState } from "./state.ts";
-import { describeStatus, type InstanceStatus, worstHealth } from "./status.ts";
+import { Opener, type UpstreamEvents, type UpstreamOptions } from "./opener.ts";
+import { reasonOfClose, type UpstreamState } from "./state.ts";
+import { countsOf, type InstanceStatus, isoTime, worstHealth } from "./status.ts";
 import { idleTimeoutOf, IdleTimer, Supervisor } from "./supervisor.ts";
 import { unavailable } from "./transport/failures.ts";
 
@@ -24,9 +25,9 @@ export class Instance {
   readonly name: string;
   /** The first attempt has finished, up or down, or was put off. Never rejects. */
   readonly settled: Promise<void>;
-  readonly #options: InstanceOptions;
+  readonly #options: UpstreamOptions;
   readonly #clock: Clock;
-  readonly #events: InstanceEvents;
+  readonly #events: UpstreamEvents;
   readonly #supervisor: Supervisor;
   readonly #lines: Lines;
   readonly #catalogue: Catalogue;
@@ -40,7 +41,7 @@ export class Instance {
   #level: string | undefined;
   #subscribed: ReadonlySet<string> = new Set();
 
-  constructor(options: InstanceOptions) {
+  constructor(options: UpstreamOptions) {
     const { config, log, attempts, events = {}, clock = systemClock } = options;
     this.#options = options;
     this.#config = config;
@@ -65,11 +66,7 @@ export class Instance {
     });
     this.settled = this.#supervisor.settled;
     this.#lines = new Lines({
-      server: this.name,
-      sharing: config.sharing,
-      bothEras: config.protocol === "auto",
-      startupTimeout: () => this.#config.startupTimeout,
-      patience: () => this.#config.timeout,
+      config: () => this.#config,
       limits: options.limits ?? LINE_LIMITS,
       log,
       clock,
@@ -80,9 +77,8 @@ export class Instance {
       log,
       clock,
       config: () => this.#config,
-      known: () => this.#catalogue.known,
+      catalogue: this.#catalogue,
       events,
-      onListsChanged: (kinds) => this.#catalogue.mark(kinds),
       onAmbiguous: (method) => this.#ambiguous(method),
       onQuestion: (method, params) => this.#lines.asks(method, params),
       onRelease: () => this.#idle.touch(),
@@ -229,17 +225,33 @@ export class Instance {
 
   /** A snapshot for status pages; plain data, no secrets. */
   status(): InstanceStatus {
-    return describeStatus({
+    const { state, reason, retryAt, since, lastError, lastErrorAt } = this.#supervisor;
+    const { target } = this.#config;
+    const connection = this.#connection;
+    const { health, detail } = this.health;
+    return {
       name: this.name,
-      supervisor: this.#supervisor,
-      target: this.#config.target,
-      connection: this.#connection,
-      others: this.#lines.live,
-      interactive: this.#lines.interactive,
-      inventory: this.inventory,
+      state: state.phase,
+      reason,
+      retryAt: isoTime(retryAt),
+      health,
+      healthDetail: detail,
+      transport: connection?.transport ?? (target.kind === "stdio" ? "stdio" : target.transport),
+      era: connection?.era,
+      protocolVersion: connection?.handshake.protocolVersion,
+      pid: connection?.pid,
+      since: new Date(since).toISOString(),
+      startedInMs: this.#startedIn,
+      restarts: state.restarts,
+      inFlight: this.#live.reduce((sum, { atWork }) => sum + atWork, 0),
+      connections: this.#live.length,
+      interactive: this.interactive,
+      lastError: lastError?.message,
+      lastErrorAt: isoTime(lastErrorAt),
       problems: this.#catalogue.problems,
-      startedIn: this.#startedIn,
-    });
+      counts: countsOf(this.inventory),
+      serverInfo: JSON.parse(this.inventory.serverInfo) as JsonObject,
+    };
   }
 
   /** Stops for good, within about 3 s; calls in flight fail. Never rejects. */
@@ -349,86 +361,4 @@ export class Instance {
     if (this.#connection !== undefined) return this.#connection;
     throw this.#supervisor.unavailable();
   }
-}
-
-/** For how long an instance that did not answer is used only where there is nothing better, in ms. */
-const SUSPICION = 5_000;
-
-/** One instance in its pool, with what the choice between them goes by. Plain state. */
-export class Slot implements Candidate {
-  /** From 1, as people count. */
-  readonly number: number;
-  readonly instance: Instance;
-  /** How log and status name it: `instance 2`, with the host where that tells them apart. */
-  readonly label: string;
-  readonly #clock: Clock;
-  #inUse = 0;
-  #calls = 0;
-  #failed = 0;
-  #suspectUntil = -Infinity;
-
-  constructor(number: number, instance: Instance, target: ServerTarget, clock: Clock) {
-    this.number = number;
-    this.instance = instance;
-    this.label = slotLabel(number, target);
-    this.#clock = clock;
-  }
-
-  get phase(): Phase {
-    return this.instance.state.phase;
-  }
-
-  get isReady(): boolean {
-    return this.phase === "ready";
-  }
-
-  get suspect(): boolean {
-    return this.#clock.now() < this.#suspectUntil || this.instance.health.health === "degraded";
-  }
-
-  get inUse(): number {
-    return this.#inUse;
-  }
-
-  /** Calls it has been sent and is done with. */
-  get calls(): number {
-    return this.#calls;
-  }
-
-  /** Those of them that ended with an error. */
-  get failed(): number {
-    return this.#failed;
-  }
-
-  /** A call is on its way to it. */
-  enter(): void {
-    this.#inUse++;
-  }
-
-  /** It is not any more. */
-  leave(): void {
-    this.#inUse--;
-  }
-
-  /** It has answered a call. */
-  answered(isError: boolean): void {
-    this.#calls++;
-    if (isError) this.#failed++;
-    this.#suspectUntil = -Infinity;
-  }
-
-  /** It has not; `atFault` when it should have. */
-  unanswered(atFault: boolean): void {
-    this.#calls++;
-    this.#failed++;
-    if (atFault) this.#suspectUntil = this.#clock.now() + SUSPICION;
-  }
-}
-
-/** The host only: path and query of a URL may hold secrets. */
-export function slotLabel(number: number, target: ServerTarget): string {
-  const host = target.kind === "http" && URL.canParse(target.url)
-    ? ` (${new URL(target.url).host})`
-    : "";
-  return `instance ${number}${host}`;
 }

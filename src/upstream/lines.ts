@@ -1,20 +1,27 @@
 /**
- * Which connection serves which exchange: the shared one, one of the client's
- * own era, one of its own session, or one lent to it.
+ * Which connection serves which exchange: the shared one, one of the client's own era, one of its
+ * own session, or one lent to it.
  */
 
-import type { SharingMode } from "../config/types.ts";
+import type { ServerConfig } from "../config/types.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { messageOf } from "../lib/text.ts";
 import type { Clock } from "../lib/time.ts";
 import type { Era } from "../protocol/eras.ts";
+import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
 import { lackingCapability } from "../protocol/inputs.ts";
 import type { Connection } from "./connection/connection.ts";
 import { HandshakeError } from "./connection/handshake.ts";
-import { type Identity, type Line, SHARED_IDENTITY } from "./connection/line.ts";
-import { Leases, type OpenOwn, SessionConnections } from "./own-connections.ts";
-import { HttpStatusError, unavailable } from "./transport/failures.ts";
+import { type Line, SHARED_IDENTITY } from "./connection/line.ts";
+import {
+  ExtraConnection,
+  Leases,
+  type OpenExtra,
+  type OpenLegacyOptions,
+  SessionConnections,
+} from "./own-connections.ts";
+import { HttpStatusError, serverLabel, unavailable } from "./transport/failures.ts";
 import type { UpstreamLog } from "./transport/transport.ts";
 
 /** Bounds of the connections beside the shared ones. */
@@ -28,26 +35,10 @@ export interface LineLimits {
 /** Each may be a process of a hundred megabytes. */
 export const LINE_LIMITS: LineLimits = { sessions: 16, leases: 4 };
 
-/** How a connection beside the first one is opened. */
-export interface OpenLegacyOptions {
-  readonly identity: Identity;
-  readonly session: string | undefined;
-  readonly signal: AbortSignal;
-  /** How long it may take, in ms. */
-  readonly within: number;
-  readonly onClose: () => void;
-}
-
 /** What {@link Lines} are made of. */
-export interface LinesOptions {
-  readonly server: string;
-  readonly sharing: SharingMode;
-  /** Whether the era is left to be found out, so that there may be another one. */
-  readonly bothEras: boolean;
-  /** How long opening a connection may take, in ms, as configured now. */
-  readonly startupTimeout: () => number;
-  /** How long a call may wait for a leased connection, in ms, as configured now. */
-  readonly patience: () => number;
+interface LinesOptions {
+  /** As it is now. */
+  readonly config: () => ServerConfig;
   readonly limits: LineLimits;
   readonly log: UpstreamLog;
   readonly clock: Clock;
@@ -66,9 +57,9 @@ export class Lines {
   readonly #sessions: SessionConnections;
   readonly #leases: Leases;
   /** The shared legacy connection of a server whose first connection is modern. */
-  #beside: Connection | undefined;
-  #openingBeside: Promise<Connection> | undefined;
-  readonly #stop = new AbortController();
+  #beside: ExtraConnection | undefined;
+  readonly #closing = new Set<Promise<void>>();
+  #closed = false;
   #noLegacyUntil = -Infinity;
   /** The legacy era is known to be spoken. */
   #proven = false;
@@ -78,11 +69,11 @@ export class Lines {
   #level: string | undefined;
 
   constructor(options: LinesOptions) {
-    const { server, clock, patience, limits } = options;
+    const { config, clock, limits } = options;
     this.#options = options;
-    const open: OpenOwn = (own) => this.#open(own);
-    this.#sessions = new SessionConnections({ server, open, max: limits.sessions });
-    this.#leases = new Leases({ server, clock, open, max: limits.leases, patience });
+    const open: OpenExtra = (own) => this.#begin(own);
+    this.#sessions = new SessionConnections(config().name, limits.sessions, open);
+    this.#leases = new Leases({ config, clock, max: limits.leases, open });
   }
 
   /** It was seen to ask a client something that several clients could have been meant by. */
@@ -92,7 +83,7 @@ export class Lines {
 
   /** Whether each client gets a legacy connection of its own. */
   get exclusive(): boolean {
-    const { sharing } = this.#options;
+    const { sharing } = this.#options.config();
     return sharing === "session" || (sharing === "auto" && this.#interactive);
   }
 
@@ -101,7 +92,7 @@ export class Lines {
    * server that has been seen to ask for what this one cannot would ask in vain.
    */
   exclusiveFor({ capabilities }: Client): boolean {
-    return this.exclusive || (this.#options.sharing === "auto" && this.#questions.some(
+    return this.exclusive || (this.#options.config().sharing === "auto" && this.#questions.some(
       ({ method, params }) => lackingCapability(capabilities, method, params) !== undefined,
     ));
   }
@@ -118,14 +109,16 @@ export class Lines {
 
   /** The live connections. */
   get live(): readonly Connection[] {
-    const beside = this.#beside === undefined ? [] : [this.#beside];
-    return [...beside, ...this.#sessions.live, ...this.#leases.live];
+    const beside = this.#beside?.connection;
+    const own = [...this.#sessions.live, ...this.#leases.live];
+    return beside === undefined ? own : [beside, ...own];
   }
 
   /** Whether a session has one of them, or a call uses one. */
   get inUse(): boolean {
-    return this.#sessions.size > 0 || this.#leases.inUse || this.#openingBeside !== undefined ||
-      (this.#beside?.lines ?? 0) > 0;
+    const beside = this.#beside;
+    return this.#sessions.size > 0 || this.#leases.inUse ||
+      (beside !== undefined && (beside.isOpening || beside.connection!.lines > 0));
   }
 
   /** The upstream has proven to be interactive; false when that is known. */
@@ -185,7 +178,11 @@ export class Lines {
   /** The connections a session's client speaks to: its own and, where sharing is in force, that. */
   ofSession(session: string, primary: Connection | undefined): readonly Connection[] {
     const own = this.#sessions.get(session);
-    const shared = this.exclusive ? undefined : primary?.era === "legacy" ? primary : this.#beside;
+    const shared = this.exclusive
+      ? undefined
+      : primary?.era === "legacy"
+      ? primary
+      : this.#beside?.connection;
     return [own, shared].filter((one) => one !== undefined);
   }
 
@@ -196,19 +193,17 @@ export class Lines {
 
   /** Closes what nobody uses; it is opened again at the next need. Never rejects. */
   async rest(): Promise<void> {
-    await Promise.all([this.#beside?.close(), this.#leases.rest()]);
+    this.#beside?.end(unavailable(this.#options.config().name, "is being stopped"));
+    this.#leases.rest();
+    await Promise.all(this.#closing);
   }
 
   /** Closes all of them. Never rejects. */
   async close(): Promise<void> {
-    this.#stop.abort(unavailable(this.#options.server, "is being stopped"));
-    const opening = this.#openingBeside?.then((connection) => connection.close(), () => {});
-    await Promise.all([
-      opening,
-      this.#beside?.close(),
-      this.#sessions.close(),
-      this.#leases.close(),
-    ]);
+    this.#closed = true;
+    this.#sessions.close();
+    this.#leases.close();
+    await this.rest();
   }
 
   #ownLine({ client, signal }: Exchange): Line | Promise<Line> {
@@ -218,48 +213,57 @@ export class Lines {
   }
 
   #maySpeakLegacy(): boolean {
-    return this.#options.bothEras && this.#options.clock.now() >= this.#noLegacyUntil;
+    const { config, clock } = this.#options;
+    return config().protocol === "auto" && clock.now() >= this.#noLegacyUntil;
   }
 
   #shared(): Line | Promise<Line> {
-    if (this.#beside !== undefined) return this.#beside.acquire();
-    this.#openingBeside ??= this.#openBeside().finally(() => {
-      this.#openingBeside = undefined;
-    });
-    return this.#openingBeside.then((connection) => connection.acquire());
+    const beside = this.#beside ??= this.#beginBeside();
+    return beside.connection?.acquire() ??
+      beside.opening.then((connection) => connection.acquire());
   }
 
-  async #openBeside(): Promise<Connection> {
-    let lost = false;
-    const connection: Connection = await this.#open({
+  #beginBeside(): ExtraConnection {
+    const beside: ExtraConnection = this.#begin({
       identity: SHARED_IDENTITY,
       session: undefined,
-      signal: this.#stop.signal,
-      onClose: () => {
-        lost = true;
-        this.#beside = undefined;
+      level: this.#level,
+      onGone: () => {
+        if (this.#beside === beside) this.#beside = undefined;
       },
     });
-    if (!lost) this.#beside = connection;
-    if (this.#level !== undefined) await connection.setLogLevel(this.#level);
-    return connection;
+    return beside;
   }
 
-  async #open(options: Omit<OpenLegacyOptions, "within">): Promise<Connection> {
-    const { open, clock, log, bothEras, startupTimeout } = this.#options;
-    const limit = startupTimeout();
-    const within = this.#proven ? limit : Math.min(limit, TRIAL);
+  #begin(options: Parameters<OpenExtra>[0]): ExtraConnection {
+    return new ExtraConnection(options, (one) => this.#open(one), this.#closing);
+  }
+
+  async #open(options: OpenLegacyOptions): Promise<Connection> {
+    const { open, clock, log, config } = this.#options;
+    const { name, protocol, startupTimeout } = config();
+    if (this.#closed) throw unavailable(name, "is being stopped");
+    const { abort } = options;
+    const limit = this.#proven ? startupTimeout : Math.min(startupTimeout, TRIAL);
+    let isLate = false;
+    const stopClock = clock.after(limit, () => {
+      isLate = true;
+      const why = `was not ready within ${limit / 1_000} s for one more connection`;
+      abort.abort(new RpcError(ErrorCode.UpstreamTimeout, `${serverLabel(name)} ${why}`));
+    });
     try {
-      const connection = await open({ ...options, within });
+      const connection = await open(options);
       this.#proven = true;
       return connection;
     } catch (error) {
-      if (bothEras && !options.signal.aborted) {
+      if (protocol === "auto" && (isLate || !abort.signal.aborted)) {
         const refused = error instanceof HandshakeError || error instanceof HttpStatusError;
         this.#noLegacyUntil = refused ? Infinity : clock.now() + DOUBT;
         log.debug("Cannot open another connection", { error: messageOf(error) });
       }
       throw error;
+    } finally {
+      stopClock();
     }
   }
 }

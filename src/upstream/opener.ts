@@ -2,32 +2,30 @@ import type { ServerConfig } from "../config/types.ts";
 import type { JsonObject } from "../lib/json.ts";
 import type { Clock } from "../lib/time.ts";
 import type { Exchange } from "../protocol/exchange.ts";
-import { type Inventory, LIST_RULES, type ListKind } from "../protocol/lists.ts";
+import { type Inventory, LIST_RULES } from "../protocol/lists.ts";
 import type { NotificationMessage, RequestMessage } from "../protocol/message.ts";
 import { declaredHeaders } from "../protocol/param-headers.ts";
 import type { Runtime } from "../runtime/types.ts";
-import { readLists } from "./connection/catalogue.ts";
+import { type Catalogue, type InventoryResult, readInventory } from "./connection/inventory.ts";
 import type { ChannelEvents } from "./connection/channel.ts";
-import { Connection, type ConnectionOptions, openLegacy } from "./connection/connection.ts";
+import { Connection, type ConnectionOptions } from "./connection/connection.ts";
 import type { EraAnswer } from "./connection/establish.ts";
 import { HandshakeError } from "./connection/handshake.ts";
-import type { InventoryResult } from "./connection/inventory.ts";
 import { SHARED_IDENTITY } from "./connection/line.ts";
-import type { LineLimits, OpenLegacyOptions } from "./lines.ts";
+import type { LineLimits } from "./lines.ts";
+import type { OpenLegacyOptions } from "./own-connections.ts";
 import type { AttemptBudget } from "./supervisor.ts";
 import { ConnectionLostError, HttpStatusError } from "./transport/failures.ts";
 import type { UpstreamLog } from "./transport/transport.ts";
 
 /** What an {@link Opener} is made of. */
-export interface OpenerOptions extends Pick<InstanceOptions, "runtime" | "log"> {
+interface OpenerOptions extends Pick<UpstreamOptions, "runtime" | "log"> {
   readonly clock: Clock;
   /** As it is now. */
   readonly config: () => ServerConfig;
-  /** What is offered, as far as it is known. */
-  readonly known: () => Inventory | undefined;
-  readonly events: Pick<InstanceEvents, "onNotification" | "onRequest">;
-  /** Lists that have changed, or may have. */
-  readonly onListsChanged: (kinds: readonly ListKind[]) => void;
+  /** What is offered; told of what may have changed. */
+  readonly catalogue: Catalogue;
+  readonly events: UpstreamEvents;
   /** {@link ChannelEvents.onAmbiguous} */
   readonly onAmbiguous: (method: string) => void;
   /** {@link ChannelEvents.onQuestion} */
@@ -39,7 +37,7 @@ export interface OpenerOptions extends Pick<InstanceOptions, "runtime" | "log"> 
 }
 
 /** What becomes of the connection that {@link Opener.openPrimary} opens. */
-export interface PrimaryEvents {
+interface PrimaryEvents {
   /** It is ready, and these are its lists; called before anything can happen to it. */
   readonly onReady: (connection: Connection, lists: InventoryResult) => void;
   /** It has gone away behind that. */
@@ -78,9 +76,9 @@ export class Opener {
           },
         },
       });
-      const previous = this.#options.known();
+      const previous = this.#options.catalogue.known;
       const timeout = config.startupTimeout;
-      const lists = await readLists(connection, { previous, timeout, signal });
+      const lists = await readInventory(connection, { previous, timeout, signal });
       if (signal.aborted || connection.closed !== undefined) {
         const lost = connection.closed;
         await connection.close();
@@ -101,66 +99,67 @@ export class Opener {
   }
 
   /**
-   * Opens one more connection, of the legacy era.
-   * @throws {RpcError} naming the server; nothing is left open
+   * Opens one more connection, of the legacy era, to a server that is known by its first.
+   * @throws {RpcError} naming the server, or the reason of `abort`; nothing is left open
    */
-  async openLegacy({ session, onClose, ...options }: OpenLegacyOptions): Promise<Connection> {
-    const connection: Connection = await openLegacy({
+  async openLegacy({ identity, session, abort, onClose }: OpenLegacyOptions): Promise<Connection> {
+    const { config, onGivenUp } = this.#options;
+    const transport = this.#verdict?.transport;
+    const connection: Connection = await Connection.open({
       ...this.#base(),
-      ...options,
-      config: this.#options.config(),
-      transport: this.#verdict?.transport,
+      config: { ...config(), protocol: "legacy" },
+      verdict: transport === undefined ? undefined : { era: "legacy", transport },
+      identity,
+      signal: abort.signal,
       events: {
         ...this.#events(session),
         onClose: ({ code }) => {
-          if (code === "unresponsive") this.#options.onGivenUp(connection.close());
+          if (code === "unresponsive") onGivenUp(connection.close());
           onClose();
         },
       },
     });
-    connection.reconfigure(this.#options.config());
+    connection.reconfigure(config());
     return connection;
   }
 
   #base(): Pick<ConnectionOptions, "runtime" | "log" | "clock" | "toolHeaders" | "onRelease"> {
-    const { runtime, log, clock, known, onRelease } = this.#options;
-    const toolHeaders = (tool: string) => {
-      const inventory = known();
-      return inventory === undefined ? [] : declaredHeaders(inventory, tool);
-    };
+    const { runtime, log, clock, catalogue, onRelease } = this.#options;
+    const toolHeaders = (tool: string) =>
+      catalogue.known === undefined ? [] : declaredHeaders(catalogue.known, tool);
     return { runtime, log, clock, toolHeaders, onRelease };
   }
 
   /** What connections have in common; `session` owns it. */
   #events(session: string | undefined): Omit<ChannelEvents, "onClose"> {
-    const { events, onListsChanged, onAmbiguous, onQuestion } = this.#options;
+    const { events, catalogue, onAmbiguous, onQuestion } = this.#options;
     return {
       onNotification: (message, exchange) => {
         const rules = LIST_RULES.filter(({ changed }) => changed === message.method);
-        if (rules.length > 0) onListsChanged(rules.map(({ kind }) => kind));
+        if (rules.length > 0) catalogue.mark(rules.map(({ kind }) => kind));
         else events.onNotification?.(message, exchange, session);
       },
       onRequest: (message) => events.onRequest?.(message, session),
       onAmbiguous,
       onQuestion,
-      onGap: () => onListsChanged(LIST_RULES.map(({ kind }) => kind)),
+      onGap: () => catalogue.mark(LIST_RULES.map(({ kind }) => kind)),
     };
   }
 }
 
-/** What an instance tells its upstream. None of these may throw. */
-export interface InstanceEvents {
-  /**
-   * Its phase changed, or it proved to be interactive; read it from `state` and
-   * `interactive`.
-   */
+/**
+ * What an instance tells its upstream, and an upstream the gateway of all its instances. None of
+ * these may throw.
+ */
+export interface UpstreamEvents {
+  /** Its phase changed, or it proved to be interactive. */
   onStateChange?(): void;
   /** What it offers changed; `inventory` is a new object. */
   onInventory?(inventory: Inventory): void;
   /**
    * Any other notification but progress. `exchange` is the client request it can be attributed to
-   * without a guess, where there is one; `session` the client session whose own
-   * connection brought it.
+   * without a guess, where there is one; `session` the client session whose own connection brought
+   * it.
    */
   onNotification?(
     message: NotificationMessage,
@@ -177,13 +176,13 @@ export interface InstanceEvents {
   ): Promise<string> | undefined;
 }
 
-/** What an `Instance` is made of. */
-export interface InstanceOptions {
-  /** {@link ServerConfig.target} is where this very instance is. */
+/** What an upstream is made of, and each of its instances. */
+export interface UpstreamOptions {
+  /** For an instance, {@link ServerConfig.target} is where that very one is. */
   readonly config: ServerConfig;
   readonly runtime: Pick<Runtime, "spawn">;
   readonly log: UpstreamLog;
-  readonly events?: InstanceEvents;
+  readonly events?: UpstreamEvents;
   /** @default the real time */
   readonly clock?: Clock;
   /** In [0, 1), for the jitter. @default Math.random */

@@ -1,3 +1,6 @@
+/** Connections that serve one client at a time: those of client sessions, and leased ones. */
+
+import type { ServerConfig } from "../config/types.ts";
 import type { CancelSignal } from "../lib/cancel.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
 import { canonicalJson } from "../lib/json.ts";
@@ -10,31 +13,77 @@ import type { Connection } from "./connection/connection.ts";
 import { CLIENT_INFO, type Identity, identityOf, type Line } from "./connection/line.ts";
 import { serverLabel, unavailable } from "./transport/failures.ts";
 
-/** Opens one more connection that serves a single client at a time. */
-export type OpenOwn = (options: {
+/** How a connection beside the first one is opened. */
+export interface OpenLegacyOptions {
   readonly identity: Identity;
-  /** Whose it is, undefined for one that is leased. */
+  /** The client session whose it is, undefined for one that several use. */
   readonly session: string | undefined;
-  readonly signal: AbortSignal;
+  /** Ends the attempt. */
+  readonly abort: AbortController;
   /** It is lost, or was closed. */
   readonly onClose: () => void;
-}) => Promise<Connection>;
-
-/** What {@link SessionConnections} are made of. */
-export interface SessionConnectionsOptions {
-  readonly server: string;
-  readonly open: OpenOwn;
-  /** How many there may be at one time. */
-  readonly max: number;
 }
 
-interface Entry {
+/** What an {@link ExtraConnection} is made of. */
+interface ExtraOptions extends Pick<OpenLegacyOptions, "identity" | "session"> {
+  /** Log lines are wanted from this level on. */
+  readonly level?: string | undefined;
+  /** It is lost, was closed, or could not be opened. */
+  readonly onGone: () => void;
+}
+
+/** Begins to open one more connection. */
+export type OpenExtra = (options: ExtraOptions) => ExtraConnection;
+
+/** One connection beside the first, from the beginning of its opening to its end. */
+export class ExtraConnection {
+  /** Once it is open. */
   connection: Connection | undefined;
-  opening: Promise<Connection>;
-  readonly abort: AbortController;
-  /** Lines in use. */
-  lines: number;
-  level: string | undefined;
+  /** Open, and told its log level. */
+  readonly opening: Promise<Connection>;
+  isOpening = true;
+  /** {@link OwnLine}s in use, those included that wait for it to open. */
+  lines = 0;
+  readonly #abort = new AbortController();
+  readonly #closing: Set<Promise<void>>;
+  #level: string | undefined;
+
+  /** `closing` is where its end can be waited for. */
+  constructor(
+    { identity, session, level, onGone }: ExtraOptions,
+    open: (options: OpenLegacyOptions) => Promise<Connection>,
+    closing: Set<Promise<void>>,
+  ) {
+    this.#level = level;
+    this.#closing = closing;
+    const abort = this.#abort;
+    this.opening = open({ identity, session, abort, onClose: onGone }).then(async (connection) => {
+      this.connection = connection;
+      if (connection.closed !== undefined) onGone();
+      if (this.#level !== undefined) await connection.setLogLevel(this.#level);
+      this.isOpening = false;
+      return connection;
+    });
+    this.opening.catch(onGone);
+  }
+
+  /** Log lines are wanted from this level on; resolves when an open one has been told. */
+  async setLogLevel(level: string): Promise<void> {
+    this.#level = level;
+    await this.connection?.setLogLevel(level);
+  }
+
+  /** Ends it, or its opening, because of `why`. */
+  end(why: RpcError): void {
+    this.#abort.abort(why);
+    const closing = this.#close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+
+  async #close(): Promise<void> {
+    const connection = this.connection ?? await this.opening.catch(() => undefined);
+    await connection?.close();
+  }
 }
 
 /**
@@ -42,28 +91,32 @@ interface Entry {
  * with the session; one that is lost is opened again at the next need.
  */
 export class SessionConnections {
-  readonly #options: SessionConnectionsOptions;
+  readonly #server: string;
+  readonly #max: number;
+  readonly #open: OpenExtra;
   /** By session, the longest unused first. */
-  readonly #entries = new Map<string, Entry>();
-  readonly #closing = new Set<Promise<void>>();
+  readonly #all = new Map<string, ExtraConnection>();
 
-  constructor(options: SessionConnectionsOptions) {
-    this.#options = options;
+  /** There are `max` at one time. */
+  constructor(server: string, max: number, open: OpenExtra) {
+    this.#server = server;
+    this.#max = max;
+    this.#open = open;
   }
 
   /** The live connections. */
   get live(): readonly Connection[] {
-    return [...this.#entries.values()].flatMap(({ connection }) => connection ?? []);
+    return [...this.#all.values()].flatMap(({ connection }) => connection ?? []);
   }
 
   /** How many there are, those included that are being opened. */
   get size(): number {
-    return this.#entries.size;
+    return this.#all.size;
   }
 
   /** The live connection of a session. */
   get(session: string): Connection | undefined {
-    return this.#entries.get(session)?.connection;
+    return this.#all.get(session)?.connection;
   }
 
   /**
@@ -72,137 +125,75 @@ export class SessionConnections {
    * opening one throws
    */
   acquire(session: string, client: Client): Line | Promise<Line> {
-    let entry = this.#entries.get(session);
-    if (entry === undefined) {
-      const full = this.#makeRoom();
-      if (full !== undefined) return Promise.reject(full);
-      entry = this.#open(session, client);
-    }
-    this.#entries.delete(session);
-    this.#entries.set(session, entry);
-    const line = new OwnLine(entry);
-    if (entry.connection !== undefined) return line;
-    return entry.opening.then(() => line, (error) => {
-      line.release();
+    const known = this.#all.get(session);
+    const full = known === undefined ? this.#makeRoom() : undefined;
+    if (full !== undefined) return Promise.reject(full);
+    const own = known ?? this.#begin(session, client);
+    this.#all.delete(session);
+    this.#all.set(session, own);
+    own.lines++;
+    if (own.connection !== undefined) return new OwnLine(own, own.connection);
+    return own.opening.then((connection) => new OwnLine(own, connection), (error) => {
+      own.lines--;
       throw error;
     });
   }
 
   /** The session's client wants log lines from this level on. */
   async setLogLevel(session: string, level: string): Promise<void> {
-    const entry = this.#entries.get(session);
-    if (entry === undefined) return;
-    entry.level = level;
-    await entry.connection?.setLogLevel(level);
+    await this.#all.get(session)?.setLogLevel(level);
   }
 
   /** The session has ended: so does its connection. False where it has none. */
   release(session: string): boolean {
-    const entry = this.#entries.get(session);
-    if (entry === undefined) return false;
-    this.#entries.delete(session);
-    this.#close(entry);
+    const own = this.#all.get(session);
+    if (own === undefined) return false;
+    this.#all.delete(session);
+    own.end(unavailable(this.#server, "is not needed: the session has ended"));
     return true;
   }
 
-  /** Closes all of them. Never rejects. */
-  async close(): Promise<void> {
-    for (const session of [...this.#entries.keys()]) this.release(session);
-    await Promise.all(this.#closing);
+  /** Ends all of them. */
+  close(): void {
+    for (const session of [...this.#all.keys()]) this.release(session);
   }
 
-  #open(session: string, client: Client): Entry {
-    const abort = new AbortController();
-    const forget = () => {
-      if (this.#entries.get(session) === entry) this.#entries.delete(session);
-    };
-    const opening = this.#options.open({
+  #begin(session: string, client: Client): ExtraConnection {
+    const own: ExtraConnection = this.#open({
       identity: identityOf(client),
       session,
-      signal: abort.signal,
-      onClose: forget,
-    }).then(async (connection) => {
-      entry.connection = connection;
-      if (connection.closed !== undefined) forget();
-      if (entry.level !== undefined) await connection.setLogLevel(entry.level);
-      return connection;
-    });
-    const entry: Entry = {
-      connection: undefined,
-      opening,
-      abort,
-      lines: 0,
       level: client.logLevel,
-    };
-    opening.catch(forget);
-    return entry;
+      onGone: () => {
+        if (this.#all.get(session) === own) this.#all.delete(session);
+      },
+    });
+    return own;
   }
 
   /** Why there is none, or `undefined`. */
   #makeRoom(): RpcError | undefined {
-    const { max, server } = this.#options;
-    if (this.#entries.size < max) return undefined;
-    for (const [session, { connection, lines }] of this.#entries) {
+    if (this.#all.size < this.#max) return undefined;
+    for (const [session, { connection, lines }] of this.#all) {
       if (connection === undefined || lines > 0 || connection.inFlight > 0) continue;
       this.release(session);
       return undefined;
     }
     return new RpcError(
       ErrorCode.UpstreamUnavailable,
-      `${serverLabel(server)} serves ${max} client sessions, which is as many as it may, ` +
-        "and all of them have calls in flight; try again later",
+      `${serverLabel(this.#server)} serves ${this.#max} client sessions, which is as many as it ` +
+        "may, and all of them have calls in flight; try again later",
     );
-  }
-
-  #close(entry: Entry): void {
-    entry.abort.abort(unavailable(this.#options.server, "is not needed: the session has ended"));
-    const closing = entry.opening.then(
-      (connection) => connection.close(),
-      () => {},
-    ).finally(() => this.#closing.delete(closing));
-    this.#closing.add(closing);
-  }
-}
-
-class OwnLine implements Line {
-  readonly era = "legacy";
-  readonly #entry: Entry;
-  #released = false;
-
-  constructor(entry: Entry) {
-    this.#entry = entry;
-    entry.lines++;
-  }
-
-  forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
-    return this.#entry.connection!.forward(exchange, edits);
-  }
-
-  release(): void {
-    if (this.#released) return;
-    this.#released = true;
-    this.#entry.lines--;
   }
 }
 
 /** What {@link Leases} are made of. */
-export interface LeasesOptions {
-  readonly server: string;
+interface LeasesOptions {
+  /** As it is now; a call waits for as long as it may take. */
+  readonly config: () => Pick<ServerConfig, "name" | "timeout">;
   readonly clock: Clock;
-  readonly open: OpenOwn;
   /** How many connections there may be at one time. */
   readonly max: number;
-  /** How long a call waits for one, in ms, as configured now. */
-  readonly patience: () => number;
-}
-
-/** One connection, lent to one call at a time. */
-interface Leased {
-  /** The capabilities it declared, as canonical JSON. */
-  readonly key: string;
-  readonly abort: AbortController;
-  connection: Connection | undefined;
-  busy: boolean;
+  readonly open: OpenExtra;
 }
 
 /**
@@ -212,10 +203,9 @@ interface Leased {
  */
 export class Leases {
   readonly #options: LeasesOptions;
-  readonly #all = new Set<Leased>();
+  /** Each with the capabilities it declared, as canonical JSON. */
+  readonly #all = new Map<ExtraConnection, string>();
   readonly #waiting: (() => void)[] = [];
-  readonly #closing = new Set<Promise<void>>();
-  #closed = false;
 
   constructor(options: LeasesOptions) {
     this.#options = options;
@@ -223,12 +213,12 @@ export class Leases {
 
   /** The live connections. */
   get live(): readonly Connection[] {
-    return [...this.#all].flatMap(({ connection }) => connection ?? []);
+    return [...this.#all.keys()].flatMap(({ connection }) => connection ?? []);
   }
 
   /** Whether one of them is lent, or being opened to be. */
   get inUse(): boolean {
-    for (const { busy } of this.#all) if (busy) return true;
+    for (const { lines } of this.#all.keys()) if (lines > 0) return true;
     return false;
   }
 
@@ -240,25 +230,22 @@ export class Leases {
   async acquire(client: Client, signal: CancelSignal): Promise<Line> {
     const capabilities = answerable(client.capabilities);
     const key = canonicalJson(capabilities);
-    const { clock, patience, server } = this.#options;
-    const deadline = clock.now() + patience();
+    const { clock, config, max } = this.#options;
+    const { name, timeout } = config();
+    const deadline = clock.now() + timeout;
     for (;;) {
-      if (this.#closed) throw unavailable(server, "is being stopped");
       if (signal.aborted) {
         // The vacancy it was told of is somebody else's.
         this.#waiting.shift()?.();
-        throw unavailable(server, "is no longer asked");
+        throw unavailable(name, "is no longer asked");
       }
-      const idle = this.#idle(key);
-      if (idle !== undefined) {
-        idle.busy = true;
-        return await this.#line(idle, client);
-      }
-      if (this.#hasRoom()) return await this.#line(await this.#open(key, capabilities), client);
+      const idle = this.#idle((one) => one === key);
+      if (idle !== undefined) return await this.#lend(idle, client);
+      if (this.#hasRoom()) return await this.#lend(this.#begin(key, capabilities), client);
       if (clock.now() >= deadline) {
         throw new RpcError(
           ErrorCode.UpstreamUnavailable,
-          `${serverLabel(server)} serves ${this.#options.max} calls of clients without session, ` +
+          `${serverLabel(name)} serves ${max} calls of clients without session, ` +
             "which is as many as it may at one time; try again later",
         );
       }
@@ -266,81 +253,62 @@ export class Leases {
     }
   }
 
-  /** Closes those that are not lent; others may be opened again. Never rejects. */
-  async rest(): Promise<void> {
-    for (const leased of [...this.#all]) if (!leased.busy) this.#drop(leased);
-    await Promise.all(this.#closing);
+  /** Ends those that are not lent; others may be opened again. */
+  rest(): void {
+    for (const own of [...this.#all.keys()]) if (own.lines === 0) this.#drop(own);
   }
 
-  /** Closes all of them. Never rejects. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    for (const leased of [...this.#all]) this.#drop(leased);
+  /** Ends all of them. */
+  close(): void {
+    for (const own of [...this.#all.keys()]) this.#drop(own);
     for (const wake of this.#waiting.splice(0)) wake();
-    await Promise.all(this.#closing);
   }
 
-  #idle(key: string): Leased | undefined {
-    for (const leased of this.#all) if (!leased.busy && leased.key === key) return leased;
+  #idle(matches: (key: string) => boolean): ExtraConnection | undefined {
+    for (const [own, key] of this.#all) if (own.lines === 0 && matches(key)) return own;
     return undefined;
   }
 
   /** Where all places are taken, an idle connection that declared something else makes room. */
   #hasRoom(): boolean {
     if (this.#all.size < this.#options.max) return true;
-    for (const leased of this.#all) {
-      if (leased.busy) continue;
-      this.#drop(leased);
-      return true;
-    }
-    return false;
+    const idle = this.#idle(() => true);
+    if (idle !== undefined) this.#drop(idle);
+    return idle !== undefined;
   }
 
-  async #open(key: string, capabilities: ReturnType<typeof answerable>): Promise<Leased> {
-    const abort = new AbortController();
-    const leased: Leased = { key, abort, connection: undefined, busy: true };
-    this.#all.add(leased);
-    try {
-      leased.connection = await this.#options.open({
-        // It serves clients of several names, one after the other.
-        identity: { info: CLIENT_INFO, capabilities },
-        session: undefined,
-        signal: abort.signal,
-        onClose: () => this.#drop(leased),
-      });
-    } catch (error) {
-      this.#drop(leased);
-      throw error;
-    }
-    if (leased.connection.closed !== undefined || !this.#all.has(leased)) {
-      this.#drop(leased);
-      this.#close(leased.connection);
-      throw unavailable(this.#options.server, "is gone again");
-    }
-    return leased;
+  #begin(key: string, capabilities: ReturnType<typeof answerable>): ExtraConnection {
+    const own: ExtraConnection = this.#options.open({
+      // It serves clients of several names, one after the other.
+      identity: { info: CLIENT_INFO, capabilities },
+      session: undefined,
+      onGone: () => this.#drop(own),
+    });
+    this.#all.set(own, key);
+    return own;
   }
 
-  async #line(leased: Leased, client: Client): Promise<Line> {
-    const connection = leased.connection!;
+  async #lend(own: ExtraConnection, client: Client): Promise<Line> {
+    own.lines++;
+    const connection = own.connection ?? await this.#opened(own);
     if (client.logLevel !== undefined) await connection.setLogLevel(client.logLevel);
-    return new LeasedLine(connection, (clean) => {
+    return new OwnLine(own, connection, (clean) => {
       // What a call left unfinished may still speak; nobody else must hear it.
-      if (!clean || connection.closed !== undefined) this.#drop(leased);
-      leased.busy = false;
+      if (!clean || connection.closed !== undefined) this.#drop(own);
       this.#waiting.shift()?.();
     });
   }
 
-  #drop(leased: Leased): void {
-    if (!this.#all.delete(leased)) return;
-    leased.abort.abort(unavailable(this.#options.server, "is being stopped"));
-    if (leased.connection !== undefined) this.#close(leased.connection);
-    this.#waiting.shift()?.();
+  async #opened(own: ExtraConnection): Promise<Connection> {
+    const connection = await own.opening;
+    if (this.#all.has(own)) return connection;
+    throw unavailable(this.#options.config().name, "is gone again");
   }
 
-  #close(connection: Connection): void {
-    const closing = connection.close().finally(() => this.#closing.delete(closing));
-    this.#closing.add(closing);
+  #drop(own: ExtraConnection): void {
+    if (!this.#all.delete(own)) return;
+    own.end(unavailable(this.#options.config().name, "is being stopped"));
+    this.#waiting.shift()?.();
   }
 
   async #vacancy(ms: number, signal: CancelSignal): Promise<void> {
@@ -358,35 +326,45 @@ export class Leases {
   }
 }
 
-class LeasedLine implements Line {
+/** A line that counts as use of its connection from before it is open. */
+class OwnLine implements Line {
   readonly era = "legacy";
+  readonly #own: ExtraConnection;
   readonly #connection: Connection;
-  readonly #giveBack: (clean: boolean) => void;
+  readonly #giveBack: ((clean: boolean) => void) | undefined;
   #open = 0;
   #clean = true;
   #released = false;
 
-  constructor(connection: Connection, giveBack: (clean: boolean) => void) {
+  /** `giveBack` is told whether every request on it has had its answer. */
+  constructor(own: ExtraConnection, connection: Connection, giveBack?: (clean: boolean) => void) {
+    this.#own = own;
     this.#connection = connection.acquire();
     this.#giveBack = giveBack;
   }
 
-  async forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
+  forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
+    const response = this.#connection.forward(exchange, edits);
+    return this.#giveBack === undefined ? response : this.#watched(response);
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#own.lines--;
+    this.#connection.release();
+    this.#giveBack?.(this.#clean && this.#open === 0);
+  }
+
+  async #watched(response: Promise<ResponseMessage>): Promise<ResponseMessage> {
     this.#open++;
     try {
-      return await this.#connection.forward(exchange, edits);
+      return await response;
     } catch (error) {
       this.#clean = false;
       throw error;
     } finally {
       this.#open--;
     }
-  }
-
-  release(): void {
-    if (this.#released) return;
-    this.#released = true;
-    this.#connection.release();
-    this.#giveBack(this.#clean && this.#open === 0);
   }
 }

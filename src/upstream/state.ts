@@ -90,9 +90,33 @@ export function transition(state: UpstreamState, event: UpstreamEvent): Upstream
   }
 }
 
-/** Why an upstream is where it is, in one word for programs; `lastError` tells it to people. */
+/**
+ * The state of a server by those of its instances, at least one: the best phase there is, and the
+ * restarts of all. Of a single instance it is the very same object.
+ */
+export function combinedState(states: readonly UpstreamState[]): UpstreamState {
+  const phase = bestPhase(states.map((state) => state.phase));
+  const best = states.find((state) => state.phase === phase)!;
+  if (states.length === 1) return best;
+  return {
+    ...best,
+    restarts: states.reduce((sum, { restarts }) => sum + restarts, 0),
+    wasReady: states.some(({ wasReady }) => wasReady),
+  };
+}
 
-/** Every reason there is (pinned by a test), each with what it says. */
+/** The phase of all instances together: that of the best of them. */
+export function bestPhase(phases: readonly Phase[]): Phase {
+  return OVERALL.find((phase) => phases.includes(phase)) ?? "closed";
+}
+
+/** Another order than that of the choice: one that rests does not hide that another one is lost. */
+const OVERALL: readonly Phase[] = ["ready", "connecting", "backoff", "idle", "closed"];
+
+/**
+ * Every reason why an upstream is where it is (pinned by a test), in one word for programs, each
+ * with what it says; `lastError` tells it to people.
+ */
 export const STATE_REASONS = {
   starting: "it is being connected, and nothing has failed since it was last wanted",
   lazy: "it waits for its first use; its lists are known",
@@ -150,13 +174,4 @@ export function reasonOfClose({ code, fault }: CloseReason): StateReason {
       return never;
     }
   }
-}
-
-/** One instance, as the choice sees it. */
-export interface Candidate {
-  readonly phase: Phase;
-  /** It did not answer as it should of late; used when there is nothing better. */
-  readonly suspect: boolean;
-  /** Calls it has now. */
-  readonly inUse: number;
 }

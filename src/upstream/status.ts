@@ -1,11 +1,8 @@
-import type { ServerTarget } from "../config/types.ts";
 import type { JsonObject } from "../lib/json.ts";
 import type { Era } from "../protocol/eras.ts";
 import type { Inventory, ListKind } from "../protocol/lists.ts";
-import type { Connection } from "./connection/connection.ts";
 import type { Health, HealthReport } from "./connection/health.ts";
 import type { Phase, StateReason } from "./state.ts";
-import type { Supervisor } from "./supervisor.ts";
 import type { TransportKind } from "./transport/transport.ts";
 
 /** One server in `/api/status`: plain data, serialised as it is. Undefined members are left out. */
@@ -55,48 +52,36 @@ export interface UpstreamStatus {
   readonly instances: readonly MemberStatus[] | undefined;
 }
 
-/** One of several instances of a server; `calls` are those it is done with. */
-export interface MemberStatus extends
-  Pick<
-    UpstreamStatus,
-    | "state"
-    | "reason"
-    | "retryAt"
-    | "health"
-    | "healthDetail"
-    | "pid"
-    | "since"
-    | "restarts"
-    | "calls"
-    | "failedCalls"
-    | "inFlight"
-    | "connections"
-    | "lastError"
-    | "lastErrorAt"
-  > {
-  /** `instance 2`, with its host where that tells them apart. */
-  readonly name: string;
-}
+/** What is told of each of several instances. */
+const OF_EACH = [
+  "name",
+  "state",
+  "reason",
+  "retryAt",
+  "health",
+  "healthDetail",
+  "pid",
+  "since",
+  "restarts",
+  "calls",
+  "failedCalls",
+  "inFlight",
+  "connections",
+  "lastError",
+  "lastErrorAt",
+] as const;
+
+/**
+ * One of several instances of a server. Its `name` is `instance 2`, with its host where that tells
+ * them apart; `calls` are those it is done with.
+ */
+export type MemberStatus = Pick<UpstreamStatus, typeof OF_EACH[number]>;
 
 /** One instance of a server; its upstream adds the rest. */
 export type InstanceStatus = Omit<
   UpstreamStatus,
   "calls" | "failedCalls" | "queued" | "instances"
 >;
-
-/** What a status is made from. */
-export interface StatusParts {
-  readonly name: string;
-  readonly supervisor: Supervisor;
-  readonly target: ServerTarget;
-  readonly connection: Connection | undefined;
-  /** The live ones beside it. */
-  readonly others: readonly Connection[];
-  readonly interactive: boolean;
-  readonly inventory: Inventory;
-  readonly problems: readonly string[];
-  readonly startedIn: number | undefined;
-}
 
 /** The worst of them says how a server is; none, and nobody knows. */
 export function worstHealth(reports: Iterable<HealthReport>): HealthReport {
@@ -108,42 +93,47 @@ export function worstHealth(reports: Iterable<HealthReport>): HealthReport {
   return worst;
 }
 
-/** Puts a status together. */
-export function describeStatus(parts: StatusParts): InstanceStatus {
-  const { target, connection, inventory, supervisor } = parts;
-  const all = connection === undefined ? parts.others : [connection, ...parts.others];
-  const { health, detail } = worstHealth(all.map((each) => each.health));
-  const { lists } = inventory;
+/** The status of a server with several instances, from what is known of all and of each of them. */
+export function combinedStatus(
+  server: Omit<UpstreamStatus, Exclude<keyof InstanceStatus, Shared> | "instances">,
+  members: readonly (InstanceStatus & MemberStatus)[],
+): UpstreamStatus {
+  const best = members.find(({ state }) => state === server.state)!;
+  const { health, detail } = worstHealth(
+    members.map(({ health, healthDetail }) => ({ health, detail: healthDetail })),
+  );
+  const latest = members.filter(({ lastErrorAt }) => lastErrorAt !== undefined)
+    .toSorted((a, b) => b.lastErrorAt!.localeCompare(a.lastErrorAt!))[0];
   return {
-    name: parts.name,
-    state: supervisor.state.phase,
-    reason: supervisor.reason,
-    retryAt: isoTime(supervisor.retryAt),
+    ...best,
+    ...server,
     health,
     healthDetail: detail,
-    transport: connection?.transport ?? (target.kind === "stdio" ? "stdio" : target.transport),
-    era: connection?.handshake.era,
-    protocolVersion: connection?.handshake.protocolVersion,
-    pid: connection?.pid,
-    since: new Date(supervisor.since).toISOString(),
-    startedInMs: parts.startedIn,
-    restarts: supervisor.state.restarts,
-    inFlight: all.reduce((sum, { atWork }) => sum + atWork, 0),
-    connections: all.length,
-    interactive: parts.interactive,
-    lastError: supervisor.lastError?.message,
-    lastErrorAt: isoTime(supervisor.lastErrorAt),
-    problems: parts.problems,
-    counts: {
-      tools: lists.tools.items.length,
-      prompts: lists.prompts.items.length,
-      resources: lists.resources.items.length,
-      templates: lists.templates.items.length,
-    },
-    serverInfo: JSON.parse(inventory.serverInfo) as JsonObject,
+    inFlight: members.reduce((sum, { inFlight }) => sum + inFlight, 0),
+    connections: members.reduce((sum, { connections }) => sum + connections, 0),
+    lastError: latest?.lastError,
+    lastErrorAt: latest?.lastErrorAt,
+    problems: [...new Set(members.flatMap(({ problems }) => problems)), ...server.problems],
+    instances: members.map((member) =>
+      Object.fromEntries(OF_EACH.map((key) => [key, member[key]])) as unknown as MemberStatus
+    ),
   };
 }
 
-function isoTime(ms: number | undefined): string | undefined {
+/** What of an instance's status is another thing for the whole server. */
+type Shared = "name" | "state" | "restarts" | "interactive" | "problems" | "counts";
+
+/** How long its lists are. */
+export function countsOf({ lists }: Inventory): UpstreamStatus["counts"] {
+  return {
+    tools: lists.tools.items.length,
+    prompts: lists.prompts.items.length,
+    resources: lists.resources.items.length,
+    templates: lists.templates.items.length,
+  };
+}
+
+/** A time in ms since the epoch as ISO 8601. */
+export function isoTime(ms: number | undefined): string | undefined {
   return ms === undefined ? undefined : new Date(ms).toISOString();
 }

@@ -1,77 +1,104 @@
 import type { ServerConfig } from "../config/types.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
-import { systemClock } from "../lib/time.ts";
+import { type Clock, systemClock } from "../lib/time.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { Inventory } from "../protocol/lists.ts";
-import type { NotificationMessage, RequestMessage, ResponseMessage } from "../protocol/message.ts";
+import type { ResponseMessage } from "../protocol/message.ts";
 import { Calls } from "./calls.ts";
+import { Chooser, Slot, slotLabel } from "./choose.ts";
 import type { Line } from "./connection/line.ts";
-import type { Slot } from "./instance.ts";
-import type { InstanceOptions } from "./opener.ts";
-import { Pool } from "./pool.ts";
-import type { UpstreamState } from "./state.ts";
-import {
-  type InstanceStatus,
-  type MemberStatus,
-  type UpstreamStatus,
-  worstHealth,
-} from "./status.ts";
+import { Instance } from "./instance.ts";
+import type { UpstreamEvents, UpstreamOptions } from "./opener.ts";
+import { ShownInventory } from "./shown.ts";
+import { combinedState, type Phase, type UpstreamState } from "./state.ts";
+import { combinedStatus, countsOf, type UpstreamStatus } from "./status.ts";
+import type { UpstreamLog } from "./transport/transport.ts";
+
+/** How long instances may differ before that is worth a word, in ms: one is always first. */
+const DIFFERENCE_DELAY = 2_000;
 
 /**
- * One configured server, as the gateway sees it, over its instances. Owned by the gateway;
- * {@link Upstream.close} ends it for good.
+ * One configured server, as the gateway sees it: its instances, which look like one. Owned by the
+ * gateway; {@link Upstream.close} ends it for good.
  */
 export class Upstream {
   readonly name: string;
   /** An instance is ready, or the first attempt of each has finished. Never rejects. */
   readonly settled: Promise<void>;
-  readonly #pool: Pool;
+  readonly #slots: readonly Slot[];
+  readonly #events: UpstreamEvents;
+  readonly #log: UpstreamLog;
+  readonly #clock: Clock;
+  readonly #chooser: Chooser;
   readonly #calls: Calls;
+  readonly #shown: ShownInventory;
+  readonly #firstReady = Promise.withResolvers<void>();
   #config: ServerConfig;
+  #phase: Phase;
+  #wasInteractive = false;
+  #started = false;
+  #subscribed: ReadonlySet<string> = new Set();
+  /** Whose the subscriptions are: every change is to be told once. */
+  #herald: Slot;
+  #cancelComparison: (() => void) | undefined;
+  /** What was said about differences. */
+  #told: ReadonlySet<string> = new Set();
 
-  constructor({ events = {}, ...options }: UpstreamOptions) {
-    const { config, clock = systemClock } = options;
+  constructor(options: UpstreamOptions) {
+    const { config, log, events = {}, clock = systemClock } = options;
     this.name = config.name;
     this.#config = config;
-    this.#pool = new Pool({
-      ...options,
-      events: {
-        onStateChange: () => events.onStateChange?.(this),
-        onInventory: (inventory) => events.onInventory?.(this, inventory),
-        onNotification: (message, exchange, session) =>
-          events.onNotification?.(this, message, exchange, session),
-        onRequest: (message, session) => events.onRequest?.(this, message, session),
-      },
+    this.#events = events;
+    this.#log = log;
+    this.#clock = clock;
+    const several = config.instances.length > 1;
+    this.#slots = config.instances.map((target, index) => {
+      const label = slotLabel(index + 1, target);
+      const instance = new Instance({
+        ...options,
+        config: { ...config, target },
+        log: several ? labelled(log, label) : log,
+        events: several ? this.#eventsOf(index) : events,
+      });
+      return new Slot(label, instance, clock);
     });
-    this.#calls = new Calls(config, this.#pool, clock);
-    this.settled = this.#pool.settled;
+    this.#chooser = new Chooser(config.name, this.#slots, clock);
+    this.#calls = new Calls(config, this.#chooser, clock);
+    this.#herald = this.#slots[0]!;
+    this.#shown = new ShownInventory(this.#herald.instance.inventory);
+    this.#phase = this.state.phase;
+    const all = Promise.all(this.#wanted.map(({ instance }) => instance.settled));
+    this.settled = Promise.race([all.then(() => {}), this.#firstReady.promise]);
   }
 
   get config(): ServerConfig {
     return this.#config;
   }
 
-  /** Where it is in its life. */
+  /** Where its instances are in their lives, the best of them first. */
   get state(): UpstreamState {
-    return this.#pool.state;
+    return combinedState(this.#slots.map(({ instance }) => instance.state));
   }
 
-  /** What it offered last; kept while it is away. */
+  /** What it offered last; kept while it is away. See {@link ShownInventory}. */
   get inventory(): Inventory {
-    return this.#pool.inventory;
+    return this.#chooser.only?.instance.inventory ?? this.#shown.inventory;
   }
 
   /** It asks clients things that cannot be attributed on a connection they share. */
   get interactive(): boolean {
-    return this.#pool.interactive;
+    return this.#slots.some(({ instance }) => instance.interactive);
   }
 
   /**
-   * Begins to connect; does nothing when it has begun, or cannot. `known` is what it offered in an
+   * Begins to connect, all instances at the same time; of lazy ones the first, the others where it
+   * is not enough. Does nothing when it has begun, or cannot. `known` is what it offered in an
    * earlier run: it counts until the server has answered, and a lazy one is not started for it.
    */
   start(known?: Inventory): void {
-    this.#pool.start(known);
+    this.#started = true;
+    if (known !== undefined) this.#shown.recall(known);
+    for (const { instance } of this.#wanted) instance.start(known);
   }
 
   /**
@@ -80,7 +107,11 @@ export class Upstream {
    */
   reconfigure(config: ServerConfig): void {
     this.#config = config;
-    this.#pool.reconfigure(config);
+    this.#slots.forEach(({ instance }, index) => {
+      instance.reconfigure({ ...config, target: config.instances[index]! });
+    });
+    // Those that have not been needed so far.
+    if (this.#started) { for (const { instance } of this.#wanted) instance.start(); }
     this.#calls.reconfigure(config);
   }
 
@@ -107,142 +138,137 @@ export class Upstream {
 
   /** Resolves when no call is in flight any more, a parked or waiting one included. */
   whenIdle(): Promise<void> {
-    return this.#calls.usage.whenIdle();
+    return this.#calls.whenIdle();
   }
 
-  /** {@link Pool.setLogLevel} */
+  /** {@link Instance.setLogLevel} */
   async setLogLevel(level: string): Promise<void> {
-    await this.#pool.setLogLevel(level);
+    await Promise.all(this.#slots.map(({ instance }) => instance.setLogLevel(level)));
   }
 
-  /** {@link Pool.setSessionLogLevel} */
+  /** {@link Instance.setSessionLogLevel} */
   async setSessionLogLevel(session: string, level: string): Promise<void> {
-    await this.#pool.setSessionLogLevel(session, level);
+    await Promise.all(
+      this.#slots.map(({ instance }) => instance.setSessionLogLevel(session, level)),
+    );
   }
 
-  /** {@link Pool.setSubscriptions} */
+  /** {@link Instance.setSubscriptions}, on one of them. */
   async setSubscriptions(uris: ReadonlySet<string>): Promise<void> {
-    await this.#pool.setSubscriptions(uris);
+    this.#subscribed = new Set(uris);
+    this.#findHerald();
+    await this.#herald.instance.setSubscriptions(this.#subscribed);
   }
 
   /** A client's roots have changed: tells the legacy connections it speaks to. */
   notifyClientRoots(session: string): void {
-    this.#pool.notifyClientRoots(session);
+    for (const { instance } of this.#slots) instance.notifyClientRoots(session);
   }
 
   /** A client session has ended, and its own connection with it. */
   releaseSession(session: string): void {
-    this.#pool.releaseSession(session);
+    this.#chooser.stickiness.release(session);
+    for (const { instance } of this.#slots) instance.releaseSession(session);
   }
 
   /** A snapshot for status pages; plain data, no secrets. */
   status(): UpstreamStatus {
-    return poolStatus(this.#pool, this.#calls);
+    const { total: calls, failed: failedCalls, waiting: queued } = this.#calls;
+    const used = { calls, failedCalls, queued };
+    const { only } = this.#chooser;
+    if (only !== undefined) return { ...only.instance.status(), ...used, instances: undefined };
+    const { name, interactive, state: { phase: state, restarts } } = this;
+    const counts = countsOf(this.inventory);
+    const problems = this.#shown.differences(this.#slots);
+    return combinedStatus(
+      { name, state, restarts, interactive, problems, counts, ...used },
+      this.#slots.map(({ instance, label: name, calls, failed: failedCalls }) => {
+        return { ...instance.status(), name, calls, failedCalls };
+      }),
+    );
   }
 
   /** Stops for good, within about 3 s; calls in flight fail. Never rejects. */
   async close(): Promise<void> {
     this.#calls.close();
-    await this.#pool.close();
+    this.#cancelComparison?.();
+    this.#cancelComparison = undefined;
+    await Promise.all(this.#slots.map(({ instance }) => instance.close()));
+  }
+
+  /** Those that are started from the beginning. */
+  get #wanted(): readonly Slot[] {
+    return this.#config.lazy ? this.#slots.slice(0, 1) : this.#slots;
+  }
+
+  #eventsOf(index: number): UpstreamEvents {
+    const own = () => this.#slots[index]!;
+    return {
+      onStateChange: () => this.#changed(own()),
+      onInventory: () => this.#compare(),
+      onNotification: (message, exchange, session) => {
+        // Some servers announce updates to everybody, subscribed or not.
+        const isUpdate = message.method === "notifications/resources/updated";
+        if (session === undefined && isUpdate && own() !== this.#herald) return;
+        this.#events.onNotification?.(message, exchange, session);
+      },
+      onRequest: (message, session) => this.#events.onRequest?.(message, session),
+    };
+  }
+
+  #changed(slot: Slot): void {
+    if (slot.isReady) {
+      this.#firstReady.resolve();
+      this.#chooser.wake();
+    }
+    const { interactive } = this;
+    if (interactive) { for (const { instance } of this.#slots) instance.markInteractive(); }
+    this.#findHerald();
+    const { phase } = this.state;
+    const inventoryChanged = this.#shown.refresh(this.#slots);
+    if (phase !== this.#phase || interactive !== this.#wasInteractive) {
+      this.#phase = phase;
+      this.#wasInteractive = interactive;
+      this.#events.onStateChange?.();
+    }
+    if (inventoryChanged) this.#events.onInventory?.(this.#shown.inventory);
+    if (slot.isReady) this.#compareLater();
+  }
+
+  #compare(): void {
+    if (this.#shown.refresh(this.#slots)) this.#events.onInventory?.(this.#shown.inventory);
+    this.#compareLater();
+  }
+
+  #compareLater(): void {
+    if (this.#phase === "closed") return;
+    this.#cancelComparison ??= this.#clock.after(DIFFERENCE_DELAY, () => {
+      this.#cancelComparison = undefined;
+      const differences = this.#shown.differences(this.#slots);
+      for (const text of differences) if (!this.#told.has(text)) this.#log.warn(text);
+      this.#told = new Set(differences);
+    });
+  }
+
+  /** The subscriptions move when the instance that has them is lost and another is there. */
+  #findHerald(): void {
+    if (this.#herald.isReady) return;
+    const next = this.#slots.find((slot) => slot.isReady);
+    if (next === undefined) return;
+    const before = this.#herald;
+    this.#herald = next;
+    if (this.#subscribed.size === 0) return;
+    void before.instance.setSubscriptions(new Set());
+    void next.instance.setSubscriptions(this.#subscribed);
   }
 }
 
-/** What an upstream tells the gateway. None of these may throw. */
-export interface UpstreamEvents {
-  /**
-   * Its phase changed, or it proved to be interactive; read it from `state` and
-   * `interactive`.
-   */
-  onStateChange?(upstream: Upstream): void;
-  /** What it offers changed; `inventory` is a new object. */
-  onInventory?(upstream: Upstream, inventory: Inventory): void;
-  /**
-   * Any other notification but progress. `exchange` is the client request it can be attributed to
-   * without a guess, where there is one; `session` the client session whose own
-   * connection brought it.
-   */
-  onNotification?(
-    upstream: Upstream,
-    message: NotificationMessage,
-    exchange: Exchange | undefined,
-    session: string | undefined,
-  ): void;
-  /**
-   * A request for a client that belongs to no call: `roots/list`, or whatever comes on the own
-   * connection of `session` outside its calls. See the event of the channel.
-   */
-  onRequest?(
-    upstream: Upstream,
-    message: RequestMessage,
-    session: string | undefined,
-  ): Promise<string> | undefined;
-}
-
-/** What an {@link Upstream} is made of. */
-export interface UpstreamOptions extends Omit<InstanceOptions, "events"> {
-  readonly events?: UpstreamEvents;
-}
-
-/** The status of a server by that of its instances: of one it is the status itself. */
-export function poolStatus(pool: Pool, { usage, waiting }: Calls): UpstreamStatus {
-  const { only } = pool;
-  const used = { calls: usage.calls, failedCalls: usage.failed, queued: waiting };
-  if (only !== undefined) return { ...only.instance.status(), ...used, instances: undefined };
-  const all = pool.slots.map((slot) => ({ slot, status: slot.instance.status() }));
-  const { phase, restarts } = pool.state;
-  const best = all.find(({ status }) => status.state === phase)!.status;
-  const { health, detail } = worstHealth(
-    all.map(({ status }) => ({ health: status.health, detail: status.healthDetail })),
-  );
-  const { lists } = pool.inventory;
+/** A log whose lines tell which instance they are about. */
+function labelled(log: UpstreamLog, instance: string): UpstreamLog {
   return {
-    ...best,
-    ...used,
-    health,
-    healthDetail: detail,
-    restarts,
-    inFlight: sum(all, ({ status }) => status.inFlight),
-    connections: sum(all, ({ status }) => status.connections),
-    interactive: pool.interactive,
-    ...lastError(all.map(({ status }) => status)),
-    problems: [...new Set(all.flatMap(({ status }) => status.problems)), ...pool.differences],
-    counts: {
-      tools: lists.tools.items.length,
-      prompts: lists.prompts.items.length,
-      resources: lists.resources.items.length,
-      templates: lists.templates.items.length,
-    },
-    instances: all.map(({ slot, status }) => memberStatus(slot, status)),
+    debug: (message, props) => log.debug(message, { instance, ...props }),
+    info: (message, props) => log.info(message, { instance, ...props }),
+    warn: (message, props) => log.warn(message, { instance, ...props }),
+    error: (message, props) => log.error(message, { instance, ...props }),
   };
-}
-
-/** The latest of all. */
-function lastError(all: readonly InstanceStatus[]) {
-  const latest = all.filter(({ lastErrorAt }) => lastErrorAt !== undefined)
-    .toSorted((a, b) => b.lastErrorAt!.localeCompare(a.lastErrorAt!))[0];
-  return { lastError: latest?.lastError, lastErrorAt: latest?.lastErrorAt };
-}
-
-function memberStatus({ label, calls, failed }: Slot, status: InstanceStatus): MemberStatus {
-  return {
-    name: label,
-    state: status.state,
-    reason: status.reason,
-    retryAt: status.retryAt,
-    health: status.health,
-    healthDetail: status.healthDetail,
-    pid: status.pid,
-    since: status.since,
-    restarts: status.restarts,
-    calls,
-    failedCalls: failed,
-    inFlight: status.inFlight,
-    connections: status.connections,
-    lastError: status.lastError,
-    lastErrorAt: status.lastErrorAt,
-  };
-}
-
-function sum<T>(items: readonly T[], value: (item: T) => number): number {
-  return items.reduce((total, item) => total + value(item), 0);
 }

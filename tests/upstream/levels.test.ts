@@ -81,7 +81,7 @@ test("Upstream.setSubscriptions() replaces a modern server's subscription and he
   const updates: string[] = [];
   const watch = new Watch();
   const stir = watch.onNotification;
-  const onNotification = (_: Upstream, { method, params }: NotificationMessage) => {
+  const onNotification = ({ method, params }: NotificationMessage) => {
     updates.push(`${method} ${params?.uri}`);
     stir();
   };

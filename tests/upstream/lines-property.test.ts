@@ -76,7 +76,7 @@ class World {
       random: () => 0.5,
       limits: { sessions: 2, leases: 2 },
       events: {
-        onNotification: (_, message, exchange, session) =>
+        onNotification: (message, exchange, session) =>
           this.#notified(message, exchange as TestExchange | undefined, session),
       },
     });

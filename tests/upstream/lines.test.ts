@@ -290,7 +290,7 @@ test("Upstream gives each legacy session its own connection beside a modern one,
 test("Upstream hands a request outside any call on a session's own connection to that session", async () => {
   const asked: (string | undefined)[] = [];
   const events = {
-    onRequest: (_: Upstream, { method, id }: { method: string; id: unknown }, session?: string) => {
+    onRequest: ({ method, id }: { method: string; id: unknown }, session?: string) => {
       asked.push(`${method} ${session}`);
       return Promise.resolve(JSON.stringify({ jsonrpc: "2.0", id, result: { roots: [] } }));
     },
@@ -298,7 +298,7 @@ test("Upstream hands a request outside any call on a session's own connection to
   const said: (string | undefined)[] = [];
   const watch = Object.assign(new Watch(), events);
   const stir = watch.onNotification;
-  const onNotification = (_: Upstream, message: unknown, exchange: unknown, session?: string) => {
+  const onNotification = (message: unknown, exchange: unknown, session?: string) => {
     said.push(`${(message as { method: string }).method} ${exchange === undefined} ${session}`);
     stir();
   };

@@ -3,11 +3,10 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { EMPTY_INVENTORY, type Inventory, type ListItem } from "../../src/protocol/lists.ts";
 import { parseMessage, type ResponseMessage } from "../../src/protocol/message.ts";
-import { bestPhase, choose, Pins, Stickiness } from "../../src/upstream/choose.ts";
-import { type Candidate, INITIAL_STATE, type Phase } from "../../src/upstream/state.ts";
-import { combinedState } from "../../src/upstream/pool.ts";
-import { differenceOf, saysTheSame } from "../../src/upstream/connection/inventory.ts";
-import { slotLabel } from "../../src/upstream/instance.ts";
+import { type Candidate, choose, Pins, slotLabel, Stickiness } from "../../src/upstream/choose.ts";
+import { saysTheSame } from "../../src/upstream/connection/inventory.ts";
+import { differenceOf } from "../../src/upstream/shown.ts";
+import { bestPhase, combinedState, INITIAL_STATE, type Phase } from "../../src/upstream/state.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import { exchangeFor, httpTarget, LEGACY_CLIENT, MODERN_CLIENT } from "./support.ts";
 

@@ -3,7 +3,8 @@
 import { fileURLToPath } from "node:url";
 import type { ServerConfig, ServerTarget } from "../../src/config/types.ts";
 import type { Client } from "../../src/protocol/exchange.ts";
-import type { Upstream, UpstreamEvents } from "../../src/upstream/upstream.ts";
+import type { UpstreamEvents } from "../../src/upstream/opener.ts";
+import type { Upstream } from "../../src/upstream/upstream.ts";
 import {
   callText,
   exchangeFor,

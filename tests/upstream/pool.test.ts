@@ -5,7 +5,8 @@ import { runtime } from "#runtime";
 import type { ServerTarget } from "../../src/config/types.ts";
 import { ErrorCode } from "../../src/protocol/errors.ts";
 import { exposeTaskId } from "../../src/protocol/tasks.ts";
-import { Upstream, type UpstreamEvents } from "../../src/upstream/upstream.ts";
+import type { UpstreamEvents } from "../../src/upstream/opener.ts";
+import { Upstream } from "../../src/upstream/upstream.ts";
 import { json, legacy, serveHttp } from "./fakes/http-server.ts";
 import { ANNA, ask, BERT, pooled, poolTarget, say, states, withPool } from "./pool-support.ts";
 import {
@@ -253,7 +254,7 @@ test("Upstream brings a requestState back to the instance that made it", async (
 test("Upstream subscribes at one instance, hears each update once, and moves when that is lost", async () => {
   const updates: unknown[] = [];
   const events: UpstreamEvents = {
-    onNotification: (_, { method, params }) => {
+    onNotification: ({ method, params }) => {
       if (method === "notifications/resources/updated") updates.push(params);
     },
   };

@@ -9,7 +9,7 @@ import {
   SAFE_VARIABLES,
   SAFE_WINDOWS_VARIABLES,
 } from "../../src/upstream/transport/stdio.ts";
-import { Refresher } from "../../src/upstream/connection/catalogue.ts";
+import { Refresher } from "../../src/upstream/connection/inventory.ts";
 import { restoreId } from "../../src/upstream/connection/correlation.ts";
 import {
   INITIAL_STATE,

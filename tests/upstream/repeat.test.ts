@@ -4,20 +4,20 @@ import { test } from "node:test";
 import { runtime } from "#runtime";
 import { ErrorCode, RpcError } from "../../src/protocol/errors.ts";
 import { parseMessage, type ResponseMessage } from "../../src/protocol/message.ts";
-import { withProgressAbove } from "../../src/protocol/exchange.ts";
-import { HttpStatusError, unavailable } from "../../src/upstream/transport/failures.ts";
+import { Calls, type FailedCall, judgeFailure } from "../../src/upstream/calls.ts";
+import { Chooser, Slot } from "../../src/upstream/choose.ts";
 import type { Line } from "../../src/upstream/connection/line.ts";
+import type { Instance } from "../../src/upstream/instance.ts";
 import {
-  type FailedCall,
-  judgeFailure,
+  HttpStatusError,
   type LossFacts,
   LostCallError,
   NOT_SENT,
   SENT,
-} from "../../src/upstream/loss.ts";
-import type { Slot } from "../../src/upstream/instance.ts";
+  unavailable,
+} from "../../src/upstream/transport/failures.ts";
 import { Upstream } from "../../src/upstream/upstream.ts";
-import { UsedLine } from "../../src/upstream/calls.ts";
+import { FakeClock } from "./fakes/clock.ts";
 import { json, legacy, result, serveHttp, sse } from "./fakes/http-server.ts";
 import { ANNA, pooled, poolTarget, say, states, withPool } from "./pool-support.ts";
 import {
@@ -218,7 +218,8 @@ test("Upstream takes a server that reads no more for lost, though it lives", asy
 });
 
 test("UsedLine tells no progress again that went before two losses", async () => {
-  const exchange = exchangeFor(callText("read"), ANNA);
+  const safe = { jsonrpc: "2.0", id: 1, method: "prompts/get", params: { name: "x" } };
+  const exchange = exchangeFor(JSON.stringify(safe), ANNA);
   const lines = [
     [5, new LostCallError("x", "went", { ...SENT, progress: 5 })],
     [4, new LostCallError("x", "was not there", NOT_SENT)],
@@ -240,23 +241,16 @@ test("UsedLine tells no progress again that went before two losses", async () =>
       release: () => {},
     };
   };
-  const slot = { leave: () => {} } as Slot;
-  const used = new UsedLine(
-    {
-      answered: () => {},
-      unanswered: () => {},
-      isRepetition: () => true,
-      otherWay: ({ exchange, error }) => {
-        const told = (error as LostCallError).facts.progress;
-        const above = told === undefined ? exchange : withProgressAbove(exchange, told);
-        return Promise.resolve({ line: line(), slot, exchange: above });
-      },
-      ended: () => {},
-    },
-    line(),
-    slot,
-    false,
-  );
+  const instance = {
+    state: { phase: "ready" },
+    health: { health: "ok" },
+    isExclusiveFor: () => false,
+    lineFor: () => line(),
+  } as unknown as Instance;
+  const clock = new FakeClock();
+  const slots = [1, 2, 3].map((number) => new Slot(`instance ${number}`, instance, clock));
+  const calls = new Calls(serverConfig(TWO[0]!), new Chooser("x", slots, clock), clock);
+  const used = await calls.lineFor(exchange);
   await used.forward(exchange, []);
   assert.deepEqual(progressOf(exchange), [5]);
 });

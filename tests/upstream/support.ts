@@ -14,7 +14,8 @@ import {
 } from "../../src/protocol/message.ts";
 import type { LineLimits } from "../../src/upstream/lines.ts";
 import type { LogProps, UpstreamLog } from "../../src/upstream/transport/transport.ts";
-import { Upstream, type UpstreamEvents } from "../../src/upstream/upstream.ts";
+import type { UpstreamEvents } from "../../src/upstream/opener.ts";
+import { Upstream } from "../../src/upstream/upstream.ts";
 
 /** Speaks legacy, modern or both, and asks back: {@link askingTarget}. */
 const ASKING = fileURLToPath(new URL("./fakes/asking-server.mjs", import.meta.url));

@@ -140,7 +140,7 @@ test("Connection listens to a modern server and reads the lists it says have cha
 test("StreamableHttpTransport knows which call a stream's messages belong to", async () => {
   const seen: (string | undefined)[] = [];
   const watch = new Watch();
-  watch.onNotification = ((_upstream: unknown, _message: unknown, exchange?: { rid: string }) => {
+  watch.onNotification = ((_message: unknown, exchange?: { rid: string }) => {
     seen.push(exchange?.rid);
   }) as typeof watch.onNotification;
   const held: (() => void)[] = [];

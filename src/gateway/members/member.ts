@@ -71,9 +71,9 @@ export class Member {
       events: {
         onInventory: () => this.#present(),
         onStateChange: () => this.#stateChanged(),
-        onNotification: (_, message, exchange, session) =>
+        onNotification: (message, exchange, session) =>
           options.upcalls.notified(config.name, message, exchange, session),
-        onRequest: (_, message) => options.upcalls.asked(config.name, message),
+        onRequest: (message) => options.upcalls.asked(config.name, message),
       },
     });
     this.upstream.settled.then(() => this.#settled = true);

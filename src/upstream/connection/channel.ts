@@ -27,17 +27,24 @@ import {
   resultResponse,
 } from "../../protocol/message.ts";
 import { envelopeEdits, requestEdits, responseEdits } from "../../protocol/projection.ts";
-import { lossByClose, lossBySend, LostCallError, NOT_SENT } from "../loss.ts";
 import { Pulse } from "../supervisor.ts";
 import {
   ConnectionLostError,
+  LostCallError,
+  NOT_SENT,
   protocolFault,
   serverLabel,
   timedOut,
   unavailable,
 } from "../transport/failures.ts";
 import type { CloseReason, InvalidInput, Transport, UpstreamLog } from "../transport/transport.ts";
-import { Correlation, type PendingCall, restoreId } from "./correlation.ts";
+import {
+  Correlation,
+  lossByClose,
+  lossBySend,
+  type PendingCall,
+  restoreId,
+} from "./correlation.ts";
 import { CLIENT_INFO, hasRoots, type Identity } from "./line.ts";
 import { Abandoned, type Answerer, type Attribution, originAmong, Questions } from "./questions.ts";
 

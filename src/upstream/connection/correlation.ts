@@ -5,8 +5,11 @@
 
 import { editJson } from "../../lib/json-edit.ts";
 import type { Clock } from "../../lib/time.ts";
+import type { RpcError } from "../../protocol/errors.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import type { RequestId, ResponseMessage } from "../../protocol/message.ts";
+import { LostCallError, NetworkError } from "../transport/failures.ts";
+import type { CloseReason } from "../transport/transport.ts";
 
 /** What a caller hands in to wait for an answer. */
 export interface CallOptions<T> {
@@ -166,6 +169,30 @@ export class Correlation<T> {
     if (next < Infinity) this.#arm(next);
     for (const call of expired) this.#onExpire(call);
   }
+}
+
+/** What is known of a call in flight. */
+type Fate = Pick<PendingCall<unknown>, "id" | "asked" | "highest">;
+
+/** What a client's call fails with when its connection is closed. */
+export function lossByClose(
+  server: string,
+  { id, asked, highest }: Fate,
+  { message, unsent }: CloseReason,
+): LostCallError {
+  return new LostCallError(server, message, { sent: id !== unsent, asked, progress: highest });
+}
+
+/** What a client's call fails with when sending it has failed with `error`. */
+export function lossBySend(
+  server: string,
+  { asked, highest }: Fate,
+  error: RpcError,
+): RpcError {
+  const isLoss = error instanceof LostCallError;
+  if (!isLoss && !(error instanceof NetworkError)) return error;
+  const sent = isLoss ? error.facts.sent : !error.neverSent;
+  return new LostCallError(server, error.why, { sent, asked, progress: highest }, { cause: error });
 }
 
 const HEAD = '{"jsonrpc":"2.0","id":';

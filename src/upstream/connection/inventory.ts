@@ -1,10 +1,12 @@
-/** Reads everything an upstream offers, all pages of it. */
+/** What an upstream offers: reads it, all pages of it, and again when it says that it has changed. */
 
 import { rawAt, rawElements } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { messageOf } from "../../lib/text.ts";
+import type { Clock } from "../../lib/time.ts";
 import { ErrorCode } from "../../protocol/errors.ts";
 import {
+  EMPTY_INVENTORY,
   type Inventory,
   type List,
   LIST_RULES,
@@ -14,27 +16,180 @@ import {
 } from "../../protocol/lists.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
 import { headerProblem } from "../../protocol/param-headers.ts";
-import type { Handshake } from "./handshake.ts";
+import type { UpstreamLog } from "../transport/transport.ts";
+import type { Connection } from "./connection.ts";
+
+/** Milliseconds in which announcements of changes are one. */
+const REFRESH_DELAY = 50;
+
+/** What a {@link Catalogue} is made of. */
+interface CatalogueOptions {
+  readonly log: UpstreamLog;
+  readonly clock: Clock;
+  /** How long the server may take for one page, in ms, as configured now. */
+  readonly timeout: () => number;
+  /** A change the server has announced was read. */
+  readonly onChange: (inventory: Inventory) => void;
+}
+
+/** What one server offers: what was read last, and read again when it says that it has changed. */
+export class Catalogue {
+  readonly #options: CatalogueOptions;
+  #inventory: Inventory = EMPTY_INVENTORY;
+  #isKnown = false;
+  #problems: readonly string[] = [];
+  #refresher: Refresher | undefined;
+  /** Announced when there was nobody to read it. */
+  readonly #early = new Set<ListKind>();
+
+  constructor(options: CatalogueOptions) {
+    this.#options = options;
+  }
+
+  /** What was read last; empty while nothing is known. */
+  get inventory(): Inventory {
+    return this.#inventory;
+  }
+
+  /** The same, undefined while nothing is known. */
+  get known(): Inventory | undefined {
+    return this.#isKnown ? this.#inventory : undefined;
+  }
+
+  /** What was read in an earlier run counts until something has been read in this one. */
+  recall(inventory: Inventory): void {
+    if (this.#isKnown) return;
+    this.#inventory = inventory;
+    this.#isKnown = true;
+  }
+
+  /** What was wrong with it. */
+  get problems(): readonly string[] {
+    return this.#problems;
+  }
+
+  /** The server has announced that these have changed. */
+  mark(kinds: Iterable<ListKind>): void {
+    if (this.#refresher !== undefined) this.#refresher.mark(kinds);
+    else for (const kind of kinds) this.#early.add(kind);
+  }
+
+  /**
+   * Takes what was read over a new connection, and follows the changes announced from then on.
+   * Returns whether it is something else than before.
+   */
+  follow(connection: Connection, { inventory, problems }: InventoryResult): boolean {
+    this.#refresher = this.#createRefresher(connection);
+    const changed = inventory !== this.#inventory;
+    this.#inventory = inventory;
+    this.#isKnown = true;
+    this.#report(problems);
+    // Changes announced while the lists were being read may be in them or not.
+    this.#refresher.mark(this.#early);
+    this.#early.clear();
+    return changed;
+  }
+
+  /** The connection that was followed is no longer used. */
+  leave(): void {
+    this.#refresher?.stop();
+    this.#refresher = undefined;
+  }
+
+  #createRefresher(connection: Connection): Refresher {
+    const { clock, timeout, onChange } = this.#options;
+    const refresher: Refresher = new Refresher({
+      clock,
+      delay: REFRESH_DELAY,
+      run: async (kinds) => {
+        const options = { previous: this.#inventory, kinds, timeout: timeout() };
+        const { inventory, problems } = await readInventory(connection, options);
+        // A connection that went away in between has nothing more to say.
+        if (this.#refresher !== refresher) return;
+        this.#report(problems);
+        if (inventory === this.#inventory) return;
+        this.#inventory = inventory;
+        onChange(inventory);
+      },
+    });
+    return refresher;
+  }
+
+  #report(problems: readonly string[]): void {
+    this.#problems = problems;
+    for (const problem of problems) this.#options.log.warn(problem);
+  }
+}
+
+/** What a {@link Refresher} is made of. */
+interface RefresherOptions {
+  readonly clock: Clock;
+  /** Milliseconds from the first mark to the run: a server announces changes in bursts. */
+  readonly delay: number;
+  /** Reads these lists again. Must not reject. */
+  readonly run: (kinds: ReadonlySet<ListKind>) => Promise<void>;
+}
+
+/**
+ * Turns a storm of "this list changed" into few reads: marks within `delay` are one run, marks
+ * during a run are one more run after it, so the last read always begins after the last mark.
+ */
+export class Refresher {
+  readonly #options: RefresherOptions;
+  #marked = new Set<ListKind>();
+  #cancel: (() => void) | undefined;
+  #running = false;
+  #stopped = false;
+
+  constructor(options: RefresherOptions) {
+    this.#options = options;
+  }
+
+  /** These lists are no longer what was read. */
+  mark(kinds: Iterable<ListKind>): void {
+    for (const kind of kinds) this.#marked.add(kind);
+    this.#schedule();
+  }
+
+  /** Forgets all marks and runs nothing any more; a run under way ends by itself. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#marked.clear();
+  }
+
+  #schedule(): void {
+    if (this.#stopped || this.#running || this.#cancel !== undefined) return;
+    if (this.#marked.size === 0) return;
+    this.#cancel = this.#options.clock.after(this.#options.delay, () => void this.#run());
+  }
+
+  async #run(): Promise<void> {
+    this.#cancel = undefined;
+    this.#running = true;
+    const kinds = this.#marked;
+    this.#marked = new Set();
+    await this.#options.run(kinds);
+    this.#running = false;
+    this.#schedule();
+  }
+}
 
 /** Bounds of one list, against servers that page for ever. */
-export const MAX_PAGES = 1_000;
+const MAX_PAGES = 1_000;
 /** See {@link MAX_PAGES}. */
-export const MAX_ITEMS = 100_000;
+const MAX_ITEMS = 100_000;
 
-/** What {@link readInventory} reads from, and what it may keep. */
-export interface InventoryOptions {
-  /** Asks the upstream; an error response is a result, everything worse rejects. */
-  readonly request: (method: string, paramsText: string | undefined) => Promise<ResponseMessage>;
-  readonly handshake: Handshake;
-  /**
-   * Whether calls repeat arguments in headers (modern HTTP): tools that say wrongly which must be
-   * left out then (SEP-2243).
-   */
-  readonly usesHeaders: boolean;
+/** How lists are read. */
+interface ReadOptions {
+  /** What is known: kept where not asked again, where reading fails, and where nothing changed. */
+  readonly previous: Inventory | undefined;
   /** Lists to read again; all of them when there is no `previous`. */
   readonly kinds?: ReadonlySet<ListKind>;
-  /** What is known: kept where not asked again, where reading fails, and where nothing changed. */
-  readonly previous?: Inventory | undefined;
+  /** For one page, in ms. */
+  readonly timeout: number;
+  readonly signal?: AbortSignal;
 }
 
 /** What was read, and what was wrong with it, in words for log and status. */
@@ -48,8 +203,12 @@ export interface InventoryResult {
  * Reads the lists the server declares, at the same time. A list that fails is reported and does not
  * spoil the others. Never rejects because of what the server says.
  */
-export async function readInventory(options: InventoryOptions): Promise<InventoryResult> {
-  const { handshake, previous, kinds } = options;
+export async function readInventory(
+  connection: Connection,
+  options: ReadOptions,
+): Promise<InventoryResult> {
+  const { handshake } = connection;
+  const { previous, kinds } = options;
   const problems: string[] = [];
   const read = await Promise.all(LIST_RULES.map(async (rule): Promise<[ListKind, List]> => {
     const known = previous?.lists[rule.kind];
@@ -57,7 +216,7 @@ export async function readInventory(options: InventoryOptions): Promise<Inventor
       return [rule.kind, known];
     }
     try {
-      const list = await readList(rule, options, problems);
+      const list = await readList(connection, rule, options, problems);
       return [rule.kind, known !== undefined && equalLists(known, list) ? known : list];
     } catch (error) {
       problems.push(`Cannot list ${rule.kind}: ${messageOf(error)}`);
@@ -72,17 +231,22 @@ export async function readInventory(options: InventoryOptions): Promise<Inventor
     instructions: handshake.instructions,
     lists,
   };
-  const same = previous !== undefined && sameInventory(previous, inventory);
+  const same = previous !== undefined && saysTheSame(previous, inventory);
   return { inventory: same ? previous : inventory, problems };
 }
 
 const EMPTY: List = { items: [] };
 
 async function readList(
+  connection: Connection,
   rule: ListRule,
-  { request, handshake, usesHeaders }: InventoryOptions,
+  { timeout, signal }: ReadOptions,
   problems: string[],
 ): Promise<List> {
+  const { handshake, era, transport } = connection;
+  // Modern requests over HTTP repeat arguments in headers: tools that say wrongly which must be
+  // left out then (SEP-2243).
+  const usesHeaders = era === "modern" && transport === "http";
   if (!isObject(handshake.capabilities[rule.capability])) return EMPTY;
   const items: ListItem[] = [];
   const seen = new Set<string>();
@@ -91,7 +255,7 @@ async function readList(
   let cursor: string | undefined;
   for (let page = 1;; page++) {
     const params = cursor === undefined ? undefined : JSON.stringify({ cursor });
-    const response = await request(rule.method, params);
+    const response = await connection.request(rule.method, params, { timeout, signal });
     if (response.result === undefined) {
       // Many servers with resources know no templates.
       if (rule.kind === "templates" && response.error?.code === ErrorCode.MethodNotFound) {
@@ -161,68 +325,22 @@ function combineHints(
 }
 
 function equalLists(a: List, b: List): boolean {
-  return a.ttlMs === b.ttlMs && a.cacheScope === b.cacheScope &&
-    a.items.length === b.items.length &&
-    a.items.every((item, index) => item.raw === b.items[index]!.raw);
+  return a === b || (
+    a.ttlMs === b.ttlMs && a.cacheScope === b.cacheScope && a.items.length === b.items.length &&
+    a.items.every((item, index) => item.raw === b.items[index]!.raw)
+  );
 }
 
-function sameInventory(a: Inventory, b: Inventory): boolean {
-  return a.era === b.era && a.capabilities === b.capabilities && a.serverInfo === b.serverInfo &&
+/** Whether two inventories say the same, whoever they are from. */
+export function saysTheSame(a: Inventory, b: Inventory): boolean {
+  return a === b || (
+    a.era === b.era && a.capabilities === b.capabilities && a.serverInfo === b.serverInfo &&
     a.instructions === b.instructions &&
-    LIST_RULES.every(({ kind }) => a.lists[kind] === b.lists[kind]);
+    LIST_RULES.every(({ kind }) => equalLists(a.lists[kind], b.lists[kind]))
+  );
 }
 
 function errorWords(error: JsonObject | undefined): string {
   const message = typeof error?.message === "string" ? `: ${error.message}` : "";
   return `${error?.code ?? "without code"}${message}`;
-}
-
-/** How many names a difference lists. */
-const MOST_NAMES = 5;
-
-/** Whether two inventories say the same, whoever they are from. */
-export function saysTheSame(a: Inventory, b: Inventory): boolean {
-  if (a === b) return true;
-  return a.era === b.era && a.capabilities === b.capabilities && a.serverInfo === b.serverInfo &&
-    a.instructions === b.instructions &&
-    LIST_RULES.every(({ kind }) => {
-      const [one, other] = [a.lists[kind], b.lists[kind]];
-      return one === other || (
-        one.ttlMs === other.ttlMs && one.cacheScope === other.cacheScope &&
-        one.items.length === other.items.length &&
-        one.items.every(({ raw }, index) => raw === other.items[index]!.raw)
-      );
-    });
-}
-
-/**
- * In which lists `other` differs from `shown`, as a clause: `has more tools ("a"); lacks prompts
- * ("b")`. Undefined where it offers the same things, in whatever order.
- */
-export function differenceOf(shown: Inventory, other: Inventory): string | undefined {
-  if (shown === other) return undefined;
-  const clauses: string[] = [];
-  if (shown.era !== other.era) {
-    clauses.push(`speaks the ${other.era} era, not the ${shown.era} one`);
-  }
-  for (const { kind } of LIST_RULES) {
-    const [mine, theirs] = [byKey(shown.lists[kind]), byKey(other.lists[kind])];
-    const extra = [...theirs.keys()].filter((key) => !mine.has(key));
-    const missing = [...mine.keys()].filter((key) => !theirs.has(key));
-    const changed = [...mine].filter(([key, raw]) => theirs.has(key) && theirs.get(key) !== raw)
-      .map(([key]) => key);
-    if (extra.length > 0) clauses.push(`has more ${kind} (${names(extra)})`);
-    if (missing.length > 0) clauses.push(`lacks ${kind} (${names(missing)})`);
-    if (changed.length > 0) clauses.push(`describes ${kind} otherwise (${names(changed)})`);
-  }
-  return clauses.length === 0 ? undefined : clauses.join("; ");
-}
-
-function byKey({ items }: List): ReadonlyMap<string, string> {
-  return new Map(items.map(({ key, raw }) => [key, raw]));
-}
-
-function names(keys: readonly string[]): string {
-  const some = keys.slice(0, MOST_NAMES).map((key) => JSON.stringify(key)).join(", ");
-  return keys.length > MOST_NAMES ? `${some} and ${keys.length - MOST_NAMES} more` : some;
 }

@@ -11,16 +11,17 @@ export function serverLabel(server: string): string {
 
 /** The call reached no upstream, or its upstream went away. `why` is a clause: `exited with …`. */
 export function unavailable(server: string, why: string, options?: ErrorOptions): RpcError {
-  return new RpcError(
-    ErrorCode.UpstreamUnavailable,
-    `${serverLabel(server)} ${why}`,
-    undefined,
-    options,
-  );
+  return new UnavailableError(server, why, options);
+}
+
+class UnavailableError extends RpcError {
+  constructor(server: string, why: string, options?: ErrorOptions) {
+    super(ErrorCode.UpstreamUnavailable, `${serverLabel(server)} ${why}`, undefined, options);
+  }
 }
 
 /** The network failed: `connect` before any answer, `read` in the middle of one. */
-export class NetworkError extends RpcError {
+export class NetworkError extends UnavailableError {
   constructor(
     server: string,
     readonly phase: "connect" | "read",
@@ -29,19 +30,47 @@ export class NetworkError extends RpcError {
     readonly why: string,
     options?: ErrorOptions,
   ) {
-    super(
-      ErrorCode.UpstreamUnavailable,
-      `${serverLabel(server)} ${why}`,
-      undefined,
-      options,
-    );
+    super(server, why, options);
+  }
+
+  /** Nobody was there to take what was sent. */
+  get neverSent(): boolean {
+    return this.phase === "connect" && (this.fault === "refused" || this.fault === "dns");
   }
 }
 
 /** The connection went away before the answer came: what became of the request is not known. */
-export class ConnectionLostError extends RpcError {
+export class ConnectionLostError extends UnavailableError {
   constructor(server: string, readonly reason: CloseReason) {
-    super(ErrorCode.UpstreamUnavailable, `${serverLabel(server)} ${reason.message}`);
+    super(server, reason.message);
+  }
+}
+
+/** How far a call had come when its connection was lost. */
+export interface LossFacts {
+  /** The server may have got it; false only where that is certainly not so. */
+  readonly sent: boolean;
+  /** Its client has been asked something on its behalf. */
+  readonly asked: boolean;
+  /** The highest progress its client has been told, where it was told any. */
+  readonly progress: number | undefined;
+}
+
+/** The server may have carried it out, and the client has noticed nothing. */
+export const SENT: LossFacts = { sent: true, asked: false, progress: undefined };
+
+/** The server has certainly not got it. */
+export const NOT_SENT: LossFacts = { ...SENT, sent: false };
+
+/** The connection of a call was lost before its answer came. `why` is a clause: `exited with …`. */
+export class LostCallError extends UnavailableError {
+  constructor(
+    readonly server: string,
+    readonly why: string,
+    readonly facts: LossFacts = SENT,
+    options?: ErrorOptions,
+  ) {
+    super(server, why, options);
   }
 }
 
@@ -64,9 +93,9 @@ function readable(ms: number): string {
 }
 
 /** An HTTP status that is no answer; the handshake reads meaning from some of them. */
-export class HttpStatusError extends RpcError {
+export class HttpStatusError extends UnavailableError {
   constructor(server: string, readonly status: number, what: string) {
-    super(ErrorCode.UpstreamUnavailable, `${serverLabel(server)} ${explain(status, what)}`);
+    super(server, explain(status, what));
   }
 }
 

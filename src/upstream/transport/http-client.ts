@@ -4,6 +4,7 @@ import { createParser, type EventSourceMessage } from "eventsource-parser";
 import type { HttpTarget } from "../../config/types.ts";
 import { joinBytes } from "../../lib/json.ts";
 import { codeOf } from "../../lib/text.ts";
+import type { Clock } from "../../lib/time.ts";
 import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
 import type { NetworkFault } from "./transport.ts";
 
@@ -156,6 +157,47 @@ export class HttpClient {
         throw error;
       }
     }
+  }
+}
+
+/**
+ * What a transport is sending, each of which can be ended alone, and all of them at the end. By
+ * hand: `AbortSignal.any` on one long-lived signal piles up listeners.
+ */
+export class Sendings {
+  readonly #clock: Clock;
+  /** With what stops their clocks. */
+  readonly #all = new Map<AbortController, (() => void) | undefined>();
+  readonly #requests = new Map<number, AbortController>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** One begins; it is aborted after `limit` ms, if there is one. */
+  begin(requestId: number | undefined, limit: number | undefined): AbortController {
+    const abort = new AbortController();
+    const late = limit === undefined ? undefined : this.#clock.after(limit, () => abort.abort());
+    this.#all.set(abort, late);
+    if (requestId !== undefined) this.#requests.set(requestId, abort);
+    return abort;
+  }
+
+  /** The one that was begun with these is over. */
+  end(requestId: number | undefined, abort: AbortController): void {
+    this.#all.get(abort)?.();
+    this.#all.delete(abort);
+    if (requestId !== undefined) this.#requests.delete(requestId);
+  }
+
+  /** Nobody waits for the answer to a request any more. */
+  abandon(requestId: number): void {
+    this.#requests.get(requestId)?.abort();
+  }
+
+  /** Nor for any of them. */
+  abandonAll(): void {
+    for (const abort of this.#all.keys()) abort.abort();
   }
 }
 

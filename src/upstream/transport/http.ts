@@ -5,9 +5,15 @@ import { messageOf } from "../../lib/text.ts";
 import { type Clock, pause } from "../../lib/time.ts";
 import { encodeHeaderValue, type Era, Header, nameOf } from "../../protocol/eras.ts";
 import { headersOf, type ParamHeader } from "../../protocol/param-headers.ts";
-import { LostCallError, neverSent, NOT_SENT } from "../loss.ts";
-import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
-import { HttpClient, mediaType } from "./http-client.ts";
+import {
+  HttpStatusError,
+  LostCallError,
+  NetworkError,
+  NOT_SENT,
+  protocolFault,
+  unavailable,
+} from "./failures.ts";
+import { HttpClient, mediaType, Sendings } from "./http-client.ts";
 import {
   type CloseReason,
   receive,
@@ -68,9 +74,7 @@ export class StreamableHttpTransport implements Transport {
   readonly #http: HttpClient;
   readonly #toolHeaders: StreamableHttpOptions["toolHeaders"];
   readonly #closing = new AbortController();
-  /** Aborted by hand at the end: `AbortSignal.any` on one long-lived signal piles up listeners. */
-  readonly #sending = new Set<AbortController>();
-  readonly #requests = new Map<number, AbortController>();
+  readonly #sendings: Sendings;
   #handlers: TransportHandlers | undefined;
   #sessionId: string | undefined;
   #version: string | undefined;
@@ -82,6 +86,7 @@ export class StreamableHttpTransport implements Transport {
     this.#log = options.log;
     this.#clock = options.clock;
     this.#http = new HttpClient(options.server, options.target);
+    this.#sendings = new Sendings(options.clock);
   }
 
   start(handlers: TransportHandlers): Promise<void> {
@@ -93,34 +98,28 @@ export class StreamableHttpTransport implements Transport {
     if (this.#closing.signal.aborted) {
       throw new LostCallError(this.#server, "is disconnected", NOT_SENT);
     }
-    const abort = new AbortController();
-    const { signal } = abort;
-    this.#sending.add(abort);
-    if (requestId !== undefined) this.#requests.set(requestId, abort);
     // A request has its caller's limit; nobody else would end a notification that hangs.
-    const stopClock = requestId === undefined
-      ? this.#clock.after(NOTIFY_TIMEOUT, () => abort.abort())
-      : undefined;
+    const limit = requestId === undefined ? NOTIFY_TIMEOUT : undefined;
+    const sending = this.#sendings.begin(requestId, limit);
+    const { signal } = sending;
     try {
       await this.#post(raw, method, requestId, signal);
     } catch (error) {
       if (signal.aborted) throw unavailable(this.#server, "is no longer asked");
       // Without its server there is no session either; a new handshake finds out what is left.
       if (error instanceof NetworkError && error.phase === "connect") {
-        const unsent = neverSent(error) ? requestId : undefined;
+        const unsent = error.neverSent ? requestId : undefined;
         this.#lost({ code: "disconnected", fault: error.fault, message: error.why, unsent });
       }
       throw error;
     } finally {
-      stopClock?.();
-      this.#sending.delete(abort);
-      if (requestId !== undefined) this.#requests.delete(requestId);
+      this.#sendings.end(requestId, sending);
     }
     if (method === "notifications/initialized") void this.#serverStream();
   }
 
   abandon(requestId: number): void {
-    this.#requests.get(requestId)?.abort();
+    this.#sendings.abandon(requestId);
   }
 
   setProtocol(version: string | undefined, era: Era): void {
@@ -378,7 +377,7 @@ export class StreamableHttpTransport implements Transport {
     handlers.onClose(reason);
     this.#sessionId = undefined;
     this.#closing.abort();
-    for (const abort of this.#sending) abort.abort();
+    this.#sendings.abandonAll();
   }
 }
 

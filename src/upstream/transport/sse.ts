@@ -1,7 +1,12 @@
-import type { Clock } from "../../lib/time.ts";
-import { LostCallError, neverSent, NOT_SENT } from "../loss.ts";
-import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
-import { HttpClient, mediaType } from "./http-client.ts";
+import {
+  HttpStatusError,
+  LostCallError,
+  NetworkError,
+  NOT_SENT,
+  protocolFault,
+  unavailable,
+} from "./failures.ts";
+import { HttpClient, mediaType, Sendings } from "./http-client.ts";
 import type { HttpOptions } from "./http.ts";
 import {
   type CloseReason,
@@ -25,16 +30,14 @@ export class SseTransport implements Transport {
   readonly #server: string;
   readonly #http: HttpClient;
   readonly #closing = new AbortController();
-  readonly #clock: Clock;
-  readonly #posting = new Set<AbortController>();
-  readonly #requests = new Map<number, AbortController>();
+  readonly #sendings: Sendings;
   #handlers: TransportHandlers | undefined;
   #endpoint: URL | undefined;
 
   constructor(options: HttpOptions) {
     this.#server = options.server;
-    this.#clock = options.clock;
     this.#http = new HttpClient(options.server, options.target);
+    this.#sendings = new Sendings(options.clock);
   }
 
   /** Resolves when the server has named its endpoint. */
@@ -72,12 +75,9 @@ export class SseTransport implements Transport {
   async send(raw: string, { method, requestId }: SendOptions): Promise<void> {
     const url = this.#endpoint;
     if (url === undefined) throw new LostCallError(this.#server, "is disconnected", NOT_SENT);
-    const abort = new AbortController();
-    const { signal } = abort;
-    this.#posting.add(abort);
-    if (requestId !== undefined) this.#requests.set(requestId, abort);
+    const sending = this.#sendings.begin(requestId, POST_TIMEOUT);
+    const { signal } = sending;
     const what = method === "" ? "an answer" : `"${method}"`;
-    const stopClock = this.#clock.after(POST_TIMEOUT, () => abort.abort());
     try {
       const headers = { "content-type": "application/json" };
       const request = { method: "POST", headers, body: raw, signal, what, url } as const;
@@ -87,20 +87,18 @@ export class SseTransport implements Transport {
     } catch (error) {
       if (signal.aborted) throw unavailable(this.#server, `did not accept ${what}`);
       if (error instanceof NetworkError) {
-        const unsent = neverSent(error) ? requestId : undefined;
+        const unsent = error.neverSent ? requestId : undefined;
         this.#end({ code: "disconnected", fault: error.fault, message: error.why, unsent });
       }
       throw error;
     } finally {
-      stopClock();
-      this.#posting.delete(abort);
-      if (requestId !== undefined) this.#requests.delete(requestId);
+      this.#sendings.end(requestId, sending);
     }
   }
 
   /** Ends only a POST that still hangs; the answer would come on the event stream anyway. */
   abandon(requestId: number): void {
-    this.#requests.get(requestId)?.abort();
+    this.#sendings.abandon(requestId);
   }
 
   setProtocol(): void {}
@@ -156,6 +154,6 @@ export class SseTransport implements Transport {
     this.#endpoint = undefined;
     handlers.onClose(reason);
     this.#closing.abort();
-    for (const abort of this.#posting) abort.abort();
+    this.#sendings.abandonAll();
   }
 }

@@ -6,8 +6,7 @@ import { TokenBucket } from "../../lib/rate-limit.ts";
 import { messageOf, snippet } from "../../lib/text.ts";
 import { type Clock, pause } from "../../lib/time.ts";
 import type { ChildProcess, ExitStatus, Runtime } from "../../runtime/types.ts";
-import { LostCallError, NOT_SENT, SENT } from "../loss.ts";
-import { unavailable } from "./failures.ts";
+import { LostCallError, NOT_SENT, SENT, unavailable } from "./failures.ts";
 import {
   type CloseReason,
   overlong,
@@ -199,8 +198,6 @@ export class StdioTransport implements Transport {
     handlers.onClose(reason);
   }
 }
-
-/** The environment a stdio server is started with. */
 
 /**
  * Inherited from the gateway because programs break without them; nothing else is, since the

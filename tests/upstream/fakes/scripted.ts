@@ -6,7 +6,7 @@ import { EMPTY_INVENTORY, type Inventory } from "../../../src/protocol/lists.ts"
 import type { FakeProcess } from "../../support/fake-child.ts";
 import { FakeRuntime } from "../../support/fake-runtime.ts";
 import { Instance } from "../../../src/upstream/instance.ts";
-import type { InstanceOptions } from "../../../src/upstream/opener.ts";
+import type { UpstreamOptions } from "../../../src/upstream/opener.ts";
 import { call, RecordedLog, serverConfig } from "../support.ts";
 import type { Phase } from "../../../src/upstream/state.ts";
 import { FakeClock } from "./clock.ts";
@@ -40,7 +40,7 @@ export class Scripted {
 
   constructor(
     overrides: Partial<ServerConfig> = {},
-    options: Partial<InstanceOptions> = {},
+    options: Partial<UpstreamOptions> = {},
     clock?: FakeClock,
   ) {
     if (clock !== undefined) this.clock = clock;
