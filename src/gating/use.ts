@@ -3,7 +3,10 @@
 import { join } from "node:path";
 import type { Json } from "../lib/json.ts";
 import {
-  readOwnFile,
+  type Bytes,
+  type FromFile,
+  jsonIn,
+  readKept,
   replaceFile,
   type Seal,
   seal,
@@ -99,15 +102,10 @@ export function flat(uses: Uses): [server: string, tool: string, use: Use][] {
 /** Raised when the meaning of a file changes. */
 export const USE_FORMAT_VERSION = 1;
 
-/** What a file holds, or why it is not used, as the end of a sentence. */
-export type DecodedUses =
-  | { readonly ok: true; readonly uses: Uses }
-  | { readonly ok: false; readonly reason: string };
-
 const SEAL: Seal = { magic: "mcproxy-use", content: "counts", version: USE_FORMAT_VERSION };
 
 /** The bytes of a file with these. */
-export async function encodeUses(uses: Uses): Promise<Uint8Array<ArrayBuffer>> {
+export async function encodeUses(uses: Uses): Promise<Bytes> {
   const entries = flat(uses).map(([server, tool, { count, at }]) => [
     server,
     tool,
@@ -123,12 +121,12 @@ export async function encodeUses(uses: Uses): Promise<Uint8Array<ArrayBuffer>> {
  * @param now milliseconds since the epoch; nothing was used later
  */
 export async function decodeUses(
-  file: Uint8Array<ArrayBuffer>,
+  file: Bytes,
   now: number,
-): Promise<DecodedUses> {
+): Promise<FromFile<Uses>> {
   const unsealed = await unseal(SEAL, file);
   if (!unsealed.ok) return unsealed;
-  const entries = parsed(unsealed.body);
+  const entries = jsonIn(unsealed.value);
   if (!Array.isArray(entries)) return NONSENSE;
   const uses: Uses = new Map();
   for (const entry of entries) {
@@ -137,24 +135,16 @@ export async function decodeUses(
     if (!isAmount(count) || count > MOST_CALLS || !isAmount(at)) return NONSENSE;
     addUse(uses, server, tool, { count, at: Math.min(at, now) });
   }
-  return { ok: true, uses };
+  return { ok: true, value: uses };
 }
 
 /** Nobody calls that often; sums of greater numbers would end in infinity, and scores in none. */
 const MOST_CALLS = 1e12;
 
-const NONSENSE: DecodedUses = { ok: false, reason: "found content that is no counts" };
+const NONSENSE: FromFile<Uses> = { ok: false, reason: "found content that is no counts" };
 
 function isAmount(value: Json | undefined): value is number {
   return typeof value === "number" && Number.isFinite(value) && value >= 0;
-}
-
-function parsed(bytes: Uint8Array): Json | undefined {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined;
-  }
 }
 
 /** What {@link UseMemory} stands on. */
@@ -254,12 +244,13 @@ export class UseMemory {
   }
 
   async #read(): Promise<Uses> {
-    const read = this.#path === undefined ? undefined : await readOwnFile(this.#path);
-    if (read === undefined) return new Map();
-    const decoded = read.ok ? await decodeUses(read.bytes, this.#options.wall()) : read;
-    if (decoded.ok) return decoded.uses;
-    this.#complain("Cannot use the kept use of tools in {file}: {reason}", decoded.reason);
-    return new Map();
+    if (this.#path === undefined) return new Map();
+    const uses = await readKept(
+      this.#path,
+      (file) => decodeUses(file, this.#options.wall()),
+      (reason) => this.#complain("Cannot use the kept use of tools in {file}: {reason}", reason),
+    );
+    return uses ?? new Map();
   }
 
   #complain(text: string, reason: string): void {

@@ -1,30 +1,49 @@
-/** The three things that are done to a disk for what is kept there. */
+/** Files that are kept from one run to the next: for this user alone, versioned, bounded. */
 
 import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { sha256 } from "./json.ts";
+import { type Json, sha256 } from "./json.ts";
 import { codeOf, messageOf } from "./text.ts";
 
-/** Bytes a file of lists may have; one that is bigger was not written by us. */
-export const MAX_LIST_FILE = 64 * 1024 * 1024;
+/** Bytes a file may have; one that is bigger was not written by us. */
+export const MAX_OWN_FILE = 64 * 1024 * 1024;
 
-/** What stands in a file, or why it is not read; `undefined` where there is none. */
-export type ReadFile =
-  | { readonly ok: true; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly ok: false; readonly reason: string }
-  | undefined;
+/** What a file says, or why it is not used, as the end of a sentence. */
+export type FromFile<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly reason: string };
+
+/** The bytes of a file. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/**
+ * What a file says, `undefined` where there is none or it cannot be used: then `complain` is told
+ * why, as the end of a sentence. Never rejects.
+ */
+export async function readKept<T>(
+  path: string,
+  decode: (file: Bytes) => Promise<FromFile<T>>,
+  complain: (reason: string) => void,
+): Promise<T | undefined> {
+  const read = await readOwnFile(path);
+  if (read === undefined) return undefined;
+  const decoded = read.ok ? await decode(read.value) : read;
+  if (decoded.ok) return decoded.value;
+  complain(decoded.reason);
+  return undefined;
+}
 
 /**
  * Reads a file that only this user can have written: where others may write to the directory, they
- * must not be able to put words into a server's mouth. Never rejects.
+ * must not be able to put words into a server's mouth. `undefined` where there is none. Never rejects.
  *
  * @param user the user's id; absent where the system has none
  */
 export async function readOwnFile(
   path: string,
   user: number | undefined = process.getuid?.(),
-): Promise<ReadFile> {
+): Promise<FromFile<Bytes> | undefined> {
   try {
     // Not followed: reading what a link leads to, a pipe for one, may never end.
     const found = await lstat(path);
@@ -32,10 +51,10 @@ export async function readOwnFile(
     if (user !== undefined && found.uid !== user) {
       return { ok: false, reason: `found a file of user ${found.uid}, expected one of ${user}` };
     }
-    if (found.size > MAX_LIST_FILE) {
-      return { ok: false, reason: `found ${found.size} bytes, expected at most ${MAX_LIST_FILE}` };
+    if (found.size > MAX_OWN_FILE) {
+      return { ok: false, reason: `found ${found.size} bytes, expected at most ${MAX_OWN_FILE}` };
     }
-    return { ok: true, bytes: await readFile(path) };
+    return { ok: true, value: await readFile(path) };
   } catch (error) {
     const reason = systemReason(error);
     return reason === "ENOENT" || reason === "ENOTDIR" ? undefined : { ok: false, reason };
@@ -121,19 +140,14 @@ export interface Seal {
   readonly version: number;
 }
 
-/** The content of a file, or why it is not used, as the end of a sentence. */
-export type Unsealed =
-  | { readonly ok: true; readonly body: Uint8Array<ArrayBuffer> }
-  | { readonly ok: false; readonly reason: string };
-
 const MAX_HEAD = 128;
 const NEW_LINE = 10;
 
 /** The bytes of a file with this content. */
 export async function seal(
   { magic, version }: Seal,
-  body: Uint8Array<ArrayBuffer>,
-): Promise<Uint8Array<ArrayBuffer>> {
+  body: Bytes,
+): Promise<Bytes> {
   const head = new TextEncoder().encode(`${magic} ${version} ${await sha256(body)}\n`);
   const file = new Uint8Array(head.length + body.length);
   file.set(head);
@@ -142,7 +156,7 @@ export async function seal(
 }
 
 /** The content of a file, if it is whole. Never rejects, whatever the bytes are. */
-export async function unseal(seal: Seal, file: Uint8Array<ArrayBuffer>): Promise<Unsealed> {
+export async function unseal(seal: Seal, file: Bytes): Promise<FromFile<Bytes>> {
   const end = file.subarray(0, MAX_HEAD).indexOf(NEW_LINE);
   const head = new TextDecoder().decode(file.subarray(0, Math.max(end, 0))).split(" ");
   const [magic, version, digest] = head;
@@ -154,12 +168,21 @@ export async function unseal(seal: Seal, file: Uint8Array<ArrayBuffer>): Promise
   }
   const body = file.subarray(end + 1);
   return await sha256(body) === digest
-    ? { ok: true, body }
+    ? { ok: true, value: body }
     : { ok: false, reason: "found damaged or incomplete content" };
 }
 
+/** The JSON in these bytes, `undefined` where there is none. */
+export function jsonIn(bytes: Uint8Array): Json | undefined {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
 /** How the name of a file ends that is not complete yet. */
-export const TEMPORARY_SUFFIX = ".tmp";
+const TEMPORARY_SUFFIX = ".tmp";
 
 const MAX_READABLE = 40;
 const TAG_LENGTH = 16;

@@ -6,7 +6,7 @@
  */
 
 import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
-import { type Seal, seal, unseal } from "../../lib/own-file.ts";
+import { type Bytes, type FromFile, jsonIn, type Seal, seal, unseal } from "../../lib/own-file.ts";
 import type { Era } from "../../protocol/eras.ts";
 import { type Inventory, type List, LIST_RULES, type ListKind } from "../../protocol/lists.ts";
 
@@ -28,16 +28,11 @@ export interface KeptLists {
   readonly savedAt: number;
 }
 
-/** What a file holds, or why it is not used, as the end of a sentence. */
-export type DecodedLists =
-  | { readonly ok: true; readonly lists: KeptLists }
-  | { readonly ok: false; readonly reason: string };
-
 /** The bytes of a file with these lists. */
 export async function encodeLists(
   { server, id }: ListOwner,
   { inventory, savedAt }: KeptLists,
-): Promise<Uint8Array<ArrayBuffer>> {
+): Promise<Bytes> {
   const { capabilities, serverInfo, era, instructions, lists } = inventory;
   const stored = { capabilities, serverInfo, era, instructions, lists: storedLists(lists) };
   const content = JSON.stringify({ server, id, savedAt, inventory: stored });
@@ -46,13 +41,13 @@ export async function encodeLists(
 
 /** The lists in a file, if it is whole and this owner's. Never rejects, whatever the bytes are. */
 export async function decodeLists(
-  file: Uint8Array<ArrayBuffer>,
+  file: Bytes,
   owner: ListOwner,
-): Promise<DecodedLists> {
+): Promise<FromFile<KeptLists>> {
   const unsealed = await unseal(SEAL, file);
   if (!unsealed.ok) return unsealed;
-  const content = parsedObject(decoded(unsealed.body));
-  if (content?.server !== owner.server || content.id !== owner.id) {
+  const content = jsonIn(unsealed.value);
+  if (!isObject(content) || content.server !== owner.server || content.id !== owner.id) {
     return unusable("found the lists of another server");
   }
   const { savedAt } = content;
@@ -60,7 +55,7 @@ export async function decodeLists(
   if (inventory === undefined || typeof savedAt !== "number") {
     return unusable("found content that is no server's lists");
   }
-  return { ok: true, lists: { inventory, savedAt } };
+  return { ok: true, value: { inventory, savedAt } };
 }
 
 const SEAL: Seal = { magic: "mcproxy-lists", content: "lists", version: LIST_FORMAT_VERSION };
@@ -125,8 +120,7 @@ function isObjectText(text: Json | undefined): text is string {
   return typeof text === "string" && parsedObject(text) !== undefined;
 }
 
-function parsedObject(text: string | undefined): JsonObject | undefined {
-  if (text === undefined) return undefined;
+function parsedObject(text: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return isObject(value) ? value : undefined;
@@ -135,14 +129,6 @@ function parsedObject(text: string | undefined): JsonObject | undefined {
   }
 }
 
-function decoded(bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
-function unusable(reason: string): DecodedLists {
+function unusable(reason: string): FromFile<never> {
   return { ok: false, reason };
 }

@@ -3,8 +3,8 @@ import type { Env, ServerConfig } from "../../config/types.ts";
 import { sha256 } from "../../lib/json.ts";
 import {
   keptName,
-  MAX_LIST_FILE,
-  readOwnFile,
+  MAX_OWN_FILE,
+  readKept,
   removeUnused,
   replaceFile,
   systemReason,
@@ -69,15 +69,15 @@ export class ListCache {
     if (waiting !== undefined) return waiting.lists;
     const owner = await ownerOf(server);
     const file = join(this.#directory, fileName(owner));
-    const read = await readOwnFile(file);
-    if (read === undefined) return undefined;
-    const decoded = read.ok ? await decodeLists(read.bytes, owner) : read;
-    if (decoded.ok) return decoded.lists;
-    this.#log.warning("Cannot use the kept lists in {file}: {reason}; starting without them", {
+    return await readKept(
       file,
-      reason: decoded.reason,
-    });
-    return undefined;
+      (bytes) => decodeLists(bytes, owner),
+      (reason) =>
+        this.#log.warning("Cannot use the kept lists in {file}: {reason}; starting without them", {
+          file,
+          reason,
+        }),
+    );
   }
 
   /**
@@ -142,7 +142,7 @@ export class ListCache {
   async #write(server: KeptServer, lists: KeptLists): Promise<void> {
     const owner = await ownerOf(server);
     const bytes = await encodeLists(owner, lists);
-    if (bytes.length > MAX_LIST_FILE) throw new Error(`lists of ${bytes.length} bytes`);
+    if (bytes.length > MAX_OWN_FILE) throw new Error(`lists of ${bytes.length} bytes`);
     await replaceFile(join(this.#directory!, fileName(owner)), bytes);
   }
 

@@ -3,8 +3,11 @@ import { join } from "node:path";
 import type { EmbeddingsConfig } from "../../config/types.ts";
 import { isObject, type Json, sha256 } from "../../lib/json.ts";
 import {
+  type Bytes,
+  type FromFile,
+  jsonIn,
   keptName,
-  readOwnFile,
+  readKept,
   removeUnused,
   replaceFile,
   type Seal,
@@ -51,20 +54,21 @@ export class VectorFile {
    */
   async read(): Promise<ReadonlyMap<string, Vector>> {
     const path = await this.#path();
-    const read = path === undefined ? undefined : await readOwnFile(path);
-    if (path === undefined || read === undefined) return new Map();
-    const decoded = read.ok ? await decodeVectors(read.bytes, this.#owner) : read;
-    if (decoded.ok) {
-      // In use, though perhaps complete, so that nothing is written to it for long.
-      const now = this.#options.wall() / 1000;
-      await utimes(path, now, now).catch(() => {});
-      return decoded.vectors;
-    }
-    this.#options.log.warning(
-      "Cannot use the kept vectors in {file}: {reason}; asking for them anew",
-      { file: path, reason: decoded.reason },
+    if (path === undefined) return new Map();
+    const vectors = await readKept(
+      path,
+      (file) => decodeVectors(file, this.#owner),
+      (reason) =>
+        this.#options.log.warning(
+          "Cannot use the kept vectors in {file}: {reason}; asking for them anew",
+          { file: path, reason },
+        ),
     );
-    return new Map();
+    if (vectors === undefined) return new Map();
+    // In use, though perhaps complete, so that nothing is written to it for long.
+    const now = this.#options.wall() / 1000;
+    await utimes(path, now, now).catch(() => {});
+    return vectors;
   }
 
   /** Puts these in place of what is there. Never rejects: one line says where that cannot be. */
@@ -126,11 +130,6 @@ export interface VectorOwner {
   readonly model: string;
 }
 
-/** What a file holds, or why it is not used, as the end of a sentence. */
-export type DecodedVectors =
-  | { readonly ok: true; readonly vectors: ReadonlyMap<string, Vector> }
-  | { readonly ok: false; readonly reason: string };
-
 const SEAL: Seal = {
   magic: "mcproxy-vectors",
   content: "vectors",
@@ -145,7 +144,7 @@ const WIDTH = Float32Array.BYTES_PER_ELEMENT;
 export async function encodeVectors(
   { endpoint, model }: VectorOwner,
   vectors: readonly (readonly [string, Vector])[],
-): Promise<Uint8Array<ArrayBuffer>> {
+): Promise<Bytes> {
   const numbers = vectors[0]?.[1].length ?? 0;
   const count = vectors.length;
   const head = new TextEncoder().encode(
@@ -163,14 +162,14 @@ export async function encodeVectors(
 
 /** The vectors in a file, if it is whole and this owner's. Never rejects, whatever the bytes are. */
 export async function decodeVectors(
-  file: Uint8Array<ArrayBuffer>,
+  file: Bytes,
   { endpoint, model }: VectorOwner,
-): Promise<DecodedVectors> {
+): Promise<FromFile<ReadonlyMap<string, Vector>>> {
   const unsealed = await unseal(SEAL, file);
   if (!unsealed.ok) return unsealed;
-  const { body } = unsealed;
+  const body = unsealed.value;
   const end = body.subarray(0, MAX_HEAD).indexOf(NEW_LINE);
-  const head = parsed(body.subarray(0, Math.max(end, 0)));
+  const head = jsonIn(body.subarray(0, Math.max(end, 0)));
   if (!isObject(head) || head.endpoint !== endpoint || head.model !== model) {
     return { ok: false, reason: "found the vectors of another model" };
   }
@@ -190,19 +189,11 @@ export async function decodeVectors(
     if (key === undefined || !isUnit(vector)) return NONSENSE;
     vectors.set(key, vector);
   }
-  return { ok: true, vectors };
+  return { ok: true, value: vectors };
 }
 
-const NONSENSE: DecodedVectors = { ok: false, reason: "found content that is no vectors" };
+const NONSENSE: FromFile<never> = { ok: false, reason: "found content that is no vectors" };
 
 function isCount(value: Json | undefined): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-}
-
-function parsed(bytes: Uint8Array): Json | undefined {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined;
-  }
 }

@@ -14,7 +14,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { runtime } from "#runtime";
-import { isKept, MAX_LIST_FILE, readOwnFile } from "../../../src/lib/own-file.ts";
+import { isKept, MAX_OWN_FILE, readOwnFile } from "../../../src/lib/own-file.ts";
 import { LIST_SUFFIX } from "../../../src/gateway/members/list-cache.ts";
 import { inventory } from "../../registry/builders.ts";
 import { startProcess } from "../../support/process.ts";
@@ -48,7 +48,7 @@ const damages: Readonly<Record<string, { readonly apply: Damage; readonly reason
     reason: /found no regular file/,
   },
   "a file that is too big": {
-    apply: (path) => truncate(path, MAX_LIST_FILE + 1),
+    apply: (path) => truncate(path, MAX_OWN_FILE + 1),
     reason: /found 67108865 bytes, expected at most 67108864/,
   },
 };

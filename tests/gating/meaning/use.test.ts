@@ -76,7 +76,7 @@ test("decodeUses() gives what encodeUses() was given, nothing of it in the futur
   const all = uses(["s", "t", 3, NOW], ["s", "__proto__", 1, NOW + 1_000]);
   const decoded = await decodeUses(await encodeUses(all), NOW);
   assert.ok(decoded.ok);
-  assert.deepEqual(flat(decoded.uses), [
+  assert.deepEqual(flat(decoded.value), [
     ["s", "t", { count: 3, at: NOW }],
     ["s", "__proto__", { count: 1, at: NOW }],
   ]);

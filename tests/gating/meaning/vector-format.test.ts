@@ -20,7 +20,7 @@ test("decodeVectors() gives what encodeVectors() was given", async () => {
   for (const vectors of [VECTORS, []]) {
     const decoded = await decodeVectors(await encodeVectors(OWNER, vectors), OWNER);
     assert.ok(decoded.ok);
-    assert.deepEqual([...decoded.vectors], vectors);
+    assert.deepEqual([...decoded.value], vectors);
   }
 });
 
@@ -31,7 +31,7 @@ test("encodeVectors() takes parts of larger buffers as they are", async () => {
     OWNER,
   );
   assert.ok(decoded.ok);
-  assert.deepEqual([...decoded.vectors.values()], [unit(0, 1, 0)]);
+  assert.deepEqual([...decoded.value.values()], [unit(0, 1, 0)]);
 });
 
 test("decodeVectors() says why it does not use a file", async () => {
