@@ -41,7 +41,7 @@ export interface RouterHost {
   /** What calls and results go through. */
   readonly chains: Chains;
   /** Answers the tools that find tools. */
-  readonly gating: Pick<Gating, "answers" | "answer" | "isConstant" | "ownTools" | "called">;
+  readonly gating: Pick<Gating, "answers" | "answer" | "isConstant" | "provisioned" | "called">;
   /** Whose a task is. */
   readonly tasks: Owners;
   /** Entries on one page of a list; 0 is all. */
@@ -186,7 +186,9 @@ function list(
 ): Reply {
   const view = currentView(endpoint, host);
   const cursor = request.params?.cursor;
-  const own = kind === "tools" ? host.gating.ownTools(client, endpoint, host.registry) : undefined;
+  const own = kind === "tools"
+    ? host.gating.provisioned.ownTools(client, endpoint, host.registry)
+    : undefined;
   const page = own === undefined
     ? view.page(kind, client.era, cursor, host.pageSize)
     : pageOf(own, view.id, cursor, host.pageSize);

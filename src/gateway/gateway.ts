@@ -487,7 +487,8 @@ export class Gateway implements SessionHost, RouterHost {
       this.#listeners,
       before,
       this.#registry,
-      (listener, kinds) => this.gating.changedFor(listener, before, this.#registry, kinds),
+      (listener, kinds) =>
+        this.gating.provisioned.changedFor(listener, before, this.#registry, kinds),
     );
   }
 

@@ -22,16 +22,16 @@ import {
 } from "./meta-call.ts";
 import { type Executor, isExecutor, type MetaTool } from "./meta-tools.ts";
 import { listProvisioned, provisionTools, wantedIds } from "./provision.ts";
-import { ownTools, type Provisioned, provisionKey } from "./provisioned.ts";
+import { type Provisioned, provisionKey } from "./provisioned.ts";
 import { listMcpServers, type ServerFacts, serverFacts } from "./servers.ts";
 import { findTool } from "./view.ts";
 
 /** What {@link Desk} needs of the gateway. */
 export interface DeskOptions {
   /** The configuration in force. */
-  config(): Config;
+  readonly config: () => Config;
   /** The state of an enabled server. */
-  phase(server: string): Phase | undefined;
+  readonly phase: (server: string) => Phase | undefined;
   /** A legacy session by its label. */
   session(label: string): Pick<ListListener, "listsChanged"> | undefined;
 }
@@ -129,12 +129,10 @@ export class Desk {
 
   #provision(call: MetaCall): MetaResult {
     const { client, endpoint, gate, registry } = call;
-    const before = ownTools(this.#provisioned, client, endpoint, registry);
-    const result = provisionTools(call, {
-      store: this.#provisioned,
-      nearest: (id) => nearestTools(gate, registry, this.#tags, id),
-    });
-    const after = ownTools(this.#provisioned, client, endpoint, registry);
+    const before = this.#provisioned.ownTools(client, endpoint, registry);
+    const nearest = (id: string) => nearestTools(gate, registry, this.#tags, id);
+    const result = provisionTools(call, this.#provisioned, nearest);
+    const after = this.#provisioned.ownTools(client, endpoint, registry);
     const was = before ?? gate.view.list("tools", client.era);
     if (client.session !== undefined && after !== undefined && !after.sameItems(was)) {
       this.#options.session(client.session)?.listsChanged(["tools"]);
@@ -146,14 +144,9 @@ export class Desk {
     return this.#options.config().settings.tags;
   }
 
-  #servers({ endpoint, registry, gate }: MetaCall): readonly ServerFacts[] {
-    return serverFacts({
-      config: this.#options.config(),
-      registry,
-      view: gate.full,
-      endpoint,
-      phase: (server) => this.#options.phase(server),
-    });
+  #servers(call: MetaCall): readonly ServerFacts[] {
+    const { config, phase } = this.#options;
+    return serverFacts(call, config(), phase);
   }
 }
 

@@ -1,10 +1,9 @@
 import type { TagRule } from "../config/types.ts";
-import type { JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
 import { cut } from "../lib/text.ts";
-import type { Finder, FoundTool, FoundTools } from "./finder.ts";
+import type { Finder, FoundTools } from "./finder.ts";
 import type { Gate, Snapshot } from "./gate.ts";
-import { collapsed, type CompactHit, compactHit, hitLine } from "./hit.ts";
+import { collapsed, compactHit, hitLine } from "./hit.ts";
 import {
   type MetaCall,
   type MetaResult,
@@ -40,12 +39,6 @@ const SCORE_DIGITS = 3;
 
 const ADVICE = "Say it as verb + object + service, one thing a query, or see list_mcp_servers.";
 
-/** A hit with why it is where it is. */
-interface RankedHit extends CompactHit {
-  readonly score: number;
-  readonly reason?: string;
-}
-
 /** What a search was for. */
 interface Wanted extends SearchOptions {
   readonly query: string | undefined;
@@ -76,7 +69,7 @@ export async function discoverTools(call: MetaCall, deps: DiscoverDeps): Promise
     ? inOrder(call, deps, wanted)
     : await deps.finder.find(gate, registry, query, wanted);
   const listed = listedTools(gate.full, call.client.era);
-  const hits = tools.flatMap(({ document, score, reason }): RankedHit[] => {
+  const hits = tools.flatMap(({ document, score, reason }) => {
     const tool = listed.get(document.id);
     if (tool === undefined) return [];
     return [{
@@ -89,7 +82,7 @@ export async function discoverTools(call: MetaCall, deps: DiscoverDeps): Promise
     text: hits.length === 0
       ? nothingText(call, deps, wanted)
       : [...hits.map(hitLine), ...moreText(more, wanted)].join("\n"),
-    structured: { tools: hits as unknown as JsonObject[], more },
+    structured: { tools: hits, more },
   };
 }
 
@@ -97,10 +90,7 @@ export async function discoverTools(call: MetaCall, deps: DiscoverDeps): Promise
 function inOrder({ gate, registry }: MetaCall, deps: DiscoverDeps, wanted: Wanted): FoundTools {
   const { documents } = indexOf(gate.full, registry.entries, deps.tags);
   const fitting = documents.filter((document) => fits(document, wanted));
-  const tools = fitting.slice(0, wanted.limit).map((document): FoundTool => ({
-    document,
-    score: 0,
-  }));
+  const tools = fitting.slice(0, wanted.limit).map((document) => ({ document, score: 0 }));
   return { tools, more: fitting.length - tools.length };
 }
 

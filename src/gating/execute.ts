@@ -1,7 +1,7 @@
 /** `execute_tool` and its like: the call of a meta tool becomes that of the tool it names. */
 
 import { editJson, rawAt } from "../lib/json-edit.ts";
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
 import { argumentEdits, type ArgumentRules } from "../protocol/arguments.ts";
 import type { ReplaceableExchange } from "../protocol/exchange.ts";
 import type { RequestMessage } from "../protocol/message.ts";
@@ -15,6 +15,7 @@ import {
   ArgumentMistake,
   type MetaResult,
   mistake,
+  parsedText,
   readMetaArguments,
   readString,
 } from "./meta-call.ts";
@@ -63,7 +64,7 @@ export function prepareExecution(
       return mistake('"tool_id" is missing: give the id of a tool, as discover_tools returns it.');
     }
     const execute = (tool: ListedTool, before: Gate) =>
-      executeFound({ exchange, name, gate: before, deps, outer, tool });
+      executeFound(exchange, name, before, deps, outer, tool);
     const found = findTool(gate.full, id, era);
     if (found !== undefined) return execute(found, gate);
     if (isMetaTool(id)) return mistake(`${id} is called by its own name, not by ${name}.`);
@@ -77,23 +78,18 @@ export function prepareExecution(
   }
 }
 
-interface Execution {
-  readonly exchange: ReplaceableExchange;
-  readonly name: Executor;
-  readonly gate: Gate;
-  readonly deps: ExecutionDeps;
-  /** The arguments of the meta tool. */
-  readonly outer: JsonObject;
-  readonly tool: ListedTool;
-}
-
+/** @param outer the arguments of the meta tool */
 function executeFound(
-  { exchange, name, gate, deps, outer, tool }: Execution,
+  exchange: ReplaceableExchange,
+  name: Executor,
+  gate: Gate,
+  deps: ExecutionDeps,
+  outer: JsonObject,
+  tool: ListedTool,
 ): MetaResult | undefined {
   const { exposed, server, name: own } = tool.route;
   const { splitByRisk, requireProvisioning } = gate.config;
-  const executable = Executable.of(tool);
-  const { risk } = executable;
+  const risk = memoised(risks, tool, () => riskOf(tool.definition.annotations));
   // Else a client that approves one of these tools for good would have approved more than it meant.
   // Those that do less go on doing it without splitByRisk: a client may never list again.
   if (name === "execute_tool" ? splitByRisk : !executes(name, risk)) {
@@ -115,16 +111,13 @@ function executeFound(
   }
   const given = innerArguments(exchange.request, outer);
   if (given === undefined) {
-    return wrongArguments(exposed, executable, [{
-      path: "",
-      problem: "is no object",
-      expected: "object",
-    }]);
+    const mismatch = { path: "", problem: "is no object", expected: "object" };
+    return wrongArguments(tool, [mismatch]);
   }
-  const beside = argumentsBeside(outer, given, executable);
-  if (beside.length > 0) return wrongArguments(exposed, executable, beside);
-  const mismatches = executable.mismatches(given, gate.full.argumentRules(server, own));
-  if (mismatches.length > 0) return wrongArguments(exposed, executable, mismatches);
+  const beside = argumentsBeside(outer, given, tool);
+  if (beside.length > 0) return wrongArguments(tool, beside);
+  const mismatches = mismatchesOf(tool, given, gate.full.argumentRules(server, own));
+  if (mismatches.length > 0) return wrongArguments(tool, mismatches);
   exchange.become(callOf(exchange.request, exposed, given));
   return undefined;
 }
@@ -137,22 +130,14 @@ function innerArguments(
   { arguments: given }: JsonObject,
 ): GivenArguments | undefined {
   if (given === undefined || given === null || given === "") return NO_ARGUMENTS;
-  if (typeof given === "string") return textArguments(given);
-  if (!isObject(given)) return undefined;
+  const value = typeof given === "string" ? parsedText(given) : given;
+  if (!isObject(value)) return undefined;
+  if (typeof given === "string") return { text: given, value };
   const path = ["params", "arguments"];
   const text = typeof params?.arguments === "string"
     ? rawAt(params.arguments, ["arguments"])
     : rawAt(raw, [...path, "arguments"]);
-  return { text: text!, value: given };
-}
-
-function textArguments(text: string): GivenArguments | undefined {
-  try {
-    const value: Json = JSON.parse(text);
-    return isObject(value) ? { text, value } : undefined;
-  } catch {
-    return undefined;
-  }
+  return { text: text!, value };
 }
 
 const OUTER: ReadonlySet<string> = new Set(["tool_id", "arguments", "handle"]);
@@ -164,10 +149,11 @@ const OUTER: ReadonlySet<string> = new Set(["tool_id", "arguments", "handle"]);
 function argumentsBeside(
   outer: JsonObject,
   { value }: GivenArguments,
-  { inputSchema }: Executable,
+  tool: ListedTool,
 ): readonly Mismatch[] {
   const beside = Object.keys(outer).filter((key) => !OUTER.has(key) && !Object.hasOwn(value, key));
   if (beside.length === 0) return [];
+  const { inputSchema } = tool.definition;
   const properties = isObject(inputSchema) && isObject(inputSchema.properties)
     ? inputSchema.properties
     : {};
@@ -192,8 +178,7 @@ function callOf(request: RequestMessage, name: string, given: GivenArguments): R
 }
 
 function wrongArguments(
-  id: string,
-  { inputSchema }: Executable,
+  { definition: { inputSchema }, route: { exposed: id } }: ListedTool,
   mismatches: readonly Mismatch[],
 ): MetaResult {
   const lines = mismatches.map(({ path, problem, expected }) => {
@@ -245,59 +230,45 @@ function unknownTool(
 }
 
 /** The arguments of a call: as they stand in its text, and as they are read. */
-export interface GivenArguments {
+interface GivenArguments {
   readonly text: string;
   readonly value: JsonObject;
 }
 
-/** What an execution needs to know of a tool, read once as long as the tool is listed as it is. */
-export class Executable {
-  readonly risk: Risk;
-  readonly #tool: ListedTool;
-  #check: { readonly rules: ArgumentRules | undefined; readonly holds: ArgumentCheck } | undefined;
+// Read once as long as the tool is listed as it is.
+const risks = new WeakMap<ListedTool, Risk>();
+const checks = new WeakMap<
+  ListedTool,
+  { readonly rules: ArgumentRules | undefined; readonly holds: ArgumentCheck }
+>();
 
-  private constructor(tool: ListedTool) {
-    this.#tool = tool;
-    this.risk = riskOf(tool.definition.annotations);
+/**
+ * What is wrong with some arguments. They are judged as the server will get them, with what the
+ * configuration puts in and takes out; of that nothing is said, as the client has no part in it,
+ * and may not see it.
+ */
+function mismatchesOf(
+  tool: ListedTool,
+  { text, value }: GivenArguments,
+  rules: ArgumentRules | undefined,
+): readonly Mismatch[] {
+  let check = checks.get(tool);
+  if (check === undefined || check.rules !== rules) {
+    check = { rules, holds: checkWith(tool, rules) };
+    checks.set(tool, check);
   }
-
-  /** The one of a listed tool. */
-  static of(tool: ListedTool): Executable {
-    return memoised(known, tool, () => new Executable(tool));
-  }
-
-  /** As clients are shown it. */
-  get inputSchema(): Json | undefined {
-    return this.#tool.definition.inputSchema;
-  }
-
-  /**
-   * What is wrong with some arguments. They are judged as the server will get them, with what the
-   * configuration puts in and takes out; of that nothing is said, as the client has no part in it,
-   * and may not see it.
-   */
-  mismatches(
-    { text, value }: GivenArguments,
-    rules: ArgumentRules | undefined,
-  ): readonly Mismatch[] {
-    if (this.#check === undefined || this.#check.rules !== rules) {
-      this.#check = { rules, holds: this.#checkWith(rules) };
-    }
-    if (rules === undefined) return this.#check.holds(value);
-    const unseen = unseenArguments(value, rules);
-    return this.#check.holds(applied(text, rules) ?? value)
-      .filter(({ path }) => !unseen.some((at) => `${path}/`.startsWith(at)));
-  }
-
-  #checkWith(rules: ArgumentRules | undefined): ArgumentCheck {
-    if (this.#tool.raw.length > LONGEST_SCHEMA) return unchecked;
-    const { defaults, fixed, hidden } = rules ?? NO_RULES;
-    const more = new Set([...defaults.keys(), ...fixed.keys(), ...hidden]);
-    return argumentCheck(this.inputSchema, more) ?? unchecked;
-  }
+  if (rules === undefined) return check.holds(value);
+  const unseen = unseenArguments(value, rules);
+  return check.holds(applied(text, rules) ?? value)
+    .filter(({ path }) => !unseen.some((at) => `${path}/`.startsWith(at)));
 }
 
-const known = new WeakMap<ListedTool, Executable>();
+function checkWith(tool: ListedTool, rules: ArgumentRules = NO_RULES): ArgumentCheck {
+  if (tool.raw.length > LONGEST_SCHEMA) return unchecked;
+  const { defaults, fixed, hidden } = rules;
+  const more = new Set([...defaults.keys(), ...fixed.keys(), ...hidden]);
+  return argumentCheck(tool.definition.inputSchema, more) ?? unchecked;
+}
 
 const NO_RULES: ArgumentRules = { defaults: new Map(), fixed: new Map(), hidden: new Set() };
 

@@ -104,7 +104,7 @@ export class Finder {
     const vector = semantic?.query(query);
     const index = indexOf(full, registry.entries, tags);
     const found = (known: Vector | undefined): FoundTools =>
-      this.#found({ index, query, options, config }, known, semantic);
+      this.#found(index, query, options, config.usageRanking, known, semantic);
     return vector instanceof Promise ? vector.then(found) : found(vector);
   }
 
@@ -132,11 +132,15 @@ export class Finder {
   }
 
   #found(
-    { index, query, options, config: { usageRanking } }: Search,
+    index: SearchIndex,
+    query: string,
+    options: SearchOptions,
+    usageRanking: boolean,
     vector: Vector | undefined,
     semantic: Semantic | undefined,
   ): FoundTools {
-    const prior = usageRanking ? this.#prior() : undefined;
+    if (usageRanking) void this.#use.load();
+    const prior = usageRanking ? (tool: ToolDocument) => factorOf(this.#countOf(tool)) : undefined;
     const { limit = DEFAULT_LIMIT } = options;
     const byWords = (more: SearchOptions) => index.search(query, { ...options, prior, ...more });
     const byBoth = (near: readonly Meant[]) => {
@@ -152,11 +156,6 @@ export class Finder {
       return reason === undefined ? hit : { ...hit, reason };
     });
     return { tools, more };
-  }
-
-  #prior(): (tool: ToolDocument) => number {
-    void this.#use.load();
-    return (tool) => factorOf(this.#countOf(tool));
   }
 
   #countOf({ server, name }: ToolDocument): number {
@@ -201,17 +200,8 @@ export class Finder {
   }
 }
 
-/** One search, but for the vector of its query. */
-interface Search {
-  readonly index: SearchIndex;
-  readonly query: string;
-  readonly options: SearchOptions;
-  readonly config: Gate["config"];
-}
-
 function isSame(one: EmbeddingsConfig, other: EmbeddingsConfig): boolean {
-  return one === other || (one.url === other.url && one.model === other.model &&
-    one.apiKey === other.apiKey && one.timeout === other.timeout);
+  return one === other || JSON.stringify(one) === JSON.stringify(other);
 }
 
 /** What {@link Preparer} stands on. */

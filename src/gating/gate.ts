@@ -57,16 +57,13 @@ export function buildSnapshot(input: SnapshotInput, previous?: Snapshot): Snapsh
   return Object.freeze({ ...registry, gates, notices: [...registry.notices, ...notices] });
 }
 
-const merged = new WeakMap<ProfileConfig, { readonly of: GatingConfig; all: GatingConfig }>();
+const merged = new WeakMap<ProfileConfig, WeakMap<GatingConfig, GatingConfig>>();
 
 /** The same object for the same two: it is compared. */
 function gatingOf(profile: ProfileConfig, of: GatingConfig): GatingConfig {
   if (profile.gating === undefined) return of;
-  const known = merged.get(profile);
-  if (known?.of === of) return known.all;
-  const all = { ...of, ...profile.gating };
-  merged.set(profile, { of, all });
-  return all;
+  const all = memoised(merged, profile, () => new WeakMap());
+  return memoised(all, of, () => ({ ...of, ...profile.gating }));
 }
 
 /**
@@ -75,11 +72,11 @@ function gatingOf(profile: ProfileConfig, of: GatingConfig): GatingConfig {
  *
  * @param preface instructions that come before those of the servers
  */
-export function buildGate(
+function buildGate(
   full: View,
   config: GatingConfig,
   preface: string | undefined,
-  previous?: Gate,
+  previous: Gate | undefined,
 ): Gate {
   const view = GatedView.build({ full, config, preface }, previous?.view);
   const isClosed = config.mode === "on" || (config.mode === "auto" && exceeds(full, config));
@@ -143,8 +140,6 @@ function unusedIn(view: View, patterns: readonly string[]): readonly string[] {
     return use.unused;
   });
 }
-
-/** What lists of tools take in a model's context, and what gating saves of it. */
 
 /** What one view costs with its gate open and closed. */
 export interface GateCost extends Pick<GatingConfig, "mode" | "maxTools" | "maxTokens"> {

@@ -1,15 +1,13 @@
 import { getLogger } from "../log/mod.ts";
-import type { Client, ReplaceableExchange } from "../protocol/exchange.ts";
-import type { ListKind } from "../protocol/lists.ts";
+import type { ReplaceableExchange } from "../protocol/exchange.ts";
 import type { RequestMessage } from "../protocol/message.ts";
 import type { Reply } from "../registry/answers.ts";
-import type { ListText } from "../registry/lists.ts";
 import type { Route } from "../registry/types.ts";
 import type { Desk, DeskFinder, DeskOptions, GatingHost } from "./desk.ts";
-import { type Endpoint, gateOf, isGated, type ListListener } from "./endpoint.ts";
+import { type Endpoint, gateOf, isGated } from "./endpoint.ts";
 import type { Gate, Snapshot } from "./gate.ts";
 import { isMetaTool, META_TOOLS } from "./meta-tools.ts";
-import { changedWithOwn, ownTools, Provisioned, sessionKey } from "./provisioned.ts";
+import { Provisioned, sessionKey } from "./provisioned.ts";
 
 /** What {@link Gating} needs of the gateway. */
 export interface GatingOptions extends DeskOptions {
@@ -27,8 +25,9 @@ const log = getLogger("mcproxy", "gating");
  * closes or a call comes: most of it is not needed where all tools are listed.
  */
 export class Gating {
+  /** What clients have provisioned, and the lists of their own that come of it. */
+  readonly provisioned: Provisioned;
   readonly #options: GatingOptions;
-  readonly #provisioned: Provisioned;
   /** Clashes that have been told of. */
   readonly #told = new Set<string>();
   #countsUse = false;
@@ -38,7 +37,7 @@ export class Gating {
 
   constructor(options: GatingOptions) {
     this.#options = options;
-    this.#provisioned = new Provisioned({ sessions: options.maxSessions });
+    this.provisioned = new Provisioned({ sessions: options.maxSessions });
   }
 
   /**
@@ -84,25 +83,6 @@ export class Gating {
     return isAlways && alwaysVisible.length === 0 && exposeProvisioned === false;
   }
 
-  /** {@link ownTools} */
-  ownTools(
-    client: Client | undefined,
-    endpoint: Endpoint,
-    registry: Snapshot,
-  ): ListText | undefined {
-    return ownTools(this.#provisioned, client, endpoint, registry);
-  }
-
-  /** {@link changedWithOwn} */
-  changedFor(
-    listener: ListListener,
-    before: Snapshot,
-    after: Snapshot,
-    kinds: readonly ListKind[],
-  ): readonly ListKind[] {
-    return changedWithOwn(this.#provisioned, listener, before, after, kinds);
-  }
-
   /** There is another snapshot. */
   registryChanged(registry: Snapshot): void {
     const { aggregate, profiles } = registry.gates;
@@ -121,7 +101,7 @@ export class Gating {
 
   /** A legacy session has ended. */
   sessionClosed(label: string): void {
-    this.#provisioned.forget(sessionKey(label));
+    this.provisioned.forget(sessionKey(label));
   }
 
   /** Ends the search. */
@@ -133,7 +113,7 @@ export class Gating {
   #open(): Promise<Desk> {
     return this.#opening ??= Promise.all([import("./desk.ts"), this.#options.createFinder()])
       .then(([{ Desk }, finder]) => {
-        this.#desk = new Desk(this.#options, this.#provisioned, finder);
+        this.#desk = new Desk(this.#options, this.provisioned, finder);
         if (this.#registry !== undefined) finder.prepare(this.#registry);
         return this.#desk;
       });

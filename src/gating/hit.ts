@@ -5,27 +5,9 @@ import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { cut } from "../lib/text.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { unlessTooDeep } from "../registry/source.ts";
-import { executorOf, type MetaTool, riskOf } from "./meta-tools.ts";
+import { executorOf, riskOf } from "./meta-tools.ts";
 import type { ListedTool } from "./view.ts";
-
-/** A tool as `discover_tools` returns it. */
-export interface CompactHit {
-  /** The exposed name. */
-  readonly id: string;
-  /** Config key. */
-  readonly server: string;
-  /** The upstream's own name. */
-  readonly name: string;
-  readonly signature: string;
-  /** One line. */
-  readonly description: string;
-  /** About what {@link fullDefinition} takes in a model's context. */
-  readonly tokens: number;
-  /** The hints about its risk that the tool gives itself. */
-  readonly annotations?: JsonObject;
-  /** The meta tool that executes it, where that depends on its risk. */
-  readonly execute_with?: MetaTool;
-}
+import { textOf, titleOf } from "./words/document.ts";
 
 /** By so many characters a server is recognised. */
 const ENOUGH_OF_A_NAME = 12;
@@ -33,17 +15,23 @@ const ENOUGH_OF_A_NAME = 12;
 /** The hints that clients decide approval by (server/tools: annotations). */
 const HINTS = ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"] as const;
 
+/** A tool as `discover_tools` returns it. */
+export type CompactHit = ReturnType<typeof compactHit>;
+
 /** The hit of a listed tool. */
-export function compactHit(tool: ListedTool, config: GatingConfig): CompactHit {
+export function compactHit(tool: ListedTool, config: GatingConfig) {
   const { definition, route } = tool;
   const annotations = hintsOf(definition);
   return {
+    // The exposed name, and behind it the config key of the server and the upstream's own name.
     id: route.exposed,
     server: route.server,
     name: route.name,
     signature: signatureOf(route.name, definition.inputSchema),
+    // One line.
     description: summary(textOf(definition.description) || titleOf(definition)),
     tokens: definitionTokens(fullDefinition(tool, config)),
+    // What the tool says itself of its risk.
     ...(annotations === undefined ? {} : { annotations }),
     ...executor(annotations, config),
   };
@@ -56,7 +44,8 @@ export function compactHit(tool: ListedTool, config: GatingConfig): CompactHit {
 export function hitLine(hit: CompactHit & { readonly reason?: string | undefined }): string {
   const { id, name, signature, description, server, annotations, tokens, reason } = hit;
   const about = [
-    namesServer(id, server) ? undefined : collapsed(server),
+    // Of a long name what is left of it in a shortened id will do.
+    id.startsWith(server.slice(0, ENOUGH_OF_A_NAME)) ? undefined : collapsed(server),
     hit.execute_with ?? (saysRisk(annotations) ? riskOf(annotations) : undefined),
     tokens,
     reason,
@@ -64,11 +53,6 @@ export function hitLine(hit: CompactHit & { readonly reason?: string | undefined
   const call = collapsed(id) + signature.slice(collapsed(name).length);
   const what = description === "" ? "" : ` — ${description}`;
   return `${call}${what} [${about.filter((one) => one !== undefined).join(", ")}]`;
-}
-
-/** Whether an id shows its server; of a long name what is left of it in a shortened id will do. */
-function namesServer(id: string, server: string): boolean {
-  return id.startsWith(server.slice(0, ENOUGH_OF_A_NAME));
 }
 
 /** A tool as `provision_tools` returns it: all that is needed to call it. */
@@ -102,10 +86,7 @@ function schemaOf(schema: Json | undefined): JsonObject | undefined {
 }
 
 /** Where there is one tool to execute all others, nobody needs to be told which. */
-function executor(
-  annotations: JsonObject | undefined,
-  config: GatingConfig,
-): { readonly execute_with?: MetaTool } {
+function executor(annotations: JsonObject | undefined, config: GatingConfig) {
   return config.splitByRisk ? { execute_with: executorOf(riskOf(annotations), config) } : {};
 }
 
@@ -124,14 +105,6 @@ function hintsOf({ annotations }: JsonObject): JsonObject | undefined {
 /** A tool without hints counts as destructive, but to say so of nearly every tool says nothing. */
 function saysRisk(annotations: JsonObject | undefined): boolean {
   return annotations?.readOnlyHint !== undefined || annotations?.destructiveHint !== undefined;
-}
-
-function titleOf({ title, annotations }: JsonObject): string {
-  return textOf(title) || (isObject(annotations) ? textOf(annotations.title) : "");
-}
-
-function textOf(value: Json | undefined): string {
-  return typeof value === "string" ? value : "";
 }
 
 /** A tool's parameters in one line: `name(a: string, b?: int)`. */

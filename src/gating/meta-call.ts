@@ -33,7 +33,7 @@ export class ArgumentMistake extends Error {
  */
 export function readMetaArguments(given: Json | undefined): JsonObject {
   if (given === undefined || given === null || given === "") return {};
-  const value = typeof given === "string" ? parsed(given) : given;
+  const value = typeof given === "string" ? parsedText(given) : given;
   if (isObject(value)) return value;
   throw new ArgumentMistake(`"arguments" must be an object; got ${shown(given)}`);
 }
@@ -46,7 +46,7 @@ export function readString(args: JsonObject, name: string): string | undefined {
   const value = args[name];
   if (value === undefined || value === null) return undefined;
   const texts = Array.isArray(value) ? value : [value];
-  if (texts.some(isNoScalar)) {
+  if (texts.some((one) => typeof one === "object")) {
     throw new ArgumentMistake(`"${name}" must be a string; got ${shown(value)}`);
   }
   const text = texts.join(" ").trim();
@@ -61,7 +61,7 @@ export function readTexts(args: JsonObject, name: string): readonly string[] {
   const value = args[name];
   if (value === undefined || value === null) return [];
   const list = Array.isArray(value) ? value : listOf(value);
-  if (list.some(isNoScalar)) {
+  if (list.some((one) => typeof one === "object")) {
     throw new ArgumentMistake(`"${name}" must be a list of strings; got ${shown(value)}`);
   }
   return [...new Set(list.map((one) => String(one).trim()).filter((one) => one !== ""))];
@@ -87,20 +87,17 @@ export function readCount(
 
 function listOf(value: Json): readonly Json[] {
   if (typeof value !== "string") return [value];
-  const list = value.trimStart().startsWith("[") ? parsed(value) : undefined;
+  const list = value.trimStart().startsWith("[") ? parsedText(value) : undefined;
   return Array.isArray(list) ? list : value.split(",");
 }
 
-function parsed(text: string): Json | undefined {
+/** The JSON in a text, `undefined` where it is none. */
+export function parsedText(text: string): Json | undefined {
   try {
     return JSON.parse(text);
   } catch {
     return undefined;
   }
-}
-
-function isNoScalar(value: Json): boolean {
-  return typeof value === "object";
 }
 
 function shown(value: Json): string {

@@ -40,17 +40,16 @@ export function isExecutor(name: MetaTool): name is Executor {
   return name.startsWith("execute_");
 }
 
+/** Which set of meta tools a view has. */
+type ToolSet = Pick<GatingConfig, "splitByRisk">;
+
 /** The meta tools that a gated view lists, as JSON texts. */
-export function metaToolTexts(
-  { splitByRisk }: Pick<GatingConfig, "splitByRisk">,
-): readonly string[] {
+export function metaToolTexts({ splitByRisk }: ToolSet): readonly string[] {
   return splitByRisk ? SPLIT : WHOLE;
 }
 
 /** What clients are told about a gated view in place of what all its servers say. */
-export function gatedInstructions(
-  { splitByRisk }: Pick<GatingConfig, "splitByRisk">,
-): string {
+export function gatedInstructions({ splitByRisk }: ToolSet): string {
   return (
     "The tools of several servers are behind this one. Find them with discover_tools: say what " +
     "you want to do, as verb, object and service, one thing a query. Its answer has the id, " +
@@ -67,73 +66,68 @@ const HANDLE = STRING;
 
 const READS = { readOnlyHint: true, openWorldHint: false };
 
-const discover = (how: string): JsonObject => ({
-  name: "discover_tools",
-  title: "Find tools",
-  description: "Finds tools by what they do. query: verb + object + service, one thing a call " +
-    `("create issue github"). Returns id(parameters), purpose, [risk, tokens]. Call with ${how}.`,
-  inputSchema: {
+/** A tool with these parameters. */
+function metaTool(
+  name: MetaTool,
+  title: string,
+  description: string,
+  properties: JsonObject,
+  required: readonly string[] = [],
+  annotations: JsonObject = READS,
+): JsonObject {
+  const inputSchema = {
     type: "object",
-    properties: {
+    properties,
+    ...(required.length === 0 ? {} : { required: [...required] }),
+  };
+  return { name, title, description, inputSchema, annotations };
+}
+
+const discover = (how: string): JsonObject =>
+  metaTool(
+    "discover_tools",
+    "Find tools",
+    "Finds tools by what they do. query: verb + object + service, one thing a call " +
+      `("create issue github"). Returns id(parameters), purpose, [risk, tokens]. Call with ${how}.`,
+    {
       query: STRING,
       tags: { type: "array", items: STRING },
       server: STRING,
       limit: { type: "integer", default: 8 },
     },
-    required: ["query"],
-  },
-  annotations: READS,
-});
+    ["query"],
+  );
 
-const PROVISION: JsonObject = {
-  name: "provision_tools",
-  title: "Read tool schemas",
-  description: "Returns full schemas of tools, as many as fit into context_tokens; needed only " +
+const PROVISION = metaTool(
+  "provision_tools",
+  "Read tool schemas",
+  "Returns full schemas of tools, as many as fit into context_tokens; needed only " +
     "where parameters are not enough. If it returns a handle, pass that on.",
-  inputSchema: {
-    type: "object",
-    properties: {
-      tool_ids: { type: "array", items: STRING },
-      context_tokens: { type: "integer" },
-      handle: HANDLE,
-    },
-    required: ["tool_ids"],
+  {
+    tool_ids: { type: "array", items: STRING },
+    context_tokens: { type: "integer" },
+    handle: HANDLE,
   },
-  annotations: READS,
-};
+  ["tool_ids"],
+);
 
-const LIST_PROVISIONED: JsonObject = {
-  name: "list_provisioned_tools",
-  title: "List provisioned tools",
-  description: "Lists provisioned tools.",
-  inputSchema: { type: "object", properties: { handle: HANDLE } },
-  annotations: READS,
-};
+const LIST_PROVISIONED = metaTool(
+  "list_provisioned_tools",
+  "List provisioned tools",
+  "Lists provisioned tools.",
+  { handle: HANDLE },
+);
 
-const LIST_SERVERS: JsonObject = {
-  name: "list_mcp_servers",
-  title: "List servers",
-  description: "Lists servers: state, number of tools, purpose. With server: its instructions.",
-  inputSchema: { type: "object", properties: { server: STRING } },
-  annotations: READS,
-};
+const LIST_SERVERS = metaTool(
+  "list_mcp_servers",
+  "List servers",
+  "Lists servers: state, number of tools, purpose. With server: its instructions.",
+  { server: STRING },
+);
 
 function execute(name: Executor, description: string, annotations: JsonObject): JsonObject {
-  return {
-    name,
-    title: "Call a tool",
-    description,
-    inputSchema: {
-      type: "object",
-      properties: {
-        tool_id: STRING,
-        arguments: { type: "object" },
-        handle: HANDLE,
-      },
-      required: ["tool_id"],
-    },
-    annotations,
-  };
+  const properties = { tool_id: STRING, arguments: { type: "object" }, handle: HANDLE };
+  return metaTool(name, "Call a tool", description, properties, ["tool_id"], annotations);
 }
 
 const EXECUTE = execute(
@@ -160,21 +154,11 @@ const EXECUTE_BY_RISK = [
   ),
 ];
 
-const texts = (tools: readonly JsonObject[]) => tools.map((tool) => JSON.stringify(tool));
-const WHOLE = texts([
-  discover("execute_tool"),
-  PROVISION,
-  LIST_PROVISIONED,
-  EXECUTE,
-  LIST_SERVERS,
-]);
-const SPLIT = texts([
-  discover("the tool it names"),
-  PROVISION,
-  LIST_PROVISIONED,
-  ...EXECUTE_BY_RISK,
-  LIST_SERVERS,
-]);
+const listed = (how: string, executors: readonly JsonObject[]): readonly string[] =>
+  [discover(how), PROVISION, LIST_PROVISIONED, ...executors, LIST_SERVERS]
+    .map((tool) => JSON.stringify(tool));
+const WHOLE = listed("execute_tool", [EXECUTE]);
+const SPLIT = listed("the tool it names", EXECUTE_BY_RISK);
 
 /**
  * How much a call of a tool with these annotations may do. Nothing said is the worst, as the
@@ -187,10 +171,7 @@ export function riskOf(annotations: Json | undefined): Risk {
 }
 
 /** The meta tool that executes tools of this risk, and what a client's rules of approval see. */
-export function executorOf(
-  risk: Risk,
-  { splitByRisk }: Pick<GatingConfig, "splitByRisk">,
-): Executor {
+export function executorOf(risk: Risk, { splitByRisk }: ToolSet): Executor {
   return splitByRisk ? `execute_${risk}` : "execute_tool";
 }
 

@@ -11,15 +11,8 @@ import {
   readString,
   readTexts,
 } from "./meta-call.ts";
-import { newHandle, type Provisioned, provisionKey } from "./provisioned.ts";
+import { type Provisioned, provisionKey } from "./provisioned.ts";
 import { findTool, type ListedTool } from "./view.ts";
-
-/** What provisioning needs. */
-export interface ProvisionDeps {
-  readonly store: Provisioned;
-  /** Present tools that an id may have meant, best first. */
-  nearest(id: string): readonly string[];
-}
 
 /** More is a mistake, or no choice at all. */
 const MOST_IDS = 100;
@@ -41,9 +34,15 @@ const HANDLE_LOST =
 
 /**
  * Answers `provision_tools`: the definitions that fit, in the given order, and what did not fit.
+ *
+ * @param nearest present tools that an id may have meant, best first
  * @throws {ArgumentMistake}
  */
-export function provisionTools(call: MetaCall, { store, nearest }: ProvisionDeps): MetaResult {
+export function provisionTools(
+  call: MetaCall,
+  store: Provisioned,
+  nearest: (id: string) => readonly string[],
+): MetaResult {
   const { args, client, gate } = call;
   const { ids, left } = wantedIds(args);
   if (ids.length === 0) {
@@ -53,7 +52,8 @@ export function provisionTools(call: MetaCall, { store, nearest }: ProvisionDeps
     gate.config.maxTokens;
   const given = client.session === undefined ? readString(args, "handle") : undefined;
   const isNew = client.session === undefined && given === undefined;
-  const handle = isNew ? newHandle() : given;
+  // Nobody can guess it: whoever knows it is the client.
+  const handle = isNew ? crypto.randomUUID() : given;
   const key = provisionKey(client, gate.full.id, handle)!;
   if (given !== undefined && !store.knows(key)) return mistake(HANDLE_LOST);
   const { fitting, tooLarge, unknown } = chosen(call, ids, budget, nearest);
@@ -76,20 +76,14 @@ export function provisionTools(call: MetaCall, { store, nearest }: ProvisionDeps
   };
 }
 
-interface Chosen {
-  readonly tool: ListedTool;
-  readonly definition: JsonObject;
-  readonly tokens: number;
-}
-
 /** First come, first served; what is too large leaves its room to those behind it. */
 function chosen(
   { gate, client: { era } }: MetaCall,
   ids: readonly string[],
   budget: number,
-  nearest: ProvisionDeps["nearest"],
+  nearest: (id: string) => readonly string[],
 ) {
-  const fitting: Chosen[] = [];
+  const fitting: { tool: ListedTool; definition: JsonObject; tokens: number }[] = [];
   const tooLarge: { id: string; tokens: number }[] = [];
   const unknown: { id: string; nearest: string[] }[] = [];
   const seen = new Set<ListedTool>();

@@ -58,6 +58,46 @@ export class Provisioned {
     this.#clients(key).delete(key);
   }
 
+  /**
+   * The list of tools of a client that has tools of its own in it: the gated list with what it
+   * provisioned. `undefined` where it is that of its endpoint. Only legacy clients can have one: a
+   * modern client has no session, and `tools/list` has no place for a handle.
+   */
+  ownTools(
+    client: Client | undefined,
+    endpoint: Endpoint,
+    registry: Snapshot,
+  ): ListText | undefined {
+    if (client?.session === undefined) return undefined;
+    const gate = gateOf(registry, endpoint);
+    if (gate === undefined || !isGated(endpoint, gate)) return undefined;
+    const { exposeProvisioned } = gate.config;
+    if (exposeProvisioned === false) return undefined;
+    if (exposeProvisioned === "auto" && !rereadsLists(client.info)) return undefined;
+    const names = this.of(sessionKey(client.session));
+    return names.length === 0 ? undefined : gate.view.toolsWith(names, client.era);
+  }
+
+  /**
+   * The lists that have changed for one listener: `kinds` are those of its endpoint; its own list of
+   * tools may have changed alone, or not.
+   */
+  changedFor(
+    { client, endpoint, era }: ListListener,
+    before: Snapshot,
+    after: Snapshot,
+    kinds: readonly ListKind[],
+  ): readonly ListKind[] {
+    const old = this.ownTools(client, endpoint, before);
+    const own = this.ownTools(client, endpoint, after);
+    if (old === undefined && own === undefined) return kinds;
+    const was = old ?? viewOf(before, endpoint)?.list("tools", era);
+    const is = own ?? viewOf(after, endpoint)?.list("tools", era);
+    const others = kinds.filter((kind) => kind !== "tools");
+    const isSame = is === undefined || (was !== undefined && is.sameItems(was));
+    return isSame ? others : ["tools", ...others];
+  }
+
   #touched(key: string): Set<string> | undefined {
     const clients = this.#clients(key);
     const tools = clients.get(key);
@@ -98,55 +138,6 @@ const SESSION = "session ";
 /** {@link provisionKey} of a legacy session. */
 export function sessionKey(session: string): string {
   return SESSION + session;
-}
-
-/** A handle that nobody can guess: whoever knows it is the client. */
-export function newHandle(): string {
-  return crypto.randomUUID();
-}
-
-/** Lists of tools that one client alone has: the gated list with what it provisioned. */
-
-/**
- * The list of tools of a client that has tools of its own in it; `undefined` where it is that of its
- * endpoint. Only legacy clients can have one: a modern client has no session, and `tools/list` has
- * no place for a handle.
- */
-export function ownTools(
-  provisioned: Provisioned,
-  client: Client | undefined,
-  endpoint: Endpoint,
-  registry: Snapshot,
-): ListText | undefined {
-  if (client?.session === undefined) return undefined;
-  const gate = gateOf(registry, endpoint);
-  if (gate === undefined || !isGated(endpoint, gate)) return undefined;
-  const { exposeProvisioned } = gate.config;
-  if (exposeProvisioned === false) return undefined;
-  if (exposeProvisioned === "auto" && !rereadsLists(client.info)) return undefined;
-  const names = provisioned.of(sessionKey(client.session));
-  return names.length === 0 ? undefined : gate.view.toolsWith(names, client.era);
-}
-
-/**
- * The lists that have changed for one listener: `kinds` are those of its endpoint; its own list of
- * tools may have changed alone, or not.
- */
-export function changedWithOwn(
-  provisioned: Provisioned,
-  { client, endpoint, era }: ListListener,
-  before: Snapshot,
-  after: Snapshot,
-  kinds: readonly ListKind[],
-): readonly ListKind[] {
-  const old = ownTools(provisioned, client, endpoint, before);
-  const own = ownTools(provisioned, client, endpoint, after);
-  if (old === undefined && own === undefined) return kinds;
-  const was = old ?? viewOf(before, endpoint)?.list("tools", era);
-  const is = own ?? viewOf(after, endpoint)?.list("tools", era);
-  const others = kinds.filter((kind) => kind !== "tools");
-  const isSame = is === undefined || (was !== undefined && is.sameItems(was));
-  return isSame ? others : ["tools", ...others];
 }
 
 /**

@@ -2,12 +2,10 @@ import type { Config } from "../config/types.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
 import { plural } from "../lib/text.ts";
-import type { View } from "../registry/types.ts";
 import type { Phase } from "../upstream/state.ts";
-import { type Endpoint, isBehind } from "./endpoint.ts";
-import type { Snapshot } from "./gate.ts";
+import { isBehind } from "./endpoint.ts";
 import { summary } from "./hit.ts";
-import { type MetaResult, mistake, readString } from "./meta-call.ts";
+import { type MetaCall, type MetaResult, mistake, readString } from "./meta-call.ts";
 import { listedTools } from "./view.ts";
 
 /**
@@ -89,53 +87,35 @@ function infoOf({ serverInfo }: ServerFacts): JsonObject {
 /** The servers of an endpoint, as the meta tools speak of them. */
 
 /** One server. */
-export interface ServerFacts {
-  /** Config key. */
-  readonly name: string;
-  readonly alias: string | undefined;
-  readonly state: Phase | "disabled";
-  /** What it offered last is still shown, while it is away. */
-  readonly stale: boolean;
-  /** How many tools of it the view lists, and how many prompts. */
-  readonly tools: number;
-  readonly prompts: number;
-  /** JSON text; `undefined` while nothing is known of it. */
-  readonly serverInfo: string | undefined;
-  readonly instructions: string | undefined;
-}
+export type ServerFacts = ReturnType<typeof serverFacts>[number];
 
-/** Where {@link serverFacts} looks. */
-export interface ServerSource {
-  readonly config: Config;
-  readonly registry: Snapshot;
-  /** {@link Gate.full} of the endpoint. */
-  readonly view: View;
-  readonly endpoint: Endpoint;
-  /** The state of an enabled server. */
-  phase(server: string): Phase | undefined;
-}
-
-/** The servers behind an endpoint, in the order of the configuration. */
+/**
+ * The servers behind an endpoint, in the order of the configuration.
+ * @param phase the state of an enabled server
+ */
 export function serverFacts(
-  { config, registry, view, endpoint, phase }: ServerSource,
-): readonly ServerFacts[] {
-  const tools = countByServer(Array.from(listedTools(view).values(), ({ route }) => route.server));
-  const prompts = countByServer(
-    view.names("prompt").flatMap((name) => view.prompt(name)?.server ?? []),
-  );
+  { registry, gate: { full: view }, endpoint }: MetaCall,
+  config: Config,
+  phase: (server: string) => Phase | undefined,
+) {
+  const tools = Map.groupBy(listedTools(view).values(), ({ route }) => route.server);
+  const prompts = Map.groupBy(view.names("prompt"), (name) => view.prompt(name)?.server);
   const entries = new Map(registry.entries.map((entry) => [entry.name, entry]));
   const chosen = config.settings.profiles.find(({ name }) => name === endpoint.profile);
   const facts = [...config.servers.values()]
     .filter((server) => isBehind(server, endpoint, config.settings))
-    .map(({ name, shape }): ServerFacts => {
+    .map(({ name, shape }) => {
       const entry = entries.get(name);
       return {
         name,
         alias: shape?.alias,
-        state: phase(name) ?? "disabled",
+        state: phase(name) ?? "disabled" as const,
+        // What it offered last is still shown, while it is away.
         stale: entry?.stale ?? false,
-        tools: tools.get(name) ?? 0,
-        prompts: prompts.get(name) ?? 0,
+        // How many of each the view lists.
+        tools: tools.get(name)?.length ?? 0,
+        prompts: prompts.get(name)?.length ?? 0,
+        // JSON text; `undefined` while nothing is known of it.
         serverInfo: entry?.inventory.serverInfo,
         instructions: entry?.inventory.instructions,
       };
@@ -144,12 +124,6 @@ export function serverFacts(
   return chosen?.tags === undefined
     ? facts
     : facts.filter(({ tools, prompts }) => tools + prompts > 0);
-}
-
-function countByServer(servers: readonly string[]): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const server of servers) counts.set(server, (counts.get(server) ?? 0) + 1);
-  return counts;
 }
 
 /** The server that a model means: by its name or alias, upper and lower case equal. */

@@ -13,8 +13,7 @@ import {
   systemReason,
   unseal,
 } from "../lib/own-file.ts";
-import type { Clock } from "../lib/time.ts";
-import type { SearchLog } from "./meaning/embed.ts";
+import type { SemanticOptions } from "./meaning/semantic.ts";
 
 /** What is known of one tool's use. */
 export interface Use {
@@ -147,15 +146,8 @@ function isAmount(value: Json | undefined): value is number {
   return typeof value === "number" && Number.isFinite(value) && value >= 0;
 }
 
-/** What {@link UseMemory} stands on. */
-export interface UseMemoryOptions {
-  /** See `cacheDirectory()`; without, use is forgotten with the process. */
-  readonly directory: string | undefined;
-  readonly log: Pick<SearchLog, "warning">;
-  readonly clock: Clock;
-  /** Milliseconds since the epoch. */
-  readonly wall: () => number;
-}
+/** What {@link UseMemory} stands on; without a directory, use is forgotten with the process. */
+export type UseMemoryOptions = Pick<SemanticOptions, "directory" | "log" | "clock" | "wall">;
 
 /** Milliseconds from the first call to writing: what comes in between is written with it. */
 const WRITE_DELAY = 30_000;

@@ -4,6 +4,7 @@ import type { ServerShape } from "../../src/config/types.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
 import { serverEndpoint } from "../../src/gating/endpoint.ts";
 import { buildSnapshot } from "../../src/gating/gate.ts";
+import { Provisioned } from "../../src/gating/provisioned.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import type { Chains } from "../../src/gateway/middleware/chains.ts";
 import { ResultStore } from "../../src/gateway/middleware/size.ts";
@@ -52,7 +53,7 @@ function routerBefore(shape: ServerShape) {
       answers: () => false,
       answer: () => undefined,
       isConstant: () => false,
-      ownTools: () => undefined,
+      provisioned: new Provisioned({ sessions: 1 }),
       called: () => {},
     },
     tasks: new Owners(),

@@ -206,7 +206,8 @@ test("provisioned tools join the list of their own session, where that is wanted
   ] as const;
   for (const [exposeProvisioned, client, isListed] of cases) {
     const world = new GatingWorld({ gating: { exposeProvisioned } });
-    const own = (endpoint = GATED) => world.gating.ownTools(client, endpoint, world.registry);
+    const own = (endpoint = GATED) =>
+      world.gating.provisioned.ownTools(client, endpoint, world.registry);
     assert.equal(own(), undefined);
     await world.call("provision_tools", { tool_ids: [CREATE] }, { client });
     const names = own()?.items.map((raw) => JSON.parse(raw).name) ?? [];
@@ -223,7 +224,7 @@ test("a session hears when a tool in its own list changes, and of no other", asy
   const world = new GatingWorld({ gating: { exposeProvisioned: true } });
   const changed = (servers: Readonly<Record<string, ServerGiven>>, who = client) => {
     const before = world.change(servers);
-    return world.gating.changedFor(world.listener(who), before, world.registry, []);
+    return world.gating.provisioned.changedFor(world.listener(who), before, world.registry, []);
   };
   await world.call("provision_tools", { tool_ids: [FORECAST] }, { client });
   assert.deepEqual(changed({ github: { tools: [] } }), []);
@@ -235,7 +236,7 @@ test("a session hears when a tool in its own list changes, and of no other", asy
   assert.deepEqual(changed(weather("Knows all weather."), clientOf("c2")), []);
   assert.deepEqual(changed({ weather: { tools: [] } }), ["tools"]);
   assert.equal(
-    world.gating.ownTools(client, GATED, world.registry)?.count,
+    world.gating.provisioned.ownTools(client, GATED, world.registry)?.count,
     world.registry.gates.aggregate.view.list("tools").count,
   );
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newHandle, Provisioned, provisionKey, sessionKey } from "../../src/gating/provisioned.ts";
+import { Provisioned, provisionKey, sessionKey } from "../../src/gating/provisioned.ts";
 
 test("Provisioned keeps tools in the order they came, each once, the latest of too many", () => {
   const store = new Provisioned({ sessions: 2, handles: 2, tools: 3 });
@@ -49,5 +49,4 @@ test("provisionKey() is of the session, else of handle and view, else of nothing
   assert.notEqual(provisionKey(modern, "*", "h"), provisionKey(modern, "profiles/p", "h"));
   const keys = [provisionKey(modern, "a", 'b"c'), provisionKey(modern, 'a"b', "c")];
   assert.notEqual(keys[0], keys[1]);
-  assert.notEqual(newHandle(), newHandle());
 });

@@ -70,12 +70,16 @@ export function documentOf(
 /** Reads a tool's JSON; what is missing or of another type counts as empty. */
 export function readTool(tool: unknown): ToolText {
   if (!isObject(tool)) return { title: "", description: "", parameters: [] };
-  const annotations = isObject(tool.annotations) ? tool.annotations : {};
   return {
-    title: textOf(tool.title) || textOf(annotations.title),
+    title: titleOf(tool),
     description: textOf(tool.description).slice(0, LONGEST_DESCRIPTION),
     parameters: parametersOf(tool.inputSchema),
   };
+}
+
+/** The title of a tool; its first place was among the annotations. */
+export function titleOf({ title, annotations }: JsonObject): string {
+  return textOf(title) || (isObject(annotations) ? textOf(annotations.title) : "");
 }
 
 /** The text of a server: what it calls itself in `serverInfo`, and its instructions. */
@@ -127,6 +131,7 @@ function valuesOf({ enum: values, items }: JsonObject): string[] {
   return listed.filter((value) => typeof value === "string").slice(0, MOST_VALUES);
 }
 
-function textOf(value: Json | undefined): string {
+/** The value where it is text, else none. */
+export function textOf(value: Json | undefined): string {
   return typeof value === "string" ? value : "";
 }
