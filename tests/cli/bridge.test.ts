@@ -6,6 +6,7 @@ import { main } from "../../src/cli/main.ts";
 import type { HttpServer } from "../../src/runtime/types.ts";
 import { eventually, Inbox, within } from "../support/inbox.ts";
 import { TestInput, TestIo } from "./support.ts";
+import { OWN_ADDRESS } from "../support/own-address.ts";
 
 /** One request a {@link FakeGateway} has seen. */
 interface Seen {
@@ -32,7 +33,7 @@ class FakeGateway {
   answer: Answer = () => undefined;
 
   get url(): string {
-    return `http://127.0.0.1:${this.#server!.port}/mcp`;
+    return `http://${OWN_ADDRESS}:${this.#server!.port}/mcp`;
   }
 
   static async start(answer?: Answer): Promise<FakeGateway> {
@@ -44,7 +45,7 @@ class FakeGateway {
 
   async listen(port: number): Promise<void> {
     this.#server = await runtime.serve({
-      hostname: "127.0.0.1",
+      hostname: OWN_ADDRESS,
       port,
       handler: (request) => this.#handle(request),
       onError: () => {},

@@ -6,6 +6,7 @@ import { main } from "../../src/cli/main.ts";
 import type { HttpServer } from "../../src/runtime/types.ts";
 import { within } from "../support/inbox.ts";
 import { TestIo, type TestIoOptions } from "./support.ts";
+import { OWN_ADDRESS } from "../support/own-address.ts";
 
 /** A gateway that says what it is told to say. */
 class FakeGateway {
@@ -17,7 +18,7 @@ class FakeGateway {
   /** Listens, from the second time on at the same address. */
   async start(): Promise<void> {
     this.#server = await runtime.serve({
-      hostname: "127.0.0.1",
+      hostname: OWN_ADDRESS,
       port: this.#port,
       handler: () => {
         this.asked++;
@@ -31,7 +32,7 @@ class FakeGateway {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `http://${OWN_ADDRESS}:${this.#port}`;
   }
 
   async stop(): Promise<void> {
@@ -103,7 +104,7 @@ test("status --watch --json writes one line per refresh, whatever the text looks
   assert.deepEqual(lines.slice(0, 2).map(({ servers }) => servers[0].name), ["asked-1", "asked-2"]);
   assert.match(
     lines.at(-1).error.message,
-    /^Cannot ask the gateway at "http:\/\/127\.0\.0\.1:\d+"/,
+    /^Cannot ask the gateway at "http:\/\/127[.\d]+:\d+"/,
   );
 });
 

@@ -22,6 +22,7 @@ import { limitBytes, localSyslog, rfc5424 } from "../../src/log/syslog.ts";
 import { FakeRuntime } from "../support/fake-runtime.ts";
 import { Inbox } from "../support/inbox.ts";
 import { entry, record } from "./support.ts";
+import { OWN_ADDRESS } from "../support/own-address.ts";
 
 const who = { host: "box", app: "mcproxy", pid: 4711 };
 const encode = (e: Parameters<typeof rfc5424>[0]) => rfc5424(e, who);
@@ -159,7 +160,7 @@ class TcpServer {
   }
 
   async listen(port = 0): Promise<number> {
-    this.#server.listen(port, "127.0.0.1");
+    this.#server.listen(port, OWN_ADDRESS);
     await once(this.#server, "listening");
     return (this.#server.address() as AddressInfo).port;
   }
@@ -178,7 +179,7 @@ test("TcpWriter: a server that is down at first and up later gets everything", a
   await reserved.stop();
   const outage = Promise.withResolvers<unknown>();
   const log = new Pump<{ text: string }>({
-    writer: new TcpWriter({ host: "127.0.0.1", port, encode, maxBytes: 8192 }),
+    writer: new TcpWriter({ host: OWN_ADDRESS, port, encode, maxBytes: 8192 }),
     render: ({ text }) => entry(text),
     notice: () => entry("dropped"),
     onOutage: outage.resolve,
@@ -187,7 +188,7 @@ test("TcpWriter: a server that is down at first and up later gets everything", a
   const alive = setInterval(() => {}, 1000);
   log.push({ text: "before ü" });
   log.push({ text: "second\nline" });
-  assert.match(String(await outage.promise), /Cannot connect to syslog "tcp:\/\/127.0.0.1:\d+"/);
+  assert.match(String(await outage.promise), /Cannot connect to syslog "tcp:\/\/127\.[\d.]+:\d+"/);
 
   const server = new TcpServer();
   await server.listen(port);

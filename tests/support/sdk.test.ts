@@ -15,6 +15,7 @@ import { fakeCommand } from "./fakes/stdio.ts";
 import { within } from "./inbox.ts";
 import { startProcess } from "./process.ts";
 import { ROOT } from "./program.ts";
+import { OWN_PORT } from "./own-address.ts";
 
 const SPEC = {
   name: "f",
@@ -69,11 +70,10 @@ test("raw clients satisfy a real server on stdio", async () => {
 
 test("raw clients satisfy a real server over Streamable HTTP and HTTP+SSE", async () => {
   for (const transport of ["streamableHttp", "sse"]) {
-    const port = await freePort();
-    const env = { ...process.env, PORT: String(port) };
+    const env = { ...process.env, PORT: String(OWN_PORT) };
     const server = await startProcess("node", [EVERYTHING, transport], { env });
     await server.stderr.waitFor((line) => /listening|running/i.test(line));
-    const base = `http://127.0.0.1:${port}`;
+    const base = `http://127.0.0.1:${OWN_PORT}`;
     const client = transport === "sse"
       ? await SseClient.connect(`${base}/sse`)
       : await HttpClient.connect(`${base}/mcp`);
@@ -89,9 +89,3 @@ test("raw clients satisfy a real server over Streamable HTTP and HTTP+SSE", asyn
     await server.kill();
   }
 });
-
-async function freePort(): Promise<number> {
-  const fake = await startHttpFake({});
-  await fake.close();
-  return fake.port;
-}

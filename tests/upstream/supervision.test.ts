@@ -11,6 +11,7 @@ import { FakeClock } from "./fakes/clock.ts";
 import { type Handler, INITIALIZED, json, legacy, result, serveHttp } from "./fakes/http-server.ts";
 import { type Fate, knownInventory, Scripted } from "./fakes/scripted.ts";
 import { call, fakeTarget, httpTarget, RecordedLog, serverConfig } from "./support.ts";
+import { OWN_ADDRESS, OWN_PORT } from "../support/own-address.ts";
 
 test("STATE_REASONS are exactly these", () => {
   assert.deepEqual(Object.keys(STATE_REASONS), [
@@ -106,10 +107,9 @@ for (const [what, reason, handler] of HTTP_FAULTS) {
 }
 
 test("Instance backs off from a port nobody listens on, and from a host nobody knows", async () => {
-  const gone = await serveHttp(() => {});
-  await gone.close();
+  const gone = `http://${OWN_ADDRESS}:${OWN_PORT}`;
   for (
-    const [url, reason] of [[gone.url, "refused"], ["http://no-such-host.invalid/", "dns"]] as const
+    const [url, reason] of [[gone, "refused"], ["http://no-such-host.invalid/", "dns"]] as const
   ) {
     const real = new Real(httpTarget(url));
     await assertBacksOff(real, reason, () => real.phase("backoff"));

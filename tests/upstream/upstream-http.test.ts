@@ -26,6 +26,7 @@ import {
   withUpstream,
 } from "./support.ts";
 import { withHttp } from "./with-http.ts";
+import { OWN_ADDRESS, OWN_PORT } from "../support/own-address.ts";
 
 const nothing = () => false;
 
@@ -338,9 +339,8 @@ test("Upstream names what is wrong with a server it cannot reach or enter", asyn
       assert.equal(upstream.state.phase, "backoff");
     });
   }
-  const gone = await serveHttp(() => {});
-  await gone.close();
-  await withUpstream(serverConfig(httpTarget(`${gone.url}/secret-path`)), (upstream) => {
+  const gone = `http://${OWN_ADDRESS}:${OWN_PORT}`;
+  await withUpstream(serverConfig(httpTarget(`${gone}/secret-path`)), (upstream) => {
     assert.match(upstream.status().lastError!, /could not be reached .*: connection refused$/);
     assert.doesNotMatch(upstream.status().lastError!, /secret-path/);
     return Promise.resolve();
