@@ -1,11 +1,11 @@
 /** What a start of the gateway is going to do, from flags, environment and file. */
 
 import { isAbsolute, relative } from "node:path";
-import { resolveConfigFiles } from "../config/files.ts";
+import { resolveConfigFiles, type Sources } from "../config/files.ts";
 import { type ConfigIssue, formatIssue } from "../config/issue.ts";
 import { loadConfig } from "../config/load.ts";
 import { collectSecrets } from "../config/secrets.ts";
-import { applyOverrides, overridesFromEnv, parsePort } from "../config/settings.ts";
+import { type FlagSettings, type Layers, parsePort, settingsFromEnv } from "../config/settings.ts";
 import type { Config, ConfigResult, LogLevel, SyslogAddress } from "../config/types.ts";
 import { AGGREGATE, type Endpoint, profileEndpoint } from "../gating/endpoint.ts";
 import { isLoopback } from "../lib/loopback.ts";
@@ -18,6 +18,8 @@ import { CliError, ExitCode, type Io, UsageError } from "./io.ts";
 export interface ServePlan {
   /** With flags and environment applied. */
   readonly config: Config;
+  /** What it was read from. */
+  readonly sources: Sources;
   readonly warnings: readonly ConfigIssue[];
   readonly listen: boolean;
   readonly stdio: boolean;
@@ -31,7 +33,7 @@ export interface ServePlan {
 }
 
 /** What a command line says of a start, by the names of its options. */
-export interface ServeOptions extends ConfigurationFlags {
+export interface ServeFlags extends ConfigurationFlags {
   readonly host?: string | undefined;
   readonly port?: string | undefined;
   readonly profile?: string | undefined;
@@ -49,22 +51,23 @@ export interface ServeOptions extends ConfigurationFlags {
  * @throws {CliError} exit code 2 for what the flags ask, 3 for the configuration
  */
 export async function planServe(
-  options: ServeOptions,
+  options: ServeFlags,
   io: ConfigurationIo,
   { running = false }: { readonly running?: boolean } = {},
 ): Promise<ServePlan> {
   const flags = readFlags(options);
-  const environment = overridesFromEnv(io.env);
-  if (!environment.ok) throw configurationError(environment.issues, io.cwd);
-  const { config: file, warnings } = await requireConfiguration(options, io);
-  const settings = applyOverrides(file.settings, environment.overrides, flags);
-  const config: Config = { ...file, settings };
+  const environment = settingsFromEnv(io.env);
+  if (environment.issues.length > 0) throw configurationError(environment.issues, io.cwd);
+  const loaded = await requireConfiguration(options, io, { environment, flags });
+  const { config, warnings, sources } = loaded;
+  const { settings } = config;
   const stdio = options.stdio === true;
-  const listen = !stdio || (flags.port ?? environment.overrides.port) !== undefined;
+  const listen = !stdio || (flags.port ?? environment.settings.port) !== undefined;
   // A gateway that runs stays where it listens; the status says that the address waits for a start.
   if (listen && !running && options["no-auth"] !== true) refuseOpenAddress(settings.host);
   return {
     config,
+    sources,
     warnings,
     listen,
     stdio,
@@ -82,7 +85,7 @@ export async function planServe(
 }
 
 function endpointOf(
-  { profile }: ServeOptions,
+  { profile }: ServeFlags,
   { settings: { profiles } }: Config,
 ): Endpoint {
   if (profile === undefined) return AGGREGATE;
@@ -98,14 +101,7 @@ function endpointOf(
   );
 }
 
-interface ServeFlags {
-  readonly host?: string | undefined;
-  readonly port?: number | undefined;
-  readonly logFormat?: LogFormat | undefined;
-  readonly logLevel?: LogLevel | undefined;
-}
-
-function readFlags(options: ServeOptions): ServeFlags {
+function readFlags(options: ServeFlags): FlagSettings {
   const { host, port, "log-format": format, "log-level": level } = options;
   return {
     host,
@@ -176,6 +172,7 @@ export type ConfigurationIo = Pick<Io, "env" | "cwd">;
 /** A configuration that could be loaded. */
 export interface LoadedConfiguration {
   readonly config: Config;
+  readonly sources: Sources;
   readonly warnings: readonly ConfigIssue[];
 }
 
@@ -196,20 +193,21 @@ export type ConfigurationChoice = string | readonly string[] | ConfigurationFlag
  */
 export type Configuration = ConfigResult & {
   readonly file: string | undefined;
-  /** As {@link Config.sources}; empty where there is no file at all. */
-  readonly sources: readonly string[];
+  /** Empty where there is no file at all. */
+  readonly sources: Sources;
 };
 
 /** Finds (`--config`, `MCP_CONFIG_PATH`, the usual places) and loads. Never rejects. */
 export async function findConfiguration(
   choice: ConfigurationChoice,
   { env, cwd }: ConfigurationIo,
+  layers?: Layers,
 ): Promise<Configuration> {
   const { config: path, credentials } = flagsOf(choice);
   const found = await resolveConfigFiles({ path, env, cwd });
-  if (!found.ok) return { ...found, file: undefined, sources: [] };
+  if (!found.ok) return { ...found, file: undefined, sources: new Map() };
   const file = found.paths.join(", ");
-  return { ...await loadConfig(found.paths, { env, cwd, credentials }), file };
+  return { ...await loadConfig(found.paths, { env, layers, cwd, credentials }), file };
 }
 
 function flagsOf(choice: ConfigurationChoice): ConfigurationFlags {
@@ -224,8 +222,9 @@ function flagsOf(choice: ConfigurationChoice): ConfigurationFlags {
 export async function requireConfiguration(
   choice: ConfigurationChoice,
   io: ConfigurationIo,
+  layers?: Layers,
 ): Promise<LoadedConfiguration> {
-  const result = await findConfiguration(choice, io);
+  const result = await findConfiguration(choice, io, layers);
   if (result.ok) return result;
   throw configurationError(result.issues, io.cwd, {
     missing: result.file === undefined,
@@ -238,8 +237,8 @@ export class ConfigurationError extends CliError {
   override readonly name = "ConfigurationError";
   constructor(
     message: string,
-    /** As {@link Config.sources}: a change of one of them may mend it. */
-    readonly sources: readonly string[],
+    /** A change of one of them may mend it. */
+    readonly sources: Sources,
     options: ConstructorParameters<typeof CliError>[2],
   ) {
     super(ExitCode.Config, message, options);
@@ -250,9 +249,9 @@ export class ConfigurationError extends CliError {
 export function configurationError(
   issues: readonly ConfigIssue[],
   cwd: string,
-  { missing = false, sources = [] }: {
+  { missing = false, sources = new Map() }: {
     readonly missing?: boolean;
-    readonly sources?: readonly string[];
+    readonly sources?: Sources;
   } = {},
 ): ConfigurationError {
   const message = issues.map((issue) => describeIssue(issue, cwd)).join("\n");

@@ -1,7 +1,7 @@
 /** From "the file may have changed" to a gateway that does what it says now. */
 
 import { type ConfigDiff, diffConfig } from "../config/diff.ts";
-import { ConfigWatch } from "../config/watch.ts";
+import { type ChangeAnswer, ConfigWatch } from "../config/watch.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { getLogger, type Logging } from "../log/mod.ts";
 import type { Runtime } from "../runtime/types.ts";
@@ -33,8 +33,6 @@ export class Reloader {
   /** What the log must not contain. */
   #secrets: readonly string[];
   #refused: string | undefined;
-  /** What the last load that failed had read or looked for. */
-  #failedSources: readonly string[] = [];
 
   constructor(options: ReloaderOptions) {
     this.#options = options;
@@ -42,31 +40,26 @@ export class Reloader {
     this.#secrets = options.started.secrets;
   }
 
-  /** Everything whose change may lead to another configuration. */
-  get sources(): readonly string[] {
-    return [...new Set([...this.#plan.config.sources, ...this.#failedSources])];
-  }
-
   /**
    * Reads the file and applies it. One that cannot be used changes nothing: it is logged and shown
    * by the status, unless `final` is false, which says that it may be half written. `asked`:
-   * somebody waits for a word even if nothing has changed. Returns whether it could be used. Never
-   * rejects.
+   * somebody waits for a word even if nothing has changed. Returns whether it could be used, and
+   * what was read for it. Never rejects.
    */
-  async reload({ final, asked }: { final: boolean; asked: boolean }): Promise<boolean> {
+  async reload({ final, asked }: { final: boolean; asked: boolean }): Promise<ChangeAnswer> {
     let next: ServePlan;
     try {
       next = await this.#options.plan();
     } catch (error) {
-      this.#failedSources = error instanceof ConfigurationError ? error.sources : [];
       if (final) this.#refuse(error);
-      return false;
+      const sources = error instanceof ConfigurationError ? error.sources : new Map();
+      return { used: false, sources };
     }
+    const { sources } = next;
     const diff = diffConfig(this.#plan.config, next.config);
-    if (!final && mayBeCutShort(next, diff)) return false;
-    this.#failedSources = [];
+    if (!final && mayBeCutShort(next, diff)) return { used: false, sources };
     this.#apply(next, diff, asked);
-    return true;
+    return { used: true, sources };
   }
 
   #apply(next: ServePlan, diff: ConfigDiff, asked: boolean): void {
@@ -134,9 +127,9 @@ export class Reloader {
 }
 
 /** Half of a YAML file is a YAML file, too: it has fewer servers and nothing new. */
-function mayBeCutShort({ config }: ServePlan, { added, changed, removed }: ConfigDiff): boolean {
+function mayBeCutShort({ sources }: ServePlan, { added, changed, removed }: ConfigDiff): boolean {
   return removed.length > 0 && added.length === 0 && changed.length <= 1 &&
-    config.sources.some((source) => /\.ya?ml$/i.test(source));
+    [...sources.keys()].some((path) => /\.ya?ml$/i.test(path));
 }
 
 /** `added a, b; changed c; settings logLevel`, or `undefined` where nothing differs. */
@@ -156,8 +149,6 @@ function summaryOf(diff: ConfigDiff): string | undefined {
 /** What {@link followConfiguration} works on. */
 export interface FollowOptions extends ReloaderOptions {
   readonly runtime: Pick<Runtime, "watchDirectory">;
-  /** When the reading of the configuration in force began, milliseconds since the epoch. */
-  readonly loadedAt: number;
 }
 
 /** A configuration that is followed. */
@@ -171,14 +162,10 @@ export interface Followed {
 /** Keeps a running gateway at what its configuration says, until `close()`. */
 export function followConfiguration(options: FollowOptions): Followed {
   const reloader = new Reloader(options);
-  const { runtime, loadedAt } = options;
   const watch = new ConfigWatch({
-    runtime,
-    loadedAt,
-    sources: () => reloader.sources,
-    onChange: async ({ final, forced }) => {
-      return await reloader.reload({ final, asked: forced }) ? "done" : "incomplete";
-    },
+    runtime: options.runtime,
+    sources: options.started.sources,
+    onChange: ({ final, forced }) => reloader.reload({ final, asked: forced }),
     onError: (error) => log.warning("Cannot watch the configuration: {error}", { error }),
   });
   return { now: () => void watch.check({ force: true }), close: () => watch.close() };

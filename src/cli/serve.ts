@@ -35,7 +35,6 @@ const log = getLogger("mcproxy");
 
 /** `mcproxy [serve]`: runs the gateway until it is told to stop. */
 export async function run({ options }: Invocation, io: Io): Promise<number> {
-  const loadedAt = Date.now();
   const plan = await planServe(options, io);
   const live = !plan.stdio && options.json !== true && wantsLiveView(io, options.log === true)
     ? new LiveStart(io.stderr, io.env)
@@ -45,7 +44,7 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
   const logging = await startLogging(plan, io, outputs);
   let code: number = ExitCode.Failed;
   try {
-    return code = await serve(plan, options, io, { live, logging, loadedAt });
+    return code = await serve(plan, options, io, { live, logging });
   } finally {
     live?.end();
     if (!isForced(code)) await logging.close();
@@ -76,10 +75,9 @@ async function serve(
   plan: ServePlan,
   options: OptionValues,
   io: Io,
-  { live, logging, loadedAt }: {
+  { live, logging }: {
     readonly live: LiveStart | undefined;
     readonly logging: Logging;
-    readonly loadedAt: number;
   },
 ): Promise<number> {
   const notifier = createNotifier({ env: io.env, runtime: io.runtime });
@@ -107,7 +105,6 @@ async function serve(
     plan: () => planServe(options, io, { running: true }),
     cwd: io.cwd,
     runtime: io.runtime,
-    loadedAt,
     logging,
     notifier,
   });

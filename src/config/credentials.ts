@@ -3,21 +3,27 @@
  * texts; systemd gives a directory with one file for each name.
  */
 
-import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
+import { isObject } from "../lib/json.ts";
 import { placesOf } from "./document.ts";
-import { fileIssue, isReadableByOthers, parseText, readText, userDirectory } from "./files.ts";
+import {
+  fileIssue,
+  isReadableByOthers,
+  modeText,
+  parseText,
+  readNames,
+  readText,
+  userDirectory,
+} from "./files.ts";
 import { type ConfigIssue, describeKind, quote } from "./issue.ts";
 import type { Env } from "./types.ts";
 import { IssueCollector } from "./validate.ts";
 
-/** What was found, and where was looked. */
+/** What was found. */
 export interface Credentials {
   readonly values: ReadonlyMap<string, string>;
   readonly issues: readonly ConfigIssue[];
-  /** Absolute paths, there or not. */
-  readonly sources: readonly string[];
 }
 
 /** What {@link loadCredentials} depends on. */
@@ -28,6 +34,8 @@ export interface CredentialsOptions {
   readonly cwd: string;
   /** The file a flag names; it counts before all others. */
   readonly path?: string | undefined;
+  /** Gets what was read or looked for. */
+  readonly sources?: Map<string, string>;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -40,22 +48,13 @@ const MAX_CREDENTIAL_BYTES = 1024 * 1024;
  * The file has the say where both have a name. Rejects for an aborted `signal` only.
  */
 export async function loadCredentials(options: CredentialsOptions): Promise<Credentials> {
-  const { env } = options;
-  const values = new Map<string, string>();
-  const issues: ConfigIssue[] = [];
-  const sources: string[] = [];
+  const { env, cwd } = options;
+  const found: Found = { values: new Map(), issues: [] };
   const directory = env["CREDENTIALS_DIRECTORY"];
-  if (directory) {
-    await readDirectory(resolve(options.cwd, directory), { ...options, values, issues, sources });
-  }
+  if (directory) await readDirectory(resolve(cwd, directory), options, found);
   const file = credentialsFile(options);
-  if (file !== undefined) {
-    sources.push(file.path);
-    const read = await readCredentialsFile(file, options.signal);
-    for (const [name, value] of read.values) values.set(name, value);
-    issues.push(...read.issues);
-  }
-  return { values, issues, sources };
+  if (file !== undefined) await readFile(file, options, found);
+  return found;
 }
 
 /** Where the credentials file is. */
@@ -77,94 +76,77 @@ export function credentialsFile(
   return { path: join(directory, "mcproxy", "credentials.json"), isNamed: false };
 }
 
-interface FileCredentials {
-  readonly values: ReadonlyMap<string, string>;
-  readonly issues: readonly ConfigIssue[];
+interface Found {
+  readonly values: Map<string, string>;
+  readonly issues: ConfigIssue[];
 }
 
-async function readCredentialsFile(
+async function readFile(
   { path, isNamed }: CredentialsFile,
-  signal: AbortSignal | undefined,
-): Promise<FileCredentials> {
-  const none = new Map<string, string>();
-  const read = await readText(path, { signal });
+  options: CredentialsOptions,
+  found: Found,
+): Promise<void> {
+  const read = await readText(path, options);
   if (!read.ok) {
-    if (read.missing && !isNamed) return { values: none, issues: [] };
+    if (read.missing && !isNamed) return;
     const remedy = read.missing
       ? "create it, or name another one with --credentials FILE or MCP_CREDENTIALS_PATH"
       : read.remedy;
-    const message = `Cannot read the credentials: ${read.why}`;
-    return { values: none, issues: [fileIssue(path, message, remedy)] };
-  }
-  if (isReadableByOthers(read.mode, process.platform)) {
-    const mode = read.mode.toString(8).padStart(4, "0");
-    const message = `Cannot use the credentials: found mode ${mode}, ` +
+    found.issues.push(fileIssue(path, `Cannot read the credentials: ${read.why}`, remedy));
+  } else if (isReadableByOthers(read.mode, process.platform)) {
+    const message = `Cannot use the credentials: found mode ${modeText(read.mode)}, ` +
       "expected a file that only its owner can read";
-    return {
-      values: none,
-      issues: [fileIssue(path, message, `run: chmod 600 ${shellWord(path)}`)],
-    };
-  }
-  return await parseCredentials(read.text, path);
+    found.issues.push(fileIssue(path, message, `run: chmod 600 ${shellWord(path)}`));
+  } else await addCredentials(read.text, path, found);
 }
 
-/** Parses a map of names to texts; no message shows a value. */
-async function parseCredentials(text: string, file: string): Promise<FileCredentials> {
-  const values = new Map<string, string>();
-  if (text.trim() === "") return { values, issues: [] };
+/** Adds a map of names to texts; no message shows a value. */
+async function addCredentials(text: string, file: string, found: Found): Promise<void> {
+  if (text.trim() === "") return;
   const parsed = await parseText(text, file);
-  if (!parsed.ok) return { values, issues: parsed.issues };
+  if (!parsed.ok) return void found.issues.push(...parsed.issues);
   const { document } = parsed;
   const collector = new IssueCollector(placesOf(document));
   const map = document.value;
-  if (typeof map !== "object" || map === null || Array.isArray(map)) {
+  if (!isObject(map)) {
     collector.error([], `found ${describeKind(map)}, expected an object of names and texts`);
-    return { values, issues: collector.issues };
-  }
-  for (const name of document.keys([])) {
-    const value = (map as Readonly<Record<string, unknown>>)[name];
-    if (typeof value === "string") values.set(name, value);
-    else if (name !== "$schema") {
-      collector.error([name], `found ${describeKind(value)}, expected a string`, {
-        remedy: typeof value === "number" ? "put it in double quotes" : undefined,
-      });
+  } else {
+    for (const name of document.keys([])) {
+      const value = map[name];
+      if (typeof value === "string") found.values.set(name, value);
+      else if (name !== "$schema") {
+        collector.error([name], `found ${describeKind(value)}, expected a string`, {
+          remedy: typeof value === "number" ? "put it in double quotes" : undefined,
+        });
+      }
     }
   }
-  return { values, issues: collector.issues };
-}
-
-interface DirectoryContext {
-  readonly values: Map<string, string>;
-  readonly issues: ConfigIssue[];
-  readonly sources: string[];
-  readonly signal?: AbortSignal | undefined;
+  found.issues.push(...collector.issues);
 }
 
 /** One file for each name. Who may read them is the business of whoever made the directory. */
-async function readDirectory(directory: string, context: DirectoryContext): Promise<void> {
-  const { values, issues, sources, signal } = context;
-  sources.push(directory);
-  let names: string[];
-  try {
-    names = (await readdir(directory)).filter((name) => !name.startsWith(".")).sort();
-  } catch {
+async function readDirectory(
+  directory: string,
+  options: CredentialsOptions,
+  found: Found,
+): Promise<void> {
+  const names = await readNames(directory, options.sources);
+  if (names === undefined) {
     const message = "Cannot read the credentials: the directory cannot be listed";
-    issues.push(fileIssue(directory, message, "check CREDENTIALS_DIRECTORY"));
+    found.issues.push(fileIssue(directory, message, "check CREDENTIALS_DIRECTORY"));
     return;
   }
   for (const name of names) {
+    if (name.startsWith(".")) continue;
     const path = join(directory, name);
-    const read = await readText(path, { limit: MAX_CREDENTIAL_BYTES, signal });
+    const read = await readText(path, { ...options, limit: MAX_CREDENTIAL_BYTES });
     if (!read.ok) {
-      issues.push(
-        fileIssue(path, `Cannot read the credential ${quote(name)}: ${read.why}`, read.remedy),
-      );
+      const message = `Cannot read the credential ${quote(name)}: ${read.why}`;
+      found.issues.push(fileIssue(path, message, read.remedy));
     } else if (name === "credentials.json") {
       // The whole file as one credential: LoadCredential=credentials.json:/etc/mcproxy/…
-      const parsed = await parseCredentials(read.text, path);
-      for (const [key, value] of parsed.values) values.set(key, value);
-      issues.push(...parsed.issues);
-    } else values.set(name, read.text.trim());
+      await addCredentials(read.text, path, found);
+    } else found.values.set(name, read.text.trim());
   }
 }
 

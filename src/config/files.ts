@@ -1,10 +1,11 @@
-/** Where the configuration is. */
+/** Where the files of a configuration are, and what is in them. */
 
-import { lstat, readFile, readlink, stat } from "node:fs/promises";
+import { lstat, open, readdir, readlink, stat } from "node:fs/promises";
 import { delimiter, join, resolve } from "node:path";
+import { joinBytes, sha256 } from "../lib/json.ts";
 import { codeOf } from "../lib/text.ts";
 import type { DocumentResult } from "./document.ts";
-import { type ConfigIssue, quote } from "./issue.ts";
+import { type ConfigIssue, issueAt, quote } from "./issue.ts";
 import { parseJsonc } from "./jsonc.ts";
 import type { Env } from "./types.ts";
 
@@ -66,15 +67,12 @@ export async function resolveConfigFiles(
   }
   return {
     ok: false,
-    issues: [{
-      file: "mcp-servers.json",
-      line: 0,
-      column: 0,
-      path: "",
-      message: "Cannot find a configuration file: looked for mcp-servers.json (or .jsonc, .yaml, " +
-        `.yml) in ${directories.map(quote).join(", ")}`,
-      remedy: "create one of them, or name a file with --config FILE or MCP_CONFIG_PATH",
-    }],
+    issues: [fileIssue(
+      "mcp-servers.json",
+      "Cannot find a configuration file: looked for mcp-servers.json (or .jsonc, .yaml, .yml) in " +
+        directories.map(quote).join(", "),
+      "create one of them, or name a file with --config FILE or MCP_CONFIG_PATH",
+    )],
   };
 }
 
@@ -92,10 +90,14 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Reads one file of a configuration, and says in words what keeps it from being read. */
-
 /** A configuration is written by people; something bigger was named by mistake. */
 export const MAX_CONFIG_BYTES: number = 5 * 1024 * 1024;
+
+/**
+ * What was read or looked for, by absolute path: the same text for the same bytes, names, or reason
+ * why there are none.
+ */
+export type Sources = ReadonlyMap<string, string>;
 
 /** The text of a file, or why there is none. */
 export type ReadText =
@@ -109,51 +111,142 @@ export type ReadText =
 
 /** Options of {@link readText}. */
 export interface ReadTextOptions {
-  /** Most bytes. @default MAX_CONFIG_BYTES */
+  /** Most bytes, no more than the default. @default MAX_CONFIG_BYTES */
   readonly limit?: number;
+  /** Gets what was found. */
+  readonly sources?: Map<string, string> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Reads UTF-8 text. Rejects for an aborted `signal` only, with its reason. */
 export async function readText(
   path: string,
-  { limit = MAX_CONFIG_BYTES, signal }: ReadTextOptions = {},
+  { limit = MAX_CONFIG_BYTES, sources, signal }: ReadTextOptions = {},
 ): Promise<ReadText> {
   signal?.throwIfAborted();
-  let bytes: Uint8Array;
-  let mode: number;
+  const content = await lookAt(path);
+  signal?.throwIfAborted();
+  sources?.set(resolve(path), await tagOf(content));
+  switch (content.kind) {
+    case "directory":
+      return unusable("found a directory, expected a file");
+    case "special":
+      return unusable("found a device, pipe or socket, expected a regular file");
+    case "failure":
+      return await explain(path, content.code);
+    case "file": {
+      const { bytes, size, mode } = content;
+      if (bytes === undefined || size > limit) return tooBig(size, limit);
+      const text = decode(bytes);
+      if (text !== undefined) return { ok: true, text, mode };
+      return unusable("found text that is not UTF-8", "save the file as UTF-8");
+    }
+  }
+}
+
+/** The names in a directory, sorted; undefined for what is none or cannot be listed. */
+export async function readNames(
+  path: string,
+  sources?: Map<string, string>,
+): Promise<readonly string[] | undefined> {
+  const content = await lookAt(path);
+  sources?.set(resolve(path), await tagOf(content));
+  return content.kind === "directory" ? content.names : undefined;
+}
+
+/** Sources read at a time: bounds memory and open files. */
+const AT_A_TIME = 8;
+
+/** The process or the system is out of something, which says nothing about the file. */
+const SHORTAGES: readonly string[] = ["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"];
+
+/**
+ * What is there now, to be compared with what was read.
+ * @throws {Error} where the process is out of descriptors or memory
+ */
+export async function readSources(paths: readonly string[]): Promise<Sources> {
+  const sources = new Map<string, string>();
+  for (let at = 0; at < paths.length; at += AT_A_TIME) {
+    await Promise.all(
+      paths.slice(at, at + AT_A_TIME).map(async (path) => {
+        const content = await lookAt(path);
+        if (content.kind === "failure" && SHORTAGES.includes(content.code)) {
+          throw new Error(`Cannot read ${quote(path)}: ${content.code}`);
+        }
+        sources.set(path, await tagOf(content));
+      }),
+    );
+  }
+  return sources;
+}
+
+/** What is at a path. */
+type Content =
+  /** Without bytes where there are too many. */
+  | {
+    readonly kind: "file";
+    readonly bytes?: Uint8Array<ArrayBuffer>;
+    readonly size: number;
+    readonly mode: number;
+  }
+  | { readonly kind: "directory"; readonly names: readonly string[] }
+  | { readonly kind: "special" }
+  /** The system's code, empty where it has none. */
+  | { readonly kind: "failure"; readonly code: string };
+
+async function lookAt(path: string): Promise<Content> {
   try {
     const stats = await stat(path);
-    if (stats.isDirectory()) return unusable("found a directory, expected a file");
+    const mode = stats.mode & 0o777;
+    if (stats.isDirectory()) return { kind: "directory", names: (await readdir(path)).sort() };
     // Reading a device or a pipe may never end.
-    if (!stats.isFile()) {
-      return unusable("found a device, pipe or socket, expected a regular file");
-    }
-    if (stats.size > limit) return tooBig(stats.size, limit);
-    mode = stats.mode & 0o777;
-    bytes = await readFile(path, signal === undefined ? {} : { signal });
+    if (!stats.isFile()) return { kind: "special" };
+    if (stats.size > MAX_CONFIG_BYTES) return { kind: "file", size: stats.size, mode };
+    const bytes = await readBounded(path);
+    const { length: size } = bytes;
+    return { kind: "file", size, mode, ...(size > MAX_CONFIG_BYTES ? {} : { bytes }) };
   } catch (error) {
-    signal?.throwIfAborted();
-    return await explain(path, error);
+    return { kind: "failure", code: codeOf(error) ?? "" };
   }
-  signal?.throwIfAborted();
-  // It may have grown since it was looked at.
-  if (bytes.length > limit) return tooBig(bytes.length, limit);
-  const text = decode(bytes);
-  if (text !== undefined) return { ok: true, text, mode };
-  return unusable("found text that is not UTF-8", "save the file as UTF-8");
+}
+
+const CHUNK = 64 * 1024;
+
+/** A file may grow while it is read, and some file systems give 0 as the size of everything. */
+async function readBounded(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  await using file = await open(path);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  while (size <= MAX_CONFIG_BYTES) {
+    const { buffer, bytesRead } = await file.read(new Uint8Array(CHUNK), 0, CHUNK, null);
+    if (bytesRead === 0) break;
+    chunks.push(buffer.subarray(0, bytesRead));
+    size += bytesRead;
+  }
+  return joinBytes(chunks, size);
+}
+
+async function tagOf(content: Content): Promise<string> {
+  switch (content.kind) {
+    case "directory":
+      return `directory ${JSON.stringify(content.names.filter(isPlainEntry))}`;
+    case "failure":
+      return content.code;
+    case "special":
+      return "no file";
+    case "file":
+      return content.bytes === undefined ? "too big" : await sha256(content.bytes);
+  }
+}
+
+/** Hidden files, of which Kubernetes and editors make many, and backups (`servers.json~`) are not. */
+function isPlainEntry(name: string): boolean {
+  return !name.startsWith(".") && !name.endsWith("~");
 }
 
 /** The issue about a file as a whole. */
 export function fileIssue(file: string, message: string, remedy?: string): ConfigIssue {
-  return {
-    file,
-    line: 0,
-    column: 0,
-    path: "",
-    message,
-    ...(remedy === undefined ? {} : { remedy }),
-  };
+  return issueAt({ file, line: 0, column: 0 }, [], message, remedy);
 }
 
 function decode(bytes: Uint8Array): string | undefined {
@@ -173,18 +266,15 @@ function tooBig(size: number, limit: number): ReadText {
 }
 
 /** Why a system call about `path` failed. */
-async function explain(path: string, error: unknown): Promise<ReadText> {
-  const code = codeOf(error) ?? "";
+async function explain(path: string, code: string): Promise<ReadText> {
   switch (code) {
     case "ENOENT": {
-      const target = await danglingTarget(path);
-      if (target !== undefined) {
-        return unusable(
-          `the link leads to ${quote(target)}, which does not exist; expected a file`,
-          "mend or remove the link",
-        );
-      }
-      return { ok: false, missing: true, why: "the file does not exist" };
+      const target = await readlink(path).catch(() => undefined);
+      if (target === undefined) return { ok: false, missing: true, why: "the file does not exist" };
+      return unusable(
+        `the link leads to ${quote(target)}, which does not exist; expected a file`,
+        "mend or remove the link",
+      );
     }
     case "ENOTDIR":
       return unusable("a part of its path is not a directory", "check the path");
@@ -201,14 +291,6 @@ async function explain(path: string, error: unknown): Promise<ReadText> {
   }
 }
 
-async function danglingTarget(path: string): Promise<string | undefined> {
-  try {
-    return (await lstat(path)).isSymbolicLink() ? await readlink(path) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 function unusable(why: string, remedy?: string): ReadText {
   return { ok: false, missing: false, why, ...(remedy === undefined ? {} : { remedy }) };
 }
@@ -218,7 +300,10 @@ export function isReadableByOthers(mode: number, platform: string): boolean {
   return platform !== "win32" && (mode & 0o077) !== 0;
 }
 
-/** Which parser a file is for. */
+/** A mode as people write it: `0600`. */
+export function modeText(mode: number): string {
+  return mode.toString(8).padStart(4, "0");
+}
 
 /** Files of a directory that count as configuration, by their names. */
 export const CONFIG_FILE: RegExp = /\.(jsonc?|ya?ml)$/i;

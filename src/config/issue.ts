@@ -20,6 +20,17 @@ export interface ConfigIssue {
   readonly remedy?: string;
 }
 
+/** An issue at a place of a file. */
+export function issueAt(
+  { file, line, column }: Pick<ConfigIssue, "file" | "line" | "column">,
+  path: ConfigPath,
+  message: string,
+  remedy?: string,
+): ConfigIssue {
+  const issue = { file, line, column, path: formatPath(path), message };
+  return remedy === undefined ? issue : { ...issue, remedy };
+}
+
 /**
  * One line for people and editors:
  * `mcp-servers.json:4:68 mcpServers.gh.timeout: found "5 apples", expected a duration …`.

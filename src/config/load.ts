@@ -1,23 +1,25 @@
 /** Reads configuration files from disk, with all they refer to, and makes one of them. */
 
-import { readdir, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import process from "node:process";
 import { loadCredentials } from "./credentials.ts";
 import type { ConfigTree } from "./document.ts";
-import { CONFIG_FILE, fileIssue, parseText, readText } from "./files.ts";
+import { CONFIG_FILE, fileIssue, parseText, readNames, readText, type Sources } from "./files.ts";
 import type { ConfigIssue } from "./issue.ts";
 import { shapeDocument, type ShapeResult } from "./layouts.ts";
-import { mergeTrees, parseTree, ROOT_KEYS, touchTree, withNotes } from "./parse.ts";
+import { mergeTrees, parseTree, ROOT_KEYS, withNotes } from "./parse.ts";
 import { loadPatterns, mentionsPatterns } from "./schema-results.ts";
-import { settingsFromEnv } from "./settings.ts";
+import { type Layers, settingsFromEnv } from "./settings.ts";
 import type { ConfigResult, Env } from "./types.ts";
-import { fetchWanted, storeOf } from "./values.ts";
+import { Fetches } from "./values.ts";
 
 /** Options of {@link loadConfig}. */
 export interface LoadConfigOptions {
-  /** Where `${NAME}` looks first; `MCPROXY_*` in it come before what the files say. */
+  /** Where `${NAME}` looks first. */
   readonly env: Env;
+  /** What comes before the settings of the files. @default the `MCPROXY_*` of `env` */
+  readonly layers?: Layers | undefined;
   /** Where relative paths of credentials start. @default that of the process */
   readonly cwd?: string;
   /** The credentials file a flag names. */
@@ -25,10 +27,10 @@ export interface LoadConfigOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What loading gives, and in either case what it depends on. */
+/** What loading gives, and in either case what it depends on, as far as loading came. */
 export type LoadResult = ConfigResult & {
-  /** As {@link Config.sources}, as far as loading came. */
-  readonly sources: readonly string[];
+  /** Everything that was read or looked for: a change of it may change the configuration. */
+  readonly sources: Sources;
 };
 
 /**
@@ -41,24 +43,17 @@ export async function loadConfig(
   options: LoadConfigOptions,
 ): Promise<LoadResult> {
   const { env, signal, cwd = process.cwd() } = options;
+  const { layers = { environment: settingsFromEnv(env) } } = options;
   signal?.throwIfAborted();
-  const sources = new Set<string>();
+  const sources = new Map<string, string>();
   const named = typeof paths === "string" ? [paths] : paths;
   const [listed, credentials] = await Promise.all([
     Promise.all(named.map((path) => listFiles(path, sources))),
-    loadCredentials({ env, cwd, path: options.credentials, signal }),
+    loadCredentials({ env, cwd, path: options.credentials, sources, signal }),
   ]);
-  signal?.throwIfAborted();
-  for (const source of credentials.sources) sources.add(source);
   const files = listed.flatMap((list) => list.files);
-  for (const file of files) sources.add(resolve(file));
-  const shaped = await Promise.all(files.map((file) => readShaped(file, signal)));
+  const shaped = await Promise.all(files.map((file) => readShaped(file, sources, signal)));
   const issues = [...listed.flatMap((list) => list.issues), ...credentials.issues];
-  const fail = (found: readonly ConfigIssue[]): LoadResult => ({
-    ok: false,
-    issues: found,
-    sources: [...sources],
-  });
   const warnings: ConfigIssue[] = [];
   const trees: ConfigTree[] = [];
   for (const one of shaped) {
@@ -69,34 +64,22 @@ export async function loadConfig(
   }
   const [first, ...rest] = trees;
   // What is missing in the others might be in the one that cannot be read.
-  if (first === undefined || trees.length < files.length) return fail(issues);
+  if (first === undefined || trees.length < files.length) return { ok: false, issues, sources };
 
   const merged = mergeTrees([first, ...rest]);
-  const fetched = await fetchWanted(
-    {
-      ...storeOf(env),
-      credentials: credentials.values,
-      allowCommands: allowsCommands(merged.tree, env),
-    },
-    (store) => touchTree(merged.tree, store),
-    { signal },
-  );
+  const fetches = new Fetches({ env, sources, signal });
+  // The environment comes before the files here, too.
+  const allowCommands = layers.environment.settings.allowCommands ??
+    merged.tree.value["allowCommands"] === true;
+  const store = { env, credentials: credentials.values, allowCommands, fetch: fetches.fetch };
+  const parse = () => parseTree(merged.tree, { files, store, layers });
+  let result = parse();
+  // A path may be in a file: each round can ask for more.
+  while (await fetches.settle()) result = parse();
   signal?.throwIfAborted();
-  for (const source of fetched.sources) sources.add(source);
-  const result = withNotes(
-    parseTree(merged.tree, {
-      files,
-      store: fetched.store,
-      sources: [...sources],
-    }),
-    { files, issues, warnings: [...fetched.warnings, ...warnings, ...merged.warnings] },
-  );
-  return { ...result, sources: [...sources] };
-}
-
-/** The environment comes before the files here, too. */
-function allowsCommands({ value }: ConfigTree, env: Env): boolean {
-  return settingsFromEnv(env).settings.allowCommands ?? value["allowCommands"] === true;
+  warnings.unshift(...fetches.warnings);
+  warnings.push(...merged.warnings);
+  return { ...withNotes(result, { files, issues, warnings }), sources };
 }
 
 interface Listed {
@@ -105,20 +88,17 @@ interface Listed {
 }
 
 /** A directory stands for its configuration files in the order of their names. */
-async function listFiles(path: string, sources: Set<string>): Promise<Listed> {
-  try {
-    if (!(await stat(path)).isDirectory()) return { files: [path], issues: [] };
-    sources.add(resolve(path));
-    const files = (await readdir(path)).filter(isConfigName).sort().map((name) => join(path, name));
-    if (files.length > 0) return { files, issues: [] };
-    const message =
-      "Cannot read the configuration: found a directory without configuration files, expected " +
-      "*.json, *.jsonc, *.yaml or *.yml in it";
-    return { files: [], issues: [fileIssue(path, message, "put one there, or name a file")] };
-  } catch {
-    // Reading it says what is wrong.
-    return { files: [path], issues: [] };
-  }
+async function listFiles(path: string, sources: Map<string, string>): Promise<Listed> {
+  const isDirectory = await stat(path).then((stats) => stats.isDirectory(), () => false);
+  const names = isDirectory ? await readNames(path, sources) : undefined;
+  // Reading it says what is wrong.
+  if (names === undefined) return { files: [path], issues: [] };
+  const files = names.filter(isConfigName).map((name) => join(path, name));
+  if (files.length > 0) return { files, issues: [] };
+  const message =
+    "Cannot read the configuration: found a directory without configuration files, expected " +
+    "*.json, *.jsonc, *.yaml or *.yml in it";
+  return { files: [], issues: [fileIssue(path, message, "put one there, or name a file")] };
 }
 
 /** Hidden files are those of editors; credentials live beside the configuration. */
@@ -126,8 +106,12 @@ function isConfigName(name: string): boolean {
   return CONFIG_FILE.test(name) && !name.startsWith(".") && !/^credentials\./i.test(name);
 }
 
-async function readShaped(file: string, signal: AbortSignal | undefined): Promise<ShapeResult> {
-  const read = await readText(file, { signal });
+async function readShaped(
+  file: string,
+  sources: Map<string, string>,
+  signal: AbortSignal | undefined,
+): Promise<ShapeResult> {
+  const read = await readText(file, { sources, signal });
   if (!read.ok) {
     const remedy = read.missing ? "create it, or name another one with --config FILE" : read.remedy;
     const issue = fileIssue(file, `Cannot read the configuration: ${read.why}`, remedy);

@@ -1,6 +1,6 @@
 /** Text of a configuration file to a {@link Config}, or to what is wrong with it. */
 
-import { canonicalJson } from "../lib/json.ts";
+import { canonicalJson, isObject } from "../lib/json.ts";
 import type { ConfigTree } from "./document.ts";
 import {
   expandTree,
@@ -10,15 +10,15 @@ import {
   type UsedVariable,
   warnShortTimeout,
 } from "./expand.ts";
-import { type ConfigIssue, type ConfigPath, formatPath } from "./issue.ts";
+import { type ConfigIssue, type ConfigPath, formatPath, withoutUndefined } from "./issue.ts";
 import { parseJsonc } from "./jsonc.ts";
 import { shapeDocument } from "./layouts.ts";
 import { reportAliases, reportCollisions, warnUnusedChoices } from "./profiles.ts";
 import { warnBareKey } from "./schema-gating.ts";
 import { RootSchema, SettingsSchema } from "./schema.ts";
 import { secretsOfVariables } from "./secrets.ts";
-import { parseServer, touchServer } from "./server.ts";
-import { DEFAULT_SETTINGS, settingsFromEnv } from "./settings.ts";
+import { parseServer } from "./server.ts";
+import { DEFAULT_SETTINGS, type Layers, settingsFromEnv } from "./settings.ts";
 import type { Config, ConfigResult, Env, ServerConfig, Settings } from "./types.ts";
 import { IssueCollector, reportUnknownKeys, validate } from "./validate.ts";
 import { lookupIn, storeOf, type ValueStore } from "./values.ts";
@@ -47,7 +47,7 @@ export function parseConfig(text: string, { file, env }: ParseConfigOptions): Co
   if (!parsed.ok) return parsed;
   const shaped = shapeDocument(parsed.document, ROOT_KEYS);
   if (!shaped.ok) return shaped;
-  const result = parseTree(shaped.tree, { files: [file], store: storeOf(env), sources: [] });
+  const result = parseTree(shaped.tree, { files: [file], store: storeOf(env) });
   return withNotes(result, { ...shaped, files: [file] });
 }
 
@@ -73,14 +73,14 @@ export interface ParseTreeOptions {
   /** In the order they were loaded; see {@link Config.file}. */
   readonly files: readonly string[];
   readonly store: ValueStore;
-  /** {@link Config.sources}. */
-  readonly sources: readonly string[];
+  /** @default the `MCPROXY_*` of the environment */
+  readonly layers?: Layers | undefined;
 }
 
 /** Checks and completes the internal raw form. Pure. */
 export function parseTree(
   tree: ConfigTree,
-  { files, store, sources }: ParseTreeOptions,
+  { files, store, layers = { environment: settingsFromEnv(store.env) } }: ParseTreeOptions,
 ): ConfigResult {
   const collector = new IssueCollector(tree);
   const source = tree.value;
@@ -98,35 +98,20 @@ export function parseTree(
   }
   const used: UsedVariable[] = [];
   const fromFile = parseSettings(tree, store, collector, used);
-  const fromEnv = settingsFromEnv(store.env);
-  const settings = { ...fromFile, ...fromEnv.settings };
+  const { environment, flags = {} } = layers;
+  const settings = { ...fromFile, ...environment.settings, ...withoutUndefined(flags) };
   // Those of a variable have been looked at, and complained of by its name.
   if (settings.embeddings !== undefined && settings.embeddings === fromFile.embeddings) {
     warnBareKey(settings.embeddings, collector);
   }
   const servers = parseServers(tree, { store, settings, collector, used });
-  const issues = [...fromEnv.issues, ...collector.issues];
+  const issues = [...environment.issues, ...collector.issues];
   if (issues.length > 0) return { ok: false, issues: inOrder(issues, files) };
   const expandedSecrets = [...new Set(secretsOfVariables(used))];
   const file = files.join(", ");
-  const config: Config = { file, sources, servers, settings, expandedSecrets };
-  const warnings = inOrder([...fromEnv.warnings, ...collector.warnings], files);
+  const config: Config = { file, servers, settings, expandedSecrets };
+  const warnings = inOrder([...environment.warnings, ...collector.warnings], files);
   return { ok: true, config, warnings };
-}
-
-/**
- * Expands everything that {@link parseTree} will, so that the store is told what is to be fetched.
- * Servers that are switched off are left out.
- */
-export function touchTree(tree: ConfigTree, store: ValueStore): void {
-  expandSettings(tree, store);
-  for (const name of tree.names) {
-    const entry = serverIn(tree, name);
-    if (typeof entry !== "object" || entry === null || Array.isArray(entry)) continue;
-    const { disabled, enabled } = entry as Readonly<Record<string, unknown>>;
-    if (disabled === true || enabled === false) continue;
-    touchServer(entry, lookupIn(store, tree.origin(["mcpServers", name])));
-  }
 }
 
 /** By file, those that were not loaded as configuration first, then by line and column. */
@@ -206,8 +191,11 @@ function parseServers(
     collector.warn(["mcpServers"], "found no server, so there is nothing to serve");
   }
   for (const name of tree.names) {
-    const lookup = lookupIn(store, tree.origin(["mcpServers", name]));
-    const parsed = parseServer(name, serverIn(tree, name), { lookup, settings, collector });
+    const entry = serverIn(tree, name);
+    // For a server that is switched off no file is read and no command run.
+    const values = isSwitchedOff(entry) ? { ...store, fetch: undefined } : store;
+    const lookup = lookupIn(values, tree.origin(["mcpServers", name]));
+    const parsed = parseServer(name, entry, { lookup, settings, collector });
     for (const variable of parsed.used) used.push(variable);
     if (parsed.server !== undefined) servers.set(name, parsed.server);
   }
@@ -219,6 +207,10 @@ function parseServers(
 
 function serverIn({ value }: ConfigTree, name: string): unknown {
   return (value["mcpServers"] as Readonly<Record<string, unknown>> | undefined)?.[name];
+}
+
+function isSwitchedOff(entry: unknown): boolean {
+  return isObject(entry) && (entry["disabled"] === true || entry["enabled"] === false);
 }
 
 /** Several files as one: the later one has the say, for each server and each setting as a whole. */

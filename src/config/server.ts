@@ -110,11 +110,6 @@ export function parseServer(name: string, source: unknown, context: ServerContex
   return { server, used: expansion.used };
 }
 
-/** Asks the lookup for everything that {@link parseServer} will. */
-export function touchServer(source: object, lookup: Lookup): void {
-  readEnvFile(expandServer(source, lookup).value as RawServer, lookup);
-}
-
 /** `env` with what `envFile` adds, or why that cannot be read. */
 function readEnvFile(
   { env, envFile }: RawServer,

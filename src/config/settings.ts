@@ -11,28 +11,16 @@ import { describeFound, IssueCollector, validate } from "./validate.ts";
 /** What an empty file would give; pinned by a test. */
 export const DEFAULT_SETTINGS: Settings = withoutUndefined(v.parse(SettingsSchema, {}));
 
-/**
- * Settings that a flag or the environment can give. Not those that servers inherit: they are
- * already in each server of a parsed configuration.
- */
-export type SettingsOverrides = Partial<
-  Omit<Settings, "prefix" | "separator" | "startupTimeout" | "timeout" | "roots">
->;
-
-/**
- * Settings with overrides applied, later ones first in rank:
- * `applyOverrides(config.settings, fromEnv, fromFlags)` gives flags over environment over file over
- * defaults. An `undefined` member overrides nothing.
- */
-export function applyOverrides(
-  settings: Settings,
-  ...layers: readonly { readonly [Key in keyof SettingsOverrides]?: Settings[Key] | undefined }[]
-): Settings {
-  return layers.reduce<Settings>(
-    (result, layer) => ({ ...result, ...withoutUndefined(layer) }),
-    settings,
-  );
+/** What comes before the settings of files: flags before the environment, each read once. */
+export interface Layers {
+  readonly environment: EnvSettings;
+  readonly flags?: FlagSettings;
 }
+
+/** What flags can say. */
+export type FlagSettings = {
+  readonly [Key in "host" | "port" | "logFormat" | "logLevel"]?: Settings[Key] | undefined;
+};
 
 /** The variable a setting can be given by: `MCPROXY_LOG_LEVEL` for `logLevel`. */
 export function variableOf(setting: string): string {
@@ -149,17 +137,6 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** What the environment overrides, or what is wrong with it. */
-export type EnvOverridesResult =
-  | { readonly ok: true; readonly overrides: SettingsOverrides }
-  | { readonly ok: false; readonly issues: readonly ConfigIssue[] };
-
-/** {@link settingsFromEnv} as a layer of {@link applyOverrides}. */
-export function overridesFromEnv(env: Env): EnvOverridesResult {
-  const { settings, issues } = settingsFromEnv(env);
-  return issues.length === 0 ? { ok: true, overrides: settings } : { ok: false, issues };
 }
 
 /** A port number from text of digits, 0 to 65535; undefined for anything else. */

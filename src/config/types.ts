@@ -159,11 +159,6 @@ export interface Settings {
 export interface Config {
   /** The file it came from, as the caller named it; of several their names, with commas between. */
   readonly file: string;
-  /**
-   * Every path it was read from or looked for at, absolute: files, directories, credentials, and what
-   * `${file:…}` names. A change of any of them may change the configuration.
-   */
-  readonly sources: readonly string[];
   /** In the order of the file. */
   readonly servers: ReadonlyMap<string, ServerConfig>;
   readonly settings: Settings;

@@ -1,120 +1,26 @@
-/** Fetches what expressions ask for: the contents of files and the output of commands. */
+/** What expressions stand for: environment, credentials, files, commands, inputs and places. */
 
 import { basename, resolve, sep } from "node:path";
 import process from "node:process";
 import type { Fetched } from "./command.ts";
 import type { FileOrigin } from "./document.ts";
 import type { Found, Lookup, Reference } from "./expand.ts";
-import { fileIssue, isReadableByOthers, readText } from "./files.ts";
+import { fileIssue, isReadableByOthers, modeText, readText } from "./files.ts";
 import { type ConfigIssue, quote } from "./issue.ts";
 import type { Env } from "./types.ts";
 
-/** Secrets are short; a bigger file was named by mistake. */
-const MAX_FILE_BYTES = 64 * 1024;
-
-/** A file may be named by what another one contains; nobody goes deeper. */
-const MAX_ROUNDS = 3;
-
-/** What was fetched. */
-export interface FetchResult {
-  readonly store: ValueStore;
-  /** Files that others can read. */
-  readonly warnings: readonly ConfigIssue[];
-  /** The files asked for, absolute, there or not. */
-  readonly sources: readonly string[];
-}
-
-/** Options of {@link fetchWanted}. */
-export interface FetchOptions {
-  readonly signal?: AbortSignal | undefined;
-}
-
-/**
- * Fills `store` with all that `touch` asks it for. Everything is fetched at once, each file and each
- * command one time. Rejects for an aborted `signal` only.
- */
-export async function fetchWanted(
-  store: ValueStore,
-  touch: (store: ValueStore) => void,
-  { signal }: FetchOptions = {},
-): Promise<FetchResult> {
-  const files = new Map(store.files);
-  const commands = new Map(store.commands);
-  const warnings: ConfigIssue[] = [];
-  const sources = new Set<string>();
-  const filled: ValueStore = { ...store, files, commands };
-  for (let round = 0; round < MAX_ROUNDS; round++) {
-    const wanted = new Map<string, Wanted>();
-    touch({ ...filled, onWanted: (one) => wanted.set(`${one.kind}:${keyOf(one)}`, one) });
-    if (wanted.size === 0) break;
-    await Promise.all([...wanted.values()].map(async (one) => {
-      if (one.kind === "cmd") {
-        commands.set(keyOf(one), await runCommand(one, store.env, signal));
-        return;
-      }
-      sources.add(one.name);
-      const { fetched, warning } = await readValue(one.name, signal);
-      files.set(one.name, fetched);
-      if (warning !== undefined) warnings.push(warning);
-    }));
-  }
-  return { store: filled, warnings, sources: [...sources] };
-}
-
-function keyOf({ kind, name, directory }: Wanted): string {
-  return kind === "cmd" ? commandKey(name, directory) : name;
-}
-
-async function readValue(
-  path: string,
-  signal: AbortSignal | undefined,
-): Promise<{ readonly fetched: Fetched; readonly warning?: ConfigIssue }> {
-  const read = await readText(path, { limit: MAX_FILE_BYTES, signal });
-  if (!read.ok) {
-    const why = `Cannot read ${quote(path)}: ${read.why}`;
-    const remedy = read.missing ? "create it, or name another one" : read.remedy;
-    return { fetched: { why, ...(remedy === undefined ? {} : { remedy }) } };
-  }
-  const fetched = { value: read.text.trim() };
-  if (!isReadableByOthers(read.mode, process.platform)) return { fetched };
-  const mode = read.mode.toString(8).padStart(4, "0");
-  return {
-    fetched,
-    warning: fileIssue(
-      path,
-      `found mode ${mode}, so others can read this secret; expected 0600`,
-      "take the rights of group and others away, with chmod 600",
-    ),
-  };
-}
-
-async function runCommand(
-  { name, directory }: Wanted,
-  env: Env,
-  signal: AbortSignal | undefined,
-): Promise<Fetched> {
-  const { commandOutput } = await import("./command.ts");
-  return await commandOutput(name, { cwd: directory, env, signal });
-}
-
-/** What expressions stand for: environment, credentials, files, commands, inputs and places. */
-
-/** Everything values are taken from. All of it is at hand: a lookup reads and runs nothing. */
+/** Everything values are taken from. */
 export interface ValueStore {
   readonly env: Env;
   /** By name; the environment comes before them. */
   readonly credentials: ReadonlyMap<string, string>;
-  /** The contents of files by absolute path. */
-  readonly files: ReadonlyMap<string, Fetched>;
-  /** The output of commands by their text. */
-  readonly commands: ReadonlyMap<string, Fetched>;
   /** Whether commands may be run at all. */
   readonly allowCommands: boolean;
-  /** Told of each file or command that is asked for and not there. */
-  readonly onWanted?: (wanted: Wanted) => void;
+  /** Gives what is in files and what commands print, as far as it is there already. */
+  readonly fetch?: ((wanted: Wanted) => Fetched | undefined) | undefined;
 }
 
-/** Something to be fetched before a string can be expanded. */
+/** Something that takes time to get. */
 export interface Wanted {
   readonly kind: "file" | "cmd";
   /** An absolute path, or the text of a command. */
@@ -123,15 +29,84 @@ export interface Wanted {
   readonly directory: string;
 }
 
+/** Options of {@link Fetches}. */
+export interface FetchesOptions {
+  /** That of commands. */
+  readonly env: Env;
+  /** Gets the files that were read or looked for. */
+  readonly sources: Map<string, string>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Secrets are short; a bigger file was named by mistake. */
+const MAX_FILE_BYTES = 64 * 1024;
+
+/**
+ * Gets files and runs commands, all that is asked for at once and each a single time. Whoever asks
+ * does not wait: what is not there has no value yet, and is asked for again after the wait.
+ */
+export class Fetches {
+  /** Of files that others can read. */
+  readonly warnings: ConfigIssue[] = [];
+  readonly #options: FetchesOptions;
+  readonly #found = new Map<string, Fetched | undefined>();
+  #pending: Promise<void>[] = [];
+
+  constructor(options: FetchesOptions) {
+    this.#options = options;
+  }
+
+  /** {@link ValueStore.fetch}. */
+  readonly fetch = (wanted: Wanted): Fetched | undefined => {
+    const { kind, name, directory } = wanted;
+    // One command of one directory runs once, however often it is written.
+    const key = kind === "file" ? name : JSON.stringify([directory, name]);
+    if (!this.#found.has(key)) {
+      this.#found.set(key, undefined);
+      const fetching = kind === "file" ? this.#read(name) : this.#run(wanted);
+      this.#pending.push(fetching.then((fetched) => void this.#found.set(key, fetched)));
+    }
+    return this.#found.get(key);
+  };
+
+  /**
+   * Waits for all that was asked for since the last time; whether that was anything. Rejects for an
+   * aborted signal only.
+   */
+  async settle(): Promise<boolean> {
+    const pending = this.#pending;
+    this.#pending = [];
+    await Promise.all(pending);
+    return pending.length > 0;
+  }
+
+  async #read(path: string): Promise<Fetched> {
+    const read = await readText(path, { ...this.#options, limit: MAX_FILE_BYTES });
+    if (!read.ok) {
+      const remedy = read.missing ? "create it, or name another one" : read.remedy;
+      return without(`Cannot read ${quote(path)}: ${read.why}`, remedy);
+    }
+    if (isReadableByOthers(read.mode, process.platform)) {
+      const found = `found mode ${modeText(read.mode)}, so others can read this secret`;
+      const remedy = "take the rights of group and others away, with chmod 600";
+      this.warnings.push(fileIssue(path, `${found}; expected 0600`, remedy));
+    }
+    return { value: read.text.trim() };
+  }
+
+  async #run({ name, directory }: Wanted): Promise<Fetched> {
+    const { commandOutput } = await import("./command.ts");
+    return await commandOutput(name, { ...this.#options, cwd: directory });
+  }
+}
+
+function without(why: string, remedy: string | undefined): Fetched {
+  return { why, ...(remedy === undefined ? {} : { remedy }) };
+}
+
 /** A store of an environment alone. */
 export function storeOf(env: Env): ValueStore {
-  return {
-    env,
-    credentials: new Map(),
-    files: new Map(),
-    commands: new Map(),
-    allowCommands: false,
-  };
+  return { env, credentials: new Map(), allowCommands: false };
 }
 
 /** The lookup for what is written in the file `origin` names. */
@@ -205,34 +180,23 @@ function pathFrom({ directory }: FileOrigin, path: string, env: Env): string {
 
 function file(path: string, store: ValueStore, origin: FileOrigin): Found {
   const name = pathFrom(origin, path, store.env);
-  const fetched = store.files.get(name);
-  if (fetched?.value !== undefined) return { value: fetched.value, from: "secret" };
-  if (fetched === undefined) {
-    store.onWanted?.({ kind: "file", name, directory: origin.directory });
-    return { why: `file ${quote(name)} has not been read` };
-  }
-  return fetched;
+  const fetched = store.fetch?.({ kind: "file", name, directory: origin.directory });
+  return fetched === undefined ? { why: `file ${quote(name)} has not been read` } : secret(fetched);
 }
 
-function command(text: string, store: ValueStore, { directory }: FileOrigin): Found {
+function command(name: string, store: ValueStore, { directory }: FileOrigin): Found {
   if (!store.allowCommands) {
     return {
       why: 'found "${cmd:…}", which is run only where the configuration says so',
       remedy: 'add "allowCommands": true beside the servers if you trust every command in it',
     };
   }
-  const fetched = store.commands.get(commandKey(text, directory));
-  if (fetched?.value !== undefined) return { value: fetched.value, from: "secret" };
-  if (fetched === undefined) {
-    store.onWanted?.({ kind: "cmd", name: text, directory });
-    return { why: "its command has not been run" };
-  }
-  return fetched;
+  const fetched = store.fetch?.({ kind: "cmd", name, directory });
+  return fetched === undefined ? { why: "its command has not been run" } : secret(fetched);
 }
 
-/** One command of one directory runs once, however often it is written. */
-export function commandKey(text: string, directory: string): string {
-  return JSON.stringify([directory, text]);
+function secret(fetched: Fetched): Found {
+  return fetched.value === undefined ? fetched : { value: fetched.value, from: "secret" };
 }
 
 function place(name: string, { env }: ValueStore, { workspaceFolder }: FileOrigin): Found {

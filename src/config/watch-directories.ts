@@ -1,5 +1,8 @@
 /** Keeps a changing set of directories watched, whatever happens to them. */
 
+import { lstat, readlink } from "node:fs/promises";
+import { dirname, isAbsolute, join } from "node:path";
+import process from "node:process";
 import { messageOf } from "../lib/text.ts";
 import { backOff } from "../lib/time.ts";
 import type { Runtime } from "../runtime/types.ts";
@@ -133,4 +136,42 @@ export class DirectoryWatches implements Disposable {
     open.watch?.[Symbol.dispose]();
     this.#open.delete(path);
   }
+}
+
+/** As many links as Linux follows; more are a circle. */
+const MAX_LINKS = 40;
+
+/**
+ * The directories in which a change of what is at `path` shows, real paths: that of every link on
+ * the way, and that of the file at the end, or the directory itself, or, where there is nothing, the
+ * last one that exists. The path is resolved as the system does, a component at a time (`..` after a
+ * link included); a relative one from the working directory. Never rejects.
+ */
+export async function directoriesOf(path: string): Promise<readonly string[]> {
+  const directories = new Set<string>();
+  let rest = (isAbsolute(path) ? path : `${process.cwd()}/${path}`).split("/").reverse();
+  let at = "/";
+  let isDirectory = true;
+  let links = 0;
+  try {
+    while (rest.length > 0) {
+      const name = rest.pop()!;
+      if (name === "" || name === ".") continue;
+      const next = name === ".." ? dirname(at) : join(at, name);
+      const stats = await lstat(next);
+      if (!stats.isSymbolicLink()) {
+        at = next;
+        isDirectory = stats.isDirectory();
+        continue;
+      }
+      directories.add(at);
+      if (++links > MAX_LINKS) break;
+      const target = await readlink(next);
+      rest = [...rest, ...target.split("/").reverse()];
+      if (isAbsolute(target)) at = "/";
+    }
+  } catch {
+    // Nothing is there, or it is below something that is no directory.
+  }
+  return [...directories.add(isDirectory ? at : dirname(at))];
 }

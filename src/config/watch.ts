@@ -2,16 +2,8 @@
 
 import { clearTimeout, setTimeout } from "node:timers";
 import type { Runtime } from "../runtime/types.ts";
-import {
-  contentDiffers,
-  type EntryFilter,
-  isPlainEntry,
-  readSources,
-  type SourceContents,
-  type SourceReading,
-  wasTouched,
-} from "./sources.ts";
-import { DirectoryWatches } from "./watch-directories.ts";
+import { readSources, type Sources } from "./files.ts";
+import { directoriesOf, DirectoryWatches } from "./watch-directories.ts";
 
 /** What `onChange` is told. */
 export interface ConfigChange {
@@ -24,41 +16,34 @@ export interface ConfigChange {
   readonly forced: boolean;
 }
 
-/**
- * `"done"`: dealt with, be it by using or by reporting it. `"incomplete"`: missing, empty or not
- * valid, so that somebody may be in the middle of writing it; nothing was applied and nothing
- * reported. Means `"done"` where the call was final.
- */
-export type ChangeAnswer = "done" | "incomplete";
+/** What came of a call of `onChange`. */
+export interface ChangeAnswer {
+  /**
+   * Whether the configuration is in force. Where it is not and the call was not final, it may be
+   * incomplete: missing, empty or not valid, because somebody is in the middle of writing it.
+   */
+  readonly used: boolean;
+  /** What was read; where that did not come to an end, as far as it came. */
+  readonly sources: Sources;
+}
 
 /** Options of {@link ConfigWatch}. */
 export interface WatchOptions {
-  /**
-   * Everything the running configuration was read from: files, directories, links, also those that
-   * do not exist. Asked anew at every look. Relative paths start at the working directory.
-   */
-  readonly sources: () => readonly string[];
+  /** What the configuration in force was read from; what differs from it when the watch begins is a
+   * change. */
+  readonly sources: Sources;
   readonly runtime: Pick<Runtime, "watchDirectory">;
   /**
    * Called when the content has changed and come to rest. Reads it; a change while it does leads
    * to another call after it, never two at once. Must not reject; if it does, that goes to
-   * `onError` and counts as `"done"`.
+   * `onError`, and what was there counts as dealt with.
    */
-  readonly onChange: (change: ConfigChange) => ChangeAnswer | Promise<ChangeAnswer>;
+  readonly onChange: (change: ConfigChange) => Promise<ChangeAnswer>;
   /**
    * Told of what goes wrong without ending the watch: a directory that is there but cannot be
-   * watched, so that only the poll sees its changes (once, until it can), or what `onChange` or
-   * `sources` threw.
+   * watched, so that only the poll sees its changes (once, until it can), or what `onChange` threw.
    */
   readonly onError?: (error: unknown) => void;
-  /**
-   * When the reading of the running configuration began (`Date.now()`): what was written after
-   * that, but before the watch began, is a change too. May lead to one call too many, as file
-   * times are coarse. Without it the first look only takes stock.
-   */
-  readonly loadedAt?: number;
-  /** Which entries of a source that is a directory count. @default isPlainEntry */
-  readonly entries?: EntryFilter;
   /** @default DEFAULT_TIMING */
   readonly timing?: Partial<WatchTiming>;
 }
@@ -66,30 +51,22 @@ export interface WatchOptions {
 /**
  * Watches the sources of a configuration, from its construction to its {@link ConfigWatch.close}.
  *
- * Events only say when to look. A look reads all sources and compares their content with what
- * `onChange` has dealt with, so equal bytes, new modes and new times are no change, and what comes
- * and goes between two looks does not exist. Content that `onChange` calls incomplete is looked at
- * again when the next event comes; where none comes for `patience`, `onChange` is called once
- * more, finally. A look never fails: what cannot be read is content like any other, and the poll
- * finds what no event told of.
+ * Events only say when to look. A look reads all sources and compares their content with what was
+ * read for the configuration, so equal bytes, new modes and new times are no change, and what comes
+ * and goes between two looks does not exist. Content that may be incomplete is looked at again when
+ * the next event comes; where none comes for `patience`, `onChange` is called once more, finally. A
+ * look never fails: what cannot be read is content like any other, and the poll finds what no event
+ * told of.
  */
 export class ConfigWatch implements Disposable {
   readonly #options: WatchOptions;
   readonly #timing: WatchTiming;
   readonly #watches: DirectoryWatches;
-  #sources: readonly string[] = [];
 
-  /** What `onChange` has dealt with last. */
-  #known: SourceContents = new Map();
-  /** `Date.now()` before that was read; what joins the sources later may be newer. */
-  #knownSince: number;
-  /**
-   * `onChange` read after the look that led to it. So where anybody wrote since, even the same
-   * bytes in the end, it may have got something else.
-   */
-  #verify = false;
-  /** What `onChange` has called incomplete. */
-  #doubted: { readonly contents: SourceContents; readonly until: number } | undefined;
+  /** What was read for what is in force, or was dealt with otherwise. */
+  #known: Sources;
+  /** What may be incomplete. */
+  #doubted: { readonly sources: Sources; readonly until: number } | undefined;
 
   #events: Events | undefined;
   #again: number | undefined;
@@ -104,7 +81,7 @@ export class ConfigWatch implements Disposable {
   constructor(options: WatchOptions) {
     this.#options = options;
     this.#timing = { ...DEFAULT_TIMING, ...options.timing };
-    this.#knownSince = options.loadedAt ?? Infinity;
+    this.#known = options.sources;
     this.#watches = new DirectoryWatches({
       watchDirectory: (...rest) => options.runtime.watchDirectory(...rest),
       onChange: () => this.#event(),
@@ -204,51 +181,33 @@ export class ConfigWatch implements Disposable {
     this.#events = unsettled(this.#events, now, this.#timing);
     this.#again = undefined;
     const patienceOver = this.#doubted !== undefined && this.#doubted.until <= now;
-    const reading = await this.#read();
+    const found = await this.#read();
     if (this.#closed) return;
-    if (reading === undefined) {
+    if (found === undefined) {
       this.#putOff();
-      if (forced) await this.#call(undefined, { final: true, forced }, true);
+      if (forced) await this.#call(this.#known, { final: true, forced });
       return;
     }
-    this.#follow(reading);
-    const { contents } = reading;
-    const touched = this.#verify && wasTouched(this.#known, contents);
-    const known = !touched && !contentDiffers(this.#known, contents, this.#knownSince);
-    const doubted = this.#doubted !== undefined &&
-      !contentDiffers(this.#doubted.contents, contents, this.#knownSince);
-    switch (judge({ forced, known, doubted, patienceOver })) {
-      case "nothing":
-        this.#known = contents;
-        this.#verify = false;
-        this.#doubted = undefined;
-        return;
-      case "wait":
-        return;
-      case "call":
-        return await this.#call(contents, { final: false, forced }, !touched);
-      case "final":
-        return await this.#call(contents, { final: true, forced }, !touched);
-    }
+    const known = isStill(this.#known, found);
+    const doubted = this.#doubted !== undefined && isStill(this.#doubted.sources, found);
+    const verdict = judge({ forced, known, doubted, patienceOver });
+    if (verdict === "nothing") this.#doubted = undefined;
+    else if (verdict !== "wait") await this.#call(found, { final: verdict === "final", forced });
   }
 
-  /** Undefined where nothing can be said about the sources now. */
-  async #read(): Promise<SourceReading | undefined> {
+  /** What is there now, in directories that are watched; undefined where nothing can be said. */
+  async #read(): Promise<Sources | undefined> {
+    const paths = [...(this.#doubted?.sources ?? this.#known).keys()];
     try {
-      this.#sources = [...this.#options.sources()];
-    } catch (error) {
-      this.#report(error);
-    }
-    try {
-      return await readSources(this.#sources, this.#options.entries ?? isPlainEntry);
+      const directories = await Promise.all(paths.map(directoriesOf));
+      const found = await readSources(paths);
+      if (this.#closed) return undefined;
+      const delay = this.#watches.follow(new Set(directories.flat()));
+      if (delay !== undefined) this.#lookAgain(delay);
+      return found;
     } catch {
       return undefined;
     }
-  }
-
-  #follow({ directories }: SourceReading): void {
-    const delay = this.#watches.follow(directories);
-    if (delay !== undefined) this.#lookAgain(delay);
   }
 
   /** Nothing is known about the sources now; what is doubted has to wait as well. */
@@ -259,33 +218,25 @@ export class ConfigWatch implements Disposable {
     this.#doubted = { ...this.#doubted, until: performance.now() + patience };
   }
 
-  /** `verify` is false where only the times had changed, lest a call that writes is repeated for ever. */
-  async #call(
-    found: SourceContents | undefined,
-    change: ConfigChange,
-    verify: boolean,
-  ): Promise<void> {
-    const began = Date.now();
-    const answer = await this.#answer(change);
+  async #call(found: Sources, change: ConfigChange): Promise<void> {
+    const { used, sources } = await this.#answer(found, change);
     if (this.#closed) return;
-    if (answer === "incomplete" && !change.final && found !== undefined) {
-      const until = performance.now() + this.#timing.patience;
-      this.#doubted = { contents: found, until };
-      return;
-    }
-    this.#known = found ?? this.#known;
-    this.#knownSince = began;
-    this.#doubted = undefined;
-    this.#verify = verify;
-    this.#lookAgain(this.#timing.settle);
+    // What was not used may have been read in part: the rest counts as it was found.
+    const read = used ? sources : new Map([...found, ...sources]);
+    if (used || change.final) {
+      this.#known = read;
+      this.#doubted = undefined;
+      // It may have changed since, in directories that are not watched yet.
+      this.#lookAgain(this.#timing.settle);
+    } else this.#doubted = { sources: read, until: performance.now() + this.#timing.patience };
   }
 
-  async #answer(change: ConfigChange): Promise<ChangeAnswer> {
+  async #answer(found: Sources, change: ConfigChange): Promise<ChangeAnswer> {
     try {
       return await this.#options.onChange(change);
     } catch (error) {
       this.#report(error);
-      return "done";
+      return { used: true, sources: found };
     }
   }
 
@@ -296,6 +247,11 @@ export class ConfigWatch implements Disposable {
       // Whoever is told has nobody else to tell.
     }
   }
+}
+
+/** Whether everything that was read is as it was. */
+function isStill(before: Sources, now: Sources): boolean {
+  return [...before].every(([path, tag]) => now.get(path) === tag);
 }
 
 /** When a watch of the configuration looks, and what it does with what it found; pure. */

@@ -53,7 +53,7 @@ async function following(
       hidden: () => secrets,
       becomes: async (next) => {
         await writeFile(file.path, typeof next === "string" ? next : JSON.stringify(next));
-        return await reloader.reload({ final: true, asked: false });
+        return (await reloader.reload({ final: true, asked: false })).used;
       },
     });
   } finally {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { Fetched } from "../../src/config/command.ts";
 import type { Env } from "../../src/config/types.ts";
 import * as source from "../../src/config/expand.ts";
 import { lookupIn, storeOf, type ValueStore, type Wanted } from "../../src/config/values.ts";
@@ -131,21 +132,26 @@ test("expandTree() takes more variables than a call takes arguments", () => {
   assert.equal(used.length, 300_000);
 });
 
+const FETCHED: Readonly<Record<string, Fetched>> = {
+  "/run/token": { value: "from-file" },
+  "/etc/mcproxy/.vscode/sub/x": { value: "relative" },
+  "/home/u/key": { value: "home" },
+  "/gone": { why: 'file "/gone" does not exist' },
+  "echo ${X:-{}}": { value: "printed" },
+};
+
 /** A store with something of everything, and what it was asked for in vain. */
 function fullStore(): { readonly store: ValueStore; readonly wanted: Wanted[] } {
   const wanted: Wanted[] = [];
   const store: ValueStore = {
     env: { NAME: "value", EMPTY: "", HOME: "/home/u", INPUT_API_KEY: "typed", DIR: "sub" },
     credentials: new Map([["NAME", "shadowed"], ["EMPTY", "kept"], ["ONLY", "credential"]]),
-    files: new Map([
-      ["/run/token", { value: "from-file" }],
-      ["/etc/mcproxy/.vscode/sub/x", { value: "relative" }],
-      ["/home/u/key", { value: "home" }],
-      ["/gone", { why: 'file "/gone" does not exist' }],
-    ]),
-    commands: new Map([['["/etc/mcproxy/.vscode","echo ${X:-{}}"]', { value: "printed" }]]),
     allowCommands: true,
-    onWanted: (one) => wanted.push(one),
+    fetch: (one) => {
+      const found = FETCHED[one.name];
+      if (found === undefined) wanted.push(one);
+      return found;
+    },
   };
   return { store, wanted };
 }

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
 import { generateSchema } from "../../scripts/schema.ts";
 import type { Settings } from "../../src/config/types.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import type { Env } from "../../src/config/types.ts";
+import { inDirectory, writeFiles } from "./temp.ts";
 import { formatIssue } from "../../src/config/issue.ts";
 import {
-  applyOverrides,
   DEFAULT_SETTINGS,
-  overridesFromEnv,
+  type Layers,
   settingsFromEnv,
   variableOf,
 } from "../../src/config/settings.ts";
@@ -51,33 +54,30 @@ test("DEFAULT_SETTINGS is pinned", () => {
   });
 });
 
-test("applyOverrides() lets the later layer win, and undefined nothing", () => {
-  const file = { ...DEFAULT_SETTINGS, port: 1, host: "file" };
-  const env = { port: 2, host: "env" };
-  const flags = { port: 0, host: undefined };
-  const settings = applyOverrides(file, env, flags);
-  assert.equal(settings.port, 0);
-  assert.equal(settings.host, "env");
-  assert.deepEqual(file, { ...DEFAULT_SETTINGS, port: 1, host: "file" });
-  assert.deepEqual(applyOverrides(file), file);
+test("loadConfig() lets the later layer win, and undefined nothing", () =>
+  inDirectory(async (directory) => {
+    await writeFiles(directory, { "c.json": '{ "port": 1, "host": "file", "mcpServers": {} }' });
+    const environment = settingsFromEnv({ MCPROXY_PORT: "2", MCPROXY_HOST: "env" });
+    const load = async (layers: Layers) => {
+      const result = await loadConfig(join(directory, "c.json"), { env: {}, layers });
+      assert.ok(result.ok);
+      return [result.config.settings.port, result.config.settings.host];
+    };
+    assert.deepEqual(await load({ environment: settingsFromEnv({}) }), [1, "file"]);
+    assert.deepEqual(await load({ environment }), [2, "env"]);
+    assert.deepEqual(await load({ environment, flags: { port: 0, host: undefined } }), [0, "env"]);
+  }));
+
+test("settingsFromEnv() reads host and port, empty ones being unset", () => {
+  const settings = (env: Env) => settingsFromEnv(env).settings;
+  assert.deepEqual(settings({ MCPROXY_HOST: "::1", MCPROXY_PORT: "0" }), { host: "::1", port: 0 });
+  assert.deepEqual(settings({ MCPROXY_HOST: "", MCPROXY_PORT: "" }), {});
 });
 
-test("overridesFromEnv() reads host and port, empty ones being unset", () => {
-  assert.deepEqual(overridesFromEnv({ MCPROXY_HOST: "::1", MCPROXY_PORT: "0" }), {
-    ok: true,
-    overrides: { host: "::1", port: 0 },
-  });
-  assert.deepEqual(overridesFromEnv({ MCPROXY_HOST: "", MCPROXY_PORT: "" }), {
-    ok: true,
-    overrides: {},
-  });
-});
-
-test("overridesFromEnv() refuses what is no port", () => {
+test("settingsFromEnv() refuses what is no port", () => {
   for (const port of ["abc", "70000", "-1", "1.5", " 80", "0x50"]) {
-    const result = overridesFromEnv({ MCPROXY_PORT: port });
-    assert.ok(!result.ok, port);
-    assert.match(result.issues[0]?.message ?? "", /expected a port number from 0 to 65535/);
+    const { issues } = settingsFromEnv({ MCPROXY_PORT: port });
+    assert.match(issues[0]?.message ?? "", /expected a port number from 0 to 65535/, port);
   }
 });
 

@@ -3,6 +3,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { formatIssue } from "../../src/config/issue.ts";
+import { readSources } from "../../src/config/files.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { inDirectory, writeFiles } from "./temp.ts";
 
@@ -24,12 +25,13 @@ test("loadConfig() names every path it read or looked for", () =>
       path("conf.d"),
       path("conf.d/b.yaml"),
       path("creds"),
+      path("creds/NAME"),
       path("none.env"),
       path("token"),
       path("xdg/mcproxy/credentials.json"),
     ];
-    assert.deepEqual([...result.sources].sort(), expected);
-    assert.deepEqual(result.config.sources, result.sources);
+    assert.deepEqual([...result.sources.keys()].sort(), expected);
+    assert.deepEqual(await readSources(expected), new Map([...result.sources].sort()));
     assert.equal(result.config.file, `${path("base.json")}, ${path("conf.d/b.yaml")}`);
   }));
 
@@ -39,7 +41,8 @@ test("loadConfig() names its paths also where it fails, so that they can be watc
     const paths = ["a.json", "b.json", "gone.json"].map((name) => join(directory, name));
     const result = await loadConfig(paths, { env: {} });
     assert.ok(!result.ok);
-    assert.deepEqual(result.sources, paths);
+    assert.deepEqual([...result.sources.keys()].sort(), paths.toSorted());
+    assert.deepEqual(result.sources.get(paths[2]!), "ENOENT");
     assert.deepEqual(result.issues.map(({ file }) => file), [paths[0], paths[2]]);
   }));
 

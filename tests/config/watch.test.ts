@@ -3,6 +3,7 @@ import { chmod, mkdir, open, rename, rm, symlink, utimes, writeFile } from "node
 import { join } from "node:path";
 import { test } from "node:test";
 import { Inbox } from "../support/inbox.ts";
+import { readNames, readSources } from "../../src/config/files.ts";
 import { Watching } from "./watching.ts";
 
 const A = '{ "mcpServers": { "a": {} } }';
@@ -223,10 +224,16 @@ test("ConfigWatch watches a source that is a directory, and the files in it", as
     await mkdir(join(root, "conf.d"));
     await writeFile(join(root, "conf.d", "1.json"), A);
   }, {
-    sources: (root) => [join(root, "conf.d")],
-    onChange: () => {
+    others: (_, root) => [join(root, "conf.d"), join(root, "conf.d", "1.json")],
+    onChange: async () => {
+      const directory = path("");
+      const sources = new Map<string, string>();
+      const names = await readNames(directory, sources) ?? [];
+      for (const [path, tag] of await readSources(names.map((name) => join(directory, name)))) {
+        sources.set(path, tag);
+      }
       calls.push("called");
-      return "done";
+      return { used: true, sources };
     },
   });
   const called = async (act: () => Promise<unknown>) => {

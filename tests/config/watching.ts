@@ -1,6 +1,6 @@
 /** A directory with a configuration in it, and a watch whose caller behaves as a reload does. */
 
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runtime } from "#runtime";
@@ -10,20 +10,22 @@ import {
   ConfigWatch,
   type WatchOptions,
 } from "../../src/config/watch.ts";
+import { readSources, readText } from "../../src/config/files.ts";
 import { Inbox } from "../support/inbox.ts";
 
 /** One call of `onChange`. */
 export interface Call extends ConfigChange {
   /** What it read, `null` where the file was missing. */
   readonly text: string | null;
-  readonly answer: ChangeAnswer;
   readonly at: number;
 }
 
 /** What a test may change of a {@link Watching}. */
 export interface WatchingOptions extends Partial<Omit<WatchOptions, "sources">> {
-  /** Gets the directory and the file; without it the file is the only source. */
-  readonly sources?: (root: string, file: string) => readonly string[];
+  /** What call 1, 2, … reads beside the file, and call 0, which is the load before the watch. */
+  readonly others?: (call: number, root: string) => readonly string[];
+  /** Called between the load and the watch, and awaited. */
+  readonly between?: (root: string) => Promise<unknown>;
   /** Called before the file is read, and awaited. */
   readonly before?: (call: number) => Promise<void> | void;
   /** Called after it, and awaited. */
@@ -40,19 +42,29 @@ export class Watching implements AsyncDisposable {
   mostAtATime = 0;
   #count = 0;
 
-  private constructor(readonly root: string, readonly file: string) {}
+  readonly #others: (call: number) => readonly string[];
+
+  private constructor(
+    readonly root: string,
+    readonly file: string,
+    others: (call: number) => readonly string[],
+  ) {
+    this.#others = others;
+  }
 
   /** `arrange` makes the files, the watch begins after it; `path` is relative to the directory. */
   static async start(
     arrange: (root: string) => Promise<unknown>,
-    { before, after, sources, ...options }: WatchingOptions = {},
+    { before, after, others = () => [], between, ...options }: WatchingOptions = {},
     path = "servers.json",
   ): Promise<Watching> {
     const root = await mkdtemp(join(tmpdir(), "mcproxy-config-watch-"));
-    const watching = new Watching(root, join(root, path));
+    const watching = new Watching(root, join(root, path), (call) => others(call, root));
     await arrange(root);
+    const sources = await readSources([watching.file, ...others(0, root)]);
+    await between?.(root);
     watching.watch = new ConfigWatch({
-      sources: () => sources?.(root, watching.file) ?? [watching.file],
+      sources,
       runtime,
       onChange: (change) => watching.#read(change, before, after),
       onError: (error) => watching.errors.push(error),
@@ -86,12 +98,14 @@ export class Watching implements AsyncDisposable {
     this.mostAtATime = Math.max(this.mostAtATime, ++this.#underWay);
     const count = ++this.#count;
     await before?.(count);
-    const text = await readFile(this.file, "utf8").catch(() => null);
-    const answer = isComplete(text) ? "done" : "incomplete";
+    const sources = new Map<string, string>();
+    const read = await readText(this.file, { sources });
+    const text = read.ok ? read.text : null;
+    for (const [path, tag] of await readSources(this.#others(count))) sources.set(path, tag);
     await after?.(count);
     this.#underWay--;
-    this.calls.push({ ...change, text, answer, at });
-    return answer;
+    this.calls.push({ ...change, text, at });
+    return { used: isComplete(text), sources };
   }
 }
 

@@ -42,7 +42,6 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     ...(port === undefined ? {} : { port: String(port) }),
   };
   const cwd = process.cwd();
-  const loadedAt = Date.now();
   const plan = await planServe(flags, { env, cwd });
   const logging = onLine === undefined
     ? undefined
@@ -61,7 +60,6 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     plan: () => planServe(flags, { env, cwd }, { running: true }),
     cwd,
     runtime,
-    loadedAt,
     logging,
   });
   let closed: Promise<void> | undefined;

@@ -158,7 +158,7 @@ function readServer(
     names: [name],
   };
   const { file } = tree.origin(["mcpServers", name]);
-  const parsed = parseTree(alone, { files: [file], store, sources: [] });
+  const parsed = parseTree(alone, { files: [file], store });
   const base = { name, entry: isObject(entry) ? entry : {} };
   if (!parsed.ok) return { ...base, server: undefined, issues: parsed.issues, warnings };
   const server = parsed.config.servers.get(name);
