@@ -1,6 +1,6 @@
 /** Keys that other clients write into the entry of a server, and what they mean here. */
 
-import type { Input } from "./document.ts";
+import { fromEntries, type Input } from "./document.ts";
 import { type ConfigPath, quote } from "./issue.ts";
 import type { IssueCollector } from "./validate.ts";
 
@@ -256,16 +256,4 @@ export class Mapping {
       : this.#section;
     return value;
   }
-}
-
-/** An object without a prototype, so that any key is just a key. */
-export function fromEntries(
-  entries: Iterable<readonly [string, unknown]>,
-): Record<string, unknown> {
-  const object: Record<string, unknown> = Object.create(null);
-  for (const [key, value] of entries) {
-    // A plain assignment to "__proto__" works on objects without a prototype, too.
-    object[key] = value;
-  }
-  return object;
 }

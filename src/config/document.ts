@@ -1,6 +1,6 @@
 /**
  * A parsed configuration file that remembers where everything stood. Each file format gives one of
- * these (so far JSON with comments); nothing above knows which format it was.
+ * these; nothing above knows which format it was.
  */
 
 import type { ConfigIssue, ConfigPath } from "./issue.ts";
@@ -49,9 +49,10 @@ export function lineIndex(text: string): (offset: number) => Position {
   };
 }
 
-/** A {@link ConfigDocument} of values that each know where they stand; for formats beside JSON. */
-
-/** A value and where it starts. One node may be in several places, as what a YAML alias names. */
+/**
+ * A value and where it starts: what every parser makes of its format. One node may be in several
+ * places, as what a YAML alias names.
+ */
 export interface LocatedNode {
   readonly value: unknown;
   readonly offset: number;
@@ -67,6 +68,32 @@ export interface LocatedEntry {
   readonly node: LocatedNode;
 }
 
+/** The node of an object. */
+export function objectNode(
+  offset: number,
+  entries: ReadonlyMap<string, LocatedEntry>,
+): LocatedNode {
+  const value = fromEntries(Array.from(entries, ([key, { node }]) => [key, node.value]));
+  return { value, offset, entries };
+}
+
+/** The node of an array. */
+export function arrayNode(offset: number, items: readonly LocatedNode[]): LocatedNode {
+  return { value: items.map(({ value }) => value), offset, items };
+}
+
+/** An object without a prototype, so that any key is just a key. */
+export function fromEntries(
+  entries: Iterable<readonly [string, unknown]>,
+): Record<string, unknown> {
+  const object: Record<string, unknown> = Object.create(null);
+  for (const [key, value] of entries) {
+    // A plain assignment to "__proto__" works on objects without a prototype, too.
+    object[key] = value;
+  }
+  return object;
+}
+
 /** The document of a tree of nodes; `locate` turns their offsets into lines and columns. */
 export function locatedDocument(
   file: string,
@@ -77,20 +104,19 @@ export function locatedDocument(
     file,
     value: root.value,
     position(path, part = "value") {
+      let node = root;
       let { offset } = root;
-      let node: LocatedNode | undefined = root;
-      path.forEach((step, index) => {
-        const entry: LocatedEntry | undefined = node?.entries?.get(String(step));
-        const child: LocatedNode | undefined = entry?.node ?? node?.items?.[Number(step)];
-        if (child !== undefined) {
-          const isLast = index === path.length - 1;
-          offset = part === "key" && isLast && entry !== undefined ? entry.keyOffset : child.offset;
-        }
+      for (const [index, step] of path.entries()) {
+        const entry = node.entries?.get(String(step));
+        const child = entry?.node ?? node.items?.[Number(step)];
+        if (child === undefined) break;
         node = child;
-      });
+        const isLast = index === path.length - 1;
+        offset = part === "key" && isLast && entry !== undefined ? entry.keyOffset : child.offset;
+      }
       return locate(offset);
     },
-    keys(path: ConfigPath) {
+    keys(path) {
       let node: LocatedNode | undefined = root;
       for (const step of path) {
         node = node?.entries?.get(String(step))?.node ?? node?.items?.[Number(step)];
@@ -99,11 +125,6 @@ export function locatedDocument(
     },
   };
 }
-
-/**
- * The internal raw form: one object with `mcpServers` and the settings beside it, unchecked and not
- * expanded, whatever files and layouts it came from, with the way back to each of them.
- */
 
 /** Where something stands in the words of its own file. */
 export interface Place extends Position {
@@ -136,7 +157,10 @@ export interface Input {
   readonly default?: string;
 }
 
-/** See the top of the file. */
+/**
+ * The internal raw form: one object with `mcpServers` and the settings beside it, unchecked and not
+ * expanded, whatever files and layouts it came from, with the way back to each of them.
+ */
 export interface ConfigTree extends Places {
   readonly value: Readonly<Record<string, unknown>>;
   /** The servers in the order of the files. */

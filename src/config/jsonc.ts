@@ -2,14 +2,21 @@
 
 import {
   createScanner,
-  getNodeValue,
   type Node,
   type ParseError,
   parseTree,
   printParseErrorCode,
 } from "jsonc-parser";
-import { type ConfigDocument, type DocumentResult, lineIndex, type Position } from "./document.ts";
-import { type ConfigIssue, type ConfigPath, formatPath, quote } from "./issue.ts";
+import {
+  arrayNode,
+  type DocumentResult,
+  lineIndex,
+  locatedDocument,
+  type LocatedEntry,
+  type LocatedNode,
+  objectNode,
+} from "./document.ts";
+import { type ConfigIssue, type ConfigPath, issueAt, quote } from "./issue.ts";
 
 /** Deeper nesting means a broken or hostile file; the parser recurses, so it must not see it. */
 const MAX_DEPTH = 64;
@@ -24,17 +31,12 @@ const MAX_DUPLICATES = 20;
 export function parseJsonc(input: string, file: string): DocumentResult {
   const text = input.startsWith("\uFEFF") ? input.slice(1) : input;
   const locate = lineIndex(text);
+  const issue = (offset: number, path: ConfigPath, message: string, remedy?: string) =>
+    issueAt({ file, ...locate(offset) }, path, message, remedy);
   const fail = (offset: number, message: string, remedy?: string): DocumentResult => ({
     ok: false,
-    issues: [{
-      file,
-      ...locate(offset),
-      path: "",
-      message,
-      ...(remedy === undefined ? {} : { remedy }),
-    }],
+    issues: [issue(offset, [], message, remedy)],
   });
-
   const tooDeep = findDepth(text, MAX_DEPTH);
   if (tooDeep !== undefined) {
     return fail(tooDeep, `found more than ${MAX_DEPTH} nested levels, expected fewer`);
@@ -50,65 +52,18 @@ export function parseJsonc(input: string, file: string): DocumentResult {
     return fail(first.offset, message, remedy);
   }
   if (root === undefined) return fail(0, 'found no value, expected an object with "mcpServers"');
-  const duplicates = findDuplicates(root, file, locate);
+  const duplicates: ConfigIssue[] = [];
+  const converted = convert(root, [], (key, path, first) => {
+    if (duplicates.length >= MAX_DUPLICATES) return;
+    const name = quote(String(key.value));
+    const message = `found key ${name} a second time, first in line ${locate(first).line}`;
+    duplicates.push(issue(key.offset, path, message, "remove or rename one of them"));
+  });
   if (duplicates.length > 0) return { ok: false, issues: duplicates };
-  return { ok: true, document: new JsoncDocument(file, root, locate) };
+  return { ok: true, document: locatedDocument(file, converted, locate) };
 }
 
 const EMPTY_REMEDY = 'write at least { "mcpServers": {} }';
-
-class JsoncDocument implements ConfigDocument {
-  readonly file: string;
-  readonly value: unknown;
-  readonly #root: Node;
-  readonly #locate: (offset: number) => Position;
-  /** Properties of the objects that were asked for: a search of each would be linear in its size. */
-  readonly #properties = new WeakMap<Node, ReadonlyMap<string, Node>>();
-
-  constructor(file: string, root: Node, locate: (offset: number) => Position) {
-    this.file = file;
-    this.value = getNodeValue(root);
-    this.#root = root;
-    this.#locate = locate;
-  }
-
-  position(path: ConfigPath, part: "key" | "value" = "value"): Position {
-    let node = this.#root;
-    let found = 0;
-    for (const step of path) {
-      const child = this.#child(node, step);
-      if (child === undefined) break;
-      node = child;
-      found++;
-    }
-    const property = node.parent?.type === "property" ? node.parent : node;
-    return this.#locate((part === "key" && found === path.length ? property : node).offset);
-  }
-
-  keys(path: ConfigPath): readonly string[] {
-    let node: Node | undefined = this.#root;
-    for (const step of path) node = node && this.#child(node, step);
-    return node?.type === "object" ? [...this.#propertiesOf(node).keys()] : [];
-  }
-
-  #child(node: Node, step: string | number): Node | undefined {
-    if (node.type === "object") return this.#propertiesOf(node).get(String(step));
-    return node.type === "array" ? node.children?.[Number(step)] : undefined;
-  }
-
-  #propertiesOf(node: Node): ReadonlyMap<string, Node> {
-    let properties = this.#properties.get(node);
-    if (properties === undefined) {
-      const entries: [string, Node][] = [];
-      for (const { children: [key, value] = [] } of node.children ?? []) {
-        if (key !== undefined && value !== undefined) entries.push([String(key.value), value]);
-      }
-      properties = new Map(entries);
-      this.#properties.set(node, properties);
-    }
-    return properties;
-  }
-}
 
 /** The offset of the bracket that opens level `limit + 1`, found without recursion. */
 function findDepth(text: string, limit: number): number | undefined {
@@ -134,37 +89,27 @@ function isBlank(text: string): boolean {
   return createScanner(text, true).scan() === END_OF_FILE;
 }
 
-function findDuplicates(
-  root: Node,
-  file: string,
-  locate: (offset: number) => Position,
-): ConfigIssue[] {
-  const issues: ConfigIssue[] = [];
-  const visit = (node: Node, path: ConfigPath): void => {
-    const seen = new Map<string, number>();
-    node.children?.forEach((child, index) => {
-      if (issues.length >= MAX_DUPLICATES) return;
-      if (node.type === "array") return visit(child, [...path, index]);
-      const [keyNode, valueNode] = child.children ?? [];
-      if (keyNode === undefined) return;
-      const key = String(keyNode.value);
-      const here = [...path, key];
-      const before = seen.get(key);
-      if (before === undefined) seen.set(key, keyNode.offset);
-      else {
-        issues.push({
-          file,
-          ...locate(keyNode.offset),
-          path: formatPath(here),
-          message: `found key ${quote(key)} a second time, first in line ${locate(before).line}`,
-          remedy: "remove or rename one of them",
-        });
-      }
-      if (valueNode !== undefined) visit(valueNode, here);
-    });
-  };
-  visit(root, []);
-  return issues;
+/** The nodes of the parser as located ones; reports keys that an object has twice. */
+function convert(
+  node: Node,
+  path: ConfigPath,
+  report: (key: Node, path: ConfigPath, first: number) => void,
+): LocatedNode {
+  const { type, offset, value, children = [] } = node;
+  if (type === "array") {
+    return arrayNode(offset, children.map((item, at) => convert(item, [...path, at], report)));
+  }
+  if (type !== "object") return { value, offset };
+  const entries = new Map<string, LocatedEntry>();
+  for (const { children: [key, item] = [] } of children) {
+    if (key === undefined || item === undefined) continue;
+    const name = String(key.value);
+    const here = [...path, name];
+    const before = entries.get(name);
+    if (before !== undefined) report(key, here, before.keyOffset);
+    entries.set(name, { keyOffset: key.offset, node: convert(item, here, report) });
+  }
+  return objectNode(offset, entries);
 }
 
 /** Words of the file are not repeated here: an unquoted one may be somebody's token. */

@@ -3,11 +3,12 @@
 import { basename, dirname, resolve } from "node:path";
 import { isObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
-import { addServer, fromEntries, Mapping } from "./client-keys.ts";
+import { addServer, Mapping } from "./client-keys.ts";
 import {
   type ConfigDocument,
   type ConfigTree,
   type FileOrigin,
+  fromEntries,
   type Input,
   placesOf,
 } from "./document.ts";

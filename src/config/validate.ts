@@ -9,7 +9,7 @@ import {
   type ConfigPath,
   describeKind,
   describeValue,
-  formatPath,
+  issueAt,
   quote,
 } from "./issue.ts";
 
@@ -192,14 +192,7 @@ export class IssueCollector {
   /** An issue at a place of the configuration, not added. */
   issue(path: ConfigPath, message: string, options: IssueOptions = {}): ConfigIssue {
     const { remedy, part } = options;
-    const { file, line, column, path: written } = this.#places.place(path, part);
-    return {
-      file,
-      line,
-      column,
-      path: formatPath(written),
-      message,
-      ...(remedy === undefined ? {} : { remedy }),
-    };
+    const place = this.#places.place(path, part);
+    return issueAt(place, place.path, message, remedy);
   }
 }

@@ -16,14 +16,16 @@ import {
   type YAMLError,
 } from "yaml";
 import {
+  arrayNode,
   type DocumentResult,
   lineIndex,
   locatedDocument,
   type LocatedEntry,
   type LocatedNode,
+  objectNode,
   type Position,
 } from "./document.ts";
-import { type ConfigPath, formatPath, quote } from "./issue.ts";
+import { type ConfigPath, issueAt, quote } from "./issue.ts";
 
 /** The parser takes about a second for this much, during which nothing else is done. */
 const MAX_YAML_LENGTH = 1024 * 1024;
@@ -41,15 +43,13 @@ const MAX_VALUES = 100_000;
 export function parseYaml(input: string, file: string): DocumentResult {
   const text = input.startsWith("\uFEFF") ? input.slice(1) : input;
   const locate = lineIndex(text);
-  const fail = (offset: number, { message, remedy }: YamlMessage, path: ConfigPath = []) => ({
-    ok: false as const,
-    issues: [{
-      file,
-      ...locate(offset),
-      path: formatPath(path),
-      message,
-      ...(remedy === undefined ? {} : { remedy }),
-    }],
+  const fail = (
+    offset: number,
+    { message, remedy }: YamlMessage,
+    path: ConfigPath = [],
+  ): DocumentResult => ({
+    ok: false,
+    issues: [issueAt({ file, ...locate(offset) }, path, message, remedy)],
   });
   if (text.length > MAX_YAML_LENGTH) {
     return fail(0, {
@@ -140,8 +140,7 @@ class Converter {
       const items = node.items.map((item, index) =>
         this.convert(item as Node | null, [...path, index], offset)
       );
-      const size = items.reduce((sum, item) => sum + item.size, 1);
-      return { value: items.map(({ value }) => value), offset, items, size };
+      return { ...arrayNode(offset, items), size: items.reduce((sum, item) => sum + item.size, 1) };
     }
     const { value } = node as Scalar;
     return { value: typeof value === "bigint" ? Number(value) : value, offset, size: 1 };
@@ -178,17 +177,7 @@ class Converter {
       own.set(name, { keyOffset, node });
     }
     // What is written here comes before what is merged in, wherever the merge key stands.
-    const entries = new Map([...merged, ...own]);
-    const value: Record<string, unknown> = Object.create(null);
-    for (const [name, { node }] of entries) {
-      Object.defineProperty(value, name, {
-        value: node.value,
-        enumerable: true,
-        configurable: true,
-        writable: true,
-      });
-    }
-    return { value, offset, entries, size };
+    return { ...objectNode(offset, new Map([...merged, ...own])), size };
   }
 
   /** The entries a merge key brings; of several objects the first has the say. */
@@ -246,10 +235,8 @@ function isMergeKey(key: Node): boolean {
   return isScalar(key) && key.type === "PLAIN" && key.source === "<<";
 }
 
-/** What is wrong with YAML text, in our words: the parser's repeat pieces of the file. */
-
 /** What is said about one mistake. */
-export interface YamlMessage {
+interface YamlMessage {
   readonly message: string;
   readonly remedy?: string | undefined;
 }
@@ -257,8 +244,11 @@ export interface YamlMessage {
 const END = "the end of the file";
 const QUOTES = "put text with special characters in quotes";
 
-/** The message for an error of the parser. Words of the file may be secrets: none is repeated. */
-export function explainYaml({ code, pos: [offset] }: YAMLError, text: string): YamlMessage {
+/**
+ * What is wrong with the text, in our words: the parser's repeat pieces of the file, which may be
+ * secrets.
+ */
+function explainYaml({ code, pos: [offset] }: YAMLError, text: string): YamlMessage {
   const found = foundAt(text, offset);
   if (found === END && (code === "BAD_INDENT" || code === "MISSING_CHAR")) {
     return { message: `found ${END}, expected a closing bracket or quote` };
