@@ -164,13 +164,8 @@ function parseSettings(
     warnShortTimeout(tree.value[key], [key], collector);
   }
   if (output === undefined) return DEFAULT_SETTINGS;
-  const { $schema: _schema, mcpServers: _servers, syslog, roots, embeddings, ...settings } = output;
-  return {
-    ...settings,
-    ...(syslog === undefined ? {} : { syslog }),
-    ...(roots === undefined ? {} : { roots }),
-    ...(embeddings === undefined ? {} : { embeddings }),
-  };
+  const { $schema: _schema, mcpServers: _servers, ...settings } = output;
+  return settings;
 }
 
 interface ServersContext {

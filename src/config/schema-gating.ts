@@ -6,6 +6,7 @@ import { isLoopback } from "../lib/loopback.ts";
 import { withoutUndefined } from "./issue.ts";
 import {
   about,
+  type Checked,
   choice,
   count,
   duration,
@@ -15,10 +16,12 @@ import {
   text,
 } from "./schema-parts.ts";
 import { members, patterns } from "./schema-shaping.ts";
-import type { EmbeddingsConfig, GatingConfig, GatingMode } from "./types.ts";
 import type { IssueCollector } from "./validate.ts";
 
-const MODES = ["off", "on", "auto"] as const satisfies readonly GatingMode[];
+const MODES = ["off", "on", "auto"] as const;
+
+/** Whether clients see a few tools that find the others, instead of all of them. */
+export type GatingMode = typeof MODES[number];
 
 const EXPOSE = 'true, false or "auto"';
 
@@ -82,6 +85,9 @@ const entries = {
 
 const gating = members(entries);
 
+/** How the tools of a view are gated; complete, defaults applied. */
+export type GatingConfig = Checked<typeof gating>;
+
 type Entries = typeof entries;
 
 /** Defaults make no sense where the settings of all views stand behind. */
@@ -113,6 +119,22 @@ function orWord<const Members extends v.GenericSchema>(object: Members): Members
 
 const EXAMPLE = { mode: "on", alwaysVisible: ["memory_search_nodes"] };
 
+const embeddings = members({
+  url: v.pipe(
+    httpUrl,
+    v.metadata(about("Base address of an OpenAI-compatible API.", "http://127.0.0.1:11434/v1")),
+  ),
+  model: text("Name of the model.", "nomic-embed-text"),
+  apiKey: v.optional(text("Sent as a bearer token.", "${OPENAI_API_KEY}")),
+  timeout: v.optional(
+    duration(1, "How long a search waits for the vector of its query.", "500ms"),
+    300,
+  ),
+});
+
+/** An endpoint that turns texts into vectors, as OpenAI's API does. */
+export type EmbeddingsConfig = Checked<typeof embeddings>;
+
 /** The settings about finding tools. */
 export const gatingOptions = {
   gating: v.optional(
@@ -130,18 +152,7 @@ export const gatingOptions = {
     {},
   ),
   embeddings: v.optional(v.pipe(
-    members({
-      url: v.pipe(
-        httpUrl,
-        v.metadata(about("Base address of an OpenAI-compatible API.", "http://127.0.0.1:11434/v1")),
-      ),
-      model: text("Name of the model.", "nomic-embed-text"),
-      apiKey: v.optional(text("Sent as a bearer token.", "${OPENAI_API_KEY}")),
-      timeout: v.optional(
-        duration(1, "How long a search waits for the vector of its query.", "500ms"),
-        300,
-      ),
-    }),
+    embeddings,
     v.metadata(about(
       "A second opinion for the search over tools: vectors of an embedding model. Without it, and " +
         "whenever it does not answer in time, words alone decide.",

@@ -31,6 +31,13 @@ const DURATION_OR_VARIABLE = String.raw`^(\d+(\.\d+)?(ms|s|m|h)|.*\$\{.*)$`;
 /** The pattern of URLs for editors. */
 export const URL_OR_VARIABLE = String.raw`^(https?://|.*\$\{)`;
 
+/** What a schema leaves of a file: data that nobody changes any more. */
+export type Checked<Schema extends v.GenericSchema> = Frozen<v.InferOutput<Schema>>;
+
+type Frozen<Data> = Data extends readonly (infer Item)[] ? readonly Frozen<Item>[]
+  : Data extends object ? { readonly [Key in keyof Data]: Frozen<Data[Key]> }
+  : Data;
+
 /** The metadata of an option: what it is for, and examples. */
 export function about(description: string, ...examples: readonly unknown[]) {
   return { description, ...(examples.length === 0 ? {} : { examples: [...examples] }) };

@@ -6,9 +6,8 @@
 
 import type { RE2JS } from "re2js";
 import * as v from "valibot";
-import { about, duration, flag, notArray } from "./schema-parts.ts";
+import { about, type Checked, duration, flag, notArray } from "./schema-parts.ts";
 import { pattern } from "./schema-shaping.ts";
-import type { CacheRule, ServerTransform, SizeRule } from "./types.ts";
 
 /** Letters of `flags`; `g` would say nothing, for all matches are replaced. */
 export const PATTERN_FLAGS = /^[ims]*$/;
@@ -71,6 +70,13 @@ const sizeLimit = v.pipe(
   v.check((bytes) => bytes === 0 || (bytes >= LEAST_RESULT && bytes <= 1_073_741_824), SIZE),
   v.metadata({ minimum: 0, maximum: 1_073_741_824 }),
 );
+
+/** How large the results of some tools may be: bytes of UTF-8, 0 for no limit. */
+export interface SizeRule {
+  /** Pattern for the upstream's own names; `*` for all. */
+  readonly tools: string;
+  readonly bytes: number;
+}
 
 const maxResultBytes = v.pipe(
   v.union([
@@ -135,6 +141,9 @@ const replacement = notArray(v.pipe(
   }, 'an object with "pattern" and "with"'),
 ));
 
+/** What is replaced in the results of some tools. */
+export type ReplaceRule = Checked<typeof replacement>;
+
 const replace = v.pipe(
   v.array(replacement, "an array of replacements"),
   v.metadata(about(
@@ -150,6 +159,9 @@ const cacheEntry = notArray(v.strictObject({
     false,
   ),
 }, 'an object with "ttl"'));
+
+/** Which tools' results are kept, by a pattern for their own names, and for how long. */
+export type CacheRule = { readonly tools: string } & Checked<typeof cacheEntry>;
 
 const cache = v.pipe(
   notArray(v.record(pattern, cacheEntry, "an object with an entry for each pattern of tool names")),
@@ -170,9 +182,12 @@ export const TRANSFORM_ENTRIES = {
   cache: v.optional(cache, () => ({})),
 };
 
-/** What {@link TRANSFORM_ENTRIES} leave of a server. */
-export type CheckedTransform = {
-  readonly [Key in keyof ServerTransform]: ServerTransform[Key];
+/**
+ * What they leave: in each list the first rule that names a tool decides about it, but all of
+ * `replace` that name it apply, in this order.
+ */
+export type ServerTransform = {
+  readonly [Key in keyof typeof TRANSFORM_ENTRIES]: Checked<typeof TRANSFORM_ENTRIES[Key]>;
 };
 
 const CACHE_SIZE = "a number of bytes from 0 to 1073741824";
@@ -195,7 +210,7 @@ export const TRANSFORM_SETTINGS = {
 };
 
 /** The rules of a checked server; `undefined` where there is none that does anything. */
-export function serverTransform(checked: CheckedTransform): ServerTransform | undefined {
+export function serverTransform(checked: ServerTransform): ServerTransform | undefined {
   const { maxResultBytes, replace, cache } = checked;
   const does = maxResultBytes.some(({ bytes }) => bytes > 0) || replace.length > 0 ||
     cache.some(({ ttl }) => ttl > 0);

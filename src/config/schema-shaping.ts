@@ -4,7 +4,58 @@ import * as v from "valibot";
 import { MAX_ALTERNATIVES, parseGlob } from "../lib/glob.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { about, notArray, text } from "./schema-parts.ts";
-import type { KindShape, Override, ServerShape, TagRule } from "./types.ts";
+
+/** Which entries of a list are there: patterns as in `src/lib/glob.ts`. */
+export interface Filter {
+  /** Only what one of these matches; everything when absent, nothing when empty. */
+  readonly include?: readonly string[];
+  /** And of that nothing that one of these matches. */
+  readonly exclude?: readonly string[];
+}
+
+/** What is said differently about the entries a pattern matches; absent members stay as they are. */
+export interface Override {
+  /** Pattern for the upstream's own names. */
+  readonly match: string;
+  readonly title?: string;
+  readonly description?: string;
+  /** Resources only. */
+  readonly mimeType?: string;
+  /** Each of these members replaces the one of the upstream; the others stay. */
+  readonly annotations?: JsonObject;
+  /** Tools only: parameters no client sees, and none may send. */
+  readonly hideParameters?: readonly string[];
+  /** Tools only: arguments of calls that do not have them; those parameters are not required. */
+  readonly defaults?: JsonObject;
+  /** Tools only: arguments of every call, whatever it says; no client sees those parameters. */
+  readonly fixed?: JsonObject;
+}
+
+/** The tags of the entries a pattern matches. */
+export interface TagRule {
+  readonly match: string;
+  readonly tags: readonly string[];
+}
+
+/** How one kind of things is shown. Resource templates are resources here, matched by template. */
+export interface KindShape extends Filter {
+  /** New names by the upstream's own ones; no patterns. Tools and prompts only. */
+  readonly rename?: Readonly<Record<string, string>>;
+  /** All that match apply, in the order of the file; of the same member the last. */
+  readonly overrides?: readonly Override[];
+  readonly tags?: readonly TagRule[];
+}
+
+/** The kinds that have a shape. */
+export type ShapedKind = "tools" | "prompts" | "resources";
+
+/** How a server is shown. An absent member changes nothing. */
+export interface ServerShape extends Readonly<Partial<Record<ShapedKind, KindShape>>> {
+  /** Stands for the server's name in exposed names and headings; what it is stays its name. */
+  readonly alias?: string;
+  /** What profiles may choose the server by. */
+  readonly tags?: readonly string[];
+}
 
 /** Longer patterns are no names any more. */
 const LONGEST_PATTERN = 512;

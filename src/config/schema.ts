@@ -202,7 +202,7 @@ const SyslogSchema = v.pipe(
     minProperties: 1,
     maxProperties: 1,
   }),
-  v.transform(({ socket, udp, tcp }) =>
+  v.transform(({ socket, udp, tcp }): { socket: string } | { udp: string } | { tcp: string } =>
     socket !== undefined ? { socket } : udp !== undefined ? { udp } : { tcp: tcp ?? "" }
   ),
 );
