@@ -164,8 +164,8 @@ function parseSettings(
     warnShortTimeout(tree.value[key], [key], collector);
   }
   if (output === undefined) return DEFAULT_SETTINGS;
-  const { $schema: _schema, mcpServers: _servers, ...settings } = output;
-  return settings;
+  const { $schema: _schema, mcpServers: _servers, syslog, roots, embeddings, ...rest } = output;
+  return withoutUndefined({ ...rest, syslog, roots, embeddings });
 }
 
 interface ServersContext {

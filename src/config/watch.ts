@@ -65,8 +65,8 @@ export class ConfigWatch implements Disposable {
 
   /** What was read for what is in force, or was dealt with otherwise. */
   #known: Sources;
-  /** What may be incomplete. */
-  #doubted: { readonly sources: Sources; readonly until: number } | undefined;
+  /** What may be incomplete; a look that finds it again begins the patience with it. */
+  #doubted: { readonly sources: Sources; readonly until?: number } | undefined;
 
   #events: Events | undefined;
   #again: number | undefined;
@@ -180,7 +180,8 @@ export class ConfigWatch implements Disposable {
     const now = performance.now();
     this.#events = unsettled(this.#events, now, this.#timing);
     this.#again = undefined;
-    const patienceOver = this.#doubted !== undefined && this.#doubted.until <= now;
+    // Not while somebody is at work in its directory.
+    const patienceOver = this.#events === undefined && (this.#doubted?.until ?? Infinity) <= now;
     const found = await this.#read();
     if (this.#closed) return;
     if (found === undefined) {
@@ -191,8 +192,16 @@ export class ConfigWatch implements Disposable {
     const known = isStill(this.#known, found);
     const doubted = this.#doubted !== undefined && isStill(this.#doubted.sources, found);
     const verdict = judge({ forced, known, doubted, patienceOver });
-    if (verdict === "nothing") this.#doubted = undefined;
-    else if (verdict !== "wait") await this.#call(found, { final: verdict === "final", forced });
+    switch (verdict) {
+      case "nothing":
+        this.#doubted = undefined;
+        return;
+      case "wait":
+        return this.#doubtOn();
+      case "call":
+      case "final":
+        return await this.#call(found, { final: verdict === "final", forced });
+    }
   }
 
   /** What is there now, in directories that are watched; undefined where nothing can be said. */
@@ -210,6 +219,16 @@ export class ConfigWatch implements Disposable {
     }
   }
 
+  #doubtOn(): void {
+    const { sources, until } = this.#doubted!;
+    const now = performance.now();
+    const { patience, settle } = this.#timing;
+    this.#doubted = {
+      sources,
+      until: until === undefined ? now + patience : Math.max(until, now + settle),
+    };
+  }
+
   /** Nothing is known about the sources now; what is doubted has to wait as well. */
   #putOff(): void {
     const { patience } = this.#timing;
@@ -223,12 +242,11 @@ export class ConfigWatch implements Disposable {
     if (this.#closed) return;
     // What was not used may have been read in part: the rest counts as it was found.
     const read = used ? sources : new Map([...found, ...sources]);
-    if (used || change.final) {
-      this.#known = read;
-      this.#doubted = undefined;
-      // It may have changed since, in directories that are not watched yet.
-      this.#lookAgain(this.#timing.settle);
-    } else this.#doubted = { sources: read, until: performance.now() + this.#timing.patience };
+    const isSettled = used || change.final;
+    if (isSettled) this.#known = read;
+    this.#doubted = isSettled ? undefined : { sources: read };
+    // It may have changed since, in directories that are not watched yet.
+    this.#lookAgain(this.#timing.settle);
   }
 
   async #answer(found: Sources, change: ConfigChange): Promise<ChangeAnswer> {
