@@ -12,10 +12,10 @@ import { getLogger } from "../log/mod.ts";
 import type { HttpHandler } from "../runtime/types.ts";
 import { corsHeaders, createGuard, preflight } from "./guard.ts";
 import { mountHealth, TOOLS_PATH } from "./health.ts";
-import { json, methodNotAllowed, notFound, Refusal } from "./reply.ts";
-import { openSse, postSse, type SseStreams } from "./sse.ts";
+import { type FrontContext, json, methodNotAllowed, notFound, Refusal } from "./reply.ts";
+import { openSse, postSse } from "./sse.ts";
 import { del, get, post } from "./streamable.ts";
-import { type FrontContext, KeepAlive } from "./streams.ts";
+import { KeepAlive } from "./streams.ts";
 
 /** What the HTTP front stands on. */
 export interface AppOptions {
@@ -29,6 +29,13 @@ export interface App {
   readonly handler: HttpHandler;
   close(): void;
 }
+
+/** The endpoint that a name in a path stands for; `undefined`: there is none. */
+type EndpointOf = (name: string) => Endpoint | undefined;
+
+/** What answers which method of a path. */
+type Answers = ReadonlyMap<string, Answer>;
+type Answer = (request: Request, endpoint: Endpoint) => Response | Promise<Response>;
 
 const log = getLogger("mcproxy", "front");
 
@@ -44,32 +51,52 @@ export function createApp({ gateway, boundHost }: AppOptions): App {
       return gateway.config.settings.bodyLimit;
     },
     streams: new WeakMap(),
+    sse: new Map(),
   };
   let { settings } = gateway.config;
   let guard = createGuard({ ...settings, boundHost });
-  const streams: SseStreams = new Map();
   const app = new Hono();
   const profileOf = (name: string) =>
     gateway.registry.profiles.has(name) ? profileEndpoint(name) : undefined;
 
+  const mount = (path: string, endpointOf: EndpointOf, answers: Answers) => {
+    const allowed = [...answers.keys()].join(", ");
+    // Not app.get: Hono would take a HEAD for a GET, and open a session for it. One handler for all
+    // methods: with several for one path Hono composes them anew per request.
+    app.all(path, (c) => {
+      const endpoint = endpointOf(c.req.param("name") ?? "");
+      if (endpoint === undefined) return notFound(c.req.path);
+      const answer = answers.get(c.req.method);
+      return answer === undefined ? methodNotAllowed(allowed) : answer(c.req.raw, endpoint);
+    });
+  };
+  const streamable: Answers = new Map<string, Answer>([
+    ["GET", (request, endpoint) => get(request, endpoint, context)],
+    ["POST", (request, endpoint) => post(request, endpoint, context)],
+    ["DELETE", (request, endpoint) => del(request, endpoint, context)],
+  ]);
+  const sse: Answers = new Map([
+    ["GET", (request, endpoint) => openSse(request, endpoint, context)],
+  ]);
   const gated = withGating(AGGREGATE, true);
-  mountStreamable(app, "/mcp", () => AGGREGATE, context);
-  mountStreamable(app, "/gated/mcp", () => gated, context);
-  mountStreamable(app, "/ungated/mcp", () => UNGATED, context);
-  mountStreamable(app, "/servers/:name/mcp", (name) => {
-    return gateway.upstream(name!) === undefined ? undefined : serverEndpoint(name!);
-  }, context);
-
-  mountStreamable(app, "/profiles/:name/mcp", (name) => profileOf(name!), context);
+  mount("/mcp", () => AGGREGATE, streamable);
+  mount("/gated/mcp", () => gated, streamable);
+  mount("/ungated/mcp", () => UNGATED, streamable);
+  mount(
+    "/servers/:name/mcp",
+    (name) => gateway.upstream(name) === undefined ? undefined : serverEndpoint(name),
+    streamable,
+  );
+  mount("/profiles/:name/mcp", profileOf, streamable);
   for (const gating of ["gated", "ungated"]) {
-    mountStreamable(app, `/profiles/:name/${gating}/mcp`, (name) => {
-      const endpoint = profileOf(name!);
+    mount(`/profiles/:name/${gating}/mcp`, (name) => {
+      const endpoint = profileOf(name);
       return endpoint && withGating(endpoint, gating === "gated");
-    }, context);
+    }, streamable);
   }
-  mountSse(app, "/sse", () => AGGREGATE, streams, context);
-  mountSse(app, "/profiles/:name/sse", (name) => profileOf(name!), streams, context);
-  app.post("/messages", (c) => postSse(c.req.raw, streams, context));
+  mount("/sse", () => AGGREGATE, sse);
+  mount("/profiles/:name/sse", profileOf, sse);
+  app.post("/messages", (c) => postSse(c.req.raw, context));
   app.all("/messages", () => methodNotAllowed("POST"));
 
   mountHealth(app, gateway);
@@ -106,47 +133,4 @@ export function createApp({ gateway, boundHost }: AppOptions): App {
       pending.close();
     },
   };
-}
-
-/** The endpoint that a name in a path stands for; `undefined`: there is none. */
-type EndpointOf = (name: string | undefined) => Endpoint | undefined;
-
-function mountSse(
-  app: Hono,
-  path: string,
-  endpointOf: EndpointOf,
-  streams: SseStreams,
-  context: FrontContext,
-): void {
-  // Not app.get: Hono would take a HEAD for a GET, and open a session for it.
-  app.all(path, (c) => {
-    const endpoint = endpointOf(c.req.param("name"));
-    if (endpoint === undefined) return notFound(c.req.path);
-    if (c.req.method !== "GET") return methodNotAllowed("GET");
-    return openSse(c.req.raw, endpoint, streams, context);
-  });
-}
-
-function mountStreamable(
-  app: Hono,
-  path: string,
-  endpointOf: EndpointOf,
-  context: FrontContext,
-): void {
-  // One handler with a switch: with several for one path Hono composes them anew per request.
-  app.all(path, (c) => {
-    const request = c.req.raw;
-    const endpoint = endpointOf(c.req.param("name"));
-    if (endpoint === undefined) return notFound(c.req.path);
-    switch (request.method) {
-      case "POST":
-        return post(request, endpoint, context);
-      case "GET":
-        return get(request, endpoint, context);
-      case "DELETE":
-        return del(request, endpoint, context);
-      default:
-        return methodNotAllowed("GET, POST, DELETE");
-    }
-  });
 }

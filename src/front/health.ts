@@ -92,10 +92,6 @@ function condition({ phase, settled, failed, degraded }: ServerHealth): Conditio
     case "backoff":
     case "closed":
       return "failing";
-    default: {
-      const never: never = phase;
-      return never;
-    }
   }
 }
 
@@ -193,8 +189,6 @@ async function offered(gateway: Gateway, tally: TokenTally, only?: string): Prom
   return answer({ servers });
 }
 
-const NO_STORE = { "cache-control": "no-store" };
-
 function answer(value: unknown, status = 200): Response {
-  return json(value, status, NO_STORE);
+  return json(value, status, { "cache-control": "no-store" });
 }

@@ -6,12 +6,17 @@ import type { Gateway } from "../gateway/gateway.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { isObject } from "../lib/json.ts";
 import { checkModernHeaders, type HeaderReader, readEnvelope } from "../protocol/eras.ts";
-import { ErrorCode, errorText, RpcError } from "../protocol/errors.ts";
-import { idTextOf, type Message, parseMessage, type RequestMessage } from "../protocol/message.ts";
+import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import {
+  errorResponse,
+  idTextOf,
+  type Message,
+  parseMessage,
+  type RequestMessage,
+} from "../protocol/message.ts";
 import { checkParamHeaders } from "../protocol/param-headers.ts";
 import type { Reply } from "../registry/answers.ts";
-import { jsonResponse, PostReply } from "./reply.ts";
-import type { FrontContext } from "./streams.ts";
+import { type FrontContext, jsonResponse, PostReply } from "./reply.ts";
 
 /** Answers one modern message. `signal` is the request's own: the client has gone. */
 export async function postModern(
@@ -24,9 +29,7 @@ export async function postModern(
   // The era's only client notification is a cancellation, which on HTTP is the closed stream.
   if (message.kind !== "request") return new Response(null, { status: 202 });
   let exchange: ActiveExchange;
-  const reply = new PostReply({
-    pending: context.pending,
-    keepAlive: context.keepAlive,
+  const reply = new PostReply(context, {
     onGone: () => exchange.cancel("the client closed the stream"),
   });
   try {
@@ -63,8 +66,7 @@ function checkArguments(
 
 function refuse(message: RequestMessage, error: RpcError): Response {
   const status = ERROR_STATUS.get(error.code) ?? 400;
-  const text = `{"jsonrpc":"2.0","id":${idTextOf(message)},"error":${errorText(error)}}`;
-  return jsonResponse(text, status);
+  return jsonResponse(errorResponse(idTextOf(message), error), status);
 }
 
 /** Errors that have an HTTP status of their own, whoever gives them (2026-07-28, transports). */

@@ -1,12 +1,16 @@
 import type { Outlet } from "../gateway/clients/exchange.ts";
+import type { Session } from "../gateway/clients/session.ts";
+import type { Gateway } from "../gateway/gateway.ts";
 import { joinBytes } from "../lib/json.ts";
-import { ErrorCode, errorText, RpcError } from "../protocol/errors.ts";
+import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import { errorResponse } from "../protocol/message.ts";
 import { type Reply, replyText } from "../registry/answers.ts";
 import {
-  EVENT_STREAM_HEADERS,
   EventStream,
   type KeepAlive,
+  type PlainHeaders,
   type ResumableStream,
+  type SessionStreams,
   type Silent,
 } from "./streams.ts";
 
@@ -17,14 +21,25 @@ const RESUMABLE_PATIENCE = 2_000;
 /** Milliseconds between two comments on a silent stream. */
 const COMMENT_EVERY = 15_000;
 
-/** Options of {@link PostReply}. */
-export interface PostReplyOptions {
-  /** Ticks answers that are waited for; it has to be faster than the shortest patience. */
-  readonly pending: KeepAlive;
+/** What every HTTP front works with. */
+export interface FrontContext {
+  readonly gateway: Gateway;
   /** Ticks open streams. */
   readonly keepAlive: KeepAlive;
+  /** Ticks answers that are waited for; it has to be faster than the shortest patience. */
+  readonly pending: KeepAlive;
+  /** The resumable streams of each Streamable HTTP session; they go when the session goes. */
+  readonly streams: WeakMap<Session, SessionStreams>;
+  /** The stream of each open HTTP+SSE session, by id: answers go there, not into the POST. */
+  readonly sse: Map<string, EventStream>;
+  /** Largest request body, bytes. */
+  readonly bodyLimit: number;
+}
+
+/** Options of {@link PostReply}. */
+export interface PostReplyOptions {
   /** Headers for either form of the response, the session id for one. */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: PlainHeaders;
   /** The client has closed the response stream before it was complete. */
   readonly onGone?: () => void;
   /** Makes the logical stream of a session, which outlives its connection; without it, none does. */
@@ -36,19 +51,20 @@ export interface PostReplyOptions {
  * as soon as a notification comes before it (2025-03-26 and later, Streamable HTTP).
  */
 export class PostReply implements Outlet, Silent {
-  readonly response: Promise<Response>;
-  readonly #resolve: (response: Response) => void;
-  readonly #options: PostReplyOptions;
+  readonly #response = Promise.withResolvers<Response>();
   #stream: EventStream | ResumableStream | undefined;
   #lastSaid = performance.now();
   #finished = false;
 
-  constructor(options: PostReplyOptions) {
-    this.#options = options;
-    const { promise, resolve } = Promise.withResolvers<Response>();
-    this.response = promise;
-    this.#resolve = resolve;
-    options.pending.add(this);
+  constructor(
+    private readonly context: Pick<FrontContext, "pending" | "keepAlive">,
+    private readonly options: PostReplyOptions = {},
+  ) {
+    context.pending.add(this);
+  }
+
+  get response(): Promise<Response> {
+    return this.#response.promise;
   }
 
   send(raw: string): void {
@@ -59,7 +75,7 @@ export class PostReply implements Outlet, Silent {
 
   tick(now: number): void {
     const silence = now - this.#lastSaid;
-    const patience = this.#options.resumable === undefined ? PATIENCE : RESUMABLE_PATIENCE;
+    const patience = this.options.resumable === undefined ? PATIENCE : RESUMABLE_PATIENCE;
     if (silence < (this.#stream === undefined ? patience : COMMENT_EVERY)) return;
     this.#lastSaid = now;
     this.#open().comment();
@@ -72,7 +88,7 @@ export class PostReply implements Outlet, Silent {
   finish(reply: Reply | undefined, status = 200): void {
     this.abandon();
     if (this.#stream === undefined && reply !== undefined) {
-      this.#resolve(jsonResponse(reply, status, this.#options.headers));
+      this.#response.resolve(jsonResponse(reply, status, this.options.headers));
       return;
     }
     const stream = this.#open();
@@ -83,46 +99,34 @@ export class PostReply implements Outlet, Silent {
   /** Nothing will be answered through this reply after all. */
   abandon(): void {
     this.#finished = true;
-    this.#options.pending.delete(this);
-    this.#options.keepAlive.delete(this);
+    this.context.pending.delete(this);
+    this.context.keepAlive.delete(this);
   }
 
   #open(): EventStream | ResumableStream {
     if (this.#stream !== undefined) return this.#stream;
-    const resumable = this.#options.resumable?.();
+    const resumable = this.options.resumable?.();
     const events = resumable?.connect() ?? new EventStream();
-    events.whenGone(() => this.#options.onGone?.());
-    const headers = { ...EVENT_STREAM_HEADERS, ...this.#options.headers };
-    this.#resolve(new Response(events.body, { headers }));
-    this.#options.pending.delete(this);
-    if (!this.#finished) this.#options.keepAlive.add(this);
+    events.whenGone(() => this.options.onGone?.());
+    this.#response.resolve(events.response(this.options.headers));
+    this.context.pending.delete(this);
+    if (!this.#finished) this.context.keepAlive.add(this);
     return this.#stream = resumable ?? events;
   }
 }
 
 /** A JSON response with a text that is JSON already. */
-export function jsonResponse(
-  body: Reply,
-  status = 200,
-  headers?: Readonly<Record<string, string>>,
-): Response {
+export function jsonResponse(body: Reply, status = 200, headers?: PlainHeaders): Response {
   if (status === 200 && headers === undefined) return new Response(body, JSON_INIT);
-  return new Response(body, {
-    status,
-    headers: { "content-type": "application/json", ...headers },
-  });
+  return new Response(body, { status, headers: { ...JSON_INIT.headers, ...headers } });
 }
 
-const JSON_INIT: ResponseInit = { headers: { "content-type": "application/json" } };
+const JSON_INIT = { headers: { "content-type": "application/json" } };
 
 /** Answers outside MCP: small JSON bodies, also for what does not exist. */
 
 /** A JSON response; state of this moment, so `headers` usually say `no-store`. */
-export function json(
-  value: unknown,
-  status = 200,
-  headers?: Readonly<Record<string, string>>,
-): Response {
+export function json(value: unknown, status = 200, headers?: PlainHeaders): Response {
   return jsonResponse(JSON.stringify(value), status, headers);
 }
 
@@ -180,17 +184,14 @@ export class Refusal extends Error {
     message: string,
     readonly code: number = ErrorCode.InvalidRequest,
     readonly idText = "null",
-    readonly headers?: Readonly<Record<string, string>>,
   ) {
     super(message);
   }
 
   toResponse(): Response {
-    const error = errorText(new RpcError(this.code, this.message));
     return jsonResponse(
-      `{"jsonrpc":"2.0","id":${this.idText},"error":${error}}`,
+      errorResponse(this.idText, new RpcError(this.code, this.message)),
       this.status,
-      this.headers,
     );
   }
 }

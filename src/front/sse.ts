@@ -1,14 +1,11 @@
 /** HTTP+SSE of 2024-11-05: `GET /sse` is the session, `POST /messages` talks into it. */
 
 import type { Endpoint } from "../gating/endpoint.ts";
-import { errorResponse, InvalidMessage, parseMessages } from "../protocol/message.ts";
+import { errorResponse, InvalidMessage } from "../protocol/message.ts";
 import { replyText } from "../registry/answers.ts";
-import { readBody, Refusal } from "./reply.ts";
-import { holdSessionStream, requireEventStream } from "./streamable.ts";
-import { EVENT_STREAM_HEADERS, EventStream, type FrontContext } from "./streams.ts";
-
-/** The streams of the open sessions, by session id: answers go there, not into the POST. */
-export type SseStreams = Map<string, EventStream>;
+import { type FrontContext, readBody, Refusal } from "./reply.ts";
+import { holdSessionStream, readMessages, requireEventStream } from "./streamable.ts";
+import { EventStream } from "./streams.ts";
 
 /**
  * Answers `GET /sse`. The first event names the URL to post to; the session ends with the stream.
@@ -17,18 +14,17 @@ export type SseStreams = Map<string, EventStream>;
 export function openSse(
   request: Request,
   endpoint: Endpoint,
-  streams: SseStreams,
   context: FrontContext,
 ): Response {
   requireEventStream(request.headers.get("accept"));
   const session = context.gateway.openSession("sse", endpoint);
   const stream = new EventStream();
   stream.whenGone(() => session.close("the client has left"));
-  streams.set(session.id, stream);
-  session.closed.addEventListener("abort", () => streams.delete(session.id), { once: true });
+  context.sse.set(session.id, stream);
+  session.closed.addEventListener("abort", () => context.sse.delete(session.id), { once: true });
   stream.event("endpoint", `/messages?sessionId=${session.id}`);
   holdSessionStream(session, stream, stream, context);
-  return new Response(stream.body, { headers: EVENT_STREAM_HEADERS });
+  return stream.response();
 }
 
 /**
@@ -37,7 +33,6 @@ export function openSse(
  */
 export async function postSse(
   request: Request,
-  streams: SseStreams,
   context: FrontContext,
 ): Promise<Response> {
   const id = new URL(request.url).searchParams.get("sessionId");
@@ -45,12 +40,12 @@ export async function postSse(
     throw new Refusal(400, "Bad request: the sessionId parameter is missing");
   }
   const session = context.gateway.sessions.get(id);
-  const stream = streams.get(id);
+  const stream = context.sse.get(id);
   if (session === undefined || stream === undefined) {
     throw new Refusal(404, "Session not found; open /sse for a new one");
   }
   const body = await readBody(request, context.bodyLimit);
-  for (const message of readAll(body)) {
+  for (const message of readMessages(body).messages) {
     if (message instanceof InvalidMessage) stream.send(errorResponse(message.idText, message));
     else {
       session.receive(message, stream).then((reply) => {
@@ -59,13 +54,4 @@ export async function postSse(
     }
   }
   return new Response("Accepted", { status: 202 });
-}
-
-function readAll(body: string): ReturnType<typeof parseMessages>["messages"] {
-  try {
-    return parseMessages(body).messages;
-  } catch (error) {
-    if (!(error instanceof InvalidMessage)) throw error;
-    throw new Refusal(400, error.message, error.code, error.idText);
-  }
 }

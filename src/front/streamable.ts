@@ -10,13 +10,8 @@ import { ASSUMED_HTTP_VERSION, BATCH_VERSION, eraOf, Header, isModern } from "..
 import { errorResponse, InvalidMessage, type Message, parseMessages } from "../protocol/message.ts";
 import { type Reply, replyText } from "../registry/answers.ts";
 import { postModern } from "./modern-http.ts";
-import { PostReply, readBody, Refusal } from "./reply.ts";
-import {
-  EVENT_STREAM_HEADERS,
-  type EventStream,
-  type FrontContext,
-  SessionStreams,
-} from "./streams.ts";
+import { type FrontContext, PostReply, readBody, Refusal } from "./reply.ts";
+import { type EventStream, SessionStreams } from "./streams.ts";
 
 /** More than any real client sends, and few enough that one body cannot start a flood. */
 const MAX_BATCH = 100;
@@ -66,7 +61,7 @@ export function get(request: Request, endpoint: Endpoint, context: FrontContext)
   if (resumed === undefined || resumed.standalone) {
     holdSessionStream(session, standalone, events, context);
   }
-  return new Response(events.body, { headers: EVENT_STREAM_HEADERS });
+  return events.response();
 }
 
 /**
@@ -112,7 +107,11 @@ function streamsOf(session: Session, context: FrontContext): SessionStreams {
   return streams;
 }
 
-function readMessages(body: string): ReturnType<typeof parseMessages> {
+/**
+ * The messages of a body.
+ * @throws {Refusal}
+ */
+export function readMessages(body: string): ReturnType<typeof parseMessages> {
   try {
     return parseMessages(body);
   } catch (error) {
@@ -127,16 +126,11 @@ async function initialize(
   endpoint: Endpoint,
   context: FrontContext,
 ): Promise<Response> {
-  if (request.headers.get(Header.SessionId) !== null) {
-    // A client that starts anew without dropping the old id means a new session all the same.
-    context.gateway.sessions.get(request.headers.get(Header.SessionId)!)?.close("started anew");
-  }
+  // A client that starts anew without dropping the old id means a new session all the same.
+  const old = request.headers.get(Header.SessionId);
+  if (old !== null) context.gateway.sessions.get(old)?.close("started anew");
   const session = context.gateway.openSession("http", endpoint);
-  const reply = new PostReply({
-    pending: context.pending,
-    keepAlive: context.keepAlive,
-    headers: { [Header.SessionId]: session.id },
-  });
+  const reply = new PostReply(context, { headers: { [Header.SessionId]: session.id } });
   reply.finish(await session.receive(message, reply));
   if (session.client === undefined) session.close("initialize failed");
   return await reply.response;
@@ -176,9 +170,7 @@ async function dispatch(
   context: FrontContext,
 ): Promise<Response> {
   const answered = messages.some((one) => one instanceof InvalidMessage || one.kind === "request");
-  const reply = new PostReply({
-    pending: context.pending,
-    keepAlive: context.keepAlive,
+  const reply = new PostReply(context, {
     resumable: () => streamsOf(session, context).open(),
   });
   if (!batch && answered) {

@@ -1,6 +1,5 @@
 import type { Outlet } from "../gateway/clients/exchange.ts";
 import type { Session } from "../gateway/clients/session.ts";
-import type { Gateway } from "../gateway/gateway.ts";
 import { withoutLineBreaks } from "../lib/json-edit.ts";
 
 /** First version whose clients understand an event without data (2025-11-25, transports). */
@@ -91,12 +90,8 @@ export class SessionStreams {
   }
 
   #stream(id: number): ResumableStream {
-    const stream = new ResumableStream(
-      id,
-      this.#log,
-      this.#primed,
-      () => this.#live.delete(id),
-    );
+    const onClosed = () => this.#live.delete(id);
+    const stream = new ResumableStream(id, this.#log, this.#primed, onClosed);
     this.#live.set(id, stream);
     return stream;
   }
@@ -162,10 +157,13 @@ function eventId({ stream, sequence }: { stream: number; sequence: number }): st
 /** A client that does not read loses its stream before it costs more than this many bytes. */
 export const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 
+/** Headers of a response, by name. */
+export type PlainHeaders = Readonly<Record<string, string>>;
+
 const encoder = new TextEncoder();
 
 /** Headers of every event stream; proxies must neither cache nor buffer it. */
-export const EVENT_STREAM_HEADERS: Readonly<Record<string, string>> = {
+const EVENT_STREAM_HEADERS = {
   "content-type": "text/event-stream",
   "cache-control": "no-cache, no-transform",
   "x-accel-buffering": "no",
@@ -194,8 +192,9 @@ export class EventStream implements Outlet {
     this.#onGone.push(callback);
   }
 
-  get isOpen(): boolean {
-    return this.#controller !== undefined;
+  /** The response this stream is the body of. */
+  response(headers?: PlainHeaders): Response {
+    return new Response(this.body, { headers: { ...EVENT_STREAM_HEADERS, ...headers } });
   }
 
   /** `id` is the event id a client may come back with. */
@@ -279,17 +278,4 @@ export class KeepAlive {
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
-}
-
-/** What every HTTP front works with. */
-export interface FrontContext {
-  readonly gateway: Gateway;
-  /** Ticks open streams. */
-  readonly keepAlive: KeepAlive;
-  /** Ticks answers that are waited for. */
-  readonly pending: KeepAlive;
-  /** The resumable streams of each Streamable HTTP session; they go when the session goes. */
-  readonly streams: WeakMap<Session, SessionStreams>;
-  /** Largest request body, bytes. */
-  readonly bodyLimit: number;
 }

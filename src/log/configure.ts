@@ -42,7 +42,7 @@ export interface LoggingOptions {
 
 /** The running log. One at a time: the latest configuration is the one that counts. */
 export interface Logging {
-  /** From now on these texts never appear (see `redact.ts` for what is too short). */
+  /** From now on these texts never appear (but what is too short, see `lib/secrets.ts`). */
   setSecrets(secrets: Iterable<string>): void;
   /** From now on records below the level are not made at all. */
   setLevel(level: LogLevel): void;
@@ -79,19 +79,15 @@ export function configureLogging(options: LoggingOptions): Promise<Logging> {
     identity: syslogIdentity(),
     warn: (message) => own("warning", message),
   });
-  const stderr = new OutputWriter(
-    outputs.stderr,
-    textEncoder({ colors: useColors(outputs.stderr, env) }),
-  );
+  const stderr = stream(outputs.stderr, env);
   const pump = new Pump<LogRecord>({
     writer,
     render: (record) => renderEntry(record, { format, redactor }),
     notice: (dropped) => own("warning", `dropped ${dropped} log records`),
     onOutage: (error) => {
       if (remote === null) return;
-      const reason = messageOf(error);
-      const line = own("warning", `Cannot log to syslog "${remote}", retrying: ${reason}`);
-      stderr.write([line]).catch(() => {});
+      const why = `Cannot log to syslog "${remote}", retrying: ${messageOf(error)}`;
+      stderr.write([own("warning", why)]).catch(() => {});
     },
     ...(capacity === undefined ? {} : { capacity }),
   });
@@ -101,7 +97,7 @@ export function configureLogging(options: LoggingOptions): Promise<Logging> {
     pump.push(record);
   };
 
-  let closing: Promise<void> | null = null;
+  let closing: Promise<void> | undefined;
   apply(sink, options.level);
   return Promise.resolve({
     setSecrets(secrets) {
@@ -112,14 +108,11 @@ export function configureLogging(options: LoggingOptions): Promise<Logging> {
     },
     stats: () => pump.stats,
     close() {
-      if (closing === null) {
-        if (current === sink) {
-          current = null;
-          resetSync();
-        }
-        closing = pump.close(CLOSE_TIMEOUT);
+      if (current === sink) {
+        current = null;
+        resetSync();
       }
-      return closing;
+      return closing ??= pump.close(CLOSE_TIMEOUT);
     },
   });
 }
@@ -188,15 +181,15 @@ const RETRY_LOCAL = 30_000;
 
 /** Chooses the writer. Opens nothing yet that could fail. */
 export function chooseDestination(options: DestinationOptions): Destination {
-  const { destination, outputs } = options;
-  if (destination.kind === "stderr") return local(stream(outputs.stderr, options));
+  const { destination, outputs, env } = options;
+  if (destination.kind === "stderr") return local(stream(outputs.stderr, env));
   if (destination.kind === "stdout") {
-    if (outputs.stdout === outputs.stderr) return local(stream(outputs.stderr, options));
-    return local(withFallback(stream(outputs.stdout, options), "standard output", options));
+    if (outputs.stdout === outputs.stderr) return local(stream(outputs.stderr, env));
+    return local(withFallback(stream(outputs.stdout, env), "standard output", options));
   }
   const { target } = destination;
   if (target === undefined) {
-    const journal = journalStream(options.env.JOURNAL_STREAM, outputs);
+    const journal = journalStream(env.JOURNAL_STREAM, outputs);
     if (journal !== null) {
       const writer = new OutputWriter(outputs[journal], journalEncoder());
       return local(journal === "stderr" ? writer : withFallback(writer, "the journal", options));
@@ -230,18 +223,15 @@ function local(writer: Writer): Destination {
   return { writer, remote: null };
 }
 
-function stream(output: Output, options: DestinationOptions): Writer {
-  return new OutputWriter(output, textEncoder({ colors: useColors(output, options.env) }));
+function stream(output: Output, env: DestinationOptions["env"]): Writer {
+  return new OutputWriter(output, textEncoder({ colors: useColors(output, env) }));
 }
 
 function withFallback(primary: Writer, name: string, options: DestinationOptions): Writer {
   return new FallbackWriter({
     primary,
-    fallback: stream(options.outputs.stderr, options),
-    warn: (error) => {
-      const reason = messageOf(error);
-      return options.warn(`Cannot log to ${name}, logging to stderr: ${reason}`);
-    },
+    fallback: stream(options.outputs.stderr, options.env),
+    warn: (error) => options.warn(`Cannot log to ${name}, logging to stderr: ${messageOf(error)}`),
     retryAfter: RETRY_LOCAL,
   });
 }

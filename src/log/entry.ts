@@ -96,16 +96,13 @@ function renderMessage(
   record: LogRecord,
   redactor: Redactor,
 ): { readonly names: readonly string[]; readonly message: string } {
-  const names = typeof record.rawMessage === "string"
-    ? [...record.rawMessage.replaceAll("{{", "").matchAll(/\{\s*([^{}]*?)\s*\}/g)]
-      .map((match) => match[1] ?? "")
-    : [];
+  const template = typeof record.rawMessage === "string" ? record.rawMessage : "";
+  const names = [...template.replaceAll("{{", "").matchAll(/\{\s*([^{}]*?)\s*\}/g)]
+    .map((match) => match[1] ?? "");
   // A text that was built instead of given as template and properties: braces in it are not
   // placeholders, and must not cut a secret in two.
-  if (typeof record.rawMessage === "string") {
-    const raw = redactor.text(record.rawMessage);
-    if (raw !== record.rawMessage) return { names: [], message: raw };
-  }
+  const raw = redactor.text(template);
+  if (raw !== template) return { names: [], message: raw };
   const values = (record.message.length - 1) / 2;
   const known = names.length === values;
   let text = "";

@@ -13,12 +13,15 @@
 import { getLogger as getLogTapeLogger, type Logger } from "@logtape/logtape";
 
 export type { Logger, LogLevel } from "@logtape/logtape";
-export { configureLogging, type Logging, type LoggingOptions } from "./configure.ts";
-export type { HostAndPort, LogDestination, SyslogTarget } from "./configure.ts";
+export {
+  configureLogging,
+  type LogDestination,
+  type Logging,
+  type LoggingOptions,
+} from "./configure.ts";
 export type { LogFormat } from "./entry.ts";
 export { LOG_LEVELS, parseLevel } from "./level.ts";
 export type { Output, StandardOutputs } from "./output.ts";
-export type { LogStats } from "./pump.ts";
 
 /** The logger of a category, `("mcproxy", "upstream", "memory")`. Usable before the log is set up. */
 export function getLogger(...category: readonly string[]): Logger {

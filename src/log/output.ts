@@ -95,16 +95,10 @@ function identityOf(fd: number): string | null {
 
 /** Writes encoded lines to an output, a whole batch at once. */
 export class OutputWriter implements Writer {
-  readonly #output: Output;
-  readonly #encode: Encode;
-
-  constructor(output: Output, encode: Encode) {
-    this.#output = output;
-    this.#encode = encode;
-  }
+  constructor(private readonly output: Output, private readonly encode: Encode) {}
 
   async write(entries: readonly Entry[]): Promise<number> {
-    await this.#output.write(entries.map((entry) => this.#encode(entry) + "\n").join(""));
+    await this.output.write(entries.map((entry) => this.encode(entry) + "\n").join(""));
     return entries.length;
   }
 
@@ -140,16 +134,13 @@ export interface FallbackOptions {
  * destinations on this machine, where waiting for one that is missing would hide the log.
  */
 export class FallbackWriter implements Writer {
-  readonly #options: FallbackOptions;
   #retryAt = 0;
   #warned = false;
 
-  constructor(options: FallbackOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: FallbackOptions) {}
 
   async write(entries: readonly Entry[]): Promise<number> {
-    const { primary, fallback, warn, retryAfter } = this.#options;
+    const { primary, fallback, warn, retryAfter } = this.options;
     if (performance.now() >= this.#retryAt) {
       try {
         return await primary.write(entries);
@@ -165,6 +156,6 @@ export class FallbackWriter implements Writer {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#options.primary.close(), this.#options.fallback.close()]);
+    await Promise.all([this.options.primary.close(), this.options.fallback.close()]);
   }
 }

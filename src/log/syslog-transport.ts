@@ -7,6 +7,9 @@ import { priority } from "./level.ts";
 import type { Writer } from "./output.ts";
 import { limitBytes, type SyslogIdentity } from "./syslog.ts";
 
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
 /** Options of a {@link DatagramWriter}. */
 export interface DatagramWriterOptions {
   /** Opens the socket; called again after a failed send, for the receiver may have restarted. */
@@ -21,20 +24,16 @@ const SAFE_BYTES = 480;
 
 /** One entry, one datagram: unix sockets and UDP. */
 export class DatagramWriter implements Writer {
-  readonly #options: DatagramWriterOptions;
-  readonly #encoder = new TextEncoder();
   #socket: DatagramSocket | null = null;
   #closed = false;
 
-  constructor(options: DatagramWriterOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: DatagramWriterOptions) {}
 
   async write(entries: readonly Entry[]): Promise<number> {
     let taken = 0;
     for (const entry of entries) {
       try {
-        await this.#send(this.#encoder.encode(this.#options.encode(entry)));
+        await this.#send(encoder.encode(this.options.encode(entry)));
       } catch (error) {
         if (taken === 0) throw error;
         break;
@@ -45,7 +44,7 @@ export class DatagramWriter implements Writer {
   }
 
   async #send(message: Uint8Array): Promise<void> {
-    const data = limitBytes(message, this.#options.maxBytes);
+    const data = limitBytes(message, this.options.maxBytes);
     try {
       await (await this.#connected()).send(data);
     } catch {
@@ -64,7 +63,7 @@ export class DatagramWriter implements Writer {
 
   async #connected(): Promise<DatagramSocket> {
     if (this.#socket !== null) return this.#socket;
-    const socket = await this.#options.open();
+    const socket = await this.options.open();
     if (this.#closed) {
       socket.close();
       throw new Error("Cannot write to syslog: the writer is closed; expected it to be open");
@@ -116,13 +115,10 @@ const PREFIX_ROOM = 16;
  * (Bun). Each line starts with its priority; `logger` adds the header.
  */
 export class LoggerWriter implements Writer {
-  readonly #options: LoggerWriterOptions;
   #child: ChildProcess | null = null;
   #ended: Promise<void> = Promise.resolve();
 
-  constructor(options: LoggerWriterOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: LoggerWriterOptions) {}
 
   async write(entries: readonly Entry[]): Promise<number> {
     const child = this.#child ?? await this.#start();
@@ -132,9 +128,9 @@ export class LoggerWriter implements Writer {
 
   /** A line longer than `--size` would go on as a second message, with no priority of its own. */
   #line(entry: Entry): string {
-    const body = new TextEncoder().encode(syslogBody(entry));
-    const kept = limitBytes(body, this.#options.maxBytes - PREFIX_ROOM);
-    return `<${priority(entry.level)}>${new TextDecoder().decode(kept)}\n`;
+    const body = encoder.encode(syslogBody(entry));
+    const kept = limitBytes(body, this.options.maxBytes - PREFIX_ROOM);
+    return `<${priority(entry.level)}>${decoder.decode(kept)}\n`;
   }
 
   /**
@@ -169,12 +165,11 @@ export class LoggerWriter implements Writer {
   async #spawn(onComplaint: () => void): Promise<Started> {
     const { promise, resolve } = Promise.withResolvers<Ending>();
     let complaint = "";
-    const decoder = new TextDecoder();
-    const child = await this.#options.runtime.spawn({
+    const child = await this.options.runtime.spawn({
       command: "logger",
-      args: loggerArguments(this.#options),
+      args: loggerArguments(this.options),
       // UTF-8 passes as it is only in a locale that knows it.
-      env: { PATH: this.#options.env.PATH ?? "/usr/bin:/bin", LC_ALL: "C.UTF-8" },
+      env: { PATH: this.options.env.PATH ?? "/usr/bin:/bin", LC_ALL: "C.UTF-8" },
       onStdout: () => {},
       onStderr: (chunk) => {
         complaint = (complaint + decoder.decode(chunk)).slice(0, 200);
@@ -233,13 +228,9 @@ export interface TcpWriterOptions {
  * is lost: the protocol has no receipts.
  */
 export class TcpWriter implements Writer {
-  readonly #options: TcpWriterOptions;
-  readonly #encoder = new TextEncoder();
   #socket: Socket | null = null;
 
-  constructor(options: TcpWriterOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: TcpWriterOptions) {}
 
   async write(entries: readonly Entry[]): Promise<number> {
     const socket = this.#socket ?? await this.#connect();
@@ -252,14 +243,14 @@ export class TcpWriter implements Writer {
 
   #frame(entry: Entry): Uint8Array {
     const message = limitBytes(
-      this.#encoder.encode(this.#options.encode(entry)),
-      this.#options.maxBytes,
+      encoder.encode(this.options.encode(entry)),
+      this.options.maxBytes,
     );
-    return Buffer.concat([this.#encoder.encode(`${message.length} `), message]);
+    return Buffer.concat([encoder.encode(`${message.length} `), message]);
   }
 
   async #connect(): Promise<Socket> {
-    const { host, port } = this.#options;
+    const { host, port } = this.options;
     const socket = process.getBuiltinModule("node:net").connect({ host, port, keepAlive: true });
     // A log must not keep the process alive; close() waits for it where that is wanted.
     socket.unref();
@@ -281,7 +272,7 @@ export class TcpWriter implements Writer {
     action: "connect" | "send",
     start: (done: (error?: Error) => void) => void,
   ): Promise<void> {
-    const { host, port, timeout = 30_000 } = this.#options;
+    const { host, port, timeout = 30_000 } = this.options;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const fail = (why: string) =>
       reject(new Error(`Cannot ${action} to syslog "tcp://${host}:${port}": ${why}`));

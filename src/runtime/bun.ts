@@ -13,14 +13,9 @@ const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
 /** Reads the peer's address only when somebody asks: it costs a call into the runtime. */
 class BunConnection implements ConnectionInfo {
-  readonly #request: Request;
-  readonly #server: BunServer;
-  constructor(request: Request, server: BunServer) {
-    this.#request = request;
-    this.#server = server;
-  }
+  constructor(private readonly request: Request, private readonly server: BunServer) {}
   get remoteAddress(): string {
-    return peerAddress(this.#server.requestIP(this.#request)?.address ?? "");
+    return peerAddress(this.server.requestIP(this.request)?.address ?? "");
   }
 }
 
@@ -72,7 +67,7 @@ export const runtime: Runtime = {
  */
 
 /** `Server` of `Bun.serve`. */
-export interface BunServer {
+interface BunServer {
   readonly hostname: string;
   readonly port: number;
   /** Null once the request is over. */
@@ -82,7 +77,7 @@ export interface BunServer {
 }
 
 /** Options of `Bun.serve`. */
-export interface BunServeOptions {
+interface BunServeOptions {
   readonly hostname: string;
   readonly port: number;
   /** Seconds; 0 switches the timeout off. */
@@ -94,7 +89,7 @@ export interface BunServeOptions {
 }
 
 /** The global `Bun`. */
-export interface BunGlobal {
+interface BunGlobal {
   readonly version: string;
   serve(options: BunServeOptions): BunServer;
 }

@@ -30,13 +30,10 @@ export const runtime: Runtime = {
 
 /** Reads the peer's address only when somebody asks: it costs a call into the runtime. */
 class DenoConnection implements ConnectionInfo {
-  readonly #info: Deno.ServeHandlerInfo<Deno.NetAddr>;
-  constructor(info: Deno.ServeHandlerInfo<Deno.NetAddr>) {
-    this.#info = info;
-  }
+  constructor(private readonly info: Deno.ServeHandlerInfo<Deno.NetAddr>) {}
   get remoteAddress(): string {
     try {
-      return peerAddress(this.#info.remoteAddr.hostname);
+      return peerAddress(this.info.remoteAddr.hostname);
     } catch {
       return ""; // the request is over
     }
@@ -109,21 +106,15 @@ function listen(options: ListenOptions): HttpServer {
 class DenoServer implements HttpServer {
   readonly hostname: string;
   readonly port: number;
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
-  readonly #active: ActiveRequests;
-  readonly #cut: AbortController;
   readonly #aborted = Promise.withResolvers<void>();
   #stopped: Promise<void> | undefined;
   #shutdownBegun = false;
 
   constructor(
-    server: Deno.HttpServer<Deno.NetAddr>,
-    active: ActiveRequests,
-    cut: AbortController,
+    private readonly server: Deno.HttpServer<Deno.NetAddr>,
+    private readonly active: ActiveRequests,
+    private readonly cut: AbortController,
   ) {
-    this.#server = server;
-    this.#active = active;
-    this.#cut = cut;
     this.hostname = server.addr.hostname;
     this.port = server.addr.port;
   }
@@ -133,16 +124,16 @@ class DenoServer implements HttpServer {
   }
 
   async #stop(): Promise<void> {
-    await Promise.race([this.#active.drained(), this.#aborted.promise]);
-    if (this.#cut.signal.aborted) return await this.#server.finished;
+    await Promise.race([this.active.drained(), this.#aborted.promise]);
+    if (this.cut.signal.aborted) return await this.server.finished;
     this.#shutdownBegun = true;
     // What can still be open is a whole answer on its way to a client that does not read.
-    await Promise.race([this.#server.shutdown(), this.#aborted.promise]);
+    await Promise.race([this.server.shutdown(), this.#aborted.promise]);
   }
 
   abort(): void {
-    this.#active.draining = true;
-    if (!this.#shutdownBegun) this.#cut.abort();
+    this.active.draining = true;
+    if (!this.#shutdownBegun) this.cut.abort();
     this.#aborted.resolve();
   }
 }
@@ -184,14 +175,12 @@ async function bindLocal(): Promise<Deno.DatagramConn> {
 
 /** Sends one datagram at a time: a second send in flight is `Busy` on Deno. */
 class DenoDatagramSocket implements DatagramSocket {
-  readonly #socket: Deno.DatagramConn;
   readonly #target: Deno.UnixAddr;
   readonly #queue: Datagram[] = [];
   #sending = false;
   #closed = false;
 
-  constructor(socket: Deno.DatagramConn, target: string) {
-    this.#socket = socket;
+  constructor(private readonly socket: Deno.DatagramConn, target: string) {
     this.#target = { transport: "unixpacket", path: target };
   }
 
@@ -207,7 +196,7 @@ class DenoDatagramSocket implements DatagramSocket {
     this.#sending = true;
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
       try {
-        await this.#socket.send(next.data, this.#target);
+        await this.socket.send(next.data, this.#target);
         next.resolve();
       } catch (error) {
         next.reject(error);
@@ -220,7 +209,7 @@ class DenoDatagramSocket implements DatagramSocket {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#socket.close();
+    this.socket.close();
     // A send to a receiver whose queue is full outlives the close, so it is settled here.
     const error = this.#closedError();
     for (const waiting of this.#queue.splice(0)) waiting.reject(error);
