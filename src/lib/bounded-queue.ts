@@ -13,24 +13,20 @@ export interface BoundedQueueOptions<T> {
  * throwing away what it promised to keep. Every operation is O(1) amortised.
  */
 export class BoundedQueue<T> {
-  readonly #capacity: number;
-  readonly #maxWeight: number;
-  readonly #weigh: (item: T) => number;
+  readonly #options: Required<BoundedQueueOptions<T>>;
   #items: { readonly item: T; readonly weight: number }[] = [];
   #head = 0;
   #weight = 0;
 
   /** Throws a RangeError for a capacity that is not a positive integer. */
   constructor(options: BoundedQueueOptions<T>) {
-    const { capacity, maxWeight = Infinity, weigh = () => 0 } = options;
+    const { capacity } = options;
     if (!Number.isInteger(capacity) || capacity < 1) {
       throw new RangeError(
         `Cannot create a queue of capacity "${capacity}": expected a positive integer`,
       );
     }
-    this.#capacity = capacity;
-    this.#maxWeight = maxWeight;
-    this.#weigh = weigh;
+    this.#options = { maxWeight: Infinity, weigh: () => 0, ...options };
   }
 
   /** Items held now. */
@@ -48,9 +44,10 @@ export class BoundedQueue<T> {
    * `maxWeight` still enters an empty queue, or it could never be served at all.
    */
   push(item: T): boolean {
-    if (this.size >= this.#capacity) return false;
-    const weight = this.#weigh(item);
-    if (this.size > 0 && this.#weight + weight > this.#maxWeight) return false;
+    const { capacity, maxWeight, weigh } = this.#options;
+    if (this.size >= capacity) return false;
+    const weight = weigh(item);
+    if (this.size > 0 && this.#weight + weight > maxWeight) return false;
     this.#items.push({ item, weight });
     this.#weight += weight;
     return true;

@@ -2,16 +2,12 @@
 
 import { joinBytes } from "./json.ts";
 
-/** What a {@link LineDecoder} calls. */
-export interface LineHandlers {
+/** What a {@link LineDecoder} calls, and when it stops to wait for an end. */
+export interface LineDecoderOptions {
   /** One line without its line end; never empty. */
   onLine(line: string): void;
   /** A line grew beyond the limit and is dropped up to its newline. `head` is how it began. */
   onOverlong(head: string): void;
-}
-
-/** What a {@link LineDecoder} is made of. */
-export interface LineDecoderOptions extends LineHandlers {
   /** Longest line in bytes. @default 64 MiB */
   readonly limit?: number;
 }
@@ -24,7 +20,6 @@ const DEFAULT_LIMIT = 64 * 1024 * 1024;
  * chunks stays whole, and joins a long line once instead of once per chunk.
  */
 export class LineDecoder {
-  readonly #handlers: LineHandlers;
   readonly #limit: number;
   /** A decoder that took byte order marks away would do so per chunk; {@link #emit} does per line. */
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -32,9 +27,8 @@ export class LineDecoder {
   #size = 0;
   #dropping = false;
 
-  constructor({ limit = DEFAULT_LIMIT, ...handlers }: LineDecoderOptions) {
-    this.#handlers = handlers;
-    this.#limit = limit;
+  constructor(private readonly options: LineDecoderOptions) {
+    this.#limit = options.limit ?? DEFAULT_LIMIT;
   }
 
   /** Takes the next bytes. They are kept, not copied, until their line ends. */
@@ -70,7 +64,7 @@ export class LineDecoder {
       const head = this.#decoder.decode(this.#pending[0]!.subarray(0, 200));
       this.#reset();
       this.#dropping = true;
-      this.#handlers.onOverlong(head);
+      this.options.onOverlong(head);
     }
   }
 
@@ -114,6 +108,6 @@ export class LineDecoder {
   #emit(line: string): void {
     const end = line.endsWith("\r") ? -1 : undefined;
     const text = line.slice(line.startsWith("\ufeff") ? 1 : 0, end);
-    if (text !== "") this.#handlers.onLine(text);
+    if (text !== "") this.options.onLine(text);
   }
 }

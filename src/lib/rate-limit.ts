@@ -23,31 +23,28 @@ const REFUSED: TokenVerdict = { allowed: false };
  * calls give the same answers. A clock that jumps back adds nothing and takes nothing away.
  */
 export class TokenBucket {
-  readonly #rate: number;
-  readonly #burst: number;
   #tokens: number;
   #updated: number;
   #suppressed = 0;
 
   /** Starts full. Throws a RangeError unless rate and burst are positive, burst at least 1. */
-  constructor(options: TokenBucketOptions) {
+  constructor(private readonly options: TokenBucketOptions) {
     if (!(options.ratePerSecond > 0) || !(options.burst >= 1)) {
       throw new RangeError(
         `Cannot limit to "${options.ratePerSecond}/s, burst ${options.burst}": ` +
           `expected a positive rate and a burst of at least 1`,
       );
     }
-    this.#rate = options.ratePerSecond;
-    this.#burst = options.burst;
     this.#tokens = options.burst;
     this.#updated = options.now;
   }
 
   /** Asks for one thing to pass at `now` (milliseconds). */
   take(now: number): TokenVerdict {
+    const { ratePerSecond, burst } = this.options;
     const elapsed = Math.max(0, now - this.#updated);
     this.#updated = now;
-    this.#tokens = Math.min(this.#burst, this.#tokens + elapsed * this.#rate / 1000);
+    this.#tokens = Math.min(burst, this.#tokens + elapsed * ratePerSecond / 1000);
     if (this.#tokens < 1) {
       this.#suppressed++;
       return REFUSED;

@@ -171,50 +171,40 @@ function shapedSpans(text: string): Span[] {
 /** Replaces the spans; those that touch or overlap become one, so that no end of one shows. */
 function masked(text: string, spans: Span[]): string {
   spans.sort((a, b) => a[0] - b[0]);
+  const apart: Span[] = [];
+  for (const span of spans) {
+    const last = apart.at(-1);
+    if (last === undefined || span[0] > last[1]) apart.push(span);
+    else last[1] = Math.max(last[1], span[1]);
+  }
   let out = "";
   let done = 0;
-  let open: Span | null = null;
-  for (const span of spans) {
-    if (open !== null && span[0] <= open[1]) {
-      open[1] = Math.max(open[1], span[1]);
-      continue;
-    }
-    if (open !== null) {
-      out += text.slice(done, open[0]) + REDACTED;
-      done = open[1];
-    }
-    open = [span[0], span[1]];
-  }
-  if (open !== null) {
-    out += text.slice(done, open[0]) + REDACTED;
-    done = open[1];
+  for (const [start, end] of apart) {
+    out += text.slice(done, start) + REDACTED;
+    done = end;
   }
   return out + text.slice(done);
 }
 
 /** Makes one plain copy; bounded in depth, in the length of each list, and in all. */
 class Copier {
-  readonly #text: (text: string) => string;
   readonly #above = new Set<object>();
   #left = MAX_VALUES;
 
-  constructor(text: (text: string) => string) {
-    this.#text = text;
-  }
+  constructor(private readonly text: (text: string) => string) {}
 
   copy(value: unknown, depth: number): unknown {
     if (this.#left-- <= 0) return "[too much]";
     switch (typeof value) {
       case "string":
-        return this.#text(value);
+      case "bigint":
+        return this.text(String(value));
       case "number": {
         // A secret made of digits may arrive as a number.
         const digits = String(value);
-        if (this.#text(digits) !== digits) return REDACTED;
+        if (this.text(digits) !== digits) return REDACTED;
         return Number.isFinite(value) ? value : digits;
       }
-      case "bigint":
-        return this.#text(String(value));
       case "object":
         return value === null ? null : this.#object(value, depth);
       case "boolean":
@@ -263,7 +253,7 @@ class Copier {
 
   #record(pairs: readonly (readonly [string, unknown])[], depth: number): Record<string, unknown> {
     const out = pairs.slice(0, MAX_ITEMS).map(([key, item]): [string, unknown] => [
-      this.#text(key),
+      this.text(key),
       isSensitiveKey(key) && !isHarmless(item) ? REDACTED : this.copy(item, depth),
     ]);
     if (pairs.length > MAX_ITEMS) out.push(["…", `[${pairs.length - MAX_ITEMS} more]`]);

@@ -1,4 +1,4 @@
-/** Foreign text on its way to a terminal. */
+/** Foreign text on its way to a terminal, a log line or a message. */
 
 /**
  * Text without control characters: a server's description must not move the cursor, change the
@@ -62,19 +62,20 @@ export function fit(text: string, width: number): string {
  */
 const UNSAFE = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/gu;
 
+const SHORT_ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
 /** The text on one line, with what is unsafe made visible as an escape. */
 export function oneLine(text: string): string {
-  return text.replace(UNSAFE, (char) => {
-    if (char === "\n") return "\\n";
-    if (char === "\r") return "\\r";
-    if (char === "\t") return "\\t";
-    return "\\u" + char.charCodeAt(0).toString(16).padStart(4, "0");
-  });
+  return text.replace(UNSAFE, (char) => SHORT_ESCAPES[char] ?? escaped(char));
 }
 
 /** As {@link oneLine}, for text that is JSON already: the result is the same JSON value. */
 export function oneLineJson(json: string): string {
-  return json.replace(UNSAFE, (char) => "\\u" + char.charCodeAt(0).toString(16).padStart(4, "0"));
+  return json.replace(UNSAFE, escaped);
+}
+
+function escaped(char: string): string {
+  return "\\u" + char.charCodeAt(0).toString(16).padStart(4, "0");
 }
 
 /** One `key=value`; the value is quoted only where it needs to be. */

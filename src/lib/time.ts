@@ -6,14 +6,11 @@ export interface Clock {
   after(ms: number, callback: () => void): () => void;
 }
 
-/** Timers take a signed 32-bit number; one more would fire at once. */
-const MAX_DELAY = 2_147_483_647;
-
 /** The real time. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   after(ms, callback) {
-    const timer = setTimeout(callback, Math.min(Math.max(ms, 0), MAX_DELAY));
+    const timer = setTimeout(callback, Math.min(Math.max(ms, 0), MAX_DURATION_MS));
     return () => clearTimeout(timer);
   },
 };

@@ -139,10 +139,8 @@ export function readEnvelope(request: RequestMessage, header: HeaderReader = NO_
 }
 
 function missing(key: string, expected: string): RpcError {
-  return new RpcError(
-    ErrorCode.InvalidParams,
-    `Invalid params: _meta["${key}"] must be ${expected}`,
-  );
+  const message = `Invalid params: _meta["${key}"] must be ${expected}`;
+  return new RpcError(ErrorCode.InvalidParams, message);
 }
 
 /**
@@ -163,11 +161,14 @@ export function checkModernHeaders(
 function requireHeader(name: string, header: HeaderReader, expected: string): void {
   const sent = header(name);
   if (sent !== undefined && decodeHeaderValue(sent.trim()) === expected) return;
+  throw headerMismatch(name, sent, expected);
+}
+
+/** The error for a header that does not say what the body says. */
+export function headerMismatch(name: string, sent: string | undefined, body: string): RpcError {
   const found = sent === undefined ? "is missing" : `says ${JSON.stringify(sent)}`;
-  throw new RpcError(
-    ErrorCode.HeaderMismatch,
-    `Header mismatch: ${name} ${found}; the body says ${JSON.stringify(expected)}`,
-  );
+  const message = `Header mismatch: ${name} ${found}; the body says ${JSON.stringify(body)}`;
+  return new RpcError(ErrorCode.HeaderMismatch, message);
 }
 
 /**

@@ -3,7 +3,7 @@
  * how the declarations of several servers become one.
  */
 
-import { canonicalJson, isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { canonicalJson, isObject, type Json, type JsonObject, valueAt } from "../lib/json.ts";
 import type { Era } from "./eras.ts";
 
 /** Methods that are not called like the extension they belong to. */
@@ -71,11 +71,7 @@ function mergeObjects(a: JsonObject, b: JsonObject): JsonObject {
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
   // Entries, not assignments: a key may be called "__proto__".
   return Object.fromEntries([...keys].map((key) => {
-    const [mine, other] = [own(a, key), own(b, key)];
+    const [mine, other] = [valueAt(a, [key]), valueAt(b, [key])];
     return [key, mine === undefined ? other : other === undefined ? mine : merge(mine, other)];
   }));
-}
-
-function own(object: JsonObject, key: string): Json | undefined {
-  return Object.hasOwn(object, key) ? object[key] : undefined;
 }

@@ -13,10 +13,7 @@ export type Handling =
   /** From the registry's cached list. */
   | { readonly by: "list"; readonly rule: ListRule }
   /** By the upstream that owns what `path` in the request names. */
-  | {
-    readonly by: "owner";
-    readonly of: "tool" | "prompt" | "resource" | "completion" | "task";
-  }
+  | { readonly by: "owner"; readonly of: "tool" | "prompt" | "resource" | "completion" | "task" }
   /** By all servers that have tasks, merged. */
   | { readonly by: "taskList" };
 
@@ -53,8 +50,7 @@ const RULES: ReadonlyMap<string, MethodRule> = new Map<string, MethodRule>([
 
 /** The row for a method in an era, or `undefined` for one the gateway does not know there. */
 export function methodRule(method: string, era: Era): MethodRule | undefined {
-  const rule = RULES.get(method);
-  return rule === undefined || (rule.era !== undefined && rule.era !== era) ? undefined : rule;
+  return isForeign(method, era) ? undefined : RULES.get(method);
 }
 
 /** True for a method that exists, but only in the other era: it is never passed on. */

@@ -84,7 +84,7 @@ export function exposedNames(
   const collisions: NameCollision[] = [];
 
   const contested = distinct.some((index) => sources[index]!.prefix === "conflict");
-  const rivals = contested ? groupBy(distinct, (index) => names[index]!) : [];
+  const rivals = contested ? Map.groupBy(distinct, (index) => names[index]!) : [];
   for (const [wanted, members] of rivals) {
     const contenders = members.filter((index) => sources[index]!.prefix === "conflict");
     const owner = sources[members[0]!]!.server;
@@ -103,7 +103,7 @@ export function exposedNames(
   for (let level = 1; pending.length > 0; level++) {
     const collided: number[] = [];
     const settled: string[] = [];
-    for (const [wanted, members] of groupBy(pending, (index) => names[index]!)) {
+    for (const [wanted, members] of Map.groupBy(pending, (index) => names[index]!)) {
       if (members.length === 1 && !taken.has(wanted)) {
         settled.push(wanted);
         continue;
@@ -130,20 +130,6 @@ function firstOccurrences(sources: readonly NameSource[]): readonly number[] {
     seen.set(key, index);
     return index;
   });
-}
-
-function groupBy(
-  indexes: readonly number[],
-  keyOf: (index: number) => string,
-): Map<string, number[]> {
-  const groups = new Map<string, number[]>();
-  for (const index of indexes) {
-    const key = keyOf(index);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [index]);
-    else group.push(index);
-  }
-  return groups;
 }
 
 const TAG_LENGTH = 8;

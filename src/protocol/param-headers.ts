@@ -5,8 +5,7 @@
  */
 
 import { isObject, type Json, type JsonObject, valueAt } from "../lib/json.ts";
-import { decodeHeaderValue, encodeHeaderValue, type HeaderReader } from "./eras.ts";
-import { ErrorCode, RpcError } from "./errors.ts";
+import { decodeHeaderValue, encodeHeaderValue, headerMismatch, type HeaderReader } from "./eras.ts";
 import type { Inventory } from "./lists.ts";
 
 /** Cheap look at a tool's text: without this there is nothing to read. */
@@ -152,11 +151,7 @@ export function checkParamHeaders(
     const isEqual = isNumeric && typeof value === "number" && decoded !== undefined &&
       /^-?\d+(\.\d+)?$/.test(decoded) && Number(decoded) === value;
     if (isEqual) continue;
-    const found = sent === undefined ? "is missing" : `says ${JSON.stringify(sent)}`;
-    throw new RpcError(
-      ErrorCode.HeaderMismatch,
-      `Header mismatch: ${name} ${found}; the body says ${JSON.stringify(expected)}`,
-    );
+    throw headerMismatch(name, sent, expected);
   }
 }
 

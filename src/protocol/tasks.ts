@@ -12,7 +12,7 @@
  */
 
 import { editJson, type JsonEdit, rawAt, rawElements } from "../lib/json-edit.ts";
-import { isObject, type JsonObject } from "../lib/json.ts";
+import { isObject, type JsonObject, valueAt } from "../lib/json.ts";
 import { type Era, MetaKey } from "./eras.ts";
 import { openCursor, sealCursor } from "./lists.ts";
 import type { NotificationMessage, RequestMessage, ResponseMessage } from "./message.ts";
@@ -167,12 +167,8 @@ function restoring(
 }
 
 function textAt(root: unknown, path: readonly string[]): string | undefined {
-  let at: unknown = root;
-  for (const key of path) {
-    if (!isObject(at) || !Object.hasOwn(at, key)) return undefined;
-    at = at[key];
-  }
-  return typeof at === "string" ? at : undefined;
+  const found = valueAt(root, path);
+  return typeof found === "string" ? found : undefined;
 }
 
 /** Every character that is none of `[A-Za-z0-9_-]` as `~<code point in hex>~`. */

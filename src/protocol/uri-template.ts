@@ -30,19 +30,16 @@ type Step =
 /** Reads a template. What is no valid expression is taken literally; never throws. */
 export function parseUriTemplate(template: string): UriTemplate {
   const steps = readSteps(template);
-  const literal = steps.reduce(
-    (sum, step) => sum + (step.kind === "text" ? step.text.length : 0),
-    0,
-  );
+  const texts = steps.filter((step) => step.kind === "text");
+  const literal = texts.reduce((sum, { text }) => sum + text.length, 0);
   const open = steps.filter((step) => step.kind !== "text" && step.open).length;
-  const expressions = steps.filter((step) => step.kind !== "text").length;
   const first = steps[0];
   const last = steps.at(-1);
   const start = first?.kind === "text" ? first.text : "";
   const end = last?.kind === "text" ? last.text : "";
   return {
     shape: JSON.stringify(steps),
-    specificity: [literal, -open, -expressions],
+    specificity: [literal, -open, texts.length - steps.length],
     matches: (uri) =>
       uri.length <= MAX_MATCHED_URI && steps.length <= MAX_STEPS &&
       uri.startsWith(start) && uri.endsWith(end) && walk(steps, uri),
