@@ -12,13 +12,34 @@ const control = spec.control === undefined ? undefined : connect(spec.control, "
 control?.on("error", () => process.exit(0));
 control?.on("close", () => process.exit(0));
 
-const core = new InteractiveCore(spec, (event) => control?.write(`${JSON.stringify(event)}\n`));
+// What it says to the gateway waits until the test has heard what was reported before: a test that
+// knows the answer of a call knows of the call.
+let reported = 0;
+let heard = 0;
+/** @type {{ after: number, raw: string }[]} */
+const held = [];
+const core = new InteractiveCore(spec, (event) => {
+  if (control === undefined) return;
+  reported++;
+  control.write(`${JSON.stringify(event)}\n`);
+});
 /** @param {string} raw */
-const write = (raw) => void process.stdout.write(`${raw}\n`);
+const write = (raw) => {
+  held.push({ after: reported, raw });
+  flush();
+};
+const flush = () => {
+  while (held.length > 0 && held[0].after <= heard) process.stdout.write(`${held.shift()?.raw}\n`);
+};
 const connection = core.connect(write, `${spec.name}@${process.pid}`);
 
 if (control !== undefined) {
-  createInterface({ input: control }).on("line", (line) => core.command(JSON.parse(line)));
+  createInterface({ input: control }).on("line", (line) => {
+    const command = JSON.parse(line);
+    if (!command.heard) return core.command(command);
+    heard++;
+    flush();
+  });
 }
 
 const lines = createInterface({ input: process.stdin });

@@ -129,6 +129,7 @@ export class Control {
       const event = JSON.parse(line) as FakeEvent;
       connection ??= event.connection;
       this.events.push(event);
+      socket.write('{"heard":true}\n');
     });
     socket.on("close", () => {
       this.#sockets.delete(socket);
