@@ -79,7 +79,7 @@ export function faults({ verifies }: Suite): void {
   });
 
   verifies("fault.timeout", async (tools) => {
-    const { client } = await badAndGood(tools, {}, { timeout: "300ms" });
+    const { client } = await badAndGood(tools, {}, { timeout: "1s" });
     const { code, message } = errorOf(await call(client, "bad_never", { key: "timed out" }));
     assert.equal(code, TIMEOUT);
     assert.match(message, /bad/);
@@ -106,7 +106,7 @@ export function faults({ verifies }: Suite): void {
   });
 
   verifies("fault.late", async (tools) => {
-    const { client } = await badAndGood(tools, {}, { timeout: "300ms" });
+    const { client } = await badAndGood(tools, {}, { timeout: "1s" });
     const answer = await client.start("tools/call", { name: "bad_late", arguments: {} }, 4);
     assert.equal(errorOf(await answer.messages.waitFor(isResponseTo(4))).code, TIMEOUT);
     await serves(client, "bad");

@@ -140,7 +140,7 @@ export function recovery({ verifies }: Suite): void {
   });
 
   verifies("health.degraded", async (tools) => {
-    const limits = { timeout: "150ms", healthInterval: "200ms", healthThreshold: 2 };
+    const limits = { timeout: "500ms", healthInterval: "200ms", healthThreshold: 2 };
     const { gateway, client, pid } = await withOne(tools, {}, limits);
     assert.equal((await gateway.waitForServer("it", () => true)).health, "ok");
     for (let n = 0; n < 3; n++) await call(client, "it_never");
