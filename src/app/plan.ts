@@ -58,8 +58,8 @@ export async function planServe(
   const flags = readFlags(options);
   const environment = settingsFromEnv(io.env);
   if (environment.issues.length > 0) throw configurationError(environment.issues, io.cwd);
-  const loaded = await requireConfiguration(options, io, { environment, flags });
-  const { config, warnings, sources } = loaded;
+  const layers = { environment, flags };
+  const { config, warnings, sources } = await requireConfiguration(options, io, layers);
   const { settings } = config;
   const stdio = options.stdio === true;
   const listen = !stdio || (flags.port ?? environment.settings.port) !== undefined;
@@ -169,13 +169,6 @@ export const MINIMAL_CONFIG = `{
 /** What of an {@link Io} loading needs. */
 export type ConfigurationIo = Pick<Io, "env" | "cwd">;
 
-/** A configuration that could be loaded. */
-export interface LoadedConfiguration {
-  readonly config: Config;
-  readonly sources: Sources;
-  readonly warnings: readonly ConfigIssue[];
-}
-
 /** What a command line says about the configuration. */
 export interface ConfigurationFlags {
   /** Each `--config`, files and directories. */
@@ -183,9 +176,6 @@ export interface ConfigurationFlags {
   /** `--credentials`. */
   readonly credentials?: string | undefined;
 }
-
-/** The flags, or only what `--config` named. */
-export type ConfigurationChoice = string | readonly string[] | ConfigurationFlags | undefined;
 
 /**
  * The result of loading, with the files it is about (commas between them); no file at all is an
@@ -199,20 +189,14 @@ export type Configuration = ConfigResult & {
 
 /** Finds (`--config`, `MCP_CONFIG_PATH`, the usual places) and loads. Never rejects. */
 export async function findConfiguration(
-  choice: ConfigurationChoice,
+  { config: path, credentials }: ConfigurationFlags,
   { env, cwd }: ConfigurationIo,
   layers?: Layers,
 ): Promise<Configuration> {
-  const { config: path, credentials } = flagsOf(choice);
   const found = await resolveConfigFiles({ path, env, cwd });
   if (!found.ok) return { ...found, file: undefined, sources: new Map() };
   const file = found.paths.join(", ");
   return { ...await loadConfig(found.paths, { env, layers, cwd, credentials }), file };
-}
-
-function flagsOf(choice: ConfigurationChoice): ConfigurationFlags {
-  if (typeof choice === "string" || choice === undefined) return { config: choice };
-  return "length" in choice ? { config: choice } : choice;
 }
 
 /**
@@ -220,11 +204,11 @@ function flagsOf(choice: ConfigurationChoice): ConfigurationFlags {
  * @throws {CliError} exit code 3, with every issue
  */
 export async function requireConfiguration(
-  choice: ConfigurationChoice,
+  flags: ConfigurationFlags,
   io: ConfigurationIo,
   layers?: Layers,
-): Promise<LoadedConfiguration> {
-  const result = await findConfiguration(choice, io, layers);
+): Promise<Extract<Configuration, { readonly ok: true }>> {
+  const result = await findConfiguration(flags, io, layers);
   if (result.ok) return result;
   throw configurationError(result.issues, io.cwd, {
     missing: result.file === undefined,

@@ -2,7 +2,6 @@ import type { Config } from "../config/types.ts";
 import { type App, createApp } from "../front/app.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import type { ListCache } from "../gateway/members/list-cache.ts";
-import { isLoopback } from "../lib/loopback.ts";
 import { getLogger } from "../log/mod.ts";
 import type { HttpServer, Runtime } from "../runtime/types.ts";
 
@@ -67,9 +66,7 @@ export class Server {
   get url(): string | undefined {
     if (this.#http === undefined) return undefined;
     const bound = this.#host;
-    const host = isLoopback(bound) && !bound.includes(":")
-      ? bound
-      : isWildcard(bound)
+    const host = isWildcard(bound)
       ? "127.0.0.1"
       : bound.includes(":") && !bound.startsWith("[")
       ? `[${bound}]`

@@ -11,28 +11,6 @@ export interface NotifierOptions {
   readonly runtime: Pick<Runtime, "openDatagram" | "spawn">;
 }
 
-/**
- * Tells systemd how the service is doing (sd_notify(3)). Every method returns at once and none ever
- * fails: without systemd, or with one that does not listen, they do nothing.
- */
-export interface Notifier {
-  /** The service is up, or up again after {@link Notifier.reloading}. */
-  ready(): void;
-  /** One line for `systemctl status`; only the latest matters. */
-  status(text: string): void;
-  /** A reload has begun; {@link Notifier.ready} ends it. */
-  reloading(): void;
-  /** The service has begun to stop. */
-  stopping(): void;
-  /**
-   * Pings the watchdog at half the time the unit allows, where it has one. The pings come from a
-   * timer, so a blocked event loop sends none; nor does one while `healthy` answers false.
-   */
-  watchdog(healthy?: () => boolean): void;
-  /** Ends the pings and waits for what is under way, a second at most. Never rejects. */
-  close(): Promise<void>;
-}
-
 type Send = (message: string) => Promise<void>;
 
 const MAX_STATUS = 400;
@@ -42,8 +20,8 @@ const CLOSE_TIMEOUT = 1_000;
 export function createNotifier(options: NotifierOptions): Notifier {
   const { env } = options;
   const address = env.NOTIFY_SOCKET;
-  if (address === undefined || address === "") return new SystemdNotifier(null, null);
-  return new SystemdNotifier(transport(address, options), watchdogInterval(env));
+  if (address === undefined || address === "") return new Notifier(null, null);
+  return new Notifier(transport(address, options), watchdogInterval(env));
 }
 
 /** Milliseconds between two pings, or null where this process is not watched. */
@@ -58,7 +36,11 @@ export function watchdogInterval(
   return Math.max(1, microseconds / 2000);
 }
 
-class SystemdNotifier implements Notifier {
+/**
+ * Tells systemd how the service is doing (sd_notify(3)). Every method returns at once and none ever
+ * fails: without systemd, or with one that does not listen, they do nothing.
+ */
+export class Notifier {
   readonly #send: Send | null;
   readonly #interval: number | null;
   /** Waiting messages in order; the first is under way while `#sending`. */
@@ -74,24 +56,32 @@ class SystemdNotifier implements Notifier {
     this.#interval = interval;
   }
 
+  /** The service is up, or up again after {@link Notifier.reloading}. */
   ready(): void {
     this.#enqueue("READY=1");
   }
 
+  /** One line for `systemctl status`; only the latest matters. */
   status(text: string): void {
     this.#enqueue(`STATUS=${text.replace(/\s+/g, " ").trim().slice(0, MAX_STATUS)}`);
   }
 
+  /** A reload has begun; {@link Notifier.ready} ends it. */
   reloading(): void {
     // Type=notify-reload wants the time too, and takes no RELOADING without it.
     const now = monotonicMicroseconds();
     this.#enqueue(now === null ? "RELOADING=1" : `RELOADING=1\nMONOTONIC_USEC=${now}`);
   }
 
+  /** The service has begun to stop. */
   stopping(): void {
     this.#enqueue("STOPPING=1");
   }
 
+  /**
+   * Pings the watchdog at half the time the unit allows, where it has one. The pings come from a
+   * timer, so a blocked event loop sends none; nor does one while `healthy` answers false.
+   */
   watchdog(healthy: () => boolean = () => true): void {
     if (this.#interval === null || this.#timer !== null) return;
     const ping = () => {
@@ -102,6 +92,7 @@ class SystemdNotifier implements Notifier {
     this.#timer.unref();
   }
 
+  /** Ends the pings and waits for what is under way, a second at most. Never rejects. */
   async close(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;

@@ -1,5 +1,5 @@
 import { CliError, ExitCode, type Io } from "../app/io.ts";
-import { type ConfigurationChoice, requireConfiguration } from "../app/plan.ts";
+import { type ConfigurationFlags, requireConfiguration } from "../app/plan.ts";
 import type { Config, ServerConfig } from "../config/types.ts";
 import { ActiveExchange } from "../gateway/clients/exchange.ts";
 import { Gateway } from "../gateway/gateway.ts";
@@ -33,7 +33,7 @@ const CLIENT: Client = {
  * @throws {CliError} exit code 3 for the configuration, 1 for a server it does not have
  */
 export async function openLocal(
-  choice: ConfigurationChoice,
+  choice: ConfigurationFlags,
   io: Io,
   { server }: OpenOptions = {},
 ): Promise<Caller> {

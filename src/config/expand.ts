@@ -9,7 +9,7 @@
  * closes it.
  */
 
-import { type ConfigIssue, type ConfigPath, quote } from "./issue.ts";
+import { type ConfigPath, quote } from "./issue.ts";
 import type { IssueCollector } from "./validate.ts";
 
 /** What stands between the braces, without its default. */
@@ -253,15 +253,6 @@ export function expandTree(
 }
 
 /** What is said about expressions and durations, the same for servers and for global settings. */
-
-/** The issue for an expression without value; it is not added to the collector. */
-export function missingValue(
-  path: ConfigPath,
-  { why, remedy }: MissingValue,
-  collector: IssueCollector,
-): ConfigIssue {
-  return collector.issue(path, why, { remedy });
-}
 
 /** Reports each `${…}` that is not an expression. */
 export function reportMalformed(

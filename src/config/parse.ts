@@ -4,7 +4,6 @@ import { canonicalJson, isObject } from "../lib/json.ts";
 import type { ConfigTree } from "./document.ts";
 import {
   expandTree,
-  missingValue,
   reportMalformed,
   type TreeExpansion,
   type UsedVariable,
@@ -153,10 +152,7 @@ function parseSettings(
   for (const variable of expansion.used) used.push(variable);
   reportMalformed(expansion, [], collector);
   const unset = new Set(expansion.missing.map(({ path }) => JSON.stringify(path)));
-  for (const one of expansion.missing) {
-    const { message, remedy } = missingValue(one.path, one, collector);
-    collector.error(one.path, message, { remedy });
-  }
+  for (const { path, why, remedy } of expansion.missing) collector.error(path, why, { remedy });
   const skip = (path: ConfigPath) => unset.has(JSON.stringify(path));
   const options = { base: [], source: tree.value, skip };
   const { output } = validate(RootSchema, expansion.value, collector, options);

@@ -205,9 +205,12 @@ export function count(
   least: number,
   most: number,
   description: string,
-  { example, standard }: { readonly example: number; readonly standard?: number },
+  { example, standard, expected = `a whole number from ${least} to ${most}` }: {
+    readonly example: number;
+    readonly standard?: number;
+    readonly expected?: string;
+  },
 ) {
-  const expected = `a whole number from ${least} to ${most}`;
   return v.pipe(
     v.number(expected),
     v.integer(expected),

@@ -6,7 +6,7 @@
 
 import type { RE2JS } from "re2js";
 import * as v from "valibot";
-import { about, type Checked, duration, flag, notArray } from "./schema-parts.ts";
+import { about, type Checked, count, duration, flag, notArray } from "./schema-parts.ts";
 import { pattern } from "./schema-shaping.ts";
 
 /** Letters of `flags`; `g` would say nothing, for all matches are replaced. */
@@ -190,20 +190,14 @@ export type ServerTransform = {
   readonly [Key in keyof typeof TRANSFORM_ENTRIES]: Checked<typeof TRANSFORM_ENTRIES[Key]>;
 };
 
-const CACHE_SIZE = "a number of bytes from 0 to 1073741824";
-
 /** Entries of the settings, to be spread into their schema. */
 export const TRANSFORM_SETTINGS = {
   cacheSize: v.optional(
-    v.pipe(
-      v.number(CACHE_SIZE),
-      v.integer(CACHE_SIZE),
-      v.minValue(0, CACHE_SIZE),
-      v.maxValue(1_073_741_824, CACHE_SIZE),
-      v.metadata(about(
-        "How many bytes of results are kept for all servers; 0 keeps none, whatever they say.",
-        67_108_864,
-      )),
+    count(
+      0,
+      1_073_741_824,
+      "How many bytes of results are kept for all servers; 0 keeps none, whatever they say.",
+      { example: 67_108_864, expected: "a number of bytes from 0 to 1073741824" },
     ),
     16_777_216,
   ),

@@ -308,67 +308,53 @@ const included = v.pipe(
   v.transform((include): CheckedKind => ({ include })),
 );
 
-const tools = v.pipe(
-  arrayOr(
-    included,
-    members({
-      ...filters,
-      rename: v.optional(v.pipe(rename, v.metadata({ default: {} }))),
-      override: v.optional(
-        overrides(toolOverride, { search_code: { description: "Searches all repositories." } }),
-      ),
-      tags: v.optional(entryTags("tools")),
-    }),
-  ),
-  v.metadata({
-    ...about(
-      "Which tools clients see, and how. A list is the same as include.",
-      { exclude: ["delete_*"] },
-      ["get_*", "list_*"],
+/** Which things of one kind clients see, and how; a list is the same as `include`. */
+function kind<const Entries extends v.ObjectEntries>(
+  entries: Entries,
+  description: string,
+  ...examples: readonly unknown[]
+) {
+  return v.pipe(
+    arrayOr(included, members({ ...filters, ...entries })),
+    v.metadata({ ...about(description, ...examples), default: {} }),
+    v.transform((checked: CheckedKind) => kindShape(checked)),
+  );
+}
+
+const tools = kind(
+  {
+    rename: v.optional(v.pipe(rename, v.metadata({ default: {} }))),
+    override: v.optional(
+      overrides(toolOverride, { search_code: { description: "Searches all repositories." } }),
     ),
-    default: {},
-  }),
-  v.transform((checked: CheckedKind) => kindShape(checked)),
+    tags: v.optional(entryTags("tools")),
+  },
+  "Which tools clients see, and how. A list is the same as include.",
+  { exclude: ["delete_*"] },
+  ["get_*", "list_*"],
 );
 
-const prompts = v.pipe(
-  arrayOr(
-    included,
-    members({
-      ...filters,
-      rename: v.optional(v.pipe(rename, v.metadata({ default: {} }))),
-      override: v.optional(
-        overrides(members({ title, description }), { review: { title: "Review a change" } }),
-      ),
-      tags: v.optional(entryTags("prompts")),
-    }),
-  ),
-  v.metadata({
-    ...about("Which prompts clients see, and how.", { include: ["review*"] }),
-    default: {},
-  }),
-  v.transform((checked: CheckedKind) => kindShape(checked)),
+const prompts = kind(
+  {
+    rename: v.optional(v.pipe(rename, v.metadata({ default: {} }))),
+    override: v.optional(
+      overrides(members({ title, description }), { review: { title: "Review a change" } }),
+    ),
+    tags: v.optional(entryTags("prompts")),
+  },
+  "Which prompts clients see, and how.",
+  { include: ["review*"] },
 );
 
-const resources = v.pipe(
-  arrayOr(
-    included,
-    members({
-      ...filters,
-      override: v.optional(
-        overrides(resourceOverride, { "docs://*": { mimeType: "text/markdown" } }),
-      ),
-      tags: v.optional(entryTags("resources")),
-    }),
-  ),
-  v.metadata({
-    ...about(
-      "Which resources and resource templates clients see and read, by URI or name, and how.",
-      { include: ["docs://*"] },
+const resources = kind(
+  {
+    override: v.optional(
+      overrides(resourceOverride, { "docs://*": { mimeType: "text/markdown" } }),
     ),
-    default: {},
-  }),
-  v.transform((checked: CheckedKind) => kindShape(checked)),
+    tags: v.optional(entryTags("resources")),
+  },
+  "Which resources and resource templates clients see and read, by URI or name, and how.",
+  { include: ["docs://*"] },
 );
 
 /** The options of a server that shape it. */

@@ -214,13 +214,10 @@ export const SettingsSchema = v.strictObject({
     "127.0.0.1",
   ),
   port: v.optional(
-    v.pipe(
-      v.number("a port number from 0 to 65535"),
-      v.integer("a port number from 0 to 65535"),
-      v.minValue(0, "a port number from 0 to 65535"),
-      v.maxValue(65_535, "a port number from 0 to 65535"),
-      v.metadata(about("Port to listen on; 0 picks a free one.", 12009)),
-    ),
+    count(0, 65_535, "Port to listen on; 0 picks a free one.", {
+      example: 12009,
+      expected: "a port number from 0 to 65535",
+    }),
     12009,
   ),
   prefix: v.optional(prefix, "always"),

@@ -4,7 +4,6 @@ import { canonicalJson } from "../lib/json.ts";
 import {
   expandTree,
   type Lookup,
-  missingValue,
   reportMalformed,
   type TreeExpansion,
   type UsedVariable,
@@ -81,8 +80,11 @@ export function parseServer(name: string, source: unknown, context: ServerContex
   const transform = serverTransform(checked);
   const roots = checked.roots ?? settings.roots;
   const shape = serverShape(checked);
-  const problem = firstMissing(expansion, base, collector) ?? unread ??
-    findUnusable(target, base, collector);
+  const [missing] = expansion.missing;
+  const problem = missing !== undefined
+    ? collector.issue([...base, ...missing.path], missing.why, { remedy: missing.remedy })
+    : unread ??
+      findUnusable(target, base, collector);
   const server: ServerConfig = {
     name,
     disabled: checked.disabled ?? !(checked.enabled ?? true),
@@ -229,15 +231,6 @@ function reportAliases(raw: RawServer, base: ConfigPath, collector: IssueCollect
       { remedy: 'remove "enabled" or "disabled"' },
     );
   }
-}
-
-function firstMissing(
-  { missing }: TreeExpansion,
-  base: ConfigPath,
-  collector: IssueCollector,
-): ConfigIssue | undefined {
-  const [first] = missing;
-  return first === undefined ? undefined : missingValue([...base, ...first.path], first, collector);
 }
 
 /** The part of a server's entry that says where it is, and what a system call would not take. */
