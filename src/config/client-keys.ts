@@ -1,5 +1,6 @@
 /** Keys that other clients write into the entry of a server, and what they mean here. */
 
+import { isObject } from "../lib/json.ts";
 import { fromEntries, type Input } from "./document.ts";
 import { type ConfigPath, quote } from "./issue.ts";
 import type { IssueCollector } from "./validate.ts";
@@ -60,14 +61,13 @@ export function addServer(
   written: ConfigPath,
   { mapping, collector }: { readonly mapping: Mapping; readonly collector: IssueCollector },
 ): void {
-  if (typeof entry !== "object" || entry === null || Array.isArray(entry)) {
+  if (!isObject(entry)) {
     mapping.server(name, entry, written);
     return;
   }
-  const source = entry as Readonly<Record<string, unknown>>;
   const kept: [string, unknown][] = [];
   const choices: ToolChoice[] = [];
-  for (const [key, value] of Object.entries(source)) {
+  for (const [key, value] of Object.entries(entry)) {
     const client = isOauth(key, value)
       ? CLIENT_KEYS["oauth"]
       : Object.hasOwn(CLIENT_KEYS, key)
@@ -76,7 +76,7 @@ export function addServer(
     if (client === undefined) kept.push([key, readValue(key, value)]);
     else if (client.means === undefined) warnIgnored(key, client, written, collector);
     else if (isChoice(client.means)) choices.push({ key, means: client.means, value });
-    else if (client.means in source || kept.some(([other]) => other === client.means)) {
+    else if (client.means in entry || kept.some(([other]) => other === client.means)) {
       collector.warn([...written, key], `${quote(key)} has no effect beside "${client.means}"`, {
         part: "key",
         remedy: "remove one of them",

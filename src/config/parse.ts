@@ -1,6 +1,6 @@
 /** Text of a configuration file to a {@link Config}, or to what is wrong with it. */
 
-import { canonicalJson, isObject } from "../lib/json.ts";
+import { canonicalJson, isObject, valueAt } from "../lib/json.ts";
 import type { ConfigTree } from "./document.ts";
 import {
   expandTree,
@@ -177,12 +177,12 @@ function parseServers(
 ): ReadonlyMap<string, ServerConfig> {
   const servers = new Map<string, ServerConfig>();
   const section = tree.value["mcpServers"];
-  if (typeof section !== "object" || section === null || Array.isArray(section)) return servers;
+  if (!isObject(section)) return servers;
   if (tree.names.length === 0) {
     collector.warn(["mcpServers"], "found no server, so there is nothing to serve");
   }
   for (const name of tree.names) {
-    const entry = serverIn(tree, name);
+    const entry: unknown = section[name];
     // For a server that is switched off no file is read and no command run.
     const values = isSwitchedOff(entry) ? { ...store, fetch: undefined } : store;
     const lookup = lookupIn(values, tree.origin(["mcpServers", name]));
@@ -194,10 +194,6 @@ function parseServers(
   reportAliases(servers, collector);
   warnUnusedChoices(settings, servers, collector);
   return servers;
-}
-
-function serverIn({ value }: ConfigTree, name: string): unknown {
-  return (value["mcpServers"] as Readonly<Record<string, unknown>> | undefined)?.[name];
 }
 
 function isSwitchedOff(entry: unknown): boolean {
@@ -235,7 +231,7 @@ export function mergeTrees(trees: readonly [ConfigTree, ...ConfigTree[]]): Merge
     }
     if (!("mcpServers" in tree.value)) continue;
     section ??= tree;
-    if (!isSection(tree.value["mcpServers"])) broken ??= tree;
+    if (!isObject(tree.value["mcpServers"])) broken ??= tree;
     for (const name of tree.names) {
       report(["mcpServers", name], servers.get(name), tree);
       servers.set(name, tree);
@@ -260,21 +256,11 @@ export function mergeTrees(trees: readonly [ConfigTree, ...ConfigTree[]]): Merge
 
 function sectionOf(servers: ReadonlyMap<string, ConfigTree>): unknown {
   const section: Record<string, unknown> = Object.create(null);
-  for (const [name, tree] of servers) section[name] = at(tree, ["mcpServers", name]);
+  for (const [name, tree] of servers) section[name] = valueAt(tree.value, ["mcpServers", name]);
   return section;
 }
 
 /** The same text in two files of one directory means the same. */
 function isSame(path: ConfigPath, before: ConfigTree, now: ConfigTree): boolean {
-  return canonicalJson(at(before, path)) === canonicalJson(at(now, path));
-}
-
-function at({ value }: ConfigTree, path: ConfigPath): unknown {
-  let current: unknown = value;
-  for (const step of path) current = (current as Record<string, unknown>)[step];
-  return current;
-}
-
-function isSection(value: unknown): boolean {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return canonicalJson(valueAt(before.value, path)) === canonicalJson(valueAt(now.value, path));
 }

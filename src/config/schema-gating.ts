@@ -8,6 +8,7 @@ import {
   about,
   type Checked,
   choice,
+  chosen,
   count,
   duration,
   flag,
@@ -104,17 +105,14 @@ const word = v.picklist(MODES, ({ input }) => FORMS + nearestHint(input, MODES))
 
 /** People write the mode alone: it stands for an object with nothing else. */
 function orWord<const Members extends v.GenericSchema>(object: Members): Members {
-  return {
-    ...v.union([word, object]),
-    // Which of the two is meant is plain to see, so issues are about that one.
-    "~run"(dataset: { value: unknown }, config: v.Config<v.BaseIssue<unknown>>) {
-      const { value } = dataset;
-      const isWord = v.is(word, value);
-      if (isWord) dataset.value = { mode: value };
-      const schema: v.GenericSchema = isWord || isObject(value) ? object : word;
-      return schema["~run"](dataset as v.UnknownDataset, config);
-    },
-  } as unknown as Members;
+  const union = v.union([word, object]) as unknown as Members;
+  // Which of the two is meant is plain to see, so issues are about that one.
+  return chosen(union, (dataset) => {
+    const { value } = dataset;
+    const isWord = v.is(word, value);
+    if (isWord) dataset.value = { mode: value };
+    return isWord || isObject(value) ? object : word;
+  });
 }
 
 const EXAMPLE = { mode: "on", alwaysVisible: ["memory_search_nodes"] };

@@ -128,15 +128,24 @@ export function textMap(description: string, example: Readonly<Record<string, st
   );
 }
 
-/** For valibot an array is an object with keys "0", "1", …; in a configuration it is a mistake. */
-export function notArray<Schema extends v.GenericSchema>(schema: Schema): Schema {
+/** A schema that leaves it to one of others, chosen by what is there. */
+export function chosen<Schema extends v.GenericSchema>(
+  schema: Schema,
+  choose: (dataset: { value: unknown }) => v.GenericSchema,
+): Schema {
   return {
     ...schema,
-    "~run"(dataset: { value: unknown }, config: v.Config<v.BaseIssue<unknown>>) {
-      if (Array.isArray(dataset.value)) dataset.value = null;
-      return schema["~run"](dataset as v.UnknownDataset, config);
-    },
+    "~run": (dataset: v.UnknownDataset, config: v.Config<v.BaseIssue<unknown>>) =>
+      choose(dataset)["~run"](dataset, config),
   };
+}
+
+/** For valibot an array is an object with keys "0", "1", …; in a configuration it is a mistake. */
+export function notArray<Schema extends v.GenericSchema>(schema: Schema): Schema {
+  return chosen(schema, (dataset) => {
+    if (Array.isArray(dataset.value)) dataset.value = null;
+    return schema;
+  });
 }
 
 function isHttpUrl(value: string): boolean {

@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { MAX_ALTERNATIVES, parseGlob } from "../lib/glob.ts";
 import type { JsonObject } from "../lib/json.ts";
-import { about, notArray, text } from "./schema-parts.ts";
+import { about, chosen, notArray, text } from "./schema-parts.ts";
 
 /** Which entries of a list are there: patterns as in `src/lib/glob.ts`. */
 export interface Filter {
@@ -113,14 +113,7 @@ function arrayOr<
   const List extends v.GenericSchema<unknown[], unknown>,
   const Members extends v.GenericSchema<object, unknown>,
 >(list: List, object: Members) {
-  const union = v.union([list, object]);
-  return {
-    ...union,
-    "~run"(dataset: { value: unknown }, config: v.Config<v.BaseIssue<unknown>>) {
-      const schema: v.GenericSchema = Array.isArray(dataset.value) ? list : object;
-      return schema["~run"](dataset as v.UnknownDataset, config);
-    },
-  } as typeof union;
+  return chosen(v.union([list, object]), ({ value }) => Array.isArray(value) ? list : object);
 }
 
 const rename = v.pipe(
@@ -372,14 +365,9 @@ export const shapingOptions = {
   )),
 };
 
-/** What the schema leaves of {@link shapingOptions}. */
-interface CheckedShape {
-  readonly tools?: KindShape | undefined;
-  readonly prompts?: KindShape | undefined;
-  readonly resources?: KindShape | undefined;
-  readonly alias?: string | undefined;
-  readonly tags?: readonly string[] | undefined;
-}
+type CheckedShape = {
+  readonly [Key in keyof typeof shapingOptions]?: v.InferOutput<typeof shapingOptions[Key]>;
+};
 
 /** The shape of a server, `undefined` where nothing is shaped. */
 export function serverShape(checked: CheckedShape): ServerShape | undefined {

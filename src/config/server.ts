@@ -1,6 +1,6 @@
 /** One entry of `mcpServers` to a {@link ServerConfig}. */
 
-import { canonicalJson } from "../lib/json.ts";
+import { canonicalJson, isObject } from "../lib/json.ts";
 import {
   expandTree,
   type Lookup,
@@ -53,7 +53,7 @@ export function parseServer(name: string, source: unknown, context: ServerContex
   if (name === "") {
     collector.error(base, "found an empty server name, expected text", { part: "key" });
   }
-  if (typeof source !== "object" || source === null || Array.isArray(source)) {
+  if (!isObject(source)) {
     collector.error(base, `found ${describeKind(source)}, expected a server object`);
     return { used: [] };
   }
@@ -304,7 +304,7 @@ export function reportAuth(raw: RawTarget, base: ConfigPath, collector: IssueCol
 export function reportMapKeys(raw: RawTarget, base: ConfigPath, collector: IssueCollector): void {
   for (const section of ["env", "headers"]) {
     const map = raw[section];
-    if (typeof map !== "object" || map === null || Array.isArray(map)) continue;
+    if (!isObject(map)) continue;
     for (const [key, value] of Object.entries(map)) {
       const path = [...base, section, key];
       if (UNCHECKED_KEYS.includes(key) && typeof value !== "string") {
