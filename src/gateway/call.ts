@@ -1,6 +1,9 @@
 /**
- * Decides who answers a client request and makes it so. Reads the snapshot once per request and
- * keeps it, so that a reload in between cannot split one answer over two configurations.
+ * The way of one request, in the order it goes: the snapshot; a list, which is cached text; who
+ * answers anything else, and by what name that server knows it; then what the configuration puts in
+ * between, the connection, and the names under which the answer goes back. The snapshot is read once,
+ * so that a reload cannot split one answer over two configurations. Only who waited reads it again:
+ * for a server that starts, or for a tool that finds tools.
  */
 
 import { type Endpoint, goneText, viewOf } from "../gating/endpoint.ts";
@@ -10,28 +13,20 @@ import type { JsonEdit } from "../lib/json-edit.ts";
 import { isObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import type { Client, Exchange } from "../protocol/exchange.ts";
-import type { ListRule } from "../protocol/lists.ts";
+import type { Client, Exchange, ReplaceableExchange } from "../protocol/exchange.ts";
+import type { ListKind } from "../protocol/lists.ts";
 import { idTextOf, type ResponseMessage } from "../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
+import { incomingTaskEdits } from "../protocol/tasks.ts";
 import { DEFAULT_TTL_MS, type Reply, serverMeta, spliced } from "../registry/answers.ts";
 import { pageOf } from "../registry/lists.ts";
-import type { View } from "../registry/types.ts";
-import type { ActiveExchange } from "./clients/exchange.ts";
+import type { Route, View } from "../registry/types.ts";
 import { type Forwarder, forwardTo } from "./eras.ts";
 import type { Chains } from "./middleware/chains.ts";
 import { callOf, compose } from "./middleware/middleware.ts";
 import { storedReply } from "./middleware/size.ts";
 import type { Parking } from "./parking.ts";
-import {
-  aboutTask,
-  listTasks,
-  type Owners,
-  rememberTask,
-  type Send,
-  withExposedTasks,
-  withExposedUris,
-} from "./tasks.ts";
+import { exposed, listTasks, type Owners, rememberTask } from "./tasks.ts";
 
 /** What the router needs of the gateway. */
 export interface RouterHost {
@@ -63,138 +58,93 @@ export interface RouterHost {
   whenNamed(endpoint: Endpoint, known: (view: View) => boolean): Promise<void>;
 }
 
+/** Where a request goes. */
+interface Target {
+  readonly server: string;
+  /** What is called, by the server's own name; `undefined` where nothing is configured for it. */
+  readonly own?: string | undefined;
+  /** What the server is told otherwise than the client has said it. */
+  readonly edits: readonly JsonEdit[];
+  /** The tool, where its use counts. */
+  readonly tool?: Route;
+}
+
+const AS_IT_IS: readonly JsonEdit[] = [];
+
 /**
  * Answers one request.
  * @throws {RpcError} what the client is to be told instead of a result
  */
 export function route(
-  exchange: ActiveExchange,
+  exchange: ReplaceableExchange,
   endpoint: Endpoint,
   host: RouterHost,
 ): Reply | Promise<Reply> {
   // Not async: each layer of promises on the way of every call shows in a profile.
-  const { method } = exchange.request;
-  const rule = methodRule(method, exchange.client.era);
-  if (rule?.handling.by === "list") {
-    const listRule = rule.handling.rule;
-    const answer = () => list(exchange, listRule, endpoint, host);
-    if (listRule.kind === "tools" && host.gating.isConstant(endpoint, host.registry)) {
-      return answer();
-    }
+  const { registry } = host;
+  const { client: { era }, request } = exchange;
+  const { method } = request;
+  const handling = methodRule(method, era)?.handling;
+  if (handling?.by === "list") {
+    const { kind } = handling.rule;
+    // Read anew: looking whether there is something to list brings the snapshot up to date.
+    const answer = () => list(exchange, kind, endpoint, host.registry, host);
+    if (kind === "tools" && host.gating.isConstant(endpoint, registry)) return answer();
     return host.whenListable(endpoint)?.then(answer) ?? answer();
   }
-  const view = currentView(endpoint, host);
-  if (
-    STATEFUL_METHODS.has(method) || rule?.handling.by === "front" ||
-    isForeign(method, exchange.client.era)
-  ) {
-    throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
+  const view = viewIn(registry, endpoint);
+  if (handling?.by === "front" || STATEFUL_METHODS.has(method) || isForeign(method, era)) {
+    throw methodNotFound(method);
   }
   if (method === "resources/read") {
     const stored = storedReply(exchange, host.chains.store, view);
     if (stored !== undefined) return stored;
   }
-  if (endpoint.server !== undefined) return direct(exchange, endpoint.server, view, host);
-  if (rule === undefined) return extension(exchange, view, host);
-  const forward: Send = (server, edits) => send(exchange, server, edits, view, host);
-  if (rule.handling.by === "taskList") {
-    return listTasks(exchange, view, host.tasks, forward);
+  if (endpoint.server !== undefined) {
+    return call(exchange, directTarget(exchange, endpoint.server, view), view, host);
   }
-  switch (rule.handling.of) {
-    case "tool":
-      return host.gating.answers(exchange.request, endpoint, host.registry)
-        ? meta(exchange, endpoint, host)
-        : named(exchange, "tool", endpoint, host);
-    case "prompt":
-      return named(exchange, rule.handling.of, endpoint, host);
-    case "resource":
-      return resource(exchange, view, host);
-    case "completion":
-      return completion(exchange, view, host);
-    case "task":
-      return aboutTask(exchange, view, host.tasks, forward);
+  if (handling?.by === "taskList") {
+    return listTasks(
+      exchange,
+      view,
+      host.tasks,
+      (server, edits) => send(exchange, server, edits, view, host),
+    );
   }
+  if (method === "tools/call" && host.gating.answers(request, endpoint, registry)) {
+    const answer = host.gating.answer(exchange, endpoint, host);
+    // Where it calls a tool, the call goes on as one of that tool, in the snapshot as it is by now.
+    const orCall = (reply: Reply | undefined) =>
+      reply ?? callOwner(exchange, endpoint, viewIn(host.registry, endpoint), host);
+    return answer instanceof Promise ? answer.then(orCall) : orCall(answer);
+  }
+  return callOwner(exchange, endpoint, view, host);
 }
 
-/** One upstream 1:1: what it is sent and what it answers stay as they are. */
-async function direct(
-  exchange: Exchange,
-  server: string,
-  view: View,
-  host: RouterHost,
-): Promise<Reply> {
-  const { name, uri } = exchange.request.params ?? {};
-  const called = exchange.request.method === "resources/read" ? uri : name;
-  checkAllowed(exchange, server, view);
-  const response = typeof called === "string"
-    ? await sendThrough(exchange, server, called, [], view, host)
-    : await send(exchange, server, [], view, host);
-  rememberTask(response, exchange, server, host.tasks);
-  return response.raw;
-}
-
-/**
- * What the configuration leaves out of a server cannot be reached 1:1 either. Asked about the member
- * that the method is about: a client may send any others beside it.
- */
-function checkAllowed(
-  { client: { era }, request: { method, params } }: Exchange,
-  server: string,
-  view: View,
-): void {
-  const handling = methodRule(method, era)?.handling;
-  if (handling?.by !== "owner" || handling.of === "task") return;
-  const refuse = (what: string, own: string) => {
-    throw new RpcError(ErrorCode.InvalidParams, `${what}: ${JSON.stringify(own)}`);
-  };
-  const check = (kind: "tool" | "prompt" | "resource", own: unknown) => {
-    if (typeof own !== "string" || view.allows(server, kind, own)) return;
-    refuse(kind === "resource" ? "Resource not found" : `Unknown ${kind}`, own);
-  };
-  if (handling.of !== "completion") {
-    return check(handling.of, handling.of === "resource" ? params?.uri : params?.name);
-  }
-  const { name, uri } = isObject(params?.ref) ? params.ref : {};
-  check("prompt", name);
-  if (typeof uri === "string" && view.template(uri) === undefined) {
-    refuse("Unknown resource template", uri);
-  }
-}
-
-/** A method of an extension goes to the one server that declares it, as it is. */
-async function extension(exchange: Exchange, view: View, host: RouterHost): Promise<Reply> {
-  const { method } = exchange.request;
-  const server = view.ownerOfExtension(method);
-  if (server === undefined) {
-    throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
-  }
-  const response = await send(exchange, server, [], view, host);
-  return withExposedUris(response, server, view);
-}
-
-function currentView(endpoint: Endpoint, host: RouterHost): View {
-  const view = viewOf(host.registry, endpoint);
+function viewIn(registry: Snapshot, endpoint: Endpoint): View {
+  const view = viewOf(registry, endpoint);
   if (view !== undefined) return view;
   throw new RpcError(ErrorCode.UpstreamUnavailable, goneText(endpoint));
 }
 
+// A list: cached text, no server is asked.
+
 function list(
   { client, request }: Exchange,
-  { kind }: ListRule,
+  kind: ListKind,
   endpoint: Endpoint,
-  host: RouterHost,
+  registry: Snapshot,
+  { gating, pageSize }: RouterHost,
 ): Reply {
-  const view = currentView(endpoint, host);
+  const view = viewIn(registry, endpoint);
   const cursor = request.params?.cursor;
   const own = kind === "tools"
-    ? host.gating.provisioned.ownTools(client, endpoint, host.registry)
+    ? gating.provisioned.ownTools(client, endpoint, registry)
     : undefined;
   const page = own === undefined
-    ? view.page(kind, client.era, cursor, host.pageSize)
-    : pageOf(own, view.id, cursor, host.pageSize);
-  if (page === undefined) {
-    throw new RpcError(ErrorCode.InvalidParams, "Invalid params: unknown cursor");
-  }
+    ? view.page(kind, client.era, cursor, pageSize)
+    : pageOf(own, view.id, cursor, pageSize);
+  if (page === undefined) throw invalid("unknown cursor");
   const head = `{"jsonrpc":"2.0","id":${idTextOf(request)},"result":{`;
   if (client.era === "legacy") return spliced(head, page, "}}");
   const ttl = page.ttlMs ?? DEFAULT_TTL_MS;
@@ -204,6 +154,174 @@ function list(
     page,
     `,"resultType":"complete","ttlMs":${ttl},"cacheScope":"${scope}",${serverMeta(view)}}}`,
   );
+}
+
+// Who answers.
+
+function callOwner(
+  exchange: Exchange,
+  endpoint: Endpoint,
+  view: View,
+  host: RouterHost,
+): Promise<Reply> {
+  const target = targetOf(exchange, view, host.tasks);
+  if (target !== undefined) return call(exchange, target, view, host);
+  return exchange.request.method === "resources/read"
+    ? readUnlisted(exchange, view, host)
+    : callLate(exchange, endpoint, host);
+}
+
+/** A client that knows its tools from before a restart calls them before their server is back. */
+async function callLate(
+  exchange: Exchange,
+  endpoint: Endpoint,
+  host: RouterHost,
+): Promise<Reply> {
+  await host.whenNamed(endpoint, (later) => targetOf(exchange, later, host.tasks) !== undefined);
+  const view = viewIn(host.registry, endpoint);
+  const target = targetOf(exchange, view, host.tasks);
+  if (target !== undefined) return await call(exchange, target, view, host);
+  const { method, params } = exchange.request;
+  throw unknownName(method === "tools/call" ? "tool" : "prompt", String(params?.name), view);
+}
+
+/**
+ * Whom a request of several servers' clients is for; `undefined` for the name of a tool or prompt,
+ * or the URI of a resource, that nobody is known to have.
+ * @throws {RpcError} where it cannot be for anybody
+ */
+function targetOf({ client, request }: Exchange, view: View, tasks: Owners): Target | undefined {
+  const { method, params: { name, uri, ref, taskId } = {} } = request;
+  const handling = methodRule(method, client.era)?.handling;
+  if (handling?.by !== "owner") {
+    // A method of an extension goes to the one server that declares it.
+    const server = view.ownerOfExtension(method);
+    if (server === undefined) throw methodNotFound(method);
+    return { server, edits: AS_IT_IS };
+  }
+  switch (handling.of) {
+    case "tool":
+    case "prompt": {
+      if (typeof name !== "string") throw invalid('"name" must be a string');
+      const found = view[handling.of](name);
+      if (found === undefined) return undefined;
+      const { server, name: own } = found;
+      const edits = renamed(["params", "name"], name, own);
+      return handling.of === "tool" ? { server, own, edits, tool: found } : { server, own, edits };
+    }
+    case "resource": {
+      if (typeof uri !== "string") throw invalid('"uri" must be a string');
+      const found = view.resource(uri);
+      if (found !== undefined) {
+        const { server, uri: own } = found;
+        return { server, own, edits: renamed(["params", "uri"], uri, own) };
+      }
+      const several = view.ambiguous("resource", uri).map((one) => one.exposed);
+      if (several.length === 0) return undefined;
+      throw new RpcError(
+        ErrorCode.InvalidParams,
+        `Several servers offer "${uri}"; read ${several.join(" or ")}`,
+        { uri },
+      );
+    }
+    case "completion": {
+      if (isObject(ref) && typeof ref.name === "string") {
+        const found = view.prompt(ref.name);
+        if (found === undefined) throw unknownName("prompt", ref.name, view);
+        const edits = renamed(["params", "ref", "name"], ref.name, found.name);
+        return { server: found.server, edits };
+      }
+      if (!isObject(ref) || typeof ref.uri !== "string") {
+        throw invalid('"ref" must be a prompt or resource reference');
+      }
+      const found = view.template(ref.uri) ?? view.resource(ref.uri);
+      if (found === undefined) throw badParams(`Unknown resource template "${ref.uri}"`);
+      const edits = renamed(["params", "ref", "uri"], ref.uri, found.uri);
+      return { server: found.server, edits };
+    }
+    case "task": {
+      const found = typeof taskId === "string" ? view.task(taskId) : undefined;
+      const owner = found && tasks.get(found.server, found.taskId);
+      if (found === undefined || (owner !== undefined && owner !== client.session)) {
+        throw badParams(`Unknown task ${JSON.stringify(taskId ?? null)}`);
+      }
+      const edits = view.labelsTasks ? incomingTaskEdits(request, found.server) : AS_IT_IS;
+      return { server: found.server, edits };
+    }
+  }
+}
+
+/**
+ * One server 1:1: what it is sent stays as it is. What the configuration leaves out of it cannot be
+ * reached here either; asked about the member that the method is about, for a client may send any
+ * others beside it.
+ */
+function directTarget({ client, request }: Exchange, server: string, view: View): Target {
+  const { method, params: { name, uri, ref } = {} } = request;
+  const called = method === "resources/read" ? uri : name;
+  const own = typeof called === "string" ? called : undefined;
+  const target = { server, own, edits: AS_IT_IS };
+  const handling = methodRule(method, client.era)?.handling;
+  if (handling?.by !== "owner" || handling.of === "task") return target;
+  const check = (kind: "tool" | "prompt" | "resource", asked: unknown) => {
+    if (typeof asked !== "string" || view.allows(server, kind, asked)) return;
+    const what = kind === "resource" ? "Resource not found" : `Unknown ${kind}`;
+    throw badParams(`${what}: ${JSON.stringify(asked)}`);
+  };
+  if (handling.of !== "completion") {
+    check(handling.of, called);
+  } else if (isObject(ref)) {
+    check("prompt", ref.name);
+    if (typeof ref.uri === "string" && view.template(ref.uri) === undefined) {
+      throw badParams(`Unknown resource template: ${JSON.stringify(ref.uri)}`);
+    }
+  }
+  return target;
+}
+
+/**
+ * A resource link in a tool's result need not be listed (server/tools: resource links), so every
+ * server with resources is asked in turn. Reading has no side effects.
+ */
+async function readUnlisted(exchange: Exchange, view: View, host: RouterHost): Promise<Reply> {
+  const { request: { method, params }, client: { era } } = exchange;
+  const uri = String(params?.uri);
+  const readable = view.serversWith("resources")
+    .filter((server) => view.allows(server, "resource", uri));
+  for (const server of readable) {
+    exchange.signal.throwIfAborted();
+    const response = await send(exchange, server, AS_IT_IS, view, host).catch((error) => {
+      if (error instanceof RpcError) return undefined;
+      throw error;
+    });
+    if (response?.result !== undefined) return exposed(response, method, server, view);
+  }
+  throw new RpcError(
+    era === "legacy" ? ErrorCode.LegacyResourceNotFound : ErrorCode.InvalidParams,
+    `Resource not found: no server offers "${uri}"`,
+    { uri },
+  );
+}
+
+// There and back.
+
+async function call(
+  exchange: Exchange,
+  { server, own, edits, tool }: Target,
+  view: View,
+  host: RouterHost,
+): Promise<Reply> {
+  const { method } = exchange.request;
+  const chain = own === undefined ? undefined : host.chains.of(method, server, own, view);
+  const response = chain === undefined
+    ? await send(exchange, server, edits, view, host)
+    : await compose(
+      chain,
+      (last) => send(last.exchange, last.server, last.edits, view, host),
+    )(callOf(exchange, server, own!, edits));
+  rememberTask(response, exchange, server, host.tasks);
+  if (tool !== undefined && hasSucceeded(response)) host.gating.called(tool);
+  return exposed(response, method, server, view);
 }
 
 function send(
@@ -225,149 +343,38 @@ function send(
   return host.wantLevel(server, exchange.client)?.then(forward) ?? forward();
 }
 
-/** As {@link send}, through what the configuration says of the tool or resource `name`. */
-function sendThrough(
-  exchange: Exchange,
-  server: string,
-  name: string,
-  edits: readonly JsonEdit[],
-  view: View,
-  host: RouterHost,
-): Promise<ResponseMessage> {
-  const middlewares = host.chains.of(exchange.request.method, server, name, view);
-  if (middlewares === undefined) return send(exchange, server, edits, view, host);
-  const through = compose(
-    middlewares,
-    (call) => send(call.exchange, call.server, call.edits, view, host),
-  );
-  return through(callOf(exchange, server, name, edits));
-}
-
-/** A tool that finds tools; where it calls one, the call goes on as one of that tool. */
-function meta(
-  exchange: ActiveExchange,
-  endpoint: Endpoint,
-  host: RouterHost,
-): Reply | Promise<Reply> {
-  const answer = host.gating.answer(exchange, endpoint, host);
-  const orCall = (reply: Reply | undefined) => reply ?? named(exchange, "tool", endpoint, host);
-  return answer instanceof Promise ? answer.then(orCall) : orCall(answer);
-}
-
-async function named(
-  exchange: Exchange,
-  kind: "tool" | "prompt",
-  endpoint: Endpoint,
-  host: RouterHost,
-): Promise<Reply> {
-  let view = currentView(endpoint, host);
-  const name = exchange.request.params?.name;
-  if (typeof name !== "string") {
-    throw new RpcError(ErrorCode.InvalidParams, 'Invalid params: "name" must be a string');
-  }
-  let found = view[kind](name);
-  if (found === undefined) {
-    await host.whenNamed(endpoint, (later) => later[kind](name) !== undefined);
-    view = currentView(endpoint, host);
-    found = view[kind](name);
-  }
-  if (found === undefined) throw unknownName(kind, name, view);
-  const edits = found.name === name ? [] : [edit(["params", "name"], found.name)];
-  const response = await sendThrough(exchange, found.server, found.name, edits, view, host);
-  rememberTask(response, exchange, found.server, host.tasks);
-  if (kind === "tool" && hasSucceeded(response)) host.gating.called(found);
-  const exposed = withExposedTasks(response, exchange.request.method, found.server, view);
-  return withExposedUris({ ...response, raw: exposed }, found.server, view);
-}
-
 /** Not so a tool's error, nor a result that is a question of a modern server. */
 function hasSucceeded({ result }: ResponseMessage): boolean {
   return result !== undefined && result.isError !== true &&
     (result.resultType ?? "complete") === "complete";
 }
 
+function renamed(path: readonly string[], given: string, own: string): readonly JsonEdit[] {
+  return given === own ? AS_IT_IS : [{ path, value: JSON.stringify(own) }];
+}
+
+// What a client is told instead.
+
+function methodNotFound(method: string): RpcError {
+  return new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
+}
+
+function badParams(text: string): RpcError {
+  return new RpcError(ErrorCode.InvalidParams, text);
+}
+
+function invalid(what: string): RpcError {
+  return badParams(`Invalid params: ${what}`);
+}
+
 function unknownName(kind: "tool" | "prompt", name: string, view: View): RpcError {
-  const several = view.ambiguous(kind, name).map((route) => route.exposed);
+  const several = view.ambiguous(kind, name).map((one) => one.exposed);
   if (several.length > 0) {
-    return new RpcError(
-      ErrorCode.InvalidParams,
+    return badParams(
       `Unknown ${kind} "${name}": several servers have one; call ${several.join(" or ")}`,
     );
   }
   const near = suggest(name, view.names(kind));
   const hint = near === undefined ? "" : `; did you mean "${near}"?`;
-  return new RpcError(ErrorCode.InvalidParams, `Unknown ${kind} "${name}"${hint}`);
-}
-
-async function resource(exchange: Exchange, view: View, host: RouterHost): Promise<Reply> {
-  const uri = exchange.request.params?.uri;
-  if (typeof uri !== "string") {
-    throw new RpcError(ErrorCode.InvalidParams, 'Invalid params: "uri" must be a string');
-  }
-  const found = view.resource(uri);
-  if (found === undefined) {
-    const several = view.ambiguous("resource", uri).map((route) => route.exposed);
-    if (several.length === 0) return await unlisted(exchange, uri, view, host);
-    throw new RpcError(
-      ErrorCode.InvalidParams,
-      `Several servers offer "${uri}"; read ${several.join(" or ")}`,
-      { uri },
-    );
-  }
-  const edits = found.uri === uri ? [] : [edit(["params", "uri"], found.uri)];
-  const response = await sendThrough(exchange, found.server, found.uri, edits, view, host);
-  return withExposedUris(response, found.server, view);
-}
-
-/**
- * A resource link in a tool's result need not be listed (server/tools: resource links), so every
- * server with resources is asked in turn. Reading has no side effects.
- */
-async function unlisted(
-  exchange: Exchange,
-  uri: string,
-  view: View,
-  host: RouterHost,
-): Promise<Reply> {
-  const readable = view.serversWith("resources")
-    .filter((server) => view.allows(server, "resource", uri));
-  for (const server of readable) {
-    exchange.signal.throwIfAborted();
-    const response = await send(exchange, server, [], view, host).catch((error) => {
-      if (error instanceof RpcError) return undefined;
-      throw error;
-    });
-    if (response?.result !== undefined) return withExposedUris(response, server, view);
-  }
-  throw new RpcError(
-    exchange.client.era === "legacy" ? ErrorCode.LegacyResourceNotFound : ErrorCode.InvalidParams,
-    `Resource not found: no server offers "${uri}"`,
-    { uri },
-  );
-}
-
-async function completion(exchange: Exchange, view: View, host: RouterHost): Promise<Reply> {
-  const ref = exchange.request.params?.ref;
-  if (isObject(ref) && typeof ref.name === "string") {
-    const found = view.prompt(ref.name);
-    if (found === undefined) throw unknownName("prompt", ref.name, view);
-    const edits = [edit(["params", "ref", "name"], found.name)];
-    return (await send(exchange, found.server, edits, view, host)).raw;
-  }
-  if (isObject(ref) && typeof ref.uri === "string") {
-    const found = view.template(ref.uri) ?? view.resource(ref.uri);
-    if (found === undefined) {
-      throw new RpcError(ErrorCode.InvalidParams, `Unknown resource template "${ref.uri}"`);
-    }
-    const edits = [edit(["params", "ref", "uri"], found.uri)];
-    return (await send(exchange, found.server, edits, view, host)).raw;
-  }
-  throw new RpcError(
-    ErrorCode.InvalidParams,
-    'Invalid params: "ref" must be a prompt or resource reference',
-  );
-}
-
-function edit(path: readonly string[], value: string): JsonEdit {
-  return { path, value: JSON.stringify(value) };
+  return badParams(`Unknown ${kind} "${name}"${hint}`);
 }

@@ -29,31 +29,6 @@ import {
 import type { View } from "../registry/types.ts";
 import { STORED_PREFIX } from "./middleware/size.ts";
 
-/** Sends an exchange to one server; the router's own way. */
-export type Send = (server: string, edits: readonly JsonEdit[]) => Promise<ResponseMessage>;
-
-/**
- * Answers `tasks/get`, `result`, `update`, `cancel`.
- * @throws {RpcError} -32602 for a task that is not this client's, or nobody's
- */
-export async function aboutTask(
-  exchange: Exchange,
-  view: View,
-  owners: Owners,
-  send: Send,
-): Promise<string> {
-  const { request, client } = exchange;
-  const taskId = request.params?.taskId;
-  const found = typeof taskId === "string" ? view.task(taskId) : undefined;
-  const owner = found && owners.get(found.server, found.taskId);
-  if (found === undefined || (owner !== undefined && owner !== client.session)) {
-    throw new RpcError(ErrorCode.InvalidParams, `Unknown task ${JSON.stringify(taskId ?? null)}`);
-  }
-  const edits = view.labelsTasks ? incomingTaskEdits(request, found.server) : [];
-  const response = await send(found.server, edits);
-  return withExposedTasks(response, request.method, found.server, view);
-}
-
 /**
  * Answers `tasks/list` from all servers that have one; one that fails is left out.
  * @throws {RpcError} -32602 for a cursor that is not ours
@@ -62,7 +37,7 @@ export async function listTasks(
   exchange: Exchange,
   view: View,
   owners: Owners,
-  send: Send,
+  send: (server: string, edits: readonly JsonEdit[]) => Promise<ResponseMessage>,
 ): Promise<string> {
   const questions = taskListQuestions(
     exchange.request.params?.cursor,
@@ -96,16 +71,16 @@ export function rememberTask(
   }
 }
 
-/** The text of a response with task ids as the view's clients know them. */
-export function withExposedTasks(
+/** The text of a response with tasks and URIs as the view's clients know them. */
+export function exposed(
   response: ResponseMessage,
   method: string,
   server: string,
   view: View,
 ): string {
-  return view.labelsTasks
-    ? editJson(response.raw, responseTaskEdits(response, method, server))
-    : response.raw;
+  // First, for it may write the whole result anew.
+  const raw = withExposedUris(response, server, view);
+  return view.labelsTasks ? editJson(raw, responseTaskEdits(response, method, server)) : raw;
 }
 
 /** The text of a notification about a task, for a client of the aggregate. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ServerShape } from "../../src/config/types.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
-import { serverEndpoint } from "../../src/gating/endpoint.ts";
+import { AGGREGATE, serverEndpoint } from "../../src/gating/endpoint.ts";
 import { buildSnapshot } from "../../src/gating/gate.ts";
 import { Provisioned } from "../../src/gating/provisioned.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
@@ -11,6 +11,7 @@ import { ResultStore } from "../../src/gateway/middleware/size.ts";
 import { Owners } from "../../src/gateway/tasks.ts";
 import { Parking } from "../../src/gateway/parking.ts";
 import { replyText } from "../../src/registry/answers.ts";
+import type { ServerEntry } from "../../src/registry/types.ts";
 import { route, type RouterHost } from "../../src/gateway/call.ts";
 import type { Json } from "../../src/lib/json.ts";
 import { RpcError } from "../../src/protocol/errors.ts";
@@ -36,14 +37,13 @@ const SHAPE: ServerShape = {
   resources: { exclude: ["r://shut", "t://shut/*", "secret"] },
 };
 
-/** A router before one server `s`, which answers everything; says what has reached it. */
-function routerBefore(shape: ServerShape) {
+/** A router before servers that answer everything with `result`; says what has reached them. */
+function routerBefore(
+  servers: readonly ServerEntry[],
+  { endpoint = serverEndpoint("s"), client = clientOf("a"), result = "{}" } = {},
+) {
   const received: string[] = [];
-  const registry = buildSnapshot({
-    version: 1,
-    servers: [entry("s", OFFERS, { shape })],
-    gating: DEFAULT_SETTINGS.gating,
-  });
+  const registry = buildSnapshot({ version: 1, servers, gating: DEFAULT_SETTINGS.gating });
   const store = new ResultStore();
   const host: RouterHost = {
     registry,
@@ -65,7 +65,7 @@ function routerBefore(shape: ServerShape) {
         era: "legacy",
         forward: (exchange) => {
           received.push(exchange.request.raw);
-          return Promise.resolve(answered({ exchange } as never, "{}"));
+          return Promise.resolve(answered({ exchange } as never, result));
         },
         release: () => {},
       }),
@@ -77,14 +77,14 @@ function routerBefore(shape: ServerShape) {
     const request = parseMessage(
       JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
     ) as RequestMessage;
-    const exchange = new ActiveExchange(clientOf("a"), request, { send: () => {} });
-    return replyText(await route(exchange, serverEndpoint("s"), host));
+    const exchange = new ActiveExchange(client, request, { send: () => {} });
+    return replyText(await route(exchange, endpoint, host));
   };
   return { ask, received };
 }
 
 test("route() 1:1 asks of what the method is about whether it is left out", async () => {
-  const { ask, received } = routerBefore(SHAPE);
+  const { ask, received } = routerBefore([entry("s", OFFERS, { shape: SHAPE })]);
   const refused: readonly (readonly [method: string, params: Json])[] = [
     ["tools/call", { name: "drop" }],
     ["tools/call", { name: "drop", uri: "r://open" }],
@@ -106,7 +106,8 @@ test("route() 1:1 asks of what the method is about whether it is left out", asyn
 });
 
 test("route() 1:1 passes on what is left, and what it does not know", async () => {
-  const { ask, received } = routerBefore({ ...SHAPE, prompts: { include: ["greet"] } });
+  const shape = { ...SHAPE, prompts: { include: ["greet"] } };
+  const { ask, received } = routerBefore([entry("s", OFFERS, { shape })]);
   const passed: readonly (readonly [method: string, params: Json])[] = [
     ["tools/call", { name: "echo" }],
     ["tools/call", { name: "not listed", uri: "r://shut" }],
@@ -118,4 +119,41 @@ test("route() 1:1 passes on what is left, and what it does not know", async () =
   ];
   for (const [method, params] of passed) await ask(method, params);
   assert.equal(received.length, passed.length);
+});
+
+test("route() shows shared URIs in answers about tasks as clients know them", async () => {
+  const servers = ["s", "t"].map((name) => entry(name, { resources: ["r://shared"] }));
+  const link = { type: "resource_link", uri: "r://shared", name: "it" };
+  const outcome = { content: [link, { type: "text", text: "r://shared" }] };
+  const related = { "io.modelcontextprotocol/related-task": { taskId: "1" } };
+  const legacy = clientOf("a");
+  const modern = clientOf();
+  const task = { taskId: "1", status: "completed" };
+  for (
+    const [method, client, result] of [
+      ["tasks/result", legacy, { ...outcome, _meta: related }],
+      ["tasks/get", modern, { ...task, resultType: "complete", result: outcome }],
+      ["tasks/update", modern, { ...task, resultType: "complete", result: outcome }],
+    ] as const
+  ) {
+    const given = { endpoint: AGGREGATE, client, result: JSON.stringify(result) };
+    const { ask, received } = routerBefore(servers, given);
+    const reply = await ask(method, { taskId: "s.1" });
+    assert.match(reply, /"uri":"s\+r:\/\/shared"/, method);
+    assert.match(reply, /"text":"r:\/\/shared"/, "text is text");
+    assert.match(reply, /"taskId":"s\.1"/, `${method}: the id, too`);
+    assert.equal(received.length, 1);
+  }
+});
+
+test("route() shows the task that a call began and shared URIs beside it", async () => {
+  const offers = { tools: ["echo"], resources: ["r://shared"] };
+  const result = { task: { taskId: "1", status: "working" }, _meta: { uri: "r://shared" } };
+  const { ask } = routerBefore([entry("s", offers), entry("t", offers)], {
+    endpoint: AGGREGATE,
+    result: JSON.stringify(result),
+  });
+  const reply = await ask("tools/call", { name: "s_echo", arguments: {} });
+  assert.match(reply, /"taskId":"s\.1"/);
+  assert.match(reply, /"uri":"s\+r:\/\/shared"/);
 });
