@@ -76,7 +76,7 @@ export async function runUntilStopped(io: Io, options: LifecycleOptions): Promis
 
 /** The upstream processes; each leads a group of its own. */
 function childrenOf({ gateway }: Server): number[] {
-  return gateway.members.flatMap(({ upstream }) => {
+  return gateway.members.all.flatMap(({ upstream }) => {
     const status = upstream.status();
     return (status.instances ?? [status]).flatMap(({ pid }) => pid ?? []);
   });

@@ -69,7 +69,7 @@ export class Reloader {
     const isNews = asked || hadFailed || summaryOf(diff) !== undefined;
     if (isNews) notifier?.reloading();
     // What is let go may still quote the old secrets, and what is not gone yet older ones.
-    const before = gateway.isSteady ? secrets : this.#secrets;
+    const before = gateway.members.isSteady ? secrets : this.#secrets;
     this.#secrets = [...new Set([...next.secrets, ...before])];
     logging?.setSecrets(this.#secrets);
     if (next.logLevel !== logLevel) logging?.setLevel(next.logLevel);

@@ -121,8 +121,12 @@ export function onProgress(started: Started, report: (state: StartState) => void
   const look = () => {
     if (!over) report(startState(started));
   };
-  const stop = started.gateway.listen({ endpoint: AGGREGATE, era: "legacy", listsChanged: look });
-  for (const { upstream } of started.gateway.members) void upstream.settled.then(look);
+  const stop = started.gateway.snapshots.listen({
+    endpoint: AGGREGATE,
+    era: "legacy",
+    listsChanged: look,
+  });
+  for (const { upstream } of started.gateway.members.all) void upstream.settled.then(look);
   look();
   return () => {
     over = true;
@@ -140,7 +144,7 @@ export async function announceJson(started: Started, output: TextOutput): Promis
     version: VERSION,
     config: gateway.config.file,
   });
-  await Promise.all(gateway.members.map(async ({ config: { name }, upstream }) => {
+  await Promise.all(gateway.members.all.map(async ({ config: { name }, upstream }) => {
     await upstream.settled;
     const server = startState(started).servers.find((one) => one.name === name);
     if (server === undefined) return;

@@ -67,7 +67,7 @@ function eager(config: Config): Config {
 }
 
 function reportOf({ gateway }: LocalGateway): ConnectionReport {
-  const { registry, redact } = gateway;
+  const { snapshots: { registry }, redact } = gateway;
   const tools = checkedTools(registry);
   const offers = [...serverOffers(gateway, counterOf(ESTIMATE))];
   const servers = offers.map((offer): ConnectedServer => {
@@ -77,7 +77,7 @@ function reportOf({ gateway }: LocalGateway): ConnectionReport {
     return { name, state, error, counts, tokens: serverTokens(offer) };
   });
   const started = servers.flatMap(({ name, error }) => {
-    const member = gateway.member(name);
+    const member = gateway.members.get(name);
     if (member === undefined) return [];
     const { upstream, config: { transform } } = member;
     return [{ name, error, problems: upstream.status().problems, cache: transform?.cache }];

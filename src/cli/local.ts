@@ -74,7 +74,7 @@ export class LocalGateway {
   /** Resolves when every server is up or has failed, and what they offer is in the registry. */
   async settled(): Promise<void> {
     await this.gateway.settled();
-    await this.gateway.whenListable(UNGATED);
+    await this.gateway.snapshots.whenListable(UNGATED);
     this.clear();
   }
 
@@ -106,7 +106,7 @@ class LocalCaller implements Caller {
 
   async views(tokenizer: Tokenizer): Promise<readonly ViewCost[]> {
     await this.#local.settled();
-    return viewCosts(this.#gateway.registry, tokenizer);
+    return viewCosts(this.#gateway.snapshots.registry, tokenizer);
   }
 
   async call(tool: string, argumentsText: string, options: CallerOptions): Promise<string> {
@@ -132,19 +132,23 @@ class LocalCaller implements Caller {
   async #resolvable(tool: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const look = () => {
-      const route = this.#gateway.registry.aggregate.tool(tool);
-      const open = this.#gateway.members.filter((member) => !member.isSettled);
+      const route = this.#gateway.snapshots.registry.aggregate.tool(tool);
+      const open = this.#gateway.members.all.filter((member) => !member.isSettled);
       const certain = route?.exposed === tool &&
         !open.some(({ config }) => mayExpose(config, tool));
       if (certain) resolve();
     };
-    const stop = this.#gateway.listen({ endpoint: UNGATED, era: "legacy", listsChanged: look });
+    const stop = this.#gateway.snapshots.listen({
+      endpoint: UNGATED,
+      era: "legacy",
+      listsChanged: look,
+    });
     try {
       await Promise.race([promise, this.#gateway.settled()]);
     } finally {
       stop();
     }
-    await this.#gateway.whenListable(UNGATED);
+    await this.#gateway.snapshots.whenListable(UNGATED);
   }
 }
 

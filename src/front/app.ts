@@ -57,7 +57,7 @@ export function createApp({ gateway, boundHost }: AppOptions): App {
   let guard = createGuard({ ...settings, boundHost });
   const app = new Hono();
   const profileOf = (name: string) =>
-    gateway.registry.profiles.has(name) ? profileEndpoint(name) : undefined;
+    gateway.snapshots.registry.profiles.has(name) ? profileEndpoint(name) : undefined;
 
   const mount = (path: string, endpointOf: EndpointOf, answers: Answers) => {
     const allowed = [...answers.keys()].join(", ");
@@ -84,7 +84,7 @@ export function createApp({ gateway, boundHost }: AppOptions): App {
   mount("/ungated/mcp", () => UNGATED, streamable);
   mount(
     "/servers/:name/mcp",
-    (name) => gateway.upstream(name) === undefined ? undefined : serverEndpoint(name),
+    (name) => gateway.members.upstream(name) === undefined ? undefined : serverEndpoint(name),
     streamable,
   );
   mount("/profiles/:name/mcp", profileOf, streamable);

@@ -145,8 +145,8 @@ function createReadiness(gateway: Gateway): () => Response {
   return () => {
     if (gateway.stopping.aborted) return answer({ status: "stopping" }, 503);
     // Whoever is told "ready" sees in the lists what is ready.
-    gateway.flush();
-    const waiting = started ? [] : gateway.members.filter((member) => !member.isSettled);
+    gateway.snapshots.flush();
+    const waiting = started ? [] : gateway.members.all.filter((member) => !member.isSettled);
     started = waiting.length === 0;
     if (started) return answer({ status: "ready" });
     const names = waiting.map(({ config: { name } }) => name);
@@ -155,7 +155,7 @@ function createReadiness(gateway: Gateway): () => Response {
 }
 
 function gatewayHealth(gateway: Gateway): HealthSummary {
-  const servers = gateway.members.map(({ config: { name }, isSettled, upstream }) => {
+  const servers = gateway.members.all.map(({ config: { name }, isSettled, upstream }) => {
     const { state, reason, health } = upstream.status();
     return {
       name,
@@ -176,8 +176,8 @@ const SLICE = 5;
 
 async function offered(gateway: Gateway, tally: TokenTally, only?: string): Promise<Response> {
   const { serverOffers } = await import("../gateway/offers.ts");
-  gateway.flush();
-  await tally.of(gateway.registry);
+  gateway.snapshots.flush();
+  await tally.of(gateway.snapshots.registry);
   const servers = [];
   let started = performance.now();
   for (const offer of serverOffers(gateway, (raw) => tally.tokensOf(raw), only)) {

@@ -1,7 +1,7 @@
 /** `POST` in the modern era (2026-07-28): one request, one response stream, nothing kept. */
 
 import { ActiveExchange } from "../gateway/clients/exchange.ts";
-import { checkMethod, modernClient, serveModern } from "../gateway/clients/modern.ts";
+import { checkMethod, modernClient, serveModern, toolHeaders } from "../gateway/clients/modern.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { isObject } from "../lib/json.ts";
@@ -59,7 +59,7 @@ function checkArguments(
   gateway: Gateway,
 ): void {
   if (method !== "tools/call" || typeof params?.name !== "string") return;
-  const declared = gateway.toolHeaders(endpoint, params.name);
+  const declared = toolHeaders(gateway, endpoint, params.name);
   const args = isObject(params.arguments) ? params.arguments : undefined;
   if (declared.length > 0) checkParamHeaders(declared, args, header);
 }

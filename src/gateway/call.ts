@@ -13,7 +13,7 @@ import type { JsonEdit } from "../lib/json-edit.ts";
 import { isObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import type { Client, Exchange, ReplaceableExchange } from "../protocol/exchange.ts";
+import type { Exchange } from "../protocol/exchange.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import { idTextOf, type ResponseMessage } from "../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
@@ -21,41 +21,31 @@ import { incomingTaskEdits } from "../protocol/tasks.ts";
 import { DEFAULT_TTL_MS, type Reply, serverMeta, spliced } from "../registry/answers.ts";
 import { pageOf } from "../registry/lists.ts";
 import type { Route, View } from "../registry/types.ts";
+import type { ActiveExchange } from "./clients/exchange.ts";
+import type { LogLevels } from "./clients/levels.ts";
 import { type Forwarder, forwardTo } from "./eras.ts";
+import { recordAnswer } from "./events.ts";
 import type { Chains } from "./middleware/chains.ts";
 import { callOf, compose } from "./middleware/middleware.ts";
 import { storedReply } from "./middleware/size.ts";
 import type { Parking } from "./parking.ts";
+import type { Snapshots } from "./snapshots.ts";
 import { exposed, listTasks, type Owners, rememberTask } from "./tasks.ts";
 
-/** What the router needs of the gateway. */
-export interface RouterHost {
-  /** The current snapshot. */
-  readonly registry: Snapshot;
-  readonly parking: Parking;
-  /** What calls and results go through. */
-  readonly chains: Chains;
+/** The gateway's parts on the way of a call. */
+export interface CallParts {
+  readonly snapshots: Pick<Snapshots, "registry" | "whenListable" | "whenNamed">;
   /** Answers the tools that find tools. */
-  readonly gating: Pick<Gating, "answers" | "answer" | "isConstant" | "provisioned" | "called">;
-  /** Whose a task is. */
-  readonly tasks: Owners;
+  readonly gating: Pick<Gating, "answers" | "answer" | "isConstant" | "provisioned">;
   /** Entries on one page of a list; 0 is all. */
   readonly pageSize: number;
-  /**
-   * Sees to it that a server logs what a modern client wants for this request. Resolves when it
-   * has been told, `undefined` when there is nothing to tell.
-   */
-  wantLevel(server: string, client: Client): Promise<void> | undefined;
-  /** The upstream of a configured, enabled server. */
-  upstream(name: string): Forwarder | undefined;
-  /** Resolves when the view has something to list, or has been waited for long enough. */
-  whenListable(endpoint: Endpoint): Promise<void> | undefined;
-  /**
-   * Resolves when a view of the endpoint satisfies `known`, or cannot any more because no server
-   * is starting, or has been waited for long enough. A client that knows its tools from before a
-   * restart calls them before their server is back.
-   */
-  whenNamed(endpoint: Endpoint, known: (view: View) => boolean): Promise<void>;
+  /** Whose a task is. */
+  readonly tasks: Owners;
+  /** What calls and results go through. */
+  readonly chains: Chains;
+  readonly levels: Pick<LogLevels, "want">;
+  readonly members: { upstream(name: string): Forwarder | undefined };
+  readonly parking: Parking;
 }
 
 /** Where a request goes. */
@@ -65,7 +55,7 @@ interface Target {
   readonly own?: string | undefined;
   /** What the server is told otherwise than the client has said it. */
   readonly edits: readonly JsonEdit[];
-  /** The tool, where its use counts. */
+  /** The tool, of several servers. */
   readonly tool?: Route;
 }
 
@@ -76,49 +66,49 @@ const AS_IT_IS: readonly JsonEdit[] = [];
  * @throws {RpcError} what the client is to be told instead of a result
  */
 export function route(
-  exchange: ReplaceableExchange,
+  exchange: ActiveExchange,
   endpoint: Endpoint,
-  host: RouterHost,
+  parts: CallParts,
 ): Reply | Promise<Reply> {
   // Not async: each layer of promises on the way of every call shows in a profile.
-  const { registry } = host;
+  const { registry } = parts.snapshots;
   const { client: { era }, request } = exchange;
   const { method } = request;
   const handling = methodRule(method, era)?.handling;
   if (handling?.by === "list") {
     const { kind } = handling.rule;
     // Read anew: looking whether there is something to list brings the snapshot up to date.
-    const answer = () => list(exchange, kind, endpoint, host.registry, host);
-    if (kind === "tools" && host.gating.isConstant(endpoint, registry)) return answer();
-    return host.whenListable(endpoint)?.then(answer) ?? answer();
+    const answer = () => list(exchange, kind, endpoint, parts.snapshots.registry, parts);
+    if (kind === "tools" && parts.gating.isConstant(endpoint, registry)) return answer();
+    return parts.snapshots.whenListable(endpoint)?.then(answer) ?? answer();
   }
   const view = viewIn(registry, endpoint);
   if (handling?.by === "front" || STATEFUL_METHODS.has(method) || isForeign(method, era)) {
     throw methodNotFound(method);
   }
   if (method === "resources/read") {
-    const stored = storedReply(exchange, host.chains.store, view);
+    const stored = storedReply(exchange, parts.chains.store, view);
     if (stored !== undefined) return stored;
   }
   if (endpoint.server !== undefined) {
-    return call(exchange, directTarget(exchange, endpoint.server, view), view, host);
+    return call(exchange, directTarget(exchange, endpoint.server, view), view, parts);
   }
   if (handling?.by === "taskList") {
     return listTasks(
       exchange,
       view,
-      host.tasks,
-      (server, edits) => send(exchange, server, edits, view, host),
+      parts.tasks,
+      (server, edits) => send(exchange, server, edits, view, parts),
     );
   }
-  if (method === "tools/call" && host.gating.answers(request, endpoint, registry)) {
-    const answer = host.gating.answer(exchange, endpoint, host);
+  if (method === "tools/call" && parts.gating.answers(request, endpoint, registry)) {
+    const answer = parts.gating.answer(exchange, endpoint, parts.snapshots);
     // Where it calls a tool, the call goes on as one of that tool, in the snapshot as it is by now.
     const orCall = (reply: Reply | undefined) =>
-      reply ?? callOwner(exchange, endpoint, viewIn(host.registry, endpoint), host);
+      reply ?? callOwner(exchange, endpoint, viewIn(parts.snapshots.registry, endpoint), parts);
     return answer instanceof Promise ? answer.then(orCall) : orCall(answer);
   }
-  return callOwner(exchange, endpoint, view, host);
+  return callOwner(exchange, endpoint, view, parts);
 }
 
 function viewIn(registry: Snapshot, endpoint: Endpoint): View {
@@ -134,7 +124,7 @@ function list(
   kind: ListKind,
   endpoint: Endpoint,
   registry: Snapshot,
-  { gating, pageSize }: RouterHost,
+  { gating, pageSize }: CallParts,
 ): Reply {
   const view = viewIn(registry, endpoint);
   const cursor = request.params?.cursor;
@@ -159,28 +149,31 @@ function list(
 // Who answers.
 
 function callOwner(
-  exchange: Exchange,
+  exchange: ActiveExchange,
   endpoint: Endpoint,
   view: View,
-  host: RouterHost,
+  parts: CallParts,
 ): Promise<Reply> {
-  const target = targetOf(exchange, view, host.tasks);
-  if (target !== undefined) return call(exchange, target, view, host);
+  const target = targetOf(exchange, view, parts.tasks);
+  if (target !== undefined) return call(exchange, target, view, parts);
   return exchange.request.method === "resources/read"
-    ? readUnlisted(exchange, view, host)
-    : callLate(exchange, endpoint, host);
+    ? readUnlisted(exchange, view, parts)
+    : callLate(exchange, endpoint, parts);
 }
 
 /** A client that knows its tools from before a restart calls them before their server is back. */
 async function callLate(
-  exchange: Exchange,
+  exchange: ActiveExchange,
   endpoint: Endpoint,
-  host: RouterHost,
+  parts: CallParts,
 ): Promise<Reply> {
-  await host.whenNamed(endpoint, (later) => targetOf(exchange, later, host.tasks) !== undefined);
-  const view = viewIn(host.registry, endpoint);
-  const target = targetOf(exchange, view, host.tasks);
-  if (target !== undefined) return await call(exchange, target, view, host);
+  await parts.snapshots.whenNamed(
+    endpoint,
+    (later) => targetOf(exchange, later, parts.tasks) !== undefined,
+  );
+  const view = viewIn(parts.snapshots.registry, endpoint);
+  const target = targetOf(exchange, view, parts.tasks);
+  if (target !== undefined) return await call(exchange, target, view, parts);
   const { method, params } = exchange.request;
   throw unknownName(method === "tools/call" ? "tool" : "prompt", String(params?.name), view);
 }
@@ -283,14 +276,18 @@ function directTarget({ client, request }: Exchange, server: string, view: View)
  * A resource link in a tool's result need not be listed (server/tools: resource links), so every
  * server with resources is asked in turn. Reading has no side effects.
  */
-async function readUnlisted(exchange: Exchange, view: View, host: RouterHost): Promise<Reply> {
+async function readUnlisted(
+  exchange: Exchange,
+  view: View,
+  parts: CallParts,
+): Promise<Reply> {
   const { request: { method, params }, client: { era } } = exchange;
   const uri = String(params?.uri);
   const readable = view.serversWith("resources")
     .filter((server) => view.allows(server, "resource", uri));
   for (const server of readable) {
     exchange.signal.throwIfAborted();
-    const response = await send(exchange, server, AS_IT_IS, view, host).catch((error) => {
+    const response = await send(exchange, server, AS_IT_IS, view, parts).catch((error) => {
       if (error instanceof RpcError) return undefined;
       throw error;
     });
@@ -306,21 +303,21 @@ async function readUnlisted(exchange: Exchange, view: View, host: RouterHost): P
 // There and back.
 
 async function call(
-  exchange: Exchange,
+  exchange: ActiveExchange,
   { server, own, edits, tool }: Target,
   view: View,
-  host: RouterHost,
+  parts: CallParts,
 ): Promise<Reply> {
   const { method } = exchange.request;
-  const chain = own === undefined ? undefined : host.chains.of(method, server, own, view);
+  const chain = own === undefined ? undefined : parts.chains.of(method, server, own, view);
   const response = chain === undefined
-    ? await send(exchange, server, edits, view, host)
+    ? await send(exchange, server, edits, view, parts)
     : await compose(
       chain,
-      (last) => send(last.exchange, last.server, last.edits, view, host),
+      (last) => send(last.exchange, last.server, last.edits, view, parts),
     )(callOf(exchange, server, own!, edits));
-  rememberTask(response, exchange, server, host.tasks);
-  if (tool !== undefined && hasSucceeded(response)) host.gating.called(tool);
+  rememberTask(response, exchange, server, parts.tasks);
+  if (exchange.record !== undefined) recordAnswer(exchange.record, response, tool);
   return exposed(response, method, server, view);
 }
 
@@ -329,24 +326,18 @@ function send(
   server: string,
   edits: readonly JsonEdit[],
   view: View,
-  host: RouterHost,
+  parts: CallParts,
 ): Promise<ResponseMessage> {
   const forward = () => {
     // Looked up when it is needed: a reload may have put another one in its place.
-    const upstream = host.upstream(server);
-    if (upstream !== undefined) return forwardTo(upstream, exchange, edits, view, host.parking);
+    const upstream = parts.members.upstream(server);
+    if (upstream !== undefined) return forwardTo(upstream, exchange, edits, view, parts.parking);
     throw new RpcError(
       ErrorCode.UpstreamUnavailable,
       `Server "${server}" is not configured any more`,
     );
   };
-  return host.wantLevel(server, exchange.client)?.then(forward) ?? forward();
-}
-
-/** Not so a tool's error, nor a result that is a question of a modern server. */
-function hasSucceeded({ result }: ResponseMessage): boolean {
-  return result !== undefined && result.isError !== true &&
-    (result.resultType ?? "complete") === "complete";
+  return parts.levels.want(server, exchange.client)?.then(forward) ?? forward();
 }
 
 function renamed(path: readonly string[], given: string, own: string): readonly JsonEdit[] {

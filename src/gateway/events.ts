@@ -1,22 +1,196 @@
-/** What a new snapshot has to say about the configuration. */
+/**
+ * What happens in a gateway, as facts, for whoever wants to know: the log, the ranking by use, the
+ * service manager, a screen. Nobody who listens can hold up or break what he is told of.
+ */
 
+import type { Snapshot } from "../gating/gate.ts";
 import { getLogger } from "../log/mod.ts";
+import type { RpcError } from "../protocol/errors.ts";
+import type { Client, Exchange } from "../protocol/exchange.ts";
+import type { ResponseMessage } from "../protocol/message.ts";
 import { conflictText, noticeText } from "../registry/build.ts";
-import type { Registry } from "../registry/types.ts";
+import type { Route } from "../registry/types.ts";
+import type { Phase } from "../upstream/state.ts";
+
+/** How a legacy client is connected, for status and logs. */
+export type SessionKind = "http" | "sse" | "stdio";
+
+/** What became of a call. */
+export type CallOutcome =
+  | "ok"
+  /** A tool's own error. */
+  | "toolError"
+  /** The server asks something first, or has begun a task. */
+  | "unfinished"
+  /** An error of the protocol, the server's or the gateway's. */
+  | "error"
+  | "cancelled";
+
+/** A call, from its arrival to its end. Filled in on its way; complete when it is told. */
+export interface CallRecord {
+  readonly kind: "call";
+  readonly rid: string;
+  readonly client: Pick<Client, "label" | "session" | "era">;
+  readonly method: string;
+  /** The name or URI that was asked for, as the client knows it; of a meta tool that of its tool. */
+  name: string | undefined;
+  /** Who was asked last; empty where it was nobody. */
+  server: string;
+  /** Where it went, of a tool of several servers. */
+  tool: Route | undefined;
+  outcome: CallOutcome;
+  /** Of an error. */
+  code: number | undefined;
+  /** On the clock of `performance.now()`. */
+  readonly started: number;
+  /** Milliseconds. */
+  duration: number;
+}
+
+/** A request that the gateway answers with an error of its own, or that broke inside. */
+export interface FailureFact {
+  readonly kind: "failure";
+  readonly rid: string;
+  readonly client: string;
+  readonly method: string;
+  /** What the client is told; secrets are masked. */
+  readonly told: RpcError;
+  /** What was thrown where nobody should throw it; not for the eyes of clients. */
+  readonly cause: unknown;
+}
+
+/** Another state of a server, or the end of its first attempt. */
+export interface ServerFact {
+  readonly kind: "server";
+  readonly server: string;
+  readonly phase: Phase;
+}
+
+/** There is another snapshot. */
+export interface ListsFact {
+  readonly kind: "lists";
+  readonly before: Snapshot;
+  readonly after: Snapshot;
+}
+
+/** A legacy client came, or went for a reason. */
+export interface ClientFact {
+  readonly kind: "client";
+  readonly client: string;
+  readonly transport: SessionKind;
+  /** Undefined while it is there. */
+  readonly left: string | undefined;
+}
+
+/** Another configuration is in force, or was refused for a reason. */
+export interface ConfigFact {
+  readonly kind: "config";
+  readonly file: string;
+  /** Secrets are masked. */
+  readonly refused: string | undefined;
+}
+
+/** All there is to be told of; none of it holds a secret. */
+export type Fact = CallRecord | FailureFact | ServerFact | ListsFact | ClientFact | ConfigFact;
+
+type Kind = Fact["kind"];
+type Of<K extends Kind> = Extract<Fact, { readonly kind: K }>;
+type Listener = (fact: Fact) => unknown;
 
 const log = getLogger("mcproxy", "gateway");
 
-/**
- * Each decision between servers that want the same name, and each pattern that turns out to fit
- * nothing, is told once, when it comes up.
- */
-export function logFindings(before: Registry, after: Registry): void {
-  for (const text of news(before.conflicts, after.conflicts, conflictText)) {
-    log.warn("{conflict}", { conflict: text });
+/** Tells facts to those who listen for their kind. */
+export class Events {
+  readonly #listeners = new Map<Kind, Set<Listener>>();
+  readonly #failed = new WeakSet<Listener>();
+
+  /** Calls `listener` with every fact of a kind, until the returned function is called. */
+  on<K extends Kind>(kind: K, listener: (fact: Of<K>) => void): () => void {
+    let listeners = this.#listeners.get(kind);
+    if (listeners === undefined) this.#listeners.set(kind, listeners = new Set());
+    const own: Listener = (fact) => listener(fact as Of<K>);
+    listeners.add(own);
+    return () => void listeners.delete(own);
   }
-  for (const text of news(before.notices, after.notices, noticeText)) {
-    log.warn("{notice}", { notice: text });
+
+  /** To be asked before a fact is made: nobody may want it. */
+  hasListeners(kind: Kind): boolean {
+    const listeners = this.#listeners.get(kind);
+    return listeners !== undefined && listeners.size > 0;
   }
+
+  /** Never throws, and waits for nobody. */
+  emit(fact: Fact): void {
+    for (const listener of this.#listeners.get(fact.kind) ?? []) {
+      const complain = (error: unknown) => {
+        if (this.#failed.has(listener)) return;
+        this.#failed.add(listener);
+        log.error("Who was told of a {kind} failed: {error}", { kind: fact.kind, error });
+      };
+      try {
+        const done = listener(fact);
+        if (done instanceof Promise) done.catch(complain);
+      } catch (error) {
+        complain(error);
+      }
+    }
+  }
+}
+
+/** The record of a call that has just come. */
+export function newRecord({ rid, client, request: { method } }: Exchange): CallRecord {
+  const open = { name: undefined, tool: undefined, code: undefined, server: "", duration: 0 };
+  return { kind: "call", rid, client, method, outcome: "ok", started: performance.now(), ...open };
+}
+
+/** Fills in what a server's answer says of the call. */
+export function recordAnswer(
+  record: CallRecord,
+  { result, error }: ResponseMessage,
+  tool: Route | undefined,
+): void {
+  record.tool = tool;
+  if (result === undefined) {
+    record.outcome = "error";
+    record.code = typeof error?.code === "number" ? error.code : undefined;
+  } else if (result.isError === true) record.outcome = "toolError";
+  else if ((result.resultType ?? "complete") !== "complete") record.outcome = "unfinished";
+}
+
+/** Fills in what is known at the end. */
+export function recordEnd(record: CallRecord, { request, server, signal }: Exchange): CallRecord {
+  const { name, uri } = request.params ?? {};
+  const asked = name ?? uri;
+  record.name = typeof asked === "string" ? asked : undefined;
+  record.server = server;
+  if (signal.aborted) record.outcome = "cancelled";
+  record.duration = performance.now() - record.started;
+  return record;
+}
+
+/** Why clients that never said goodbye are sent away. */
+export const SILENT = { idle: "idle for too long", crowded: "too many sessions" } as const;
+
+/** The gateway's own lines in the log. */
+export function logFacts(events: Events): void {
+  events.on("lists", ({ before, after }) => {
+    // Each is told once, when it comes up.
+    for (const text of news(before.conflicts, after.conflicts, conflictText)) {
+      log.warn("{conflict}", { conflict: text });
+    }
+    for (const text of news(before.notices, after.notices, noticeText)) {
+      log.warn("{notice}", { notice: text });
+    }
+  });
+  events.on("client", ({ client, left }) => {
+    if (left !== SILENT.idle && left !== SILENT.crowded) return;
+    log.info("Session {client} closed: silent", { client });
+  });
+  events.on("failure", ({ rid, client, method, told, cause }) => {
+    const facts = { rid, client, method, error: told.message };
+    if (cause === undefined) log.info("{method} failed: {error}", { ...facts, code: told.code });
+    else log.error("{method} failed inside the gateway: {cause}", { ...facts, cause });
+  });
 }
 
 function news<T>(

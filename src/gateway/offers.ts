@@ -43,12 +43,12 @@ export function* serverOffers(
   count: CountTool,
   only?: string,
 ): Generator<ServerOffer> {
-  const { registry, config } = gateway;
+  const { snapshots: { registry }, config } = gateway;
   const offersOf = offersIn(registry, count);
   for (const server of config.servers.values()) {
     const { name } = server;
     if (only !== undefined && name !== only) continue;
-    const status = gateway.member(name)?.upstream.status();
+    const status = gateway.members.get(name)?.upstream.status();
     const { state, transport } = status ?? disabledServer(server);
     const error = status === undefined || state === "ready"
       ? null

@@ -66,7 +66,7 @@ export interface GatewayStatus {
 
 /** Takes the gateway's state as it is now; of its lists, the snapshot that `tally` has counted. */
 export async function gatewayStatus(gateway: Gateway, tally: TokenTally): Promise<GatewayStatus> {
-  const { registry } = gateway;
+  const { registry } = gateway.snapshots;
   return statusOf(gateway, registry, await tally.of(registry));
 }
 
@@ -87,9 +87,9 @@ function statusOf(gateway: Gateway, registry: Snapshot, cost: RegistryCost): Gat
     resultCache: gateway.chains.cache.stats,
     notices: registry.notices.map(noticeText),
     conflicts: registry.conflicts,
-    draining: gateway.leaving.map((member) => member.config.name),
+    draining: gateway.members.leaving.map((member) => member.config.name),
     servers: [...config.servers.values()].map((server) => {
-      const member = gateway.member(server.name);
+      const member = gateway.members.get(server.name);
       if (member === undefined) return disabledServer(server);
       return serverStatus(member, gateway, cost.servers.get(server.name) ?? 0);
     }),
@@ -109,7 +109,7 @@ function serverStatus(
   tokens: number,
 ): ServerStatus {
   const { redact } = gateway;
-  const successor = gateway.successor(member.config.name)?.upstream.state.phase;
+  const successor = gateway.members.successor(member.config.name)?.upstream.state.phase;
   const { lastError, problems, instances, ...status } = member.upstream.status();
   const redacted = (text: string | undefined) => text === undefined ? undefined : redact(text);
   return {

@@ -83,9 +83,13 @@ export function exposed(
   return view.labelsTasks ? editJson(raw, responseTaskEdits(response, method, server)) : raw;
 }
 
-/** The text of a notification about a task, for a client of the aggregate. */
-export function exposedNotification(message: NotificationMessage, server: string): string {
-  return editJson(message.raw, outgoingTaskEdits(message, server));
+/** The text of a notification about a task, for a client of several servers. */
+export function exposedNotification(
+  message: NotificationMessage,
+  server: string,
+  view: View,
+): string {
+  return editJson(withExposedUris(message, server, view), outgoingTaskEdits(message, server));
 }
 
 /** The parameters of a question that belongs to a task, for a client of the aggregate. */
@@ -110,12 +114,17 @@ const URI_KEYS: ReadonlySet<string> = new Set(["uri", "resourceUri", "ui/resourc
 const MAY_NAME_URI = /[uU]ri"/;
 
 /**
- * The text of a response in which the URIs that two servers share carry their exposed form.
- * Untouched text unless it does name a shared URI; only then the result is serialised anew.
+ * The text of a message in which the URIs that two servers share carry their exposed form.
+ * Untouched text unless it does name a shared URI; only then what it says is serialised anew.
  */
-export function withExposedUris(response: ResponseMessage, server: string, view: View): string {
-  const { raw, result } = response;
-  if (result === undefined || !view.rewritesUris(server) || !MAY_NAME_URI.test(raw)) return raw;
+export function withExposedUris(
+  message: ResponseMessage | NotificationMessage,
+  server: string,
+  view: View,
+): string {
+  const { kind, raw } = message;
+  const said = kind === "response" ? message.result : message.params;
+  if (said === undefined || !view.rewritesUris(server) || !MAY_NAME_URI.test(raw)) return raw;
   let changed = false;
   const walk = (value: Json | undefined): void => {
     if (Array.isArray(value)) {
@@ -135,8 +144,10 @@ export function withExposedUris(response: ResponseMessage, server: string, view:
       }
     }
   };
-  walk(result);
-  return changed ? editJson(raw, [{ path: ["result"], value: JSON.stringify(result) }]) : raw;
+  walk(said);
+  if (!changed) return raw;
+  const path = [kind === "response" ? "result" : "params"];
+  return editJson(raw, [{ path, value: JSON.stringify(said) }]);
 }
 
 /** More than any gateway has open at one time; the oldest is forgotten first. */
@@ -165,7 +176,10 @@ export class Owners {
   }
 }
 
-/** A `resources/updated` with the URI a client knows the resource by. */
-export function withUri(raw: string, uri: string): string {
-  return editJson(raw, [{ path: ["params", "uri"], value: JSON.stringify(uri) }]);
+/** A `resources/updated` with the URI by which the view's clients know the resource. */
+export function exposedUpdate(raw: string, server: string, uri: string, view: View): string {
+  const exposed = view.exposedUri(server, uri);
+  return exposed === uri
+    ? raw
+    : editJson(raw, [{ path: ["params", "uri"], value: JSON.stringify(exposed) }]);
 }

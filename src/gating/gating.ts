@@ -94,6 +94,11 @@ export class Gating {
     else if (gates.some(({ isClosed }) => isClosed)) void this.#open();
   }
 
+  /** Whether calls are to be told to {@link Gating.called}: some gate ranks by use. */
+  get countsUse(): boolean {
+    return this.#countsUse;
+  }
+
   /** A tool was called with success. */
   called(route: Route): void {
     if (this.#countsUse) void this.#open().then(({ finder }) => finder.called(route));

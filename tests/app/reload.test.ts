@@ -87,7 +87,7 @@ test("Reloader.reload() keeps out of the log what is still there of earlier conf
     await becomes(of("token-of-second", 10));
     await becomes(of("token-of-second", 20));
     assert.deepEqual(hidden().toSorted(), ["token-of-first", "token-of-second"]);
-    await eventually(() => gateway.isSteady, (steady) => steady, "the end of the first");
+    await eventually(() => gateway.members.isSteady, (steady) => steady, "the end of the first");
     await becomes(of("token-of-second", 30));
     assert.deepEqual(hidden(), ["token-of-second"]);
   });

@@ -159,7 +159,7 @@ test("/readyz stays ready when a reload adds a server that hangs, until the stop
     const loaded = await loadConfig(file.path, { env: process.env });
     assert.ok(loaded.ok);
     gateway.reload(loaded.config);
-    assert.equal(gateway.members.length, 2);
+    assert.equal(gateway.members.all.length, 2);
     assert.deepEqual(await ask("/readyz"), [200, "ready"]);
     assert.deepEqual(await ask("/health"), [200, "starting"]);
     await gateway.drain(0);

@@ -3,21 +3,26 @@ import { test } from "node:test";
 import { EVENT_LOG_LIMITS, EventLog, SessionStreams } from "../../src/front/streams.ts";
 import { AGGREGATE } from "../../src/gating/endpoint.ts";
 import { Owners } from "../../src/gateway/tasks.ts";
-import { Session, type SessionHost } from "../../src/gateway/clients/session.ts";
+import { Session, type SessionParts } from "../../src/gateway/clients/session.ts";
 import { parseMessage } from "../../src/protocol/message.ts";
+import { buildRegistry } from "../../src/registry/build.ts";
 
 async function streamsFor(version: string): Promise<SessionStreams> {
-  const host: SessionHost = {
+  const parts: SessionParts = {
     handle: () => Promise.resolve(undefined),
-    initializeResult: () => Promise.resolve("{}"),
-    levelChanged: () => Promise.resolve(),
-    subscribe: () => Promise.resolve(),
-    unsubscribe: () => Promise.resolve(),
-    rootsChanged: () => {},
-    exposedUri: (_endpoint, _server, uri) => uri,
+    snapshots: {
+      viewOrAll: () => buildRegistry({ version: 1, servers: [] }).aggregate,
+      whenListable: () => undefined,
+    },
+    members: { behind: () => [] },
+    levels: { changed: () => Promise.resolve() },
+    subscriptions: {
+      subscribe: () => Promise.resolve(),
+      unsubscribe: () => Promise.resolve(),
+    },
     elicitations: new Owners(),
   };
-  const session = new Session("http", AGGREGATE, host, () => {});
+  const session = new Session("http", AGGREGATE, parts, () => {});
   const params = { protocolVersion: version, capabilities: {}, clientInfo: { name: "t" } };
   const message = { jsonrpc: "2.0", id: 1, method: "initialize", params };
   await session.receive(parseMessage(JSON.stringify(message)), { send: () => {} });

@@ -167,7 +167,9 @@ test("withRounds() fails the call when the client refuses, or the server never s
 });
 
 test("Subscriptions tells changes of a server's set, and who wants what", () => {
-  const subscriptions = new Subscriptions();
+  const subscriptions = new Subscriptions({ upstream: () => undefined }, {
+    registry: undefined as never,
+  });
   const [a, b]: ResourceSubscriber[] = [
     { resourceUpdated: () => {} },
     { resourceUpdated: () => {} },

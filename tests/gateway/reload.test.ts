@@ -63,7 +63,7 @@ test("Gateway ends what a session has of a server that a reload took from its pr
   await running({ mcpServers, profiles: { p: { servers: ["a"] } } }, async (gateway) => {
     const { session, say } = await client(gateway);
     await say("tools/call", { name: "read", arguments: {} }, 2);
-    const connections = () => gateway.upstream("a")!.status().connections;
+    const connections = () => gateway.members.upstream("a")!.status().connections;
     assert.equal(connections(), 2);
     gateway.reload(configOf({ mcpServers }));
     assert.equal(connections(), 2, "it is the client's for as long as it is there");
@@ -84,13 +84,17 @@ test("Gateway hides the secrets of a server until that is gone, whatever is relo
     // The first one serves until the second one has come, and then finishes its call.
     gateway.reload(configOf({ ...withToken("s3cr3t-of-the-second"), profiles, pageSize: 10 }));
     assert.ok(hidden(), "while it serves");
-    await eventually(() => gateway.leaving, ({ length }) => length === 1, "the swap");
+    await eventually(() => gateway.members.leaving, ({ length }) => length === 1, "the swap");
     for (const pageSize of [20, 30]) {
       gateway.reload(configOf({ ...withToken("s3cr3t-of-the-second"), profiles, pageSize }));
       assert.ok(hidden(), "while it drains");
     }
     session.close("done");
-    await eventually(() => gateway.isSteady, (steady) => steady, "the end of the first one");
+    await eventually(
+      () => gateway.members.isSteady,
+      (steady) => steady,
+      "the end of the first one",
+    );
     gateway.reload(configOf({ ...withToken("s3cr3t-of-the-second"), profiles }));
     gateway.reload(configOf({ ...withToken("s3cr3t-of-the-second"), profiles, pageSize: 40 }));
     assert.ok(!hidden(), "what is gone is forgotten");
@@ -106,10 +110,10 @@ test("Gateway forgets the lists of what a reload has replaced or removed", async
     }
   }({ directory: undefined });
   await running(withToken(FIRST), async (gateway) => {
-    const first = gateway.member("a")!.config;
+    const first = gateway.members.get("a")!.config;
     gateway.reload(configOf(withToken("s3cr3t-of-the-second")));
     await eventually(() => forgotten.length, (count) => count === 1, "the end of the first");
-    const second = gateway.member("a")!.config;
+    const second = gateway.members.get("a")!.config;
     gateway.reload(configOf({ mcpServers: {} }));
     await eventually(() => forgotten.length, (count) => count === 2, "the end of the second");
     assert.deepEqual(forgotten.map(({ key }) => key), [first.key, second.key]);
@@ -119,20 +123,20 @@ test("Gateway forgets the lists of what a reload has replaced or removed", async
 
 test("Gateway keeps the lists of a server whose successor cannot start, as of one that is lost", async () => {
   await running({ mcpServers: { a: SERVER } }, async (gateway) => {
-    const names = () => gateway.registry.aggregate.names("tool");
+    const names = () => gateway.snapshots.registry.aggregate.names("tool");
     const before = names();
     assert.ok(before.length > 0);
     const broken = { command: "/nonexistent/server", startupTimeout: 1_000 };
     gateway.reload(configOf({ mcpServers: { a: broken } }));
-    const state = () => gateway.member("a")!.upstream.state.phase;
+    const state = () => gateway.members.get("a")!.upstream.state.phase;
     await eventually(state, (phase) => phase === "backoff", "the successor in force");
-    gateway.flush();
+    gateway.snapshots.flush();
     assert.deepEqual(names(), before);
-    assert.equal(gateway.member("a")!.entry.stale, true);
+    assert.equal(gateway.members.get("a")!.entry.stale, true);
     // One that is switched off by a missing variable is not away, but gone.
     gateway.reload(configOf({ mcpServers: { a: { ...SERVER, env: { T: "${NOT_SET}" } } } }));
     await eventually(state, (phase) => phase === "closed", "the one that cannot be started");
-    gateway.flush();
+    gateway.snapshots.flush();
     assert.deepEqual(names(), []);
   });
 });

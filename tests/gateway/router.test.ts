@@ -8,14 +8,19 @@ import { Provisioned } from "../../src/gating/provisioned.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import type { Chains } from "../../src/gateway/middleware/chains.ts";
 import { ResultStore } from "../../src/gateway/middleware/size.ts";
-import { Owners } from "../../src/gateway/tasks.ts";
+import { exposedNotification, Owners } from "../../src/gateway/tasks.ts";
 import { Parking } from "../../src/gateway/parking.ts";
 import { replyText } from "../../src/registry/answers.ts";
 import type { ServerEntry } from "../../src/registry/types.ts";
-import { route, type RouterHost } from "../../src/gateway/call.ts";
+import { type CallParts, route } from "../../src/gateway/call.ts";
 import type { Json } from "../../src/lib/json.ts";
 import { RpcError } from "../../src/protocol/errors.ts";
-import { parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
+import {
+  type NotificationMessage,
+  parseMessage,
+  type RequestMessage,
+} from "../../src/protocol/message.ts";
+import { buildRegistry } from "../../src/registry/build.ts";
 import { entry, item } from "../registry/builders.ts";
 import { answered, clientOf } from "./middleware/middleware-support.ts";
 
@@ -45,8 +50,8 @@ function routerBefore(
   const received: string[] = [];
   const registry = buildSnapshot({ version: 1, servers, gating: DEFAULT_SETTINGS.gating });
   const store = new ResultStore();
-  const host: RouterHost = {
-    registry,
+  const parts: CallParts = {
+    snapshots: { registry, whenListable: () => undefined, whenNamed: () => Promise.resolve() },
     parking: new Parking(),
     chains: { store, of: () => undefined } as unknown as Chains,
     gating: {
@@ -54,31 +59,30 @@ function routerBefore(
       answer: () => undefined,
       isConstant: () => false,
       provisioned: new Provisioned({ sessions: 1 }),
-      called: () => {},
     },
     tasks: new Owners(),
     pageSize: 0,
-    wantLevel: () => undefined,
-    upstream: (name) => ({
-      name,
-      lineFor: () => ({
-        era: "legacy",
-        forward: (exchange) => {
-          received.push(exchange.request.raw);
-          return Promise.resolve(answered({ exchange } as never, result));
-        },
-        release: () => {},
+    levels: { want: () => undefined },
+    members: {
+      upstream: (name) => ({
+        name,
+        lineFor: () => ({
+          era: "legacy",
+          forward: (exchange) => {
+            received.push(exchange.request.raw);
+            return Promise.resolve(answered({ exchange } as never, result));
+          },
+          release: () => {},
+        }),
       }),
-    }),
-    whenListable: () => undefined,
-    whenNamed: () => Promise.resolve(),
+    },
   };
   const ask = async (method: string, params: Json) => {
     const request = parseMessage(
       JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
     ) as RequestMessage;
     const exchange = new ActiveExchange(client, request, { send: () => {} });
-    return replyText(await route(exchange, endpoint, host));
+    return replyText(await route(exchange, endpoint, parts));
   };
   return { ask, received };
 }
@@ -156,4 +160,17 @@ test("route() shows the task that a call began and shared URIs beside it", async
   const reply = await ask("tools/call", { name: "s_echo", arguments: {} });
   assert.match(reply, /"taskId":"s\.1"/);
   assert.match(reply, /"uri":"s\+r:\/\/shared"/);
+});
+
+test("exposedNotification() of a task shows its id and shared URIs as clients know them", () => {
+  const servers = ["s", "t"].map((name) => entry(name, { resources: ["r://shared"] }));
+  const { aggregate } = buildRegistry({ version: 1, servers });
+  const outcome = { content: [{ type: "resource_link", uri: "r://shared", name: "it" }] };
+  const params = { taskId: "1", status: "completed", result: outcome };
+  const message = parseMessage(
+    JSON.stringify({ jsonrpc: "2.0", method: "notifications/tasks", params }),
+  ) as NotificationMessage;
+  const raw = exposedNotification(message, "s", aggregate);
+  assert.match(raw, /"taskId":"s\.1"/);
+  assert.match(raw, /"uri":"s\+r:\/\/shared"/);
 });

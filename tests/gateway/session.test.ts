@@ -4,12 +4,18 @@ import { AGGREGATE } from "../../src/gating/endpoint.ts";
 import type { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import { Owners } from "../../src/gateway/tasks.ts";
 import { type Reply, replyText } from "../../src/registry/answers.ts";
-import { Session, type SessionHost } from "../../src/gateway/clients/session.ts";
+import { Session, type SessionParts } from "../../src/gateway/clients/session.ts";
+import { SILENT } from "../../src/gateway/events.ts";
+import type { Member } from "../../src/gateway/members/member.ts";
 import { SessionStore } from "../../src/gateway/clients/sessions.ts";
 import { RpcError } from "../../src/protocol/errors.ts";
+import type { Client } from "../../src/protocol/exchange.ts";
 import { parseMessage } from "../../src/protocol/message.ts";
+import { buildRegistry } from "../../src/registry/build.ts";
+import { entry } from "../registry/builders.ts";
 
-class Host implements SessionHost {
+/** The parts of a gateway with one server that shares a resource with another. */
+class Host implements SessionParts {
   readonly exchanges: ActiveExchange[] = [];
   readonly answers: ((reply: Reply | undefined) => void)[] = [];
 
@@ -18,36 +24,42 @@ class Host implements SessionHost {
     return new Promise((resolve) => this.answers.push(resolve));
   }
 
-  initializeResult(_: unknown, version: string): Promise<string> {
-    return Promise.resolve(JSON.stringify({ protocolVersion: version }));
-  }
-
   readonly elicitations = new Owners();
   readonly told: string[] = [];
 
-  async levelChanged(session: Session): Promise<void> {
-    await Promise.resolve();
-    this.told.push(`level ${session.client?.logLevel}`);
-  }
+  readonly snapshots = {
+    viewOrAll: () => {
+      const servers = ["s", "t"].map((name) => entry(name, { resources: ["shared:1"] }));
+      return buildRegistry({ version: 1, servers }).aggregate;
+    },
+    whenListable: () => undefined,
+  };
 
-  async subscribe(_: Session, uri: string): Promise<void> {
-    await Promise.resolve();
-    if (uri === "x:none") throw new RpcError(-32002, "Resource not found");
-    this.told.push(`subscribe ${uri}`);
-  }
+  readonly levels = {
+    changed: async ({ client }: { readonly client?: Client | undefined }) => {
+      await Promise.resolve();
+      this.told.push(`level ${client?.logLevel}`);
+    },
+  };
 
-  async unsubscribe(_: Session, uri: string): Promise<void> {
-    await Promise.resolve();
-    this.told.push(`unsubscribe ${uri}`);
-  }
+  readonly subscriptions = {
+    subscribe: async (_: unknown, uri: string) => {
+      await Promise.resolve();
+      if (uri === "x:none") throw new RpcError(-32002, "Resource not found");
+      this.told.push(`subscribe ${uri}`);
+    },
+    unsubscribe: async (_: unknown, uri: string) => {
+      await Promise.resolve();
+      this.told.push(`unsubscribe ${uri}`);
+    },
+  };
 
-  rootsChanged(): void {
-    this.told.push("roots");
-  }
-
-  exposedUri(_: unknown, server: string, uri: string): string {
-    return uri.startsWith("shared:") ? `${server}+${uri}` : uri;
-  }
+  readonly members = {
+    behind: () => {
+      const upstream = { notifyClientRoots: () => void this.told.push("roots") };
+      return [{ upstream }] as unknown as readonly Member[];
+    },
+  };
 }
 
 class Sink {
@@ -89,7 +101,7 @@ async function opened() {
 
 test("Session answers initialize with the client's version and remembers the client", async () => {
   const { session, say } = open();
-  assert.match(await say(INITIALIZE), /"id":0,"result":{"protocolVersion":"2025-06-18"}/);
+  assert.match(await say(INITIALIZE), /"id":0,"result":{"protocolVersion":"2025-06-18",/);
   assert.deepEqual(session.client?.capabilities, { roots: {} });
   assert.match(await say(INITIALIZE), /-32600.*initialized already/);
 });
@@ -196,13 +208,13 @@ test("ActiveExchange sends nothing after its end and cannot be cancelled then", 
 
 test("SessionStore reaps the silent, never one with a stream or a call", async () => {
   const reaped: string[] = [];
-  const store = new SessionStore({
-    idleTimeout: () => 1000,
-    onReaped: (s) => reaped.push(s.label),
-  });
+  const store = new SessionStore(() => 1000);
   const make = async () => {
     const host = new Host();
-    const session = new Session("http", AGGREGATE, host, (closed) => store.remove(closed));
+    const session = new Session("http", AGGREGATE, host, (closed, reason) => {
+      if (reason === SILENT.idle) reaped.push(closed.label);
+      store.remove(closed);
+    });
     await session.receive(parseMessage(INITIALIZE), new Sink());
     store.add(session);
     return session;

@@ -76,8 +76,8 @@ class House implements AsyncDisposable {
 
 /** The exposed names of all tools, as clients see them now. */
 function tools(gateway: Gateway): readonly string[] {
-  gateway.flush();
-  return [...gateway.registry.aggregate.names("tool")].sort();
+  gateway.snapshots.flush();
+  return [...gateway.snapshots.registry.aggregate.names("tool")].sort();
 }
 
 const ALL = ["a_a", "a_echo", "b_b", "b_echo"];
@@ -93,18 +93,18 @@ test("Gateway.start() shows what all servers offered last, in one turn, as stale
   house.hold();
   const gateway = house.gateway();
   const seen: number[] = [];
-  const stop = gateway.listen({
+  const stop = gateway.snapshots.listen({
     endpoint: AGGREGATE,
     era: "legacy",
     listsChanged: () => void seen.push(tools(gateway).length),
   });
   gateway.start();
   assert.deepEqual(await listing(gateway), ALL);
-  assert.deepEqual(gateway.members.map(({ entry }) => entry.stale), [true, true]);
+  assert.deepEqual(gateway.members.all.map(({ entry }) => entry.stale), [true, true]);
   assert.deepEqual(seen, [4]);
   house.release();
   await gateway.settled();
-  assert.deepEqual(gateway.members.map(({ entry }) => entry.stale), [false, false]);
+  assert.deepEqual(gateway.members.all.map(({ entry }) => entry.stale), [false, false]);
   // What was confirmed is no news.
   assert.deepEqual(seen, [4]);
   stop();
@@ -132,7 +132,7 @@ test("Gateway shows nothing kept of a server that is configured otherwise now", 
   const gateway = house.gateway({ a: { ...a, headers: { "x-tenant": "other" } }, b: b! });
   gateway.start();
   assert.deepEqual(await listing(gateway), ["b_b", "b_echo"]);
-  assert.equal(gateway.member("a")!.known, false);
+  assert.equal(gateway.members.get("a")!.known, false);
 });
 
 test("Gateway keeps lists across changes of what is not connected to", async () => {
@@ -153,10 +153,14 @@ test("Gateway.start() starts no lazy server whose lists it knows, and does not d
   const before = house.fakes[0]!.requests.items.length;
   const gateway = house.gateway(servers);
   gateway.start();
-  await eventually(() => gateway.members.every(({ isSettled }) => isSettled), Boolean, "the start");
+  await eventually(
+    () => gateway.members.all.every(({ isSettled }) => isSettled),
+    Boolean,
+    "the start",
+  );
   assert.deepEqual(tools(gateway), ALL);
-  assert.equal(gateway.member("a")!.upstream.state.phase, "idle");
-  assert.equal(gateway.member("a")!.entry.stale, false);
+  assert.equal(gateway.members.get("a")!.upstream.state.phase, "idle");
+  assert.equal(gateway.members.get("a")!.entry.stale, false);
   assert.equal(house.fakes[0]!.requests.items.length, before);
 });
 
@@ -185,7 +189,7 @@ test("Gateway lets kept lists go when the server stays away for staleGrace", asy
     (names) => `${names}` === `${left}`,
     "the end of the grace",
   );
-  assert.equal(gateway.member("a")!.known, false);
+  assert.equal(gateway.members.get("a")!.known, false);
 });
 
 test("Gateway.reload() shows what a server it adds offered last", async () => {
@@ -198,6 +202,6 @@ test("Gateway.reload() shows what a server it adds offered last", async () => {
   house.hold();
   gateway.reload(house.gateway().config);
   await eventually(() => tools(gateway), (names) => names.length === 4, "the kept lists");
-  assert.deepEqual(gateway.members.map(({ entry }) => entry.stale), [true, false]);
-  assert.equal(gateway.member("a")!.upstream.state.phase, "connecting");
+  assert.deepEqual(gateway.members.all.map(({ entry }) => entry.stale), [true, false]);
+  assert.equal(gateway.members.get("a")!.upstream.state.phase, "connecting");
 });

@@ -52,7 +52,7 @@ export function liveServer(status: UpstreamStatus, settled: boolean, now: number
 
 /** Every configured server, disabled ones included, in the order of the configuration. */
 export function liveServers(gateway: Gateway, now = Date.now()): LiveServer[] {
-  const members = new Map(gateway.members.map((member) => [member.config.name, member]));
+  const members = new Map(gateway.members.all.map((member) => [member.config.name, member]));
   return [...gateway.config.servers.keys()].map((name) => {
     const member = members.get(name);
     return member === undefined

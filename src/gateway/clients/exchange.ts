@@ -2,6 +2,7 @@ import { type CancelSignal, CancelSource } from "../../lib/cancel.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { Client, Exchange, ReplaceableExchange } from "../../protocol/exchange.ts";
 import type { RequestMessage, ResponseMessage } from "../../protocol/message.ts";
+import type { CallRecord } from "../events.ts";
 
 /** Where messages to a client go: a response stream, a session stream, stdout. */
 export interface Outlet {
@@ -23,6 +24,8 @@ export type Asker = Exchange["ask"];
 export class ActiveExchange implements ReplaceableExchange {
   readonly rid = nextRid();
   server = "";
+  /** What is to be told of it when it has ended; undefined where nobody wants to know. */
+  record: CallRecord | undefined;
   readonly #cancel = new CancelSource();
   readonly #outlet: Outlet;
   readonly #asker: Asker;

@@ -16,9 +16,10 @@ import {
   resultResponse,
 } from "../../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../../protocol/methods.ts";
+import { declaredHeaders, type ParamHeader } from "../../protocol/param-headers.ts";
 import { discoverResult, type Reply } from "../../registry/answers.ts";
 import type { Gateway } from "../gateway.ts";
-import { withUri } from "../tasks.ts";
+import { exposedUpdate } from "../tasks.ts";
 import type { ActiveExchange } from "./exchange.ts";
 import type { ResourceSubscriber } from "./subscriptions.ts";
 
@@ -47,10 +48,23 @@ export function checkMethod(
 ): void {
   if (methodRule(method, "modern") !== undefined) return;
   const foreign = STATEFUL_METHODS.has(method) || isForeign(method, "modern");
-  if (!foreign && viewOf(gateway.registry, endpoint)?.ownerOfExtension(method) !== undefined) {
+  if (
+    !foreign && viewOf(gateway.snapshots.registry, endpoint)?.ownerOfExtension(method) !== undefined
+  ) {
     return;
   }
   throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
+}
+
+/** Which arguments of a tool a modern HTTP request must repeat in headers. */
+export function toolHeaders(
+  { members, snapshots }: Gateway,
+  endpoint: Endpoint,
+  name: string,
+): readonly ParamHeader[] {
+  const found = viewOf(snapshots.registry, endpoint)?.tool(name);
+  const upstream = found && members.upstream(found.server);
+  return upstream === undefined ? [] : declaredHeaders(upstream.inventory, found!.name);
 }
 
 /** Answers one modern request; `undefined` when it was cancelled. Never rejects. */
@@ -61,9 +75,12 @@ export async function serveModern(
 ): Promise<Reply | undefined> {
   switch (exchange.request.method) {
     case "server/discover": {
-      await gateway.whenListable(endpoint);
-      const view = viewOf(gateway.registry, endpoint) ?? gateway.registry.aggregate;
-      return resultResponse(idTextOf(exchange.request), discoverResult(view));
+      const { snapshots } = gateway;
+      await snapshots.whenListable(endpoint);
+      return resultResponse(
+        idTextOf(exchange.request),
+        discoverResult(snapshots.viewOrAll(endpoint)),
+      );
     }
     case "subscriptions/listen":
       return await listen(exchange, endpoint, gateway);
@@ -89,6 +106,7 @@ async function listen(
   endpoint: Endpoint,
   gateway: Gateway,
 ): Promise<Reply | undefined> {
+  const { snapshots, subscriptions } = gateway;
   const idText = idTextOf(exchange.request);
   const filter = exchange.request.params?.notifications;
   if (!isObject(filter)) {
@@ -102,7 +120,7 @@ async function listen(
   const honoured: JsonObject = Object.fromEntries(wanted.map(([key]) => [key, true]));
   const routes = new Map(
     uris(filter).flatMap((uri) => {
-      const route = gateway.subscribable(endpoint, uri);
+      const route = subscriptions.find(endpoint, uri);
       return route === undefined ? [] : [[uri, route] as const];
     }),
   );
@@ -112,8 +130,8 @@ async function listen(
   const subscriber: ResourceSubscriber = {
     resourceUpdated(server, uri, raw) {
       if (!acknowledged) return;
-      const exposed = gateway.exposedUri(endpoint, server, uri);
-      exchange.notify(editJson(withUri(raw, exposed), [
+      const known = exposedUpdate(raw, server, uri, snapshots.viewOrAll(endpoint));
+      exchange.notify(editJson(known, [
         { path: ["params", "_meta", MetaKey.SubscriptionId], value: idText },
       ]));
     },
@@ -125,7 +143,7 @@ async function listen(
     }
   };
   const early = new Set<ListKind>();
-  const stop = gateway.listen({
+  const stop = snapshots.listen({
     endpoint,
     era: "modern",
     listsChanged(kinds) {
@@ -133,7 +151,7 @@ async function listen(
       else for (const kind of kinds) early.add(kind);
     },
   });
-  await Promise.all(routes.values().map((route) => gateway.addSubscription(route, subscriber)));
+  await Promise.all(routes.values().map((route) => subscriptions.subscribeTo(route, subscriber)));
   // First of all (subscriptions), and only when every server knows.
   exchange.notify(notification(
     "notifications/subscriptions/acknowledged",
@@ -147,7 +165,7 @@ async function listen(
   }
   ended.detach();
   stop();
-  gateway.dropSubscriptions(subscriber);
+  subscriptions.drop(subscriber);
   exchange.end();
   return exchange.signal.aborted
     ? undefined

@@ -25,39 +25,29 @@ import {
   methodRule,
   STATEFUL_METHODS,
 } from "../../protocol/methods.ts";
-import type { Reply } from "../../registry/answers.ts";
-import { exposedQuestion, type Owners, restoredAnswer, withUri } from "../tasks.ts";
+import { initializeResult, type Reply } from "../../registry/answers.ts";
+import type { SessionKind } from "../events.ts";
+import type { Members } from "../members/members.ts";
+import type { Snapshots } from "../snapshots.ts";
+import { exposedQuestion, exposedUpdate, type Owners, restoredAnswer } from "../tasks.ts";
 import { ActiveExchange, type Outlet } from "./exchange.ts";
-import type { ResourceSubscriber } from "./subscriptions.ts";
+import type { LogLevels } from "./levels.ts";
+import type { ResourceSubscriber, Subscriptions } from "./subscriptions.ts";
 
-/** What a session needs of the gateway behind it. */
-export interface SessionHost {
+/** The gateway's parts that a session works with. */
+export interface SessionParts {
   /** Answers a request; `undefined` when it was cancelled and nothing may be sent. Never rejects. */
   handle(exchange: ActiveExchange, endpoint: Endpoint): Promise<Reply | undefined>;
-  /** The text of the `initialize` result for a client that speaks `version`. */
-  initializeResult(endpoint: Endpoint, version: string): Promise<string>;
-  /** The session's client wants log lines from this level on; resolves when the servers know. */
-  levelChanged(session: Session): Promise<void>;
-  /**
-   * Subscribes a session to a resource, or takes it back; resolves when the server knows.
-   * @throws {RpcError} for a resource nobody offers or that cannot be subscribed to
-   */
-  subscribe(session: Session, uri: string): Promise<void>;
-  /** {@link SessionHost.subscribe} */
-  unsubscribe(session: Session, uri: string): Promise<void>;
-  /** The client's roots have changed. */
-  rootsChanged(session: Session): void;
-  /** The URI by which a session's client knows a resource. */
-  exposedUri(endpoint: Endpoint, server: string, uri: string): string;
+  readonly snapshots: Pick<Snapshots, "viewOrAll" | "whenListable">;
+  readonly members: Pick<Members, "behind">;
+  readonly levels: Pick<LogLevels, "changed">;
+  readonly subscriptions: Pick<Subscriptions, "subscribe" | "unsubscribe">;
   /** Elicitations that go on in a browser after the call that caused them. */
   readonly elicitations: Owners;
 }
 
 /** What waits for a stream of a client that has none at the moment, beyond changed lists. */
 const MAX_QUEUED = 64;
-
-/** How a client is connected, for status and logs. */
-export type SessionKind = "http" | "sse" | "stdio";
 
 const NOTHING = Promise.resolve(undefined);
 
@@ -88,8 +78,8 @@ export class Session implements ListListener, ResourceSubscriber {
   constructor(
     readonly kind: SessionKind,
     readonly endpoint: Endpoint,
-    private readonly host: SessionHost,
-    private readonly onClosed: (session: Session) => void,
+    private readonly parts: SessionParts,
+    private readonly onClosed: (session: Session, reason: string) => void,
   ) {}
 
   /** The client behind it, `undefined` before `initialize`. */
@@ -157,8 +147,7 @@ export class Session implements ListListener, ResourceSubscriber {
   }
 
   resourceUpdated(server: string, uri: string, raw: string): void {
-    const exposed = this.host.exposedUri(this.endpoint, server, uri);
-    this.send(exposed === uri ? raw : withUri(raw, exposed));
+    this.send(exposedUpdate(raw, server, uri, this.parts.snapshots.viewOrAll(this.endpoint)));
   }
 
   /** Sends what no request asked for; it waits, within bounds, for a stream and for the client. */
@@ -175,7 +164,7 @@ export class Session implements ListListener, ResourceSubscriber {
     this.#stream = undefined;
     for (const exchange of this.#inflight.values()) exchange.cancel(reason);
     this.#asks.close();
-    this.onClosed(this);
+    this.onClosed(this, reason);
   }
 
   #flush(): void {
@@ -211,7 +200,7 @@ export class Session implements ListListener, ResourceSubscriber {
       },
     );
     this.#inflight.set(key, exchange);
-    return this.host.handle(exchange, this.endpoint).finally(() => {
+    return this.parts.handle(exchange, this.endpoint).finally(() => {
       this.#inflight.delete(key);
       this.#lastSeen = Date.now();
       // What the client has just read needs no announcement any more.
@@ -229,12 +218,14 @@ export class Session implements ListListener, ResourceSubscriber {
           throw invalid(`"level" must be one of ${LOGGING_LEVELS.join(", ")}`);
         }
         this.#client = { ...this.#client!, logLevel: params.level };
-        await this.host.levelChanged(this);
+        await this.parts.levels.changed(this);
       } else {
         const uri = params?.uri;
         if (typeof uri !== "string") throw invalid('"uri" must be a string');
-        if (method === "resources/subscribe") await this.host.subscribe(this, uri);
-        else await this.host.unsubscribe(this, uri);
+        const { subscriptions } = this.parts;
+        if (method === "resources/subscribe") {
+          await subscriptions.subscribe(this.endpoint, uri, this);
+        } else await subscriptions.unsubscribe(this.endpoint, uri, this);
       }
       return resultResponse(idTextOf(message), "{}");
     } catch (error) {
@@ -265,7 +256,7 @@ export class Session implements ListListener, ResourceSubscriber {
     if (method !== "elicitation/create" || paramsText === undefined) return;
     const { elicitationId } = JSON.parse(paramsText) as JsonObject;
     if (typeof elicitationId === "string") {
-      this.host.elicitations.set(server, elicitationId, this.label);
+      this.parts.elicitations.set(server, elicitationId, this.label);
     }
   }
 
@@ -285,7 +276,10 @@ export class Session implements ListListener, ResourceSubscriber {
       session: this.label,
       logLevel: undefined,
     };
-    const result = await this.host.initializeResult(this.endpoint, version);
+    const { snapshots } = this.parts;
+    // Behind a 1:1 URL the answer is the server's own, so it is worth a moment's wait.
+    if (this.endpoint.server !== undefined) await snapshots.whenListable(this.endpoint);
+    const result = initializeResult(snapshots.viewOrAll(this.endpoint), version);
     return resultResponse(idTextOf(message), result);
   }
 
@@ -294,7 +288,9 @@ export class Session implements ListListener, ResourceSubscriber {
       this.#ready = this.#client !== undefined;
       this.#flush();
     } else if (message.method === "notifications/roots/list_changed") {
-      this.host.rootsChanged(this);
+      for (const { upstream } of this.parts.members.behind(this.endpoint)) {
+        upstream.notifyClientRoots(this.label);
+      }
     } else if (message.method === "notifications/cancelled") {
       const id = message.params?.requestId;
       if (typeof id !== "string" && typeof id !== "number") return;

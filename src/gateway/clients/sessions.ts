@@ -1,25 +1,19 @@
+import { SILENT } from "../events.ts";
 import type { Session } from "./session.ts";
 
 /** Clients that never say goodbye must not fill the memory: beyond this the idlest goes. */
 export const MAX_SESSIONS = 10_000;
 
-/** What a {@link SessionStore} is told by its owner. */
-export interface SessionStoreOptions {
-  /** A session unheard of for so long, without stream or call, is closed. Milliseconds. */
-  readonly idleTimeout: () => number;
-  /** Told of each session that was closed for its silence. */
-  readonly onReaped: (session: Session) => void;
-}
-
 /** All legacy sessions, by id. Owns the reaper timer; `close()` ends both. */
 export class SessionStore {
   readonly #sessions = new Map<string, Session>();
   readonly #labels = new Map<string, Session>();
-  readonly #options: SessionStoreOptions;
+  readonly #idleTimeout: () => number;
   #reaper: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(options: SessionStoreOptions) {
-    this.#options = options;
+  /** @param idleTimeout a session unheard of for so long, without stream or call, is closed */
+  constructor(idleTimeout: () => number) {
+    this.#idleTimeout = idleTimeout;
   }
 
   get size(): number {
@@ -54,11 +48,10 @@ export class SessionStore {
 
   /** Closes what has been silent for too long as of `now`, in milliseconds since the epoch. */
   reap(now: number): void {
-    const limit = this.#options.idleTimeout();
+    const limit = this.#idleTimeout();
     for (const session of [...this.#sessions.values()]) {
       if (session.idleFor(now) < limit) continue;
-      this.#options.onReaped(session);
-      session.close("idle for too long");
+      session.close(SILENT.idle);
     }
   }
 
@@ -73,14 +66,12 @@ export class SessionStore {
     for (const session of this.#sessions.values()) {
       if (idlest === undefined || session.idleFor(now) > idlest.idleFor(now)) idlest = session;
     }
-    if (idlest === undefined) return;
-    this.#options.onReaped(idlest);
-    idlest.close("too many sessions");
+    idlest?.close(SILENT.crowded);
   }
 
   #schedule(): void {
     if (this.#reaper !== undefined) return;
-    const every = Math.max(1_000, Math.min(60_000, this.#options.idleTimeout() / 4));
+    const every = Math.max(1_000, Math.min(60_000, this.#idleTimeout() / 4));
     this.#reaper = setTimeout(() => {
       this.#reaper = undefined;
       this.reap(Date.now());

@@ -12,39 +12,45 @@ import {
   resultResponse,
 } from "../../protocol/message.ts";
 import { passes } from "../../protocol/methods.ts";
+import type { UpstreamEvents } from "../../upstream/opener.ts";
+import type { Members } from "../members/members.ts";
+import type { Chains } from "../middleware/chains.ts";
+import type { Snapshots } from "../snapshots.ts";
 import { exposedNotification, type Owners } from "../tasks.ts";
 import type { Session } from "./session.ts";
+import type { SessionStore } from "./sessions.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
-/** A root the configuration gives to a server that asks outside any call. */
-export interface ConfiguredRoot {
-  readonly uri: string;
-  readonly name?: string;
-}
-
-/** Who can be told. */
-export interface UpcallHost {
-  /** An open legacy session, by its label. */
-  session(label: string): Session | undefined;
-  /** The roots configured for a server. */
-  roots(server: string): readonly ConfiguredRoot[];
+/** The gateway's parts that know whom to tell. */
+export interface UpcallParts {
+  readonly sessions: SessionStore;
+  readonly members: Members;
+  readonly snapshots: Snapshots;
   readonly subscriptions: Subscriptions;
   /** Elicitations that go on in a browser. */
   readonly elicitations: Owners;
   /** Whose a task is. */
   readonly tasks: Owners;
-  /** What a server said before this may not hold any more. */
-  readonly onResourceUpdated: (server: string) => void;
+  readonly chains: Chains;
 }
 
 const log = getLogger("mcproxy", "gateway");
 
 /** Delivers them. */
 export class Upcalls {
-  constructor(private readonly host: UpcallHost) {}
+  constructor(private readonly parts: UpcallParts) {}
+
+  /** What a server's upstream tells them. */
+  of(server: string): Pick<UpstreamEvents, "onNotification" | "onRequest"> {
+    return {
+      onNotification: (message, exchange, owner) =>
+        this.#notified(server, message, exchange, owner),
+      onRequest: (message) => this.#asked(server, message),
+    };
+  }
 
   /** A notification that is neither progress nor a changed list. */
-  notified(
+  #notified(
     server: string,
     message: NotificationMessage,
     exchange: Exchange | undefined,
@@ -57,18 +63,20 @@ export class Upcalls {
         return this.#updated(server, message);
       case "notifications/elicitation/complete": {
         const id = message.params?.elicitationId;
-        const session = typeof id === "string" ? this.host.elicitations.get(server, id) : undefined;
+        const session = typeof id === "string"
+          ? this.parts.elicitations.get(server, id)
+          : undefined;
         return this.#toSession(session ?? owner, server, message);
       }
       case "notifications/tasks/status":
       case "notifications/tasks": {
         const id = message.params?.taskId;
-        const label = typeof id === "string" ? this.host.tasks.get(server, id) : undefined;
+        const label = typeof id === "string" ? this.parts.tasks.get(server, id) : undefined;
         const session = this.#session(label ?? owner);
-        const raw = session?.endpoint.server === undefined
-          ? exposedNotification(message, server)
-          : message.raw;
-        return session?.send(raw);
+        if (session === undefined) return;
+        const view = this.parts.snapshots.viewOrAll(session.endpoint);
+        const isDirect = session.endpoint.server !== undefined;
+        return session.send(isDirect ? message.raw : exposedNotification(message, server, view));
       }
       default:
         if (exchange !== undefined) exchange.notify(message.raw);
@@ -77,9 +85,9 @@ export class Upcalls {
   }
 
   /** A request outside any call: roots can be answered from the configuration, nothing else. */
-  asked(server: string, message: RequestMessage): Promise<string> | undefined {
+  #asked(server: string, message: RequestMessage): Promise<string> | undefined {
     if (message.method !== "roots/list") return undefined;
-    const roots = JSON.stringify({ roots: this.host.roots(server) });
+    const roots = JSON.stringify({ roots: this.parts.members.get(server)?.config.roots ?? [] });
     return Promise.resolve(resultResponse(idTextOf(message), roots));
   }
 
@@ -104,23 +112,22 @@ export class Upcalls {
   #updated(server: string, message: NotificationMessage): void {
     const uri = message.params?.uri;
     if (typeof uri !== "string") return;
-    this.host.onResourceUpdated(server);
-    for (const subscriber of this.host.subscriptions.subscribers(server, uri)) {
+    // What the server said before this may not hold any more.
+    this.parts.chains.cache.forget(server);
+    for (const subscriber of this.parts.subscriptions.subscribers(server, uri)) {
       subscriber.resourceUpdated(server, uri, message.raw);
     }
   }
 
   #toSession(owner: string | undefined, server: string, message: NotificationMessage): void {
     const session = this.#session(owner);
-    if (session !== undefined) session.send(message.raw);
-    else {log.debug("Dropped {method} of {server}: it names no client", {
-        server,
-        method: message.method,
-      });}
+    if (session !== undefined) return session.send(message.raw);
+    const { method } = message;
+    log.debug("Dropped {method} of {server}: it names no client", { server, method });
   }
 
   #session(label: string | undefined): Session | undefined {
-    return label === undefined ? undefined : this.host.session(label);
+    return label === undefined ? undefined : this.parts.sessions.labelled(label);
   }
 }
 

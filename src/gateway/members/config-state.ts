@@ -1,5 +1,6 @@
 import { diffConfig } from "../../config/diff.ts";
 import type { Config } from "../../config/types.ts";
+import type { Events } from "../events.ts";
 
 /** What `/api/status` says of the configuration. */
 export interface ConfigStatus {
@@ -22,7 +23,7 @@ export class ConfigState {
   #refused: { readonly error: string; readonly at: Date } | undefined;
   #restartNeeded: readonly string[] = [];
 
-  constructor(config: Config) {
+  constructor(config: Config, private readonly events: Events) {
     this.#started = config;
     this.#current = config;
   }
@@ -43,11 +44,13 @@ export class ConfigState {
     this.#loadedAt = new Date();
     this.#refused = undefined;
     this.#restartNeeded = diffConfig(this.#started, config).restartNeeded;
+    this.events.emit({ kind: "config", file: config.file, refused: undefined });
   }
 
   /** The file cannot be used; what was in force stays so. */
   refuse(error: string): void {
     this.#refused = { error, at: new Date() };
+    this.events.emit({ kind: "config", file: this.#current.file, refused: error });
   }
 
   /** As it is now. */

@@ -5,9 +5,10 @@ import { EMPTY_INVENTORY, type Inventory } from "../../protocol/lists.ts";
 import type { LoggingLevel } from "../../protocol/methods.ts";
 import type { ServerEntry } from "../../registry/types.ts";
 import type { Runtime } from "../../runtime/types.ts";
+import type { UpstreamEvents } from "../../upstream/opener.ts";
 import type { AttemptBudget } from "../../upstream/supervisor.ts";
 import { Upstream } from "../../upstream/upstream.ts";
-import type { Upcalls } from "../clients/upcalls.ts";
+import type { Events } from "../events.ts";
 import type { ListCache } from "./list-cache.ts";
 
 /** A disk that hangs must not keep a server from being started. Milliseconds. */
@@ -22,7 +23,8 @@ export interface MemberOptions {
   /** Its inventory, or how it may be used, has changed. */
   readonly onChange: () => void;
   /** Takes what it says that is no answer. */
-  readonly upcalls: Upcalls;
+  readonly upcalls: Pick<UpstreamEvents, "onNotification" | "onRequest">;
+  readonly events: Events;
   /** Keeps its lists for the next start. */
   readonly cache: ListCache | undefined;
   /** What all servers together may try to reconnect. */
@@ -69,14 +71,15 @@ export class Member {
       attempts: options.attempts,
       log: getLogger("mcproxy", "upstream", config.name),
       events: {
+        ...options.upcalls,
         onInventory: () => this.#present(),
         onStateChange: () => this.#stateChanged(),
-        onNotification: (message, exchange, session) =>
-          options.upcalls.notified(config.name, message, exchange, session),
-        onRequest: (message) => options.upcalls.asked(config.name, message),
       },
     });
-    this.upstream.settled.then(() => this.#settled = true);
+    this.upstream.settled.then(() => {
+      this.#settled = true;
+      this.#tell();
+    });
   }
 
   /** What it was made from, or has been adjusted to since. */
@@ -162,6 +165,13 @@ export class Member {
         // At rest, or on its way: what was known before still holds.
     }
     if (this.#known) this.#first.resolve();
+    this.#tell();
+  }
+
+  #tell(): void {
+    const { events, config: { name } } = this.#options;
+    if (!events.hasListeners("server")) return;
+    events.emit({ kind: "server", server: name, phase: this.upstream.state.phase });
   }
 
   /** Shows what the server offers now. */

@@ -1,7 +1,9 @@
-import type { ServerConfig } from "../../config/types.ts";
+import type { ServerConfig, Settings } from "../../config/types.ts";
+import { type Endpoint, isBehind } from "../../gating/endpoint.ts";
 import { within } from "../../lib/time.ts";
 import { getLogger } from "../../log/mod.ts";
 import type { ServerEntry } from "../../registry/types.ts";
+import type { Upstream } from "../../upstream/upstream.ts";
 import type { Member } from "./member.ts";
 
 /** What {@link Members} are made of. */
@@ -14,6 +16,8 @@ export interface MembersOptions {
    * without the other.
    */
   readonly onSwap: (names: readonly string[]) => void;
+  /** Those in force. */
+  readonly settings: () => Settings;
 }
 
 const log = getLogger("mcproxy", "gateway");
@@ -47,6 +51,21 @@ export class Members {
   /** The member that answers for a server. */
   get(name: string): Member | undefined {
     return this.#serving.get(name);
+  }
+
+  /** What its clients are served by. */
+  upstream(name: string): Upstream | undefined {
+    return this.#serving.get(name)?.upstream;
+  }
+
+  /** Those, of all by default, whose servers may have something to offer at an endpoint. */
+  behind(endpoint: Endpoint, members = this.all): readonly Member[] {
+    return members.filter((member) => this.isBehind(member, endpoint));
+  }
+
+  /** {@link isBehind}, as the configuration is now. */
+  isBehind({ config }: Pick<Member, "config">, endpoint: Endpoint): boolean {
+    return isBehind(config, endpoint, this.#options.settings());
   }
 
   /** What is about to take its place. */

@@ -1,0 +1,140 @@
+import type { Settings } from "../config/types.ts";
+import { announceChanges, type Endpoint, type ListListener, viewOf } from "../gating/endpoint.ts";
+import { buildSnapshot, type Snapshot } from "../gating/gate.ts";
+import type { Gating } from "../gating/gating.ts";
+import { within } from "../lib/time.ts";
+import type { View } from "../registry/types.ts";
+import type { Events } from "./events.ts";
+import type { Member } from "./members/member.ts";
+import type { Members } from "./members/members.ts";
+import type { Chains } from "./middleware/chains.ts";
+
+/** The gateway's parts that snapshots are made from, and that hear of new ones. */
+export interface SnapshotParts {
+  readonly members: Members;
+  readonly gating: Gating;
+  readonly chains: Chains;
+  readonly events: Events;
+  /** Those in force. */
+  settings(): Settings;
+}
+
+/** Changes that come in a burst (ten servers getting ready) make one snapshot. Milliseconds. */
+const REBUILD_DELAY = 10;
+
+/** How long a call by a name nobody has yet waits for servers that still start. Milliseconds. */
+const NAME_PATIENCE = 10_000;
+
+/** What is offered at one moment and the next; keeps the current snapshot up to date. */
+export class Snapshots {
+  readonly #parts: SnapshotParts;
+  readonly #listeners = new Set<ListListener>();
+  #registry: Snapshot;
+  #rebuild: ReturnType<typeof setTimeout> | undefined;
+  #isListable = false;
+  #isClosed = false;
+
+  constructor(parts: SnapshotParts) {
+    this.#parts = parts;
+    this.#registry = this.#build();
+  }
+
+  /** The current one; to be read once per request and kept. */
+  get registry(): Snapshot {
+    return this.#registry;
+  }
+
+  /** What clients of the endpoint see now; that of all servers where it is not configured any more. */
+  viewOrAll(endpoint: Endpoint): View {
+    return viewOf(this.#registry, endpoint) ?? this.#registry.aggregate;
+  }
+
+  /** Tells `listener` of changed lists until the returned function is called. */
+  listen(listener: ListListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** What a server offers has changed. */
+  changed(): void {
+    if (this.#isClosed || this.#rebuild !== undefined) return;
+    this.#rebuild = setTimeout(() => this.rebuild(), REBUILD_DELAY);
+  }
+
+  /** Brings the snapshot up to date with everything that is known by now. */
+  flush(): void {
+    if (this.#rebuild !== undefined) this.rebuild();
+  }
+
+  /** Makes another snapshot now. */
+  rebuild(): void {
+    clearTimeout(this.#rebuild);
+    this.#rebuild = undefined;
+    const { chains, events, gating } = this.#parts;
+    const before = this.#registry;
+    const after = this.#registry = this.#build(before);
+    chains.registryChanged(before, after);
+    gating.registryChanged(after);
+    events.emit({ kind: "lists", before, after });
+    announceChanges(
+      this.#listeners,
+      before,
+      after,
+      (listener, kinds) => gating.provisioned.changedFor(listener, before, after, kinds),
+    );
+  }
+
+  /** Resolves when the view has something to list, or has been waited for long enough. */
+  whenListable(endpoint: Endpoint): Promise<void> | undefined {
+    this.flush();
+    // Once there is something to list, nothing is waited for again.
+    const isAggregate = endpoint.server === undefined && endpoint.profile === undefined;
+    if (isAggregate && this.#isListable) return undefined;
+    const concerned = this.#parts.members.behind(endpoint);
+    const listable = concerned.some((member) => member.known) ||
+      concerned.every((member) => member.isSettled);
+    if (isAggregate) this.#isListable = listable;
+    return listable ? undefined : this.#waitListable(concerned);
+  }
+
+  /**
+   * Resolves when a view of the endpoint satisfies `known`, or cannot any more because no server
+   * is starting, or has been waited for long enough. A client that knows its tools from before a
+   * restart calls them before their server is back.
+   */
+  async whenNamed(endpoint: Endpoint, known: (view: View) => boolean): Promise<void> {
+    const { members } = this.#parts;
+    const overdue = performance.now() + NAME_PATIENCE;
+    for (;;) {
+      this.flush();
+      const view = viewOf(this.#registry, endpoint);
+      const starting = members.behind(endpoint, members.expected)
+        .filter((member) => !member.isSettled);
+      const left = overdue - performance.now();
+      if (view === undefined || known(view) || starting.length === 0 || left <= 0) return;
+      await within(left, Promise.race(starting.map((member) => member.upstream.settled)));
+    }
+  }
+
+  /** From here on there are no others. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#rebuild);
+    this.#rebuild = undefined;
+  }
+
+  async #waitListable(concerned: readonly Member[]): Promise<void> {
+    const everyone = Promise.all(concerned.map((member) => member.upstream.settled));
+    const someone = Promise.race(concerned.map((member) => member.firstInventory));
+    const { startupGrace } = this.#parts.settings();
+    await within(startupGrace, Promise.race([everyone, someone]));
+    this.flush();
+  }
+
+  #build(before?: Snapshot): Snapshot {
+    const { members, settings } = this.#parts;
+    const { profiles, tags, gating } = settings();
+    const version = before === undefined ? 0 : before.version + 1;
+    return buildSnapshot({ version, servers: members.entries, profiles, tags, gating }, before);
+  }
+}
