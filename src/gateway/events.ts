@@ -100,7 +100,7 @@ type Listener = (fact: Fact) => unknown;
 const log = getLogger("mcproxy", "gateway");
 
 /** Tells facts to those who listen for their kind. */
-export class Events {
+export class Facts {
   readonly #listeners = new Map<Kind, Set<Listener>>();
   readonly #failed = new WeakSet<Listener>();
 
@@ -172,7 +172,7 @@ export function recordEnd(record: CallRecord, { request, server, signal }: Excha
 export const SILENT = { idle: "idle for too long", crowded: "too many sessions" } as const;
 
 /** The gateway's own lines in the log. */
-export function logFacts(events: Events): void {
+export function logFacts(events: Facts): void {
   events.on("lists", ({ before, after }) => {
     // Each is told once, when it comes up.
     for (const text of news(before.conflicts, after.conflicts, conflictText)) {

@@ -17,7 +17,7 @@ import { Session, type SessionParts } from "./clients/session.ts";
 import { MAX_SESSIONS, SessionStore } from "./clients/sessions.ts";
 import { Subscriptions } from "./clients/subscriptions.ts";
 import { type UpcallParts, Upcalls } from "./clients/upcalls.ts";
-import { Events, logFacts, newRecord, recordEnd, type SessionKind } from "./events.ts";
+import { Facts, logFacts, newRecord, recordEnd, type SessionKind } from "./events.ts";
 import { ConfigState } from "./members/config-state.ts";
 import type { ListCache } from "./members/list-cache.ts";
 import { Member } from "./members/member.ts";
@@ -43,7 +43,7 @@ export interface GatewayOptions {
  */
 export class Gateway implements CallParts, SessionParts, UpcallParts {
   readonly startedAt: number = Date.now();
-  readonly events = new Events();
+  readonly events = new Facts();
   /** What is in force, and what became of the file since. */
   readonly configState: ConfigState;
   readonly sessions = new SessionStore(() => this.config.settings.sessionIdleTimeout);

@@ -4,7 +4,7 @@ import { buildSnapshot, type Snapshot } from "../gating/gate.ts";
 import type { Gating } from "../gating/gating.ts";
 import { within } from "../lib/time.ts";
 import type { View } from "../registry/types.ts";
-import type { Events } from "./events.ts";
+import type { Facts } from "./events.ts";
 import type { Member } from "./members/member.ts";
 import type { Members } from "./members/members.ts";
 import type { Chains } from "./middleware/chains.ts";
@@ -14,7 +14,7 @@ export interface SnapshotParts {
   readonly members: Members;
   readonly gating: Gating;
   readonly chains: Chains;
-  readonly events: Events;
+  readonly events: Facts;
   /** Those in force. */
   settings(): Settings;
 }

@@ -5,7 +5,7 @@ import { parseConfig } from "../../src/config/parse.ts";
 import type { Config } from "../../src/config/types.ts";
 import { AGGREGATE } from "../../src/gating/endpoint.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
-import { type CallRecord, Events, type Fact } from "../../src/gateway/events.ts";
+import { type CallRecord, type Fact, Facts } from "../../src/gateway/events.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import type { Json } from "../../src/lib/json.ts";
 import { parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
@@ -30,7 +30,7 @@ function exchangeOf(method: string, params: Json): ActiveExchange {
 
 /** A gateway before one server `s`; `listen` is called before anything happens. */
 async function running(
-  listen: (events: Events) => void,
+  listen: (events: Facts) => void,
   run: (gateway: Gateway) => Promise<void>,
   config = configOf(),
 ): Promise<void> {
@@ -156,8 +156,8 @@ test("calls are recorded for the ranking by use, as long as there is one", async
   }, config(true));
 });
 
-test("Events tells only of the kind that is listened for, until it is stopped", () => {
-  const events = new Events();
+test("Facts tells only of the kind that is listened for, until it is stopped", () => {
+  const events = new Facts();
   const heard: (string | undefined)[] = [];
   const stop = events.on("config", ({ refused }) => void heard.push(refused));
   events.emit({ kind: "config", file: "f", refused: "one" });

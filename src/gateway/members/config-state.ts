@@ -1,6 +1,6 @@
 import { diffConfig } from "../../config/diff.ts";
 import type { Config } from "../../config/types.ts";
-import type { Events } from "../events.ts";
+import type { Facts } from "../events.ts";
 
 /** What `/api/status` says of the configuration. */
 export interface ConfigStatus {
@@ -23,7 +23,7 @@ export class ConfigState {
   #refused: { readonly error: string; readonly at: Date } | undefined;
   #restartNeeded: readonly string[] = [];
 
-  constructor(config: Config, private readonly events: Events) {
+  constructor(config: Config, private readonly events: Facts) {
     this.#started = config;
     this.#current = config;
   }

@@ -8,7 +8,7 @@ import type { Runtime } from "../../runtime/types.ts";
 import type { UpstreamEvents } from "../../upstream/opener.ts";
 import type { AttemptBudget } from "../../upstream/supervisor.ts";
 import { Upstream } from "../../upstream/upstream.ts";
-import type { Events } from "../events.ts";
+import type { Facts } from "../events.ts";
 import type { ListCache } from "./list-cache.ts";
 
 /** A disk that hangs must not keep a server from being started. Milliseconds. */
@@ -24,7 +24,7 @@ export interface MemberOptions {
   readonly onChange: () => void;
   /** Takes what it says that is no answer. */
   readonly upcalls: Pick<UpstreamEvents, "onNotification" | "onRequest">;
-  readonly events: Events;
+  readonly events: Facts;
   /** Keeps its lists for the next start. */
   readonly cache: ListCache | undefined;
   /** What all servers together may try to reconnect. */
