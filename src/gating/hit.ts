@@ -7,7 +7,7 @@ import { estimateTokens } from "../lib/tokens.ts";
 import { unlessTooDeep } from "../registry/source.ts";
 import { executorOf, riskOf } from "./meta-tools.ts";
 import type { ListedTool } from "./view.ts";
-import { textOf, titleOf } from "./words/document.ts";
+import { asText, titleOf } from "./words/document.ts";
 
 /** By so many characters a server is recognised. */
 const ENOUGH_OF_A_NAME = 12;
@@ -29,7 +29,7 @@ export function compactHit(tool: ListedTool, config: GatingConfig) {
     name: route.name,
     signature: signatureOf(route.name, definition.inputSchema),
     // One line.
-    description: summary(textOf(definition.description) || titleOf(definition)),
+    description: summary(asText(definition.description) || titleOf(definition)),
     tokens: definitionTokens(fullDefinition(tool, config)),
     // What the tool says itself of its risk.
     ...(annotations === undefined ? {} : { annotations }),
@@ -65,7 +65,7 @@ export function fullDefinition(
   const output = schemaOf(outputSchema);
   return {
     id: route.exposed,
-    ...(textOf(description) === "" ? {} : { description }),
+    ...(asText(description) === "" ? {} : { description }),
     inputSchema: schemaOf(inputSchema) ?? { type: "object" },
     ...(output === undefined ? {} : { outputSchema: output }),
     ...(annotations === undefined ? {} : { annotations }),

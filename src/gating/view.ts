@@ -38,9 +38,10 @@ const SAME = [
   "task",
 ] as const satisfies readonly (keyof View)[];
 
-/** A view whose list of tools is the meta tools and the few that are always visible. */
+/** {@link SAME} */
 export interface GatedView extends Pick<View, typeof SAME[number]> {}
 
+/** A view whose list of tools is the meta tools and the few that are always visible. */
 export class GatedView extends ListedView implements View {
   readonly instructions: string;
   readonly serverInfo: string | undefined;

@@ -7,7 +7,7 @@ import type { ListItem } from "../protocol/lists.ts";
 import { ownerOfTask, type TaskRoute } from "../protocol/tasks.ts";
 import { readCapabilities } from "./capabilities.ts";
 import { buildNameTable, type NameTable } from "./names.ts";
-import { mayComplete, mayRead, type ShownServer } from "./shown.ts";
+import { mayComplete, mayRead, type ShownServer } from "./shape.ts";
 import { isOutputWrapped, uiLinks } from "./source.ts";
 import type { Capabilities, Conflict, NamedKind, ResourceRoute, Route, View } from "./types.ts";
 import { buildUriTable, type UriTable } from "./uris.ts";

@@ -1,5 +1,6 @@
 /** What the gateway says about itself, in both eras. */
 
+import { joinBytes } from "../lib/json.ts";
 import { VERSION } from "../lib/version.ts";
 import { MetaKey, MODERN_VERSIONS } from "../protocol/eras.ts";
 import type { View } from "./types.ts";
@@ -21,10 +22,7 @@ export function initializeResult(view: View, protocolVersion: string): string {
     `"capabilities":${JSON.stringify(view.capabilitiesFor("legacy"))}`,
     `"serverInfo":${serverInfoText(view)}`,
   ];
-  if (view.instructions !== undefined) {
-    parts.push(`"instructions":${JSON.stringify(view.instructions)}`);
-  }
-  return `{${parts.join(",")}}`;
+  return withInstructions(parts, view);
 }
 
 /** The text of a `server/discover` result (2026-07-28). */
@@ -36,10 +34,12 @@ export function discoverResult(view: View): string {
     `"ttlMs":${DEFAULT_TTL_MS},"cacheScope":"private"`,
     serverMeta(view),
   ];
-  if (view.instructions !== undefined) {
-    parts.push(`"instructions":${JSON.stringify(view.instructions)}`);
-  }
-  return `{${parts.join(",")}}`;
+  return withInstructions(parts, view);
+}
+
+function withInstructions(parts: readonly string[], { instructions }: View): string {
+  const last = instructions === undefined ? [] : [`"instructions":${JSON.stringify(instructions)}`];
+  return `{${[...parts, ...last].join(",")}}`;
 }
 
 /** The `_meta` member every modern result of the gateway's own should carry. */
@@ -71,11 +71,6 @@ export function spliced(head: string, body: SplicedBody, tail: string): Reply {
 }
 
 function splicedBytes(head: string, body: Uint8Array, tail: string): Uint8Array<ArrayBuffer> {
-  const first = encoder.encode(head);
-  const last = encoder.encode(tail);
-  const all = new Uint8Array(first.length + body.length + last.length);
-  all.set(first);
-  all.set(body, first.length);
-  all.set(last, first.length + body.length);
-  return all;
+  const parts = [encoder.encode(head), body, encoder.encode(tail)];
+  return joinBytes(parts, parts.reduce((size, { length }) => size + length, 0));
 }

@@ -5,8 +5,7 @@ import { LIST_RULES, type ListKind } from "../protocol/lists.ts";
 import { AggregateView } from "./aggregate.ts";
 import { DirectView } from "./direct.ts";
 import { profileMembers } from "./profile.ts";
-import { shapeInventory } from "./shape.ts";
-import { type ShownServer, shownServer } from "./shown.ts";
+import { shapeInventory, shownServer } from "./shape.ts";
 import type { Conflict, Registry, ServerEntry, ShapeNotice, View } from "./types.ts";
 
 /** What a snapshot is built from. */
@@ -49,10 +48,13 @@ export function buildRegistry(
     { id: "*", servers: shown },
     aggregateIn(previous?.aggregate),
   );
-  const built = profiles.map((profile) => ({
-    name: profile.name,
-    ...buildProfile(profile, { servers: shown, tags, aggregate, previous }),
-  }));
+  const built = profiles.map((profile) => {
+    const { name, instructions: preface } = profile;
+    const { servers, notices } = profileMembers(profile, shown, tags);
+    const before = aggregateIn(previous?.profiles.get(name));
+    const input = { id: `profiles/${name}`, preface, servers };
+    return { name, view: AggregateView.build(input, before, aggregate), notices };
+  });
   return Object.freeze({
     version,
     aggregate,
@@ -65,22 +67,6 @@ export function buildRegistry(
     conflicts: aggregate.conflicts,
     entries: servers,
   });
-}
-
-function buildProfile(
-  profile: ProfileConfig,
-  { servers, tags, aggregate, previous }: {
-    readonly servers: readonly ShownServer[];
-    readonly tags: readonly TagRule[];
-    readonly aggregate: AggregateView;
-    readonly previous: Registry | undefined;
-  },
-): { readonly view: View; readonly notices: readonly ShapeNotice[] } {
-  const { name, instructions: preface } = profile;
-  const members = profileMembers(profile, servers, tags);
-  const input = { id: `profiles/${name}`, preface, servers: members.servers };
-  const before = aggregateIn(previous?.profiles.get(name));
-  return { view: AggregateView.build(input, before, aggregate), notices: members.notices };
 }
 
 function aggregateIn(view: View | undefined): AggregateView | undefined {

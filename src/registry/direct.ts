@@ -1,4 +1,4 @@
-import type { KindShape, ServerShape } from "../config/types.ts";
+import type { ServerShape } from "../config/types.ts";
 import { editJson } from "../lib/json-edit.ts";
 import type { Era } from "../protocol/eras.ts";
 import type { ListKind } from "../protocol/lists.ts";
@@ -6,7 +6,7 @@ import type { TaskRoute } from "../protocol/tasks.ts";
 import { readCapabilities } from "./capabilities.ts";
 import { admits, compileFilter } from "./filter.ts";
 import { ListText, mergeHints } from "./lists.ts";
-import { mayComplete, mayRead, type ShownServer, shownServer } from "./shown.ts";
+import { mayComplete, mayRead, type ShownServer, shownServer } from "./shape.ts";
 import { eraEdits, isOutputWrapped, memoised, uniqueItems } from "./source.ts";
 import type { Capabilities, NamedKind, ResourceRoute, Route, ServerEntry, View } from "./types.ts";
 import { ListedView } from "./view.ts";
@@ -137,17 +137,12 @@ const policies = new WeakMap<ServerShape, ServerShape>();
 /** What of a shape binds whoever speaks to the server itself. */
 function policyOf(shape: ServerShape | undefined): ServerShape | undefined {
   if (shape === undefined) return undefined;
-  const filter = (kind: KindShape | undefined): KindShape | undefined =>
-    kind?.include === undefined && kind?.exclude === undefined ? undefined : {
-      ...(kind.include === undefined ? {} : { include: kind.include }),
-      ...(kind.exclude === undefined ? {} : { exclude: kind.exclude }),
-    };
   return memoised(policies, shape, () => {
-    const [tools, prompts, resources] = [shape.tools, shape.prompts, shape.resources].map(filter);
-    return {
-      ...(tools === undefined ? {} : { tools }),
-      ...(prompts === undefined ? {} : { prompts }),
-      ...(resources === undefined ? {} : { resources }),
-    };
+    const filters = (["tools", "prompts", "resources"] as const).flatMap((kind) => {
+      const { include, exclude } = shape[kind] ?? {};
+      if (include === undefined && exclude === undefined) return [];
+      return [[kind, { ...(include && { include }), ...(exclude && { exclude }) }]];
+    });
+    return Object.fromEntries(filters);
   });
 }

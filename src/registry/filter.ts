@@ -1,10 +1,12 @@
 /** Filters of the configuration, ready to be asked. */
 
-import type { Filter, ServerShape, TagRule } from "../config/types.ts";
+import type { Filter, ShapedKind, TagRule } from "../config/types.ts";
 import { type Glob, parseGlob } from "../lib/glob.ts";
 import { rawAt } from "../lib/json-edit.ts";
 import type { ListItem, ListKind } from "../protocol/lists.ts";
 import { exposedName } from "../protocol/names.ts";
+import { memoised } from "./source.ts";
+import type { ServerEntry, ShapeNotice } from "./types.ts";
 
 /** A {@link Filter} with its patterns read. Whatever has several names is matched by any of them. */
 export interface CompiledFilter {
@@ -21,15 +23,10 @@ const compiled = new WeakMap<Filter, CompiledFilter>();
 /** Reads the patterns, once for each filter object. */
 export function compileFilter(filter: Filter | undefined): CompiledFilter {
   if (filter?.include === undefined && filter?.exclude === undefined) return EVERYTHING;
-  let known = compiled.get(filter);
-  if (known === undefined) {
-    known = {
-      include: filter.include?.map(parseGlob),
-      exclude: (filter.exclude ?? []).map(parseGlob),
-    };
-    compiled.set(filter, known);
-  }
-  return known;
+  return memoised(compiled, filter, () => ({
+    include: filter.include?.map(parseGlob),
+    exclude: (filter.exclude ?? []).map(parseGlob),
+  }));
 }
 
 /** Whether any of the patterns matches any of the names. */
@@ -77,13 +74,33 @@ export class PatternUse {
   }
 }
 
-/** Which tags a tool has. */
+/** Which part of a shape is about a list. */
+export const SHAPE_OF: Readonly<Record<ListKind, ShapedKind>> = {
+  tools: "tools",
+  prompts: "prompts",
+  resources: "resources",
+  templates: "resources",
+};
 
-/** Whose tools they are. */
-interface Tagged {
-  readonly name: string;
-  readonly separator: string;
-  readonly shape?: ServerShape | undefined;
+/** Patterns by option that match nothing in one list. */
+export interface Unused<Option extends string> {
+  readonly kind: ListKind;
+  readonly unused: Readonly<Record<Option, readonly string[]>>;
+}
+
+/** Resources and templates have their patterns in common: one match in any list is a use. */
+export function unusedPatterns<Option extends string>(
+  options: readonly Option[],
+  parts: readonly Unused<Option>[],
+): readonly ShapeNotice[] {
+  return [...Map.groupBy(parts, ({ kind }) => SHAPE_OF[kind])].flatMap(([kind, lists]) =>
+    options.flatMap((option) => {
+      const [first, ...others] = lists.map(({ unused }) => unused[option]);
+      return first!
+        .filter((pattern) => others.every((unused) => unused.includes(pattern)))
+        .map((subject): ShapeNotice => ({ type: "unused", path: [kind, option], subject }));
+    })
+  );
 }
 
 /**
@@ -92,7 +109,7 @@ interface Tagged {
  * as in profiles.
  */
 export function tagsOf(
-  { name: server, separator, shape }: Tagged,
+  { name: server, separator, shape }: Pick<ServerEntry, "name" | "separator" | "shape">,
   rules: readonly TagRule[],
 ): (item: ListItem) => readonly string[] {
   const ofServer = shape?.tags ?? [];

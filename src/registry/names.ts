@@ -5,7 +5,7 @@ import type { Era } from "../protocol/eras.ts";
 import type { ListItem } from "../protocol/lists.ts";
 import { exposedNames } from "../protocol/names.ts";
 import { type ListPart, ListText, mergeHints, writePart } from "./lists.ts";
-import type { ShownServer } from "./shown.ts";
+import type { ShownServer } from "./shape.ts";
 import { appOnlyTools, eraEdits, uniqueItems } from "./source.ts";
 import type { Conflict, Route } from "./types.ts";
 

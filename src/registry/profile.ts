@@ -11,9 +11,17 @@ import {
   type ListKind,
 } from "../protocol/lists.ts";
 import { exposedName } from "../protocol/names.ts";
-import { admits, anyMatch, compileFilter, ownNames, PatternUse } from "./filter.ts";
-import { SHAPE_OF } from "./shape.ts";
-import { filters, type ShownServer } from "./shown.ts";
+import {
+  admits,
+  anyMatch,
+  compileFilter,
+  ownNames,
+  PatternUse,
+  SHAPE_OF,
+  type Unused,
+  unusedPatterns,
+} from "./filter.ts";
+import { filters, type ShownServer, withLists } from "./shape.ts";
 import { memoised } from "./source.ts";
 import type { ShapeNotice } from "./types.ts";
 
@@ -72,15 +80,19 @@ export function profileMembers(
     }];
   });
   const isKnown = parts.every(({ server }) => server.own !== EMPTY_INVENTORY);
-  return {
-    servers: members,
-    notices: isKnown ? unusedPatterns(profile, parts.flatMap(({ unused }) => unused)) : [],
-  };
+  // As if of a server with nothing: a profile may choose none.
+  const asked = KINDS.map((kind) => ({ kind, unused: patternsOf(profile, kind) }));
+  const notices = unusedPatterns(OPTIONS, [...asked, ...parts.flatMap(({ unused }) => unused)])
+    .map((notice) => ({ ...notice, path: ["profiles", profile.name, ...notice.path] }));
+  return { servers: members, notices: isKnown ? notices : [] };
 }
 
-interface Unused {
-  readonly kind: ListKind;
-  readonly unused: ProfileList["unused"];
+const OPTIONS = ["include", "exclude"] as const;
+const KINDS = ["tools", "prompts", "resources"] as const;
+
+function patternsOf(profile: ProfileConfig, kind: ListKind): ProfileList["unused"] {
+  const { include = [], exclude = [] } = profile[SHAPE_OF[kind]] ?? {};
+  return { include, exclude };
 }
 
 function profileLists(
@@ -88,7 +100,7 @@ function profileLists(
   server: ShownServer,
   whole: boolean,
   rules: readonly TagRule[],
-): { readonly inventory: Inventory; readonly unused: readonly Unused[] } {
+): { readonly inventory: Inventory; readonly unused: readonly Unused<"include" | "exclude">[] } {
   const { inventory, name, label, separator, shape } = server;
   const parts = LIST_RULES.map(({ kind }) => {
     const list = inventory.lists[kind];
@@ -100,21 +112,13 @@ function profileLists(
     byProfile.set(profile, built);
     return { kind, ...built };
   });
-  if (parts.every(({ kind, list }) => list === inventory.lists[kind])) {
-    return { inventory, unused: parts };
-  }
+  const shown = withLists(inventory, parts);
+  if (shown === inventory) return { inventory, unused: parts };
   const byProfile = memoised(joined, inventory, () => new WeakMap());
   const before = byProfile.get(profile);
   if (before !== undefined && parts.every(({ kind, list }) => before.lists[kind] === list)) {
     return { inventory: before, unused: parts };
   }
-  const shown: Inventory = {
-    ...inventory,
-    lists: {
-      ...inventory.lists,
-      ...Object.fromEntries(parts.map(({ kind, list }) => [kind, list])),
-    },
-  };
   byProfile.set(profile, shown);
   return { inventory: shown, unused: parts };
 }
@@ -128,7 +132,7 @@ function profileList(
   rules: readonly TagRule[],
 ): Omit<ProfileList, "context"> {
   const filter = profile[SHAPE_OF[kind]];
-  const { include = [], exclude = [] } = filter ?? {};
+  const { include, exclude } = patternsOf(profile, kind);
   if (whole && filter === undefined) return { list, unused: { include, exclude } };
   const compiled = compileFilter(filter);
   const use = { include: new PatternUse(include), exclude: new PatternUse(exclude) };
@@ -167,26 +171,4 @@ function namesOf(
 ): readonly string[] {
   if (kind === "resources" || kind === "templates") return own;
   return [...own, key, exposedName({ server, label, separator, name: key, prefix: "always" })];
-}
-
-function unusedPatterns(
-  { name, ...profile }: ProfileConfig,
-  parts: readonly Unused[],
-): readonly ShapeNotice[] {
-  const kinds = [...new Set(Object.values(SHAPE_OF))];
-  return kinds.flatMap((kind) =>
-    (["include", "exclude"] as const).flatMap((option) =>
-      (profile[kind]?.[option] ?? [])
-        .filter((pattern) =>
-          parts.every((part) =>
-            SHAPE_OF[part.kind] !== kind || part.unused[option].includes(pattern)
-          )
-        )
-        .map((subject): ShapeNotice => ({
-          type: "unused",
-          path: ["profiles", name, kind, option],
-          subject,
-        }))
-    )
-  );
 }

@@ -4,7 +4,7 @@
  * a list that has not changed is never a new one.
  */
 
-import type { KindShape, Override, ServerShape, ShapedKind } from "../config/types.ts";
+import type { KindShape, Override, ServerShape } from "../config/types.ts";
 import { type Glob, parseGlob } from "../lib/glob.ts";
 import { editJson, type JsonEdit, rawAt } from "../lib/json-edit.ts";
 import { isObject } from "../lib/json.ts";
@@ -17,9 +17,20 @@ import {
   type ListItem,
   type ListKind,
 } from "../protocol/lists.ts";
-import { admits, anyMatch, compileFilter, ownNames, PatternUse } from "./filter.ts";
-import { memoised } from "./source.ts";
-import type { ShapeNotice } from "./types.ts";
+import { parseUriTemplate, type UriTemplate } from "../protocol/uri-template.ts";
+import {
+  admits,
+  anyMatch,
+  type CompiledFilter,
+  compileFilter,
+  EVERYTHING,
+  ownNames,
+  PatternUse,
+  SHAPE_OF,
+  unusedPatterns,
+} from "./filter.ts";
+import { memoised, uiLinks } from "./source.ts";
+import type { ServerEntry, ShapeNotice } from "./types.ts";
 
 /** What {@link shapeInventory} gives. */
 export interface ShapedInventory {
@@ -42,14 +53,6 @@ interface ShapedList {
 
 const PATTERN_OPTIONS = ["include", "exclude", "rename", "override", "tags"] as const;
 type PatternOption = typeof PATTERN_OPTIONS[number];
-
-/** Which part of a shape is about a list. */
-export const SHAPE_OF: Readonly<Record<ListKind, ShapedKind>> = {
-  tools: "tools",
-  prompts: "prompts",
-  resources: "resources",
-  templates: "resources",
-};
 
 const NO_RULES: ReadonlyMap<string, ArgumentRules> = new Map();
 const inventories = new WeakMap<Inventory, WeakMap<ServerShape, ShapedInventory>>();
@@ -74,35 +77,24 @@ export function shapeInventory(
       const result = memoised(byPart, part, () => shapeList(kind, inventory.lists[kind], part));
       return [{ kind, ...result }];
     });
-    const changed = shaped.filter(({ kind, list }) => list !== inventory.lists[kind]);
     return {
-      inventory: changed.length === 0 ? inventory : {
-        ...inventory,
-        lists: {
-          ...inventory.lists,
-          ...Object.fromEntries(changed.map(({ kind, list }) => [kind, list])),
-        },
-      },
+      inventory: withLists(inventory, shaped),
       rules: shaped.find(({ kind }) => kind === "tools")?.rules ?? NO_RULES,
       notices: inventory === EMPTY_INVENTORY
         ? []
-        : [...shaped.flatMap(({ notices }) => notices), ...unusedPatterns(shaped)],
+        : [...shaped.flatMap(({ notices }) => notices), ...unusedPatterns(PATTERN_OPTIONS, shaped)],
     };
   });
 }
 
-/** Resources and templates have their patterns in common: one match in either is a use. */
-function unusedPatterns(
-  shaped: readonly (ShapedList & { readonly kind: ListKind })[],
-): readonly ShapeNotice[] {
-  return [...Map.groupBy(shaped, ({ kind }) => SHAPE_OF[kind])].flatMap(([kind, parts]) =>
-    PATTERN_OPTIONS.flatMap((option) => {
-      const [first, ...others] = parts.map(({ unused }) => unused[option]);
-      return first!
-        .filter((pattern) => others.every((unused) => unused.includes(pattern)))
-        .map((subject): ShapeNotice => ({ type: "unused", path: [kind, option], subject }));
-    })
-  );
+/** The inventory with these lists; itself where they are its own. */
+export function withLists(
+  inventory: Inventory,
+  parts: readonly { readonly kind: ListKind; readonly list: List }[],
+): Inventory {
+  if (parts.every(({ kind, list }) => list === inventory.lists[kind])) return inventory;
+  const lists = Object.fromEntries(parts.map(({ kind, list }) => [kind, list]));
+  return { ...inventory, lists: { ...inventory.lists, ...lists } };
 }
 
 function shapeList(kind: ListKind, list: List, shape: KindShape): ShapedList {
@@ -308,4 +300,80 @@ function schemaEdits(
 function parsed(raw: string, path: readonly string[]): unknown {
   const text = rawAt(raw, path);
   return text === undefined ? undefined : JSON.parse(text);
+}
+
+/** A server's entry with the inventory that a view shows of it. */
+export interface ShownServer extends ServerEntry {
+  /** What it is called in names and headings. */
+  readonly label: string;
+  /** The inventory as the upstream has it. */
+  readonly own: Inventory;
+  /** What becomes of the arguments of calls, by the upstream's own name of the tool. */
+  readonly rules: ReadonlyMap<string, ArgumentRules>;
+  /** What decides about resources, listed or not; all of them must admit one. */
+  readonly resourceFilters: readonly CompiledFilter[];
+  /** Only what is listed can be read: the view has single entries of the server. */
+  readonly isPartial: boolean;
+}
+
+/** The server in its shape. */
+export function shownServer(entry: ServerEntry): ShownServer {
+  const { inventory: own, shape } = entry;
+  const { inventory, rules } = shapeInventory(own, shape);
+  return {
+    ...entry,
+    label: shape?.alias ?? entry.name,
+    inventory,
+    own,
+    rules,
+    resourceFilters: filters(compileFilter(shape?.resources)),
+    isPartial: false,
+  };
+}
+
+/** Those of the filters that leave something out. */
+export function filters(...all: readonly CompiledFilter[]): readonly CompiledFilter[] {
+  return all.filter((filter) => filter !== EVERYTHING);
+}
+
+const byKey = new WeakMap<List, ReadonlyMap<string, ListItem>>();
+const templates = new WeakMap<List, readonly UriTemplate[]>();
+
+/**
+ * Whether a view's clients may read `uri` of the server. A resource need not be listed to be read,
+ * so filters are asked about the URI itself; one that a shown tool links to, or that a shown
+ * template matches, may be read unless it is excluded.
+ */
+export function mayRead(server: ShownServer, uri: string): boolean {
+  const { resourceFilters, isPartial, own, inventory: { lists } } = server;
+  if (resourceFilters.length === 0 && !isPartial) return true;
+  const listed = itemsByKey(own.lists.resources).get(uri);
+  const names = listed === undefined ? [uri] : ownNames("resources", listed);
+  if (resourceFilters.some(({ exclude }) => anyMatch(exclude, names))) return false;
+  if (itemsByKey(lists.resources).has(uri)) return true;
+  for (const links of uiLinks(lists.tools).values()) {
+    if (links.some((link) => link.uri === uri)) return true;
+  }
+  const shownTemplates = memoised(
+    templates,
+    lists.templates,
+    () => lists.templates.items.map(({ key }) => parseUriTemplate(key)),
+  );
+  if (shownTemplates.some((template) => template.matches(uri))) return true;
+  return !isPartial &&
+    resourceFilters.every(({ include }) => include === undefined || anyMatch(include, names));
+}
+
+/** Whether a view's clients may complete arguments of this URI template of the server. */
+export function mayComplete(server: ShownServer, uriTemplate: string): boolean {
+  const { resourceFilters, isPartial, own, inventory: { lists } } = server;
+  if (resourceFilters.length === 0 && !isPartial) return true;
+  if (itemsByKey(own.lists.templates).has(uriTemplate)) {
+    return itemsByKey(lists.templates).has(uriTemplate);
+  }
+  return !isPartial && resourceFilters.every((filter) => admits(filter, [uriTemplate]));
+}
+
+function itemsByKey(list: List): ReadonlyMap<string, ListItem> {
+  return memoised(byKey, list, () => new Map(list.items.map((item) => [item.key, item])));
 }

@@ -143,8 +143,6 @@ export interface View {
    * `undefined` where none or several could be meant.
    */
   ownerOfExtension(method: string): string | undefined;
-  /** Whether any server declares this capability. */
-  declares(capability: string): boolean;
   /** The servers that declare this capability, in the order of the config. */
   serversWith(capability: string): readonly string[];
 }

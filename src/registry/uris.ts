@@ -33,7 +33,7 @@ export function buildUriTable(
     conflicts: [
       ...duplicates("resources", servers, routing),
       ...duplicates("templates", servers, routing),
-      ...routing.shared().map((shared): Conflict => ({ ...shared, type: "shared" })),
+      ...routing.shared(),
     ],
   });
 }
@@ -94,13 +94,6 @@ interface Family {
   readonly owners: Set<string>;
   /** In the order of the servers. */
   readonly listed: { readonly server: string; readonly text: string }[];
-}
-
-/** What several servers claim. */
-export interface SharedUri {
-  readonly kind: "resources" | "templates";
-  readonly wanted: string;
-  readonly parties: readonly Route[];
 }
 
 const NOBODY: ReadonlySet<string> = new Set();
@@ -173,16 +166,18 @@ export class UriRouting {
   }
 
   /** Every URI and template that more than one server claims. */
-  shared(): readonly SharedUri[] {
+  shared(): readonly Conflict[] {
     const exact = [...this.#owners].filter(([, owners]) => owners.size > 1);
     const families = this.#families.filter(({ owners }) => owners.size > 1);
     return [
-      ...exact.map(([wanted, owners]): SharedUri => ({
+      ...exact.map(([wanted, owners]): Conflict => ({
+        type: "shared",
         kind: "resources",
         wanted,
         parties: [...owners].map((server) => this.#route(server, wanted)),
       })),
-      ...families.map(({ listed }): SharedUri => ({
+      ...families.map(({ listed }): Conflict => ({
+        type: "shared",
         kind: "templates",
         wanted: listed[0]!.text,
         parties: listed.map(({ server, text }) => this.#route(server, text)),

@@ -50,10 +50,6 @@ export abstract class ListedView {
     return ownerOfExtension(this.capabilities(), method);
   }
 
-  declares(capability: string): boolean {
-    return this.capabilities().declared.has(capability);
-  }
-
   serversWith(capability: string): readonly string[] {
     return this.capabilities().declared.get(capability)?.map(({ server }) => server) ?? [];
   }

@@ -171,9 +171,11 @@ test("View.capabilities() says who declares what, in their own words", () => {
   assert.deepEqual(facts.subscribe, ["a"]);
   assert.deepEqual(aggregate.serversWith("resources"), ["a", "b"]);
   assert.deepEqual(aggregate.serversWith("toString"), []);
-  for (const absent of ["prompts", "completions"]) assert.equal(aggregate.declares(absent), false);
-  assert.equal(aggregate.declares("logging"), true);
-  assert.equal(servers.get("b")!.declares("logging"), false);
+  for (const absent of ["prompts", "completions"]) {
+    assert.equal(aggregate.capabilities().declared.has(absent), false);
+  }
+  assert.equal(aggregate.capabilities().declared.has("logging"), true);
+  assert.equal(servers.get("b")!.capabilities().declared.has("logging"), false);
   assert.deepEqual(servers.get("a")!.serversWith("logging"), ["a"]);
 });
 

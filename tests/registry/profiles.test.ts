@@ -136,8 +136,8 @@ test("View.capabilitiesFor() a profile is about its servers", () => {
   const { profiles } = build([{ name: "x", servers: ["a"] }, { name: "y", servers: ["logs"] }], {
     servers: [a, logs],
   });
-  assert.equal(profiles.get("x")!.declares("logging"), false);
-  assert.equal(profiles.get("y")!.declares("logging"), true);
+  assert.equal(profiles.get("x")!.capabilities().declared.has("logging"), false);
+  assert.equal(profiles.get("y")!.capabilities().declared.has("logging"), true);
   assert.equal(profiles.get("x")!.task("logs+1"), undefined);
 });
 

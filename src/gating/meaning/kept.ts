@@ -1,5 +1,5 @@
 import { utimes } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { EmbeddingsConfig } from "../../config/types.ts";
 import { isObject, type Json, sha256 } from "../../lib/json.ts";
 import {
@@ -25,8 +25,8 @@ const MAX_AGE = 30 * 24 * 3_600_000;
 
 /** What {@link VectorFile} stands on. */
 export interface VectorFileOptions {
-  /** See `cacheDirectory()`; without, nothing is kept. */
-  readonly directory: string | undefined;
+  /** See `cacheDirectory()`. */
+  readonly directory: string;
   readonly config: Pick<EmbeddingsConfig, "url" | "model">;
   readonly log: Pick<SearchLog, "warning">;
   /** Milliseconds since the epoch. */
@@ -54,7 +54,6 @@ export class VectorFile {
    */
   async read(): Promise<ReadonlyMap<string, Vector>> {
     const path = await this.#path();
-    if (path === undefined) return new Map();
     const vectors = await readKept(
       path,
       (file) => decodeVectors(file, this.#owner),
@@ -74,7 +73,6 @@ export class VectorFile {
   /** Puts these in place of what is there. Never rejects: one line says where that cannot be. */
   async write(vectors: readonly (readonly [string, Vector])[]): Promise<void> {
     const path = await this.#path();
-    if (path === undefined) return;
     try {
       await replaceFile(path, await encodeVectors(this.#owner, vectors));
     } catch (error) {
@@ -89,26 +87,16 @@ export class VectorFile {
 
   /** Removes the vectors of models that were not used for 30 days. Never rejects. */
   async prune(): Promise<void> {
-    const { directory, wall } = this.#options;
-    if (directory === undefined) return;
-    const keep = new Set([await this.#name()]);
-    await removeUnused(join(directory, "vectors"), {
-      suffix: SUFFIX,
-      keep,
-      now: wall(),
-      maxAge: MAX_AGE,
-    });
+    const path = await this.#path();
+    const keep = new Set([basename(path)]);
+    const now = this.#options.wall();
+    await removeUnused(dirname(path), { suffix: SUFFIX, keep, now, maxAge: MAX_AGE });
   }
 
-  async #path(): Promise<string | undefined> {
-    const { directory } = this.#options;
-    return directory === undefined ? undefined : join(directory, "vectors", await this.#name());
-  }
-
-  async #name(): Promise<string> {
+  async #path(): Promise<string> {
     const { endpoint, model } = this.#owner;
     const digest = await sha256(new TextEncoder().encode(JSON.stringify([endpoint, model])));
-    return keptName(model, digest, SUFFIX);
+    return join(this.#options.directory, "vectors", keptName(model, digest, SUFFIX));
   }
 }
 

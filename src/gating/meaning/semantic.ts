@@ -40,7 +40,7 @@ export class Semantic {
   readonly config: EmbeddingsConfig;
   readonly #options: SemanticOptions;
   readonly #store = new VectorStore();
-  readonly #file: VectorFile;
+  readonly #file: VectorFile | undefined;
   readonly #filler: Filler;
   readonly #queries: QueryVectors;
   readonly #stop = new AbortController();
@@ -51,10 +51,10 @@ export class Semantic {
   #writing: Promise<void> = Promise.resolve();
 
   constructor(options: SemanticOptions) {
-    const { config, clock, log } = options;
+    const { config, clock, log, directory } = options;
     this.config = config;
     this.#options = options;
-    this.#file = new VectorFile(options);
+    this.#file = directory === undefined ? undefined : new VectorFile({ ...options, directory });
     const outage = new Outage(log, config, clock);
     this.#filler = new Filler({
       ask: (texts) => this.#ask(texts, BATCH_PATIENCE),
@@ -116,6 +116,7 @@ export class Semantic {
   }
 
   async #load(): Promise<void> {
+    if (this.#file === undefined) return;
     this.#store.load(await this.#file.read());
     await this.#file.prune();
   }
@@ -140,7 +141,7 @@ export class Semantic {
   #writeNow(): void {
     this.#unschedule?.();
     this.#unschedule = undefined;
-    this.#writing = this.#writing.then(() => this.#file.write([...this.#store.entries()]));
+    this.#writing = this.#writing.then(() => this.#file?.write([...this.#store.entries()]));
   }
 }
 

@@ -72,14 +72,14 @@ export function readTool(tool: unknown): ToolText {
   if (!isObject(tool)) return { title: "", description: "", parameters: [] };
   return {
     title: titleOf(tool),
-    description: textOf(tool.description).slice(0, LONGEST_DESCRIPTION),
+    description: asText(tool.description).slice(0, LONGEST_DESCRIPTION),
     parameters: parametersOf(tool.inputSchema),
   };
 }
 
 /** The title of a tool; its first place was among the annotations. */
 export function titleOf({ title, annotations }: JsonObject): string {
-  return textOf(title) || (isObject(annotations) ? textOf(annotations.title) : "");
+  return asText(title) || (isObject(annotations) ? asText(annotations.title) : "");
 }
 
 /** The text of a server: what it calls itself in `serverInfo`, and its instructions. */
@@ -96,8 +96,8 @@ export function serverText(
   const { title, description } = isObject(info) ? info : {};
   return {
     name,
-    title: [alias ?? "", textOf(title)].join(" ").trim(),
-    description: `${textOf(description)} ${instructions ?? ""}`.trim().slice(
+    title: [alias ?? "", asText(title)].join(" ").trim(),
+    description: `${asText(description)} ${instructions ?? ""}`.trim().slice(
       0,
       LONGEST_SERVER_TEXT,
     ),
@@ -114,7 +114,7 @@ function parametersOf(schema: Json | undefined): ToolParameter[] {
       if (!isObject(property)) continue;
       found.push({
         name,
-        description: textOf(property.description).slice(0, LONGEST_PARAMETER),
+        description: asText(property.description).slice(0, LONGEST_PARAMETER),
         values: valuesOf(property),
       });
       visit(property, depth + 1);
@@ -132,6 +132,6 @@ function valuesOf({ enum: values, items }: JsonObject): string[] {
 }
 
 /** The value where it is text, else none. */
-export function textOf(value: Json | undefined): string {
+export function asText(value: Json | undefined): string {
   return typeof value === "string" ? value : "";
 }

@@ -76,41 +76,27 @@ export function* indexSteps(
   yield;
   const vocabulary = new Vocabulary(postings.byTerm);
   yield;
-  return new SearchIndex({ documents, ranking, postings, vocabulary });
-}
-
-/** What {@link indexSteps} builds of the documents. */
-interface IndexParts {
-  readonly documents: readonly ToolDocument[];
-  readonly ranking: Ranking;
-  readonly postings: Postings;
-  readonly vocabulary: Vocabulary;
+  return new SearchIndex(documents, ranking, postings, vocabulary);
 }
 
 /** An immutable index. */
 export class SearchIndex {
-  readonly #documents: readonly ToolDocument[];
   readonly #ranking: Ranking;
   readonly #postings: Postings;
   readonly #vocabulary: Vocabulary;
   readonly #byIdentifier: ReadonlyMap<string, readonly number[]>;
 
-  constructor({ documents, ranking, postings, vocabulary }: IndexParts) {
-    this.#documents = documents;
+  constructor(
+    /** What it was built from, in that order. */
+    readonly documents: readonly ToolDocument[],
+    ranking: Ranking,
+    postings: Postings,
+    vocabulary: Vocabulary,
+  ) {
     this.#ranking = ranking;
     this.#postings = postings;
     this.#vocabulary = vocabulary;
     this.#byIdentifier = byIdentifier(documents);
-  }
-
-  /** What it was built from, in that order. */
-  get documents(): readonly ToolDocument[] {
-    return this.#documents;
-  }
-
-  /** How many tools it has. */
-  get size(): number {
-    return this.#documents.length;
   }
 
   /** The best tools for a query, which may be any text. Tools with none of its words are no hits. */
@@ -122,18 +108,18 @@ export class SearchIndex {
     const scores = this.#scores(query);
     const named = this.#named(query);
     if (prior !== undefined) {
-      for (const [index, document] of this.#documents.entries()) {
+      for (const [index, document] of this.documents.entries()) {
         if (scores[index]! > 0 && !named.has(index)) scores[index]! *= prior(document);
       }
     }
     const highest = scores.reduce((most, score) => Math.max(most, score), 0);
     // Who writes a tool's name means that tool, whatever its words say.
     for (const index of named) scores[index]! += highest + 1;
-    const found = Array.from(this.#documents.keys())
-      .filter((index) => scores[index]! > 0 && fits(this.#documents[index]!, options));
+    const found = Array.from(this.documents.keys())
+      .filter((index) => scores[index]! > 0 && fits(this.documents[index]!, options));
     const hits = best(found, limit, scores)
       .map((index): Hit => ({
-        document: this.#documents[index]!,
+        document: this.documents[index]!,
         score: scores[index]!,
         ...(named.has(index) ? { isNamed: true } : {}),
       }))
@@ -152,7 +138,7 @@ export class SearchIndex {
 
   #scores(query: string): Float64Array {
     const { nameCoverage, queryCoverage, further } = this.#ranking;
-    const count = this.#documents.length;
+    const count = this.documents.length;
     const scores = new Float64Array(count);
     const matched = new Uint16Array(count);
     const ofTerm: TermScores = {

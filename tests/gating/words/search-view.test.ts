@@ -116,7 +116,7 @@ test("indexOf() reads tools that are hardly any", () => {
     entry("odd", inventory({ tools: { items: odd } }, { serverInfo: "null" })),
   ]);
   const index = indexOf(registry.aggregate, registry.entries);
-  assert.equal(index.size, 3);
+  assert.equal(index.documents.length, 3);
   assert.deepEqual(index.search("odd_b").hits[0]!.document.id, "odd_b");
 });
 
