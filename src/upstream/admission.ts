@@ -120,7 +120,6 @@ export class Admission {
   }
 
   get #load(): string {
-    const calls = plural(this.#inside, "call");
-    return `${calls} in progress and ${this.#waiting.size} waiting`;
+    return `${plural(this.#inside, "call")} in progress and ${this.#waiting.size} waiting`;
   }
 }

@@ -14,7 +14,7 @@ import type { ResponseMessage } from "../protocol/message.ts";
 import { methodRule } from "../protocol/methods.ts";
 import { isTaskMethod } from "../protocol/tasks.ts";
 import { Admission } from "./admission.ts";
-import type { Chooser, Slot, Taken } from "./choose.ts";
+import { type Chooser, giveBack, type Slot, type Taken } from "./choose.ts";
 import type { Line } from "./connection/line.ts";
 import { HttpStatusError, LostCallError } from "./transport/failures.ts";
 
@@ -106,8 +106,7 @@ export class Calls {
   async otherWay({ exchange, error, sentTo }: Failed, era: Era): Promise<Taken> {
     const way = await this.chooser.take(exchange, new Set(sentTo));
     if (way.line.era === era && !this.#closed) return way;
-    way.line.release();
-    way.slot.leave();
+    giveBack(way);
     throw error;
   }
 
@@ -134,9 +133,9 @@ export class Calls {
         (error) => this.#refused(error, admitted),
       );
     }
-    only.enter();
+    only.inUse++;
     const refused = (error: unknown) => {
-      only.leave();
+      only.inUse--;
       return this.#refused(error, admitted);
     };
     try {
@@ -239,7 +238,7 @@ class UsedLine implements Line {
     if (!this.#held) return;
     this.#held = false;
     this.#line.release();
-    this.#slot.leave();
+    this.#slot.inUse--;
   }
 }
 

@@ -16,7 +16,7 @@ import type { Instance } from "./instance.ts";
 import type { Phase } from "./state.ts";
 import { unavailable } from "./transport/failures.ts";
 
-/** A line, and the instance it leads to: {@link Slot.leave} ends the use of it. */
+/** A line, and the instance it leads to, which counts it in {@link Slot.inUse}. */
 export interface Taken {
   readonly line: Line;
   readonly slot: Slot;
@@ -116,7 +116,7 @@ export class Chooser {
   /** Whether a client session is to have a connection of its own. */
   #isExclusive(client: Client): boolean {
     return client.session !== undefined && client.era === "legacy" &&
-      this.slots.some(({ instance }) => instance.isExclusiveFor(client));
+      this.slots.some(({ instance }) => instance.lines.exclusiveFor(client));
   }
 
   /** Undefined when another instance has become ready sooner: then that is to be asked. */
@@ -147,23 +147,24 @@ export class Chooser {
 
 /** Counts as use of the instance from the first moment on, so that the next choice sees it. */
 async function over(slot: Slot, exchange: Exchange): Promise<Taken> {
-  slot.enter();
+  slot.inUse++;
   try {
     return { line: await slot.instance.lineFor(exchange), slot };
   } catch (error) {
-    slot.leave();
+    slot.inUse--;
     throw error;
   }
 }
 
-function giveBack({ line, slot }: Taken): void {
+/** Ends the use of both. */
+export function giveBack({ line, slot }: Taken): void {
   line.release();
-  slot.leave();
+  slot.inUse--;
 }
 
 /** A session's own connection may live where the shared one is lost. */
 function canServe(slot: Slot, { session }: Client): boolean {
-  return slot.isReady || (session !== undefined && slot.instance.hasOwn(session));
+  return slot.isReady || (session !== undefined && slot.instance.lines.hasOwn(session));
 }
 
 /** Better ones first; one that is closed is never chosen. */
@@ -245,16 +246,6 @@ export class Slot implements Candidate {
     return this.#clock.now() < this.#suspectUntil || this.instance.health.health === "degraded";
   }
 
-  /** A call is on its way to it. */
-  enter(): void {
-    this.inUse++;
-  }
-
-  /** It is not any more. */
-  leave(): void {
-    this.inUse--;
-  }
-
   /** It has answered a call. */
   answered(isError: boolean): void {
     this.calls++;
@@ -285,12 +276,15 @@ interface Home<T> {
   readonly isOnly: boolean;
 }
 
-/** Tasks may run for long; most servers keep their results for minutes or hours. */
-const TASKS: PinLimits = { entries: 10_000, age: 24 * 3_600_000 };
+/**
+ * How many are remembered (the oldest is forgotten first), and for how many ms without use. Tasks
+ * may run for long; most servers keep their results for minutes or hours.
+ */
+const TASKS = { entries: 10_000, age: 24 * 3_600_000 };
 /** How long a person may think about what a server has asked. */
-const STATES: PinLimits = { entries: 10_000, age: 3_600_000 };
+const STATES = { entries: 10_000, age: 3_600_000 };
 /** Sessions are released; the bound is against those that are not. */
-const SESSIONS: PinLimits = { entries: 10_000, age: Infinity };
+const SESSIONS = { entries: 10_000, age: Infinity };
 
 /**
  * Remembers which requests belong to the instance (the place) that served an earlier one. What is
@@ -366,22 +360,14 @@ function stateOf(
   return typeof state === "string" ? shortHash(state, 32) : undefined;
 }
 
-/** Bounds of {@link Pins}. */
-interface PinLimits {
-  /** The oldest is forgotten first. */
-  readonly entries: number;
-  /** Milliseconds without use; `Infinity` for no limit. */
-  readonly age: number;
-}
-
 /** Remembers where things are, for a while: a bounded map whose entries live by being used. */
 export class Pins<T> {
-  readonly #limits: PinLimits;
+  readonly #limits: typeof TASKS;
   readonly #clock: Clock;
   /** The longest unused first, and so those that expire first. */
   readonly #places = new Map<string, { readonly place: T; readonly until: number }>();
 
-  constructor(clock: Clock, limits: PinLimits) {
+  constructor(clock: Clock, limits: typeof TASKS) {
     this.#clock = clock;
     this.#limits = limits;
   }

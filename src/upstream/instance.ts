@@ -3,9 +3,9 @@ import type { ServerConfig } from "../config/types.ts";
 import type { CancelSignal } from "../lib/cancel.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { type Clock, formatDuration, systemClock } from "../lib/time.ts";
-import type { Client, Exchange } from "../protocol/exchange.ts";
+import type { Exchange } from "../protocol/exchange.ts";
 import type { Inventory } from "../protocol/lists.ts";
-import { Catalogue } from "./connection/inventory.ts";
+import { Catalogue } from "./catalogue.ts";
 import type { Connection } from "./connection/connection.ts";
 import type { HealthReport } from "./connection/health.ts";
 import type { InventoryResult } from "./connection/inventory.ts";
@@ -25,11 +25,12 @@ export class Instance {
   readonly name: string;
   /** The first attempt has finished, up or down, or was put off. Never rejects. */
   readonly settled: Promise<void>;
+  /** Its connections beside the first. */
+  readonly lines: Lines;
   readonly #options: UpstreamOptions;
   readonly #clock: Clock;
   readonly #events: UpstreamEvents;
   readonly #supervisor: Supervisor;
-  readonly #lines: Lines;
   readonly #catalogue: Catalogue;
   readonly #idle: IdleTimer;
   readonly #opener: Opener;
@@ -65,7 +66,7 @@ export class Instance {
       onChange: () => events.onStateChange?.(),
     });
     this.settled = this.#supervisor.settled;
-    this.#lines = new Lines({
+    this.lines = new Lines({
       config: () => this.#config,
       limits: options.limits ?? LINE_LIMITS,
       log,
@@ -80,7 +81,7 @@ export class Instance {
       catalogue: this.#catalogue,
       events,
       onAmbiguous: (method) => this.#ambiguous(method),
-      onQuestion: (method, params) => this.#lines.asks(method, params),
+      onQuestion: (method, params) => this.lines.asks(method, params),
       onRelease: () => this.#idle.touch(),
       onGivenUp: (end) => this.#leave(end),
     });
@@ -141,26 +142,6 @@ export class Instance {
     else this.#supervisor.start();
   }
 
-  /** It asks clients things that cannot be attributed on a connection they share. */
-  get interactive(): boolean {
-    return this.#lines.interactive;
-  }
-
-  /** Its server is known to be interactive from another instance. */
-  markInteractive(): void {
-    this.#lines.markInteractive();
-  }
-
-  /** Whether a client session of this kind is to have a connection of its own. */
-  isExclusiveFor(client: Client): boolean {
-    return this.#lines.exclusiveFor(client);
-  }
-
-  /** Whether a client session has a live connection of its own here. */
-  hasOwn(session: string): boolean {
-    return this.#lines.hasOwn(session);
-  }
-
   /** Begins to connect if it is at rest, whatever for. */
   wake(): void {
     if (this.state.phase === "idle") this.#supervisor.start();
@@ -176,13 +157,13 @@ export class Instance {
     const primary = this.#connection;
     if (
       primary !== undefined && primary.era === exchange.client.era &&
-      (primary.era === "modern" || !this.#lines.exclusiveFor(exchange.client))
+      (primary.era === "modern" || !this.lines.exclusiveFor(exchange.client))
     ) return primary.acquire();
-    const own = this.#lines.own(exchange);
+    const own = this.lines.own(exchange);
     if (own !== undefined) return own;
     return primary === undefined
-      ? this.#nextConnection(exchange.signal).then((ready) => this.#lines.choose(ready, exchange))
-      : this.#lines.choose(primary, exchange);
+      ? this.#nextConnection(exchange.signal).then((ready) => this.lines.choose(ready, exchange))
+      : this.lines.choose(primary, exchange);
   }
 
   /**
@@ -191,12 +172,7 @@ export class Instance {
    */
   async setLogLevel(level: string): Promise<void> {
     this.#level = level;
-    await Promise.all([this.#connection?.setLogLevel(level), this.#lines.setLogLevel(level)]);
-  }
-
-  /** The same for one client session, whose own connection is set to it, if there is one. */
-  async setSessionLogLevel(session: string, level: string): Promise<void> {
-    await this.#lines.setSessionLogLevel(session, level);
+    await Promise.all([this.#connection?.setLogLevel(level), this.lines.setLogLevel(level)]);
   }
 
   /**
@@ -212,20 +188,21 @@ export class Instance {
 
   /** A client's roots have changed: tells the legacy connections it speaks to. */
   notifyClientRoots(session: string): void {
-    for (const connection of this.#lines.ofSession(session, this.#connection)) {
-      void connection.notify("notifications/roots/list_changed");
+    for (const connection of this.lines.ofSession(session, this.#connection)) {
+      void connection.channel.notify("notifications/roots/list_changed");
     }
   }
 
   /** A client session has ended, and its own connection with it. */
   releaseSession(session: string): void {
     // Others come and go without a use of this server.
-    if (this.#lines.releaseSession(session)) this.#idle.touch();
+    if (this.lines.releaseSession(session)) this.#idle.touch();
   }
 
   /** A snapshot for status pages; plain data, no secrets. */
   status(): InstanceStatus {
-    const { state, reason, retryAt, since, lastError, lastErrorAt } = this.#supervisor;
+    const { state, reason, history } = this.#supervisor;
+    const { since, lastError, lastErrorAt, retryAt } = history;
     const { target } = this.#config;
     const connection = this.#connection;
     const { health, detail } = this.health;
@@ -239,13 +216,13 @@ export class Instance {
       transport: connection?.transport ?? (target.kind === "stdio" ? "stdio" : target.transport),
       era: connection?.era,
       protocolVersion: connection?.handshake.protocolVersion,
-      pid: connection?.pid,
+      pid: connection?.channel.transport.pid,
       since: new Date(since).toISOString(),
       startedInMs: this.#startedIn,
       restarts: state.restarts,
-      inFlight: this.#live.reduce((sum, { atWork }) => sum + atWork, 0),
+      inFlight: this.#live.reduce((sum, { channel }) => sum + channel.atWork, 0),
       connections: this.#live.length,
-      interactive: this.interactive,
+      interactive: this.lines.interactive,
       lastError: lastError?.message,
       lastErrorAt: isoTime(lastErrorAt),
       problems: this.#catalogue.problems,
@@ -259,13 +236,13 @@ export class Instance {
     const connection = this.#connection;
     this.#forget();
     const stopped = this.#supervisor.close();
-    await Promise.all([connection?.close(), this.#lines.close(), this.#leaving, stopped]);
+    await Promise.all([connection?.close(), this.lines.close(), this.#leaving, stopped]);
   }
 
   get #live(): readonly Connection[] {
     return this.#connection === undefined
-      ? this.#lines.live
-      : [this.#connection, ...this.#lines.live];
+      ? this.lines.live
+      : [this.#connection, ...this.lines.live];
   }
 
   /** It could be connected, and is not because nobody has asked for it. */
@@ -280,18 +257,19 @@ export class Instance {
       signal.throwIfAborted();
     }
     const began = this.#clock.now();
-    await this.#opener.openPrimary(signal, {
-      onReady: (connection, lists) =>
+    await this.#opener.openPrimary(
+      signal,
+      (connection, lists) =>
         this.#install(connection, lists, Math.round(this.#clock.now() - began)),
-      onClose: (connection) => {
+      (connection) => {
         if (this.#connection === connection) this.#lost(connection);
       },
-    });
+    );
   }
 
   #install(connection: Connection, result: InventoryResult, took: number): void {
     this.#connection = connection;
-    this.#lines.primaryChanged(connection.era);
+    this.lines.primaryChanged(connection.era);
     if (this.#level !== undefined) void connection.setLogLevel(this.#level);
     if (this.#subscribed.size > 0) void connection.setSubscriptions(this.#subscribed);
     this.#startedIn = took;
@@ -312,7 +290,7 @@ export class Instance {
   }
 
   #ambiguous(method: string): void {
-    if (!this.#lines.markInteractive()) return;
+    if (!this.lines.markInteractive()) return;
     const then = this.#config.sharing === "auto"
       ? "From now on each client has a connection of its own"
       : 'Set "sharing" to "auto" or "session" to give each client a connection of its own';
@@ -323,14 +301,14 @@ export class Instance {
   }
 
   #inUse(): boolean {
-    return this.#subscribed.size > 0 || (this.#connection?.lines ?? 0) > 0 || this.#lines.inUse;
+    return this.#subscribed.size > 0 || (this.#connection?.lines ?? 0) > 0 || this.lines.inUse;
   }
 
   /** Nobody has used it for as long as it may be unused. */
   #rest(): void {
     const connection = this.#connection!;
     this.#forget();
-    this.#leave(Promise.all([connection.close(), this.#lines.rest()]));
+    this.#leave(Promise.all([connection.close(), this.lines.rest()]));
     const time = formatDuration(idleTimeoutOf(this.#config)!);
     this.#options.log.info(`Stopped after ${time} without use; the next use starts it`);
     this.#supervisor.rest();

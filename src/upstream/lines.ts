@@ -59,6 +59,8 @@ export class Lines {
   /** The shared legacy connection of a server whose first connection is modern. */
   #beside: ExtraConnection | undefined;
   readonly #closing = new Set<Promise<void>>();
+  readonly #begin: OpenExtra = (options) =>
+    new ExtraConnection(options, (one) => this.#open(one), this.#closing);
   #closed = false;
   #noLegacyUntil = -Infinity;
   /** The legacy era is known to be spoken. */
@@ -71,9 +73,8 @@ export class Lines {
   constructor(options: LinesOptions) {
     const { config, clock, limits } = options;
     this.#options = options;
-    const open: OpenExtra = (own) => this.#begin(own);
-    this.#sessions = new SessionConnections(config().name, limits.sessions, open);
-    this.#leases = new Leases({ config, clock, max: limits.leases, open });
+    this.#sessions = new SessionConnections(config().name, limits.sessions, this.#begin);
+    this.#leases = new Leases(config, clock, limits.leases, this.#begin);
   }
 
   /** It was seen to ask a client something that several clients could have been meant by. */
@@ -130,16 +131,14 @@ export class Lines {
 
   /** Whether a session has a live connection of its own. */
   hasOwn(session: string): boolean {
-    return this.#sessions.get(session) !== undefined;
+    return this.#sessions.get(session)?.connection !== undefined;
   }
 
   /** The connection of the client's own session, where it lives: it needs no other. */
   own({ client }: Exchange): Line | Promise<Line> | undefined {
     const { era, session } = client;
     if (era !== "legacy" || session === undefined || !this.exclusiveFor(client)) return undefined;
-    return this.#sessions.get(session) === undefined
-      ? undefined
-      : this.#sessions.acquire(session, client);
+    return this.hasOwn(session) ? this.#sessions.acquire(session, client) : undefined;
   }
 
   /** The line of an exchange to an upstream whose first connection is `primary`. */
@@ -172,12 +171,12 @@ export class Lines {
 
   /** The level of a session's own connection. */
   async setSessionLogLevel(session: string, level: string): Promise<void> {
-    await this.#sessions.setLogLevel(session, level);
+    await this.#sessions.get(session)?.setLogLevel(level);
   }
 
   /** The connections a session's client speaks to: its own and, where sharing is in force, that. */
   ofSession(session: string, primary: Connection | undefined): readonly Connection[] {
-    const own = this.#sessions.get(session);
+    const own = this.#sessions.get(session)?.connection;
     const shared = this.exclusive
       ? undefined
       : primary?.era === "legacy"
@@ -233,10 +232,6 @@ export class Lines {
       },
     });
     return beside;
-  }
-
-  #begin(options: Parameters<OpenExtra>[0]): ExtraConnection {
-    return new ExtraConnection(options, (one) => this.#open(one), this.#closing);
   }
 
   async #open(options: OpenLegacyOptions): Promise<Connection> {

@@ -1,12 +1,12 @@
 import type { ServerConfig } from "../config/types.ts";
-import type { JsonObject } from "../lib/json.ts";
 import type { Clock } from "../lib/time.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { type Inventory, LIST_RULES } from "../protocol/lists.ts";
 import type { NotificationMessage, RequestMessage } from "../protocol/message.ts";
 import { declaredHeaders } from "../protocol/param-headers.ts";
 import type { Runtime } from "../runtime/types.ts";
-import { type Catalogue, type InventoryResult, readInventory } from "./connection/inventory.ts";
+import { type InventoryResult, readInventory } from "./connection/inventory.ts";
+import type { Catalogue } from "./catalogue.ts";
 import type { ChannelEvents } from "./connection/channel.ts";
 import { Connection, type ConnectionOptions } from "./connection/connection.ts";
 import type { EraAnswer } from "./connection/establish.ts";
@@ -19,29 +19,20 @@ import { ConnectionLostError, HttpStatusError } from "./transport/failures.ts";
 import type { UpstreamLog } from "./transport/transport.ts";
 
 /** What an {@link Opener} is made of. */
-interface OpenerOptions extends Pick<UpstreamOptions, "runtime" | "log"> {
+interface OpenerOptions
+  extends
+    Pick<UpstreamOptions, "runtime" | "log">,
+    Required<Pick<ChannelEvents, "onAmbiguous" | "onQuestion">> {
   readonly clock: Clock;
   /** As it is now. */
   readonly config: () => ServerConfig;
   /** What is offered; told of what may have changed. */
   readonly catalogue: Catalogue;
   readonly events: UpstreamEvents;
-  /** {@link ChannelEvents.onAmbiguous} */
-  readonly onAmbiguous: (method: string) => void;
-  /** {@link ChannelEvents.onQuestion} */
-  readonly onQuestion: (method: string, params: JsonObject | undefined) => void;
   /** A line was given back. */
   readonly onRelease: () => void;
   /** A connection was given up; what it leaves behind ends with this. */
   readonly onGivenUp: (end: Promise<void>) => void;
-}
-
-/** What becomes of the connection that {@link Opener.openPrimary} opens. */
-interface PrimaryEvents {
-  /** It is ready, and these are its lists; called before anything can happen to it. */
-  readonly onReady: (connection: Connection, lists: InventoryResult) => void;
-  /** It has gone away behind that. */
-  readonly onClose: (connection: Connection) => void;
 }
 
 /** Opens the connections of one instance, and remembers what was found out about its server. */
@@ -54,27 +45,21 @@ export class Opener {
   }
 
   /**
-   * Opens the connection all clients share, and reads the lists over it.
+   * Opens the connection all clients share, and reads the lists over it. `onReady` is called before
+   * anything can happen to it; `onClose` when it has gone away behind that.
    * @throws {RpcError} naming the server; nothing is left open
    */
-  async openPrimary(signal: AbortSignal, { onReady, onClose }: PrimaryEvents): Promise<void> {
+  async openPrimary(
+    signal: AbortSignal,
+    onReady: (connection: Connection, lists: InventoryResult) => void,
+    onClose: (connection: Connection) => void,
+  ): Promise<void> {
     const config = this.#options.config();
     let ready: Connection | undefined = undefined as Connection | undefined;
     try {
-      const connection = await Connection.open({
-        ...this.#base(),
-        config,
-        verdict: this.#verdict,
-        identity: SHARED_IDENTITY,
-        signal,
-        events: {
-          ...this.#events(undefined),
-          onClose: ({ code }) => {
-            if (ready === undefined) return;
-            if (code === "unresponsive") this.#options.onGivenUp(ready.close());
-            onClose(ready);
-          },
-        },
+      const options = { config, verdict: this.#verdict, identity: SHARED_IDENTITY, signal };
+      const connection = await this.#connect(options, undefined, () => {
+        if (ready !== undefined) onClose(ready);
       });
       const previous = this.#options.catalogue.known;
       const timeout = config.startupTimeout;
@@ -103,47 +88,52 @@ export class Opener {
    * @throws {RpcError} naming the server, or the reason of `abort`; nothing is left open
    */
   async openLegacy({ identity, session, abort, onClose }: OpenLegacyOptions): Promise<Connection> {
-    const { config, onGivenUp } = this.#options;
+    const config = this.#options.config();
     const transport = this.#verdict?.transport;
-    const connection: Connection = await Connection.open({
-      ...this.#base(),
-      config: { ...config(), protocol: "legacy" },
-      verdict: transport === undefined ? undefined : { era: "legacy", transport },
+    const options = {
+      config: { ...config, protocol: "legacy" as const },
+      verdict: transport === undefined ? undefined : { era: "legacy" as const, transport },
       identity,
       signal: abort.signal,
+    };
+    const connection = await this.#connect(options, session, onClose);
+    connection.reconfigure(this.#options.config());
+    return connection;
+  }
+
+  /** `session` owns it. */
+  async #connect(
+    options: Pick<ConnectionOptions, "config" | "verdict" | "identity" | "signal">,
+    session: string | undefined,
+    onClose: () => void,
+  ): Promise<Connection> {
+    const { runtime, log, clock, catalogue, events, onRelease, ...rest } = this.#options;
+    const { onAmbiguous, onQuestion, onGivenUp } = rest;
+    const connection: Connection = await Connection.open({
+      ...options,
+      runtime,
+      log,
+      clock,
+      onRelease,
+      toolHeaders: (tool) =>
+        catalogue.known === undefined ? [] : declaredHeaders(catalogue.known, tool),
       events: {
-        ...this.#events(session),
+        onNotification: (message, exchange) => {
+          const rules = LIST_RULES.filter(({ changed }) => changed === message.method);
+          if (rules.length > 0) catalogue.mark(rules.map(({ kind }) => kind));
+          else events.onNotification?.(message, exchange, session);
+        },
+        onRequest: (message) => events.onRequest?.(message, session),
+        onAmbiguous,
+        onQuestion,
+        onGap: () => catalogue.mark(LIST_RULES.map(({ kind }) => kind)),
         onClose: ({ code }) => {
           if (code === "unresponsive") onGivenUp(connection.close());
           onClose();
         },
       },
     });
-    connection.reconfigure(config());
     return connection;
-  }
-
-  #base(): Pick<ConnectionOptions, "runtime" | "log" | "clock" | "toolHeaders" | "onRelease"> {
-    const { runtime, log, clock, catalogue, onRelease } = this.#options;
-    const toolHeaders = (tool: string) =>
-      catalogue.known === undefined ? [] : declaredHeaders(catalogue.known, tool);
-    return { runtime, log, clock, toolHeaders, onRelease };
-  }
-
-  /** What connections have in common; `session` owns it. */
-  #events(session: string | undefined): Omit<ChannelEvents, "onClose"> {
-    const { events, catalogue, onAmbiguous, onQuestion } = this.#options;
-    return {
-      onNotification: (message, exchange) => {
-        const rules = LIST_RULES.filter(({ changed }) => changed === message.method);
-        if (rules.length > 0) catalogue.mark(rules.map(({ kind }) => kind));
-        else events.onNotification?.(message, exchange, session);
-      },
-      onRequest: (message) => events.onRequest?.(message, session),
-      onAmbiguous,
-      onQuestion,
-      onGap: () => catalogue.mark(LIST_RULES.map(({ kind }) => kind)),
-    };
   }
 }
 

@@ -114,9 +114,9 @@ export class SessionConnections {
     return this.#all.size;
   }
 
-  /** The live connection of a session. */
-  get(session: string): Connection | undefined {
-    return this.#all.get(session)?.connection;
+  /** That of a session. */
+  get(session: string): ExtraConnection | undefined {
+    return this.#all.get(session);
   }
 
   /**
@@ -137,11 +137,6 @@ export class SessionConnections {
       own.lines--;
       throw error;
     });
-  }
-
-  /** The session's client wants log lines from this level on. */
-  async setLogLevel(session: string, level: string): Promise<void> {
-    await this.#all.get(session)?.setLogLevel(level);
   }
 
   /** The session has ended: so does its connection. False where it has none. */
@@ -174,7 +169,7 @@ export class SessionConnections {
   #makeRoom(): RpcError | undefined {
     if (this.#all.size < this.#max) return undefined;
     for (const [session, { connection, lines }] of this.#all) {
-      if (connection === undefined || lines > 0 || connection.inFlight > 0) continue;
+      if (connection === undefined || lines > 0 || connection.channel.inFlight > 0) continue;
       this.release(session);
       return undefined;
     }
@@ -186,29 +181,31 @@ export class SessionConnections {
   }
 }
 
-/** What {@link Leases} are made of. */
-interface LeasesOptions {
-  /** As it is now; a call waits for as long as it may take. */
-  readonly config: () => Pick<ServerConfig, "name" | "timeout">;
-  readonly clock: Clock;
-  /** How many connections there may be at one time. */
-  readonly max: number;
-  readonly open: OpenExtra;
-}
-
 /**
  * Connections for the calls of clients that have no session (2026-07-28): each is lent to one call
  * alone, until that has ended or its parking expires, and then to another whose client can do the
  * same.
  */
 export class Leases {
-  readonly #options: LeasesOptions;
+  readonly #config: () => Pick<ServerConfig, "name" | "timeout">;
+  readonly #clock: Clock;
+  readonly #max: number;
+  readonly #open: OpenExtra;
   /** Each with the capabilities it declared, as canonical JSON. */
   readonly #all = new Map<ExtraConnection, string>();
   readonly #waiting: (() => void)[] = [];
 
-  constructor(options: LeasesOptions) {
-    this.#options = options;
+  /** There are `max` at one time, for which a call waits as long as it may take by `config`. */
+  constructor(
+    config: () => Pick<ServerConfig, "name" | "timeout">,
+    clock: Clock,
+    max: number,
+    open: OpenExtra,
+  ) {
+    this.#config = config;
+    this.#clock = clock;
+    this.#max = max;
+    this.#open = open;
   }
 
   /** The live connections. */
@@ -230,8 +227,8 @@ export class Leases {
   async acquire(client: Client, signal: CancelSignal): Promise<Line> {
     const capabilities = answerable(client.capabilities);
     const key = canonicalJson(capabilities);
-    const { clock, config, max } = this.#options;
-    const { name, timeout } = config();
+    const { name, timeout } = this.#config();
+    const clock = this.#clock;
     const deadline = clock.now() + timeout;
     for (;;) {
       if (signal.aborted) {
@@ -245,7 +242,7 @@ export class Leases {
       if (clock.now() >= deadline) {
         throw new RpcError(
           ErrorCode.UpstreamUnavailable,
-          `${serverLabel(name)} serves ${max} calls of clients without session, ` +
+          `${serverLabel(name)} serves ${this.#max} calls of clients without session, ` +
             "which is as many as it may at one time; try again later",
         );
       }
@@ -271,14 +268,14 @@ export class Leases {
 
   /** Where all places are taken, an idle connection that declared something else makes room. */
   #hasRoom(): boolean {
-    if (this.#all.size < this.#options.max) return true;
+    if (this.#all.size < this.#max) return true;
     const idle = this.#idle(() => true);
     if (idle !== undefined) this.#drop(idle);
     return idle !== undefined;
   }
 
   #begin(key: string, capabilities: ReturnType<typeof answerable>): ExtraConnection {
-    const own: ExtraConnection = this.#options.open({
+    const own: ExtraConnection = this.#open({
       // It serves clients of several names, one after the other.
       identity: { info: CLIENT_INFO, capabilities },
       session: undefined,
@@ -302,12 +299,12 @@ export class Leases {
   async #opened(own: ExtraConnection): Promise<Connection> {
     const connection = await own.opening;
     if (this.#all.has(own)) return connection;
-    throw unavailable(this.#options.config().name, "is gone again");
+    throw unavailable(this.#config().name, "is gone again");
   }
 
   #drop(own: ExtraConnection): void {
     if (!this.#all.delete(own)) return;
-    own.end(unavailable(this.#options.config().name, "is being stopped"));
+    own.end(unavailable(this.#config().name, "is being stopped"));
     this.#waiting.shift()?.();
   }
 
@@ -317,7 +314,7 @@ export class Leases {
     this.#waiting.push(stop);
     signal.addEventListener("abort", stop);
     try {
-      await pause(ms, this.#options.clock, over.signal);
+      await pause(ms, this.#clock, over.signal);
     } finally {
       signal.removeEventListener("abort", stop);
       const index = this.#waiting.indexOf(stop);

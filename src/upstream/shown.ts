@@ -45,13 +45,10 @@ export class ShownInventory {
     return slots.flatMap(({ isReady, instance, label }) => {
       const difference = isReady ? differenceOf(this.#inventory, instance.inventory) : undefined;
       if (difference === undefined) return [];
-      return [`${capital(label)} offers other things than the rest: it ${difference}`];
+      const name = label.charAt(0).toUpperCase() + label.slice(1);
+      return [`${name} offers other things than the rest: it ${difference}`];
     });
   }
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** How many names a difference lists. */

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../lib/json.ts";
 import type { Era } from "../protocol/eras.ts";
-import type { Inventory, ListKind } from "../protocol/lists.ts";
+import { type Inventory, LIST_RULES, type ListKind } from "../protocol/lists.ts";
 import type { Health, HealthReport } from "./connection/health.ts";
 import type { Phase, StateReason } from "./state.ts";
 import type { TransportKind } from "./transport/transport.ts";
@@ -125,12 +125,8 @@ type Shared = "name" | "state" | "restarts" | "interactive" | "problems" | "coun
 
 /** How long its lists are. */
 export function countsOf({ lists }: Inventory): UpstreamStatus["counts"] {
-  return {
-    tools: lists.tools.items.length,
-    prompts: lists.prompts.items.length,
-    resources: lists.resources.items.length,
-    templates: lists.templates.items.length,
-  };
+  const counts = LIST_RULES.map(({ kind }) => [kind, lists[kind].items.length]);
+  return Object.fromEntries(counts) as UpstreamStatus["counts"];
 }
 
 /** A time in ms since the epoch as ISO 8601. */

@@ -51,7 +51,7 @@ export class Supervisor {
   /** The first attempt has finished, up or down, or was put off. Never rejects. */
   readonly settled: Promise<void>;
   readonly #options: SupervisorOptions;
-  readonly #settle: () => void;
+  readonly #settled = Promise.withResolvers<void>();
   #state: UpstreamState = INITIAL_STATE;
   #reason: StateReason | undefined;
   #since = Date.now();
@@ -69,9 +69,7 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.settled = promise;
-    this.#settle = resolve;
+    this.settled = this.#settled.promise;
   }
 
   /** Where it is in its life. */
@@ -84,24 +82,17 @@ export class Supervisor {
     return this.#reason;
   }
 
-  /** When it came there, in ms since the epoch. */
-  get since(): number {
-    return this.#since;
-  }
-
-  /** The last failure, also while it runs again. */
-  get lastError(): RpcError | undefined {
-    return this.#lastError;
-  }
-
-  /** When that was, in ms since the epoch. */
-  get lastErrorAt(): number | undefined {
-    return this.#lastErrorAt;
-  }
-
-  /** When the next attempt is due, in ms since the epoch; undefined but in back-off. */
-  get retryAt(): number | undefined {
-    return this.#retryAt;
+  /**
+   * Times in ms since the epoch: since when it is there, the last failure (also while it runs again),
+   * and, in back-off, when the next attempt is due.
+   */
+  get history() {
+    return {
+      since: this.#since,
+      lastError: this.#lastError,
+      lastErrorAt: this.#lastErrorAt,
+      retryAt: this.#retryAt,
+    };
   }
 
   /** Begins; does nothing when it has begun, or cannot. */
@@ -113,7 +104,7 @@ export class Supervisor {
   postpone(): void {
     if (this.#state.phase !== "idle") return;
     this.#reason = "lazy";
-    this.#settle();
+    this.#settled.resolve();
   }
 
   /** It never begins. */
@@ -121,7 +112,7 @@ export class Supervisor {
     this.#noteError(error);
     this.#state = transition(this.#state, { type: "close" });
     this.#reason = reason;
-    this.#settle();
+    this.#settled.resolve();
   }
 
   /** The attempt under way has come to something. */
@@ -191,7 +182,7 @@ export class Supervisor {
     await this.#attempt;
     this.#turn?.resolve();
     this.#turn = undefined;
-    this.#settle();
+    this.#settled.resolve();
   }
 
   #move(event: UpstreamEvent, reason: StateReason | undefined): boolean {
@@ -262,7 +253,7 @@ export class Supervisor {
       stopClock();
       this.#turn = undefined;
       turn.resolve();
-      this.#settle();
+      this.#settled.resolve();
     }
   }
 
@@ -290,8 +281,6 @@ export class Supervisor {
   }
 }
 
-/** How long to wait before an upstream is tried again. */
-
 /** A connection that lived this long, in ms, ends the series of failures before it. */
 export const STABLE_AFTER = 10_000;
 
@@ -312,8 +301,6 @@ export function nextDelay(attempt: number, random: number): number {
   return Math.round(pause * (1 - JITTER + 2 * JITTER * random));
 }
 
-/** How often servers that were lost may be tried again, all of them together. */
-
 /** One for the whole gateway: a hundred dying servers must not fork a hundred processes a second. */
 export interface AttemptBudget {
   /**
@@ -323,21 +310,15 @@ export interface AttemptBudget {
   claim(now: number): number;
 }
 
-/** How fast an {@link AttemptBudget} lets attempts pass. */
-export interface AttemptBudgetOptions {
-  /** Attempts in a second. @default 10 */
-  readonly perSecond?: number;
-  /** Attempts that may be made at once after a quiet time. @default 20 */
-  readonly burst?: number;
-}
-
 /**
- * A budget of attempts. The defaults let the loss of a server or of a whole host heal without a
- * wait, and keep a storm under what two cores start without being kept from serving.
+ * A budget of `perSecond` attempts, and of `burst` at once after a quiet time. The defaults let the
+ * loss of a server or of a whole host heal without a wait, and keep a storm under what two cores
+ * start without being kept from serving.
  * @throws {RangeError} unless both are at least 1
  */
-export function createAttemptBudget(options: AttemptBudgetOptions = {}): AttemptBudget {
-  const { perSecond = 10, burst = 20 } = options;
+export function createAttemptBudget(
+  { perSecond = 10, burst = 20 }: { readonly perSecond?: number; readonly burst?: number } = {},
+): AttemptBudget {
   if (!(perSecond >= 1) || !(burst >= 1)) {
     throw new RangeError(
       `Cannot limit attempts to "${perSecond}/s, burst ${burst}": expected at least 1 of each`,
@@ -417,52 +398,5 @@ export class IdleTimer {
     if (inUse()) this.touch();
     if (clock.now() - this.#usedAt >= ms) onIdle();
     else this.arm();
-  }
-}
-
-/**
- * What a channel notes about whether its upstream lives. Written for every message, so it is
- * numbers and no more; `HealthMonitor` reads it when it has time.
- */
-export class Pulse {
-  #heardAt: number;
-  #timeoutsInRow = 0;
-  #timeoutsUnheard = 0;
-
-  /** `now` is in milliseconds of the clock all later times are of. */
-  constructor(now: number) {
-    this.#heardAt = now;
-  }
-
-  /** When the upstream last said anything. */
-  get heardAt(): number {
-    return this.#heardAt;
-  }
-
-  /** Calls of clients that ran out of time since the last one that was answered. */
-  get timeoutsInRow(): number {
-    return this.#timeoutsInRow;
-  }
-
-  /** Calls of clients that ran out of time since the upstream last said anything. */
-  get timeoutsUnheard(): number {
-    return this.#timeoutsUnheard;
-  }
-
-  /** It has said something. */
-  heard(now: number): void {
-    this.#heardAt = now;
-    this.#timeoutsUnheard = 0;
-  }
-
-  /** It has answered a call of a client. */
-  answered(): void {
-    this.#timeoutsInRow = 0;
-  }
-
-  /** A call of a client has run out of time. */
-  timedOut(): void {
-    this.#timeoutsInRow++;
-    this.#timeoutsUnheard++;
   }
 }

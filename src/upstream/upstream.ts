@@ -87,7 +87,7 @@ export class Upstream {
 
   /** It asks clients things that cannot be attributed on a connection they share. */
   get interactive(): boolean {
-    return this.#slots.some(({ instance }) => instance.interactive);
+    return this.#slots.some(({ instance }) => instance.lines.interactive);
   }
 
   /**
@@ -146,10 +146,10 @@ export class Upstream {
     await Promise.all(this.#slots.map(({ instance }) => instance.setLogLevel(level)));
   }
 
-  /** {@link Instance.setSessionLogLevel} */
+  /** {@link Lines.setSessionLogLevel} */
   async setSessionLogLevel(session: string, level: string): Promise<void> {
     await Promise.all(
-      this.#slots.map(({ instance }) => instance.setSessionLogLevel(session, level)),
+      this.#slots.map(({ instance }) => instance.lines.setSessionLogLevel(session, level)),
     );
   }
 
@@ -222,7 +222,7 @@ export class Upstream {
       this.#chooser.wake();
     }
     const { interactive } = this;
-    if (interactive) { for (const { instance } of this.#slots) instance.markInteractive(); }
+    if (interactive) { for (const { instance } of this.#slots) instance.lines.markInteractive(); }
     this.#findHerald();
     const { phase } = this.state;
     const inventoryChanged = this.#shown.refresh(this.#slots);

@@ -8,12 +8,9 @@ type Outcome = string;
 
 function table(clock = new FakeClock()) {
   const expired: number[] = [];
-  const calls = new Correlation<Outcome>({
-    clock,
-    onExpire: (call) => {
-      expired.push(call.id);
-      call.settle("expired");
-    },
+  const calls = new Correlation<Outcome>(clock, (call) => {
+    expired.push(call.id);
+    call.settle("expired");
   });
   return { clock, calls, expired };
 }

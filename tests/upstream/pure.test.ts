@@ -9,7 +9,7 @@ import {
   SAFE_VARIABLES,
   SAFE_WINDOWS_VARIABLES,
 } from "../../src/upstream/transport/stdio.ts";
-import { Refresher } from "../../src/upstream/connection/inventory.ts";
+import { Refresher } from "../../src/upstream/catalogue.ts";
 import { restoreId } from "../../src/upstream/connection/correlation.ts";
 import {
   INITIAL_STATE,
@@ -150,13 +150,9 @@ test("Refresher makes one run of a burst, and one more of what came during it", 
   const clock = new FakeClock();
   const runs: string[][] = [];
   const gates: (() => void)[] = [];
-  const refresher = new Refresher({
-    clock,
-    delay: 50,
-    run: (kinds) => {
-      runs.push([...kinds]);
-      return new Promise((resolve) => gates.push(resolve));
-    },
+  const refresher = new Refresher(clock, 50, (kinds) => {
+    runs.push([...kinds]);
+    return new Promise((resolve) => gates.push(resolve));
   });
   refresher.mark(["tools"]);
   clock.tick(30);

@@ -244,7 +244,7 @@ test("UsedLine tells no progress again that went before two losses", async () =>
   const instance = {
     state: { phase: "ready" },
     health: { health: "ok" },
-    isExclusiveFor: () => false,
+    lines: { exclusiveFor: () => false },
     lineFor: () => line(),
   } as unknown as Instance;
   const clock = new FakeClock();

@@ -27,7 +27,6 @@ import {
   resultResponse,
 } from "../../protocol/message.ts";
 import { envelopeEdits, requestEdits, responseEdits } from "../../protocol/projection.ts";
-import { Pulse } from "../supervisor.ts";
 import {
   ConnectionLostError,
   LostCallError,
@@ -54,19 +53,23 @@ type Outcome = ResponseMessage | RpcError;
 export class Channel {
   /** What the upstream speaks; set by the handshake. */
   era: Era = "legacy";
+  readonly server: string;
   readonly transport: Transport;
+  readonly log: UpstreamLog;
+  readonly clock: Clock;
   readonly identity: Identity;
   /** Milliseconds a forwarded call may take; may be changed for those that follow. */
   timeout: number;
-  /** When it last heard what; for whoever watches its health. */
-  readonly pulse: Pulse;
-  readonly #server: string;
-  readonly #log: UpstreamLog;
+  /** When the upstream last said anything. */
+  heardAt: number;
+  /** Calls of clients that ran out of time since the last one that was answered. */
+  timeoutsInRow = 0;
+  /** Calls of clients that ran out of time since the upstream last said anything. */
+  timeoutsUnheard = 0;
   readonly #events: ChannelEvents;
   readonly #calls: Correlation<Outcome>;
   readonly #questions = new Questions((raw) => void this.#post(raw, ""));
   readonly #abandoned = new Abandoned();
-  readonly #clock: Clock;
   /** A server that prints its log to stdout must not fill ours. */
   readonly #junk: TokenBucket;
   #closed: CloseReason | undefined;
@@ -74,17 +77,14 @@ export class Channel {
   constructor(options: ChannelOptions) {
     this.transport = options.transport;
     this.identity = options.identity;
-    this.#server = options.server;
-    this.#log = options.log;
+    this.server = options.server;
+    this.log = options.log;
+    this.clock = options.clock;
     this.timeout = options.timeout;
-    this.pulse = new Pulse(options.clock.now());
+    this.heardAt = this.clock.now();
     this.#events = options.events;
-    this.#clock = options.clock;
-    this.#junk = new TokenBucket({ ratePerSecond: 2, burst: 10, now: options.clock.now() });
-    this.#calls = new Correlation({
-      clock: options.clock,
-      onExpire: (call) => this.#expire(call),
-    });
+    this.#junk = new TokenBucket({ ratePerSecond: 2, burst: 10, now: this.heardAt });
+    this.#calls = new Correlation(this.clock, (call) => this.#expire(call));
   }
 
   /** Why it is closed, `undefined` while it is open. */
@@ -163,6 +163,12 @@ export class Channel {
     });
   }
 
+  /** The upstream has said something. Called for every message, so it is numbers and no more. */
+  heard(): void {
+    this.heardAt = this.clock.now();
+    this.timeoutsUnheard = 0;
+  }
+
   /** Sends a notification; what becomes of it is only logged. */
   async notify(method: string, paramsText?: string): Promise<void> {
     await this.#post(notification(method, paramsText), method);
@@ -194,8 +200,8 @@ export class Channel {
     const { method, signal } = options;
     if (this.#closed !== undefined) {
       throw options.exchange === undefined
-        ? new ConnectionLostError(this.#server, this.#closed)
-        : new LostCallError(this.#server, this.#closed.message, NOT_SENT);
+        ? new ConnectionLostError(this.server, this.#closed)
+        : new LostCallError(this.server, this.#closed.message, NOT_SENT);
     }
     if (signal?.aborted) throw this.#cancelled(method);
     const { promise, resolve, reject } = Promise.withResolvers<ResponseMessage>();
@@ -225,8 +231,8 @@ export class Channel {
       if (call === undefined) return;
       const known = error instanceof RpcError
         ? error
-        : unavailable(this.#server, `could not be reached: ${messageOf(error)}`);
-      call.settle(call.exchange === undefined ? known : lossBySend(this.#server, call, known));
+        : unavailable(this.server, `could not be reached: ${messageOf(error)}`);
+      call.settle(call.exchange === undefined ? known : lossBySend(this.server, call, known));
     });
     return await promise;
   }
@@ -235,7 +241,7 @@ export class Channel {
   #cancelled(method: string): RpcError {
     return new RpcError(
       ErrorCode.UpstreamUnavailable,
-      `Call of "${method}" on ${serverLabel(this.#server)} was cancelled`,
+      `Call of "${method}" on ${serverLabel(this.server)} was cancelled`,
     );
   }
 
@@ -253,31 +259,34 @@ export class Channel {
     if (exchange === undefined) return;
     // Over modern HTTP nothing comes but on the stream that is closed.
     if (this.era === "modern" && this.transport.kind === "http") return;
-    const now = this.#clock.now();
+    const now = this.clock.now();
     this.#abandoned.add(id, exchange.client, now + timeout, now);
   }
 
   #expire(call: PendingCall<Outcome>): void {
     this.#disown(call);
-    if (call.exchange !== undefined) this.pulse.timedOut();
+    if (call.exchange !== undefined) {
+      this.timeoutsInRow++;
+      this.timeoutsUnheard++;
+    }
     if (call.method === "initialize" || call.method === "server/discover") {
       this.transport.abandon(call.id);
     } else this.#cancelUpstream(call.id, "Timed out");
-    call.settle(timedOut(this.#server, call.method, call.timeout));
+    call.settle(timedOut(this.server, call.method, call.timeout));
   }
 
   #receive(message: Message, carriedBy: number | undefined): void {
-    this.pulse.heard(this.#clock.now());
+    this.heard();
     switch (message.kind) {
       case "response": {
         const call = this.#calls.take(message.id);
         if (call !== undefined) {
-          if (call.exchange !== undefined) this.pulse.answered();
+          if (call.exchange !== undefined) this.timeoutsInRow = 0;
           call.settle(message);
         } else {
           // Answered twice, after its time, after a cancel, or never asked: nobody waits for it.
           if (typeof message.id === "number") this.#abandoned.delete(message.id);
-          this.#log.debug("Dropped an answer nobody waits for", { id: message.id });
+          this.log.debug("Dropped an answer nobody waits for", { id: message.id });
         }
         return;
       }
@@ -299,7 +308,7 @@ export class Channel {
     if (this.era === "legacy") return id !== undefined && this.#questions.cancel(id);
     const call = this.#calls.get(id);
     if (call?.method !== "subscriptions/listen") return false;
-    this.#calls.take(call.id)?.settle(unavailable(this.#server, "ended the subscription"));
+    this.#calls.take(call.id)?.settle(unavailable(this.server, "ended the subscription"));
     return true;
   }
 
@@ -313,7 +322,7 @@ export class Channel {
     const { progressToken, progress } = message.params ?? {};
     const call = this.#calls.progress(progressToken, progress);
     if (call?.tokenText === undefined) {
-      this.#log.debug("Dropped progress nobody asked for");
+      this.log.debug("Dropped progress nobody asked for");
       return;
     }
     const edit = { path: ["params", "progressToken"], value: call.tokenText };
@@ -325,7 +334,7 @@ export class Channel {
       const call = this.#calls.get(carriedBy);
       return call?.exchange === undefined ? { kind: "none" } : { kind: "call", call };
     }
-    return originAmong(this.#calls.calls, this.#abandoned, this.#clock.now());
+    return originAmong(this.#calls.calls, this.#abandoned, this.clock.now());
   }
 
   #answer(message: RequestMessage, carriedBy: number | undefined): void {
@@ -336,7 +345,7 @@ export class Channel {
     }
     // A modern server has no requests of its own (2026-07-28, multi round-trip requests).
     if (this.era === "modern" || !INPUT_METHODS.has(method)) {
-      this.#log.debug("Refused a request of the server", { method });
+      this.log.debug("Refused a request of the server", { method });
       return this.#refuse(message, `Method not found: this client does not support "${method}"`);
     }
     if (method !== "roots/list") this.#events.onQuestion?.(method, message.params);
@@ -363,7 +372,7 @@ export class Channel {
     if (method === "roots/list") {
       return void this.#post(resultResponse(idTextOf(message), '{"roots":[]}'), "");
     }
-    this.#log.debug("Refused a request of the server outside any call", { method });
+    this.log.debug("Refused a request of the server outside any call", { method });
     this.#refuse(message, `"${method}" is for a client, and none has a call on this connection`);
   }
 
@@ -396,7 +405,7 @@ export class Channel {
     try {
       await this.transport.send(raw, { method });
     } catch (error) {
-      this.#log.debug("Cannot send to the server", { method, error: messageOf(error) });
+      this.log.debug("Cannot send to the server", { method, error: messageOf(error) });
     }
   }
 
@@ -408,12 +417,12 @@ export class Channel {
     const call = this.#calls.take(carriedBy ?? known ?? only ?? null);
     if (call !== undefined) {
       const why = kind === "junk" ? "no JSON" : error.message;
-      call.settle(protocolFault(this.#server, `gave no valid answer to "${call.method}": ${why}`));
+      call.settle(protocolFault(this.server, `gave no valid answer to "${call.method}": ${why}`));
     }
-    const verdict = this.#junk.take(this.#clock.now());
+    const verdict = this.#junk.take(this.clock.now());
     if (!verdict.allowed) return;
     const suppressed = verdict.suppressed > 0 ? { suppressed: verdict.suppressed } : {};
-    this.#log.warn(`Ignored what is no message: ${error.message}`, { text, ...suppressed });
+    this.log.warn(`Ignored what is no message: ${error.message}`, { text, ...suppressed });
   }
 
   #onClose(reason: CloseReason): void {
@@ -422,8 +431,8 @@ export class Channel {
     this.#abandoned.clear();
     this.#calls.drain((call) =>
       call.exchange === undefined || reason.code === "closed"
-        ? new ConnectionLostError(this.#server, reason)
-        : lossByClose(this.#server, call, reason)
+        ? new ConnectionLostError(this.server, reason)
+        : lossByClose(this.server, call, reason)
     );
     this.#questions.close();
     this.#events.onClose(reason);

@@ -6,7 +6,7 @@ import type { Era } from "../../protocol/eras.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
 import type { CloseReason, TransportKind } from "../transport/transport.ts";
-import type { Channel, ChannelEvents, RequestOptions } from "./channel.ts";
+import type { Channel, ChannelEvents } from "./channel.ts";
 import { type EraAnswer, establish, type EstablishOptions } from "./establish.ts";
 import type { Handshake } from "./handshake.ts";
 import { HealthMonitor, type HealthReport } from "./health.ts";
@@ -25,9 +25,8 @@ export interface ConnectionOptions extends EstablishOptions {
  */
 export class Connection implements Line {
   readonly handshake: Handshake;
-  /** To be handed to the next {@link Connection.open} of this server. */
-  readonly verdict: EraAnswer;
-  readonly #channel: Channel;
+  /** What it goes over. */
+  readonly channel: Channel;
   readonly #options: ConnectionOptions;
   readonly #listener: Listener | undefined;
   readonly #subscriptions: ResourceSubscriptions | undefined;
@@ -36,24 +35,18 @@ export class Connection implements Line {
   #level: string | undefined;
   #lines = 0;
 
-  private constructor(
-    channel: Channel,
-    handshake: Handshake,
-    verdict: EraAnswer,
-    options: ConnectionOptions,
-  ) {
-    this.#channel = channel;
+  private constructor(channel: Channel, handshake: Handshake, options: ConnectionOptions) {
+    this.channel = channel;
     this.#options = options;
     this.#config = options.config;
     this.handshake = handshake;
-    this.verdict = verdict;
-    const { log, clock, events, config } = options;
+    const { events, config } = options;
     const { capabilities, era } = handshake;
     if (era === "modern") {
       const lists = listChangedFilter(capabilities);
-      this.#listener = new Listener(channel, { lists, log, clock, onGap: () => events.onGap() });
+      this.#listener = new Listener(channel, lists, () => events.onGap());
     } else if (isObject(capabilities.resources) && capabilities.resources.subscribe === true) {
-      this.#subscriptions = new ResourceSubscriptions(channel, log, config.startupTimeout);
+      this.#subscriptions = new ResourceSubscriptions(channel, config.startupTimeout);
     }
   }
 
@@ -78,8 +71,8 @@ export class Connection implements Line {
         events.onClose(reason);
       },
     };
-    const { channel, handshake, verdict } = await establish({ ...options, events: guarded });
-    opened = new Connection(channel, handshake, verdict, options);
+    const { channel, handshake } = await establish({ ...options, events: guarded });
+    opened = new Connection(channel, handshake, options);
     if (channel.closed !== undefined) {
       const { closed } = channel;
       queueMicrotask(() => events.onClose(closed));
@@ -92,27 +85,17 @@ export class Connection implements Line {
   }
 
   get transport(): TransportKind {
-    return this.#channel.transport.kind;
+    return this.channel.transport.kind;
   }
 
-  /** Process id of a stdio server. */
-  get pid(): number | undefined {
-    return this.#channel.transport.pid;
+  /** To be handed to the next {@link Connection.open} of this server. */
+  get verdict(): EraAnswer {
+    return { era: this.era, transport: this.transport };
   }
 
   /** Why it is lost, undefined while it lives; a call on a lost one fails at once. */
   get closed(): CloseReason | undefined {
-    return this.#channel.closed;
-  }
-
-  /** Calls that wait for an answer. */
-  get inFlight(): number {
-    return this.#channel.inFlight;
-  }
-
-  /** Those of them the server is at work on. */
-  get atWork(): number {
-    return this.#channel.atWork;
+    return this.channel.closed;
   }
 
   /** How many have acquired it and not released it. */
@@ -134,33 +117,19 @@ export class Connection implements Line {
   /** Takes on limits that have changed. */
   reconfigure(config: ServerConfig): void {
     this.#config = config;
-    this.#channel.timeout = config.timeout;
+    this.channel.timeout = config.timeout;
     this.#monitor?.arm();
   }
 
   /** {@link Channel.forward} */
   forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
-    return this.#channel.forward(exchange, edits);
+    return this.channel.forward(exchange, edits);
   }
 
   /** The counterpart of {@link Connection.acquire}. */
   release(): void {
     this.#lines--;
     this.#options.onRelease?.();
-  }
-
-  /** {@link Channel.request} */
-  request(
-    method: string,
-    paramsText: string | undefined,
-    options: RequestOptions,
-  ): Promise<ResponseMessage> {
-    return this.#channel.request(method, paramsText, options);
-  }
-
-  /** {@link Channel.notify} */
-  notify(method: string, paramsText?: string): Promise<void> {
-    return this.#channel.notify(method, paramsText);
   }
 
   /**
@@ -171,12 +140,11 @@ export class Connection implements Line {
     if (this.era === "modern" || this.#level === level) return;
     if (!isObject(this.handshake.capabilities.logging)) return;
     this.#level = level;
-    const { log } = this.#options;
     const { startupTimeout: timeout } = this.#config;
     try {
-      await this.request("logging/setLevel", JSON.stringify({ level }), { timeout });
+      await this.channel.request("logging/setLevel", JSON.stringify({ level }), { timeout });
     } catch (error) {
-      log.debug("Cannot set the log level", { error: messageOf(error) });
+      this.channel.log.debug("Cannot set the log level", { error: messageOf(error) });
     }
   }
 
@@ -189,23 +157,12 @@ export class Connection implements Line {
   /** Ends it within 3 s; calls in flight fail. Never rejects. */
   async close(): Promise<void> {
     this.#end();
-    await this.#channel.close();
+    await this.channel.close();
   }
 
   #begin(): void {
     void this.#listener?.listen();
-    const channel = this.#channel;
-    const { clock, log } = this.#options;
-    const method = this.era === "modern" ? "server/discover" : "ping";
-    this.#monitor = new HealthMonitor({
-      clock,
-      log,
-      pulse: channel.pulse,
-      limits: () => this.#config,
-      atWork: () => channel.atWork,
-      probe: (timeout) => channel.request(method, undefined, { timeout }),
-      onLost: (message) => void channel.giveUp({ code: "unresponsive", message }),
-    });
+    this.#monitor = new HealthMonitor(this.channel, () => this.#config);
   }
 
   #end(): void {

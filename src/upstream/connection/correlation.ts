@@ -43,13 +43,6 @@ interface Entry<T> extends PendingCall<T> {
   held: number;
 }
 
-/** What a {@link Correlation} is made of. */
-export interface CorrelationOptions<T> {
-  readonly clock: Clock;
-  /** A call ran out of time; it is out of the table already and still to be settled. */
-  readonly onExpire: (call: PendingCall<T>) => void;
-}
-
 /**
  * The table. Taking a call out ({@link Correlation.take}) is the only way to settle it, and works
  * once; that is what makes "exactly one outcome" hold under any order of events.
@@ -63,9 +56,10 @@ export class Correlation<T> {
   #disarm: (() => void) | undefined;
   #armedFor = Infinity;
 
-  constructor(options: CorrelationOptions<T>) {
-    this.#clock = options.clock;
-    this.#onExpire = options.onExpire;
+  /** `onExpire`: a call ran out of time; it is out of the table already and still to be settled. */
+  constructor(clock: Clock, onExpire: (call: PendingCall<T>) => void) {
+    this.#clock = clock;
+    this.#onExpire = onExpire;
   }
 
   /** Calls that wait. */

@@ -11,14 +11,7 @@ import { SseTransport } from "../transport/sse.ts";
 import { StdioTransport } from "../transport/stdio.ts";
 import type { Transport, TransportKind, UpstreamLog } from "../transport/transport.ts";
 import { Channel, type ChannelEvents } from "./channel.ts";
-import {
-  discover,
-  type Handshake,
-  HandshakeError,
-  type HandshakeOptions,
-  initialize,
-  probe,
-} from "./handshake.ts";
+import { discover, type Handshake, HandshakeError, initialize, probe } from "./handshake.ts";
 import type { Identity } from "./line.ts";
 
 /** What was found out about a server, remembered so that a reconnect asks nothing twice. */
@@ -45,10 +38,9 @@ export interface EstablishOptions {
 }
 
 /** A channel after its handshake. */
-export interface Established {
+interface Established {
   readonly channel: Channel;
   readonly handshake: Handshake;
-  readonly verdict: EraAnswer;
 }
 
 /** A probe is answered at once or not at all; a third of the start must be left for the rest. */
@@ -89,7 +81,6 @@ export async function establish(options: EstablishOptions): Promise<Established>
 
 async function over(kind: TransportKind, options: EstablishOptions): Promise<Established> {
   const { config, signal } = options;
-  const timeouts = { server: config.name, timeout: config.startupTimeout };
   let channel: Channel | undefined;
   const stop = () => void channel?.close();
   signal.addEventListener("abort", stop);
@@ -111,13 +102,9 @@ async function over(kind: TransportKind, options: EstablishOptions): Promise<Est
     return channel;
   };
   try {
-    const handshake = await shakeHands(kind, options, reopen, timeouts);
+    const handshake = await shakeHands(kind, options, reopen);
     signal.throwIfAborted();
-    return {
-      channel: channel!,
-      handshake,
-      verdict: { era: handshake.era, transport: kind },
-    };
+    return { channel: channel!, handshake };
   } catch (error) {
     await channel?.close();
     // What the abort made fail is not why it failed.
@@ -132,8 +119,8 @@ async function shakeHands(
   kind: TransportKind,
   { config, verdict, log }: EstablishOptions,
   reopen: () => Promise<Channel>,
-  timeouts: HandshakeOptions,
 ): Promise<Handshake> {
+  const { startupTimeout } = config;
   if (kind === "sse" && config.protocol === "modern") {
     throw new HandshakeError(config.name, 'is reached by HTTP+SSE, which has no "modern" protocol');
   }
@@ -143,25 +130,24 @@ async function shakeHands(
     ? config.protocol
     : verdict?.era;
   const channel = await reopen();
-  if (era === "legacy") return await initialize(channel, timeouts);
-  if (era === "modern") return await discover(channel, timeouts);
+  if (era === "legacy") return await initialize(channel, startupTimeout);
+  if (era === "modern") return await discover(channel, startupTimeout);
 
-  const timeout = Math.min(PROBE_TIMEOUT, config.startupTimeout / 3);
   let silent = false;
   try {
-    const outcome = await probe(channel, { ...timeouts, timeout });
+    const outcome = await probe(channel, Math.min(PROBE_TIMEOUT, startupTimeout / 3));
     if (outcome.kind === "modern") return outcome.handshake;
     silent = outcome.silent;
-    return await initialize(channel, timeouts);
+    return await initialize(channel, startupTimeout);
   } catch (error) {
     if (channel.closed?.code === "exited") {
       // Some servers end at the first message that is not `initialize`.
       log.debug("Ended on the probe; started again as legacy");
-      return await initialize(await reopen(), timeouts);
+      return await initialize(await reopen(), startupTimeout);
     }
     // A slow modern server misses the probe's time, and then knows no `initialize`.
     if (error instanceof HandshakeError && channel.closed === undefined) {
-      if (silent || error.modernOnly) return await discover(channel, timeouts);
+      if (silent || error.modernOnly) return await discover(channel, startupTimeout);
     }
     throw error;
   }

@@ -49,25 +49,15 @@ export class HandshakeError extends RpcError {
   }
 }
 
-/** What a handshake needs to know beside its channel. */
-export interface HandshakeOptions {
-  readonly server: string;
-  /** Milliseconds for one request. */
-  readonly timeout: number;
-}
-
 /** HTTP statuses that say nothing about the era: the server is not there, or wants a key. */
 const INCONCLUSIVE = new Set([401, 403, 429, 502, 503, 504]);
 
 /**
- * Asks with `server/discover` which era the upstream speaks. Everything that is not a modern
+ * Asks with `server/discover`, for `timeout` ms, which era the upstream speaks. Everything that is not a modern
  * answer means legacy, silence included.
  * @throws {RpcError} when it cannot be reached, refuses access, or is modern but refuses us
  */
-export async function probe(
-  channel: Channel,
-  { server, timeout }: HandshakeOptions,
-): Promise<ProbeOutcome> {
+export async function probe(channel: Channel, timeout: number): Promise<ProbeOutcome> {
   try {
     let response = await sendDiscover(channel, timeout);
     // A server that names a version of ours with its refusal is asked for it once more.
@@ -76,7 +66,7 @@ export async function probe(
     if (modern !== undefined) return { kind: "modern", handshake: modern };
     const code = response.error?.code;
     if (code === ErrorCode.HeaderMismatch || code === ErrorCode.MissingClientCapability) {
-      throw refused(server, "server/discover", response);
+      throw refused(channel, "server/discover", response);
     }
     return { kind: "legacy", silent: false };
   } catch (error) {
@@ -91,16 +81,13 @@ export async function probe(
  * The handshake with an upstream known, or configured, to be modern.
  * @throws {RpcError}
  */
-export async function discover(
-  channel: Channel,
-  { server, timeout }: HandshakeOptions,
-): Promise<Handshake> {
+export async function discover(channel: Channel, timeout: number): Promise<Handshake> {
   const response = await sendDiscover(channel, timeout);
   const modern = readDiscover(response);
   if (modern !== undefined) return modern;
-  if (response.error !== undefined) throw refused(server, "server/discover", response);
+  if (response.error !== undefined) throw refused(channel, "server/discover", response);
   throw new HandshakeError(
-    server,
+    channel.server,
     `supports none of the modern versions ${MODERN_VERSIONS.join(", ")}`,
   );
 }
@@ -112,7 +99,7 @@ function sendDiscover(channel: Channel, timeout: number): Promise<ResponseMessag
 }
 
 /** Undefined for anything that is no modern answer with a version of ours. */
-export function readDiscover({ raw, result }: ResponseMessage): Handshake | undefined {
+function readDiscover({ raw, result }: ResponseMessage): Handshake | undefined {
   const supported = result?.supportedVersions;
   if (result === undefined || !Array.isArray(supported)) return undefined;
   const version = MODERN_VERSIONS.findLast((known) => supported.includes(known));
@@ -134,10 +121,7 @@ export function readDiscover({ raw, result }: ResponseMessage): Handshake | unde
  * `modernOnly` tells that it named modern versions
  * @throws {RpcError} when it cannot be reached or does not answer
  */
-export async function initialize(
-  channel: Channel,
-  { server, timeout }: HandshakeOptions,
-): Promise<Handshake> {
+export async function initialize(channel: Channel, timeout: number): Promise<Handshake> {
   channel.era = "legacy";
   channel.transport.setProtocol(undefined, "legacy");
   const params = JSON.stringify({
@@ -147,18 +131,18 @@ export async function initialize(
   });
   const response = await channel.request("initialize", params, { timeout, cancel: false });
   const { raw, result } = response;
-  if (result === undefined) throw refused(server, "initialize", response);
+  if (result === undefined) throw refused(channel, "initialize", response);
   const version = result.protocolVersion;
   if (typeof version !== "string" || eraOf(version) !== "legacy") {
     throw new HandshakeError(
-      server,
+      channel.server,
       `chose protocol version ${JSON.stringify(version) ?? "(none)"}; expected one of ` +
         LEGACY_VERSIONS.join(", "),
     );
   }
   channel.transport.setProtocol(version, "legacy");
   await channel.notify("notifications/initialized");
-  if (channel.closed !== undefined) throw protocolFault(server, channel.closed.message);
+  if (channel.closed !== undefined) throw protocolFault(channel.server, channel.closed.message);
   return {
     era: "legacy",
     protocolVersion: version,
@@ -183,7 +167,7 @@ function namesOurs({ error }: ResponseMessage): boolean {
   return Array.isArray(supported) && MODERN_VERSIONS.some((known) => supported.includes(known));
 }
 
-function refused(server: string, method: string, response: ResponseMessage): HandshakeError {
+function refused({ server }: Channel, method: string, response: ResponseMessage): HandshakeError {
   const { error } = response;
   const message = typeof error?.message === "string" ? error.message : "no reason given";
   const modernOnly = error?.code === ErrorCode.UnsupportedProtocolVersion || namesOurs(response);

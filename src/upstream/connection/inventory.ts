@@ -1,12 +1,10 @@
-/** What an upstream offers: reads it, all pages of it, and again when it says that it has changed. */
+/** Reads everything an upstream offers, all pages of it. */
 
 import { rawAt, rawElements } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { messageOf } from "../../lib/text.ts";
-import type { Clock } from "../../lib/time.ts";
 import { ErrorCode } from "../../protocol/errors.ts";
 import {
-  EMPTY_INVENTORY,
   type Inventory,
   type List,
   LIST_RULES,
@@ -16,165 +14,7 @@ import {
 } from "../../protocol/lists.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
 import { headerProblem } from "../../protocol/param-headers.ts";
-import type { UpstreamLog } from "../transport/transport.ts";
 import type { Connection } from "./connection.ts";
-
-/** Milliseconds in which announcements of changes are one. */
-const REFRESH_DELAY = 50;
-
-/** What a {@link Catalogue} is made of. */
-interface CatalogueOptions {
-  readonly log: UpstreamLog;
-  readonly clock: Clock;
-  /** How long the server may take for one page, in ms, as configured now. */
-  readonly timeout: () => number;
-  /** A change the server has announced was read. */
-  readonly onChange: (inventory: Inventory) => void;
-}
-
-/** What one server offers: what was read last, and read again when it says that it has changed. */
-export class Catalogue {
-  readonly #options: CatalogueOptions;
-  #inventory: Inventory = EMPTY_INVENTORY;
-  #isKnown = false;
-  #problems: readonly string[] = [];
-  #refresher: Refresher | undefined;
-  /** Announced when there was nobody to read it. */
-  readonly #early = new Set<ListKind>();
-
-  constructor(options: CatalogueOptions) {
-    this.#options = options;
-  }
-
-  /** What was read last; empty while nothing is known. */
-  get inventory(): Inventory {
-    return this.#inventory;
-  }
-
-  /** The same, undefined while nothing is known. */
-  get known(): Inventory | undefined {
-    return this.#isKnown ? this.#inventory : undefined;
-  }
-
-  /** What was read in an earlier run counts until something has been read in this one. */
-  recall(inventory: Inventory): void {
-    if (this.#isKnown) return;
-    this.#inventory = inventory;
-    this.#isKnown = true;
-  }
-
-  /** What was wrong with it. */
-  get problems(): readonly string[] {
-    return this.#problems;
-  }
-
-  /** The server has announced that these have changed. */
-  mark(kinds: Iterable<ListKind>): void {
-    if (this.#refresher !== undefined) this.#refresher.mark(kinds);
-    else for (const kind of kinds) this.#early.add(kind);
-  }
-
-  /**
-   * Takes what was read over a new connection, and follows the changes announced from then on.
-   * Returns whether it is something else than before.
-   */
-  follow(connection: Connection, { inventory, problems }: InventoryResult): boolean {
-    this.#refresher = this.#createRefresher(connection);
-    const changed = inventory !== this.#inventory;
-    this.#inventory = inventory;
-    this.#isKnown = true;
-    this.#report(problems);
-    // Changes announced while the lists were being read may be in them or not.
-    this.#refresher.mark(this.#early);
-    this.#early.clear();
-    return changed;
-  }
-
-  /** The connection that was followed is no longer used. */
-  leave(): void {
-    this.#refresher?.stop();
-    this.#refresher = undefined;
-  }
-
-  #createRefresher(connection: Connection): Refresher {
-    const { clock, timeout, onChange } = this.#options;
-    const refresher: Refresher = new Refresher({
-      clock,
-      delay: REFRESH_DELAY,
-      run: async (kinds) => {
-        const options = { previous: this.#inventory, kinds, timeout: timeout() };
-        const { inventory, problems } = await readInventory(connection, options);
-        // A connection that went away in between has nothing more to say.
-        if (this.#refresher !== refresher) return;
-        this.#report(problems);
-        if (inventory === this.#inventory) return;
-        this.#inventory = inventory;
-        onChange(inventory);
-      },
-    });
-    return refresher;
-  }
-
-  #report(problems: readonly string[]): void {
-    this.#problems = problems;
-    for (const problem of problems) this.#options.log.warn(problem);
-  }
-}
-
-/** What a {@link Refresher} is made of. */
-interface RefresherOptions {
-  readonly clock: Clock;
-  /** Milliseconds from the first mark to the run: a server announces changes in bursts. */
-  readonly delay: number;
-  /** Reads these lists again. Must not reject. */
-  readonly run: (kinds: ReadonlySet<ListKind>) => Promise<void>;
-}
-
-/**
- * Turns a storm of "this list changed" into few reads: marks within `delay` are one run, marks
- * during a run are one more run after it, so the last read always begins after the last mark.
- */
-export class Refresher {
-  readonly #options: RefresherOptions;
-  #marked = new Set<ListKind>();
-  #cancel: (() => void) | undefined;
-  #running = false;
-  #stopped = false;
-
-  constructor(options: RefresherOptions) {
-    this.#options = options;
-  }
-
-  /** These lists are no longer what was read. */
-  mark(kinds: Iterable<ListKind>): void {
-    for (const kind of kinds) this.#marked.add(kind);
-    this.#schedule();
-  }
-
-  /** Forgets all marks and runs nothing any more; a run under way ends by itself. */
-  stop(): void {
-    this.#stopped = true;
-    this.#cancel?.();
-    this.#cancel = undefined;
-    this.#marked.clear();
-  }
-
-  #schedule(): void {
-    if (this.#stopped || this.#running || this.#cancel !== undefined) return;
-    if (this.#marked.size === 0) return;
-    this.#cancel = this.#options.clock.after(this.#options.delay, () => void this.#run());
-  }
-
-  async #run(): Promise<void> {
-    this.#cancel = undefined;
-    this.#running = true;
-    const kinds = this.#marked;
-    this.#marked = new Set();
-    await this.#options.run(kinds);
-    this.#running = false;
-    this.#schedule();
-  }
-}
 
 /** Bounds of one list, against servers that page for ever. */
 const MAX_PAGES = 1_000;
@@ -255,7 +95,7 @@ async function readList(
   let cursor: string | undefined;
   for (let page = 1;; page++) {
     const params = cursor === undefined ? undefined : JSON.stringify({ cursor });
-    const response = await connection.request(rule.method, params, { timeout, signal });
+    const response = await connection.channel.request(rule.method, params, { timeout, signal });
     if (response.result === undefined) {
       // Many servers with resources know no templates.
       if (rule.kind === "templates" && response.error?.code === ErrorCode.MethodNotFound) {

@@ -1,10 +1,9 @@
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { messageOf } from "../../lib/text.ts";
-import { type Clock, pause } from "../../lib/time.ts";
+import { pause } from "../../lib/time.ts";
 import { MetaKey } from "../../protocol/eras.ts";
 import { metaOf, type NotificationMessage } from "../../protocol/message.ts";
 import { nextDelay, STABLE_AFTER } from "../supervisor.ts";
-import type { UpstreamLog } from "../transport/transport.ts";
 import type { Channel } from "./channel.ts";
 
 /** The list changes a modern server says it announces, as a filter; empty when it announces none. */
@@ -17,16 +16,6 @@ export function listChangedFilter(capabilities: JsonObject): JsonObject {
     }
   }
   return filter;
-}
-
-/** What a {@link Listener} needs beside its channel. */
-export interface ListenerOptions {
-  /** Part of every subscription. */
-  readonly lists: JsonObject;
-  readonly log: UpstreamLog;
-  readonly clock: Clock;
-  /** A subscription ended; what changed until the next one holds went unannounced. */
-  readonly onGap: () => void;
 }
 
 /** How long a server may take to acknowledge before its silence counts as yes, in ms. */
@@ -51,15 +40,21 @@ interface Subscription {
  */
 export class Listener {
   readonly #channel: Channel;
-  readonly #options: ListenerOptions;
+  readonly #lists: JsonObject;
+  readonly #onGap: () => void;
   readonly #retired: number[] = [];
   #current: Subscription | undefined;
   #next: Subscription | undefined;
   #closed = false;
 
-  constructor(channel: Channel, options: ListenerOptions) {
+  /**
+   * `lists` are part of every subscription; `onGap`: one has ended, and what changed until the next
+   * one holds went unannounced.
+   */
+  constructor(channel: Channel, lists: JsonObject, onGap: () => void) {
     this.#channel = channel;
-    this.#options = options;
+    this.#lists = lists;
+    this.#onGap = onGap;
   }
 
   /**
@@ -70,7 +65,7 @@ export class Listener {
     if (this.#closed) return;
     const resources = [...uris];
     const filter: JsonObject = {
-      ...this.#options.lists,
+      ...this.#lists,
       ...(resources.length === 0 ? {} : { resourceSubscriptions: resources }),
     };
     const params = JSON.stringify({ notifications: filter });
@@ -91,7 +86,7 @@ export class Listener {
       decided: Promise.withResolvers<void>(),
     };
     this.#next = next;
-    const stopClock = this.#options.clock.after(ACKNOWLEDGE_TIMEOUT, () => this.#holds(next));
+    const stopClock = this.#channel.clock.after(ACKNOWLEDGE_TIMEOUT, () => this.#holds(next));
     void this.#keep(next).finally(() => next.decided.resolve());
     await next.decided.promise;
     stopClock();
@@ -137,7 +132,7 @@ export class Listener {
    * left alone: its lists then change only with a reconnect.
    */
   async #keep(subscription: Subscription): Promise<void> {
-    const { log, clock, onGap } = this.#options;
+    const { log, clock } = this.#channel;
     const { params, abort: { signal } } = subscription;
     for (let failures = 0; !signal.aborted && this.#channel.closed === undefined;) {
       const since = clock.now();
@@ -158,7 +153,7 @@ export class Listener {
       }
       failures = clock.now() - since >= STABLE_AFTER ? 1 : failures + 1;
       await pause(nextDelay(failures + 1, Math.random()), clock, signal);
-      if (!signal.aborted) onGap();
+      if (!signal.aborted) this.#onGap();
     }
   }
 }
@@ -169,16 +164,14 @@ export class Listener {
  */
 export class ResourceSubscriptions {
   readonly #channel: Channel;
-  readonly #log: UpstreamLog;
   readonly #timeout: number;
   readonly #held = new Set<string>();
   #wanted: ReadonlySet<string> = this.#held;
   #running: Promise<void> | undefined;
 
   /** `timeout` is for one request, in ms. */
-  constructor(channel: Channel, log: UpstreamLog, timeout: number) {
+  constructor(channel: Channel, timeout: number) {
     this.#channel = channel;
-    this.#log = log;
     this.#timeout = timeout;
   }
 
@@ -215,6 +208,6 @@ export class ResourceSubscriptions {
     } catch (error) {
       why = messageOf(error);
     }
-    if (why !== undefined) this.#log.debug(`Cannot call ${method}`, { error: why });
+    if (why !== undefined) this.#channel.log.debug(`Cannot call ${method}`, { error: why });
   }
 }

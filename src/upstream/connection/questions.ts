@@ -26,11 +26,6 @@ export class Questions {
     this.#post = post;
   }
 
-  /** How many wait. */
-  get size(): number {
-    return this.#open.size;
-  }
-
   /** Sends the answer as soon as `answer` has it; what that rejects with becomes an error. */
   async put(message: RequestMessage, answer: Answerer): Promise<void> {
     const key = idKey(message.id);
