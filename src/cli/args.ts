@@ -52,12 +52,12 @@ export function parseCommandLine(
 
 /** The command of this name or alias. */
 export function findCommand(name: string, commands: readonly Command[]): Command | undefined {
-  return commands.find((command) => command.name === name || command.aliases.includes(name));
+  return commands.find((command) => command.name === name || command.aliases?.includes(name));
 }
 
 /** The options a command takes, its own first. */
-export function optionsOf(command: Command): readonly OptionName[] {
-  return [...command.options, ...COMMON_OPTIONS];
+export function optionsOf({ options = [] }: Command): readonly OptionName[] {
+  return [...options, ...COMMON_OPTIONS];
 }
 
 function isOption(name: string): name is OptionName {
@@ -116,19 +116,22 @@ function readValue(
   return value;
 }
 
-function checkWords(command: Command, words: readonly string[]): void {
-  const required = command.words.filter((word) => !word.startsWith("["));
-  const missing = required[words.length];
-  const usage = `mcproxy ${[command.name, ...command.words].join(" ")}`;
+/** How a command is written: its name, and the words behind it. */
+export function usageOf({ name, words = [] }: Command): string {
+  return [name, ...words].join(" ");
+}
+
+function checkWords(command: Command, given: readonly string[]): void {
+  const { name, words = [] } = command;
+  const missing = words.filter((word) => !word.startsWith("["))[given.length];
+  const usage = `mcproxy ${usageOf(command)}`;
   if (missing !== undefined) {
-    throw new UsageError(
-      `Cannot run "${command.name}": ${missing} is missing; expected "${usage}"`,
-    );
+    throw new UsageError(`Cannot run "${name}": ${missing} is missing; expected "${usage}"`);
   }
-  const extra = words[command.words.length];
+  const extra = given[words.length];
   if (extra !== undefined) {
     throw new UsageError(
-      `Cannot run "${command.name}": found ${JSON.stringify(extra)} too many; expected "${usage}"`,
+      `Cannot run "${name}": found ${JSON.stringify(extra)} too many; expected "${usage}"`,
     );
   }
 }
@@ -150,7 +153,10 @@ function foreignOption(rawName: string, command: Command): UsageError {
 
 /** What a command that does not exist is answered with; `help` says the same. */
 export function unknownCommand(name: string, commands: readonly Command[]): UsageError {
-  const near = suggest(name, commands.flatMap((command) => [command.name, ...command.aliases]));
+  const near = suggest(
+    name,
+    commands.flatMap((command) => [command.name, ...command.aliases ?? []]),
+  );
   return new UsageError(`Unknown command ${JSON.stringify(name)}${didYouMean(near)}`);
 }
 

@@ -2,7 +2,7 @@ import { CliError, ExitCode, type Io, say, UsageError } from "../app/io.ts";
 import { rawAt } from "../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { firstLine, messageOf, printable } from "../lib/text.ts";
-import { openCaller, withCaller } from "./caller.ts";
+import { openCaller, untilSignal } from "./caller.ts";
 import type { Invocation } from "./command.ts";
 import { styleFor } from "./view/table.ts";
 
@@ -11,7 +11,7 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
   const { args: [tool = "", given], options } = invocation;
   const argumentsText = readCallArguments(given === "-" ? await readAll(io.stdin) : given ?? "{}");
   const caller = await openCaller(invocation, io);
-  return await withCaller(caller, io, async () => {
+  return await untilSignal(caller, io, async () => {
     const onNotification = (raw: string) => {
       const line = progressLine(raw);
       const style = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });

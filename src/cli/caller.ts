@@ -19,23 +19,23 @@ export async function openCaller(
 }
 
 /**
- * Uses a caller until `use` is done, and closes it. A signal closes it at once: what is waited for
- * then fails, and the exit code is that of the signal.
+ * Uses what was opened until `use` is done, and closes it. A signal closes it at once: what is
+ * waited for then fails, and the signal's exit code is returned.
  */
-export async function withCaller(
-  caller: Caller,
+export async function untilSignal<T>(
+  opened: Pick<Caller, "close">,
   io: Io,
-  use: (caller: Caller) => Promise<number>,
-): Promise<number> {
+  use: () => Promise<T>,
+): Promise<T | number> {
   const interrupted = Promise.withResolvers<number>();
   const off = [
     io.runtime.onSignal("SIGINT", () => interrupted.resolve(130)),
     io.runtime.onSignal("SIGTERM", () => interrupted.resolve(143)),
   ];
   try {
-    return await Promise.race([use(caller), interrupted.promise]);
+    return await Promise.race([use(), interrupted.promise]);
   } finally {
     for (const remove of off) remove();
-    await caller.close();
+    await opened.close();
   }
 }

@@ -5,6 +5,7 @@ import type { Config } from "../config/types.ts";
 import { serverOffers } from "../gateway/offers.ts";
 import { ESTIMATE } from "../lib/tokens.ts";
 import type { ListKind } from "../protocol/lists.ts";
+import { untilSignal } from "./caller.ts";
 import { counterOf, serverTokens } from "./costs.ts";
 import type { Finding } from "./diagnose-tool.ts";
 import { checkedTools, diagnose } from "./diagnose.ts";
@@ -38,23 +39,12 @@ export interface ConnectionReport {
 const NO_COUNTS = { tools: 0, prompts: 0, resources: 0, templates: 0 };
 
 /** Starts the servers and reports; where a signal comes first, its exit code is all there is. */
-export async function connectReport(
-  config: Config,
-  io: Io,
-): Promise<ConnectionReport | { readonly interrupted: number }> {
-  const interrupted = Promise.withResolvers<{ readonly interrupted: number }>();
-  const off = [
-    io.runtime.onSignal("SIGINT", () => interrupted.resolve({ interrupted: 130 })),
-    io.runtime.onSignal("SIGTERM", () => interrupted.resolve({ interrupted: 143 })),
-  ];
+export async function connectReport(config: Config, io: Io): Promise<ConnectionReport | number> {
   const local = new LocalGateway(eager(config), io);
-  try {
-    const settled = local.settled().then(() => reportOf(local));
-    return await Promise.race([settled, interrupted.promise]);
-  } finally {
-    for (const remove of off) remove();
-    await local.close();
-  }
+  return await untilSignal(local, io, async () => {
+    await local.settled();
+    return reportOf(local);
+  });
 }
 
 /** Every server is started, also one that would wait for its first use. */

@@ -51,7 +51,7 @@ export async function run({ options }: Invocation, io: Io): Promise<ExitCode | n
   const connected = options.connect === true && configuration.ok
     ? await (await import("./check-connect.ts")).connectReport(configuration.config, io)
     : undefined;
-  if (connected !== undefined && "interrupted" in connected) return connected.interrupted;
+  if (typeof connected === "number") return connected;
   const code = exitCodeOf(read, connected, options.strict === true);
   const report: CheckReport = {
     ...read,

@@ -57,14 +57,14 @@ export interface CommandModule {
 /** One row of the table. */
 export interface Command {
   readonly name: string;
-  readonly aliases: readonly string[];
+  readonly aliases?: readonly string[];
   /** One line for the overview. */
   readonly summary: string;
   /** The words it takes: `NAME` must be there, `[NAME]` may. */
-  readonly words: readonly string[];
+  readonly words?: readonly string[];
   /** Besides {@link COMMON_OPTIONS}. */
-  readonly options: readonly OptionName[];
+  readonly options?: readonly OptionName[];
   /** Further lines of its help. */
-  readonly notes: readonly string[];
+  readonly notes?: readonly string[];
   readonly load: () => Promise<CommandModule>;
 }

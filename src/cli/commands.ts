@@ -6,7 +6,6 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
     name: "serve",
     aliases: ["run"],
     summary: "Run the gateway (the default command)",
-    words: [],
     options: [
       "config",
       "credentials",
@@ -28,18 +27,14 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
   },
   {
     name: "bridge",
-    aliases: [],
     summary: "Connect a client that speaks stdio to a running gateway",
     words: ["[URL]"],
-    options: [],
     notes: ["URL is http://127.0.0.1:12009/mcp unless it is given."],
     load: () => import("./bridge.ts"),
   },
   {
     name: "check",
-    aliases: [],
     summary: "Validate the configuration and stop",
-    words: [],
     options: ["config", "credentials", "connect", "strict"],
     notes: [
       "Exits with 3 when the file is invalid or a server in it cannot be started.",
@@ -50,7 +45,6 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
   },
   {
     name: "list",
-    aliases: [],
     summary: "Show what the servers offer",
     words: ["[SERVER]"],
     options: ["config", "credentials", "url", "tokens", "exact-tokens"],
@@ -59,7 +53,6 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
   },
   {
     name: "call",
-    aliases: [],
     summary: "Call a tool by its exposed name",
     words: ["TOOL", "[JSON]"],
     options: ["config", "credentials", "url"],
@@ -71,9 +64,7 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
   },
   {
     name: "status",
-    aliases: [],
     summary: "Show the state of a running gateway",
-    words: [],
     options: ["watch", "health", "url"],
     notes: [
       "URL is http://127.0.0.1:12009 unless it is given.",
@@ -85,7 +76,6 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
   },
   {
     name: "import",
-    aliases: [],
     summary: "Add the servers of AI clients to the configuration",
     words: ["[FILE]"],
     options: ["from", "config", "credentials", "secrets", "rename", "write"],
@@ -98,7 +88,6 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
   },
   {
     name: "connect",
-    aliases: [],
     summary: "Put the gateway into the configuration of an AI client",
     words: ["[CLIENT]"],
     options: ["url", "replace", "undo", "write"],
@@ -110,29 +99,18 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
   },
   {
     name: "schema",
-    aliases: [],
     summary: "Print the JSON schema of the configuration file",
-    words: [],
-    options: [],
-    notes: [],
     load: () => import("./schema.ts"),
   },
   {
     name: "version",
-    aliases: [],
     summary: "Print the version",
-    words: [],
-    options: [],
-    notes: [],
     load: () => import("./version.ts"),
   },
   {
     name: "help",
-    aliases: [],
     summary: "Show this overview, or the help of a command",
     words: ["[COMMAND]"],
-    options: [],
-    notes: [],
     load: () => import("./help.ts"),
   },
 ];

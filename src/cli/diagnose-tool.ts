@@ -1,3 +1,5 @@
+/** What may go wrong with one tool: its name, its description, its schemas. */
+
 import { type ConfigPath, formatPath } from "../config/issue.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { cut } from "../lib/text.ts";
@@ -6,225 +8,6 @@ import type { Registry } from "../registry/types.ts";
 import { checkJsonSchema, type SchemaProblem } from "../schema/check.ts";
 import { DEFAULT_DIALECT, KEYWORDS } from "../schema/dialect.ts";
 import { schemaPlaces } from "../schema/walk.ts";
-
-/** Claude Code cuts descriptions here (PROTOCOL notes, client behaviours). UTF-16 units. */
-export const CUT_DESCRIPTION = 2048;
-
-/** Some OpenAI models refuse a request with a longer one. UTF-16 units. */
-const REFUSED_DESCRIPTION = 1024;
-
-/** Of several problems of one schema the first ones are told, and how many there are. */
-const TOLD_PROBLEMS = 3;
-
-/** What is found, before it is said whose it is. */
-type Bare = Pick<Finding, "level" | "rule" | "message" | "remedy">;
-
-/** Everything that may go wrong with one tool. */
-export function toolFindings(listed: CheckedTool, registry: Registry): Finding[] {
-  const { server, own, exposed, tool } = listed;
-  const remedy = `ask the authors of the server to mend it, or leave the tool out: add ${
-    JSON.stringify(own)
-  } to ${optionOf(server, "exclude")}`;
-  const found: Bare[] = [
-    ...nameFindings(listed, registry),
-    ...descriptionFindings(tool, `set a shorter one in ${optionOf(server, "override", own)}`),
-    ...inputFindings(tool.inputSchema, remedy),
-    ...outputFindings(tool.outputSchema, remedy),
-  ];
-  return found.map((finding) => ({ ...finding, server, subject: exposed }));
-}
-
-/** Where in the configuration something can be said about tools of a server. */
-export function optionOf(server: string, ...path: ConfigPath): string {
-  return formatPath(["mcpServers", server, "tools", ...path]);
-}
-
-function descriptionFindings({ description }: JsonObject, remedy: string): Bare[] {
-  if (typeof description !== "string" || description.trim() === "") {
-    return [{
-      level: "note",
-      rule: "no-description",
-      message: "has no description: a model has only its name to go by",
-      remedy: remedy.replace("a shorter one", '"description"'),
-    }];
-  }
-  const { length } = description;
-  if (length > CUT_DESCRIPTION) {
-    return [{
-      level: "warning",
-      rule: "long-description",
-      message: `has a description of ${length} characters: Claude Code cuts it at ` +
-        `${CUT_DESCRIPTION}, some OpenAI models refuse more than ${REFUSED_DESCRIPTION}`,
-      remedy,
-    }];
-  }
-  if (length <= REFUSED_DESCRIPTION) return [];
-  return [{
-    level: "note",
-    rule: "long-description",
-    message: `has a description of ${length} characters: some OpenAI models refuse more than ` +
-      `${REFUSED_DESCRIPTION}`,
-    remedy,
-  }];
-}
-
-function inputFindings(schema: Json | undefined, remedy: string): Bare[] {
-  const root = rootFinding("inputSchema", schema, remedy);
-  if (root !== undefined) return [root];
-  const object = schema as JsonObject;
-  return [...schemaFindings("inputSchema", object, remedy), ...refusedForms(object, remedy)];
-}
-
-function outputFindings(schema: Json | undefined, remedy: string): Bare[] {
-  if (schema === undefined) return [];
-  const root = rootFinding("outputSchema", schema, remedy);
-  return root === undefined ? schemaFindings("outputSchema", schema, remedy) : [root];
-}
-
-/** Clients of the SDK refuse the whole list for one root that is no object. */
-function rootFinding(
-  member: "inputSchema" | "outputSchema",
-  schema: Json | undefined,
-  remedy: string,
-): Bare | undefined {
-  const found = !isObject(schema)
-    ? schema === undefined ? `has no ${member}` : `has an ${member} that is no object`
-    : schema.type === "object"
-    ? undefined
-    : schema.type === undefined
-    ? `has an ${member} without "type"`
-    : `has an ${member} of type ${JSON.stringify(schema.type).slice(0, 60)}`;
-  if (found === undefined) return undefined;
-  const message =
-    `${found}, expected "type": "object" at its root: many clients refuse the whole ` +
-    "list for it";
-  return { level: "error", rule: "schema-root", message, remedy };
-}
-
-const SEVERITY: Readonly<Record<SchemaProblem["type"], readonly [Level, DiagnoseRule]>> = {
-  "invalid": ["error", "schema-invalid"],
-  "dangling": ["error", "schema-reference"],
-  "remote": ["warning", "schema-remote"],
-  "dialect": ["warning", "schema-dialect"],
-  "unknown-dialect": ["warning", "schema-dialect"],
-  "pattern": ["warning", "schema-pattern"],
-  "deep": ["warning", "schema-deep"],
-};
-
-const CONSEQUENCE: Readonly<Partial<Record<DiagnoseRule, string>>> = {
-  "schema-remote": "clients do not fetch it",
-  "schema-dialect": "models' interfaces read every schema as 2020-12",
-};
-
-function schemaFindings(member: string, schema: Json, remedy: string): Bare[] {
-  const problems = Map.groupBy(checkJsonSchema(schema), ({ type }) => SEVERITY[type][1]);
-  return [...problems].map(([rule, all]) => {
-    const told = all.slice(0, TOLD_PROBLEMS).map(({ pointer, message }) =>
-      `${pointer}: ${message}`
-    );
-    const more = all.length - told.length;
-    const consequence = CONSEQUENCE[rule] === undefined ? "" : `; ${CONSEQUENCE[rule]}`;
-    const rest = more === 0 ? "" : `; and ${more} more`;
-    const message = `${member} ${told.join("; ")}${rest}${consequence}`;
-    return { level: SEVERITY[all[0]!.type][0], rule, message, remedy };
-  });
-}
-
-const COMBINATORS = ["oneOf", "anyOf", "allOf"];
-
-/** What models' interfaces accept as names of properties at the root. */
-const ACCEPTED_PROPERTY = /^[a-zA-Z0-9_.-]{1,64}$/;
-
-/** Valid forms that clients, or the models behind them, are known to refuse. */
-function refusedForms(schema: JsonObject, remedy: string): Bare[] {
-  const found: Bare[] = [];
-  const warn = (rule: DiagnoseRule, message: string) =>
-    found.push({ level: "warning", rule, message, remedy });
-  const combined = COMBINATORS.filter((keyword) => schema[keyword] !== undefined);
-  if (combined.length > 0) {
-    warn(
-      "schema-combined",
-      `has ${
-        combined.join(", ")
-      } at the root of inputSchema: Claude and OpenAI models refuse the ` +
-        "request, and Claude Code leaves the tool out",
-    );
-  }
-  const properties = isObject(schema.properties) ? Object.keys(schema.properties) : [];
-  const odd = properties.filter((name) => !ACCEPTED_PROPERTY.test(name));
-  if (odd.length > 0) {
-    const names = quoted(odd);
-    warn(
-      "schema-property",
-      `has parameters whose names Claude models refuse: ${names}, expected 1 to 64 of A-Z a-z 0-9 _ . -`,
-    );
-  }
-  const open = arraysWithoutItems(schema);
-  if (open.length > 0) {
-    warn(
-      "schema-items",
-      `has arrays without "items", which VS Code refuses: inputSchema ${quoted(open)}`,
-    );
-  }
-  return found;
-}
-
-function arraysWithoutItems(schema: JsonObject): string[] {
-  return [...schemaPlaces(schema, KEYWORDS[DEFAULT_DIALECT])]
-    .filter(({ schema: { type, items, prefixItems } }) =>
-      (type === "array" || (Array.isArray(type) && type.includes("array"))) &&
-      items === undefined && prefixItems === undefined
-    )
-    .map(({ pointer }) => pointer);
-}
-
-/** How much of a name or pointer a message repeats. */
-const LONGEST_QUOTE = 80;
-
-function quoted(texts: readonly string[]): string {
-  const told = texts.slice(0, TOLD_PROBLEMS).map((text) =>
-    JSON.stringify(cut(text, LONGEST_QUOTE))
-  );
-  const more = texts.length - told.length;
-  return told.join(", ") + (more === 0 ? "" : ` and ${more} more`);
-}
-
-/** Claude, Codex and Zed take no longer name, with what they put in front of it. */
-const LONGEST_NAME = 64;
-
-/** What becomes of a tool's name, behind all servers and behind its own. */
-export function nameFindings(
-  { server, own, exposed }: Pick<CheckedTool, "server" | "own" | "exposed">,
-  { conflicts, entries }: Pick<Registry, "conflicts" | "entries">,
-): Pick<Finding, "level" | "rule" | "message" | "remedy">[] {
-  const renamed = entries.find(({ name }) => name === server)?.shape?.tools?.rename?.[own];
-  const wanted = spelled(own);
-  const isWhole = [wanted, spelled(renamed ?? own)].some((name) => exposed.endsWith(name));
-  const told = conflicts.some(({ type, parties }) =>
-    type === "suffixed" && parties.some((party) => party.exposed === exposed)
-  );
-  const name = JSON.stringify(own.slice(0, 100));
-  const remedy = 'give it a shorter name with "rename", or its server one with "alias"';
-  if (own.length > LONGEST_NAME) {
-    const message = `is called ${name} by its server, ${own.length} characters: clients of ` +
-      `/servers/${server}/mcp that take at most ${LONGEST_NAME} leave it out`;
-    return [{ level: "warning", rule: "name-long", message, remedy }];
-  }
-  if (!isWhole && !told) {
-    const message = `is called ${name} by its server, which is cut: with its prefix it would be ` +
-      `longer than ${MAX_EXPOSED_NAME} characters`;
-    return [{ level: "note", rule: "name-cut", message, remedy }];
-  }
-  if (renamed === undefined && wanted !== own) {
-    const message = `is called ${name} by its server: clients take A-Z a-z 0-9 _ - only`;
-    return [{ level: "note", rule: "name-spelling", message, remedy: null }];
-  }
-  return [];
-}
-
-function spelled(name: string): string {
-  return name.replaceAll(/[^A-Za-z0-9_-]/gu, "_");
-}
 
 /** How much a finding matters: an error keeps something from working for some client. */
 export type Level = "error" | "warning" | "note";
@@ -284,4 +67,214 @@ export interface CheckedTool {
   readonly exposed: string;
   /** What clients get. */
   readonly tool: JsonObject;
+}
+
+/** Claude Code cuts descriptions here UTF-16 units. */
+export const CUT_DESCRIPTION = 2048;
+
+/** Some OpenAI models refuse a request with a longer one. UTF-16 units. */
+const REFUSED_DESCRIPTION = 1024;
+
+/** Of several problems of one schema the first ones are told, and how many there are. */
+const TOLD_PROBLEMS = 3;
+
+type Bare = Pick<Finding, "level" | "rule" | "message" | "remedy">;
+
+/** A finding, before it is said what it is about. */
+export function found(
+  level: Level,
+  rule: DiagnoseRule,
+  message: string,
+  remedy: string | null = null,
+): Bare {
+  return { level, rule, message, remedy };
+}
+
+/** Everything that may go wrong with one tool. */
+export function toolFindings(listed: CheckedTool, registry: Registry): Finding[] {
+  const { server, own, exposed, tool } = listed;
+  const remedy = `ask the authors of the server to mend it, or leave the tool out: add ${
+    JSON.stringify(own)
+  } to ${optionOf(server, "exclude")}`;
+  const all = [
+    ...nameFindings(listed, registry),
+    ...descriptionFindings(tool, `set a shorter one in ${optionOf(server, "override", own)}`),
+    ...inputFindings(tool.inputSchema, remedy),
+    ...outputFindings(tool.outputSchema, remedy),
+  ];
+  return all.map((finding) => ({ ...finding, server, subject: exposed }));
+}
+
+/** Where in the configuration something can be said about tools of a server. */
+function optionOf(server: string, ...path: ConfigPath): string {
+  return formatPath(["mcpServers", server, "tools", ...path]);
+}
+
+function descriptionFindings({ description }: JsonObject, remedy: string): Bare[] {
+  if (typeof description !== "string" || description.trim() === "") {
+    const message = "has no description: a model has only its name to go by";
+    return [
+      found("note", "no-description", message, remedy.replace("a shorter one", '"description"')),
+    ];
+  }
+  const { length } = description;
+  if (length <= REFUSED_DESCRIPTION) return [];
+  const isCut = length > CUT_DESCRIPTION;
+  const message = `has a description of ${length} characters: ` +
+    (isCut ? `Claude Code cuts it at ${CUT_DESCRIPTION}, ` : "") +
+    `some OpenAI models refuse more than ${REFUSED_DESCRIPTION}`;
+  return [found(isCut ? "warning" : "note", "long-description", message, remedy)];
+}
+
+function inputFindings(schema: Json | undefined, remedy: string): Bare[] {
+  const root = rootFinding("inputSchema", schema, remedy);
+  if (root !== undefined) return [root];
+  const object = schema as JsonObject;
+  return [...schemaFindings("inputSchema", object, remedy), ...refusedForms(object, remedy)];
+}
+
+function outputFindings(schema: Json | undefined, remedy: string): Bare[] {
+  if (schema === undefined) return [];
+  const root = rootFinding("outputSchema", schema, remedy);
+  return root === undefined ? schemaFindings("outputSchema", schema, remedy) : [root];
+}
+
+/** Clients of the SDK refuse the whole list for one root that is no object. */
+function rootFinding(
+  member: "inputSchema" | "outputSchema",
+  schema: Json | undefined,
+  remedy: string,
+): Bare | undefined {
+  const fault = !isObject(schema)
+    ? schema === undefined ? `has no ${member}` : `has an ${member} that is no object`
+    : schema.type === "object"
+    ? undefined
+    : schema.type === undefined
+    ? `has an ${member} without "type"`
+    : `has an ${member} of type ${JSON.stringify(schema.type).slice(0, 60)}`;
+  if (fault === undefined) return undefined;
+  const message =
+    `${fault}, expected "type": "object" at its root: many clients refuse the whole ` +
+    "list for it";
+  return found("error", "schema-root", message, remedy);
+}
+
+const SEVERITY: Readonly<Record<SchemaProblem["type"], readonly [Level, DiagnoseRule]>> = {
+  "invalid": ["error", "schema-invalid"],
+  "dangling": ["error", "schema-reference"],
+  "remote": ["warning", "schema-remote"],
+  "dialect": ["warning", "schema-dialect"],
+  "unknown-dialect": ["warning", "schema-dialect"],
+  "pattern": ["warning", "schema-pattern"],
+  "deep": ["warning", "schema-deep"],
+};
+
+const CONSEQUENCE: Readonly<Partial<Record<DiagnoseRule, string>>> = {
+  "schema-remote": "clients do not fetch it",
+  "schema-dialect": "models' interfaces read every schema as 2020-12",
+};
+
+function schemaFindings(member: string, schema: Json, remedy: string): Bare[] {
+  const problems = Map.groupBy(checkJsonSchema(schema), ({ type }) => SEVERITY[type][1]);
+  return [...problems].map(([rule, all]) => {
+    const told = all.slice(0, TOLD_PROBLEMS).map(({ pointer, message }) =>
+      `${pointer}: ${message}`
+    );
+    const more = all.length - told.length;
+    const consequence = CONSEQUENCE[rule] === undefined ? "" : `; ${CONSEQUENCE[rule]}`;
+    const rest = more === 0 ? "" : `; and ${more} more`;
+    const message = `${member} ${told.join("; ")}${rest}${consequence}`;
+    return found(SEVERITY[all[0]!.type][0], rule, message, remedy);
+  });
+}
+
+const COMBINATORS = ["oneOf", "anyOf", "allOf"];
+
+/** What models' interfaces accept as names of properties at the root. */
+const ACCEPTED_PROPERTY = /^[a-zA-Z0-9_.-]{1,64}$/;
+
+/** Valid forms that clients, or the models behind them, are known to refuse. */
+function refusedForms(schema: JsonObject, remedy: string): Bare[] {
+  const combined = COMBINATORS.filter((keyword) => schema[keyword] !== undefined);
+  const properties = isObject(schema.properties) ? Object.keys(schema.properties) : [];
+  const odd = properties.filter((name) => !ACCEPTED_PROPERTY.test(name));
+  const open = arraysWithoutItems(schema);
+  const faults: [isThere: boolean, DiagnoseRule, message: string][] = [
+    [
+      combined.length > 0,
+      "schema-combined",
+      `has ${
+        combined.join(", ")
+      } at the root of inputSchema: Claude and OpenAI models refuse the ` +
+      "request, and Claude Code leaves the tool out",
+    ],
+    [
+      odd.length > 0,
+      "schema-property",
+      `has parameters whose names Claude models refuse: ${quoted(odd)}, expected 1 to 64 of ` +
+      "A-Z a-z 0-9 _ . -",
+    ],
+    [
+      open.length > 0,
+      "schema-items",
+      `has arrays without "items", which VS Code refuses: inputSchema ${quoted(open)}`,
+    ],
+  ];
+  return faults.filter(([isThere]) => isThere)
+    .map(([, rule, message]) => found("warning", rule, message, remedy));
+}
+
+function arraysWithoutItems(schema: JsonObject): string[] {
+  return [...schemaPlaces(schema, KEYWORDS[DEFAULT_DIALECT])]
+    .filter(({ schema: { type, items, prefixItems } }) =>
+      (type === "array" || (Array.isArray(type) && type.includes("array"))) &&
+      items === undefined && prefixItems === undefined
+    )
+    .map(({ pointer }) => pointer);
+}
+
+/** How much of a name or pointer a message repeats. */
+const LONGEST_QUOTE = 80;
+
+function quoted(texts: readonly string[]): string {
+  const told = texts.slice(0, TOLD_PROBLEMS).map((text) =>
+    JSON.stringify(cut(text, LONGEST_QUOTE))
+  );
+  const more = texts.length - told.length;
+  return told.join(", ") + (more === 0 ? "" : ` and ${more} more`);
+}
+
+/** Claude, Codex and Zed take no longer name, with what they put in front of it. */
+const LONGEST_NAME = 64;
+
+/** What becomes of a tool's name, behind all servers and behind its own. */
+function nameFindings(
+  { server, own, exposed }: CheckedTool,
+  { conflicts, entries }: Registry,
+): Bare[] {
+  const name = JSON.stringify(own.slice(0, 100));
+  const remedy = 'give it a shorter name with "rename", or its server one with "alias"';
+  if (own.length > LONGEST_NAME) {
+    const message = `is called ${name} by its server, ${own.length} characters: clients of ` +
+      `/servers/${server}/mcp that take at most ${LONGEST_NAME} leave it out`;
+    return [found("warning", "name-long", message, remedy)];
+  }
+  const renamed = entries.find(({ name }) => name === server)?.shape?.tools?.rename?.[own];
+  const wanted = spelled(own);
+  const isWhole = [wanted, spelled(renamed ?? own)].some((name) => exposed.endsWith(name));
+  const told = conflicts.some(({ type, parties }) =>
+    type === "suffixed" && parties.some((party) => party.exposed === exposed)
+  );
+  if (!isWhole && !told) {
+    const message = `is called ${name} by its server, which is cut: with its prefix it would be ` +
+      `longer than ${MAX_EXPOSED_NAME} characters`;
+    return [found("note", "name-cut", message, remedy)];
+  }
+  if (renamed !== undefined || wanted === own) return [];
+  const message = `is called ${name} by its server: clients take A-Z a-z 0-9 _ - only`;
+  return [found("note", "name-spelling", message)];
+}
+
+function spelled(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_-]/gu, "_");
 }

@@ -1,3 +1,5 @@
+/** What is found behind a configuration: about its servers, their tools, and lists as a whole. */
+
 import type { CacheRule } from "../config/types.ts";
 import type { Snapshot } from "../gating/gate.ts";
 import { parseGlob } from "../lib/glob.ts";
@@ -10,6 +12,7 @@ import {
   CUT_DESCRIPTION,
   type DiagnoseRule,
   type Finding,
+  found,
   type Level,
   toolFindings,
 } from "./diagnose-tool.ts";
@@ -52,37 +55,24 @@ export function diagnose(
     ...conflictFindings(registry.conflicts),
     ...twinFindings(tools),
     ...registry.notices.map((notice): Finding => ({
-      level: "warning",
-      rule: "shape",
+      ...found("warning", "shape", noticeText(notice)),
       server: notice.path[0] === "mcpServers" ? String(notice.path[1]) : null,
       subject: null,
-      message: noticeText(notice),
-      remedy: null,
     })),
     ...crowdFindings(tools, registry),
   ];
   return ORDER.flatMap((level) => findings.filter((finding) => finding.level === level));
 }
 
-function serverFindings({ name, error, problems }: StartedServer): Finding[] {
-  const about = { server: name, subject: null };
-  const failed: Finding[] = error === null ? [] : [{
+function serverFindings({ name: server, error, problems }: StartedServer): Finding[] {
+  const about = { server, subject: null };
+  const lists = problems.map((message): Finding => ({
     ...about,
-    level: "error",
-    rule: "server-failed",
-    message: error,
-    remedy: `start it by hand to see what it says, or set "disabled": true`,
-  }];
-  return [
-    ...failed,
-    ...problems.map((message): Finding => ({
-      ...about,
-      level: "warning",
-      rule: "list",
-      message,
-      remedy: null,
-    })),
-  ];
+    ...found("warning", "list", message),
+  }));
+  if (error === null) return lists;
+  const remedy = `start it by hand to see what it says, or set "disabled": true`;
+  return [{ ...about, ...found("error", "server-failed", error, remedy) }, ...lists];
 }
 
 /** A call that is answered from the cache does nothing: fine for tools that only read. */
@@ -94,20 +84,13 @@ function cacheFindings(
     const rule = cache.find(({ tools }) => parseGlob(tools).matches(own));
     const readsOnly = isObject(tool.annotations) && tool.annotations.readOnlyHint === true;
     if (rule === undefined || rule.ttl === 0 || readsOnly) return [];
-    return [{
-      level: "warning",
-      rule: "cached-writing",
-      server,
-      subject: exposed,
-      message: "does not say that it only reads, and its results are cached: a call that is " +
-        "answered from the cache does nothing",
-      remedy: `leave it out of mcpServers.${server}.cache ("${own}": {"ttl": 0} before ` +
-        `"${rule.tools}"), or say "readOnlyHint": true in an override`,
-    }];
+    const message = "does not say that it only reads, and its results are cached: a call that is " +
+      "answered from the cache does nothing";
+    const remedy = `leave it out of mcpServers.${server}.cache ("${own}": {"ttl": 0} before ` +
+      `"${rule.tools}"), or say "readOnlyHint": true in an override`;
+    return [{ server, subject: exposed, ...found("warning", "cached-writing", message, remedy) }];
   });
 }
-
-/** What is found about lists as a whole: names wanted twice, the same thing twice, too much. */
 
 const CONFLICTS: Readonly<
   Record<Conflict["type"], readonly [Level, DiagnoseRule, remedy: string | null]>
@@ -119,13 +102,13 @@ const CONFLICTS: Readonly<
 };
 
 /** What the registry had to decide. */
-export function conflictFindings(conflicts: readonly Conflict[]): Finding[] {
+function conflictFindings(conflicts: readonly Conflict[]): Finding[] {
   return conflicts.map((conflict) => {
     const [level, rule, remedy] = CONFLICTS[conflict.type];
     const servers = new Set(conflict.parties.map(({ server }) => server));
     const [server = null] = servers.size === 1 ? servers : [];
-    const message = conflictText(conflict);
-    return { level, rule, server, subject: conflict.wanted, message, remedy };
+    const about = { server, subject: conflict.wanted };
+    return { ...about, ...found(level, rule, conflictText(conflict), remedy) };
   });
 }
 
@@ -133,7 +116,7 @@ export function conflictFindings(conflicts: readonly Conflict[]): Finding[] {
 const TOLD_TWINS = 3;
 
 /** Tools that several servers offer with the same description and schema, once per such servers. */
-export function twinFindings(tools: readonly CheckedTool[]): Finding[] {
+function twinFindings(tools: readonly CheckedTool[]): Finding[] {
   const alike = Map.groupBy(
     tools.filter(({ tool: { description } }) => typeof description === "string"),
     ({ exposed, tool: { description, inputSchema } }) =>
@@ -154,8 +137,8 @@ export function twinFindings(tools: readonly CheckedTool[]): Finding[] {
       others.map(({ server }) => `server ${JSON.stringify(server)}`).join(", ")
     } offers, too: ${names.join(", ")}${more === 0 ? "" : ` and ${more} more`}`;
     const remedy = 'where that is not meant, leave one of them out with "exclude" or "disabled"';
-    const server = owner!.server;
-    return { level: "note", rule: "same-tool", server, subject: owner!.exposed, message, remedy };
+    const about = { server: owner!.server, subject: owner!.exposed };
+    return { ...about, ...found("note", "same-tool", message, remedy) };
   });
 }
 
@@ -167,13 +150,12 @@ const CROWDS: readonly (readonly [more: number, what: string])[] = [
 ];
 
 /** Whether all of it together is more than clients take. */
-export function crowdFindings(
+function crowdFindings(
   { length }: readonly CheckedTool[],
-  { aggregate, gates: { aggregate: gate } }: Pick<Snapshot, "aggregate" | "gates">,
+  { aggregate, gates: { aggregate: gate } }: Snapshot,
 ): Finding[] {
   const { instructions } = gate.isClosed ? gate.view : aggregate;
-  const found: Finding[] = [];
-  const about = { level: "note", server: null, subject: null } as const;
+  const all = [];
   const crowd = CROWDS.find(([most]) => length > most);
   if (crowd !== undefined) {
     const message = gate.isClosed
@@ -181,12 +163,12 @@ export function crowdFindings(
       : `${length} tools: ${crowd[1]}`;
     const remedy = gate.isClosed ? null : 'gate them with "gating": "on", make "profiles" of ' +
       'fewer tools, or leave tools out with "exclude"';
-    found.push({ ...about, rule: "many-tools", message, remedy });
+    all.push(found("note", "many-tools", message, remedy));
   }
   if (instructions !== undefined && instructions.length > CUT_DESCRIPTION) {
     const message = `instructions of ${instructions.length} characters in all: Claude Code cuts ` +
       `them at ${CUT_DESCRIPTION}`;
-    found.push({ ...about, rule: "long-instructions", message, remedy: null });
+    all.push(found("note", "long-instructions", message));
   }
-  return found;
+  return all.map((one) => ({ server: null, subject: null, ...one }));
 }

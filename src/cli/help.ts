@@ -1,5 +1,5 @@
 import { ExitCode, type Io, say } from "../app/io.ts";
-import { findCommand, optionsOf, unknownCommand } from "./args.ts";
+import { findCommand, optionsOf, unknownCommand, usageOf } from "./args.ts";
 import type { Command, Invocation } from "./command.ts";
 import { type OptionName, OPTIONS, type OptionSpec } from "./options.ts";
 import { type Style, styleFor } from "./view/table.ts";
@@ -45,7 +45,8 @@ function overview(commands: readonly Command[], style: Style): string[] {
 }
 
 function helpOf(command: Command, style: Style): string[] {
-  const aliases = command.aliases.length === 0 ? [] : [`Alias: ${command.aliases.join(", ")}`];
+  const { aliases = [], notes = [] } = command;
+  const told = [...notes, ...(aliases.length === 0 ? [] : [`Alias: ${aliases.join(", ")}`])];
   return [
     `${command.summary}.`,
     "",
@@ -53,12 +54,8 @@ function helpOf(command: Command, style: Style): string[] {
     "",
     style.bold("Options"),
     ...columns(optionsOf(command).map(optionRow)),
-    ...(command.notes.length + aliases.length === 0 ? [] : ["", ...command.notes, ...aliases]),
+    ...(told.length === 0 ? [] : ["", ...told]),
   ];
-}
-
-function usageOf(command: Command): string {
-  return [command.name, ...command.words].join(" ");
 }
 
 function optionRow(name: OptionName): [string, string] {
@@ -73,7 +70,7 @@ function columns(rows: readonly (readonly [string, string])[]): string[] {
 }
 
 function asData(command: Command) {
-  const { name, aliases, summary, words } = command;
+  const { name, aliases = [], summary, words = [] } = command;
   const options = optionsOf(command).map((option) => {
     const { type, short, help }: OptionSpec = OPTIONS[option];
     return { name: option, type, ...(short === undefined ? {} : { short }), help };

@@ -3,7 +3,7 @@ import { firstLine, printable } from "../lib/text.ts";
 import { ESTIMATE, exactTokenizer, type Tokenizer } from "../lib/tokens.ts";
 import type { OfferedItem, ServerOffer } from "../gateway/offers.ts";
 import type { ListKind } from "../protocol/lists.ts";
-import { openCaller, withCaller } from "./caller.ts";
+import { openCaller, untilSignal } from "./caller.ts";
 import type { Invocation } from "./command.ts";
 import { unknownServer } from "./args.ts";
 import { serverTokens, type ViewCost } from "./costs.ts";
@@ -20,7 +20,7 @@ const KINDS: readonly (readonly [ListKind, string])[] = [
 export async function run(invocation: Invocation, io: Io): Promise<number> {
   const { args: [server], options } = invocation;
   const caller = await openCaller(invocation, io, { server });
-  return await withCaller(caller, io, async () => {
+  return await untilSignal(caller, io, async () => {
     const exact = options["exact-tokens"] === true;
     const tokenizer = exact ? await exactTokenizer() : ESTIMATE;
     const all = await caller.offers(tokenizer);

@@ -90,39 +90,27 @@ export class LocalGateway {
   }
 }
 
-class LocalCaller implements Caller {
-  readonly #local: LocalGateway;
-  readonly #gateway: Gateway;
-
-  constructor(config: Config, io: Io) {
-    this.#local = new LocalGateway(config, io);
-    this.#gateway = this.#local.gateway;
-  }
-
+class LocalCaller extends LocalGateway implements Caller {
   async offers(tokenizer: Tokenizer): Promise<readonly ServerOffer[]> {
-    await this.#local.settled();
-    return [...serverOffers(this.#gateway, counterOf(tokenizer))];
+    await this.settled();
+    return [...serverOffers(this.gateway, counterOf(tokenizer))];
   }
 
   async views(tokenizer: Tokenizer): Promise<readonly ViewCost[]> {
-    await this.#local.settled();
-    return viewCosts(this.#gateway.snapshots.registry, tokenizer);
+    await this.settled();
+    return viewCosts(this.gateway.snapshots.registry, tokenizer);
   }
 
   async call(tool: string, argumentsText: string, options: CallerOptions): Promise<string> {
     await this.#resolvable(tool);
-    this.#local.clear();
+    this.clear();
     const params = `{"name":${JSON.stringify(tool)},"arguments":${argumentsText},` +
       `"_meta":{"progressToken":"cli"}}`;
     const message = parseMessage(request("1", "tools/call", params)) as RequestMessage;
     const exchange = new ActiveExchange(CLIENT, message, { send: options.onNotification });
-    const reply = await this.#gateway.handle(exchange, AGGREGATE);
+    const reply = await this.gateway.handle(exchange, AGGREGATE);
     if (reply !== undefined) return replyText(reply);
     throw new CliError(ExitCode.Failed, `Cannot call "${tool}": the call was cancelled`);
-  }
-
-  close(): Promise<void> {
-    return this.#local.close();
   }
 
   /**
@@ -132,23 +120,23 @@ class LocalCaller implements Caller {
   async #resolvable(tool: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const look = () => {
-      const route = this.#gateway.snapshots.registry.aggregate.tool(tool);
-      const open = this.#gateway.members.all.filter((member) => !member.isSettled);
+      const route = this.gateway.snapshots.registry.aggregate.tool(tool);
+      const open = this.gateway.members.all.filter((member) => !member.isSettled);
       const certain = route?.exposed === tool &&
         !open.some(({ config }) => mayExpose(config, tool));
       if (certain) resolve();
     };
-    const stop = this.#gateway.snapshots.listen({
+    const stop = this.gateway.snapshots.listen({
       endpoint: UNGATED,
       era: "legacy",
       listsChanged: look,
     });
     try {
-      await Promise.race([promise, this.#gateway.settled()]);
+      await Promise.race([promise, this.gateway.settled()]);
     } finally {
       stop();
     }
-    await this.#gateway.snapshots.whenListable(UNGATED);
+    await this.gateway.snapshots.whenListable(UNGATED);
   }
 }
 

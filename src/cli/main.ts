@@ -16,7 +16,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     if (options.help === true) {
       const { showHelp } = await import("./help.ts");
       // A bare `mcproxy --help` asks about the program, not about serve.
-      const named = argv.includes(command.name) || command.aliases.some((a) => argv.includes(a));
+      const named = argv.includes(command.name) || command.aliases?.some((a) => argv.includes(a));
       return await showHelp(named && command.name !== "help" ? command : undefined, invocation, io);
     }
     return await (await command.load()).run(invocation, io);
