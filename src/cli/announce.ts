@@ -6,15 +6,14 @@ import { AGGREGATE } from "../gating/endpoint.ts";
 import { fit } from "../lib/text.ts";
 import { VERSION } from "../lib/version.ts";
 import { renderSnippets } from "./urls.ts";
-import { LiveScreen, type LiveServer, liveServers, renderServers } from "./view/live.ts";
+import {
+  type LiveOptions,
+  LiveScreen,
+  type LiveServer,
+  liveServers,
+  renderServers,
+} from "./view/live.ts";
 import { type Style, styleFor } from "./view/table.ts";
-
-/** What there is to tell, at one moment. */
-export interface StartState {
-  /** Undefined without a listener. */
-  readonly url: string | undefined;
-  readonly servers: readonly LiveServer[];
-}
 
 /** A gateway that has been started. */
 export interface Started {
@@ -22,23 +21,14 @@ export interface Started {
   readonly url: string | undefined;
 }
 
-/** The state of a start as it is now. */
-export function startState({ gateway, url }: Started): StartState {
-  return { url, servers: liveServers(gateway) };
-}
-
 /**
  * The whole view: servers, then the URL, then what to paste. Where the terminal is too small for
  * all of it the snippets go first; with `rows` and `columns` infinite nothing is left out.
  */
 export function renderStart(
-  { url, servers }: StartState,
-  { columns, rows, style, frame }: {
-    readonly columns: number;
-    readonly rows: number;
-    readonly style: Style;
-    readonly frame: number;
-  },
+  url: string | undefined,
+  servers: readonly LiveServer[],
+  { columns, rows, style, frame }: LiveOptions,
 ): string[] {
   const address = url === undefined ? [] : ["", `  ${style.bold("Listening on")} ${url}`];
   const snippets = url === undefined ? [] : ["", ...renderSnippets(url, style)];
@@ -89,10 +79,7 @@ export class LiveStart {
     this.#style = styleFor({ isTerminal: true, env });
     this.screen = new LiveScreen(
       output,
-      (frame, size) =>
-        this.#started === undefined
-          ? []
-          : renderStart(startState(this.#started), { ...size, style: this.#style, frame }),
+      (frame, size) => this.#lines({ ...size, frame }),
     );
   }
 
@@ -106,27 +93,31 @@ export class LiveStart {
 
   /** Leaves the view as it is now; does nothing when that has been done. */
   end(): void {
-    if (this.#started === undefined) return this.screen.clear();
-    const whole = { columns: Infinity, rows: Infinity, style: this.#style, frame: 0 };
-    this.screen.clear(renderStart(startState(this.#started), whole));
+    this.screen.clear(this.#lines({ columns: Infinity, rows: Infinity, frame: 0 }));
+  }
+
+  #lines(options: Omit<LiveOptions, "style">): string[] {
+    if (this.#started === undefined) return [];
+    const { url, gateway } = this.#started;
+    return renderStart(url, liveServers(gateway), { ...options, style: this.#style });
   }
 }
 
 /**
- * Calls back with the state now, whenever a server settles and whenever a list changes. Returns
- * the function that ends it.
+ * Calls back now, whenever a server settles and whenever a list changes. Returns the function that
+ * ends it.
  */
-export function onProgress(started: Started, report: (state: StartState) => void): () => void {
+export function onProgress(gateway: Gateway, report: () => void): () => void {
   let over = false;
   const look = () => {
-    if (!over) report(startState(started));
+    if (!over) report();
   };
-  const stop = started.gateway.snapshots.listen({
+  const stop = gateway.snapshots.listen({
     endpoint: AGGREGATE,
     era: "legacy",
     listsChanged: look,
   });
-  for (const { upstream } of started.gateway.members.all) void upstream.settled.then(look);
+  for (const { upstream } of gateway.members.all) void upstream.settled.then(look);
   look();
   return () => {
     over = true;
@@ -135,9 +126,8 @@ export function onProgress(started: Started, report: (state: StartState) => void
 }
 
 /** Writes the start as events, one JSON object per line. */
-export async function announceJson(started: Started, output: TextOutput): Promise<void> {
+export async function announceJson({ gateway, url }: Started, output: TextOutput): Promise<void> {
   const emit = (event: object) => say(output, `${JSON.stringify(event)}\n`);
-  const { gateway, url } = started;
   await emit({
     event: "listening",
     url: url ?? null,
@@ -146,7 +136,7 @@ export async function announceJson(started: Started, output: TextOutput): Promis
   });
   await Promise.all(gateway.members.all.map(async ({ config: { name }, upstream }) => {
     await upstream.settled;
-    const server = startState(started).servers.find((one) => one.name === name);
+    const server = liveServers(gateway).find((one) => one.name === name);
     if (server === undefined) return;
     const { phase: state, ms, counts, error } = server;
     await emit({ event: "server", name, state, ms, counts, error: error ?? null });

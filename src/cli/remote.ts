@@ -21,15 +21,6 @@ const STATUS_TIMEOUT = 10_000;
 /** Pages of one list; the gateway itself sends one. */
 const MAX_PAGES = 1_000;
 
-/** What of `/api/status` the commands read; a newer or older gateway may say more or less. */
-export interface RemoteServer {
-  readonly name: string;
-  readonly state: string;
-  readonly transport: string;
-  readonly error: string | null;
-  readonly raw: JsonObject;
-}
-
 /** What the gateway has said about itself. */
 export interface RemoteAnswer {
   /** Whether the HTTP status was one of success. */
@@ -84,12 +75,6 @@ export class RemoteCaller implements Caller {
     } catch (error) {
       throw this.#explain(error, signal);
     }
-  }
-
-  /** The servers of the status. @throws {CliError} as {@link RemoteCaller.status} */
-  async servers(): Promise<readonly RemoteServer[]> {
-    const { body } = await this.status();
-    return serversIn(body);
   }
 
   async offers(tokenizer: Tokenizer): Promise<readonly ServerOffer[]> {
@@ -238,22 +223,6 @@ export class RemoteCaller implements Caller {
       hint: 'Start it with "mcproxy serve", or name another one by its URL',
     });
   }
-}
-
-/** The servers in a parsed status. */
-export function serversIn(body: JsonObject): readonly RemoteServer[] {
-  const servers = Array.isArray(body.servers) ? body.servers.filter(isObject) : [];
-  return servers.map((raw) => {
-    const state = String(raw.state ?? "unknown");
-    const lastError = typeof raw.lastError === "string" ? raw.lastError : `is ${state}`;
-    return {
-      name: String(raw.name ?? ""),
-      state,
-      transport: String(raw.transport ?? ""),
-      error: state === "ready" || state === "disabled" ? null : lastError,
-      raw,
-    };
-  });
 }
 
 function notAGateway(label: string, status: number, cause?: Error): CliError {

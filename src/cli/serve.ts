@@ -19,14 +19,7 @@ import {
   type StandardOutputs,
 } from "../log/mod.ts";
 import { ListenError } from "../runtime/types.ts";
-import {
-  announceJson,
-  LiveStart,
-  onProgress,
-  startState,
-  summaryText,
-  wantsLiveView,
-} from "./announce.ts";
+import { announceJson, LiveStart, onProgress, summaryText, wantsLiveView } from "./announce.ts";
 import type { Invocation } from "./command.ts";
 import type { OptionValues } from "./options.ts";
 import { liveServers } from "./view/live.ts";
@@ -83,7 +76,6 @@ async function serve(
   const notifier = createNotifier({ env: io.env, runtime: io.runtime });
   const server = await openServer(plan, io);
   const { gateway, url } = server;
-  const started = { gateway, url };
   tellStart(plan, url, io.cwd);
   // A person or a script waits for the address, wherever the log goes.
   if (live === undefined && url !== undefined && !inOutput(plan, options, io.env)) {
@@ -91,14 +83,13 @@ async function serve(
   }
   notifier.ready();
   notifier.watchdog();
-  const stopProgress = onProgress(started, ({ servers }) => notifier.status(summaryText(servers)));
+  const summary = () => summaryText(liveServers(gateway));
+  const stopProgress = onProgress(gateway, () => notifier.status(summary()));
   void gateway.settled().then(() => {
-    log.info("All servers have settled: {summary}", {
-      summary: summaryText(startState(started).servers),
-    });
+    log.info("All servers have settled: {summary}", { summary: summary() });
   });
-  void live?.begin(started);
-  if (options.json === true) void announceJson(started, plan.stdio ? io.stderr : io.stdout);
+  void live?.begin(server);
+  if (options.json === true) void announceJson(server, plan.stdio ? io.stderr : io.stdout);
   const reloads = follow({
     gateway,
     started: plan,

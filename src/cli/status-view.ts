@@ -1,11 +1,10 @@
 /** `/api/status` for people: pure functions from what a gateway said to lines. */
 
 import { isObject, type JsonObject } from "../lib/json.ts";
-import { firstLine, fit, printable, widthOf } from "../lib/text.ts";
+import { firstLine, fit, printable } from "../lib/text.ts";
 import { costIn, savedPercent } from "./costs.ts";
-import { type RemoteServer, serversIn } from "./remote.ts";
 import { withoutName } from "./view/live.ts";
-import { type Cell, type Column, renderTable, type Style } from "./view/table.ts";
+import { type Cell, type Column, firstByRank, renderTable, type Style } from "./view/table.ts";
 
 /** How the lines are made. */
 export interface StatusViewOptions {
@@ -17,10 +16,6 @@ export interface StatusViewOptions {
   /** Milliseconds since the epoch. @default now */
   readonly now?: number;
 }
-
-/** Cells the last error keeps before another column is given up for it. */
-const MIN_ERROR = 30;
-const GAP = 2;
 
 /**
  * The lines of `status`. The body may be that of an older or newer gateway: what it does not say
@@ -35,16 +30,22 @@ export function renderStatus(
     const line = rows === Infinity ? text : fit(text, width);
     return paint === undefined ? line : style[paint](line);
   });
-  const servers = serversIn(body);
+  const servers = Array.isArray(body.servers) ? body.servers.filter(isObject) : [];
   // Below the head: an empty line and the titles.
   const room = Math.max(1, rows - head.length - 2);
   const crowded = servers.length > room;
-  const shown = crowded ? neediest(servers, Math.max(1, room - 1)) : servers;
+  const shown = crowded
+    ? firstByRank(servers, Math.max(1, room - 1), (server) => isWell(server) ? 1 : 0)
+    : servers;
   const left = servers.length - shown.length;
   return [
     ...head,
     "",
-    ...renderServers(shown, { style, width, now }),
+    ...renderTable(
+      STATUS_COLUMNS,
+      shown.map((server) => STATUS_COLUMNS.map(({ cell }) => cell(server, { style, now }))),
+      { style, width },
+    ),
     ...(crowded ? [style.dim(fit(`… and ${left} more`, width))] : []),
   ];
 }
@@ -102,80 +103,23 @@ function uptime({ uptimeSeconds }: JsonObject): string {
   return formatSpan(Number(uptimeSeconds ?? 0) * 1_000);
 }
 
-/** As many as there is room for, those that are not well before the others; the order stays. */
-function neediest(servers: readonly RemoteServer[], count: number): readonly RemoteServer[] {
-  const first = new Set(
-    servers.toSorted((a, b) => Number(isWell(a)) - Number(isWell(b))).slice(0, count),
-  );
-  return servers.filter((server) => first.has(server));
-}
-
-function renderServers(
-  servers: readonly RemoteServer[],
-  { style, width, now }: { readonly style: Style; readonly width: number; readonly now: number },
-): string[] {
-  const table = STATUS_COLUMNS.map((column) => ({
-    column,
-    cells: servers.map((server) => column.cell(server, { style, now })),
-  }));
-  const kept = keep(table, width);
-  const rows = servers.map((_, row) => kept.map(({ cells }) => cells[row]!));
-  return renderTable(kept.map(({ column }) => column), rows, { style, width });
-}
-
-interface FilledColumn {
-  readonly column: StatusColumn;
-  readonly cells: readonly (string | Cell)[];
-}
-
-/** The columns there is room for. The last one is cut by the table, so it counts by its minimum. */
-function keep(table: readonly FilledColumn[], width: number): readonly FilledColumn[] {
-  let kept = table;
-  while (needed(kept) > width) {
-    const [cheapest] = kept
-      .filter(({ column }) => column.worth !== undefined)
-      .toSorted((a, b) => a.column.worth! - b.column.worth!);
-    if (cheapest === undefined) break;
-    kept = kept.filter((one) => one !== cheapest);
-  }
-  return kept;
-}
-
-function needed(table: readonly FilledColumn[]): number {
-  const widths = table.map(({ column, cells }) =>
-    Math.max(
-      widthOf(column.title),
-      ...cells.map((cell) => widthOf(typeof cell === "string" ? cell : cell.text)),
-    )
-  );
-  const last = Math.min(MIN_ERROR, widths.at(-1) ?? 0);
-  return widths.slice(0, -1).reduce((sum, one) => sum + one + GAP, last);
-}
-
-/** The columns of `mcproxy status`: what each shows, and which goes first where room is short. */
-
-/** What a cell is made with. */
-export interface CellOptions {
-  readonly style: Style;
-  /** Milliseconds since the epoch. */
-  readonly now: number;
-}
-
 /** A column of the table of servers. */
-export interface StatusColumn extends Column {
-  /** The higher, the longer it stays where the terminal is too narrow; without, for ever. */
-  readonly worth?: number;
-  cell(server: RemoteServer, options: CellOptions): string | Cell;
+interface StatusColumn extends Column {
+  cell(
+    server: JsonObject,
+    /** `now` in milliseconds since the epoch. */
+    options: { readonly style: Style; readonly now: number },
+  ): string | Cell;
 }
 
 /** Cells a name may take. */
 const MAX_NAME = 28;
 
 /** Every column, in its order. */
-export const STATUS_COLUMNS: readonly StatusColumn[] = [
+const STATUS_COLUMNS: readonly StatusColumn[] = [
   {
     title: "SERVER",
-    cell: ({ name }, { style }) => ({ text: fit(printable(name), MAX_NAME), paint: style.name }),
+    cell: ({ name }, { style }) => ({ text: fit(textOf(name), MAX_NAME), paint: style.name }),
   },
   {
     title: "STATE",
@@ -184,32 +128,32 @@ export const STATUS_COLUMNS: readonly StatusColumn[] = [
       paint: statePaint(server, options.style),
     }),
   },
-  { title: "TRANSPORT", worth: 4, cell: ({ transport }) => printable(transport) },
-  { title: "ERA", worth: 6, cell: ({ raw }) => textOf(raw.era) },
-  { title: "TOOLS", align: "right", worth: 9, cell: ({ raw }) => countOf(raw, "tools") },
-  { title: "TOKENS", align: "right", worth: 3, cell: ({ raw }) => textOf(raw.tokens) },
-  { title: "PROMPTS", align: "right", worth: 1, cell: ({ raw }) => countOf(raw, "prompts") },
-  { title: "RESOURCES", align: "right", worth: 2, cell: ({ raw }) => countOf(raw, "resources") },
-  { title: "TEMPLATES", align: "right", worth: 0, cell: ({ raw }) => countOf(raw, "templates") },
-  { title: "PID", align: "right", worth: 5, cell: ({ raw }) => textOf(raw.pid) },
-  { title: "RESTARTS", align: "right", worth: 10, cell: ({ raw }) => textOf(raw.restarts) },
-  { title: "CALLS", align: "right", worth: 11, cell: ({ raw }) => textOf(raw.calls) },
+  { title: "TRANSPORT", worth: 4, cell: ({ transport }) => textOf(transport) },
+  { title: "ERA", worth: 6, cell: ({ era }) => textOf(era) },
+  { title: "TOOLS", align: "right", worth: 9, cell: (server) => countOf(server, "tools") },
+  { title: "TOKENS", align: "right", worth: 3, cell: ({ tokens }) => textOf(tokens) },
+  { title: "PROMPTS", align: "right", worth: 1, cell: (server) => countOf(server, "prompts") },
+  { title: "RESOURCES", align: "right", worth: 2, cell: (server) => countOf(server, "resources") },
+  { title: "TEMPLATES", align: "right", worth: 0, cell: (server) => countOf(server, "templates") },
+  { title: "PID", align: "right", worth: 5, cell: ({ pid }) => textOf(pid) },
+  { title: "RESTARTS", align: "right", worth: 10, cell: ({ restarts }) => textOf(restarts) },
+  { title: "CALLS", align: "right", worth: 11, cell: ({ calls }) => textOf(calls) },
   {
     title: "ERRORS",
     align: "right",
     worth: 12,
-    cell: ({ raw }, { style }) => {
-      const text = errorRate(raw.calls, raw.failedCalls);
+    cell: ({ calls, failedCalls }, { style }) => {
+      const text = errorRate(calls, failedCalls);
       return text === "" || text === "0%" ? text : { text, paint: style.warn };
     },
   },
-  { title: "IN FLIGHT", align: "right", worth: 7, cell: ({ raw }) => inFlight(raw) },
+  { title: "IN FLIGHT", align: "right", worth: 7, cell: inFlight },
   {
     title: "UPTIME",
     align: "right",
     worth: 8,
-    cell: ({ state, raw }, { now }) =>
-      state === "ready" && typeof raw.since === "string" ? spanSince(raw.since, now) : "",
+    cell: ({ state, since }, { now }) =>
+      state === "ready" && typeof since === "string" ? spanSince(since, now) : "",
   },
   { title: "LAST ERROR", worth: 13, cell: (server, { now }) => lastError(server, now) },
 ];
@@ -220,23 +164,25 @@ export function textOf(value: unknown): string {
 }
 
 /** Whether a server is as its operator wants it to be. */
-export function isWell({ state, raw }: RemoteServer): boolean {
-  return (state === "ready" || state === "idle" || state === "disabled") && !isDegraded(raw);
+function isWell(server: JsonObject): boolean {
+  const { state } = server;
+  return (state === "ready" || state === "idle" || state === "disabled") && !isDegraded(server);
 }
 
-function isDegraded(raw: JsonObject): boolean {
-  return raw.health === "degraded";
+function isDegraded({ health }: JsonObject): boolean {
+  return health === "degraded";
 }
 
 /** `backoff: refused, retry in 4s`, `ready 2/3: degraded`, `connecting (stale)`. */
-function stateText({ state, raw }: RemoteServer, now: number): string {
+function stateText(server: JsonObject, now: number): string {
+  const state = textOf(server.state) || "unknown";
   const notes = [
-    ...(state === "ready" ? isDegraded(raw) ? ["degraded"] : [] : reason(raw.reason)),
-    ...retry(raw.retryAt, now),
+    ...(state === "ready" ? isDegraded(server) ? ["degraded"] : [] : reason(server.reason)),
+    ...retry(server.retryAt, now),
   ];
-  const stale = raw.stale === true ? " (stale)" : "";
+  const stale = server.stale === true ? " (stale)" : "";
   const why = notes.length === 0 ? "" : `: ${notes.join(", ")}`;
-  return `${printable(state)}${instances(raw.instances)}${why}${stale}`;
+  return `${state}${instances(server.instances)}${why}${stale}`;
 }
 
 /** That a server is starting is what `connecting` says already. */
@@ -257,10 +203,10 @@ function instances(value: unknown): string {
   return ` ${ready.length}/${value.length}`;
 }
 
-function statePaint({ state, raw }: RemoteServer, style: Style): (text: string) => string {
-  switch (state) {
+function statePaint(server: JsonObject, style: Style): (text: string) => string {
+  switch (server.state) {
     case "ready":
-      return isDegraded(raw) || isPartial(raw.instances) ? style.warn : style.good;
+      return isDegraded(server) || isPartial(server.instances) ? style.warn : style.good;
     case "connecting":
       return style.warn;
     case "idle":
@@ -297,15 +243,13 @@ function spanSince(time: string, now: number): string {
 }
 
 /** `5m ago: …`; what is wrong now goes before what was. */
-function lastError({ name, raw }: RemoteServer, now: number): string {
-  const detail = isDegraded(raw) ? firstLine(textOf(raw.healthDetail)) : "";
+function lastError(server: JsonObject, now: number): string {
+  const detail = isDegraded(server) ? firstLine(textOf(server.healthDetail)) : "";
   if (detail !== "") return detail;
-  const error = firstLine(withoutName(textOf(raw.lastError), name));
-  const ago = typeof raw.lastErrorAt === "string" ? spanSince(raw.lastErrorAt, now) : "";
+  const error = firstLine(withoutName(textOf(server.lastError), String(server.name)));
+  const ago = typeof server.lastErrorAt === "string" ? spanSince(server.lastErrorAt, now) : "";
   return error === "" || ago === "" ? error : `${ago} ago: ${error}`;
 }
-
-/** Spans of time as people read them: one unit, the largest that says something. */
 
 /** `0s`, `59s`, `12m`, `3h`, `40h`, `2d` for milliseconds; a negative span (a clock apart) is `0s`. */
 export function formatSpan(ms: number): string {

@@ -115,7 +115,7 @@ class ScreenPresenter implements Presenter {
   constructor(output: TextOutput, style: Style) {
     this.#style = style;
     // Once a second, so that spans go on and a resized window is filled.
-    this.#screen = new LiveScreen(output, (_, size) => this.#lines(size), { every: 1_000 });
+    this.#screen = new LiveScreen(output, (_, size) => this.#lines(size), 1_000);
   }
 
   show(sample: Sample): Promise<void> {

@@ -133,7 +133,7 @@ test("a server at rest is told as idle, and one that wakes up as connecting", ()
 
 test("renderStart() ends with the URL and what to paste", () => {
   const url = "http://127.0.0.1:12009/mcp";
-  const lines = renderStart({ url, servers: SERVERS }, { ...WIDE, columns: Infinity });
+  const lines = renderStart(url, SERVERS, { ...WIDE, columns: Infinity });
   assert.match(lines[0]!, /^mcproxy \d/);
   assert.deepEqual(lines.slice(5, 8), ["", `  Listening on ${url}`, ""]);
   assert.deepEqual(lines.slice(8), renderSnippets(url, PLAIN));
@@ -143,14 +143,14 @@ test("renderStart() fits a small terminal, and keeps the URL", () => {
   const url = "http://127.0.0.1:12009/mcp";
   const servers = Array.from({ length: 30 }, (_, at) => server({ name: `s${at}` }));
   for (const rows of [8, 12, 20]) {
-    const lines = renderStart({ url, servers }, { ...WIDE, columns: 60, rows });
+    const lines = renderStart(url, servers, { ...WIDE, columns: 60, rows });
     assert.ok(lines.length <= rows, `${lines.length} of ${rows}`);
     assert.ok(lines.some((line) => line.includes(url)));
   }
 });
 
 test("renderStart() without a listener has no URL to show", () => {
-  const lines = renderStart({ url: undefined, servers: SERVERS }, WIDE);
+  const lines = renderStart(undefined, SERVERS, WIDE);
   assert.equal(lines.length, 5);
 });
 

@@ -188,7 +188,7 @@ test("status --watch refuses an address that is none, and starts nothing", async
 
 test("LiveScreen.refresh() draws at once, and only while there is a view", () => {
   const io = new TestIo({ terminal: { columns: 40, rows: 10 } });
-  const screen = new LiveScreen(io.stdout, (frame) => [`frame ${frame}`], { every: 60_000 });
+  const screen = new LiveScreen(io.stdout, (frame) => [`frame ${frame}`], 60_000);
   screen.refresh();
   assert.equal(io.stdoutText, "");
   screen.start();

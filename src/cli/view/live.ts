@@ -4,9 +4,9 @@ import type { TextOutput } from "../../app/io.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
 import { firstLine, fit, printable, widthOf } from "../../lib/text.ts";
 import type { Output } from "../../log/output.ts";
-import type { ListKind } from "../../protocol/lists.ts";
+import { LIST_RULES, type ListKind } from "../../protocol/lists.ts";
 import type { UpstreamStatus } from "../../upstream/status.ts";
-import type { Style } from "./table.ts";
+import { firstByRank, type Style } from "./table.ts";
 
 /** One server as the view shows it. */
 export interface LiveServer {
@@ -31,30 +31,27 @@ export interface LiveOptions {
   readonly frame: number;
 }
 
+/** What somebody looks for first. */
+const RANK = { failed: 0, connecting: 1, ready: 2, idle: 3, disabled: 4 };
 const SPINNER = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
-const KINDS: readonly ListKind[] = ["tools", "prompts", "resources", "templates"];
 const NO_COUNTS = { tools: 0, prompts: 0, resources: 0, templates: 0 };
 
 /** A server of the running gateway, at the time `now` (milliseconds since the epoch). */
 export function liveServer(status: UpstreamStatus, settled: boolean, now: number): LiveServer {
   const { name, state, counts, startedInMs, lastError, since } = status;
+  const isStarting = !settled || (state === "connecting" && lastError === undefined);
+  const isSteady = state === "ready" || (state === "idle" && settled);
+  const phase = isSteady ? state : isStarting ? "connecting" : "failed";
   const waited = Math.max(0, now - Date.parse(since));
-  if (state === "ready") {
-    return { name, phase: "ready", ms: startedInMs ?? waited, counts, error: undefined };
-  }
-  if (!settled || (state === "connecting" && lastError === undefined)) {
-    return { name, phase: "connecting", ms: waited, counts, error: undefined };
-  }
-  if (state === "idle") return { name, phase: "idle", ms: waited, counts, error: undefined };
-  const error = withoutName(lastError ?? `is ${state}`, name);
-  return { name, phase: "failed", ms: waited, counts, error };
+  const ms = phase === "ready" ? startedInMs ?? waited : waited;
+  const error = phase === "failed" ? withoutName(lastError ?? `is ${state}`, name) : undefined;
+  return { name, phase, ms, counts, error };
 }
 
 /** Every configured server, disabled ones included, in the order of the configuration. */
 export function liveServers(gateway: Gateway, now = Date.now()): LiveServer[] {
-  const members = new Map(gateway.members.all.map((member) => [member.config.name, member]));
   return [...gateway.config.servers.keys()].map((name) => {
-    const member = members.get(name);
+    const member = gateway.members.get(name);
     return member === undefined
       ? { name, phase: "disabled", ms: 0, counts: NO_COUNTS, error: undefined }
       : liveServer(member.upstream.status(), member.isSettled, now);
@@ -77,19 +74,13 @@ export function renderServers(
 ): string[] {
   const room = Math.max(1, rows);
   const crowded = servers.length > room;
-  const shown = crowded ? choose(servers, room - 1) : servers;
+  const shown = crowded ? firstByRank(servers, room - 1, ({ phase }) => RANK[phase]) : servers;
   const width = Math.min(28, Math.max(0, ...shown.map(({ name }) => widthOf(printable(name)))));
   const lines = shown.map((server) => serverLine(server, { columns, width, style, frame }));
   if (!crowded) return lines;
   const left = servers.filter((server) => !shown.includes(server));
   const ready = left.filter(({ phase }) => phase === "ready").length;
   return [...lines, fit(`  … and ${left.length} more, ${ready} of them ready`, columns)];
-}
-
-function choose(servers: readonly LiveServer[], count: number): readonly LiveServer[] {
-  const rank = { failed: 0, connecting: 1, ready: 2, idle: 3, disabled: 4 };
-  const first = servers.toSorted((a, b) => rank[a.phase] - rank[b.phase]).slice(0, count);
-  return servers.filter((server) => first.includes(server));
 }
 
 function serverLine(
@@ -124,21 +115,13 @@ function serverLine(
 
 /** `tools 9  resources 1`; kinds without items are left out. */
 export function countsText(counts: Readonly<Record<ListKind, number>>): string {
-  const parts = KINDS.filter((kind) => counts[kind] > 0).map((kind) => `${kind} ${counts[kind]}`);
+  const parts = LIST_RULES.filter(({ kind }) => counts[kind] > 0)
+    .map(({ kind }) => `${kind} ${counts[kind]}`);
   return parts.length === 0 ? "offers nothing" : parts.join("  ");
 }
 
-/** Options of {@link LiveScreen}. */
-export interface LiveScreenOptions {
-  /** Milliseconds between two redraws. @default 120 */
-  readonly every?: number;
-}
-
 /** Draws the lines of one frame into the room there is. */
-export type Draw = (
-  frame: number,
-  size: { readonly columns: number; readonly rows: number },
-) => readonly string[];
+type Draw = (frame: number, size: Pick<LiveOptions, "columns" | "rows">) => readonly string[];
 
 /**
  * The last lines of a terminal, redrawn in place. Everything else that is written to the terminal
@@ -153,7 +136,8 @@ export class LiveScreen {
   #active = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  constructor(output: TextOutput, draw: Draw, { every = 120 }: LiveScreenOptions = {}) {
+  /** @param every milliseconds between two redraws */
+  constructor(output: TextOutput, draw: Draw, every = 120) {
     this.#output = output;
     this.#draw = draw;
     this.#every = every;

@@ -1,4 +1,5 @@
 import { styleText } from "node:util";
+import type { Io, TextOutput } from "../../app/io.ts";
 import { fit, widthOf } from "../../lib/text.ts";
 
 /** One cell: its text, and how it is painted. */
@@ -11,6 +12,8 @@ export interface Cell {
 export interface Column {
   readonly title: string;
   readonly align?: "left" | "right";
+  /** The higher, the longer it stays where a line is too narrow; without, for ever. */
+  readonly worth?: number;
 }
 
 /** Options of {@link renderTable}. */
@@ -20,7 +23,15 @@ export interface TableOptions {
   readonly width?: number;
 }
 
+interface FilledColumn extends Column {
+  /** The title first. */
+  readonly cells: readonly Cell[];
+  readonly size: number;
+}
+
 const GAP = "  ";
+/** Cells the last column keeps before another one is given up for it. */
+const MIN_LAST = 30;
 
 /** The lines of a table: as wide as its contents, titles dimmed, no frame. Cells are printable. */
 export function renderTable(
@@ -28,34 +39,48 @@ export function renderTable(
   rows: readonly (readonly (string | Cell)[])[],
   { style = PLAIN, width = Infinity }: TableOptions = {},
 ): string[] {
-  const cells = rows.map((row) => row.map(toCell));
-  const widths = columns.map((column, at) =>
-    Math.max(widthOf(column.title), ...cells.map((row) => widthOf(row[at]?.text ?? "")))
-  );
-  const last = columns.length - 1;
-  const before = widths.slice(0, last).reduce((sum, cell) => sum + cell + GAP.length, 0);
-  const lastWidth = Math.max(8, width - before);
-  const line = (row: readonly Cell[]): string =>
-    row.map((cell, at) => {
-      const text = at === last ? fit(cell.text, lastWidth) : cell.text;
-      const pad = " ".repeat(Math.max(0, (widths[at] ?? 0) - widthOf(text)));
+  const all = columns.map((column, at): FilledColumn => {
+    const given = rows.map((row) => row[at] ?? "");
+    const cells = given.map((cell) => typeof cell === "string" ? { text: cell } : cell);
+    const size = Math.max(...[column.title, ...cells.map(({ text }) => text)].map(widthOf));
+    return { ...column, cells: [{ text: column.title, paint: style.dim }, ...cells], size };
+  });
+  const shown = fitting(all, width);
+  const lastWidth = Math.max(8, width - before(shown));
+  const line = (row: number): string =>
+    shown.map(({ cells, size, align }, at) => {
+      const cell = cells[row]!;
+      const isLast = at === shown.length - 1;
+      const text = isLast ? fit(cell.text, lastWidth) : cell.text;
+      const pad = " ".repeat(Math.max(0, size - widthOf(text)));
       const painted = cell.paint?.(text) ?? text;
-      if (columns[at]?.align === "right") return pad + painted;
-      return at === last ? painted : painted + pad;
+      if (align === "right") return pad + painted;
+      return isLast ? painted : painted + pad;
     }).join(GAP).trimEnd();
-  return [
-    line(columns.map(({ title }) => ({ text: title, paint: style.dim }))),
-    ...cells.map(line),
-  ];
+  return [-1, ...rows.keys()].map((row) => line(row + 1));
 }
 
-function toCell(cell: string | Cell): Cell {
-  return typeof cell === "string" ? { text: cell } : cell;
+/** The columns there is room for. The last one is cut to what is left, so it counts by its minimum. */
+function fitting(columns: readonly FilledColumn[], width: number): readonly FilledColumn[] {
+  const [cheapest] = columns.filter(({ worth }) => worth !== undefined)
+    .toSorted((a, b) => a.worth! - b.worth!);
+  const needed = before(columns) + Math.min(MIN_LAST, columns.at(-1)?.size ?? 0);
+  if (needed <= width || cheapest === undefined) return columns;
+  return fitting(columns.filter((one) => one !== cheapest), width);
 }
 
-/** Colours for people, and only for those who did not refuse them (no-color.org). */
+/** Cells in front of the last column. */
+function before(columns: readonly FilledColumn[]): number {
+  return columns.slice(0, -1).reduce((sum, { size }) => sum + size + GAP.length, 0);
+}
 
-/** The few roles text has in the output of the commands. */
+/** As many items as there is room for, those of the lowest rank; the order stays. */
+export function firstByRank<T>(items: readonly T[], room: number, rank: (item: T) => number): T[] {
+  const first = new Set(items.toSorted((a, b) => rank(a) - rank(b)).slice(0, room));
+  return items.filter((item) => first.has(item));
+}
+
+/** The few roles text has in the output; colours for those who did not refuse them (no-color.org). */
 export interface Style {
   bold(text: string): string;
   dim(text: string): string;
@@ -65,14 +90,10 @@ export interface Style {
   name(text: string): string;
 }
 
-/** What the decision depends on. */
-export interface StyleOptions {
-  readonly isTerminal: boolean;
-  readonly env: Readonly<Record<string, string | undefined>>;
-}
-
 /** The style for one output stream. */
-export function styleFor({ isTerminal, env }: StyleOptions): Style {
+export function styleFor(
+  { isTerminal, env }: Pick<Io, "env"> & Pick<TextOutput, "isTerminal">,
+): Style {
   const colors = isTerminal && !env["NO_COLOR"] && env["TERM"] !== "dumb";
   return colors ? COLORED : PLAIN;
 }
