@@ -17,7 +17,7 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
       const style = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
       if (line !== undefined) void say(io.stderr, `${style.dim(line)}\n`);
     };
-    const raw = await caller.call(tool, argumentsText, { onNotification });
+    const raw = await caller.call(tool, argumentsText, onNotification);
     const { result, error } = JSON.parse(raw) as JsonObject;
     if (!isObject(result)) throw callError(tool, error);
     if (options.json === true) {

@@ -1,21 +1,23 @@
 import type { Io } from "../app/io.ts";
-import type { Caller, Invocation, OpenOptions } from "./command.ts";
+import type { Caller, Invocation } from "./command.ts";
 
 /**
  * The caller a command line asks for.
+ *
+ * @param server the only one that is of interest
  * @throws {CliError} for a configuration that cannot be loaded
  */
 export async function openCaller(
   { options }: Pick<Invocation, "options">,
   io: Io,
-  open: OpenOptions = {},
+  server?: string,
 ): Promise<Caller> {
   if (options.url !== undefined) {
     const { RemoteCaller } = await import("./remote.ts");
     return new RemoteCaller(options.url);
   }
   const { openLocal } = await import("./local.ts");
-  return await openLocal(options, io, open);
+  return await openLocal(options, io, server);
 }
 
 /**

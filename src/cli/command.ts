@@ -4,13 +4,7 @@ import type { ServerOffer } from "../gateway/offers.ts";
 import type { ViewCost } from "./costs.ts";
 import type { OptionName, OptionValues } from "./options.ts";
 
-/** Options of {@link Caller.call}. */
-export interface CallerOptions {
-  /** Takes what the server says before its answer: progress and log lines, as JSON texts. */
-  readonly onNotification: (raw: string) => void;
-}
-
-/** See the top of the file. Whoever opened it closes it. */
+/** What a command asks servers through. Whoever opened it closes it. */
 export interface Caller {
   /** Every configured server in the order of the configuration, once all have settled. */
   offers(tokenizer: Tokenizer): Promise<readonly ServerOffer[]>;
@@ -22,17 +16,17 @@ export interface Caller {
   /**
    * Calls a tool by its exposed name and returns the JSON-RPC response as it came. `argumentsText`
    * is JSON and is passed on character by character.
+   *
+   * @param onNotification takes what the server says before its answer, as JSON texts
    * @throws {CliError} where no answer can be had
    */
-  call(tool: string, argumentsText: string, options: CallerOptions): Promise<string>;
+  call(
+    tool: string,
+    argumentsText: string,
+    onNotification: (raw: string) => void,
+  ): Promise<string>;
   /** Stops what was started. Never rejects. */
   close(): Promise<void>;
-}
-
-/** What a caller is asked to start, where it starts something. */
-export interface OpenOptions {
-  /** Only this server is of interest. */
-  readonly server?: string | undefined;
 }
 
 /** One parsed command line. */

@@ -19,7 +19,7 @@ const KINDS: readonly (readonly [ListKind, string])[] = [
 /** `mcproxy list [SERVER]`: what every server offers, and under which names. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {
   const { args: [server], options } = invocation;
-  const caller = await openCaller(invocation, io, { server });
+  const caller = await openCaller(invocation, io, server);
   return await untilSignal(caller, io, async () => {
     const exact = options["exact-tokens"] === true;
     const tokenizer = exact ? await exactTokenizer() : ESTIMATE;
@@ -46,9 +46,15 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
 
 function listJson(servers: readonly ServerOffer[], report: TokenReport | undefined) {
   if (report === undefined) return { servers };
+  const { tokenizer, views } = report;
   return {
     servers: servers.map((server) => ({ ...server, tokens: serverTokens(server) })),
-    tokens: tokensJson(servers, report),
+    tokens: {
+      tokenizer: tokenizer.name,
+      exact: tokenizer.isExact,
+      total: servers.reduce((sum, server) => sum + serverTokens(server), 0),
+      views,
+    },
   };
 }
 
@@ -118,8 +124,6 @@ function itemLines(
   return lines.map((line) => `    ${line}`);
 }
 
-/** What tools take of a model's context, as `list --tokens` shows it. */
-
 /** What was counted, and how. */
 export interface TokenReport {
   readonly tokenizer: Tokenizer;
@@ -130,16 +134,6 @@ export interface TokenReport {
 /** `about 120 tokens`, or `120 tokens` where they were counted exactly. */
 export function tokensText(tokens: number, { isExact }: Tokenizer): string {
   return `${isExact ? "" : "about "}${tokens} tokens`;
-}
-
-/** The `tokens` of `list --json --tokens`. */
-export function tokensJson(servers: readonly ServerOffer[], { tokenizer, views }: TokenReport) {
-  return {
-    tokenizer: tokenizer.name,
-    exact: tokenizer.isExact,
-    total: servers.reduce((sum, server) => sum + serverTokens(server), 0),
-    views,
-  };
 }
 
 /** The lines below the servers: the sum of all, then what each view costs, gated and not. */

@@ -11,7 +11,7 @@ import type { Client } from "../protocol/exchange.ts";
 import { parseMessage, request, type RequestMessage } from "../protocol/message.ts";
 import { exposedName } from "../protocol/names.ts";
 import { replyText } from "../registry/answers.ts";
-import type { Caller, CallerOptions, OpenOptions } from "./command.ts";
+import type { Caller } from "./command.ts";
 import { unknownServer } from "./args.ts";
 import { counterOf, type ViewCost, viewCosts } from "./costs.ts";
 import { LiveScreen, liveServers, renderServers } from "./view/live.ts";
@@ -35,7 +35,7 @@ const CLIENT: Client = {
 export async function openLocal(
   choice: ConfigurationFlags,
   io: Io,
-  { server }: OpenOptions = {},
+  server?: string,
 ): Promise<Caller> {
   const { config } = await requireConfiguration(choice, io);
   return new LocalCaller(server === undefined ? config : narrowed(config, server), io);
@@ -101,13 +101,17 @@ class LocalCaller extends LocalGateway implements Caller {
     return viewCosts(this.gateway.snapshots.registry, tokenizer);
   }
 
-  async call(tool: string, argumentsText: string, options: CallerOptions): Promise<string> {
+  async call(
+    tool: string,
+    argumentsText: string,
+    onNotification: (raw: string) => void,
+  ): Promise<string> {
     await this.#resolvable(tool);
     this.clear();
     const params = `{"name":${JSON.stringify(tool)},"arguments":${argumentsText},` +
       `"_meta":{"progressToken":"cli"}}`;
     const message = parseMessage(request("1", "tools/call", params)) as RequestMessage;
-    const exchange = new ActiveExchange(CLIENT, message, { send: options.onNotification });
+    const exchange = new ActiveExchange(CLIENT, message, { send: onNotification });
     const reply = await this.gateway.handle(exchange, AGGREGATE);
     if (reply !== undefined) return replyText(reply);
     throw new CliError(ExitCode.Failed, `Cannot call "${tool}": the call was cancelled`);

@@ -12,7 +12,7 @@ import { toolTokens } from "../registry/source.ts";
 import { HttpStatusError, NetworkError } from "../upstream/transport/failures.ts";
 import { HttpClient } from "../upstream/transport/http-client.ts";
 import { StreamableHttpTransport } from "../upstream/transport/http.ts";
-import type { Caller, CallerOptions } from "./command.ts";
+import type { Caller } from "./command.ts";
 import { costIn, type ViewCost, viewCost } from "./costs.ts";
 import { type GatewayUrls, gatewayUrls } from "./urls.ts";
 
@@ -109,12 +109,11 @@ export class RemoteCaller implements Caller {
     const costs = await Promise.all(views.map(async ({ name, gating }) => {
       const profile = typeof name === "string" ? name : undefined;
       const estimated = costIn(gating);
-      if (estimated === undefined || !tokenizer.isExact) return { profile, estimated };
-      return { profile, estimated, cost: await this.#counted(profile, estimated, tokenizer) };
+      if (estimated === undefined) return [];
+      const counted = tokenizer.isExact && await this.#counted(profile, estimated, tokenizer);
+      return [viewCost(profile, counted || estimated, estimated)];
     }));
-    return costs.flatMap(({ profile, estimated, cost }) =>
-      estimated === undefined ? [] : [viewCost(profile, cost ?? estimated, estimated)]
-    );
+    return costs.flat();
   }
 
   /** Both lists of a view, counted here. */
@@ -131,12 +130,15 @@ export class RemoteCaller implements Caller {
     return { ...estimated, ...costsOf(sum(all), sum(listed)) };
   }
 
-  async call(tool: string, argumentsText: string, options: CallerOptions): Promise<string> {
+  async call(
+    tool: string,
+    argumentsText: string,
+    onNotification: (raw: string) => void,
+  ): Promise<string> {
     const meta = { ...this.#envelope(), [MetaKey.ProgressToken]: "cli" };
     const params = `{"name":${JSON.stringify(tool)},"arguments":${argumentsText},` +
       `"_meta":${JSON.stringify(meta)}}`;
-    const response = await this.#request(this.#urls.mcp, "tools/call", params, options);
-    return response.raw;
+    return (await this.#request(this.#urls.mcp, "tools/call", params, onNotification)).raw;
   }
 
   close(): Promise<void> {
@@ -149,7 +151,7 @@ export class RemoteCaller implements Caller {
     let cursor: string | undefined;
     for (let page = 0; page < MAX_PAGES; page++) {
       const params = { ...(cursor === undefined ? {} : { cursor }), _meta: this.#envelope() };
-      const { result, error } = await this.#request(url, "tools/list", JSON.stringify(params), {});
+      const { result, error } = await this.#request(url, "tools/list", JSON.stringify(params));
       if (result === undefined) {
         throw new CliError(ExitCode.Failed, `Cannot list tools: ${String(error?.message)}`);
       }
@@ -172,7 +174,7 @@ export class RemoteCaller implements Caller {
     url: string,
     method: string,
     paramsText: string,
-    { onNotification }: Partial<CallerOptions>,
+    onNotification?: (raw: string) => void,
   ): Promise<ResponseMessage> {
     const transport = new StreamableHttpTransport({
       server: "gateway",

@@ -22,6 +22,7 @@ import { ListenError } from "../runtime/types.ts";
 import { announceJson, LiveStart, onProgress, summaryText, wantsLiveView } from "./announce.ts";
 import type { Invocation } from "./command.ts";
 import type { OptionValues } from "./options.ts";
+import { hostInUrl } from "./urls.ts";
 import { liveServers } from "./view/live.ts";
 
 const log = getLogger("mcproxy");
@@ -35,12 +36,52 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
   const guard = (output: Output) => live?.screen.guard(output) ?? output;
   const outputs = { stdout: guard(io.stdout), stderr: guard(io.stderr) };
   const logging = await startLogging(plan, io, outputs);
+  const notifier = createNotifier({ env: io.env, runtime: io.runtime });
   let code: number = ExitCode.Failed;
   try {
-    return code = await serve(plan, options, io, { live, logging });
+    const server = await openServer(plan, io);
+    const { gateway, url } = server;
+    tellStart(plan, url, io.cwd);
+    // A person or a script waits for the address, wherever the log goes.
+    if (live === undefined && url !== undefined && !inOutput(plan, options, io.env)) {
+      await say(io.stderr, `Listening on ${url}\n`);
+    }
+    notifier.ready();
+    notifier.watchdog();
+    const summary = () => summaryText(liveServers(gateway));
+    const stopProgress = onProgress(gateway, () => notifier.status(summary()));
+    void gateway.settled().then(() => {
+      log.info("All servers have settled: {summary}", { summary: summary() });
+    });
+    void live?.begin(server);
+    if (options.json === true) void announceJson(server, plan.stdio ? io.stderr : io.stdout);
+    const reloads = follow({
+      gateway,
+      started: plan,
+      plan: () => planServe(options, io, { running: true }),
+      cwd: io.cwd,
+      runtime: io.runtime,
+      logging,
+      notifier,
+    });
+    return code = await runUntilStopped(io, {
+      server,
+      onReload: () => reloads.now(),
+      onStopping: () => {
+        reloads.close();
+        stopProgress();
+        live?.end();
+        notifier.stopping();
+      },
+      ...(plan.stdio ? { ended: stdioClient(server, plan.endpoint, io) } : {}),
+    });
   } finally {
     live?.end();
-    if (!isForced(code)) await logging.close();
+    // After a second signal nothing is waited for any more.
+    if (code < 128) {
+      await notifier.close();
+      await logging.close();
+    }
   }
 }
 
@@ -57,64 +98,6 @@ export function follow(options: Omit<FollowOptions, "summary">): Followed {
     now: () => void followed.then((one) => one.now()),
     close: () => void followed.then((one) => one.close()),
   };
-}
-
-/** A second signal: nothing is waited for any more. */
-function isForced(code: number): boolean {
-  return code >= 128;
-}
-
-async function serve(
-  plan: ServePlan,
-  options: OptionValues,
-  io: Io,
-  { live, logging }: {
-    readonly live: LiveStart | undefined;
-    readonly logging: Logging;
-  },
-): Promise<number> {
-  const notifier = createNotifier({ env: io.env, runtime: io.runtime });
-  const server = await openServer(plan, io);
-  const { gateway, url } = server;
-  tellStart(plan, url, io.cwd);
-  // A person or a script waits for the address, wherever the log goes.
-  if (live === undefined && url !== undefined && !inOutput(plan, options, io.env)) {
-    await say(io.stderr, `Listening on ${url}\n`);
-  }
-  notifier.ready();
-  notifier.watchdog();
-  const summary = () => summaryText(liveServers(gateway));
-  const stopProgress = onProgress(gateway, () => notifier.status(summary()));
-  void gateway.settled().then(() => {
-    log.info("All servers have settled: {summary}", { summary: summary() });
-  });
-  void live?.begin(server);
-  if (options.json === true) void announceJson(server, plan.stdio ? io.stderr : io.stdout);
-  const reloads = follow({
-    gateway,
-    started: plan,
-    plan: () => planServe(options, io, { running: true }),
-    cwd: io.cwd,
-    runtime: io.runtime,
-    logging,
-    notifier,
-  });
-  let code: number = ExitCode.Failed;
-  try {
-    return code = await runUntilStopped(io, {
-      server,
-      onReload: () => reloads.now(),
-      onStopping: () => {
-        reloads.close();
-        stopProgress();
-        live?.end();
-        notifier.stopping();
-      },
-      ...(plan.stdio ? { ended: stdioClient(server, plan.endpoint, io) } : {}),
-    });
-  } finally {
-    if (!isForced(code)) await notifier.close();
-  }
 }
 
 /** The log of a start, which knows the configuration's secrets from its first line on. */
@@ -165,9 +148,7 @@ async function addressHint(
 const PATIENCE = 500;
 
 async function describeHolder(host: string, port: number): Promise<string> {
-  const wildcard = host === "0.0.0.0" || host === "::" || host === "[::]";
-  const name = wildcard ? "127.0.0.1" : host.includes(":") && host[0] !== "[" ? `[${host}]` : host;
-  const base = `http://${name}:${port}`;
+  const base = `http://${hostInUrl(host)}:${port}`;
   try {
     const signal = AbortSignal.timeout(PATIENCE);
     const response = await fetch(`${base}/api/status`, { signal, redirect: "manual" });

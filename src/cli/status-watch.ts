@@ -8,16 +8,8 @@ import { formatSpan, renderStatus } from "./status-view.ts";
 import { LiveScreen } from "./view/live.ts";
 import { type Style, styleFor } from "./view/table.ts";
 
-/** Options of {@link watchStatus}. */
-export interface WatchStatusOptions {
-  readonly caller: RemoteCaller;
-  /** Milliseconds between an answer and the next question. */
-  readonly interval: number;
-  readonly json: boolean;
-}
-
 /** What one question came to. */
-export type Sample =
+type Sample =
   | { readonly ok: true; readonly answer: RemoteAnswer; readonly at: number }
   | { readonly ok: false; readonly message: string; readonly at: number };
 
@@ -31,10 +23,13 @@ interface Presenter {
 /**
  * Asks and shows until SIGINT, SIGTERM or the end of the reader, which all are a good end. A
  * gateway that is away is shown as such and asked again: it may be about to be restarted.
+ *
+ * @param options.interval milliseconds between an answer and the next question
  */
 export async function watchStatus(
-  { caller, interval, json }: WatchStatusOptions,
+  caller: RemoteCaller,
   io: Io,
+  { interval, json }: { readonly interval: number; readonly json: boolean },
 ): Promise<ExitCode> {
   const stop = new AbortController();
   const off = (["SIGINT", "SIGTERM"] as const)

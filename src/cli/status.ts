@@ -24,7 +24,7 @@ export async function run({ options }: Invocation, io: Io): Promise<ExitCode> {
       throw new UsageError("Cannot use --health with --watch; expected one of them");
     }
     const { watchStatus } = await import("./status-watch.ts");
-    return await watchStatus({ caller, interval, json }, io);
+    return await watchStatus(caller, io, { interval, json });
   }
   if (options.health === true) return await showHealth(caller, io, json);
   const { raw, body } = await caller.status();

@@ -60,11 +60,13 @@ export function gatewayUrls(
 function defaultUrl(env: Readonly<Record<string, string | undefined>>): string {
   const host = env["MCPROXY_HOST"] || "127.0.0.1";
   const port = env["MCPROXY_PORT"] || "12009";
-  const reachable = host === "0.0.0.0" || host === "::" || host === "[::]" ? "127.0.0.1" : host;
-  const literal = reachable.includes(":") && !reachable.startsWith("[")
-    ? `[${reachable}]`
-    : reachable;
-  return `http://${literal}:${port === "0" ? "12009" : port}/mcp`;
+  return `http://${hostInUrl(host)}:${port === "0" ? "12009" : port}/mcp`;
+}
+
+/** A listen address as the host of a URL that reaches it from this machine. */
+export function hostInUrl(host: string): string {
+  if (host === "0.0.0.0" || host === "::" || host === "[::]") return "127.0.0.1";
+  return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
 }
 
 /** What one client is to be given. */
