@@ -58,21 +58,21 @@ interface HeadLine {
 function headLines(body: JsonObject): readonly HeadLine[] {
   const config = isObject(body.config) ? body.config : {};
   const clients = isObject(body.clients) ? body.clients : {};
-  const sessions = textOf(clients.sessions) || "0";
-  const requests = textOf(clients.requestsInFlight) || "0";
+  const sessions = printed(clients.sessions) || "0";
+  const requests = printed(clients.requestsInFlight) || "0";
   const lines: HeadLine[] = [
-    { text: `mcproxy ${textOf(body.version)}, up ${uptime(body)}` },
-    { text: `config ${textOf(config.path)}, loaded ${textOf(config.loadedAt)}` },
+    { text: `mcproxy ${printed(body.version)}, up ${uptime(body)}` },
+    { text: `config ${printed(config.path)}, loaded ${printed(config.loadedAt)}` },
     { text: `clients ${sessions}, requests in flight ${requests}` },
   ];
   const gating = gatingText(body);
   if (gating !== undefined) lines.push({ text: gating });
   if (typeof config.error === "string") {
-    const since = textOf(config.errorAt);
+    const since = printed(config.errorAt);
     const when = since === "" ? "" : ` since ${since}`;
     lines.push({ text: `config not reloaded${when}: ${firstLine(config.error)}`, paint: "bad" });
   }
-  const restart = Array.isArray(config.restartNeeded) ? config.restartNeeded.map(textOf) : [];
+  const restart = Array.isArray(config.restartNeeded) ? config.restartNeeded.map(printed) : [];
   if (restart.length > 0) {
     lines.push({ text: `restart needed to apply: ${restart.join(", ")}`, paint: "warn" });
   }
@@ -119,7 +119,7 @@ const MAX_NAME = 28;
 const STATUS_COLUMNS: readonly StatusColumn[] = [
   {
     title: "SERVER",
-    cell: ({ name }, { style }) => ({ text: fit(textOf(name), MAX_NAME), paint: style.name }),
+    cell: ({ name }, { style }) => ({ text: fit(printed(name), MAX_NAME), paint: style.name }),
   },
   {
     title: "STATE",
@@ -128,16 +128,16 @@ const STATUS_COLUMNS: readonly StatusColumn[] = [
       paint: statePaint(server, options.style),
     }),
   },
-  { title: "TRANSPORT", worth: 4, cell: ({ transport }) => textOf(transport) },
-  { title: "ERA", worth: 6, cell: ({ era }) => textOf(era) },
+  { title: "TRANSPORT", worth: 4, cell: ({ transport }) => printed(transport) },
+  { title: "ERA", worth: 6, cell: ({ era }) => printed(era) },
   { title: "TOOLS", align: "right", worth: 9, cell: (server) => countOf(server, "tools") },
-  { title: "TOKENS", align: "right", worth: 3, cell: ({ tokens }) => textOf(tokens) },
+  { title: "TOKENS", align: "right", worth: 3, cell: ({ tokens }) => printed(tokens) },
   { title: "PROMPTS", align: "right", worth: 1, cell: (server) => countOf(server, "prompts") },
   { title: "RESOURCES", align: "right", worth: 2, cell: (server) => countOf(server, "resources") },
   { title: "TEMPLATES", align: "right", worth: 0, cell: (server) => countOf(server, "templates") },
-  { title: "PID", align: "right", worth: 5, cell: ({ pid }) => textOf(pid) },
-  { title: "RESTARTS", align: "right", worth: 10, cell: ({ restarts }) => textOf(restarts) },
-  { title: "CALLS", align: "right", worth: 11, cell: ({ calls }) => textOf(calls) },
+  { title: "PID", align: "right", worth: 5, cell: ({ pid }) => printed(pid) },
+  { title: "RESTARTS", align: "right", worth: 10, cell: ({ restarts }) => printed(restarts) },
+  { title: "CALLS", align: "right", worth: 11, cell: ({ calls }) => printed(calls) },
   {
     title: "ERRORS",
     align: "right",
@@ -159,7 +159,7 @@ const STATUS_COLUMNS: readonly StatusColumn[] = [
 ];
 
 /** A value of the status as printable text; what is neither text nor number is empty. */
-export function textOf(value: unknown): string {
+export function printed(value: unknown): string {
   return typeof value === "string" || typeof value === "number" ? printable(String(value)) : "";
 }
 
@@ -175,7 +175,7 @@ function isDegraded({ health }: JsonObject): boolean {
 
 /** `backoff: refused, retry in 4s`, `ready 2/3: degraded`, `connecting (stale)`. */
 function stateText(server: JsonObject, now: number): string {
-  const state = textOf(server.state) || "unknown";
+  const state = printed(server.state) || "unknown";
   const notes = [
     ...(state === "ready" ? isDegraded(server) ? ["degraded"] : [] : reason(server.reason)),
     ...retry(server.retryAt, now),
@@ -187,7 +187,7 @@ function stateText(server: JsonObject, now: number): string {
 
 /** That a server is starting is what `connecting` says already. */
 function reason(value: unknown): string[] {
-  const text = textOf(value);
+  const text = printed(value);
   return text === "" || text === "starting" ? [] : [text];
 }
 
@@ -222,7 +222,7 @@ function isPartial(value: unknown): boolean {
 }
 
 function countOf({ counts }: JsonObject, kind: string): string {
-  return isObject(counts) ? textOf(counts[kind]) : "";
+  return isObject(counts) ? printed(counts[kind]) : "";
 }
 
 /** The share of calls that failed; nothing while there were none. */
@@ -233,7 +233,7 @@ function errorRate(calls: unknown, failed: unknown): string {
 }
 
 function inFlight({ inFlight, queued }: JsonObject): string {
-  const text = textOf(inFlight);
+  const text = printed(inFlight);
   return typeof queued === "number" && queued > 0 ? `${text || "0"}+${queued} queued` : text;
 }
 
@@ -244,9 +244,9 @@ function spanSince(time: string, now: number): string {
 
 /** `5m ago: …`; what is wrong now goes before what was. */
 function lastError(server: JsonObject, now: number): string {
-  const detail = isDegraded(server) ? firstLine(textOf(server.healthDetail)) : "";
+  const detail = isDegraded(server) ? firstLine(printed(server.healthDetail)) : "";
   if (detail !== "") return detail;
-  const error = firstLine(withoutName(textOf(server.lastError), String(server.name)));
+  const error = firstLine(withoutName(printed(server.lastError), String(server.name)));
   const ago = typeof server.lastErrorAt === "string" ? spanSince(server.lastErrorAt, now) : "";
   return error === "" || ago === "" ? error : `${ago} ago: ${error}`;
 }

@@ -3,7 +3,7 @@ import { isObject, type JsonObject } from "../lib/json.ts";
 import { parseDuration } from "../lib/time.ts";
 import type { Invocation } from "./command.ts";
 import { RemoteCaller } from "./remote.ts";
-import { renderStatus, textOf } from "./status-view.ts";
+import { renderStatus, printed } from "./status-view.ts";
 import { styleFor } from "./view/table.ts";
 
 /** Milliseconds between two refreshes unless `--watch` says otherwise. */
@@ -60,14 +60,14 @@ async function showHealth(caller: RemoteCaller, io: Io, json: boolean): Promise<
 export function healthText(body: JsonObject): string {
   const servers = isObject(body.servers) ? body.servers : {};
   const parts = [
-    `${textOf(servers.ready) || "0"} of ${textOf(servers.total) || "0"} servers ready`,
+    `${printed(servers.ready) || "0"} of ${printed(servers.total) || "0"} servers ready`,
   ];
   for (const key of ["idle", "starting"]) {
     const count = servers[key];
     if (typeof count === "number" && count > 0) parts.push(`${count} ${key}`);
   }
-  const failing = Array.isArray(servers.failing) ? servers.failing.map(textOf) : [];
+  const failing = Array.isArray(servers.failing) ? servers.failing.map(printed) : [];
   if (failing.length > 0) parts.push(`failing: ${failing.join(", ")}`);
   if (body.configError === true) parts.push("the configuration file has been refused");
-  return `${textOf(body.status)}: ${parts.join(", ")}`;
+  return `${printed(body.status)}: ${parts.join(", ")}`;
 }
