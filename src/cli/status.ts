@@ -3,7 +3,7 @@ import { isObject, type JsonObject } from "../lib/json.ts";
 import { parseDuration } from "../lib/time.ts";
 import type { Invocation } from "./command.ts";
 import { RemoteCaller } from "./remote.ts";
-import { renderStatus, printed } from "./status-view.ts";
+import { printed, renderStatus } from "./status-view.ts";
 import { styleFor } from "./view/table.ts";
 
 /** Milliseconds between two refreshes unless `--watch` says otherwise. */
