@@ -107,8 +107,6 @@ function saysRisk(annotations: JsonObject | undefined): boolean {
   return annotations?.readOnlyHint !== undefined || annotations?.destructiveHint !== undefined;
 }
 
-/** A tool's parameters in one line: `name(a: string, b?: int)`. */
-
 /** Beyond so many parameters a line is no help; the full schema is. */
 const MOST_PARAMETERS = 12;
 
@@ -220,8 +218,6 @@ function alternatives(several: readonly Json[], root: JsonObject, depth: number)
   const isTelling = types.size > 0 && types.size <= MOST_ALTERNATIVES && !types.has(UNKNOWN);
   return isTelling && text.length <= LONGEST_ALTERNATIVES ? text : UNKNOWN;
 }
-
-/** What of a text fits on one line. */
 
 /** Most characters of a line about a tool or a server. */
 const LONGEST = 160;

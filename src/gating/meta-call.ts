@@ -17,10 +17,8 @@ export interface MetaCall {
   readonly args: JsonObject;
 }
 
-/**
- * Reads the arguments of meta tools as models write them: numbers as text, one string for a list of
- * one, `null` for nothing. What is not asked for is not looked at.
- */
+// Reads the arguments of meta tools as models write them: numbers as text, one string for a list of
+// one, `null` for nothing. What is not asked for is not looked at.
 
 /** An argument that cannot be meant; the message is for the model. */
 export class ArgumentMistake extends Error {

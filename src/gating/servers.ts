@@ -84,8 +84,6 @@ function infoOf({ serverInfo }: ServerFacts): JsonObject {
   return isObject(info) ? info : {};
 }
 
-/** The servers of an endpoint, as the meta tools speak of them. */
-
 /** One server. */
 export type ServerFacts = ReturnType<typeof serverFacts>[number];
 

@@ -91,12 +91,10 @@ export function flat(uses: Uses): [server: string, tool: string, use: Use][] {
   );
 }
 
-/**
- * The file that use is kept in: its seal, then JSON.
- *
- *     mcproxy-use 1 <SHA-256 of what follows>
- *     [["github", "create_issue", 3.25, 1795210496000], …]
- */
+// The file that use is kept in: its seal, then JSON.
+//
+//     mcproxy-use 1 <SHA-256 of what follows>
+//     [["github", "create_issue", 3.25, 1795210496000], …]
 
 /** Raised when the meaning of a file changes. */
 export const USE_FORMAT_VERSION = 1;

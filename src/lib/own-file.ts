@@ -120,15 +120,13 @@ export function systemReason(error: unknown): string {
   return codeOf(error) ?? messageOf(error);
 }
 
-/**
- * What the files have in common that are kept from one run to the next: one line with format, version
- * and digest, then the content.
- *
- *     mcproxy-lists 1 <SHA-256 of what follows, in hexadecimal>
- *
- * The digest finds what a disk or a broken copy has changed. It proves nothing about who wrote the
- * file, so every member of the content is to be checked as well.
- */
+// What the files have in common that are kept from one run to the next: one line with format, version
+// and digest, then the content.
+//
+//     mcproxy-lists 1 <SHA-256 of what follows, in hexadecimal>
+//
+// The digest finds what a disk or a broken copy has changed. It proves nothing about who wrote the
+// file, so every member of the content is to be checked as well.
 
 /** Which files are meant. */
 export interface Seal {

@@ -57,8 +57,6 @@ function parse(text: string): JsonObject {
   }
 }
 
-/** What a view tells its clients of its servers' capabilities. */
-
 /**
  * Whether to advertise lists that no server declares: `always` so that a client comes back for what
  * a later server has, `declared` for exactly what there is. As long as nothing is known at all, all

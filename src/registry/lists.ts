@@ -161,8 +161,6 @@ export function writePart(
   return { server, items, texts, marks };
 }
 
-/** Pages of our own lists (server/utilities/pagination), for clients of a gateway with `pageSize`. */
-
 /** One page of a list, or all of it: what is put into the result of a list request. */
 export interface Page extends CacheHints {
   /** Members of the result, without braces: `"tools":[…]`, and `"nextCursor"` where there is more. */

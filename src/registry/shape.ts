@@ -210,8 +210,6 @@ function textEdits(overrides: readonly Override[]): JsonEdit[] {
   return edits;
 }
 
-/** What the configuration does to the parameters of a tool: in its schema, and in its calls. */
-
 /** The parameters of one tool as they are to be. */
 export interface ShapedParameters {
   /** `undefined` where calls go through as they are. */

@@ -86,8 +86,6 @@ function duplicates(
   );
 }
 
-/** Who reads which URI in the aggregate, and under which URI clients see it. */
-
 /** Templates that match the same URIs, and who lists them. */
 interface Family {
   readonly template: UriTemplate;

@@ -161,8 +161,6 @@ function identity({ name, key }: KeptServer): string {
   return JSON.stringify([name, key]);
 }
 
-/** Where the lists of the last run are kept, and under which names. */
-
 /** What a server's lists are kept under. Its key contains secrets and is only ever hashed. */
 export type KeptServer = Pick<ServerConfig, "name" | "key">;
 

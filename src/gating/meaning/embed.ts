@@ -111,7 +111,7 @@ async function boundedText(response: Response, limit: number): Promise<string> {
   return new TextDecoder().decode(joinBytes(parts, size));
 }
 
-/** What an embedding model gets to see of tools and queries, and nothing else. */
+// What an embedding model gets to see of tools and queries, and nothing else.
 
 /** The text of one tool, and the key its vector is kept under. */
 export interface EmbeddedText {

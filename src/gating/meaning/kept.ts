@@ -100,13 +100,11 @@ export class VectorFile {
   }
 }
 
-/**
- * The file that vectors are kept in: its seal, one line of JSON, then all keys, then all numbers as
- * 32-bit floats, little-endian as on every machine the runtimes are made for.
- *
- *     mcproxy-vectors 1 <SHA-256 of what follows>
- *     {"endpoint": "http://127.0.0.1:11434/v1", "model": "…", "count": 3000, "numbers": 768}
- */
+// The file that vectors are kept in: its seal, one line of JSON, then all keys, then all numbers as
+// 32-bit floats, little-endian as on every machine the runtimes are made for.
+//
+//     mcproxy-vectors 1 <SHA-256 of what follows>
+//     {"endpoint": "http://127.0.0.1:11434/v1", "model": "…", "count": 3000, "numbers": 768}
 
 /** Raised when the meaning of a file changes, or what is embedded of a tool. */
 export const VECTOR_FORMAT_VERSION = 1;

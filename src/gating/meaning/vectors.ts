@@ -202,8 +202,6 @@ export class VectorStore {
   }
 }
 
-/** Two rankings of tools, by words and by meaning, as one. */
-
 /** How far down each ranking is looked at. */
 export const DEPTH = 50;
 

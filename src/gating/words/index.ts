@@ -219,8 +219,6 @@ function byIdentifier(documents: readonly ToolDocument[]): ReadonlyMap<string, r
   return found;
 }
 
-/** From the text of a query to what is looked for. */
-
 // Tool calls can be of any size; what is meant is said before this.
 const LONGEST_QUERY = 4000;
 const MOST_TERMS = 48;
@@ -282,8 +280,6 @@ export function identifiers(query: string): readonly string[] {
 export function identifierKey(name: string): string {
   return name.toLowerCase().replace(/[\s_\-./:]+/gu, "");
 }
-
-/** The words of an index, and which of them a word of a query may mean. */
 
 /** A term of the index that may be meant, and how much it counts: 1 for the very word. */
 export type WordCandidate = readonly [term: string, weight: number];

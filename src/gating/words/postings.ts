@@ -142,7 +142,7 @@ function count(text: string): Counted {
   return { counts, length: all.length };
 }
 
-/** The numbers that decide about ranks, apart from the code so that the benchmark can vary them. */
+// The numbers that decide about ranks, apart from the code so that the benchmark can vary them.
 
 /** The parts of a tool that are searched. */
 export type Field =

@@ -89,11 +89,9 @@ function pairs(run: string): string[] {
     : characters.slice(1).map((character, index) => characters[index]! + character);
 }
 
-/**
- * English endings, cut off in two depths. The light stem is what is indexed: it only joins singular
- * and plural, and so makes few mistakes. The family joins what grew from one word (`translate`,
- * `translator`, `translation`); it makes more, and counts less.
- */
+// English endings, cut off in two depths. The light stem is what is indexed: it only joins singular
+// and plural, and so makes few mistakes. The family joins what grew from one word (`translate`,
+// `translator`, `translation`); it makes more, and counts less.
 
 /** The singular of a regular plural; other words as they are. Expects lower case. */
 export function lightStem(word: string): string {
