@@ -41,12 +41,10 @@ const log = getLogger("mcproxy", "front");
 
 /** Puts all routes together. Every unknown path is 404 with a JSON body. */
 export function createApp({ gateway, boundHost }: AppOptions): App {
-  const keepAlive = new KeepAlive(5_000);
-  const pending = new KeepAlive(500);
   const context: FrontContext = {
     gateway,
-    keepAlive,
-    pending,
+    keepAlive: new KeepAlive(5_000),
+    pending: new KeepAlive(500),
     get bodyLimit() {
       return gateway.config.settings.bodyLimit;
     },
@@ -129,8 +127,8 @@ export function createApp({ gateway, boundHost }: AppOptions): App {
       return Promise.resolve(app.fetch(request)).then((response) => corsHeaders(response, origin));
     },
     close: () => {
-      keepAlive.close();
-      pending.close();
+      context.keepAlive.close();
+      context.pending.close();
     },
   };
 }

@@ -82,6 +82,7 @@ function isAddress(host: string): boolean {
 
 /** CORS for origins the guard has let through (loopback pages and `allowedOrigins`). */
 
+const ALLOWED = `content-type, accept, authorization, ${Object.values(Header).join(", ")}`;
 const EXPOSED = [Header.SessionId, Header.ProtocolVersion].join(", ");
 
 /** Answers a preflight request of an allowed origin. */
@@ -91,12 +92,7 @@ export function preflight(origin: string): Response {
     headers: {
       "access-control-allow-origin": origin,
       "access-control-allow-methods": "GET, POST, DELETE",
-      "access-control-allow-headers": [
-        "content-type",
-        "accept",
-        "authorization",
-        ...Object.values(Header),
-      ].join(", "),
+      "access-control-allow-headers": ALLOWED,
       "access-control-max-age": "600",
       "vary": "origin",
     },

@@ -41,7 +41,8 @@ export async function postModern(
   } catch (error) {
     reply.abandon();
     if (!(error instanceof RpcError)) throw error;
-    return refuse(message, error);
+    const text = errorResponse(idTextOf(message), error);
+    return jsonResponse(text, ERROR_STATUS.get(error.code) ?? 400);
   }
   const gone = () => exchange.cancel("the client closed the connection");
   signal.addEventListener("abort", gone, { once: true });
@@ -62,11 +63,6 @@ function checkArguments(
   const declared = toolHeaders(gateway, endpoint, params.name);
   const args = isObject(params.arguments) ? params.arguments : undefined;
   if (declared.length > 0) checkParamHeaders(declared, args, header);
-}
-
-function refuse(message: RequestMessage, error: RpcError): Response {
-  const status = ERROR_STATUS.get(error.code) ?? 400;
-  return jsonResponse(errorResponse(idTextOf(message), error), status);
 }
 
 /** Errors that have an HTTP status of their own, whoever gives them (2026-07-28, transports). */

@@ -123,8 +123,6 @@ export function jsonResponse(body: Reply, status = 200, headers?: PlainHeaders):
 
 const JSON_INIT = { headers: { "content-type": "application/json" } };
 
-/** Answers outside MCP: small JSON bodies, also for what does not exist. */
-
 /** A JSON response; state of this moment, so `headers` usually say `no-store`. */
 export function json(value: unknown, status = 200, headers?: PlainHeaders): Response {
   return jsonResponse(JSON.stringify(value), status, headers);

@@ -58,9 +58,7 @@ export function get(request: Request, endpoint: Endpoint, context: FrontContext)
   const resumed = lastEventId === null ? undefined : streams.resume(lastEventId);
   const standalone = streams.standalone();
   const events = resumed?.events ?? standalone.connect();
-  if (resumed === undefined || resumed.standalone) {
-    holdSessionStream(session, standalone, events, context);
-  }
+  if (resumed?.standalone !== false) holdSessionStream(session, standalone, events, context);
   return events.response();
 }
 
@@ -170,9 +168,7 @@ async function dispatch(
   context: FrontContext,
 ): Promise<Response> {
   const answered = messages.some((one) => one instanceof InvalidMessage || one.kind === "request");
-  const reply = new PostReply(context, {
-    resumable: () => streamsOf(session, context).open(),
-  });
+  const reply = new PostReply(context, { resumable: () => streamsOf(session, context).open() });
   if (!batch && answered) {
     session.receive(messages[0] as Message, reply).then((text) => reply.finish(text));
     return await reply.response;
@@ -207,11 +203,10 @@ let lastAccepted = BOTH_TYPES;
 export function requireBothTypes(accept: string | null): void {
   // What real clients send comes first; reading it again for every request shows in a profile.
   if (accept === null || accept === BOTH_TYPES || accept === lastAccepted) return;
-  if (accepts(accept, JSON_TYPE) && accepts(accept, STREAM_TYPE)) {
-    lastAccepted = accept;
-    return;
+  if (!accepts(accept, JSON_TYPE) || !accepts(accept, STREAM_TYPE)) {
+    throw new Refusal(406, `Not acceptable: accept both ${JSON_TYPE} and ${STREAM_TYPE}`);
   }
-  throw new Refusal(406, `Not acceptable: accept both ${JSON_TYPE} and ${STREAM_TYPE}`);
+  lastAccepted = accept;
 }
 
 /**

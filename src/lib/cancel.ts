@@ -68,7 +68,10 @@ export function anyCancelled(
 ): { readonly signal: CancelSignal; detach(): void } {
   const source = new CancelSource();
   const trips = signals.map((signal) => {
-    const trip = () => source.cancel(toError(signal.reason));
+    const trip = () =>
+      source.cancel(
+        signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)),
+      );
     signal.addEventListener("abort", trip);
     if (signal.aborted) trip();
     return () => signal.removeEventListener("abort", trip);
@@ -77,8 +80,4 @@ export function anyCancelled(
     signal: source,
     detach: () => trips.forEach((off) => off()),
   };
-}
-
-function toError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
 }

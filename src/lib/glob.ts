@@ -45,32 +45,19 @@ function expand(pattern: string): Tokens[] {
     for (const tokens of found) tokens.push(token);
   };
   for (let at = 0; at < pattern.length; at++) {
-    switch (pattern[at]) {
-      case "*":
-        append(ANY);
-        break;
-      case "?":
-        append(ONE);
-        break;
-      case "\\":
-        // A last backslash is itself.
-        if (at + 1 < pattern.length) at++;
-        append(pattern.charCodeAt(at));
-        break;
-      case "{": {
-        const group = alternativesAt(pattern, at);
-        if (group === undefined) {
-          append(pattern.charCodeAt(at));
-          break;
-        }
-        const inner = group.parts.flatMap(expand);
-        if (found.length * inner.length > MAX_ALTERNATIVES) throw tooMany(pattern);
-        found = found.flatMap((tokens) => inner.map((more) => [...tokens, ...more]));
-        at = group.end;
-        break;
-      }
-      default:
-        append(pattern.charCodeAt(at));
+    const character = pattern[at];
+    const group = character === "{" ? alternativesAt(pattern, at) : undefined;
+    if (character === "*") append(ANY);
+    else if (character === "?") append(ONE);
+    else if (group !== undefined) {
+      const inner = group.parts.flatMap(expand);
+      if (found.length * inner.length > MAX_ALTERNATIVES) throw tooMany(pattern);
+      found = found.flatMap((tokens) => inner.map((more) => [...tokens, ...more]));
+      at = group.end;
+    } else {
+      // A last backslash is itself.
+      if (character === "\\" && at + 1 < pattern.length) at++;
+      append(pattern.charCodeAt(at));
     }
   }
   return found;

@@ -3,7 +3,7 @@
 import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { type Json, sha256 } from "./json.ts";
+import { joinBytes, type Json, sha256 } from "./json.ts";
 import { codeOf, messageOf } from "./text.ts";
 
 /** Bytes a file may have; one that is bigger was not written by us. */
@@ -142,15 +142,9 @@ const MAX_HEAD = 128;
 const NEW_LINE = 10;
 
 /** The bytes of a file with this content. */
-export async function seal(
-  { magic, version }: Seal,
-  body: Bytes,
-): Promise<Bytes> {
+export async function seal({ magic, version }: Seal, body: Bytes): Promise<Bytes> {
   const head = new TextEncoder().encode(`${magic} ${version} ${await sha256(body)}\n`);
-  const file = new Uint8Array(head.length + body.length);
-  file.set(head);
-  file.set(body, head.length);
-  return file;
+  return joinBytes([head, body], head.length + body.length);
 }
 
 /** The content of a file, if it is whole. Never rejects, whatever the bytes are. */

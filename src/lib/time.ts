@@ -51,8 +51,6 @@ export function backOff(failures: number, first: number, longest: number): numbe
   return Math.min(first * 2 ** (failures - 1), longest);
 }
 
-/** Durations as people write them in a config file or on a command line. */
-
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 
 /** What {@link parseDuration} accepts as text; also the pattern of the JSON schema. */

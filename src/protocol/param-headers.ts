@@ -108,16 +108,7 @@ export function readParamHeaders(inputSchema: Json | undefined): ParamHeaders {
   return { declared, problem };
 }
 
-/** The headers of a call, by lower-case name; empty for a tool whose declarations are invalid. */
-export function paramHeaders(
-  inputSchema: Json | undefined,
-  args: JsonObject | undefined,
-): Map<string, string> {
-  const { declared, problem } = readParamHeaders(inputSchema);
-  return headersOf(problem === undefined ? declared : [], args);
-}
-
-/** The headers of a call by declarations that have been read before. */
+/** The headers of a call, by lower-case name, as its tool declares them. */
 export function headersOf(
   declared: readonly ParamHeader[],
   args: JsonObject | undefined,

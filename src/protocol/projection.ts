@@ -194,11 +194,10 @@ function movedSchema(node: Json): Json {
     Object.entries(node).map(([key, value]): [string, Json] => {
       if (value === undefined || DATA.has(key)) return [key, value ?? null];
       if (NAMED.has(key) && isObject(value)) {
+        const named = Object.entries(value);
         return [
           key,
-          Object.fromEntries(
-            Object.entries(value).map(([name, schema]) => [name, movedSchema(schema ?? null)]),
-          ),
+          Object.fromEntries(named.map(([name, one]) => [name, movedSchema(one ?? null)])),
         ];
       }
       if (typeof value !== "string") return [key, movedSchema(value)];

@@ -211,8 +211,15 @@ export function taskListQuestions(
   servers: readonly string[],
 ): readonly TaskListQuestion[] | undefined {
   if (cursor === undefined) return servers.map((server) => ({ server, cursor: undefined }));
-  const asked = readCursor(cursor);
-  return asked?.filter(({ server }) => servers.includes(server));
+  const pairs = openCursor(cursor);
+  if (!Array.isArray(pairs)) return undefined;
+  const asked = pairs.flatMap((pair): TaskListQuestion[] =>
+    Array.isArray(pair) && typeof pair[0] === "string" && typeof pair[1] === "string"
+      ? [{ server: pair[0], cursor: pair[1] }]
+      : []
+  );
+  if (asked.length !== pairs.length) return undefined;
+  return asked.filter(({ server }) => servers.includes(server));
 }
 
 /** Edits of the client's request for one of the servers. */
@@ -245,15 +252,4 @@ export function mergedTaskList(
   });
   const cursor = more.length === 0 ? "" : `,"nextCursor":${JSON.stringify(sealCursor(more))}`;
   return `"tasks":[${tasks.join(",")}]${cursor}`;
-}
-
-function readCursor(cursor: unknown): readonly TaskListQuestion[] | undefined {
-  const pairs = openCursor(cursor);
-  if (!Array.isArray(pairs)) return undefined;
-  const questions = pairs.flatMap((pair): TaskListQuestion[] =>
-    Array.isArray(pair) && typeof pair[0] === "string" && typeof pair[1] === "string"
-      ? [{ server: pair[0], cursor: pair[1] }]
-      : []
-  );
-  return questions.length === pairs.length ? questions : undefined;
 }

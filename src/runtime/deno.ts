@@ -26,8 +26,6 @@ export const runtime: Runtime = {
   onSignal,
 };
 
-/** The HTTP listener on Deno. */
-
 /** Reads the peer's address only when somebody asks: it costs a call into the runtime. */
 class DenoConnection implements ConnectionInfo {
   constructor(private readonly info: Deno.ServeHandlerInfo<Deno.NetAddr>) {}
@@ -138,8 +136,6 @@ class DenoServer implements HttpServer {
   }
 }
 
-/** Unix datagrams on Deno (`--unstable-net`). */
-
 interface Datagram {
   readonly data: Uint8Array;
   readonly resolve: () => void;
@@ -147,7 +143,7 @@ interface Datagram {
 }
 
 /**
- * {@link Runtime.openDatagram} on Deno. `path` is a file, or an abstract address written with a
+ * {@link Runtime.openDatagram} on Deno (`--unstable-net`). `path` is a file, or an abstract address written with a
  * leading `@` (as in `NOTIFY_SOCKET`) or NUL. Rejects with the system's code where the file is
  * missing or no socket; the receiver itself may come and go, each datagram finds it anew.
  */

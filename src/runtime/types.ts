@@ -3,7 +3,7 @@
  *
  * `deno.ts` and `bun.ts` export one object each of type {@link Runtime}; `package.json` maps
  * `#runtime` to the right one. Everything above takes the parts it needs as a parameter
- * (`Pick<Runtime, "spawn">`), so that tests hand in `fake.ts`.
+ * (`Pick<Runtime, "spawn">`), so that tests hand in a fake.
  */
 
 /** Where a request came from; both runtimes know the peer's address. */

@@ -88,7 +88,7 @@ function isSound(schema: JsonObject): boolean {
  * patterns, which take for ever if they want to, are left to the server. So is `format`, what each
  * checks differently, and what hardly any tool says: `not`, `if`, `contains`, names that depend on
  * others. No keyword that is read turns the verdict of another round, so that what is left out, and
- * what servers convert (`argument-conversions.ts`), can only let more pass: whatever these rules
+ * what servers convert (`mayBecome`), can only let more pass: whatever these rules
  * refuse, the schema refuses, too (`docs/decisions/0006-own-argument-check.md`).
  */
 
@@ -293,8 +293,6 @@ class Reader {
     };
   }
 }
-
-/** What to say of a value that fits none of several alternatives. */
 
 /** Alternatives beyond these are not told one by one. */
 const MOST = 5;

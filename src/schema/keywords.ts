@@ -7,7 +7,7 @@ import type { CheckRun, Rule } from "./run.ts";
 
 /** `type`. Of a value of another type nothing else is said, nor of one that will be converted. */
 export function typeRule(types: readonly string[], preset: Json | undefined): Rule {
-  const expected = typesText(types);
+  const expected = types.join(" or ");
   return (value, run) => {
     if (types.some((type) => isOfType(value, type))) return true;
     if (!isLikeDefault(value, preset) && !types.some((type) => mayBecome(value, type))) {
@@ -122,7 +122,7 @@ export function requiredRule(
       if (Object.hasOwn(value, name)) continue;
       const property = isObject(properties) ? properties[name] : undefined;
       const type = isObject(property) ? property.type : undefined;
-      const expected = type === undefined ? {} : { expected: typesText([type].flat() as string[]) };
+      const expected = type === undefined ? {} : { expected: [type].flat().join(" or ") };
       run.fault({ step: name, problem: "is missing", ...expected });
     }
   };
@@ -151,11 +151,6 @@ export function shown(value: Json): string {
   if (typeof value === "number") return String(value);
   // Cut first: it may be megabytes.
   return JSON.stringify(typeof value === "string" ? cut(value, LONGEST_VALUE) : value);
-}
-
-/** The types of a schema: `integer`, `string or null`. */
-function typesText(types: readonly string[]): string {
-  return types.join(" or ");
 }
 
 /**

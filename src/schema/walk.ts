@@ -92,8 +92,6 @@ export function escapeStep(step: string): string {
   return step.replaceAll("~", "~0").replaceAll("/", "~1");
 }
 
-/** Where the references of a schema lead. Nothing is ever fetched. */
-
 /** A reference that does not lead to a schema of its own document. */
 export interface LostReference {
   /** `dangling`: there is no such place in the document; `remote`: it is in another document. */

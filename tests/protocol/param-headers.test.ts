@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { JsonObject } from "../../src/lib/json.ts";
+import type { Json, JsonObject } from "../../src/lib/json.ts";
 import { ErrorCode, RpcError } from "../../src/protocol/errors.ts";
 import { decodeHeaderValue, encodeHeaderValue } from "../../src/protocol/eras.ts";
 import {
   checkParamHeaders,
-  paramHeaders,
+  headersOf,
   readParamHeaders,
 } from "../../src/protocol/param-headers.ts";
 
@@ -27,6 +27,12 @@ const SCHEMA: JsonObject = {
 };
 
 const DECLARED = readParamHeaders(SCHEMA).declared;
+
+/** The headers of a call; none for a tool whose declarations are invalid. */
+function paramHeaders(schema: Json | undefined, args: JsonObject | undefined) {
+  const { declared, problem } = readParamHeaders(schema);
+  return headersOf(problem === undefined ? declared : [], args);
+}
 
 test("paramHeaders() repeats marked arguments, encoded as the specification's table says", () => {
   const args = { region: "us-west1", limit: -7, dry: false, deep: { key: "x" }, query: "q" };

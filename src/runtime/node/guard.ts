@@ -113,13 +113,12 @@ function unref(stream: Writable): void {
 /** The one guard of this process. */
 export const guard = new ProcessGuard();
 
-/** The program of the guard process, in POSIX sh (dash, busybox ash and bash run it alike). */
-
 /** Stands in the process table in place of the shell's name. */
 export const GUARD_NAME = "mcproxy-guard";
 
 /**
- * Its arguments are the groups to begin with. Reads `+<group>` and `-<group>` lines until its stdin
+ * The program of the guard process, in POSIX sh (dash, busybox ash and bash run it alike). Its
+ * arguments are the groups to begin with. Reads `+<group>` and `-<group>` lines until its stdin
  * ends, which is when the process that writes them has ended, in whatever way. What is still listed
  * then gets a second to end by itself, for its own stdin has ended too, then SIGTERM, and after
  * another second SIGKILL.

@@ -61,8 +61,6 @@ export class ProcessGroup {
   }
 }
 
-/** Process signals, through `node:process` on both runtimes. */
-
 /**
  * {@link Runtime.onSignal}. While a handler is registered the signal does not end the process; with
  * the last one removed the system's default is back.

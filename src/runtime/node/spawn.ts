@@ -39,22 +39,18 @@ const ENDED = "the process has ended";
 
 class NodeChild implements ChildProcess {
   readonly pid: number;
-  readonly #command: string;
   readonly #stdin: Writable;
-  readonly #onExit: (status: ExitStatus) => void;
   /** Rejects the writes that nothing has settled yet. */
   readonly #pendingWrites = new Set<(error: Error) => void>();
   readonly #group: ProcessGroup | undefined;
   /** Why nothing can be written any more; empty as long as it can. */
   #inputState = "";
 
-  constructor(child: ChildProcessWithoutNullStreams, options: SpawnOptions) {
+  constructor(child: ChildProcessWithoutNullStreams, private readonly options: SpawnOptions) {
     // Undefined only where the start failed, and then nobody gets this object.
     this.pid = child.pid ?? 0;
     this.#group = child.pid === undefined ? undefined : new ProcessGroup(child.pid);
-    this.#command = options.command;
     this.#stdin = child.stdin;
-    this.#onExit = options.onExit;
     child.stdin.on("error", () => this.#closeInput("its stdin is broken"));
     child.stdin.on("close", () => this.#closeInput("its stdin is closed"));
     const output = new OutputEnd(child.stdout, child.stderr, options);
@@ -91,7 +87,7 @@ class NodeChild implements ChildProcess {
     void output.wait().then(() => {
       // The caller decides by it whether there is anything left to signal.
       this.#group?.look();
-      this.#onExit(status);
+      this.options.onExit(status);
     });
   }
 
@@ -106,12 +102,11 @@ class NodeChild implements ChildProcess {
 
   #writeError(cause?: Error): Error {
     const state = this.#inputState || "its stdin is broken";
-    const message = `Cannot write to "${this.#command}": ${state}; expected a process that reads`;
+    const message =
+      `Cannot write to "${this.options.command}": ${state}; expected a process that reads`;
     return Object.assign(new Error(message, { cause }), { code: "EPIPE" });
   }
 }
-
-/** Why a process could not be started, in words. */
 
 /**
  * The {@link SpawnError} for what `node:child_process` reported. The system says ENOENT alike for a
@@ -156,8 +151,6 @@ async function kind(path: string): Promise<"directory" | "other" | "missing"> {
     return "missing";
   }
 }
-
-/** When the output of a process that has ended is complete. */
 
 /** Milliseconds between looks at an output that outlives its process. */
 const LOOK = 100;
