@@ -122,12 +122,14 @@ function checkedServers(config: Config): ServerCheck[] {
   });
 }
 
-function transportOf({ target }: ServerConfig): string {
+function transportOf({ instances }: ServerConfig): string {
+  const target = instances[0]!;
   if (target.kind === "stdio") return "stdio";
   return target.transport === "auto" ? "http" : target.transport;
 }
 
-function targetOf({ target }: ServerConfig): string {
+function targetOf({ instances }: ServerConfig): string {
+  const target = instances[0]!;
   if (target.kind === "stdio") return target.command;
   return URL.parse(target.url)?.origin ?? "";
 }

@@ -75,7 +75,6 @@ export function parseServer(name: string, source: unknown, context: ServerContex
     ? undefined
     : collector.issue([...base, "envFile"], why, { remedy });
   const instances = buildTargets(checked, { ...raw, env: envFile.env });
-  const target = instances[0]!;
   const { protocol, sharing } = checked;
   const transform = serverTransform(checked);
   const roots = checked.roots ?? settings.roots;
@@ -84,11 +83,10 @@ export function parseServer(name: string, source: unknown, context: ServerContex
   const problem = missing !== undefined
     ? collector.issue([...base, ...missing.path], missing.why, { remedy: missing.remedy })
     : unread ??
-      findUnusable(target, base, collector);
+      findUnusable(instances[0]!, base, collector);
   const server: ServerConfig = {
     name,
     disabled: checked.disabled ?? !(checked.enabled ?? true),
-    target,
     instances,
     protocol,
     startupTimeout: checked.startupTimeout ?? settings.startupTimeout,

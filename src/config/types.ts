@@ -70,9 +70,7 @@ export interface ServerConfig {
   /** The key in the file: any text that is not empty. */
   readonly name: string;
   readonly disabled: boolean;
-  /** Where it is; of several instances the first. */
-  readonly target: ServerTarget;
-  /** One for each instance, {@link ServerConfig.target} first; they differ in their URL at most. */
+  /** Where it is, one for each instance; they differ in their URL at most. */
   readonly instances: readonly ServerTarget[];
   readonly protocol: ProtocolMode;
   /** Milliseconds from start to a finished handshake. */

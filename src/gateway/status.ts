@@ -97,7 +97,8 @@ function statusOf(gateway: Gateway, registry: Snapshot, cost: RegistryCost): Gat
 }
 
 /** A server that is switched off, as far as there is something to say of it. */
-export function disabledServer({ name, target }: ServerConfig): DisabledServer {
+export function disabledServer({ name, instances }: ServerConfig): DisabledServer {
+  const target = instances[0]!;
   const transport = target.kind === "stdio" ? "stdio" : target.transport;
   const counts = { tools: 0, prompts: 0, resources: 0, templates: 0 };
   return { name, state: "disabled", transport, counts, tokens: 0 };

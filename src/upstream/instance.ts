@@ -203,7 +203,7 @@ export class Instance {
   status(): InstanceStatus {
     const { state, reason, history } = this.#supervisor;
     const { since, lastError, lastErrorAt, retryAt } = history;
-    const { target } = this.#config;
+    const target = this.#config.instances[0]!;
     const connection = this.#connection;
     const { health, detail } = this.health;
     return {

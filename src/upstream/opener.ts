@@ -168,7 +168,7 @@ export interface UpstreamEvents {
 
 /** What an upstream is made of, and each of its instances. */
 export interface UpstreamOptions {
-  /** For an instance, {@link ServerConfig.target} is where that very one is. */
+  /** For an instance, {@link ServerConfig.instances} has that very one alone. */
   readonly config: ServerConfig;
   readonly runtime: Pick<Runtime, "spawn">;
   readonly log: UpstreamLog;

@@ -56,7 +56,7 @@ export class Upstream {
       const label = slotLabel(index + 1, target);
       const instance = new Instance({
         ...options,
-        config: { ...config, target },
+        config: { ...config, instances: [target] },
         log: several ? labelled(log, label) : log,
         events: several ? this.#eventsOf(index) : events,
       });
@@ -108,7 +108,7 @@ export class Upstream {
   reconfigure(config: ServerConfig): void {
     this.#config = config;
     this.#slots.forEach(({ instance }, index) => {
-      instance.reconfigure({ ...config, target: config.instances[index]! });
+      instance.reconfigure({ ...config, instances: [config.instances[index]!] });
     });
     // Those that have not been needed so far.
     if (this.#started) { for (const { instance } of this.#wanted) instance.start(); }

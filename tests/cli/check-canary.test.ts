@@ -130,7 +130,7 @@ test("loadConfig() knows every secret it brought in, so that logs can leave them
       assert.doesNotMatch(quoted(place), CANARY, place);
       assert.doesNotMatch(redactor.text(btoa(`me:${canary(place)}`)), /YzRuNHJ5/, place);
     }
-    const targets = [...config.servers.values()].map(({ target }) => target);
+    const targets = [...config.servers.values()].map(({ instances }) => instances[0]!);
     const shown = redactor.text(JSON.stringify(targets));
     assert.doesNotMatch(shown, CANARY);
   }));

@@ -8,7 +8,6 @@ function server(change: Partial<ServerConfig>): ServerConfig {
   return {
     name: "files",
     disabled: false,
-    target,
     instances: [target],
     drainTimeout: 1,
     healthInterval: 0,

@@ -40,8 +40,8 @@ test("planServe() merges every --config, and every path of MCP_CONFIG_PATH", () 
     const commands = async (line: string, env?: Readonly<Record<string, string>>) => {
       const { config } = await plan(line, cwd, env);
       assert.equal(config.settings.port, 1);
-      return [...config.servers.values()].map(({ target }) =>
-        target.kind === "stdio" ? target.command : ""
+      return [...config.servers.values()].map(({ instances: [target] }) =>
+        target?.kind === "stdio" ? target.command : ""
       );
     };
     const paths = ["mcp_config.json", "mcp_config_dev.yaml"];
@@ -62,7 +62,7 @@ test("planServe() takes credentials from the flag, else from MCP_CREDENTIALS_PAT
     });
     const who = async (line: string, env: Readonly<Record<string, string>>) => {
       const { config } = await plan(`--config c.json ${line}`.trim(), cwd, env);
-      const target = config.servers.get("a")?.target;
+      const target = config.servers.get("a")?.instances[0];
       return target?.kind === "stdio" ? target.command : "";
     };
     const user = { XDG_CONFIG_HOME: join(cwd, "xdg") };

@@ -104,7 +104,7 @@ const SERVER_DEFAULTS: Readonly<Record<string, unknown>> = defaultsOfServer();
 function defaultsOfServer(): Record<string, unknown> {
   const minimal = '{ "mcpServers": { "a": { "command": "x" } } }';
   const result = parseConfig(minimal, { file: "mcp-servers.json", env: {} });
-  const { name: _name, target: _target, ...defaults } = result.ok
+  const { name: _name, ...defaults } = result.ok
     ? { ...result.config.servers.get("a") } as Partial<ServerConfig>
     : {};
   return defaults;

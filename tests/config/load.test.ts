@@ -29,7 +29,7 @@ test("loadConfig() loads a file, with and without a byte order mark", () =>
       const result = await loadConfig(path, { env: { T: "v" } });
       assert.ok(result.ok);
       assert.equal(result.config.file, path);
-      const target = result.config.servers.get("a")?.target;
+      const target = result.config.servers.get("a")?.instances[0];
       assert.ok(target?.kind === "stdio");
       assert.equal(target.env["T"], "v");
     }

@@ -96,12 +96,12 @@ test("parseConfig() accepts the example, without an environment and without a wa
     "filesystem",
     "sequential-thinking",
   ]);
-  for (const { target, disabled, problem } of servers) {
-    assert.ok(target.kind === "stdio" && target.command === "npx" && target.args[0] === "-y");
+  for (const { instances: [target], disabled, problem } of servers) {
+    assert.ok(target?.kind === "stdio" && target.command === "npx" && target.args[0] === "-y");
     assert.match(target.args[1] ?? "", /^@modelcontextprotocol\/server-[a-z-]+@2026\.8\.31$/);
     assert.deepEqual([disabled, problem], [false, undefined]);
   }
-  const memory = servers[1]?.target;
+  const memory = servers[1]?.instances[0];
   assert.ok(memory?.kind === "stdio");
   assert.equal(memory.env["MEMORY_FILE_PATH"], "/tmp/mcproxy-memory.jsonl");
 });

@@ -82,7 +82,7 @@ test("loadConfig() runs a command once for a load, and only where commands are a
     assert.match((await load(undefined)).servers.get("a")?.problem?.remedy ?? "", /allowCommands/);
     await load(true, { MCPROXY_ALLOW_COMMANDS: "false" });
     assert.deepEqual(await runs(), []);
-    const target = (await load(true)).servers.get("b")?.target;
+    const target = (await load(true)).servers.get("b")?.instances[0];
     assert.ok(target?.kind === "stdio");
     assert.deepEqual({ ...target.env }, { A: "secret-value", B: "secret-value!" });
     assert.equal((await runs()).length, 1);

@@ -29,7 +29,6 @@ export function serverConfig(
   return {
     name: "x",
     disabled: false,
-    target,
     instances: [target],
     drainTimeout: 1_000,
     healthInterval: 0,

@@ -278,7 +278,7 @@ function reportOf({ client, file, project, servers, issues }: Source<PlannedServ
 }
 
 function transportOf({ entry, server }: FoundServer): string {
-  const target = server?.target;
+  const target = server?.instances[0];
   if (target === undefined) return "command" in entry ? "stdio" : "http";
   if (target.kind === "stdio") return "stdio";
   return target.transport === "auto" ? "http" : target.transport;

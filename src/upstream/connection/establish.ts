@@ -55,7 +55,7 @@ const TRY_SSE = new Set([400, 404, 405]);
  */
 export async function establish(options: EstablishOptions): Promise<Established> {
   const { config, verdict } = options;
-  const { target } = config;
+  const target = config.instances[0]!;
   if (target.kind === "stdio") return await over("stdio", options);
   if (target.transport !== "auto") return await over(target.transport, options);
   if (verdict !== undefined) return await over(verdict.transport, options);
@@ -155,7 +155,8 @@ async function shakeHands(
 
 function createTransport(kind: TransportKind, options: EstablishOptions): Transport {
   const { config, log, clock, runtime, toolHeaders } = options;
-  const { name: server, target } = config;
+  const { name: server } = config;
+  const target = config.instances[0]!;
   if (target.kind === "stdio") return new StdioTransport({ server, target, runtime, log, clock });
   return kind === "sse"
     ? new SseTransport({ server, target, log, clock })

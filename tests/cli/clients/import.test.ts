@@ -184,7 +184,7 @@ test("import --secrets moves every literal secret, so that nothing but its place
   assert.equal((await stat(credentials(home))).mode & 0o777, 0o600);
   const loaded = await loadConfig(target(home), home.options);
   assert.ok(loaded.ok, JSON.stringify(loaded));
-  const { target: github } = loaded.config.servers.get("github")!;
+  const github = loaded.config.servers.get("github")!.instances[0]!;
   assert.ok(github.kind === "http");
   assert.equal(github.headers["Authorization"], "Bearer c4n4ry-github-5f2c");
   const again = await run(["import", "--json", "--secrets"], home.options);
