@@ -113,55 +113,47 @@ function convert(
 }
 
 /** Words of the file are not repeated here: an unquoted one may be somebody's token. */
-function explain(error: ParseError, text: string): { message: string; remedy?: string } {
+function explain(
+  error: ParseError,
+  text: string,
+): { message: string; remedy?: string | undefined } {
   const found = foundAt(text, error.offset);
-  switch (printParseErrorCode(error.error)) {
-    case "PropertyNameExpected":
-      return { message: `found ${found}, expected a key in double quotes or "}"` };
-    case "ColonExpected":
-      return { message: `found ${found}, expected ":" after the key` };
-    case "CommaExpected":
-      // A bracket of the other kind: what is missing is the end of a list or an object.
-      if (found === '"}"') return { message: 'found "}", expected "," or "]"' };
-      if (found === '"]"') return { message: 'found "]", expected "," or "}"' };
-      return { message: `found ${found}, expected ","` };
-    case "CloseBraceExpected":
-      return { message: `found ${found}, expected "}"` };
-    case "CloseBracketExpected":
-      return { message: `found ${found}, expected "]"` };
-    case "EndOfFileExpected":
-      return {
-        message: `found ${found} after the end of the configuration, expected nothing`,
-        remedy: "remove what follows the last closing brace",
-      };
-    case "UnexpectedEndOfComment":
-      return { message: 'found a comment that does not end, expected "*/"' };
-    case "UnexpectedEndOfString":
-      return { message: "found a string that does not end in its line, expected a closing quote" };
-    case "InvalidUnicode":
-      return { message: 'found an invalid "\\u" escape, expected four hexadecimal digits' };
-    case "InvalidEscapeCharacter":
-      return {
-        message: "found an invalid escape in a string",
-        remedy: 'write a backslash as "\\\\"',
-      };
-    case "InvalidCharacter":
-      return {
-        message: "found a control character in a string",
-        remedy: 'write a tab as "\\t" and a line break as "\\n"',
-      };
-    case "InvalidNumberFormat":
-    case "UnexpectedEndOfNumber":
-      return { message: "found a malformed number, expected digits" };
-    case "InvalidSymbol":
-      return {
-        message:
-          `found ${found}, expected double quotes around keys and text (only numbers, true, ` +
-          "false and null have none)",
-      };
-    default:
-      return { message: `found ${found}, expected a value` };
-  }
+  const closing = found === '"}"' ? ' or "]"' : found === '"]"' ? ' or "}"' : "";
+  const number = ["found a malformed number, expected digits"] as const;
+  const messages: Readonly<Record<string, readonly [string, string?]>> = {
+    PropertyNameExpected: [`found ${found}, expected a key in double quotes or "}"`],
+    ColonExpected: [`found ${found}, expected ":" after the key`],
+    // A bracket of the other kind: what is missing is the end of a list or an object.
+    CommaExpected: [`found ${found}, expected ","${closing}`],
+    CloseBraceExpected: [`found ${found}, expected "}"`],
+    CloseBracketExpected: [`found ${found}, expected "]"`],
+    EndOfFileExpected: [
+      `found ${found} after the end of the configuration, expected nothing`,
+      "remove what follows the last closing brace",
+    ],
+    UnexpectedEndOfComment: ['found a comment that does not end, expected "*/"'],
+    UnexpectedEndOfString: [
+      "found a string that does not end in its line, expected a closing quote",
+    ],
+    InvalidUnicode: ['found an invalid "\\u" escape, expected four hexadecimal digits'],
+    InvalidEscapeCharacter: [
+      "found an invalid escape in a string",
+      'write a backslash as "\\\\"',
+    ],
+    InvalidCharacter: [
+      "found a control character in a string",
+      'write a tab as "\\t" and a line break as "\\n"',
+    ],
+    InvalidNumberFormat: number,
+    UnexpectedEndOfNumber: number,
+    InvalidSymbol: [
+      `found ${found}, expected double quotes around keys and text (only numbers, true, ` +
+      "false and null have none)",
+    ],
+  };
+  const [message, remedy] = messages[printParseErrorCode(error.error)] ??
+    [`found ${found}, expected a value`];
+  return { message, remedy };
 }
 
 function foundAt(text: string, offset: number): string {

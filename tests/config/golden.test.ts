@@ -86,8 +86,9 @@ function summary({ settings, servers, expandedSecrets }: Config): unknown {
 
 /** Without defaults, which others test, and which every new setting would change in every file. */
 function serverSummary(server: ServerConfig): unknown {
-  const { problem, key: _key, instances, ...rest } = server;
-  const changed = Object.entries(rest).filter(([name, value]) =>
+  const { name, disabled, problem, key: _key, instances, ...rest } = server;
+  const told = { name, disabled, target: instances[0], ...rest };
+  const changed = Object.entries(told).filter(([name, value]) =>
     !Object.hasOwn(SERVER_DEFAULTS, name) ||
     JSON.stringify(value) !== JSON.stringify(SERVER_DEFAULTS[name])
   );
