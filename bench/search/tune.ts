@@ -1,5 +1,5 @@
 /**
- * Varies the numbers of `src/registry/search/ranking.ts` one at a time and says what is better on the
+ * Varies the numbers of `src/gating/words/postings.ts` one at a time and says what is better on the
  * tuned halves of the sets, alone and among 3 000 other tools. Changes nothing by itself: numbers that
  * gain less than chance are best left as they are.
  *
