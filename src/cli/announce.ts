@@ -2,7 +2,6 @@
 
 import { type Io, say, type TextOutput } from "../app/io.ts";
 import type { Gateway } from "../gateway/gateway.ts";
-import { AGGREGATE } from "../gating/endpoint.ts";
 import { fit } from "../lib/text.ts";
 import { VERSION } from "../lib/version.ts";
 import { renderSnippets } from "./urls.ts";
@@ -104,24 +103,14 @@ export class LiveStart {
 }
 
 /**
- * Calls back now, whenever a server settles and whenever a list changes. Returns the function that
+ * Calls back now, and whenever there is news of a server or of the lists. Returns the function that
  * ends it.
  */
-export function onProgress(gateway: Gateway, report: () => void): () => void {
-  let over = false;
-  const look = () => {
-    if (!over) report();
-  };
-  const stop = gateway.snapshots.listen({
-    endpoint: AGGREGATE,
-    era: "legacy",
-    listsChanged: look,
-  });
-  for (const { upstream } of gateway.members.all) void upstream.settled.then(look);
-  look();
+export function onProgress({ events }: Gateway, report: () => void): () => void {
+  const stops = [events.on("server", report), events.on("lists", report)];
+  report();
   return () => {
-    over = true;
-    stop();
+    for (const stop of stops) stop();
   };
 }
 

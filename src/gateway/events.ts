@@ -15,16 +15,11 @@ import type { Phase } from "../upstream/state.ts";
 /** How a legacy client is connected, for status and logs. */
 export type SessionKind = "http" | "sse" | "stdio";
 
-/** What became of a call. */
-export type CallOutcome =
-  | "ok"
-  /** A tool's own error. */
-  | "toolError"
-  /** The server asks something first, or has begun a task. */
-  | "unfinished"
-  /** An error of the protocol, the server's or the gateway's. */
-  | "error"
-  | "cancelled";
+/**
+ * What became of a call. `toolError` is a tool's own, `error` one of the protocol, the server's or the
+ * gateway's; `unfinished`: the server asks something first, or has begun a task.
+ */
+export type CallOutcome = "ok" | "toolError" | "unfinished" | "error" | "cancelled";
 
 /** A call, from its arrival to its end. Filled in on its way; complete when it is told. */
 export interface CallRecord {

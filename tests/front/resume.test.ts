@@ -17,8 +17,9 @@ async function streamsFor(version: string): Promise<SessionStreams> {
     members: { behind: () => [] },
     levels: { changed: () => Promise.resolve() },
     subscriptions: {
-      subscribe: () => Promise.resolve(),
-      unsubscribe: () => Promise.resolve(),
+      find: () => undefined,
+      add: () => Promise.resolve(),
+      remove: () => Promise.resolve(),
     },
     elicitations: new Owners(),
   };

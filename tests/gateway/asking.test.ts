@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Asks } from "../../src/gateway/clients/session.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
+import type { Members } from "../../src/gateway/members/members.ts";
 import { Owners } from "../../src/gateway/tasks.ts";
 import { MAX_ROUNDS, withRounds } from "../../src/gateway/eras.ts";
 import { type ResourceSubscriber, Subscriptions } from "../../src/gateway/clients/subscriptions.ts";
@@ -166,22 +167,32 @@ test("withRounds() fails the call when the client refuses, or the server never s
   );
 });
 
-test("Subscriptions tells changes of a server's set, and who wants what", () => {
-  const subscriptions = new Subscriptions({ upstream: () => undefined }, {
-    registry: undefined as never,
+test("Subscriptions tells changes of a server's set, and who wants what", async () => {
+  const told: string[] = [];
+  const upstream = (server: string) => ({
+    setSubscriptions: (uris: ReadonlySet<string>) => {
+      told.push([server, ...uris].join(" "));
+      return Promise.resolve();
+    },
   });
+  const members = { upstream } as unknown as Pick<Members, "upstream">;
+  const subscriptions = new Subscriptions(members, { registry: undefined as never });
+  const route = (server: string) => ({ server, uri: "u:1", exposed: "u:1" });
   const [a, b]: ResourceSubscriber[] = [
     { resourceUpdated: () => {} },
     { resourceUpdated: () => {} },
   ];
-  assert.equal(subscriptions.add("s", "u:1", a!), true);
-  assert.equal(subscriptions.add("s", "u:1", b!), false);
-  assert.equal(subscriptions.add("t", "u:1", b!), true);
+  await subscriptions.add(route("s"), a!);
+  await subscriptions.add(route("s"), b!);
+  await subscriptions.add(route("t"), b!);
+  assert.deepEqual(told.splice(0), ["s u:1", "s u:1", "t u:1"]);
   assert.deepEqual([...subscriptions.uris("s")], ["u:1"]);
   assert.deepEqual(subscriptions.subscribers("s", "u:1"), [a, b]);
-  assert.equal(subscriptions.remove("s", "u:1", a!), false);
-  assert.equal(subscriptions.remove("s", "u:1", a!), false);
-  assert.deepEqual(subscriptions.removeAll(b!), ["s", "t"]);
+  await subscriptions.remove(route("s"), a!);
+  await subscriptions.remove(route("s"), a!);
+  assert.deepEqual(told, []);
+  subscriptions.drop(b!);
+  assert.deepEqual(told, ["s", "t"]);
   assert.deepEqual([...subscriptions.uris("s")], []);
   assert.deepEqual(subscriptions.subscribers("none", "u:1"), []);
 });

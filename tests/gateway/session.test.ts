@@ -43,12 +43,13 @@ class Host implements SessionParts {
   };
 
   readonly subscriptions = {
-    subscribe: async (_: unknown, uri: string) => {
+    find: (_: unknown, uri: string) =>
+      uri === "x:none" ? undefined : { server: "s", uri, exposed: uri },
+    add: async ({ uri }: { readonly uri: string }) => {
       await Promise.resolve();
-      if (uri === "x:none") throw new RpcError(-32002, "Resource not found");
       this.told.push(`subscribe ${uri}`);
     },
-    unsubscribe: async (_: unknown, uri: string) => {
+    remove: async ({ uri }: { readonly uri: string }) => {
       await Promise.resolve();
       this.told.push(`unsubscribe ${uri}`);
     },

@@ -151,7 +151,7 @@ async function listen(
       else for (const kind of kinds) early.add(kind);
     },
   });
-  await Promise.all(routes.values().map((route) => subscriptions.subscribeTo(route, subscriber)));
+  await Promise.all(routes.values().map((route) => subscriptions.add(route, subscriber)));
   // First of all (subscriptions), and only when every server knows.
   exchange.notify(notification(
     "notifications/subscriptions/acknowledged",

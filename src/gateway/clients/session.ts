@@ -41,7 +41,7 @@ export interface SessionParts {
   readonly snapshots: Pick<Snapshots, "viewOrAll" | "whenListable">;
   readonly members: Pick<Members, "behind">;
   readonly levels: Pick<LogLevels, "changed">;
-  readonly subscriptions: Pick<Subscriptions, "subscribe" | "unsubscribe">;
+  readonly subscriptions: Pick<Subscriptions, "find" | "add" | "remove">;
   /** Elicitations that go on in a browser after the call that caused them. */
   readonly elicitations: Owners;
 }
@@ -223,9 +223,17 @@ export class Session implements ListListener, ResourceSubscriber {
         const uri = params?.uri;
         if (typeof uri !== "string") throw invalid('"uri" must be a string');
         const { subscriptions } = this.parts;
-        if (method === "resources/subscribe") {
-          await subscriptions.subscribe(this.endpoint, uri, this);
-        } else await subscriptions.unsubscribe(this.endpoint, uri, this);
+        const found = subscriptions.find(this.endpoint, uri);
+        if (method === "resources/unsubscribe") {
+          if (found !== undefined) await subscriptions.remove(found, this);
+        } else if (found !== undefined) await subscriptions.add(found, this);
+        else {
+          throw new RpcError(
+            ErrorCode.LegacyResourceNotFound,
+            `Resource not found, or its server has no subscriptions: "${uri}"`,
+            { uri },
+          );
+        }
       }
       return resultResponse(idTextOf(message), "{}");
     } catch (error) {

@@ -62,11 +62,9 @@ export class SessionStore {
 
   #closeIdlest(): void {
     const now = Date.now();
-    let idlest: Session | undefined;
-    for (const session of this.#sessions.values()) {
-      if (idlest === undefined || session.idleFor(now) > idlest.idleFor(now)) idlest = session;
-    }
-    idlest?.close(SILENT.crowded);
+    const idlest = [...this.#sessions.values()]
+      .reduce((one, other) => other.idleFor(now) > one.idleFor(now) ? other : one);
+    idlest.close(SILENT.crowded);
   }
 
   #schedule(): void {
