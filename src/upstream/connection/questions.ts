@@ -1,3 +1,8 @@
+/**
+ * What an upstream asks its client, and which client request a message of it belongs to: decided
+ * without a guess.
+ */
+
 import { editJson } from "../../lib/json-edit.ts";
 import { ErrorCode, RpcError, toRpcError } from "../../protocol/errors.ts";
 import type { Client } from "../../protocol/exchange.ts";
@@ -68,9 +73,7 @@ export class Questions {
   }
 }
 
-/** Which client request a message of the upstream belongs to, decided without a guess. */
-
-/** What is known of where a message comes from. */
+/** What is known of where a message comes from, decided without a guess. */
 export type Attribution<T> =
   /** This call. */
   | { readonly kind: "call"; readonly call: PendingCall<T> }
