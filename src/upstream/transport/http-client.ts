@@ -2,15 +2,28 @@
 
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import type { HttpTarget } from "../../config/types.ts";
-import { joinBytes } from "../../lib/json.ts";
+import { editJson, rawAt } from "../../lib/json-edit.ts";
+import { isObject, joinBytes, type JsonObject } from "../../lib/json.ts";
 import { codeOf } from "../../lib/text.ts";
 import type { Clock } from "../../lib/time.ts";
+import { encodeHeaderValue, Header, nameOf } from "../../protocol/eras.ts";
 import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
 import type { NetworkFault } from "./transport.ts";
 
 /** Largest response body, and largest single event, in bytes (characters for an event). */
 export const BODY_LIMIT = 64 * 1024 * 1024;
 
+/** The media type of an event stream. */
+export const EVENT_STREAM = "text/event-stream";
+
+/** What every POST of Streamable HTTP carries. */
+export const POST_HEADERS = {
+  "content-type": "application/json",
+  accept: `application/json, ${EVENT_STREAM}`,
+};
+
+/** How long the end of a session may take, in ms. */
+const DELETE_TIMEOUT = 1_000;
 const MAX_REDIRECTS = 3;
 const REDIRECTS = new Set([301, 302, 307, 308]);
 
@@ -64,6 +77,17 @@ export class HttpClient {
       }
       url = next;
     }
+  }
+
+  /**
+   * Tells the server that the session in `headers` is over.
+   * @throws {RpcError} as {@link HttpClient.send}
+   */
+  async endSession(headers: Readonly<Record<string, string>>): Promise<void> {
+    const signal = AbortSignal.timeout(DELETE_TIMEOUT);
+    const what = "the end of the session";
+    const response = await this.send({ method: "DELETE", headers, signal, what });
+    await response.body?.cancel();
   }
 
   async #fetch(url: URL, { method, headers, body, signal, what }: HttpRequest): Promise<Response> {
@@ -216,6 +240,40 @@ export function withoutCredentials(
 /** The media type of a response, lower case, without parameters; empty where there is none. */
 export function mediaType(response: Response): string {
   return (response.headers.get("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
+}
+
+/** The message an event brings; one without data only brings an id (2025-11-25 priming event). */
+export function messageIn({ event, data }: EventSourceMessage): string | undefined {
+  return data === "" || (event !== undefined && event !== "message") ? undefined : data;
+}
+
+/**
+ * Adds to `headers` what a modern request repeats there of its body (2026-07-28 transports).
+ * Returns what `Mcp-Name` mirrors.
+ */
+export function repeatInHeaders(
+  headers: Record<string, string>,
+  method: string,
+  params: JsonObject | undefined,
+): string | undefined {
+  headers[Header.Method] = encodeHeaderValue(method);
+  const name = nameOf(method, params);
+  if (name !== undefined) headers[Header.Name] = encodeHeaderValue(name);
+  return name;
+}
+
+/**
+ * The JSON-RPC error in the body of a refusal, under the id of its request (as JSON): many servers
+ * leave that id null. Undefined for a body without one.
+ */
+export function errorBody(text: string, idText: string): string | undefined {
+  try {
+    const { jsonrpc, error } = JSON.parse(text) as JsonObject;
+    if (jsonrpc !== "2.0" || !isObject(error)) return undefined;
+  } catch {
+    return undefined;
+  }
+  return rawAt(text, ["id"]) === idText ? text : editJson(text, [{ path: ["id"], value: idText }]);
 }
 
 function parseUrl(location: string, base: URL): URL | undefined {

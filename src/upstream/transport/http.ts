@@ -1,9 +1,8 @@
 import type { HttpTarget } from "../../config/types.ts";
-import { editJson } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { messageOf } from "../../lib/text.ts";
 import { type Clock, pause } from "../../lib/time.ts";
-import { encodeHeaderValue, type Era, Header, nameOf } from "../../protocol/eras.ts";
+import { type Era, Header } from "../../protocol/eras.ts";
 import { headersOf, type ParamHeader } from "../../protocol/param-headers.ts";
 import {
   HttpStatusError,
@@ -13,7 +12,16 @@ import {
   protocolFault,
   unavailable,
 } from "./failures.ts";
-import { HttpClient, mediaType, Sendings } from "./http-client.ts";
+import {
+  errorBody,
+  EVENT_STREAM,
+  HttpClient,
+  mediaType,
+  messageIn,
+  POST_HEADERS,
+  repeatInHeaders,
+  Sendings,
+} from "./http-client.ts";
 import {
   type CloseReason,
   receive,
@@ -42,22 +50,18 @@ const RESUME_ATTEMPTS = 3;
 /** Pause before a stream is taken up again where the server named none (`retry`), in ms. */
 const DEFAULT_RETRY = 1_000;
 const MAX_RETRY = 30_000;
-/** How long the end of a session may take, in ms. */
-const DELETE_TIMEOUT = 1_000;
 /** How long a server may take to accept a notification or an answer, in ms. */
 const NOTIFY_TIMEOUT = 30_000;
 
-const EVENT_STREAM = "text/event-stream";
-
 /** State of one response stream over all the connections it takes. */
-interface Stream {
-  readonly what: string;
-  readonly requestId: number | undefined;
+class Stream {
   lastEventId: string | undefined;
-  retry: number;
-  answered: boolean;
+  retry = DEFAULT_RETRY;
+  answered = false;
   /** Counts events, to tell a stream that moves from one that only breaks. */
-  progress: number;
+  progress = 0;
+
+  constructor(readonly what: string, readonly requestId: number | undefined) {}
 }
 
 /**
@@ -134,10 +138,7 @@ export class StreamableHttpTransport implements Transport {
     this.#lost({ code: "closed", message: "was stopped" });
     if (sessionId === undefined) return;
     try {
-      const signal = AbortSignal.timeout(DELETE_TIMEOUT);
-      const what = "the end of the session";
-      const response = await this.#http.send({ method: "DELETE", headers, signal, what });
-      await response.body?.cancel();
+      await this.#http.endSession(headers);
     } catch (error) {
       this.#log.debug("Cannot end the session", { error: messageOf(error) });
     }
@@ -152,15 +153,11 @@ export class StreamableHttpTransport implements Transport {
 
   /** A modern request repeats parts of its body in headers (2026-07-28 transports). */
   #postHeaders(raw: string, method: string): Record<string, string> {
-    const headers = this.#headers();
-    headers["content-type"] = "application/json";
-    headers["accept"] = `application/json, ${EVENT_STREAM}`;
+    const headers = Object.assign(this.#headers(), POST_HEADERS);
     if (this.#era === "modern" && method !== "") {
-      headers[Header.Method] = encodeHeaderValue(method);
       const { params } = JSON.parse(raw) as JsonObject;
       const object = isObject(params) ? params : undefined;
-      const name = nameOf(method, object);
-      if (name !== undefined) headers[Header.Name] = encodeHeaderValue(name);
+      const name = repeatInHeaders(headers, method, object);
       if (name !== undefined && method === "tools/call") {
         const args = isObject(object?.arguments) ? object.arguments : undefined;
         for (const [key, value] of headersOf(this.#toolHeaders(name), args)) headers[key] = value;
@@ -188,7 +185,7 @@ export class StreamableHttpTransport implements Transport {
     }
     const type = mediaType(response);
     if (type === EVENT_STREAM) {
-      await this.#follow(response, newStream(what, requestId), signal);
+      await this.#follow(response, new Stream(what, requestId), signal);
     } else if (response.status === 202 || response.status === 204) {
       await response.body?.cancel();
       throw protocolFault(this.#server, `accepted ${what} without an answer`);
@@ -228,7 +225,7 @@ export class StreamableHttpTransport implements Transport {
       this.#forgotten();
       throw error;
     }
-    const own = requestId === undefined ? undefined : errorBody(text, requestId);
+    const own = requestId === undefined ? undefined : errorBody(text, String(requestId));
     if (own === undefined || status === 401) throw error;
     this.#deliver(own, requestId);
   }
@@ -323,11 +320,10 @@ export class StreamableHttpTransport implements Transport {
       onRetry: (ms) => {
         stream.retry = Math.min(ms, MAX_RETRY);
       },
-      onEvent: ({ event, data }) => {
+      onEvent: (event) => {
         stream.progress++;
-        // An event without data only brings an id to resume from (2025-11-25 priming event).
-        if (data === "" || (event !== undefined && event !== "message")) return;
-        if (this.#deliver(data, stream.requestId)) stream.answered = true;
+        const text = messageIn(event);
+        if (text !== undefined && this.#deliver(text, stream.requestId)) stream.answered = true;
       },
     });
   }
@@ -336,7 +332,7 @@ export class StreamableHttpTransport implements Transport {
   async #serverStream(): Promise<void> {
     if (this.#era === "modern") return;
     const signal = this.#closing.signal;
-    const stream = newStream("the event stream", undefined);
+    const stream = new Stream("the event stream", undefined);
     let failures = 0;
     let idle = 0;
     while (failures < RESUME_ATTEMPTS) {
@@ -381,17 +377,6 @@ export class StreamableHttpTransport implements Transport {
   }
 }
 
-function newStream(what: string, requestId: number | undefined): Stream {
-  return {
-    what,
-    requestId,
-    lastEventId: undefined,
-    retry: DEFAULT_RETRY,
-    answered: false,
-    progress: 0,
-  };
-}
-
 /**
  * A dead session should be answered with 404. The reference server and others built like it say
  * 400, code -32000 and "No valid session ID provided".
@@ -404,18 +389,4 @@ function saysNoSession(text: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** A JSON-RPC error body under the id of its request; many servers leave that id null. */
-function errorBody(text: string, requestId: number): string | undefined {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isObject(body) || body.jsonrpc !== "2.0" || !isObject(body.error)) return undefined;
-  return body.id === requestId
-    ? text
-    : editJson(text, [{ path: ["id"], value: String(requestId) }]);
 }

@@ -6,7 +6,7 @@ import {
   protocolFault,
   unavailable,
 } from "./failures.ts";
-import { HttpClient, mediaType, Sendings } from "./http-client.ts";
+import { EVENT_STREAM, HttpClient, mediaType, Sendings } from "./http-client.ts";
 import type { HttpOptions } from "./http.ts";
 import {
   type CloseReason,
@@ -51,11 +51,11 @@ export class SseTransport implements Transport {
       starting.throwIfAborted();
       const response = await this.#http.send({
         method: "GET",
-        headers: { accept: "text/event-stream" },
+        headers: { accept: EVENT_STREAM },
         signal: this.#closing.signal,
         what: STREAM,
       });
-      if (!response.ok || mediaType(response) !== "text/event-stream") {
+      if (!response.ok || mediaType(response) !== EVENT_STREAM) {
         await response.body?.cancel();
         if (!response.ok) throw new HttpStatusError(this.#server, response.status, STREAM);
         throw protocolFault(this.#server, `answered ${STREAM} as ${mediaType(response)}`);
