@@ -1,16 +1,9 @@
 import { ExitCode, type Io, say } from "../app/io.ts";
-import { editJson, rawAt, withoutLineBreaks } from "../lib/json-edit.ts";
-import { isObject, type JsonObject } from "../lib/json.ts";
+import { withoutLineBreaks } from "../lib/json-edit.ts";
+import { isObject, type JsonObject, valueAt } from "../lib/json.ts";
 import { LineDecoder } from "../lib/lines.ts";
 import { backOff, pause, systemClock, within } from "../lib/time.ts";
-import {
-  encodeHeaderValue,
-  Header,
-  isModern,
-  MetaKey,
-  nameOf,
-  NO_HEADERS,
-} from "../protocol/eras.ts";
+import { Header, isModern, MetaKey, NO_HEADERS } from "../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import { LIST_RULES } from "../protocol/lists.ts";
 import {
@@ -27,7 +20,15 @@ import {
 } from "../protocol/message.ts";
 import { methodRule } from "../protocol/methods.ts";
 import { NetworkError } from "../upstream/transport/failures.ts";
-import { HttpClient, mediaType } from "../upstream/transport/http-client.ts";
+import {
+  errorBody,
+  EVENT_STREAM,
+  HttpClient,
+  mediaType,
+  messageIn,
+  POST_HEADERS,
+  repeatInHeaders,
+} from "../upstream/transport/http-client.ts";
 import type { Invocation } from "./command.ts";
 import { gatewayUrls } from "./urls.ts";
 
@@ -37,8 +38,7 @@ import { gatewayUrls } from "./urls.ts";
  */
 export async function run({ args: [url], options }: Invocation, io: Io): Promise<number> {
   const urls = gatewayUrls(url, io.env);
-  const ended = Promise.withResolvers<number>();
-  const end = () => ended.resolve(ExitCode.Ok);
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   const link = new BridgeLink({
     url: urls.mcp,
     label: urls.label,
@@ -48,12 +48,12 @@ export async function run({ args: [url], options }: Invocation, io: Io): Promise
     },
   });
   const off = [io.runtime.onSignal("SIGINT", end), io.runtime.onSignal("SIGTERM", end)];
-  readLines(io.stdin, link).then(end, (error: unknown) => {
-    void say(io.stderr, `Cannot read stdin: ${String(error)}\n`);
-    ended.resolve(ExitCode.Failed);
-  });
   try {
-    return await ended.promise;
+    await Promise.race([readLines(io.stdin, link), ended]);
+    return ExitCode.Ok;
+  } catch (error) {
+    void say(io.stderr, `Cannot read stdin: ${String(error)}\n`);
+    return ExitCode.Failed;
   } finally {
     await link.close();
     // A signal that comes now finds the default again.
@@ -88,11 +88,9 @@ const RETRY_PAUSE = 100;
 /** Between two attempts to open the event stream: doubles up to the second one. */
 const STREAM_PAUSE = 250;
 const MAX_STREAM_PAUSE = 5_000;
-/** How long a bridge whose client has gone waits for what was asked last, and for its goodbye. */
+/** How long a bridge whose client has gone waits for what was asked last. */
 const END_PATIENCE = 2_000;
-const DELETE_TIMEOUT = 1_000;
 
-const EVENT_STREAM = "text/event-stream";
 /** Reasons that mean no byte of the request has been read by anybody. */
 const UNREACHED = /(connection refused|unknown host|host unreachable|connection timed out)$/;
 
@@ -102,9 +100,21 @@ type HeaderFields = Readonly<Record<string, string>>;
 interface RemoteSession {
   /** What its messages carry. */
   readonly headers: HeaderFields;
-  readonly capabilities: JsonObject;
+  readonly capabilities: unknown;
   /** Aborted when another has taken its place. */
   readonly over: AbortController;
+}
+
+/** What the gateway is asked: to take a text, or without one for its event stream. */
+interface Sending {
+  readonly raw?: string;
+  readonly requests: readonly RequestMessage[];
+  /** What it carries, where that is not what the session has. */
+  readonly headers?: HeaderFields;
+  /** Aborted when nobody wants the answer any more; else only the end of the bridge does that. */
+  readonly signal?: AbortSignal;
+  /** Takes the messages of the answer, where they are not for the client. */
+  readonly write?: (line: string) => void;
 }
 
 /** Why a text got no answer. */
@@ -115,14 +125,8 @@ interface Failure {
    */
   readonly kind: "refused" | "forgotten" | "unreached" | "broken";
   readonly why: string;
-}
-
-/** How a text is sent, where not as the session has it. */
-interface Sending {
-  readonly headers?: HeaderFields;
-  readonly signal?: AbortSignal;
-  /** Takes the messages of the answer. */
-  readonly write?: (line: string) => void;
+  /** Where it refused with one. */
+  readonly status?: number;
 }
 
 /**
@@ -132,12 +136,11 @@ interface Sending {
  * upstream's own transport is not used: it gives a session up as a whole, with all that is in flight.
  */
 export class BridgeLink {
-  readonly #options: BridgeLinkOptions;
   readonly #http: HttpClient;
   readonly #closing = new AbortController();
   readonly #pending = new Set<Promise<void>>();
   /** Modern requests in flight: to cancel one is to hang up (2026-07-28 transports). */
-  readonly #modern = new Map<string, { method: string; abort: AbortController }>();
+  readonly #modern = new Map<string, AbortController>();
   #handshake: Promise<void> = Promise.resolve();
   #initialize: RequestMessage | undefined;
   #initialized: string | undefined;
@@ -146,8 +149,8 @@ export class BridgeLink {
   /** Whether the gateway has ever answered: only then is it worth waiting for. */
   #met = false;
 
-  constructor(options: BridgeLinkOptions) {
-    const { url } = this.#options = options;
+  constructor(private readonly options: BridgeLinkOptions) {
+    const { url } = options;
     this.#http = new HttpClient("gateway", { kind: "http", url, transport: "http", headers: {} });
   }
 
@@ -156,126 +159,106 @@ export class BridgeLink {
     if (line.trim() === "" || this.#closing.signal.aborted) return;
     try {
       const { batch, messages } = parseMessages(line);
-      const [first] = messages;
       const requests = messages.filter((one) => "kind" in one && one.kind === "request");
-      if (batch) this.#track(this.#legacy(line, requests));
-      else if (first instanceof InvalidMessage) throw first;
-      else if (first !== undefined) this.#message(first);
+      if (batch) this.#track(this.#send({ raw: line, requests }));
+      else this.#message(messages[0] as Message);
     } catch (error) {
       if (!(error instanceof InvalidMessage)) throw error;
-      this.#options.write(errorResponse(error.idText, error));
+      this.options.write(errorResponse(error.idText, error));
     }
   }
 
   /** A line of the client was too long to be read. */
   tooLong(): void {
     const error = new RpcError(ErrorCode.InvalidRequest, "Invalid request: the line is too long");
-    this.#options.write(errorResponse("null", error));
+    this.options.write(errorResponse("null", error));
   }
 
   /** Waits a moment for what is under way, then ends the session. Never rejects. */
   async close(): Promise<void> {
-    for (const { method, abort } of this.#modern.values()) {
-      // It never ends by itself.
-      if (method === "subscriptions/listen") abort.abort();
-    }
-    await within(END_PATIENCE, Promise.allSettled(this.#pending));
+    await within(END_PATIENCE, Promise.all(this.#pending));
     this.#closing.abort();
     const headers = this.#session?.headers ?? {};
     if (headers[Header.SessionId] === undefined) return;
-    const signal = AbortSignal.timeout(DELETE_TIMEOUT);
-    const what = "the end of the session";
     // It ends by itself when nobody uses it.
-    await this.#http.send({ method: "DELETE", headers, signal, what })
-      .then((response) => response.body?.cancel()).catch(() => {});
+    await this.#http.endSession(headers).catch(() => {});
   }
 
   #message(message: Message): void {
+    const { raw } = message;
     if (message.kind === "request") {
       if (message.method === "initialize") this.#track(this.#handshake = this.#open(message));
-      else if (isModern(message, NO_HEADERS)) this.#track(this.#modernRequest(message));
-      else this.#track(this.#legacy(message.raw, [message]));
+      else if (isModern(message, NO_HEADERS)) this.#modernRequest(message);
+      else this.#track(this.#send({ raw, requests: [message] }));
       return;
     }
-    if (message.kind === "notification" && message.method === "notifications/cancelled") {
+    const method = message.kind === "notification" ? message.method : undefined;
+    if (message.kind === "notification" && method === "notifications/cancelled") {
       const id = message.params?.requestId;
       const known = typeof id === "string" || typeof id === "number";
       const request = known ? this.#modern.get(idKey(id)) : undefined;
-      if (request !== undefined) return request.abort.abort();
+      if (request !== undefined) return request.abort();
     }
-    const sent = this.#legacy(message.raw, []);
-    if (message.kind !== "notification" || message.method !== "notifications/initialized") {
-      return this.#track(sent);
-    }
-    this.#initialized = message.raw;
-    this.#track(sent.then(() => {
-      if (this.#session !== undefined) void this.#listen(this.#session);
-    }));
+    const sent = this.#send({ raw, requests: [] });
+    if (method !== "notifications/initialized") return this.#track(sent);
+    this.#initialized = raw;
+    this.#track(sent.then(() => this.#track(this.#listen(), true)));
   }
 
-  #track(work: Promise<void>): void {
-    const guarded = work.catch((error: unknown) => {
-      if (!this.#closing.signal.aborted) this.#options.tell(`Bridge failed: ${String(error)}`);
-    }).finally(() => this.#pending.delete(guarded));
-    this.#pending.add(guarded);
+  /** Lets `work` go on by itself. The end waits for it a moment, unless it is `endless`. */
+  #track(work: Promise<void>, endless = false): void {
+    const guarded = work
+      .catch((error: unknown) => this.options.tell(`Bridge failed: ${String(error)}`))
+      .finally(() => this.#pending.delete(guarded));
+    if (!endless) this.#pending.add(guarded);
   }
 
   /** The client's own `initialize`. */
-  async #open(message: RequestMessage): Promise<void> {
+  #open(message: RequestMessage): Promise<void> {
     this.#initialize = message;
     this.#session?.over.abort();
     this.#session = undefined;
-    await this.#send(message.raw, [message], { headers: {} });
+    return this.#send({ raw: message.raw, requests: [message], headers: {} });
   }
 
-  async #legacy(raw: string, requests: readonly RequestMessage[]): Promise<void> {
-    await this.#handshake;
-    await this.#send(raw, requests);
-  }
-
-  async #modernRequest(message: RequestMessage): Promise<void> {
-    const { method, params } = message;
+  #modernRequest(message: RequestMessage): void {
+    const { raw, method, params } = message;
     const key = idKey(message.id);
     const abort = new AbortController();
-    this.#modern.set(key, { method, abort });
-    const name = nameOf(method, params);
-    const headers = {
-      [Header.ProtocolVersion]: String(metaOf(params)[MetaKey.ProtocolVersion]),
-      [Header.Method]: encodeHeaderValue(method),
-      ...(name === undefined ? {} : { [Header.Name]: encodeHeaderValue(name) }),
-    };
+    this.#modern.set(key, abort);
+    const version = String(metaOf(params)[MetaKey.ProtocolVersion]);
+    const headers = { [Header.ProtocolVersion]: version };
+    repeatInHeaders(headers, method, params);
     const signal = AbortSignal.any([this.#closing.signal, abort.signal]);
-    try {
-      await this.#send(message.raw, [message], { headers, signal });
-    } catch (error) {
-      if (!abort.signal.aborted) throw error;
-    } finally {
-      this.#modern.delete(key);
-    }
+    const sent = this.#send({ raw, requests: [message], headers, signal })
+      .finally(() => this.#modern.delete(key));
+    this.#track(sent, method === "subscriptions/listen");
   }
 
-  /** Sends a text and answers the requests in it that get no answer. Rejects when aborted. */
-  async #send(raw: string, requests: readonly RequestMessage[], how: Sending = {}): Promise<void> {
-    const failure = await this.#exchange(raw, requests, how);
-    if (failure === undefined) return;
-    const message = failureText(failure, this.#options.label);
-    if (requests.length === 0) this.#options.tell(message);
+  /**
+   * Sends a text and answers the requests in it that get no answer. What needs the session waits
+   * for it.
+   */
+  async #send(sending: Sending): Promise<void> {
+    if (sending.headers === undefined) await this.#handshake;
+    const failure = await this.#exchange(sending);
+    const { requests, signal = this.#closing.signal } = sending;
+    if (failure === undefined || signal.aborted) return;
+    const message = failureText(failure, this.options.label);
+    if (requests.length === 0) this.options.tell(message);
     const error = new RpcError(ErrorCode.UpstreamUnavailable, message);
-    for (const one of requests) this.#options.write(errorResponse(idTextOf(one), error));
+    for (const one of requests) this.options.write(errorResponse(idTextOf(one), error));
   }
 
-  /** Sends a text until it has been taken, or must not be sent again. Rejects when aborted. */
-  async #exchange(
-    raw: string,
-    requests: readonly RequestMessage[],
-    { headers, signal = this.#closing.signal, write = this.#options.write }: Sending,
-  ): Promise<Failure | undefined> {
+  /** Sends a text until it has been taken, is no longer wanted, or must not be sent again. */
+  async #exchange(sending: Sending): Promise<Failure | undefined> {
+    const { requests, headers, signal = this.#closing.signal } = sending;
     const waiting = new Map(requests.map((one) => [idKey(one.id), one]));
     let goneSince: number | undefined;
     for (let renewals = 0;;) {
       const session = this.#session;
-      const own = headers ?? session?.headers ?? {};
-      const failure = await this.#post(raw, waiting, { headers: own, signal, write });
+      const failure = await this.#once(sending, headers ?? session?.headers ?? {}, waiting);
+      if (signal.aborted) return failure;
       if (failure === undefined || failure.kind === "refused") {
         this.#met = true;
         return failure;
@@ -290,33 +273,31 @@ export class BridgeLink {
       const mayRepeat = failure.kind === "unreached" || requests.every(isSafe);
       if (!this.#met || !isPatient || !mayRepeat) return failure;
       await pause(RETRY_PAUSE, systemClock, signal);
-      signal.throwIfAborted();
     }
   }
 
   /**
-   * Sends a text once and hands on what comes back. `waiting` has the requests in it that want an
-   * answer; those that get one are taken out. Rejects when aborted.
+   * Asks once and hands on what comes back. `waiting` has the requests that want an answer; those
+   * that get one are taken out.
    */
-  async #post(
-    raw: string,
-    waiting: Map<string, RequestMessage>,
-    { headers, signal, write }: Required<Sending>,
+  async #once(
+    { raw, signal = this.#closing.signal, write = this.options.write }: Sending,
+    headers: HeaderFields,
+    waiting = new Map<string, RequestMessage>(),
   ): Promise<Failure | undefined> {
+    const request = raw === undefined
+      ? { method: "GET", headers: { accept: EVENT_STREAM, ...headers } } as const
+      : { method: "POST", headers: { ...POST_HEADERS, ...headers }, body: raw } as const;
+    const what = "a message";
     try {
-      const response = await this.#http.send({
-        method: "POST",
-        headers: {
-          "content-type": "application/json",
-          accept: `application/json, ${EVENT_STREAM}`,
-          ...headers,
-        },
-        body: raw,
-        signal,
-        what: "a message",
-      });
-      const { status } = response;
-      const take = (text: string): void => {
+      const response = await this.#http.send({ ...request, signal, what });
+      const { ok, status } = response;
+      if (status === 404 && headers[Header.SessionId] !== undefined) {
+        await response.body?.cancel();
+        return { kind: "forgotten", why: "it forgets every session" };
+      }
+      const take = (text: string | undefined): void => {
+        if (text === undefined || text.trim() === "") return;
         for (const answer of responsesIn(text)) {
           if (answer.id === null) continue;
           const key = idKey(answer.id);
@@ -325,25 +306,23 @@ export class BridgeLink {
         }
         write(withoutLineBreaks(text));
       };
-      if (status === 404 && headers[Header.SessionId] !== undefined) {
-        await response.body?.cancel();
-        return { kind: "forgotten", why: "it forgets every session" };
-      }
-      if (response.ok && mediaType(response) === EVENT_STREAM) await this.#events(response, take);
-      else {
-        const text = await this.#http.text(response, "a message");
-        if (!response.ok) {
-          const error = errorFor(waiting, text);
-          if (error === undefined) return { kind: "refused", why: `it answered HTTP ${status}` };
-          write(withoutLineBreaks(error));
-          return undefined;
+      if (ok && (raw === undefined || mediaType(response) === EVENT_STREAM)) {
+        await this.#http.events(response, what, { onEvent: (event) => take(messageIn(event)) });
+      } else {
+        const body = await this.#http.text(response, what);
+        // The gateway may not know whose error it is.
+        const [only, another] = waiting.values();
+        const error = only && !another ? errorBody(body, idTextOf(only)) : undefined;
+        if (!ok && error === undefined) {
+          return { kind: "refused", why: `it answered HTTP ${status}`, status };
         }
-        if (text.trim() !== "") take(text);
+        take(ok ? body : error);
       }
       return waiting.size === 0 ? undefined : { kind: "broken", why: "ended its answer too early" };
     } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof NetworkError)) throw error;
+      if (signal.aborted) return { kind: "broken", why: "nobody waits for it" };
+      if (!(error instanceof RpcError)) throw error;
+      if (!(error instanceof NetworkError)) return { kind: "refused", why: error.message };
       const isUnreached = error.phase === "connect" && UNREACHED.test(error.why);
       // `connection refused` out of `could not be reached for a message: connection refused`.
       const why = error.why.slice(error.why.lastIndexOf(": ") + 1).trim();
@@ -351,25 +330,16 @@ export class BridgeLink {
     }
   }
 
-  #events(response: Response, onText: (text: string) => void): Promise<void> {
-    return this.#http.events(response, "a message", {
-      onEvent: ({ event, data }) => {
-        if (data !== "" && (event === undefined || event === "message")) onText(data);
-      },
-    });
-  }
-
   /** The answer to `initialize` says what has been agreed. */
   #began({ result }: ResponseMessage, headers: Headers): void {
     if (result === undefined) return;
-    const { protocolVersion, capabilities } = result;
     const id = headers.get(Header.SessionId);
     this.#session = {
       headers: {
-        [Header.ProtocolVersion]: String(protocolVersion),
+        [Header.ProtocolVersion]: String(result.protocolVersion),
         ...(id === null ? {} : { [Header.SessionId]: id }),
       },
-      capabilities: isObject(capabilities) ? capabilities : {},
+      capabilities: result.capabilities,
       over: new AbortController(),
     };
   }
@@ -386,59 +356,41 @@ export class BridgeLink {
     this.#session?.over.abort();
     let error: unknown;
     const write = (text: string) => void ({ error } = JSON.parse(text) as JsonObject);
-    const failure = await this.#exchange(message.raw, [message], { headers: {}, write });
+    const { raw } = message;
+    const failure = await this.#exchange({ raw, requests: [message], headers: {}, write });
     if (failure !== undefined) return failure.why;
     if (isObject(error)) return String(error.message);
-    this.#options.tell("The gateway was restarted; the session has been opened again");
+    this.options.tell("The gateway was restarted; the session has been opened again");
     const session = this.#session;
     if (this.#initialized === undefined || session === undefined) return undefined;
-    const { headers } = session;
-    const how = { headers, signal: this.#closing.signal, write: this.#options.write };
     // Once: a session that is lost again is found out by the next message, not from in here.
-    await this.#post(this.#initialized, new Map(), how);
-    void this.#listen(session);
-    this.#announceChanges(session);
+    await this.#once({ raw: this.#initialized, requests: [] }, session.headers);
+    this.#track(this.#listen(), true);
+    // What the client knows is of the time before: it is to ask again.
+    const changed = LIST_RULES.filter(({ capability }) =>
+      valueAt(session.capabilities, [capability, "listChanged"]) === true
+    );
+    for (const method of new Set(changed.map((rule) => rule.changed))) {
+      this.options.write(notification(method));
+    }
     return undefined;
   }
 
-  /** What the client knows is of the time before: it is to ask again. */
-  #announceChanges({ capabilities }: RemoteSession): void {
-    const changed = LIST_RULES.filter(({ capability }) => {
-      const declared = capabilities[capability];
-      return isObject(declared) && declared.listChanged === true;
-    });
-    for (const method of new Set(changed.map((rule) => rule.changed))) {
-      this.#options.write(notification(method));
-    }
-  }
-
   /** Keeps the stream for messages outside any request open while the session lasts. */
-  async #listen(session: RemoteSession): Promise<void> {
+  async #listen(session = this.#session): Promise<void> {
+    if (session === undefined) return;
     const signal = AbortSignal.any([this.#closing.signal, session.over.signal]);
-    for (let failures = 0; !signal.aborted;) {
-      try {
-        const headers = { accept: EVENT_STREAM, ...session.headers };
-        const what = "the event stream";
-        const response = await this.#http.send({ method: "GET", headers, signal, what });
-        if (response.ok) {
-          await this.#events(response, (text) => {
-            failures = 0;
-            this.#options.write(withoutLineBreaks(text));
-          });
-        } else {
-          await response.body?.cancel();
-          if (response.status === 404 && session.headers[Header.SessionId] !== undefined) {
-            await this.#renew(session);
-            return;
-          }
-          // 405: a server need not have this stream.
-          if (response.status < 500) return;
-        }
-      } catch {
-        // Down, or broken off: tried again below.
-      }
-      const wait = backOff(++failures, STREAM_PAUSE, MAX_STREAM_PAUSE);
-      await pause(wait, systemClock, signal);
+    let failures = 0;
+    const write = (line: string) => {
+      failures = 0;
+      this.options.write(line);
+    };
+    while (!signal.aborted) {
+      const failure = await this.#once({ requests: [], signal, write }, session.headers);
+      if (failure?.kind === "forgotten") return void await this.#renew(session);
+      // 405: a server need not have this stream.
+      if (failure?.status !== undefined && failure.status < 500) return;
+      await pause(backOff(++failures, STREAM_PAUSE, MAX_STREAM_PAUSE), systemClock, signal);
     }
   }
 }
@@ -453,20 +405,6 @@ function responsesIn(text: string): readonly ResponseMessage[] {
     return parseMessages(text).messages.filter((one) => "kind" in one && one.kind === "response");
   } catch {
     return [];
-  }
-}
-
-/** The gateway's own error under the id of the one request; it may not know whose it is. */
-function errorFor(waiting: ReadonlyMap<string, RequestMessage>, text: string): string | undefined {
-  const [request, ...others] = waiting.values();
-  if (request === undefined || others.length > 0) return undefined;
-  try {
-    const { jsonrpc, error } = JSON.parse(text) as JsonObject;
-    if (jsonrpc !== "2.0" || !isObject(error)) return undefined;
-    const own = idTextOf(request);
-    return rawAt(text, ["id"]) === own ? text : editJson(text, [{ path: ["id"], value: own }]);
-  } catch {
-    return undefined;
   }
 }
 

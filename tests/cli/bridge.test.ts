@@ -279,6 +279,17 @@ test("BridgeLink loses none of several calls while a gateway is being restarted"
   });
 });
 
+test("BridgeLink answers a request that is sent to another origin", async () => {
+  const elsewhere = { status: 307, headers: { location: "http://elsewhere.test/mcp" } };
+  await bridged(() => new Response(null, elsewhere), async (_, bridge) => {
+    bridge.link.receive(CALL(10));
+    const { error } = JSON.parse(await bridge.answerTo(10));
+    assert.equal(error.code, -32010);
+    assert.match(error.message, /another origin, http:\/\/elsewhere\.test/);
+    assert.deepEqual(bridge.told, []);
+  });
+});
+
 test("BridgeLink does not repeat a call that may have been carried out", async () => {
   await bridged(undefined, async (gateway, bridge) => {
     await bridge.begin(gateway);
