@@ -31,7 +31,7 @@ function exchangeOf(method: string, params: Json): ActiveExchange {
 /** A gateway before one server `s`; `listen` is called before anything happens. */
 async function running(
   listen: (events: Facts) => void,
-  run: (gateway: Gateway) => Promise<void>,
+  run: (gateway: Gateway) => Promise<void> | void,
   config = configOf(),
 ): Promise<void> {
   const gateway = new Gateway({ config, runtime });
@@ -147,7 +147,7 @@ test("without listeners no record of a call is made", async () => {
 
 test("calls are recorded for the ranking by use, as long as there is one", async () => {
   const config = (usageRanking: boolean) => configOf({ gating: { mode: "on", usageRanking } });
-  await running(() => {}, async (gateway) => {
+  await running(() => {}, (gateway) => {
     assert.equal(gateway.events.hasListeners("call"), true);
     gateway.reload(config(false));
     assert.equal(gateway.events.hasListeners("call"), false);

@@ -8,7 +8,6 @@ import { Session, type SessionParts } from "../../src/gateway/clients/session.ts
 import { SILENT } from "../../src/gateway/events.ts";
 import type { Member } from "../../src/gateway/members/member.ts";
 import { SessionStore } from "../../src/gateway/clients/sessions.ts";
-import { RpcError } from "../../src/protocol/errors.ts";
 import type { Client } from "../../src/protocol/exchange.ts";
 import { parseMessage } from "../../src/protocol/message.ts";
 import { buildRegistry } from "../../src/registry/build.ts";

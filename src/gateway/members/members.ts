@@ -106,18 +106,16 @@ export class Members {
   /**
    * Brings what there is to what is wanted. New servers are there at once and start; a changed one
    * goes on serving until the one that replaces it has settled its first attempt; whatever is let
-   * go finishes its calls. Returns what was done.
+   * go finishes its calls.
    */
-  reconcile(servers: ReadonlyMap<string, ServerConfig>): readonly ReloadStep[] {
+  reconcile(servers: ReadonlyMap<string, ServerConfig>): void {
     const actual = new Map(
       this.all.map((member) => [member.config.name, {
         serving: member.config,
         coming: this.#coming.get(member.config.name)?.config,
       }]),
     );
-    const steps = planReload(actual, servers);
-    this.#options.onSwap(this.#perform(steps, servers, true));
-    return steps;
+    this.#options.onSwap(this.#perform(planReload(actual, servers), servers, true));
   }
 
   /** Ends all of them, whatever they are doing. Never rejects. */

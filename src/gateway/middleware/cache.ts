@@ -41,14 +41,6 @@ export interface KeptResult {
   readonly age: number;
 }
 
-/** How a call is to be kept. */
-export interface KeepOptions {
-  /** Whose calls may share an answer, and in which configuration. */
-  readonly scope: string;
-  /** Milliseconds. */
-  readonly ttl: number;
-}
-
 /** One result may take this part of the cache. */
 const LARGEST_SHARE = 1 / 4;
 
@@ -79,10 +71,6 @@ export class ResultCache {
   }
 
   /** Bytes of all that is kept. A change empties the cache. */
-  get limit(): number {
-    return this.#limit;
-  }
-
   set limit(bytes: number) {
     if (bytes === this.#limit) return;
     this.#limit = bytes;
@@ -138,8 +126,13 @@ export class ResultCache {
     this.#misses++;
   }
 
-  /** Answers a call from what is kept, together with equal calls in flight, or through `next`. */
-  async answer(call: Call, next: Next, { scope, ttl }: KeepOptions): Promise<ResponseMessage> {
+  /**
+   * Answers a call from what is kept, together with equal calls in flight, or through `next`.
+   *
+   * @param scope whose calls may share an answer, and in which configuration
+   * @param ttl milliseconds
+   */
+  async answer(call: Call, next: Next, scope: string, ttl: number): Promise<ResponseMessage> {
     const { exchange } = call;
     const key = this.keyOf(call, scope);
     if (key === undefined) return await next(call);
@@ -233,7 +226,7 @@ export function cacheResults(rule: CacheRule, cache: ResultCache, settings: stri
     const whose = rule.public ? "" : call.principal;
     if (whose === undefined) return next(call);
     const scope = JSON.stringify([rule.public, whose, settings]);
-    return cache.answer(call, next, { scope, ttl });
+    return cache.answer(call, next, scope, ttl);
   };
 }
 
@@ -381,14 +374,10 @@ export class ByteCache<About extends object> {
     return this.#cache?.get(key);
   }
 
-  /** Whether an entry of so many bytes would be held. */
-  fits(key: string, bytes: number): boolean {
-    return sizeOf(key, bytes) <= this.#options.maxEntryBytes;
-  }
-
   /** Holds an entry for `ttl` milliseconds at most; resolves with whether it does. */
   async set(key: string, entry: CachedBytes<About>, ttl: number): Promise<boolean> {
-    if (!this.fits(key, entry.bytes.length) || !(ttl >= 1)) return false;
+    const { maxEntryBytes } = this.#options;
+    if (sizeOf(key, entry.bytes.length) > maxEntryBytes || !(ttl >= 1)) return false;
     (this.#cache ?? await this.#load()).set(key, entry, { ttl: Math.floor(ttl) });
     return true;
   }

@@ -1,4 +1,4 @@
-import type { ServerTransform } from "../../config/types.ts";
+import type { ServerConfig, ServerTransform } from "../../config/types.ts";
 import { parseGlob } from "../../lib/glob.ts";
 import type { ArgumentRules } from "../../protocol/arguments.ts";
 import type { Inventory } from "../../protocol/lists.ts";
@@ -9,11 +9,7 @@ import { replaceText } from "./replace.ts";
 import { limitResults, ResultStore } from "./size.ts";
 
 /** What of a server's configuration decides about its chains. */
-export interface TransformedServer {
-  /** All that its connection depends on; as `ServerConfig.key`. */
-  readonly key: string;
-  readonly transform?: ServerTransform | undefined;
-}
+export type TransformedServer = Pick<ServerConfig, "key" | "transform">;
 
 /** What {@link Chains} needs of the gateway. */
 export interface ChainsOptions {

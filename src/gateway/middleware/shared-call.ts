@@ -30,22 +30,18 @@ export interface SharedCallOptions {
  * as anybody waits; the upstream hears of it only when nobody does.
  */
 export class SharedCall {
+  /** Whether the leader was asked something, so that the answer is the leader's alone. */
+  wasAsked = false;
   readonly #cancel = new CancelSource();
   readonly #closed = Promise.withResolvers<SharedOutcome>();
   readonly #options: SharedCallOptions;
   #waiting = 0;
-  #wasAsked = false;
   #isLed = true;
   #isOver = false;
 
   constructor(options: SharedCallOptions) {
     this.#options = options;
     this.#closed.promise.catch(() => {});
-  }
-
-  /** Whether the leader was asked something, so that the answer is the leader's alone. */
-  get wasAsked(): boolean {
-    return this.#wasAsked;
   }
 
   /** Calls the upstream and resolves with its answer to the leader. To be called once. */
@@ -78,7 +74,7 @@ export class SharedCall {
     return derived(leader, {
       signal: this.#cancel,
       ask: (method, paramsText, signal) => {
-        this.#wasAsked = true;
+        this.wasAsked = true;
         this.#close({ kind: "private" });
         if (leader.signal.aborted) {
           throw new RpcError(ErrorCode.InternalError, "The client has cancelled the call");
@@ -90,7 +86,7 @@ export class SharedCall {
 
   #settled(response: ResponseMessage): void {
     this.#isOver = true;
-    const isShared = !this.#wasAsked && this.#options.isShareable(response);
+    const isShared = !this.wasAsked && this.#options.isShareable(response);
     this.#close(isShared ? { kind: "answer", response } : { kind: "private" });
   }
 

@@ -52,8 +52,8 @@ function link(
   { total, whole }: Excess,
   uri: string | undefined,
 ): readonly string[] {
-  if (uri === undefined || exchange.client.protocolVersion < FIRST_WITH_LINKS) return [];
-  if (!isObject(result)) return [];
+  const knowsLinks = exchange.client.protocolVersion >= FIRST_WITH_LINKS;
+  if (uri === undefined || !knowsLinks || !isObject(result)) return [];
   const mimeType = whole.length === 1 ? whole[0]!.mimeType : undefined;
   return [JSON.stringify({
     type: "resource_link",
