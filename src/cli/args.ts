@@ -1,14 +1,15 @@
 import { parseArgs } from "node:util";
 import { CliError, ExitCode, UsageError } from "../app/io.ts";
 import { suggest } from "../lib/suggest.ts";
-import type { Command, Invocation } from "./command.ts";
 import {
+  type Command,
   COMMON_OPTIONS,
+  type Invocation,
   type OptionName,
   OPTIONS,
   type OptionSpec,
   type OptionValues,
-} from "./options.ts";
+} from "./command.ts";
 
 /**
  * Reads a command line in one pass: options may stand before the command, too, and without a

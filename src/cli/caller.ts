@@ -1,8 +1,8 @@
 import type { Io } from "../app/io.ts";
-import type { Caller, Invocation } from "./command.ts";
+import type { Invocation } from "./command.ts";
 
 /**
- * The caller a command line asks for.
+ * What a command asks servers through, as the command line has it; whoever opened it closes it.
  *
  * @param server the only one that is of interest
  * @throws {CliError} for a configuration that cannot be loaded
@@ -11,7 +11,7 @@ export async function openCaller(
   { options }: Pick<Invocation, "options">,
   io: Io,
   server?: string,
-): Promise<Caller> {
+) {
   if (options.url !== undefined) {
     const { RemoteCaller } = await import("./remote.ts");
     return new RemoteCaller(options.url);
@@ -25,7 +25,7 @@ export async function openCaller(
  * waited for then fails, and the signal's exit code is returned.
  */
 export async function untilSignal<T>(
-  opened: Pick<Caller, "close">,
+  opened: { close(): Promise<void> },
   io: Io,
   use: () => Promise<T>,
 ): Promise<T | number> {

@@ -11,7 +11,7 @@ import type { Config, ServerConfig } from "../config/types.ts";
 import { isLoopback } from "../lib/loopback.ts";
 import { createRedactor } from "../lib/secrets.ts";
 import { firstLine, plural, printable } from "../lib/text.ts";
-import type { ConnectionReport } from "./check-connect.ts";
+import type { ConnectionReport } from "./diagnose.ts";
 import type { Invocation } from "./command.ts";
 import type { Finding, Level } from "./diagnose-tool.ts";
 import { type Cell, renderTable, type Style, styleFor } from "./view/table.ts";
@@ -49,7 +49,7 @@ export async function run({ options }: Invocation, io: Io): Promise<ExitCode | n
   const read = checkReport(configuration);
   // Whoever only validates a file does not load a gateway for it.
   const connected = options.connect === true && configuration.ok
-    ? await (await import("./check-connect.ts")).connectReport(configuration.config, io)
+    ? await (await import("./diagnose.ts")).connectReport(configuration.config, io)
     : undefined;
   if (typeof connected === "number") return connected;
   const code = exitCodeOf(read, connected, options.strict === true);

@@ -75,8 +75,14 @@ export const CUT_DESCRIPTION = 2048;
 /** Some OpenAI models refuse a request with a longer one. UTF-16 units. */
 const REFUSED_DESCRIPTION = 1024;
 
-/** Of several problems of one schema the first ones are told, and how many there are. */
-const TOLD_PROBLEMS = 3;
+/** Of several problems of one kind the first ones are told, and how many there are. */
+const TOLD = 3;
+
+/** The first ones, and how many more there are. */
+export function listed(texts: readonly string[], separator = ", ", last = " and "): string {
+  const more = texts.length - TOLD;
+  return texts.slice(0, TOLD).join(separator) + (more > 0 ? `${last}${more} more` : "");
+}
 
 type Bare = Pick<Finding, "level" | "rule" | "message" | "remedy">;
 
@@ -99,8 +105,10 @@ export function toolFindings(listed: CheckedTool, registry: Registry): Finding[]
   const all = [
     ...nameFindings(listed, registry),
     ...descriptionFindings(tool, `set a shorter one in ${optionOf(server, "override", own)}`),
-    ...inputFindings(tool.inputSchema, remedy),
-    ...outputFindings(tool.outputSchema, remedy),
+    ...schemaFindings("inputSchema", tool.inputSchema, remedy),
+    ...(tool.outputSchema === undefined
+      ? []
+      : schemaFindings("outputSchema", tool.outputSchema, remedy)),
   ];
   return all.map((finding) => ({ ...finding, server, subject: exposed }));
 }
@@ -126,37 +134,26 @@ function descriptionFindings({ description }: JsonObject, remedy: string): Bare[
   return [found(isCut ? "warning" : "note", "long-description", message, remedy)];
 }
 
-function inputFindings(schema: Json | undefined, remedy: string): Bare[] {
-  const root = rootFinding("inputSchema", schema, remedy);
-  if (root !== undefined) return [root];
-  const object = schema as JsonObject;
-  return [...schemaFindings("inputSchema", object, remedy), ...refusedForms(object, remedy)];
-}
-
-function outputFindings(schema: Json | undefined, remedy: string): Bare[] {
-  if (schema === undefined) return [];
-  const root = rootFinding("outputSchema", schema, remedy);
-  return root === undefined ? schemaFindings("outputSchema", schema, remedy) : [root];
-}
-
-/** Clients of the SDK refuse the whole list for one root that is no object. */
-function rootFinding(
+function schemaFindings(
   member: "inputSchema" | "outputSchema",
   schema: Json | undefined,
   remedy: string,
-): Bare | undefined {
-  const fault = !isObject(schema)
-    ? schema === undefined ? `has no ${member}` : `has an ${member} that is no object`
-    : schema.type === "object"
-    ? undefined
+): Bare[] {
+  if (isObject(schema) && schema.type === "object") {
+    const problems = problemFindings(member, schema, remedy);
+    return member === "inputSchema" ? [...problems, ...refusedForms(schema, remedy)] : problems;
+  }
+  const fault = schema === undefined
+    ? `has no ${member}`
+    : !isObject(schema)
+    ? `has an ${member} that is no object`
     : schema.type === undefined
     ? `has an ${member} without "type"`
     : `has an ${member} of type ${JSON.stringify(schema.type).slice(0, 60)}`;
-  if (fault === undefined) return undefined;
-  const message =
-    `${fault}, expected "type": "object" at its root: many clients refuse the whole ` +
-    "list for it";
-  return found("error", "schema-root", message, remedy);
+  // Clients of the SDK refuse the whole list for one root that is no object.
+  const message = `${fault}, expected "type": "object" at its root: many clients refuse the ` +
+    "whole list for it";
+  return [found("error", "schema-root", message, remedy)];
 }
 
 const SEVERITY: Readonly<Record<SchemaProblem["type"], readonly [Level, DiagnoseRule]>> = {
@@ -170,20 +167,15 @@ const SEVERITY: Readonly<Record<SchemaProblem["type"], readonly [Level, Diagnose
 };
 
 const CONSEQUENCE: Readonly<Partial<Record<DiagnoseRule, string>>> = {
-  "schema-remote": "clients do not fetch it",
-  "schema-dialect": "models' interfaces read every schema as 2020-12",
+  "schema-remote": "; clients do not fetch it",
+  "schema-dialect": "; models' interfaces read every schema as 2020-12",
 };
 
-function schemaFindings(member: string, schema: Json, remedy: string): Bare[] {
+function problemFindings(member: string, schema: Json, remedy: string): Bare[] {
   const problems = Map.groupBy(checkJsonSchema(schema), ({ type }) => SEVERITY[type][1]);
   return [...problems].map(([rule, all]) => {
-    const told = all.slice(0, TOLD_PROBLEMS).map(({ pointer, message }) =>
-      `${pointer}: ${message}`
-    );
-    const more = all.length - told.length;
-    const consequence = CONSEQUENCE[rule] === undefined ? "" : `; ${CONSEQUENCE[rule]}`;
-    const rest = more === 0 ? "" : `; and ${more} more`;
-    const message = `${member} ${told.join("; ")}${rest}${consequence}`;
+    const texts = all.map(({ pointer, message }) => `${pointer}: ${message}`);
+    const message = `${member} ${listed(texts, "; ", "; and ")}${CONSEQUENCE[rule] ?? ""}`;
     return found(SEVERITY[all[0]!.type][0], rule, message, remedy);
   });
 }
@@ -199,29 +191,23 @@ function refusedForms(schema: JsonObject, remedy: string): Bare[] {
   const properties = isObject(schema.properties) ? Object.keys(schema.properties) : [];
   const odd = properties.filter((name) => !ACCEPTED_PROPERTY.test(name));
   const open = arraysWithoutItems(schema);
-  const faults: [isThere: boolean, DiagnoseRule, message: string][] = [
-    [
-      combined.length > 0,
-      "schema-combined",
-      `has ${
-        combined.join(", ")
-      } at the root of inputSchema: Claude and OpenAI models refuse the ` +
-      "request, and Claude Code leaves the tool out",
-    ],
-    [
-      odd.length > 0,
-      "schema-property",
-      `has parameters whose names Claude models refuse: ${quoted(odd)}, expected 1 to 64 of ` +
-      "A-Z a-z 0-9 _ . -",
-    ],
-    [
-      open.length > 0,
-      "schema-items",
-      `has arrays without "items", which VS Code refuses: inputSchema ${quoted(open)}`,
-    ],
-  ];
-  return faults.filter(([isThere]) => isThere)
-    .map(([, rule, message]) => found("warning", rule, message, remedy));
+  const faults: Bare[] = [];
+  const add = (rule: DiagnoseRule, message: string) =>
+    faults.push(found("warning", rule, message, remedy));
+  if (combined.length > 0) {
+    const message = "at the root of inputSchema: Claude and OpenAI models refuse the request, " +
+      "and Claude Code leaves the tool out";
+    add("schema-combined", `has ${combined.join(", ")} ${message}`);
+  }
+  if (odd.length > 0) {
+    const message = `has parameters whose names Claude models refuse: ${quoted(odd)}`;
+    add("schema-property", `${message}, expected 1 to 64 of A-Z a-z 0-9 _ . -`);
+  }
+  if (open.length > 0) {
+    const message = `has arrays without "items", which VS Code refuses: inputSchema`;
+    add("schema-items", `${message} ${quoted(open)}`);
+  }
+  return faults;
 }
 
 function arraysWithoutItems(schema: JsonObject): string[] {
@@ -237,11 +223,7 @@ function arraysWithoutItems(schema: JsonObject): string[] {
 const LONGEST_QUOTE = 80;
 
 function quoted(texts: readonly string[]): string {
-  const told = texts.slice(0, TOLD_PROBLEMS).map((text) =>
-    JSON.stringify(cut(text, LONGEST_QUOTE))
-  );
-  const more = texts.length - told.length;
-  return told.join(", ") + (more === 0 ? "" : ` and ${more} more`);
+  return listed(texts.map((text) => JSON.stringify(cut(text, LONGEST_QUOTE))));
 }
 
 /** Claude, Codex and Zed take no longer name, with what they put in front of it. */

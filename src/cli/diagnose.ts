@@ -1,12 +1,17 @@
 /** What is found behind a configuration: about its servers, their tools, and lists as a whole. */
 
-import type { CacheRule } from "../config/types.ts";
+import type { Io } from "../app/io.ts";
+import type { CacheRule, Config } from "../config/types.ts";
+import { serverOffers } from "../gateway/offers.ts";
 import type { Snapshot } from "../gating/gate.ts";
 import { parseGlob } from "../lib/glob.ts";
 import { canonicalJson, isObject } from "../lib/json.ts";
+import { ESTIMATE } from "../lib/tokens.ts";
 import { conflictText, noticeText } from "../registry/build.ts";
 import { unlessTooDeep } from "../registry/source.ts";
 import type { Conflict, Registry } from "../registry/types.ts";
+import { untilSignal } from "./caller.ts";
+import { counterOf, serverTokens } from "./costs.ts";
 import {
   type CheckedTool,
   CUT_DESCRIPTION,
@@ -14,8 +19,62 @@ import {
   type Finding,
   found,
   type Level,
+  listed,
   toolFindings,
 } from "./diagnose-tool.ts";
+import { LocalGateway } from "./local.ts";
+import { NO_COUNTS, withoutName } from "./view/live.ts";
+
+/**
+ * What `check --connect` adds: the servers are started, asked what they offer, and stopped. Where a
+ * signal comes first, its exit code is all there is.
+ */
+export async function connectReport(config: Config, io: Io): Promise<ConnectionReport | number> {
+  const local = new LocalGateway(eager(config), io);
+  return await untilSignal(local, io, async () => {
+    await local.settled();
+    return reportOf(local);
+  });
+}
+
+/** Every server is started, also one that would wait for its first use. */
+function eager(config: Config): Config {
+  const servers = [...config.servers].map(([name, server]) => {
+    const { idleTimeout: _, ...rest } = server;
+    return [name, { ...rest, lazy: false }] as const;
+  });
+  return { ...config, servers: new Map(servers) };
+}
+
+/** What was found behind the configuration; part of the public contract. It contains no secret. */
+export type ConnectionReport = ReturnType<typeof reportOf>;
+
+function reportOf({ gateway }: LocalGateway) {
+  const { snapshots: { registry }, redact } = gateway;
+  const tools = checkedTools(registry);
+  const offers = [...serverOffers(gateway, counterOf(ESTIMATE))];
+  const servers = offers.map((offer) => {
+    const { name, state } = offer;
+    const error = offer.error === null ? null : withoutName(offer.error, name);
+    // What clients may see of its lists.
+    const counts = registry.servers.get(name)?.counts ?? NO_COUNTS;
+    return { name, state, error, counts, tokens: serverTokens(offer) };
+  });
+  const started = servers.flatMap(({ name, error }) => {
+    const member = gateway.members.get(name);
+    if (member === undefined) return [];
+    const { upstream, config: { transform } } = member;
+    return [{ name, error, problems: upstream.status().problems, cache: transform?.cache }];
+  });
+  const findings = diagnose(registry, tools, started).map((finding): Finding => ({
+    ...finding,
+    subject: finding.subject === null ? null : redact(finding.subject),
+    message: redact(finding.message),
+    remedy: finding.remedy === null ? null : redact(finding.remedy),
+  }));
+  const tokens = servers.reduce((sum, server) => sum + server.tokens, 0);
+  return { servers, tools: tools.length, tokens, findings };
+}
 
 /** A server that was started, as far as findings need it. */
 export interface StartedServer {
@@ -112,9 +171,6 @@ function conflictFindings(conflicts: readonly Conflict[]): Finding[] {
   });
 }
 
-/** How many of the tools that two servers have in common are named. */
-const TOLD_TWINS = 3;
-
 /** Tools that several servers offer with the same description and schema, once per such servers. */
 function twinFindings(tools: readonly CheckedTool[]): Finding[] {
   const alike = Map.groupBy(
@@ -130,12 +186,11 @@ function twinFindings(tools: readonly CheckedTool[]): Finding[] {
   return [...byServers.values()].map((groups) => {
     const [first] = groups;
     const [owner, ...others] = first!;
-    const names = groups.slice(0, TOLD_TWINS)
-      .map((group) => group.map(({ exposed }) => JSON.stringify(exposed)).join(" = "));
-    const more = groups.length - names.length;
-    const message = `offers what ${
-      others.map(({ server }) => `server ${JSON.stringify(server)}`).join(", ")
-    } offers, too: ${names.join(", ")}${more === 0 ? "" : ` and ${more} more`}`;
+    const names = groups.map((all) =>
+      all.map(({ exposed }) => JSON.stringify(exposed)).join(" = ")
+    );
+    const theirs = others.map(({ server }) => `server ${JSON.stringify(server)}`).join(", ");
+    const message = `offers what ${theirs} offers, too: ${listed(names)}`;
     const remedy = 'where that is not meant, leave one of them out with "exclude" or "disabled"';
     const about = { server: owner!.server, subject: owner!.exposed };
     return { ...about, ...found("note", "same-tool", message, remedy) };

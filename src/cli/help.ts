@@ -1,7 +1,13 @@
 import { ExitCode, type Io, say } from "../app/io.ts";
+import { VERSION } from "../lib/version.ts";
 import { findCommand, optionsOf, unknownCommand, usageOf } from "./args.ts";
-import type { Command, Invocation } from "./command.ts";
-import { type OptionName, OPTIONS, type OptionSpec } from "./options.ts";
+import {
+  type Command,
+  type Invocation,
+  type OptionName,
+  OPTIONS,
+  type OptionSpec,
+} from "./command.ts";
 import { type Style, styleFor } from "./view/table.ts";
 
 /** `mcproxy help [COMMAND]`. */
@@ -76,4 +82,24 @@ function asData(command: Command) {
     return { name: option, type, ...(short === undefined ? {} : { short }), help };
   });
   return { name, aliases, summary, words, options };
+}
+
+/** `mcproxy version`: the program, and what it runs on. */
+export async function printVersion({ options }: Invocation, io: Io): Promise<ExitCode> {
+  const { name: runtime, version: runtimeVersion } = io.runtime;
+  const text = options.json === true
+    ? JSON.stringify({ name: "mcproxy", version: VERSION, runtime, runtimeVersion })
+    : `mcproxy ${VERSION} (${runtime} ${runtimeVersion})`;
+  await say(io.stdout, `${text}\n`);
+  return ExitCode.Ok;
+}
+
+/** `mcproxy schema`: the JSON schema of the configuration file, for editors. */
+export async function printSchema(_: Invocation, io: Io): Promise<ExitCode> {
+  // Imported, not read: it must be inside the compiled program. Late, for no help needs it.
+  const { default: schema } = await import("../../schema/mcp-servers.schema.json", {
+    with: { type: "json" },
+  });
+  await say(io.stdout, `${JSON.stringify(schema, null, 2)}\n`);
+  return ExitCode.Ok;
 }

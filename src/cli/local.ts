@@ -11,7 +11,6 @@ import type { Client } from "../protocol/exchange.ts";
 import { parseMessage, request, type RequestMessage } from "../protocol/message.ts";
 import { exposedName } from "../protocol/names.ts";
 import { replyText } from "../registry/answers.ts";
-import type { Caller } from "./command.ts";
 import { unknownServer } from "./args.ts";
 import { counterOf, type ViewCost, viewCosts } from "./costs.ts";
 import { LiveScreen, liveServers, renderServers } from "./view/live.ts";
@@ -36,7 +35,7 @@ export async function openLocal(
   choice: ConfigurationFlags,
   io: Io,
   server?: string,
-): Promise<Caller> {
+): Promise<LocalCaller> {
   const { config } = await requireConfiguration(choice, io);
   return new LocalCaller(server === undefined ? config : narrowed(config, server), io);
 }
@@ -90,17 +89,26 @@ export class LocalGateway {
   }
 }
 
-class LocalCaller extends LocalGateway implements Caller {
+class LocalCaller extends LocalGateway {
+  /** Every configured server in the order of the configuration, once all have settled. */
   async offers(tokenizer: Tokenizer): Promise<readonly ServerOffer[]> {
     await this.settled();
     return [...serverOffers(this.gateway, counterOf(tokenizer))];
   }
 
+  /** What the tools of all servers take together and those of each profile, and what gating saves. */
   async views(tokenizer: Tokenizer): Promise<readonly ViewCost[]> {
     await this.settled();
     return viewCosts(this.gateway.snapshots.registry, tokenizer);
   }
 
+  /**
+   * Calls a tool by its exposed name and returns the JSON-RPC response as it came. `argumentsText`
+   * is JSON and is passed on character by character.
+   *
+   * @param onNotification takes what the server says before its answer, as JSON texts
+   * @throws {CliError} where no answer can be had
+   */
   async call(
     tool: string,
     argumentsText: string,

@@ -1,8 +1,123 @@
 import { CliError, ExitCode, type Io, say } from "../app/io.ts";
 import { messageOf } from "../lib/text.ts";
 import { parseCommandLine } from "./args.ts";
-import { COMMANDS } from "./commands.ts";
+import type { Command } from "./command.ts";
 import { styleFor } from "./view/table.ts";
+
+/** All commands, the default first, in the order of the help. */
+export const COMMANDS: readonly [Command, ...Command[]] = [
+  {
+    name: "serve",
+    aliases: ["run"],
+    summary: "Run the gateway (the default command)",
+    options: [
+      "config",
+      "credentials",
+      "host",
+      "port",
+      "log",
+      "log-format",
+      "log-level",
+      "stdio",
+      "profile",
+      "no-auth",
+    ],
+    notes: [
+      "Flags come before environment variables, those before files, those before defaults.",
+      "Of several files the later one has the say, for each server and each setting.",
+      "With --json, stdout has one JSON object per line: listening, then each server.",
+    ],
+    load: async () => (await import("./serve.ts")).run,
+  },
+  {
+    name: "bridge",
+    summary: "Connect a client that speaks stdio to a running gateway",
+    words: ["[URL]"],
+    notes: ["URL is http://127.0.0.1:12009/mcp unless it is given."],
+    load: async () => (await import("./bridge.ts")).run,
+  },
+  {
+    name: "check",
+    summary: "Validate the configuration and stop",
+    options: ["config", "credentials", "connect", "strict"],
+    notes: [
+      "Exits with 3 when the file is invalid or a server in it cannot be started.",
+      "With --connect it exits with 1 when a server fails, or clients would refuse what it offers.",
+      "With --strict it exits with 1 for warnings, too.",
+    ],
+    load: async () => (await import("./check.ts")).run,
+  },
+  {
+    name: "list",
+    summary: "Show what the servers offer",
+    words: ["[SERVER]"],
+    options: ["config", "credentials", "url", "tokens", "exact-tokens"],
+    notes: ["Starts the configured servers unless --url names a running gateway."],
+    load: async () => (await import("./list.ts")).run,
+  },
+  {
+    name: "call",
+    summary: "Call a tool by its exposed name",
+    words: ["TOOL", "[JSON]"],
+    options: ["config", "credentials", "url"],
+    notes: [
+      "JSON is the object of arguments, or - to read it from stdin.",
+      "Starts the configured servers unless --url names a running gateway.",
+    ],
+    load: async () => (await import("./call.ts")).run,
+  },
+  {
+    name: "status",
+    summary: "Show the state of a running gateway",
+    options: ["watch", "health", "url"],
+    notes: [
+      "URL is http://127.0.0.1:12009 unless it is given.",
+      "Exits with 0 when the gateway answers, however its servers are; with 1 when it does not.",
+      "With --health it exits with 1 also when the gateway is about to stop.",
+      "With --watch and --json, stdout has one JSON object per line.",
+    ],
+    load: async () => (await import("./status.ts")).run,
+  },
+  {
+    name: "import",
+    summary: "Add the servers of AI clients to the configuration",
+    words: ["[FILE]"],
+    options: ["from", "config", "credentials", "secrets", "rename", "write"],
+    notes: [
+      "Without FILE the files of all known clients are read; mcproxy connect lists the clients.",
+      "Shows what it would add. With --write it adds that, and keeps a backup of each file.",
+      "Exits with 3 when a file cannot be read as a configuration; the others are added.",
+    ],
+    load: async () => (await import("./clients/import.ts")).run,
+  },
+  {
+    name: "connect",
+    summary: "Put the gateway into the configuration of an AI client",
+    words: ["[CLIENT]"],
+    options: ["url", "replace", "undo", "write"],
+    notes: [
+      "Without CLIENT the known clients are listed.",
+      "Shows what it would change. With --write it changes that, and keeps a backup of the file.",
+    ],
+    load: async () => (await import("./clients/connect.ts")).run,
+  },
+  {
+    name: "schema",
+    summary: "Print the JSON schema of the configuration file",
+    load: async () => (await import("./help.ts")).printSchema,
+  },
+  {
+    name: "version",
+    summary: "Print the version",
+    load: async () => (await import("./help.ts")).printVersion,
+  },
+  {
+    name: "help",
+    summary: "Show this overview, or the help of a command",
+    words: ["[COMMAND]"],
+    load: async () => (await import("./help.ts")).run,
+  },
+];
 
 /**
  * Runs one command line to its end and returns the exit code; what is written has been taken by the
@@ -12,14 +127,17 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   try {
     const invocation = parseCommandLine(argv, COMMANDS);
     const { command, options } = invocation;
-    if (options.version === true) return await (await import("./version.ts")).run(invocation, io);
+    if (options.version === true) {
+      const { printVersion } = await import("./help.ts");
+      return await printVersion(invocation, io);
+    }
     if (options.help === true) {
       const { showHelp } = await import("./help.ts");
       // A bare `mcproxy --help` asks about the program, not about serve.
       const named = argv.includes(command.name) || command.aliases?.some((a) => argv.includes(a));
       return await showHelp(named && command.name !== "help" ? command : undefined, invocation, io);
     }
-    return await (await command.load()).run(invocation, io);
+    return await (await command.load())(invocation, io);
   } catch (error) {
     // Parsing may be what failed, so the flag is looked for as it was written.
     return await report(error, io, argv.includes("--json"));

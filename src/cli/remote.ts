@@ -12,7 +12,6 @@ import { toolTokens } from "../registry/source.ts";
 import { HttpStatusError, NetworkError } from "../upstream/transport/failures.ts";
 import { HttpClient } from "../upstream/transport/http-client.ts";
 import { StreamableHttpTransport } from "../upstream/transport/http.ts";
-import type { Caller } from "./command.ts";
 import { costIn, type ViewCost, viewCost } from "./costs.ts";
 import { type GatewayUrls, gatewayUrls } from "./urls.ts";
 
@@ -29,8 +28,11 @@ export interface RemoteAnswer {
   readonly body: JsonObject;
 }
 
-/** A gateway that runs elsewhere, asked in the modern era: no session is left behind. */
-export class RemoteCaller implements Caller {
+/**
+ * A gateway that runs elsewhere, asked as one in this process (`LocalCaller`) but in the modern era:
+ * no session is left behind.
+ */
+export class RemoteCaller {
   readonly #urls: GatewayUrls;
   readonly #closing = new AbortController();
   #id = 0;
@@ -77,6 +79,7 @@ export class RemoteCaller implements Caller {
     }
   }
 
+  /** As the gateway tells it, counted again where a tokenizer is exact. */
   async offers(tokenizer: Tokenizer): Promise<readonly ServerOffer[]> {
     const isAnswer = ({ body }: RemoteAnswer) =>
       Array.isArray(body.servers) || body.error === "not_found";
@@ -102,6 +105,7 @@ export class RemoteCaller implements Caller {
     }));
   }
 
+  /** Nothing where the gateway does not know gating. */
   async views(tokenizer: Tokenizer): Promise<readonly ViewCost[]> {
     const { body } = await this.status();
     const profiles = Array.isArray(body.profiles) ? body.profiles.filter(isObject) : [];

@@ -1,10 +1,9 @@
 import { runtime } from "#runtime";
 import process from "node:process";
 import { CliError, ExitCode, type Io, say } from "../app/io.ts";
-import { runUntilStopped } from "../app/lifecycle.ts";
 import { describeIssue, planServe, type ServePlan } from "../app/plan.ts";
 import type { Followed, FollowOptions } from "../app/reload.ts";
-import { Server } from "../app/server.ts";
+import { runUntilStopped, Server } from "../app/server.ts";
 import { createNotifier } from "../app/systemd.ts";
 import { serveStdio } from "../front/stdio.ts";
 import { cacheDirectory, ListCache } from "../gateway/members/list-cache.ts";
@@ -20,8 +19,7 @@ import {
 } from "../log/mod.ts";
 import { ListenError } from "../runtime/types.ts";
 import { announceJson, LiveStart, onProgress, summaryText, wantsLiveView } from "./announce.ts";
-import type { Invocation } from "./command.ts";
-import type { OptionValues } from "./options.ts";
+import type { Invocation, OptionValues } from "./command.ts";
 import { hostInUrl } from "./urls.ts";
 import { liveServers } from "./view/live.ts";
 

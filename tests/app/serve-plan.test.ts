@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CliError } from "../../src/app/io.ts";
-import type { OptionValues } from "../../src/cli/options.ts";
+import type { OptionValues } from "../../src/cli/command.ts";
 import { hostAndPort, planServe, type ServePlan } from "../../src/app/plan.ts";
 import { configFile } from "../cli/support.ts";
 

@@ -4,7 +4,7 @@ import { runtime } from "#runtime";
 import process from "node:process";
 import { planServe } from "../../src/app/plan.ts";
 import type { Server } from "../../src/app/server.ts";
-import type { OptionValues } from "../../src/cli/options.ts";
+import type { OptionValues } from "../../src/cli/command.ts";
 import { follow, openServer, startLogging, tellStart } from "../../src/cli/serve.ts";
 import type { StandardOutputs } from "../../src/log/mod.ts";
 

@@ -11,7 +11,7 @@ import { loadConfig } from "../../config/load.ts";
 import { ROOT_KEYS } from "../../config/parse.ts";
 import { isNamedSecret, looksSecret, secretsOfUrl } from "../../config/secrets.ts";
 import { canonicalJson, isObject, type Json, valueAt } from "../../lib/json.ts";
-import type { OptionValues } from "../options.ts";
+import type { OptionValues } from "../command.ts";
 import { makeDirectory, parseClientText, readClientFile, writeTemporary } from "./files.ts";
 import { sectionOf } from "./import-source.ts";
 import { applyEdits, putProperty } from "./json-text.ts";

@@ -34,7 +34,9 @@ export interface LiveOptions {
 /** What somebody looks for first. */
 const RANK = { failed: 0, connecting: 1, ready: 2, idle: 3, disabled: 4 };
 const SPINNER = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
-const NO_COUNTS = { tools: 0, prompts: 0, resources: 0, templates: 0 };
+
+/** What a server that is not there offers. */
+export const NO_COUNTS = { tools: 0, prompts: 0, resources: 0, templates: 0 };
 
 /** A server of the running gateway, at the time `now` (milliseconds since the epoch). */
 export function liveServer(status: UpstreamStatus, settled: boolean, now: number): LiveServer {
