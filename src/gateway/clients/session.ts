@@ -62,7 +62,6 @@ export class Session implements ListListener, ResourceSubscriber {
   readonly id: string = crypto.randomUUID();
   /** Names the session in logs and status. */
   readonly label: string = `c${++count}`;
-  readonly startedAt: number = Date.now();
   readonly era = "legacy";
   #client: Client | undefined;
   #ready = false;
@@ -95,11 +94,6 @@ export class Session implements ListListener, ResourceSubscriber {
   /** Milliseconds since the client was last heard; 0 while it holds a stream or awaits an answer. */
   idleFor(now: number): number {
     return this.#stream !== undefined || this.#inflight.size > 0 ? 0 : now - this.#lastSeen;
-  }
-
-  /** How many of its requests are in flight. */
-  get inFlight(): number {
-    return this.#inflight.size;
   }
 
   /**
@@ -321,16 +315,12 @@ function refusal(message: RequestMessage, why: string): string {
 /** How long a person may take to answer, milliseconds. */
 export const ASK_TIMEOUT = 10 * 60_000;
 
-interface Pending {
-  readonly settle: (outcome: ResponseMessage | RpcError) => void;
-}
-
 /**
  * The requests the gateway has put to one legacy client on behalf of its upstreams. Ids are the
  * gateway's own, so that two upstreams that count alike never meet.
  */
 export class Asks {
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new Map<number, (outcome: ResponseMessage | RpcError) => void>();
   #count = 0;
 
   /** How many wait for the client. */
@@ -364,20 +354,19 @@ export class Asks {
       outlet.send(
         notification("notifications/cancelled", JSON.stringify({ requestId: id, reason: why })),
       );
-      this.#pending.get(id)?.settle(new RpcError(ErrorCode.InternalError, `Not answered: ${why}`));
+      settle(new RpcError(ErrorCode.InternalError, `Not answered: ${why}`));
     };
     const timer = setTimeout(() => giveUp("the client took too long"), ASK_TIMEOUT);
     const onAbort = () => giveUp("the call was cancelled");
     signal.addEventListener("abort", onAbort);
-    this.#pending.set(id, {
-      settle: (outcome) => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", onAbort);
-        this.#pending.delete(id);
-        if (outcome instanceof RpcError) reject(outcome);
-        else resolve(outcome);
-      },
-    });
+    const settle = (outcome: ResponseMessage | RpcError) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+      this.#pending.delete(id);
+      if (outcome instanceof RpcError) reject(outcome);
+      else resolve(outcome);
+    };
+    this.#pending.set(id, settle);
     outlet.send(request(String(id), method, paramsText));
     if (signal.aborted) onAbort();
     return promise;
@@ -385,14 +374,14 @@ export class Asks {
 
   /** Hands over a response of the client; false when nothing waits for it. */
   answer(response: ResponseMessage): boolean {
-    const pending = typeof response.id === "number" ? this.#pending.get(response.id) : undefined;
-    pending?.settle(response);
-    return pending !== undefined;
+    const settle = typeof response.id === "number" ? this.#pending.get(response.id) : undefined;
+    settle?.(response);
+    return settle !== undefined;
   }
 
   /** The client is gone: nothing will be answered any more. */
   close(): void {
-    for (const { settle } of [...this.#pending.values()]) {
+    for (const settle of [...this.#pending.values()]) {
       settle(new RpcError(ErrorCode.InternalError, "Not answered: the client has gone"));
     }
   }
