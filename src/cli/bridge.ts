@@ -29,6 +29,7 @@ import {
   POST_HEADERS,
   repeatInHeaders,
 } from "../upstream/transport/http-client.ts";
+import { receive } from "../upstream/transport/transport.ts";
 import type { Invocation } from "./command.ts";
 import { gatewayUrls } from "./urls.ts";
 
@@ -192,15 +193,15 @@ export class BridgeLink {
       else this.#track(this.#send({ raw, requests: [message] }));
       return;
     }
-    const method = message.kind === "notification" ? message.method : undefined;
-    if (message.kind === "notification" && method === "notifications/cancelled") {
-      const id = message.params?.requestId;
+    const notice = message.kind === "notification" ? message : undefined;
+    if (notice?.method === "notifications/cancelled") {
+      const id = notice.params?.requestId;
       const known = typeof id === "string" || typeof id === "number";
       const request = known ? this.#modern.get(idKey(id)) : undefined;
       if (request !== undefined) return request.abort();
     }
     const sent = this.#send({ raw, requests: [] });
-    if (method !== "notifications/initialized") return this.#track(sent);
+    if (notice?.method !== "notifications/initialized") return this.#track(sent);
     this.#initialized = raw;
     this.#track(sent.then(() => this.#track(this.#listen(), true)));
   }
@@ -296,14 +297,15 @@ export class BridgeLink {
         await response.body?.cancel();
         return { kind: "forgotten", why: "it forgets every session" };
       }
+      const onMessage = (message: Message): void => {
+        if (message.kind !== "response" || message.id === null) return;
+        const key = idKey(message.id);
+        if (waiting.get(key)?.method === "initialize") this.#began(message, response.headers);
+        waiting.delete(key);
+      };
       const take = (text: string | undefined): void => {
         if (text === undefined || text.trim() === "") return;
-        for (const answer of responsesIn(text)) {
-          if (answer.id === null) continue;
-          const key = idKey(answer.id);
-          if (waiting.get(key)?.method === "initialize") this.#began(answer, response.headers);
-          waiting.delete(key);
-        }
+        receive(text, { onMessage, onInvalid: () => {}, onClose: () => {} }, undefined);
         write(withoutLineBreaks(text));
       };
       if (ok && (raw === undefined || mediaType(response) === EVENT_STREAM)) {
@@ -333,15 +335,13 @@ export class BridgeLink {
   /** The answer to `initialize` says what has been agreed. */
   #began({ result }: ResponseMessage, headers: Headers): void {
     if (result === undefined) return;
-    const id = headers.get(Header.SessionId);
-    this.#session = {
-      headers: {
-        [Header.ProtocolVersion]: String(result.protocolVersion),
-        ...(id === null ? {} : { [Header.SessionId]: id }),
-      },
-      capabilities: result.capabilities,
-      over: new AbortController(),
+    const own: Record<string, string> = {
+      [Header.ProtocolVersion]: String(result.protocolVersion),
     };
+    const id = headers.get(Header.SessionId);
+    if (id !== null) own[Header.SessionId] = id;
+    const { capabilities } = result;
+    this.#session = { headers: own, capabilities, over: new AbortController() };
   }
 
   /** Opens the session anew, once for all who find it gone. Returns why it could not be. */
@@ -398,14 +398,6 @@ export class BridgeLink {
 function isSafe({ method }: RequestMessage): boolean {
   const rule = methodRule(method, "legacy") ?? methodRule(method, "modern");
   return rule?.safe === true || method === "initialize";
-}
-
-function responsesIn(text: string): readonly ResponseMessage[] {
-  try {
-    return parseMessages(text).messages.filter((one) => "kind" in one && one.kind === "response");
-  } catch {
-    return [];
-  }
 }
 
 /** What the client is told about a request that got no answer. */
