@@ -1,7 +1,7 @@
 /** How long a status counts tokens, and for how long nobody else gets a turn. */
 
 import { type AddressInfo, connect, createServer } from "node:net";
-import { TokenTally } from "../../src/gateway/token-tally.ts";
+import { TokenTally } from "../../src/gateway/offers.ts";
 import { GatingWorld } from "../../tests/gating/support.ts";
 import type { ToolSet } from "./sets.ts";
 

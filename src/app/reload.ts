@@ -117,7 +117,7 @@ export class Reloader {
       if (server?.problem === undefined || server.disabled) continue;
       log.error("{issue}", { issue: describeIssue(server.problem, cwd) });
     }
-    const { restartNeeded } = gateway.configState;
+    const { restartNeeded } = gateway.configState.status();
     if (diff.restartNeeded.length > 0 && restartNeeded.length > 0) {
       log.warning("Restart the gateway to apply {settings}; everything else is in force", {
         settings: restartNeeded.map((name) => JSON.stringify(name)).join(", "),

@@ -123,7 +123,7 @@ export async function openServer(
   { runtime, env }: Pick<Io, "runtime" | "env">,
 ): Promise<Server> {
   const directory = cacheDirectory(env);
-  const cache = config.settings.warmStart ? new ListCache({ directory }) : undefined;
+  const cache = config.settings.warmStart ? new ListCache(directory) : undefined;
   try {
     return await Server.start({ config, runtime, listen, cache, directory });
   } catch (error) {

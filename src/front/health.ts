@@ -3,8 +3,8 @@
 import { setTimeout } from "node:timers/promises";
 import type { Context, Hono } from "hono";
 import type { Gateway } from "../gateway/gateway.ts";
+import type { TokenTally } from "../gateway/offers.ts";
 import { gatewayStatus } from "../gateway/status.ts";
-import type { TokenTally } from "../gateway/token-tally.ts";
 import type { Phase } from "../upstream/state.ts";
 import { json, methodNotAllowed } from "./reply.ts";
 
@@ -123,7 +123,7 @@ export function mountHealth(app: Hono, gateway: Gateway): void {
   });
   // What counts tokens is loaded when somebody asks for it.
   const counting = async () => {
-    const { TokenTally } = await import("../gateway/token-tally.ts");
+    const { TokenTally } = await import("../gateway/offers.ts");
     return tally ??= new TokenTally();
   };
   mount("/api/status", async () => answer(await gatewayStatus(gateway, await counting())));

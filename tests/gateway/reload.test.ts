@@ -108,7 +108,7 @@ test("Gateway forgets the lists of what a reload has replaced or removed", async
       forgotten.push(server);
       super.forget(server);
     }
-  }({ directory: undefined });
+  }(undefined);
   await running(withToken(FIRST), async (gateway) => {
     const first = gateway.members.get("a")!.config;
     gateway.reload(configOf(withToken("s3cr3t-of-the-second")));

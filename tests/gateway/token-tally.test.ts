@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { test } from "node:test";
-import { TokenTally } from "../../src/gateway/token-tally.ts";
+import { TokenTally } from "../../src/gateway/offers.ts";
 import { registryCost } from "../../src/gating/gate.ts";
 import { toolTokens } from "../../src/registry/source.ts";
 import { config, registryOf, serverOf } from "../gating/builders.ts";

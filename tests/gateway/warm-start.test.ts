@@ -55,7 +55,7 @@ class House implements AsyncDisposable {
   }
 
   cache(): ListCache {
-    return new ListCache({ directory: this.directory });
+    return new ListCache(this.directory);
   }
 
   /** Runs a gateway until it knows and keeps everything. */

@@ -1,28 +1,31 @@
 import { isAbsolute, join } from "node:path";
 import type { Env, ServerConfig } from "../../config/types.ts";
-import { sha256 } from "../../lib/json.ts";
+import { isObject, type Json, type JsonObject, sha256 } from "../../lib/json.ts";
 import {
+  type Bytes,
+  type FromFile,
+  jsonIn,
   keptName,
   MAX_OWN_FILE,
   readKept,
   removeUnused,
   replaceFile,
+  type Seal,
+  seal,
   systemReason,
+  unseal,
 } from "../../lib/own-file.ts";
 import { type Clock, systemClock } from "../../lib/time.ts";
 import { getLogger, type Logger } from "../../log/mod.ts";
-import type { Inventory } from "../../protocol/lists.ts";
-import { decodeLists, encodeLists, type KeptLists, type ListOwner } from "./list-cache-format.ts";
+import { type Inventory, type List, LIST_RULES, type ListKind } from "../../protocol/lists.ts";
 
-/** Options of {@link ListCache}. */
-export interface ListCacheOptions {
-  /** See `cacheDirectory()`; without, nothing is kept and nothing is said. */
-  readonly directory: string | undefined;
-  readonly log?: Pick<Logger, "warning">;
+/** What a {@link ListCache} stands on beside the disk. */
+export interface ListCacheParts {
+  readonly log: Pick<Logger, "warning">;
   /** When waiting lists are written. */
-  readonly clock?: Clock;
+  readonly clock: Clock;
   /** Milliseconds since the epoch. */
-  readonly now?: () => number;
+  readonly now: () => number;
 }
 
 /** Milliseconds from the first change to its writing: what comes in between is written with it. */
@@ -41,9 +44,6 @@ const MAX_AGE = 30 * 24 * 3_600_000;
  */
 export class ListCache {
   readonly #directory: string | undefined;
-  readonly #log: Pick<Logger, "warning">;
-  readonly #clock: Clock;
-  readonly #now: () => number;
   /** Not written yet, by server and configuration. */
   readonly #waiting = new Map<string, { server: KeptServer; lists: KeptLists }>();
   /** What was last to be kept: lists that were not read anew need not be written anew. */
@@ -52,11 +52,16 @@ export class ListCache {
   #writing: Promise<void> = Promise.resolve();
   #hasComplained = false;
 
-  constructor({ directory, log, clock, now }: ListCacheOptions) {
-    this.#directory = directory === undefined ? undefined : join(directory, "lists");
-    this.#log = log ?? getLogger("mcproxy", "gateway");
-    this.#clock = clock ?? systemClock;
-    this.#now = now ?? Date.now;
+  /** @param directory see `cacheDirectory()`; without, nothing is kept and nothing is said */
+  constructor(
+    directory: string | undefined,
+    private readonly parts: ListCacheParts = {
+      log: getLogger("mcproxy", "gateway"),
+      clock: systemClock,
+      now: Date.now,
+    },
+  ) {
+    this.#directory = directory && join(directory, "lists");
   }
 
   /**
@@ -73,10 +78,13 @@ export class ListCache {
       file,
       (bytes) => decodeLists(bytes, owner),
       (reason) =>
-        this.#log.warning("Cannot use the kept lists in {file}: {reason}; starting without them", {
-          file,
-          reason,
-        }),
+        this.parts.log.warning(
+          "Cannot use the kept lists in {file}: {reason}; starting without them",
+          {
+            file,
+            reason,
+          },
+        ),
     );
   }
 
@@ -90,8 +98,8 @@ export class ListCache {
     const id = identity(server);
     if (this.#latest.get(id) === inventory) return;
     this.#latest.set(id, inventory);
-    this.#waiting.set(id, { server, lists: { inventory, savedAt: this.#now() } });
-    this.#unschedule ??= this.#clock.after(WRITE_DELAY, () => void this.flush());
+    this.#waiting.set(id, { server, lists: { inventory, savedAt: this.parts.now() } });
+    this.#unschedule ??= this.parts.clock.after(WRITE_DELAY, () => void this.flush());
   }
 
   /**
@@ -115,12 +123,11 @@ export class ListCache {
    */
   async prune(configured: Iterable<KeptServer>): Promise<void> {
     if (this.#directory === undefined) return;
-    const servers = [...configured];
-    const owners = await Promise.all(servers.map(ownerOf));
+    const owners = await Promise.all([...configured].map(ownerOf));
     await removeUnused(this.#directory, {
       suffix: LIST_SUFFIX,
       keep: new Set(owners.map(fileName)),
-      now: this.#now(),
+      now: this.parts.now(),
       maxAge: MAX_AGE,
     });
   }
@@ -129,7 +136,10 @@ export class ListCache {
   async #writeWaiting(): Promise<void> {
     for (const [id, { server, lists }] of this.#waiting) {
       try {
-        await this.#write(server, lists);
+        const owner = await ownerOf(server);
+        const bytes = await encodeLists(owner, lists);
+        if (bytes.length > MAX_OWN_FILE) throw new Error(`lists of ${bytes.length} bytes`);
+        await replaceFile(join(this.#directory!, fileName(owner)), bytes);
       } catch (error) {
         if (this.#latest.get(id) === lists.inventory) this.#latest.delete(id);
         this.#complain(systemReason(error));
@@ -139,17 +149,10 @@ export class ListCache {
     }
   }
 
-  async #write(server: KeptServer, lists: KeptLists): Promise<void> {
-    const owner = await ownerOf(server);
-    const bytes = await encodeLists(owner, lists);
-    if (bytes.length > MAX_OWN_FILE) throw new Error(`lists of ${bytes.length} bytes`);
-    await replaceFile(join(this.#directory!, fileName(owner)), bytes);
-  }
-
   #complain(reason: string): void {
     if (this.#hasComplained) return;
     this.#hasComplained = true;
-    this.#log.warning(
+    this.parts.log.warning(
       "Cannot keep lists in {directory}: {reason}; the next start will wait for the servers",
       { directory: this.#directory, reason },
     );
@@ -173,15 +176,14 @@ export const LIST_SUFFIX = ".lists";
  * says, paths that are not absolute do not count; `undefined` where none is left. It need not exist.
  */
 export function cacheDirectory(env: Env): string | undefined {
-  const given = [env["CACHE_DIRECTORY"], env["STATE_DIRECTORY"]];
-  for (const list of given) {
-    const first = list?.split(":")[0];
-    if (first && isAbsolute(first)) return first;
-  }
-  const xdg = env["XDG_CACHE_HOME"];
-  if (xdg && isAbsolute(xdg)) return join(xdg, "mcproxy");
-  const home = env["HOME"];
-  return home && isAbsolute(home) ? join(home, ".cache", "mcproxy") : undefined;
+  const { CACHE_DIRECTORY: cache, STATE_DIRECTORY: state, XDG_CACHE_HOME: xdg, HOME: home } = env;
+  const candidates = [
+    cache?.split(":")[0],
+    state?.split(":")[0],
+    xdg && join(xdg, "mcproxy"),
+    home && join(home, ".cache", "mcproxy"),
+  ];
+  return candidates.find((path) => path && isAbsolute(path));
 }
 
 /** Whose lists a file may hold. Configurations that differ in what is connected to differ here. */
@@ -195,4 +197,119 @@ export async function ownerOf({ name, key }: KeptServer): Promise<ListOwner> {
  */
 export function fileName({ server, id }: ListOwner): string {
   return keptName(server, id, LIST_SUFFIX);
+}
+
+// The file a server's lists are kept in: its seal, then JSON.
+//
+//     mcproxy-lists 1 <SHA-256 of what follows, in hexadecimal>
+//     {"server": "memory", "id": "…", "savedAt": 1795210496000, "inventory": {…}}
+
+/** Raised when the meaning of a file changes: older and newer files are then passed over. */
+export const LIST_FORMAT_VERSION = 1;
+
+/** Whose lists these are. */
+export interface ListOwner {
+  /** The server's name. */
+  readonly server: string;
+  /** A digest of its name and of all a connection to it depends on, hexadecimal. */
+  readonly id: string;
+}
+
+/** What was kept of a server. */
+export interface KeptLists {
+  readonly inventory: Inventory;
+  /** Milliseconds since the epoch. */
+  readonly savedAt: number;
+}
+
+/** The bytes of a file with these lists. */
+export async function encodeLists(owner: ListOwner, kept: KeptLists): Promise<Bytes> {
+  const inventory = { ...kept.inventory, lists: storedLists(kept.inventory.lists) };
+  const content = JSON.stringify({ ...owner, savedAt: kept.savedAt, inventory });
+  return await seal(SEAL, new TextEncoder().encode(content));
+}
+
+/** The lists in a file, if it is whole and this owner's. Never rejects, whatever the bytes are. */
+export async function decodeLists(file: Bytes, owner: ListOwner): Promise<FromFile<KeptLists>> {
+  const unsealed = await unseal(SEAL, file);
+  if (!unsealed.ok) return unsealed;
+  const content = jsonIn(unsealed.value);
+  if (!isObject(content) || content.server !== owner.server || content.id !== owner.id) {
+    return { ok: false, reason: "found the lists of another server" };
+  }
+  const { savedAt } = content;
+  const inventory = readInventory(content.inventory);
+  if (inventory === undefined || typeof savedAt !== "number") {
+    return { ok: false, reason: "found content that is no server's lists" };
+  }
+  return { ok: true, value: { inventory, savedAt } };
+}
+
+const SEAL: Seal = { magic: "mcproxy-lists", content: "lists", version: LIST_FORMAT_VERSION };
+
+/** Keys are not stored: they are in the texts, and what is said once cannot be contradicted. */
+function storedLists(lists: Inventory["lists"]): Json {
+  return Object.fromEntries(LIST_RULES.map(({ kind }): [string, Json] => {
+    const { items, ttlMs, cacheScope } = lists[kind];
+    return [kind, {
+      items: items.map(({ raw }) => raw),
+      // A server may have written 1e400, which JSON cannot say again.
+      ttlMs: Number.isFinite(ttlMs) ? ttlMs : undefined,
+      cacheScope,
+    }];
+  }));
+}
+
+function readInventory(stored: Json | undefined): Inventory | undefined {
+  if (!isObject(stored) || !isObject(stored.lists)) return undefined;
+  const { capabilities, serverInfo, era, instructions } = stored;
+  if (!isObjectText(capabilities) || !isObjectText(serverInfo)) return undefined;
+  if (instructions !== undefined && typeof instructions !== "string") return undefined;
+  if (era !== undefined && era !== "legacy" && era !== "modern") return undefined;
+  const lists: Partial<Record<ListKind, List>> = {};
+  for (const { kind, key } of LIST_RULES) {
+    const list = readList(stored.lists[kind], key);
+    if (list === undefined) return undefined;
+    lists[kind] = list;
+  }
+  return {
+    capabilities,
+    serverInfo,
+    ...(era === undefined ? {} : { era }),
+    instructions,
+    lists: lists as Record<ListKind, List>,
+  };
+}
+
+function readList(stored: Json | undefined, key: string): List | undefined {
+  if (!isObject(stored) || !Array.isArray(stored.items)) return undefined;
+  const { ttlMs, cacheScope } = stored;
+  if (ttlMs !== undefined && !(typeof ttlMs === "number" && ttlMs >= 0)) return undefined;
+  if (cacheScope !== undefined && cacheScope !== "public" && cacheScope !== "private") {
+    return undefined;
+  }
+  const items: List["items"][number][] = [];
+  for (const raw of stored.items) {
+    const name = typeof raw === "string" ? parsedObject(raw)?.[key] : undefined;
+    if (typeof name !== "string") return undefined;
+    items.push({ key: name, raw: raw as string });
+  }
+  return {
+    items,
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+    ...(cacheScope === undefined ? {} : { cacheScope }),
+  };
+}
+
+function isObjectText(text: Json | undefined): text is string {
+  return typeof text === "string" && parsedObject(text) !== undefined;
+}
+
+function parsedObject(text: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }

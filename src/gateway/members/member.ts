@@ -36,40 +36,31 @@ export interface MemberOptions {
  * for a moment keeps its entries, marked stale, so that clients do not see its tools come and go.
  */
 export class Member {
+  readonly #first = Promise.withResolvers<void>();
   readonly upstream: Upstream;
   /** Resolves with the first inventory; rejects never, stays pending while there is none. */
-  readonly firstInventory: Promise<void>;
+  readonly firstInventory: Promise<void> = this.#first.promise;
   /**
    * The most verbose level a modern client has asked for. It stays: those clients have no session
    * whose end would say that nobody wants it any more, and lines nobody wants go no further.
    */
   modernLevel: LoggingLevel | undefined;
-  readonly #first = Promise.withResolvers<void>();
   #config: ServerConfig;
   #entry: ServerEntry;
   #known = false;
   #settled = false;
   #grace: ReturnType<typeof setTimeout> | undefined;
-  readonly #options: MemberOptions;
 
-  constructor(options: MemberOptions) {
+  constructor(private readonly options: MemberOptions) {
     const { config, runtime } = options;
-    this.#options = options;
+    const { name, prefix, separator, shape } = config;
     this.#config = config;
-    this.firstInventory = this.#first.promise;
-    this.#entry = {
-      name: config.name,
-      prefix: config.prefix,
-      separator: config.separator,
-      shape: config.shape,
-      inventory: EMPTY_INVENTORY,
-      stale: false,
-    };
+    this.#entry = { name, prefix, separator, shape, inventory: EMPTY_INVENTORY, stale: false };
     this.upstream = new Upstream({
       config,
       runtime,
       attempts: options.attempts,
-      log: getLogger("mcproxy", "upstream", config.name),
+      log: getLogger("mcproxy", "upstream", name),
       events: {
         ...options.upcalls,
         onInventory: () => this.#present(),
@@ -113,7 +104,7 @@ export class Member {
   /** What it offered in its last run, if that can be read in time. Never rejects. */
   async kept(): Promise<Inventory | undefined> {
     let kept: Inventory | undefined;
-    const reading = this.#options.cache?.get(this.#config).then((found) => {
+    const reading = this.options.cache?.get(this.#config).then((found) => {
       kept = found?.inventory;
     });
     if (reading !== undefined) await within(READING_PATIENCE, reading);
@@ -149,27 +140,20 @@ export class Member {
     await this.upstream.close();
     // Closing is a loss too, which has just started it.
     clearTimeout(this.#grace);
-    this.#options.cache?.forget(this.#config);
+    this.options.cache?.forget(this.#config);
   }
 
   #stateChanged(): void {
-    switch (this.upstream.state.phase) {
-      case "ready":
-        this.#present();
-        break;
-      case "backoff":
-      case "closed":
-        if (this.#known) this.#away();
-        break;
-      default:
-        // At rest, or on its way: what was known before still holds.
-    }
+    const { phase } = this.upstream.state;
+    if (phase === "ready") this.#present();
+    // At rest, or on its way, what was known before still holds.
+    else if (this.#known && (phase === "backoff" || phase === "closed")) this.#away();
     if (this.#known) this.#first.resolve();
     this.#tell();
   }
 
   #tell(): void {
-    const { events, config: { name } } = this.#options;
+    const { events, config: { name } } = this.options;
     if (!events.hasListeners("server")) return;
     events.emit({ kind: "server", server: name, phase: this.upstream.state.phase });
   }
@@ -181,7 +165,7 @@ export class Member {
     this.#known = true;
     const { inventory } = this.upstream;
     this.#show({ inventory, stale: false });
-    this.#options.cache?.set(this.#config, inventory);
+    this.options.cache?.set(this.#config, inventory);
   }
 
   #away(): void {
@@ -190,15 +174,13 @@ export class Member {
       this.#grace = undefined;
       this.#known = false;
       this.#show({ inventory: EMPTY_INVENTORY, stale: false });
-    }, this.#options.staleGrace());
+    }, this.options.staleGrace());
   }
 
   #show(change: Partial<ServerEntry>): void {
-    const same = Object.entries(change).every(([key, value]) =>
-      this.#entry[key as keyof ServerEntry] === value
-    );
-    if (same) return;
+    const keys = Object.keys(change) as (keyof ServerEntry)[];
+    if (keys.every((key) => this.#entry[key] === change[key])) return;
     this.#entry = { ...this.#entry, ...change };
-    this.#options.onChange();
+    this.options.onChange();
   }
 }

@@ -1,9 +1,11 @@
-import type { ServerConfig, Settings } from "../../config/types.ts";
+import { diffConfig } from "../../config/diff.ts";
+import type { Config, ServerConfig, Settings } from "../../config/types.ts";
 import { type Endpoint, isBehind } from "../../gating/endpoint.ts";
 import { within } from "../../lib/time.ts";
 import { getLogger } from "../../log/mod.ts";
 import type { ServerEntry } from "../../registry/types.ts";
 import type { Upstream } from "../../upstream/upstream.ts";
+import type { Facts } from "../events.ts";
 import type { Member } from "./member.ts";
 
 /** What {@link Members} are made of. */
@@ -27,16 +29,13 @@ const log = getLogger("mcproxy", "gateway");
  * calls. Owned by the gateway; `close()` ends all of them.
  */
 export class Members {
-  readonly #options: MembersOptions;
   /** In the order of the configuration. */
   #serving: ReadonlyMap<string, Member> = new Map();
   readonly #coming = new Map<string, Member>();
   readonly #leaving = new Map<Member, Promise<void>>();
   #closed = false;
 
-  constructor(options: MembersOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: MembersOptions) {}
 
   /** Every enabled server, in the order of the configuration. */
   get all(): readonly Member[] {
@@ -65,7 +64,7 @@ export class Members {
 
   /** {@link isBehind}, as the configuration is now. */
   isBehind({ config }: Pick<Member, "config">, endpoint: Endpoint): boolean {
-    return isBehind(config, endpoint, this.#options.settings());
+    return isBehind(config, endpoint, this.options.settings());
   }
 
   /** What is about to take its place. */
@@ -88,9 +87,15 @@ export class Members {
     return this.#coming.size === 0 && this.#leaving.size === 0;
   }
 
-  /** Makes members of a configuration's servers; nothing is started. */
+  /** Makes the members of a configuration's servers that are not there; nothing is started. */
   create(servers: ReadonlyMap<string, ServerConfig>): void {
-    this.#perform(planReload(new Map(), servers), servers, false);
+    // The order of the lists is that of the file, also where nothing but the order has changed.
+    this.#serving = new Map(
+      [...servers.values()].filter(isWanted).map((server) => [
+        server.name,
+        this.#serving.get(server.name) ?? this.options.create(server),
+      ]),
+    );
   }
 
   /**
@@ -109,13 +114,44 @@ export class Members {
    * go finishes its calls.
    */
   reconcile(servers: ReadonlyMap<string, ServerConfig>): void {
+    const before = this.#serving;
     const actual = new Map(
-      this.all.map((member) => [member.config.name, {
-        serving: member.config,
-        coming: this.#coming.get(member.config.name)?.config,
+      [...before].map(([name, { config }]) => [name, {
+        serving: config,
+        coming: this.#coming.get(name)?.config,
       }]),
     );
-    this.#options.onSwap(this.#perform(planReload(actual, servers), servers, true));
+    this.create(servers);
+    const swapped: string[] = [];
+    for (const step of planReload(actual, servers)) {
+      switch (step.do) {
+        case "add":
+          swapped.push(step.server.name);
+          this.#start(this.#serving.get(step.server.name)!);
+          break;
+        case "replace":
+          this.#abandon(step.server.name);
+          this.#succeed(step.server);
+          break;
+        case "adjust":
+          this.#serving.get(step.server.name)!.reconfigure(step.server);
+          break;
+        case "adjustComing":
+          this.#coming.get(step.server.name)!.reconfigure(step.server);
+          break;
+        case "abandon":
+          this.#abandon(step.name);
+          break;
+        case "remove":
+          this.#abandon(step.name);
+          swapped.push(step.name);
+          this.#retire(before.get(step.name)!);
+          break;
+        default:
+          step satisfies never;
+      }
+    }
+    this.options.onSwap(swapped);
   }
 
   /** Ends all of them, whatever they are doing. Never rejects. */
@@ -125,64 +161,9 @@ export class Members {
     await Promise.all([...this.expected.map((member) => member.close()), ...leaving]);
   }
 
-  #perform(
-    steps: readonly ReloadStep[],
-    servers: ReadonlyMap<string, ServerConfig>,
-    start: boolean,
-  ): readonly string[] {
-    const serving = new Map(this.#serving);
-    const swapped: string[] = [];
-    const later: (() => void)[] = [];
-    for (const step of steps) {
-      switch (step.do) {
-        case "add": {
-          const member = this.#options.create(step.server);
-          serving.set(step.server.name, member);
-          swapped.push(step.server.name);
-          if (start) later.push(() => this.#start(member));
-          break;
-        }
-        case "replace":
-          this.#abandon(step.server.name);
-          later.push(() => this.#succeed(step.server));
-          break;
-        case "adjust":
-          serving.get(step.server.name)!.reconfigure(step.server);
-          break;
-        case "adjustComing":
-          this.#coming.get(step.server.name)!.reconfigure(step.server);
-          break;
-        case "abandon":
-          this.#abandon(step.name);
-          break;
-        case "remove": {
-          this.#abandon(step.name);
-          const member = serving.get(step.name)!;
-          serving.delete(step.name);
-          swapped.push(step.name);
-          later.push(() => this.#retire(member));
-          break;
-        }
-        default: {
-          const never: never = step;
-          return never;
-        }
-      }
-    }
-    // The order of the lists is that of the file, also where nothing but the order has changed.
-    this.#serving = new Map(
-      [...servers.keys()].flatMap((name) => {
-        const member = serving.get(name);
-        return member === undefined ? [] : [[name, member] as const];
-      }),
-    );
-    for (const act of later) act();
-    return swapped;
-  }
-
   #succeed(server: ServerConfig): void {
     const { name } = server;
-    const member = this.#options.create(server);
+    const member = this.options.create(server);
     this.#coming.set(name, member);
     this.#start(member);
     void member.upstream.settled.then(() => {
@@ -193,7 +174,7 @@ export class Members {
       member.inherit(old);
       // Writing to a copy keeps the order.
       this.#serving = new Map(this.#serving).set(name, member);
-      this.#options.onSwap([name]);
+      this.options.onSwap([name]);
       this.#retire(old);
     });
   }
@@ -213,8 +194,7 @@ export class Members {
   #retire(member: Member): void {
     const { name, drainTimeout } = member.config;
     const drained = async () => {
-      const idle = member.upstream.whenIdle();
-      await within(drainTimeout, idle);
+      await within(drainTimeout, member.upstream.whenIdle());
       const { inFlight } = member.upstream.status();
       if (inFlight > 0 && !this.#closed) {
         log.warn("Server {server} was let go with {inFlight} calls unanswered after {seconds} s", {
@@ -235,12 +215,6 @@ export class Members {
   }
 }
 
-/**
- * Desired state (the configuration) against actual state (the members): what a reload has to do, as
- * a pure function. Crash and reload are the same thing seen from here: whoever is
- * asked for is kept alive, everybody else is let go.
- */
-
 /** What there is of one server. */
 export interface ActualServer {
   /** What the member that serves it was made from. */
@@ -249,60 +223,100 @@ export interface ActualServer {
   readonly coming?: ServerConfig | undefined;
 }
 
-/** What is to be done about one server; whoever is not named is left alone. */
+/**
+ * What is to be done about one server; whoever is not named is left alone.
+ *
+ * - `add`: there is none yet
+ * - `replace`: another process or address: it is started beside the old one and then takes its place
+ * - `adjust`: the same connection under other limits or names
+ * - `adjustComing`: the same for a successor that has not taken its place yet
+ * - `abandon`: its successor is not wanted after all
+ * - `remove`: it is not wanted any more
+ */
 export type ReloadStep =
-  /** There is none yet. */
-  | { readonly do: "add"; readonly server: ServerConfig }
-  /** Another process or address: it is started beside the old one and then takes its place. */
-  | { readonly do: "replace"; readonly server: ServerConfig }
-  /** The same connection under other limits or names. */
-  | { readonly do: "adjust"; readonly server: ServerConfig }
-  /** The same for a successor that has not taken its place yet. */
-  | { readonly do: "adjustComing"; readonly server: ServerConfig }
-  /** Its successor is not wanted after all. */
+  | { readonly do: "add" | "replace" | "adjust" | "adjustComing"; readonly server: ServerConfig }
   | { readonly do: "abandon"; readonly name: string }
-  /** It is not wanted any more. */
   | { readonly do: "remove"; readonly name: string };
 
 /**
- * The steps from what there is to what is wanted. A server that is disabled is not wanted; one
- * whose successor was made from the very wish is waited for.
+ * The steps from what there is (the members) to what is wanted (the configuration). A server that is
+ * disabled is not wanted; one whose successor was made from the very wish is waited for.
  */
 export function planReload(
   actual: ReadonlyMap<string, ActualServer>,
   desired: ReadonlyMap<string, ServerConfig>,
 ): readonly ReloadStep[] {
-  const steps: ReloadStep[] = [];
-  for (const name of actual.keys()) {
-    if (!isWanted(desired.get(name))) steps.push({ do: "remove", name });
-  }
-  for (const server of desired.values()) {
-    if (!isWanted(server)) continue;
-    const there = actual.get(server.name);
-    if (there === undefined) steps.push({ do: "add", server });
-    else steps.push(...changes(there, server));
-  }
-  return steps;
+  const gone = [...actual.keys()].filter((name) => !isWanted(desired.get(name)));
+  return [
+    ...gone.map((name) => ({ do: "remove", name }) as const),
+    ...[...desired.values()].filter(isWanted)
+      .flatMap((server) => changes(actual.get(server.name), server)),
+  ];
 }
 
-function changes({ serving, coming }: ActualServer, server: ServerConfig): readonly ReloadStep[] {
-  if (serving.key === server.key && sameProblem(serving, server)) {
-    const abandon = coming === undefined
-      ? []
-      : [{ do: "abandon", name: server.name } satisfies ReloadStep];
-    return serving === server ? abandon : [...abandon, { do: "adjust", server }];
+function changes(there: ActualServer | undefined, server: ServerConfig): readonly ReloadStep[] {
+  if (there === undefined) return [{ do: "add", server }];
+  const { serving, coming } = there;
+  // A problem that only moved to another line is the same problem.
+  const isLike = ({ key, problem }: ServerConfig) =>
+    key === server.key && problem?.message === server.problem?.message;
+  if (isLike(serving)) {
+    const steps: ReloadStep[] = coming === undefined ? [] : [{ do: "abandon", name: server.name }];
+    return serving === server ? steps : [...steps, { do: "adjust", server }];
   }
-  if (coming !== undefined && coming.key === server.key && sameProblem(coming, server)) {
+  if (coming !== undefined && isLike(coming)) {
     return coming === server ? [] : [{ do: "adjustComing", server }];
   }
   return [{ do: "replace", server }];
 }
 
-/** A problem that only moved to another line is the same problem. */
-function sameProblem(one: ServerConfig, other: ServerConfig): boolean {
-  return one.problem?.message === other.problem?.message;
-}
-
 function isWanted(server: ServerConfig | undefined): boolean {
   return server !== undefined && !server.disabled;
+}
+
+/** Remembers what became of the configuration file since the start. */
+export class ConfigState {
+  #current: Config;
+  #loadedAt = new Date();
+  #refused: { readonly error: string; readonly at: Date } | undefined;
+  #restartNeeded: readonly string[] = [];
+
+  constructor(private readonly started: Config, private readonly events: Facts) {
+    this.#current = started;
+  }
+
+  /** The configuration in force. */
+  get current(): Config {
+    return this.#current;
+  }
+
+  /** Another one is in force. What only a start can take on is compared with that of the start. */
+  accept(config: Config): void {
+    this.#current = config;
+    this.#loadedAt = new Date();
+    this.#refused = undefined;
+    this.#restartNeeded = diffConfig(this.started, config).restartNeeded;
+    this.events.emit({ kind: "config", file: config.file, refused: undefined });
+  }
+
+  /** The file cannot be used; what was in force stays so. */
+  refuse(error: string): void {
+    this.#refused = { error, at: new Date() };
+    this.events.emit({ kind: "config", file: this.#current.file, refused: error });
+  }
+
+  /** What `/api/status` says of the configuration. */
+  status() {
+    return {
+      path: this.#current.file,
+      // When the configuration in force was loaded.
+      loadedAt: this.#loadedAt.toISOString(),
+      // Why the file as it is now is not in force, with line, column and remedy.
+      error: this.#refused?.error ?? null,
+      // When that was found.
+      errorAt: this.#refused?.at.toISOString() ?? null,
+      // Settings of the file that differ from those in use until the gateway is started again.
+      restartNeeded: this.#restartNeeded,
+    };
+  }
 }

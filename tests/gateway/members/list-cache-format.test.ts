@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { decodeLists, encodeLists } from "../../../src/gateway/members/list-cache-format.ts";
+import { decodeLists, encodeLists } from "../../../src/gateway/members/list-cache.ts";
 import { EMPTY_INVENTORY, type Inventory, LIST_RULES } from "../../../src/protocol/lists.ts";
 import { jsonText } from "../../fuzz/arbitrary.ts";
 import { NOW, OFFERS, signed } from "./list-cache-support.ts";

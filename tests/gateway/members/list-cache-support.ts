@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type KeptServer, ListCache } from "../../../src/gateway/members/list-cache.ts";
-import { LIST_FORMAT_VERSION } from "../../../src/gateway/members/list-cache-format.ts";
+import { LIST_FORMAT_VERSION } from "../../../src/gateway/members/list-cache.ts";
 import { sha256 } from "../../../src/lib/json.ts";
 import { inventory } from "../../registry/builders.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
@@ -59,7 +59,7 @@ export function open(
 ): ListCache {
   const warning = (text: string, properties: Record<string, unknown>) =>
     void lines.push(text.replace(/\{(\w+)\}/g, (_, name) => String(properties[name])));
-  return new ListCache({ directory, log: { warning: warning as never }, clock, now });
+  return new ListCache(directory, { log: { warning: warning as never }, clock, now });
 }
 
 /** Keeps the offers of a server, and names the file they went to. */

@@ -6,7 +6,7 @@ import process from "node:process";
 import { ListCache } from "../../../src/gateway/members/list-cache.ts";
 import { inventory } from "../../registry/builders.ts";
 
-const cache = new ListCache({ directory: process.argv[2] });
+const cache = new ListCache(process.argv[2]);
 for (let turn = 0;; turn++) {
   const keys = Array.from({ length: 2_000 }, (_, index) => `${turn}-${index}`);
   cache.set({ name: "busy", key: "{}" }, inventory({ tools: keys }));
