@@ -1,15 +1,18 @@
 import type { ServerConfig } from "../config/types.ts";
+import type { RegistryCost, Snapshot } from "../gating/gate.ts";
 import { VERSION } from "../lib/version.ts";
 import { noticeText } from "../registry/build.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Member } from "./members/member.ts";
-import type { TokenTally } from "./offers.ts";
 
 /**
  * The whole of `/api/status`, part of the public contract: the gateway's state as it is now; of its
  * lists, the snapshot that `tally` has counted.
  */
-export async function gatewayStatus(gateway: Gateway, tally: TokenTally) {
+export async function gatewayStatus(
+  gateway: Gateway,
+  tally: { of(registry: Snapshot): Promise<RegistryCost> },
+) {
   const { registry } = gateway.snapshots;
   const cost = await tally.of(registry);
   return {
