@@ -219,31 +219,21 @@ export async function requireConfiguration(
 /** A configuration that cannot be used, with everything that was read or looked for. */
 export class ConfigurationError extends CliError {
   override readonly name = "ConfigurationError";
-  constructor(
-    message: string,
-    /** A change of one of them may mend it. */
-    readonly sources: Sources,
-    options: ConstructorParameters<typeof CliError>[2],
-  ) {
-    super(ExitCode.Config, message, options);
-  }
+  /** A change of one of them may mend it. */
+  sources: Sources = new Map();
 }
 
 /** The end of a command whose configuration cannot be used; `missing`: there is no file at all. */
 export function configurationError(
   issues: readonly ConfigIssue[],
   cwd: string,
-  { missing = false, sources = new Map() }: {
-    readonly missing?: boolean;
-    readonly sources?: Sources;
-  } = {},
+  { missing, sources }: { readonly missing?: boolean; readonly sources?: Sources } = {},
 ): ConfigurationError {
   const message = issues.map((issue) => describeIssue(issue, cwd)).join("\n");
-  const hint = missing ? `A minimal mcp-servers.json:\n${MINIMAL_CONFIG}` : undefined;
-  return new ConfigurationError(message, sources, {
-    ...(hint === undefined ? {} : { hint }),
-    data: { issues },
-  });
+  const hint = missing ? { hint: `A minimal mcp-servers.json:\n${MINIMAL_CONFIG}` } : {};
+  const error = new ConfigurationError(ExitCode.Config, message, { ...hint, data: { issues } });
+  if (sources !== undefined) error.sources = sources;
+  return error;
 }
 
 /** One issue in one line; the file as seen from the working directory where it is below. */

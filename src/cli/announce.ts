@@ -55,9 +55,9 @@ export function summaryText(servers: readonly LiveServer[]): string {
   const count = (phase: LiveServer["phase"]) => wanted.filter((one) => one.phase === phase).length;
   const tools = wanted.reduce((sum, { counts }) => sum + counts.tools, 0);
   const parts = [`${count("ready")} of ${wanted.length} servers ready`, `${tools} tools`];
-  if (count("connecting") > 0) parts.push(`${count("connecting")} connecting`);
-  if (count("idle") > 0) parts.push(`${count("idle")} idle`);
-  if (count("failed") > 0) parts.push(`${count("failed")} failed`);
+  for (const phase of ["connecting", "idle", "failed"] as const) {
+    if (count(phase) > 0) parts.push(`${count(phase)} ${phase}`);
+  }
   return parts.join(", ");
 }
 
@@ -117,12 +117,8 @@ export function onProgress({ events }: Gateway, report: () => void): () => void 
 /** Writes the start as events, one JSON object per line. */
 export async function announceJson({ gateway, url }: Started, output: TextOutput): Promise<void> {
   const emit = (event: object) => say(output, `${JSON.stringify(event)}\n`);
-  await emit({
-    event: "listening",
-    url: url ?? null,
-    version: VERSION,
-    config: gateway.config.file,
-  });
+  const { file: config } = gateway.config;
+  await emit({ event: "listening", url: url ?? null, version: VERSION, config });
   await Promise.all(gateway.members.all.map(async ({ config: { name }, upstream }) => {
     await upstream.settled;
     const server = liveServers(gateway).find((one) => one.name === name);

@@ -36,21 +36,16 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
  * @throws {UsageError} naming the place as far as the runtime tells it
  */
 export function readCallArguments(text: string): string {
+  const refused = (why: string) =>
+    new UsageError(`Cannot read the arguments: ${why}`, 'Run "mcproxy help call" for usage');
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    const why = messageOf(error);
-    throw new UsageError(
-      `Cannot read the arguments: ${firstLine(why)}; expected JSON such as '{"message":"hello"}'`,
-      'Run "mcproxy help call" for usage',
-    );
+    throw refused(`${firstLine(messageOf(error))}; expected JSON such as '{"message":"hello"}'`);
   }
   if (isObject(value)) return text;
-  throw new UsageError(
-    `Cannot read the arguments: found ${printable(text.trim()).slice(0, 60)}; expected an object`,
-    'Run "mcproxy help call" for usage',
-  );
+  throw refused(`found ${printable(text.trim()).slice(0, 60)}; expected an object`);
 }
 
 async function readAll(input: AsyncIterable<Uint8Array>): Promise<string> {

@@ -14,29 +14,7 @@ import { firstLine, plural, printable } from "../lib/text.ts";
 import type { ConnectionReport } from "./diagnose.ts";
 import type { Invocation } from "./command.ts";
 import type { Finding, Level } from "./diagnose-tool.ts";
-import { type Cell, renderTable, type Style, styleFor } from "./view/table.ts";
-
-/** One server in the report. */
-export interface ServerCheck {
-  readonly name: string;
-  readonly transport: string;
-  readonly state: "ok" | "disabled" | "problem";
-  /** The program or the origin; no arguments, paths or credentials. */
-  readonly target: string;
-  readonly problem?: ConfigIssue;
-}
-
-/** What `check --json` prints; part of the public contract. It contains no secret. */
-export interface CheckReport {
-  /** Whether the exit code is 0. */
-  readonly ok: boolean;
-  readonly file: string | null;
-  readonly servers: readonly ServerCheck[];
-  readonly issues: readonly ConfigIssue[];
-  readonly warnings: readonly ConfigIssue[];
-  /** With `--connect` only, where the configuration can be read. */
-  readonly connect?: ConnectionReport;
-}
+import { renderTable, type Style, styleFor } from "./view/table.ts";
 
 /** `mcproxy check`: everything a start would read, and with `--connect` what it would reach. */
 export async function run({ options }: Invocation, io: Io): Promise<ExitCode | number> {
@@ -53,11 +31,7 @@ export async function run({ options }: Invocation, io: Io): Promise<ExitCode | n
     : undefined;
   if (typeof connected === "number") return connected;
   const code = exitCodeOf(read, connected, options.strict === true);
-  const report: CheckReport = {
-    ...read,
-    ok: code === ExitCode.Ok,
-    ...(connected === undefined ? {} : { connect: connected }),
-  };
+  const report: CheckReport = { ...read, ok: code === ExitCode.Ok, connect: connected };
   if (options.json === true) await say(io.stdout, `${JSON.stringify(report)}\n`);
   else await tell(report, io);
   return code;
@@ -89,17 +63,25 @@ async function tell(report: CheckReport, io: Io): Promise<void> {
   await say(io.stdout, `${lines.join("\n")}\n`);
 }
 
+/**
+ * What `check --json` prints; part of the public contract. It contains no secret. `connect` is there
+ * with `--connect` only, where the configuration can be read.
+ */
+type CheckReport = ReturnType<typeof checkReport> & {
+  readonly connect?: ConnectionReport | undefined;
+};
+
 /** The report about a configuration. A server's own problem counts while it is enabled. */
-export function checkReport(configuration: Configuration): CheckReport {
-  const file = configuration.file ?? null;
-  if (!configuration.ok) {
-    return { ok: false, file, servers: [], issues: configuration.issues, warnings: [] };
-  }
-  const { config } = configuration;
-  const servers = checkedServers(config);
-  const issues = servers.flatMap(({ problem }) => problem === undefined ? [] : [problem]);
-  const warnings = [...configuration.warnings, ...openAddress(config)];
-  return { ok: issues.length === 0, file, servers, issues, warnings };
+function checkReport(configuration: Configuration) {
+  const servers = configuration.ok ? checkedServers(configuration.config) : [];
+  const issues = configuration.ok
+    ? servers.flatMap(({ problem }) => problem ?? [])
+    : configuration.issues;
+  const warnings = configuration.ok
+    ? [...configuration.warnings, ...openAddress(configuration.config)]
+    : [];
+  const ok = configuration.ok && issues.length === 0;
+  return { ok, file: configuration.file ?? null, servers, issues, warnings };
 }
 
 /** A start refuses such an address unless its command line says that it is meant. */
@@ -110,15 +92,24 @@ function openAddress({ file, settings: { host } }: Config): ConfigIssue[] {
   return [{ file, line: 0, column: 0, path: "", message }];
 }
 
-function checkedServers(config: Config): ServerCheck[] {
+function checkedServers(config: Config) {
   const redactor = createRedactor(collectSecrets(config));
   return [...config.servers.values()].map((server) => {
-    const { name, disabled, problem } = server;
-    const base = { name, transport: transportOf(server), target: redactor.text(targetOf(server)) };
-    if (disabled) return { ...base, state: "disabled" };
-    return problem === undefined
-      ? { ...base, state: "ok" }
-      : { ...base, state: "problem", problem };
+    const { name } = server;
+    const problem = server.disabled ? undefined : server.problem;
+    const state: "ok" | "disabled" | "problem" = server.disabled
+      ? "disabled"
+      : problem === undefined
+      ? "ok"
+      : "problem";
+    return {
+      name,
+      transport: transportOf(server),
+      // The program or the origin; no arguments, paths or credentials.
+      target: redactor.text(targetOf(server)),
+      state,
+      problem,
+    };
   });
 }
 
@@ -142,11 +133,7 @@ function renderCheck(report: CheckReport, style: Style): string[] {
     { text: state, paint: paint[state] },
     printable(target),
   ]);
-  const table = renderTable(
-    [{ title: "SERVER" }, { title: "TRANSPORT" }, { title: "STATE" }, { title: "TARGET" }],
-    rows,
-    { style },
-  );
+  const table = renderTable(["SERVER", "TRANSPORT", "STATE", "TARGET"], rows, { style });
   const bad = report.issues.length;
   const verdict = bad === 0
     ? style.good(`${report.file}: ok, ${plural(rows.length, "server")}`)
@@ -155,27 +142,19 @@ function renderCheck(report: CheckReport, style: Style): string[] {
 }
 
 /** A table of servers, then the findings, then how many there are. */
-export function renderConnections(report: ConnectionReport, style: Style): string[] {
+function renderConnections(report: ConnectionReport, style: Style): string[] {
   const { servers, tools, tokens, findings } = report;
-  const rows = servers.map(({ name, state, error, counts, tokens }): (string | Cell)[] => [
+  const rows = servers.map(({ name, state, error, counts, tokens }) => [
     { text: printable(name), paint: style.name },
     { text: error === null ? state : "failed", paint: paintOf(state, error, style) },
-    String(counts.tools),
-    String(counts.prompts),
-    String(counts.resources + counts.templates),
-    String(tokens),
+    counts.tools,
+    counts.prompts,
+    counts.resources + counts.templates,
+    tokens,
   ]);
-  const total = ["total", "", String(tools), "", "", String(tokens)];
   const table = renderTable(
-    [
-      { title: "SERVER" },
-      { title: "STATE" },
-      { title: "TOOLS", align: "right" },
-      { title: "PROMPTS", align: "right" },
-      { title: "RESOURCES", align: "right" },
-      { title: "~TOKENS", align: "right" },
-    ],
-    servers.length > 1 ? [...rows, total] : rows,
+    ["SERVER", "STATE", "TOOLS", "PROMPTS", "RESOURCES", "~TOKENS"],
+    servers.length > 1 ? [...rows, ["total", "", tools, "", "", tokens]] : rows,
     { style },
   );
   return [

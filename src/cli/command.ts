@@ -42,75 +42,44 @@ export interface OptionSpec {
   readonly help: string;
 }
 
+const flag = (help: string) => ({ type: "boolean", help }) as const;
+const text = (value: string, help: string) => ({ type: "string", value, help }) as const;
+
 /** Every option of every command, once: one name means one thing everywhere. */
 export const OPTIONS = {
   config: {
-    type: "string",
+    ...text("FILE", "Configuration file or directory, repeatable (env MCP_CONFIG_PATH)"),
     short: "c",
-    value: "FILE",
     repeat: true,
-    help: "Configuration file or directory, repeatable (env MCP_CONFIG_PATH)",
   },
-  credentials: {
-    type: "string",
-    value: "FILE",
-    help: "Values for ${NAME} in the configuration (env MCP_CREDENTIALS_PATH)",
-  },
-  host: { type: "string", value: "HOST", help: "Listen address (env MCPROXY_HOST)" },
-  port: {
-    type: "string",
-    value: "PORT",
-    help: "Listen port, 0 for any (env MCPROXY_PORT; 12009)",
-  },
-  log: { type: "boolean", help: "Log to stdout instead of syslog" },
-  "log-format": { type: "string", value: "FORMAT", help: "text or json (text)" },
-  "log-level": {
-    type: "string",
-    value: "LEVEL",
-    help: "trace, debug, info, warning, error or fatal (info)",
-  },
-  profile: {
-    type: "string",
-    value: "NAME",
-    help: "With --stdio: serve this profile of the configuration",
-  },
-  stdio: {
-    type: "boolean",
-    help: "Serve stdin and stdout as one client; HTTP too only with --port",
-  },
-  "no-auth": {
-    type: "boolean",
-    help: "Allow an address that other machines reach, without authentication",
-  },
-  connect: { type: "boolean", help: "Start the servers too, and look at what they offer" },
-  strict: { type: "boolean", help: "Fail on warnings" },
-  tokens: {
-    type: "boolean",
-    help: "Show about what tools take of a model's context, and what gating saves",
-  },
-  "exact-tokens": {
-    type: "boolean",
-    help: "The same, counted with OpenAI's o200k instead of estimated",
-  },
-  url: { type: "string", value: "URL", help: "Ask this running gateway" },
+  credentials: text("FILE", "Values for ${NAME} in the configuration (env MCP_CREDENTIALS_PATH)"),
+  host: text("HOST", "Listen address (env MCPROXY_HOST)"),
+  port: text("PORT", "Listen port, 0 for any (env MCPROXY_PORT; 12009)"),
+  log: flag("Log to stdout instead of syslog"),
+  "log-format": text("FORMAT", "text or json (text)"),
+  "log-level": text("LEVEL", "trace, debug, info, warning, error or fatal (info)"),
+  profile: text("NAME", "With --stdio: serve this profile of the configuration"),
+  stdio: flag("Serve stdin and stdout as one client; HTTP too only with --port"),
+  "no-auth": flag("Allow an address that other machines reach, without authentication"),
+  connect: flag("Start the servers too, and look at what they offer"),
+  strict: flag("Fail on warnings"),
+  tokens: flag("Show about what tools take of a model's context, and what gating saves"),
+  "exact-tokens": flag("The same, counted with OpenAI's o200k instead of estimated"),
+  url: text("URL", "Ask this running gateway"),
   watch: {
-    type: "boolean",
+    ...flag("Refresh every 2 seconds, or as often as said, until Ctrl+C"),
     value: "[SECONDS]",
-    help: "Refresh every 2 seconds, or as often as said, until Ctrl+C",
   },
-  health: { type: "boolean", help: "Only ask whether the gateway works; for health checks" },
-  from: { type: "string", value: "CLIENT", help: "Read the files of this client only" },
-  write: { type: "boolean", help: "Change the files; without it nothing is written" },
-  secrets: {
-    type: "boolean",
-    help: "Move literal secrets into the credentials file, with ${NAME} in their place",
-  },
-  rename: { type: "boolean", help: "Add servers whose names are taken under names of their own" },
-  undo: { type: "boolean", help: "Take the gateway out of the client's configuration again" },
-  replace: { type: "boolean", help: "Take the place of another entry of the gateway's name" },
-  json: { type: "boolean", help: "Machine-readable output" },
-  help: { type: "boolean", short: "h", help: "Show this help" },
-  version: { type: "boolean", help: "Show the version" },
+  health: flag("Only ask whether the gateway works; for health checks"),
+  from: text("CLIENT", "Read the files of this client only"),
+  write: flag("Change the files; without it nothing is written"),
+  secrets: flag("Move literal secrets into the credentials file, with ${NAME} in their place"),
+  rename: flag("Add servers whose names are taken under names of their own"),
+  undo: flag("Take the gateway out of the client's configuration again"),
+  replace: flag("Take the place of another entry of the gateway's name"),
+  json: flag("Machine-readable output"),
+  help: { ...flag("Show this help"), short: "h" },
+  version: flag("Show the version"),
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
 /** The long name of an option. */

@@ -80,21 +80,21 @@ function whyGated({ mode, gated, tools, tokens, maxTools, maxTokens }: GateCost)
   return tools > maxTools ? `${count} > ${maxTools}` : `about ${tokens} tokens > ${maxTokens}`;
 }
 
+const COST_NUMBERS = [
+  "maxTools",
+  "maxTokens",
+  "tools",
+  "tokens",
+  "gatedTools",
+  "gatedTokens",
+  "savedTokens",
+] as const satisfies readonly (keyof GateCost)[];
+
 /** The costs in a gateway's status, `undefined` where it does not tell them. */
 export function costIn(value: unknown): GateCost | undefined {
   if (!isObject(value)) return undefined;
   const { mode, gated } = value;
   if (mode !== "off" && mode !== "on" && mode !== "auto") return undefined;
-  const number = (key: string) => Number(value[key] ?? 0);
-  return {
-    mode,
-    gated: gated === true,
-    maxTools: number("maxTools"),
-    maxTokens: number("maxTokens"),
-    tools: number("tools"),
-    tokens: number("tokens"),
-    gatedTools: number("gatedTools"),
-    gatedTokens: number("gatedTokens"),
-    savedTokens: number("savedTokens"),
-  };
+  const numbers = COST_NUMBERS.map((key) => [key, Number(value[key] ?? 0)] as const);
+  return { mode, gated: gated === true, ...Object.fromEntries(numbers) } as unknown as GateCost;
 }

@@ -7,7 +7,7 @@ import { openCaller, untilSignal } from "./caller.ts";
 import type { Invocation } from "./command.ts";
 import { unknownServer } from "./args.ts";
 import { serverTokens, type ViewCost } from "./costs.ts";
-import { renderTable, type Style, styleFor } from "./view/table.ts";
+import { renderTable, type Style, styleFor, type TableOptions } from "./view/table.ts";
 
 const KINDS: readonly (readonly [ListKind, string])[] = [
   ["tools", "tools"],
@@ -37,7 +37,7 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
     } else {
       const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
       const width = io.stdout.isTerminal ? io.stdout.columns : Infinity;
-      const lines = renderOffers(servers, { style, width, report });
+      const lines = renderOffers(servers, { style, width }, report);
       await say(io.stdout, lines.map((line) => `${line}\n`).join(""));
     }
     return servers.some(({ error }) => error !== null) ? ExitCode.Failed : ExitCode.Ok;
@@ -58,22 +58,27 @@ function listJson(servers: readonly ServerOffer[], report: TokenReport | undefin
   };
 }
 
+/** What was counted, and how. */
+interface TokenReport {
+  readonly tokenizer: Tokenizer;
+  /** Of all servers, and of each profile; empty where only one server was asked for. */
+  readonly views: readonly ViewCost[];
+}
+
+type View = Required<TableOptions>;
+
 /** The lines of `list` for people: a heading per server, a table per kind. */
-export function renderOffers(
+function renderOffers(
   servers: readonly ServerOffer[],
-  { style, width, report }: {
-    readonly style: Style;
-    readonly width: number;
-    /** With it, how many tokens each tool and server takes of a model's context. */
-    readonly report?: TokenReport | undefined;
-  },
+  { style, width }: View,
+  report: TokenReport | undefined,
 ): string[] {
   const lines = servers.flatMap((server, at) => {
     const blocks = KINDS.flatMap(([kind, title]) => {
       const items = server[kind];
       return items.length === 0 ? [] : [
         `  ${style.dim(title)}`,
-        ...itemLines(items, { style, width: width - 4, tokens: report !== undefined }),
+        ...itemLines(items, { style, width: width - 4 }, report !== undefined),
       ];
     });
     const heading = `${style.bold(printable(server.name))}  ${summary(server, style)}`;
@@ -99,40 +104,24 @@ function summary(server: ServerOffer, style: Style): string {
 /** Name at the gateway, the server's own where it differs, first line of the description. */
 function itemLines(
   items: readonly OfferedItem[],
-  { style, width, tokens }: {
-    readonly style: Style;
-    readonly width: number;
-    readonly tokens: boolean;
-  },
+  view: View,
+  tokens: boolean,
 ): string[] {
   // Where no name differs, an empty column would only push the descriptions to the right.
   const same = items.every(({ exposed, own }) => exposed === own);
   const counted = tokens && items.some((item) => item.tokens !== undefined);
   const rows = items.map(({ exposed, own, title, description, tokens: count }) => [
-    { text: printable(exposed ?? "?"), paint: style.name },
-    ...(same ? [] : [{ text: exposed === own ? "" : printable(own), paint: style.dim }]),
-    ...(counted ? [String(count ?? "")] : []),
+    { text: printable(exposed ?? "?"), paint: view.style.name },
+    ...(same ? [] : [{ text: exposed === own ? "" : printable(own), paint: view.style.dim }]),
+    ...(counted ? [count ?? ""] : []),
     firstLine(description ?? title ?? ""),
   ]);
-  const columns = [
-    { title: "" },
-    ...(same ? [] : [{ title: "" }]),
-    ...(counted ? [{ title: "", align: "right" as const }] : []),
-    { title: "" },
-  ];
-  const [, ...lines] = renderTable(columns, rows, { style, width });
+  const [, ...lines] = renderTable(rows[0]?.map(() => "") ?? [], rows, view);
   return lines.map((line) => `    ${line}`);
 }
 
-/** What was counted, and how. */
-export interface TokenReport {
-  readonly tokenizer: Tokenizer;
-  /** Of all servers, and of each profile; empty where only one server was asked for. */
-  readonly views: readonly ViewCost[];
-}
-
 /** `about 120 tokens`, or `120 tokens` where they were counted exactly. */
-export function tokensText(tokens: number, { isExact }: Tokenizer): string {
+function tokensText(tokens: number, { isExact }: Tokenizer): string {
   return `${isExact ? "" : "about "}${tokens} tokens`;
 }
 
@@ -140,40 +129,30 @@ export function tokensText(tokens: number, { isExact }: Tokenizer): string {
 export function renderTokens(
   servers: readonly ServerOffer[],
   { tokenizer, views }: TokenReport,
-  { style, width }: { readonly style: Style; readonly width: number },
+  view: View,
 ): string[] {
   if (servers.length < 2 && views.length === 0) return [];
   const tools = servers.reduce((sum, server) => sum + server.tools.length, 0);
   const tokens = servers.reduce((sum, server) => sum + serverTokens(server), 0);
   const how = `${tokenizer.isExact ? "counted" : "estimated"} by ${tokenizer.name}`;
-  const counts = style.dim(`tools ${tools}  ${tokensText(tokens, tokenizer)}, ${how}`);
-  return ["", `${style.bold("all servers")}  ${counts}`, ...viewLines(views, { style, width })];
+  const { bold, dim } = view.style;
+  const counts = dim(`tools ${tools}  ${tokensText(tokens, tokenizer)}, ${how}`);
+  return ["", `${bold("all servers")}  ${counts}`, ...viewLines(views, view)];
 }
 
-function viewLines(
-  views: readonly ViewCost[],
-  { style, width }: { readonly style: Style; readonly width: number },
-): string[] {
+function viewLines(views: readonly ViewCost[], view: View): string[] {
   if (views.length === 0) return [];
-  const columns = [
-    { title: "VIEW" },
-    { title: "TOOLS", align: "right" as const },
-    { title: "TOKENS", align: "right" as const },
-    { title: "GATED TO", align: "right" as const },
-    { title: "TOKENS", align: "right" as const },
-    { title: "GATING" },
-    { title: "GATED NOW" },
-  ];
-  const rows = views.map((view) => [
-    { text: printable(view.path), paint: style.name },
-    String(view.tools),
-    String(view.tokens),
-    String(view.gatedTools),
-    String(view.gatedTokens),
-    savingText(view),
-    `${view.gated ? "yes" : "no"}: ${view.why}`,
+  const titles = ["VIEW", "TOOLS", "TOKENS", "GATED TO", "TOKENS", "GATING", "GATED NOW"];
+  const rows = views.map((cost) => [
+    { text: printable(cost.path), paint: view.style.name },
+    cost.tools,
+    cost.tokens,
+    cost.gatedTools,
+    cost.gatedTokens,
+    savingText(cost),
+    `${cost.gated ? "yes" : "no"}: ${cost.why}`,
   ]);
-  return ["", ...renderTable(columns, rows, { style, width })];
+  return ["", ...renderTable(titles, rows, view)];
 }
 
 function savingText({ gated, savedTokens, savedPercent }: ViewCost): string {

@@ -15,8 +15,8 @@ type Sample =
 
 /** Where samples go. */
 interface Presenter {
-  /** Rejects when nobody reads any more. */
-  show(sample: Sample): Promise<void>;
+  /** Resolves to whether anybody reads any more. */
+  show(sample: Sample): Promise<boolean>;
   end(): void;
 }
 
@@ -40,11 +40,12 @@ export async function watchStatus(
     while (!stop.signal.aborted) {
       const sample = await ask(caller);
       if (stop.signal.aborted) break;
-      await presenter.show(sample);
+      // The reader has closed its end: `mcproxy status --watch | head`.
+      if (!await presenter.show(sample)) break;
       await pause(interval, undefined, { signal: stop.signal });
     }
   } catch (error) {
-    if (!stop.signal.aborted && !(error instanceof ReaderGone)) throw error;
+    if (!stop.signal.aborted) throw error;
   } finally {
     presenter.end();
     for (const remove of off) remove();
@@ -61,17 +62,8 @@ async function ask(caller: RemoteCaller): Promise<Sample> {
   }
 }
 
-/** The reader has closed its end (`mcproxy status --watch | head`). */
-class ReaderGone extends Error {
-  override readonly name = "ReaderGone";
-}
-
-async function write(output: TextOutput, text: string): Promise<void> {
-  try {
-    await output.write(text);
-  } catch (error) {
-    throw new ReaderGone("Cannot write to stdout: it is closed", { cause: error });
-  }
+function write(output: TextOutput, text: string): Promise<boolean> {
+  return output.write(text).then(() => true, () => false);
 }
 
 function presenterFor({ stdout, env }: Io, json: boolean): Presenter {
@@ -113,14 +105,14 @@ class ScreenPresenter implements Presenter {
     this.#screen = new LiveScreen(output, (_, size) => this.#lines(size), 1_000);
   }
 
-  show(sample: Sample): Promise<void> {
+  show(sample: Sample): Promise<boolean> {
     const isFirst = this.#latest === undefined;
     if (!sample.ok && this.#latest?.ok !== false) this.#awaySince = sample.at;
     this.#latest = sample;
     if (sample.ok) this.#known = sample;
     if (isFirst) this.#screen.start();
     else this.#screen.refresh();
-    return Promise.resolve();
+    return Promise.resolve(true);
   }
 
   end(): void {

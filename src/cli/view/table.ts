@@ -8,10 +8,10 @@ export interface Cell {
   readonly paint?: (text: string) => string;
 }
 
-/** One column of a {@link renderTable}. */
+/** One column of a {@link renderTable}; numbers stand at the right of theirs anyhow. */
 export interface Column {
   readonly title: string;
-  readonly align?: "left" | "right";
+  readonly align?: "right" | undefined;
   /** The higher, the longer it stays where a line is too narrow; without, for ever. */
   readonly worth?: number;
 }
@@ -35,15 +35,17 @@ const MIN_LAST = 30;
 
 /** The lines of a table: as wide as its contents, titles dimmed, no frame. Cells are printable. */
 export function renderTable(
-  columns: readonly Column[],
-  rows: readonly (readonly (string | Cell)[])[],
+  columns: readonly (string | Column)[],
+  rows: readonly (readonly (string | number | Cell)[])[],
   { style = PLAIN, width = Infinity }: TableOptions = {},
 ): string[] {
-  const all = columns.map((column, at): FilledColumn => {
-    const given = rows.map((row) => row[at] ?? "");
-    const cells = given.map((cell) => typeof cell === "string" ? { text: cell } : cell);
+  const all = columns.map((given, at): FilledColumn => {
+    const column = typeof given === "string" ? { title: given } : given;
+    const values = rows.map((row) => row[at] ?? "");
+    const cells = values.map((cell) => typeof cell === "object" ? cell : { text: String(cell) });
+    const align = values.some((value) => typeof value === "number") ? "right" : column.align;
     const size = Math.max(...[column.title, ...cells.map(({ text }) => text)].map(widthOf));
-    return { ...column, cells: [{ text: column.title, paint: style.dim }, ...cells], size };
+    return { ...column, align, cells: [{ text: column.title, paint: style.dim }, ...cells], size };
   });
   const shown = fitting(all, width);
   const lastWidth = Math.max(8, width - before(shown));
