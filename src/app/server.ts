@@ -5,6 +5,7 @@ import type { Config } from "../config/types.ts";
 import { type App, createApp } from "../front/app.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import type { ListCache } from "../gateway/members/list-cache.ts";
+import { hostInUrl } from "../lib/loopback.ts";
 import { getLogger } from "../log/mod.ts";
 import type { HttpServer, Runtime } from "../runtime/types.ts";
 import { ExitCode, type Io } from "./io.ts";
@@ -69,13 +70,7 @@ export class Server {
   /** The URL clients are to be given, `undefined` without a listener. */
   get url(): string | undefined {
     if (this.#http === undefined) return undefined;
-    const bound = this.#host;
-    const host = isWildcard(bound)
-      ? "127.0.0.1"
-      : bound.includes(":") && !bound.startsWith("[")
-      ? `[${bound}]`
-      : bound;
-    return `http://${host}:${this.#http.port}/mcp`;
+    return `http://${hostInUrl(this.#host)}:${this.#http.port}/mcp`;
   }
 
   /**
@@ -102,10 +97,6 @@ export class Server {
 
 /** Milliseconds left to connections after everything behind them has stopped. */
 const LINGER = 200;
-
-function isWildcard(host: string): boolean {
-  return host === "0.0.0.0" || host === "::" || host === "[::]";
-}
 
 /** Milliseconds a stop may take beyond the calls it lets finish; systemd and people wait 5 s. */
 const STOP_MARGIN = 900;

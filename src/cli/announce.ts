@@ -76,10 +76,7 @@ export class LiveStart {
 
   constructor(output: TextOutput, env: Io["env"]) {
     this.#style = styleFor({ isTerminal: true, env });
-    this.screen = new LiveScreen(
-      output,
-      (frame, size) => this.#lines({ ...size, frame }),
-    );
+    this.screen = new LiveScreen(output, (frame, size) => this.#lines({ ...size, frame }));
   }
 
   /** Draws until every server has settled, then leaves the complete view behind. */

@@ -10,7 +10,7 @@ import { ESTIMATE } from "../lib/tokens.ts";
 import { conflictText, noticeText } from "../registry/build.ts";
 import { unlessTooDeep } from "../registry/source.ts";
 import type { Conflict, Registry } from "../registry/types.ts";
-import { untilSignal } from "./caller.ts";
+import { untilSignal } from "./call.ts";
 import { counterOf, serverTokens } from "./costs.ts";
 import {
   type CheckedTool,

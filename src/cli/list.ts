@@ -3,7 +3,7 @@ import { firstLine, printable } from "../lib/text.ts";
 import { ESTIMATE, exactTokenizer, type Tokenizer } from "../lib/tokens.ts";
 import type { OfferedItem, ServerOffer } from "../gateway/offers.ts";
 import type { ListKind } from "../protocol/lists.ts";
-import { openCaller, untilSignal } from "./caller.ts";
+import { openCaller, untilSignal } from "./call.ts";
 import type { Invocation } from "./command.ts";
 import { unknownServer } from "./args.ts";
 import { serverTokens, type ViewCost } from "./costs.ts";

@@ -232,22 +232,18 @@ export class RemoteCaller {
 }
 
 function notAGateway(label: string, status: number, cause?: Error): CliError {
-  return new CliError(
-    ExitCode.Failed,
-    `Cannot ask the gateway at "${label}": HTTP ${status} is not what mcproxy answers`,
-    { hint: "Check the URL: something else may listen there", cause },
-  );
+  const message =
+    `Cannot ask the gateway at "${label}": HTTP ${status} is not what mcproxy answers`;
+  const hint = "Check the URL: something else may listen there";
+  return new CliError(ExitCode.Failed, message, { hint, cause });
 }
 
 /** A gateway from before {@link GatewayUrls.tools}. */
 function tooOld(label: string, { version }: JsonObject): CliError {
-  return new CliError(
-    ExitCode.Failed,
-    `Cannot list what the gateway at "${label}" offers: mcproxy ${
-      String(version)
-    } does not tell it`,
-    { hint: `Run it with the version of this command, ${VERSION}` },
-  );
+  const message = `Cannot list what the gateway at "${label}" offers: mcproxy ${String(version)} ` +
+    "does not tell it";
+  const hint = `Run it with the version of this command, ${VERSION}`;
+  return new CliError(ExitCode.Failed, message, { hint });
 }
 
 function parseObject(text: string): JsonObject | undefined {

@@ -7,8 +7,10 @@ import { runUntilStopped, Server } from "../app/server.ts";
 import { createNotifier } from "../app/systemd.ts";
 import { serveStdio } from "../front/stdio.ts";
 import { cacheDirectory, ListCache } from "../gateway/members/list-cache.ts";
+import type { Config } from "../config/types.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { isObject } from "../lib/json.ts";
+import { hostInUrl } from "../lib/loopback.ts";
 import { VERSION } from "../lib/version.ts";
 import {
   configureLogging,
@@ -20,7 +22,6 @@ import {
 import { ListenError } from "../runtime/types.ts";
 import { announceJson, LiveStart, onProgress, summaryText, wantsLiveView } from "./announce.ts";
 import type { Invocation, OptionValues } from "./command.ts";
-import { hostInUrl } from "./urls.ts";
 import { liveServers } from "./view/live.ts";
 
 const log = getLogger("mcproxy");
@@ -134,32 +135,26 @@ export async function openServer(
   }
 }
 
-/** Who holds the address, as far as asking tells. */
-async function addressHint(
-  { host, port }: { readonly host: string; readonly port: number },
-): Promise<string> {
-  return `${await describeHolder(host, port)}; ` +
-    "use --port PORT for another one, --port 0 for any that is free";
-}
-
 /** How long the one who holds the address has to answer, milliseconds. */
 const PATIENCE = 500;
 
-async function describeHolder(host: string, port: number): Promise<string> {
+/** Who holds the address, as far as asking tells. */
+async function addressHint({ host, port }: Config["settings"]): Promise<string> {
+  const free = "use --port PORT for another one, --port 0 for any that is free";
   const base = `http://${hostInUrl(host)}:${port}`;
   try {
     const signal = AbortSignal.timeout(PATIENCE);
     const response = await fetch(`${base}/api/status`, { signal, redirect: "manual" });
     const status: unknown = await response.json();
     if (isObject(status) && Array.isArray(status.servers) && isObject(status.config)) {
-      return `Another mcproxy runs there (version ${String(status.version)}, config ${
-        String(status.config.path)
-      }); see it with "mcproxy status --url ${base}", share it with "mcproxy bridge ${base}/mcp"`;
+      const running = `version ${String(status.version)}, config ${String(status.config.path)}`;
+      return `Another mcproxy runs there (${running}); see it with "mcproxy status --url ${base}", ` +
+        `share it with "mcproxy bridge ${base}/mcp"; ${free}`;
     }
   } catch {
     // It speaks something else, or nothing.
   }
-  return `Another program listens there; "ss -ltnp sport = :${port}" names it`;
+  return `Another program listens there; "ss -ltnp sport = :${port}" names it; ${free}`;
 }
 
 /** The facts of a start as log lines. The upstreams report their own. */
@@ -180,9 +175,7 @@ export function tellStart(
     log.error("{issue}", { issue: describeIssue(problem, cwd) });
   }
   if (config.servers.size === 0) {
-    log.warning("No servers are configured in {file}", {
-      file: config.file,
-    });
+    log.warning("No servers are configured in {file}", { file: config.file });
   }
   if (url !== undefined) log.info("Listening on {url}", { url });
 }

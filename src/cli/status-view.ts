@@ -25,7 +25,7 @@ export function renderStatus(
   body: JsonObject,
   { style, width, rows = Infinity, now = Date.now() }: StatusViewOptions,
 ): string[] {
-  const head = headLines(body).map(({ text, paint }) => {
+  const head = headLines(body).map(([text, paint]) => {
     // What is redrawn in place must not wrap; anywhere else a complaint is worth two lines.
     const line = rows === Infinity ? text : fit(text, width);
     return paint === undefined ? line : style[paint](line);
@@ -50,10 +50,7 @@ export function renderStatus(
   ];
 }
 
-interface HeadLine {
-  readonly text: string;
-  readonly paint?: "warn" | "bad";
-}
+type HeadLine = readonly [text: string, paint?: "warn" | "bad"];
 
 function headLines(body: JsonObject): readonly HeadLine[] {
   const config = isObject(body.config) ? body.config : {};
@@ -61,20 +58,20 @@ function headLines(body: JsonObject): readonly HeadLine[] {
   const sessions = printed(clients.sessions) || "0";
   const requests = printed(clients.requestsInFlight) || "0";
   const lines: HeadLine[] = [
-    { text: `mcproxy ${printed(body.version)}, up ${uptime(body)}` },
-    { text: `config ${printed(config.path)}, loaded ${printed(config.loadedAt)}` },
-    { text: `clients ${sessions}, requests in flight ${requests}` },
+    [`mcproxy ${printed(body.version)}, up ${formatSpan(Number(body.uptimeSeconds ?? 0) * 1_000)}`],
+    [`config ${printed(config.path)}, loaded ${printed(config.loadedAt)}`],
+    [`clients ${sessions}, requests in flight ${requests}`],
   ];
   const gating = gatingText(body);
-  if (gating !== undefined) lines.push({ text: gating });
+  if (gating !== undefined) lines.push([gating]);
   if (typeof config.error === "string") {
     const since = printed(config.errorAt);
     const when = since === "" ? "" : ` since ${since}`;
-    lines.push({ text: `config not reloaded${when}: ${firstLine(config.error)}`, paint: "bad" });
+    lines.push([`config not reloaded${when}: ${firstLine(config.error)}`, "bad"]);
   }
   const restart = Array.isArray(config.restartNeeded) ? config.restartNeeded.map(printed) : [];
   if (restart.length > 0) {
-    lines.push({ text: `restart needed to apply: ${restart.join(", ")}`, paint: "warn" });
+    lines.push([`restart needed to apply: ${restart.join(", ")}`, "warn"]);
   }
   return lines;
 }
@@ -97,10 +94,6 @@ function gatingText({ gating, profiles }: JsonObject): string | undefined {
     parts.push(`${closed.length} of ${profiles.length} profiles gated`);
   }
   return parts.join("; ");
-}
-
-function uptime({ uptimeSeconds }: JsonObject): string {
-  return formatSpan(Number(uptimeSeconds ?? 0) * 1_000);
 }
 
 /** A column of the table of servers. */

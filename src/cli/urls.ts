@@ -1,6 +1,7 @@
 /** Where a running gateway is asked. */
 
 import { UsageError } from "../app/io.ts";
+import { hostInUrl } from "../lib/loopback.ts";
 import type { Style } from "./view/table.ts";
 
 /** The addresses of one gateway. */
@@ -61,12 +62,6 @@ function defaultUrl(env: Readonly<Record<string, string | undefined>>): string {
   const host = env["MCPROXY_HOST"] || "127.0.0.1";
   const port = env["MCPROXY_PORT"] || "12009";
   return `http://${hostInUrl(host)}:${port === "0" ? "12009" : port}/mcp`;
-}
-
-/** A listen address as the host of a URL that reaches it from this machine. */
-export function hostInUrl(host: string): string {
-  if (host === "0.0.0.0" || host === "::" || host === "[::]") return "127.0.0.1";
-  return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
 }
 
 /**
