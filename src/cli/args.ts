@@ -39,7 +39,7 @@ export function parseCommandLine(
   if (unknown !== undefined) throw unknownOption(unknown.rawName, command);
   if (command === undefined) throw unknownCommand(first ?? "", commands);
 
-  const options: Record<string, string | true | readonly string[]> = {};
+  const options: Record<string, Given> = {};
   const asked = given.some(({ name }) => name === "help" || name === "version");
   for (const { name, rawName, value, inlineValue } of given) {
     if (!isOption(name)) continue;
@@ -87,12 +87,10 @@ function hasOptionalValue({ type, value }: OptionSpec): boolean {
   return type === "boolean" && value !== undefined;
 }
 
+type Given = string | true | readonly string[];
+
 /** Of an option given twice the last counts, unless it may be repeated. */
-function joined(
-  { repeat }: OptionSpec,
-  before: string | true | readonly string[] | undefined,
-  value: string | true,
-): string | true | readonly string[] {
+function joined({ repeat }: OptionSpec, before: Given | undefined, value: string | true): Given {
   if (repeat !== true || before === undefined || before === true || value === true) return value;
   return typeof before === "string" ? [before, value] : [...before, value];
 }
@@ -130,17 +128,15 @@ function checkWords(command: Command, given: readonly string[]): void {
     throw new UsageError(`Cannot run "${name}": ${missing} is missing; expected "${usage}"`);
   }
   const extra = given[words.length];
-  if (extra !== undefined) {
-    throw new UsageError(
-      `Cannot run "${name}": found ${JSON.stringify(extra)} too many; expected "${usage}"`,
-    );
-  }
+  if (extra === undefined) return;
+  const found = `found ${JSON.stringify(extra)} too many`;
+  throw new UsageError(`Cannot run "${name}": ${found}; expected "${usage}"`);
 }
 
 function unknownOption(rawName: string, command: Command | undefined): UsageError {
   const names = command === undefined ? Object.keys(OPTIONS) : optionsOf(command);
-  const near = suggest(rawName.replace(/^-+/, ""), names) ??
-    suggest(rawName.replace(/^-+/, ""), Object.keys(OPTIONS));
+  const name = rawName.replace(/^-+/, "");
+  const near = suggest(name, names) ?? suggest(name, Object.keys(OPTIONS));
   return new UsageError(`Unknown option "${rawName}"${didYouMean(near && `--${near}`)}`);
 }
 
@@ -154,10 +150,8 @@ function foreignOption(rawName: string, command: Command): UsageError {
 
 /** What a command that does not exist is answered with; `help` says the same. */
 export function unknownCommand(name: string, commands: readonly Command[]): UsageError {
-  const near = suggest(
-    name,
-    commands.flatMap((command) => [command.name, ...command.aliases ?? []]),
-  );
+  const names = commands.flatMap((command) => [command.name, ...command.aliases ?? []]);
+  const near = suggest(name, names);
   return new UsageError(`Unknown command ${JSON.stringify(name)}${didYouMean(near)}`);
 }
 
@@ -168,11 +162,8 @@ export function unknownServer(name: string, known: Iterable<string>): CliError {
   const hint = near === undefined
     ? `Configured: ${names.join(", ") || "none"}`
     : `Did you mean "${near}"?`;
-  return new CliError(
-    ExitCode.Failed,
-    `Cannot find server "${name}": it is not configured; expected one of mcpServers`,
-    { hint },
-  );
+  const message = `Cannot find server "${name}": it is not configured; expected one of mcpServers`;
+  return new CliError(ExitCode.Failed, message, { hint });
 }
 
 function didYouMean(near: string | undefined): string {

@@ -130,25 +130,22 @@ class LocalCaller extends LocalGateway {
    * still starting can lay claim to it, at the latest when all have settled.
    */
   async #resolvable(tool: string): Promise<void> {
+    const { snapshots } = this.gateway;
     const { promise, resolve } = Promise.withResolvers<void>();
     const look = () => {
-      const route = this.gateway.snapshots.registry.aggregate.tool(tool);
+      const route = snapshots.registry.aggregate.tool(tool);
       const open = this.gateway.members.all.filter((member) => !member.isSettled);
       const certain = route?.exposed === tool &&
         !open.some(({ config }) => mayExpose(config, tool));
       if (certain) resolve();
     };
-    const stop = this.gateway.snapshots.listen({
-      endpoint: UNGATED,
-      era: "legacy",
-      listsChanged: look,
-    });
+    const stop = snapshots.listen({ endpoint: UNGATED, era: "legacy", listsChanged: look });
     try {
       await Promise.race([promise, this.gateway.settled()]);
     } finally {
       stop();
     }
-    await this.gateway.snapshots.whenListable(UNGATED);
+    await snapshots.whenListable(UNGATED);
   }
 }
 

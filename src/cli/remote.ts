@@ -60,10 +60,7 @@ export class RemoteCaller {
     expected: (answer: RemoteAnswer) => boolean,
   ): Promise<RemoteAnswer> {
     const http = new HttpClient("gateway", { kind: "http", url, transport: "http", headers: {} });
-    const signal = AbortSignal.any([
-      this.#closing.signal,
-      AbortSignal.timeout(STATUS_TIMEOUT),
-    ]);
+    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(STATUS_TIMEOUT)]);
     try {
       const headers = { accept: "application/json" };
       const response = await http.send({ method: "GET", headers, signal, what });
