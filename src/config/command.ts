@@ -24,8 +24,6 @@ export interface CommandOptions {
   readonly cwd: string;
   /** All of its environment. */
   readonly env: Env;
-  /** Ends it when aborted. */
-  readonly signal?: AbortSignal | undefined;
   /** Milliseconds it may take. @default 10_000 */
   readonly timeout?: number;
 }
@@ -36,7 +34,7 @@ export interface CommandOptions {
  * ends with it.
  */
 export function commandOutput(text: string, options: CommandOptions): Promise<Fetched> {
-  const { cwd, env, signal, timeout = TIMEOUT_MS } = options;
+  const { cwd, env, timeout = TIMEOUT_MS } = options;
   const { promise, resolve } = Promise.withResolvers<Fetched>();
   const isWindows = process.platform === "win32";
   let child: ReturnType<typeof spawn>;
@@ -56,7 +54,6 @@ export function commandOutput(text: string, options: CommandOptions): Promise<Fe
   let size = 0;
   const end = (outcome: Fetched): void => {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
     resolve(outcome);
   };
   const stop = (what: string): void => {
@@ -64,9 +61,7 @@ export function commandOutput(text: string, options: CommandOptions): Promise<Fe
     child.stdout?.destroy();
     end(failed(what));
   };
-  const onAbort = () => stop("was interrupted");
   const timer = setTimeout(() => stop(`did not end within ${timeout / 1000} s`), timeout);
-  signal?.addEventListener("abort", onAbort, { once: true });
   child.stdout?.on("data", (chunk: Uint8Array) => {
     chunks.push(chunk);
     size += chunk.length;

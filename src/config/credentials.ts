@@ -35,8 +35,7 @@ export interface CredentialsOptions {
   /** The file a flag names; it counts before all others. */
   readonly path?: string | undefined;
   /** Gets what was read or looked for. */
-  readonly sources?: Map<string, string>;
-  readonly signal?: AbortSignal | undefined;
+  readonly sources?: Map<string, string> | undefined;
 }
 
 /** A credential of systemd is at most 1 MB; nobody's password is. */
@@ -45,7 +44,7 @@ const MAX_CREDENTIAL_BYTES = 1024 * 1024;
 /**
  * Reads the credentials file (named by a flag or `MCP_CREDENTIALS_PATH`, then it must be there; else
  * `mcproxy/credentials.json` beside the user's configuration) and systemd's `CREDENTIALS_DIRECTORY`.
- * The file has the say where both have a name. Rejects for an aborted `signal` only.
+ * The file has the say where both have a name. Never rejects.
  */
 export async function loadCredentials(options: CredentialsOptions): Promise<Credentials> {
   const { env, cwd } = options;

@@ -115,17 +115,14 @@ export interface ReadTextOptions {
   readonly limit?: number;
   /** Gets what was found. */
   readonly sources?: Map<string, string> | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
-/** Reads UTF-8 text. Rejects for an aborted `signal` only, with its reason. */
+/** Reads UTF-8 text. Never rejects. */
 export async function readText(
   path: string,
-  { limit = MAX_CONFIG_BYTES, sources, signal }: ReadTextOptions = {},
+  { limit = MAX_CONFIG_BYTES, sources }: ReadTextOptions = {},
 ): Promise<ReadText> {
-  signal?.throwIfAborted();
   const content = await lookAt(path);
-  signal?.throwIfAborted();
   sources?.set(resolve(path), await tagOf(content));
   switch (content.kind) {
     case "directory":

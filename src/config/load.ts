@@ -24,7 +24,6 @@ export interface LoadConfigOptions {
   readonly cwd?: string;
   /** The credentials file a flag names. */
   readonly credentials?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** What loading gives, and in either case what it depends on, as far as loading came. */
@@ -35,24 +34,23 @@ export type LoadResult = ConfigResult & {
 
 /**
  * Loads files, and the configuration files directly in directories, in this order: later ones have
- * the say, for each server and each setting as a whole. Whatever is wrong (missing, unreadable, too
- * big, not UTF-8, invalid) is an issue; only an aborted `signal` makes it reject, with its reason.
+ * the say, for each server and each setting as a whole. Never rejects: whatever is wrong (missing,
+ * unreadable, too big, not UTF-8, invalid) is an issue.
  */
 export async function loadConfig(
   paths: string | readonly string[],
   options: LoadConfigOptions,
 ): Promise<LoadResult> {
-  const { env, signal, cwd = process.cwd() } = options;
+  const { env, cwd = process.cwd() } = options;
   const { layers = { environment: settingsFromEnv(env) } } = options;
-  signal?.throwIfAborted();
   const sources = new Map<string, string>();
   const named = typeof paths === "string" ? [paths] : paths;
   const [listed, credentials] = await Promise.all([
     Promise.all(named.map((path) => listFiles(path, sources))),
-    loadCredentials({ env, cwd, path: options.credentials, sources, signal }),
+    loadCredentials({ env, cwd, path: options.credentials, sources }),
   ]);
   const files = listed.flatMap((list) => list.files);
-  const shaped = await Promise.all(files.map((file) => readShaped(file, sources, signal)));
+  const shaped = await Promise.all(files.map((file) => readShaped(file, sources)));
   const issues = [...listed.flatMap((list) => list.issues), ...credentials.issues];
   const warnings: ConfigIssue[] = [];
   const trees: ConfigTree[] = [];
@@ -67,7 +65,7 @@ export async function loadConfig(
   if (first === undefined || trees.length < files.length) return { ok: false, issues, sources };
 
   const merged = mergeTrees([first, ...rest]);
-  const fetches = new Fetches({ env, sources, signal });
+  const fetches = new Fetches({ env, sources });
   // The environment comes before the files here, too.
   const allowCommands = layers.environment.settings.allowCommands ??
     merged.tree.value["allowCommands"] === true;
@@ -76,7 +74,6 @@ export async function loadConfig(
   let result = parse();
   // A path may be in a file: each round can ask for more.
   while (await fetches.settle()) result = parse();
-  signal?.throwIfAborted();
   warnings.unshift(...fetches.warnings);
   warnings.push(...merged.warnings);
   return { ...withNotes(result, { files, issues, warnings }), sources };
@@ -106,12 +103,8 @@ function isConfigName(name: string): boolean {
   return CONFIG_FILE.test(name) && !name.startsWith(".") && !/^credentials\./i.test(name);
 }
 
-async function readShaped(
-  file: string,
-  sources: Map<string, string>,
-  signal: AbortSignal | undefined,
-): Promise<ShapeResult> {
-  const read = await readText(file, { sources, signal });
+async function readShaped(file: string, sources: Map<string, string>): Promise<ShapeResult> {
+  const read = await readText(file, { sources });
   if (!read.ok) {
     const remedy = read.missing ? "create it, or name another one with --config FILE" : read.remedy;
     const issue = fileIssue(file, `Cannot read the configuration: ${read.why}`, remedy);

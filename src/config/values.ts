@@ -35,7 +35,6 @@ export interface FetchesOptions {
   readonly env: Env;
   /** Gets the files that were read or looked for. */
   readonly sources: Map<string, string>;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Secrets are short; a bigger file was named by mistake. */
@@ -69,10 +68,7 @@ export class Fetches {
     return this.#found.get(key);
   };
 
-  /**
-   * Waits for all that was asked for since the last time; whether that was anything. Rejects for an
-   * aborted signal only.
-   */
+  /** Waits for all that was asked for since the last time; whether that was anything. */
   async settle(): Promise<boolean> {
     const pending = this.#pending;
     this.#pending = [];
