@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { parseGlob } from "../lib/glob.ts";
 import { quote, withoutUndefined } from "./issue.ts";
 import { type GatingConfig, profileGating } from "./schema-gating.ts";
-import { about, notArray, prefix, separator } from "./schema-parts.ts";
+import { about, notArray, prefix, prose, separator } from "./schema-parts.ts";
 import {
   type Filter,
   members,
@@ -29,10 +29,9 @@ const profile = members({
   tools: profileFilter("tools"),
   prompts: profileFilter("prompts"),
   resources: profileFilter("resources"),
-  instructions: v.optional(v.pipe(
-    v.string("a string"),
-    v.metadata(about("What clients are told before what the servers say.", "Only read.")),
-  )),
+  instructions: v.optional(
+    prose("What clients are told before what the servers say.", "Only read."),
+  ),
   prefix: v.optional(prefix),
   separator: v.optional(separator),
   gating: profileGating,

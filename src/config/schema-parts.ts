@@ -1,3 +1,8 @@
+/**
+ * The kinds of options the schema is made of. The message of each check is the second half of a
+ * sentence: "found …, expected <message>".
+ */
+
 import * as v from "valibot";
 import { suggest } from "../lib/suggest.ts";
 import { DURATION_PATTERN, MAX_DURATION_MS, parseDuration } from "../lib/time.ts";
@@ -18,11 +23,6 @@ export function rootUri(text: string): string | undefined {
 function encodePath(path: string): string {
   return encodeURI(path.toWellFormed()).replaceAll("?", "%3F").replaceAll("#", "%23");
 }
-
-/**
- * The kinds of options the schema is made of. The message of each check is the second half of a
- * sentence: "found …, expected <message>".
- */
 
 const DURATION_HINT = 'a duration such as 5000, "5s" or "2m"';
 
@@ -55,6 +55,11 @@ export function text(description: string, ...examples: readonly string[]) {
     v.nonEmpty("a string that is not empty"),
     v.metadata(about(description, ...examples)),
   );
+}
+
+/** Text that may be empty. */
+export function prose(description: string, example: string) {
+  return v.pipe(v.string("a string"), v.metadata(about(description, example)));
 }
 
 /** Yes or no; `standard` is shown as the default where the schema has none. */
@@ -235,8 +240,6 @@ export const httpUrl = v.pipe(
   v.check(isHttpUrl, 'a URL such as "https://example.com/mcp"'),
 );
 
-/** The `Authorization` header that `auth` stands for. */
-
 /** `auth` as the schema leaves it. */
 export interface Auth {
   readonly type: "bearer" | "basic";
@@ -244,7 +247,7 @@ export interface Auth {
   readonly credentials?: string | undefined;
 }
 
-/** The value of the header. */
+/** The value of the `Authorization` header that it stands for. */
 export function authorizationOf({ type, token = "", credentials = "" }: Auth): string {
   return type === "bearer"
     ? `Bearer ${token}`

@@ -6,7 +6,7 @@
 
 import type { RE2JS } from "re2js";
 import * as v from "valibot";
-import { about, type Checked, count, duration, flag, notArray } from "./schema-parts.ts";
+import { about, type Checked, count, duration, flag, notArray, prose } from "./schema-parts.ts";
 import { pattern } from "./schema-shaping.ts";
 
 /** Letters of `flags`; `g` would say nothing, for all matches are replaced. */
@@ -121,12 +121,7 @@ const replacement = notArray(v.pipe(
       ),
       "",
     ),
-    with: v.pipe(
-      v.string("a string"),
-      v.metadata(
-        about("What stands there instead; $1, $<name> and $& are what was matched.", "[key]"),
-      ),
-    ),
+    with: prose("What stands there instead; $1, $<name> and $& are what was matched.", "[key]"),
     tools: v.optional(
       v.pipe(
         v.array(pattern, "an array of patterns for names of tools"),

@@ -3,7 +3,8 @@
 import * as v from "valibot";
 import { MAX_ALTERNATIVES, parseGlob } from "../lib/glob.ts";
 import type { JsonObject } from "../lib/json.ts";
-import { about, chosen, notArray, text } from "./schema-parts.ts";
+import { withoutUndefined } from "./issue.ts";
+import { about, chosen, flag, notArray, prose, text } from "./schema-parts.ts";
 
 /** Which entries of a list are there: patterns as in `src/lib/glob.ts`. */
 export interface Filter {
@@ -166,26 +167,19 @@ const filters = {
 
 const title = v.optional(text("What people call it.", "Search the code"));
 const description = v.optional(
-  v.pipe(
-    v.string("a string"),
-    v.metadata(about("What models are told of it.", "Searches all repositories.")),
-  ),
+  prose("What models are told of it.", "Searches all repositories."),
 );
 
 const toolAnnotations = v.pipe(
   members({
     title: v.optional(text("What people call the tool.", "Search")),
-    readOnlyHint: v.optional(hint("It changes nothing.")),
-    destructiveHint: v.optional(hint("It may delete or overwrite.")),
-    idempotentHint: v.optional(hint("Calling it again changes nothing more.")),
-    openWorldHint: v.optional(hint("It reaches beyond the server's own data.")),
+    readOnlyHint: v.optional(flag("It changes nothing.")),
+    destructiveHint: v.optional(flag("It may delete or overwrite.")),
+    idempotentHint: v.optional(flag("Calling it again changes nothing more.")),
+    openWorldHint: v.optional(flag("It reaches beyond the server's own data.")),
   }),
   v.metadata(about("Hints for clients, one by one.", { readOnlyHint: true })),
 );
-
-function hint(meaning: string) {
-  return v.pipe(v.boolean("true or false"), v.metadata(about(meaning, true, false)));
-}
 
 const AUDIENCE = "an array of user and assistant";
 const resourceAnnotations = v.pipe(
@@ -287,13 +281,18 @@ function kindShape({ include, exclude, rename, override, tags }: CheckedKind): K
     match,
     ...change,
   }));
-  return {
-    ...(include === undefined ? {} : { include }),
-    ...(exclude === undefined || exclude.length === 0 ? {} : { exclude }),
-    ...(rename === undefined || Object.keys(rename).length === 0 ? {} : { rename }),
-    ...(overrides.length === 0 ? {} : { overrides }),
-    ...(tags === undefined || tags.length === 0 ? {} : { tags }),
-  };
+  return withoutUndefined({
+    include,
+    exclude: filled(exclude),
+    rename: filled(rename),
+    overrides: filled(overrides),
+    tags: filled(tags),
+  });
+}
+
+/** What has something in it. */
+function filled<Data extends object>(data: Data | undefined): Data | undefined {
+  return data === undefined || Object.keys(data).length === 0 ? undefined : data;
 }
 
 const included = v.pipe(
@@ -371,17 +370,13 @@ type CheckedShape = {
 
 /** The shape of a server, `undefined` where nothing is shaped. */
 export function serverShape(checked: CheckedShape): ServerShape | undefined {
-  const { alias, tags } = checked;
-  const kinds = (["tools", "prompts", "resources"] as const).flatMap((kind) => {
-    const shape = checked[kind];
-    return shape === undefined || Object.keys(shape).length === 0 ? [] : [[kind, shape]];
-  });
-  const shape: ServerShape = {
-    ...Object.fromEntries(kinds),
-    ...(alias === undefined ? {} : { alias }),
-    ...(tags === undefined || tags.length === 0 ? {} : { tags }),
-  };
-  return Object.keys(shape).length === 0 ? undefined : shape;
+  return filled(withoutUndefined({
+    tools: filled(checked.tools),
+    prompts: filled(checked.prompts),
+    resources: filled(checked.resources),
+    alias: checked.alias,
+    tags: filled(checked.tags),
+  }));
 }
 
 /** {@link Filter} of a profile. */

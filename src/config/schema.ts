@@ -17,6 +17,7 @@ import {
   httpUrl,
   notArray,
   prefix,
+  prose,
   roots,
   separator,
   text,
@@ -174,10 +175,7 @@ export const serverOptions = {
   ...shapingOptions,
   ...TRANSFORM_ENTRIES,
   description: v.optional(
-    v.pipe(
-      v.string("a string"),
-      v.metadata(about("A note for people; the gateway ignores it.", "Issues and pull requests")),
-    ),
+    prose("A note for people; the gateway ignores it.", "Issues and pull requests"),
   ),
 };
 
@@ -305,10 +303,9 @@ export const SettingsSchema = v.strictObject({
 const SCHEMA_ADDRESS = "./schema/mcp-servers.schema.json";
 
 /** `$schema`. */
-export const schemaLink = v.optional(v.pipe(
-  v.string("a string"),
-  v.metadata(about("Address of the JSON schema, for editors.", SCHEMA_ADDRESS)),
-));
+export const schemaLink = v.optional(
+  prose("Address of the JSON schema, for editors.", SCHEMA_ADDRESS),
+);
 
 /** The keys of the root, the servers unchecked: each of them is checked on its own. */
 export const RootSchema = v.strictObject({
