@@ -65,34 +65,35 @@ export function addServer(
     mapping.server(name, entry, written);
     return;
   }
-  const kept: [string, unknown][] = [];
+  const here = { place: ["mcpServers", name], written, mapping, issues: collector.below(written) };
+  const kept = new Map<string, unknown>();
   const choices: ToolChoice[] = [];
   for (const [key, value] of Object.entries(entry)) {
-    const client = isOauth(key, value)
-      ? CLIENT_KEYS["oauth"]
-      : Object.hasOwn(CLIENT_KEYS, key)
-      ? CLIENT_KEYS[key]
-      : undefined;
-    if (client === undefined) kept.push([key, readValue(key, value)]);
-    else if (client.means === undefined) warnIgnored(key, client, written, collector);
-    else if (isChoice(client.means)) choices.push({ key, means: client.means, value });
-    else if (client.means in entry || kept.some(([other]) => other === client.means)) {
-      collector.warn([...written, key], `${quote(key)} has no effect beside "${client.means}"`, {
+    const { means, remedy } = clientKey(key, value) ?? { means: key };
+    if (means === key) kept.set(key, readValue(key, value));
+    else if (means === undefined) warnIgnored(key, here.issues, remedy);
+    else if (means.startsWith(TOOLS)) {
+      choices.push({ key, member: means.slice(TOOLS.length), value });
+    } else if (means in entry || kept.has(means)) {
+      here.issues.warn([key], `${quote(key)} has no effect beside "${means}"`, {
         part: "key",
         remedy: "remove one of them",
       });
     } else {
-      kept.push([client.means, value]);
-      mapping.moved(["mcpServers", name, client.means], [...written, key]);
+      kept.set(means, value);
+      mapping.moved([...here.place, means], [...written, key]);
     }
   }
-  const shaped = withChoices(fromEntries(kept), choices, { name, written, mapping, collector });
-  mapping.server(name, shaped, written);
+  const [first] = choices;
+  if (first !== undefined) addChoices(kept, [first, ...choices.slice(1)], here);
+  mapping.server(name, fromEntries(kept), written);
 }
 
-/** What Cursor calls "auth" is about OAuth, and what it says is none of ours. */
-function isOauth(key: string, value: unknown): boolean {
-  return key === "auth" && typeof value === "object" && value !== null && "CLIENT_ID" in value;
+/** What becomes of a key that is none of ours. */
+function clientKey(key: string, value: unknown): Partial<ClientKey> | undefined {
+  // What Cursor calls "auth" is about OAuth, and what it says is none of ours.
+  const name = key === "auth" && isObject(value) && "CLIENT_ID" in value ? "oauth" : key;
+  return Object.hasOwn(CLIENT_KEYS, name) ? CLIENT_KEYS[name] : undefined;
 }
 
 function readValue(key: string, value: unknown): unknown {
@@ -100,77 +101,55 @@ function readValue(key: string, value: unknown): unknown {
   return Object.hasOwn(TRANSPORT_NAMES, value) ? TRANSPORT_NAMES[value] : value;
 }
 
-function warnIgnored(
-  key: string,
-  { remedy }: ClientKey,
-  written: ConfigPath,
-  collector: IssueCollector,
-): void {
-  collector.warn(
-    [...written, key],
-    `${quote(key)} is a setting of other clients and ignored here`,
-    {
-      part: "key",
-      remedy,
-    },
-  );
+/** Warns of something that only another client makes anything of. */
+export function warnIgnored(key: string, collector: IssueCollector, remedy?: string): void {
+  collector.warn([key], `${quote(key)} is a setting of other clients and ignored here`, {
+    part: "key",
+    remedy,
+  });
 }
 
-/** Lists of tools that other clients keep beside the server, brought into its `tools`. */
+const TOOLS = "tools.";
 
-/** What such a list means here. */
-export type ChoiceMeaning = "tools.include" | "tools.exclude";
-
-/** One list of another client. */
-export interface ToolChoice {
+/** A list of tools that another client keeps beside the server. */
+interface ToolChoice {
   /** As the client calls it. */
   readonly key: string;
-  readonly means: ChoiceMeaning;
+  /** The member of `tools` that says the same. */
+  readonly member: string;
   readonly value: unknown;
 }
 
-/** What {@link withChoices} needs beside the entry. */
-export interface ChoiceContext {
-  /** The server's name. */
-  readonly name: string;
-  /** Where the server was written. */
-  readonly written: ConfigPath;
-  readonly mapping: Mapping;
-  readonly collector: IssueCollector;
-}
-
-/** Tells a key that chooses tools from the others. */
-export function isChoice(means: string): means is ChoiceMeaning {
-  return means === "tools.include" || means === "tools.exclude";
-}
-
 /**
- * The entry of a server with the lists in its `tools`, beside what that says. The same thing said
- * twice is an error: whichever of the two were passed over, a tool could be offered that somebody
- * has ruled out.
+ * Brings such lists into the `tools` of an entry, beside what that says. The same thing said twice
+ * is an error: whichever of the two were passed over, a tool could be offered that somebody has
+ * ruled out.
  */
-export function withChoices(
-  entry: Readonly<Record<string, unknown>>,
-  choices: readonly ToolChoice[],
-  { name, written, mapping, collector }: ChoiceContext,
-): Readonly<Record<string, unknown>> {
-  const [first] = choices;
-  if (first === undefined) return entry;
-  const place = ["mcpServers", name, "tools"];
-  const { tools } = entry;
+function addChoices(
+  entry: Map<string, unknown>,
+  choices: readonly [ToolChoice, ...ToolChoice[]],
+  { place, written, mapping, issues }: {
+    readonly place: ConfigPath;
+    readonly written: ConfigPath;
+    readonly mapping: Mapping;
+    readonly issues: IssueCollector;
+  },
+): void {
+  const tools = entry.get("tools");
   const isList = Array.isArray(tools);
   // What is neither list nor object is complained about, and the lists would hide it.
-  if (tools !== undefined && (typeof tools !== "object" || tools === null)) return entry;
-  if (isList) mapping.moved([...place, "include"], [...written, "tools"]);
-  else if (tools === undefined) mapping.moved(place, [...written, first.key]);
+  if (tools !== undefined && (typeof tools !== "object" || tools === null)) return;
+  if (isList) mapping.moved([...place, "tools", "include"], [...written, "tools"]);
+  else if (tools === undefined) mapping.moved([...place, "tools"], [...written, choices[0].key]);
   const members = new Map(Object.entries(isList ? { include: tools } : tools ?? {}));
-  const sayers = new Map([...members.keys()].map((member) => [member, ownKey(member, isList)]));
-  for (const { key, means, value } of choices) {
-    const member = means.slice("tools.".length);
+  const sayers = new Map(
+    Array.from(members.keys(), (member) => [member, isList ? "tools" : TOOLS + member]),
+  );
+  for (const { key, member, value } of choices) {
     const other = sayers.get(member);
     if (other !== undefined) {
       const found = `found both ${quote(other)} and ${quote(key)}`;
-      collector.error([...written, key], `${found}, expected one of them`, {
+      issues.error([key], `${found}, expected one of them`, {
         part: "key",
         remedy: `put all that ${quote(key)} lists into ${quote(other)}`,
       });
@@ -178,18 +157,12 @@ export function withChoices(
     }
     sayers.set(member, key);
     members.set(member, value);
-    mapping.moved([...place, member], [...written, key]);
+    mapping.moved([...place, "tools", member], [...written, key]);
   }
-  return fromEntries([...Object.entries(entry), ["tools", fromEntries(members)]]);
+  entry.set("tools", fromEntries(members));
 }
 
-function ownKey(member: string, isList: boolean): string {
-  return isList ? "tools" : `tools.${member}`;
-}
-
-/** What a layout is mapped to, and where each part of it was written. */
-
-/** Collects the internal raw form of one file; made by one shape, read by `shape.ts`. */
+/** Collects the internal raw form of one file, and where each part of it was written. */
 export class Mapping {
   /** Settings by their internal names, as written. */
   readonly settings: Record<string, unknown> = Object.create(null);

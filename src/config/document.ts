@@ -28,6 +28,9 @@ export interface ConfigDocument {
   keys(path: ConfigPath): readonly string[];
 }
 
+/** An object of a document, its content unchecked. */
+export type RawObject = Readonly<Record<string, unknown>>;
+
 /** Either a document, or why there is none. */
 export type DocumentResult =
   | { readonly ok: true; readonly document: ConfigDocument }
@@ -162,7 +165,7 @@ export interface Input {
  * expanded, whatever files and layouts it came from, with the way back to each of them.
  */
 export interface ConfigTree extends Places {
-  readonly value: Readonly<Record<string, unknown>>;
+  readonly value: RawObject;
   /** The servers in the order of the files. */
   readonly names: readonly string[];
   /** The file that what stands at `path` is from. */

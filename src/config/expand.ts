@@ -9,6 +9,7 @@
  * closes it.
  */
 
+import { fromEntries, type RawObject } from "./document.ts";
 import { type ConfigPath, quote } from "./issue.ts";
 import type { IssueCollector } from "./validate.ts";
 
@@ -213,27 +214,25 @@ function malformed(state: State, start: number): string {
 
 /** What expanding every string of a value gave. */
 export interface TreeExpansion {
-  readonly value: unknown;
+  readonly value: RawObject;
   readonly used: readonly UsedVariable[];
   readonly missing: readonly (MissingValue & { readonly path: ConfigPath })[];
   readonly malformed: readonly { readonly path: ConfigPath; readonly text: string }[];
 }
 
 /**
- * Expands every string inside plain data, keys excepted. The result is a copy; objects in it have
- * no prototype. The data must be of bounded depth, which a parsed document is.
- *
- * Values for which `isLiteral` answers true (asked for the keys of the top object) stay as they are.
+ * Expands every string in the values of an object, keys excepted. The result is a copy; objects in it have
+ * no prototype. The data must be of bounded depth, which a parsed document is. `lookupFor` is asked
+ * for each key; where it gives none the value stays as it is.
  */
 export function expandTree(
-  value: unknown,
-  lookup: Lookup,
-  isLiteral: (key: string) => boolean = () => false,
+  value: object,
+  lookupFor: (key: string) => Lookup | undefined,
 ): TreeExpansion {
   const used: UsedVariable[] = [];
   const missing: (MissingValue & { path: ConfigPath })[] = [];
   const broken: { path: ConfigPath; text: string }[] = [];
-  const visit = (node: unknown, path: ConfigPath): unknown => {
+  const visit = (node: unknown, path: ConfigPath, lookup: Lookup): unknown => {
     if (typeof node === "string") {
       const expansion = expandString(node, lookup);
       for (const variable of expansion.used) used.push(variable);
@@ -241,28 +240,40 @@ export function expandTree(
       if (expansion.malformed !== undefined) broken.push({ path, text: expansion.malformed });
       return expansion.value;
     }
-    if (Array.isArray(node)) return node.map((item, index) => visit(item, [...path, index]));
-    if (typeof node !== "object" || node === null) return node;
-    const copy: Record<string, unknown> = Object.create(null);
-    for (const [key, item] of Object.entries(node)) {
-      copy[key] = path.length === 0 && isLiteral(key) ? item : visit(item, [...path, key]);
+    if (Array.isArray(node)) {
+      return node.map((item, index) => visit(item, [...path, index], lookup));
     }
-    return copy;
+    if (typeof node !== "object" || node === null) return node;
+    return copyOf(node, (key, item) => visit(item, [...path, key], lookup));
   };
-  return { value: visit(value, []), used, missing, malformed: broken };
+  const expanded = copyOf(value, (key, item) => {
+    const lookup = lookupFor(key);
+    return lookup === undefined ? item : visit(item, [key], lookup);
+  });
+  return { value: expanded, used, missing, malformed: broken };
 }
 
-/** What is said about expressions and durations, the same for servers and for global settings. */
+function copyOf(
+  object: object,
+  change: (key: string, item: unknown) => unknown,
+): Record<string, unknown> {
+  return fromEntries(Object.entries(object).map(([key, item]) => [key, change(key, item)]));
+}
+
+/** Tells the places of values that are missing from the others. */
+export function isMissingIn({ missing }: TreeExpansion): (path: ConfigPath) => boolean {
+  const places = new Set(missing.map(({ path }) => JSON.stringify(path)));
+  return (path) => places.has(JSON.stringify(path));
+}
 
 /** Reports each `${…}` that is not an expression. */
 export function reportMalformed(
   { malformed }: TreeExpansion,
-  base: ConfigPath,
   collector: IssueCollector,
 ): void {
   for (const { path, text } of malformed) {
     collector.error(
-      [...base, ...path],
+      path,
       `found ${quote(text)}, expected "\${NAME}", "\${NAME:-default}", or a known kind such as ` +
         '"${file:/path}"',
       { remedy: 'write "$${" for a literal "${"' },
@@ -273,11 +284,11 @@ export function reportMalformed(
 /** Other clients count timeouts in seconds: a bare `60` is hardly ever meant as 60 ms. */
 export function warnShortTimeout(
   value: unknown,
-  path: ConfigPath,
+  key: string,
   collector: IssueCollector,
 ): void {
   if (typeof value !== "number" || !(value >= 1 && value < 1000)) return;
-  collector.warn(path, `${value} means ${value} milliseconds`, {
+  collector.warn([key], `${value} means ${value} milliseconds`, {
     remedy: `write "${value}s" for seconds, or "${value}ms" to keep it`,
   });
 }

@@ -2,8 +2,7 @@
 
 import { basename, dirname, resolve } from "node:path";
 import { isObject } from "../lib/json.ts";
-import { suggest } from "../lib/suggest.ts";
-import { addServer, Mapping } from "./client-keys.ts";
+import { addServer, Mapping, warnIgnored } from "./client-keys.ts";
 import {
   type ConfigDocument,
   type ConfigTree,
@@ -11,9 +10,10 @@ import {
   fromEntries,
   type Input,
   placesOf,
+  type RawObject,
 } from "./document.ts";
 import { type ConfigIssue, type ConfigPath, describeKind, quote } from "./issue.ts";
-import { IssueCollector } from "./validate.ts";
+import { IssueCollector, reportUnknownKeys } from "./validate.ts";
 
 /** A file in the internal raw form, or what is wrong with its layout. */
 export type ShapeResult =
@@ -81,23 +81,18 @@ function originOf(file: string, { inputs }: Mapping): FileOrigin {
   return { file, directory, workspaceFolder, inputs };
 }
 
-/** The section of servers, which every layout has under a name of its own. */
-
-/** What every shape works with. */
-export interface ShapeContext {
+/** What every layout works with. */
+interface ShapeContext {
   readonly document: ConfigDocument;
   readonly mapping: Mapping;
   readonly collector: IssueCollector;
 }
 
-/** An object of a document. */
-export type RawObject = Readonly<Record<string, unknown>>;
-
 /**
  * Adds every server of the section at `path`. `adapt` gets each entry that is an object and gives
  * what it means in our terms, or undefined to leave it out (it has said so then).
  */
-export function addSection(
+function addSection(
   section: unknown,
   path: ConfigPath,
   context: ShapeContext,
@@ -118,29 +113,19 @@ export function addSection(
   }
 }
 
-/** The layout of most clients, and ours: `mcpServers`, and settings beside it. */
-
 /** Settings of Claude Desktop that stand beside `mcpServers` in its file. */
 const CLIENT_SETTINGS: readonly string[] = ["globalShortcut", "preferences"];
 
-/** Maps `mcpServers` and what stands beside it. */
-export function mapPlain(root: RawObject, context: ShapeContext): void {
+/** The layout of most clients, and ours: `mcpServers`, and settings beside it. */
+function mapPlain(root: RawObject, context: ShapeContext): void {
   const { document, mapping, collector } = context;
   for (const key of document.keys([])) {
     if (key === "mcpServers") addSection(root[key], ["mcpServers"], context);
     else if (key === "inputs") addInputs(root[key], ["inputs"], context);
-    else if (CLIENT_SETTINGS.includes(key)) {
-      collector.warn([key], `"${key}" is a setting of other clients and ignored here`, {
-        part: "key",
-      });
-    } else mapping.setting(key, root[key], [key]);
+    else if (CLIENT_SETTINGS.includes(key)) warnIgnored(key, collector);
+    else mapping.setting(key, root[key], [key]);
   }
 }
-
-/**
- * The layout with `proxy` (how the gateway listens), `servers` (an object, or an array of entries
- * with `name`) and `features`. Its `timeout` counts seconds.
- */
 
 /** Keys of `proxy`, and the settings they are; undefined for those that are none here. */
 const PROXY_KEYS: Readonly<Record<string, string | undefined>> = {
@@ -154,8 +139,11 @@ const PROXY_KEYS: Readonly<Record<string, string | undefined>> = {
 /** Levels of other programs. */
 const LEVELS: Readonly<Record<string, string>> = { warn: "warning", critical: "fatal" };
 
-/** Maps `proxy`, `servers` and `features`. */
-export function mapProxy(root: RawObject, context: ShapeContext): void {
+/**
+ * The layout with `proxy` (how the gateway listens), `servers` (an object, or an array of entries
+ * with `name`) and `features`. Its `timeout` counts seconds.
+ */
+function mapProxy(root: RawObject, context: ShapeContext): void {
   const { document, mapping } = context;
   for (const key of document.keys([])) {
     if (key === "proxy") mapSettings(root[key], context);
@@ -175,11 +163,7 @@ function mapSettings(proxy: unknown, { document, mapping, collector }: ShapeCont
     const path = ["proxy", key];
     const value = proxy[key];
     if (!Object.hasOwn(PROXY_KEYS, key)) {
-      const nearest = suggest(key, Object.keys(PROXY_KEYS));
-      const hint = nearest === undefined
-        ? `, expected one of ${Object.keys(PROXY_KEYS).join(", ")}`
-        : ` (did you mean "${nearest}"?)`;
-      collector.error(path, `unknown key ${quote(key)}${hint}`, { part: "key" });
+      reportUnknownKeys({ [key]: value }, Object.keys(PROXY_KEYS), collector.below(["proxy"]));
       continue;
     }
     const setting = PROXY_KEYS[key];
@@ -246,13 +230,8 @@ function withSeconds(_name: string, entry: RawObject): RawObject {
   return fromEntries([...Object.entries(entry), ["timeout", `${timeout}s`]]);
 }
 
-/**
- * The layouts of VS Code: `.vscode/mcp.json` with `servers` and `inputs`, and its older settings
- * with both below `mcp`.
- */
-
-/** Maps `servers` and `inputs`. */
-export function mapVscode(root: RawObject, context: ShapeContext): void {
+/** The layout of VS Code's `.vscode/mcp.json`: `servers` and `inputs`. */
+function mapVscode(root: RawObject, context: ShapeContext): void {
   for (const key of context.document.keys([])) {
     if (key === "servers") addServers(root[key], [key], context);
     else if (key === "inputs") addInputs(root[key], [key], context);
@@ -260,8 +239,8 @@ export function mapVscode(root: RawObject, context: ShapeContext): void {
   }
 }
 
-/** Maps `mcp.servers` and `mcp.inputs`; the rest is the editor's business. */
-export function mapVscodeSettings(root: RawObject, context: ShapeContext): void {
+/** VS Code's older settings: both are below `mcp`, and the rest is the editor's business. */
+function mapVscodeSettings(root: RawObject, context: ShapeContext): void {
   const section = root["mcp"] as RawObject;
   addServers(section["servers"], ["mcp", "servers"], context);
   if ("inputs" in section) addInputs(section["inputs"], ["mcp", "inputs"], context);
@@ -280,7 +259,7 @@ function addServers(section: unknown, path: ConfigPath, context: ShapeContext): 
 }
 
 /** Reads `inputs`: what `${input:id}` may ask for. */
-export function addInputs(
+function addInputs(
   value: unknown,
   path: ConfigPath,
   { mapping, collector }: ShapeContext,
@@ -302,12 +281,11 @@ export function addInputs(
 }
 
 /**
- * The layout of Zed: `context_servers` in its settings. The entries are `{"source": "custom",
- * "command": "…"}`, or older ones whose `command` is an object with `path`, `args` and `env`.
+ * The layout of Zed: `context_servers` in its settings, of which those count that are `known`. The
+ * entries are `{"source": "custom", "command": "…"}`, or older ones whose `command` is an object
+ * with `path`, `args` and `env`.
  */
-
-/** Maps `context_servers`, and of the settings of the editor beside it those that are `known`. */
-export function mapZed(root: RawObject, context: ShapeContext, known: readonly string[]): void {
+function mapZed(root: RawObject, context: ShapeContext, known: readonly string[]): void {
   const { document, mapping, collector } = context;
   const others: string[] = [];
   for (const key of document.keys([])) {

@@ -1,11 +1,11 @@
 /** Text of a configuration file to a {@link Config}, or to what is wrong with it. */
 
 import { canonicalJson, isObject, valueAt } from "../lib/json.ts";
-import type { ConfigTree } from "./document.ts";
+import { type ConfigTree, fromEntries } from "./document.ts";
 import {
   expandTree,
+  isMissingIn,
   reportMalformed,
-  type TreeExpansion,
   type UsedVariable,
   warnShortTimeout,
 } from "./expand.ts";
@@ -85,7 +85,7 @@ export function parseTree(
   const source = tree.value;
   let hasMisplaced = false;
   const ours = Object.fromEntries(Object.entries(source).filter(([key]) => !NOTE.test(key)));
-  const meant = reportUnknownKeys(ours, ROOT_KEYS, [], collector, (key) => {
+  const meant = reportUnknownKeys(ours, ROOT_KEYS, collector, (key) => {
     const value = source[key];
     const isServer = typeof value === "object" && value !== null &&
       ("command" in value || "url" in value);
@@ -96,14 +96,15 @@ export function parseTree(
     collector.error([], 'missing key "mcpServers", expected an object of servers');
   }
   const used: UsedVariable[] = [];
-  const fromFile = parseSettings(tree, store, collector, used);
+  const context: ParseContext = { tree, store, collector, used };
+  const fromFile = parseSettings(ours, context);
   const { environment, flags = {} } = layers;
   const settings = { ...fromFile, ...environment.settings, ...withoutUndefined(flags) };
   // Those of a variable have been looked at, and complained of by its name.
   if (settings.embeddings !== undefined && settings.embeddings === fromFile.embeddings) {
     warnBareKey(settings.embeddings, collector);
   }
-  const servers = parseServers(tree, { store, settings, collector, used });
+  const servers = parseServers(settings, context);
   const issues = [...environment.issues, ...collector.issues];
   if (issues.length > 0) return { ok: false, issues: inOrder(issues, files) };
   const expandedSecrets = [...new Set(secretsOfVariables(used))];
@@ -113,6 +114,13 @@ export function parseTree(
   return { ok: true, config, warnings };
 }
 
+interface ParseContext {
+  readonly tree: ConfigTree;
+  readonly store: ValueStore;
+  readonly collector: IssueCollector;
+  readonly used: UsedVariable[];
+}
+
 /** By file, those that were not loaded as configuration first, then by line and column. */
 function inOrder(issues: readonly ConfigIssue[], files: readonly string[]): ConfigIssue[] {
   const rank = new Map(files.map((file, index) => [file, index]));
@@ -120,60 +128,33 @@ function inOrder(issues: readonly ConfigIssue[], files: readonly string[]): Conf
   return issues.toSorted((a, b) => of(a) - of(b) || a.line - b.line || a.column - b.column);
 }
 
-/** The settings of a tree, each expanded with the lookup of its own file. */
-function expandSettings(tree: ConfigTree, store: ValueStore): TreeExpansion {
-  const value: Record<string, unknown> = Object.create(null);
-  const expansions: TreeExpansion[] = [];
-  for (const [key, raw] of Object.entries(tree.value)) {
-    if (NOTE.test(key)) continue;
-    // Whether commands may run must be known before anything is expanded.
-    const isExpanded = SETTINGS_KEYS.includes(key) && key !== "allowCommands";
-    const lookup = lookupIn(store, tree.origin([key]));
-    const expansion = expandTree({ [key]: raw }, lookup, () => !isExpanded);
-    value[key] = (expansion.value as Record<string, unknown>)[key];
-    expansions.push(expansion);
-  }
-  return {
-    value,
-    used: expansions.flatMap(({ used }) => used),
-    missing: expansions.flatMap(({ missing }) => missing),
-    malformed: expansions.flatMap(({ malformed }) => malformed),
-  };
-}
-
 /** The defaults stand in for settings with issues, so that the servers are checked all the same. */
 function parseSettings(
-  tree: ConfigTree,
-  store: ValueStore,
-  collector: IssueCollector,
-  used: UsedVariable[],
+  ours: object,
+  { tree, store, collector, used }: ParseContext,
 ): Settings {
-  const expansion = expandSettings(tree, store);
+  // Whether commands may run must be known before anything is expanded.
+  const isExpanded = (key: string) => SETTINGS_KEYS.includes(key) && key !== "allowCommands";
+  const expansion = expandTree(
+    ours,
+    (key) => isExpanded(key) ? lookupIn(store, tree.origin([key])) : undefined,
+  );
   for (const variable of expansion.used) used.push(variable);
-  reportMalformed(expansion, [], collector);
-  const unset = new Set(expansion.missing.map(({ path }) => JSON.stringify(path)));
+  reportMalformed(expansion, collector);
   for (const { path, why, remedy } of expansion.missing) collector.error(path, why, { remedy });
-  const skip = (path: ConfigPath) => unset.has(JSON.stringify(path));
-  const options = { base: [], source: tree.value, skip };
+  const options = { source: tree.value, skip: isMissingIn(expansion) };
   const { output } = validate(RootSchema, expansion.value, collector, options);
   for (const key of ["timeout", "startupTimeout"]) {
-    warnShortTimeout(tree.value[key], [key], collector);
+    warnShortTimeout(tree.value[key], key, collector);
   }
   if (output === undefined) return DEFAULT_SETTINGS;
   const { $schema: _schema, mcpServers: _servers, syslog, roots, embeddings, ...rest } = output;
   return withoutUndefined({ ...rest, syslog, roots, embeddings });
 }
 
-interface ServersContext {
-  readonly store: ValueStore;
-  readonly settings: Settings;
-  readonly collector: IssueCollector;
-  readonly used: UsedVariable[];
-}
-
 function parseServers(
-  tree: ConfigTree,
-  { store, settings, collector, used }: ServersContext,
+  settings: Settings,
+  { tree, store, collector, used }: ParseContext,
 ): ReadonlyMap<string, ServerConfig> {
   const servers = new Map<string, ServerConfig>();
   const section = tree.value["mcpServers"];
@@ -186,9 +167,8 @@ function parseServers(
     // For a server that is switched off no file is read and no command run.
     const values = isSwitchedOff(entry) ? { ...store, fetch: undefined } : store;
     const lookup = lookupIn(values, tree.origin(["mcpServers", name]));
-    const parsed = parseServer(name, entry, { lookup, settings, collector });
-    for (const variable of parsed.used) used.push(variable);
-    if (parsed.server !== undefined) servers.set(name, parsed.server);
+    const server = parseServer(name, entry, { lookup, settings, collector, used });
+    if (server !== undefined) servers.set(name, server);
   }
   reportCollisions(tree.names, collector);
   reportAliases(servers, collector);
@@ -200,16 +180,13 @@ function isSwitchedOff(entry: unknown): boolean {
   return isObject(entry) && (entry["disabled"] === true || entry["enabled"] === false);
 }
 
-/** Several files as one: the later one has the say, for each server and each setting as a whole. */
-
-/** The one tree, and what in it took the place of something else. */
-export interface Merged {
-  readonly tree: ConfigTree;
-  readonly warnings: readonly ConfigIssue[];
-}
-
-/** Merges at least one tree, in this order. Pure. */
-export function mergeTrees(trees: readonly [ConfigTree, ...ConfigTree[]]): Merged {
+/**
+ * Several files as one: the later one has the say, for each server and each setting as a whole. The
+ * warnings are about what took the place of something else. Pure.
+ */
+export function mergeTrees(
+  trees: readonly [ConfigTree, ...ConfigTree[]],
+): { readonly tree: ConfigTree; readonly warnings: readonly ConfigIssue[] } {
   const [first] = trees;
   if (trees.length === 1) return { tree: first, warnings: [] };
   const settings = new Map<string, ConfigTree>();
@@ -241,10 +218,13 @@ export function mergeTrees(trees: readonly [ConfigTree, ...ConfigTree[]]): Merge
     if (key !== "mcpServers") return settings.get(String(key)) ?? first;
     return servers.get(String(name)) ?? broken ?? section ?? first;
   };
-  const value: Record<string, unknown> = Object.create(null);
-  for (const [key, tree] of settings) value[key] = tree.value[key];
+  const value = fromEntries([...settings].map(([key, tree]) => [key, tree.value[key]]));
   if (broken !== undefined) value["mcpServers"] = broken.value["mcpServers"];
-  else if (section !== undefined) value["mcpServers"] = sectionOf(servers);
+  else if (section !== undefined) {
+    value["mcpServers"] = fromEntries(
+      [...servers].map(([name, tree]) => [name, valueAt(tree.value, ["mcpServers", name])]),
+    );
+  }
   const tree: ConfigTree = {
     value,
     names: [...servers.keys()],
@@ -252,12 +232,6 @@ export function mergeTrees(trees: readonly [ConfigTree, ...ConfigTree[]]): Merge
     origin: (path) => owner(path).origin(path),
   };
   return { tree, warnings };
-}
-
-function sectionOf(servers: ReadonlyMap<string, ConfigTree>): unknown {
-  const section: Record<string, unknown> = Object.create(null);
-  for (const [name, tree] of servers) section[name] = valueAt(tree.value, ["mcpServers", name]);
-  return section;
 }
 
 /** The same text in two files of one directory means the same. */

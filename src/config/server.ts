@@ -1,15 +1,23 @@
 /** One entry of `mcpServers` to a {@link ServerConfig}. */
 
 import { canonicalJson, isObject } from "../lib/json.ts";
+import type { RawObject } from "./document.ts";
 import {
   expandTree,
+  isMissingIn,
   type Lookup,
   reportMalformed,
   type TreeExpansion,
   type UsedVariable,
   warnShortTimeout,
 } from "./expand.ts";
-import { type ConfigIssue, type ConfigPath, describeKind, quote } from "./issue.ts";
+import {
+  type ConfigIssue,
+  type ConfigPath,
+  describeKind,
+  quote,
+  withoutUndefined,
+} from "./issue.ts";
 import { authorizationOf } from "./schema-parts.ts";
 import { serverTransform } from "./schema-results.ts";
 import { serverShape } from "./schema-shaping.ts";
@@ -35,56 +43,49 @@ export interface ServerContext {
   /** Where a server says nothing, these apply. */
   readonly settings: Settings;
   readonly collector: IssueCollector;
+  /** Gets the variables it used. */
+  readonly used: UsedVariable[];
 }
 
-/** A server, unless its issues went to the collector, and the variables it used. */
-export interface ParsedServer {
-  readonly server?: ServerConfig;
-  readonly used: readonly UsedVariable[];
-}
-
-type RawServer = Readonly<Record<string, unknown>>;
-
-/** Parses one entry. Reports to the collector; an unset variable only disables this server. */
-export function parseServer(name: string, source: unknown, context: ServerContext): ParsedServer {
-  const { collector, lookup, settings } = context;
-  const base: ConfigPath = ["mcpServers", name];
+/**
+ * Parses one entry; undefined where its issues went to the collector. An unset variable only
+ * disables this server.
+ */
+export function parseServer(
+  name: string,
+  source: unknown,
+  { lookup, settings, used, ...context }: ServerContext,
+): ServerConfig | undefined {
+  const collector = context.collector.below(["mcpServers", name]);
   const before = collector.issues.length;
   if (name === "") {
-    collector.error(base, "found an empty server name, expected text", { part: "key" });
+    collector.error([], "found an empty server name, expected text", { part: "key" });
   }
   if (!isObject(source)) {
-    collector.error(base, `found ${describeKind(source)}, expected a server object`);
-    return { used: [] };
+    collector.error([], `found ${describeKind(source)}, expected a server object`);
+    return undefined;
   }
-  const expansion = expandServer(source, lookup);
-  const raw = expansion.value as RawServer;
-  reportMalformed(expansion, base, collector);
-  const meant = reportUnknownKeys(raw, KNOWN_KEYS, base, collector);
-  const checked = checkServer(source as RawServer, expansion, base, collector);
-  reportTargetIssues(raw, meant, base, collector);
-  reportAliases(raw, base, collector);
-  for (const key of DURATIONS) warnShortTimeout(raw[key], [...base, key], collector);
-  reportMapKeys(raw, base, collector);
-  reportAuth(raw, base, collector);
-  if (checked === undefined || collector.issues.length > before) return { used: expansion.used };
+  const expansion = expandTree(source, (key) => LITERAL_KEYS.includes(key) ? undefined : lookup);
+  for (const variable of expansion.used) used.push(variable);
+  const raw = expansion.value;
+  reportMalformed(expansion, collector);
+  const meant = reportUnknownKeys(raw, KNOWN_KEYS, collector);
+  const checked = checkServer(source, expansion, collector);
+  reportTargetIssues(raw, meant, collector);
+  reportAliases(raw, collector);
+  for (const key of DURATIONS) warnShortTimeout(raw[key], key, collector);
+  reportMapKeys(raw, collector);
+  reportAuth(raw, collector);
+  if (checked === undefined || collector.issues.length > before) return undefined;
 
-  const envFile = readEnvFile(raw, lookup);
-  const { why, remedy } = envFile;
-  const unread = why === undefined
-    ? undefined
-    : collector.issue([...base, "envFile"], why, { remedy });
-  const instances = buildTargets(checked, { ...raw, env: envFile.env });
+  const { env, unread } = readEnvFile(raw, lookup);
+  const instances = buildTargets(checked, { ...raw, env });
   const { protocol, sharing } = checked;
-  const transform = serverTransform(checked);
-  const roots = checked.roots ?? settings.roots;
-  const shape = serverShape(checked);
-  const [missing] = expansion.missing;
-  const problem = missing !== undefined
-    ? collector.issue([...base, ...missing.path], missing.why, { remedy: missing.remedy })
-    : unread ??
-      findUnusable(instances[0]!, base, collector);
-  const server: ServerConfig = {
+  const [missing = unread] = expansion.missing;
+  const problem = missing === undefined
+    ? findUnusable(instances[0]!, collector)
+    : collector.issue(missing.path, missing.why, { remedy: missing.remedy });
+  return withoutUndefined({
     name,
     disabled: checked.disabled ?? !(checked.enabled ?? true),
     instances,
@@ -95,35 +96,31 @@ export function parseServer(name: string, source: unknown, context: ServerContex
     healthInterval: checked.healthInterval ?? settings.healthInterval,
     healthThreshold: checked.healthThreshold ?? settings.healthThreshold,
     lazy: checked.lazy ?? false,
-    ...(checked.idleTimeout === undefined ? {} : { idleTimeout: checked.idleTimeout }),
-    ...(checked.maxConcurrency === undefined ? {} : { maxConcurrency: checked.maxConcurrency }),
+    idleTimeout: checked.idleTimeout,
+    maxConcurrency: checked.maxConcurrency,
     maxQueue: checked.maxQueue ?? MAX_QUEUE,
     prefix: checked.prefix ?? settings.prefix,
     separator: checked.separator ?? settings.separator,
     sharing,
-    ...(roots === undefined ? {} : { roots }),
-    ...(shape === undefined ? {} : { shape }),
-    ...(transform === undefined ? {} : { transform }),
+    roots: checked.roots ?? settings.roots,
+    shape: serverShape(checked),
+    transform: serverTransform(checked),
     key: canonicalJson({ instances, protocol, sharing }),
-    ...(problem === undefined ? {} : { problem }),
-  };
-  return { server, used: expansion.used };
+    problem,
+  });
 }
 
 /** `env` with what `envFile` adds, or why that cannot be read. */
 function readEnvFile(
-  { env, envFile }: RawServer,
+  { env, envFile }: RawObject,
   lookup: Lookup,
-): { readonly env: unknown; readonly why?: string; readonly remedy?: string | undefined } {
+): { readonly env: unknown; readonly unread?: TreeExpansion["missing"][number] } {
   if (typeof envFile !== "string") return { env };
   const found = lookup({ kind: "file", name: envFile });
-  if (found.value === undefined) return { env, why: found.why, remedy: found.remedy };
+  if (found.value === undefined) {
+    return { env, unread: { ...found, name: envFile, path: ["envFile"] } };
+  }
   return { env: Object.assign(Object.create(null), parseEnvFile(found.value), env) };
-}
-
-/** Expands the strings of an entry that is an object. */
-function expandServer(source: object, lookup: Lookup): TreeExpansion {
-  return expandTree(source, lookup, (key) => LITERAL_KEYS.includes(key));
 }
 
 /**
@@ -131,33 +128,28 @@ function expandServer(source: object, lookup: Lookup): TreeExpansion {
  * the file: it is left out, and the default stands in for it until the variable is there.
  */
 function checkServer(
-  source: RawServer,
+  source: RawObject,
   expansion: TreeExpansion,
-  base: ConfigPath,
   collector: IssueCollector,
 ): CheckedServer | undefined {
-  const unset = new Set(expansion.missing.map(({ path }) => JSON.stringify(path)));
-  const skip = (path: ConfigPath) => unset.has(JSON.stringify(path));
-  const value = expansion.value as RawServer;
-  const first = validate(ServerSchema, value, collector, { base, source, skip });
+  const { value } = expansion;
+  const first = validate(ServerSchema, value, collector, { source, skip: isMissingIn(expansion) });
   if (first.output !== undefined || first.skipped.length === 0) return first.output;
   const remaining: Record<string, unknown> = Object.assign(Object.create(null), value);
   for (const [key] of first.skipped) delete remaining[String(key)];
   // What else is wrong has been reported by the first pass.
-  const quiet = { base, source, skip: () => true };
-  return validate(ServerSchema, remaining, collector, quiet).output;
+  return validate(ServerSchema, remaining, collector, { source, skip: () => true }).output;
 }
 
 function reportTargetIssues(
-  raw: RawServer,
+  raw: RawObject,
   meant: ReadonlySet<string>,
-  base: ConfigPath,
   collector: IssueCollector,
 ): void {
   const hasCommand = "command" in raw;
   const hasUrl = "url" in raw || "urls" in raw;
   if ("url" in raw && "urls" in raw) {
-    collector.error([...base, "urls"], 'found both "url" and "urls", expected one of them', {
+    collector.error(["urls"], 'found both "url" and "urls", expected one of them', {
       part: "key",
       remedy: 'put all addresses into "urls"',
     });
@@ -165,7 +157,7 @@ function reportTargetIssues(
   }
   if (hasCommand && hasUrl) {
     const key = "url" in raw ? "url" : "urls";
-    collector.error([...base, key], `found both "command" and "${key}", expected one of them`, {
+    collector.error([key], `found both "command" and "${key}", expected one of them`, {
       part: "key",
       remedy: 'keep "command" to start a program, "url" to reach a running server',
     });
@@ -173,7 +165,7 @@ function reportTargetIssues(
   }
   if (!hasCommand && !hasUrl) {
     if (["command", "url", "urls"].some((key) => meant.has(key))) return;
-    collector.error(base, 'found neither "command" nor "url", expected one of them', {
+    collector.error([], 'found neither "command" nor "url", expected one of them', {
       part: "key",
       remedy: 'add "command" to start a program, or "url" to reach a running server',
     });
@@ -185,13 +177,10 @@ function reportTargetIssues(
     const [has, expected] = hasCommand
       ? ["command", '"stdio"']
       : ["url" in raw ? "url" : "urls", '"http" or "sse"'];
-    collector.error(
-      [...base, pinKey],
-      `found ${quote(pin)} beside "${has}", expected ${expected}`,
-    );
+    collector.error([pinKey], `found ${quote(pin)} beside "${has}", expected ${expected}`);
   }
   if ("maxQueue" in raw && !("maxConcurrency" in raw)) {
-    collector.warn([...base, "maxQueue"], '"maxQueue" has no effect without "maxConcurrency"', {
+    collector.warn(["maxQueue"], '"maxQueue" has no effect without "maxConcurrency"', {
       part: "key",
     });
   }
@@ -200,7 +189,7 @@ function reportTargetIssues(
     : ["args", "env", "envFile", "cwd", "instances"];
   for (const key of meaningless.filter((key) => key in raw)) {
     const other = hasCommand ? "url" : "command";
-    collector.warn([...base, key], `"${key}" has no effect without "${other}"`, { part: "key" });
+    collector.warn([key], `"${key}" has no effect without "${other}"`, { part: "key" });
   }
 }
 
@@ -209,7 +198,7 @@ function isTransport(text: string): boolean {
 }
 
 /** Two names for one setting must not contradict each other. */
-function reportAliases(raw: RawServer, base: ConfigPath, collector: IssueCollector): void {
+function reportAliases(raw: RawObject, collector: IssueCollector): void {
   const { transport, type, disabled, enabled } = raw;
   if (
     typeof transport === "string" && isTransport(transport) &&
@@ -217,29 +206,25 @@ function reportAliases(raw: RawServer, base: ConfigPath, collector: IssueCollect
     transport.replace("streamable-", "") !== type.replace("streamable-", "")
   ) {
     collector.error(
-      [...base, "type"],
+      ["type"],
       `found ${quote(type)} beside "transport": ${quote(transport)}, expected the same`,
       { remedy: 'remove "type" or "transport"' },
     );
   }
   if (typeof disabled === "boolean" && disabled === enabled) {
     collector.error(
-      [...base, "enabled"],
+      ["enabled"],
       `found ${enabled} beside "disabled": ${disabled}, expected the opposite`,
       { remedy: 'remove "enabled" or "disabled"' },
     );
   }
 }
 
-/** The part of a server's entry that says where it is, and what a system call would not take. */
-
-type RawTarget = Readonly<Record<string, unknown>>;
-
 /**
  * The targets of a checked entry, one for each instance; `raw` is the same entry, expanded and
  * unchecked.
  */
-export function buildTargets(checked: CheckedServer, raw: RawTarget): readonly ServerTarget[] {
+function buildTargets(checked: CheckedServer, raw: RawObject): readonly ServerTarget[] {
   const { command, cwd, instances = 1 } = checked;
   if (command !== undefined) {
     const target: ServerTarget = {
@@ -288,23 +273,23 @@ const UNCHECKED_KEYS = ["__proto__", "prototype", "constructor"];
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** Two ways to say who asks must not stand side by side. */
-export function reportAuth(raw: RawTarget, base: ConfigPath, collector: IssueCollector): void {
+function reportAuth(raw: RawObject, collector: IssueCollector): void {
   if (raw["auth"] === undefined) return;
   const header = Object.keys(raw["headers"] ?? {}).find((name) => /^authorization$/i.test(name));
   if (header === undefined) return;
-  collector.error([...base, "auth"], `found both "auth" and the header "${header}", expected one`, {
+  collector.error(["auth"], `found both "auth" and the header "${header}", expected one`, {
     part: "key",
     remedy: "keep one of them",
   });
 }
 
 /** Reports names in `env` and `headers` that no process and no request could carry. */
-export function reportMapKeys(raw: RawTarget, base: ConfigPath, collector: IssueCollector): void {
+function reportMapKeys(raw: RawObject, collector: IssueCollector): void {
   for (const section of ["env", "headers"]) {
     const map = raw[section];
     if (!isObject(map)) continue;
     for (const [key, value] of Object.entries(map)) {
-      const path = [...base, section, key];
+      const path = [section, key];
       if (UNCHECKED_KEYS.includes(key) && typeof value !== "string") {
         collector.error(path, `found ${describeKind(value)}, expected a string`);
       }
@@ -327,9 +312,8 @@ export function reportMapKeys(raw: RawTarget, base: ConfigPath, collector: Issue
  * The first value the target cannot be started with, such as a header with a line break. It mostly
  * comes from a variable, so it is a problem of this server and not of the file.
  */
-export function findUnusable(
+function findUnusable(
   target: ServerTarget,
-  base: ConfigPath,
   collector: IssueCollector,
 ): ConfigIssue | undefined {
   const suspects: (readonly [ConfigPath, string])[] = target.kind === "http"
@@ -342,11 +326,11 @@ export function findUnusable(
     ];
   for (const [path, value] of suspects) {
     if (value.includes("\0")) {
-      return collector.issue([...base, ...path], "found a NUL character, expected text without");
+      return collector.issue(path, "found a NUL character, expected text without");
     }
     if (target.kind === "http" && /[^\t\x20-\x7e\x80-\xff]/.test(value)) {
       return collector.issue(
-        [...base, ...path],
+        path,
         "found a line break, control or non-Latin character, expected a plain header value",
         { remedy: "check the end of the variable it comes from" },
       );

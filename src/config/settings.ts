@@ -113,10 +113,7 @@ function readJson(
     place: ([, ...members]) => ({ ...about(variable, ""), path: [variable, ...members] }),
   });
   const source = { [setting]: value };
-  const { output } = validate(v.object({ [setting]: schema }), source, collector, {
-    base: [],
-    source,
-  });
+  const { output } = validate(v.object({ [setting]: schema }), source, collector, { source });
   if (output === undefined) return { ok: false, issues: collector.issues };
   const read = output[setting];
   if (setting === "embeddings") warnBareKey(read as EmbeddingsConfig, collector);

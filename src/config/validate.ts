@@ -31,7 +31,6 @@ const FOREIGN_KEYS: Readonly<Record<string, string>> = {
 export function reportUnknownKeys(
   value: object,
   known: readonly string[],
-  base: ConfigPath,
   collector: IssueCollector,
   remedyFor: (key: string) => string | undefined = () => undefined,
 ): ReadonlySet<string> {
@@ -44,17 +43,14 @@ export function reportUnknownKeys(
       : suggest(key, known);
     if (nearest !== undefined) meant.add(nearest);
     const remedy = remedyFor(key);
-    const hint = remedy !== undefined
-      ? ""
-      : nearest === undefined
-      ? `, expected one of ${known.join(", ")}`
-      : ` (did you mean "${nearest}"?)`;
-    collector.error([...base, key], `unknown key ${quote(key)}${hint}`, {
-      part: "key",
-      ...(remedy === undefined ? {} : { remedy }),
-    });
+    const hint = remedy === undefined ? keyHint(nearest, `one of ${known.join(", ")}`) : "";
+    collector.error([key], `unknown key ${quote(key)}${hint}`, { part: "key", remedy });
   }
   return meant;
+}
+
+function keyHint(nearest: string | undefined, expected: string): string {
+  return nearest === undefined ? `, expected ${expected}` : ` (did you mean "${nearest}"?)`;
 }
 
 /** At and below these keys every value may be a secret; an issue shows only its kind. */
@@ -65,11 +61,9 @@ const HARMLESS_MEMBERS: readonly unknown[] = ["model", "timeout"];
 
 /** What {@link validate} needs beside schema and value. */
 export interface ValidateOptions {
-  /** Where `value` is in the document. */
-  readonly base: ConfigPath;
   /** The same data before expansion: what an issue shows. */
   readonly source: unknown;
-  /** True for a place (below `base`) whose issues are to be passed over. */
+  /** True for a place whose issues are to be passed over. */
   readonly skip?: (path: ConfigPath) => boolean;
 }
 
@@ -89,7 +83,7 @@ export function validate<const Schema extends v.GenericSchema>(
   schema: Schema,
   value: unknown,
   collector: IssueCollector,
-  { base, source, skip = () => false }: ValidateOptions,
+  { source, skip = () => false }: ValidateOptions,
 ): Validated<v.InferOutput<Schema>> {
   const result = v.safeParse(schema, value);
   if (result.success) return { output: result.output, skipped: [] };
@@ -119,11 +113,9 @@ export function validate<const Schema extends v.GenericSchema>(
       const key = String(path.at(-1));
       const known = Array.from(issue.message.matchAll(/"(\w+)"/g), ([, name = ""]) => name);
       const nearest = suggest(key, known);
-      const hint = nearest === undefined
-        ? `, expected ${issue.message}`
-        : ` (did you mean "${nearest}"?)`;
+      const hint = keyHint(nearest, issue.message);
       if (nearest !== undefined) meant.add(JSON.stringify([...path.slice(0, -1), nearest]));
-      collector.error([...base, ...path], `unknown key ${quote(key)}${hint}`, { part: "key" });
+      collector.error(path, `unknown key ${quote(key)}${hint}`, { part: "key" });
       continue;
     }
     const written = valueAt(source, path);
@@ -132,11 +124,11 @@ export function validate<const Schema extends v.GenericSchema>(
     // In YAML a bare 8080 or true is no text.
     const isBare = typeof written === "number" || typeof written === "boolean";
     const remedy = isBare && issue.expected === "string" ? "put it in double quotes" : undefined;
-    collector.error([...base, ...path], `found ${found}, expected ${issue.message}`, { remedy });
+    collector.error(path, `found ${found}, expected ${issue.message}`, { remedy });
   }
   for (const path of missing) {
     if (meant.has(JSON.stringify(path))) continue;
-    collector.error([...base, ...path.slice(0, -1)], `missing key ${quote(String(path.at(-1)))}`);
+    collector.error(path.slice(0, -1), `missing key ${quote(String(path.at(-1)))}`);
   }
   return { skipped };
 }
@@ -157,8 +149,6 @@ function maskUrl(url: string): string {
   return url.replace(/^([\w+.-]+:\/\/)?.*@/s, "$1…@").replace(/\?.*$/s, "?…");
 }
 
-/** Gathers what is wrong with one configuration, each at its place. */
-
 /** A hostile or generated file may have millions; nobody reads more. */
 const MAX_ISSUES = 100;
 
@@ -171,12 +161,20 @@ export interface IssueOptions {
 
 /** Issues and warnings of one configuration, at most a hundred of each. */
 export class IssueCollector {
-  readonly issues: ConfigIssue[] = [];
-  readonly warnings: ConfigIssue[] = [];
   readonly #places: Places;
 
-  constructor(places: Places) {
+  constructor(
+    places: Places,
+    readonly issues: ConfigIssue[] = [],
+    readonly warnings: ConfigIssue[] = [],
+  ) {
     this.#places = places;
+  }
+
+  /** A collector for the same lists that is told paths from `base` on. */
+  below(base: ConfigPath): IssueCollector {
+    const place: Places["place"] = (path, part) => this.#places.place([...base, ...path], part);
+    return new IssueCollector({ place }, this.issues, this.warnings);
   }
 
   /** Adds something that makes the configuration invalid. */
@@ -190,8 +188,7 @@ export class IssueCollector {
   }
 
   /** An issue at a place of the configuration, not added. */
-  issue(path: ConfigPath, message: string, options: IssueOptions = {}): ConfigIssue {
-    const { remedy, part } = options;
+  issue(path: ConfigPath, message: string, { remedy, part }: IssueOptions = {}): ConfigIssue {
     const place = this.#places.place(path, part);
     return issueAt(place, place.path, message, remedy);
   }

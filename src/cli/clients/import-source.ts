@@ -1,9 +1,9 @@
 /** Reads the servers out of the files of clients, each in our terms. */
 
 import { basename, dirname } from "node:path";
-import type { ConfigDocument, ConfigTree } from "../../config/document.ts";
+import type { ConfigDocument, ConfigTree, RawObject } from "../../config/document.ts";
 import { type ConfigIssue, formatPath } from "../../config/issue.ts";
-import { type RawObject, shapeDocument } from "../../config/layouts.ts";
+import { shapeDocument } from "../../config/layouts.ts";
 import { parseTree, ROOT_KEYS } from "../../config/parse.ts";
 import { loadPatterns, mentionsPatterns } from "../../config/schema-results.ts";
 import type { ServerConfig } from "../../config/types.ts";

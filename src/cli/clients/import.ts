@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { ExitCode, type Io, say } from "../../app/io.ts";
 import { describeIssue } from "../../app/plan.ts";
 import { loadCredentials } from "../../config/credentials.ts";
-import type { RawObject } from "../../config/layouts.ts";
+import type { RawObject } from "../../config/document.ts";
 import { sanitizeServerName } from "../../config/profiles.ts";
 import { looksSecret, secretsOfUrl } from "../../config/secrets.ts";
 import { storeOf, type ValueStore } from "../../config/values.ts";
