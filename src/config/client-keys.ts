@@ -84,8 +84,7 @@ export function addServer(
       mapping.moved([...here.place, means], [...written, key]);
     }
   }
-  const [first] = choices;
-  if (first !== undefined) addChoices(kept, [first, ...choices.slice(1)], here);
+  addChoices(kept, choices, here);
   mapping.server(name, fromEntries(kept), written);
 }
 
@@ -127,7 +126,7 @@ interface ToolChoice {
  */
 function addChoices(
   entry: Map<string, unknown>,
-  choices: readonly [ToolChoice, ...ToolChoice[]],
+  choices: readonly ToolChoice[],
   { place, written, mapping, issues }: {
     readonly place: ConfigPath;
     readonly written: ConfigPath;
@@ -135,12 +134,14 @@ function addChoices(
     readonly issues: IssueCollector;
   },
 ): void {
+  const [first] = choices;
+  if (first === undefined) return;
   const tools = entry.get("tools");
   const isList = Array.isArray(tools);
   // What is neither list nor object is complained about, and the lists would hide it.
   if (tools !== undefined && (typeof tools !== "object" || tools === null)) return;
   if (isList) mapping.moved([...place, "tools", "include"], [...written, "tools"]);
-  else if (tools === undefined) mapping.moved([...place, "tools"], [...written, choices[0].key]);
+  else if (tools === undefined) mapping.moved([...place, "tools"], [...written, first.key]);
   const members = new Map(Object.entries(isList ? { include: tools } : tools ?? {}));
   const sayers = new Map(
     Array.from(members.keys(), (member) => [member, isList ? "tools" : TOOLS + member]),

@@ -4,14 +4,11 @@ import { spawn } from "node:child_process";
 import process from "node:process";
 import { joinBytes } from "../lib/json.ts";
 import { codeOf } from "../lib/text.ts";
+import type { Unavailable } from "./expand.ts";
 import type { Env } from "./types.ts";
 
-/** A value that had to be fetched, or why it could not be; `why` contains no secret. */
-export type Fetched = { readonly value: string } | {
-  readonly value?: never;
-  readonly why: string;
-  readonly remedy?: string;
-};
+/** A value that had to be fetched, or why it could not be. */
+export type Fetched = { readonly value: string } | Unavailable;
 
 /** A password manager that asks somebody must not hold up a start for ever. */
 const TIMEOUT_MS = 10_000;
@@ -80,7 +77,7 @@ export function commandOutput(text: string, options: CommandOptions): Promise<Fe
   return promise;
 }
 
-function failed(what: string): Fetched {
+function failed(what: string): Unavailable {
   return {
     why: `the command of "\${cmd:…}" ${what}`,
     remedy: "run it by hand, as the user the gateway runs as, to see why",

@@ -22,8 +22,8 @@ import { IssueCollector } from "./validate.ts";
 
 /** What was found. */
 export interface Credentials {
-  readonly values: ReadonlyMap<string, string>;
-  readonly issues: readonly ConfigIssue[];
+  readonly values: Map<string, string>;
+  readonly issues: ConfigIssue[];
 }
 
 /** What {@link loadCredentials} depends on. */
@@ -48,7 +48,7 @@ const MAX_CREDENTIAL_BYTES = 1024 * 1024;
  */
 export async function loadCredentials(options: CredentialsOptions): Promise<Credentials> {
   const { env, cwd } = options;
-  const found: Found = { values: new Map(), issues: [] };
+  const found: Credentials = { values: new Map(), issues: [] };
   const directory = env["CREDENTIALS_DIRECTORY"];
   if (directory) await readDirectory(resolve(cwd, directory), options, found);
   const file = credentialsFile(options);
@@ -75,15 +75,10 @@ export function credentialsFile(
   return { path: join(directory, "mcproxy", "credentials.json"), isNamed: false };
 }
 
-interface Found {
-  readonly values: Map<string, string>;
-  readonly issues: ConfigIssue[];
-}
-
 async function readFile(
   { path, isNamed }: CredentialsFile,
   options: CredentialsOptions,
-  found: Found,
+  found: Credentials,
 ): Promise<void> {
   const read = await readText(path, options);
   if (!read.ok) {
@@ -100,7 +95,7 @@ async function readFile(
 }
 
 /** Adds a map of names to texts; no message shows a value. */
-async function addCredentials(text: string, file: string, found: Found): Promise<void> {
+async function addCredentials(text: string, file: string, found: Credentials): Promise<void> {
   if (text.trim() === "") return;
   const parsed = await parseText(text, file);
   if (!parsed.ok) return void found.issues.push(...parsed.issues);
@@ -127,7 +122,7 @@ async function addCredentials(text: string, file: string, found: Found): Promise
 async function readDirectory(
   directory: string,
   options: CredentialsOptions,
-  found: Found,
+  found: Credentials,
 ): Promise<void> {
   const names = await readNames(directory, options.sources);
   if (names === undefined) {

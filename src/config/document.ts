@@ -3,7 +3,7 @@
  * these; nothing above knows which format it was.
  */
 
-import type { ConfigIssue, ConfigPath } from "./issue.ts";
+import { type ConfigIssue, type ConfigPath, quote } from "./issue.ts";
 
 /** A place in a file, both from 1. */
 export interface Position {
@@ -50,6 +50,23 @@ export function lineIndex(text: string): (offset: number) => Position {
     }
     return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 };
   };
+}
+
+/** Deeper nesting means a broken or hostile file. */
+export const MAX_DEPTH = 64;
+
+/** What every parser says of a file that goes deeper. */
+export const TOO_DEEP: string = `found more than ${MAX_DEPTH} nested levels, expected fewer`;
+
+/** What every parser says of an empty file. */
+export const NOTHING_FOUND = 'found nothing, expected an object with "mcpServers"';
+
+/** What every parser says of a key that an object has twice; `line` is that of the first. */
+export function saidTwice(key: string, line: number): readonly [message: string, remedy: string] {
+  return [
+    `found key ${quote(key)} a second time, first in line ${line}`,
+    "remove or rename one of them",
+  ];
 }
 
 /**

@@ -21,9 +21,14 @@ export interface Reference {
 }
 
 /** What a reference stands for; where it has no value, why, as the issue says it. */
-export type Found =
-  | { readonly value: string; readonly from: ValueSource }
-  | { readonly value?: never; readonly why: string; readonly remedy?: string };
+export type Found = { readonly value: string; readonly from: ValueSource } | Unavailable;
+
+/** Why there is no value; it contains no secret. */
+export interface Unavailable {
+  readonly value?: never;
+  readonly why: string;
+  readonly remedy?: string | undefined;
+}
 
 /** Where a value is from: what is `secret` is always one, what is a `place` never. */
 export type ValueSource = "environment" | "secret" | "place";
@@ -39,10 +44,8 @@ export interface UsedVariable {
 }
 
 /** A reference without value and without default. */
-export interface MissingValue {
+export interface MissingValue extends Unavailable {
   readonly name: string;
-  readonly why: string;
-  readonly remedy?: string;
 }
 
 /** One string after expansion. */
@@ -131,9 +134,7 @@ function expression(state: State, depth: number): string {
   if (!hasDefault) {
     state.position++;
     if (found.value === undefined) {
-      const { why, remedy } = found;
-      const { name } = reference;
-      state.missing.push({ name, why, ...(remedy === undefined ? {} : { remedy }) });
+      state.missing.push({ name: reference.name, ...found });
       return text.slice(start, state.position);
     }
     return use(state, reference, found);

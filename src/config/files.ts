@@ -106,7 +106,7 @@ export type ReadText =
     readonly ok: false;
     readonly missing: boolean;
     readonly why: string;
-    readonly remedy?: string;
+    readonly remedy?: string | undefined;
   };
 
 /** Options of {@link readText}. */
@@ -289,7 +289,7 @@ async function explain(path: string, code: string): Promise<ReadText> {
 }
 
 function unusable(why: string, remedy?: string): ReadText {
-  return { ok: false, missing: false, why, ...(remedy === undefined ? {} : { remedy }) };
+  return { ok: false, missing: false, why, remedy };
 }
 
 /** Whether somebody beside the owner may read it; always false where modes say nothing. */

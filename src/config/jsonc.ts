@@ -14,12 +14,13 @@ import {
   locatedDocument,
   type LocatedEntry,
   type LocatedNode,
+  MAX_DEPTH,
+  NOTHING_FOUND,
   objectNode,
+  saidTwice,
+  TOO_DEEP,
 } from "./document.ts";
-import { type ConfigIssue, type ConfigPath, issueAt, quote } from "./issue.ts";
-
-/** Deeper nesting means a broken or hostile file; the parser recurses, so it must not see it. */
-const MAX_DEPTH = 64;
+import { type ConfigIssue, type ConfigPath, issueAt } from "./issue.ts";
 
 /** More duplicates than this help nobody. */
 const MAX_DUPLICATES = 20;
@@ -37,33 +38,26 @@ export function parseJsonc(input: string, file: string): DocumentResult {
     ok: false,
     issues: [issue(offset, [], message, remedy)],
   });
+  // The parser recurses, so it must not see it.
   const tooDeep = findDepth(text, MAX_DEPTH);
-  if (tooDeep !== undefined) {
-    return fail(tooDeep, `found more than ${MAX_DEPTH} nested levels, expected fewer`);
-  }
+  if (tooDeep !== undefined) return fail(tooDeep, TOO_DEEP);
   const errors: ParseError[] = [];
   const root = parseTree(text, errors, { allowTrailingComma: true });
   if (root === undefined && isBlank(text)) {
-    return fail(0, 'found nothing, expected an object with "mcpServers"', EMPTY_REMEDY);
+    return fail(0, NOTHING_FOUND, 'write at least { "mcpServers": {} }');
   }
-  const first = errors[0];
-  if (first !== undefined) {
-    const { message, remedy } = explain(first, text);
-    return fail(first.offset, message, remedy);
-  }
+  const [first] = errors;
+  if (first !== undefined) return fail(first.offset, ...explain(first, text));
   if (root === undefined) return fail(0, 'found no value, expected an object with "mcpServers"');
   const duplicates: ConfigIssue[] = [];
   const converted = convert(root, [], (key, path, first) => {
     if (duplicates.length >= MAX_DUPLICATES) return;
-    const name = quote(String(key.value));
-    const message = `found key ${name} a second time, first in line ${locate(first).line}`;
-    duplicates.push(issue(key.offset, path, message, "remove or rename one of them"));
+    const said = saidTwice(String(key.value), locate(first).line);
+    duplicates.push(issue(key.offset, path, ...said));
   });
   if (duplicates.length > 0) return { ok: false, issues: duplicates };
   return { ok: true, document: locatedDocument(file, converted, locate) };
 }
-
-const EMPTY_REMEDY = 'write at least { "mcpServers": {} }';
 
 /** The offset of the bracket that opens level `limit + 1`, found without recursion. */
 function findDepth(text: string, limit: number): number | undefined {
@@ -113,10 +107,7 @@ function convert(
 }
 
 /** Words of the file are not repeated here: an unquoted one may be somebody's token. */
-function explain(
-  error: ParseError,
-  text: string,
-): { message: string; remedy?: string | undefined } {
+function explain(error: ParseError, text: string): readonly [string, string?] {
   const found = foundAt(text, error.offset);
   const closing = found === '"}"' ? ' or "]"' : found === '"]"' ? ' or "}"' : "";
   const number = ["found a malformed number, expected digits"] as const;
@@ -151,9 +142,7 @@ function explain(
       "false and null have none)",
     ],
   };
-  const [message, remedy] = messages[printParseErrorCode(error.error)] ??
-    [`found ${found}, expected a value`];
-  return { message, remedy };
+  return messages[printParseErrorCode(error.error)] ?? [`found ${found}, expected a value`];
 }
 
 function foundAt(text: string, offset: number): string {

@@ -3,10 +3,9 @@
 import * as v from "valibot";
 import { parseGlob } from "../lib/glob.ts";
 import { quote, withoutUndefined } from "./issue.ts";
-import { type GatingConfig, profileGating } from "./schema-gating.ts";
-import { about, notArray, prefix, prose, separator } from "./schema-parts.ts";
+import { profileGating } from "./schema-gating.ts";
+import { about, type Checked, notArray, prefix, prose, separator } from "./schema-parts.ts";
 import {
-  type Filter,
   members,
   patterns,
   profileFilter,
@@ -41,23 +40,7 @@ const profile = members({
  * A named view. It has the servers that `servers` or `tags` choose, of the other servers the entries
  * that `tags` choose, and everything where neither is there; less what the filters leave out.
  */
-export interface ProfileConfig {
-  readonly name: string;
-  /** Patterns for the names of servers. */
-  readonly servers?: readonly string[];
-  readonly tags?: readonly string[];
-  /** Comes before what the servers say. */
-  readonly instructions?: string;
-  /** In place of what each server has. */
-  readonly prefix?: v.InferOutput<typeof prefix>;
-  /** In place of what each server has. */
-  readonly separator?: string;
-  readonly tools?: Filter;
-  readonly prompts?: Filter;
-  readonly resources?: Filter;
-  /** What is different from the gating of all views. */
-  readonly gating?: Partial<GatingConfig>;
-}
+export type ProfileConfig = { readonly name: string } & Checked<typeof profile>;
 
 /** The settings that make profiles. */
 export const profileOptions = {

@@ -134,7 +134,10 @@ const rename = v.pipe(
       }
     }
   }),
-  v.metadata(about("New names by the names the server has.", { search_code: "search" })),
+  v.metadata({
+    ...about("New names by the names the server has.", { search_code: "search" }),
+    default: {},
+  }),
 );
 
 function placeOf(input: Record<string, unknown>, key: string): v.ObjectPathItem {
@@ -315,7 +318,7 @@ function kind<const Entries extends v.ObjectEntries>(
 
 const tools = kind(
   {
-    rename: v.optional(v.pipe(rename, v.metadata({ default: {} }))),
+    rename: v.optional(rename),
     override: v.optional(
       overrides(toolOverride, { search_code: { description: "Searches all repositories." } }),
     ),
@@ -328,7 +331,7 @@ const tools = kind(
 
 const prompts = kind(
   {
-    rename: v.optional(v.pipe(rename, v.metadata({ default: {} }))),
+    rename: v.optional(rename),
     override: v.optional(
       overrides(members({ title, description }), { review: { title: "Review a change" } }),
     ),

@@ -63,6 +63,9 @@ const auth = v.pipe(
   ),
 );
 
+/** What `transport` and `type` may say. */
+export const TRANSPORTS = ["stdio", "http", "streamable-http", "sse"] as const;
+
 /** The description of an option of a server that all of them have, too. */
 function inherited(description: string): string {
   return `${description} By default as for all servers.`;
@@ -115,14 +118,14 @@ export const serverOptions = {
   auth: v.optional(auth),
   transport: v.optional(
     choice(
-      ["stdio", "http", "streamable-http", "sse"],
+      TRANSPORTS,
       "Pins the transport. By default a command means stdio, and a url means Streamable HTTP " +
         "with a fall-back to HTTP+SSE.",
     ),
   ),
   type: v.optional(
     choice(
-      ["stdio", "http", "streamable-http", "sse"],
+      TRANSPORTS,
       'The same as "transport", under the name some clients use.',
     ),
   ),

@@ -21,7 +21,7 @@ import {
 import { authorizationOf } from "./schema-parts.ts";
 import { serverTransform } from "./schema-results.ts";
 import { serverShape } from "./schema-shaping.ts";
-import { type CheckedServer, ServerSchema } from "./schema.ts";
+import { type CheckedServer, ServerSchema, TRANSPORTS } from "./schema.ts";
 import type { HttpTarget, ServerConfig, ServerTarget, Settings } from "./types.ts";
 import { type IssueCollector, reportUnknownKeys, validate } from "./validate.ts";
 import { parseEnvFile } from "./values.ts";
@@ -194,7 +194,7 @@ function reportTargetIssues(
 }
 
 function isTransport(text: string): boolean {
-  return ["stdio", "http", "streamable-http", "sse"].includes(text);
+  return (TRANSPORTS as readonly string[]).includes(text);
 }
 
 /** Two names for one setting must not contradict each other. */

@@ -80,7 +80,7 @@ export class Fetches {
     const read = await readText(path, { ...this.#options, limit: MAX_FILE_BYTES });
     if (!read.ok) {
       const remedy = read.missing ? "create it, or name another one" : read.remedy;
-      return without(`Cannot read ${quote(path)}: ${read.why}`, remedy);
+      return { why: `Cannot read ${quote(path)}: ${read.why}`, remedy };
     }
     if (isReadableByOthers(read.mode, process.platform)) {
       const found = `found mode ${modeText(read.mode)}, so others can read this secret`;
@@ -94,10 +94,6 @@ export class Fetches {
     const { commandOutput } = await import("./command.ts");
     return await commandOutput(name, { ...this.#options, cwd: directory });
   }
-}
-
-function without(why: string, remedy: string | undefined): Fetched {
-  return { why, ...(remedy === undefined ? {} : { remedy }) };
 }
 
 /** A store of an environment alone. */
@@ -208,10 +204,8 @@ function place(name: string, { env }: ValueStore, { workspaceFolder }: FileOrigi
     : { value, from: "place" };
 }
 
-/** Files of `NAME=value` lines, as `envFile` names them. */
-
 /**
- * The variables in the text of such a file. Lines may begin with `export`; values may be in quotes,
+ * The variables in the text of a file as `envFile` names it: `NAME=value` lines. Lines may begin with `export`; values may be in quotes,
  * in double ones `\n` and the like count; `#` begins a comment. Nothing is expanded, and a line that
  * is none of this is passed over, as the clients do that read these files.
  */

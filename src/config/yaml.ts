@@ -22,16 +22,17 @@ import {
   locatedDocument,
   type LocatedEntry,
   type LocatedNode,
+  MAX_DEPTH,
+  NOTHING_FOUND,
   objectNode,
   type Position,
+  saidTwice,
+  TOO_DEEP,
 } from "./document.ts";
-import { type ConfigPath, issueAt, quote } from "./issue.ts";
+import { type ConfigPath, issueAt } from "./issue.ts";
 
 /** The parser takes about a second for this much, during which nothing else is done. */
 const MAX_YAML_LENGTH = 1024 * 1024;
-
-/** As in JSON: deeper nesting means a broken or hostile file. */
-const MAX_DEPTH = 64;
 
 /** What aliases may multiply a file to; a person's file has a few hundred values. */
 const MAX_VALUES = 100_000;
@@ -45,37 +46,34 @@ export function parseYaml(input: string, file: string): DocumentResult {
   const locate = lineIndex(text);
   const fail = (
     offset: number,
-    { message, remedy }: YamlMessage,
+    [message, remedy]: YamlMessage,
     path: ConfigPath = [],
   ): DocumentResult => ({
     ok: false,
     issues: [issueAt({ file, ...locate(offset) }, path, message, remedy)],
   });
   if (text.length > MAX_YAML_LENGTH) {
-    return fail(0, {
-      message: `found ${text.length} characters of YAML, expected at most ${MAX_YAML_LENGTH}`,
-      remedy: "check that this is the right file; JSON may be longer",
-    });
+    return fail(0, [
+      `found ${text.length} characters of YAML, expected at most ${MAX_YAML_LENGTH}`,
+      "check that this is the right file; JSON may be longer",
+    ]);
   }
   const nul = text.indexOf("\0");
-  if (nul !== -1) return fail(nul, { message: "found a NUL character, expected text" });
+  if (nul !== -1) return fail(nul, ["found a NUL character, expected text"]);
   try {
     const document = parseDocument(text, { prettyErrors: false, uniqueKeys: false });
     const first = [...document.errors, ...document.warnings]
       .sort((a, b) => a.pos[0] - b.pos[0])[0];
     if (first !== undefined) return fail(first.pos[0], explainYaml(first, text));
     if (document.contents === null || isBlank(document.contents, text)) {
-      return fail(0, {
-        message: 'found nothing, expected an object with "mcpServers"',
-        remedy: 'write at least "mcpServers: {}"',
-      });
+      return fail(0, [NOTHING_FOUND, 'write at least "mcpServers: {}"']);
     }
     const root = new Converter(locate).convert(document.contents, []);
     return { ok: true, document: locatedDocument(file, root, locate) };
   } catch (error) {
-    if (error instanceof Refused) return fail(error.offset, error, error.path);
+    if (error instanceof Refused) return fail(error.offset, error.said, error.path);
     // The parser recurses; whatever else it throws is about the text, too.
-    return fail(0, { message: "found YAML that cannot be read, expected less nesting" });
+    return fail(0, ["found YAML that cannot be read, expected less nesting"]);
   }
 }
 
@@ -89,11 +87,10 @@ function isBlank(node: Node, text: string): boolean {
 class Refused extends Error {
   constructor(
     readonly offset: number,
-    message: string,
     readonly path: ConfigPath,
-    readonly remedy?: string,
+    readonly said: YamlMessage,
   ) {
-    super(message);
+    super();
   }
 }
 
@@ -114,21 +111,17 @@ class Converter {
 
   convert(node: Node | null, path: ConfigPath, fallback = 0): SizedNode {
     const offset = node?.range?.[0] ?? fallback;
-    if (path.length > MAX_DEPTH) {
-      throw new Refused(offset, `found more than ${MAX_DEPTH} nested levels, expected fewer`, []);
-    }
+    if (path.length > MAX_DEPTH) throw new Refused(offset, [], [TOO_DEEP]);
     if (node === null) return { value: null, offset, size: 1 };
     if (isAlias(node)) return this.#alias(node, path);
     const anchor = "anchor" in node ? node.anchor : undefined;
     if (anchor !== undefined) this.#anchors.set(anchor, null);
     const converted = this.#collection(node, path, offset);
     if (converted.size > MAX_VALUES) {
-      throw new Refused(
-        offset,
+      throw new Refused(offset, path, [
         `found aliases that make more than ${MAX_VALUES} values of it, expected fewer`,
-        path,
         "write the values out, or use fewer aliases",
-      );
+      ]);
     }
     if (anchor !== undefined) this.#anchors.set(anchor, converted);
     return converted;
@@ -165,12 +158,7 @@ class Converter {
       const before = own.get(name);
       if (before !== undefined) {
         const { line } = this.#locate(before.keyOffset);
-        throw new Refused(
-          keyOffset,
-          `found key ${quote(name)} a second time, first in line ${line}`,
-          here,
-          "remove or rename one of them",
-        );
+        throw new Refused(keyOffset, here, saidTwice(name, line));
       }
       const node = this.convert(value, here, keyOffset);
       size += node.size;
@@ -190,12 +178,10 @@ class Converter {
     const objects = source.items?.map((item) => item.entries) ?? [undefined];
     return objects.flatMap((entries) => {
       if (entries !== undefined) return [...entries];
-      throw new Refused(
-        offset,
+      throw new Refused(offset, [...path, "<<"], [
         'found "<<" with something else, expected an object or a list of objects after it',
-        [...path, "<<"],
         'write an alias, such as "<<: *base"; in quotes "<<" is a key like others',
-      );
+      ]);
     });
   }
 
@@ -204,11 +190,9 @@ class Converter {
     const isText = isScalar(key) && typeof key.source === "string" && key.source !== "";
     if (isText) return String(key.type === "PLAIN" ? key.source : key.value);
     if (typeof node.value === "object") {
-      throw new Refused(
-        offset,
+      throw new Refused(offset, path, [
         "found a key that is no text, expected a name before the colon",
-        path,
-      );
+      ]);
     }
     return String(node.value);
   }
@@ -217,15 +201,13 @@ class Converter {
     const offset = range?.[0] ?? 0;
     const target = this.#anchors.get(source);
     if (target === null) {
-      throw new Refused(offset, "found an alias inside of what it names", path);
+      throw new Refused(offset, path, ["found an alias inside of what it names"]);
     }
     if (target === undefined) {
-      throw new Refused(
-        offset,
+      throw new Refused(offset, path, [
         "found an alias without an anchor of that name before it",
-        path,
         'put text that begins with "*" in quotes',
-      );
+      ]);
     }
     return target;
   }
@@ -236,10 +218,7 @@ function isMergeKey(key: Node): boolean {
 }
 
 /** What is said about one mistake. */
-interface YamlMessage {
-  readonly message: string;
-  readonly remedy?: string | undefined;
-}
+type YamlMessage = readonly [message: string, remedy?: string];
 
 const END = "the end of the file";
 const QUOTES = "put text with special characters in quotes";
@@ -251,14 +230,13 @@ const QUOTES = "put text with special characters in quotes";
 function explainYaml({ code, pos: [offset] }: YAMLError, text: string): YamlMessage {
   const found = foundAt(text, offset);
   if (found === END && (code === "BAD_INDENT" || code === "MISSING_CHAR")) {
-    return { message: `found ${END}, expected a closing bracket or quote` };
+    return [`found ${END}, expected a closing bracket or quote`];
   }
-  const [message, remedy] = messagesFor(found)[code] ??
+  return messagesFor(found)[code] ??
     [`found ${found}, expected a key or a value of its own`, QUOTES];
-  return { message, remedy };
 }
 
-function messagesFor(found: string): Readonly<Record<string, readonly [string, string?]>> {
+function messagesFor(found: string): Readonly<Record<string, YamlMessage>> {
   const properties = [
     `found ${found}, expected at most one anchor or tag before a value`,
     QUOTES,
