@@ -45,26 +45,28 @@ export interface EnvSettings {
  */
 export function settingsFromEnv(env: Env): EnvSettings {
   const settings: Record<string, unknown> = {};
-  const issues: ConfigIssue[] = [];
-  const warnings: ConfigIssue[] = [];
+  // Issues about members are as those of a file: `MCPROXY_GATING.mode`.
+  const collector = new IssueCollector({
+    place: ([setting, ...members]) => ({
+      ...NOWHERE,
+      path: [variableOf(String(setting)), ...members],
+    }),
+  });
   for (const [variable, text] of Object.entries(env)) {
     if (!variable.startsWith(PREFIX) || !text) continue;
     const setting = SETTING_OF.get(variable);
-    if (setting === undefined) {
-      const meant = misspelt(variable);
-      if (meant !== undefined) {
-        warnings.push(about(variable, `no such variable (did you mean "${meant}"?)`));
-      }
-      continue;
+    const meant = setting === undefined ? misspelt(variable) : undefined;
+    if (setting !== undefined) settings[setting] = readSetting(setting, text, collector);
+    else if (meant !== undefined) {
+      const message = `no such variable (did you mean "${meant}"?)`;
+      collector.warnings.push({ ...NOWHERE, path: variable, message });
     }
-    const read = readSetting(variable, setting, text);
-    if (read.ok) {
-      settings[setting] = read.value;
-      warnings.push(...read.warnings);
-    } else issues.push(...read.issues);
   }
-  return { settings: settings as Partial<Settings>, issues, warnings };
+  const { issues, warnings } = collector;
+  return { settings: withoutUndefined(settings) as Partial<Settings>, issues, warnings };
 }
+
+const NOWHERE = { file: "environment", line: 0, column: 0 };
 
 const PREFIX = "MCPROXY_";
 
@@ -75,49 +77,28 @@ function misspelt(variable: string): string | undefined {
   return nearest === undefined ? undefined : PREFIX + nearest;
 }
 
-function about(variable: string, message: string): ConfigIssue {
-  return { file: "environment", line: 0, column: 0, path: variable, message };
-}
-
-type ReadSetting =
-  | { readonly ok: true; readonly value: unknown; readonly warnings: readonly ConfigIssue[] }
-  | { readonly ok: false; readonly issues: readonly ConfigIssue[] };
-
-/** The first reading of the text that the schema accepts. */
-function readSetting(variable: string, setting: string, text: string): ReadSetting {
+/** What the schema makes of the text; undefined for what it does not accept. */
+function readSetting(setting: string, text: string, collector: IssueCollector): unknown {
   const schema = SettingsSchema.entries[setting as keyof typeof SettingsSchema.entries];
   const json = /^[\[{]/.test(text) ? parseJson(text) : undefined;
-  if (json !== undefined) return readJson(variable, setting, schema, json);
-  let expected: string | undefined;
+  if (json !== undefined) {
+    const source = { [setting]: json };
+    const { output } = validate(v.object({ [setting]: schema }), source, collector, { source });
+    const read = output?.[setting];
+    if (setting === "embeddings" && read !== undefined) {
+      warnBareKey(read as EmbeddingsConfig, collector);
+    }
+    return read;
+  }
+  let expected = "a value";
   for (const value of readings(text)) {
     const result = v.safeParse(schema, value);
-    if (result.success) return { ok: true, value: result.output, warnings: [] };
+    if (result.success) return result.output;
     // What is said of the likeliest reading, the last one.
-    expected = result.issues[0]?.message;
+    expected = result.issues[0].message;
   }
-  const found = describeFound(text, [setting]);
-  return {
-    ok: false,
-    issues: [about(variable, `found ${found}, expected ${expected ?? "a value"}`)],
-  };
-}
-
-/** Its issues are about members, as those of a file are: `MCPROXY_GATING.mode`. */
-function readJson(
-  variable: string,
-  setting: string,
-  schema: v.GenericSchema,
-  value: unknown,
-): ReadSetting {
-  const collector = new IssueCollector({
-    place: ([, ...members]) => ({ ...about(variable, ""), path: [variable, ...members] }),
-  });
-  const source = { [setting]: value };
-  const { output } = validate(v.object({ [setting]: schema }), source, collector, { source });
-  if (output === undefined) return { ok: false, issues: collector.issues };
-  const read = output[setting];
-  if (setting === "embeddings") warnBareKey(read as EmbeddingsConfig, collector);
-  return { ok: true, value: read, warnings: collector.warnings };
+  collector.error([setting], `found ${describeFound(text, [setting])}, expected ${expected}`);
+  return undefined;
 }
 
 /** Everything that text which is no JSON may mean, the likeliest last for messages. */
