@@ -9,9 +9,13 @@
  */
 
 import process from "node:process";
-import type { Config, ProfileConfig, ServerShape } from "../src/config/types.ts";
-import { diffConfig } from "../src/config/diff.ts";
-import { parseConfig } from "../src/config/parse.ts";
+import {
+  type Config,
+  diffConfig,
+  type ProfileConfig,
+  type ServerShape,
+} from "../src/config/types.ts";
+import { parseConfig } from "../src/config/load.ts";
 import { buildSnapshot, type Snapshot } from "../src/gating/gate.ts";
 import { planReload } from "../src/gateway/members/members.ts";
 import { EMPTY_INVENTORY, type Inventory, type ListItem } from "../src/protocol/lists.ts";

@@ -3,9 +3,8 @@
  * clients see, where one server of many has changed. Prints JSON: samples in milliseconds.
  */
 
-import type { Config } from "../../src/config/types.ts";
-import { diffConfig } from "../../src/config/diff.ts";
-import { parseConfig } from "../../src/config/parse.ts";
+import { type Config, diffConfig } from "../../src/config/types.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import { buildSnapshot } from "../../src/gating/gate.ts";
 import { planReload } from "../../src/gateway/members/members.ts";
 import { EMPTY_INVENTORY, type Inventory, type ListItem } from "../../src/protocol/lists.ts";

@@ -1,6 +1,6 @@
 /** From "the file may have changed" to a gateway that does what it says now. */
 
-import { type ConfigDiff, diffConfig } from "../config/diff.ts";
+import { type ConfigDiff, diffConfig } from "../config/types.ts";
 import { type ChangeAnswer, ConfigWatch } from "../config/watch.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { getLogger, type Logging } from "../log/mod.ts";

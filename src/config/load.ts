@@ -1,18 +1,42 @@
-/** Reads configuration files from disk, with all they refer to, and makes one of them. */
+/**
+ * A {@link Config}, or what is wrong with it: of files on disk with all they refer to, or of the text
+ * of one alone.
+ */
 
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
+import { canonicalJson, isObject, valueAt } from "../lib/json.ts";
 import { loadCredentials } from "./credentials.ts";
-import type { ConfigTree } from "./document.ts";
+import { type ConfigTree, fromEntries } from "./document.ts";
+import {
+  expandTree,
+  isMissingIn,
+  reportMalformed,
+  type UsedVariable,
+  warnShortTimeout,
+} from "./expand.ts";
 import { CONFIG_FILE, fileIssue, parseText, readNames, readText, type Sources } from "./files.ts";
-import type { ConfigIssue } from "./issue.ts";
+import { type ConfigIssue, type ConfigPath, formatPath, withoutUndefined } from "./issue.ts";
+import { parseJsonc } from "./jsonc.ts";
 import { shapeDocument, type ShapeResult } from "./layouts.ts";
-import { mergeTrees, parseTree, ROOT_KEYS, withNotes } from "./parse.ts";
+import { reportAliases, reportCollisions, warnUnusedChoices } from "./profiles.ts";
+import { warnBareKey } from "./schema-gating.ts";
 import { loadPatterns, mentionsPatterns } from "./schema-results.ts";
-import { type Layers, settingsFromEnv } from "./settings.ts";
-import type { ConfigResult, Env } from "./types.ts";
-import { Fetches } from "./values.ts";
+import { RootSchema, SettingsSchema } from "./schema.ts";
+import { secretsOfVariables } from "./secrets.ts";
+import { parseServer } from "./server.ts";
+import { DEFAULT_SETTINGS, type Layers, settingsFromEnv } from "./settings.ts";
+import type { Config, ConfigResult, Env, ServerConfig, Settings } from "./types.ts";
+import { IssueCollector, reportUnknownKeys, validate } from "./validate.ts";
+import { Fetches, lookupIn, storeOf, type ValueStore } from "./values.ts";
+
+/** The keys the root of the internal raw form may have. */
+export const ROOT_KEYS: readonly string[] = Object.keys(RootSchema.entries);
+const SETTINGS_KEYS: readonly string[] = Object.keys(SettingsSchema.entries);
+
+/** Keys like "x-base" hold what YAML anchors name, or notes; nobody else looks at them. */
+const NOTE = /^x-/;
 
 /** Options of {@link loadConfig}. */
 export interface LoadConfigOptions {
@@ -79,13 +103,11 @@ export async function loadConfig(
   return { ...withNotes(result, { files, issues, warnings }), sources };
 }
 
-interface Listed {
-  readonly files: readonly string[];
-  readonly issues: readonly ConfigIssue[];
-}
-
 /** A directory stands for its configuration files in the order of their names. */
-async function listFiles(path: string, sources: Map<string, string>): Promise<Listed> {
+async function listFiles(
+  path: string,
+  sources: Map<string, string>,
+): Promise<{ readonly files: readonly string[]; readonly issues: readonly ConfigIssue[] }> {
   const isDirectory = await stat(path).then((stats) => stats.isDirectory(), () => false);
   const names = isDirectory ? await readNames(path, sources) : undefined;
   // Reading it says what is wrong.
@@ -113,4 +135,214 @@ async function readShaped(file: string, sources: Map<string, string>): Promise<S
   if (mentionsPatterns(read.text)) await loadPatterns();
   const parsed = await parseText(read.text, file);
   return parsed.ok ? shapeDocument(parsed.document, ROOT_KEYS) : parsed;
+}
+
+/** What {@link parseConfig} needs beside the text. */
+export interface ParseConfigOptions {
+  /** Name of the file for issues. */
+  readonly file: string;
+  /** Where `${NAME}` looks. */
+  readonly env: Env;
+}
+
+/**
+ * Parses the text of a JSON file alone: no other file is read and no command run, so that `${file:}`
+ * and `${cmd:}` have no value. Pure, and never throws, whatever the text is.
+ */
+export function parseConfig(text: string, { file, env }: ParseConfigOptions): ConfigResult {
+  const parsed = parseJsonc(text, file);
+  if (!parsed.ok) return parsed;
+  const shaped = shapeDocument(parsed.document, ROOT_KEYS);
+  if (!shaped.ok) return shaped;
+  const result = parseTree(shaped.tree, { files: [file], store: storeOf(env) });
+  return withNotes(result, { ...shaped, files: [file] });
+}
+
+/** A result, and beside it what was found before there was a tree. */
+function withNotes(
+  result: ConfigResult,
+  { issues, warnings, files }: {
+    readonly issues: readonly ConfigIssue[];
+    readonly warnings: readonly ConfigIssue[];
+    /** In the order they were loaded. */
+    readonly files: readonly string[];
+  },
+): ConfigResult {
+  if (!result.ok || issues.length > 0) {
+    const found = result.ok ? [] : result.issues;
+    return { ok: false, issues: inOrder([...issues, ...found], files) };
+  }
+  return { ...result, warnings: inOrder([...warnings, ...result.warnings], files) };
+}
+
+/** What {@link parseTree} needs beside the tree. */
+export interface ParseTreeOptions {
+  /** In the order they were loaded; see {@link Config.file}. */
+  readonly files: readonly string[];
+  readonly store: ValueStore;
+  /** @default the `MCPROXY_*` of the environment */
+  readonly layers?: Layers | undefined;
+}
+
+/** Checks and completes the internal raw form. Pure. */
+export function parseTree(
+  tree: ConfigTree,
+  { files, store, layers = { environment: settingsFromEnv(store.env) } }: ParseTreeOptions,
+): ConfigResult {
+  const collector = new IssueCollector(tree);
+  const source = tree.value;
+  let hasMisplaced = false;
+  const ours = Object.fromEntries(Object.entries(source).filter(([key]) => !NOTE.test(key)));
+  const meant = reportUnknownKeys(ours, ROOT_KEYS, collector, (key) => {
+    const value = source[key];
+    const isServer = typeof value === "object" && value !== null &&
+      ("command" in value || "url" in value);
+    if (isServer) hasMisplaced = true;
+    return isServer ? 'servers belong into "mcpServers"' : undefined;
+  });
+  if (!("mcpServers" in source) && !meant.has("mcpServers") && !hasMisplaced) {
+    collector.error([], 'missing key "mcpServers", expected an object of servers');
+  }
+  const used: UsedVariable[] = [];
+  const context: ParseContext = { tree, store, collector, used };
+  const fromFile = parseSettings(ours, context);
+  const { environment, flags = {} } = layers;
+  const settings = { ...fromFile, ...environment.settings, ...withoutUndefined(flags) };
+  // Those of a variable have been looked at, and complained of by its name.
+  if (settings.embeddings !== undefined && settings.embeddings === fromFile.embeddings) {
+    warnBareKey(settings.embeddings, collector);
+  }
+  const servers = parseServers(settings, context);
+  const issues = [...environment.issues, ...collector.issues];
+  if (issues.length > 0) return { ok: false, issues: inOrder(issues, files) };
+  const expandedSecrets = [...new Set(secretsOfVariables(used))];
+  const file = files.join(", ");
+  const config: Config = { file, servers, settings, expandedSecrets };
+  const warnings = inOrder([...environment.warnings, ...collector.warnings], files);
+  return { ok: true, config, warnings };
+}
+
+interface ParseContext {
+  readonly tree: ConfigTree;
+  readonly store: ValueStore;
+  readonly collector: IssueCollector;
+  readonly used: UsedVariable[];
+}
+
+/** By file, those that were not loaded as configuration first, then by line and column. */
+function inOrder(issues: readonly ConfigIssue[], files: readonly string[]): ConfigIssue[] {
+  const rank = new Map(files.map((file, index) => [file, index]));
+  const of = ({ file }: ConfigIssue) => rank.get(file) ?? -1;
+  return issues.toSorted((a, b) => of(a) - of(b) || a.line - b.line || a.column - b.column);
+}
+
+/** The defaults stand in for settings with issues, so that the servers are checked all the same. */
+function parseSettings(
+  ours: object,
+  { tree, store, collector, used }: ParseContext,
+): Settings {
+  // Whether commands may run must be known before anything is expanded.
+  const isExpanded = (key: string) => SETTINGS_KEYS.includes(key) && key !== "allowCommands";
+  const expansion = expandTree(
+    ours,
+    (key) => isExpanded(key) ? lookupIn(store, tree.origin([key])) : undefined,
+  );
+  for (const variable of expansion.used) used.push(variable);
+  reportMalformed(expansion, collector);
+  for (const { path, why, remedy } of expansion.missing) collector.error(path, why, { remedy });
+  const options = { source: tree.value, skip: isMissingIn(expansion) };
+  const { output } = validate(RootSchema, expansion.value, collector, options);
+  for (const key of ["timeout", "startupTimeout"]) {
+    warnShortTimeout(tree.value[key], key, collector);
+  }
+  if (output === undefined) return DEFAULT_SETTINGS;
+  const { $schema: _schema, mcpServers: _servers, syslog, roots, embeddings, ...rest } = output;
+  return withoutUndefined({ ...rest, syslog, roots, embeddings });
+}
+
+function parseServers(
+  settings: Settings,
+  { tree, store, collector, used }: ParseContext,
+): ReadonlyMap<string, ServerConfig> {
+  const servers = new Map<string, ServerConfig>();
+  const section = tree.value["mcpServers"];
+  if (!isObject(section)) return servers;
+  if (tree.names.length === 0) {
+    collector.warn(["mcpServers"], "found no server, so there is nothing to serve");
+  }
+  for (const name of tree.names) {
+    const entry: unknown = section[name];
+    // For a server that is switched off no file is read and no command run.
+    const values = isSwitchedOff(entry) ? { ...store, fetch: undefined } : store;
+    const lookup = lookupIn(values, tree.origin(["mcpServers", name]));
+    const server = parseServer(name, entry, { lookup, settings, collector, used });
+    if (server !== undefined) servers.set(name, server);
+  }
+  reportCollisions(tree.names, collector);
+  reportAliases(servers, collector);
+  warnUnusedChoices(settings, servers, collector);
+  return servers;
+}
+
+function isSwitchedOff(entry: unknown): boolean {
+  return isObject(entry) && (entry["disabled"] === true || entry["enabled"] === false);
+}
+
+/**
+ * Several files as one: the later one has the say, for each server and each setting as a whole. The
+ * warnings are about what took the place of something else. Pure.
+ */
+function mergeTrees(
+  trees: readonly [ConfigTree, ...ConfigTree[]],
+): { readonly tree: ConfigTree; readonly warnings: readonly ConfigIssue[] } {
+  const [first] = trees;
+  if (trees.length === 1) return { tree: first, warnings: [] };
+  const settings = new Map<string, ConfigTree>();
+  const servers = new Map<string, ConfigTree>();
+  const warnings: ConfigIssue[] = [];
+  let section: ConfigTree | undefined;
+  let broken: ConfigTree | undefined;
+  const report = (path: ConfigPath, before: ConfigTree | undefined, now: ConfigTree): void => {
+    if (before === undefined || isSame(path, before, now)) return;
+    const { file, line, column, path: written } = before.place(path, "key");
+    const message = `takes the place of ${formatPath(written)} in ${file}:${line}:${column}`;
+    warnings.push(new IssueCollector(now).issue(path, message, { part: "key" }));
+  };
+  for (const tree of trees) {
+    for (const key of Object.keys(tree.value)) {
+      if (key === "mcpServers") continue;
+      if (key !== "$schema") report([key], settings.get(key), tree);
+      settings.set(key, tree);
+    }
+    if (!("mcpServers" in tree.value)) continue;
+    section ??= tree;
+    if (!isObject(tree.value["mcpServers"])) broken ??= tree;
+    for (const name of tree.names) {
+      report(["mcpServers", name], servers.get(name), tree);
+      servers.set(name, tree);
+    }
+  }
+  const owner = ([key, name]: ConfigPath): ConfigTree => {
+    if (key !== "mcpServers") return settings.get(String(key)) ?? first;
+    return servers.get(String(name)) ?? broken ?? section ?? first;
+  };
+  const value = fromEntries([...settings].map(([key, tree]) => [key, tree.value[key]]));
+  if (broken !== undefined) value["mcpServers"] = broken.value["mcpServers"];
+  else if (section !== undefined) {
+    value["mcpServers"] = fromEntries(
+      [...servers].map(([name, tree]) => [name, valueAt(tree.value, ["mcpServers", name])]),
+    );
+  }
+  const tree: ConfigTree = {
+    value,
+    names: [...servers.keys()],
+    place: (path, part) => owner(path).place(path, part),
+    origin: (path) => owner(path).origin(path),
+  };
+  return { tree, warnings };
+}
+
+/** The same text in two files of one directory means the same. */
+function isSame(path: ConfigPath, before: ConfigTree, now: ConfigTree): boolean {
+  return canonicalJson(valueAt(before.value, path)) === canonicalJson(valueAt(now.value, path));
 }

@@ -1,6 +1,5 @@
-import { keepUnchanged } from "../config/diff.ts";
 import { collectSecrets } from "../config/secrets.ts";
-import type { Config, ServerConfig } from "../config/types.ts";
+import { type Config, keepUnchanged, type ServerConfig } from "../config/types.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { Gating } from "../gating/gating.ts";
 import { createRedactor } from "../lib/secrets.ts";

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Config, Env } from "../../src/config/types.ts";
-import { diffConfig } from "../../src/config/diff.ts";
-import { parseConfig } from "../../src/config/parse.ts";
+import { type Config, diffConfig, type Env } from "../../src/config/types.ts";
+import { parseConfig } from "../../src/config/load.ts";
 
 function parse(text: string, env: Env = {}): Config {
   const result = parseConfig(text, { file: "f.json", env });

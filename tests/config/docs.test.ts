@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { formatIssue } from "../../src/config/issue.ts";
-import { parseConfig } from "../../src/config/parse.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import { loadPatterns } from "../../src/config/schema-results.ts";
 
 const DOCS = new URL("../../docs/", import.meta.url);

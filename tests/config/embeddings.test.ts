@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatIssue } from "../../src/config/issue.ts";
-import { parseConfig } from "../../src/config/parse.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import { collectSecrets } from "../../src/config/secrets.ts";
 
 function parse(embeddings: unknown, env: Readonly<Record<string, string>> = {}) {

@@ -12,7 +12,7 @@ import process from "node:process";
 import { test } from "node:test";
 import type { Config, ConfigResult, ServerConfig } from "../../src/config/types.ts";
 import { formatIssue } from "../../src/config/issue.ts";
-import { parseConfig } from "../../src/config/parse.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
 import { loadGolden } from "./golden-files.ts";
 

@@ -2,9 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Config, ServerConfig } from "../../src/config/types.ts";
-import { diffConfig } from "../../src/config/diff.ts";
-import { parseConfig } from "../../src/config/parse.ts";
+import { type Config, diffConfig, type ServerConfig } from "../../src/config/types.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import { collectSecrets } from "../../src/config/secrets.ts";
 
 function parse(entry: Readonly<Record<string, unknown>>): Config {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Config, Env } from "../../src/config/types.ts";
 import { formatIssue } from "../../src/config/issue.ts";
-import { parseConfig } from "../../src/config/parse.ts";
+import { parseConfig } from "../../src/config/load.ts";
 
 function parse(text: string, env: Env = {}): Config {
   const result = parseConfig(text, { file: "f.json", env });

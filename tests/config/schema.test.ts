@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { DOCS_FILE, generateDocs, generateSchema, SCHEMA_FILE } from "../../scripts/schema.ts";
 import { serverOptions } from "../../src/config/schema.ts";
 import { CLIENT_KEYS } from "../../src/config/client-keys.ts";
-import { parseConfig } from "../../src/config/parse.ts";
+import { parseConfig } from "../../src/config/load.ts";
 
 interface JsonSchema {
   readonly description?: string;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Env } from "../../src/config/types.ts";
-import { parseConfig } from "../../src/config/parse.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import { collectSecrets } from "../../src/config/secrets.ts";
 import { createRedactor, REDACTED } from "../../src/lib/secrets.ts";
 

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { canonicalJson } from "../../src/lib/json.ts";
-import { diffConfig } from "../../src/config/diff.ts";
 import { formatIssue } from "../../src/config/issue.ts";
-import { parseConfig } from "../../src/config/parse.ts";
-import { overriddenAnnotations } from "../../src/config/types.ts";
+import { parseConfig } from "../../src/config/load.ts";
+import { diffConfig, overriddenAnnotations } from "../../src/config/types.ts";
 
 /** A file with one server of these options, and these settings. */
 function parse(options: object, settings: object = {}, others: object = {}) {

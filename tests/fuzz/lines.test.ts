@@ -3,7 +3,7 @@ import process from "node:process";
 import { test } from "node:test";
 import fc from "fast-check";
 import { runtime } from "#runtime";
-import { parseConfig } from "../../src/config/parse.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import { serveStdio } from "../../src/front/stdio.ts";
 import { AGGREGATE } from "../../src/gating/endpoint.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { runtime } from "#runtime";
-import { parseConfig } from "../../src/config/parse.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import { createApp } from "../../src/front/app.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { ErrorCode } from "../../src/protocol/errors.ts";

@@ -1,7 +1,7 @@
 import { runtime } from "#runtime";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseConfig } from "../../src/config/parse.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/types.ts";
 import { AGGREGATE } from "../../src/gating/endpoint.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";

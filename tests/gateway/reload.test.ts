@@ -2,7 +2,7 @@ import { runtime } from "#runtime";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Config } from "../../src/config/types.ts";
-import { parseConfig } from "../../src/config/parse.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import { profileEndpoint } from "../../src/gating/endpoint.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { type KeptServer, ListCache } from "../../src/gateway/members/list-cache.ts";

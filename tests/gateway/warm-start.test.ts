@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { parseConfig } from "../../src/config/parse.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import { AGGREGATE } from "../../src/gating/endpoint.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { ListCache } from "../../src/gateway/members/list-cache.ts";

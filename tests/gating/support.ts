@@ -1,7 +1,7 @@
 /** A small world of servers behind gates, and the meta tools called in it. */
 
 import assert from "node:assert/strict";
-import { parseConfig } from "../../src/config/parse.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import {
   AGGREGATE,
   type Endpoint,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { runtime } from "#runtime";
 import { Server } from "../../src/app/server.ts";
-import { parseConfig } from "../../src/config/parse.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import { HttpPeer, SsePeer, StdioPeer } from "../support/clients/legacy-peers.ts";
 import { ModernPeer } from "../support/clients/modern-peer.ts";
 import type { Peer, PeerOptions } from "../support/clients/peer.ts";

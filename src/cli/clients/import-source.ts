@@ -4,7 +4,7 @@ import { basename, dirname } from "node:path";
 import type { ConfigDocument, ConfigTree, RawObject } from "../../config/document.ts";
 import { type ConfigIssue, formatPath } from "../../config/issue.ts";
 import { shapeDocument } from "../../config/layouts.ts";
-import { parseTree, ROOT_KEYS } from "../../config/parse.ts";
+import { parseTree, ROOT_KEYS } from "../../config/load.ts";
 import { loadPatterns, mentionsPatterns } from "../../config/schema-results.ts";
 import type { ServerConfig } from "../../config/types.ts";
 import type { ValueStore } from "../../config/values.ts";

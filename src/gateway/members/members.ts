@@ -1,5 +1,4 @@
-import { diffConfig } from "../../config/diff.ts";
-import type { Config, ServerConfig, Settings } from "../../config/types.ts";
+import { type Config, diffConfig, type ServerConfig, type Settings } from "../../config/types.ts";
 import { type Endpoint, isBehind } from "../../gating/endpoint.ts";
 import { within } from "../../lib/time.ts";
 import { getLogger } from "../../log/mod.ts";

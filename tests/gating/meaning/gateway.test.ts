@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { test } from "node:test";
 import type { Config } from "../../../src/config/types.ts";
-import { parseConfig } from "../../../src/config/parse.ts";
+import { parseConfig } from "../../../src/config/load.ts";
 import { AGGREGATE, withGating } from "../../../src/gating/endpoint.ts";
 import { Gateway } from "../../../src/gateway/gateway.ts";
 import { replyText } from "../../../src/registry/answers.ts";
