@@ -11,7 +11,7 @@ import {
   registryCost,
   type Snapshot,
 } from "../gating/gate.ts";
-import type { Json, JsonObject } from "../lib/json.ts";
+import type { JsonObject } from "../lib/json.ts";
 import { type ListKind, listRule } from "../protocol/lists.ts";
 import { toolTokens } from "../registry/source.ts";
 import type { Registry, ResourceRoute, Route, View } from "../registry/types.ts";
@@ -85,8 +85,8 @@ export function offersIn(
     itemsOf(servers.get(server), kind).map((item): OfferedItem => {
       const own = keyOf(item, kind);
       const { exposed = null, at } = shown[kind].get(ownerKey(server, own)) ?? {};
-      const title = textOf(item.title);
-      const description = textOf(item.description);
+      const title = typeof item.title === "string" ? item.title : null;
+      const description = typeof item.description === "string" ? item.description : null;
       const tokens = kind === "tools" && at !== undefined ? { tokens: count(tools[at]!) } : {};
       return { exposed, own, title, description, ...tokens };
     });
@@ -121,10 +121,6 @@ function itemsOf(view: View | undefined, kind: ListKind): readonly JsonObject[] 
 
 function keyOf(item: JsonObject, kind: ListKind): string {
   return String(item[listRule(kind).key] ?? "");
-}
-
-function textOf(value: Json | undefined): string | null {
-  return typeof value === "string" ? value : null;
 }
 
 /** How long counting keeps the process from anything else at a stretch, in ms. */

@@ -26,11 +26,6 @@ export interface ParkedCallOptions {
   readonly onForgotten: (held: number) => void;
 }
 
-/** What a round ends with: questions to the client, or the upstream's response. */
-export type Visit =
-  | { readonly kind: "input" }
-  | { readonly kind: "response"; readonly message: ResponseMessage };
-
 interface Question {
   readonly method: string;
   readonly paramsText: string | undefined;
@@ -51,7 +46,6 @@ export class ParkedCall implements Exchange {
   server: string;
   readonly client: Client;
   readonly request: RequestMessage;
-  readonly #options: ParkedCallOptions;
   readonly #cancel = new CancelSource();
   readonly #questions = new Map<string, Question>();
   readonly #held: string[] = [];
@@ -68,25 +62,18 @@ export class ParkedCall implements Exchange {
   #forgotten = false;
   #expiry: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(first: Exchange, options: ParkedCallOptions) {
+  constructor(first: Exchange, private readonly options: ParkedCallOptions) {
     this.client = first.client;
     this.request = first.request;
     this.server = first.server;
-    this.#options = options;
   }
 
-  get id(): string {
-    return this.#options.id;
-  }
-
-  /** How often its client has been asked; a state is good for its own round only. */
-  get round(): number {
-    return this.#round;
-  }
-
-  /** When the round ends without an answer, milliseconds since the epoch. */
-  get expires(): number {
-    return this.#expires;
+  /**
+   * What the client's state has to say to be good: how often it has been asked, for a state is good
+   * for its own round only; when that ends without an answer, milliseconds since the epoch.
+   */
+  get claims() {
+    return { call: this.options.id, round: this.#round, expires: this.#expires };
   }
 
   /** Whether it waits for its client. */
@@ -98,9 +85,12 @@ export class ParkedCall implements Exchange {
     return this.#cancel;
   }
 
-  /** Starts the upstream call. */
+  /** Starts the upstream call. Its outcome is kept for a client that is still to come back. */
   run(forward: Forward): void {
-    this.#outcome = forward(this).finally(() => this.#settled());
+    this.#outcome = forward(this).finally(() => {
+      this.#ended = true;
+      this.#refuseQuestions("the call has ended");
+    });
     // Whoever visits looks at it; while nobody does, a failure is not unhandled.
     this.#outcome.catch(() => {});
     this.#refused.promise.catch(() => {});
@@ -159,8 +149,8 @@ export class ParkedCall implements Exchange {
     return promise;
   }
 
-  /** Lets one request of the client see what comes next: the outcome, or questions. */
-  async visit(exchange: Exchange): Promise<Visit> {
+  /** Lets one request of the client see what comes next: the outcome; `undefined` for questions. */
+  async visit(exchange: Exchange): Promise<ResponseMessage | undefined> {
     clearTimeout(this.#expiry);
     this.#parked = false;
     this.#visitor = exchange;
@@ -169,11 +159,11 @@ export class ParkedCall implements Exchange {
     exchange.signal.addEventListener("abort", gone);
     if (exchange.signal.aborted) gone();
     try {
-      const outcome = this.#outcome!.then((message): Visit => ({ kind: "response", message }));
-      const visit = await Promise.race([this.#refused.promise, outcome, this.#nextInput()]);
-      if (visit.kind === "input" && !this.#ended) {
+      const outcome = this.#outcome!;
+      const next = await Promise.race([this.#refused.promise, outcome, this.#nextInput()]);
+      if (next === undefined && !this.#ended) {
         this.#park();
-        return visit;
+        return undefined;
       }
       const last = await outcome;
       this.#forget();
@@ -217,11 +207,11 @@ export class ParkedCall implements Exchange {
   }
 
   /** Resolves a moment after something has been asked, and only if it is still open then. */
-  async #nextInput(): Promise<Visit> {
+  async #nextInput(): Promise<undefined> {
     for (;;) {
       await this.#asked.promise;
       await new Promise((resolve) => setTimeout(resolve, GATHER));
-      if (this.#questions.size > 0 || this.#ended) return { kind: "input" };
+      if (this.#questions.size > 0 || this.#ended) return undefined;
       this.#asked = Promise.withResolvers<void>();
     }
   }
@@ -229,17 +219,9 @@ export class ParkedCall implements Exchange {
   #park(): void {
     this.#parked = true;
     this.#round++;
-    this.#expires = Date.now() + this.#options.maxAge;
-    this.#expiry = setTimeout(
-      () => this.cancel("the client did not answer in time"),
-      this.#options.maxAge,
-    );
-  }
-
-  /** The upstream call has ended. Its outcome is kept for a client that is still to come back. */
-  #settled(): void {
-    this.#ended = true;
-    this.#refuseQuestions("the call has ended");
+    const { maxAge } = this.options;
+    this.#expires = Date.now() + maxAge;
+    this.#expiry = setTimeout(() => this.cancel("the client did not answer in time"), maxAge);
   }
 
   #refuseQuestions(why: string): void {
@@ -251,7 +233,7 @@ export class ParkedCall implements Exchange {
     this.#parked = false;
     if (this.#forgotten) return;
     this.#forgotten = true;
-    this.#options.onForgotten(this.#reserved);
+    this.options.onForgotten(this.#reserved);
   }
 
   /** Each round's request may have another progress token, or none. */
@@ -266,7 +248,7 @@ export class ParkedCall implements Exchange {
   }
 
   #keep(characters: number): void {
-    this.#options.reserve(characters);
+    this.options.reserve(characters);
     this.#reserved += characters;
   }
 }

@@ -17,20 +17,16 @@ import {
 } from "../protocol/message.ts";
 import { type Forward, ParkedCall } from "./parked-call.ts";
 
-/** Bounds of what is parked; beyond them an upstream's question is refused. */
-export interface ParkingLimits {
+/**
+ * Bounds of what is parked; beyond them an upstream's question is refused. Generous for people who
+ * think, small against the memory budget.
+ */
+const PARKING_LIMITS = {
   /** Calls parked at one time. */
-  readonly calls: number;
-  /** Characters of questions and notifications held for all of them. */
-  readonly characters: number;
-  /** Milliseconds a client may take for one round. */
-  readonly age: number;
-}
-
-/** Generous for people who think, small against the memory budget. */
-export const PARKING_LIMITS: ParkingLimits = {
   calls: 1_000,
+  /** Characters of questions and notifications held for all of them. */
   characters: 16 * 1024 * 1024,
+  /** Milliseconds a client may take for one round. */
   age: 10 * 60_000,
 };
 
@@ -38,13 +34,10 @@ export const PARKING_LIMITS: ParkingLimits = {
 export class Parking {
   readonly #signer = new StateSigner();
   readonly #calls = new Map<string, ParkedCall>();
-  readonly #limits: ParkingLimits;
   #characters = 0;
   #count = 0;
 
-  constructor(limits: ParkingLimits = PARKING_LIMITS) {
-    this.#limits = limits;
-  }
+  constructor(private readonly limits = PARKING_LIMITS) {}
 
   /** Calls between start and end, parked or not. */
   get size(): number {
@@ -60,7 +53,7 @@ export class Parking {
     const id = String(++this.#count);
     const call = new ParkedCall(exchange, {
       id,
-      maxAge: this.#limits.age,
+      maxAge: this.limits.age,
       reserve: (characters) => this.#reserve(id, characters),
       onForgotten: (held) => {
         this.#calls.delete(id);
@@ -86,7 +79,7 @@ export class Parking {
     if (typeof claims === "string") return undefined;
     const call = this.#calls.get(claims.call);
     if (call === undefined) throw badState("the call has ended");
-    if (call.round !== claims.round || !call.isParked) throw badState("answered already");
+    if (call.claims.round !== claims.round || !call.isParked) throw badState("answered already");
     call.answer(request);
     return this.#visit(call, exchange, server);
   }
@@ -96,21 +89,11 @@ export class Parking {
     for (const call of this.#calls.values()) call.cancel("the gateway is stopping");
   }
 
-  async #visit(
-    call: ParkedCall,
-    exchange: Exchange,
-    server: string,
-  ): Promise<ResponseMessage> {
+  async #visit(call: ParkedCall, exchange: Exchange, server: string): Promise<ResponseMessage> {
     const { request } = exchange;
-    const visit = await call.visit(exchange);
-    return visit.kind === "input"
-      ? this.#ask(call, request, server)
-      : withId(visit.message, idTextOf(request), request);
-  }
-
-  #ask(call: ParkedCall, request: RequestMessage, server: string): ResponseMessage {
-    const claims = { call: call.id, round: call.round, expires: call.expires };
-    const state = this.#signer.sign(claims, contextOf(request, server));
+    const response = await call.visit(exchange);
+    if (response !== undefined) return withId(response, request);
+    const state = this.#signer.sign(call.claims, contextOf(request, server));
     const raw = resultResponse(
       idTextOf(request),
       `{"resultType":"input_required","inputRequests":${call.questionsText()},` +
@@ -121,10 +104,10 @@ export class Parking {
 
   #reserve(id: string, characters: number): void {
     const parked = [...this.#calls.values()].filter((call) => call.isParked).length;
-    if (parked >= this.#limits.calls && this.#calls.get(id)?.isParked !== true) {
+    if (parked >= this.limits.calls && this.#calls.get(id)?.isParked !== true) {
       throw new RpcError(ErrorCode.InternalError, "Too many calls wait for their clients");
     }
-    if (this.#characters + characters > this.#limits.characters) {
+    if (this.#characters + characters > this.limits.characters) {
       throw new RpcError(ErrorCode.InternalError, "Too much waits for clients' answers");
     }
     this.#characters += characters;
@@ -136,17 +119,10 @@ function contextOf({ method, params }: RequestMessage, server: string): StateCon
   return { principal: "", session: "", server, method, digest: paramsDigest(params) };
 }
 
-function withId(
-  response: ResponseMessage,
-  idText: string,
-  request: RequestMessage,
-): ResponseMessage {
+function withId(response: ResponseMessage, request: RequestMessage): ResponseMessage {
   if (response.id === request.id) return response;
-  return {
-    ...response,
-    id: request.id,
-    raw: editJson(response.raw, [{ path: ["id"], value: idText }]),
-  };
+  const raw = editJson(response.raw, [{ path: ["id"], value: idTextOf(request) }]);
+  return { ...response, id: request.id, raw };
 }
 
 /** For a request that claims to be the retry of a call that was not parked here. */

@@ -39,10 +39,8 @@ export async function listTasks(
   owners: Owners,
   send: (server: string, edits: readonly JsonEdit[]) => Promise<ResponseMessage>,
 ): Promise<string> {
-  const questions = taskListQuestions(
-    exchange.request.params?.cursor,
-    view.capabilities().taskLists,
-  );
+  const { request, client: { session } } = exchange;
+  const questions = taskListQuestions(request.params?.cursor, view.capabilities().taskLists);
   if (questions === undefined) {
     throw new RpcError(ErrorCode.InvalidParams, "Invalid params: unknown cursor");
   }
@@ -53,9 +51,8 @@ export async function listTasks(
       throw error;
     }),
   })));
-  const { session } = exchange.client;
   const mine = (server: string, taskId: string) => owners.get(server, taskId) === session;
-  return resultResponse(idTextOf(exchange.request), `{${mergedTaskList(answers, mine)}}`);
+  return resultResponse(idTextOf(request), `{${mergedTaskList(answers, mine)}}`);
 }
 
 /** Remembers whose task a response says was created. */
@@ -93,11 +90,7 @@ export function exposedNotification(
 }
 
 /** The parameters of a question that belongs to a task, for a client of the aggregate. */
-export function exposedQuestion(
-  method: string,
-  paramsText: string,
-  server: string,
-): string {
+export function exposedQuestion(method: string, paramsText: string, server: string): string {
   const message = parseMessage(request("0", method, paramsText)) as RequestMessage;
   return rawAt(editJson(message.raw, outgoingTaskEdits(message, server)), ["params"])!;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
-import { Parking, type ParkingLimits } from "../../src/gateway/parking.ts";
+import { Parking } from "../../src/gateway/parking.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import type { RpcError } from "../../src/protocol/errors.ts";
 import type { Client, Exchange } from "../../src/protocol/exchange.ts";
@@ -49,7 +49,7 @@ function upstream() {
   };
 }
 
-const limits: ParkingLimits = { calls: 10, characters: 10_000, age: 60_000 };
+const limits = { calls: 10, characters: 10_000, age: 60_000 };
 const FORM = '{"message":"who?","requestedSchema":{}}';
 
 function inputs(response: ResponseMessage): { keys: string[]; state: string } {
