@@ -8,7 +8,7 @@ import { collectSecrets } from "../config/secrets.ts";
 import { type FlagSettings, type Layers, parsePort, settingsFromEnv } from "../config/settings.ts";
 import type { Config, ConfigResult, LogLevel, SyslogAddress } from "../config/types.ts";
 import { AGGREGATE, type Endpoint, profileEndpoint } from "../gating/endpoint.ts";
-import { isLoopback } from "../lib/loopback.ts";
+import { isLoopback } from "../lib/text.ts";
 import { suggest } from "../lib/suggest.ts";
 import type { LogFormat } from "../log/entry.ts";
 import { LOG_LEVELS, type LogDestination, parseLevel } from "../log/mod.ts";

@@ -5,7 +5,7 @@ import type { Config } from "../config/types.ts";
 import { type App, createApp } from "../front/app.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import type { ListCache } from "../gateway/members/list-cache.ts";
-import { hostInUrl } from "../lib/loopback.ts";
+import { hostInUrl } from "../lib/text.ts";
 import { getLogger } from "../log/mod.ts";
 import type { HttpServer, Runtime } from "../runtime/types.ts";
 import { ExitCode, type Io } from "./io.ts";

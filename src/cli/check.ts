@@ -8,9 +8,8 @@ import {
 import type { ConfigIssue } from "../config/issue.ts";
 import { collectSecrets } from "../config/secrets.ts";
 import type { Config, ServerConfig } from "../config/types.ts";
-import { isLoopback } from "../lib/loopback.ts";
 import { createRedactor } from "../lib/secrets.ts";
-import { firstLine, plural, printable } from "../lib/text.ts";
+import { firstLine, isLoopback, plural, printable } from "../lib/text.ts";
 import type { ConnectionReport } from "./diagnose.ts";
 import type { Invocation } from "./command.ts";
 import type { Finding, Level } from "./diagnose-tool.ts";

@@ -10,7 +10,7 @@ import { cacheDirectory, ListCache } from "../gateway/members/list-cache.ts";
 import type { Config } from "../config/types.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { isObject } from "../lib/json.ts";
-import { hostInUrl } from "../lib/loopback.ts";
+import { hostInUrl } from "../lib/text.ts";
 import { VERSION } from "../lib/version.ts";
 import {
   configureLogging,

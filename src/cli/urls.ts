@@ -1,7 +1,7 @@
 /** Where a running gateway is asked. */
 
 import { UsageError } from "../app/io.ts";
-import { hostInUrl } from "../lib/loopback.ts";
+import { hostInUrl } from "../lib/text.ts";
 import type { Style } from "./view/table.ts";
 
 /** The addresses of one gateway. */

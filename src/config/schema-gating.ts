@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { isObject } from "../lib/json.ts";
-import { isLoopback } from "../lib/loopback.ts";
+import { isLoopback } from "../lib/text.ts";
 import { withoutUndefined } from "./issue.ts";
 import {
   about,

@@ -3,7 +3,7 @@
  * can make a browser send requests to loopback; it cannot make it lie about Host and Origin.
  */
 
-import { isLoopback } from "../lib/loopback.ts";
+import { isLoopback } from "../lib/text.ts";
 import { Header } from "../protocol/eras.ts";
 import { Refusal } from "./reply.ts";
 

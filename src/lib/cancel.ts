@@ -6,11 +6,7 @@ export interface CancelSignal {
   readonly aborted: boolean;
   /** What it was cancelled with, `undefined` before. */
   readonly reason: unknown;
-  addEventListener(
-    type: "abort",
-    listener: () => void,
-    options?: { readonly once?: boolean },
-  ): void;
+  addEventListener(type: "abort", listener: () => void): void;
   removeEventListener(type: "abort", listener: () => void): void;
   throwIfAborted(): void;
 }
@@ -76,8 +72,5 @@ export function anyCancelled(
     if (signal.aborted) trip();
     return () => signal.removeEventListener("abort", trip);
   });
-  return {
-    signal: source,
-    detach: () => trips.forEach((off) => off()),
-  };
+  return { signal: source, detach: () => trips.forEach((off) => off()) };
 }

@@ -51,7 +51,12 @@ function expand(pattern: string): Tokens[] {
     else if (character === "?") append(ONE);
     else if (group !== undefined) {
       const inner = group.parts.flatMap(expand);
-      if (found.length * inner.length > MAX_ALTERNATIVES) throw tooMany(pattern);
+      if (found.length * inner.length > MAX_ALTERNATIVES) {
+        throw new RangeError(
+          `Cannot read the pattern ${JSON.stringify(pattern)}: more than ${MAX_ALTERNATIVES} ` +
+            "alternatives; expected fewer",
+        );
+      }
       found = found.flatMap((tokens) => inner.map((more) => [...tokens, ...more]));
       at = group.end;
     } else {
@@ -63,18 +68,8 @@ function expand(pattern: string): Tokens[] {
   return found;
 }
 
-function tooMany(pattern: string): RangeError {
-  return new RangeError(
-    `Cannot read the pattern ${JSON.stringify(pattern)}: more than ${MAX_ALTERNATIVES} ` +
-      "alternatives; expected fewer",
-  );
-}
-
 /** What the brace at `start` encloses, `end` being its partner; none without a comma in between. */
-function alternativesAt(
-  pattern: string,
-  start: number,
-): { readonly parts: readonly string[]; readonly end: number } | undefined {
+function alternativesAt(pattern: string, start: number) {
   const parts: string[] = [];
   let from = start + 1;
   let depth = 0;

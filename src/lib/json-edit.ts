@@ -155,10 +155,9 @@ function keyIs(
   // The first character tells most keys apart, for the price of no call.
   if (
     end - start - 2 === key.length &&
-    (key === "" || text.charCodeAt(start + 1) === key.charCodeAt(0))
-  ) {
-    if (text.startsWith(key, start + 1)) return !hasEscapes || !key.includes("\\");
-  }
+    (key === "" || text.charCodeAt(start + 1) === key.charCodeAt(0)) &&
+    text.startsWith(key, start + 1)
+  ) return !hasEscapes || !key.includes("\\");
   if (!hasEscapes) return false;
   const raw = text.slice(start, end);
   return raw.includes("\\") && JSON.parse(raw) === key;
@@ -207,12 +206,7 @@ interface Scan {
  * The object at `start` with the edits applied; `scan.at` is behind it then. Goes over the text
  * once, and copies only what surrounds an edit.
  */
-function editObject(
-  scan: Scan,
-  start: number,
-  edits: readonly JsonEdit[],
-  depth: number,
-): string {
+function editObject(scan: Scan, start: number, edits: readonly JsonEdit[], depth: number): string {
   const { text } = scan;
   let out = "";
   /** Everything before is in `out`, or gone. */

@@ -50,10 +50,7 @@ function sorted(value: unknown, ancestors: Set<object>): unknown {
 }
 
 /** The parts as one array; `size` is the sum of their lengths, which every caller has counted. */
-export function joinBytes(
-  parts: readonly Uint8Array[],
-  size: number,
-): Uint8Array<ArrayBuffer> {
+export function joinBytes(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(size);
   let at = 0;
   for (const part of parts) {

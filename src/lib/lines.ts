@@ -38,7 +38,7 @@ export class LineDecoder {
       const end = chunk.indexOf(LF);
       if (end < 0) return this.#keep(chunk);
       this.#keep(chunk.subarray(0, end));
-      this.#endLine();
+      this.end();
       rest = chunk.subarray(end + 1);
     }
     const last = rest.lastIndexOf(LF);
@@ -51,9 +51,18 @@ export class LineDecoder {
     if (last + 1 < rest.length) this.#keep(rest.subarray(last + 1));
   }
 
-  /** The stream has ended: a last line without newline counts. */
+  /** A line has ended; to be called at the end of the stream, whose last line may have no newline. */
   end(): void {
-    this.#endLine();
+    if (this.#dropping) {
+      this.#dropping = false;
+      return;
+    }
+    if (this.#size === 0) return;
+    const bytes = this.#pending.length === 1
+      ? this.#pending[0]!
+      : joinBytes(this.#pending, this.#size);
+    this.#reset();
+    this.#emit(this.#decoder.decode(bytes));
   }
 
   #keep(part: Uint8Array): void {
@@ -68,19 +77,6 @@ export class LineDecoder {
     }
   }
 
-  #endLine(): void {
-    if (this.#dropping) {
-      this.#dropping = false;
-      return;
-    }
-    if (this.#size === 0) return;
-    const bytes = this.#pending.length === 1
-      ? this.#pending[0]!
-      : joinBytes(this.#pending, this.#size);
-    this.#reset();
-    this.#emit(this.#decoder.decode(bytes));
-  }
-
   #reset(): void {
     this.#pending = [];
     this.#size = 0;
@@ -91,7 +87,7 @@ export class LineDecoder {
       const at = block.indexOf(LF, start);
       const end = at < 0 ? block.length : at;
       this.#keep(block.subarray(start, end));
-      this.#endLine();
+      this.end();
       start = end + 1;
     }
   }

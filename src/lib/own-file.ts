@@ -102,8 +102,7 @@ export async function removeUnused(
   directory: string,
   { suffix, keep, now, maxAge }: UnusedOptions,
 ): Promise<void> {
-  const names = await readdir(directory).catch(() => []);
-  for (const name of names) {
+  for (const name of await readdir(directory).catch(() => [])) {
     if (!isKept(name, suffix) || keep.has(name)) continue;
     const path = join(directory, name);
     const age = name.endsWith(TEMPORARY_SUFFIX) ? MAX_WRITE : maxAge;
@@ -150,9 +149,9 @@ export async function seal({ magic, version }: Seal, body: Bytes): Promise<Bytes
 /** The content of a file, if it is whole. Never rejects, whatever the bytes are. */
 export async function unseal(seal: Seal, file: Bytes): Promise<FromFile<Bytes>> {
   const end = file.subarray(0, MAX_HEAD).indexOf(NEW_LINE);
-  const head = new TextDecoder().decode(file.subarray(0, Math.max(end, 0))).split(" ");
-  const [magic, version, digest] = head;
-  if (magic !== seal.magic || head.length !== 3) {
+  const head = new TextDecoder().decode(file.subarray(0, Math.max(end, 0)));
+  const [magic, version, digest, more] = head.split(" ");
+  if (magic !== seal.magic || digest === undefined || more !== undefined) {
     return { ok: false, reason: `found no ${seal.content} of mcproxy` };
   }
   if (version !== String(seal.version)) {

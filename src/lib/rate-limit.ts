@@ -16,8 +16,6 @@ export type TokenVerdict =
   | { readonly allowed: true; readonly suppressed: number }
   | { readonly allowed: false };
 
-const REFUSED: TokenVerdict = { allowed: false };
-
 /**
  * A token bucket without a clock or timers of its own: time comes in with every call, so the same
  * calls give the same answers. A clock that jumps back adds nothing and takes nothing away.
@@ -47,7 +45,7 @@ export class TokenBucket {
     this.#tokens = Math.min(burst, this.#tokens + elapsed * ratePerSecond / 1000);
     if (this.#tokens < 1) {
       this.#suppressed++;
-      return REFUSED;
+      return { allowed: false };
     }
     this.#tokens -= 1;
     return { allowed: true, suppressed: this.takeSuppressed() };

@@ -5,10 +5,9 @@
  * title or hide a line. Line ends become spaces unless `lines` keeps them.
  */
 export function printable(text: string, { lines = false }: { readonly lines?: boolean } = {}) {
-  const unified = text.replace(/\r\n?/g, "\n");
   // deno-lint-ignore no-control-regex
   const controls = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
-  const clean = unified.replace(controls, "");
+  const clean = text.replace(/\r\n?/g, "\n").replace(controls, "");
   return lines ? clean : clean.replace(/[\n\t]+/g, " ");
 }
 
@@ -121,4 +120,17 @@ export function codeOf(error: unknown): string | undefined {
 /** What an error says; whatever is thrown says something. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** True for names and addresses of hosts that never leave the machine. */
+export function isLoopback(host: string): boolean {
+  const name = host.toLowerCase();
+  return name === "localhost" || name.endsWith(".localhost") || name === "::1" ||
+    name === "[::1]" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name);
+}
+
+/** A listen address as the host of a URL that reaches it from this machine. */
+export function hostInUrl(host: string): string {
+  if (["0.0.0.0", "::", "[::]"].includes(host)) return "127.0.0.1";
+  return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
 }

@@ -73,10 +73,9 @@ export function parseDuration(value: unknown): number | undefined {
   return Math.round(ms);
 }
 
-function textToMs(text: string): number | undefined {
-  const match = DURATION_PATTERN.exec(text.trim());
-  if (match === null) return undefined;
-  const [, amount, unit] = match;
+/** `NaN` where the text is no duration. */
+function textToMs(text: string): number {
+  const [, amount, unit] = DURATION_PATTERN.exec(text.trim()) ?? [];
   return Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isLoopback } from "../../src/lib/loopback.ts";
+import { isLoopback } from "../../src/lib/text.ts";
 
 test("isLoopback() knows the whole of 127/8 and nothing like it", () => {
   assert.ok(isLoopback("127.8.9.10") && isLoopback("mcp.localhost") && isLoopback("::1"));
