@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { getPath } from "hono/utils/url";
 import type { Gateway } from "../gateway/gateway.ts";
 import {
   AGGREGATE,
@@ -119,10 +120,9 @@ export function createApp({ gateway, boundHost }: AppOptions): App {
         if (error instanceof Refusal) return error.toResponse();
         throw error;
       }
-      // No page is to read what servers there are, not even one that may use them.
-      if (origin === null || new URL(request.url).pathname === TOOLS_PATH) {
-        return app.fetch(request);
-      }
+      // No page is to read what servers there are, not even one that may use them. The path is the
+      // one that routes are found by: `/api/%74ools` is that as well.
+      if (origin === null || getPath(request) === TOOLS_PATH) return app.fetch(request);
       if (request.method === "OPTIONS") return preflight(origin);
       return Promise.resolve(app.fetch(request)).then((response) => corsHeaders(response, origin));
     },

@@ -202,7 +202,15 @@ test("no page may read it, whatever its origin", async () => {
     const origin of ["http://localhost:3000", "https://friend.example", "https://evil.example"]
   ) {
     for (const method of ["GET", "HEAD", "POST", "OPTIONS"]) {
-      for (const path of ["/api/tools", "/api/tools?server=alpha", "/api/tools?server=nobody"]) {
+      for (
+        const path of [
+          "/api/tools",
+          "/api/tools?server=alpha",
+          "/api/tools?server=nobody",
+          "/api/%74ools",
+          "/%61pi/tool%73?server=alpha",
+        ]
+      ) {
         const { status, headers } = await ask({ host, origin }, { path, method });
         const cors = Object.keys(headers).filter((name) => name.startsWith("access-control"));
         assert.deepEqual(cors, [], `${method} ${path} ${origin}`);
