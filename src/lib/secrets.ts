@@ -10,13 +10,13 @@ export const REDACTED = "[redacted]";
 /** Shorter values ("1", "on") are everywhere in a log, and nobody's secret. */
 export const MIN_SECRET_LENGTH = 4;
 
-/** Values that are words of every log; to hide them would hide the log. */
+/** Values that every log is made of (words, numbers, `/tmp`); to hide them would hide the log. */
 const PLAIN_VALUE =
-  /^(true|false|null|none|auto|trace|debug|info|warn|warning|error|production|development|staging|test|local|localhost|127\.0\.0\.1|utf-?8|https?|stdio|json|text|\d{1,5}|[a-z]+\/[\w.+-]*(json|event-stream|plain|html)|\*\/\*)$/i;
+  /^(true|false|null|none|auto|trace|debug|info|warn|warning|error|fatal|quiet|production|development|staging|prod|test|main|read|write|list|full|local|localhost|127\.0\.0\.1|utf-?8|https?|stdio|json|yaml|text|[\d.]{1,5}|\/[a-z]{1,5}|[a-z]+\/[\w.+-]*(json|event-stream|plain|html)|\*\/\*)$/i;
 
 /**
  * Whether a value that may be a secret is searched for and masked. The `env` values of a config are
- * all secrets to us, and "1", "true", "debug" or a port would blank out half of every line. Telling
+ * all secrets to us, and "1", "true", "read", "/tmp" or a port would blank out half of every line. Telling
  * keys and URL forms are masked whatever the value is.
  */
 export function isMaskable(value: string): boolean {
