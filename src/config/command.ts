@@ -5,6 +5,7 @@ import process from "node:process";
 import { joinBytes } from "../lib/json.ts";
 import { codeOf } from "../lib/text.ts";
 import type { Unavailable } from "./expand.ts";
+import { withoutUndefined } from "./issue.ts";
 import type { Env } from "./types.ts";
 
 /** A value that had to be fetched, or why it could not be. */
@@ -38,7 +39,7 @@ export function commandOutput(text: string, options: CommandOptions): Promise<Fe
   try {
     child = spawn(text, {
       cwd,
-      env: definedOf(env),
+      env: withoutUndefined(env),
       shell: true,
       // A group of its own, so that all of it can be ended.
       detached: !isWindows,
@@ -91,10 +92,4 @@ function kill(pid: number | undefined, isWindows: boolean): void {
   } catch {
     // It has ended, with all it started.
   }
-}
-
-function definedOf(env: Env): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
-  );
 }

@@ -133,7 +133,11 @@ export async function readText(
       return await explain(path, content.code);
     case "file": {
       const { bytes, size, mode } = content;
-      if (bytes === undefined || size > limit) return tooBig(size, limit);
+      if (bytes === undefined || size > limit) {
+        const most = limit >= 1024 * 1024 ? `${limit / 1024 / 1024} MiB` : `${limit / 1024} KiB`;
+        const found = `found ${size} bytes, expected at most ${most}`;
+        return unusable(found, "check that this is the right file");
+      }
       const text = decode(bytes);
       if (text !== undefined) return { ok: true, text, mode };
       return unusable("found text that is not UTF-8", "save the file as UTF-8");
@@ -252,14 +256,6 @@ function decode(bytes: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function tooBig(size: number, limit: number): ReadText {
-  const most = limit >= 1024 * 1024 ? `${limit / 1024 / 1024} MiB` : `${limit / 1024} KiB`;
-  return unusable(
-    `found ${size} bytes, expected at most ${most}`,
-    "check that this is the right file",
-  );
 }
 
 /** Why a system call about `path` failed. */

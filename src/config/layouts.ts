@@ -51,14 +51,17 @@ export function shapeDocument(document: ConfigDocument, known: readonly string[]
   }
   const mapping = new Mapping();
   mapShape(root, { document, mapping, collector }, known);
-  const origin = originOf(document.file, mapping);
+  const { file } = document;
+  const directory = dirname(resolve(file));
+  const workspaceFolder = basename(directory) === ".vscode" ? dirname(directory) : directory;
+  const origin: FileOrigin = { file, directory, workspaceFolder, inputs: mapping.inputs };
   const tree: ConfigTree = {
     value: mapping.value(),
     names: mapping.names,
     origin: () => origin,
     place(path, part) {
       const written = mapping.written(path);
-      return { file: document.file, path: written, ...document.position(written, part) };
+      return { file, path: written, ...document.position(written, part) };
     },
   };
   return { ok: true, tree, issues: collector.issues, warnings: collector.warnings };
@@ -73,12 +76,6 @@ function mapShape(root: RawObject, context: ShapeContext, known: readonly string
     return mapVscodeSettings(root, context);
   }
   mapPlain(root, context);
-}
-
-function originOf(file: string, { inputs }: Mapping): FileOrigin {
-  const directory = dirname(resolve(file));
-  const workspaceFolder = basename(directory) === ".vscode" ? dirname(directory) : directory;
-  return { file, directory, workspaceFolder, inputs };
 }
 
 /** What every layout works with. */
@@ -301,14 +298,16 @@ function mapZed(root: RawObject, context: ShapeContext, known: readonly string[]
     collector.warn([first], `${quote(first)} ${more} of Zed and ignored here`, { part: "key" });
   }
   addSection(root["context_servers"], ["context_servers"], context, (name, entry, path) => {
-    if (!("command" in entry) && !("url" in entry) && isOfExtension(entry)) {
+    const { command, source, ...rest } = entry;
+    const isOfExtension = source === "extension" ||
+      (source === undefined && rest["settings"] !== undefined);
+    if (isOfExtension && command === undefined && !("url" in entry)) {
       collector.warn(path, "the server of an extension of Zed is left out", {
         part: "key",
         remedy: 'to serve it here, add the "command" that starts it',
       });
       return undefined;
     }
-    const { command, source: _source, ...rest } = entry;
     if (!isObject(command)) return command === undefined ? rest : { ...rest, command };
     const parts: [string, unknown][] = Object.entries(rest);
     for (const [key, value] of Object.entries(command)) {
@@ -318,8 +317,4 @@ function mapZed(root: RawObject, context: ShapeContext, known: readonly string[]
     }
     return fromEntries(parts);
   });
-}
-
-function isOfExtension({ source, settings }: RawObject): boolean {
-  return source === "extension" || (source === undefined && settings !== undefined);
 }

@@ -89,7 +89,7 @@ export async function loadConfig(
   if (first === undefined || trees.length < files.length) return { ok: false, issues, sources };
 
   const merged = mergeTrees([first, ...rest]);
-  const fetches = new Fetches({ env, sources });
+  const fetches = new Fetches(env, sources);
   // The environment comes before the files here, too.
   const allowCommands = layers.environment.settings.allowCommands ??
     merged.tree.value["allowCommands"] === true;

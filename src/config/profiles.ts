@@ -115,11 +115,11 @@ export function warnUnusedChoices(
   collector: IssueCollector,
 ): void {
   const names = [...servers.keys()];
-  const aliases = [...servers.values()].flatMap(({ shape }) => shape?.alias ?? []);
-  const given = new Set([
-    ...rules.flatMap((rule) => rule.tags),
-    ...[...servers.values()].flatMap(({ shape }) => tagsIn(shape)),
-  ]);
+  const shapes = [...servers.values()].flatMap(({ shape }) => shape ?? []);
+  const aliases = shapes.flatMap(({ alias }) => alias ?? []);
+  const kinds = shapes.flatMap(({ tools, prompts, resources }) => [tools, prompts, resources]);
+  const tagged = [...shapes, ...rules, ...kinds.flatMap((kind) => kind?.tags ?? [])];
+  const given = new Set(tagged.flatMap(({ tags }) => tags ?? []));
   for (const { name, servers: chosen = [], tags = [] } of profiles) {
     chosen.forEach((pattern, index) => {
       const glob = parseGlob(pattern);
@@ -139,16 +139,6 @@ export function warnUnusedChoices(
     });
   }
 }
-
-function tagsIn(shape: ServerShape | undefined): readonly string[] {
-  const kinds = [shape?.tools, shape?.prompts, shape?.resources];
-  return [
-    ...shape?.tags ?? [],
-    ...kinds.flatMap((kind) => kind?.tags ?? []).flatMap((rule) => rule.tags),
-  ];
-}
-
-/** Server names in exposed names. */
 
 /**
  * A server name as it may stand in an exposed name: each character outside `[A-Za-z0-9_-]` (a whole

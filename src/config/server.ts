@@ -1,7 +1,7 @@
 /** One entry of `mcpServers` to a {@link ServerConfig}. */
 
 import { canonicalJson, isObject } from "../lib/json.ts";
-import type { RawObject } from "./document.ts";
+import { fromEntries, type RawObject } from "./document.ts";
 import {
   expandTree,
   isMissingIn,
@@ -22,7 +22,7 @@ import { authorizationOf } from "./schema-parts.ts";
 import { serverTransform } from "./schema-results.ts";
 import { serverShape } from "./schema-shaping.ts";
 import { type CheckedServer, ServerSchema, TRANSPORTS } from "./schema.ts";
-import type { HttpTarget, ServerConfig, ServerTarget, Settings } from "./types.ts";
+import type { ServerConfig, ServerTarget, Settings } from "./types.ts";
 import { type IssueCollector, reportUnknownKeys, validate } from "./validate.ts";
 import { parseEnvFile } from "./values.ts";
 
@@ -135,8 +135,8 @@ function checkServer(
   const { value } = expansion;
   const first = validate(ServerSchema, value, collector, { source, skip: isMissingIn(expansion) });
   if (first.output !== undefined || first.skipped.length === 0) return first.output;
-  const remaining: Record<string, unknown> = Object.assign(Object.create(null), value);
-  for (const [key] of first.skipped) delete remaining[String(key)];
+  const left = new Set(first.skipped.map(([key]) => key));
+  const remaining = fromEntries(Object.entries(value).filter(([key]) => !left.has(key)));
   // What else is wrong has been reported by the first pass.
   return validate(ServerSchema, remaining, collector, { source, skip: () => true }).output;
 }
@@ -237,11 +237,7 @@ function buildTargets(checked: CheckedServer, raw: RawObject): readonly ServerTa
     return Array.from({ length: instances }, () => target);
   }
   const pin = checked.transport ?? checked.type;
-  const transport: HttpTarget["transport"] = pin === undefined
-    ? "auto"
-    : pin === "sse"
-    ? "sse"
-    : "http";
+  const transport = pin === undefined ? "auto" : pin === "sse" ? pin : "http";
   // A URL with an unset variable was left out of the check; it stays readable as written.
   const written = Array.isArray(raw["urls"]) ? raw["urls"].map(String) : [String(raw["url"])];
   const headers = stringsOf(raw["headers"]);
@@ -259,11 +255,8 @@ function buildTargets(checked: CheckedServer, raw: RawObject): readonly ServerTa
  * "constructor", which are good names for a variable or a header.
  */
 function stringsOf(value: unknown): Record<string, string> {
-  const result: Record<string, string> = Object.create(null);
-  for (const [key, item] of Object.entries(value ?? {})) {
-    if (typeof item === "string") result[key] = item;
-  }
-  return result;
+  const texts = Object.entries(value ?? {}).filter(([, item]) => typeof item === "string");
+  return fromEntries(texts) as Record<string, string>;
 }
 
 /** Keys that valibot's record passes over unchecked. */

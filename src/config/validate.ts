@@ -67,24 +67,17 @@ export interface ValidateOptions {
   readonly skip?: (path: ConfigPath) => boolean;
 }
 
-/** What {@link validate} found. */
-export interface Validated<Output> {
-  /** Undefined when there was any issue, reported or passed over. */
-  readonly output?: Output;
-  /** The places of issues that were passed over. */
-  readonly skipped: readonly ConfigPath[];
-}
-
 /**
  * Runs the schema and reports its issues, except missing and unknown keys of the top object, which
- * the caller reports (valibot stops at the first unknown one and cannot tell a misspelt key).
+ * the caller reports (valibot stops at the first unknown one and cannot tell a misspelt key). There
+ * is no output when there was any issue, reported or (`skipped`: where) passed over.
  */
 export function validate<const Schema extends v.GenericSchema>(
   schema: Schema,
   value: unknown,
   collector: IssueCollector,
   { source, skip = () => false }: ValidateOptions,
-): Validated<v.InferOutput<Schema>> {
+): { readonly output?: v.InferOutput<Schema>; readonly skipped: readonly ConfigPath[] } {
   const result = v.safeParse(schema, value);
   if (result.success) return { output: result.output, skipped: [] };
   const skipped: ConfigPath[] = [];

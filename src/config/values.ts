@@ -29,14 +29,6 @@ export interface Wanted {
   readonly directory: string;
 }
 
-/** Options of {@link Fetches}. */
-export interface FetchesOptions {
-  /** That of commands. */
-  readonly env: Env;
-  /** Gets the files that were read or looked for. */
-  readonly sources: Map<string, string>;
-}
-
 /** Secrets are short; a bigger file was named by mistake. */
 const MAX_FILE_BYTES = 64 * 1024;
 
@@ -47,12 +39,15 @@ const MAX_FILE_BYTES = 64 * 1024;
 export class Fetches {
   /** Of files that others can read. */
   readonly warnings: ConfigIssue[] = [];
-  readonly #options: FetchesOptions;
+  readonly #env: Env;
+  readonly #sources: Map<string, string>;
   readonly #found = new Map<string, Fetched | undefined>();
   #pending: Promise<void>[] = [];
 
-  constructor(options: FetchesOptions) {
-    this.#options = options;
+  /** Commands get `env`, and `sources` the files that were read or looked for. */
+  constructor(env: Env, sources: Map<string, string>) {
+    this.#env = env;
+    this.#sources = sources;
   }
 
   /** {@link ValueStore.fetch}. */
@@ -77,7 +72,7 @@ export class Fetches {
   }
 
   async #read(path: string): Promise<Fetched> {
-    const read = await readText(path, { ...this.#options, limit: MAX_FILE_BYTES });
+    const read = await readText(path, { sources: this.#sources, limit: MAX_FILE_BYTES });
     if (!read.ok) {
       const remedy = read.missing ? "create it, or name another one" : read.remedy;
       return { why: `Cannot read ${quote(path)}: ${read.why}`, remedy };
@@ -92,7 +87,7 @@ export class Fetches {
 
   async #run({ name, directory }: Wanted): Promise<Fetched> {
     const { commandOutput } = await import("./command.ts");
-    return await commandOutput(name, { ...this.#options, cwd: directory });
+    return await commandOutput(name, { env: this.#env, cwd: directory });
   }
 }
 

@@ -114,10 +114,7 @@ export class DirectoryWatches implements Disposable {
     const lived = now - open.openedAt >= MIN_LIFE;
     const failures = lived ? 0 : (this.#resting.get(path)?.failures ?? 0) + 1;
     const delay = lived ? 0 : backOff(failures, REOPEN_DELAY, this.#options.maxDelay);
-    this.#resting.set(path, {
-      until: now + delay,
-      failures,
-    });
+    this.#resting.set(path, { until: now + delay, failures });
     if (failures === FAILURES_TOLD) this.#options.onError(this.#explain(path, error));
     this.#options.onChange();
   }

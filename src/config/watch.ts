@@ -272,8 +272,6 @@ function isStill(before: Sources, now: Sources): boolean {
   return [...before].every(([path, tag]) => now.get(path) === tag);
 }
 
-/** When a watch of the configuration looks, and what it does with what it found; pure. */
-
 /** Times of a {@link ConfigWatch}, in milliseconds. */
 export interface WatchTiming {
   /** From the last event to the look: an editor's write is several events. */
