@@ -54,7 +54,10 @@ export interface FailureFact {
   readonly cause: unknown;
 }
 
-/** Another state of a server, or the end of its first attempt. */
+/**
+ * Another state of the server that is in force under a name (a reload that puts another one in its
+ * place, or none, included), or the end of its first attempt.
+ */
 export interface ServerFact {
   readonly kind: "server";
   readonly server: string;

@@ -232,7 +232,10 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
       staleGrace: () => this.config.settings.staleGrace,
       onChange: () => this.snapshots.changed(),
       upcalls: this.#upcalls.of(config.name),
-      events: this.events,
+      // Neither a successor that is not in force yet nor who still drains is the server of that name.
+      onState: (member) => {
+        if (this.members.get(config.name) === member) this.#tellState(config.name);
+      },
       cache: this.#cache,
       attempts: this.#attempts,
     });
@@ -242,12 +245,19 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   #swapped(names: readonly string[]): void {
     this.snapshots.rebuild();
     for (const name of names) {
+      this.#tellState(name);
       this.chains.cache.forget(name);
       const upstream = this.members.upstream(name);
       if (upstream === undefined) continue;
       void this.levels.tell(upstream);
       if (this.subscriptions.uris(name).size > 0) void this.subscriptions.tell(name);
     }
+  }
+
+  #tellState(server: string): void {
+    if (!this.events.hasListeners("server")) return;
+    const phase = this.members.upstream(server)?.state.phase ?? "closed";
+    this.events.emit({ kind: "server", server, phase });
   }
 
   #sessionClosed(session: Session, reason: string): void {

@@ -107,6 +107,11 @@ export class GatedView extends ListedView implements View {
     return list;
   }
 
+  /** The other lists are those of the full view; so are their cursors, gated or not. */
+  override page(...asked: Parameters<View["page"]>): ReturnType<View["page"]> {
+    return asked[0] === "tools" ? super.page(...asked) : this.full.page(...asked);
+  }
+
   capabilities(): Capabilities {
     return this.full.capabilities();
   }

@@ -10,6 +10,7 @@ import { Gateway } from "../../src/gateway/gateway.ts";
 import type { Json } from "../../src/lib/json.ts";
 import { parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
 import { replyText } from "../../src/registry/answers.ts";
+import { eventually } from "../support/inbox.ts";
 import { poolTarget } from "../upstream/pool-support.ts";
 import { clientOf } from "./middleware/middleware-support.ts";
 
@@ -105,6 +106,28 @@ test("Gateway tells every fact to those who listen for it", async () => {
         { kind: "config", file: "events.json", refused: "no good" },
         { kind: "config", file: "events.json", refused: undefined },
       ]);
+    },
+  );
+});
+
+test("what is told of a server is told of the one that serves under its name", async () => {
+  const told: string[] = [];
+  await running(
+    (events) => events.on("server", ({ server, phase }) => void told.push(`${server} ${phase}`)),
+    async (gateway) => {
+      const changed = { ...SERVER, env: { CHANGED: "1" } };
+      const steady = async () => {
+        await eventually(() => gateway.members.isSteady, (is) => is, "the end of the reload");
+        // Whoever was let go has had its say by then.
+        return told.splice(0);
+      };
+      await steady();
+      gateway.reload(configOf({ mcpServers: { s: changed } }));
+      assert.deepEqual(await steady(), ["s ready"], "its successor");
+      gateway.reload(configOf({ mcpServers: {} }));
+      assert.deepEqual(new Set(await steady()), new Set(["s closed"]), "it is gone");
+      gateway.reload(configOf({ mcpServers: { s: changed } }));
+      await eventually(() => told.at(-1), (last) => last === "s ready", "a new one");
     },
   );
 });

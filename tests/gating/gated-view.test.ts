@@ -101,6 +101,20 @@ test("GatedView.page() cuts its own list, and cursors are of no other view", () 
   assert.equal(full.page("tools", "legacy", first.nextCursor, META.length), undefined);
 });
 
+test("cursors of all but the tools outlive a gate that opens or closes", () => {
+  const offers = inventory({ prompts: ["p", "q"], resources: ["r://x", "r://y"] });
+  const { view, full } = registryOf([entry("s", offers)], config()).gates.aggregate;
+  for (const kind of ["prompts", "resources"] as const) {
+    for (const [one, other] of [[full, view], [view, full]] as const) {
+      const { nextCursor } = one.page(kind, "legacy", undefined, 1)!;
+      assert.equal(
+        other.page(kind, "legacy", nextCursor, 1)?.text,
+        one.page(kind, "legacy", nextCursor, 1)!.text,
+      );
+    }
+  }
+});
+
 test("GatedView.build() gives the same view for the same", () => {
   const { aggregate: full } = registryOf([ONE]);
   const given = { full, config: config(), preface: "Read this." };

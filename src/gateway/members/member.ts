@@ -8,7 +8,6 @@ import type { Runtime } from "../../runtime/types.ts";
 import type { UpstreamEvents } from "../../upstream/opener.ts";
 import type { AttemptBudget } from "../../upstream/supervisor.ts";
 import { Upstream } from "../../upstream/upstream.ts";
-import type { Facts } from "../events.ts";
 import type { ListCache } from "./list-cache.ts";
 
 /** A disk that hangs must not keep a server from being started. Milliseconds. */
@@ -24,7 +23,8 @@ export interface MemberOptions {
   readonly onChange: () => void;
   /** Takes what it says that is no answer. */
   readonly upcalls: Pick<UpstreamEvents, "onNotification" | "onRequest">;
-  readonly events: Facts;
+  /** It is in another state, or its first attempt has ended. */
+  readonly onState: (member: Member) => void;
   /** Keeps its lists for the next start. */
   readonly cache: ListCache | undefined;
   /** What all servers together may try to reconnect. */
@@ -69,7 +69,7 @@ export class Member {
     });
     this.upstream.settled.then(() => {
       this.#settled = true;
-      this.#tell();
+      options.onState(this);
     });
   }
 
@@ -149,13 +149,7 @@ export class Member {
     // At rest, or on its way, what was known before still holds.
     else if (this.#known && (phase === "backoff" || phase === "closed")) this.#away();
     if (this.#known) this.#first.resolve();
-    this.#tell();
-  }
-
-  #tell(): void {
-    const { events, config: { name } } = this.options;
-    if (!events.hasListeners("server")) return;
-    events.emit({ kind: "server", server: name, phase: this.upstream.state.phase });
+    this.options.onState(this);
   }
 
   /** Shows what the server offers now. */
