@@ -5,7 +5,7 @@
  */
 
 import { editJson, type JsonEdit, rawAt } from "../lib/json-edit.ts";
-import { isObject, type Json } from "../lib/json.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import {
@@ -115,9 +115,11 @@ export function withExposedUris(
   server: string,
   view: View,
 ): string {
-  const { kind, raw } = message;
-  const said = kind === "response" ? message.result : message.params;
-  if (said === undefined || !view.rewritesUris(server) || !MAY_NAME_URI.test(raw)) return raw;
+  const { raw } = message;
+  if (!view.rewritesUris(server) || !MAY_NAME_URI.test(raw)) return raw;
+  const member = message.kind === "response" ? "result" : "params";
+  // Read anew: what the bridge between the eras has changed is in the text alone.
+  const said = (JSON.parse(raw) as JsonObject)[member];
   let changed = false;
   const walk = (value: Json | undefined): void => {
     if (Array.isArray(value)) {
@@ -138,9 +140,7 @@ export function withExposedUris(
     }
   };
   walk(said);
-  if (!changed) return raw;
-  const path = [kind === "response" ? "result" : "params"];
-  return editJson(raw, [{ path, value: JSON.stringify(said) }]);
+  return changed ? editJson(raw, [{ path: [member], value: JSON.stringify(said) }]) : raw;
 }
 
 /** More than any gateway has open at one time; the oldest is forgotten first. */

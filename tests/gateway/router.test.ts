@@ -8,11 +8,12 @@ import { Provisioned } from "../../src/gating/provisioned.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import type { Chains } from "../../src/gateway/middleware/chains.ts";
 import { ResultStore } from "../../src/gateway/middleware/size.ts";
-import { exposedNotification, Owners } from "../../src/gateway/tasks.ts";
+import { exposedNotification, Owners, withExposedUris } from "../../src/gateway/tasks.ts";
 import { Parking } from "../../src/gateway/parking.ts";
 import { replyText } from "../../src/registry/answers.ts";
 import type { ServerEntry } from "../../src/registry/types.ts";
 import { type CallParts, route } from "../../src/gateway/call.ts";
+import { editJson } from "../../src/lib/json-edit.ts";
 import type { Json } from "../../src/lib/json.ts";
 import { RpcError } from "../../src/protocol/errors.ts";
 import {
@@ -160,6 +161,22 @@ test("route() shows the task that a call began and shared URIs beside it", async
   const reply = await ask("tools/call", { name: "s_echo", arguments: {} });
   assert.match(reply, /"taskId":"s\.1"/);
   assert.match(reply, /"uri":"s\+r:\/\/shared"/);
+});
+
+test("withExposedUris() keeps what the bridge between the eras has put into the text", () => {
+  const servers = ["s", "t"].map((name) => entry(name, { resources: ["r://shared"] }));
+  const { aggregate } = buildRegistry({ version: 1, servers });
+  const exchange = { request: { id: 1 } };
+  const result = { contents: [{ uri: "r://shared", text: "it" }] };
+  const response = answered({ exchange } as never, JSON.stringify(result));
+  // As a channel of the other era gives it: edited text, and what was parsed of the text before.
+  const bridged = editJson(response.raw, [{ path: ["result", "resultType"], value: '"complete"' }]);
+  const raw = withExposedUris({ ...response, raw: bridged }, "s", aggregate);
+  assert.deepEqual(JSON.parse(raw).result, {
+    contents: [{ uri: "s+r://shared", text: "it" }],
+    resultType: "complete",
+  });
+  assert.deepEqual(response.result, result, "what was parsed may be somebody else's, too");
 });
 
 test("exposedNotification() of a task shows its id and shared URIs as clients know them", () => {
