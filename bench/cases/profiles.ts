@@ -24,7 +24,7 @@ const PROFILES = {
 export const profiles: Case = { name: "profiles", run };
 
 async function run({ target, generator, rounds }: Context): Promise<readonly Row[]> {
-  // 1 020 tools: what issue 5 asks about, 30 servers, 5 profiles and 1 000 tools.
+  // 1 020 tools on 30 servers, in 5 profiles.
   using config = fakeUpstreams(30, { tools: 34 }, { profiles: PROFILES });
   await using ours = await startServer(gatewayCommand(target, config.path));
   await ready(ours);

@@ -19,7 +19,7 @@ import { type StatusTiming, timeStatus } from "./timing.ts";
 
 const RESULTS = new URL("../results/context.json", import.meta.url);
 
-/** Least savings after one search, in percent, by number of tools (issue 6). */
+/** Least savings after one search, in percent, by number of tools. */
 const GOALS: readonly (readonly [tools: number, percent: number])[] = [[500, 98], [100, 90]];
 
 const skipped: string[] = [];

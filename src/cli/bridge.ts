@@ -142,6 +142,8 @@ export class BridgeLink {
   readonly #pending = new Set<Promise<void>>();
   /** Modern requests in flight: to cancel one is to hang up (2026-07-28 transports). */
   readonly #modern = new Map<string, AbortController>();
+  /** Of each text under way the requests that still want an answer. */
+  readonly #waiting = new Set<Map<string, RequestMessage>>();
   #handshake: Promise<void> = Promise.resolve();
   #initialize: RequestMessage | undefined;
   #initialized: string | undefined;
@@ -196,9 +198,10 @@ export class BridgeLink {
     const notice = message.kind === "notification" ? message : undefined;
     if (notice?.method === "notifications/cancelled") {
       const id = notice.params?.requestId;
-      const known = typeof id === "string" || typeof id === "number";
-      const request = known ? this.#modern.get(idKey(id)) : undefined;
+      const key = typeof id === "string" || typeof id === "number" ? idKey(id) : "";
+      const request = this.#modern.get(key);
       if (request !== undefined) return request.abort();
+      for (const waiting of this.#waiting) waiting.delete(key);
     }
     const sent = this.#send({ raw, requests: [] });
     if (notice?.method !== "notifications/initialized") return this.#track(sent);
@@ -242,24 +245,30 @@ export class BridgeLink {
    */
   async #send(sending: Sending): Promise<void> {
     if (sending.headers === undefined) await this.#handshake;
-    const failure = await this.#exchange(sending);
     const { requests, signal = this.#closing.signal } = sending;
+    const waiting = waitingOf(requests);
+    this.#waiting.add(waiting);
+    const failure = await this.#exchange(sending, waiting)
+      .finally(() => this.#waiting.delete(waiting));
     if (failure === undefined || signal.aborted) return;
     const message = failureText(failure, this.options.label);
     if (requests.length === 0) this.options.tell(message);
     const error = new RpcError(ErrorCode.UpstreamUnavailable, message);
-    for (const one of requests) this.options.write(errorResponse(idTextOf(one), error));
+    for (const one of waiting.values()) this.options.write(errorResponse(idTextOf(one), error));
   }
 
   /** Sends a text until it has been taken, is no longer wanted, or must not be sent again. */
-  async #exchange(sending: Sending): Promise<Failure | undefined> {
+  async #exchange(
+    sending: Sending,
+    waiting = waitingOf(sending.requests),
+  ): Promise<Failure | undefined> {
     const { requests, headers, signal = this.#closing.signal } = sending;
-    const waiting = new Map(requests.map((one) => [idKey(one.id), one]));
     let goneSince: number | undefined;
     for (let renewals = 0;;) {
       const session = this.#session;
       const failure = await this.#once(sending, headers ?? session?.headers ?? {}, waiting);
-      if (signal.aborted) return failure;
+      // Whoever has cancelled a request does not want it sent again.
+      if (signal.aborted || (requests.length > 0 && waiting.size === 0)) return failure;
       if (failure === undefined || failure.kind === "refused") {
         this.#met = true;
         return failure;
@@ -393,6 +402,10 @@ export class BridgeLink {
       await pause(backOff(++failures, STREAM_PAUSE, MAX_STREAM_PAUSE), systemClock, signal);
     }
   }
+}
+
+function waitingOf(requests: readonly RequestMessage[]): Map<string, RequestMessage> {
+  return new Map(requests.map((one) => [idKey(one.id), one]));
 }
 
 function isSafe({ method }: RequestMessage): boolean {

@@ -320,6 +320,44 @@ test("BridgeLink repeats a broken request that can do no harm", async () => {
   });
 });
 
+test("BridgeLink neither repeats nor answers a request that was cancelled", async () => {
+  await bridged(undefined, async (gateway, bridge) => {
+    await bridge.begin(gateway);
+    const open = new Inbox<ReadableStreamDefaultController<Uint8Array>>("unfinished answers");
+    let sent = 0;
+    gateway.answer = ({ body }) => {
+      if (!body.includes("tools/")) return undefined;
+      sent++;
+      const stream = new ReadableStream<Uint8Array>({ start: (c) => open.push(c) });
+      return new Response(stream, { headers: { "content-type": "text/event-stream" } });
+    };
+    for (const [at, request] of [LIST(41), CALL(42)].entries()) {
+      bridge.link.receive(request);
+      await eventually(
+        () => open.items.length,
+        (count) => count > at,
+        "the request at the gateway",
+      );
+      const id = JSON.parse(request).id;
+      bridge.link.receive(
+        `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id}}}`,
+      );
+      await gateway.seen.waitFor(({ body }) => body.includes(`"requestId":${id}`));
+      open.items[at]!.close();
+    }
+    // The end waits for what is under way, a repetition included.
+    gateway.answer = () => undefined;
+    bridge.link.receive(LIST(43));
+    await bridge.answerTo(43);
+    await bridge.link.close();
+    assert.equal(sent, 2);
+    const lists = gateway.seen.items.filter(({ body }) => body.includes("tools/list"));
+    assert.equal(lists.length, 2, "41 once, 43 once");
+    assert.deepEqual(bridge.out.items.filter((line) => /"id":4[12]/.test(line)), []);
+    assert.deepEqual(bridge.told, []);
+  });
+});
+
 test("BridgeLink says how to start a gateway that is not there, at once", async () => {
   const gateway = await FakeGateway.start();
   const { url } = gateway;
