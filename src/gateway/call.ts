@@ -10,9 +10,9 @@ import { type Endpoint, goneText, viewOf } from "../gating/endpoint.ts";
 import type { Snapshot } from "../gating/gate.ts";
 import type { Gating } from "../gating/gating.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
-import { isObject } from "../lib/json.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
-import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import { ErrorCode, invalidParams, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import { idTextOf, type ResponseMessage } from "../protocol/message.ts";
@@ -134,7 +134,7 @@ function list(
   const page = own === undefined
     ? view.page(kind, client.era, cursor, pageSize)
     : pageOf(own, view.id, cursor, pageSize);
-  if (page === undefined) throw invalid("unknown cursor");
+  if (page === undefined) throw invalidParams("unknown cursor");
   const head = `{"jsonrpc":"2.0","id":${idTextOf(request)},"result":{`;
   if (client.era === "legacy") return spliced(head, page, "}}");
   const ttl = page.ttlMs ?? DEFAULT_TTL_MS;
@@ -195,7 +195,7 @@ function targetOf({ client, request }: Exchange, view: View, tasks: Owners): Tar
   switch (handling.of) {
     case "tool":
     case "prompt": {
-      if (typeof name !== "string") throw invalid('"name" must be a string');
+      if (typeof name !== "string") throw invalidParams('"name" must be a string');
       const found = view[handling.of](name);
       if (found === undefined) return undefined;
       const { server, name: own } = found;
@@ -203,7 +203,7 @@ function targetOf({ client, request }: Exchange, view: View, tasks: Owners): Tar
       return handling.of === "tool" ? { server, own, edits, tool: found } : { server, own, edits };
     }
     case "resource": {
-      if (typeof uri !== "string") throw invalid('"uri" must be a string');
+      if (typeof uri !== "string") throw invalidParams('"uri" must be a string');
       const found = view.resource(uri);
       if (found !== undefined) {
         const { server, uri: own } = found;
@@ -211,11 +211,7 @@ function targetOf({ client, request }: Exchange, view: View, tasks: Owners): Tar
       }
       const several = view.ambiguous("resource", uri).map((one) => one.exposed);
       if (several.length === 0) return undefined;
-      throw new RpcError(
-        ErrorCode.InvalidParams,
-        `Several servers offer "${uri}"; read ${several.join(" or ")}`,
-        { uri },
-      );
+      throw badParams(`Several servers offer "${uri}"; read ${several.join(" or ")}`, { uri });
     }
     case "completion": {
       if (isObject(ref) && typeof ref.name === "string") {
@@ -225,7 +221,7 @@ function targetOf({ client, request }: Exchange, view: View, tasks: Owners): Tar
         return { server: found.server, edits };
       }
       if (!isObject(ref) || typeof ref.uri !== "string") {
-        throw invalid('"ref" must be a prompt or resource reference');
+        throw invalidParams('"ref" must be a prompt or resource reference');
       }
       const found = view.template(ref.uri) ?? view.resource(ref.uri);
       if (found === undefined) throw badParams(`Unknown resource template "${ref.uri}"`);
@@ -350,12 +346,8 @@ function methodNotFound(method: string): RpcError {
   return new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
 }
 
-function badParams(text: string): RpcError {
-  return new RpcError(ErrorCode.InvalidParams, text);
-}
-
-function invalid(what: string): RpcError {
-  return badParams(`Invalid params: ${what}`);
+function badParams(text: string, data?: JsonObject): RpcError {
+  return new RpcError(ErrorCode.InvalidParams, text, data);
 }
 
 function unknownName(kind: "tool" | "prompt", name: string, view: View): RpcError {

@@ -78,18 +78,13 @@ function legacyOutput(
   return wrapped.length === 0 ? response : { ...response, raw: editJson(response.raw, wrapped) };
 }
 
-/**
- * Calls of legacy clients to modern upstreams that ask something back: `input_required` is taken
- * apart into requests to the client, and the call repeated with the answers (2026-07-28, multi
- * round-trip requests).
- */
-
 /** A server that asks more often than this is not getting anywhere. */
 export const MAX_ROUNDS = 10;
 
 /**
- * Sends a request with `send`, and again with the client's answers for as long as the upstream
- * asks.
+ * A legacy client's call to a modern upstream: sent with `send`, and again with the client's answers
+ * for as long as the upstream asks (2026-07-28, multi round-trip requests). Its `input_required` is
+ * taken apart into requests to the client.
  * @throws {RpcError} when the client cannot or will not answer, or after {@link MAX_ROUNDS}
  */
 export async function withRounds(

@@ -113,8 +113,7 @@ export class Facts {
 
   /** To be asked before a fact is made: nobody may want it. */
   hasListeners(kind: Kind): boolean {
-    const listeners = this.#listeners.get(kind);
-    return listeners !== undefined && listeners.size > 0;
+    return (this.#listeners.get(kind)?.size ?? 0) > 0;
   }
 
   /** Never throws, and waits for nobody. */

@@ -4,10 +4,12 @@
  * call is parked here between the client's rounds, and the signed `requestState` finds it again.
  */
 
-import { editJson } from "../lib/json-edit.ts";
-import { canonicalJson, type JsonObject, nodeCrypto } from "../lib/json.ts";
-import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import type { Exchange } from "../protocol/exchange.ts";
+import { type CancelSignal, CancelSource } from "../lib/cancel.ts";
+import { editJson, rawAt } from "../lib/json-edit.ts";
+import { canonicalJson, isObject, type JsonObject, nodeCrypto } from "../lib/json.ts";
+import { ErrorCode, invalidParams, RpcError } from "../protocol/errors.ts";
+import type { Client, Exchange } from "../protocol/exchange.ts";
+import { lackingCapability, missingCapability } from "../protocol/inputs.ts";
 import {
   idTextOf,
   parseMessage,
@@ -15,7 +17,7 @@ import {
   type ResponseMessage,
   resultResponse,
 } from "../protocol/message.ts";
-import { type Forward, ParkedCall } from "./parked-call.ts";
+import { nextRid } from "./clients/exchange.ts";
 
 /**
  * Bounds of what is parked; beyond them an upstream's question is refused. Generous for people who
@@ -37,7 +39,7 @@ export class Parking {
   #characters = 0;
   #count = 0;
 
-  constructor(private readonly limits = PARKING_LIMITS) {}
+  constructor(readonly limits = PARKING_LIMITS) {}
 
   /** Calls between start and end, parked or not. */
   get size(): number {
@@ -51,15 +53,7 @@ export class Parking {
    */
   async start(exchange: Exchange, server: string, forward: Forward): Promise<ResponseMessage> {
     const id = String(++this.#count);
-    const call = new ParkedCall(exchange, {
-      id,
-      maxAge: this.limits.age,
-      reserve: (characters) => this.#reserve(id, characters),
-      onForgotten: (held) => {
-        this.#calls.delete(id);
-        this.#characters -= held;
-      },
-    });
+    const call = new ParkedCall(exchange, id, this);
     this.#calls.set(id, call);
     call.run(forward);
     return await this.#visit(call, exchange, server);
@@ -89,6 +83,27 @@ export class Parking {
     for (const call of this.#calls.values()) call.cancel("the gateway is stopping");
   }
 
+  /**
+   * Counts characters that are held for a call.
+   * @throws {RpcError} when it is too much
+   */
+  reserve(call: ParkedCall, characters: number): void {
+    const parked = [...this.#calls.values()].filter((each) => each.isParked).length;
+    if (parked >= this.limits.calls && !call.isParked) {
+      throw new RpcError(ErrorCode.InternalError, "Too many calls wait for their clients");
+    }
+    if (this.#characters + characters > this.limits.characters) {
+      throw new RpcError(ErrorCode.InternalError, "Too much waits for clients' answers");
+    }
+    this.#characters += characters;
+    call.reserved += characters;
+  }
+
+  /** Nobody can come back for a call any more. */
+  forget(call: ParkedCall): void {
+    if (this.#calls.delete(call.claims.call)) this.#characters -= call.reserved;
+  }
+
   async #visit(call: ParkedCall, exchange: Exchange, server: string): Promise<ResponseMessage> {
     const { request } = exchange;
     const response = await call.visit(exchange);
@@ -100,17 +115,6 @@ export class Parking {
         `"requestState":${JSON.stringify(state)}}`,
     );
     return parseMessage(raw) as ResponseMessage;
-  }
-
-  #reserve(id: string, characters: number): void {
-    const parked = [...this.#calls.values()].filter((call) => call.isParked).length;
-    if (parked >= this.limits.calls && this.#calls.get(id)?.isParked !== true) {
-      throw new RpcError(ErrorCode.InternalError, "Too many calls wait for their clients");
-    }
-    if (this.#characters + characters > this.limits.characters) {
-      throw new RpcError(ErrorCode.InternalError, "Too much waits for clients' answers");
-    }
-    this.#characters += characters;
   }
 }
 
@@ -131,17 +135,225 @@ export function foreignState(): RpcError {
 }
 
 function badState(why: string): RpcError {
-  return new RpcError(
-    ErrorCode.InvalidParams,
-    `Invalid params: requestState cannot be resumed (${why}); send the call again without it`,
+  return invalidParams(
+    `requestState cannot be resumed (${why}); send the call again without it`,
   );
 }
 
+/** Starts the upstream call of an exchange. */
+type Forward = (exchange: Exchange) => Promise<ResponseMessage>;
+
+interface Question {
+  readonly method: string;
+  readonly paramsText: string | undefined;
+  readonly settle: (outcome: ResponseMessage | RpcError) => void;
+}
+
+const NO_TOKEN = { path: ["_meta", "progressToken"], value: undefined };
+
+/** Several questions asked in one breath become one round. Milliseconds. */
+const GATHER = 5;
+
 /**
- * `requestState` of a call that is parked here (2026-07-28, multi round-trip requests). The client
- * keeps it and gives it back; it is attacker-controlled input, so it is signed and bound to
- * everything the retry has to have in common with the first request.
+ * One upstream call that outlives the client's single requests: towards the upstream it is the one
+ * exchange, towards the client each request is a visit that sees what has happened since.
  */
+class ParkedCall implements Exchange {
+  readonly rid = nextRid();
+  server: string;
+  readonly client: Client;
+  readonly request: RequestMessage;
+  readonly signal = new CancelSource();
+  /**
+   * What the client's state has to say to be good: how often it has been asked, for a state is good
+   * for its own round only; when that ends without an answer, milliseconds since the epoch.
+   */
+  readonly claims: { readonly call: string; round: number; expires: number };
+  /** Whether it waits for its client. */
+  isParked = false;
+  /** Characters of questions and notifications that are held for it. */
+  reserved = 0;
+  readonly #questions = new Map<string, Question>();
+  readonly #held: string[] = [];
+  #visitor: Exchange | undefined;
+  #outcome: Promise<ResponseMessage> | undefined;
+  readonly #refused = Promise.withResolvers<never>();
+  #asked = Promise.withResolvers<void>();
+  #asks = 0;
+  #ended = false;
+  #expiry: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(first: Exchange, id: string, private readonly parking: Parking) {
+    this.claims = { call: id, round: 0, expires: 0 };
+    this.client = first.client;
+    this.request = first.request;
+    this.server = first.server;
+  }
+
+  /** Starts the upstream call. Its outcome is kept for a client that is still to come back. */
+  run(forward: Forward): void {
+    this.#outcome = forward(this).finally(() => {
+      this.#ended = true;
+      this.#refuseQuestions("the call has ended");
+    });
+    // Whoever visits looks at it; while nobody does, a failure is not unhandled.
+    this.#outcome.catch(() => {});
+    this.#refused.promise.catch(() => {});
+  }
+
+  notify(raw: string): void {
+    if (this.#visitor !== undefined) {
+      this.#tell(this.#visitor, raw);
+      return;
+    }
+    if (this.#ended) return;
+    try {
+      this.parking.reserve(this, raw.length);
+      this.#held.push(raw);
+    } catch {
+      // What was not asked for is the first thing to go when there is too much.
+    }
+  }
+
+  ask(
+    method: string,
+    paramsText: string | undefined,
+    signal?: CancelSignal,
+  ): Promise<ResponseMessage> {
+    const params = paramsText === undefined ? undefined : JSON.parse(paramsText) as JsonObject;
+    const lacking = lackingCapability(this.client.capabilities, method, params);
+    if (lacking !== undefined) {
+      // The server was told on a shared connection that somebody can answer; this client cannot,
+      // and is owed the era's own error instead of what the server would make of the refusal.
+      const refusal = missingCapability(lacking);
+      this.#refused.reject(refusal);
+      this.cancel(refusal.message);
+      return Promise.reject(refusal);
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<ResponseMessage>();
+    try {
+      this.parking.reserve(this, paramsText?.length ?? 0);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const key = `ask-${++this.#asks}`;
+    const withdraw = () => this.#questions.get(key)?.settle(unanswered("it was withdrawn"));
+    signal?.addEventListener("abort", withdraw);
+    this.#questions.set(key, {
+      method,
+      // A progress token belongs to a request of the server's own, which this is not any more.
+      paramsText: paramsText === undefined ? undefined : editJson(paramsText, [NO_TOKEN]),
+      settle: (outcome) => {
+        signal?.removeEventListener("abort", withdraw);
+        this.#questions.delete(key);
+        if (outcome instanceof RpcError) reject(outcome);
+        else resolve(outcome);
+      },
+    });
+    this.#asked.resolve();
+    return promise;
+  }
+
+  /** Lets one request of the client see what comes next: the outcome; `undefined` for questions. */
+  async visit(exchange: Exchange): Promise<ResponseMessage | undefined> {
+    clearTimeout(this.#expiry);
+    this.isParked = false;
+    this.#visitor = exchange;
+    for (const raw of this.#held.splice(0)) this.#tell(exchange, raw);
+    const gone = () => this.cancel("the client closed the stream");
+    exchange.signal.addEventListener("abort", gone);
+    if (exchange.signal.aborted) gone();
+    try {
+      const outcome = this.#outcome!;
+      const next = await Promise.race([this.#refused.promise, outcome, this.#nextInput()]);
+      if (next === undefined && !this.#ended) {
+        this.#park();
+        return undefined;
+      }
+      const last = await outcome;
+      this.#forget();
+      return last;
+    } catch (error) {
+      this.#forget();
+      throw error;
+    } finally {
+      exchange.signal.removeEventListener("abort", gone);
+      this.#visitor = undefined;
+    }
+  }
+
+  /** The text of `inputRequests`: everything that waits for the client. */
+  questionsText(): string {
+    const entries = [...this.#questions].map(([key, { method, paramsText }]) => {
+      const params = paramsText === undefined ? "" : `,"params":${paramsText}`;
+      return `${JSON.stringify(key)}:{"method":${JSON.stringify(method)}${params}}`;
+    });
+    return `{${entries.join(",")}}`;
+  }
+
+  /** Gives the upstream the answers a retry carries. A question without one is asked again. */
+  answer(retry: RequestMessage): void {
+    const responses = retry.params?.inputResponses;
+    this.#asked = Promise.withResolvers<void>();
+    for (const [key, question] of [...this.#questions]) {
+      const response = isObject(responses) ? responses[key] : undefined;
+      if (!isObject(response)) continue;
+      const text = rawAt(retry.raw, ["params", "inputResponses", key])!;
+      question.settle(parseMessage(resultResponse("0", text)) as ResponseMessage);
+    }
+    if (this.#questions.size > 0) this.#asked.resolve();
+  }
+
+  /** Gives the call up, here and upstream. */
+  cancel(reason: string): void {
+    if (!this.#ended) this.signal.cancel(new Error(reason));
+    this.#refuseQuestions(reason);
+    if (this.isParked) this.#forget();
+  }
+
+  /** Resolves a moment after something has been asked, and only if it is still open then. */
+  async #nextInput(): Promise<undefined> {
+    for (;;) {
+      await this.#asked.promise;
+      await new Promise((resolve) => setTimeout(resolve, GATHER));
+      if (this.#questions.size > 0 || this.#ended) return undefined;
+      this.#asked = Promise.withResolvers<void>();
+    }
+  }
+
+  #park(): void {
+    this.isParked = true;
+    const { age } = this.parking.limits;
+    this.claims.round++;
+    this.claims.expires = Date.now() + age;
+    this.#expiry = setTimeout(() => this.cancel("the client did not answer in time"), age);
+  }
+
+  #refuseQuestions(why: string): void {
+    for (const { settle } of [...this.#questions.values()]) settle(unanswered(why));
+  }
+
+  #forget(): void {
+    clearTimeout(this.#expiry);
+    this.isParked = false;
+    this.parking.forget(this);
+  }
+
+  /** Each round's request may have another progress token, or none. */
+  #tell(visitor: Exchange, raw: string): void {
+    if (visitor.request === this.request || !raw.includes('"notifications/progress"')) {
+      visitor.notify(raw);
+      return;
+    }
+    const token = rawAt(visitor.request.raw, ["params", "_meta", "progressToken"]);
+    if (token === undefined) return;
+    visitor.notify(editJson(raw, [{ path: ["params", "progressToken"], value: token }]));
+  }
+}
+
+function unanswered(why: string): RpcError {
+  return new RpcError(ErrorCode.InternalError, `Not answered: ${why}`);
+}
 
 /** What a state must be presented with to be good. */
 export interface StateContext {
@@ -168,7 +380,12 @@ export interface StateClaims {
 /** Why a state was refused, for the log; the client learns only that it was. */
 export type StateFault = "malformed" | "altered or presented with other parameters" | "expired";
 
-/** Signs and checks states with a key that lives as long as the process, like what it signs for. */
+/**
+ * Signs and checks `requestState` (2026-07-28, multi round-trip requests) with a key that lives as
+ * long as the process, like what it signs for. The client keeps the state and gives it back; it is
+ * attacker-controlled input, so it is bound to everything the retry has to have in common with the
+ * first request.
+ */
 export class StateSigner {
   #secret: Buffer | undefined;
 

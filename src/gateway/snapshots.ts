@@ -27,15 +27,13 @@ const NAME_PATIENCE = 10_000;
 
 /** What is offered at one moment and the next; keeps the current snapshot up to date. */
 export class Snapshots {
-  readonly #parts: SnapshotParts;
   readonly #listeners = new Set<ListListener>();
   #registry: Snapshot;
   #rebuild: ReturnType<typeof setTimeout> | undefined;
   #isListable = false;
   #isClosed = false;
 
-  constructor(parts: SnapshotParts) {
-    this.#parts = parts;
+  constructor(private readonly parts: SnapshotParts) {
     this.#registry = this.#build();
   }
 
@@ -70,7 +68,7 @@ export class Snapshots {
   rebuild(): void {
     clearTimeout(this.#rebuild);
     this.#rebuild = undefined;
-    const { chains, events, gating } = this.#parts;
+    const { chains, events, gating } = this.parts;
     const before = this.#registry;
     const after = this.#registry = this.#build(before);
     chains.registryChanged(before, after);
@@ -90,7 +88,7 @@ export class Snapshots {
     // Once there is something to list, nothing is waited for again.
     const isAggregate = endpoint.server === undefined && endpoint.profile === undefined;
     if (isAggregate && this.#isListable) return undefined;
-    const concerned = this.#parts.members.behind(endpoint);
+    const concerned = this.parts.members.behind(endpoint);
     const listable = concerned.some((member) => member.known) ||
       concerned.every((member) => member.isSettled);
     if (isAggregate) this.#isListable = listable;
@@ -103,7 +101,7 @@ export class Snapshots {
    * restart calls them before their server is back.
    */
   async whenNamed(endpoint: Endpoint, known: (view: View) => boolean): Promise<void> {
-    const { members } = this.#parts;
+    const { members } = this.parts;
     const overdue = performance.now() + NAME_PATIENCE;
     for (;;) {
       this.flush();
@@ -126,13 +124,13 @@ export class Snapshots {
   async #waitListable(concerned: readonly Member[]): Promise<void> {
     const everyone = Promise.all(concerned.map((member) => member.upstream.settled));
     const someone = Promise.race(concerned.map((member) => member.firstInventory));
-    const { startupGrace } = this.#parts.settings();
+    const { startupGrace } = this.parts.settings();
     await within(startupGrace, Promise.race([everyone, someone]));
     this.flush();
   }
 
   #build(before?: Snapshot): Snapshot {
-    const { members, settings } = this.#parts;
+    const { members, settings } = this.parts;
     const { profiles, tags, gating } = settings();
     const version = before === undefined ? 0 : before.version + 1;
     return buildSnapshot({ version, servers: members.entries, profiles, tags, gating }, before);

@@ -6,7 +6,7 @@
 
 import { editJson, type JsonEdit, rawAt } from "../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
-import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import { invalidParams, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import {
   idTextOf,
@@ -41,9 +41,7 @@ export async function listTasks(
 ): Promise<string> {
   const { request, client: { session } } = exchange;
   const questions = taskListQuestions(request.params?.cursor, view.capabilities().taskLists);
-  if (questions === undefined) {
-    throw new RpcError(ErrorCode.InvalidParams, "Invalid params: unknown cursor");
-  }
+  if (questions === undefined) throw invalidParams("unknown cursor");
   const answers = await Promise.all(questions.map(async (question) => ({
     server: question.server,
     response: await send(question.server, taskListEdits(question)).catch((error) => {

@@ -5,7 +5,7 @@
  */
 
 import { isObject, type JsonObject } from "../lib/json.ts";
-import { ErrorCode, RpcError } from "./errors.ts";
+import { ErrorCode, invalidParams, RpcError } from "./errors.ts";
 import { type Message, metaOf, type RequestMessage } from "./message.ts";
 
 /** Which generation of the protocol a peer speaks. */
@@ -139,8 +139,7 @@ export function readEnvelope(request: RequestMessage, header: HeaderReader = NO_
 }
 
 function missing(key: string, expected: string): RpcError {
-  const message = `Invalid params: _meta["${key}"] must be ${expected}`;
-  return new RpcError(ErrorCode.InvalidParams, message);
+  return invalidParams(`_meta["${key}"] must be ${expected}`);
 }
 
 /**

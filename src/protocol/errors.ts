@@ -45,6 +45,11 @@ export class RpcError extends Error {
   }
 }
 
+/** For a request whose parameters cannot be meant; `why` names the one that is wrong. */
+export function invalidParams(why: string): RpcError {
+  return new RpcError(ErrorCode.InvalidParams, `Invalid params: ${why}`);
+}
+
 /** The JSON text of a JSON-RPC `error` object. */
 export function errorText(error: RpcError): string {
   return JSON.stringify({

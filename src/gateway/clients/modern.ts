@@ -5,7 +5,7 @@ import { anyCancelled } from "../../lib/cancel.ts";
 import { editJson } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { type Envelope, MetaKey } from "../../protocol/eras.ts";
-import { ErrorCode, RpcError } from "../../protocol/errors.ts";
+import { ErrorCode, invalidParams, RpcError } from "../../protocol/errors.ts";
 import type { Client } from "../../protocol/exchange.ts";
 import type { ListKind } from "../../protocol/lists.ts";
 import {
@@ -111,10 +111,7 @@ async function listen(
   const filter = exchange.request.params?.notifications;
   if (!isObject(filter)) {
     exchange.end();
-    return errorResponse(
-      idText,
-      new RpcError(ErrorCode.InvalidParams, 'Invalid params: "notifications" must be an object'),
-    );
+    return errorResponse(idText, invalidParams('"notifications" must be an object'));
   }
   const wanted = FILTERS.filter(([key]) => filter[key] === true);
   const honoured: JsonObject = Object.fromEntries(wanted.map(([key]) => [key, true]));

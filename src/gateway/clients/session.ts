@@ -2,7 +2,7 @@ import { changeMethods, type Endpoint, type ListListener } from "../../gating/en
 import { anyCancelled, type CancelSignal } from "../../lib/cancel.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { MetaKey, negotiateVersion } from "../../protocol/eras.ts";
-import { ErrorCode, RpcError, toRpcError } from "../../protocol/errors.ts";
+import { ErrorCode, invalidParams, RpcError, toRpcError } from "../../protocol/errors.ts";
 import type { Client } from "../../protocol/exchange.ts";
 import { cannotAnswer } from "../../protocol/inputs.ts";
 import type { ListKind } from "../../protocol/lists.ts";
@@ -209,13 +209,13 @@ export class Session implements ListListener, ResourceSubscriber {
     try {
       if (method === "logging/setLevel") {
         if (!isLoggingLevel(params?.level)) {
-          throw invalid(`"level" must be one of ${LOGGING_LEVELS.join(", ")}`);
+          throw invalidParams(`"level" must be one of ${LOGGING_LEVELS.join(", ")}`);
         }
         this.#client = { ...this.#client!, logLevel: params.level };
         await this.parts.levels.changed(this);
       } else {
         const uri = params?.uri;
-        if (typeof uri !== "string") throw invalid('"uri" must be a string');
+        if (typeof uri !== "string") throw invalidParams('"uri" must be a string');
         const { subscriptions } = this.parts;
         const found = subscriptions.find(this.endpoint, uri);
         if (method === "resources/unsubscribe") {
@@ -266,7 +266,7 @@ export class Session implements ListListener, ResourceSubscriber {
     const { protocolVersion, capabilities, clientInfo } = message.params ?? {};
     if (this.#client !== undefined) return refusal(message, "the session is initialized already");
     if (typeof protocolVersion !== "string") {
-      return errorResponse(idTextOf(message), invalid("protocolVersion must be a string"));
+      return errorResponse(idTextOf(message), invalidParams("protocolVersion must be a string"));
     }
     const version = negotiateVersion(protocolVersion);
     this.#client = {
@@ -299,10 +299,6 @@ export class Session implements ListListener, ResourceSubscriber {
       this.#inflight.get(idKey(id as RequestId))?.cancel("cancelled by the client");
     }
   }
-}
-
-function invalid(why: string): RpcError {
-  return new RpcError(ErrorCode.InvalidParams, `Invalid params: ${why}`);
 }
 
 function refusal(message: RequestMessage, why: string): string {
