@@ -12,7 +12,7 @@ import { Fault, TOOLS } from "./interactive-tools.mjs";
  * @property {number} [control] loopback port of the test's control
  *
  * @typedef {object} Peer where answers to one message go
- * @property {(raw: string) => void} send
+ * @property {(...raws: string[]) => void} send
  * @property {() => void} end nothing more comes here
  *
  * @typedef {import("./interactive-tools.mjs").Call} Call
@@ -263,7 +263,14 @@ export class InteractiveConnection {
       notify,
       begin: (question) => this.#ask(question, (raw) => peer.send(raw)),
       ask: (...questions) => {
-        if (!modern) return Promise.all(questions.map((one) => call.begin(one).answer));
+        if (!modern) {
+          // In one write: what is asked in one breath must not be torn apart by a busy machine.
+          /** @type {string[]} */
+          const raws = [];
+          const begun = questions.map((one) => this.#ask(one, (raw) => void raws.push(raw)).answer);
+          peer.send(...raws);
+          return Promise.all(begun);
+        }
         const answers = earlier[asked++];
         if (answers === undefined) throw new Suspended(questions, earlier);
         if (asked === earlier.length) replaying = false;

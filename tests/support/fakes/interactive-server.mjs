@@ -23,9 +23,9 @@ const core = new InteractiveCore(spec, (event) => {
   reported++;
   control.write(`${JSON.stringify(event)}\n`);
 });
-/** @param {string} raw */
-const write = (raw) => {
-  held.push({ after: reported, raw });
+/** @param {...string} raws in one write, however busy the machine is */
+const write = (...raws) => {
+  held.push({ after: reported, raw: raws.join("\n") });
   flush();
 };
 const flush = () => {

@@ -184,7 +184,10 @@ function answerModern(connection: Connection, body: string, response: ServerResp
   response.once("close", () => {
     if (!sink.ended && id !== undefined) connection.abandoned(id);
   });
-  connection.handle(body, { send: (raw: string) => sink.send(raw), end: () => sink.end() });
+  connection.handle(body, {
+    send: (...raws: string[]) => sink.send(...raws),
+    end: () => sink.end(),
+  });
 }
 
 function legacy(
@@ -225,7 +228,7 @@ function legacy(
   }
   const sink = new Sink(response, "json");
   session.connection.handle(body, {
-    send: (raw: string) => sink.send(raw),
+    send: (...raws: string[]) => sink.send(...raws),
     end: () => sink.end(),
   });
 }
