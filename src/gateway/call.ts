@@ -22,7 +22,7 @@ import { DEFAULT_TTL_MS, type Reply, serverMeta, spliced } from "../registry/ans
 import { pageOf } from "../registry/lists.ts";
 import type { Route, View } from "../registry/types.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
-import type { LogLevels } from "./clients/levels.ts";
+import type { LogLevels } from "./clients/subscriptions.ts";
 import { type Forwarder, forwardTo } from "./eras.ts";
 import { recordAnswer } from "./events.ts";
 import type { Chains } from "./middleware/chains.ts";

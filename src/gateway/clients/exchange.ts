@@ -1,7 +1,7 @@
 import { type CancelSignal, CancelSource } from "../../lib/cancel.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { Client, Exchange, ReplaceableExchange } from "../../protocol/exchange.ts";
-import type { RequestMessage, ResponseMessage } from "../../protocol/message.ts";
+import type { RequestMessage } from "../../protocol/message.ts";
 import type { CallRecord } from "../events.ts";
 
 /** Where messages to a client go: a response stream, a session stream, stdout. */
@@ -17,38 +17,24 @@ export function nextRid(): string {
   return (++count).toString(36).padStart(4, "0");
 }
 
-/** Puts a question of an upstream to the client; as {@link Exchange.ask}. */
-export type Asker = Exchange["ask"];
-
-/** The {@link Exchange} of both eras; they differ in who aborts it and in who is the asker. */
+/** The {@link Exchange} of both eras; they differ in who aborts it and in who asks the client. */
 export class ActiveExchange implements ReplaceableExchange {
   readonly rid = nextRid();
   server = "";
   /** What is to be told of it when it has ended; undefined where nobody wants to know. */
   record: CallRecord | undefined;
   readonly #cancel = new CancelSource();
-  readonly #outlet: Outlet;
-  readonly #asker: Asker;
-  #request: RequestMessage;
   #ended = false;
 
   constructor(
     readonly client: Client,
-    request: RequestMessage,
-    outlet: Outlet,
-    asker: Asker = unasked,
-  ) {
-    this.#request = request;
-    this.#outlet = outlet;
-    this.#asker = asker;
-  }
-
-  get request(): RequestMessage {
-    return this.#request;
-  }
+    public request: RequestMessage,
+    private readonly outlet: Outlet,
+    readonly ask: Exchange["ask"] = unasked,
+  ) {}
 
   become(request: RequestMessage): void {
-    this.#request = request;
+    this.request = request;
   }
 
   get signal(): CancelSignal {
@@ -56,15 +42,7 @@ export class ActiveExchange implements ReplaceableExchange {
   }
 
   notify(raw: string): void {
-    if (!this.#ended) this.#outlet.send(raw);
-  }
-
-  ask(
-    method: string,
-    paramsText: string | undefined,
-    signal?: CancelSignal,
-  ): Promise<ResponseMessage> {
-    return this.#asker(method, paramsText, signal);
+    if (!this.#ended) this.outlet.send(raw);
   }
 
   /** The client does not want the answer any more; `reason` goes to the log. */
@@ -79,7 +57,7 @@ export class ActiveExchange implements ReplaceableExchange {
 }
 
 /** A modern client is asked by `input_required` only, which `Parking` sees to. */
-const unasked: Asker = (method) =>
+const unasked: Exchange["ask"] = (method) =>
   Promise.reject(
     new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}" outside a call`),
   );

@@ -48,11 +48,8 @@ export function checkMethod(
 ): void {
   if (methodRule(method, "modern") !== undefined) return;
   const foreign = STATEFUL_METHODS.has(method) || isForeign(method, "modern");
-  if (
-    !foreign && viewOf(gateway.snapshots.registry, endpoint)?.ownerOfExtension(method) !== undefined
-  ) {
-    return;
-  }
+  const view = viewOf(gateway.snapshots.registry, endpoint);
+  if (!foreign && view?.ownerOfExtension(method) !== undefined) return;
   throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
 }
 
@@ -73,20 +70,12 @@ export async function serveModern(
   endpoint: Endpoint,
   gateway: Gateway,
 ): Promise<Reply | undefined> {
-  switch (exchange.request.method) {
-    case "server/discover": {
-      const { snapshots } = gateway;
-      await snapshots.whenListable(endpoint);
-      return resultResponse(
-        idTextOf(exchange.request),
-        discoverResult(snapshots.viewOrAll(endpoint)),
-      );
-    }
-    case "subscriptions/listen":
-      return await listen(exchange, endpoint, gateway);
-    default:
-      return await gateway.handle(exchange, endpoint);
-  }
+  const { request } = exchange;
+  if (request.method === "subscriptions/listen") return await listen(exchange, endpoint, gateway);
+  if (request.method !== "server/discover") return await gateway.handle(exchange, endpoint);
+  const { snapshots } = gateway;
+  await snapshots.whenListable(endpoint);
+  return resultResponse(idTextOf(request), discoverResult(snapshots.viewOrAll(endpoint)));
 }
 
 /** The filter members of `subscriptions/listen` and the notification each lets through. */
@@ -133,21 +122,17 @@ async function listen(
       ]));
     },
   };
-  const announce = (kinds: Iterable<ListKind>) => {
-    const methods = changeMethods(kinds);
+  const changed = new Set<ListKind>();
+  const listsChanged = (kinds: readonly ListKind[]) => {
+    for (const kind of kinds) changed.add(kind);
+    if (!acknowledged) return;
+    const methods = changeMethods(changed);
+    changed.clear();
     for (const [, method] of wanted) {
       if (methods.includes(method)) exchange.notify(notification(method, `{${meta}}`));
     }
   };
-  const early = new Set<ListKind>();
-  const stop = snapshots.listen({
-    endpoint,
-    era: "modern",
-    listsChanged(kinds) {
-      if (acknowledged) announce(kinds);
-      else for (const kind of kinds) early.add(kind);
-    },
-  });
+  const stop = snapshots.listen({ endpoint, era: "modern", listsChanged });
   await Promise.all(routes.values().map((route) => subscriptions.add(route, subscriber)));
   // First of all (subscriptions), and only when every server knows.
   exchange.notify(notification(
@@ -155,7 +140,7 @@ async function listen(
     `{${meta},"notifications":${JSON.stringify(honoured)}}`,
   ));
   acknowledged = true;
-  announce(early);
+  listsChanged([]);
   const ended = anyCancelled(exchange.signal, gateway.stopping);
   if (!ended.signal.aborted) {
     await new Promise<void>((resolve) => ended.signal.addEventListener("abort", resolve));

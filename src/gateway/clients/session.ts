@@ -31,8 +31,7 @@ import type { Members } from "../members/members.ts";
 import type { Snapshots } from "../snapshots.ts";
 import { exposedQuestion, exposedUpdate, type Owners, restoredAnswer } from "../tasks.ts";
 import { ActiveExchange, type Outlet } from "./exchange.ts";
-import type { LogLevels } from "./levels.ts";
-import type { ResourceSubscriber, Subscriptions } from "./subscriptions.ts";
+import type { LogLevels, ResourceSubscriber, Subscriptions } from "./subscriptions.ts";
 
 /** The gateway's parts that a session works with. */
 export interface SessionParts {
@@ -66,6 +65,8 @@ export class Session implements ListListener, ResourceSubscriber {
   #client: Client | undefined;
   #ready = false;
   readonly #closed = new AbortController();
+  /** Aborted when the session ends; its streams end with it. */
+  readonly closed: AbortSignal = this.#closed.signal;
   #lastSeen = Date.now();
   #stream: { readonly outlet: Outlet; readonly replaced: () => void } | undefined;
   readonly #inflight = new Map<string, ActiveExchange>();
@@ -86,11 +87,6 @@ export class Session implements ListListener, ResourceSubscriber {
     return this.#client;
   }
 
-  /** Aborted when the session ends; its streams end with it. */
-  get closed(): AbortSignal {
-    return this.#closed.signal;
-  }
-
   /** Milliseconds since the client was last heard; 0 while it holds a stream or awaits an answer. */
   idleFor(now: number): number {
     return this.#stream !== undefined || this.#inflight.size > 0 ? 0 : now - this.#lastSeen;
@@ -102,19 +98,11 @@ export class Session implements ListListener, ResourceSubscriber {
    */
   receive(message: Message, outlet: Outlet): Promise<Reply | undefined> {
     this.#lastSeen = Date.now();
-    switch (message.kind) {
-      case "request": {
-        const reply = this.#request(message, outlet);
-        return reply instanceof Promise ? reply : Promise.resolve(reply);
-      }
-      case "notification":
-        this.#notified(message);
-        return NOTHING;
-      case "response":
-        // One that nothing waits for is late or invented; either way it concerns nobody.
-        this.#asks.answer(message);
-        return NOTHING;
-    }
+    if (message.kind === "request") return Promise.resolve(this.#request(message, outlet));
+    if (message.kind === "notification") this.#notified(message);
+    // A response that nothing waits for is late or invented; either way it concerns nobody.
+    else this.#asks.answer(message);
+    return NOTHING;
   }
 
   /**
@@ -181,17 +169,11 @@ export class Session implements ListListener, ResourceSubscriber {
       return refusal(message, `id ${idTextOf(message)} is already in flight in this session`);
     }
     if (STATEFUL_METHODS.has(message.method)) return this.#stateful(message);
-    const client = this.#client;
     const exchange: ActiveExchange = new ActiveExchange(
-      client,
+      this.#client,
       message,
       outlet,
-      (method, params, signal) => {
-        this.#remember(exchange.server, method, params);
-        const off = anyCancelled(exchange.signal, ...(signal === undefined ? [] : [signal]));
-        return this.#ask(client, outlet, exchange.server, method, params, off.signal)
-          .finally(off.detach);
-      },
+      (...question) => this.#ask(exchange, outlet, ...question),
     );
     this.#inflight.set(key, exchange);
     return this.parts.handle(exchange, this.endpoint).finally(() => {
@@ -237,20 +219,22 @@ export class Session implements ListListener, ResourceSubscriber {
 
   /** A question that belongs to a task names it as this client knows it, and so does the answer. */
   async #ask(
-    client: Client,
+    { client, server, signal }: ActiveExchange,
     outlet: Outlet,
-    server: string,
     method: string,
     params: string | undefined,
-    signal: CancelSignal,
+    takenBack: CancelSignal = signal,
   ): Promise<ResponseMessage> {
+    this.#remember(server, method, params);
     const ofTask = this.endpoint.server === undefined && params?.includes(MetaKey.RelatedTask);
-    if (!ofTask) return await this.#asks.ask(client, outlet, method, params, signal);
-    const exposed = exposedQuestion(method, params!, server);
-    return restoredAnswer(
-      await this.#asks.ask(client, outlet, method, exposed, signal),
-      server,
-    );
+    const told = ofTask ? exposedQuestion(method, params!, server) : params;
+    const off = anyCancelled(signal, takenBack);
+    try {
+      const answer = await this.#asks.ask(client, outlet, method, told, off.signal);
+      return ofTask ? restoredAnswer(answer, server) : answer;
+    } finally {
+      off.detach();
+    }
   }
 
   /** A URL elicitation is completed by a notification that says no more than its id. */
@@ -316,7 +300,7 @@ export const ASK_TIMEOUT = 10 * 60_000;
  * gateway's own, so that two upstreams that count alike never meet.
  */
 export class Asks {
-  readonly #pending = new Map<number, (outcome: ResponseMessage | RpcError) => void>();
+  readonly #pending = new Map<RequestId, PromiseWithResolvers<ResponseMessage>>();
   #count = 0;
 
   /** How many wait for the client. */
@@ -329,56 +313,54 @@ export class Asks {
    * @throws {RpcError} when the client cannot be asked this, does not answer in time, or `signal`
    * aborts; the client is told that the request is off
    */
-  ask(
+  async ask(
     client: Client,
     outlet: Outlet,
     method: string,
     paramsText: string | undefined,
     signal: CancelSignal,
   ): Promise<ResponseMessage> {
-    const params = paramsText === undefined ? undefined : JSON.parse(paramsText) as JsonObject;
-    const refusal = cannotAnswer(
-      client.capabilities,
-      method,
-      isObject(params) ? params : undefined,
-    );
-    if (refusal !== undefined) return Promise.reject(refusal);
+    const params: unknown = paramsText === undefined ? undefined : JSON.parse(paramsText);
+    const known = isObject(params) ? params : undefined;
+    const refusal = cannotAnswer(client.capabilities, method, known);
+    if (refusal !== undefined) throw refusal;
     const id = ++this.#count;
-    const { promise, resolve, reject } = Promise.withResolvers<ResponseMessage>();
-    const giveUp = (why: string) => {
-      if (!this.#pending.has(id)) return;
-      outlet.send(
-        notification("notifications/cancelled", JSON.stringify({ requestId: id, reason: why })),
-      );
-      settle(new RpcError(ErrorCode.InternalError, `Not answered: ${why}`));
+    const answer = Promise.withResolvers<ResponseMessage>();
+    const giveUp = (reason: string) => {
+      if (!this.#pending.delete(id)) return;
+      const off = JSON.stringify({ requestId: id, reason });
+      outlet.send(notification("notifications/cancelled", off));
+      answer.reject(unanswered(reason));
     };
-    const timer = setTimeout(() => giveUp("the client took too long"), ASK_TIMEOUT);
+    const timer = setTimeout(giveUp, ASK_TIMEOUT, "the client took too long");
     const onAbort = () => giveUp("the call was cancelled");
     signal.addEventListener("abort", onAbort);
-    const settle = (outcome: ResponseMessage | RpcError) => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", onAbort);
-      this.#pending.delete(id);
-      if (outcome instanceof RpcError) reject(outcome);
-      else resolve(outcome);
-    };
-    this.#pending.set(id, settle);
+    this.#pending.set(id, answer);
     outlet.send(request(String(id), method, paramsText));
     if (signal.aborted) onAbort();
-    return promise;
+    try {
+      return await answer.promise;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+    }
   }
 
   /** Hands over a response of the client; false when nothing waits for it. */
   answer(response: ResponseMessage): boolean {
-    const settle = typeof response.id === "number" ? this.#pending.get(response.id) : undefined;
-    settle?.(response);
-    return settle !== undefined;
+    const { id } = response;
+    const asked = id === null ? undefined : this.#pending.get(id);
+    asked?.resolve(response);
+    return asked !== undefined && this.#pending.delete(id!);
   }
 
   /** The client is gone: nothing will be answered any more. */
   close(): void {
-    for (const settle of [...this.#pending.values()]) {
-      settle(new RpcError(ErrorCode.InternalError, "Not answered: the client has gone"));
-    }
+    for (const { reject } of this.#pending.values()) reject(unanswered("the client has gone"));
+    this.#pending.clear();
   }
+}
+
+function unanswered(why: string): RpcError {
+  return new RpcError(ErrorCode.InternalError, `Not answered: ${why}`);
 }

@@ -8,13 +8,10 @@ export const MAX_SESSIONS = 10_000;
 export class SessionStore {
   readonly #sessions = new Map<string, Session>();
   readonly #labels = new Map<string, Session>();
-  readonly #idleTimeout: () => number;
   #reaper: ReturnType<typeof setTimeout> | undefined;
 
   /** @param idleTimeout a session unheard of for so long, without stream or call, is closed */
-  constructor(idleTimeout: () => number) {
-    this.#idleTimeout = idleTimeout;
-  }
+  constructor(private readonly idleTimeout: () => number) {}
 
   get size(): number {
     return this.#sessions.size;
@@ -48,28 +45,26 @@ export class SessionStore {
 
   /** Closes what has been silent for too long as of `now`, in milliseconds since the epoch. */
   reap(now: number): void {
-    const limit = this.#idleTimeout();
-    for (const session of [...this.#sessions.values()]) {
-      if (session.idleFor(now) < limit) continue;
-      session.close(SILENT.idle);
+    const limit = this.idleTimeout();
+    for (const session of [...this]) {
+      if (session.idleFor(now) >= limit) session.close(SILENT.idle);
     }
   }
 
   close(reason: string): void {
     this.#stop();
-    for (const session of [...this.#sessions.values()]) session.close(reason);
+    for (const session of [...this]) session.close(reason);
   }
 
   #closeIdlest(): void {
     const now = Date.now();
-    const idlest = [...this.#sessions.values()]
-      .reduce((one, other) => other.idleFor(now) > one.idleFor(now) ? other : one);
-    idlest.close(SILENT.crowded);
+    [...this].reduce((one, other) => other.idleFor(now) > one.idleFor(now) ? other : one)
+      .close(SILENT.crowded);
   }
 
   #schedule(): void {
     if (this.#reaper !== undefined) return;
-    const every = Math.max(1_000, Math.min(60_000, this.#idleTimeout() / 4));
+    const every = Math.max(1_000, Math.min(60_000, this.idleTimeout() / 4));
     this.#reaper = setTimeout(() => {
       this.#reaper = undefined;
       this.reap(Date.now());

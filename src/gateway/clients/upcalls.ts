@@ -56,31 +56,26 @@ export class Upcalls {
     exchange: Exchange | undefined,
     owner: string | undefined,
   ): void {
+    const { params } = message;
     switch (message.method) {
       case "notifications/message":
         return this.#logLine(server, message, exchange, owner);
       case "notifications/resources/updated":
         return this.#updated(server, message);
       case "notifications/elicitation/complete": {
-        const id = message.params?.elicitationId;
-        const session = typeof id === "string"
-          ? this.parts.elicitations.get(server, id)
-          : undefined;
-        return this.#toSession(session ?? owner, server, message);
+        const session = ownerOf(this.parts.elicitations, server, params?.elicitationId);
+        return this.#deliver(server, message, undefined, session ?? owner);
       }
       case "notifications/tasks/status":
       case "notifications/tasks": {
-        const id = message.params?.taskId;
-        const label = typeof id === "string" ? this.parts.tasks.get(server, id) : undefined;
-        const session = this.#session(label ?? owner);
+        const session = this.#session(ownerOf(this.parts.tasks, server, params?.taskId) ?? owner);
         if (session === undefined) return;
         const view = this.parts.snapshots.viewOrAll(session.endpoint);
         const isDirect = session.endpoint.server !== undefined;
         return session.send(isDirect ? message.raw : exposedNotification(message, server, view));
       }
       default:
-        if (exchange !== undefined) exchange.notify(message.raw);
-        else this.#toSession(owner, server, message);
+        this.#deliver(server, message, exchange, owner);
     }
   }
 
@@ -103,10 +98,7 @@ export class Upcalls {
         server,
         line: message.params?.data,
       });
-    } else if (wantsLine(client, message)) {
-      if (exchange !== undefined) exchange.notify(message.raw);
-      else this.#toSession(owner, server, message);
-    }
+    } else if (wantsLine(client, message)) this.#deliver(server, message, exchange, owner);
   }
 
   #updated(server: string, message: NotificationMessage): void {
@@ -119,7 +111,13 @@ export class Upcalls {
     }
   }
 
-  #toSession(owner: string | undefined, server: string, message: NotificationMessage): void {
+  #deliver(
+    server: string,
+    message: NotificationMessage,
+    exchange: Exchange | undefined,
+    owner: string | undefined,
+  ): void {
+    if (exchange !== undefined) return exchange.notify(message.raw);
     const session = this.#session(owner);
     if (session !== undefined) return session.send(message.raw);
     const { method } = message;
@@ -129,6 +127,10 @@ export class Upcalls {
   #session(label: string | undefined): Session | undefined {
     return label === undefined ? undefined : this.parts.sessions.labelled(label);
   }
+}
+
+function ownerOf(owners: Owners, server: string, id: unknown): string | undefined {
+  return typeof id === "string" ? owners.get(server, id) : undefined;
 }
 
 /**
