@@ -197,21 +197,12 @@ function instances(value: unknown): string {
 }
 
 function statePaint(server: JsonObject, style: Style): (text: string) => string {
-  switch (server.state) {
-    case "ready":
-      return isDegraded(server) || isPartial(server.instances) ? style.warn : style.good;
-    case "connecting":
-      return style.warn;
-    case "idle":
-    case "disabled":
-      return style.dim;
-    default:
-      return style.bad;
-  }
-}
-
-function isPartial(value: unknown): boolean {
-  return Array.isArray(value) && value.some((one) => isObject(one) && one.state !== "ready");
+  const { state, instances } = server;
+  if (state === "idle" || state === "disabled") return style.dim;
+  if (state !== "ready" && state !== "connecting") return style.bad;
+  const isPartial = Array.isArray(instances) &&
+    instances.some((one) => isObject(one) && one.state !== "ready");
+  return state === "connecting" || isDegraded(server) || isPartial ? style.warn : style.good;
 }
 
 function countOf({ counts }: JsonObject, kind: string): string {

@@ -17,7 +17,7 @@ type Sample =
 interface Presenter {
   /** Resolves to whether anybody reads any more. */
   show(sample: Sample): Promise<boolean>;
-  end(): void;
+  end?(): void;
 }
 
 /**
@@ -47,7 +47,7 @@ export async function watchStatus(
   } catch (error) {
     if (!stop.signal.aborted) throw error;
   } finally {
-    presenter.end();
+    presenter.end?.();
     for (const remove of off) remove();
   }
   return ExitCode.Ok;
@@ -62,25 +62,21 @@ async function ask(caller: RemoteCaller): Promise<Sample> {
   }
 }
 
-function write(output: TextOutput, text: string): Promise<boolean> {
-  return output.write(text).then(() => true, () => false);
+function presenterFor({ stdout, env }: Io, json: boolean): Presenter {
+  const style = styleFor({ isTerminal: stdout.isTerminal, env });
+  if (!json && stdout.isTerminal && env["TERM"] !== "dumb") {
+    return new ScreenPresenter(stdout, style);
+  }
+  const textOf = json ? sampleJson : (sample: Sample) => sampleText(sample, style);
+  return {
+    show: (sample) => stdout.write(`${textOf(sample)}\n`).then(() => true, () => false),
+  };
 }
 
-function presenterFor({ stdout, env }: Io, json: boolean): Presenter {
-  if (json) {
-    return { show: (sample) => write(stdout, `${sampleJson(sample)}\n`), end: () => {} };
-  }
-  const style = styleFor({ isTerminal: stdout.isTerminal, env });
-  if (stdout.isTerminal && env["TERM"] !== "dumb") return new ScreenPresenter(stdout, style);
-  return {
-    show: (sample) => {
-      const lines = sample.ok
-        ? renderStatus(sample.answer.body, { style, width: Infinity })
-        : [`${new Date(sample.at).toISOString()} ${sample.message}`];
-      return write(stdout, `${lines.join("\n")}\n\n`);
-    },
-    end: () => {},
-  };
+/** A status, or why there is none, and an empty line. */
+function sampleText(sample: Sample, style: Style): string {
+  if (!sample.ok) return `${new Date(sample.at).toISOString()} ${sample.message}\n`;
+  return `${renderStatus(sample.answer.body, { style, width: Infinity }).join("\n")}\n`;
 }
 
 /** One line, whatever stands between us and the gateway has made of the text. */
@@ -93,14 +89,12 @@ function sampleJson(sample: Sample): string {
 /** The latest sample on a terminal, redrawn in place; what was there last stays behind. */
 class ScreenPresenter implements Presenter {
   readonly #screen: LiveScreen;
-  readonly #style: Style;
   #latest: Sample | undefined;
   /** The last one with an answer, for while there is none. */
   #known: (Sample & { readonly ok: true }) | undefined;
   #awaySince = 0;
 
-  constructor(output: TextOutput, style: Style) {
-    this.#style = style;
+  constructor(output: TextOutput, private readonly style: Style) {
     // Once a second, so that spans go on and a resized window is filled.
     this.#screen = new LiveScreen(output, (_, size) => this.#lines(size), 1_000);
   }
@@ -120,11 +114,11 @@ class ScreenPresenter implements Presenter {
   }
 
   #lines({ columns, rows }: { readonly columns: number; readonly rows: number }): string[] {
+    const { style } = this;
     const sample = this.#latest;
     const known = this.#known;
     // A full line wraps on some terminals, and a wrapped one cannot be counted.
     const width = columns - 1;
-    const style = this.#style;
     if (sample === undefined) return [];
     if (sample.ok) return renderStatus(sample.answer.body, { style, width, rows });
     const away = formatSpan(Date.now() - this.#awaySince);

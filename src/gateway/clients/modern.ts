@@ -18,6 +18,7 @@ import {
 import { isForeign, methodRule, STATEFUL_METHODS } from "../../protocol/methods.ts";
 import { declaredHeaders, type ParamHeader } from "../../protocol/param-headers.ts";
 import { discoverResult, type Reply } from "../../registry/answers.ts";
+import type { ResourceRoute } from "../../registry/types.ts";
 import type { Gateway } from "../gateway.ts";
 import { exposedUpdate } from "../tasks.ts";
 import type { ActiveExchange } from "./exchange.ts";
@@ -78,23 +79,15 @@ export async function serveModern(
   return resultResponse(idTextOf(request), discoverResult(snapshots.viewOrAll(endpoint)));
 }
 
-/** The filter members of `subscriptions/listen` and the notification each lets through. */
-const FILTERS: readonly (readonly [string, string])[] = [
-  ["toolsListChanged", "notifications/tools/list_changed"],
-  ["promptsListChanged", "notifications/prompts/list_changed"],
-  ["resourcesListChanged", "notifications/resources/list_changed"],
-];
+/** What a filter may want to know of by `toolsListChanged`: `notifications/tools/list_changed`. */
+const LISTS = ["tools", "prompts", "resources"];
 
 /**
  * Holds a subscription until the client leaves or the gateway stops (2026-07-28, subscriptions).
  * Acknowledges the part of the filter that is honoured: the lists, and the resources whose servers
  * can be subscribed to.
  */
-async function listen(
-  exchange: ActiveExchange,
-  endpoint: Endpoint,
-  gateway: Gateway,
-): Promise<Reply | undefined> {
+async function listen(exchange: ActiveExchange, endpoint: Endpoint, gateway: Gateway) {
   const { snapshots, subscriptions } = gateway;
   const idText = idTextOf(exchange.request);
   const filter = exchange.request.params?.notifications;
@@ -102,14 +95,16 @@ async function listen(
     exchange.end();
     return errorResponse(idText, invalidParams('"notifications" must be an object'));
   }
-  const wanted = FILTERS.filter(([key]) => filter[key] === true);
-  const honoured: JsonObject = Object.fromEntries(wanted.map(([key]) => [key, true]));
-  const routes = new Map(
-    uris(filter).flatMap((uri) => {
-      const route = subscriptions.find(endpoint, uri);
-      return route === undefined ? [] : [[uri, route] as const];
-    }),
+  const wanted = LISTS.filter((list) => filter[`${list}ListChanged`] === true);
+  const honoured: JsonObject = Object.fromEntries(
+    wanted.map((list) => [`${list}ListChanged`, true]),
   );
+  const routes = new Map<string, ResourceRoute>();
+  const { resourceSubscriptions: uris } = filter;
+  for (const uri of Array.isArray(uris) ? uris : []) {
+    const route = typeof uri === "string" ? subscriptions.find(endpoint, uri) : undefined;
+    if (route !== undefined) routes.set(uri as string, route);
+  }
   if (routes.size > 0) honoured.resourceSubscriptions = [...routes.keys()];
   const meta = `"_meta":{${JSON.stringify(MetaKey.SubscriptionId)}:${idText}}`;
   let acknowledged = false;
@@ -128,7 +123,8 @@ async function listen(
     if (!acknowledged) return;
     const methods = changeMethods(changed);
     changed.clear();
-    for (const [, method] of wanted) {
+    for (const list of wanted) {
+      const method = `notifications/${list}/list_changed`;
       if (methods.includes(method)) exchange.notify(notification(method, `{${meta}}`));
     }
   };
@@ -152,11 +148,4 @@ async function listen(
   return exchange.signal.aborted
     ? undefined
     : resultResponse(idText, `{"resultType":"complete",${meta}}`);
-}
-
-function uris(filter: JsonObject): string[] {
-  const { resourceSubscriptions } = filter;
-  return Array.isArray(resourceSubscriptions)
-    ? resourceSubscriptions.filter((uri) => typeof uri === "string")
-    : [];
 }

@@ -34,6 +34,15 @@ export interface UpcallParts {
   readonly chains: Chains;
 }
 
+/** A notification of a server, and whom it can be attributed to. */
+interface Said {
+  readonly server: string;
+  readonly message: NotificationMessage;
+  readonly exchange: Exchange | undefined;
+  /** The session whose own connection brought it. */
+  readonly owner: string | undefined;
+}
+
 const log = getLogger("mcproxy", "gateway");
 
 /** Delivers them. */
@@ -44,27 +53,23 @@ export class Upcalls {
   of(server: string): Pick<UpstreamEvents, "onNotification" | "onRequest"> {
     return {
       onNotification: (message, exchange, owner) =>
-        this.#notified(server, message, exchange, owner),
+        this.#notified({ server, message, exchange, owner }),
       onRequest: (message) => this.#asked(server, message),
     };
   }
 
   /** A notification that is neither progress nor a changed list. */
-  #notified(
-    server: string,
-    message: NotificationMessage,
-    exchange: Exchange | undefined,
-    owner: string | undefined,
-  ): void {
+  #notified(said: Said): void {
+    const { server, message, owner } = said;
     const { params } = message;
     switch (message.method) {
       case "notifications/message":
-        return this.#logLine(server, message, exchange, owner);
+        return this.#logLine(said);
       case "notifications/resources/updated":
         return this.#updated(server, message);
       case "notifications/elicitation/complete": {
         const session = ownerOf(this.parts.elicitations, server, params?.elicitationId);
-        return this.#deliver(server, message, undefined, session ?? owner);
+        return this.#deliver({ ...said, exchange: undefined, owner: session ?? owner });
       }
       case "notifications/tasks/status":
       case "notifications/tasks": {
@@ -75,7 +80,7 @@ export class Upcalls {
         return session.send(isDirect ? message.raw : exposedNotification(message, server, view));
       }
       default:
-        this.#deliver(server, message, exchange, owner);
+        this.#deliver(said);
     }
   }
 
@@ -86,19 +91,15 @@ export class Upcalls {
     return Promise.resolve(resultResponse(idTextOf(message), roots));
   }
 
-  #logLine(
-    server: string,
-    message: NotificationMessage,
-    exchange: Exchange | undefined,
-    owner: string | undefined,
-  ): void {
+  #logLine(said: Said): void {
+    const { server, message, exchange, owner } = said;
     const client = exchange?.client ?? this.#session(owner)?.client;
     if (client === undefined) {
       log.debug("A log line of {server} belongs to no client: {line}", {
         server,
         line: message.params?.data,
       });
-    } else if (wantsLine(client, message)) this.#deliver(server, message, exchange, owner);
+    } else if (wantsLine(client, message)) this.#deliver(said);
   }
 
   #updated(server: string, message: NotificationMessage): void {
@@ -111,12 +112,7 @@ export class Upcalls {
     }
   }
 
-  #deliver(
-    server: string,
-    message: NotificationMessage,
-    exchange: Exchange | undefined,
-    owner: string | undefined,
-  ): void {
+  #deliver({ server, message, exchange, owner }: Said): void {
     if (exchange !== undefined) return exchange.notify(message.raw);
     const session = this.#session(owner);
     if (session !== undefined) return session.send(message.raw);
