@@ -124,14 +124,10 @@ export function diagnose(
 }
 
 function serverFindings({ name: server, error, problems }: StartedServer): Finding[] {
-  const about = { server, subject: null };
-  const lists = problems.map((message): Finding => ({
-    ...about,
-    ...found("warning", "list", message),
-  }));
-  if (error === null) return lists;
   const remedy = `start it by hand to see what it says, or set "disabled": true`;
-  return [{ ...about, ...found("error", "server-failed", error, remedy) }, ...lists];
+  const failed = error === null ? [] : [found("error", "server-failed", error, remedy)];
+  const lists = problems.map((message) => found("warning", "list", message));
+  return [...failed, ...lists].map((one) => ({ server, subject: null, ...one }));
 }
 
 /** A call that is answered from the cache does nothing: fine for tools that only read. */

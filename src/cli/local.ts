@@ -133,11 +133,9 @@ class LocalCaller extends LocalGateway {
     const { snapshots } = this.gateway;
     const { promise, resolve } = Promise.withResolvers<void>();
     const look = () => {
-      const route = snapshots.registry.aggregate.tool(tool);
+      if (snapshots.registry.aggregate.tool(tool)?.exposed !== tool) return;
       const open = this.gateway.members.all.filter((member) => !member.isSettled);
-      const certain = route?.exposed === tool &&
-        !open.some(({ config }) => mayExpose(config, tool));
-      if (certain) resolve();
+      if (!open.some(({ config }) => mayExpose(config, tool))) resolve();
     };
     const stop = snapshots.listen({ endpoint: UNGATED, era: "legacy", listsChanged: look });
     try {

@@ -149,8 +149,7 @@ async function report(error: unknown, io: Io, json: boolean): Promise<number> {
   const exitCode = known?.exitCode ?? ExitCode.Failed;
   const message = messageOf(error);
   if (json) {
-    const hint = known?.hint;
-    const body = { message, exitCode, ...(hint === undefined ? {} : { hint }), ...known?.data };
+    const body = { message, exitCode, hint: known?.hint, ...known?.data };
     await say(io.stderr, `${JSON.stringify({ error: body })}\n`);
     return exitCode;
   }

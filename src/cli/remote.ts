@@ -66,11 +66,9 @@ export class RemoteCaller {
       const response = await http.send({ method: "GET", headers, signal, what });
       const raw = await http.text(response, what);
       const body = parseObject(raw);
-      const answer = body === undefined ? undefined : { ok: response.ok, raw, body };
-      if (answer === undefined || !expected(answer)) {
-        throw notAGateway(this.#urls.label, response.status);
-      }
-      return answer;
+      const answer = body && { ok: response.ok, raw, body };
+      if (answer !== undefined && expected(answer)) return answer;
+      throw notAGateway(this.#urls.label, response.status);
     } catch (error) {
       throw this.#explain(error, signal);
     }

@@ -28,13 +28,10 @@ export async function run({ options }: Invocation, io: Io): Promise<ExitCode> {
   }
   if (options.health === true) return await showHealth(caller, io, json);
   const { raw, body } = await caller.status();
-  if (json) {
-    await say(io.stdout, `${raw.trimEnd()}\n`);
-    return ExitCode.Ok;
-  }
   const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
   const width = io.stdout.isTerminal ? io.stdout.columns : Infinity;
-  await say(io.stdout, `${renderStatus(body, { style, width }).join("\n")}\n`);
+  const text = json ? raw.trimEnd() : renderStatus(body, { style, width }).join("\n");
+  await say(io.stdout, `${text}\n`);
   return ExitCode.Ok;
 }
 
