@@ -31,12 +31,12 @@ const steps: readonly Step[] = [
   onDeno("isolation, on Deno", of("isolation")),
   onDeno("parts, on Deno", of("parts")),
   onBun("parts, on Bun", of("parts")),
+  onBun("isolation, on Bun", of("isolation")),
   onDeno("a Bun process, on Deno", of("bun")),
   { ...onDeno("a binary of Bun, on Deno", of("binary")), after: "binary" },
   onDeno("behaviour, on Deno", of("behaviour")),
   onBun("behaviour, on Bun", of("behaviour")),
   onDeno("conformance, on Deno", of("conformance")),
-  onBun("isolation, on Bun", of("isolation")),
   onBun("conformance, on Bun", of("conformance")),
   {
     ...onDeno("a binary of Deno, on Deno", of("binary")),
