@@ -86,7 +86,7 @@ export async function say(output: Output, text: string): Promise<void> {
   }
 }
 
-/** How a command ends. */
+// How a command ends.
 
 /** Exit codes, part of the public contract; pinned by a test. */
 export const ExitCode = {

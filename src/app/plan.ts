@@ -157,7 +157,7 @@ function secretsOf(config: Config): readonly string[] {
   return collectSecrets(config).filter((secret) => !address.includes(secret));
 }
 
-/** Finds and loads the configuration for a command, and tells what is wrong with it. */
+// Finds and loads the configuration for a command, and tells what is wrong with it.
 
 /** A file somebody without one can begin with. */
 export const MINIMAL_CONFIG = `{

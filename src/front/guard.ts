@@ -80,7 +80,7 @@ function isAddress(host: string): boolean {
   return host.startsWith("[") || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
 }
 
-/** CORS for origins the guard has let through (loopback pages and `allowedOrigins`). */
+// CORS for origins the guard has let through (loopback pages and `allowedOrigins`).
 
 const ALLOWED = `content-type, accept, authorization, ${Object.values(Header).join(", ")}`;
 const EXPOSED = [Header.SessionId, Header.ProtocolVersion].join(", ");

@@ -75,10 +75,8 @@ export const ENVELOPE_KEYS: readonly string[] = [
   MetaKey.LogLevel,
 ];
 
-/**
- * Tells the eras apart on one HTTP endpoint, from the body first (2026-07-28 basic/versioning):
- * `Mcp-Method` is sent by some legacy clients too, so a header alone never makes a request modern.
- */
+// Tells the eras apart on one HTTP endpoint, from the body first (2026-07-28 basic/versioning):
+// `Mcp-Method` is sent by some legacy clients too, so a header alone never makes a request modern.
 
 /** Reads a header by its lower-case name. */
 export type HeaderReader = (name: string) => string | undefined;
@@ -170,11 +168,9 @@ export function headerMismatch(name: string, sent: string | undefined, body: str
   return new RpcError(ErrorCode.HeaderMismatch, message);
 }
 
-/**
- * The HTTP headers a modern request repeats its body in (2026-07-28, transports: request
- * metadata), so that a proxy can route without reading the body. A receiver that does read the
- * body must refuse a contradiction.
- */
+// The HTTP headers a modern request repeats its body in (2026-07-28, transports: request
+// metadata), so that a proxy can route without reading the body. A receiver that does read the
+// body must refuse a contradiction.
 
 /** Header names, lower case as both runtimes report them. */
 export const Header = {

@@ -109,11 +109,9 @@ export const EMPTY_INVENTORY: Inventory = {
   },
 };
 
-/**
- * Cursors of our own (server/utilities/pagination): opaque to clients, kept by nobody. They are
- * tagged against damage and against cursors of others, not signed: what a client could make itself
- * gives it nothing that it may not list anyway.
- */
+// Cursors of our own (server/utilities/pagination): opaque to clients, kept by nobody. They are
+// tagged against damage and against cursors of others, not signed: what a client could make itself
+// gives it nothing that it may not list anyway.
 
 const TAG_LENGTH = 8;
 

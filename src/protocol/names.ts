@@ -164,14 +164,11 @@ function sanitize(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9_-]/gu, "_");
 }
 
-/**
- * URIs that two upstreams share, told apart: `<label>+<uri>`, the label being the server's name as
- * it may stand in a URI scheme (RFC 3986, 3.1). Clients parse URIs, some refuse a whole list for an
- * invalid one, and parsers lower-case the scheme.
- *
- * A `ui://` URI keeps its scheme, for MCP Apps hosts accept no other (ext-apps 2026-01-26): there
- * the label stands in the authority, `ui://<label>+<rest>`.
- */
+// URIs that two upstreams share, told apart: `<label>+<uri>`, the label being the server's name as
+// it may stand in a URI scheme (RFC 3986, 3.1). Clients parse URIs, some refuse a whole list for an
+// invalid one, and parsers lower-case the scheme.
+// A `ui://` URI keeps its scheme, for MCP Apps hosts accept no other (ext-apps 2026-01-26): there
+// the label stands in the authority, `ui://<label>+<rest>`.
 
 const UI = "ui://";
 

@@ -105,11 +105,9 @@ function modernResult(result: JsonObject, method: string): readonly JsonEdit[] {
   return edits;
 }
 
-/**
- * How an entry of a list is shown to a client of the other era. Only tools differ: `execution`
- * (2025-11-25, tasks) does not exist in 2026-07-28, and an `outputSchema` whose root is no object
- * does not exist before it (SEP-2106). `docs/eras.md` has the rows.
- */
+// How an entry of a list is shown to a client of the other era. Only tools differ: `execution`
+// (2025-11-25, tasks) does not exist in 2026-07-28, and an `outputSchema` whose root is no object
+// does not exist before it (SEP-2106). `docs/eras.md` has the rows.
 
 const NONE: readonly JsonEdit[] = [];
 

@@ -185,10 +185,8 @@ function unescapeName(label: string): string | undefined {
   return /^[A-Za-z0-9_~-]*$/.test(label) ? name : undefined;
 }
 
-/**
- * `tasks/list` (2025-11-25) over several servers. Each page asks every server that has more, one
- * page of its own, so that the gateway keeps nothing between pages: the cursor carries theirs.
- */
+// `tasks/list` (2025-11-25) over several servers. Each page asks every server that has more, one
+// page of its own, so that the gateway keeps nothing between pages: the cursor carries theirs.
 
 /** Whom to ask for the next page: the server's own cursor, `undefined` from its beginning. */
 export interface TaskListQuestion {

@@ -61,10 +61,8 @@ export const runtime: Runtime = {
   onSignal,
 };
 
-/**
- * The part of Bun this project uses, declared by hand: `@types/bun` and Deno's own types redeclare
- * the same globals and cannot be loaded together.
- */
+// The part of Bun this project uses, declared by hand: `@types/bun` and Deno's own types redeclare
+// the same globals and cannot be loaded together.
 
 /** `Server` of `Bun.serve`. */
 interface BunServer {

@@ -82,15 +82,13 @@ function isSound(schema: JsonObject): boolean {
   return checkJsonSchema(schema).every(({ type }) => type === "pattern" || type === "dialect");
 }
 
-/**
- * Reads a tool's input schema into rules that are held against arguments. Schemas come from servers
- * that nobody vouches for, so that nothing here takes time without paying for it (`CheckRun`), and
- * patterns, which take for ever if they want to, are left to the server. So is `format`, what each
- * checks differently, and what hardly any tool says: `not`, `if`, `contains`, names that depend on
- * others. No keyword that is read turns the verdict of another round, so that what is left out, and
- * what servers convert (`mayBecome`), can only let more pass: whatever these rules
- * refuse, the schema refuses, too (`docs/decisions/0006-own-argument-check.md`).
- */
+// Reads a tool's input schema into rules that are held against arguments. Schemas come from servers
+// that nobody vouches for, so that nothing here takes time without paying for it (`CheckRun`), and
+// patterns, which take for ever if they want to, are left to the server. So is `format`, what each
+// checks differently, and what hardly any tool says: `not`, `if`, `contains`, names that depend on
+// others. No keyword that is read turns the verdict of another round, so that what is left out, and
+// what servers convert (`mayBecome`), can only let more pass: whatever these rules
+// refuse, the schema refuses, too (`docs/decisions/0006-own-argument-check.md`).
 
 /**
  * The rules of a schema of this dialect, which has been found sound (`checkJsonSchema`).

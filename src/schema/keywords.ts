@@ -153,11 +153,9 @@ export function shown(value: Json): string {
   return JSON.stringify(typeof value === "string" ? cut(value, LONGEST_VALUE) : value);
 }
 
-/**
- * What servers make of values that are not of the type they ask for. Many convert: pydantic as it
- * comes, zod where it says `coerce`, typed getters as in Go. None tells it in its schema, and a call
- * that the server would have taken must not end here.
- */
+// What servers make of values that are not of the type they ask for. Many convert: pydantic as it
+// comes, zod where it says `coerce`, typed getters as in Go. None tells it in its schema, and a call
+// that the server would have taken must not end here.
 
 /** Longer texts are no numbers. Characters. */
 const LONGEST_NUMBER = 400;

@@ -269,7 +269,7 @@ export function cacheReads(cache: ResultCache): Middleware {
   }
 }
 
-/** What makes two calls the same call. */
+// What makes two calls the same call.
 
 /** Members of `_meta` that are about this one request and not about its answer. */
 const PASSING: ReadonlySet<string> = new Set([

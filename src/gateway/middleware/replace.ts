@@ -182,7 +182,7 @@ function groupOf(
   return Number(number) <= pattern.groupCount() ? { group: Number(number) } : undefined;
 }
 
-/** A look at the texts in a tool's result, and edits of them that leave everything else alone. */
+// A look at the texts in a tool's result, and edits of them that leave everything else alone.
 
 /** Text for the model in one item of `content`: its own, or that of a resource in it. */
 export interface TextPart {

@@ -64,7 +64,7 @@ function link(
   })];
 }
 
-/** Cuts a tool's result down to a size. Pure; where the whole is kept is another's business. */
+// Cuts a tool's result down to a size. Pure; where the whole is kept is another's business.
 
 /** What is too large in a result. */
 export interface Excess {
