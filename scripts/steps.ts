@@ -62,6 +62,10 @@ export async function runSteps(steps: readonly Step[]): Promise<number> {
     const verdict = failed === 0 ? "ok    " : "FAILED";
     console.log(`${verdict} ${name} (${passed} passed, ${failed} failed, ${seconds.toFixed(1)} s)`);
   }
+  // Who sees only the end of a long log sees at least this.
+  for (const { name, failed, output } of results) {
+    if (failed > 0) console.log(`\n=== what failed: ${name}\n${failures(output)}`);
+  }
   const wall = (performance.now() - began) / 1000;
   console.log(`${wall.toFixed(1)} s${await processorTime()}`);
   const sum = (key: keyof Counts) => results.reduce((total, one) => total + one[key], 0);
@@ -145,6 +149,17 @@ async function processorTime(): Promise<string> {
   // The 14th to 17th: in user and system mode, its own and of children that ended; in 1/100 s.
   const ticks = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 15).map(Number);
   return `, ${Math.round(ticks.reduce((total, one) => total + one, 0) / 100)} s of processor time`;
+}
+
+/** The lines of a test run that say what failed and why, not many of them. */
+function failures(output: string): string {
+  const lines = output.trimEnd().split("\n");
+  // Deno says it all once more at the end, Bun writes it above the test's name.
+  const ofDeno = lines.lastIndexOf(" ERRORS ");
+  if (ofDeno !== -1) return lines.slice(ofDeno + 1, ofDeno + 40).join("\n");
+  const ofBun = [...lines.keys()].filter((at) => lines[at]!.startsWith("(fail)")).slice(0, 3);
+  if (ofBun.length === 0) return lines.slice(-20).join("\n");
+  return ofBun.map((at) => lines.slice(Math.max(0, at - 16), at + 1).join("\n")).join("\n");
 }
 
 /** Reads the closing line of `deno test`; a run over no test at all counts as undecided. */
