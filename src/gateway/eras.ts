@@ -10,15 +10,11 @@ import { type InputRequest, readInputRequired } from "../protocol/inputs.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import { structuredContentEdits } from "../protocol/projection.ts";
 import type { View } from "../registry/types.ts";
-import type { Line } from "../upstream/connection/line.ts";
-import { foreignState, type Parking } from "./parking.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import { badState, type Parking } from "./parking.ts";
 
-/** What a request can be forwarded to; `Upstream` is one. */
-export interface Forwarder {
-  readonly name: string;
-  /** The connection that serves this exchange; to be released when the call has ended. */
-  lineFor(exchange: Exchange): Line | Promise<Line>;
-}
+/** What a request can be forwarded to. */
+export type Forwarder = Pick<Upstream, "name" | "lineFor">;
 
 /**
  * Forwards and bridges. `edits` put the upstream's own names into the request.
@@ -33,16 +29,15 @@ export async function forwardTo(
 ): Promise<ResponseMessage> {
   const { client, request } = exchange;
   exchange.server = upstream.name;
-  const resumed = client.era === "modern" && request.params?.requestState !== undefined
-    ? parking.resume(exchange, upstream.name)
-    : undefined;
+  const isRetry = client.era === "modern" && request.params?.requestState !== undefined;
+  const resumed = isRetry ? parking.resume(exchange, upstream.name) : undefined;
   if (resumed !== undefined) return await resumed;
   const found = upstream.lineFor(exchange);
   const line = found instanceof Promise ? await found : found;
   if (client.era === "modern" && line.era === "legacy") {
-    if (request.params?.requestState !== undefined) {
+    if (isRetry) {
       line.release();
-      throw foreignState();
+      throw badState("it is not ours");
     }
     // The call may outlive this request, and then its line with it.
     return await parking.start(

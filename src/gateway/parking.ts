@@ -17,7 +17,7 @@ import {
   type ResponseMessage,
   resultResponse,
 } from "../protocol/message.ts";
-import { nextRid } from "./clients/exchange.ts";
+import { nextRid, unanswered } from "./clients/exchange.ts";
 
 /**
  * Bounds of what is parked; beyond them an upstream's question is refused. Generous for people who
@@ -53,9 +53,8 @@ export class Parking {
    */
   async start(exchange: Exchange, server: string, forward: Forward): Promise<ResponseMessage> {
     const id = String(++this.#count);
-    const call = new ParkedCall(exchange, id, this);
+    const call = new ParkedCall(exchange, id, this, forward);
     this.#calls.set(id, call);
-    call.run(forward);
     return await this.#visit(call, exchange, server);
   }
 
@@ -68,9 +67,9 @@ export class Parking {
     const { request } = exchange;
     const state = request.params?.requestState;
     if (typeof state !== "string") return undefined;
-    const claims = this.#signer.verify(state, contextOf(request, server), Date.now());
-    if (claims === "expired") throw badState("it has expired");
-    if (typeof claims === "string") return undefined;
+    const claims = this.#signer.verify(state, stateContext(request, server));
+    if (claims === undefined) return undefined;
+    if (claims.expires < Date.now()) throw badState("it has expired");
     const call = this.#calls.get(claims.call);
     if (call === undefined) throw badState("the call has ended");
     if (call.claims.round !== claims.round || !call.isParked) throw badState("answered already");
@@ -108,7 +107,7 @@ export class Parking {
     const { request } = exchange;
     const response = await call.visit(exchange);
     if (response !== undefined) return withId(response, request);
-    const state = this.#signer.sign(call.claims, contextOf(request, server));
+    const state = this.#signer.sign(call.claims, stateContext(request, server));
     const raw = resultResponse(
       idTextOf(request),
       `{"resultType":"input_required","inputRequests":${call.questionsText()},` +
@@ -118,26 +117,15 @@ export class Parking {
   }
 }
 
-/** What a retry has to have in common with the request whose answer was `input_required`. */
-function contextOf({ method, params }: RequestMessage, server: string): StateContext {
-  return { principal: "", session: "", server, method, digest: paramsDigest(params) };
-}
-
 function withId(response: ResponseMessage, request: RequestMessage): ResponseMessage {
   if (response.id === request.id) return response;
   const raw = editJson(response.raw, [{ path: ["id"], value: idTextOf(request) }]);
   return { ...response, id: request.id, raw };
 }
 
-/** For a request that claims to be the retry of a call that was not parked here. */
-export function foreignState(): RpcError {
-  return badState("it is not ours");
-}
-
-function badState(why: string): RpcError {
-  return invalidParams(
-    `requestState cannot be resumed (${why}); send the call again without it`,
-  );
+/** For a request that claims to be the retry of a call, and is not, or comes too late. */
+export function badState(why: string): RpcError {
+  return invalidParams(`requestState cannot be resumed (${why}); send the call again without it`);
 }
 
 /** Starts the upstream call of an exchange. */
@@ -164,11 +152,8 @@ class ParkedCall implements Exchange {
   readonly client: Client;
   readonly request: RequestMessage;
   readonly signal = new CancelSource();
-  /**
-   * What the client's state has to say to be good: how often it has been asked, for a state is good
-   * for its own round only; when that ends without an answer, milliseconds since the epoch.
-   */
-  readonly claims: { readonly call: string; round: number; expires: number };
+  /** What the client's state has to say to be good: a state is good for its own round only. */
+  readonly claims: StateClaims;
   /** Whether it waits for its client. */
   isParked = false;
   /** Characters of questions and notifications that are held for it. */
@@ -176,22 +161,19 @@ class ParkedCall implements Exchange {
   readonly #questions = new Map<string, Question>();
   readonly #held: string[] = [];
   #visitor: Exchange | undefined;
-  #outcome: Promise<ResponseMessage> | undefined;
+  /** Kept for a client that is still to come back. */
+  readonly #outcome: Promise<ResponseMessage>;
   readonly #refused = Promise.withResolvers<never>();
   #asked = Promise.withResolvers<void>();
   #asks = 0;
   #ended = false;
   #expiry: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(first: Exchange, id: string, private readonly parking: Parking) {
+  constructor(first: Exchange, id: string, private readonly parking: Parking, forward: Forward) {
     this.claims = { call: id, round: 0, expires: 0 };
     this.client = first.client;
     this.request = first.request;
     this.server = first.server;
-  }
-
-  /** Starts the upstream call. Its outcome is kept for a client that is still to come back. */
-  run(forward: Forward): void {
     this.#outcome = forward(this).finally(() => {
       this.#ended = true;
       this.#refuseQuestions("the call has ended");
@@ -215,7 +197,7 @@ class ParkedCall implements Exchange {
     }
   }
 
-  ask(
+  async ask(
     method: string,
     paramsText: string | undefined,
     signal?: CancelSignal,
@@ -228,14 +210,10 @@ class ParkedCall implements Exchange {
       const refusal = missingCapability(lacking);
       this.#refused.reject(refusal);
       this.cancel(refusal.message);
-      return Promise.reject(refusal);
+      throw refusal;
     }
+    this.parking.reserve(this, paramsText?.length ?? 0);
     const { promise, resolve, reject } = Promise.withResolvers<ResponseMessage>();
-    try {
-      this.parking.reserve(this, paramsText?.length ?? 0);
-    } catch (error) {
-      return Promise.reject(error);
-    }
     const key = `ask-${++this.#asks}`;
     const withdraw = () => this.#questions.get(key)?.settle(unanswered("it was withdrawn"));
     signal?.addEventListener("abort", withdraw);
@@ -251,7 +229,7 @@ class ParkedCall implements Exchange {
       },
     });
     this.#asked.resolve();
-    return promise;
+    return await promise;
   }
 
   /** Lets one request of the client see what comes next: the outcome; `undefined` for questions. */
@@ -264,21 +242,14 @@ class ParkedCall implements Exchange {
     exchange.signal.addEventListener("abort", gone);
     if (exchange.signal.aborted) gone();
     try {
-      const outcome = this.#outcome!;
-      const next = await Promise.race([this.#refused.promise, outcome, this.#nextInput()]);
-      if (next === undefined && !this.#ended) {
-        this.#park();
-        return undefined;
-      }
-      const last = await outcome;
-      this.#forget();
-      return last;
-    } catch (error) {
-      this.#forget();
-      throw error;
+      const next = await Promise.race([this.#refused.promise, this.#outcome, this.#nextInput()]);
+      if (next !== undefined || this.#ended) return await this.#outcome;
+      this.#park();
+      return undefined;
     } finally {
       exchange.signal.removeEventListener("abort", gone);
       this.#visitor = undefined;
+      if (!this.isParked) this.#forget();
     }
   }
 
@@ -351,34 +322,15 @@ class ParkedCall implements Exchange {
   }
 }
 
-function unanswered(why: string): RpcError {
-  return new RpcError(ErrorCode.InternalError, `Not answered: ${why}`);
-}
-
-/** What a state must be presented with to be good. */
-export interface StateContext {
-  /** Who asks; empty without authentication. */
-  readonly principal: string;
-  /** The session's label, empty for a client without session. */
-  readonly session: string;
-  readonly server: string;
-  readonly method: string;
-  /** {@link paramsDigest} of the request. */
-  readonly digest: string;
-}
-
 /** What a state says when it is good. */
 export interface StateClaims {
   /** Which parked call. */
   readonly call: string;
   /** Which round of it; an earlier one has been answered already. */
-  readonly round: number;
+  round: number;
   /** Milliseconds since the epoch after which it is worthless. */
-  readonly expires: number;
+  expires: number;
 }
-
-/** Why a state was refused, for the log; the client learns only that it was. */
-export type StateFault = "malformed" | "altered or presented with other parameters" | "expired";
 
 /**
  * Signs and checks `requestState` (2026-07-28, multi round-trip requests) with a key that lives as
@@ -389,37 +341,33 @@ export type StateFault = "malformed" | "altered or presented with other paramete
 export class StateSigner {
   #secret: Buffer | undefined;
 
-  /** The text for the client to keep. */
-  sign(claims: StateClaims, context: StateContext): string {
+  /** The text for the client to keep; `context` is that of {@link stateContext}. */
+  sign(claims: StateClaims, context: string): string {
     const payload = Buffer.from(JSON.stringify(claims)).toString("base64url");
     return `${payload}.${this.#mac(payload, context).toString("base64url")}`;
   }
 
-  /** The claims of a state that is good for `context` at `now`, or why it is not. */
-  verify(state: string, context: StateContext, now: number): StateClaims | StateFault {
-    const [payload, mac, ...rest] = state.split(".");
-    if (payload === undefined || mac === undefined || rest.length > 0) return "malformed";
+  /** What a state says that was signed here for `context`; undefined for any other. */
+  verify(state: string, context: string): StateClaims | undefined {
+    const [payload = "", mac = "", ...rest] = state.split(".");
     const given = Buffer.from(mac, "base64url");
     const expected = this.#mac(payload, context);
-    if (given.length !== expected.length || !nodeCrypto().timingSafeEqual(given, expected)) {
-      return "altered or presented with other parameters";
-    }
+    if (rest.length > 0 || given.length !== expected.length) return undefined;
+    if (!nodeCrypto().timingSafeEqual(given, expected)) return undefined;
     // Signed by us, so it is what we wrote.
-    const claims = JSON.parse(Buffer.from(payload, "base64url").toString()) as StateClaims;
-    return claims.expires < now ? "expired" : claims;
+    return JSON.parse(Buffer.from(payload, "base64url").toString()) as StateClaims;
   }
 
-  #mac(payload: string, context: StateContext): Buffer {
-    const { principal, session, server, method, digest } = context;
-    // As JSON, so that no two contexts run together into one text.
-    const text = JSON.stringify([payload, principal, session, server, method, digest]);
+  #mac(payload: string, context: string): Buffer {
     this.#secret ??= nodeCrypto().randomBytes(32);
+    // A payload has no dot, so that no two of them run together with their contexts.
+    const text = `${payload}.${context}`;
     return nodeCrypto().createHmac("sha256", this.#secret).update(text).digest();
   }
 }
 
-/** A digest of what a retry must repeat: the parameters without what differs between rounds. */
-export function paramsDigest(params: JsonObject | undefined): string {
+/** All that a retry must repeat: everything but what differs between rounds. */
+export function stateContext({ method, params }: RequestMessage, server: string): string {
   const { _meta, inputResponses: _responses, requestState: _state, ...same } = params ?? {};
-  return nodeCrypto().createHash("sha256").update(canonicalJson(same)).digest("base64url");
+  return canonicalJson([server, method, same]);
 }

@@ -138,6 +138,21 @@ test("Parking refuses a state replayed, of an earlier round, or of a call that h
   assert.throws(() => parking.resume(again(4), "s"), refused(-32602, /has ended/));
 });
 
+test("Parking refuses a state that is older than its client may take to answer", async () => {
+  const parking = new Parking(limits);
+  const { answer, state } = await asking(parking);
+  const { now } = Date;
+  Date.now = () => now() + limits.age + 1_000;
+  try {
+    const late = exchange(2, { requestState: state });
+    assert.throws(() => parking.resume(late, "s"), refused(-32602, /has expired/));
+  } finally {
+    Date.now = now;
+  }
+  parking.close();
+  await assert.rejects(answer, /is stopping/);
+});
+
 test("Parking takes a state with other parameters, server or letters for nobody's", async () => {
   const parking = new Parking(limits);
   const { state } = await asking(parking);

@@ -5,7 +5,7 @@ import type { MetaResult } from "../../src/gating/meta-call.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import { callOf } from "../../src/gateway/middleware/middleware.ts";
 import { callKey } from "../../src/gateway/middleware/cache.ts";
-import { paramsDigest } from "../../src/gateway/parking.ts";
+import { stateContext } from "../../src/gateway/parking.ts";
 import { rawAt } from "../../src/lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../../src/lib/json.ts";
 import type { Client } from "../../src/protocol/exchange.ts";
@@ -102,7 +102,7 @@ test("prepareExecution() makes a call that caches and parking cannot tell from a
     return callKey(callOf(one, "github", "create_issue", []), "");
   };
   assert.equal(keyOf(exchange.request), keyOf(direct));
-  assert.equal(paramsDigest(exchange.request.params), paramsDigest(direct.params));
+  assert.equal(stateContext(exchange.request, "github"), stateContext(direct, "github"));
 });
 
 const ARGUMENTS: readonly (readonly [outer: string, text: string])[] = [

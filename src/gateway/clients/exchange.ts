@@ -1,4 +1,4 @@
-import { type CancelSignal, CancelSource } from "../../lib/cancel.ts";
+import { CancelSource } from "../../lib/cancel.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { Client, Exchange, ReplaceableExchange } from "../../protocol/exchange.ts";
 import type { RequestMessage } from "../../protocol/message.ts";
@@ -23,7 +23,7 @@ export class ActiveExchange implements ReplaceableExchange {
   server = "";
   /** What is to be told of it when it has ended; undefined where nobody wants to know. */
   record: CallRecord | undefined;
-  readonly #cancel = new CancelSource();
+  readonly signal = new CancelSource();
   #ended = false;
 
   constructor(
@@ -37,23 +37,24 @@ export class ActiveExchange implements ReplaceableExchange {
     this.request = request;
   }
 
-  get signal(): CancelSignal {
-    return this.#cancel;
-  }
-
   notify(raw: string): void {
     if (!this.#ended) this.outlet.send(raw);
   }
 
   /** The client does not want the answer any more; `reason` goes to the log. */
   cancel(reason: string): void {
-    if (!this.#ended) this.#cancel.cancel(new Error(reason));
+    if (!this.#ended) this.signal.cancel(new Error(reason));
   }
 
   /** The answer is on its way: whatever comes later about this request is dropped. */
   end(): void {
     this.#ended = true;
   }
+}
+
+/** What a server hears whose question to a client comes to nothing. */
+export function unanswered(why: string): RpcError {
+  return new RpcError(ErrorCode.InternalError, `Not answered: ${why}`);
 }
 
 /** A modern client is asked by `input_required` only, which `Parking` sees to. */

@@ -30,7 +30,7 @@ import type { SessionKind } from "../events.ts";
 import type { Members } from "../members/members.ts";
 import type { Snapshots } from "../snapshots.ts";
 import { exposedQuestion, exposedUpdate, type Owners, restoredAnswer } from "../tasks.ts";
-import { ActiveExchange, type Outlet } from "./exchange.ts";
+import { ActiveExchange, type Outlet, unanswered } from "./exchange.ts";
 import type { LogLevels, ResourceSubscriber, Subscriptions } from "./subscriptions.ts";
 
 /** The gateway's parts that a session works with. */
@@ -359,8 +359,4 @@ export class Asks {
     for (const { reject } of this.#pending.values()) reject(unanswered("the client has gone"));
     this.#pending.clear();
   }
-}
-
-function unanswered(why: string): RpcError {
-  return new RpcError(ErrorCode.InternalError, `Not answered: ${why}`);
 }
