@@ -72,15 +72,14 @@ type CheckReport = ReturnType<typeof checkReport> & {
 
 /** The report about a configuration. A server's own problem counts while it is enabled. */
 function checkReport(configuration: Configuration) {
-  const servers = configuration.ok ? checkedServers(configuration.config) : [];
-  const issues = configuration.ok
-    ? servers.flatMap(({ problem }) => problem ?? [])
-    : configuration.issues;
-  const warnings = configuration.ok
-    ? [...configuration.warnings, ...openAddress(configuration.config)]
-    : [];
-  const ok = configuration.ok && issues.length === 0;
-  return { ok, file: configuration.file ?? null, servers, issues, warnings };
+  const { file = null } = configuration;
+  if (!configuration.ok) {
+    return { ok: false, file, servers: [], issues: configuration.issues, warnings: [] };
+  }
+  const servers = checkedServers(configuration.config);
+  const issues = servers.flatMap(({ problem }) => problem ?? []);
+  const warnings = [...configuration.warnings, ...openAddress(configuration.config)];
+  return { ok: issues.length === 0, file, servers, issues, warnings };
 }
 
 /** A start refuses such an address unless its command line says that it is meant. */
@@ -96,32 +95,19 @@ function checkedServers(config: Config) {
   return [...config.servers.values()].map((server) => {
     const { name } = server;
     const problem = server.disabled ? undefined : server.problem;
-    const state: "ok" | "disabled" | "problem" = server.disabled
-      ? "disabled"
-      : problem === undefined
-      ? "ok"
-      : "problem";
-    return {
-      name,
-      transport: transportOf(server),
-      // The program or the origin; no arguments, paths or credentials.
-      target: redactor.text(targetOf(server)),
-      state,
-      problem,
-    };
+    const enabled = problem === undefined ? "ok" : "problem";
+    const state: "disabled" | typeof enabled = server.disabled ? "disabled" : enabled;
+    const { transport, target } = reached(server);
+    return { name, transport, target: redactor.text(target), state, problem };
   });
 }
 
-function transportOf({ instances }: ServerConfig): string {
+/** How, and where: the program or the origin; no arguments, paths or credentials. */
+function reached({ instances }: ServerConfig) {
   const target = instances[0]!;
-  if (target.kind === "stdio") return "stdio";
-  return target.transport === "auto" ? "http" : target.transport;
-}
-
-function targetOf({ instances }: ServerConfig): string {
-  const target = instances[0]!;
-  if (target.kind === "stdio") return target.command;
-  return URL.parse(target.url)?.origin ?? "";
+  if (target.kind === "stdio") return { transport: "stdio", target: target.command };
+  const transport = target.transport === "auto" ? "http" : target.transport;
+  return { transport, target: URL.parse(target.url)?.origin ?? "" };
 }
 
 function renderCheck(report: CheckReport, style: Style): string[] {

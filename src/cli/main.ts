@@ -127,12 +127,9 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   try {
     const invocation = parseCommandLine(argv, COMMANDS);
     const { command, options } = invocation;
-    if (options.version === true) {
-      const { printVersion } = await import("./help.ts");
-      return await printVersion(invocation, io);
-    }
-    if (options.help === true) {
-      const { showHelp } = await import("./help.ts");
+    if (options.version === true || options.help === true) {
+      const { printVersion, showHelp } = await import("./help.ts");
+      if (options.version === true) return await printVersion(invocation, io);
       // A bare `mcproxy --help` asks about the program, not about serve.
       const named = argv.includes(command.name) || command.aliases?.some((a) => argv.includes(a));
       return await showHelp(named && command.name !== "help" ? command : undefined, invocation, io);

@@ -6,13 +6,14 @@
  * for a server that starts, or for a tool that finds tools.
  */
 
+import type { Settings } from "../config/types.ts";
 import { type Endpoint, goneText, viewOf } from "../gating/endpoint.ts";
 import type { Snapshot } from "../gating/gate.ts";
 import type { Gating } from "../gating/gating.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
-import { ErrorCode, invalidParams, RpcError } from "../protocol/errors.ts";
+import { ErrorCode, invalidParams, methodNotFound, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { ListKind } from "../protocol/lists.ts";
 import { idTextOf, type ResponseMessage } from "../protocol/message.ts";
@@ -30,15 +31,14 @@ import { callOf, compose } from "./middleware/middleware.ts";
 import { storedReply } from "./middleware/size.ts";
 import type { Parking } from "./parking.ts";
 import type { Snapshots } from "./snapshots.ts";
-import { exposed, listTasks, type Owners, rememberTask } from "./tasks.ts";
+import { exposed, ifRefused, listTasks, type Owners, rememberTask } from "./tasks.ts";
 
 /** The gateway's parts on the way of a call. */
 export interface CallParts {
   readonly snapshots: Pick<Snapshots, "registry" | "whenListable" | "whenNamed">;
   /** Answers the tools that find tools. */
   readonly gating: Pick<Gating, "answers" | "answer" | "isConstant" | "provisioned">;
-  /** Entries on one page of a list; 0 is all. */
-  readonly pageSize: number;
+  readonly config: { readonly settings: Pick<Settings, "pageSize"> };
   /** Whose a task is. */
   readonly tasks: Owners;
   /** What calls and results go through. */
@@ -124,7 +124,7 @@ function list(
   kind: ListKind,
   endpoint: Endpoint,
   registry: Snapshot,
-  { gating, pageSize }: CallParts,
+  { gating, config: { settings: { pageSize } } }: CallParts,
 ): Reply {
   const view = viewIn(registry, endpoint);
   const cursor = request.params?.cursor;
@@ -283,10 +283,7 @@ async function readUnlisted(
     .filter((server) => view.allows(server, "resource", uri));
   for (const server of readable) {
     exchange.signal.throwIfAborted();
-    const response = await send(exchange, server, AS_IT_IS, view, parts).catch((error) => {
-      if (error instanceof RpcError) return undefined;
-      throw error;
-    });
+    const response = await send(exchange, server, AS_IT_IS, view, parts).catch(ifRefused);
     if (response?.result !== undefined) return exposed(response, method, server, view);
   }
   throw new RpcError(
@@ -341,10 +338,6 @@ function renamed(path: readonly string[], given: string, own: string): readonly 
 }
 
 // What a client is told instead.
-
-function methodNotFound(method: string): RpcError {
-  return new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
-}
 
 function badParams(text: string, data?: JsonObject): RpcError {
   return new RpcError(ErrorCode.InvalidParams, text, data);

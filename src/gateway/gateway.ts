@@ -64,6 +64,8 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   readonly #active = new Set<ActiveExchange>();
   readonly #idle: (() => void)[] = [];
   readonly #stopping = new AbortController();
+  /** Aborted when the gateway begins to stop: open-ended streams end then. */
+  readonly stopping: AbortSignal = this.#stopping.signal;
 
   constructor({ config, runtime, cache, directory }: GatewayOptions) {
     logFacts(this.events);
@@ -93,7 +95,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
       session: (label) => this.sessions.labelled(label),
     });
     members.create(config.servers);
-    this.snapshots = new Snapshots({ members, gating, chains, events: this.events, settings });
+    this.snapshots = new Snapshots(members, gating, chains, this.events, settings);
     this.levels = new LogLevels(this.sessions, members);
     this.subscriptions = new Subscriptions(members, this.snapshots);
     this.#countUse();
@@ -104,10 +106,6 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     return this.configState.current;
   }
 
-  get pageSize(): number {
-    return this.config.settings.pageSize;
-  }
-
   /** Masks the configuration's secrets in text that leaves the gateway: servers quote them. */
   get redact(): (text: string) => string {
     return this.#redact;
@@ -116,11 +114,6 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   /** How many client requests are in flight. */
   get inFlight(): number {
     return this.#active.size;
-  }
-
-  /** Aborted when the gateway begins to stop: open-ended streams end then. */
-  get stopping(): AbortSignal {
-    return this.#stopping.signal;
   }
 
   /** Starts every upstream at once and returns; none of them is waited for. */

@@ -9,16 +9,6 @@ import type { Member } from "./members/member.ts";
 import type { Members } from "./members/members.ts";
 import type { Chains } from "./middleware/chains.ts";
 
-/** The gateway's parts that snapshots are made from, and that hear of new ones. */
-export interface SnapshotParts {
-  readonly members: Members;
-  readonly gating: Gating;
-  readonly chains: Chains;
-  readonly events: Facts;
-  /** Those in force. */
-  settings(): Settings;
-}
-
 /** Changes that come in a burst (ten servers getting ready) make one snapshot. Milliseconds. */
 const REBUILD_DELAY = 10;
 
@@ -33,7 +23,17 @@ export class Snapshots {
   #isListable = false;
   #isClosed = false;
 
-  constructor(private readonly parts: SnapshotParts) {
+  /**
+   * @param members what snapshots are made from; the others hear of new ones
+   * @param settings those in force
+   */
+  constructor(
+    private readonly members: Members,
+    private readonly gating: Gating,
+    private readonly chains: Chains,
+    private readonly events: Facts,
+    private readonly settings: () => Settings,
+  ) {
     this.#registry = this.#build();
   }
 
@@ -68,17 +68,16 @@ export class Snapshots {
   rebuild(): void {
     clearTimeout(this.#rebuild);
     this.#rebuild = undefined;
-    const { chains, events, gating } = this.parts;
     const before = this.#registry;
     const after = this.#registry = this.#build(before);
-    chains.registryChanged(before, after);
-    gating.registryChanged(after);
-    events.emit({ kind: "lists", before, after });
+    this.chains.registryChanged(before, after);
+    this.gating.registryChanged(after);
+    this.events.emit({ kind: "lists", before, after });
     announceChanges(
       this.#listeners,
       before,
       after,
-      (listener, kinds) => gating.provisioned.changedFor(listener, before, after, kinds),
+      (listener, kinds) => this.gating.provisioned.changedFor(listener, before, after, kinds),
     );
   }
 
@@ -88,7 +87,7 @@ export class Snapshots {
     // Once there is something to list, nothing is waited for again.
     const isAggregate = endpoint.server === undefined && endpoint.profile === undefined;
     if (isAggregate && this.#isListable) return undefined;
-    const concerned = this.parts.members.behind(endpoint);
+    const concerned = this.members.behind(endpoint);
     const listable = concerned.some((member) => member.known) ||
       concerned.every((member) => member.isSettled);
     if (isAggregate) this.#isListable = listable;
@@ -101,12 +100,11 @@ export class Snapshots {
    * restart calls them before their server is back.
    */
   async whenNamed(endpoint: Endpoint, known: (view: View) => boolean): Promise<void> {
-    const { members } = this.parts;
     const overdue = performance.now() + NAME_PATIENCE;
     for (;;) {
       this.flush();
       const view = viewOf(this.#registry, endpoint);
-      const starting = members.behind(endpoint, members.expected)
+      const starting = this.members.behind(endpoint, this.members.expected)
         .filter((member) => !member.isSettled);
       const left = overdue - performance.now();
       if (view === undefined || known(view) || starting.length === 0 || left <= 0) return;
@@ -124,15 +122,15 @@ export class Snapshots {
   async #waitListable(concerned: readonly Member[]): Promise<void> {
     const everyone = Promise.all(concerned.map((member) => member.upstream.settled));
     const someone = Promise.race(concerned.map((member) => member.firstInventory));
-    const { startupGrace } = this.parts.settings();
+    const { startupGrace } = this.settings();
     await within(startupGrace, Promise.race([everyone, someone]));
     this.flush();
   }
 
   #build(before?: Snapshot): Snapshot {
-    const { members, settings } = this.parts;
-    const { profiles, tags, gating } = settings();
+    const { profiles, tags, gating } = this.settings();
     const version = before === undefined ? 0 : before.version + 1;
-    return buildSnapshot({ version, servers: members.entries, profiles, tags, gating }, before);
+    const servers = this.members.entries;
+    return buildSnapshot({ version, servers, profiles, tags, gating }, before);
   }
 }

@@ -4,22 +4,18 @@
  * shared connection a server would show every client's tasks to each.
  */
 
-import { editJson, type JsonEdit, rawAt } from "../lib/json-edit.ts";
+import { editJson, type JsonEdit } from "../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { invalidParams, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import {
   idTextOf,
   type NotificationMessage,
-  parseMessage,
-  request,
-  type RequestMessage,
   type ResponseMessage,
   resultResponse,
 } from "../protocol/message.ts";
 import {
   createdTask,
-  incomingTaskEdits,
   mergedTaskList,
   outgoingTaskEdits,
   responseTaskEdits,
@@ -44,13 +40,15 @@ export async function listTasks(
   if (questions === undefined) throw invalidParams("unknown cursor");
   const answers = await Promise.all(questions.map(async (question) => ({
     server: question.server,
-    response: await send(question.server, taskListEdits(question)).catch((error) => {
-      if (error instanceof RpcError) return undefined;
-      throw error;
-    }),
+    response: await send(question.server, taskListEdits(question)).catch(ifRefused),
   })));
   const mine = (server: string, taskId: string) => owners.get(server, taskId) === session;
   return resultResponse(idTextOf(request), `{${mergedTaskList(answers, mine)}}`);
+}
+
+/** Nothing instead of a response, where a server has refused or cannot be had. */
+export function ifRefused(error: unknown): undefined {
+  if (!(error instanceof RpcError)) throw error;
 }
 
 /** Remembers whose task a response says was created. */
@@ -85,17 +83,6 @@ export function exposedNotification(
   view: View,
 ): string {
   return editJson(withExposedUris(message, server, view), outgoingTaskEdits(message, server));
-}
-
-/** The parameters of a question that belongs to a task, for a client of the aggregate. */
-export function exposedQuestion(method: string, paramsText: string, server: string): string {
-  const message = parseMessage(request("0", method, paramsText)) as RequestMessage;
-  return rawAt(editJson(message.raw, outgoingTaskEdits(message, server)), ["params"])!;
-}
-
-/** The client's answer to such a question, for the server. */
-export function restoredAnswer(answer: ResponseMessage, server: string): ResponseMessage {
-  return { ...answer, raw: editJson(answer.raw, incomingTaskEdits(answer, server)) };
 }
 
 /** Members that hold a resource URI wherever they stand in a result (MCP Apps included). */

@@ -118,7 +118,7 @@ function executeFound(
   if (beside.length > 0) return wrongArguments(tool, beside);
   const mismatches = mismatchesOf(tool, given, gate.full.argumentRules(server, own));
   if (mismatches.length > 0) return wrongArguments(tool, mismatches);
-  exchange.become(callOf(exchange.request, exposed, given));
+  exchange.request = callOf(exchange.request, exposed, given);
   return undefined;
 }
 

@@ -50,6 +50,11 @@ export function invalidParams(why: string): RpcError {
   return new RpcError(ErrorCode.InvalidParams, `Invalid params: ${why}`);
 }
 
+/** For a method that nobody here has, or not for this client. */
+export function methodNotFound(method: string): RpcError {
+  return new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
+}
+
 /** The JSON text of a JSON-RPC `error` object. */
 export function errorText(error: RpcError): string {
   return JSON.stringify({

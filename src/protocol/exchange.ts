@@ -67,11 +67,8 @@ export interface Exchange {
 
 /** An exchange whose request may be replaced: the call of a tool that calls tools becomes theirs. */
 export interface ReplaceableExchange extends Exchange {
-  /**
-   * From here on the exchange is that of another request, with the same id and method. Before
-   * anything is sent upstream.
-   */
-  become(request: RequestMessage): void;
+  /** Replaced by one with the same id and method, before anything is sent upstream. */
+  request: RequestMessage;
 }
 
 /** The same exchange but for what is given: for something that is done on its behalf. */

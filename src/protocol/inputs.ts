@@ -6,7 +6,7 @@
 
 import { rawAt } from "../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
-import { ErrorCode, RpcError } from "./errors.ts";
+import { ErrorCode, methodNotFound, RpcError } from "./errors.ts";
 
 /** Methods of requests to a client; the other direction's table is in `methods.ts`. */
 export const INPUT_METHODS: ReadonlySet<string> = new Set([
@@ -41,9 +41,7 @@ export function cannotAnswer(
   method: string,
   params: JsonObject | undefined,
 ): RpcError | undefined {
-  if (!INPUT_METHODS.has(method)) {
-    return new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
-  }
+  if (!INPUT_METHODS.has(method)) return methodNotFound(method);
   const lacking = lackingCapability(capabilities, method, params);
   return lacking === undefined ? undefined : new RpcError(
     ErrorCode.MethodNotFound,

@@ -54,15 +54,6 @@ export function ownerOfTask(exposed: string): TaskRoute | undefined {
     : undefined;
 }
 
-/** Exposed ids by server, as the servers call them, for `subscriptions/listen`; others left out. */
-export function tasksByServer(exposed: Iterable<string>): ReadonlyMap<string, readonly string[]> {
-  const routes = [...exposed].flatMap((id) => ownerOfTask(id) ?? []);
-  const grouped = Map.groupBy(routes, ({ server }) => server);
-  return new Map(
-    [...grouped].map(([server, tasks]) => [server, tasks.map(({ taskId }) => taskId)]),
-  );
-}
-
 /** The server's own id of the task that this response to `method` says was created. */
 export function createdTask({ result }: ResponseMessage, method: string): string | undefined {
   const path = createdTaskPath(result, method);
@@ -118,6 +109,16 @@ export function incomingTaskEdits(
   return message.kind === "request" && TASK_METHODS.has(message.method)
     ? [...restoring(["params", "taskId"], params, server), ...related]
     : related;
+}
+
+/** The parameters of a question that belongs to a task, for a client of an aggregate. */
+export function exposedQuestion(paramsText: string, server: string): string {
+  return editJson(paramsText, exposing(RELATED, JSON.parse(paramsText), server));
+}
+
+/** The client's answer to such a question, for the server. */
+export function restoredAnswer(answer: ResponseMessage, server: string): ResponseMessage {
+  return { ...answer, raw: editJson(answer.raw, incomingTaskEdits(answer, server)) };
 }
 
 /** The texts of the tasks in a response to `tasks/list`, exposed; `undefined` where it has none. */

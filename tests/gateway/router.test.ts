@@ -62,7 +62,7 @@ function routerBefore(
       provisioned: new Provisioned({ sessions: 1 }),
     },
     tasks: new Owners(),
-    pageSize: 0,
+    config: { settings: { pageSize: 0 } },
     levels: { want: () => undefined },
     members: {
       upstream: (name) => ({

@@ -21,7 +21,6 @@ import {
   responseTaskEdits,
   taskListEdits,
   taskListQuestions,
-  tasksByServer,
 } from "../../src/protocol/tasks.ts";
 
 const RELATED = "io.modelcontextprotocol/related-task";
@@ -184,11 +183,6 @@ test("isTaskMethod() knows the methods of each era", () => {
     "tasks/cancel",
     "tasks/update",
   ]);
-});
-
-test("tasksByServer() sorts exposed ids to their servers", () => {
-  const ids = [exposeTaskId("a", "1"), exposeTaskId("b.c", "1"), "foreign", exposeTaskId("a", "2")];
-  assert.deepEqual([...tasksByServer(ids)], [["a", ["1", "2"]], ["b.c", ["1"]]]);
 });
 
 test("mergedTaskList() walks every server to its end, whatever its pages", () => {

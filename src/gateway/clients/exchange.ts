@@ -33,10 +33,6 @@ export class ActiveExchange implements ReplaceableExchange {
     readonly ask: Exchange["ask"] = unasked,
   ) {}
 
-  become(request: RequestMessage): void {
-    this.request = request;
-  }
-
   notify(raw: string): void {
     if (!this.#ended) this.outlet.send(raw);
   }

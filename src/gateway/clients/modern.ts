@@ -5,7 +5,7 @@ import { anyCancelled } from "../../lib/cancel.ts";
 import { editJson } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { type Envelope, MetaKey } from "../../protocol/eras.ts";
-import { ErrorCode, invalidParams, RpcError } from "../../protocol/errors.ts";
+import { invalidParams, methodNotFound } from "../../protocol/errors.ts";
 import type { Client } from "../../protocol/exchange.ts";
 import type { ListKind } from "../../protocol/lists.ts";
 import {
@@ -51,7 +51,7 @@ export function checkMethod(
   const foreign = STATEFUL_METHODS.has(method) || isForeign(method, "modern");
   const view = viewOf(gateway.snapshots.registry, endpoint);
   if (!foreign && view?.ownerOfExtension(method) !== undefined) return;
-  throw new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);
+  throw methodNotFound(method);
 }
 
 /** Which arguments of a tool a modern HTTP request must repeat in headers. */
@@ -117,16 +117,14 @@ async function listen(exchange: ActiveExchange, endpoint: Endpoint, gateway: Gat
       ]));
     },
   };
-  const changed = new Set<ListKind>();
+  const wantedMethods = wanted.map((list) => `notifications/${list}/list_changed`);
+  const unsent = new Set<string>();
   const listsChanged = (kinds: readonly ListKind[]) => {
-    for (const kind of kinds) changed.add(kind);
+    const methods = changeMethods(kinds);
+    for (const method of wantedMethods) if (methods.includes(method)) unsent.add(method);
     if (!acknowledged) return;
-    const methods = changeMethods(changed);
-    changed.clear();
-    for (const list of wanted) {
-      const method = `notifications/${list}/list_changed`;
-      if (methods.includes(method)) exchange.notify(notification(method, `{${meta}}`));
-    }
+    for (const method of unsent) exchange.notify(notification(method, `{${meta}}`));
+    unsent.clear();
   };
   const stop = snapshots.listen({ endpoint, era: "modern", listsChanged });
   await Promise.all(routes.values().map((route) => subscriptions.add(route, subscriber)));

@@ -25,11 +25,12 @@ import {
   methodRule,
   STATEFUL_METHODS,
 } from "../../protocol/methods.ts";
+import { exposedQuestion, restoredAnswer } from "../../protocol/tasks.ts";
 import { initializeResult, type Reply } from "../../registry/answers.ts";
 import type { SessionKind } from "../events.ts";
 import type { Members } from "../members/members.ts";
 import type { Snapshots } from "../snapshots.ts";
-import { exposedQuestion, exposedUpdate, type Owners, restoredAnswer } from "../tasks.ts";
+import { exposedUpdate, type Owners } from "../tasks.ts";
 import { ActiveExchange, type Outlet, unanswered } from "./exchange.ts";
 import type { LogLevels, ResourceSubscriber, Subscriptions } from "./subscriptions.ts";
 
@@ -225,24 +226,19 @@ export class Session implements ListListener, ResourceSubscriber {
     params: string | undefined,
     takenBack: CancelSignal = signal,
   ): Promise<ResponseMessage> {
-    this.#remember(server, method, params);
+    if (method === "elicitation/create" && params !== undefined) {
+      // One in a browser is completed by a notification that says no more than its id.
+      const { elicitationId: id } = JSON.parse(params) as JsonObject;
+      if (typeof id === "string") this.parts.elicitations.set(server, id, this.label);
+    }
     const ofTask = this.endpoint.server === undefined && params?.includes(MetaKey.RelatedTask);
-    const told = ofTask ? exposedQuestion(method, params!, server) : params;
+    const told = ofTask ? exposedQuestion(params!, server) : params;
     const off = anyCancelled(signal, takenBack);
     try {
       const answer = await this.#asks.ask(client, outlet, method, told, off.signal);
       return ofTask ? restoredAnswer(answer, server) : answer;
     } finally {
       off.detach();
-    }
-  }
-
-  /** A URL elicitation is completed by a notification that says no more than its id. */
-  #remember(server: string, method: string, paramsText: string | undefined): void {
-    if (method !== "elicitation/create" || paramsText === undefined) return;
-    const { elicitationId } = JSON.parse(paramsText) as JsonObject;
-    if (typeof elicitationId === "string") {
-      this.parts.elicitations.set(server, elicitationId, this.label);
     }
   }
 
@@ -320,9 +316,8 @@ export class Asks {
     paramsText: string | undefined,
     signal: CancelSignal,
   ): Promise<ResponseMessage> {
-    const params: unknown = paramsText === undefined ? undefined : JSON.parse(paramsText);
-    const known = isObject(params) ? params : undefined;
-    const refusal = cannotAnswer(client.capabilities, method, known);
+    const params = paramsText === undefined ? undefined : JSON.parse(paramsText) as JsonObject;
+    const refusal = cannotAnswer(client.capabilities, method, params);
     if (refusal !== undefined) throw refusal;
     const id = ++this.#count;
     const answer = Promise.withResolvers<ResponseMessage>();

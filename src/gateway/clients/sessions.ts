@@ -40,7 +40,9 @@ export class SessionStore {
   remove(session: Session): void {
     this.#sessions.delete(session.id);
     this.#labels.delete(session.label);
-    if (this.#sessions.size === 0) this.#stop();
+    if (this.#sessions.size > 0) return;
+    clearTimeout(this.#reaper);
+    this.#reaper = undefined;
   }
 
   /** Closes what has been silent for too long as of `now`, in milliseconds since the epoch. */
@@ -52,7 +54,6 @@ export class SessionStore {
   }
 
   close(reason: string): void {
-    this.#stop();
     for (const session of [...this]) session.close(reason);
   }
 
@@ -70,10 +71,5 @@ export class SessionStore {
       this.reap(Date.now());
       if (this.#sessions.size > 0) this.#schedule();
     }, every);
-  }
-
-  #stop(): void {
-    clearTimeout(this.#reaper);
-    this.#reaper = undefined;
   }
 }
