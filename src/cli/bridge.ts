@@ -4,7 +4,7 @@ import { isObject, type JsonObject, valueAt } from "../lib/json.ts";
 import { LineDecoder } from "../lib/lines.ts";
 import { backOff, pause, systemClock, within } from "../lib/time.ts";
 import { Header, isModern, MetaKey, NO_HEADERS } from "../protocol/eras.ts";
-import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import { ErrorCode, invalidRequest, RpcError } from "../protocol/errors.ts";
 import { LIST_RULES } from "../protocol/lists.ts";
 import {
   errorResponse,
@@ -173,8 +173,7 @@ export class BridgeLink {
 
   /** A line of the client was too long to be read. */
   tooLong(): void {
-    const error = new RpcError(ErrorCode.InvalidRequest, "Invalid request: the line is too long");
-    this.options.write(errorResponse("null", error));
+    this.options.write(errorResponse("null", invalidRequest("the line is too long")));
   }
 
   /** Waits a moment for what is under way, then ends the session. Never rejects. */
@@ -197,8 +196,7 @@ export class BridgeLink {
     }
     const notice = message.kind === "notification" ? message : undefined;
     if (notice?.method === "notifications/cancelled") {
-      const id = notice.params?.requestId;
-      const key = typeof id === "string" || typeof id === "number" ? idKey(id) : "";
+      const key = idKey(notice.params?.requestId);
       const request = this.#modern.get(key);
       if (request !== undefined) return request.abort();
       for (const waiting of this.#waiting) waiting.delete(key);

@@ -9,7 +9,7 @@ import { withoutLineBreaks } from "../lib/json-edit.ts";
 import { LineDecoder } from "../lib/lines.ts";
 import { within } from "../lib/time.ts";
 import { isModern, NO_HEADERS, readEnvelope } from "../protocol/eras.ts";
-import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import { ErrorCode, invalidRequest, RpcError } from "../protocol/errors.ts";
 import {
   errorResponse,
   idKey,
@@ -104,10 +104,7 @@ class StdioFront implements Outlet {
       return;
     }
     if (message.kind === "notification" && message.method === "notifications/cancelled") {
-      const id = message.params?.requestId;
-      if (typeof id === "string" || typeof id === "number") {
-        this.#modern.get(idKey(id))?.cancel("cancelled by the client");
-      }
+      this.#modern.get(idKey(message.params?.requestId))?.cancel("cancelled by the client");
     }
     this.#answer(this.#session.receive(message, this));
   }
@@ -116,10 +113,7 @@ class StdioFront implements Outlet {
     const key = idKey(message.id);
     try {
       if (this.#modern.has(key)) {
-        throw new RpcError(
-          ErrorCode.InvalidRequest,
-          `Invalid request: id ${idTextOf(message)} is already in flight`,
-        );
+        throw invalidRequest(`id ${idTextOf(message)} is already in flight`);
       }
       const envelope = readEnvelope(message);
       checkMethod(message, this.options.endpoint, this.options.gateway);

@@ -13,6 +13,7 @@ import type { Gating } from "../gating/gating.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
+import { resourceNotFound } from "../protocol/eras.ts";
 import { ErrorCode, invalidParams, methodNotFound, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { ListKind } from "../protocol/lists.ts";
@@ -286,11 +287,7 @@ async function readUnlisted(
     const response = await send(exchange, server, AS_IT_IS, view, parts).catch(ifRefused);
     if (response?.result !== undefined) return exposed(response, method, server, view);
   }
-  throw new RpcError(
-    era === "legacy" ? ErrorCode.LegacyResourceNotFound : ErrorCode.InvalidParams,
-    `Resource not found: no server offers "${uri}"`,
-    { uri },
-  );
+  throw resourceNotFound(uri, `Resource not found: no server offers "${uri}"`, era);
 }
 
 // There and back.

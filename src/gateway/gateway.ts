@@ -62,7 +62,8 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   readonly #attempts: AttemptBudget = createAttemptBudget();
   readonly #upcalls = new Upcalls(this);
   readonly #active = new Set<ActiveExchange>();
-  readonly #idle: (() => void)[] = [];
+  /** Called when nothing is in flight any more, by whoever waits for that. */
+  #onIdle: (() => void) | undefined;
   readonly #stopping = new AbortController();
   /** Aborted when the gateway begins to stop: open-ended streams end then. */
   readonly stopping: AbortSignal = this.#stopping.signal;
@@ -171,10 +172,8 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     } finally {
       exchange.end();
       this.#active.delete(exchange);
-      if (this.#active.size === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
-      if (exchange.record !== undefined) {
-        this.events.emit(recordEnd(exchange.record, exchange));
-      }
+      if (this.#active.size === 0) this.#onIdle?.();
+      if (exchange.record !== undefined) this.events.emit(recordEnd(exchange.record, exchange));
     }
   }
 
@@ -185,9 +184,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   async drain(limit: number): Promise<void> {
     this.#stop();
     if (this.#active.size > 0) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#idle.push(resolve);
-      await within(limit, promise);
+      await within(limit, new Promise<void>((resolve) => this.#onIdle = resolve));
     }
     this.parking.close();
     for (const exchange of this.#active) exchange.cancel("the gateway is stopping");

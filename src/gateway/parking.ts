@@ -184,10 +184,7 @@ class ParkedCall implements Exchange {
   }
 
   notify(raw: string): void {
-    if (this.#visitor !== undefined) {
-      this.#tell(this.#visitor, raw);
-      return;
-    }
+    if (this.#visitor !== undefined) return this.#tell(this.#visitor, raw);
     if (this.#ended) return;
     try {
       this.parking.reserve(this, raw.length);
@@ -313,8 +310,7 @@ class ParkedCall implements Exchange {
   /** Each round's request may have another progress token, or none. */
   #tell(visitor: Exchange, raw: string): void {
     if (visitor.request === this.request || !raw.includes('"notifications/progress"')) {
-      visitor.notify(raw);
-      return;
+      return visitor.notify(raw);
     }
     const token = rawAt(visitor.request.raw, ["params", "_meta", "progressToken"]);
     if (token === undefined) return;

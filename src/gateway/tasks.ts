@@ -107,20 +107,14 @@ export function withExposedUris(
   const said = (JSON.parse(raw) as JsonObject)[member];
   let changed = false;
   const walk = (value: Json | undefined): void => {
-    if (Array.isArray(value)) {
-      value.forEach(walk);
-    } else if (isObject(value)) {
-      for (const [key, member] of Object.entries(value)) {
-        if (typeof member !== "string") {
-          walk(member);
-        } else if (URI_KEYS.has(key)) {
-          // What the gateway keeps is nobody's, whatever templates servers have.
-          if (member.startsWith(STORED_PREFIX)) continue;
-          const exposed = view.exposedUri(server, member);
-          if (exposed === member) continue;
-          value[key] = exposed;
-          changed = true;
-        }
+    if (Array.isArray(value)) return value.forEach(walk);
+    if (!isObject(value)) return;
+    for (const [key, member] of Object.entries(value)) {
+      if (typeof member !== "string") walk(member);
+      // What the gateway keeps is nobody's, whatever templates servers have.
+      else if (URI_KEYS.has(key) && !member.startsWith(STORED_PREFIX)) {
+        value[key] = view.exposedUri(server, member);
+        changed ||= value[key] !== member;
       }
     }
   };
@@ -148,8 +142,8 @@ export class Owners {
     this.#owners.delete(oldest!);
   }
 
-  /** The session, where it is known. */
-  get(server: string, id: string): string | undefined {
+  /** The session, where it is known; `id` is what the server gives for one. */
+  get(server: string, id: Json | undefined): string | undefined {
     return this.#owners.get(JSON.stringify([server, id]));
   }
 }

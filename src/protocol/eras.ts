@@ -29,6 +29,12 @@ export const LATEST_LEGACY_VERSION = "2025-11-25";
 /** The version the gateway's own modern requests carry. */
 export const LATEST_MODERN_VERSION = "2026-07-28";
 
+/** For a resource that a client cannot have; each era has a code of its own for it. */
+export function resourceNotFound(uri: string, why: string, era: Era): RpcError {
+  const code = era === "legacy" ? ErrorCode.LegacyResourceNotFound : ErrorCode.InvalidParams;
+  return new RpcError(code, why, { uri });
+}
+
 /** What a Streamable HTTP request without `MCP-Protocol-Version` means (2025-03-26 transports). */
 export const ASSUMED_HTTP_VERSION = "2025-03-26";
 

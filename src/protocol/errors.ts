@@ -50,6 +50,11 @@ export function invalidParams(why: string): RpcError {
   return new RpcError(ErrorCode.InvalidParams, `Invalid params: ${why}`);
 }
 
+/** For a message that cannot be taken as a request, or not now. */
+export function invalidRequest(why: string): RpcError {
+  return new RpcError(ErrorCode.InvalidRequest, `Invalid request: ${why}`);
+}
+
 /** For a method that nobody here has, or not for this client. */
 export function methodNotFound(method: string): RpcError {
   return new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}"`);

@@ -43,10 +43,9 @@ export function cannotAnswer(
 ): RpcError | undefined {
   if (!INPUT_METHODS.has(method)) return methodNotFound(method);
   const lacking = lackingCapability(capabilities, method, params);
-  return lacking === undefined ? undefined : new RpcError(
-    ErrorCode.MethodNotFound,
-    `The client behind this call does not support ${wordsFor(lacking)}`,
-  );
+  if (lacking === undefined) return undefined;
+  const why = `The client behind this call does not support ${wordsFor(lacking)}`;
+  return new RpcError(ErrorCode.MethodNotFound, why);
 }
 
 /** What a client would have to declare to be asked this, or `undefined` when it does. */

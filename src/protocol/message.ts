@@ -115,9 +115,8 @@ function readMessage(raw: string, value: Json): Message {
 }
 
 function invalid(raw: string, id: Json | undefined, why: string): InvalidMessage {
-  const known = typeof id === "string" || typeof id === "number";
-  const idText = known ? rawAt(raw, ["id"]) ?? "null" : "null";
-  return new InvalidMessage(ErrorCode.InvalidRequest, `Invalid request: ${why}`, idText);
+  const idText = idKey(id) === "" ? undefined : rawAt(raw, ["id"]);
+  return new InvalidMessage(ErrorCode.InvalidRequest, `Invalid request: ${why}`, idText ?? "null");
 }
 
 /** The id as the peer wrote it; a number beyond 2^53 must come back digit for digit. */
@@ -127,9 +126,10 @@ export function idTextOf(message: RequestMessage): string {
     : JSON.stringify(message.id);
 }
 
-/** A key under which an id or token is found again: 1 and "1" are different ids. */
-export function idKey(id: RequestId): string {
-  return typeof id === "number" ? `n${id}` : `s${id}`;
+/** A key under which an id or token is found again: 1 and "1" are different; `""` for what is none. */
+export function idKey(id: Json | undefined): string {
+  if (typeof id === "number") return `n${id}`;
+  return typeof id === "string" ? `s${id}` : "";
 }
 
 /** The text of a successful response. `idText` and `resultText` are JSON. */

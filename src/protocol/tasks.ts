@@ -16,6 +16,7 @@ import { isObject, type JsonObject, valueAt } from "../lib/json.ts";
 import { type Era, MetaKey } from "./eras.ts";
 import { openCursor, sealCursor } from "./lists.ts";
 import type { NotificationMessage, RequestMessage, ResponseMessage } from "./message.ts";
+import { isForeign } from "./methods.ts";
 
 /** Which task a client means. */
 export interface TaskRoute {
@@ -25,17 +26,12 @@ export interface TaskRoute {
   readonly taskId: string;
 }
 
-/** Requests about one task, which `params.taskId` names, and the only era that has them. */
-const TASK_METHODS: ReadonlyMap<string, Era | undefined> = new Map([
-  ["tasks/get", undefined],
-  ["tasks/cancel", undefined],
-  ["tasks/result", "legacy"],
-  ["tasks/update", "modern"],
-]);
+/** Requests about one task, which `params.taskId` names; `methods.ts` has the era of each. */
+const TASK_METHODS = new Set(["tasks/get", "tasks/cancel", "tasks/result", "tasks/update"]);
 
 /** Whether requests with this method are about the task in `params.taskId`, in this era. */
 export function isTaskMethod(method: string, era: Era): boolean {
-  return TASK_METHODS.has(method) && (TASK_METHODS.get(method) ?? era) === era;
+  return TASK_METHODS.has(method) && !isForeign(method, era);
 }
 
 /** The id under which clients of an aggregate know `taskId` of `server`. */

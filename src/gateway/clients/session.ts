@@ -1,8 +1,8 @@
 import { changeMethods, type Endpoint, type ListListener } from "../../gating/endpoint.ts";
 import { anyCancelled, type CancelSignal } from "../../lib/cancel.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import { MetaKey, negotiateVersion } from "../../protocol/eras.ts";
-import { ErrorCode, invalidParams, RpcError, toRpcError } from "../../protocol/errors.ts";
+import { MetaKey, negotiateVersion, resourceNotFound } from "../../protocol/eras.ts";
+import { invalidParams, invalidRequest, toRpcError } from "../../protocol/errors.ts";
 import type { Client } from "../../protocol/exchange.ts";
 import { cannotAnswer } from "../../protocol/inputs.ts";
 import type { ListKind } from "../../protocol/lists.ts";
@@ -201,15 +201,11 @@ export class Session implements ListListener, ResourceSubscriber {
         if (typeof uri !== "string") throw invalidParams('"uri" must be a string');
         const { subscriptions } = this.parts;
         const found = subscriptions.find(this.endpoint, uri);
-        if (method === "resources/unsubscribe") {
-          if (found !== undefined) await subscriptions.remove(found, this);
-        } else if (found !== undefined) await subscriptions.add(found, this);
-        else {
-          throw new RpcError(
-            ErrorCode.LegacyResourceNotFound,
-            `Resource not found, or its server has no subscriptions: "${uri}"`,
-            { uri },
-          );
+        const change = method === "resources/unsubscribe" ? "remove" : "add";
+        if (found !== undefined) await subscriptions[change](found, this);
+        else if (change === "add") {
+          const why = `Resource not found, or its server has no subscriptions: "${uri}"`;
+          throw resourceNotFound(uri, why, "legacy");
         }
       }
       return resultResponse(idTextOf(message), "{}");
@@ -274,18 +270,13 @@ export class Session implements ListListener, ResourceSubscriber {
         upstream.notifyClientRoots(this.label);
       }
     } else if (message.method === "notifications/cancelled") {
-      const id = message.params?.requestId;
-      if (typeof id !== "string" && typeof id !== "number") return;
-      this.#inflight.get(idKey(id as RequestId))?.cancel("cancelled by the client");
+      this.#inflight.get(idKey(message.params?.requestId))?.cancel("cancelled by the client");
     }
   }
 }
 
 function refusal(message: RequestMessage, why: string): string {
-  return errorResponse(
-    idTextOf(message),
-    new RpcError(ErrorCode.InvalidRequest, `Invalid request: ${why}`),
-  );
+  return errorResponse(idTextOf(message), invalidRequest(why));
 }
 
 /** How long a person may take to answer, milliseconds. */

@@ -21,9 +21,9 @@ export class SessionStore {
     return this.#sessions.get(id);
   }
 
-  /** An open session by the name it has towards upstreams and in the log. */
-  labelled(label: string): Session | undefined {
-    return this.#labels.get(label);
+  /** An open session by the name it has towards upstreams and in the log, where there is one. */
+  labelled(label: string | undefined): Session | undefined {
+    return label === undefined ? undefined : this.#labels.get(label);
   }
 
   [Symbol.iterator](): Iterator<Session> {

@@ -116,10 +116,9 @@ export class LogLevels {
   want(server: string, { era, logLevel }: Client): Promise<void> | undefined {
     if (era === "legacy" || logLevel === undefined) return undefined;
     const member = this.members.get(server);
-    const level = mostVerbose([member?.modernLevel, logLevel]);
-    if (member === undefined || level === undefined || level === member.modernLevel) {
-      return undefined;
-    }
+    if (member === undefined) return undefined;
+    const level = mostVerbose([member.modernLevel, logLevel]);
+    if (level === undefined || level === member.modernLevel) return undefined;
     member.modernLevel = level;
     return this.tell(member.upstream);
   }

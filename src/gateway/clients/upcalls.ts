@@ -17,7 +17,6 @@ import type { Members } from "../members/members.ts";
 import type { Chains } from "../middleware/chains.ts";
 import type { Snapshots } from "../snapshots.ts";
 import { exposedNotification, type Owners } from "../tasks.ts";
-import type { Session } from "./session.ts";
 import type { SessionStore } from "./sessions.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
@@ -68,12 +67,13 @@ export class Upcalls {
       case "notifications/resources/updated":
         return this.#updated(server, message);
       case "notifications/elicitation/complete": {
-        const session = ownerOf(this.parts.elicitations, server, params?.elicitationId);
-        return this.#deliver({ ...said, exchange: undefined, owner: session ?? owner });
+        const session = this.parts.elicitations.get(server, params?.elicitationId) ?? owner;
+        return this.#deliver({ ...said, exchange: undefined, owner: session });
       }
       case "notifications/tasks/status":
       case "notifications/tasks": {
-        const session = this.#session(ownerOf(this.parts.tasks, server, params?.taskId) ?? owner);
+        const label = this.parts.tasks.get(server, params?.taskId) ?? owner;
+        const session = this.parts.sessions.labelled(label);
         if (session === undefined) return;
         const view = this.parts.snapshots.viewOrAll(session.endpoint);
         const isDirect = session.endpoint.server !== undefined;
@@ -93,7 +93,7 @@ export class Upcalls {
 
   #logLine(said: Said): void {
     const { server, message, exchange, owner } = said;
-    const client = exchange?.client ?? this.#session(owner)?.client;
+    const client = exchange?.client ?? this.parts.sessions.labelled(owner)?.client;
     if (client === undefined) {
       log.debug("A log line of {server} belongs to no client: {line}", {
         server,
@@ -114,19 +114,11 @@ export class Upcalls {
 
   #deliver({ server, message, exchange, owner }: Said): void {
     if (exchange !== undefined) return exchange.notify(message.raw);
-    const session = this.#session(owner);
+    const session = this.parts.sessions.labelled(owner);
     if (session !== undefined) return session.send(message.raw);
     const { method } = message;
     log.debug("Dropped {method} of {server}: it names no client", { server, method });
   }
-
-  #session(label: string | undefined): Session | undefined {
-    return label === undefined ? undefined : this.parts.sessions.labelled(label);
-  }
-}
-
-function ownerOf(owners: Owners, server: string, id: unknown): string | undefined {
-  return typeof id === "string" ? owners.get(server, id) : undefined;
 }
 
 /**

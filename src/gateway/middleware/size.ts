@@ -1,6 +1,6 @@
 import { type JsonEdit, rawAt } from "../../lib/json-edit.ts";
 import { isObject } from "../../lib/json.ts";
-import { ErrorCode, RpcError } from "../../protocol/errors.ts";
+import { resourceNotFound } from "../../protocol/eras.ts";
 import type { Client, Exchange } from "../../protocol/exchange.ts";
 import { idTextOf, type ResponseMessage, resultResponse } from "../../protocol/message.ts";
 import { serverMeta } from "../../registry/answers.ts";
@@ -218,11 +218,8 @@ export class ResultStore {
     if (found !== undefined && found.about.principal === session) {
       return decoder.decode(found.bytes);
     }
-    throw new RpcError(
-      era === "legacy" ? ErrorCode.LegacyResourceNotFound : ErrorCode.InvalidParams,
-      `Cannot read "${uri}": this result is not kept any more; call the tool again`,
-      { uri },
-    );
+    const why = `Cannot read "${uri}": this result is not kept any more; call the tool again`;
+    throw resourceNotFound(uri, why, era);
   }
 }
 

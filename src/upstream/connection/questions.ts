@@ -4,7 +4,7 @@
  */
 
 import { editJson } from "../../lib/json-edit.ts";
-import { ErrorCode, RpcError, toRpcError } from "../../protocol/errors.ts";
+import { invalidRequest, toRpcError } from "../../protocol/errors.ts";
 import type { Client } from "../../protocol/exchange.ts";
 import {
   errorResponse,
@@ -36,10 +36,7 @@ export class Questions {
     const key = idKey(message.id);
     const idText = idTextOf(message);
     if (this.#open.has(key)) {
-      const error = new RpcError(
-        ErrorCode.InvalidRequest,
-        `Invalid request: id ${idText} is already in flight`,
-      );
+      const error = invalidRequest(`id ${idText} is already in flight`);
       return this.#post(errorResponse(idText, error));
     }
     const abort = new AbortController();
