@@ -52,18 +52,18 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/registry": 1_880,
   "src/gating": 2_200,
   "src/gating/words + src/gating/meaning": 1_820,
-  "src/gateway": 1_491,
-  "src/gateway/clients": 723,
+  "src/gateway": 1_410,
+  "src/gateway/clients": 680,
   "src/gateway/members": 580,
   "src/gateway/middleware": 890,
   "src/front": 1_080,
   "src/app": 700,
-  "src/cli": 2_710,
+  "src/cli": 2_700,
   "src/cli/view": 250,
   "src/cli/clients": 1_850,
 };
 
-const MOST_CODE_IN_ALL = 30_920;
+const MOST_CODE_IN_ALL = 30_800;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -1,9 +1,9 @@
 /** `POST` in the modern era (2026-07-28): one request, one response stream, nothing kept. */
 
 import { ActiveExchange } from "../gateway/clients/exchange.ts";
-import { checkMethod, modernClient, serveModern, toolHeaders } from "../gateway/clients/modern.ts";
+import { checkMethod, modernClient, serveModern } from "../gateway/clients/modern.ts";
 import type { Gateway } from "../gateway/gateway.ts";
-import type { Endpoint } from "../gating/endpoint.ts";
+import { type Endpoint, viewOf } from "../gating/endpoint.ts";
 import { isObject } from "../lib/json.ts";
 import { checkModernHeaders, type HeaderReader, readEnvelope } from "../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
@@ -14,7 +14,7 @@ import {
   parseMessage,
   type RequestMessage,
 } from "../protocol/message.ts";
-import { checkParamHeaders } from "../protocol/param-headers.ts";
+import { checkParamHeaders, declaredHeaders } from "../protocol/param-headers.ts";
 import type { Reply } from "../registry/answers.ts";
 import { type FrontContext, jsonResponse, PostReply } from "./reply.ts";
 
@@ -53,14 +53,17 @@ export async function postModern(
   return await reply.response;
 }
 
+/** Some arguments of a tool have to be repeated in headers. @throws {RpcError} where they are not */
 function checkArguments(
   { method, params }: RequestMessage,
   header: HeaderReader,
   endpoint: Endpoint,
-  gateway: Gateway,
+  { members, snapshots }: Gateway,
 ): void {
   if (method !== "tools/call" || typeof params?.name !== "string") return;
-  const declared = toolHeaders(gateway, endpoint, params.name);
+  const found = viewOf(snapshots.registry, endpoint)?.tool(params.name);
+  const upstream = found && members.upstream(found.server);
+  const declared = upstream ? declaredHeaders(upstream.inventory, found!.name) : [];
   const args = isObject(params.arguments) ? params.arguments : undefined;
   if (declared.length > 0) checkParamHeaders(declared, args, header);
 }

@@ -16,7 +16,6 @@ import {
   resultResponse,
 } from "../../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../../protocol/methods.ts";
-import { declaredHeaders, type ParamHeader } from "../../protocol/param-headers.ts";
 import { discoverResult, type Reply } from "../../registry/answers.ts";
 import type { ResourceRoute } from "../../registry/types.ts";
 import type { Gateway } from "../gateway.ts";
@@ -54,17 +53,6 @@ export function checkMethod(
   throw methodNotFound(method);
 }
 
-/** Which arguments of a tool a modern HTTP request must repeat in headers. */
-export function toolHeaders(
-  { members, snapshots }: Gateway,
-  endpoint: Endpoint,
-  name: string,
-): readonly ParamHeader[] {
-  const found = viewOf(snapshots.registry, endpoint)?.tool(name);
-  const upstream = found && members.upstream(found.server);
-  return upstream === undefined ? [] : declaredHeaders(upstream.inventory, found!.name);
-}
-
 /** Answers one modern request; `undefined` when it was cancelled. Never rejects. */
 export async function serveModern(
   exchange: ActiveExchange,
@@ -96,9 +84,8 @@ async function listen(exchange: ActiveExchange, endpoint: Endpoint, gateway: Gat
     return errorResponse(idText, invalidParams('"notifications" must be an object'));
   }
   const wanted = LISTS.filter((list) => filter[`${list}ListChanged`] === true);
-  const honoured: JsonObject = Object.fromEntries(
-    wanted.map((list) => [`${list}ListChanged`, true]),
-  );
+  const honoured: JsonObject = {};
+  for (const list of wanted) honoured[`${list}ListChanged`] = true;
   const routes = new Map<string, ResourceRoute>();
   const { resourceSubscriptions: uris } = filter;
   for (const uri of Array.isArray(uris) ? uris : []) {

@@ -95,10 +95,8 @@ export class Upcalls {
     const { server, message, exchange, owner } = said;
     const client = exchange?.client ?? this.parts.sessions.labelled(owner)?.client;
     if (client === undefined) {
-      log.debug("A log line of {server} belongs to no client: {line}", {
-        server,
-        line: message.params?.data,
-      });
+      const line = message.params?.data;
+      log.debug("A log line of {server} belongs to no client: {line}", { server, line });
     } else if (wantsLine(client, message)) this.#deliver(said);
   }
 
