@@ -32,17 +32,25 @@ export function readSse(
   };
 }
 
+const BLANK_LINE = /\r?\n\r?\n/;
+
 async function pump(body: ReadableStream<Uint8Array>, events: Inbox<SseEvent>): Promise<void> {
-  let rest = "";
+  // Joined only where an event ends: a long one is not read again with each of its pieces.
+  const pieces: string[] = [];
+  let seam = "";
   try {
     for await (const text of body.pipeThrough(new TextDecoderStream() as never)) {
-      rest += text as unknown as string;
-      for (let cut = /\r?\n\r?\n/.exec(rest); cut !== null; cut = /\r?\n\r?\n/.exec(rest)) {
-        const block = rest.slice(0, cut.index);
-        rest = rest.slice(cut.index + cut[0].length);
-        if (block !== "") events.push(parseEvent(block));
-      }
+      const piece = text as unknown as string;
+      pieces.push(piece);
+      seam += piece;
+      const ended = BLANK_LINE.test(seam);
+      seam = seam.slice(-3);
+      if (!ended) continue;
+      const blocks = pieces.splice(0).join("").split(BLANK_LINE);
+      pieces.push(blocks.pop()!);
+      for (const block of blocks) if (block !== "") events.push(parseEvent(block));
     }
+    const rest = pieces.join("");
     events.end(rest === "" ? "end of stream" : `end of stream inside an event: ${rest}`);
   } catch (error) {
     events.end(`broken stream: ${error}`);
