@@ -11,6 +11,11 @@ export interface Tools {
   readonly mode: Mode;
   /** The gateway and the upstreams that the tests of a file share; never changed by a test. */
   world(): Promise<World>;
+  /**
+   * What several tests share, made by whoever asks first; it ends with the file. A test may change
+   * only what is its own in there, and none may notice what another has done.
+   */
+  shared<T>(make: (tools: Tools) => Promise<T>): Promise<T>;
   /** A gateway of this test's own. */
   start(config: Config, options?: StartOptions): Promise<Gateway>;
   readonly scope: Scope;
@@ -31,17 +36,29 @@ export interface Suite {
 
 /** Registers the whole suite for one way of running the program. */
 export function addTests(mode: Mode): void {
-  let shared: Promise<World> | undefined;
-  const world = () => shared ??= startWorld(mode);
+  const whole = new Scope();
+  const made = new Map<unknown, Promise<unknown>>();
+  const shared: Tools["shared"] = <T>(make: (tools: Tools) => Promise<T>) => {
+    const all = made as Map<unknown, Promise<T>>;
+    const one = all.get(make) ?? make(toolsOf(whole));
+    all.set(make, one);
+    return one;
+  };
+  const toolsOf = (scope: Scope): Tools => ({
+    mode,
+    scope,
+    shared,
+    world: () => shared(sharedWorld),
+    start: async (config, options = {}) => {
+      const gateway = await startGateway({ mode, config, ...options });
+      scope.defer(() => gateway.kill());
+      return gateway;
+    },
+  });
   const add = (id: RequirementId, run: (tools: Tools) => Promise<void>) => {
     test(`${mode}: ${id}: ${requirements.get(id)?.behaviour}`, async () => {
       await using scope = new Scope();
-      const start: Tools["start"] = async (config, options = {}) => {
-        const gateway = await startGateway({ mode, config, ...options });
-        scope.defer(() => gateway.kill());
-        return gateway;
-      };
-      await run({ mode, world, start, scope });
+      await run(toolsOf(scope));
     });
   };
   const suite: Suite = {
@@ -51,5 +68,9 @@ export function addTests(mode: Mode): void {
     },
   };
   for (const topic of topics) topic(suite);
-  after(async () => await (await shared)?.close());
+  after(() => whole[Symbol.asyncDispose]());
+}
+
+async function sharedWorld({ mode, scope }: Tools): Promise<World> {
+  return scope.use(await startWorld(mode));
 }

@@ -9,6 +9,11 @@ export function stdioUpstream(spec: FakeSpec = {}, extra: object = {}): Record<s
   return { ...fakeCommand(spec), ...extra };
 }
 
+/** Waits until a gateway hears what a legacy fake announces: its stream is opened after the handshake. */
+export async function heard(fake: HttpFake): Promise<void> {
+  await fake.requests.waitFor(({ httpMethod }) => httpMethod === "GET");
+}
+
 /**
  * The upstreams most tests work with: two stdio servers with equal names, a paged one, and one per
  * HTTP transport and era.
@@ -48,11 +53,12 @@ export const SPECS = {
 
 /** Starts all of it and waits until every upstream is there. */
 export async function startWorld(mode: Mode): Promise<World> {
+  const paged = await startHttpFake(SPECS.paged);
   const modern = await startHttpFake(SPECS.modern);
   const web = await startHttpFake(SPECS.web, { answer: "sse" });
   const old = await startHttpFake(SPECS.old, { transport: "sse" });
   const closeFakes = async () => {
-    await Promise.all([modern.close(), web.close(), old.close()]);
+    await Promise.all([paged.close(), modern.close(), web.close(), old.close()]);
   };
   try {
     const gateway = await startGateway({
@@ -63,7 +69,7 @@ export async function startWorld(mode: Mode): Promise<World> {
         mcpServers: {
           alpha: stdioUpstream(SPECS.alpha),
           beta: stdioUpstream(SPECS.beta),
-          paged: stdioUpstream(SPECS.paged),
+          paged: { url: paged.url },
           modern: { url: modern.url },
           web: { url: web.url },
           old: { url: old.url },

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { type Client, HttpClient } from "../../support/clients/http.ts";
 import { errorOf, isNotification, isResponseTo, textOf } from "../../support/clients/message.ts";
 import { type HttpFault, startHttpFake } from "../../support/fakes/http-server.ts";
-import type { FakeSpec } from "../../support/fakes/spec.ts";
 import { eventually } from "../../support/inbox.ts";
 import { call, callText, listKeys } from "../helpers.ts";
 import type { Suite, Tools } from "../suite.ts";
@@ -11,14 +10,42 @@ import { stdioUpstream } from "../world.ts";
 const UNAVAILABLE = -32010;
 const TIMEOUT = -32011;
 
-/** A gateway with the upstreams `bad` and `good`, and a client of it. */
-async function badAndGood({ start }: Tools, spec: FakeSpec = {}, extra: object = {}) {
+/** The timeout, in ms, of the server that outlasts it by its progress. */
+const LIVELY = 1_000;
+
+/** One gateway, where each test that breaks something has the server it breaks to itself. */
+async function startFaulty({ start, scope }: Tools) {
+  const legacy = scope.use(await startHttpFake({ era: "legacy" }));
+  const modern = scope.use(await startHttpFake({ era: "modern" }));
+  const session = scope.use(await startHttpFake({ tools: ["echo"] }));
+  const faults = { failMethods: ["prompts/list"] };
+  const failing = scope.use(await startHttpFake({ prompts: 2, resources: 2, faults }));
   const gateway = await start({
     gating: "off",
-    mcpServers: { bad: stdioUpstream(spec, extra), good: stdioUpstream({}) },
+    mcpServers: {
+      good: stdioUpstream({}),
+      crash: stdioUpstream({}),
+      half: stdioUpstream({}),
+      lost: stdioUpstream({}),
+      stale: stdioUpstream({}),
+      slow: stdioUpstream({}, { timeout: "1s" }),
+      lively: stdioUpstream({}, { timeout: LIVELY }),
+      wrong: stdioUpstream({}, { timeout: "5s" }),
+      garbage: stdioUpstream({ faults: { junk: 2 } }),
+      failing: { url: failing.url },
+      legacy: { url: legacy.url, timeout: "5s" },
+      modern: { url: modern.url, timeout: "5s" },
+      session: { url: session.url },
+    },
   });
   await gateway.ready();
-  return { gateway, client: await HttpClient.connect(gateway.url) };
+  return { gateway, legacy, modern, session };
+}
+
+/** That, and a client of the test's own. */
+async function faulty({ shared }: Tools) {
+  const all = await shared(startFaulty);
+  return { ...all, client: await HttpClient.connect(all.gateway.url) };
 }
 
 async function serves(client: Client, server: string): Promise<void> {
@@ -28,48 +55,48 @@ async function serves(client: Client, server: string): Promise<void> {
 /** Upstreams that misbehave in the middle of it. */
 export function faults({ verifies }: Suite): void {
   verifies("fault.crash", async (tools) => {
-    const { gateway, client } = await badAndGood(tools);
-    const before = await callText(client, "bad_pid");
-    const { code, message } = errorOf(await call(client, "bad_crash"));
+    const { gateway, client } = await faulty(tools);
+    const before = await callText(client, "crash_pid");
+    const { code, message } = errorOf(await call(client, "crash_crash"));
     assert.equal(code, UNAVAILABLE);
-    assert.match(message, /bad/);
+    assert.match(message, /"crash"/);
     const server = await gateway.waitForServer(
-      "bad",
+      "crash",
       ({ state, restarts }) => state === "ready" && restarts > 0,
     );
     assert.equal(server.restarts, 1);
     assert.match(JSON.stringify(server.lastError), /7/);
-    assert.notEqual(await callText(client, "bad_pid"), before);
+    assert.notEqual(await callText(client, "crash_pid"), before);
   });
 
   verifies("fault.half", async (tools) => {
-    const { client } = await badAndGood(tools);
-    const answer = await call(client, "bad_crash_mid");
-    assert.match(errorOf(answer).message, /bad/);
+    const { client } = await faulty(tools);
+    const answer = await call(client, "half_crash_mid");
+    assert.match(errorOf(answer).message, /"half"/);
     assert.ok(!answer.text.includes("never whole"));
     await serves(client, "good");
   });
 
   verifies("fault.others", async (tools) => {
-    const { client } = await badAndGood(tools);
-    const params = { name: "good_wait", arguments: { key: "k" }, _meta: { progressToken: 1 } };
+    const { client } = await faulty(tools);
+    const params = { name: "good_wait", arguments: { key: "others" }, _meta: { progressToken: 1 } };
     const waiting = await client.start("tools/call", params, 70);
     await waiting.messages.waitFor(isNotification("notifications/progress"));
-    const alsoLost = call(client, "bad_never");
-    await call(client, "bad_crash");
-    assert.match(errorOf(await alsoLost).message, /bad/);
-    await callText(client, "good_release", { key: "k" });
-    assert.equal(textOf(await waiting.messages.waitFor(isResponseTo(70))), "released k");
+    const alsoLost = call(client, "lost_never");
+    await call(client, "lost_crash");
+    assert.match(errorOf(await alsoLost).message, /"lost"/);
+    await callText(client, "good_release", { key: "others" });
+    assert.equal(textOf(await waiting.messages.waitFor(isResponseTo(70))), "released others");
   });
 
   verifies("fault.stale", async (tools) => {
-    const { client } = await badAndGood(tools);
+    const { client } = await faulty(tools);
     const before = await listKeys(client, "tools");
     const stream = await client.listen();
-    await call(client, "bad_crash");
+    await call(client, "stale_crash");
     assert.deepEqual(await listKeys(client, "tools"), before);
     await eventually(
-      () => call(client, "bad_pid"),
+      () => call(client, "stale_pid"),
       ({ json }) => json.result !== undefined,
       "a call after the crash",
     );
@@ -79,20 +106,19 @@ export function faults({ verifies }: Suite): void {
   });
 
   verifies("fault.timeout", async (tools) => {
-    const { client } = await badAndGood(tools, {}, { timeout: "1s" });
-    const { code, message } = errorOf(await call(client, "bad_never", { key: "timed out" }));
+    const { client } = await faulty(tools);
+    const { code, message } = errorOf(await call(client, "slow_never", { key: "timed out" }));
     assert.equal(code, TIMEOUT);
-    assert.match(message, /bad/);
-    await callText(client, "bad_cancellations", { key: "timed out" });
-    await serves(client, "bad");
+    assert.match(message, /"slow"/);
+    await callText(client, "slow_cancellations", { key: "timed out" });
+    await serves(client, "slow");
   });
 
   verifies("fault.progress", async (tools) => {
-    const timeout = 1_000;
-    const { client } = await badAndGood(tools, {}, { timeout });
+    const { client } = await faulty(tools);
     const params = {
-      name: "bad_wait",
-      arguments: { key: "p", every: 200 },
+      name: "lively_wait",
+      arguments: { key: "p", every: LIVELY / 5 },
       _meta: { progressToken: 1 },
     };
     const begin = performance.now();
@@ -100,59 +126,60 @@ export function faults({ verifies }: Suite): void {
     const twice = ({ json }: { readonly json: { params?: { progress?: number } } }) =>
       json.params?.progress === 12;
     await waiting.messages.waitFor(twice);
-    assert.ok(performance.now() - begin > 2 * timeout);
-    await callText(client, "bad_release", { key: "p" });
+    assert.ok(performance.now() - begin > 2 * LIVELY);
+    await callText(client, "lively_release", { key: "p" });
     assert.equal(textOf(await waiting.messages.waitFor(isResponseTo(900))), "released p");
   });
 
   verifies("fault.late", async (tools) => {
-    const { client } = await badAndGood(tools, {}, { timeout: "1s" });
-    const answer = await client.start("tools/call", { name: "bad_late", arguments: {} }, 4);
+    const { client } = await faulty(tools);
+    const answer = await client.start("tools/call", { name: "slow_late", arguments: {} }, 4);
     assert.equal(errorOf(await answer.messages.waitFor(isResponseTo(4))).code, TIMEOUT);
-    await serves(client, "bad");
+    await serves(client, "slow");
     assert.equal(answer.messages.items.length, 1);
   });
 
   verifies("fault.twice", async (tools) => {
-    const { client } = await badAndGood(tools);
-    const answer = await client.start("tools/call", { name: "bad_twice", arguments: {} }, 4);
+    const { client } = await faulty(tools);
+    const answer = await client.start("tools/call", { name: "wrong_twice", arguments: {} }, 4);
     assert.equal(textOf(await answer.messages.waitFor(isResponseTo(4))), "first");
     await answer.messages.waitForEnd();
     assert.equal(answer.messages.items.length, 1);
-    await serves(client, "bad");
+    await serves(client, "wrong");
   });
 
   verifies("fault.ids", async (tools) => {
-    const { client } = await badAndGood(tools);
-    await serves(client, "bad");
-    for (const name of ["bad_old_id", "bad_unknown_id"]) {
+    const { client } = await faulty(tools);
+    await serves(client, "wrong");
+    for (const name of ["wrong_old_id", "wrong_unknown_id"]) {
       assert.equal(await callText(client, name), "mine", name);
     }
-    await serves(client, "bad");
-    assert.equal(await callText(client, "bad_progress_stray"), "strayed");
+    await serves(client, "wrong");
+    assert.equal(await callText(client, "wrong_progress_stray"), "strayed");
   });
 
   verifies("fault.garbage", async (tools) => {
-    const { gateway, client } = await badAndGood(tools, { faults: { junk: 2 } });
-    assert.equal(await callText(client, "bad_garbage"), "after garbage");
-    await serves(client, "bad");
-    await gateway.waitForLog(/bad.*npm warn junk|npm warn junk.*bad/);
-    assert.equal((await gateway.status()).servers[0]?.restarts, 0);
+    const { gateway, client } = await faulty(tools);
+    assert.equal(await callText(client, "garbage_garbage"), "after garbage");
+    await serves(client, "garbage");
+    await gateway.waitForLog(/garbage.*npm warn junk|npm warn junk.*garbage/);
+    assert.equal((await gateway.waitForServer("garbage", () => true)).restarts, 0);
   });
 
   verifies("fault.shape", async (tools) => {
-    const { client } = await badAndGood(tools, {}, { timeout: "5s" });
-    assert.match(errorOf(await call(client, "bad_bad_result")).message, /bad/);
-    await serves(client, "bad");
+    const { client } = await faulty(tools);
+    assert.match(errorOf(await call(client, "wrong_bad_result")).message, /"wrong"/);
+    await serves(client, "wrong");
   });
 
   verifies("fault.deaf", async (tools) => {
     const spec = { tools: ["echo"], faults: { stopReading: true } };
-    const { start } = tools;
+    const { start, scope } = tools;
+    const good = scope.use(await startHttpFake({ tools: ["echo"] }));
     const gateway = await start({
       mcpServers: {
         deaf: stdioUpstream(spec, { timeout: "500ms", startupTimeout: "2s" }),
-        good: stdioUpstream({}),
+        good: { url: good.url },
       },
     });
     await gateway.waitForServer("good", ({ state }) => state === "ready");
@@ -167,12 +194,9 @@ export function faults({ verifies }: Suite): void {
     assert.ok(performance.now() - begin < 10_000);
   });
 
-  verifies("fault.http", async ({ start, scope }) => {
-    for (const era of ["legacy", "modern"] as const) {
-      const web = scope.use(await startHttpFake({ era }));
-      const gateway = await start({ mcpServers: { web: { url: web.url, timeout: "5s" } } });
-      await gateway.ready();
-      const client = await HttpClient.connect(gateway.url);
+  verifies("fault.http", async (tools) => {
+    const { client, legacy, modern } = await faulty(tools);
+    for (const [era, web] of Object.entries({ legacy, modern })) {
       const failures: HttpFault[] = [
         { status: 500, body: "no" },
         { status: 503, body: "<html></html>", contentType: "text/html" },
@@ -182,11 +206,11 @@ export function faults({ verifies }: Suite): void {
       ];
       for (const fault of failures) {
         web.fault = (method) => method === "tools/call" ? fault : undefined;
-        const { message } = errorOf(await call(client, "web_echo"));
-        assert.match(message, /web/, `${era} ${JSON.stringify(fault)}`);
+        const { message } = errorOf(await call(client, `${era}_echo`));
+        assert.match(message, new RegExp(`"${era}"`), `${era} ${JSON.stringify(fault)}`);
         web.fault = undefined;
         await eventually(
-          () => call(client, "web_echo"),
+          () => call(client, `${era}_echo`),
           ({ json }) => json.result !== undefined,
           `${era}: a call after ${JSON.stringify(fault)}`,
         );
@@ -194,23 +218,29 @@ export function faults({ verifies }: Suite): void {
     }
   });
 
-  verifies("fault.session", async ({ start, scope }) => {
-    const web = scope.use(await startHttpFake({ tools: ["echo"] }));
-    const gateway = await start({ mcpServers: { web: { url: web.url } } });
-    await gateway.ready();
-    const client = await HttpClient.connect(gateway.url);
-    await serves(client, "web");
-    web.expireSessions();
+  verifies("fault.session", async (tools) => {
+    const { client, session } = await faulty(tools);
+    await serves(client, "session");
+    session.expireSessions();
     await eventually(
-      () => call(client, "web_echo", { again: 1 }),
+      () => call(client, "session_echo", { again: 1 }),
       ({ json }) => json.result?.content[0].text === '{"again":1}',
       "a call after the session was lost",
     );
-    assert.equal(web.sessions.size, 1);
+    assert.equal(session.sessions.size, 1);
   });
 
   verifies("fault.stderr", async (tools) => {
-    const { gateway, client } = await badAndGood(tools, { faults: { stderrLines: 3 } });
+    const { start, scope } = tools;
+    const good = scope.use(await startHttpFake({ tools: ["echo"] }));
+    const gateway = await start({
+      mcpServers: {
+        bad: stdioUpstream({ tools: ["echo", "stderr"], faults: { stderrLines: 3 } }),
+        good: { url: good.url },
+      },
+    });
+    await gateway.ready();
+    const client = await HttpClient.connect(gateway.url);
     await gateway.waitForLog(/bad.*noise 0|noise 0.*bad/);
     const lines = 5_000;
     await callText(client, "bad_stderr", { lines, text: "chatter" });
@@ -222,11 +252,10 @@ export function faults({ verifies }: Suite): void {
   });
 
   verifies("fault.failing-list", async (tools) => {
-    const spec = { prompts: 2, resources: 2, faults: { failMethods: ["prompts/list"] } };
-    const { gateway, client } = await badAndGood(tools, spec);
-    assert.ok((await listKeys(client, "tools")).includes("bad_echo"));
+    const { gateway, client } = await faulty(tools);
+    assert.ok((await listKeys(client, "tools")).includes("failing_echo"));
     assert.equal((await listKeys(client, "resources")).length, 2);
     assert.deepEqual(await listKeys(client, "prompts"), []);
-    await gateway.waitForLog(/bad.*list.*prompts|prompts\/list.*bad/);
+    await gateway.waitForLog(/failing.*list.*prompts|prompts\/list.*failing/);
   });
 }

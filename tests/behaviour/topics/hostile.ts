@@ -1,12 +1,26 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { HttpClient, send } from "../../support/clients/http.ts";
 import { requestText } from "../../support/clients/message.ts";
 import { rawHttp, statusOf } from "../../support/clients/raw.ts";
 import { startHttpFake } from "../../support/fakes/http-server.ts";
 import { type ProcessMode, runProgram, startProgram } from "../../support/program.ts";
 import { call, callText } from "../helpers.ts";
+import { startOddWorld } from "../odd-world.ts";
+import type { Scope } from "../scope.ts";
 import type { Suite } from "../suite.ts";
 import { stdioUpstream } from "../world.ts";
+
+/** A configuration without servers. */
+async function emptyConfig(scope: Scope): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), "mcproxy-hostile-"));
+  scope.defer(() => rm(directory, { recursive: true }));
+  const path = join(directory, "mcp-servers.json");
+  await writeFile(path, '{"mcpServers":{}}');
+  return path;
+}
 
 /** What is safe without anybody having configured it. */
 export function hostile({ verifies, verifiesProcess }: Suite): void {
@@ -101,9 +115,16 @@ export function hostile({ verifies, verifiesProcess }: Suite): void {
     }
   });
 
-  verifiesProcess("safe.no-auth", async ({ mode, world, scope }) => {
-    const { gateway } = await world();
-    const args = ["--log", "--config", gateway.configPath, "--host", "0.0.0.0", "--port", "0"];
+  verifiesProcess("safe.no-auth", async ({ mode, scope }) => {
+    const args = [
+      "--log",
+      "--config",
+      await emptyConfig(scope),
+      "--host",
+      "0.0.0.0",
+      "--port",
+      "0",
+    ];
     const running = await startProgram(mode as ProcessMode, [...args, "--no-auth"]);
     scope.defer(() => running.kill());
     const line = await running.stdout.waitFor((line) => /http:\/\/[^ ]+:\d+\/mcp/.test(line));
@@ -143,11 +164,8 @@ export function hostile({ verifies, verifiesProcess }: Suite): void {
     }
   });
 
-  verifies("safe.env", async ({ start }) => {
-    const gateway = await start({
-      mcpServers: { local: stdioUpstream({ tools: ["env"] }, { env: { MINE: "yes" } }) },
-    }, { env: { MCPROXY_TEST_LEAK: "leaked" } });
-    await gateway.ready();
+  verifies("safe.env", async ({ shared }) => {
+    const { gateway } = await shared(startOddWorld);
     const client = await HttpClient.connect(gateway.url);
     const env = JSON.parse(await callText(client, "local_env"));
     assert.equal(env.MINE, "yes");

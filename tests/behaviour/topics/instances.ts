@@ -4,27 +4,48 @@ import { HttpClient } from "../../support/clients/http.ts";
 import { errorOf, isNotification, isResponseTo, textOf } from "../../support/clients/message.ts";
 import { startHttpFake } from "../../support/fakes/http-server.ts";
 import { call, callText } from "../helpers.ts";
+import type { Scope } from "../scope.ts";
 import type { Suite, Tools } from "../suite.ts";
 import { stdioUpstream } from "../world.ts";
 
 const BUSY = -32014;
 
-/** A server that takes one call at a time, and has one that lasts until it is released. */
-async function crowded({ start, scope }: Tools, maxQueue: number) {
-  const web = scope.use(await startHttpFake({}, { answer: "sse" }));
-  const limits = { maxConcurrency: 1, maxQueue };
-  const gateway = await start({ mcpServers: { web: { url: web.url, ...limits } } });
+/** One gateway, where each test has its own server. */
+async function startAll({ start, scope }: Tools) {
+  const dead = await startHttpFake({});
+  await dead.close();
+  const live = scope.use(await startHttpFake({ tools: ["echo"] }));
+  const [order, busy, cancel] = [await crowd(scope), await crowd(scope), await crowd(scope)];
+  const one = { maxConcurrency: 1, maxQueue: 10 };
+  const gateway = await start({
+    gating: "off",
+    mcpServers: {
+      pool: stdioUpstream({ readOnly: ["pid"] }, { instances: 2 }),
+      urls: { urls: [dead.url, live.url] },
+      order: { url: order.url, ...one },
+      busy: { url: busy.url, ...one, maxQueue: 1 },
+      cancel: { url: cancel.url, ...one },
+    },
+  });
   await gateway.ready();
+  return { gateway, order, busy, cancel };
+}
+
+const crowd = async (scope: Scope) => scope.use(await startHttpFake({}, { answer: "sse" }));
+
+/** A server that takes one call at a time, and has one that lasts until it is released. */
+async function crowded({ shared }: Tools, name: "order" | "busy" | "cancel") {
+  const { gateway, [name]: web } = await shared(startAll);
   const client = await HttpClient.connect(gateway.url);
-  const params = { name: "web_wait", arguments: { key: "k" }, _meta: { progressToken: 1 } };
+  const params = { name: `${name}_wait`, arguments: { key: "k" }, _meta: { progressToken: 1 } };
   const first = await client.start("tools/call", params, "first");
   await first.messages.waitFor(isNotification("notifications/progress"));
-  const queued = (count: number) => gateway.waitForServer("web", (now) => now.queued === count);
+  const queued = (count: number) => gateway.waitForServer(name, (now) => now.queued === count);
   let waiting = 0;
   /** A call that waits by now; `answer` is still to come. */
   const queue = async (n: number) => {
     const id = `queued ${n}`;
-    const begun = client.start("tools/call", { name: "web_echo", arguments: { n } }, id);
+    const begun = client.start("tools/call", { name: `${name}_echo`, arguments: { n } }, id);
     await queued(++waiting);
     return { id, answer: async () => await (await begun).messages.waitFor(isResponseTo(id)) };
   };
@@ -40,9 +61,8 @@ async function crowded({ start, scope }: Tools, maxQueue: number) {
 
 /** Several instances of one server, and a server that has more to do than it can. */
 export function instances({ verifies }: Suite): void {
-  verifies("instances.spread", async ({ start }) => {
-    const pool = stdioUpstream({ readOnly: ["pid"] }, { instances: 2 });
-    const gateway = await start({ mcpServers: { pool } });
+  verifies("instances.spread", async ({ shared }) => {
+    const { gateway } = await shared(startAll);
     const both = (gone?: number) =>
       gateway.waitForServer("pool", ({ instances = [] }) =>
         instances.length === 2 &&
@@ -75,23 +95,19 @@ export function instances({ verifies }: Suite): void {
     await both(doomed);
   });
 
-  verifies("instances.urls", async ({ start, scope }) => {
-    const dead = await startHttpFake({});
-    await dead.close();
-    const live = scope.use(await startHttpFake({ tools: ["echo"] }));
-    const gateway = await start({ mcpServers: { pool: { urls: [dead.url, live.url] } } });
-    await gateway.ready();
+  verifies("instances.urls", async ({ shared }) => {
+    const { gateway } = await shared(startAll);
     const client = await HttpClient.connect(gateway.url);
     for (let n = 0; n < 10; n++) {
-      assert.equal(await callText(client, "pool_echo", { n }), `{"n":${n}}`);
+      assert.equal(await callText(client, "urls_echo", { n }), `{"n":${n}}`);
     }
-    const { state, instances = [] } = await gateway.waitForServer("pool", () => true);
+    const { state, instances = [] } = await gateway.waitForServer("urls", () => true);
     assert.equal(state, "ready");
     assert.deepEqual(instances.map(({ state }) => state === "ready"), [false, true]);
   });
 
   verifies("queue.order", async (tools) => {
-    const { queue, reached, release } = await crowded(tools, 10);
+    const { queue, reached, release } = await crowded(tools, "order");
     const waiting = [await queue(1), await queue(2), await queue(3)];
     assert.deepEqual(reached(), []);
     await release();
@@ -102,23 +118,23 @@ export function instances({ verifies }: Suite): void {
   });
 
   verifies("queue.busy", async (tools) => {
-    const { client, queue, reached, release } = await crowded(tools, 1);
+    const { client, queue, reached, release } = await crowded(tools, "busy");
     const { answer } = await queue(1);
-    const { code, message } = errorOf(await call(client, "web_echo", { n: 2 }));
+    const { code, message } = errorOf(await call(client, "busy_echo", { n: 2 }));
     assert.equal(code, BUSY);
     assert.equal(
       message,
-      'Server "web" is busy: 1 call in progress and 1 waiting; try again later, or raise ' +
+      'Server "busy" is busy: 1 call in progress and 1 waiting; try again later, or raise ' +
         '"maxConcurrency" or "maxQueue"',
     );
     await release();
     assert.equal(textOf(await answer()), '{"n":1}');
-    assert.equal(textOf(await call(client, "web_echo", { n: 3 })), '{"n":3}');
+    assert.equal(textOf(await call(client, "busy_echo", { n: 3 })), '{"n":3}');
     assert.deepEqual(reached(), [1, 3]);
   });
 
   verifies("queue.cancel", async (tools) => {
-    const { client, queue, queued, reached, release } = await crowded(tools, 10);
+    const { client, queue, queued, reached, release } = await crowded(tools, "cancel");
     const given = await queue(1);
     const kept = await queue(2);
     await client.notify("notifications/cancelled", { requestId: given.id });

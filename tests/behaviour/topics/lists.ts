@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { HttpClient } from "../../support/clients/http.ts";
 import { resultOf } from "../../support/clients/message.ts";
 import { ModernClient } from "../../support/clients/modern.ts";
+import { startHttpFake } from "../../support/fakes/http-server.ts";
 import { itemText, type Kind } from "../../support/fakes/items.mjs";
 import { BEHAVIOURS } from "../../support/fakes/tools.mjs";
 import { callText, everyClient, listKeys, LISTS, listTexts } from "../helpers.ts";
+import { startOddWorld } from "../odd-world.ts";
 import type { Suite } from "../suite.ts";
-import { SPECS, stdioUpstream } from "../world.ts";
+import { SPECS } from "../world.ts";
 
 const BUILT_IN = [...BEHAVIOURS.keys()];
 const NAME = /^[A-Za-z0-9_-]{1,48}$/;
@@ -129,7 +131,7 @@ export function lists({ verifies }: Suite): void {
     }
   });
 
-  verifies("names.short", async ({ start }) => {
+  verifies("names.short", async ({ start, scope }) => {
     const long = "a_very_long_tool_name_that_goes_on_and_on_and_on_and_on_for_ever_and_ever";
     const tools = [
       `${long}_1`,
@@ -138,10 +140,12 @@ export function lists({ verifies }: Suite): void {
       "with_dots_and_slashes",
       "ünï 🎉",
     ];
+    const spaced = scope.use(await startHttpFake({ tools }));
+    const other = scope.use(await startHttpFake({ tools: ["echo"] }));
     const config = {
       mcpServers: {
-        "a server with spaces": stdioUpstream({ tools }),
-        [`${long}-server`]: stdioUpstream({ tools: ["echo"] }),
+        "a server with spaces": { url: spaced.url },
+        [`${long}-server`]: { url: other.url },
       },
     };
     const gateway = await start(config);
@@ -158,37 +162,30 @@ export function lists({ verifies }: Suite): void {
     assert.deepEqual(await listKeys(await HttpClient.connect(again.url), "tools"), names);
   });
 
-  verifies("names.duplicate", async ({ start }) => {
-    const tools = ["echo", "twin", "twin", "pid"];
-    const gateway = await start({ mcpServers: { s: stdioUpstream({ tools }) } });
-    await gateway.ready();
+  verifies("names.duplicate", async ({ shared }) => {
+    const { gateway } = await shared(startOddWorld);
     const client = await HttpClient.connect(gateway.url);
-    const names = await listKeys(client, "tools");
-    assert.deepEqual(names.filter((name) => name.includes("twin")), ["s_twin"]);
-    assert.equal(names.length, 3);
+    const names = (await listKeys(client, "tools")).filter((name) => name.startsWith("twins_"));
+    assert.deepEqual(names, ["twins_echo", "twins_twin", "twins_pid"]);
   });
 
-  verifies("names.original", async ({ start }) => {
-    const gateway = await start({
-      mcpServers: {
-        one: stdioUpstream({ tools: ["echo", "pid"] }),
-        two: stdioUpstream({ tools: ["raw", "pid"] }),
-      },
-    });
-    await gateway.ready();
+  verifies("names.original", async ({ shared }) => {
+    const { gateway } = await shared(startOddWorld);
     const client = await HttpClient.connect(gateway.url);
-    assert.equal(await callText(client, "echo", { a: 1 }), '{"a":1}');
+    assert.equal(await callText(client, "solo", { a: 1 }), '{"a":1}');
     assert.match(await callText(client, "raw", { a: 1 }), /"method":"tools\/call"/);
-    const ambiguous = await client.request("tools/call", { name: "pid", arguments: {} });
+    const ambiguous = await client.request("tools/call", { name: "both", arguments: {} });
     assert.ok(ambiguous.json.error !== undefined || ambiguous.json.result.isError === true);
   });
 
-  verifies("names.never", async ({ start }) => {
+  verifies("names.never", async ({ start, scope }) => {
+    const one = scope.use(await startHttpFake({ tools: ["echo"] }));
+    const two = scope.use(await startHttpFake({ tools: ["pid"] }));
     const config = {
       prefix: "never",
       mcpServers: {
-        one: stdioUpstream({ tools: ["echo"] }),
-        two: stdioUpstream({ tools: ["pid"] }),
+        one: { url: one.url },
+        two: { url: two.url },
       },
     };
     const gateway = await start(config);
@@ -204,33 +201,35 @@ export function lists({ verifies }: Suite): void {
     assert.equal((await listKeys(client, "tools")).length, 25);
   });
 
-  verifies("registry.loop", async ({ start }) => {
-    const gateway = await start({
-      mcpServers: {
-        loop: stdioUpstream({ tools: ["echo", "pid"], faults: { cursorLoop: true } }),
-        good: stdioUpstream({ tools: ["echo"] }),
-      },
-    });
-    await gateway.ready();
+  verifies("registry.loop", async ({ shared }) => {
+    const { gateway } = await shared(startOddWorld);
     const client = await HttpClient.connect(gateway.url);
     assert.ok((await listKeys(client, "tools")).includes("good_echo"));
     await gateway.waitForLog(/loop.*(cursor|page)|(cursor|page).*loop/i);
   });
 
-  verifies("registry.order", async ({ start }) => {
-    const upstreams = ["zeta", "alpha", "mid"].map((name, i) =>
-      [name, stdioUpstream({ tools: ["pid", "echo"], startDelay: 150 * (i % 2) })] as const
-    );
+  verifies("registry.order", async ({ start, scope }) => {
+    const names = ["zeta", "alpha", "mid"];
     const orders: string[][] = [];
-    for (let i = 0; i < 2; i++) {
-      const gateway = await start({ mcpServers: Object.fromEntries(upstreams) });
+    for (const late of ["zeta", "mid"]) {
+      const { promise: after, resolve } = Promise.withResolvers<void>();
+      const mcpServers: Record<string, { url: string }> = {};
+      for (const name of names) {
+        const fake = scope.use(await startHttpFake({ tools: ["pid", "echo"] }));
+        if (name === late) fake.fault = () => ({ after });
+        mcpServers[name] = { url: fake.url };
+      }
+      const gateway = await start({ mcpServers });
+      for (const name of names.filter((name) => name !== late)) {
+        await gateway.waitForServer(name, ({ state }) => state === "ready");
+      }
+      resolve();
       await gateway.ready();
       orders.push(await listKeys(await HttpClient.connect(gateway.url), "tools"));
     }
     assert.deepEqual(orders[0], orders[1]);
     assert.equal(orders[0]!.length, 6);
   });
-
   verifies("registry.cached", async ({ world, scope }) => {
     const { gateway } = await world();
     const counter = await HttpClient.connect(gateway.url);

@@ -7,45 +7,57 @@ import { isNotification, resultOf } from "../../support/clients/message.ts";
 import { ModernClient } from "../../support/clients/modern.ts";
 import { SseClient } from "../../support/clients/old-sse.ts";
 import { StdioClient } from "../../support/clients/stdio.ts";
+import { startHttpFake } from "../../support/fakes/http-server.ts";
+import type { FakeSpec } from "../../support/fakes/spec.ts";
 import type { Gateway } from "../../support/gateway.ts";
 import { eventually } from "../../support/inbox.ts";
 import { type ProcessMode, programCommand, runProgram } from "../../support/program.ts";
 import { callText, listedAfter, listKeys } from "../helpers.ts";
 import type { Suite, Tools } from "../suite.ts";
-import { stdioUpstream } from "../world.ts";
+import { heard } from "../world.ts";
 
 const TOOLS_CHANGED = "notifications/tools/list_changed";
 
-const alpha = stdioUpstream({ name: "alpha", tools: ["echo", "pid", "change", "large", "counts"] });
-const beta = stdioUpstream({ name: "beta", tools: ["echo", "pid", "change"], prompts: ["greet"] });
-
-const CONFIG = {
-  mcpServers: {
-    alpha: {
-      ...alpha,
-      tools: {
-        exclude: ["pid"],
-        rename: { large: "big" },
-        override: {
-          echo: { description: "Says it again", hideParameters: ["secret"], fixed: { fixed: 7 } },
+/** A gateway with a configuration of four servers, of which two are only for what changes. */
+async function startShaped({ start, scope }: Tools) {
+  const fake = async (spec: FakeSpec) => scope.use(await startHttpFake(spec));
+  const alpha = await fake({ name: "alpha", tools: ["echo", "pid", "change", "large", "counts"] });
+  const beta = await fake({ name: "beta", tools: ["echo", "pid", "change"], prompts: ["greet"] });
+  const near = await fake({ name: "near", tools: ["change"] });
+  const far = await fake({ name: "far", tools: ["change"] });
+  const config = {
+    mcpServers: {
+      alpha: {
+        url: alpha.url,
+        tools: {
+          exclude: ["pid"],
+          rename: { large: "big" },
+          override: {
+            echo: { description: "Says it again", hideParameters: ["secret"], fixed: { fixed: 7 } },
+          },
         },
+        maxResultBytes: { large: 300 },
+        cache: { counts: { ttl: "10m" } },
       },
-      maxResultBytes: { large: 300 },
-      cache: { counts: { ttl: "10m" } },
+      beta: { url: beta.url, tags: ["small"] },
+      near: { url: near.url },
+      far: { url: far.url },
     },
-    beta: { ...beta, tags: ["small"] },
-  },
-  profiles: {
-    dev: { servers: ["b*"], instructions: "Only what is small" },
-    echoes: { tools: { include: ["*_echo"] }, prompts: { exclude: ["*"] } },
-    tagged: { tags: ["small"], separator: "__" },
-  },
-};
-
-async function running({ start }: Tools, config: object = CONFIG): Promise<Gateway> {
-  const gateway = await start(config as { mcpServers: Record<string, unknown> });
+    profiles: {
+      dev: { servers: ["b*"], instructions: "Only what is small" },
+      echoes: { tools: { include: ["*_echo"] }, prompts: { exclude: ["*"] } },
+      tagged: { tags: ["small"], separator: "__" },
+      near: { servers: ["near"] },
+    },
+  };
+  const gateway = await start(config);
   await gateway.ready();
-  return gateway;
+  for (const each of [near, far]) await heard(each);
+  return { gateway, config };
+}
+
+interface ResultCached {
+  readonly resultCache: { readonly hits: number };
 }
 
 const urlOf = (gateway: Gateway, profile: string) => `${gateway.base}/profiles/${profile}/mcp`;
@@ -53,7 +65,7 @@ const urlOf = (gateway: Gateway, profile: string) => `${gateway.base}/profiles/$
 /** What each client sees of the servers. */
 export function profiles({ verifies, verifiesProcess }: Suite): void {
   verifies("profiles.lists", async (tools) => {
-    const gateway = await running(tools);
+    const { gateway } = await tools.shared(startShaped);
     const dev = await HttpClient.connect(urlOf(gateway, "dev"));
     assert.match(resultOf(dev.initialized!).json.instructions, /^Only what is small/);
     assert.deepEqual(await listKeys(dev, "tools"), ["beta_echo", "beta_pid", "beta_change"]);
@@ -67,7 +79,7 @@ export function profiles({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("profiles.unknown", async (tools) => {
-    const gateway = await running(tools);
+    const { gateway } = await tools.shared(startShaped);
     for (const path of ["/profiles/nobody/mcp", "/profiles/nobody/sse", "/profiles/dev"]) {
       const answer = await fetch(`${gateway.base}${path}`);
       assert.equal(answer.status, 404);
@@ -76,7 +88,7 @@ export function profiles({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("profiles.policy", async (tools) => {
-    const gateway = await running(tools);
+    const { gateway } = await tools.shared(startShaped);
     const refused = async (url: string, name: string) => {
       const client = await HttpClient.connect(url);
       const { json } = await client.request("tools/call", { name, arguments: {} });
@@ -91,25 +103,25 @@ export function profiles({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("profiles.concerned", async (tools) => {
-    const gateway = await running(tools);
+    const { gateway } = await tools.shared(startShaped);
     const all = await HttpClient.connect(gateway.url);
-    const dev = await (await HttpClient.connect(urlOf(gateway, "dev"))).listen();
+    const near = await (await HttpClient.connect(urlOf(gateway, "near"))).listen();
     const whole = await all.listen();
-    await callText(all, "alpha_change", { kind: "tools", add: "first" });
+    await callText(all, "far_change", { kind: "tools", add: "first" });
     await whole.messages.waitFor(isNotification(TOOLS_CHANGED));
     // Had it heard of that, there would be two.
-    await callText(all, "beta_change", { kind: "tools", add: "second" });
-    await dev.messages.waitFor(isNotification(TOOLS_CHANGED));
-    assert.equal(dev.messages.items.filter(isNotification(TOOLS_CHANGED)).length, 1);
-    for (const stream of [dev, whole]) stream.close();
+    await callText(all, "near_change", { kind: "tools", add: "second" });
+    await near.messages.waitFor(isNotification(TOOLS_CHANGED));
+    assert.equal(near.messages.items.filter(isNotification(TOOLS_CHANGED)).length, 1);
+    for (const stream of [near, whole]) stream.close();
   });
 
   verifies("profiles.reload", async (tools) => {
-    const gateway = await running(tools);
+    const { gateway, config } = await startShaped(tools);
     const client = await HttpClient.connect(urlOf(gateway, "dev"));
     const stream = await client.listen();
     const replace = async (change: object) => {
-      await writeFile(`${gateway.configPath}.next`, JSON.stringify({ ...CONFIG, ...change }));
+      await writeFile(`${gateway.configPath}.next`, JSON.stringify({ ...config, ...change }));
       await rename(`${gateway.configPath}.next`, gateway.configPath);
     };
     await replace({ profiles: { dev: { servers: ["alpha"] } } });
@@ -125,7 +137,7 @@ export function profiles({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("shape.override", async (tools) => {
-    const gateway = await running(tools);
+    const { gateway } = await tools.shared(startShaped);
     const client = await HttpClient.connect(gateway.url);
     const { json } = resultOf(await client.request("tools/list"));
     const echo = json.tools.find(({ name }: { name: string }) => name === "alpha_echo");
@@ -137,7 +149,7 @@ export function profiles({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("results.size", async (tools) => {
-    const gateway = await running(tools);
+    const { gateway } = await tools.shared(startShaped);
     const client = await HttpClient.connect(gateway.url);
     const answer = await client.request("tools/call", {
       name: "alpha_big",
@@ -154,19 +166,23 @@ export function profiles({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("results.cache", async (tools) => {
-    const gateway = await running(tools);
+    const { gateway } = await tools.shared(startShaped);
     const client = await HttpClient.connect(gateway.url);
+    const hits = async () => {
+      const { resultCache } = await gateway.status() as unknown as ResultCached;
+      return resultCache.hits;
+    };
+    const before = await hits();
     const first = await callText(client, "alpha_counts");
     assert.equal(await callText(client, "alpha_counts"), first);
     // Another session is another principal.
     const other = await HttpClient.connect(gateway.url);
     assert.notEqual(await callText(other, "alpha_counts"), first);
-    const { resultCache } = await gateway.status() as unknown as { resultCache: { hits: number } };
-    assert.equal(resultCache.hits, 1);
+    assert.equal(await hits() - before, 1);
   });
 
   verifiesProcess("profiles.stdio", async (tools) => {
-    const gateway = await running(tools);
+    const { gateway } = await tools.shared(startShaped);
     const mode = tools.mode as ProcessMode;
     const args = ["--stdio", "--config", gateway.configPath, "--profile"];
     const { command, args: all } = programCommand(mode, [...args, "dev"]);

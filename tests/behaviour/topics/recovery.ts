@@ -6,7 +6,7 @@ import process from "node:process";
 import { HttpClient } from "../../support/clients/http.ts";
 import { errorOf, isNotification, isResponseTo, textOf } from "../../support/clients/message.ts";
 import { startHttpFake } from "../../support/fakes/http-server.ts";
-import type { FakeSpec } from "../../support/fakes/spec.ts";
+import type { Gateway } from "../../support/gateway.ts";
 import { eventually } from "../../support/inbox.ts";
 import { waitUntilGone } from "../../support/process.ts";
 import { call, callText, listKeys } from "../helpers.ts";
@@ -15,18 +15,39 @@ import { stdioUpstream } from "../world.ts";
 
 const UNAVAILABLE = -32010;
 
-/** A gateway with one stdio upstream, `it`, and a client of it. */
-async function withOne({ start }: Tools, spec: FakeSpec, extra: object = {}) {
-  const gateway = await start({ mcpServers: { it: stdioUpstream(spec, extra) } });
+/** One gateway for the tests that kill a server, each of which has its own. */
+async function startMortal({ start, scope }: Tools) {
+  const folder = await mkdtemp(join(tmpdir(), "mcproxy-recovery-"));
+  scope.defer(() => rm(folder, { recursive: true, force: true }));
+  const specFile = join(folder, "spec.json");
+  const gateway = await start({
+    gating: "off",
+    mcpServers: {
+      paused: stdioUpstream({ specFile }),
+      named: stdioUpstream({}),
+      repeat: stdioUpstream({ readOnly: ["wait"] }),
+    },
+  });
   await gateway.ready();
+  return { gateway, specFile };
+}
+
+/** A client of a gateway, and the process of a stdio server of that. */
+async function enter(gateway: Gateway, name: string) {
   const client = await HttpClient.connect(gateway.url);
-  const pid = Number(await callText(client, "it_pid"));
-  return { gateway, client, pid };
+  return { gateway, client, pid: Number(await callText(client, `${name}_pid`)) };
+}
+
+/** A gateway with one stdio upstream, `it`, and a client of it. */
+async function withOne({ start }: Tools, extra: object) {
+  const gateway = await start({ mcpServers: { it: stdioUpstream({}, extra) } });
+  await gateway.ready();
+  return await enter(gateway, "it");
 }
 
 /** A call that has begun and goes on until it is released. */
-async function waiting(client: HttpClient, key: string) {
-  const params = { name: "it_wait", arguments: { key }, _meta: { progressToken: 1 } };
+async function waiting(client: HttpClient, key: string, server = "it") {
+  const params = { name: `${server}_wait`, arguments: { key }, _meta: { progressToken: 1 } };
   const answer = await client.start("tools/call", params, key);
   await answer.messages.waitFor(isNotification("notifications/progress"));
   return answer;
@@ -35,19 +56,17 @@ async function waiting(client: HttpClient, key: string) {
 /** Upstreams that are lost, and what their clients notice of it. */
 export function recovery({ verifies }: Suite): void {
   verifies("recovery.call", async (tools) => {
-    const folder = await mkdtemp(join(tmpdir(), "mcproxy-recovery-"));
-    tools.scope.defer(() => rm(folder, { recursive: true, force: true }));
-    const specFile = join(folder, "spec.json");
-    const { gateway, client } = await withOne(tools, { specFile });
+    const { gateway, specFile } = await tools.shared(startMortal);
+    const client = await HttpClient.connect(gateway.url);
     await writeFile(specFile, JSON.stringify({ faults: { crashOnStart: 4 } }));
-    await call(client, "it_crash");
+    await call(client, "paused_crash");
     // A pause that is long beside what an attempt takes.
-    const { retryAt } = await gateway.waitForServer("it", ({ state, retryAt }) => {
+    const { retryAt } = await gateway.waitForServer("paused", ({ state, retryAt }) => {
       return state === "backoff" && Date.parse(retryAt!) - Date.now() > 2_900;
     });
     await rm(specFile);
     await eventually(
-      () => call(client, "it_echo"),
+      () => call(client, "paused_echo"),
       ({ json }) => json.result !== undefined,
       "a call that is answered",
     );
@@ -55,26 +74,27 @@ export function recovery({ verifies }: Suite): void {
   });
 
   verifies("recovery.named", async (tools) => {
-    const { client, pid } = await withOne(tools, {});
-    const answer = await waiting(client, "k");
+    const { client, pid } = await enter((await tools.shared(startMortal)).gateway, "named");
+    const answer = await waiting(client, "k", "named");
     process.kill(pid, "SIGKILL");
     const { code, message } = errorOf(await answer.messages.waitFor(isResponseTo("k")));
     assert.equal(code, UNAVAILABLE);
-    assert.match(message, /^Server "it" /);
+    assert.match(message, /^Server "named" /);
     assert.match(message, /was not repeated, because it may have been carried out/);
   });
 
   verifies("recovery.repeat", async (tools) => {
-    const { gateway, client, pid } = await withOne(tools, { readOnly: ["wait"] });
-    const answer = await waiting(client, "k");
+    const { gateway } = await tools.shared(startMortal);
+    const { client, pid } = await enter(gateway, "repeat");
+    const answer = await waiting(client, "k", "repeat");
     process.kill(pid, "SIGKILL");
-    await gateway.waitForServer("it", (now) => now.state === "ready" && now.pid !== pid);
+    await gateway.waitForServer("repeat", (now) => now.state === "ready" && now.pid !== pid);
     // The new process has the call, too: it is what is released.
-    await callText(client, "it_release", { key: "k" });
+    await callText(client, "repeat_release", { key: "k" });
     assert.equal(textOf(await answer.messages.waitFor(isResponseTo("k"))), "released k");
     await answer.messages.waitForEnd();
     assert.equal(answer.messages.items.filter(isResponseTo("k")).length, 1);
-    const counts = JSON.parse(await callText(client, "it_counts"));
+    const counts = JSON.parse(await callText(client, "repeat_counts"));
     // The repeated one, `release`, and `counts` itself.
     assert.equal(counts["tools/call"], 3);
   });
@@ -109,7 +129,7 @@ export function recovery({ verifies }: Suite): void {
 
   verifies("health.silent", async (tools) => {
     const limits = { healthInterval: "200ms", healthThreshold: 2 };
-    const { gateway, client, pid } = await withOne(tools, {}, limits);
+    const { gateway, client, pid } = await withOne(tools, limits);
     // Alive and silent.
     process.kill(pid, "SIGSTOP");
     const server = await gateway.waitForServer(
@@ -124,7 +144,7 @@ export function recovery({ verifies }: Suite): void {
 
   verifies("health.busy", async (tools) => {
     const limits = { healthInterval: "100ms", healthThreshold: 2 };
-    const { gateway, client, pid } = await withOne(tools, {}, limits);
+    const { gateway, client, pid } = await withOne(tools, limits);
     const answer = await waiting(client, "k");
     process.kill(pid, "SIGSTOP");
     tools.scope.defer(() => isGone(() => process.kill(pid, "SIGCONT")));
@@ -141,7 +161,7 @@ export function recovery({ verifies }: Suite): void {
 
   verifies("health.degraded", async (tools) => {
     const limits = { timeout: "500ms", healthInterval: "200ms", healthThreshold: 2 };
-    const { gateway, client, pid } = await withOne(tools, {}, limits);
+    const { gateway, client, pid } = await withOne(tools, limits);
     assert.equal((await gateway.waitForServer("it", () => true)).health, "ok");
     for (let n = 0; n < 3; n++) await call(client, "it_never");
     const bad = await gateway.waitForServer("it", ({ health }) => health === "degraded");

@@ -1,16 +1,14 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { HttpClient } from "../../support/clients/http.ts";
 import { resultOf } from "../../support/clients/message.ts";
 import { startHttpFake } from "../../support/fakes/http-server.ts";
-import type { FakeSpec } from "../../support/fakes/spec.ts";
 import type { Gateway } from "../../support/gateway.ts";
 import { eventually } from "../../support/inbox.ts";
 import { processTable } from "../../support/process-table.ts";
 import { callText, listedAfter, listKeys } from "../helpers.ts";
+import { startOddWorld } from "../odd-world.ts";
 import type { Suite, Tools } from "../suite.ts";
 import { stdioUpstream } from "../world.ts";
 
@@ -71,16 +69,12 @@ export function startup({ verifies }: Suite): void {
     }
   });
 
-  verifies("start.parallel", async ({ start }) => {
+  verifies("start.parallel", async ({ start, scope }) => {
     const mark = `parallel-${process.pid}-${performance.now()}`;
     const names = Array.from({ length: 10 }, (_, i) => `one${i}`);
-    const startTen = (faults: FakeSpec["faults"] = {}) =>
-      start({
-        mcpServers: Object.fromEntries(
-          names.map((name) => [name, stdioUpstream({ name: mark, faults })]),
-        ),
-      });
-    const hung = await startTen({ hangOnStart: true });
+    const startTen = (server: object) =>
+      start({ mcpServers: Object.fromEntries(names.map((name) => [name, server])) });
+    const hung = await startTen(stdioUpstream({ name: mark, faults: { hangOnStart: true } }));
     // None gets ready, so whoever starts one after the other never comes to the second.
     const running = () =>
       processTable().filter(({ command, isZombie }) => !isZombie && command.includes(mark)).length;
@@ -89,7 +83,7 @@ export function startup({ verifies }: Suite): void {
       (await status()).servers.map(({ state }) => state);
     assert.deepEqual(await states(hung), names.map(() => "connecting"));
     await hung.kill();
-    const good = await startTen();
+    const good = await startTen({ url: scope.use(await startHttpFake({})).url });
     await good.ready();
     assert.deepEqual(await states(good), names.map(() => "ready"));
   });
@@ -98,8 +92,9 @@ export function startup({ verifies }: Suite): void {
     const { promise: after, resolve } = Promise.withResolvers<void>();
     const late = scope.use(await startHttpFake({ tools: ["echo"] }));
     late.fault = () => ({ after });
+    const quick = scope.use(await startHttpFake({ tools: ["echo"] }));
     const gateway = await start({
-      mcpServers: { quick: stdioUpstream({ tools: ["echo"] }), late: { url: late.url } },
+      mcpServers: { quick: { url: quick.url }, late: { url: late.url } },
     });
     await gateway.waitForServer("quick", ({ state }) => state === "ready");
     const client = await HttpClient.connect(gateway.url);
@@ -111,53 +106,30 @@ export function startup({ verifies }: Suite): void {
     stream.close();
   });
 
-  verifies("start.unset", async ({ start }) => {
-    const gateway = await start({
-      mcpServers: {
-        needy: stdioUpstream({ tools: ["echo"] }, {
-          env: { KEY: "${MCPROXY_TEST_UNSET_VARIABLE}" },
-        }),
-        content: stdioUpstream({ tools: ["env"] }, {
-          env: { KEY: "${NO_SUCH_ONE:-default value}" },
-        }),
-      },
-    });
-    await gateway.ready();
+  verifies("start.unset", async ({ shared }) => {
+    const { gateway } = await shared(startOddWorld);
     const needy = await gateway.waitForServer("needy", ({ lastError }) => Boolean(lastError));
     assert.match(JSON.stringify(needy.lastError), /MCPROXY_TEST_UNSET_VARIABLE/);
     const client = await HttpClient.connect(gateway.url);
-    assert.deepEqual(await listKeys(client, "tools"), ["content_env"]);
+    const names = await listKeys(client, "tools");
+    assert.deepEqual(names.filter((name) => /^(needy|content)_/.test(name)), ["content_env"]);
     assert.equal(JSON.parse(await callText(client, "content_env")).KEY, "default value");
   });
 
-  verifies("start.probe", async ({ start, scope }) => {
-    const directory = await mkdtemp(join(tmpdir(), "mcproxy-starts-"));
-    scope.defer(() => rm(directory, { recursive: true }));
-    const startsFile = join(directory, "starts");
-    const gateway = await start({
-      mcpServers: {
-        touchy: stdioUpstream({ tools: ["echo"], startsFile, faults: { crashOnProbe: true } }),
-      },
-    });
-    await gateway.ready();
+  verifies("start.probe", async ({ shared }) => {
+    const { gateway, touchyStarts } = await shared(startOddWorld);
     const client = await HttpClient.connect(gateway.url);
     assert.equal(await callText(client, "touchy_echo", { a: 1 }), '{"a":1}');
-    const starts = (await readFile(startsFile, "utf8")).trim().split("\n");
+    const starts = (await readFile(touchyStarts, "utf8")).trim().split("\n");
     assert.ok(starts.length <= 2, `started ${starts.length} times`);
   });
-
-  verifies("start.sse", async ({ start, scope }) => {
-    const old = scope.use(await startHttpFake({ tools: ["echo"] }, { transport: "sse" }));
-    const gateway = await start({
-      mcpServers: { guessed: { url: old.url }, pinned: { url: old.url, transport: "sse" } },
-    });
-    await gateway.ready();
+  verifies("start.sse", async ({ shared }) => {
+    const { gateway } = await shared(startOddWorld);
     const client = await HttpClient.connect(gateway.url);
     for (const name of ["guessed", "pinned"]) {
       assert.equal(await callText(client, `${name}_echo`, { name }), JSON.stringify({ name }));
+      assert.equal((await gateway.waitForServer(name, () => true)).transport, "sse");
     }
-    const { servers } = await gateway.status();
-    assert.deepEqual(servers.map(({ transport }) => transport), ["sse", "sse"]);
   });
 
   verifies("start.empty", async ({ start }) => {
@@ -168,19 +140,11 @@ export function startup({ verifies }: Suite): void {
     assert.deepEqual(resultOf(await client.request("resources/list")).json.resources, []);
   });
 
-  verifies("start.disabled", async ({ start, scope }) => {
-    const directory = await mkdtemp(join(tmpdir(), "mcproxy-starts-"));
-    scope.defer(() => rm(directory, { recursive: true }));
-    const startsFile = join(directory, "starts");
-    const gateway = await start({
-      mcpServers: {
-        off: stdioUpstream({ startsFile }, { disabled: true }),
-        on: stdioUpstream({ tools: ["echo"] }),
-      },
-    });
-    await gateway.ready();
+  verifies("start.disabled", async ({ shared }) => {
+    const { gateway, offStarts } = await shared(startOddWorld);
     const client = await HttpClient.connect(gateway.url);
-    assert.deepEqual(await listKeys(client, "tools"), ["on_echo"]);
-    await assert.rejects(readFile(startsFile));
+    const names = await listKeys(client, "tools");
+    assert.deepEqual(names.filter((name) => /^(off|good)_/.test(name)), ["good_echo"]);
+    await assert.rejects(readFile(offStarts));
   });
 }
