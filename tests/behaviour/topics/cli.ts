@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { resultOf } from "../../support/clients/message.ts";
 import { StdioClient } from "../../support/clients/stdio.ts";
+import { startHttpFake } from "../../support/fakes/http-server.ts";
 import { type ProcessMode, programCommand, runProgram } from "../../support/program.ts";
 import { callText, listKeys } from "../helpers.ts";
 import type { Suite, Tools } from "../suite.ts";
@@ -84,10 +85,8 @@ export function cli({ verifiesProcess }: Suite): void {
   });
 
   verifiesProcess("cli.list", async (tools) => {
-    const config = await file(
-      tools,
-      JSON.stringify({ mcpServers: { s: stdioUpstream({ tools: ["echo"], prompts: ["p"] }) } }),
-    );
+    const { url } = tools.scope.use(await startHttpFake({ tools: ["echo"], prompts: ["p"] }));
+    const config = await file(tools, JSON.stringify({ mcpServers: { s: { url } } }));
     const { code, stdout } = await run(tools, "list", "--config", config, "--json");
     assert.equal(code, 0);
     const text = JSON.stringify(JSON.parse(stdout));
@@ -108,18 +107,18 @@ export function cli({ verifiesProcess }: Suite): void {
     );
     assert.equal(code, 0);
     assert.ok(stdout.includes('{"a":1}'), stdout);
-    const json = await run(tools, ...["call", "alpha_odd", "{}", "--config", configPath, "--json"]);
+    const json = await run(tools, ...["call", "web_odd", "{}", "--config", configPath, "--json"]);
     assert.equal(JSON.parse(json.stdout).content[0].type, "hologram");
     assert.match(json.stdout, /12345678901234567890/);
   });
 
   verifiesProcess("cli.call-error", async (tools) => {
     const { gateway: { configPath } } = await tools.world();
-    for (const tool of ["alpha_fail", "alpha_rpc_error", "alpha_nothing"]) {
+    for (const tool of ["web_fail", "web_rpc_error", "web_nothing"]) {
       const { code } = await run(tools, "call", tool, "{}", "--config", configPath);
       assert.equal(code, 1, tool);
     }
-    const usage = await run(tools, "call", "alpha_echo", "no json", "--config", configPath);
+    const usage = await run(tools, "call", "web_echo", "no json", "--config", configPath);
     assert.equal(usage.code, 2);
   });
 
@@ -161,8 +160,9 @@ export function cli({ verifiesProcess }: Suite): void {
   });
 
   verifiesProcess("cli.json-log", async (tools) => {
+    const { url } = tools.scope.use(await startHttpFake({ tools: ["echo"] }));
     const gateway = await tools.start(
-      { mcpServers: { s: stdioUpstream({ tools: ["echo"] }) } },
+      { mcpServers: { s: { url } } },
       { args: ["--log-format", "json"] },
     );
     await gateway.ready();

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { type Client, HttpClient } from "../../support/clients/http.ts";
 import { isNotification, resultOf } from "../../support/clients/message.ts";
 import { ModernClient } from "../../support/clients/modern.ts";
+import { startHttpFake } from "../../support/fakes/http-server.ts";
 import type { Config, Gateway } from "../../support/gateway.ts";
 import { eventually } from "../../support/inbox.ts";
 import { call, callText, listKeys, listTexts, replaceConfig } from "../helpers.ts";
 import type { Suite, Tools } from "../suite.ts";
-import { stdioUpstream } from "../world.ts";
+import { heard } from "../world.ts";
 
 const TOOLS_CHANGED = "notifications/tools/list_changed";
 
@@ -18,16 +19,25 @@ const META = [
   "list_mcp_servers",
 ];
 
-const SERVERS = {
-  alpha: stdioUpstream({ name: "alpha", tools: ["echo", "pid", "change", "large"] }),
-  beta: stdioUpstream({ name: "beta", tools: ["echo", "change"], instructions: "Repeats. Often." }),
-};
-
-async function running({ start }: Tools, rest: object = {}): Promise<Gateway> {
-  const gateway = await start({ mcpServers: SERVERS, ...rest });
+/** A gateway with two servers of the test's own. */
+async function running({ start, scope }: Tools, rest: object = {}) {
+  const alpha = await startHttpFake({ name: "alpha", tools: ["echo", "pid", "change", "large"] });
+  const beta = await startHttpFake({
+    name: "beta",
+    tools: ["echo", "change"],
+    instructions: "Repeats. Often.",
+  });
+  for (const each of [alpha, beta]) scope.use(each);
+  const servers = { alpha: { url: alpha.url }, beta: { url: beta.url } };
+  const gateway = await start({ mcpServers: servers, ...rest });
   await gateway.ready();
-  return gateway;
+  await Promise.all([alpha, beta].map(heard));
+  return { gateway, servers };
 }
+
+/** One for all tests that change nothing. */
+const startUnchanged = (tools: Tools) =>
+  running(tools, { profiles: { small: { servers: ["beta"] } } });
 
 const gatedUrl = ({ base }: Gateway) => `${base}/gated/mcp`;
 
@@ -46,7 +56,7 @@ const idsOf = (tools: readonly { readonly id: string }[]) => tools.map(({ id }) 
 /** Many tools behind a few that find them. */
 export function gating({ verifies }: Suite): void {
   verifies("gating.way", async (tools) => {
-    const gateway = await running(tools);
+    const { gateway } = await tools.shared(startUnchanged);
     for (const client of await clients(gatedUrl(gateway))) {
       assert.deepEqual(await listKeys(client, "tools"), META);
       const found = await data(client, "discover_tools", { query: "echo", server: "alpha" });
@@ -68,7 +78,7 @@ export function gating({ verifies }: Suite): void {
   });
 
   verifies("gating.constant", async (tools) => {
-    const gateway = await running(tools);
+    const { gateway, servers: all } = await running(tools);
     const legacy = await HttpClient.connect(gatedUrl(gateway));
     const stream = await legacy.listen();
     const both = [legacy, new ModernClient(gatedUrl(gateway))];
@@ -76,14 +86,14 @@ export function gating({ verifies }: Suite): void {
     const before = await texts();
     assert.deepEqual(before[0], before[1]);
     const instructions = resultOf(legacy.initialized!).json.instructions;
-    await replaceConfig(gateway, { mcpServers: { beta: SERVERS.beta } });
+    await replaceConfig(gateway, { mcpServers: { beta: all.beta } });
     const servers = async () => (await data(legacy, "list_mcp_servers", {})).servers.length;
     await eventually(servers, (count) => count === 1, "alpha gone");
     assert.deepEqual(await texts(), before);
     await callText(legacy, "beta_change", { kind: "tools", add: "fresh" });
     const fresh = async () => await data(legacy, "provision_tools", { tool_ids: ["beta_fresh"] });
     await eventually(fresh, ({ tools }) => tools.length === 1, "the new tool");
-    await replaceConfig(gateway, { mcpServers: SERVERS });
+    await replaceConfig(gateway, { mcpServers: all });
     await eventually(servers, (count) => count === 2, "alpha back");
     assert.deepEqual(await texts(), before);
     assert.deepEqual(stream.messages.items.filter(isNotification(TOOLS_CHANGED)), []);
@@ -93,7 +103,7 @@ export function gating({ verifies }: Suite): void {
   });
 
   verifies("gating.profiles", async (tools) => {
-    const gateway = await running(tools, { profiles: { small: { servers: ["beta"] } } });
+    const { gateway } = await tools.shared(startUnchanged);
     for (const client of await clients(`${gateway.base}/profiles/small/gated/mcp`)) {
       assert.deepEqual(await listKeys(client, "tools"), META);
       const { tools: found } = await data(client, "discover_tools", { query: "echo pid large" });
@@ -109,7 +119,7 @@ export function gating({ verifies }: Suite): void {
   });
 
   verifies("gating.direct", async (tools) => {
-    const gateway = await running(tools, { gating: { mode: "on", alwaysVisible: ["*_pid"] } });
+    const { gateway } = await running(tools, { gating: { mode: "on", alwaysVisible: ["*_pid"] } });
     for (const url of [gateway.url, gatedUrl(gateway)]) {
       for (const client of await clients(url)) {
         assert.deepEqual(await listKeys(client, "tools"), [...META, "alpha_pid"]);
@@ -121,7 +131,7 @@ export function gating({ verifies }: Suite): void {
   });
 
   verifies("gating.auto", async (tools) => {
-    const gateway = await running(tools, { gating: { maxTools: 6 } });
+    const { gateway } = await running(tools, { gating: { maxTools: 6 } });
     const client = await HttpClient.connect(gateway.url);
     const modern = new ModernClient(gateway.url);
     const stream = await client.listen();
@@ -141,7 +151,7 @@ export function gating({ verifies }: Suite): void {
   });
 
   verifies("gating.expose", async (tools) => {
-    const gateway = await running(tools, {
+    const { gateway, servers } = await running(tools, {
       gating: { mode: "on", exposeProvisioned: true },
       pageSize: 4,
     });
@@ -155,7 +165,7 @@ export function gating({ verifies }: Suite): void {
     // Had the other heard of that, or of the tool that goes, there would be two of its own.
     const from = streams[0].messages.items.length;
     await replaceConfig(gateway, {
-      mcpServers: { alpha: SERVERS.alpha },
+      mcpServers: { alpha: servers.alpha },
       gating: { mode: "on", exposeProvisioned: true },
       pageSize: 4,
     });
@@ -167,10 +177,11 @@ export function gating({ verifies }: Suite): void {
     for (const stream of streams) stream.close();
   });
 
-  verifies("gating.clash", async ({ start }) => {
+  verifies("gating.clash", async ({ start, scope }) => {
+    const { url } = scope.use(await startHttpFake({ tools: ["echo"] }));
     const gateway = await start({
       mcpServers: {
-        alpha: { ...SERVERS.alpha, prefix: "never", tools: { rename: { echo: "execute_tool" } } },
+        alpha: { url, prefix: "never", tools: { rename: { echo: "execute_tool" } } },
       },
       gating: { mode: "on" },
     } as Config);
@@ -187,7 +198,7 @@ export function gating({ verifies }: Suite): void {
   });
 
   verifies("gating.handle", async (tools) => {
-    const gateway = await running(tools, { gating: { requireProvisioning: true } });
+    const { gateway } = await running(tools, { gating: { requireProvisioning: true } });
     const [session, other] = [
       await HttpClient.connect(gatedUrl(gateway)),
       await HttpClient.connect(gatedUrl(gateway)),

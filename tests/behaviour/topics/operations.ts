@@ -1,21 +1,29 @@
 import assert from "node:assert/strict";
 import { send } from "../../support/clients/http.ts";
+import { startHttpFake } from "../../support/fakes/http-server.ts";
+import type { Scope } from "../scope.ts";
 import type { Suite } from "../suite.ts";
-import { stdioUpstream } from "../world.ts";
+
+/** A server that answers nothing. */
+async function hung(scope: Scope): Promise<{ url: string }> {
+  const fake = scope.use(await startHttpFake({}));
+  fake.fault = () => ({ after: new Promise(() => {}) });
+  return { url: fake.url };
+}
 
 /** What operators and their tools ask. */
 export function operations({ verifies }: Suite): void {
-  verifies("ops.livez", async ({ start }) => {
-    const hung = stdioUpstream({ faults: { hangOnStart: true } });
-    const gateway = await start({ mcpServers: { hung } });
+  verifies("ops.livez", async ({ start, scope }) => {
+    const gateway = await start({ mcpServers: { hung: await hung(scope) } });
     assert.equal((await send(`${gateway.base}/livez`, {})).status, 200);
   });
 
-  verifies("ops.readyz", async ({ start }) => {
+  verifies("ops.readyz", async ({ start, scope }) => {
+    const good = scope.use(await startHttpFake({ tools: ["echo"] }));
     const gateway = await start({
       mcpServers: {
-        good: stdioUpstream({ tools: ["echo"] }),
-        hung: stdioUpstream({ faults: { hangOnStart: true } }, { startupTimeout: "1s" }),
+        good: { url: good.url },
+        hung: { ...await hung(scope), startupTimeout: "1s" },
       },
     });
     const early = await send(`${gateway.base}/readyz`, {});

@@ -33,11 +33,18 @@ async function running({ start }: Tools, config: object) {
   return { gateway, client };
 }
 
+/** The entry of a server within this process, for where no process of it is looked at. */
+async function http({ scope }: Tools, name: string, prompts: readonly string[] = []) {
+  const { url } = scope.use(await startHttpFake({ name, tools: LISTED, prompts }));
+  return { url };
+}
+
 const sorted = async (client: HttpClient) => (await listKeys(client, "tools")).sort();
 
 /** The configuration changes while clients are connected. */
 export function reload({ verifies, verifiesProcess }: Suite): void {
   verifies("reload.add", async (tools) => {
+    const two = await http(tools, "two");
     const { gateway, client } = await running(tools, { mcpServers: { one } });
     const stream = await client.listen();
     const pid = await callText(client, "one_pid");
@@ -51,6 +58,7 @@ export function reload({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("reload.remove", async (tools) => {
+    const one = await http(tools, "one");
     const { gateway, client } = await running(tools, { mcpServers: { one, two } });
     const stream = await client.listen();
     const pid = Number(await callText(client, "two_pid"));
@@ -64,6 +72,7 @@ export function reload({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("reload.replace", async (tools) => {
+    const one = await http(tools, "one");
     const web = tools.scope.use(await startHttpFake({ tools: ["wait", "echo"] }));
     const { gateway, client } = await running(tools, {
       mcpServers: { web: { url: web.url }, one },
@@ -83,6 +92,7 @@ export function reload({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("reload.slow", async (tools) => {
+    const one = await http(tools, "one");
     const { gateway, client } = await running(tools, { mcpServers: { one } });
     const hung = stdioUpstream({ name: "one", tools: LISTED, faults: { hangOnStart: true } });
     const from = gateway.logs.items.length;
@@ -99,6 +109,7 @@ export function reload({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("reload.same", async (tools) => {
+    const three = await http(tools, "three");
     const { gateway, client } = await running(tools, { mcpServers: { one, two } });
     const stream = await client.listen();
     const pids = [await callText(client, "one_pid"), await callText(client, "two_pid")];
@@ -108,7 +119,7 @@ export function reload({ verifies, verifiesProcess }: Suite): void {
       gateway,
       `// moved\n${JSON.stringify({ mcpServers: { one, two: reordered } }, null, 4)}`,
     );
-    await replaceConfig(gateway, { mcpServers: { one, two: reordered, three: two } });
+    await replaceConfig(gateway, { mcpServers: { one, two: reordered, three } });
     await gateway.waitForLog(/Configuration reloaded: added three +file=/, from);
     await stream.messages.waitFor(isNotification(TOOLS_CHANGED));
     assert.deepEqual([await callText(client, "one_pid"), await callText(client, "two_pid")], pids);
@@ -153,6 +164,7 @@ export function reload({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("reload.concerned", async (tools) => {
+    const two = await http(tools, "two");
     const { gateway, client } = await running(tools, { mcpServers: { one, two } });
     const all = await client.listen();
     const other = await (await HttpClient.connect(gateway.serverUrl("one"))).listen();
@@ -160,7 +172,7 @@ export function reload({ verifies, verifiesProcess }: Suite): void {
       notifications: { toolsListChanged: true, promptsListChanged: true },
     }, { id: "l" });
     await modern.messages.waitFor(({ json }) => /acknowledged$/.test(json.method));
-    const three = stdioUpstream({ name: "three", tools: ["echo"], prompts: ["greet"] });
+    const three = await http(tools, "three", ["greet"]);
     await replaceConfig(gateway, { mcpServers: { one, two, three } });
     for (const { messages } of [all, modern]) {
       await messages.waitFor(isNotification(TOOLS_CHANGED));
@@ -180,6 +192,8 @@ export function reload({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("reload.invalid", async (tools) => {
+    const one = await http(tools, "one");
+    const two = await http(tools, "two");
     const { gateway, client } = await running(tools, { mcpServers: { one } });
     const before = await gateway.status();
     assert.equal(before.config.error, null);
@@ -197,6 +211,7 @@ export function reload({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("reload.variable", async (tools) => {
+    const one = await http(tools, "one");
     const { gateway, client } = await running(tools, { mcpServers: { one } });
     const env = { env: { TOKEN: "${NOT_SET_ANYWHERE}" } };
     await replaceConfig(gateway, { mcpServers: { one, two: { ...two, ...env } } });
@@ -207,6 +222,8 @@ export function reload({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("reload.restart", async (tools) => {
+    const one = await http(tools, "one");
+    const two = await http(tools, "two");
     const { gateway, client } = await running(tools, { mcpServers: { one } });
     const from = gateway.logs.items.length;
     await replaceConfig(gateway, {
@@ -221,6 +238,8 @@ export function reload({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("reload.pieces", async (tools) => {
+    const one = await http(tools, "one");
+    const two = await http(tools, "two");
     const { gateway, client } = await running(tools, { mcpServers: { one } });
     const from = gateway.logs.items.length;
     const text = JSON.stringify({ mcpServers: { one, two } }, null, 2);
@@ -236,6 +255,8 @@ export function reload({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("reload.link", async (tools) => {
+    const one = await http(tools, "one");
+    const two = await http(tools, "two");
     const { gateway, client } = await running(tools, { mcpServers: { one } });
     // A mounted ConfigMap: the file is a link through `..data`, which is swapped.
     const base = dirname(gateway.configPath);
@@ -259,6 +280,8 @@ export function reload({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("reload.burst", async (tools) => {
+    const one = await http(tools, "one");
+    const two = await http(tools, "two");
     const { gateway, client } = await running(tools, { mcpServers: { one } });
     const stream = await client.listen();
     for (let at = 0; at < 50; at++) {
@@ -272,6 +295,7 @@ export function reload({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifiesProcess("reload.sighup", async (tools) => {
+    const one = await http(tools, "one");
     const { gateway } = await running(tools, { mcpServers: { one } });
     const from = gateway.logs.items.length;
     gateway.process!.signal("SIGHUP");
