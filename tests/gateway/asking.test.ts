@@ -4,7 +4,6 @@ import { Asks } from "../../src/gateway/clients/session.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import type { Members } from "../../src/gateway/members/members.ts";
 import { Owners } from "../../src/gateway/tasks.ts";
-import { MAX_ROUNDS, withRounds } from "../../src/gateway/eras.ts";
 import { type ResourceSubscriber, Subscriptions } from "../../src/gateway/clients/subscriptions.ts";
 import { editJson, type JsonEdit } from "../../src/lib/json-edit.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
@@ -18,6 +17,7 @@ import {
   type ResponseMessage,
   resultResponse,
 } from "../../src/protocol/message.ts";
+import { MAX_ROUNDS, withRounds } from "../../src/upstream/connection/questions.ts";
 
 const client: Client = {
   label: "c1",

@@ -38,6 +38,7 @@ import {
 } from "../transport/failures.ts";
 import type { CloseReason, InvalidInput, Transport, UpstreamLog } from "../transport/transport.ts";
 import {
+  type CallOptions,
   Correlation,
   lossByClose,
   lossBySend,
@@ -187,19 +188,12 @@ export class Channel {
   }
 
   async #call(
-    options: {
-      readonly method: string;
-      readonly exchange?: Exchange;
-      readonly tokenText?: string | undefined;
-      readonly timeout: number;
-      readonly signal?: CancelSignal | undefined;
-      readonly cancel?: boolean | undefined;
-    },
+    options: Omit<CallOptions<Outcome>, "settle"> & RequestOptions,
     text: (id: number) => string,
   ): Promise<ResponseMessage> {
-    const { method, signal } = options;
+    const { method, exchange, tokenText, timeout, signal } = options;
     if (this.#closed !== undefined) {
-      throw options.exchange === undefined
+      throw exchange === undefined
         ? new ConnectionLostError(this.server, this.#closed)
         : new LostCallError(this.server, this.#closed.message, NOT_SENT);
     }
@@ -213,17 +207,12 @@ export class Channel {
       else this.transport.abandon(id);
       call.settle(this.#cancelled(method));
     };
-    const id = this.#calls.open({
-      method,
-      exchange: options.exchange,
-      tokenText: options.tokenText,
-      timeout: options.timeout,
-      settle: (outcome) => {
-        signal?.removeEventListener("abort", onAbort);
-        if (outcome instanceof RpcError) reject(outcome);
-        else resolve(outcome);
-      },
-    });
+    const settle = (outcome: Outcome) => {
+      signal?.removeEventListener("abort", onAbort);
+      if (outcome instanceof RpcError) reject(outcome);
+      else resolve(outcome);
+    };
+    const id = this.#calls.open({ method, exchange, tokenText, timeout, settle });
     signal?.addEventListener("abort", onAbort);
     // A text that cannot be made is a failed send too: the call must not stay in the table.
     Promise.try(() => this.transport.send(text(id), { method, requestId: id })).catch((error) => {

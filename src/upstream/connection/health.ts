@@ -91,8 +91,6 @@ export function isSilence(error: unknown): boolean {
  * costs a timer in each interval. Begins with its construction; owned by the connection.
  */
 export class HealthMonitor {
-  readonly #channel: Channel;
-  readonly #limits: () => Pick<ServerConfig, "healthInterval" | "healthThreshold">;
   #cancel: (() => void) | undefined;
   #probing = false;
   #stopped = false;
@@ -104,17 +102,15 @@ export class HealthMonitor {
 
   /** `limits` are those configured now. */
   constructor(
-    channel: Channel,
-    limits: () => Pick<ServerConfig, "healthInterval" | "healthThreshold">,
+    private readonly channel: Channel,
+    private readonly limits: () => Pick<ServerConfig, "healthInterval" | "healthThreshold">,
   ) {
-    this.#channel = channel;
-    this.#limits = limits;
     this.arm();
   }
 
   /** What is known at this moment. */
   get report(): HealthReport {
-    const { clock, heardAt, timeoutsInRow } = this.#channel;
+    const { clock, heardAt, timeoutsInRow } = this.channel;
     return assessHealth({
       misses: heardAt === this.#silentSince ? this.#misses : 0,
       silentFor: clock.now() - heardAt,
@@ -125,8 +121,8 @@ export class HealthMonitor {
   /** Takes on changed limits; what was missed so far stays. */
   arm(): void {
     if (this.#probing) return;
-    const { clock, heardAt } = this.#channel;
-    this.#wait(heardAt + this.#limits().healthInterval - clock.now());
+    const { clock, heardAt } = this.channel;
+    this.#wait(heardAt + this.limits().healthInterval - clock.now());
   }
 
   /** Ends it; a probe under way is of no consequence any more. */
@@ -139,15 +135,15 @@ export class HealthMonitor {
   #wait(ms: number): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    if (this.#stopped || this.#limits().healthInterval <= 0) return;
-    this.#cancel = this.#channel.clock.after(Math.max(0, ms), () => void this.#look());
+    if (this.#stopped || this.limits().healthInterval <= 0) return;
+    this.#cancel = this.channel.clock.after(Math.max(0, ms), () => void this.#look());
   }
 
   async #look(): Promise<void> {
     this.#cancel = undefined;
-    const channel = this.#channel;
+    const { channel } = this;
     const { clock, heardAt: silentSince } = channel;
-    const interval = this.#limits().healthInterval;
+    const interval = this.limits().healthInterval;
     const began = clock.now();
     if (silentSince !== this.#silentSince) this.#alive();
     if (began - silentSince < interval) return this.arm();
@@ -171,13 +167,13 @@ export class HealthMonitor {
   }
 
   #alive(): void {
-    if (this.#misses > 0) this.#channel.log.info("Answers again");
+    if (this.#misses > 0) this.channel.log.info("Answers again");
     this.#misses = this.#counted = 0;
   }
 
   #missed(silentSince: number, began: number): void {
-    const { clock, log, atWork, timeoutsUnheard } = this.#channel;
-    const { healthInterval, healthThreshold } = this.#limits();
+    const { clock, log, atWork, timeoutsUnheard } = this.channel;
+    const { healthInterval, healthThreshold } = this.limits();
     this.#silentSince = silentSince;
     this.#misses++;
     const patience = patienceFor(healthInterval);
@@ -192,7 +188,7 @@ export class HealthMonitor {
       const count = this.#counted + 1;
       const probes = count === 1 ? "a health probe" : `${count} health probes`;
       const message = `did not answer ${probes} within ${(count * patience) / 1_000} s`;
-      return void this.#channel.giveUp({ code: "unresponsive", message });
+      return void this.channel.giveUp({ code: "unresponsive", message });
     }
     if (this.#misses === 1) log.warn(`Degraded: ${this.report.detail}`);
     this.#counted = verdict === "busy" ? 0 : this.#counted + 1;

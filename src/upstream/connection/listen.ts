@@ -39,9 +39,6 @@ interface Subscription {
  * what both announce in between is heard once.
  */
 export class Listener {
-  readonly #channel: Channel;
-  readonly #lists: JsonObject;
-  readonly #onGap: () => void;
   readonly #retired: number[] = [];
   #current: Subscription | undefined;
   #next: Subscription | undefined;
@@ -51,11 +48,11 @@ export class Listener {
    * `lists` are part of every subscription; `onGap`: one has ended, and what changed until the next
    * one holds went unannounced.
    */
-  constructor(channel: Channel, lists: JsonObject, onGap: () => void) {
-    this.#channel = channel;
-    this.#lists = lists;
-    this.#onGap = onGap;
-  }
+  constructor(
+    private readonly channel: Channel,
+    private readonly lists: JsonObject,
+    private readonly onGap: () => void,
+  ) {}
 
   /**
    * Sets which resources are subscribed to, beside the lists. Resolves when that is in force, or
@@ -65,7 +62,7 @@ export class Listener {
     if (this.#closed) return;
     const resources = [...uris];
     const filter: JsonObject = {
-      ...this.#lists,
+      ...this.lists,
       ...(resources.length === 0 ? {} : { resourceSubscriptions: resources }),
     };
     const params = JSON.stringify({ notifications: filter });
@@ -86,7 +83,7 @@ export class Listener {
       decided: Promise.withResolvers<void>(),
     };
     this.#next = next;
-    const stopClock = this.#channel.clock.after(ACKNOWLEDGE_TIMEOUT, () => this.#holds(next));
+    const stopClock = this.channel.clock.after(ACKNOWLEDGE_TIMEOUT, () => this.#holds(next));
     void this.#keep(next).finally(() => next.decided.resolve());
     await next.decided.promise;
     stopClock();
@@ -132,12 +129,12 @@ export class Listener {
    * left alone: its lists then change only with a reconnect.
    */
   async #keep(subscription: Subscription): Promise<void> {
-    const { log, clock } = this.#channel;
+    const { log, clock } = this.channel;
     const { params, abort: { signal } } = subscription;
-    for (let failures = 0; !signal.aborted && this.#channel.closed === undefined;) {
+    for (let failures = 0; !signal.aborted && this.channel.closed === undefined;) {
       const since = clock.now();
       try {
-        const response = await this.#channel.request("subscriptions/listen", params, {
+        const response = await this.channel.request("subscriptions/listen", params, {
           timeout: Infinity,
           signal,
           onId: (id) => subscription.id = id,
@@ -148,12 +145,12 @@ export class Listener {
           return;
         }
       } catch (error) {
-        if (signal.aborted || this.#channel.closed !== undefined) return;
+        if (signal.aborted || this.channel.closed !== undefined) return;
         log.debug("Subscription ended", { error: messageOf(error) });
       }
       failures = clock.now() - since >= STABLE_AFTER ? 1 : failures + 1;
       await pause(nextDelay(failures + 1, Math.random()), clock, signal);
-      if (!signal.aborted) this.#onGap();
+      if (!signal.aborted) this.onGap();
     }
   }
 }
@@ -163,17 +160,12 @@ export class Listener {
  * after the other, so that subscribe and unsubscribe of one URI cannot overtake each other.
  */
 export class ResourceSubscriptions {
-  readonly #channel: Channel;
-  readonly #timeout: number;
   readonly #held = new Set<string>();
   #wanted: ReadonlySet<string> = this.#held;
   #running: Promise<void> | undefined;
 
   /** `timeout` is for one request, in ms. */
-  constructor(channel: Channel, timeout: number) {
-    this.#channel = channel;
-    this.#timeout = timeout;
-  }
+  constructor(private readonly channel: Channel, private readonly timeout: number) {}
 
   /** Sets which they are; resolves when the server has been told. Never rejects. */
   async set(uris: ReadonlySet<string>): Promise<void> {
@@ -199,15 +191,15 @@ export class ResourceSubscriptions {
   }
 
   async #tell(method: string, uri: string): Promise<void> {
-    if (this.#channel.closed !== undefined) return;
+    if (this.channel.closed !== undefined) return;
     let why: unknown;
     try {
       const params = JSON.stringify({ uri });
-      const { error } = await this.#channel.request(method, params, { timeout: this.#timeout });
+      const { error } = await this.channel.request(method, params, { timeout: this.timeout });
       why = isObject(error) ? error.message : undefined;
     } catch (error) {
       why = messageOf(error);
     }
-    if (why !== undefined) this.#channel.log.debug(`Cannot call ${method}`, { error: why });
+    if (why !== undefined) this.channel.log.debug(`Cannot call ${method}`, { error: why });
   }
 }

@@ -1,17 +1,19 @@
 /**
- * What an upstream asks its client, and which client request a message of it belongs to: decided
- * without a guess.
+ * What an upstream asks its client, by requests of its own or by `input_required`; and which client
+ * request a message of it belongs to: decided without a guess.
  */
 
-import { editJson } from "../../lib/json-edit.ts";
-import { invalidRequest, toRpcError } from "../../protocol/errors.ts";
-import type { Client } from "../../protocol/exchange.ts";
+import { editJson, type JsonEdit, rawAt } from "../../lib/json-edit.ts";
+import { ErrorCode, invalidRequest, RpcError, toRpcError } from "../../protocol/errors.ts";
+import type { Client, Exchange } from "../../protocol/exchange.ts";
+import { type InputRequest, readInputRequired } from "../../protocol/inputs.ts";
 import {
   errorResponse,
   idKey,
   idTextOf,
   type RequestId,
   type RequestMessage,
+  type ResponseMessage,
 } from "../../protocol/message.ts";
 import type { PendingCall } from "./correlation.ts";
 
@@ -24,12 +26,9 @@ export type Answerer = (signal: AbortSignal) => Promise<string>;
 /** The requests an upstream has put to its client and that are not answered yet. */
 export class Questions {
   readonly #open = new Map<string, AbortController>();
-  readonly #post: (raw: string) => void;
 
   /** `post` sends a response to the upstream. */
-  constructor(post: (raw: string) => void) {
-    this.#post = post;
-  }
+  constructor(private readonly post: (raw: string) => void) {}
 
   /** Sends the answer as soon as `answer` has it; what that rejects with becomes an error. */
   async put(message: RequestMessage, answer: Answerer): Promise<void> {
@@ -37,7 +36,7 @@ export class Questions {
     const idText = idTextOf(message);
     if (this.#open.has(key)) {
       const error = invalidRequest(`id ${idText} is already in flight`);
-      return this.#post(errorResponse(idText, error));
+      return this.post(errorResponse(idText, error));
     }
     const abort = new AbortController();
     this.#open.set(key, abort);
@@ -50,7 +49,7 @@ export class Questions {
     // Taken back meanwhile: such a request must not be answered (utilities/cancellation).
     if (this.#open.get(key) !== abort) return;
     this.#open.delete(key);
-    this.#post(raw);
+    this.post(raw);
   }
 
   /** The upstream takes one back; false for an id that is not open. */
@@ -145,4 +144,48 @@ export function originAmong<T>(
 /** Only a session makes two requests surely of one client. */
 function isSameClient(a: Client, b: Client): boolean {
   return a.session !== undefined && a.session === b.session;
+}
+
+/** A server that asks more often than this is not getting anywhere. */
+export const MAX_ROUNDS = 10;
+
+/**
+ * A legacy client's call to a modern upstream: sent with `send`, and again with the client's answers
+ * for as long as the upstream asks (2026-07-28, multi round-trip requests). Its `input_required` is
+ * taken apart into requests to the client.
+ * @throws {RpcError} when the client cannot or will not answer, or after {@link MAX_ROUNDS}
+ */
+export async function withRounds(
+  exchange: Exchange,
+  send: (edits: readonly JsonEdit[]) => Promise<ResponseMessage>,
+): Promise<ResponseMessage> {
+  let answers: readonly JsonEdit[] = [];
+  for (let round = 0; round <= MAX_ROUNDS; round++) {
+    const response = await send(answers);
+    const input = readInputRequired(response.raw, response.result);
+    if (input === undefined) return response;
+    const entries = await Promise.all(input.requests.map((one) => answer(exchange, one)));
+    answers = [
+      { path: ["params", "inputResponses"], value: `{${entries.join(",")}}` },
+      { path: ["params", "requestState"], value: input.stateText },
+    ];
+  }
+  throw new RpcError(
+    ErrorCode.UpstreamProtocol,
+    `The server asked for input more than ${MAX_ROUNDS} times in one call`,
+  );
+}
+
+async function answer(exchange: Exchange, { key, method, params, paramsText }: InputRequest) {
+  // Modern URL elicitation has no id; legacy clients require one (2025-11-25).
+  const nameless = method === "elicitation/create" && params?.mode === "url" &&
+    params.elicitationId === undefined;
+  const text = nameless
+    ? editJson(paramsText!, [{ path: ["elicitationId"], value: `"${crypto.randomUUID()}"` }])
+    : paramsText;
+  const response = await exchange.ask(method, text);
+  const result = rawAt(response.raw, ["result"]);
+  if (result !== undefined) return `${JSON.stringify(key)}:${result}`;
+  const why = typeof response.error?.message === "string" ? response.error.message : "no reason";
+  throw new RpcError(ErrorCode.InternalError, `The client refused "${method}": ${why}`);
 }
