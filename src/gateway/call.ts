@@ -7,7 +7,7 @@
  */
 
 import type { Settings } from "../config/types.ts";
-import { type Endpoint, goneText, viewOf } from "../gating/endpoint.ts";
+import { type Endpoint, gone, serverEndpoint, viewOf } from "../gating/endpoint.ts";
 import type { Snapshot } from "../gating/gate.ts";
 import type { Gating } from "../gating/gating.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
@@ -20,7 +20,7 @@ import type { ListKind } from "../protocol/lists.ts";
 import { idTextOf, type ResponseMessage } from "../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
 import { incomingTaskEdits } from "../protocol/tasks.ts";
-import { DEFAULT_TTL_MS, type Reply, serverMeta, spliced } from "../registry/answers.ts";
+import { modernMembers, type Reply, spliced } from "../registry/answers.ts";
 import { pageOf } from "../registry/lists.ts";
 import type { Route, View } from "../registry/types.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
@@ -95,12 +95,9 @@ export function route(
     return call(exchange, directTarget(exchange, endpoint.server, view), view, parts);
   }
   if (handling?.by === "taskList") {
-    return listTasks(
-      exchange,
-      view,
-      parts.tasks,
-      (server, edits) => send(exchange, server, edits, view, parts),
-    );
+    const ask = (server: string, edits: readonly JsonEdit[]) =>
+      send(exchange, server, edits, view, parts);
+    return listTasks(exchange, view, parts.tasks, ask);
   }
   if (method === "tools/call" && parts.gating.answers(request, endpoint, registry)) {
     const answer = parts.gating.answer(exchange, endpoint, parts.snapshots);
@@ -115,7 +112,7 @@ export function route(
 function viewIn(registry: Snapshot, endpoint: Endpoint): View {
   const view = viewOf(registry, endpoint);
   if (view !== undefined) return view;
-  throw new RpcError(ErrorCode.UpstreamUnavailable, goneText(endpoint));
+  throw gone(endpoint);
 }
 
 // A list: cached text, no server is asked.
@@ -137,14 +134,8 @@ function list(
     : pageOf(own, view.id, cursor, pageSize);
   if (page === undefined) throw invalidParams("unknown cursor");
   const head = `{"jsonrpc":"2.0","id":${idTextOf(request)},"result":{`;
-  if (client.era === "legacy") return spliced(head, page, "}}");
-  const ttl = page.ttlMs ?? DEFAULT_TTL_MS;
-  const scope = page.cacheScope ?? "private";
-  return spliced(
-    head,
-    page,
-    `,"resultType":"complete","ttlMs":${ttl},"cacheScope":"${scope}",${serverMeta(view)}}}`,
-  );
+  const tail = client.era === "legacy" ? "}}" : `,${modernMembers(view, page)}}}`;
+  return spliced(head, page, tail);
 }
 
 // Who answers.
@@ -273,11 +264,7 @@ function directTarget({ client, request }: Exchange, server: string, view: View)
  * A resource link in a tool's result need not be listed (server/tools: resource links), so every
  * server with resources is asked in turn. Reading has no side effects.
  */
-async function readUnlisted(
-  exchange: Exchange,
-  view: View,
-  parts: CallParts,
-): Promise<Reply> {
+async function readUnlisted(exchange: Exchange, view: View, parts: CallParts): Promise<Reply> {
   const { request: { method, params }, client: { era } } = exchange;
   const uri = String(params?.uri);
   const readable = view.serversWith("resources")
@@ -322,10 +309,7 @@ function send(
     // Looked up when it is needed: a reload may have put another one in its place.
     const upstream = parts.members.upstream(server);
     if (upstream !== undefined) return forwardTo(upstream, exchange, edits, view, parts.parking);
-    throw new RpcError(
-      ErrorCode.UpstreamUnavailable,
-      `Server "${server}" is not configured any more`,
-    );
+    throw gone(serverEndpoint(server));
   };
   return parts.levels.want(server, exchange.client)?.then(forward) ?? forward();
 }

@@ -42,9 +42,9 @@ export class Snapshots {
     return this.#registry;
   }
 
-  /** What clients of the endpoint see now; that of all servers where it is not configured any more. */
-  viewOrAll(endpoint: Endpoint): View {
-    return viewOf(this.#registry, endpoint) ?? this.#registry.aggregate;
+  /** What clients of the endpoint see now; `undefined` where it is not configured any more. */
+  view(endpoint: Endpoint): View | undefined {
+    return viewOf(this.#registry, endpoint);
   }
 
   /** Tells `listener` of changed lists until the returned function is called. */
@@ -103,7 +103,7 @@ export class Snapshots {
     const overdue = performance.now() + NAME_PATIENCE;
     for (;;) {
       this.flush();
-      const view = viewOf(this.#registry, endpoint);
+      const view = this.view(endpoint);
       const starting = this.members.behind(endpoint, this.members.expected)
         .filter((member) => !member.isSettled);
       const left = overdue - performance.now();

@@ -76,13 +76,14 @@ export function exposed(
   return view.labelsTasks ? editJson(raw, responseTaskEdits(response, method, server)) : raw;
 }
 
-/** The text of a notification about a task, for a client of several servers. */
+/** The text of a notification about a task or a resource as the view's clients know them. */
 export function exposedNotification(
   message: NotificationMessage,
   server: string,
   view: View,
 ): string {
-  return editJson(withExposedUris(message, server, view), outgoingTaskEdits(message, server));
+  const raw = withExposedUris(message, server, view);
+  return view.labelsTasks ? editJson(raw, outgoingTaskEdits(message, server)) : raw;
 }
 
 /** Members that hold a resource URI wherever they stand in a result (MCP Apps included). */
@@ -146,12 +147,4 @@ export class Owners {
   get(server: string, id: Json | undefined): string | undefined {
     return this.#owners.get(JSON.stringify([server, id]));
   }
-}
-
-/** A `resources/updated` with the URI by which the view's clients know the resource. */
-export function exposedUpdate(raw: string, server: string, uri: string, view: View): string {
-  const exposed = view.exposedUri(server, uri);
-  return exposed === uri
-    ? raw
-    : editJson(raw, [{ path: ["params", "uri"], value: JSON.stringify(exposed) }]);
 }

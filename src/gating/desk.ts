@@ -1,13 +1,12 @@
 import type { Config } from "../config/types.ts";
 import type { JsonObject } from "../lib/json.ts";
-import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Client, ReplaceableExchange } from "../protocol/exchange.ts";
 import type { RequestMessage } from "../protocol/message.ts";
 import type { Reply } from "../registry/answers.ts";
 import type { View } from "../registry/types.ts";
 import type { Phase } from "../upstream/state.ts";
 import { discoverTools, nearestTools } from "./discover.ts";
-import { type Endpoint, gateOf, goneText, type ListListener } from "./endpoint.ts";
+import { type Endpoint, gateOf, gone, type ListListener } from "./endpoint.ts";
 import { prepareExecution } from "./execute.ts";
 import type { Finder } from "./finder.ts";
 import type { Gate, Snapshot } from "./gate.ts";
@@ -155,7 +154,7 @@ type Teller = Exclude<MetaTool, Executor>;
 function gateBefore(endpoint: Endpoint, { registry }: GatingHost): Gate {
   const gate = gateOf(registry, endpoint);
   if (gate !== undefined) return gate;
-  throw new RpcError(ErrorCode.UpstreamUnavailable, goneText(endpoint));
+  throw gone(endpoint);
 }
 
 /** Servers may still be starting, as with a direct call by a name nobody has yet. */

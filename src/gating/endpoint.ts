@@ -1,6 +1,7 @@
 import type { ProfileConfig, ServerConfig, Settings } from "../config/types.ts";
 import { type Glob, parseGlob } from "../lib/glob.ts";
 import type { Era } from "../protocol/eras.ts";
+import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Client } from "../protocol/exchange.ts";
 import { type ListKind, listRule } from "../protocol/lists.ts";
 import { changedLists } from "../registry/build.ts";
@@ -69,10 +70,10 @@ export function gateOf({ gates }: Snapshot, { server, profile }: Endpoint): Gate
 }
 
 /** What a client of an endpoint is told that a reload has taken away. */
-export function goneText({ server, profile }: Endpoint): string {
-  return server === undefined
-    ? `Profile ${JSON.stringify(profile)} is not configured any more`
-    : `Server ${JSON.stringify(server)} is not configured any more`;
+export function gone({ server, profile }: Endpoint): RpcError {
+  const what = server === undefined ? "Profile" : "Server";
+  const text = `${what} ${JSON.stringify(server ?? profile)} is not configured any more`;
+  return new RpcError(ErrorCode.UpstreamUnavailable, text);
 }
 
 /** Read once for each profile: every list of one asks for every server. */

@@ -3,13 +3,14 @@
 import { joinBytes } from "../lib/json.ts";
 import { VERSION } from "../lib/version.ts";
 import { MetaKey, MODERN_VERSIONS } from "../protocol/eras.ts";
+import type { CacheHints } from "./lists.ts";
 import type { View } from "./types.ts";
 
 /** `serverInfo` of the aggregate. */
 export const SERVER_INFO = { name: "mcproxy", title: "mcproxy", version: VERSION } as const;
 
 /** How long a modern client may keep what it was told, where no upstream says less. Milliseconds. */
-export const DEFAULT_TTL_MS = 5_000;
+const DEFAULT_TTL_MS = 5_000;
 
 function serverInfoText(view: View): string {
   return view.serverInfo ?? JSON.stringify(SERVER_INFO);
@@ -28,11 +29,9 @@ export function initializeResult(view: View, protocolVersion: string): string {
 /** The text of a `server/discover` result (2026-07-28). */
 export function discoverResult(view: View): string {
   const parts = [
-    '"resultType":"complete"',
     `"supportedVersions":${JSON.stringify(MODERN_VERSIONS)}`,
     `"capabilities":${JSON.stringify(view.capabilitiesFor("modern"))}`,
-    `"ttlMs":${DEFAULT_TTL_MS},"cacheScope":"private"`,
-    serverMeta(view),
+    modernMembers(view),
   ];
   return withInstructions(parts, view);
 }
@@ -45,6 +44,12 @@ function withInstructions(parts: readonly string[], { instructions }: View): str
 /** The `_meta` member every modern result of the gateway's own should carry. */
 export function serverMeta(view: View): string {
   return `"_meta":{${JSON.stringify(MetaKey.ServerInfo)}:${serverInfoText(view)}}`;
+}
+
+/** What a modern result of the gateway's own that may be kept says beside its content. */
+export function modernMembers(view: View, { ttlMs, cacheScope }: Partial<CacheHints> = {}): string {
+  const hints = `"ttlMs":${ttlMs ?? DEFAULT_TTL_MS},"cacheScope":"${cacheScope ?? "private"}"`;
+  return `"resultType":"complete",${hints},${serverMeta(view)}`;
 }
 
 /** The text of one response on its way to a client; bytes where they are cheaper to send. */
@@ -67,10 +72,7 @@ export interface SplicedBody {
 
 /** `head` + `body` + `tail`: a string while one byte a character will do, else one buffer. */
 export function spliced(head: string, body: SplicedBody, tail: string): Reply {
-  return body.isNarrow ? head + body.text + tail : splicedBytes(head, body.bytes(), tail);
-}
-
-function splicedBytes(head: string, body: Uint8Array, tail: string): Uint8Array<ArrayBuffer> {
-  const parts = [encoder.encode(head), body, encoder.encode(tail)];
+  if (body.isNarrow) return head + body.text + tail;
+  const parts = [encoder.encode(head), body.bytes(), encoder.encode(tail)];
   return joinBytes(parts, parts.reduce((size, { length }) => size + length, 0));
 }

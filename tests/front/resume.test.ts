@@ -11,7 +11,7 @@ async function streamsFor(version: string): Promise<SessionStreams> {
   const parts: SessionParts = {
     handle: () => Promise.resolve(undefined),
     snapshots: {
-      viewOrAll: () => buildRegistry({ version: 1, servers: [] }).aggregate,
+      view: () => buildRegistry({ version: 1, servers: [] }).aggregate,
       whenListable: () => undefined,
     },
     members: { behind: () => [] },

@@ -179,8 +179,8 @@ test("Subscriptions tells changes of a server's set, and who wants what", async 
   const subscriptions = new Subscriptions(members, { registry: undefined as never });
   const route = (server: string) => ({ server, uri: "u:1", exposed: "u:1" });
   const [a, b]: ResourceSubscriber[] = [
-    { resourceUpdated: () => {} },
-    { resourceUpdated: () => {} },
+    { hear: () => {} },
+    { hear: () => {} },
   ];
   await subscriptions.add(route("s"), a!);
   await subscriptions.add(route("s"), b!);

@@ -3,10 +3,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Config } from "../../src/config/types.ts";
 import { parseConfig } from "../../src/config/load.ts";
-import { profileEndpoint } from "../../src/gating/endpoint.ts";
+import { profileEndpoint, serverEndpoint } from "../../src/gating/endpoint.ts";
+import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
+import { modernClient, serveModern } from "../../src/gateway/clients/modern.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { type KeptServer, ListCache } from "../../src/gateway/members/list-cache.ts";
-import { parseMessage } from "../../src/protocol/message.ts";
+import {
+  type NotificationMessage,
+  parseMessage,
+  type RequestMessage,
+} from "../../src/protocol/message.ts";
+import { replyText } from "../../src/registry/answers.ts";
 import { eventually, Inbox } from "../support/inbox.ts";
 import { poolTarget } from "../upstream/pool-support.ts";
 
@@ -69,6 +76,36 @@ test("Gateway ends what a session has of a server that a reload took from its pr
     assert.equal(connections(), 2, "it is the client's for as long as it is there");
     session.close("done");
     await eventually(connections, (count) => count === 1, "the end of its own");
+  });
+});
+
+test("Gateway shows nothing of the others to clients of a server that a reload took away", async () => {
+  const mcpServers = { a: SERVER, b: SERVER };
+  await running({ mcpServers }, async (gateway) => {
+    const endpoint = serverEndpoint("a");
+    const { session, inbox } = await client(gateway, endpoint);
+    const late = gateway.openSession("http", endpoint);
+    session.attach({ send: (raw) => inbox.push(raw) }, () => {});
+    gateway.reload(configOf({ mcpServers: { b: SERVER } }));
+    const tasks = '{"jsonrpc":"2.0","method":"notifications/tasks","params":{"taskId":"1"}}';
+    session.hear("a", parseMessage(tasks) as NotificationMessage);
+    session.send("the next");
+    assert.deepEqual(inbox.items, ["the next"]);
+    const gone = /"code":-32010,"message":"Server \\"a\\" is not configured any more"/;
+    const sink = { send: () => {} };
+    const asked = (method: string, params: object) =>
+      parseMessage(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params })) as RequestMessage;
+    const params = { protocolVersion: "2025-11-25", capabilities: {} };
+    assert.match(replyText((await late.receive(asked("initialize", params), sink))!), gone);
+    assert.equal(late.client, undefined, "as after any initialize that failed");
+    const envelope = { protocolVersion: "2026-07-28", capabilities: {}, info: {} };
+    const request = asked("server/discover", {});
+    const discovers = new ActiveExchange(
+      modernClient({ ...envelope, logLevel: undefined }),
+      request,
+      sink,
+    );
+    assert.match(replyText((await serveModern(discovers, endpoint, gateway))!), gone);
   });
 });
 

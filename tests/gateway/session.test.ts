@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AGGREGATE } from "../../src/gating/endpoint.ts";
+import { AGGREGATE, type Endpoint } from "../../src/gating/endpoint.ts";
 import type { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import { Owners } from "../../src/gateway/tasks.ts";
 import { type Reply, replyText } from "../../src/registry/answers.ts";
@@ -9,7 +9,7 @@ import { SILENT } from "../../src/gateway/events.ts";
 import type { Member } from "../../src/gateway/members/member.ts";
 import { SessionStore } from "../../src/gateway/clients/sessions.ts";
 import type { Client } from "../../src/protocol/exchange.ts";
-import { parseMessage } from "../../src/protocol/message.ts";
+import { type NotificationMessage, parseMessage } from "../../src/protocol/message.ts";
 import { buildRegistry } from "../../src/registry/build.ts";
 import { entry } from "../registry/builders.ts";
 
@@ -27,7 +27,8 @@ class Host implements SessionParts {
   readonly told: string[] = [];
 
   readonly snapshots = {
-    viewOrAll: () => {
+    view: ({ server }: Endpoint) => {
+      if (server !== undefined) return undefined;
       const servers = ["s", "t"].map((name) => entry(name, { resources: ["shared:1"] }));
       return buildRegistry({ version: 1, servers }).aggregate;
     },
@@ -248,14 +249,15 @@ test("Session answers logging and subscriptions itself and tells the gateway", a
   assert.equal(host.exchanges.length, 0);
 });
 
-test("Session.resourceUpdated() names the resource as this client knows it", async () => {
+test("Session.hear() names the resource as this client knows it", async () => {
   const { session } = await opened();
   const stream = new Sink();
   const raw = (uri: string) =>
     `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"${uri}"}}`;
   session.attach(stream, () => {});
-  session.resourceUpdated("s", "own:1", raw("own:1"));
-  session.resourceUpdated("s", "shared:1", raw("shared:1"));
+  const hear = (text: string) => session.hear("s", parseMessage(text) as NotificationMessage);
+  hear(raw("own:1"));
+  hear(raw("shared:1"));
   assert.deepEqual(stream.sent, [raw("own:1"), raw("s+shared:1")]);
 });
 

@@ -1,6 +1,6 @@
 /** Serves the modern era (2026-07-28): no session, an envelope on every request. */
 
-import { changeMethods, type Endpoint, viewOf } from "../../gating/endpoint.ts";
+import { changeMethods, type Endpoint, gone } from "../../gating/endpoint.ts";
 import { anyCancelled } from "../../lib/cancel.ts";
 import { editJson } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
@@ -19,7 +19,7 @@ import { isForeign, methodRule, STATEFUL_METHODS } from "../../protocol/methods.
 import { discoverResult, type Reply } from "../../registry/answers.ts";
 import type { ResourceRoute } from "../../registry/types.ts";
 import type { Gateway } from "../gateway.ts";
-import { exposedUpdate } from "../tasks.ts";
+import { exposedNotification } from "../tasks.ts";
 import type { ActiveExchange } from "./exchange.ts";
 import type { ResourceSubscriber } from "./subscriptions.ts";
 
@@ -48,7 +48,7 @@ export function checkMethod(
 ): void {
   if (methodRule(method, "modern") !== undefined) return;
   const foreign = STATEFUL_METHODS.has(method) || isForeign(method, "modern");
-  const view = viewOf(gateway.snapshots.registry, endpoint);
+  const view = gateway.snapshots.view(endpoint);
   if (!foreign && view?.ownerOfExtension(method) !== undefined) return;
   throw methodNotFound(method);
 }
@@ -62,9 +62,10 @@ export async function serveModern(
   const { request } = exchange;
   if (request.method === "subscriptions/listen") return await listen(exchange, endpoint, gateway);
   if (request.method !== "server/discover") return await gateway.handle(exchange, endpoint);
-  const { snapshots } = gateway;
-  await snapshots.whenListable(endpoint);
-  return resultResponse(idTextOf(request), discoverResult(snapshots.viewOrAll(endpoint)));
+  await gateway.snapshots.whenListable(endpoint);
+  const view = gateway.snapshots.view(endpoint);
+  if (view === undefined) return errorResponse(idTextOf(request), gone(endpoint));
+  return resultResponse(idTextOf(request), discoverResult(view));
 }
 
 /** What a filter may want to know of by `toolsListChanged`: `notifications/tools/list_changed`. */
@@ -96,10 +97,10 @@ async function listen(exchange: ActiveExchange, endpoint: Endpoint, gateway: Gat
   const meta = `"_meta":{${JSON.stringify(MetaKey.SubscriptionId)}:${idText}}`;
   let acknowledged = false;
   const subscriber: ResourceSubscriber = {
-    resourceUpdated(server, uri, raw) {
-      if (!acknowledged) return;
-      const known = exposedUpdate(raw, server, uri, snapshots.viewOrAll(endpoint));
-      exchange.notify(editJson(known, [
+    hear(server, message) {
+      const view = acknowledged ? snapshots.view(endpoint) : undefined;
+      if (view === undefined) return;
+      exchange.notify(editJson(exposedNotification(message, server, view), [
         { path: ["params", "_meta", MetaKey.SubscriptionId], value: idText },
       ]));
     },

@@ -1,4 +1,4 @@
-import { changeMethods, type Endpoint, type ListListener } from "../../gating/endpoint.ts";
+import { changeMethods, type Endpoint, gone, type ListListener } from "../../gating/endpoint.ts";
 import { anyCancelled, type CancelSignal } from "../../lib/cancel.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { MetaKey, negotiateVersion, resourceNotFound } from "../../protocol/eras.ts";
@@ -30,7 +30,7 @@ import { initializeResult, type Reply } from "../../registry/answers.ts";
 import type { SessionKind } from "../events.ts";
 import type { Members } from "../members/members.ts";
 import type { Snapshots } from "../snapshots.ts";
-import { exposedUpdate, type Owners } from "../tasks.ts";
+import { exposedNotification, type Owners } from "../tasks.ts";
 import { ActiveExchange, type Outlet, unanswered } from "./exchange.ts";
 import type { LogLevels, ResourceSubscriber, Subscriptions } from "./subscriptions.ts";
 
@@ -38,7 +38,7 @@ import type { LogLevels, ResourceSubscriber, Subscriptions } from "./subscriptio
 export interface SessionParts {
   /** Answers a request; `undefined` when it was cancelled and nothing may be sent. Never rejects. */
   handle(exchange: ActiveExchange, endpoint: Endpoint): Promise<Reply | undefined>;
-  readonly snapshots: Pick<Snapshots, "viewOrAll" | "whenListable">;
+  readonly snapshots: Pick<Snapshots, "view" | "whenListable">;
   readonly members: Pick<Members, "behind">;
   readonly levels: Pick<LogLevels, "changed">;
   readonly subscriptions: Pick<Subscriptions, "find" | "add" | "remove">;
@@ -129,8 +129,9 @@ export class Session implements ListListener, ResourceSubscriber {
     this.#flush();
   }
 
-  resourceUpdated(server: string, uri: string, raw: string): void {
-    this.send(exposedUpdate(raw, server, uri, this.parts.snapshots.viewOrAll(this.endpoint)));
+  hear(server: string, message: NotificationMessage): void {
+    const view = this.parts.snapshots.view(this.endpoint);
+    if (view !== undefined) this.send(exposedNotification(message, server, view));
   }
 
   /** Sends what no request asked for; it waits, within bounds, for a stream and for the client. */
@@ -257,8 +258,12 @@ export class Session implements ListListener, ResourceSubscriber {
     const { snapshots } = this.parts;
     // Behind a 1:1 URL the answer is the server's own, so it is worth a moment's wait.
     if (this.endpoint.server !== undefined) await snapshots.whenListable(this.endpoint);
-    const result = initializeResult(snapshots.viewOrAll(this.endpoint), version);
-    return resultResponse(idTextOf(message), result);
+    const view = snapshots.view(this.endpoint);
+    if (view === undefined) {
+      this.#client = undefined;
+      return errorResponse(idTextOf(message), gone(this.endpoint));
+    }
+    return resultResponse(idTextOf(message), initializeResult(view, version));
   }
 
   #notified(message: NotificationMessage): void {

@@ -3,6 +3,7 @@
 import { type Endpoint, type ListListener, viewOf } from "../../gating/endpoint.ts";
 import { within } from "../../lib/time.ts";
 import type { Client } from "../../protocol/exchange.ts";
+import type { NotificationMessage } from "../../protocol/message.ts";
 import { mostVerbose } from "../../protocol/methods.ts";
 import type { ResourceRoute } from "../../registry/types.ts";
 import type { Upstream } from "../../upstream/upstream.ts";
@@ -14,8 +15,8 @@ const TELL_PATIENCE = 5_000;
 
 /** One holder of subscriptions: a legacy session or a modern `subscriptions/listen`. */
 export interface ResourceSubscriber {
-  /** `uri` is the upstream's own; `raw` its notification, unchanged. */
-  resourceUpdated(server: string, uri: string, raw: string): void;
+  /** A server has said this; to be passed on as its client knows what is named in it. */
+  hear(server: string, message: NotificationMessage): void;
 }
 
 /**

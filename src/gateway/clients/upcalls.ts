@@ -15,8 +15,7 @@ import { passes } from "../../protocol/methods.ts";
 import type { UpstreamEvents } from "../../upstream/opener.ts";
 import type { Members } from "../members/members.ts";
 import type { Chains } from "../middleware/chains.ts";
-import type { Snapshots } from "../snapshots.ts";
-import { exposedNotification, type Owners } from "../tasks.ts";
+import type { Owners } from "../tasks.ts";
 import type { SessionStore } from "./sessions.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
@@ -24,7 +23,6 @@ import type { Subscriptions } from "./subscriptions.ts";
 export interface UpcallParts {
   readonly sessions: SessionStore;
   readonly members: Members;
-  readonly snapshots: Snapshots;
   readonly subscriptions: Subscriptions;
   /** Elicitations that go on in a browser. */
   readonly elicitations: Owners;
@@ -73,11 +71,7 @@ export class Upcalls {
       case "notifications/tasks/status":
       case "notifications/tasks": {
         const label = this.parts.tasks.get(server, params?.taskId) ?? owner;
-        const session = this.parts.sessions.labelled(label);
-        if (session === undefined) return;
-        const view = this.parts.snapshots.viewOrAll(session.endpoint);
-        const isDirect = session.endpoint.server !== undefined;
-        return session.send(isDirect ? message.raw : exposedNotification(message, server, view));
+        return this.parts.sessions.labelled(label)?.hear(server, message);
       }
       default:
         this.#deliver(said);
@@ -106,7 +100,7 @@ export class Upcalls {
     // What the server said before this may not hold any more.
     this.parts.chains.cache.forget(server);
     for (const subscriber of this.parts.subscriptions.subscribers(server, uri)) {
-      subscriber.resourceUpdated(server, uri, message.raw);
+      subscriber.hear(server, message);
     }
   }
 

@@ -3,7 +3,7 @@ import { isObject } from "../../lib/json.ts";
 import { resourceNotFound } from "../../protocol/eras.ts";
 import type { Client, Exchange } from "../../protocol/exchange.ts";
 import { idTextOf, type ResponseMessage, resultResponse } from "../../protocol/message.ts";
-import { serverMeta } from "../../registry/answers.ts";
+import { modernMembers } from "../../registry/answers.ts";
 import type { View } from "../../registry/types.ts";
 import { ByteCache } from "./cache.ts";
 import type { Call, Middleware } from "./middleware.ts";
@@ -237,8 +237,6 @@ export function storedReply(
   const contents = typeof uri === "string" ? store.read(uri, client) : undefined;
   if (contents === undefined) return undefined;
   // It never changes, and to keep it is the client's own choice.
-  const envelope = client.era === "legacy"
-    ? ""
-    : `,"resultType":"complete","ttlMs":0,"cacheScope":"private",${serverMeta(view)}`;
+  const envelope = client.era === "legacy" ? "" : `,${modernMembers(view, { ttlMs: 0 })}`;
   return resultResponse(idTextOf(request), `{"contents":${contents}${envelope}}`);
 }
