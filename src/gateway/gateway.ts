@@ -268,7 +268,6 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   #countUse(): void {
     let stop: (() => void) | undefined;
     this.events.on("lists", () => {
-      if (this.gating.countsUse === (stop !== undefined)) return;
       stop?.();
       stop = this.gating.countsUse
         ? this.events.on("call", ({ tool, outcome }) => {

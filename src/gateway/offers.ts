@@ -13,7 +13,7 @@ import {
 } from "../gating/gate.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { type ListKind, listRule } from "../protocol/lists.ts";
-import { toolTokens } from "../registry/source.ts";
+import { memoised, toolTokens } from "../registry/source.ts";
 import type { Registry, ResourceRoute, Route, View } from "../registry/types.ts";
 import type { Gateway } from "./gateway.ts";
 import { disabledServer } from "./status.ts";
@@ -140,14 +140,11 @@ export class TokenTally {
 
   /** What the snapshot's views cost. */
   of(registry: Snapshot): Promise<RegistryCost> {
-    let cost = this.#costs.get(registry);
-    if (cost === undefined) {
+    return memoised(this.#costs, registry, () => {
       // One after the other, for each starts with what the one before has counted.
       const count = () => this.#count(registry);
-      this.#last = cost = this.#last.then(count, count);
-      this.#costs.set(registry, cost);
-    }
-    return cost;
+      return this.#last = this.#last.then(count, count);
+    });
   }
 
   /** A tool's tokens by its JSON; at once for those of the snapshot that was counted last. */
