@@ -6,18 +6,19 @@
 
 import { DENO, ROOT, TEST_BINARIES } from "./paths.ts";
 import { CHECKS, runSteps, type Step } from "./steps.ts";
-import { groups, onBun, onDeno } from "./suites.ts";
+import { groups, onBun, onDeno, togetherOnDeno } from "./suites.ts";
 
 /** What runs in one process: about as long each, so that no processor is left without work. */
 const files = groups([
-  // These measure time, memory or processes.
-  ["alone", /^tests\/(hygiene|soak)\//],
+  ["hygiene", /^tests\/hygiene\//],
+  ["soak", /^tests\/soak\//],
   ["deno", /^tests\/behaviour\/(eras\/)?deno\.test/],
   ["bun", /^tests\/behaviour\/(eras\/)?bun\.test/],
   ["binary", /^tests\/behaviour\/(eras\/)?binary\.test/],
   ["behaviour", /^tests\/behaviour\//],
   ["isolation", /^tests\/isolation\//],
   ["conformance", /^tests\/conformance\//],
+  ["processes", /^tests\/(upstream|log|runtime)\//],
   ["parts", /./],
 ]);
 const of = (name: typeof files extends ReadonlyMap<infer Name, unknown> ? Name : never) =>
@@ -29,8 +30,10 @@ const steps: readonly Step[] = [
   ...CHECKS,
   onDeno("a Deno process, on Deno", of("deno")),
   onDeno("isolation, on Deno", of("isolation")),
-  onDeno("parts, on Deno", of("parts")),
-  onBun("parts, on Bun", of("parts")),
+  { ...onDeno("soak, on Deno", of("soak")), after: "binary" },
+  onDeno("processes, on Deno", of("processes")),
+  togetherOnDeno("parts, on Deno", of("parts")),
+  onBun("parts, on Bun", [...of("parts"), ...of("processes")]),
   onBun("isolation, on Bun", of("isolation")),
   onDeno("a Bun process, on Deno", of("bun")),
   { ...onDeno("a binary of Bun, on Deno", of("binary")), after: "binary" },
@@ -45,13 +48,13 @@ const steps: readonly Step[] = [
     // Only where the base of `deno compile` can be downloaded; the step "binary" says so.
     needs: TEST_BINARIES.deno,
   },
-  { ...onDeno("alone, on Deno", of("alone")), alone: true },
-  { ...onBun("alone, on Bun", of("alone")), alone: true },
+  { ...onDeno("hygiene, on Deno", of("hygiene")), after: "binary" },
+  onBun("hygiene, on Bun", of("hygiene")),
   {
-    ...onDeno("alone: a binary of Deno", ["tests/hygiene/binary.test.ts"]),
+    ...onDeno("hygiene of a binary of Deno", ["tests/hygiene/binary.test.ts"]),
     env: { MCPROXY_BINARY: TEST_BINARIES.deno },
+    after: "binary",
     needs: TEST_BINARIES.deno,
-    alone: true,
   },
 ];
 

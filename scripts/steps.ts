@@ -13,8 +13,6 @@ export interface Step {
   readonly after?: string;
   /** Not run where this file is missing by the time its turn comes. */
   readonly needs?: string;
-  /** Measures time, memory or processes: runs last, with nothing beside it. */
-  readonly alone?: boolean;
 }
 
 /** How many passed and how many did not. */
@@ -38,8 +36,8 @@ export const CHECKS: readonly Step[] = [
   { name: "schema", command: [DENO, "run", "-A", "scripts/schema.ts", "--check"] },
 ];
 
-/** As many as there are processors; two at least, as most of a test is waiting. */
-const LANES = Math.max(2, navigator.hardwareConcurrency);
+/** One more than there are processors, as some of a test is waiting. */
+const LANES = navigator.hardwareConcurrency + 1;
 
 /**
  * Runs every step even when one fails, shows the output as it comes, then once more that of each
@@ -52,8 +50,7 @@ export async function runSteps(steps: readonly Step[]): Promise<number> {
     if (step.needs !== undefined && !await exists(step.needs)) return;
     results.push(await runStep(step));
   };
-  await beside(steps.filter((step) => step.alone !== true), run);
-  for (const step of steps.filter(({ alone }) => alone === true)) await run(step);
+  await beside(steps, run);
   for (const { name, failed, output } of results) {
     if (failed > 0) console.log(`\n=== FAILED: ${name}\n${output}`);
   }

@@ -33,6 +33,12 @@ export function onDeno(name: string, files: readonly string[]): Step {
   };
 }
 
+/** {@link onDeno} for files that share what src keeps for the life of a process: loading src is most of what they cost. */
+export function togetherOnDeno(name: string, files: readonly string[]): Step {
+  const step = onDeno(name, ["scripts/together.ts"]);
+  return { ...step, env: { ...step.env, TEST_FILES: files.join(" ") } };
+}
+
 /** The test files as a step on Bun, which takes a name without "./" for a part of one. */
 export function onBun(name: string, files: readonly string[]): Step {
   return { name, command: [BUN, "test", ...files.map((file) => `./${file}`)], count: countBun };

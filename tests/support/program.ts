@@ -13,6 +13,9 @@ export type ProcessMode = Exclude<Mode, "memory">;
 /** The root of the project. */
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
+/** Bun as the pinned dev dependency brings it. Fakes run on it: it starts in half of Node's time. */
+export const BUN = `${ROOT}node_modules/bun/bin/bun.exe`;
+
 /** The engine's trade of memory for speed that `deno task start` and the binary have. */
 export const AS_RELEASED = { DENO_V8_FLAGS: "--max-semi-space-size=2,--optimize-for-size" };
 
@@ -28,7 +31,7 @@ export function programCommand(
     case "deno":
       return { command: process.execPath, args: ["run", "-A", `${ROOT}main.ts`, ...args] };
     case "bun":
-      return { command: `${ROOT}node_modules/bun/bin/bun.exe`, args: [`${ROOT}main.ts`, ...args] };
+      return { command: BUN, args: [`${ROOT}main.ts`, ...args] };
     case "binary": {
       const command = process.env["MCPROXY_BINARY"] ?? `${ROOT}dist/mcproxy`;
       if (!existsSync(command)) {

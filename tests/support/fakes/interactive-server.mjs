@@ -1,4 +1,4 @@
-// The interactive fake on stdin and stdout. Run: node interactive-server.mjs '<InteractiveSpec>'.
+// The interactive fake on stdin and stdout. Run: bun interactive-server.mjs '<InteractiveSpec>'.
 // With a `control` port it reports there what it hears, and does what it is told from there.
 
 import { connect } from "node:net";
@@ -34,7 +34,9 @@ const flush = () => {
 const connection = core.connect(write, `${spec.name}@${process.pid}`);
 
 if (control !== undefined) {
-  createInterface({ input: control }).on("line", (line) => {
+  const commands = createInterface({ input: control });
+  commands.on("error", () => process.exit(0));
+  commands.on("line", (line) => {
     const command = JSON.parse(line);
     if (!command.heard) return core.command(command);
     heard++;

@@ -13,6 +13,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { bodyOf } from "../body.ts";
 import { Inbox } from "../inbox.ts";
+import { BUN } from "../program.ts";
 import { InteractiveCore } from "./interactive-core.mjs";
 import { Sink } from "./sink.ts";
 
@@ -76,7 +77,7 @@ export class Control {
   /** The config entry of a fake on stdio; each start is a process of its own. */
   stdio(spec: InteractiveSpec, extra: object = {}): Record<string, unknown> {
     const args = [SCRIPT, JSON.stringify({ ...spec, control: this.port })];
-    return { command: "node", args, ...extra };
+    return { command: BUN, args, ...extra };
   }
 
   /** Starts a fake on Streamable HTTP and returns its config entry. */
@@ -123,9 +124,11 @@ export class Control {
 
   #joined(socket: Socket): void {
     this.#sockets.add(socket);
-    socket.on("error", () => {}); // A fake that is killed leaves without a word.
+    const lines = createInterface({ input: socket });
+    // A fake that is killed leaves without a word. Both: a reader of lines raises its input's errors.
+    for (const end of [socket, lines]) end.on("error", () => {});
     let connection: string | undefined;
-    createInterface({ input: socket }).on("line", (line) => {
+    lines.on("line", (line) => {
       const event = JSON.parse(line) as FakeEvent;
       connection ??= event.connection;
       this.events.push(event);
