@@ -43,6 +43,8 @@ test("a stdout whose reader goes away does not end the process", async () => {
   child.stdout?.destroy();
   await stderr.waitFor((line) => line === "alive");
   await stderr.waitFor((line) => line.includes("Cannot log to standard output"));
+  // What was queued has come as well: an end waits for that only so long.
+  await stderr.waitFor((line) => line.includes(" line 499 "));
   child.stdin?.write("end\n");
   await stderr.waitFor((line) => line.endsWith("the end"));
   assert.deepEqual(await exited, [0, null]);
