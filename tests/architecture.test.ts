@@ -46,9 +46,9 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/schema": 920,
   "src/protocol": 1_420,
   "src/config": 4_500,
-  "src/upstream": 2_400,
+  "src/upstream": 2_402,
   "src/upstream/connection": 1_550,
-  "src/upstream/transport": 1_090,
+  "src/upstream/transport": 1_279,
   "src/registry": 1_880,
   "src/gating": 2_200,
   "src/gating/words + src/gating/meaning": 1_820,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_850,
 };
 
-const MOST_CODE_IN_ALL = 30_800;
+const MOST_CODE_IN_ALL = 30_995;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -20,6 +20,8 @@ const RETRY_WAIT = 10_000;
 const RETRY_SPACING = 1_000;
 /** The same where the server refuses our credentials: asking again seldom helps. */
 const REFUSED_SPACING = 10_000;
+/** Sessions in a row, none of which lasts, for which a call need not wait. */
+const SESSIONS_IN_A_ROW = 10;
 /** Back-off of a server that refuses our credentials begins with the longest pause. */
 const REFUSED_FAILURES = 9;
 
@@ -128,8 +130,9 @@ export class Supervisor {
     const stable = clock.now() - this.#readyAt >= STABLE_AFTER;
     if (this.#backOff({ type: "lost", stable }, reason) === undefined) return;
     // The first attempt after a stable run needs no call to make it; and a server that has only
-    // forgotten the session is there.
-    if (this.#state.failures > 1 && reason !== "session-expired") this.#failedAt = clock.now();
+    // forgotten the session is there, unless it does nothing but forget.
+    const most = reason === "session-expired" ? SESSIONS_IN_A_ROW : 1;
+    if (this.#state.failures > most) this.#failedAt = clock.now();
     log.warn(`Lost: ${error.message}`);
   }
 

@@ -112,15 +112,30 @@ test("Upstream repeats a safe request once when its session was forgotten", asyn
   });
 });
 
+/** The same, of which calls can be broken off when they have arrived; `cut` does that to the next. */
+function breaking() {
+  const { handler } = forgetful(notFound);
+  let cuts = 0;
+  return {
+    cut: () => cuts++,
+    handler: ((seen, response) => {
+      if (seen.body?.method !== "tools/call" || cuts === 0) return handler(seen, response);
+      cuts--;
+      response.writeHead(200, { "content-type": "application/json" });
+      response.write("{", () => response.destroy());
+    }) as Handler,
+  };
+}
+
 test("Upstream does not repeat a call that may do harm, and says so", async () => {
-  const { handler, forget } = forgetful(notFound);
+  const { handler, cut } = breaking();
   await withServer(handler, async (upstream, server) => {
     for (const name of ["write", "vague", "unlisted"]) {
       await upstream.forward(exchangeFor(callText(name)), []);
-      forget();
+      cut();
       await assert.rejects(upstream.forward(exchangeFor(callText(name)), []), {
         code: ErrorCode.UpstreamUnavailable,
-        message: /^Server "x" has forgotten the session; the call was not repeated/,
+        message: /^Server "x" broke off its answer.*; the call was not repeated/,
       });
     }
     assert.equal(sent(server, "tools/call").length, 6);
@@ -138,16 +153,16 @@ const CHANGED: ServerConfig["shape"] = {
 };
 
 test("Upstream repeats what the configuration calls safe, and nothing that it does not", async () => {
-  const { handler, forget } = forgetful(notFound);
+  const { handler, cut } = breaking();
   await withServer(handler, async (upstream) => {
     for (const name of ["vague", "write", "put"]) {
-      forget();
+      cut();
       const { raw } = await upstream.forward(exchangeFor(callText(name)), []);
       assert.equal(textOf(raw), "ok", name);
     }
     for (const name of ["read", "both"]) {
       await upstream.forward(exchangeFor(callText(name)), []);
-      forget();
+      cut();
       await assert.rejects(
         upstream.forward(exchangeFor(callText(name)), []),
         /the call was not repeated/,
@@ -155,7 +170,7 @@ test("Upstream repeats what the configuration calls safe, and nothing that it do
       );
     }
     await upstream.forward(exchangeFor(callText("read")), []);
-    forget();
+    cut();
     upstream.reconfigure({ ...upstream.config, shape: {} });
     const { raw } = await upstream.forward(exchangeFor(callText("read")), []);
     assert.equal(textOf(raw), "ok");

@@ -312,7 +312,7 @@ test("Upstream initializes again when its session is forgotten", async () => {
       return false;
     }),
     async (upstream) => {
-      await assert.rejects(upstream.forward(call("x"), []), /has forgotten the session|HTTP 404/);
+      // What is refused was not carried out, so it is sent again whatever it does.
       assert.equal(textOf((await upstream.forward(call("x"), [])).raw), "ok");
       assert.equal(sessions, 2);
       assert.equal(upstream.status().restarts, 1);

@@ -174,7 +174,7 @@ export function lossByClose(
   { id, asked, highest }: Fate,
   { message, unsent }: CloseReason,
 ): LostCallError {
-  return new LostCallError(server, message, { sent: id !== unsent, asked, progress: highest });
+  return new LostCallError(server, message, { sent: !unsent?.has(id), asked, progress: highest });
 }
 
 /** What a client's call fails with when sending it has failed with `error`. */

@@ -37,6 +37,8 @@ export interface HttpRequest {
   readonly what: string;
   /** Where to, when not to the server's own URL. */
   readonly url?: URL;
+  /** Doing it twice does no harm. */
+  readonly mayRepeat?: boolean;
 }
 
 /** HTTP to one server: its URL, its configured headers, redirects only inside its origin. */
@@ -44,6 +46,8 @@ export class HttpClient {
   readonly url: URL;
   readonly #server: string;
   readonly #headers: Readonly<Record<string, string>>;
+  /** There has been an answer, so the next request may go over a connection that is being closed. */
+  #mayReuse = false;
 
   constructor(server: string, target: HttpTarget) {
     this.#server = server;
@@ -90,7 +94,8 @@ export class HttpClient {
     await response.body?.cancel();
   }
 
-  async #fetch(url: URL, { method, headers, body, signal, what }: HttpRequest): Promise<Response> {
+  async #fetch(url: URL, request: HttpRequest): Promise<Response> {
+    const { method, headers, body, signal, what, mayRepeat } = request;
     const init: RequestInit & { timeout: false } = {
       method,
       headers: { ...this.#headers, ...headers },
@@ -101,10 +106,15 @@ export class HttpClient {
       ...(body === undefined ? {} : { body }),
     };
     try {
-      return await fetch(url, init);
+      const response = await fetch(url, init);
+      this.#mayReuse = true;
+      return response;
     } catch (error) {
       signal.throwIfAborted();
       const { fault, words } = networkFault(error);
+      if (fault === "closed" && mayRepeat && this.#mayReuse) {
+        return await this.#fetch(url, { ...request, mayRepeat: false });
+      }
       const why = `could not be reached for ${what}: ${words}`;
       throw new NetworkError(this.#server, "connect", fault, why, { cause: error });
     }
@@ -292,7 +302,8 @@ export function networkFault(
     const code = codeOf(at);
     chain.push(code === undefined ? at.message : `${code} ${at.message}`);
   }
-  const text = chain.join(" ");
+  // Deno names the URL, whose words mean nothing here.
+  const text = chain.join(" ").replace(/\bhttps?:\/\/\S+/g, "");
   const known = FAULTS.find(([pattern]) => pattern.test(text));
   return known === undefined
     ? { fault: "network", words: "network error" }

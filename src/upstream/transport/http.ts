@@ -3,6 +3,7 @@ import { isObject, type JsonObject } from "../../lib/json.ts";
 import { messageOf } from "../../lib/text.ts";
 import { type Clock, pause } from "../../lib/time.ts";
 import { type Era, Header } from "../../protocol/eras.ts";
+import type { ResponseMessage } from "../../protocol/message.ts";
 import { headersOf, type ParamHeader } from "../../protocol/param-headers.ts";
 import {
   HttpStatusError,
@@ -23,7 +24,16 @@ import {
   Sendings,
 } from "./http-client.ts";
 import {
+  errorCodeIn,
+  mayBeForgotten,
+  PROBE_LIMIT,
+  SESSION_PROBE,
+  type SessionRefusal,
+  SessionWatch,
+} from "./lost-session.ts";
+import {
   type CloseReason,
+  type NetworkFault,
   receive,
   type SendOptions,
   type Transport,
@@ -50,8 +60,18 @@ const RESUME_ATTEMPTS = 3;
 /** Pause before a stream is taken up again where the server named none (`retry`), in ms. */
 const DEFAULT_RETRY = 1_000;
 const MAX_RETRY = 30_000;
+/** The shortest such pause, whatever the server names; doubled while nothing comes, in ms. */
+const MIN_RETRY = 50;
 /** How long a server may take to accept a notification or an answer, in ms. */
 const NOTIFY_TIMEOUT = 30_000;
+const SERVER_STREAM = "the event stream";
+
+/** What a status of 300 and more came with. */
+interface ReadRefusal {
+  readonly status: number;
+  readonly text: string | undefined;
+  readonly isForgotten: boolean;
+}
 
 /** State of one response stream over all the connections it takes. */
 class Stream {
@@ -60,6 +80,10 @@ class Stream {
   answered = false;
   /** Counts events, to tell a stream that moves from one that only breaks. */
   progress = 0;
+  /** Counts those of them that say something. */
+  messages = 0;
+  /** Why nobody was there when it was last asked for. */
+  gone: NetworkFault | undefined;
 
   constructor(readonly what: string, readonly requestId: number | undefined) {}
 }
@@ -79,6 +103,7 @@ export class StreamableHttpTransport implements Transport {
   readonly #toolHeaders: StreamableHttpOptions["toolHeaders"];
   readonly #closing = new AbortController();
   readonly #sendings: Sendings;
+  readonly #session: SessionWatch;
   #handlers: TransportHandlers | undefined;
   #sessionId: string | undefined;
   #version: string | undefined;
@@ -91,6 +116,12 @@ export class StreamableHttpTransport implements Transport {
     this.#clock = options.clock;
     this.#http = new HttpClient(options.server, options.target);
     this.#sendings = new Sendings(options.clock);
+    this.#session = new SessionWatch({
+      clock: options.clock,
+      ask: () => this.#probe(),
+      onForgotten: () =>
+        this.#lost({ code: "session-expired", message: "has forgotten the session" }),
+    });
   }
 
   start(handlers: TransportHandlers): Promise<void> {
@@ -107,13 +138,19 @@ export class StreamableHttpTransport implements Transport {
     const sending = this.#sendings.begin(requestId, limit);
     const { signal } = sending;
     try {
+      if (this.#session.gone !== undefined) {
+        this.#session.forget(requestId);
+        await this.#session.gone;
+        signal.throwIfAborted();
+      }
       await this.#post(raw, method, requestId, signal);
     } catch (error) {
       if (signal.aborted) throw unavailable(this.#server, "is no longer asked");
-      // Without its server there is no session either; a new handshake finds out what is left.
-      if (error instanceof NetworkError && error.phase === "connect") {
-        const unsent = error.neverSent ? requestId : undefined;
-        this.#lost({ code: "disconnected", fault: error.fault, message: error.why, unsent });
+      // Without its server there is no session either; a new handshake finds out what is left. That
+      // one socket was closed is no sign of it, and no business of the other calls.
+      if (error instanceof NetworkError && error.phase === "connect" && error.fault !== "closed") {
+        if (error.neverSent && requestId !== undefined) this.#session.unsent.add(requestId);
+        this.#lost({ code: "disconnected", fault: error.fault, message: error.why });
       }
       throw error;
     } finally {
@@ -174,8 +211,20 @@ export class StreamableHttpTransport implements Transport {
   ): Promise<void> {
     const what = method === "" ? "an answer" : `"${method}"`;
     const headers = this.#postHeaders(raw, method);
-    const response = await this.#http.send({ method: "POST", headers, body: raw, signal, what });
-    if (!response.ok) return await this.#refused(response, what, requestId);
+    // What a call does it may do twice, so others decide about it.
+    const mayRepeat = method !== "tools/call";
+    const isRequest = requestId !== undefined;
+    let refusal: ReadRefusal | undefined;
+    let response;
+    if (isRequest) this.#session.sent();
+    try {
+      const sent = { method: "POST", headers, body: raw, signal, what, mayRepeat } as const;
+      response = await this.#http.send(sent);
+      if (!response.ok) refusal = await this.#readRefusal(response, what, requestId);
+    } finally {
+      if (isRequest) this.#session.decided();
+    }
+    if (refusal !== undefined) return await this.#refused(refusal, what, requestId);
     if (method === "initialize") {
       this.#sessionId = response.headers.get(Header.SessionId) ?? undefined;
     }
@@ -191,7 +240,7 @@ export class StreamableHttpTransport implements Transport {
       throw protocolFault(this.#server, `accepted ${what} without an answer`);
     } else if (type === "application/json" || type === "") {
       const text = await this.#http.text(response, what);
-      if (!this.#deliver(text, requestId)) {
+      if (!this.#deliver(text, requestId, what)) {
         throw protocolFault(this.#server, `answered ${what} with something else`);
       }
     } else {
@@ -203,42 +252,84 @@ export class StreamableHttpTransport implements Transport {
     }
   }
 
-  /** A status of 300 and more: the JSON-RPC error in its body where there is one. */
-  async #refused(
+  /** What a status of 300 and more comes with, and whether it means that the session is gone. */
+  async #readRefusal(
     response: Response,
     what: string,
     requestId: number | undefined,
-  ): Promise<void> {
+  ): Promise<ReadRefusal> {
     const { status } = response;
-    const error = new HttpStatusError(this.#server, status, what);
-    if (status === 404 && this.#sessionId !== undefined) {
-      await response.body?.cancel();
-      this.#forgotten();
-      throw error;
+    let text: string | undefined;
+    if (mediaType(response) === "application/json") text = await this.#http.text(response, what);
+    else await response.body?.cancel();
+    const isForgotten = await this.#isForgotten({ status, code: errorCodeIn(text) }, what);
+    if (isForgotten) this.#session.forget(requestId);
+    return { status, text, isForgotten };
+  }
+
+  /** The JSON-RPC error in the body of a refusal, where there is one. */
+  async #refused(
+    { status, text, isForgotten }: ReadRefusal,
+    what: string,
+    requestId: number | undefined,
+  ): Promise<void> {
+    if (isForgotten) await this.#session.gone;
+    const own = isForgotten || requestId === undefined || text === undefined
+      ? undefined
+      : errorBody(text, String(requestId));
+    if (own === undefined || status === 401) throw new HttpStatusError(this.#server, status, what);
+    this.#deliver(own, requestId, what);
+  }
+
+  /** Whether a refusal means that the session is gone; 404 means it by itself (transports). */
+  async #isForgotten(refusal: SessionRefusal, what: string): Promise<boolean> {
+    if (this.#sessionId === undefined) return false;
+    return refusal.status === 404 && what !== SERVER_STREAM && mayBeForgotten(refusal) ||
+      await this.#session.isForgotten(refusal, what);
+  }
+
+  async #probe(): Promise<SessionRefusal> {
+    const sending = this.#sendings.begin(undefined, PROBE_LIMIT);
+    const what = "a probe of the session";
+    try {
+      const headers = { ...this.#headers(), ...POST_HEADERS };
+      const { signal } = sending;
+      const probe = { method: "POST", headers, body: SESSION_PROBE, signal, what } as const;
+      const response = await this.#http.send(probe);
+      let code: unknown;
+      if (mediaType(response) === EVENT_STREAM) {
+        const onEvent = (event: Parameters<typeof messageIn>[0]) =>
+          void (code ??= errorCodeIn(messageIn(event)));
+        await this.#http.events(response, what, { onEvent });
+      } else code = errorCodeIn(await this.#http.text(response, what));
+      return { status: response.status, code };
+    } finally {
+      this.#sendings.end(undefined, sending);
     }
-    if (mediaType(response) !== "application/json") {
-      await response.body?.cancel();
-      throw error;
-    }
-    const text = await this.#http.text(response, what);
-    if (status === 400 && this.#sessionId !== undefined && saysNoSession(text)) {
-      this.#forgotten();
-      throw error;
-    }
-    const own = requestId === undefined ? undefined : errorBody(text, String(requestId));
-    if (own === undefined || status === 401) throw error;
-    this.#deliver(own, requestId);
+  }
+
+  /** An answer that may mean that the session is gone; where it does not, it is an answer. */
+  async #doubt(message: ResponseMessage, what: string): Promise<void> {
+    const requestId = message.id as number;
+    const refusal = { status: 200, code: message.error?.code };
+    if (await this.#isForgotten(refusal, what)) this.#session.forget(requestId);
+    else this.#handlers?.onMessage(message, requestId);
   }
 
   /** Hands a text on; true when it holds the answer to `requestId`. */
-  #deliver(text: string, requestId: number | undefined): boolean {
+  #deliver(text: string, requestId: number | undefined, what: string): boolean {
     const handlers = this.#handlers;
     if (handlers === undefined) return true;
     let answered = false;
     receive(text, {
       ...handlers,
       onMessage: (message, carriedBy) => {
-        answered ||= message.kind === "response" && message.id === requestId;
+        if (message.kind === "response" && message.id === requestId) {
+          answered = true;
+          if (mayBeForgotten({ status: 200, code: message.error?.code })) {
+            return void this.#doubt(message, what);
+          }
+        }
         handlers.onMessage(message, carriedBy);
       },
       onInvalid: (input) => {
@@ -260,7 +351,7 @@ export class StreamableHttpTransport implements Transport {
     let reason = "ended its answer stream";
     for (;;) {
       if (current !== undefined) {
-        const before = stream.progress;
+        const { messages } = stream;
         try {
           await this.#pump(current, stream);
           reason = "ended its answer stream";
@@ -272,7 +363,7 @@ export class StreamableHttpTransport implements Transport {
           reason = error.why;
         }
         if (stream.answered) return;
-        if (stream.progress > before) failures = idle = 0;
+        if (stream.messages > messages) failures = idle = 0;
         else idle++;
       }
       if (stream.lastEventId === undefined || this.#era === "modern") {
@@ -283,8 +374,7 @@ export class StreamableHttpTransport implements Transport {
         throw new LostCallError(this.#server, why);
       }
       // A poll that brings nothing is repeated less and less often.
-      const rest = idle === 0 ? 0 : Math.min(25 * 2 ** idle, DEFAULT_RETRY);
-      await pause(Math.max(stream.retry, rest), this.#clock, signal);
+      await pause(restAfter(stream, idle), this.#clock, signal);
       signal.throwIfAborted();
       current = await this.#resume(stream, signal);
     }
@@ -300,13 +390,16 @@ export class StreamableHttpTransport implements Transport {
       const response = await this.#http.send({ method: "GET", headers, signal, what });
       if (response.ok && mediaType(response) === EVENT_STREAM) return response;
       await response.body?.cancel();
-      if (response.status === 404 && this.#sessionId !== undefined) this.#forgotten();
-      if (response.status < 500) {
-        throw new HttpStatusError(this.#server, response.status, stream.what);
+      stream.gone = undefined;
+      const { status } = response;
+      if (await this.#isForgotten({ status, code: undefined }, SERVER_STREAM)) {
+        this.#session.forget(undefined);
       }
+      if (status < 500) throw new HttpStatusError(this.#server, status, stream.what);
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof NetworkError)) throw error;
+      stream.gone = error.neverSent ? error.fault : undefined;
     }
     return undefined;
   }
@@ -318,75 +411,75 @@ export class StreamableHttpTransport implements Transport {
         stream.progress++;
       },
       onRetry: (ms) => {
-        stream.retry = Math.min(ms, MAX_RETRY);
+        stream.retry = Math.max(MIN_RETRY, Math.min(ms, MAX_RETRY));
       },
       onEvent: (event) => {
         stream.progress++;
         const text = messageIn(event);
-        if (text !== undefined && this.#deliver(text, stream.requestId)) stream.answered = true;
+        if (text === undefined) return;
+        stream.messages++;
+        if (this.#deliver(text, stream.requestId, stream.what)) stream.answered = true;
       },
     });
   }
 
-  /** The stream for messages outside any request; a server need not have one (405). */
+  /**
+   * The stream for messages outside any request; a server need not have one (405), and that there is
+   * none is no loss. Only where nobody listens any more the server itself is gone.
+   */
   async #serverStream(): Promise<void> {
     if (this.#era === "modern") return;
     const signal = this.#closing.signal;
-    const stream = new Stream("the event stream", undefined);
+    const stream = new Stream(SERVER_STREAM, undefined);
+    let worked = false;
     let failures = 0;
     let idle = 0;
-    while (failures < RESUME_ATTEMPTS) {
-      const before = stream.progress;
+    let mute = 0;
+    for (;;) {
+      const { progress, messages } = stream;
       let opened = false;
       try {
         const response = await this.#resume(stream, signal);
         if (response !== undefined) {
-          opened = true;
+          opened = worked = true;
           await this.#pump(response, stream);
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (error instanceof HttpStatusError) {
-          this.#log.debug("No event stream", { status: error.status });
-          return;
-        }
-        this.#log.debug("Event stream broke", { error: messageOf(error) });
+        this.#log.debug("Event stream broke or is refused", { error: messageOf(error) });
+        // Who has never had one will not get one.
+        if (error instanceof HttpStatusError && !worked) return;
       }
       failures = opened ? 0 : failures + 1;
+      if (failures >= RESUME_ATTEMPTS) {
+        const { gone: fault } = stream;
+        const message = "is disconnected: its event stream broke";
+        if (fault !== undefined) return this.#lost({ code: "disconnected", fault, message });
+        if (!worked) return;
+      }
       // A server that ends an empty stream again and again is asked less and less often.
-      idle = opened && stream.progress === before ? Math.min(idle + 1, 10) : 0;
+      idle = stream.progress > progress ? 0 : Math.min(idle + 1, 10);
+      mute = stream.messages > messages ? 0 : Math.min(mute + 1, 10);
       if (opened && stream.lastEventId === undefined) this.#handlers?.onGap?.();
-      await pause(Math.min(stream.retry * 2 ** idle, MAX_RETRY), this.#clock, signal);
+      const rest = Math.min(stream.retry * 2 ** idle, MAX_RETRY);
+      await pause(Math.max(rest, restAfter(stream, mute)), this.#clock, signal);
       if (signal.aborted) return;
     }
-    this.#lost({ code: "disconnected", message: "is disconnected: its event stream broke" });
-  }
-
-  #forgotten(): void {
-    this.#lost({ code: "session-expired", message: "has forgotten the session" });
   }
 
   #lost(reason: CloseReason): void {
     const handlers = this.#handlers;
     if (handlers === undefined) return;
     this.#handlers = undefined;
-    handlers.onClose(reason);
+    handlers.onClose({ ...reason, unsent: this.#session.unsent });
+    this.#session.close();
     this.#sessionId = undefined;
     this.#closing.abort();
     this.#sendings.abandonAll();
   }
 }
 
-/**
- * A dead session should be answered with 404. The reference server and others built like it say
- * 400, code -32000 and "No valid session ID provided".
- */
-function saysNoSession(text: string): boolean {
-  try {
-    const { error } = JSON.parse(text) as JsonObject;
-    return isObject(error) && error.code === -32000 && typeof error.message === "string" &&
-      /\bsession\b/i.test(error.message);
-  } catch {
-    return false;
-  }
+/** Milliseconds before a stream is asked for again that ended `idle` times in a row saying nothing. */
+function restAfter({ retry }: Stream, idle: number): number {
+  return Math.max(retry, Math.min(MIN_RETRY * 2 ** idle, DEFAULT_RETRY));
 }

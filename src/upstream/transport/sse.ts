@@ -8,6 +8,7 @@ import {
 } from "./failures.ts";
 import { EVENT_STREAM, HttpClient, mediaType, Sendings } from "./http-client.ts";
 import type { HttpOptions } from "./http.ts";
+import { PROBE_LIMIT, SESSION_PROBE, SessionWatch } from "./lost-session.ts";
 import {
   type CloseReason,
   receive,
@@ -31,13 +32,28 @@ export class SseTransport implements Transport {
   readonly #http: HttpClient;
   readonly #closing = new AbortController();
   readonly #sendings: Sendings;
+  readonly #session: SessionWatch;
   #handlers: TransportHandlers | undefined;
   #endpoint: URL | undefined;
+  /** There is a session that may be forgotten, though its stream stays open. */
+  #isAgreed = false;
 
   constructor(options: HttpOptions) {
     this.#server = options.server;
     this.#http = new HttpClient(options.server, options.target);
     this.#sendings = new Sendings(options.clock);
+    this.#session = new SessionWatch({
+      clock: options.clock,
+      ask: async () => {
+        const sending = this.#sendings.begin(undefined, PROBE_LIMIT);
+        const what = "a probe of the session";
+        const status = await this.#post(SESSION_PROBE, what, this.#endpoint!, sending.signal)
+          .finally(() => this.#sendings.end(undefined, sending));
+        return { status, code: undefined };
+      },
+      onForgotten: () =>
+        this.#end({ code: "session-expired", message: "has forgotten the session" }),
+    });
   }
 
   /** Resolves when the server has named its endpoint. */
@@ -78,22 +94,37 @@ export class SseTransport implements Transport {
     const sending = this.#sendings.begin(requestId, POST_TIMEOUT);
     const { signal } = sending;
     const what = method === "" ? "an answer" : `"${method}"`;
+    this.#session.sent();
+    let open = true;
     try {
-      const headers = { "content-type": "application/json" };
-      const request = { method: "POST", headers, body: raw, signal, what, url } as const;
-      const response = await this.#http.send(request);
-      await response.body?.cancel();
-      if (!response.ok) throw new HttpStatusError(this.#server, response.status, what);
+      const status = await this.#post(raw, what, url, signal);
+      if (status < 300) return;
+      if (this.#isAgreed && await this.#session.isForgotten({ status, code: undefined }, what)) {
+        this.#session.forget(requestId);
+      }
+      open = false;
+      this.#session.decided();
+      await this.#session.gone;
+      throw new HttpStatusError(this.#server, status, what);
     } catch (error) {
       if (signal.aborted) throw unavailable(this.#server, `did not accept ${what}`);
-      if (error instanceof NetworkError) {
-        const unsent = error.neverSent ? requestId : undefined;
-        this.#end({ code: "disconnected", fault: error.fault, message: error.why, unsent });
+      if (error instanceof NetworkError && error.fault !== "closed") {
+        if (error.neverSent && requestId !== undefined) this.#session.unsent.add(requestId);
+        this.#end({ code: "disconnected", fault: error.fault, message: error.why });
       }
       throw error;
     } finally {
+      if (open) this.#session.decided();
       this.#sendings.end(requestId, sending);
     }
+  }
+
+  /** Returns the status; what there is to say comes on the event stream. */
+  async #post(body: string, what: string, url: URL, signal: AbortSignal): Promise<number> {
+    const headers = { "content-type": "application/json" };
+    const response = await this.#http.send({ method: "POST", headers, body, signal, what, url });
+    await response.body?.cancel();
+    return response.status;
   }
 
   /** Ends only a POST that still hangs; the answer would come on the event stream anyway. */
@@ -101,7 +132,9 @@ export class SseTransport implements Transport {
     this.#sendings.abandon(requestId);
   }
 
-  setProtocol(): void {}
+  setProtocol(version: string | undefined): void {
+    this.#isAgreed = version !== undefined;
+  }
 
   close(): Promise<void> {
     this.#end({ code: "closed", message: "was stopped" });
@@ -152,7 +185,8 @@ export class SseTransport implements Transport {
     if (handlers === undefined) return;
     this.#handlers = undefined;
     this.#endpoint = undefined;
-    handlers.onClose(reason);
+    handlers.onClose({ ...reason, unsent: this.#session.unsent });
+    this.#session.close();
     this.#closing.abort();
     this.#sendings.abandonAll();
   }

@@ -28,8 +28,8 @@ export interface CloseReason {
   readonly fault?: NetworkFault;
   /** A clause that follows the server's name: `exited with code 1: bad flag`. No secrets. */
   readonly message: string;
-  /** The request by whose failure it was noticed, where that certainly never reached the server. */
-  readonly unsent?: number | undefined;
+  /** The requests that certainly were not carried out: they never arrived, or were refused. */
+  readonly unsent?: ReadonlySet<number>;
 }
 
 /** Something came in that is no message. */

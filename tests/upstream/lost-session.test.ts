@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import type { ServerResponse } from "node:http";
+import { test } from "node:test";
+import { ErrorCode, type RpcError } from "../../src/protocol/errors.ts";
+import {
+  error,
+  type Handler,
+  INITIALIZED,
+  json,
+  legacy,
+  result,
+  type Seen,
+  sse,
+  TOOLS,
+} from "./fakes/http-server.ts";
+import { call, callText, exchangeFor, textOf } from "./support.ts";
+import { withHttp } from "./with-http.ts";
+
+/** How a server refuses a request. */
+type Refusal = (response: ServerResponse, seen: Seen) => void;
+
+const asJson = (status: number, code: number, message: string): Refusal => (response, { body }) =>
+  json(response, status, error(body?.id ?? null, code, message));
+const asText = (status: number, text: string): Refusal => (response) =>
+  void response.writeHead(status, { "content-type": "text/plain" }).end(text);
+
+/** Ways in which servers say that they have forgotten a session. */
+const WAYS: readonly (readonly [string, Refusal])[] = [
+  ["404", asJson(404, -32001, "Session not found")],
+  ["400 and JSON", asJson(400, -32000, "Bad Request: No valid session ID provided")],
+  ["400 and text", asText(400, "Invalid or missing session ID")],
+  ["401", asJson(401, -32000, "Session not found")],
+  ["403", asText(403, "")],
+  ["410", asText(410, "Gone")],
+  ["422", asJson(422, -32600, "Unknown session")],
+  ["500", asText(500, "KeyError: 's-1'")],
+  ["200 and JSON", asJson(200, -32001, "Session not found")],
+  ["200 and an event", (response, { body }) => {
+    sse(response)(error(body?.id ?? null, -32001, "Session not found"));
+    response.end();
+  }],
+];
+
+/** A server with one session at a time; `forget` makes the present one unknown. */
+function forgetful(refuse: Refusal, special: (seen: Seen, response: ServerResponse) => boolean) {
+  let session = 0;
+  let known = true;
+  const handler = legacy((seen, response) => {
+    const { body, headers, method } = seen;
+    if (body?.method === "initialize") {
+      known = true;
+      json(response, 200, result(body.id, INITIALIZED), { "mcp-session-id": `s-${++session}` });
+      return true;
+    }
+    const own = headers["mcp-session-id"];
+    if (own === undefined || (method === "GET" && known)) return false;
+    if (known && own === `s-${session}`) return special(seen, response);
+    refuse(response, seen);
+    return true;
+  });
+  return { handler, forget: () => known = false, sessions: () => session };
+}
+
+const called = (seen: readonly Seen[]) => seen.filter(({ body }) => body?.method === "tools/call");
+
+for (const [name, refuse] of WAYS) {
+  test(`A session is lost that is refused with ${name}, and no call fails for it`, async () => {
+    const { handler, forget, sessions } = forgetful(refuse, () => false);
+    await withHttp(handler, async (upstream, server) => {
+      forget();
+      // What it does is not known, and does not matter: the refusal was of the session.
+      assert.equal(textOf((await upstream.forward(call("write"), [])).raw), "ok");
+      assert.equal(sessions(), 2);
+      assert.equal(called(server.seen).length, 2);
+      assert.equal(upstream.state.phase, "ready");
+      assert.equal(upstream.status().failedCalls, 0);
+    });
+  });
+
+  // 404 for a request with a session means the session (transports).
+  if (name === "404") continue;
+  test(`A call that is refused with ${name} for itself is no lost session`, async () => {
+    const { handler, sessions } = forgetful(refuse, (seen, response) => {
+      const isBad = seen.body?.params?.name === "bad";
+      if (isBad) refuse(response, seen);
+      return isBad;
+    });
+    await withHttp(handler, async (upstream, server) => {
+      for (let i = 0; i < 2; i++) {
+        const answer = await upstream.forward(call("bad"), []).catch((error: RpcError) => error);
+        assert.ok(answer instanceof Error || answer.error !== undefined);
+      }
+      assert.equal(called(server.seen).length, 2);
+      assert.equal(sessions(), 1);
+      assert.equal(upstream.status().restarts, 0);
+    });
+  });
+}
+
+test("Every call that meets a forgotten session is sent once more, whatever it does", async () => {
+  const met = Promise.withResolvers<void>();
+  let waiting = 0;
+  const refuse: Refusal = (response, seen) => {
+    // Refused only when all are there, so that none can be told apart from the one that noticed.
+    if (seen.body?.method === "tools/call" && ++waiting === 20) met.resolve();
+    void met.promise.then(() => json(response, 404, {}));
+  };
+  const { handler, forget, sessions } = forgetful(refuse, () => false);
+  await withHttp(handler, async (upstream) => {
+    forget();
+    const calls = Array.from({ length: 20 }, () => upstream.forward(call("write"), []));
+    for (const { raw } of await Promise.all(calls)) assert.equal(textOf(raw), "ok");
+    assert.equal(sessions(), 2);
+    assert.equal(upstream.status().failedCalls, 0);
+  });
+});
+
+test("A server that forgets every session at once is not asked for ever", async () => {
+  let sessions = 0;
+  await withHttp(
+    legacy(({ body, headers }, response) => {
+      if (body?.method === "initialize") {
+        sessions++;
+        json(response, 200, result(body.id, INITIALIZED), { "mcp-session-id": `s-${sessions}` });
+        return true;
+      }
+      if (body?.method !== "tools/call" || headers["mcp-session-id"] === undefined) return false;
+      json(response, 404, {});
+      return true;
+    }),
+    async (upstream) => {
+      for (let i = 0; i < 20; i++) {
+        await assert.rejects(upstream.forward(call("write"), []), {
+          code: ErrorCode.UpstreamUnavailable,
+          message: /^Server "x" has forgotten the session$/,
+        });
+      }
+      // After ten of them calls wait for the back-off like any other's, or fail at once.
+      assert.ok(sessions <= 30, `${sessions} sessions`);
+    },
+  );
+});
+
+test("A session of HTTP+SSE is lost when its messages are refused while its stream is open", async () => {
+  for (const status of [404, 400, 410]) {
+    let session = 0;
+    let known = 0;
+    const streams: ReturnType<typeof sse>[] = [];
+    const handler: Handler = ({ method, url, body }, response) => {
+      if (method === "GET") {
+        streams[++session] = sse(response);
+        known = session;
+        return void response.write(`event: endpoint\ndata: /messages?s=${session}\n\n`);
+      }
+      const own = Number(url.split("=")[1]);
+      if (!url.startsWith("/messages")) return void response.writeHead(405).end();
+      if (own !== known) return void response.writeHead(status).end("Could not find session");
+      response.writeHead(202).end("Accepted");
+      const answer = (value: unknown) => streams[own]!(result(body.id, value));
+      if (body.method === "initialize") answer(INITIALIZED);
+      else if (body.method === "tools/list") answer(TOOLS);
+      else if (body.method === "tools/call") answer({ content: [{ type: "text", text: "ok" }] });
+    };
+    await withHttp(handler, async (upstream) => {
+      known = 0;
+      const { raw } = await upstream.forward(exchangeFor(callText("write")), []);
+      assert.equal(textOf(raw), "ok");
+      assert.equal(session, 2);
+    });
+  }
+});
