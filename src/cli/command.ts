@@ -75,6 +75,7 @@ export const OPTIONS = {
   write: flag("Change the files; without it nothing is written"),
   secrets: flag("Move literal secrets into the credentials file, with ${NAME} in their place"),
   rename: flag("Add servers whose names are taken under names of their own"),
+  gated: flag("The endpoint with five tools that find all others, instead of all of them"),
   undo: flag("Take the gateway out of the client's configuration again"),
   replace: flag("Take the place of another entry of the gateway's name"),
   json: flag("Machine-readable output"),

@@ -68,6 +68,15 @@ export function viewCost(
   };
 }
 
+/** What `/mcp` costs where nobody chose to gate it, and the way out; nothing within auto's bounds. */
+export function ungatedHint(cost: GateCost | undefined): string | undefined {
+  if (cost === undefined) return undefined;
+  const { mode, tools, tokens, maxTools, maxTokens, gatedTools, gatedTokens } = cost;
+  if (mode !== "off" || (tools <= maxTools && tokens <= maxTokens)) return undefined;
+  return `/mcp lists ${tools} tools, about ${tokens} tokens of a model's context; /gated/mcp lists ` +
+    `${gatedTools} that find the others, about ${gatedTokens} (mcproxy connect CLIENT --gated)`;
+}
+
 /** The share of the tokens that gating saves, in percent with one decimal. */
 export function savedPercent({ tokens, savedTokens }: GateCost): number {
   return tokens === 0 ? 0 : Math.round(1_000 * savedTokens / tokens) / 10;

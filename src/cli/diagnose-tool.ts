@@ -37,6 +37,7 @@ export const RULES = [
   "uri-conflict",
   "same-tool",
   "many-tools",
+  "ungated",
   "shape",
   "cached-writing",
 ] as const;

@@ -3,7 +3,7 @@
 import type { Io } from "../app/io.ts";
 import type { CacheRule, Config } from "../config/types.ts";
 import { serverOffers } from "../gateway/offers.ts";
-import type { Snapshot } from "../gating/gate.ts";
+import { registryCost, type Snapshot } from "../gating/gate.ts";
 import { parseGlob } from "../lib/glob.ts";
 import { canonicalJson, isObject } from "../lib/json.ts";
 import { ESTIMATE } from "../lib/tokens.ts";
@@ -11,7 +11,7 @@ import { conflictText, noticeText } from "../registry/build.ts";
 import { unlessTooDeep } from "../registry/source.ts";
 import type { Conflict, Registry } from "../registry/types.ts";
 import { untilSignal } from "./call.ts";
-import { counterOf, serverTokens } from "./costs.ts";
+import { counterOf, serverTokens, ungatedHint } from "./costs.ts";
 import {
   type CheckedTool,
   CUT_DESCRIPTION,
@@ -203,8 +203,9 @@ const CROWDS: readonly (readonly [more: number, what: string])[] = [
 /** Whether all of it together is more than clients take. */
 function crowdFindings(
   { length }: readonly CheckedTool[],
-  { aggregate, gates: { aggregate: gate } }: Snapshot,
+  registry: Snapshot,
 ): Finding[] {
+  const { aggregate, gates: { aggregate: gate } } = registry;
   const { instructions } = gate.isClosed ? gate.view : aggregate;
   const all = [];
   const crowd = CROWDS.find(([most]) => length > most);
@@ -216,6 +217,8 @@ function crowdFindings(
       'fewer tools, or leave tools out with "exclude"';
     all.push(found("note", "many-tools", message, remedy));
   }
+  const hint = ungatedHint(registryCost(registry, counterOf(ESTIMATE)).aggregate);
+  if (hint !== undefined) all.push(found("note", "ungated", hint));
   if (instructions !== undefined && instructions.length > CUT_DESCRIPTION) {
     const message = `instructions of ${instructions.length} characters in all: Claude Code cuts ` +
       `them at ${CUT_DESCRIPTION}`;

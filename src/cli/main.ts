@@ -94,7 +94,7 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
     name: "connect",
     summary: "Put the gateway into the configuration of an AI client",
     words: ["[CLIENT]"],
-    options: ["url", "replace", "undo", "write"],
+    options: ["url", "gated", "replace", "undo", "write"],
     notes: [
       "Without CLIENT the known clients are listed.",
       "Shows what it would change. With --write it changes that, and keeps a backup of the file.",

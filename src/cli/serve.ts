@@ -9,6 +9,7 @@ import { serveStdio } from "../front/stdio.ts";
 import { cacheDirectory, ListCache } from "../gateway/members/list-cache.ts";
 import type { Config } from "../config/types.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
+import { exceeds } from "../gating/gate.ts";
 import { isObject } from "../lib/json.ts";
 import { hostInUrl } from "../lib/text.ts";
 import { VERSION } from "../lib/version.ts";
@@ -51,6 +52,7 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
     const stopProgress = onProgress(gateway, () => notifier.status(summary()));
     void gateway.settled().then(() => {
       log.info("All servers have settled: {summary}", { summary: summary() });
+      return hintAtGating(gateway, live === undefined ? undefined : io.stderr);
     });
     void live?.begin(server);
     if (options.json === true) void announceJson(server, plan.stdio ? io.stderr : io.stdout);
@@ -178,6 +180,26 @@ export function tellStart(
     log.warning("No servers are configured in {file}", { file: config.file });
   }
   if (url !== undefined) log.info("Listening on {url}", { url });
+}
+
+/** Says once what `/mcp` costs, where that is much; `screen` for a person who sees no log. */
+async function hintAtGating(
+  { snapshots: { registry } }: Server["gateway"],
+  screen: Io["stderr"] | undefined,
+): Promise<void> {
+  const { config, full } = registry.gates.aggregate;
+  if (config.mode !== "off" || !exceeds(full, config)) return;
+  const { ungatedHint } = await import("./costs.ts");
+  const { TokenTally } = await import("../gateway/offers.ts");
+  const hint = ungatedHint((await new TokenTally().of(registry)).aggregate);
+  log.info("{hint}", { hint });
+  if (screen !== undefined) {
+    await say(
+      screen,
+      `${hint}
+`,
+    );
+  }
 }
 
 /** Whether the log line with the address is where whoever started us reads. */

@@ -2,7 +2,7 @@
 
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { firstLine, fit, printable } from "../lib/text.ts";
-import { costIn, savedPercent } from "./costs.ts";
+import { costIn, savedPercent, ungatedHint } from "./costs.ts";
 import { withoutName } from "./view/live.ts";
 import { type Cell, type Column, firstByRank, renderTable, type Style } from "./view/table.ts";
 
@@ -64,6 +64,8 @@ function headLines(body: JsonObject): readonly HeadLine[] {
   ];
   const gating = gatingText(body);
   if (gating !== undefined) lines.push([gating]);
+  const hint = ungatedHint(costIn(body.gating));
+  if (hint !== undefined) lines.push([hint]);
   if (typeof config.error === "string") {
     const since = printed(config.errorAt);
     const when = since === "" ? "" : ` since ${since}`;

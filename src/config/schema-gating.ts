@@ -31,9 +31,10 @@ const entries = {
     choice(
       MODES,
       "Whether clients see a few tools that find the others instead of all tools: never, always, " +
-        "or (auto) where there are more than maxTools, or more than maxTokens of them.",
+        "or (auto) where there are more than maxTools, or more than maxTokens of them. Without it, " +
+        "auto where one of those two is given.",
     ),
-    "auto",
+    "off",
   ),
   maxTools: v.optional(
     count(0, 100_000, "Most tools that auto lists directly.", { example: 40 }),
@@ -115,6 +116,22 @@ function orWord<const Members extends v.GenericSchema>(object: Members): Members
   });
 }
 
+/** A bound alone makes sense in one mode only. */
+const whole = chosen(gating, (dataset) => {
+  const { value } = dataset;
+  if (isObject(value) && hasBound(value)) dataset.value = { mode: "auto", ...value };
+  return gating;
+});
+
+function hasBound({ maxTools, maxTokens }: { maxTools?: unknown; maxTokens?: unknown }): boolean {
+  return (maxTools ?? maxTokens) !== undefined;
+}
+
+/** What holds for a profile: key by key what it says itself, else what is said for all views. */
+export function gatingFor(own: Partial<GatingConfig>, all: GatingConfig): GatingConfig {
+  return { ...all, ...(all.mode === "off" && hasBound(own) ? { mode: "auto" } : {}), ...own };
+}
+
 const EXAMPLE = { mode: "on", alwaysVisible: ["memory_search_nodes"] };
 
 const embeddings = members({
@@ -137,7 +154,7 @@ export type EmbeddingsConfig = Checked<typeof embeddings>;
 export const gatingOptions = {
   gating: v.optional(
     v.pipe(
-      orWord(gating),
+      orWord(whole),
       v.metadata({
         ...about(
           "How clients of many tools are spared their definitions: the mode alone, or an object.",

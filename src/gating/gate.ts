@@ -1,4 +1,5 @@
 import type { ConfigPath } from "../config/issue.ts";
+import { gatingFor } from "../config/schema-gating.ts";
 import type { GatingConfig, ProfileConfig } from "../config/types.ts";
 import { EMPTY_INVENTORY } from "../protocol/lists.ts";
 import { buildRegistry, type RegistryInput } from "../registry/build.ts";
@@ -61,9 +62,10 @@ const merged = new WeakMap<ProfileConfig, WeakMap<GatingConfig, GatingConfig>>()
 
 /** The same object for the same two: it is compared. */
 function gatingOf(profile: ProfileConfig, of: GatingConfig): GatingConfig {
-  if (profile.gating === undefined) return of;
+  const { gating } = profile;
+  if (gating === undefined) return of;
   const all = memoised(merged, profile, () => new WeakMap());
-  return memoised(all, of, () => ({ ...of, ...profile.gating }));
+  return memoised(all, of, () => gatingFor(gating, of));
 }
 
 /**

@@ -46,7 +46,12 @@ export async function run({ args: [name], options }: Invocation, io: Io): Promis
   if (!read.ok) throw configurationError(read.issues, io.cwd);
   const { text = "" } = read;
   const file: EditedFile = { client, path, cwd: io.cwd };
-  const reach = { url: gatewayUrls(options.url, io.env).mcp, command: commandOf(process) };
+  const { mcp } = gatewayUrls(options.url, io.env);
+  // Of a profile, too; one server alone has no gate.
+  const url = options.gated === true
+    ? mcp.replace(/(?<!\/servers\/[^/]+)(\/(un)?gated)?\/mcp$/, "/gated/mcp")
+    : mcp;
+  const reach = { url, command: commandOf(process) };
   const step = options.undo === true
     ? await planUndo(text, file)
     : await planConnect(text, client.entry(reach), file, options.replace === true);
