@@ -8,7 +8,7 @@ import { startServer } from "../support/server.ts";
 import { PLAIN } from "../../src/cli/view/table.ts";
 import { renderTokens } from "../../src/cli/list.ts";
 import { gatewayUrls } from "../../src/cli/urls.ts";
-import { costIn, viewCost } from "../../src/cli/costs.ts";
+import { costIn, ungatedHint, viewCost } from "../../src/cli/costs.ts";
 import { ESTIMATE, exactTokenizer } from "../../src/lib/tokens.ts";
 import { costsOf, type GateCost } from "../../src/gating/gate.ts";
 import { cacheEnv } from "../support/cache.ts";
@@ -54,6 +54,20 @@ test("viewCost() explains by the estimates that decided, whatever was counted", 
   assert.equal(viewCost(undefined, cost(0, 450)).savedPercent, 0);
 });
 
+test("ungatedHint() says what a list costs that nobody gated, above the bounds of auto", () => {
+  const off = { mode: "off", tools: 51 } as const;
+  assert.match(
+    ungatedHint(cost(5_400, 450, off))!,
+    /\/mcp lists 51 tools, about 5400 tokens .*\/gated\/mcp lists 5 .*connect CLIENT --gated/,
+  );
+  assert.notEqual(ungatedHint(cost(10_001, 450, { mode: "off" })), undefined);
+  assert.equal(ungatedHint(cost(10_000, 450, { mode: "off", tools: 50 })), undefined);
+  // Who chose knows.
+  assert.equal(ungatedHint(cost(99_000, 450, { mode: "auto", gated: true })), undefined);
+  assert.equal(ungatedHint(cost(99_000, 450, { mode: "on", gated: true })), undefined);
+  assert.equal(ungatedHint(undefined), undefined);
+});
+
 test("costIn() reads what a status says, and nothing of an older one", () => {
   const given = cost(99_000, 450, { gated: true });
   assert.deepEqual(costIn(JSON.parse(JSON.stringify(given))), given);
@@ -92,6 +106,7 @@ test("gatewayUrls() knows the gated and ungated endpoints of every view", () => 
 });
 
 const CONFIG = {
+  gating: "auto",
   mcpServers: {
     many: fakeCommand({ tools: Array.from({ length: 51 }, (_, index) => `echo${index}`) }),
     few: {

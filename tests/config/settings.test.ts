@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { generateSchema } from "../../scripts/schema.ts";
 import type { Settings } from "../../src/config/types.ts";
-import { loadConfig } from "../../src/config/load.ts";
+import { loadConfig, parseConfig } from "../../src/config/load.ts";
 import type { Env } from "../../src/config/types.ts";
 import { inDirectory, writeFiles } from "./temp.ts";
 import { formatIssue } from "../../src/config/issue.ts";
@@ -40,7 +40,7 @@ test("DEFAULT_SETTINGS is pinned", () => {
     allowCommands: false,
     cacheSize: 16_777_216,
     gating: {
-      mode: "auto",
+      mode: "off",
       maxTools: 50,
       maxTokens: 10_000,
       alwaysVisible: [],
@@ -166,4 +166,19 @@ test("settingsFromEnv() names the member of a JSON text that is wrong, and shows
 test("variableOf() is the name in capitals", () => {
   assert.equal(variableOf("sessionIdleTimeout"), "MCPROXY_SESSION_IDLE_TIMEOUT");
   assert.equal(variableOf("port"), "MCPROXY_PORT");
+});
+
+test("gating is off unless asked for, and a bound alone asks for auto", () => {
+  const modeOf = (gating: unknown) => {
+    const parsed = parseConfig(JSON.stringify({ gating, mcpServers: {} }), { file: "c", env: {} });
+    assert.ok(parsed.ok);
+    return parsed.config.settings.gating.mode;
+  };
+  assert.equal(modeOf(undefined), "off");
+  assert.equal(modeOf({}), "off");
+  assert.equal(modeOf({ alwaysVisible: ["a"] }), "off");
+  assert.equal(modeOf({ maxTools: 40 }), "auto");
+  assert.equal(modeOf({ maxTokens: 0 }), "auto");
+  assert.equal(modeOf({ mode: "off", maxTokens: 500 }), "off");
+  assert.equal(modeOf("on"), "on");
 });

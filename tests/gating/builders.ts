@@ -9,7 +9,7 @@ import { entry } from "../registry/builders.ts";
 
 /** What an empty file gives, and what a test says of it. */
 export function config(rest: Partial<GatingConfig> = {}): GatingConfig {
-  return { ...DEFAULT_SETTINGS.gating, ...rest };
+  return { ...DEFAULT_SETTINGS.gating, mode: "auto", ...rest };
 }
 
 /** A server with these tools, as JSON objects with at least a name. */

@@ -17,7 +17,7 @@ const mean = (values: readonly number[]) =>
 test("of 500 tools, meta tools, 8 hits and 2 schemas take no more than they took", async () => {
   const { count } = await exactTokenizer();
   const servers = [...ownTools(500)].map(([name, tools]) => [name, { tools }] as const);
-  const world = new GatingWorld({}, Object.fromEntries(servers));
+  const world = new GatingWorld({ gating: "auto" }, Object.fromEntries(servers));
   const { aggregate } = registryCost(world.registry, (raw) => toolTokens(JSON.parse(raw), count));
   assert.deepEqual([aggregate.tools, aggregate.gated, aggregate.gatedTools], [500, true, 5]);
   const answers = [];

@@ -61,7 +61,7 @@ test("Registry.gates merge a profile's gating over that of all, key by key", () 
   assert.equal(aggregate.config, gating);
   assert.equal(gates.get("same")!.config, gating);
   assert.deepEqual(gates.get("on")!.config, { ...gating, mode: "on", splitByRisk: false });
-  assert.deepEqual(gates.get("few")!.config, { ...gating, maxTools: 1 });
+  assert.deepEqual(gates.get("few")!.config, { ...gating, mode: "auto", maxTools: 1 });
   const closed = [aggregate, ...["same", "on", "few"].map((name) => gates.get(name)!)];
   assert.deepEqual(closed.map(({ isClosed }) => isClosed), [false, false, true, true]);
   // Nobody is told of a change that is none.

@@ -159,6 +159,19 @@ test("connect --url writes the address, and never shows who asks", async () => {
   assert.deepEqual(entries["mcproxy"], { url });
 });
 
+test("connect --gated writes the endpoint with the tools that find the others", async () => {
+  await using home = await homeWith(["cursor"]);
+  const shown = async (...args: string[]) =>
+    (await run(["connect", "cursor", "--gated", ...args], home.options)).stdout;
+  assert.match(await shown(), /127\.0\.0\.1:12009\/gated\/mcp"/);
+  const base = "http://127.0.0.1:7";
+  assert.match(await shown("--url", base), /:7\/gated\/mcp"/);
+  assert.match(await shown("--url", `${base}/ungated/mcp`), /:7\/gated\/mcp"/);
+  assert.match(await shown("--url", `${base}/profiles/a/mcp`), /:7\/profiles\/a\/gated\/mcp"/);
+  // One server alone has no gate.
+  assert.match(await shown("--url", `${base}/servers/a/mcp`), /:7\/servers\/a\/mcp"/);
+});
+
 test("connect keeps rights, a link and a byte order mark", async () => {
   await using home = await homeWith();
   const real = join(home.directory, "dotfiles", "mcp.json");
