@@ -11,7 +11,7 @@ export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const BUN = `${ROOT}node_modules/bun/bin/bun.exe`;
 const BINARY = `${ROOT}dist/test/mcproxy-bun`;
 
-/** The flag of the release and of `deno task start`; both sides of a comparison get it. */
+/** The flag of the release and of `npm start`; both sides of a comparison get it. */
 const DENO_FLAGS = ["--v8-flags=--max-semi-space-size=2,--optimize-for-size"];
 
 /** A command line. */

@@ -16,7 +16,7 @@ export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 /** Bun as the pinned dev dependency brings it. Fakes run on it: it starts in half of Node's time. */
 export const BUN = `${ROOT}node_modules/bun/bin/bun.exe`;
 
-/** The engine's trade of memory for speed that `deno task start` and the binary have. */
+/** The engine's trade of memory for speed that `npm start` and the binary have. */
 export const AS_RELEASED = { DENO_V8_FLAGS: "--max-semi-space-size=2,--optimize-for-size" };
 
 /** True on Bun. The process modes are run from one runtime only, which is Deno. */
