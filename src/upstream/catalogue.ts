@@ -87,11 +87,12 @@ export class Catalogue {
       const options = { previous: this.#inventory, kinds, timeout: timeout() };
       const { inventory, problems } = await readInventory(connection, options);
       // A connection that went away in between has nothing more to say.
-      if (this.#refresher !== refresher) return;
+      if (this.#refresher !== refresher) return false;
       this.#report(problems);
-      if (inventory === this.#inventory) return;
+      if (inventory === this.#inventory) return false;
       this.#inventory = inventory;
       onChange(inventory);
+      return true;
     });
     return refresher;
   }
@@ -102,27 +103,38 @@ export class Catalogue {
   }
 }
 
+/** Longest pauses between reads that follow one upon the other, in ms: of what changes, and not. */
+const MOST_REST = { changed: 1_000, same: 10_000 };
+
 /**
  * Turns a storm of "this list changed" into few reads: marks within `delay` are one run, marks
- * during a run are one more run after it, so the last read always begins after the last mark.
+ * during a run are one more run after it, so the last read always begins after the last mark. While
+ * the storm goes on the pauses grow, further where nothing was found to have changed.
  */
 export class Refresher {
   readonly #clock: Clock;
   readonly #delay: number;
-  readonly #read: (kinds: ReadonlySet<ListKind>) => Promise<void>;
+  readonly #read: (kinds: ReadonlySet<ListKind>) => Promise<boolean>;
+  /** Pause after a run, and when it ended. */
+  #rest: number;
+  #endedAt = -Infinity;
   #marked = new Set<ListKind>();
   #cancel: (() => void) | undefined;
   #running = false;
   #stopped = false;
 
-  /** `delay` in ms: a server announces changes in bursts. `read` must not reject. */
+  /**
+   * `delay` in ms: a server announces changes in bursts. `read` tells whether anything had changed,
+   * and must not reject.
+   */
   constructor(
     clock: Clock,
     delay: number,
-    read: (kinds: ReadonlySet<ListKind>) => Promise<void>,
+    read: (kinds: ReadonlySet<ListKind>) => Promise<boolean>,
   ) {
     this.#clock = clock;
     this.#delay = delay;
+    this.#rest = delay / 2;
     this.#read = read;
   }
 
@@ -143,7 +155,11 @@ export class Refresher {
   #schedule(): void {
     if (this.#stopped || this.#running || this.#cancel !== undefined) return;
     if (this.#marked.size === 0) return;
-    this.#cancel = this.#clock.after(this.#delay, () => void this.#run());
+    const since = this.#clock.now() - this.#endedAt;
+    // It has been quiet.
+    if (since > this.#rest) this.#rest = this.#delay / 2;
+    const wait = Math.max(this.#delay, this.#rest - since);
+    this.#cancel = this.#clock.after(wait, () => void this.#run());
   }
 
   async #run(): Promise<void> {
@@ -151,7 +167,9 @@ export class Refresher {
     this.#running = true;
     const kinds = this.#marked;
     this.#marked = new Set();
-    await this.#read(kinds);
+    const most = await this.#read(kinds) ? MOST_REST.changed : MOST_REST.same;
+    this.#rest = Math.min(this.#rest * 2, most);
+    this.#endedAt = this.#clock.now();
     this.#running = false;
     this.#schedule();
   }

@@ -152,7 +152,7 @@ test("Refresher makes one run of a burst, and one more of what came during it", 
   const gates: (() => void)[] = [];
   const refresher = new Refresher(clock, 50, (kinds) => {
     runs.push([...kinds]);
-    return new Promise((resolve) => gates.push(resolve));
+    return new Promise((resolve) => gates.push(() => resolve(true)));
   });
   refresher.mark(["tools"]);
   clock.tick(30);
@@ -172,4 +172,37 @@ test("Refresher makes one run of a burst, and one more of what came during it", 
   refresher.stop();
   refresher.mark(["tools"]);
   assert.equal(clock.armed, 0);
+});
+
+test("Refresher reads less and less often while it is told of changes at every read", async () => {
+  for (const [changed, most] of [[true, 1_000], [false, 10_000]] as const) {
+    const clock = new FakeClock();
+    const times: number[] = [];
+    const refresher: Refresher = new Refresher(clock, 50, () => {
+      times.push(clock.now());
+      refresher.mark(["tools"]);
+      return Promise.resolve(changed);
+    });
+    refresher.mark(["tools"]);
+    const go = async (until: number) => {
+      for (; times.length < until; clock.tick(10)) await Promise.resolve();
+    };
+    await go(15);
+    const pauses = times.slice(1).map((time, index) => time - times[index]!);
+    assert.ok(pauses[0]! <= 70, `${pauses}`);
+    assert.ok(pauses.every((pause, index) => index === 0 || pause >= pauses[index - 1]! - 10));
+    assert.ok(pauses.at(-1)! >= most, `${pauses}`);
+    // The last mark counts, and after a quiet time it counts at once.
+    refresher.stop();
+    let runs = 0;
+    const calm = new Refresher(clock, 50, () => Promise.resolve(++runs > 0));
+    for (let i = 1; i <= 3; i++) {
+      calm.mark(["tools"]);
+      clock.tick(50);
+      assert.equal(runs, i);
+      await Promise.resolve();
+      await Promise.resolve();
+      clock.tick(60_000);
+    }
+  }
 });

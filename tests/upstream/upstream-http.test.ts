@@ -326,7 +326,7 @@ test("Upstream names what is wrong with a server it cannot reach or enter", asyn
   const cases: [Handler, RegExp][] = [
     [(_, r) => void r.writeHead(401).end(), /with HTTP 401: it needs authorization; set headers/],
     [(_, r) => void r.writeHead(403).end(), /with HTTP 403: access denied/],
-    [(_, r) => void r.writeHead(503).end(), /answered "server\/discover" with HTTP 503$/],
+    [(_, r) => void r.writeHead(503).end(), /answered "initialize" with HTTP 503$/],
     [(_, r) => void r.writeHead(500).end(), /answered "initialize" with HTTP 500$/],
     [
       (_, r) => void r.writeHead(404).end("<h1>Not Found"),

@@ -5,7 +5,7 @@ import { call, textOf } from "./support.ts";
 import { withHttp } from "./with-http.ts";
 
 /** HTTP+SSE of 2024-11-05; `endpoint` is what the first event says. */
-function sseServer(endpoint: string): Handler {
+function sseServer(endpoint: string, at = "/messages?s=1"): Handler {
   let send: (message: unknown) => void = () => {};
   return ({ method, url, body }, response) => {
     if (method === "GET") {
@@ -13,7 +13,7 @@ function sseServer(endpoint: string): Handler {
       response.write(`event: endpoint\ndata: ${endpoint}\n\n`);
       return;
     }
-    if (url !== "/messages?s=1") return void response.writeHead(405).end();
+    if (url !== at) return void response.writeHead(405).end();
     response.writeHead(202).end("Accepted");
     if (body.method === "initialize") {
       send(result(body.id, { ...INITIALIZED, protocolVersion: "2024-11-05" }));
@@ -59,4 +59,27 @@ test("SseTransport fails calls when its stream ends, and the upstream reconnects
       assert.equal(textOf((await upstream.forward(call("x"), [])).raw), "over sse");
     },
   );
+});
+
+test("SseTransport finds the endpoint of a server that does not know what path it is below", async () => {
+  const cases = [
+    ["/gw/sse", "/messages?s=1", "/gw/messages?s=1"],
+    ["/team/gw/sse", "/messages?s=1", "/team/gw/messages?s=1"],
+    ["/gw/mcp/sse", "/mcp/messages?s=1", "/gw/mcp/messages?s=1"],
+    // What is named counts, where there is somebody.
+    ["/mcp/sse", "/messages?s=1", "/messages?s=1"],
+    ["/mcp/sse", "messages?s=1", "/mcp/messages?s=1"],
+  ] as const;
+  for (const [path, named, at] of cases) {
+    await withHttp(
+      sseServer(named, at),
+      async (upstream, server) => {
+        assert.equal(textOf((await upstream.forward(call("x"), [])).raw), "over sse", path);
+        assert.equal(server.seen.at(-1)!.url, at);
+      },
+      {},
+      undefined,
+      path,
+    );
+  }
 });

@@ -36,7 +36,13 @@ import {
   timedOut,
   unavailable,
 } from "../transport/failures.ts";
-import type { CloseReason, InvalidInput, Transport, UpstreamLog } from "../transport/transport.ts";
+import {
+  type CloseReason,
+  type InvalidInput,
+  ownId,
+  type Transport,
+  type UpstreamLog,
+} from "../transport/transport.ts";
 import {
   type CallOptions,
   Correlation,
@@ -295,7 +301,7 @@ export class Channel {
   #takesBack({ params }: NotificationMessage): boolean {
     const id = params?.requestId as RequestId | undefined;
     if (this.era === "legacy") return id !== undefined && this.#questions.cancel(id);
-    const call = this.#calls.get(id);
+    const call = this.#calls.get(ownId(id) as RequestId | undefined);
     if (call?.method !== "subscriptions/listen") return false;
     this.#calls.take(call.id)?.settle(unavailable(this.server, "ended the subscription"));
     return true;
@@ -309,7 +315,7 @@ export class Channel {
 
   #progress(message: NotificationMessage): void {
     const { progressToken, progress } = message.params ?? {};
-    const call = this.#calls.progress(progressToken, progress);
+    const call = this.#calls.progress(ownId(progressToken), progress);
     if (call?.tokenText === undefined) {
       this.log.debug("Dropped progress nobody asked for");
       return;
@@ -399,7 +405,7 @@ export class Channel {
   }
 
   #invalid({ kind, error, snippet: text, carriedBy }: InvalidInput): void {
-    const known = error.idText === "null" ? undefined : Number(error.idText);
+    const known = error.idText === "null" ? undefined : Number(error.idText.replaceAll('"', ""));
     const only = kind === "overlong"
       ? this.#calls.only(({ timeout }) => timeout < Infinity)?.id
       : undefined;

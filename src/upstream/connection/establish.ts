@@ -133,11 +133,11 @@ async function shakeHands(
   if (era === "legacy") return await initialize(channel, startupTimeout);
   if (era === "modern") return await discover(channel, startupTimeout);
 
-  let silent = false;
+  let unclear = false;
   try {
     const outcome = await probe(channel, Math.min(PROBE_TIMEOUT, startupTimeout / 3));
     if (outcome.kind === "modern") return outcome.handshake;
-    silent = outcome.silent;
+    unclear = outcome.unclear;
     return await initialize(channel, startupTimeout);
   } catch (error) {
     if (channel.closed?.code === "exited") {
@@ -145,9 +145,10 @@ async function shakeHands(
       log.debug("Ended on the probe; started again as legacy");
       return await initialize(await reopen(), startupTimeout);
     }
-    // A slow modern server misses the probe's time, and then knows no `initialize`.
+    // A modern server that is slow, or refuses for a moment, misses the probe, and then knows no
+    // `initialize`.
     if (error instanceof HandshakeError && channel.closed === undefined) {
-      if (silent || error.modernOnly) return await discover(channel, startupTimeout);
+      if (unclear || error.modernOnly) return await discover(channel, startupTimeout);
     }
     throw error;
   }

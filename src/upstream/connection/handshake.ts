@@ -39,8 +39,8 @@ export interface Handshake {
 /** How a probe ended that did not fail. */
 export type ProbeOutcome =
   | { readonly kind: "modern"; readonly handshake: Handshake }
-  /** It answered like a legacy server; `silent` when it did not answer in time. */
-  | { readonly kind: "legacy"; readonly silent: boolean };
+  /** It answered like a legacy server; `unclear` when it gave no answer that says anything. */
+  | { readonly kind: "legacy"; readonly unclear: boolean };
 
 /** The upstream will not speak to us in this era; retrying the same will not help. */
 export class HandshakeError extends RpcError {
@@ -50,12 +50,12 @@ export class HandshakeError extends RpcError {
 }
 
 /** HTTP statuses that say nothing about the era: the server is not there, or wants a key. */
-const INCONCLUSIVE = new Set([401, 403, 429, 502, 503, 504]);
+const INCONCLUSIVE = new Set([401, 403, 429, 500, 502, 503, 504]);
 
 /**
  * Asks with `server/discover`, for `timeout` ms, which era the upstream speaks. Everything that is not a modern
- * answer means legacy, silence included.
- * @throws {RpcError} when it cannot be reached, refuses access, or is modern but refuses us
+ * answer means legacy, as far as this goes: silence, a refusal and a connection that is cut included.
+ * @throws {RpcError} when nobody is there, or it is modern but refuses us
  */
 export async function probe(channel: Channel, timeout: number): Promise<ProbeOutcome> {
   try {
@@ -68,12 +68,13 @@ export async function probe(channel: Channel, timeout: number): Promise<ProbeOut
     if (code === ErrorCode.HeaderMismatch || code === ErrorCode.MissingClientCapability) {
       throw refused(channel, "server/discover", response);
     }
-    return { kind: "legacy", silent: false };
+    return { kind: "legacy", unclear: false };
   } catch (error) {
     if (channel.closed !== undefined || !(error instanceof RpcError)) throw error;
-    if (error instanceof HandshakeError || error instanceof NetworkError) throw error;
-    if (error instanceof HttpStatusError && INCONCLUSIVE.has(error.status)) throw error;
-    return { kind: "legacy", silent: error.code === ErrorCode.UpstreamTimeout };
+    if (error instanceof HandshakeError) throw error;
+    const unclear = error instanceof NetworkError ||
+      error instanceof HttpStatusError && INCONCLUSIVE.has(error.status);
+    return { kind: "legacy", unclear: unclear || error.code === ErrorCode.UpstreamTimeout };
   }
 }
 
@@ -116,7 +117,8 @@ function readDiscover({ raw, result }: ResponseMessage): Handshake | undefined {
 }
 
 /**
- * The legacy handshake: `initialize`, then `notifications/initialized`.
+ * The legacy handshake: `initialize`, then `notifications/initialized`. A server that refuses the
+ * version is offered another one: the latest it names, else older ones.
  * @throws {HandshakeError} when the server refuses or chooses a version nobody knows; its
  * `modernOnly` tells that it named modern versions
  * @throws {RpcError} when it cannot be reached or does not answer
@@ -124,14 +126,51 @@ function readDiscover({ raw, result }: ResponseMessage): Handshake | undefined {
 export async function initialize(channel: Channel, timeout: number): Promise<Handshake> {
   channel.era = "legacy";
   channel.transport.setProtocol(undefined, "legacy");
-  const params = JSON.stringify({
-    protocolVersion: LATEST_LEGACY_VERSION,
-    capabilities: channel.identity.capabilities,
-    clientInfo: channel.identity.info,
-  });
-  const response = await channel.request("initialize", params, { timeout, cancel: false });
-  const { raw, result } = response;
-  if (result === undefined) throw refused(channel, "initialize", response);
+  const left = new Set<string>(LEGACY_VERSIONS);
+  let refusal: RpcError | undefined;
+  for (let offer: string | undefined = LATEST_LEGACY_VERSION; offer !== undefined;) {
+    left.delete(offer);
+    let words: string;
+    try {
+      const response = await offerVersion(channel, offer, timeout);
+      if (response.result !== undefined) return await agreed(channel, response, response.result);
+      const error = refused(channel, "initialize", response);
+      refusal ??= error;
+      words = JSON.stringify(response.error);
+    } catch (error) {
+      if (!(error instanceof HttpStatusError) || channel.closed !== undefined) throw error;
+      refusal ??= error;
+      words = error.said ?? "";
+    }
+    offer = channel.closed === undefined ? nextOffer(words, left) : undefined;
+  }
+  throw refusal!;
+}
+
+/** What is offered after a refusal in these words; nothing where it is not about the version. */
+function nextOffer(words: string, left: ReadonlySet<string>): string | undefined {
+  const named: readonly string[] = words.match(/\b\d{4}-\d\d-\d\d\b/g) ?? [];
+  const known = [...left].filter((version) => named.includes(version));
+  const isModern = MODERN_VERSIONS.some((version) => named.includes(version));
+  if (known.length > 0 || isModern) return known.at(-1);
+  return named.length > 0 || /version/i.test(words) ? [...left].at(-1) : undefined;
+}
+
+function offerVersion(
+  channel: Channel,
+  protocolVersion: string,
+  timeout: number,
+): Promise<ResponseMessage> {
+  const { capabilities, info: clientInfo } = channel.identity;
+  const params = JSON.stringify({ protocolVersion, capabilities, clientInfo });
+  return channel.request("initialize", params, { timeout, cancel: false });
+}
+
+async function agreed(
+  channel: Channel,
+  { raw }: ResponseMessage,
+  result: JsonObject,
+): Promise<Handshake> {
   const version = result.protocolVersion;
   if (typeof version !== "string" || eraOf(version) !== "legacy") {
     throw new HandshakeError(

@@ -94,7 +94,8 @@ function readable(ms: number): string {
 
 /** An HTTP status that is no answer; the handshake reads meaning from some of them. */
 export class HttpStatusError extends UnavailableError {
-  constructor(server: string, readonly status: number, what: string) {
+  /** `said` is the body that came with it, where it was read. */
+  constructor(server: string, readonly status: number, what: string, readonly said?: string) {
     super(server, explain(status, what));
   }
 }

@@ -260,8 +260,10 @@ export class StreamableHttpTransport implements Transport {
   ): Promise<ReadRefusal> {
     const { status } = response;
     let text: string | undefined;
-    if (mediaType(response) === "application/json") text = await this.#http.text(response, what);
-    else await response.body?.cancel();
+    // A version is refused with 400, in words too.
+    if (mediaType(response) === "application/json" || status === 400) {
+      text = await this.#http.text(response, what);
+    } else await response.body?.cancel();
     const isForgotten = await this.#isForgotten({ status, code: errorCodeIn(text) }, what);
     if (isForgotten) this.#session.forget(requestId);
     return { status, text, isForgotten };
@@ -277,7 +279,9 @@ export class StreamableHttpTransport implements Transport {
     const own = isForgotten || requestId === undefined || text === undefined
       ? undefined
       : errorBody(text, String(requestId));
-    if (own === undefined || status === 401) throw new HttpStatusError(this.#server, status, what);
+    if (own === undefined || status === 401) {
+      throw new HttpStatusError(this.#server, status, what, text);
+    }
     this.#deliver(own, requestId, what);
   }
 

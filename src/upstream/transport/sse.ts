@@ -35,6 +35,8 @@ export class SseTransport implements Transport {
   readonly #session: SessionWatch;
   #handlers: TransportHandlers | undefined;
   #endpoint: URL | undefined;
+  /** Where it may be if it is not there: a server does not know the path a proxy has put it below. */
+  #others: URL[] = [];
   /** There is a session that may be forgotten, though its stream stays open. */
   #isAgreed = false;
 
@@ -97,7 +99,11 @@ export class SseTransport implements Transport {
     this.#session.sent();
     let open = true;
     try {
-      const status = await this.#post(raw, what, url, signal);
+      let status = await this.#post(raw, what, url, signal);
+      while (status >= 400 && status < 500 && !this.#isAgreed && this.#others.length > 0) {
+        this.#endpoint = this.#others.shift()!;
+        status = await this.#post(raw, what, this.#endpoint, signal);
+      }
       if (status < 300) return;
       if (this.#isAgreed && await this.#session.isForgotten({ status, code: undefined }, what)) {
         this.#session.forget(requestId);
@@ -177,6 +183,7 @@ export class SseTransport implements Transport {
     if (url.origin !== base.origin) {
       throw protocolFault(this.#server, `named an endpoint of another origin, ${url.origin}`);
     }
+    if (data.startsWith("/")) this.#others = belowPaths(base.pathname, url);
     return url;
   }
 
@@ -190,4 +197,17 @@ export class SseTransport implements Transport {
     this.#closing.abort();
     this.#sendings.abandonAll();
   }
+}
+
+/** Longest path of a proxy that is tried, in segments. */
+const MAX_SEGMENTS = 5;
+
+/** The URL below each of the paths that the stream itself is below. */
+function belowPaths(stream: string, url: URL): URL[] {
+  const segments = stream.split("/").slice(1, -1).filter((one) => one !== "");
+  return segments.slice(0, MAX_SEGMENTS).map((_, index) => {
+    const other = new URL(url);
+    other.pathname = `/${segments.slice(0, index + 1).join("/")}${url.pathname}`;
+    return other;
+  });
 }

@@ -8,6 +8,7 @@ import {
   type Message,
   parseMessage,
   parseMessages,
+  type RequestId,
 } from "../../protocol/message.ts";
 
 /** How an upstream is reached. */
@@ -102,15 +103,42 @@ export function receive(
   carriedBy: number | undefined,
 ): void {
   try {
-    if (!/^[ \t\r\n]*\[/.test(text)) return handlers.onMessage(parseMessage(text), carriedBy);
+    if (!/^[ \t\r\n]*\[/.test(text)) {
+      return handlers.onMessage(withOwnId(parseMessage(text)), carriedBy);
+    }
     for (const message of parseMessages(text).messages) {
       if (message instanceof InvalidMessage) report(message, text, handlers, carriedBy);
-      else handlers.onMessage(message, carriedBy);
+      else handlers.onMessage(withOwnId(message), carriedBy);
     }
   } catch (error) {
     if (!(error instanceof InvalidMessage)) throw error;
     report(error, text, handlers, carriedBy);
   }
+}
+
+/** The number that an id or progress token of ours is, for a server that made a text of it. */
+export function ownId(id: unknown): unknown {
+  return typeof id === "string" && /^[1-9]\d{0,14}$/.test(id) ? Number(id) : id;
+}
+
+/** Every id of ours is a number. */
+function withOwnId(message: Message): Message {
+  if (message.kind !== "response" || typeof message.id !== "string") return message;
+  return { ...message, id: ownId(message.id) as RequestId };
+}
+
+/** How servers begin or end a response, with its id; what is between may be broken or missing. */
+const BROKEN = [
+  /^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*"?(\d{1,15})"?\s*,\s*(?!"method")/,
+  /,\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*"?(\d{1,15})"?\s*\}\s*$/,
+  /,\s*"id"\s*:\s*"?(\d{1,15})"?\s*,\s*"jsonrpc"\s*:\s*"2\.0"\s*\}\s*$/,
+];
+
+/** The request that a text was to answer which is no JSON: cut off, or with a `NaN` in it. */
+function answeredBy(text: string): string {
+  const ends = [text.slice(0, 200), text.slice(-200), text.slice(-200)];
+  const found = BROKEN.map((pattern, index) => pattern.exec(ends[index]!)?.[1]);
+  return found.find((id) => id !== undefined) ?? "null";
 }
 
 function report(
@@ -119,8 +147,10 @@ function report(
   handlers: TransportHandlers,
   carriedBy: number | undefined,
 ): void {
-  const kind = error.code === ErrorCode.ParseError ? "junk" : "invalid";
-  handlers.onInvalid({ kind, error, snippet: snippet(text), carriedBy });
+  const isJunk = error.code === ErrorCode.ParseError;
+  const known = isJunk ? new InvalidMessage(error.code, error.message, answeredBy(text)) : error;
+  const kind = isJunk ? "junk" : "invalid";
+  handlers.onInvalid({ kind, error: known, snippet: snippet(text), carriedBy });
 }
 
 /** The error for a text beyond the limit; its id cannot be known. */

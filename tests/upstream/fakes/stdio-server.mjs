@@ -54,6 +54,10 @@ function onCall({ id, params }) {
       return text(id, "mine");
     case "garbage":
       return write(`{"jsonrpc":"2.0","id":${id},"result":42}\n`);
+    case "broken": {
+      const head = `{"jsonrpc":"2.0","id":${args.way === "text" ? `"${id}"` : id},"result":{`;
+      return write(head + (args.way === "cut" ? '"content":[{"ty\n' : '"value":NaN}}\n'));
+    }
     case "compute": {
       // Nothing else happens meanwhile, as in a server that is one thread.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, args.ms);
