@@ -9,6 +9,8 @@ import {
   UNGATED,
   withGating,
 } from "../gating/endpoint.ts";
+import { systemClock } from "../lib/time.ts";
+import { TRAIL, TRAIL_HEADER } from "../lib/trail.ts";
 import { getLogger } from "../log/mod.ts";
 import type { HttpHandler } from "../runtime/types.ts";
 import { corsHeaders, createGuard, preflight } from "./guard.ts";
@@ -116,6 +118,12 @@ export function createApp({ gateway, boundHost }: AppOptions): App {
       const origin = request.headers.get("origin");
       try {
         guard(request.headers.get("host"), origin);
+        if (!TRAIL.admits(request.headers.get(TRAIL_HEADER), systemClock.now())) {
+          throw new Refusal(
+            508,
+            "it is this gateway itself, or has it among its servers: remove one",
+          );
+        }
       } catch (error) {
         if (error instanceof Refusal) return error.toResponse();
         throw error;

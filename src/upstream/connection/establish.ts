@@ -2,6 +2,7 @@
 
 import type { ServerConfig } from "../../config/types.ts";
 import type { Clock } from "../../lib/time.ts";
+import { TRAIL } from "../../lib/trail.ts";
 import type { Era } from "../../protocol/eras.ts";
 import type { ParamHeader } from "../../protocol/param-headers.ts";
 import type { Runtime } from "../../runtime/types.ts";
@@ -159,7 +160,8 @@ function createTransport(kind: TransportKind, options: EstablishOptions): Transp
   const { name: server } = config;
   const target = config.instances[0]!;
   if (target.kind === "stdio") return new StdioTransport({ server, target, runtime, log, clock });
+  const http = { server, target, log, clock, trail: () => TRAIL.header(clock.now()) };
   return kind === "sse"
-    ? new SseTransport({ server, target, log, clock })
-    : new StreamableHttpTransport({ server, target, log, clock, toolHeaders });
+    ? new SseTransport(http)
+    : new StreamableHttpTransport({ ...http, toolHeaders });
 }

@@ -107,5 +107,8 @@ function explain(status: number, what: string): string {
   if (status === 403) {
     return `answered ${what} with HTTP 403: access denied; check headers.Authorization`;
   }
+  if (status === 508) {
+    return `answered ${what} with HTTP 508: it is this gateway itself, or has it among its servers`;
+  }
   return `answered ${what} with HTTP ${status}`;
 }

@@ -6,6 +6,7 @@ import { editJson, rawAt } from "../../lib/json-edit.ts";
 import { isObject, joinBytes, type JsonObject } from "../../lib/json.ts";
 import { codeOf } from "../../lib/text.ts";
 import type { Clock } from "../../lib/time.ts";
+import { TRAIL_HEADER } from "../../lib/trail.ts";
 import { encodeHeaderValue, Header, nameOf } from "../../protocol/eras.ts";
 import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
 import type { NetworkFault } from "./transport.ts";
@@ -46,11 +47,14 @@ export class HttpClient {
   readonly url: URL;
   readonly #server: string;
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #trail: (() => string) | undefined;
   /** There has been an answer, so the next request may go over a connection that is being closed. */
   #mayReuse = false;
 
-  constructor(server: string, target: HttpTarget) {
+  /** `trail` is what each request says in {@link TRAIL_HEADER}. */
+  constructor(server: string, target: HttpTarget, trail?: () => string) {
     this.#server = server;
+    this.#trail = trail;
     const { url, headers } = withoutCredentials(target.url);
     for (const [name, value] of Object.entries(target.headers)) headers[name.toLowerCase()] = value;
     this.url = url;
@@ -98,7 +102,9 @@ export class HttpClient {
     const { method, headers, body, signal, what, mayRepeat } = request;
     const init: RequestInit & { timeout: false } = {
       method,
-      headers: { ...this.#headers, ...headers },
+      headers: this.#trail === undefined
+        ? { ...this.#headers, ...headers }
+        : { ...this.#headers, ...headers, [TRAIL_HEADER]: this.#trail() },
       signal,
       redirect: "manual",
       // Bun ends a request that is silent for 5 minutes; ours have their own limits.

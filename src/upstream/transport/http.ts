@@ -45,6 +45,8 @@ import {
 export interface HttpOptions {
   readonly server: string;
   readonly target: HttpTarget;
+  /** {@link HttpClient} */
+  readonly trail?: () => string;
   readonly log: UpstreamLog;
   readonly clock: Clock;
 }
@@ -114,7 +116,7 @@ export class StreamableHttpTransport implements Transport {
     this.#server = options.server;
     this.#log = options.log;
     this.#clock = options.clock;
-    this.#http = new HttpClient(options.server, options.target);
+    this.#http = new HttpClient(options.server, options.target, options.trail);
     this.#sendings = new Sendings(options.clock);
     this.#session = new SessionWatch({
       clock: options.clock,
