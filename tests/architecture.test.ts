@@ -40,15 +40,15 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_200,
+  "src/lib": 1_226,
   "src/runtime": 750,
   "src/log": 1_000,
   "src/schema": 920,
   "src/protocol": 1_420,
   "src/config": 4_510,
-  "src/upstream": 2_402,
-  "src/upstream/connection": 1_550,
-  "src/upstream/transport": 1_279,
+  "src/upstream": 2_412,
+  "src/upstream/connection": 1_576,
+  "src/upstream/transport": 1_328,
   "src/registry": 1_880,
   "src/gating": 2_202,
   "src/gating/words + src/gating/meaning": 1_820,
@@ -56,14 +56,14 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/clients": 680,
   "src/gateway/members": 580,
   "src/gateway/middleware": 890,
-  "src/front": 1_080,
+  "src/front": 1_083,
   "src/app": 700,
   "src/cli": 2_726,
   "src/cli/view": 250,
   "src/cli/clients": 1_850,
 };
 
-const MOST_CODE_IN_ALL = 30_995;
+const MOST_CODE_IN_ALL = 31_094;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
