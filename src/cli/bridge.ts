@@ -31,14 +31,14 @@ import {
 } from "../upstream/transport/http-client.ts";
 import { receive } from "../upstream/transport/transport.ts";
 import type { Invocation } from "./command.ts";
-import { gatewayUrls } from "./urls.ts";
+import { namedGateway } from "./urls.ts";
 
 /**
  * `mcproxy bridge [URL]`: stdin and stdout on one side, a running gateway on the other. Stdout
  * carries the protocol and nothing else. Ends with stdin, with stdout, or by a signal.
  */
 export async function run({ args: [url], options }: Invocation, io: Io): Promise<number> {
-  const urls = gatewayUrls(url, io.env);
+  const urls = await namedGateway(url, io);
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   const link = new BridgeLink({
     url: urls.mcp,

@@ -41,10 +41,9 @@ export async function openCaller(
   io: Io,
   server?: string,
 ) {
-  if (options.url !== undefined) {
-    const { RemoteCaller } = await import("./remote.ts");
-    return new RemoteCaller(options.url);
-  }
+  const { remoteCaller } = await import("./remote.ts");
+  const running = await remoteCaller(options, io);
+  if (running !== undefined) return running;
   const { openLocal } = await import("./local.ts");
   return await openLocal(options, io, server);
 }

@@ -1,4 +1,4 @@
-import { CliError, ExitCode } from "../app/io.ts";
+import { CliError, ExitCode, type Io, say } from "../app/io.ts";
 import { costsOf, type GateCost } from "../gating/gate.ts";
 import type { ServerOffer } from "../gateway/offers.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
@@ -12,13 +12,38 @@ import { toolTokens } from "../registry/source.ts";
 import { HttpStatusError, NetworkError } from "../upstream/transport/failures.ts";
 import { HttpClient } from "../upstream/transport/http-client.ts";
 import { StreamableHttpTransport } from "../upstream/transport/http.ts";
+import type { OptionValues } from "./command.ts";
 import { costIn, type ViewCost, viewCost } from "./costs.ts";
-import { type GatewayUrls, gatewayUrls } from "./urls.ts";
+import { type GatewayUrls, gatewayUrls, ownAddress } from "./urls.ts";
 
 /** How long a status may take, milliseconds. */
 const STATUS_TIMEOUT = 10_000;
 /** Pages of one list; the gateway itself sends one. */
 const MAX_PAGES = 1_000;
+
+const NOTHING: { readonly body: JsonObject } = { body: {} };
+
+/**
+ * The gateway at `--url`; without, the one that runs here with the same configuration: a second copy
+ * of its servers would write beside it. Undefined where there is none.
+ * @throws {UsageError} for what is no URL
+ */
+export async function remoteCaller(
+  { url, config, json }: OptionValues,
+  io: Pick<Io, "env" | "cwd" | "stderr">,
+): Promise<RemoteCaller | undefined> {
+  if (url !== undefined) return new RemoteCaller(gatewayUrls(url));
+  const { file, env } = await ownAddress(io, config);
+  const urls = gatewayUrls(undefined, env);
+  const caller = new RemoteCaller(urls);
+  const { body } = file === undefined ? NOTHING : await caller.status().catch(() => NOTHING);
+  if (isObject(body.config) && body.config.path === file) {
+    if (json !== true) await say(io.stderr, `Asking the gateway that runs at ${urls.label}\n`);
+    return caller;
+  }
+  await caller.close();
+  return undefined;
+}
 
 /** What the gateway has said about itself. */
 export interface RemoteAnswer {
@@ -37,9 +62,8 @@ export class RemoteCaller {
   readonly #closing = new AbortController();
   #id = 0;
 
-  /** @throws {UsageError} for what is no URL */
-  constructor(url: string | undefined, env: Readonly<Record<string, string | undefined>> = {}) {
-    this.#urls = gatewayUrls(url, env);
+  constructor(urls: GatewayUrls) {
+    this.#urls = urls;
   }
 
   /** The status as text and parsed. @throws {CliError} where it cannot be had */

@@ -4,6 +4,7 @@ import { parseDuration } from "../lib/time.ts";
 import type { Invocation } from "./command.ts";
 import { RemoteCaller } from "./remote.ts";
 import { printed, renderStatus } from "./status-view.ts";
+import { namedGateway } from "./urls.ts";
 import { styleFor } from "./view/table.ts";
 
 /** Milliseconds between two refreshes unless `--watch` says otherwise. */
@@ -18,7 +19,7 @@ const MAX_INTERVAL = 3_600_000;
 export async function run({ options }: Invocation, io: Io): Promise<ExitCode> {
   const interval = options.watch === undefined ? undefined : readInterval(options.watch);
   const json = options.json === true;
-  const caller = new RemoteCaller(options.url, io.env);
+  const caller = new RemoteCaller(await namedGateway(options.url, io));
   if (interval !== undefined) {
     if (options.health === true) {
       throw new UsageError("Cannot use --health with --watch; expected one of them");

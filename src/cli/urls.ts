@@ -1,6 +1,9 @@
 /** Where a running gateway is asked. */
 
-import { UsageError } from "../app/io.ts";
+import { readFile } from "node:fs/promises";
+import { type Io, UsageError } from "../app/io.ts";
+import { parseText, resolveConfigFiles } from "../config/files.ts";
+import { isObject } from "../lib/json.ts";
 import { hostInUrl } from "../lib/text.ts";
 import type { Style } from "./view/table.ts";
 
@@ -56,6 +59,37 @@ export function gatewayUrls(
     health: `${base}/health`,
     tools: `${base}/api/tools`,
   };
+}
+
+/**
+ * {@link gatewayUrls} of what a command was told, else of where the configuration says that a
+ * gateway of this machine listens; what it says otherwise is nobody's business here.
+ * @throws {UsageError}
+ */
+export async function namedGateway(
+  text: string | undefined,
+  io: Pick<Io, "env" | "cwd">,
+): Promise<GatewayUrls> {
+  return gatewayUrls(text, text === undefined ? (await ownAddress(io)).env : io.env);
+}
+
+/** The configuration's files, commas between them, and the environment with the address in them. */
+export async function ownAddress(
+  { env, cwd }: Pick<Io, "env" | "cwd">,
+  path?: string | readonly string[],
+): Promise<{ readonly file: string | undefined; readonly env: Io["env"] }> {
+  const found = await resolveConfigFiles({ path, env, cwd });
+  if (!found.ok) return { file: undefined, env };
+  const said: { MCPROXY_HOST?: string; MCPROXY_PORT?: string } = {};
+  for (const file of found.paths) {
+    const parsed = await parseText(await readFile(file, "utf8").catch(() => ""), file);
+    const { host, port } = parsed.ok && isObject(parsed.document.value)
+      ? parsed.document.value
+      : {};
+    if (typeof host === "string" && !host.includes("$")) said.MCPROXY_HOST = host;
+    if (typeof port === "number") said.MCPROXY_PORT = String(port);
+  }
+  return { file: found.paths.join(", "), env: { ...said, ...env } };
 }
 
 function defaultUrl(env: Readonly<Record<string, string | undefined>>): string {

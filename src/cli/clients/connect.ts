@@ -10,7 +10,7 @@ import { canonicalJson, isObject, type Json, type JsonObject, valueAt } from "..
 import { suggest } from "../../lib/suggest.ts";
 import { printable } from "../../lib/text.ts";
 import type { Invocation } from "../command.ts";
-import { gatewayUrls } from "../urls.ts";
+import { namedGateway } from "../urls.ts";
 import { renderTable, type Style, styleFor } from "../view/table.ts";
 import {
   type ClientApp,
@@ -46,7 +46,7 @@ export async function run({ args: [name], options }: Invocation, io: Io): Promis
   if (!read.ok) throw configurationError(read.issues, io.cwd);
   const { text = "" } = read;
   const file: EditedFile = { client, path, cwd: io.cwd };
-  const { mcp } = gatewayUrls(options.url, io.env);
+  const { mcp } = await namedGateway(options.url, io);
   // Of a profile, too; one server alone has no gate.
   const url = options.gated === true
     ? mcp.replace(/(?<!\/servers\/[^/]+)(\/(un)?gated)?\/mcp$/, "/gated/mcp")
