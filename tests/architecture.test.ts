@@ -58,12 +58,12 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/middleware": 890,
   "src/front": 1_083,
   "src/app": 700,
-  "src/cli": 2_726,
+  "src/cli": 2_770,
   "src/cli/view": 250,
   "src/cli/clients": 1_850,
 };
 
-const MOST_CODE_IN_ALL = 31_094;
+const MOST_CODE_IN_ALL = 31_138;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
