@@ -25,9 +25,11 @@ export interface Io {
   /** Working directory, absolute. */
   readonly cwd: string;
   readonly runtime: Runtime;
+  /** What must not be printed, as far as it is known; filled by whoever reads a configuration. */
+  readonly secrets?: Set<string>;
   /**
-   * From now on an uncaught error goes to the handler and does not end the process. Returns the
-   * function that takes it back.
+   * From now on an uncaught error goes to the handler and does not end the process; of several the
+   * latest has it. Returns the function that takes it back.
    */
   onUncaught(handler: (error: unknown, kind: UncaughtKind) => void): () => void;
 }
@@ -35,6 +37,7 @@ export interface Io {
 /** The {@link Io} of this process. */
 export function processIo(runtime: Runtime): Io {
   const { stdout, stderr } = standardOutputs(runtime);
+  const handlers: Parameters<Io["onUncaught"]>[0][] = [];
   return {
     stdout: withSize(stdout, process.stdout),
     stderr: withSize(stderr, process.stderr),
@@ -47,12 +50,18 @@ export function processIo(runtime: Runtime): Io {
     env: process.env,
     cwd: process.cwd(),
     runtime,
+    secrets: new Set(),
     onUncaught(handler) {
-      const onException = (error: unknown) => handler(error, "exception");
-      const onRejection = (error: unknown) => handler(error, "rejection");
+      handlers.push(handler);
+      const told = (error: unknown, kind: UncaughtKind) => {
+        if (handlers.at(-1) === handler) handler(error, kind);
+      };
+      const onException = (error: unknown) => told(error, "exception");
+      const onRejection = (error: unknown) => told(error, "rejection");
       process.on("uncaughtException", onException);
       process.on("unhandledRejection", onRejection);
       return () => {
+        handlers.splice(handlers.lastIndexOf(handler), 1);
         process.off("uncaughtException", onException);
         process.off("unhandledRejection", onRejection);
       };

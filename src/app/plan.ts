@@ -167,7 +167,7 @@ export const MINIMAL_CONFIG = `{
 }`;
 
 /** What of an {@link Io} loading needs. */
-export type ConfigurationIo = Pick<Io, "env" | "cwd">;
+export type ConfigurationIo = Pick<Io, "env" | "cwd" | "secrets">;
 
 /** What a command line says about the configuration. */
 export interface ConfigurationFlags {
@@ -190,13 +190,15 @@ export type Configuration = ConfigResult & {
 /** Finds (`--config`, `MCP_CONFIG_PATH`, the usual places) and loads. Never rejects. */
 export async function findConfiguration(
   { config: path, credentials }: ConfigurationFlags,
-  { env, cwd }: ConfigurationIo,
+  { env, cwd, secrets }: ConfigurationIo,
   layers?: Layers,
 ): Promise<Configuration> {
   const found = await resolveConfigFiles({ path, env, cwd });
   if (!found.ok) return { ...found, file: undefined, sources: new Map() };
   const file = found.paths.join(", ");
-  return { ...await loadConfig(found.paths, { env, layers, cwd, credentials }), file };
+  const loaded = await loadConfig(found.paths, { env, layers, cwd, credentials });
+  if (loaded.ok) { for (const secret of collectSecrets(loaded.config)) secrets?.add(secret); }
+  return { ...loaded, file };
 }
 
 /**

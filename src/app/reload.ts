@@ -71,7 +71,7 @@ export class Reloader {
     // What is let go may still quote the old secrets, and what is not gone yet older ones.
     const before = gateway.members.isSteady ? secrets : this.#secrets;
     this.#secrets = [...new Set([...next.secrets, ...before])];
-    logging?.setSecrets(this.#secrets);
+    logging?.setSecrets(this.#secrets, gateway.isName);
     if (next.logLevel !== logLevel) logging?.setLevel(next.logLevel);
     if (isNews) {
       // What was only read again has been in force since it was read first.

@@ -1,5 +1,6 @@
 import { CliError, ExitCode, type Io, say } from "../app/io.ts";
-import { messageOf } from "../lib/text.ts";
+import { createRedactor } from "../lib/secrets.ts";
+import { messageOf, printable } from "../lib/text.ts";
 import { parseCommandLine } from "./args.ts";
 import type { Command } from "./command.ts";
 import { styleFor } from "./view/table.ts";
@@ -124,38 +125,48 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
  * system by then. Touches nothing of the process but what `io` gives. Never rejects.
  */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
+  const uncaught = Promise.withResolvers<never>();
+  // The runtime would print it as it is, with whatever it quotes.
+  const release = io.onUncaught(uncaught.reject);
   try {
-    const invocation = parseCommandLine(argv, COMMANDS);
-    const { command, options } = invocation;
-    if (options.version === true || options.help === true) {
-      const { printVersion, showHelp } = await import("./help.ts");
-      if (options.version === true) return await printVersion(invocation, io);
-      // A bare `mcproxy --help` asks about the program, not about serve.
-      const named = argv.includes(command.name) || command.aliases?.some((a) => argv.includes(a));
-      return await showHelp(named && command.name !== "help" ? command : undefined, invocation, io);
-    }
-    return await (await command.load())(invocation, io);
+    return await Promise.race([runCommand(argv, io), uncaught.promise]);
   } catch (error) {
     // Parsing may be what failed, so the flag is looked for as it was written.
     return await report(error, io, argv.includes("--json"));
+  } finally {
+    release();
   }
+}
+
+async function runCommand(argv: readonly string[], io: Io): Promise<number> {
+  const invocation = parseCommandLine(argv, COMMANDS);
+  const { command, options } = invocation;
+  if (options.version === true || options.help === true) {
+    const { printVersion, showHelp } = await import("./help.ts");
+    if (options.version === true) return await printVersion(invocation, io);
+    // A bare `mcproxy --help` asks about the program, not about serve.
+    const named = argv.includes(command.name) || command.aliases?.some((a) => argv.includes(a));
+    return await showHelp(named && command.name !== "help" ? command : undefined, invocation, io);
+  }
+  return await (await command.load())(invocation, io);
 }
 
 async function report(error: unknown, io: Io, json: boolean): Promise<number> {
   const known = error instanceof CliError ? error : undefined;
   const exitCode = known?.exitCode ?? ExitCode.Failed;
-  const message = messageOf(error);
+  const { text } = createRedactor(io.secrets);
+  const message = text(messageOf(error));
   if (json) {
     const body = { message, exitCode, hint: known?.hint, ...known?.data };
     await say(io.stderr, `${JSON.stringify({ error: body })}\n`);
     return exitCode;
   }
   const style = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
-  const lines = [style.bad(message)];
+  const lines = [style.bad(printable(message, { lines: true }))];
   if (known?.hint !== undefined) lines.push(known.hint);
   // What nobody expected is a bug of ours: where it happened is what a report needs.
   if (known === undefined && error instanceof Error && error.stack !== undefined) {
-    lines.push(style.dim(error.stack));
+    lines.push(style.dim(printable(text(error.stack), { lines: true })));
   }
   await say(io.stderr, `${lines.join("\n")}\n`);
   return exitCode;

@@ -41,6 +41,7 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
   try {
     const server = await openServer(plan, io);
     const { gateway, url } = server;
+    logging.setSecrets(plan.secrets, gateway.isName);
     tellStart(plan, url, io.cwd);
     // A person or a script waits for the address, wherever the log goes.
     if (live === undefined && url !== undefined && !inOutput(plan, options, io.env)) {

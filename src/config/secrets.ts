@@ -9,7 +9,31 @@ const HARMLESS_VARIABLE =
   /^(HOST|PORT|HOME|USER|LOGNAME|USERNAME|USERPROFILE|PWD|PATH|SHELL|LANG|LC_\w+|TERM|TZ|HOSTNAME|TMPDIR|TMP|TEMP|APPDATA|LOCALAPPDATA|XDG_\w+|\w*_(HOST|PORT|DIR|LEVEL))$/;
 
 const SECRET_NAME =
-  /token|secret|passw|pwd|api[-_]?key|apikey|auth|credential|signature|^(key|sig|code)$/i;
+  /token(?!s$)|secret|passw|passphrase|pwd|api[-_]?key|apikey|auth(?!or)|authoriz|credential|cookie|signature|private[-_]?key|^(key|sig|code)$|(^|[-_])(pin|pat|pass)$/i;
+
+/** What is told of a secret under such a name: `--token-file`, `AUTH_MODE`. */
+const ABOUT_SECRET =
+  /[a-z\d][-_]?(file|path|dir|host|port|mode|type|method|name|limit|count|size|ttl|scopes?|provider|enabled)$/i;
+
+/** What separates the words of a text. */
+const BETWEEN_WORDS = /[^\p{L}\p{M}\d]+/u;
+
+/** Words, numbers and what has both in order: `us-east-1`, `utf8`, `gpt-4o`, `30s`. */
+const PLAIN_WORD = /^([\p{L}\p{M}]{0,31}\d{0,4}|\d+[A-Za-z]{0,2}|.{0,5})$/u;
+
+/** What a log is full of; a path has letters and digits in any order. URLs are looked at alone. */
+function looksPlain(text: string): boolean {
+  if (text.includes("://")) return true;
+  const words = text.split(BETWEEN_WORDS);
+  const isPath = /^(~|\.{0,2}[\/\\]|[A-Za-z]:[\/\\])/.test(text);
+  if (isPath) return !words.some(looksRandom);
+  return words.every((word) => PLAIN_WORD.test(word)) && !/^(?=.*\p{L})\S*[!#$^%]\S*$/u.test(text);
+}
+
+/** Whether a value is treated as a secret, by the name it has or by the look of it. */
+function isSecret(name: string, value: string): boolean {
+  return isNamedSecret(name, value) || looksSecret(name, value) || !looksPlain(value);
+}
 
 /** Long runs of letters and digits mixed, as keys in URLs are. */
 function looksRandom(text: string): boolean {
@@ -25,21 +49,24 @@ export function secretsOfVariables(used: readonly UsedVariable[]): string[] {
     .filter(({ name, from }) =>
       from === "secret" || (from === "environment" && !HARMLESS_VARIABLE.test(name))
     )
+    .filter(({ name, value, from }) => from === "secret" || isSecret(name, value))
     .map(({ value }) => value);
 }
 
 /**
  * Every text of at least four characters that a log or an error must not contain, longest first
- * (so that replacing one never leaves half of another): header values and the token in them, `env`
- * values, credentials in URLs and in arguments, and what variables brought in, unless the variable
- * is one like `HOME`. Left out are words such as "debug" or "8080" that are nobody's secret.
+ * (so that replacing one never leaves half of another): header values and the token in them,
+ * credentials in URLs and in arguments, and of `env` and of what variables brought in the values
+ * that are secrets by their name or look. Left out are words such as "debug" or "8080" that are
+ * nobody's secret, and what the name of a server contains: that is in every line.
  */
 export function collectSecrets(config: Config): readonly string[] {
   const secrets = new Set<string>();
+  const names = [...config.servers.keys()];
   const add = (text: string): void => {
     // Without a line break at its end, too: that is how it turns up elsewhere.
     for (const form of [text, text.trim()]) {
-      if (isMaskable(form)) secrets.add(form);
+      if (isMaskable(form) && !names.some((name) => name.includes(form))) secrets.add(form);
     }
   };
   config.expandedSecrets.forEach(add);
@@ -74,21 +101,47 @@ function secretsOfHttp(target: HttpTarget): string[] {
   return secrets;
 }
 
-function secretsOfStdio(target: StdioTarget): string[] {
-  const secrets = Object.values(target.env);
-  target.args.forEach((arg, index) => {
-    for (const secret of secretsOfUrl(arg)) secrets.push(secret);
-    const [, option, value] = /^--?([\w-]+)(?:=(.*))?$/s.exec(arg) ?? [];
-    if (option === undefined || !SECRET_NAME.test(option)) return;
-    const next = value ?? target.args[index + 1];
-    if (next !== undefined && !(value === undefined && next.startsWith("-"))) secrets.push(next);
+function secretsOfStdio({ env, args }: StdioTarget): string[] {
+  const secrets = Object.entries(env).flatMap(([name, value]) =>
+    isSecret(name, value) ? [value] : secretsOfText(value)
+  );
+  // A shell's command line is one argument.
+  const lines = args.filter((arg) => /\s/.test(arg)).map((arg) => arg.split(/\s+/));
+  return [...secrets, ...args.flatMap(secretsOfText), ...[args, ...lines].flatMap(secretsOfWords)];
+}
+
+/** `--token abc`, `--token=abc`, `-t abc`, and what looks like a key wherever it stands. */
+function secretsOfWords(words: readonly string[]): string[] {
+  return words.flatMap((word, index) => {
+    const [, option, given] = /^--?([\w-]+)(?:=(.*))?$/s.exec(word) ?? [];
+    if (option === undefined) return looksSecret("", word) ? [word] : [];
+    const value = given ?? words[index + 1];
+    if (value === undefined || (given === undefined && /^--?[a-z]/i.test(value))) return [];
+    // One letter says little: -t is a token, or a transport.
+    const short = /^[tkpP]$/.test(option) && /\d/.test(value) && /\p{L}/u.test(value);
+    return isNamedSecret(option, value) || (short && isMaskable(value)) ? [value] : [];
   });
+}
+
+/** `NAME=value`, `"name": "value"`, `Name: value`; the value may begin another such pair. */
+const PAIRS = /([\w.-]+)["']?\s*[=:]\s*(?=["']?(?:(?:bearer|basic|token)\s+)?([^\s"',;&{}]+))/gi;
+
+/** Secrets that the text itself names, and credentials in the URLs in it. */
+function secretsOfText(text: string): string[] {
+  const secrets = (text.match(/[a-z][a-z\d+.-]*:\/\/[^\s"'<>]+/gi) ?? []).flatMap(secretsOfUrl);
+  for (const [, name = "", value = ""] of text.matchAll(PAIRS)) {
+    if (isNamedSecret(name, value)) secrets.push(value);
+  }
+  // All of it belongs to the name.
+  const [, name, value] = /^(?:-{1,2}\w+[= ])?([\w-]+)\s*[=:]\s*(?!\/)(.+)$/s.exec(text) ?? [];
+  if (name !== undefined && value !== undefined && isSecret(name, value)) secrets.push(value);
   return secrets;
 }
 
 /** Whether the name (of a variable, header or option) says that the value is a secret. */
 export function isNamedSecret(name: string, value: string): boolean {
-  return isMaskable(value) && (SECRET_NAME.test(name) || /[-_]key$/i.test(name));
+  return isMaskable(value) && !ABOUT_SECRET.test(name) &&
+    (SECRET_NAME.test(name) || /[-_]key$/i.test(name) || /[a-z\d](Pat|Pin|Pass|Key)$/.test(name));
 }
 
 /** How the keys of well-known services begin. */

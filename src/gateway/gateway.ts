@@ -73,7 +73,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     this.#cache = cache;
     this.configState = new ConfigState(config, this.events);
     this.#secrets = collectSecrets(config);
-    this.#redact = createRedactor(this.#secrets).text;
+    this.#redact = createRedactor(this.#secrets, this.isName).text;
     const settings = () => this.config.settings;
     const members = this.members = new Members({
       create: (server) => this.#member(server, runtime),
@@ -112,6 +112,13 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     return this.#redact;
   }
 
+  /** Whether a word names a server or a tool; those are never masked. */
+  readonly isName = (word: string): boolean => {
+    if (this.members.get(word) !== undefined) return true;
+    const { aggregate } = this.snapshots.registry;
+    return aggregate.tool(word) !== undefined || aggregate.ambiguous("tool", word).length > 0;
+  };
+
   /** How many client requests are in flight. */
   get inFlight(): number {
     return this.#active.size;
@@ -139,7 +146,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     // What is let go may still quote the old secrets, and what is not gone yet older ones.
     const before = this.members.isSteady ? collectSecrets(this.config) : this.#secrets;
     this.#secrets = [...new Set([...collectSecrets(config), ...before])];
-    this.#redact = createRedactor(this.#secrets).text;
+    this.#redact = createRedactor(this.#secrets, this.isName).text;
     this.configState.accept(config);
     this.chains.cache.limit = config.settings.cacheSize;
     this.members.reconcile(config.servers);

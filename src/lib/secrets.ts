@@ -12,7 +12,7 @@ export const MIN_SECRET_LENGTH = 4;
 
 /** Values that every log is made of (words, numbers, `/tmp`); to hide them would hide the log. */
 const PLAIN_VALUE =
-  /^(true|false|null|none|auto|trace|debug|info|warn|warning|error|fatal|quiet|production|development|staging|prod|test|main|read|write|list|full|local|localhost|127\.0\.0\.1|utf-?8|https?|stdio|json|yaml|text|[\d.]{1,5}|\/[a-z]{1,5}|[a-z]+\/[\w.+-]*(json|event-stream|plain|html)|\*\/\*)$/i;
+  /^(upstream|server|gateway|mcproxy|tools?|calls?|clients?|session|connect(ion|ed)?|request|config(uration)?|listening|ready|cannot|failed|lost|stderr|true|false|null|none|auto|trace|debug|info|warn|warning|error|fatal|quiet|production|development|staging|prod|test|main|read|write|list|full|local|localhost|127\.0\.0\.1|utf-?8|https?|stdio|json|yaml|text|[\d.]{1,5}|\/[a-z]{1,5}|[a-z]+\/[\w.+-]*(json|event-stream|plain|html)|\*\/\*)$/i;
 
 /**
  * Whether a value that may be a secret is searched for and masked. The `env` values of a config are
@@ -37,10 +37,18 @@ const MAX_DEPTH = 6;
 const MAX_ITEMS = 100;
 const MAX_VALUES = 2_000;
 
-/** Replaces secrets; both methods leave their argument alone. */
+/** A secret such as `postgres` may be a word of ours, one with anything else in it is none. */
+const ONE_WORD = /^[\p{L}\p{M}]+$/u;
+
+/** What a name is made of, as servers, tools and prompts have them. */
+const NAME_CHARACTER = /[\w.\/-]/;
+
+/** Replaces secrets; no method changes its argument. */
 export interface Redactor {
   /** The text with every secret replaced by {@link REDACTED}. */
   text(text: string): string;
+  /** As {@link Redactor.text} for words of our own, which may be those of a secret. */
+  own(text: string): string;
   /**
    * A copy made of plain JSON values: errors, maps, headers, dates and the like turned into objects
    * and strings, cycles and what is too deep or too long into a short remark. Never throws.
@@ -48,22 +56,37 @@ export interface Redactor {
   value(value: unknown): unknown;
 }
 
-/** Makes a redactor for the given secrets; O(total length) to build. */
-export function createRedactor(secrets: Iterable<string> = []): Redactor {
+/**
+ * Makes a redactor for the given secrets; O(total length) to build. No pattern is made of them: a
+ * secret may be of any length. What `isName` knows is left as it is: names are no secrets.
+ */
+export function createRedactor(
+  secrets: Iterable<string> = [],
+  isName: (word: string) => boolean = () => false,
+): Redactor {
   const needles = expandSecrets(secrets);
-
-  const text = (input: string): string => {
+  const others = needles.filter((needle) => !ONE_WORD.test(needle));
+  const mask = (input: string, needles: readonly string[]): string => {
     const spans = shapedSpans(input);
     for (const needle of needles) {
       for (let at = input.indexOf(needle); at >= 0; at = input.indexOf(needle, at + 1)) {
-        spans.push([at, at + needle.length]);
+        const end = at + needle.length;
+        if (!isName(nameAround(input, at, end))) spans.push([at, end]);
       }
     }
     if (needles.length > 0 && input.includes(CUT)) spans.push(...cutSpans(input, needles));
     return spans.length === 0 ? input : masked(input, spans);
   };
+  const text = (input: string) => mask(input, needles);
+  const own = (input: string) => mask(input, others);
+  return { text, own, value: (value) => new Copier(text).copy(value, 0) };
+}
 
-  return { text, value: (value) => new Copier(text).copy(value, 0) };
+/** The name a part of a text belongs to, if it is one. */
+function nameAround(text: string, start: number, end: number): string {
+  while (start > 0 && NAME_CHARACTER.test(text[start - 1]!)) start--;
+  while (end < text.length && NAME_CHARACTER.test(text[end]!)) end++;
+  return text.slice(start, end);
 }
 
 /**

@@ -1,19 +1,28 @@
 /** Foreign text on its way to a terminal, a log line or a message. */
 
 /**
- * Text without control characters: a server's description must not move the cursor, change the
+ * Nothing that comes from a server, a client or a config may end a log line, colour a terminal, turn
+ * text around, or be there without being seen: control and format characters, line separators,
+ * and what is drawn as nothing. What joins and colours emoji may.
+ */
+const UNSAFE =
+  /(?!(?<=[\p{Extended_Pictographic}\p{Emoji_Modifier}]\ufe0f?)\u200d|[\ufe0e\ufe0f])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+
+const LINE_END = /\r\n?|[\n\v\f\x85\u2028\u2029]/g;
+
+/**
+ * Text without what is {@link UNSAFE}: a server's description must not move the cursor, change the
  * title or hide a line. Line ends become spaces unless `lines` keeps them.
  */
 export function printable(text: string, { lines = false }: { readonly lines?: boolean } = {}) {
-  // deno-lint-ignore no-control-regex
-  const controls = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
-  const clean = text.replace(/\r\n?/g, "\n").replace(controls, "");
+  const clean = text.replace(LINE_END, "\n")
+    .replace(UNSAFE, (char) => char === "\n" || char === "\t" ? char : "");
   return lines ? clean : clean.replace(/[\n\t]+/g, " ");
 }
 
 /** The first line that says something, printable. */
 export function firstLine(text: string): string {
-  const line = text.split(/\r\n?|\n/).find((candidate) => candidate.trim() !== "");
+  const line = text.split(LINE_END).find((candidate) => printable(candidate).trim() !== "");
   return printable(line ?? "").trim();
 }
 
@@ -55,12 +64,6 @@ export function fit(text: string, width: number): string {
   return `${out}…`;
 }
 
-/**
- * Nothing that comes from a server, a client or a config may end a log line, colour a terminal or
- * turn text around: control characters, line separators, direction marks, the byte order mark.
- */
-const UNSAFE = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/gu;
-
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
 /** The text on one line, with what is unsafe made visible as an escape. */
@@ -74,7 +77,8 @@ export function oneLineJson(json: string): string {
 }
 
 function escaped(char: string): string {
-  return "\\u" + char.charCodeAt(0).toString(16).padStart(4, "0");
+  const units = char.split("");
+  return units.map((unit) => "\\u" + unit.charCodeAt(0).toString(16).padStart(4, "0")).join("");
 }
 
 /** One `key=value`; the value is quoted only where it needs to be. */

@@ -42,8 +42,11 @@ export interface LoggingOptions {
 
 /** The running log. One at a time: the latest configuration is the one that counts. */
 export interface Logging {
-  /** From now on these texts never appear (but what is too short, see `lib/secrets.ts`). */
-  setSecrets(secrets: Iterable<string>): void;
+  /**
+   * From now on these texts never appear (but what is too short, see `lib/secrets.ts`), except where
+   * they are a name that `isName` knows.
+   */
+  setSecrets(secrets: Iterable<string>, isName?: (word: string) => boolean): void;
   /** From now on records below the level are not made at all. */
   setLevel(level: LogLevel): void;
   stats(): LogStats;
@@ -100,8 +103,8 @@ export function configureLogging(options: LoggingOptions): Promise<Logging> {
   let closing: Promise<void> | undefined;
   apply(sink, options.level);
   return Promise.resolve({
-    setSecrets(secrets) {
-      redactor = createRedactor(secrets);
+    setSecrets(secrets, isName) {
+      redactor = createRedactor(secrets, isName);
     },
     setLevel(level) {
       if (current === sink) apply(sink, level);

@@ -43,7 +43,8 @@ export function renderEntry(record: LogRecord, options: RenderOptions): Entry {
   const head = {
     time: record.timestamp,
     level: record.level,
-    category: oneLine(redactor.text(categoryName(record.category))),
+    // Names and words of ours.
+    category: oneLine(redactor.own(categoryName(record.category))),
     message: oneLine(truncate(message, MAX_MESSAGE)),
   };
   if (format === "json") {
@@ -55,7 +56,7 @@ export function renderEntry(record: LogRecord, options: RenderOptions): Entry {
     if (value === undefined) continue;
     const wantsStack = value instanceof Error && showsStack(record.level);
     if (wantsStack) detail.push(...stackLines(value, redactor));
-    if (!names.includes(key)) fields.push(field(redactor.text(key), shown(key, value, redactor)));
+    if (!names.includes(key)) fields.push(field(redactor.own(key), shown(key, value, redactor)));
   }
   return { ...head, fields: fields.join(" "), detail, json: null };
 }
@@ -88,35 +89,29 @@ function categoryName(category: readonly string[]): string {
   return (own ? category.slice(1) : category).join(" ");
 }
 
+/** A brace written twice is a brace. */
+const PLACEHOLDER = /\{\{|\}\}|\{(\w+)\}/g;
+
 /**
  * The message with its values, and the names of the properties it shows, so that text output does
- * not repeat them. A secret is masked by its property's name here too.
+ * not repeat them. A secret is masked by its property's name here too. What names no property is
+ * no placeholder, and a text without any may have been built of anything.
  */
 function renderMessage(
-  record: LogRecord,
+  { rawMessage, message, properties }: LogRecord,
   redactor: Redactor,
 ): { readonly names: readonly string[]; readonly message: string } {
-  const template = typeof record.rawMessage === "string" ? record.rawMessage : "";
-  const names = [...template.replaceAll("{{", "").matchAll(/\{\s*([^{}]*?)\s*\}/g)]
-    .map((match) => match[1] ?? "");
-  // A text that was built instead of given as template and properties: braces in it are not
-  // placeholders, and must not cut a secret in two.
-  const raw = redactor.text(template);
-  if (raw !== template) return { names: [], message: raw };
-  const values = (record.message.length - 1) / 2;
-  const known = names.length === values;
-  let text = "";
-  record.message.forEach((part, index) => {
-    if (index % 2 === 0) {
-      text += part;
-      return;
-    }
-    const name = names[(index - 1) / 2] ?? "";
-    if (name === "*") return;
-    const hidden = known ? isSensitiveKey(name) : names.some(isSensitiveKey);
-    text += hidden ? REDACTED : truncate(inline(part, redactor), MAX_VALUE);
+  const names: string[] = [];
+  const template = typeof rawMessage === "string" ? rawMessage : message.join("");
+  // Before it is filled in: no placeholder may cut a secret in two.
+  const text = redactor.own(template).replace(PLACEHOLDER, (found, name?: string) => {
+    if (name === undefined) return found[0]!;
+    if (!Object.hasOwn(properties, name)) return found;
+    names.push(name);
+    if (isSensitiveKey(name)) return REDACTED;
+    return truncate(inline(properties[name], redactor), MAX_VALUE);
   });
-  return { names: known ? names : [], message: redactor.text(text) };
+  return { names, message: names.length > 0 ? redactor.own(text) : redactor.text(text) };
 }
 
 function shown(key: string, value: unknown, redactor: Redactor): string {
@@ -157,20 +152,25 @@ function renderJson(record: LogRecord, message: string, redactor: Redactor): str
   const head = {
     ts: new Date(record.timestamp).toISOString(),
     level: levelLabel(record.level),
-    logger: redactor.text(record.category.join(".")),
+    logger: redactor.own(record.category.join(".")),
     msg: truncate(message, MAX_MESSAGE),
   };
-  const fields = redactor.value(record.properties) as Record<string, unknown>;
-  const pairs = Object.entries(fields).map(([key, value]): [string, unknown] => [
-    // The line's own keys are what a machine reads first: a property never hides them.
-    OWN_KEYS.has(key) ? `${key}_` : key,
-    record.properties[key] instanceof Error && !showsStack(record.level)
-      ? { ...(value as object), stack: undefined }
-      : value,
-  ]);
+  const { properties } = record;
+  const pairs = Object.keys(properties).map((key): [string, unknown] => {
+    // Through an object, so that a telling key masks the value.
+    const [value] = Object.values(redactor.value({ [key]: properties[key] }) as object);
+    return [
+      // The line's own keys are what a machine reads first: a property never hides them.
+      OWN_KEYS.has(key) ? `${key}_` : redactor.own(key),
+      properties[key] instanceof Error && !showsStack(record.level)
+        ? { ...value, stack: undefined }
+        : value,
+    ];
+  });
   const json = stringify({ ...head, ...Object.fromEntries(pairs) });
   if (json.length <= MAX_JSON) return json;
-  return stringify({ ...head, rid: fields.rid, truncated: `${json.length} characters` });
+  const { rid } = Object.fromEntries(pairs);
+  return stringify({ ...head, rid, truncated: `${json.length} characters` });
 }
 
 function stringify(value: unknown): string {

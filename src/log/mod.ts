@@ -23,6 +23,22 @@ export type { LogFormat } from "./entry.ts";
 export { LOG_LEVELS, parseLevel } from "./level.ts";
 export type { Output, StandardOutputs } from "./output.ts";
 
+/**
+ * What logs texts that were built with others' words in them: nothing in those is a placeholder.
+ */
+export function textLogger(log: Logger): Record<"debug" | "info" | "warn" | "error", LogText> {
+  const plain = (level: "debug" | "info" | "warn" | "error"): LogText => (text, properties = {}) =>
+    log[level](text.replace(/[{}]/g, "$&$&"), properties);
+  return {
+    debug: plain("debug"),
+    info: plain("info"),
+    warn: plain("warn"),
+    error: plain("error"),
+  };
+}
+
+type LogText = (text: string, properties?: Record<string, unknown>) => void;
+
 /** The logger of a category, `("mcproxy", "upstream", "memory")`. Usable before the log is set up. */
 export function getLogger(...category: readonly string[]): Logger {
   return getLogTapeLogger(category);

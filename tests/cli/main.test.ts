@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { ExitCode } from "../../src/app/io.ts";
-import { run } from "./support.ts";
+import { main } from "../../src/cli/main.ts";
+import { run, TestIo } from "./support.ts";
 
 test("ExitCode is what scripts rely on", () => {
   assert.deepEqual(ExitCode, { Ok: 0, Failed: 1, Usage: 2, Config: 3 });
@@ -100,4 +103,31 @@ test("schema prints the generated file", async () => {
   assert.equal(code, 0);
   const file = new URL("../../schema/mcp-servers.schema.json", import.meta.url);
   assert.deepEqual(JSON.parse(stdout), JSON.parse(await readFile(file, "utf8")));
+});
+
+test("main() shows no secret of the configuration, whatever escapes a command", async () => {
+  for (const flags of [[], ["--json"]]) {
+    const io = new TestIo({ stdin: neverEnding() });
+    io.secrets.add("hunter2-hunter2");
+    const done = main(["call", "x", "-", "--url", "http://127.0.0.1:9", ...flags], io);
+    const error = new Error("Cannot compile hunter2-hunter2 \x1b[2J and Bearer abcdefgh12345");
+    io.fail(error, "exception");
+    assert.equal(await done, 1);
+    assert.ok(io.stderrText.includes("Cannot compile [redacted]"), io.stderrText);
+    assert.doesNotMatch(io.stderrText, /hunter2|abcdefgh12345|\x1b\[2J/);
+  }
+});
+
+async function* neverEnding(): AsyncGenerator<Uint8Array> {
+  await new Promise(() => {});
+  yield new Uint8Array();
+}
+
+test("reading a configuration tells what must not be printed", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "mcproxy-"));
+  const mcpServers = { a: { command: "x", args: ["--pat", "tok-e1n2"] } };
+  await writeFile(join(directory, "mcp-servers.json"), JSON.stringify({ mcpServers }));
+  const io = new TestIo({ cwd: directory });
+  await main(["check"], io);
+  assert.deepEqual([...io.secrets], ["tok-e1n2"]);
 });

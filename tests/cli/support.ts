@@ -31,6 +31,7 @@ export class TestIo implements Io {
   readonly env: Io["env"];
   readonly cwd: string;
   readonly runtime: Io["runtime"];
+  readonly secrets = new Set<string>();
 
   constructor({ env = {}, cwd = "/", stdin = NO_INPUT, terminal }: TestIoOptions = {}) {
     this.env = env;
@@ -63,7 +64,7 @@ export class TestIo implements Io {
   }
 
   fail(error: unknown, kind: UncaughtKind): void {
-    for (const handler of this.#uncaught) handler(error, kind);
+    [...this.#uncaught].at(-1)?.(error, kind);
   }
 
   get stdoutText(): string {

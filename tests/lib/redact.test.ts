@@ -245,3 +245,11 @@ test("value() bounds depth, length and total", () => {
   const wide = Array.from({ length: 100 }, () => Array.from({ length: 100 }, () => "x"));
   assert.match(JSON.stringify(value(wide)), /too much/);
 });
+
+test("names are no secrets, whatever is in them", () => {
+  const { text } = createRedactor(["query"], (word) => ["query", "pg_query"].includes(word));
+  assert.equal(
+    text('Unknown tool "pg_query", query; my_query'),
+    `Unknown tool "pg_query", query; my_${REDACTED}`,
+  );
+});

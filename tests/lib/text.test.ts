@@ -7,6 +7,8 @@ import {
   firstLine,
   fit,
   messageOf,
+  oneLine,
+  oneLineJson,
   plural,
   printable,
   truncate,
@@ -70,4 +72,37 @@ test("codeOf() is the system's code and nothing else; messageOf() takes whatever
   }
   assert.equal(messageOf("EACCES"), "EACCES");
   assert.equal(messageOf(null), "null");
+});
+
+test("what is there without being seen reaches neither a terminal nor a log line", () => {
+  const unseen = [
+    "\u200b",
+    "\u061c",
+    "\u2060",
+    "\u00ad",
+    "\u3164",
+    "\ufeff",
+    "\u034f",
+    "\u{e0041}",
+  ];
+  for (const char of [...unseen, "\u200d"]) {
+    assert.equal(printable(`a${char}b`), "ab", JSON.stringify(char));
+    const escaped = JSON.stringify(char).replace(
+      /[^ -~]/gu,
+      (one) =>
+        one.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(
+          "",
+        ),
+    );
+    assert.equal(oneLine(`a${char}b`), `a${escaped.slice(1, -1)}b`);
+    assert.equal(JSON.parse(oneLineJson(JSON.stringify(char))), char);
+  }
+  for (const end of ["\u2028", "\u2029", "\u0085", "\v", "\f"]) {
+    assert.equal(printable(`a${end}b`), "a b");
+    assert.equal(firstLine(`${end}a${end}b`), "a");
+  }
+  for (const seen of ["👩‍💻", "❤️", "日本", "é", "👩🏽‍🚀"]) {
+    assert.equal(printable(seen), seen);
+    assert.equal(oneLine(seen), seen);
+  }
 });

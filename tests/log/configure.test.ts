@@ -5,7 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { runtime as realRuntime } from "#runtime";
-import { configureLogging, getLogger, type LoggingOptions } from "../../src/log/mod.ts";
+import { configureLogging, getLogger, type LoggingOptions, textLogger } from "../../src/log/mod.ts";
 import { FakeRuntime } from "../support/fake-runtime.ts";
 import { FakeOutput, fakeOutputs, turn } from "./support.ts";
 
@@ -250,4 +250,29 @@ test("the real runtime reaches a unix socket, by datagram or through logger", as
   assert.match(text, /^<27>(1 .* mcproxy \d+ upstream - )?upstream memory: Grüße\n?$/);
   assert.equal(outputs.stderr.text, "");
   await rm(folder, { recursive: true });
+});
+
+test("textLogger() takes every text as it is", async () => {
+  const outputs = fakeOutputs();
+  const logging = await configureLogging({
+    destination: { kind: "stderr" },
+    format: "text",
+    level: "info",
+    env: {},
+    runtime: realRuntime,
+    outputs,
+  });
+  const log = textLogger(getLogger("mcproxy", "upstream", "x"));
+  for (const text of ['{"msg": "no key"}', "{server}", "{{a}}", "{*}", "}{"]) {
+    log.info(`stderr: ${text}`, { server: "x" });
+  }
+  await logging.close();
+  const told = outputs.stderr.lines.map((line) => line.replace(/^.*?stderr: /, ""));
+  assert.deepEqual(told, [
+    '{"msg": "no key"}  server=x',
+    "{server}  server=x",
+    "{{a}}  server=x",
+    "{*}  server=x",
+    "}{  server=x",
+  ]);
 });

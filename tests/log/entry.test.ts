@@ -153,3 +153,26 @@ test("long messages and values are cut, after redaction", () => {
   assert.match(shown.fields, /^long="?a{2040}\[redacte… \(\d+ more characters\)"?$/);
   assert.ok(renderEntry(record("x".repeat(99_999)), plain).message.length < 8_300);
 });
+
+test("what names no property is text, and no template", () => {
+  const foreign = '{"msg": "API key missing"}';
+  for (const format of [plain, json]) {
+    const shown = renderEntry(record(`stderr: ${foreign}`, { server: "x" }), format);
+    assert.equal(shown.message, `stderr: ${foreign}`);
+  }
+  assert.equal(renderEntry(record("a {{b}} {c}", { b: 1 }), plain).message, "a {b} {c}");
+  assert.equal(renderEntry(record("{toString} {{x}", { x: 1 }), plain).message, "{toString} {x}");
+});
+
+test("a masked template is still filled in, and its own words stay", () => {
+  const redactor = createRedactor(["running", "memory", "ver-sion9"], (word) => word === "memory");
+  const properties = { version: "1.2", runtime: "deno running", server: "memory" };
+  const made = record("is running {version} on {runtime}: ver-sion9", properties);
+  const shown = renderEntry(made, { format: "text", redactor });
+  assert.equal(shown.category, "upstream memory");
+  assert.equal(shown.message, "is running 1.2 on deno [redacted]: [redacted]");
+  assert.equal(shown.fields, "server=memory");
+  const object = JSON.parse(renderEntry(made, { format: "json", redactor }).json ?? "");
+  assert.equal(object.logger, "mcproxy.upstream.memory");
+  assert.equal(object.server, "memory");
+});

@@ -1,6 +1,6 @@
 import type { ServerConfig } from "../../config/types.ts";
 import { within } from "../../lib/time.ts";
-import { getLogger } from "../../log/mod.ts";
+import { getLogger, textLogger } from "../../log/mod.ts";
 import { EMPTY_INVENTORY, type Inventory } from "../../protocol/lists.ts";
 import type { LoggingLevel } from "../../protocol/methods.ts";
 import type { ServerEntry } from "../../registry/types.ts";
@@ -60,7 +60,7 @@ export class Member {
       config,
       runtime,
       attempts: options.attempts,
-      log: getLogger("mcproxy", "upstream", name),
+      log: textLogger(getLogger("mcproxy", "upstream", name)),
       events: {
         ...options.upcalls,
         onInventory: () => this.#present(),

@@ -163,8 +163,8 @@ export function overlong(limit: number): InvalidMessage {
 export type LogProps = Record<string, unknown>;
 
 /**
- * Where an upstream writes its log lines. A LogTape logger fits through a four-line adapter; tests
- * hand in a recorder.
+ * Where an upstream writes its log lines: texts, with the words of servers in them, and no
+ * templates. Tests hand in a recorder.
  */
 export interface UpstreamLog {
   debug(message: string, props?: LogProps): void;
