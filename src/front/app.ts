@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { getPath } from "hono/utils/url";
+import { getPathNoStrict } from "hono/utils/url";
 import type { Gateway } from "../gateway/gateway.ts";
 import {
   AGGREGATE,
@@ -12,8 +12,9 @@ import {
 import { systemClock } from "../lib/time.ts";
 import { TRAIL, TRAIL_HEADER } from "../lib/trail.ts";
 import { getLogger } from "../log/mod.ts";
+import { VERSION } from "../lib/version.ts";
 import type { HttpHandler } from "../runtime/types.ts";
-import { corsHeaders, createGuard, preflight } from "./guard.ts";
+import { corsHeaders, createGuard, isForeignFetch, preflight } from "./guard.ts";
 import { mountHealth, TOOLS_PATH } from "./health.ts";
 import { type FrontContext, json, methodNotAllowed, notFound, Refusal } from "./reply.ts";
 import { openSse, postSse } from "./sse.ts";
@@ -56,7 +57,12 @@ export function createApp({ gateway, boundHost }: AppOptions): App {
   };
   let { settings } = gateway.config;
   let guard = createGuard({ ...settings, boundHost });
-  const app = new Hono();
+  // A slash at the end changes nothing.
+  const app = new Hono({ strict: false });
+  let known: readonly string[] | undefined;
+  const paths = () =>
+    known ??= [...new Set(app.routes.map(({ path }) => path.replace(":name", "<name>")))]
+      .filter((path) => path !== "/messages");
   const profileOf = (name: string) =>
     gateway.snapshots.registry.profiles.has(name) ? profileEndpoint(name) : undefined;
 
@@ -66,7 +72,7 @@ export function createApp({ gateway, boundHost }: AppOptions): App {
     // methods: with several for one path Hono composes them anew per request.
     app.all(path, (c) => {
       const endpoint = endpointOf(c.req.param("name") ?? "");
-      if (endpoint === undefined) return notFound(c.req.path);
+      if (endpoint === undefined) return notFound(c.req.path, paths());
       const answer = answers.get(c.req.method);
       return answer === undefined ? methodNotAllowed(allowed) : answer(c.req.raw, endpoint);
     });
@@ -102,7 +108,9 @@ export function createApp({ gateway, boundHost }: AppOptions): App {
 
   mountHealth(app, gateway);
 
-  app.notFound((c) => notFound(c.req.path));
+  app.get("/", () => json({ name: "mcproxy", version: VERSION, paths: paths() }));
+  app.all("/", () => methodNotAllowed("GET, HEAD"));
+  app.notFound((c) => notFound(c.req.path, paths()));
   app.onError((error) => {
     if (error instanceof Refusal) return error.toResponse();
     log.error("Request failed inside the gateway: {error}", { error });
@@ -128,10 +136,19 @@ export function createApp({ gateway, boundHost }: AppOptions): App {
         if (error instanceof Refusal) return error.toResponse();
         throw error;
       }
+      const { method, headers } = request;
+      if (origin === null) {
+        if (method !== "GET" || !isForeignFetch(headers, getPathNoStrict(request))) {
+          return app.fetch(request);
+        }
+        return new Refusal(403, "Pages of other sites are not allowed here").toResponse();
+      }
       // No page is to read what servers there are, not even one that may use them. The path is the
-      // one that routes are found by: `/api/%74ools` is that as well.
-      if (origin === null || getPath(request) === TOOLS_PATH) return app.fetch(request);
-      if (request.method === "OPTIONS") return preflight(origin);
+      // one that routes are found by: `/api/%74ools/` is that as well.
+      if (getPathNoStrict(request) === TOOLS_PATH) return app.fetch(request);
+      if (method === "OPTIONS") {
+        return preflight(origin, headers.get("access-control-request-headers"));
+      }
       return Promise.resolve(app.fetch(request)).then((response) => corsHeaders(response, origin));
     },
     close: () => {

@@ -80,21 +80,35 @@ function isAddress(host: string): boolean {
   return host.startsWith("[") || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
 }
 
+/**
+ * True for a GET of another site's page that tells no origin, as that of an `<img>`: it must not open
+ * a stream. Other methods tell it. Whoever follows a link may look at the rest.
+ */
+export function isForeignFetch(headers: Headers, path: string): boolean {
+  if (headers.get("sec-fetch-site") !== "cross-site") return false;
+  return headers.get("sec-fetch-dest") !== "document" || /\/(mcp|sse)$/.test(path);
+}
+
 // CORS for origins the guard has let through (loopback pages and `allowedOrigins`).
 
 const ALLOWED = `content-type, accept, authorization, ${Object.values(Header).join(", ")}`;
 const EXPOSED = [Header.SessionId, Header.ProtocolVersion].join(", ");
 
-/** Answers a preflight request of an allowed origin. */
-export function preflight(origin: string): Response {
+/** Names of headers, as many as a client may mean: `Mcp-Param-*` and its own. */
+const HEADER_NAMES = /^[\w!#$%&'*+.^`|~, -]{1,4096}$/;
+
+/** Answers a preflight request of an allowed origin, which may send what headers it wants to. */
+export function preflight(origin: string, wanted: string | null): Response {
   return new Response(null, {
     status: 204,
     headers: {
       "access-control-allow-origin": origin,
       "access-control-allow-methods": "GET, POST, DELETE",
-      "access-control-allow-headers": ALLOWED,
+      "access-control-allow-headers": HEADER_NAMES.test(wanted ?? "")
+        ? `${ALLOWED}, ${wanted}`
+        : ALLOWED,
       "access-control-max-age": "600",
-      "vary": "origin",
+      "vary": "origin, access-control-request-headers",
     },
   });
 }

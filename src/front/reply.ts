@@ -129,8 +129,8 @@ export function json(value: unknown, status = 200, headers?: PlainHeaders): Resp
 }
 
 /** 404. HTML or text here breaks real clients, which look for OAuth where there is none. */
-export function notFound(path: string): Response {
-  return json({ error: "not_found", message: `No such path: ${path}` }, 404);
+export function notFound(path: string, paths: readonly string[]): Response {
+  return json({ error: "not_found", message: `No such path: ${path}`, paths }, 404);
 }
 
 /** 405, with the methods there are. */
@@ -140,7 +140,7 @@ export function methodNotAllowed(allow: string): Response {
 
 /**
  * Reads a JSON request body as text.
- * @throws {Refusal} 415 for another content type, 413 beyond `limit` bytes
+ * @throws {Refusal} 415 for another content type, 413 beyond `limit` bytes, 400 for a part of one
  */
 export async function readBody(request: Request, limit: number): Promise<string> {
   const type = request.headers.get("content-type");
@@ -151,9 +151,15 @@ export async function readBody(request: Request, limit: number): Promise<string>
   if (declared !== null) {
     // The server holds the client to what it declared, so there is nothing to count.
     if (Number(declared) > limit) throw tooLarge(limit);
-    return await request.text();
   }
-  return request.body === null ? "" : await readBounded(request.body, limit);
+  try {
+    if (declared !== null) return await request.text();
+    return request.body === null ? "" : await readBounded(request.body, limit);
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    // Cut off, or framed wrongly: nothing the gateway could have done.
+    throw new Refusal(400, "Bad request: the body cannot be read to its end");
+  }
 }
 
 async function readBounded(body: ReadableStream<Uint8Array>, limit: number): Promise<string> {

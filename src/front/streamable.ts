@@ -40,7 +40,7 @@ export async function post(
   }
   const session = sessionOf(request, endpoint, context);
   checkVersion(request);
-  if (batch) checkBatch(messages, session);
+  if (batch) checkBatch(session);
   return await dispatch(messages, batch, session, context);
 }
 
@@ -110,12 +110,15 @@ function streamsOf(session: Session, context: FrontContext): SessionStreams {
  * @throws {Refusal}
  */
 export function readMessages(body: string): ReturnType<typeof parseMessages> {
+  let read: ReturnType<typeof parseMessages>;
   try {
-    return parseMessages(body);
+    read = parseMessages(body);
   } catch (error) {
     if (!(error instanceof InvalidMessage)) throw error;
     throw new Refusal(400, error.message, error.code, error.idText);
   }
+  if (read.messages.length <= MAX_BATCH) return read;
+  throw new Refusal(400, `Invalid request: a batch may hold ${MAX_BATCH} messages`);
 }
 
 async function initialize(
@@ -128,9 +131,14 @@ async function initialize(
   const old = request.headers.get(Header.SessionId);
   if (old !== null) context.gateway.sessions.get(old)?.close("started anew");
   const session = context.gateway.openSession("http", endpoint);
-  const reply = new PostReply(context, { headers: { [Header.SessionId]: session.id } });
-  reply.finish(await session.receive(message, reply));
-  if (session.client === undefined) session.close("initialize failed");
+  const headers: Record<string, string> = { [Header.SessionId]: session.id };
+  const reply = new PostReply(context, { headers });
+  const answer = await session.receive(message, reply);
+  if (session.client === undefined) {
+    session.close("initialize failed");
+    delete headers[Header.SessionId];
+  }
+  reply.finish(answer);
   return await reply.response;
 }
 
@@ -152,12 +160,9 @@ function checkVersion(request: Request): void {
   throw new Refusal(400, `Bad request: unsupported MCP-Protocol-Version "${version}"`);
 }
 
-function checkBatch(messages: readonly (Message | InvalidMessage)[], session: Session): void {
+function checkBatch(session: Session): void {
   if (session.client?.protocolVersion !== BATCH_VERSION) {
     throw new Refusal(400, `Invalid request: batches exist in protocol ${BATCH_VERSION} only`);
-  }
-  if (messages.length > MAX_BATCH) {
-    throw new Refusal(400, `Invalid request: a batch may hold ${MAX_BATCH} messages`);
   }
 }
 

@@ -16,7 +16,7 @@ import { suggest } from "../lib/suggest.ts";
 import { resourceNotFound } from "../protocol/eras.ts";
 import { ErrorCode, invalidParams, methodNotFound, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
-import type { ListKind } from "../protocol/lists.ts";
+import { cursorOf, type ListKind } from "../protocol/lists.ts";
 import { idTextOf, type ResponseMessage } from "../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
 import { incomingTaskEdits } from "../protocol/tasks.ts";
@@ -125,7 +125,7 @@ function list(
   { gating, config: { settings: { pageSize } } }: CallParts,
 ): Reply {
   const view = viewIn(registry, endpoint);
-  const cursor = request.params?.cursor;
+  const cursor = cursorOf(request);
   const own = kind === "tools"
     ? gating.provisioned.ownTools(client, endpoint, registry)
     : undefined;

@@ -8,6 +8,7 @@ import { editJson, type JsonEdit } from "../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { invalidParams, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
+import { cursorOf } from "../protocol/lists.ts";
 import {
   idTextOf,
   type NotificationMessage,
@@ -36,7 +37,7 @@ export async function listTasks(
   send: (server: string, edits: readonly JsonEdit[]) => Promise<ResponseMessage>,
 ): Promise<string> {
   const { request, client: { session } } = exchange;
-  const questions = taskListQuestions(request.params?.cursor, view.capabilities().taskLists);
+  const questions = taskListQuestions(cursorOf(request), view.capabilities().taskLists);
   if (questions === undefined) throw invalidParams("unknown cursor");
   const answers = await Promise.all(questions.map(async (question) => ({
     server: question.server,

@@ -4,7 +4,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { type Json, shortHash } from "../lib/json.ts";
+import { type Json, type JsonObject, shortHash } from "../lib/json.ts";
 import type { Era } from "./eras.ts";
 
 /** The kinds of things a server lists. */
@@ -118,6 +118,12 @@ const TAG_LENGTH = 8;
 /** A cursor that {@link openCursor} turns into this value again; of `[A-Za-z0-9_-]`, never empty. */
 export function sealCursor(value: Json): string {
   return sealed(JSON.stringify(value));
+}
+
+/** The cursor of a request; null and an empty text say as much as none. */
+export function cursorOf({ params }: { readonly params?: JsonObject | undefined }): unknown {
+  const cursor = params?.cursor;
+  return cursor === null || cursor === "" ? undefined : cursor;
 }
 
 /** What is in a cursor of ours, `undefined` for anything else (to be answered with -32602). */

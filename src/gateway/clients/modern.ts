@@ -21,7 +21,7 @@ import type { ResourceRoute } from "../../registry/types.ts";
 import type { Gateway } from "../gateway.ts";
 import { exposedNotification } from "../tasks.ts";
 import type { ActiveExchange } from "./exchange.ts";
-import type { ResourceSubscriber } from "./subscriptions.ts";
+import { MAX_SUBSCRIPTIONS, type ResourceSubscriber } from "./subscriptions.ts";
 
 /** The client behind one modern request, as its envelope describes it. */
 export function modernClient(envelope: Envelope): Client {
@@ -90,6 +90,8 @@ async function listen(exchange: ActiveExchange, endpoint: Endpoint, gateway: Gat
   const routes = new Map<string, ResourceRoute>();
   const { resourceSubscriptions: uris } = filter;
   for (const uri of Array.isArray(uris) ? uris : []) {
+    // What is not acknowledged is not honoured.
+    if (routes.size === MAX_SUBSCRIPTIONS) break;
     const route = typeof uri === "string" ? subscriptions.find(endpoint, uri) : undefined;
     if (route !== undefined) routes.set(uri as string, route);
   }
@@ -115,7 +117,7 @@ async function listen(exchange: ActiveExchange, endpoint: Endpoint, gateway: Gat
     unsent.clear();
   };
   const stop = snapshots.listen({ endpoint, era: "modern", listsChanged });
-  await Promise.all(routes.values().map((route) => subscriptions.add(route, subscriber)));
+  await subscriptions.add([...routes.values()], subscriber);
   // First of all (subscriptions), and only when every server knows.
   exchange.notify(notification(
     "notifications/subscriptions/acknowledged",

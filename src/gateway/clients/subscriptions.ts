@@ -2,6 +2,7 @@
 
 import { type Endpoint, type ListListener, viewOf } from "../../gating/endpoint.ts";
 import { within } from "../../lib/time.ts";
+import { invalidParams } from "../../protocol/errors.ts";
 import type { Client } from "../../protocol/exchange.ts";
 import type { NotificationMessage } from "../../protocol/message.ts";
 import { mostVerbose } from "../../protocol/methods.ts";
@@ -12,6 +13,8 @@ import type { Snapshots } from "../snapshots.ts";
 
 /** How long a client waits for a server to take note of its level or subscription. Milliseconds. */
 const TELL_PATIENCE = 5_000;
+/** What one subscriber may have; each is kept at the gateway and at its server. */
+export const MAX_SUBSCRIPTIONS = 1_000;
 
 /** One holder of subscriptions: a legacy session or a modern `subscriptions/listen`. */
 export interface ResourceSubscriber {
@@ -25,6 +28,8 @@ export interface ResourceSubscriber {
  */
 export class Subscriptions {
   readonly #servers = new Map<string, Map<string, Set<ResourceSubscriber>>>();
+  /** How many each subscriber has. */
+  readonly #counts = new Map<ResourceSubscriber, number>();
 
   constructor(
     private readonly members: Pick<Members, "upstream">,
@@ -41,16 +46,26 @@ export class Subscriptions {
   }
 
   /**
-   * Adds a subscriber to what was found; resolves when the server knows, for somebody else's sake
-   * too: the URI may be on its way already.
+   * Adds a subscriber to what was found, all in one change; resolves when the servers know, for
+   * somebody else's sake too: a URI may be on its way already.
+   * @throws {RpcError} -32602 beyond {@link MAX_SUBSCRIPTIONS}
    */
-  async add({ server, uri }: ResourceRoute, subscriber: ResourceSubscriber): Promise<void> {
-    let uris = this.#servers.get(server);
-    if (uris === undefined) this.#servers.set(server, uris = new Map());
-    const subscribers = uris.get(uri);
-    if (subscribers === undefined) uris.set(uri, new Set([subscriber]));
-    else subscribers.add(subscriber);
-    await this.tell(server);
+  async add(routes: readonly ResourceRoute[], subscriber: ResourceSubscriber): Promise<void> {
+    for (const { server, uri } of routes) {
+      let uris = this.#servers.get(server);
+      if (uris === undefined) this.#servers.set(server, uris = new Map());
+      let subscribers = uris.get(uri);
+      if (subscribers?.has(subscriber)) continue;
+      const count = this.#counts.get(subscriber) ?? 0;
+      if (count >= MAX_SUBSCRIPTIONS) {
+        throw invalidParams(`${count} resources are subscribed to already; unsubscribe from some`);
+      }
+      this.#counts.set(subscriber, count + 1);
+      if (subscribers === undefined) uris.set(uri, subscribers = new Set());
+      subscribers.add(subscriber);
+    }
+    const servers = new Set(routes.map(({ server }) => server));
+    await Promise.all(servers.values().map((server) => this.tell(server)));
   }
 
   /** Takes a subscriber away; resolves when the server knows. */
@@ -64,6 +79,7 @@ export class Subscriptions {
       const gone = [...uris.keys()].filter((uri) => this.#remove(server, uri, subscriber));
       if (gone.length > 0) void this.tell(server);
     }
+    this.#counts.delete(subscriber);
   }
 
   /** A server that does not answer is not waited for longer than {@link TELL_PATIENCE}. */
@@ -85,7 +101,9 @@ export class Subscriptions {
   /** True when the server's set of URIs has changed by it. */
   #remove(server: string, uri: string, subscriber: ResourceSubscriber): boolean {
     const subscribers = this.#servers.get(server)?.get(uri);
-    if (subscribers?.delete(subscriber) !== true || subscribers.size > 0) return false;
+    if (subscribers?.delete(subscriber) !== true) return false;
+    this.#counts.set(subscriber, this.#counts.get(subscriber)! - 1);
+    if (subscribers.size > 0) return false;
     return this.#servers.get(server)!.delete(uri);
   }
 }

@@ -71,10 +71,9 @@ export function hostile({ verifies, verifiesProcess }: Suite): void {
   verifies("safe.404", async ({ world }) => {
     const { gateway } = await world();
     const paths = [
-      "/",
       "/index.html",
       "/favicon.ico",
-      "/mcp/",
+      "/mcp//",
       "/mcp/x",
       "/api",
       "/api/servers",
