@@ -1,7 +1,9 @@
+import { setTimeout } from "node:timers/promises";
 import type { EmbeddingsConfig, Settings } from "../config/types.ts";
 import { type Clock, systemClock } from "../lib/time.ts";
 import { getLogger, type Logger } from "../log/mod.ts";
-import type { Route } from "../registry/types.ts";
+import { memoised } from "../registry/source.ts";
+import type { Route, ServerEntry, View } from "../registry/types.ts";
 import type { Gate, Snapshot } from "./gate.ts";
 import type { Fetch } from "./meaning/embed.ts";
 import { Semantic, type SemanticOptions } from "./meaning/semantic.ts";
@@ -15,7 +17,7 @@ import {
   type SearchIndex,
   type SearchOptions,
 } from "./words/index.ts";
-import { indexOf, prepareIndex } from "./words/search.ts";
+import { indexOf, knownIndex, prepareIndex } from "./words/search.ts";
 
 /** What a {@link Finder} stands on. */
 export interface FinderOptions {
@@ -48,6 +50,9 @@ export interface FoundTools {
  */
 const MOST_UNASKED = 10_000;
 
+/** Whose index is built at once: less than a tenth of a second of work. */
+const MOST_AT_ONCE = 2_000;
+
 /**
  * Finds tools behind a gate: by words, where embeddings are configured also by meaning, and where the
  * gate says so with an eye to what was used before. Words decide alone whenever the rest is not there
@@ -63,6 +68,8 @@ export class Finder {
   #semantic: Semantic | undefined;
   /** Of endpoints that a reload took away. */
   readonly #closing = new Set<Promise<void>>();
+  /** Indexes that somebody waits for, by what they are built from. */
+  readonly #building = new WeakMap<readonly ServerEntry[], Map<View, Promise<SearchIndex>>>();
   #isClosed = false;
 
   constructor({ settings, directory, fetch, clock, wall, log }: FinderOptions) {
@@ -102,10 +109,31 @@ export class Finder {
     }
     // Before the words: the endpoint works on it meanwhile.
     const vector = semantic?.query(query);
-    const index = indexOf(full, registry.entries, tags);
-    const found = (known: Vector | undefined): FoundTools =>
+    const index = this.#index(full, registry, tags);
+    const found = (index: SearchIndex, known: Vector | undefined): FoundTools =>
       this.#found(index, query, options, config.usageRanking, known, semantic);
-    return vector instanceof Promise ? vector.then(found) : found(vector);
+    return index instanceof Promise || vector instanceof Promise
+      ? Promise.all([index, vector]).then(([index, known]) => found(index, known))
+      : found(index, vector);
+  }
+
+  /** That of many tools is built in turns with everything else, once for all who wait for it. */
+  #index(
+    view: View,
+    { entries }: Snapshot,
+    tags: Settings["tags"],
+  ): SearchIndex | Promise<SearchIndex> {
+    const known = knownIndex(view, entries, tags);
+    if (known !== undefined) return known;
+    if (view.counts.tools <= MOST_AT_ONCE) return indexOf(view, entries, tags);
+    const building = memoised(this.#building, entries, () => new Map());
+    let built = building.get(view);
+    if (built === undefined) {
+      built = inTurns(prepareIndex(view, entries, tags), this.#parts.clock);
+      building.set(view, built);
+      built.catch(() => {}).finally(() => building.delete(view));
+    }
+    return built;
   }
 
   /**
@@ -202,6 +230,17 @@ export class Finder {
 
 function isSame(one: EmbeddingsConfig, other: EmbeddingsConfig): boolean {
   return one === other || JSON.stringify(one) === JSON.stringify(other);
+}
+
+/** Does all steps with turns of the event loop in between. */
+async function inTurns<T>(steps: Generator<void, T>, clock: Clock): Promise<T> {
+  for (let end = clock.now() + TURN;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    if (clock.now() < end) continue;
+    await setTimeout(0);
+    end = clock.now() + TURN;
+  }
 }
 
 /** What {@link Preparer} stands on. */

@@ -76,10 +76,11 @@ function inputsOf(
   return [rules, ...own.flatMap(({ inventory, shape }) => [inventory, shape])];
 }
 
-function knownIndex(
+/** What {@link indexOf} gives without building anything. */
+export function knownIndex(
   view: View,
   entries: readonly ServerEntry[],
-  rules: readonly TagRule[],
+  rules: readonly TagRule[] = NO_RULES,
 ): SearchIndex | undefined {
   const known = indexes.get(view);
   if (known === undefined) return undefined;
