@@ -36,7 +36,7 @@ const subscriber = () => ({ resourceUpdated: () => {} });
 
 test("many resources are one change for each server", async () => {
   const { told, subscriptions, size } = setUp();
-  await subscriptions.add([...routes(500, "a"), ...routes(500, "b")], subscriber());
+  await subscriptions.addAll([...routes(500, "a"), ...routes(500, "b")], subscriber());
   assert.deepEqual(told, ["a", "b"]);
   assert.equal(size(), 500);
 });
@@ -44,15 +44,15 @@ test("many resources are one change for each server", async () => {
 test("a subscriber has a bound, and room again for what it gives up", async () => {
   const { subscriptions } = setUp();
   const [one, other] = [subscriber(), subscriber()];
-  await subscriptions.add(routes(MAX_SUBSCRIPTIONS), one);
-  await subscriptions.add(routes(MAX_SUBSCRIPTIONS), one);
+  await subscriptions.addAll(routes(MAX_SUBSCRIPTIONS), one);
+  await subscriptions.addAll(routes(MAX_SUBSCRIPTIONS), one);
   const more = { server: "a", uri: "a:more" } as never;
-  await assert.rejects(subscriptions.add([more], one), /1000 resources are subscribed to already/);
-  await subscriptions.add([more], other);
+  await assert.rejects(subscriptions.add(more, one), /1000 resources are subscribed to already/);
+  await subscriptions.add(more, other);
   await subscriptions.remove(routes(1)[0]!, one);
-  await subscriptions.add([more], one);
+  await subscriptions.add(more, one);
   subscriptions.drop(one);
-  await subscriptions.add(routes(MAX_SUBSCRIPTIONS), one);
+  await subscriptions.addAll(routes(MAX_SUBSCRIPTIONS), one);
 });
 
 test("a listen for 10 000 resources is one change, and its acknowledgement tells the bound", async () => {

@@ -117,7 +117,7 @@ async function listen(exchange: ActiveExchange, endpoint: Endpoint, gateway: Gat
     unsent.clear();
   };
   const stop = snapshots.listen({ endpoint, era: "modern", listsChanged });
-  await subscriptions.add([...routes.values()], subscriber);
+  await subscriptions.addAll([...routes.values()], subscriber);
   // First of all (subscriptions), and only when every server knows.
   exchange.notify(notification(
     "notifications/subscriptions/acknowledged",

@@ -202,10 +202,9 @@ export class Session implements ListListener, ResourceSubscriber {
         if (typeof uri !== "string") throw invalidParams('"uri" must be a string');
         const { subscriptions } = this.parts;
         const found = subscriptions.find(this.endpoint, uri);
-        const adds = method !== "resources/unsubscribe";
-        if (found !== undefined) {
-          await (adds ? subscriptions.add([found], this) : subscriptions.remove(found, this));
-        } else if (adds) {
+        const change = method === "resources/unsubscribe" ? "remove" : "add";
+        if (found !== undefined) await subscriptions[change](found, this);
+        else if (change === "add") {
           const why = `Resource not found, or its server has no subscriptions: "${uri}"`;
           throw resourceNotFound(uri, why, "legacy");
         }

@@ -45,12 +45,17 @@ export class Subscriptions {
       : undefined;
   }
 
+  /** {@link Subscriptions.addAll} for one. */
+  add(route: ResourceRoute, subscriber: ResourceSubscriber): Promise<void> {
+    return this.addAll([route], subscriber);
+  }
+
   /**
    * Adds a subscriber to what was found, all in one change; resolves when the servers know, for
    * somebody else's sake too: a URI may be on its way already.
    * @throws {RpcError} -32602 beyond {@link MAX_SUBSCRIPTIONS}
    */
-  async add(routes: readonly ResourceRoute[], subscriber: ResourceSubscriber): Promise<void> {
+  async addAll(routes: readonly ResourceRoute[], subscriber: ResourceSubscriber): Promise<void> {
     for (const { server, uri } of routes) {
       let uris = this.#servers.get(server);
       if (uris === undefined) this.#servers.set(server, uris = new Map());
