@@ -32,7 +32,7 @@ function setUp() {
 
 const routes = (count: number, server = "a") =>
   Array.from({ length: count }, (_, i) => ({ server, uri: `${server}:${i}` })) as never[];
-const subscriber = () => ({ resourceUpdated: () => {} });
+const subscriber = () => ({ hear: () => {} });
 
 test("many resources are one change for each server", async () => {
   const { told, subscriptions, size } = setUp();
