@@ -41,6 +41,9 @@ type EndpointOf = (name: string) => Endpoint | undefined;
 type Answers = ReadonlyMap<string, Answer>;
 type Answer = (request: Request, endpoint: Endpoint) => Response | Promise<Response>;
 
+/** Of the URL of a request: a path in which something is to be resolved. */
+const UNRESOLVED = /\\|\/(\.|%2e)/i;
+
 const log = getLogger("mcproxy", "front");
 
 /** Puts all routes together. Every unknown path is 404 with a JSON body. */
@@ -118,7 +121,9 @@ export function createApp({ gateway, boundHost }: AppOptions): App {
   });
 
   return {
-    handler: (request) => {
+    handler: (asked) => {
+      // Not every runtime does what clients should have done.
+      const request = UNRESOLVED.test(asked.url) ? new Request(new URL(asked.url), asked) : asked;
       if (settings !== gateway.config.settings) {
         settings = gateway.config.settings;
         guard = createGuard({ ...settings, boundHost });

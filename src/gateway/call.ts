@@ -17,7 +17,7 @@ import { resourceNotFound } from "../protocol/eras.ts";
 import { ErrorCode, invalidParams, methodNotFound, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { cursorOf, type ListKind } from "../protocol/lists.ts";
-import { idTextOf, type ResponseMessage } from "../protocol/message.ts";
+import { idTextOf, type RequestMessage, type ResponseMessage } from "../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
 import { incomingTaskEdits } from "../protocol/tasks.ts";
 import { modernMembers, type Reply, spliced } from "../registry/answers.ts";
@@ -305,10 +305,11 @@ function send(
   view: View,
   parts: CallParts,
 ): Promise<ResponseMessage> {
+  const all = decided(exchange.request, edits);
   const forward = () => {
     // Looked up when it is needed: a reload may have put another one in its place.
     const upstream = parts.members.upstream(server);
-    if (upstream !== undefined) return forwardTo(upstream, exchange, edits, view, parts.parking);
+    if (upstream !== undefined) return forwardTo(upstream, exchange, all, view, parts.parking);
     throw gone(serverEndpoint(server));
   };
   return parts.levels.want(server, exchange.client)?.then(forward) ?? forward();
@@ -316,6 +317,36 @@ function send(
 
 function renamed(path: readonly string[], given: string, own: string): readonly JsonEdit[] {
   return given === own ? AS_IT_IS : [{ path, value: JSON.stringify(own) }];
+}
+
+/**
+ * With what else makes a request name nothing but what the gateway has looked at: a member may be
+ * there twice, and the server take the other one. An edit leaves the last one alone.
+ */
+function decided(
+  { raw, method, params }: RequestMessage,
+  edits: readonly JsonEdit[],
+): readonly JsonEdit[] {
+  const names = edits.length === 0 && (mayRepeat(raw, '"name"') || mayRepeat(raw, '"uri"'));
+  if (!names && !mayRepeat(raw, '"method"')) return edits;
+  const ref = isObject(params?.ref) ? params.ref : {};
+  const members: readonly (readonly [unknown, ...string[]])[] = [
+    [method, "method"],
+    [params?.name, "params", "name"],
+    [params?.uri, "params", "uri"],
+    [ref.name, "params", "ref", "name"],
+    [ref.uri, "params", "ref", "uri"],
+  ];
+  const given = members.flatMap(([value, ...path]) =>
+    typeof value === "string" ? [{ path, value: JSON.stringify(value) }] : []
+  );
+  const isEdited = (path: string) => edits.some((edit) => edit.path.join() === path);
+  return [...given.filter(({ path }) => !isEdited(path.join())), ...edits];
+}
+
+/** Whether a key may be there again, spelled otherwise as well. */
+function mayRepeat(raw: string, quoted: string): boolean {
+  return raw.includes("\\u") || raw.includes(quoted, raw.indexOf(quoted) + 1);
 }
 
 // What a client is told instead.

@@ -96,7 +96,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
       session: (label) => this.sessions.labelled(label),
     });
     members.create(config.servers);
-    this.snapshots = new Snapshots(members, gating, chains, this.events, settings);
+    this.snapshots = new Snapshots(members, gating, chains, this.events, () => this.config);
     this.levels = new LogLevels(this.sessions, members);
     this.subscriptions = new Subscriptions(members, this.snapshots);
     this.#countUse();

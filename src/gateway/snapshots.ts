@@ -1,4 +1,4 @@
-import type { Settings } from "../config/types.ts";
+import type { Config } from "../config/types.ts";
 import { announceChanges, type Endpoint, type ListListener, viewOf } from "../gating/endpoint.ts";
 import { buildSnapshot, type Snapshot } from "../gating/gate.ts";
 import type { Gating } from "../gating/gating.ts";
@@ -25,14 +25,14 @@ export class Snapshots {
 
   /**
    * @param members what snapshots are made from; the others hear of new ones
-   * @param settings those in force
+   * @param config the one in force
    */
   constructor(
     private readonly members: Members,
     private readonly gating: Gating,
     private readonly chains: Chains,
     private readonly events: Facts,
-    private readonly settings: () => Settings,
+    private readonly config: () => Config,
   ) {
     this.#registry = this.#build();
   }
@@ -122,15 +122,16 @@ export class Snapshots {
   async #waitListable(concerned: readonly Member[]): Promise<void> {
     const everyone = Promise.all(concerned.map((member) => member.upstream.settled));
     const someone = Promise.race(concerned.map((member) => member.firstInventory));
-    const { startupGrace } = this.settings();
+    const { startupGrace } = this.config().settings;
     await within(startupGrace, Promise.race([everyone, someone]));
     this.flush();
   }
 
   #build(before?: Snapshot): Snapshot {
-    const { profiles, tags, gating } = this.settings();
+    const { servers: all, settings: { profiles, tags, gating } } = this.config();
     const version = before === undefined ? 0 : before.version + 1;
     const servers = this.members.entries;
-    return buildSnapshot({ version, servers, profiles, tags, gating }, before);
+    const configured = all.values();
+    return buildSnapshot({ version, servers, profiles, tags, gating, configured }, before);
   }
 }

@@ -50,8 +50,8 @@ export interface FoundTools {
  */
 const MOST_UNASKED = 10_000;
 
-/** Whose index is built at once: less than a tenth of a second of work. */
-const MOST_AT_ONCE = 2_000;
+/** Whose index is built at once: less than two tenths of a second of work. */
+const MOST_AT_ONCE = 5_000;
 
 /**
  * Finds tools behind a gate: by words, where embeddings are configured also by meaning, and where the

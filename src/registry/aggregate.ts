@@ -33,6 +33,8 @@ export interface AggregateInput {
   readonly preface?: string | undefined;
   /** In the order of the lists. */
   readonly servers: readonly ShownServer[];
+  /** How names begin that mean a server, by configured server. */
+  readonly prefixes: ReadonlyMap<string, string>;
 }
 
 /** The {@link View}, and what the next build can take from it. */
@@ -43,13 +45,14 @@ export class AggregateView extends ListedView implements View {
   readonly conflicts: readonly Conflict[];
   readonly #preface: string | undefined;
   readonly #servers: readonly ShownServer[];
+  readonly #prefixes: ReadonlyMap<string, string>;
   /** Of the few servers that have any. */
   readonly #rules: ReadonlyMap<string, ReadonlyMap<string, ArgumentRules>>;
   readonly #sections: Sections;
   readonly labelsTasks = true;
   #capabilities: Capabilities | undefined;
 
-  private constructor({ id, preface, servers }: AggregateInput, sections: Sections) {
+  private constructor({ id, preface, servers, prefixes }: AggregateInput, sections: Sections) {
     const { uris: { table: uris }, tools: { table: tools }, prompts: { table: prompts } } =
       sections;
     const own = {
@@ -66,6 +69,7 @@ export class AggregateView extends ListedView implements View {
     super(id, { own, legacy: listsFor("legacy"), modern: listsFor("modern") });
     this.#preface = preface;
     this.#servers = servers;
+    this.#prefixes = prefixes;
     this.#rules = new Map(
       servers.flatMap(({ name, rules }) => rules.size === 0 ? [] : [[name, rules] as const]),
     );
@@ -121,11 +125,11 @@ export class AggregateView extends ListedView implements View {
   }
 
   tool(name: string): Route | undefined {
-    return this.#sections.tools.table.find(name);
+    return this.#found("tool", name);
   }
 
   prompt(name: string): Route | undefined {
-    return this.#sections.prompts.table.find(name);
+    return this.#found("prompt", name);
   }
 
   resource(uri: string): ResourceRoute | undefined {
@@ -187,8 +191,20 @@ export class AggregateView extends ListedView implements View {
     return this.#servers.find(({ name }) => name === server);
   }
 
-  #isOf({ id, preface, servers }: AggregateInput): boolean {
+  /** A name that begins as those of another server is that server's, there or not. */
+  #found(kind: NamedKind, name: string): Route | undefined {
+    const route = this.#named(kind).find(name);
+    if (route === undefined || route.exposed === name) return route;
+    for (const [server, prefix] of this.#prefixes) {
+      if (server !== route.server && name.startsWith(prefix)) return undefined;
+    }
+    return route;
+  }
+
+  #isOf({ id, preface, servers, prefixes }: AggregateInput): boolean {
     return this.id === id && this.#preface === preface && servers.length === this.#servers.length &&
+      prefixes.size === this.#prefixes.size &&
+      prefixes.entries().every(([server, prefix]) => this.#prefixes.get(server) === prefix) &&
       servers.every((server, index) => sameServer(server, this.#servers[index]!));
   }
 

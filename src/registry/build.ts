@@ -2,6 +2,7 @@ import { formatPath } from "../config/issue.ts";
 import type { ProfileConfig, TagRule } from "../config/types.ts";
 import type { Era } from "../protocol/eras.ts";
 import { LIST_RULES, type ListKind } from "../protocol/lists.ts";
+import { exposedName } from "../protocol/names.ts";
 import { AggregateView } from "./aggregate.ts";
 import { DirectView } from "./direct.ts";
 import { profileMembers } from "./profile.ts";
@@ -17,9 +18,25 @@ export interface RegistryInput {
   readonly profiles?: readonly ProfileConfig[];
   /** Tags of the entries of all servers. */
   readonly tags?: readonly TagRule[];
+  /** All that are configured, switched off or not: names with their prefixes mean them. */
+  readonly configured?: Iterable<NamedServer>;
 }
 
 const NO_TAGS: readonly TagRule[] = [];
+
+/** A server as far as the names of its tools are concerned. */
+type NamedServer = Pick<ServerEntry, "name" | "prefix" | "separator" | "shape">;
+
+/** How names begin that mean a server. */
+function prefixesOf(configured: Iterable<NamedServer>): ReadonlyMap<string, string> {
+  const prefixes = new Map<string, string>();
+  for (const { name: server, prefix, separator, shape } of configured) {
+    const label = shape?.alias ?? server;
+    if (prefix === "never") continue;
+    prefixes.set(server, exposedName({ server, label, separator, name: "", prefix: "always" }));
+  }
+  return prefixes;
+}
 
 /**
  * Builds a snapshot. The result depends on the input alone: `previous` only saves work, for what
@@ -27,7 +44,7 @@ const NO_TAGS: readonly TagRule[] = [];
  * @throws {Error} where two servers have the same name
  */
 export function buildRegistry(
-  { version, servers, profiles = [], tags = NO_TAGS }: RegistryInput,
+  { version, servers, profiles = [], tags = NO_TAGS, configured = servers }: RegistryInput,
   previous?: Registry,
 ): Registry {
   const views = new Map<string, View>();
@@ -44,15 +61,16 @@ export function buildRegistry(
     );
   }
   const shown = servers.map(shownServer);
+  const prefixes = prefixesOf(configured);
   const aggregate = AggregateView.build(
-    { id: "*", servers: shown },
+    { id: "*", servers: shown, prefixes },
     aggregateIn(previous?.aggregate),
   );
   const built = profiles.map((profile) => {
     const { name, instructions: preface } = profile;
     const { servers, notices } = profileMembers(profile, shown, tags);
     const before = aggregateIn(previous?.profiles.get(name));
-    const input = { id: `profiles/${name}`, preface, servers };
+    const input = { id: `profiles/${name}`, preface, servers, prefixes };
     return { name, view: AggregateView.build(input, before, aggregate), notices };
   });
   return Object.freeze({

@@ -42,6 +42,68 @@ export function admits(
   return (include === undefined || anyMatch(include, names)) && !anyMatch(exclude, names);
 }
 
+/** {@link admits} for resources, among whose names is a URI: however that is written. */
+export function admitsUri(filter: CompiledFilter, names: readonly string[]): boolean {
+  return includesUri(filter, names) && !excludesUri(filter, names);
+}
+
+/** Whether a URI is included as it is written, and as the one it comes to. */
+export function includesUri({ include }: CompiledFilter, names: readonly string[]): boolean {
+  return include === undefined ||
+    (anyMatch(include, names) && anyMatch(include, names.map(plainUri)));
+}
+
+/** Whether a URI is excluded in any of the ways to write it. */
+export function excludesUri({ exclude }: CompiledFilter, names: readonly string[]): boolean {
+  if (exclude.length === 0) return false;
+  const plain = names.map(plainUri);
+  const decoded = plain.map((name) => name.replace(/(%[\da-f]{2})+/gi, decodedOctets));
+  const encoded = decoded.map((name) => encodeURI(name.toWellFormed()));
+  return anyMatch(exclude, [...names, ...plain, ...decoded, ...encoded]);
+}
+
+function decodedOctets(octets: string): string {
+  try {
+    return decodeURIComponent(octets);
+  } catch {
+    return octets;
+  }
+}
+
+/** `-`, `.`, `/`, digits, letters, `\`, `_` and `~` in percent-encoding: what is often decoded. */
+const NEEDLESSLY_ENCODED = /%(2[d-f]|3\d|[46][1-9a-f]|[57][\da]|5[cf]|7e)/gi;
+
+/**
+ * The URI that a text comes to for whoever reads files or makes requests by it: no line breaks and
+ * tabs, no needless encoding, `/` for `\`, no dot segments, and scheme and host in their normal form.
+ * What is no URI stays as it is.
+ */
+export function plainUri(text: string): string {
+  const [, scheme, rest] =
+    /^([a-z][a-z\d+.-]*):(.*)$/is.exec(text.replace(/[\t\r\n]/g, "").trim()) ??
+      [];
+  if (scheme === undefined || rest === undefined) return text;
+  const name = scheme.toLowerCase();
+  const written = rest.replace(NEEDLESSLY_ENCODED, decodedOctets).replaceAll("\\", "/");
+  const isFile = name === "file";
+  const [, authority, path = ""] = /^\/\/([^/?#]*)(.*)$/s.exec(written) ??
+    [, isFile ? "" : undefined, isFile ? `/${written}` : written];
+  const segments: string[] = [];
+  for (const segment of (isFile ? path.replace(/\/+/g, "/") : path).split("/")) {
+    // The empty one before the first slash stays.
+    if (segment === "..") {
+      segments.splice(Math.max(path.startsWith("/") ? 1 : 0, segments.length - 1));
+    } else if (segment !== ".") segments.push(segment);
+  }
+  // The host of a scheme that is not known may be any text.
+  const host = authority && SPECIAL.test(name)
+    ? URL.parse(`${name}://${authority}`)?.host ?? authority
+    : authority;
+  return `${name}:${host === undefined ? "" : `//${host}`}${segments.join("/")}`;
+}
+
+const SPECIAL = /^(https?|wss?|ftp|file)$/;
+
 /**
  * What the patterns of a server are matched with: the upstream's own name; of resources and
  * templates the URI and the name.

@@ -13,6 +13,7 @@ import {
 import { exposedName } from "../protocol/names.ts";
 import {
   admits,
+  admitsUri,
   anyMatch,
   compileFilter,
   ownNames,
@@ -145,7 +146,7 @@ function profileList(
     if (!whole && !anyMatch(ownTags, own) && !anyMatch(allTags, names)) return false;
     use.include.note(names);
     use.exclude.note(names);
-    return admits(compiled, names);
+    return (SHAPE_OF[kind] === "resources" ? admitsUri : admits)(compiled, names);
   });
   return {
     list: items.length === list.items.length ? list : { ...list, items },

@@ -20,12 +20,16 @@ import {
 import { parseUriTemplate, type UriTemplate } from "../protocol/uri-template.ts";
 import {
   admits,
+  admitsUri,
   anyMatch,
   type CompiledFilter,
   compileFilter,
   EVERYTHING,
+  excludesUri,
+  includesUri,
   ownNames,
   PatternUse,
+  plainUri,
   SHAPE_OF,
   unusedPatterns,
 } from "./filter.ts";
@@ -109,7 +113,7 @@ function shapeList(kind: ListKind, list: List, shape: KindShape): ShapedList {
     const names = ownNames(kind, item);
     asked.include.note(names);
     asked.exclude.note(names);
-    if (!admits(filter, names)) return false;
+    if (!(SHAPE_OF[kind] === "resources" ? admitsUri : admits)(filter, names)) return false;
     shown.override.note(names);
     shown.tags.note(names);
     return true;
@@ -339,15 +343,15 @@ const templates = new WeakMap<List, readonly UriTemplate[]>();
 
 /**
  * Whether a view's clients may read `uri` of the server. A resource need not be listed to be read,
- * so filters are asked about the URI itself; one that a shown tool links to, or that a shown
- * template matches, may be read unless it is excluded.
+ * so filters are asked about the URI itself, and about the one it comes to; one that a shown tool
+ * links to, or that a shown template matches, may be read unless it is excluded.
  */
 export function mayRead(server: ShownServer, uri: string): boolean {
   const { resourceFilters, isPartial, own, inventory: { lists } } = server;
   if (resourceFilters.length === 0 && !isPartial) return true;
   const listed = itemsByKey(own.lists.resources).get(uri);
   const names = listed === undefined ? [uri] : ownNames("resources", listed);
-  if (resourceFilters.some(({ exclude }) => anyMatch(exclude, names))) return false;
+  if (resourceFilters.some((filter) => excludesUri(filter, names))) return false;
   if (itemsByKey(lists.resources).has(uri)) return true;
   for (const links of uiLinks(lists.tools).values()) {
     if (links.some((link) => link.uri === uri)) return true;
@@ -357,9 +361,9 @@ export function mayRead(server: ShownServer, uri: string): boolean {
     lists.templates,
     () => lists.templates.items.map(({ key }) => parseUriTemplate(key)),
   );
-  if (shownTemplates.some((template) => template.matches(uri))) return true;
-  return !isPartial &&
-    resourceFilters.every(({ include }) => include === undefined || anyMatch(include, names));
+  const isMatched = [uri, plainUri(uri)]
+    .every((one) => shownTemplates.some((template) => template.matches(one)));
+  return isMatched || (!isPartial && resourceFilters.every((one) => includesUri(one, names)));
 }
 
 /** Whether a view's clients may complete arguments of this URI template of the server. */
@@ -369,7 +373,7 @@ export function mayComplete(server: ShownServer, uriTemplate: string): boolean {
   if (itemsByKey(own.lists.templates).has(uriTemplate)) {
     return itemsByKey(lists.templates).has(uriTemplate);
   }
-  return !isPartial && resourceFilters.every((filter) => admits(filter, [uriTemplate]));
+  return !isPartial && resourceFilters.every((filter) => admitsUri(filter, [uriTemplate]));
 }
 
 function itemsByKey(list: List): ReadonlyMap<string, ListItem> {

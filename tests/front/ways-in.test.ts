@@ -235,3 +235,29 @@ test("a body that breaks off is the client's failure, and no line of the log", a
   await session();
   assert.deepEqual(lines.items.filter((line) => /error|failed inside/.test(line)), []);
 });
+
+test("a path is resolved before it is looked at, on every runtime", async () => {
+  const { port } = new URL(gateway.url);
+  const get = (path: string, more = "") =>
+    rawHttp(
+      Number(port),
+      `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}Connection: close\r\n\r\n`,
+    );
+  for (
+    const path of ["/x/../livez", "/%2e/livez", "/./livez", "/a/%2E%2e/livez", "/x\\..\\livez"]
+  ) {
+    assert.equal(statusOf(await get(path)), 200, path);
+  }
+  for (const path of ["/.well-known/x", "/livez/..", "/a%2f..%2flivez", "//livez"]) {
+    assert.equal(statusOf(await get(path)), path === "/livez/.." ? 200 : 404, path);
+  }
+  for (const path of ["/api/./tools", "/x/..\\api/tools", "/x/../api/tools/"]) {
+    const answer = await get(path, "Origin: https://friend.example\r\n");
+    assert.equal(statusOf(answer), 200, path);
+    assert.doesNotMatch(answer, /access-control/i, path);
+  }
+  assert.equal(statusOf(await get("/x/../sse", "Sec-Fetch-Site: cross-site\r\n")), 403);
+  const message = JSON.stringify(INITIALIZE);
+  const { status } = await post("/x/../mcp", INITIALIZE);
+  assert.equal(status, 200, message);
+});

@@ -49,6 +49,8 @@ function routerBefore(
   { endpoint = serverEndpoint("s"), client = clientOf("a"), result = "{}" } = {},
 ) {
   const received: string[] = [];
+  /** What a server gets, by the router's edits. */
+  const sent: string[] = [];
   const registry = buildSnapshot({ version: 1, servers, gating: DEFAULT_SETTINGS.gating });
   const store = new ResultStore();
   const parts: CallParts = {
@@ -69,8 +71,9 @@ function routerBefore(
         name,
         lineFor: () => ({
           era: "legacy",
-          forward: (exchange) => {
+          forward: (exchange, edits) => {
             received.push(exchange.request.raw);
+            sent.push(editJson(exchange.request.raw, edits));
             return Promise.resolve(answered({ exchange } as never, result));
           },
           release: () => {},
@@ -78,14 +81,14 @@ function routerBefore(
       }),
     },
   };
-  const ask = async (method: string, params: Json) => {
-    const request = parseMessage(
-      JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
-    ) as RequestMessage;
+  const ask = (method: string, params: Json) =>
+    askText(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }));
+  const askText = async (text: string) => {
+    const request = parseMessage(text) as RequestMessage;
     const exchange = new ActiveExchange(client, request, { send: () => {} });
     return replyText(await route(exchange, endpoint, parts));
   };
-  return { ask, received };
+  return { ask, askText, received, sent };
 }
 
 test("route() 1:1 asks of what the method is about whether it is left out", async () => {
@@ -190,4 +193,27 @@ test("exposedNotification() of a task shows its id and shared URIs as clients kn
   const raw = exposedNotification(message, "s", aggregate);
   assert.match(raw, /"taskId":"s\.1"/);
   assert.match(raw, /"uri":"s\+r:\/\/shared"/);
+});
+
+test("what a server gets has the one name that was looked up, however often it was given", async () => {
+  const { askText, sent } = routerBefore([{ ...entry("s", OFFERS), shape: SHAPE }]);
+  const head = '"jsonrpc":"2.0","id":1';
+  const texts = [
+    `{${head},"method":"tools/call","params":{"name":"drop","name":"echo"}}`,
+    `{${head},"method":"tools/call","params":{"n\\u0061me":"drop","name":"echo"}}`,
+    `{${head},"method":"tools/call","params":{"name":"drop"},"params":{"name":"echo"}}`,
+    `{${head},"method":"prompts/get","method":"tools/call","params":{"name":"echo"}}`,
+    `{${head},"m\\u0065thod":"prompts/get","method":"tools/call","params":{"name":"echo"}}`,
+    `{${head},"method":"resources/read","params":{"uri":"r://shut","uri":"r://open"}}`,
+    `{${head},"method":"completion/complete","params":{"ref":{"type":"ref/prompt",` +
+    `"name":"scold","name":"greet"},"argument":{"name":"a","value":""}}}`,
+  ];
+  for (const text of texts) await askText(text);
+  assert.equal(sent.length, texts.length);
+  for (const text of sent) {
+    assert.doesNotMatch(text, /drop|shut|scold|prompts\/get|\\u/, text);
+  }
+  const plain = `{${head},"method":"tools/call","params":{"name":"echo","arguments":{"a": 1.0}}}`;
+  await askText(plain);
+  assert.equal(sent.at(-1), plain);
 });

@@ -199,3 +199,36 @@ test("ListText.bytes() are the text in UTF-8, encoded once", () => {
   assert.equal(text.bytes(), text.bytes());
   assert.equal(text.count, 1);
 });
+
+test("View.tool() finds no tool by an own name that another configured server's would begin", () => {
+  const evil = entry("evil", {
+    tools: ["bank_transfer", "bank", "vault.open", "evil_own", "plain"],
+    prompts: ["bank_ask"],
+  });
+  const server = (name: string, alias?: string) => ({
+    ...entry(name, {}),
+    ...(alias === undefined ? {} : { shape: { alias } }),
+  });
+  const absent = [evil, server("bank"), server("safe", "vault"), {
+    ...server("p"),
+    prefix: "never",
+  }];
+  const profiles = [{ name: "one", servers: ["evil"] }];
+  const build = (configured: readonly ServerEntry[], previous?: Registry) =>
+    buildRegistry(
+      { version: 1, servers: [evil], profiles: profiles as never, configured } as never,
+      previous,
+    );
+  const alone = build([evil]);
+  const { aggregate, profiles: views } = build(absent, alone);
+  for (const view of [aggregate, views.get("one")!]) {
+    assert.equal(view.tool("bank_transfer"), undefined);
+    assert.equal(view.prompt("bank_ask"), undefined);
+    for (const own of ["bank", "evil_own", "plain"]) assert.equal(view.tool(own)?.name, own);
+    assert.equal(view.tool("evil_bank_transfer")?.name, "bank_transfer");
+  }
+  assert.equal(alone.aggregate.tool("bank_transfer")?.server, "evil");
+  const dotted = { ...server("vault"), separator: "." };
+  assert.equal(build([evil, dotted]).aggregate.tool("vault.open")?.server, "evil");
+  assert.equal(build([evil]).servers.get("evil")?.tool("bank_transfer")?.name, "bank_transfer");
+});

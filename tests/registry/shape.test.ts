@@ -344,3 +344,77 @@ test("buildRegistry() notifies nobody of a change of what is excluded", () => {
   assert.deepEqual(open.aggregate.names("tool"), ["s_a", "s_hidden_1"]);
   assert.deepEqual(changedLists(before.servers.get("s"), open.servers.get("s")!), ["tools"]);
 });
+
+test("View.resource() reads a URI that comes to one that may be read, however it is written", () => {
+  const offers = inventory({ templates: ["file:///srv/public/{+path}", "memo://{id}"] });
+  const views = (shape: ServerShape) => {
+    const { aggregate, servers } = shaped(offers, shape);
+    return [aggregate, servers.get("s")!];
+  };
+  const to = (path: string) => `file:///srv/${path}`;
+  const outside = [
+    to("public/../private/key"),
+    to("public/%2e%2e/private/key"),
+    to("public/.%2E/private/key"),
+    to("public/..%2fprivate%2fkey"),
+    to("public/..\\private\\key"),
+    to("public/%2e%2e%5cprivate/key"),
+    to("public/.\t./private/key"),
+    to("public/a/../../private/key"),
+    to("public/?/../../private/key"),
+  ];
+  const inside = [
+    to("public/a"),
+    to("public/a%20b"),
+    to("public/./a"),
+    to("public/%61"),
+    to("public/x/../a"),
+    to("public/caf%C3%A9"),
+    to("public/café?q=1#f"),
+  ];
+  // Once by the pattern, once by the template that it lets through.
+  const shapes: ServerShape[] = [
+    { resources: { include: [to("public/*")] } },
+    { resources: { include: [to("public/{+path}")] } },
+  ];
+  for (const view of shapes.flatMap(views)) {
+    for (const uri of outside) assert.equal(view.resource(uri), undefined, uri);
+    for (const uri of inside) assert.equal(view.resource(uri)?.uri, uri, uri);
+    assert.equal(view.allows("s", "resource", outside[0]!), false);
+  }
+  const secret = [
+    to("private/key"),
+    to("%70rivate/key"),
+    to("./private/key"),
+    to("public/../private/key"),
+    to("/private/key"),
+    "FILE:///srv/private/key",
+    "file://localhost/srv/private/key",
+    "file:/srv/private/key",
+    "file:///srv/pri\tvate/key",
+    " file:///srv/private/key",
+    to("caf%c3%a9/key"),
+    to("café/key"),
+    "https://intern.example/x",
+    "https://INTERN.example:443/x",
+    "https://me@intern.example/x",
+  ];
+  const exclude = [to("private/*"), to("café/*"), "https://intern.example/*"];
+  for (const view of views({ resources: { exclude } })) {
+    for (const uri of secret) assert.equal(view.resource(uri), undefined, JSON.stringify(uri));
+    for (const uri of inside) assert.equal(view.resource(uri)?.uri, uri, uri);
+  }
+  for (const view of views({ resources: { include: ["memo://Id*", "memo:x/*"] } })) {
+    assert.equal(view.allows("s", "resource", "memo://Id7"), true);
+    assert.equal(view.allows("s", "resource", "memo:x/y"), true);
+    assert.equal(view.allows("s", "resource", "memo:x/../y"), false);
+  }
+});
+
+test("a list has no resource that comes to one that must not be read", () => {
+  const offers = inventory({ resources: ["file:///a/1", "file:///a/../b/2", "FILE:///b/3"] });
+  for (const shape of [{ include: ["*:///a/*"] }, { exclude: ["file:///b/*"] }]) {
+    const { aggregate } = shaped(offers, { resources: shape });
+    assert.equal(aggregate.list("resources").count, 1, JSON.stringify(shape));
+  }
+});
