@@ -40,17 +40,17 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_226,
+  "src/lib": 1_244,
   "src/runtime": 750,
   "src/log": 1_006,
   "src/schema": 920,
-  "src/protocol": 1_420,
-  "src/config": 4_510,
+  "src/protocol": 1_424,
+  "src/config": 4_542,
   "src/upstream": 2_412,
   "src/upstream/connection": 1_576,
   "src/upstream/transport": 1_328,
-  "src/registry": 1_880,
-  "src/gating": 2_202,
+  "src/registry": 1_954,
+  "src/gating": 2_234,
   "src/gating/words + src/gating/meaning": 1_820,
   "src/gateway": 1_378,
   "src/gateway/clients": 699,

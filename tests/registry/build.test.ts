@@ -211,7 +211,7 @@ test("View.tool() finds no tool by an own name that another configured server's 
   });
   const absent = [evil, server("bank"), server("safe", "vault"), {
     ...server("p"),
-    prefix: "never",
+    prefix: "never" as const,
   }];
   const profiles = [{ name: "one", servers: ["evil"] }];
   const build = (configured: readonly ServerEntry[], previous?: Registry) =>
