@@ -327,8 +327,10 @@ function decided(
   { raw, method, params }: RequestMessage,
   edits: readonly JsonEdit[],
 ): readonly JsonEdit[] {
-  const names = edits.length === 0 && (mayRepeat(raw, '"name"') || mayRepeat(raw, '"uri"'));
-  if (!names && !mayRepeat(raw, '"method"')) return edits;
+  // An escape may spell any of them.
+  const isOnce = !raw.includes("\\u") && !isTwice(raw, '"method"') &&
+    (edits.length > 0 || !(isTwice(raw, '"name"') || isTwice(raw, '"uri"')));
+  if (isOnce) return edits;
   const ref = isObject(params?.ref) ? params.ref : {};
   const members: readonly (readonly [unknown, ...string[]])[] = [
     [method, "method"],
@@ -344,9 +346,9 @@ function decided(
   return [...given.filter(({ path }) => !isEdited(path.join())), ...edits];
 }
 
-/** Whether a key may be there again, spelled otherwise as well. */
-function mayRepeat(raw: string, quoted: string): boolean {
-  return raw.includes("\\u") || raw.includes(quoted, raw.indexOf(quoted) + 1);
+function isTwice(raw: string, quoted: string): boolean {
+  const first = raw.indexOf(quoted);
+  return first >= 0 && raw.includes(quoted, first + 1);
 }
 
 // What a client is told instead.
