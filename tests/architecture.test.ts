@@ -52,18 +52,18 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/registry": 1_954,
   "src/gating": 2_234,
   "src/gating/words + src/gating/meaning": 1_820,
-  "src/gateway": 1_378,
+  "src/gateway": 1_380,
   "src/gateway/clients": 699,
   "src/gateway/members": 580,
   "src/gateway/middleware": 890,
-  "src/front": 1_083,
-  "src/app": 700,
-  "src/cli": 2_770,
+  "src/front": 1_118,
+  "src/app": 706,
+  "src/cli": 2_780,
   "src/cli/view": 250,
   "src/cli/clients": 1_850,
 };
 
-const MOST_CODE_IN_ALL = 31_138;
+const MOST_CODE_IN_ALL = 31_414;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
