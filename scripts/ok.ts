@@ -12,6 +12,8 @@ import { groups, onBun, onDeno, togetherOnDeno } from "./suites.ts";
 const files = groups([
   ["hygiene", /^tests\/hygiene\//],
   ["soak", /^tests\/soak\//],
+  // Of `deno task ok:slow`.
+  ["slow", /^tests\/slow\//],
   ["deno", /^tests\/behaviour\/(eras\/)?deno\.test/],
   ["bun", /^tests\/behaviour\/(eras\/)?bun\.test/],
   ["binary", /^tests\/behaviour\/(eras\/)?binary\.test/],

@@ -5,9 +5,15 @@
 
 import { ROOT } from "./paths.ts";
 import { runSteps, type Step } from "./steps.ts";
+import { onBun, onDeno } from "./suites.ts";
 
-/** A row for each; none so far. Its files belong to no group of `deno task ok`. */
-const steps: readonly Step[] = [];
+const RESTARTS = ["tests/slow/restarts.test.ts"];
+
+/** A row for each. Its files are in `tests/slow`, and in no step of `deno task ok`. */
+const steps: readonly Step[] = [
+  onDeno("twenty restarts, on Deno", RESTARTS),
+  onBun("twenty restarts, on Bun", RESTARTS),
+];
 
 Deno.chdir(ROOT);
 Deno.exit(await runSteps(steps));

@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly cache?: ListCache | undefined;
   /** Where the search keeps what it has learned. */
   readonly directory?: string | undefined;
+  /** Where it is kept what makes sessions outlive the process. */
+  readonly stateDirectory?: string | undefined;
 }
 
 const log = getLogger("mcproxy");
@@ -48,7 +50,7 @@ export class Server {
    * @throws {ListenError} when the address cannot be had; no upstream has been started then
    */
   static async start(
-    { config, runtime, listen, cache, directory }: ServerOptions,
+    { config, runtime, listen, cache, directory, stateDirectory }: ServerOptions,
   ): Promise<Server> {
     const gateway = new Gateway({ config, runtime, cache, directory });
     if (!listen) {
@@ -56,7 +58,7 @@ export class Server {
       return new Server(config, gateway);
     }
     const { host, port } = config.settings;
-    const app = createApp({ gateway, boundHost: host });
+    const app = createApp({ gateway, boundHost: host, stateDirectory });
     const http = await runtime.serve({
       hostname: host,
       port,

@@ -6,7 +6,11 @@ import type { Followed, FollowOptions } from "../app/reload.ts";
 import { runUntilStopped, Server } from "../app/server.ts";
 import { createNotifier } from "../app/systemd.ts";
 import { serveStdio } from "../front/stdio.ts";
-import { cacheDirectory, ListCache } from "../gateway/members/list-cache.ts";
+import {
+  cacheDirectory,
+  ListCache,
+  stateDirectory as stateDirectoryIn,
+} from "../gateway/members/list-cache.ts";
 import type { Config } from "../config/types.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { exceeds } from "../gating/gate.ts";
@@ -129,7 +133,8 @@ export async function openServer(
   const directory = cacheDirectory(env);
   const cache = config.settings.warmStart ? new ListCache(directory) : undefined;
   try {
-    return await Server.start({ config, runtime, listen, cache, directory });
+    const stateDirectory = stateDirectoryIn(env);
+    return await Server.start({ config, runtime, listen, cache, directory, stateDirectory });
   } catch (error) {
     if (!(error instanceof ListenError)) throw error;
     const taken = error.code === "EADDRINUSE";

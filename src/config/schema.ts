@@ -242,8 +242,20 @@ export const SettingsSchema = v.strictObject({
     "5m",
   ),
   sessionIdleTimeout: v.optional(
-    duration(1, "A session unused for this long is ended.", "2h"),
+    duration(
+      1,
+      "A session unused for this long leaves the memory; its next request brings it back.",
+      "2h",
+    ),
     "30m",
+  ),
+  sessionMaxAge: v.optional(
+    duration(
+      0,
+      "How old a session may be that goes on after a restart, or after it was unused.",
+      "24h",
+    ),
+    "168h",
   ),
   shutdownTimeout: v.optional(
     duration(0, "How long a stop waits for calls in flight.", "10s"),

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { getPathNoStrict } from "hono/utils/url";
+import { LastingSessions } from "../gateway/clients/lasting.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import {
   AGGREGATE,
@@ -26,6 +27,8 @@ export interface AppOptions {
   readonly gateway: Gateway;
   /** The host the listener is bound to. */
   readonly boundHost: string;
+  /** Where it is kept what makes sessions outlive the process; without, they do not. */
+  readonly stateDirectory?: string | undefined;
 }
 
 /** The HTTP front: the handler for the listener, and the timer to stop with it. */
@@ -47,9 +50,10 @@ const UNRESOLVED = /\\|\/(\.|%2e)/i;
 const log = getLogger("mcproxy", "front");
 
 /** Puts all routes together. Every unknown path is 404 with a JSON body. */
-export function createApp({ gateway, boundHost }: AppOptions): App {
+export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): App {
   const context: FrontContext = {
     gateway,
+    lasting: new LastingSessions(gateway, stateDirectory),
     keepAlive: new KeepAlive(5_000),
     pending: new KeepAlive(500),
     get bodyLimit() {

@@ -1,4 +1,5 @@
 import type { Outlet } from "../gateway/clients/exchange.ts";
+import type { LastingSessions } from "../gateway/clients/lasting.ts";
 import type { Session } from "../gateway/clients/session.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { joinBytes } from "../lib/json.ts";
@@ -24,6 +25,7 @@ const COMMENT_EVERY = 15_000;
 /** What every HTTP front works with. */
 export interface FrontContext {
   readonly gateway: Gateway;
+  readonly lasting: LastingSessions;
   /** Ticks open streams. */
   readonly keepAlive: KeepAlive;
   /** Ticks answers that are waited for; it has to be faster than the shortest patience. */

@@ -7,11 +7,18 @@ import type { Outlet } from "../gateway/clients/exchange.ts";
 import type { Session } from "../gateway/clients/session.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { ASSUMED_HTTP_VERSION, BATCH_VERSION, eraOf, Header, isModern } from "../protocol/eras.ts";
-import { errorResponse, InvalidMessage, type Message, parseMessages } from "../protocol/message.ts";
+import {
+  errorResponse,
+  idTextOf,
+  InvalidMessage,
+  type Message,
+  parseMessages,
+  type RequestMessage,
+} from "../protocol/message.ts";
 import { type Reply, replyText } from "../registry/answers.ts";
 import { postModern } from "./modern-http.ts";
-import { type FrontContext, PostReply, readBody, Refusal } from "./reply.ts";
-import { type EventStream, SessionStreams } from "./streams.ts";
+import { type FrontContext, methodNotAllowed, PostReply, readBody, Refusal } from "./reply.ts";
+import { type EventStream, lostStream, SessionStreams } from "./streams.ts";
 
 /** More than any real client sends, and few enough that one body cannot start a flood. */
 const MAX_BATCH = 100;
@@ -38,7 +45,8 @@ export async function post(
       return await initialize(request, first, endpoint, context);
     }
   }
-  const session = sessionOf(request, endpoint, context);
+  const found = sessionOf(request, endpoint, context);
+  const session = found instanceof Promise ? await found : found;
   checkVersion(request);
   if (batch) checkBatch(session);
   return await dispatch(messages, batch, session, context);
@@ -49,13 +57,23 @@ export async function post(
  * place, because the first is most often a dead connection nobody has noticed yet.
  * @throws {Refusal}
  */
-export function get(request: Request, endpoint: Endpoint, context: FrontContext): Response {
+export async function get(
+  request: Request,
+  endpoint: Endpoint,
+  context: FrontContext,
+): Promise<Response> {
   requireEventStream(request.headers.get("accept"));
-  const session = sessionOf(request, endpoint, context);
+  // Clients that try for a stream before they have a session take this, and nothing else, in silence.
+  if (!request.headers.get(Header.SessionId)) return methodNotAllowed("POST");
+  const session = await sessionOf(request, endpoint, context);
   checkVersion(request);
   const streams = streamsOf(session, context);
   const lastEventId = request.headers.get(Header.LastEventId);
   const resumed = lastEventId === null ? undefined : streams.resume(lastEventId);
+  if (resumed === undefined && lastEventId !== null) {
+    const lost = lostStream(lastEventId);
+    if (lost !== undefined) return lost.response();
+  }
   const standalone = streams.standalone();
   const events = resumed?.events ?? standalone.connect();
   if (resumed?.standalone !== false) holdSessionStream(session, standalone, events, context);
@@ -66,8 +84,18 @@ export function get(request: Request, endpoint: Endpoint, context: FrontContext)
  * Answers `DELETE`: the client ends its session.
  * @throws {Refusal}
  */
-export function del(request: Request, endpoint: Endpoint, context: FrontContext): Response {
-  sessionOf(request, endpoint, context).close("ended by the client");
+export async function del(
+  request: Request,
+  endpoint: Endpoint,
+  context: FrontContext,
+): Promise<Response> {
+  const id = idOf(request);
+  const session = context.gateway.sessions.get(id);
+  if (session !== undefined) requireOwn(session, endpoint);
+  // Written down before it is answered; a session that has gone by itself is ended as well.
+  const isOurs = await context.lasting.end(id, endpoint);
+  if (session === undefined && !isOurs) throw lost();
+  session?.close("ended by the client");
   return new Response(null, { status: 204 });
 }
 
@@ -130,28 +158,51 @@ async function initialize(
   // A client that starts anew without dropping the old id means a new session all the same.
   const old = request.headers.get(Header.SessionId);
   if (old !== null) context.gateway.sessions.get(old)?.close("started anew");
+  await context.lasting.ready();
   const session = context.gateway.openSession("http", endpoint);
-  const headers: Record<string, string> = { [Header.SessionId]: session.id };
+  const headers: Record<string, string> = {};
   const reply = new PostReply(context, { headers });
-  const answer = await session.receive(message, reply);
-  if (session.client === undefined) {
-    session.close("initialize failed");
-    delete headers[Header.SessionId];
+  const answer = session.receive(message, reply);
+  // Who the client is stands in the id, so it is known by now; where it was refused there is none.
+  if (session.client !== undefined) {
+    context.lasting.name(session);
+    headers[Header.SessionId] = session.id;
   }
-  reply.finish(answer);
+  reply.finish(await answer);
+  if (session.client === undefined) session.close("initialize failed");
   return await reply.response;
 }
 
-function sessionOf(request: Request, endpoint: Endpoint, context: FrontContext): Session {
+/** No promise where the session is in memory: every call comes through here. */
+function sessionOf(
+  request: Request,
+  endpoint: Endpoint,
+  { gateway, lasting }: FrontContext,
+): Session | Promise<Session> {
+  const id = idOf(request);
+  const session = gateway.sessions.get(id);
+  if (session !== undefined) return requireOwn(session, endpoint);
+  // Its client would take a 404 for the end of the session.
+  if (gateway.stopping.aborted) throw new Refusal(503, "The gateway is stopping; try again");
+  return lasting.takeUp(id, endpoint).then((found) => {
+    if (found === undefined) throw lost();
+    return found;
+  });
+}
+
+function idOf(request: Request): string {
   const id = request.headers.get(Header.SessionId);
-  if (id === null || id === "") {
-    throw new Refusal(400, "Bad request: Mcp-Session-Id header is required after initialize");
-  }
-  const session = context.gateway.sessions.get(id);
-  if (session === undefined || session.kind !== "http" || session.endpoint.key !== endpoint.key) {
-    throw new Refusal(404, "Session not found; send initialize to start a new one");
-  }
-  return session;
+  if (id !== null && id !== "") return id;
+  throw new Refusal(400, "Bad request: Mcp-Session-Id header is required after initialize");
+}
+
+function requireOwn(session: Session, endpoint: Endpoint): Session {
+  if (session.kind === "http" && session.endpoint.key === endpoint.key) return session;
+  throw lost();
+}
+
+function lost(): Refusal {
+  return new Refusal(404, "Session not found; send initialize to start a new one");
 }
 
 function checkVersion(request: Request): void {
@@ -173,7 +224,8 @@ async function dispatch(
   context: FrontContext,
 ): Promise<Response> {
   const answered = messages.some((one) => one instanceof InvalidMessage || one.kind === "request");
-  const reply = new PostReply(context, { resumable: () => streamsOf(session, context).open() });
+  const id = () => batch || !answered ? undefined : idTextOf(messages[0] as RequestMessage);
+  const reply = new PostReply(context, { resumable: () => streamsOf(session, context).open(id()) });
   if (!batch && answered) {
     session.receive(messages[0] as Message, reply).then((text) => reply.finish(text));
     return await reply.response;

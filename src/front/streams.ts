@@ -1,6 +1,8 @@
 import type { Outlet } from "../gateway/clients/exchange.ts";
 import type { Session } from "../gateway/clients/session.ts";
 import { withoutLineBreaks } from "../lib/json-edit.ts";
+import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import { errorResponse } from "../protocol/message.ts";
 
 /** First version whose clients understand an event without data (2025-11-25, transports). */
 const PRIMING_SINCE = "2025-11-25";
@@ -21,10 +23,12 @@ export class ResumableStream implements Outlet {
     private readonly log: EventLog,
     private readonly primed: boolean,
     private readonly onClosed: () => void,
+    /** What stands behind its event ids. */
+    private readonly suffix = "",
   ) {}
 
   send(raw: string): void {
-    const id = this.log.append(this.id, raw);
+    const id = this.log.append(this.id, raw) + this.suffix;
     this.#events?.send(raw, id);
   }
 
@@ -46,25 +50,30 @@ export class ResumableStream implements Outlet {
     events.whenGone(() => {
       if (this.#events === events) this.#events = undefined;
     });
-    if (this.primed) events.prime(this.log.mark(this.id), RETRY);
+    if (this.primed) events.prime(this.log.mark(this.id) + this.suffix, RETRY);
     return events;
   }
 }
 
 /** All resumable streams of one session, with the log they share. */
 export class SessionStreams {
-  readonly #log = new EventLog();
+  readonly #log: EventLog;
   readonly #live = new Map<number, ResumableStream>();
   readonly #primed: boolean;
   #count = STANDALONE;
 
   constructor(session: Session) {
+    // Ids count from the start again, and those from before must not be taken for ours.
+    this.#log = new EventLog(session.isResumed ? `${crypto.randomUUID().slice(0, 8)}.` : "");
     this.#primed = (session.client?.protocolVersion ?? "") >= PRIMING_SINCE;
   }
 
-  /** The stream for one POST; closing it is the caller's. */
-  open(): ResumableStream {
-    return this.#stream(++this.#count);
+  /**
+   * The stream for one POST; closing it is the caller's. The id of its request, as JSON text, goes
+   * with its event ids: see {@link lostStream}.
+   */
+  open(requestId?: string): ResumableStream {
+    return this.#stream(++this.#count, requestId);
   }
 
   /** The stream for what comes unasked; the same one however often its connection breaks. */
@@ -89,12 +98,40 @@ export class SessionStreams {
     return { events, standalone };
   }
 
-  #stream(id: number): ResumableStream {
+  #stream(id: number, requestId = ""): ResumableStream {
     const onClosed = () => this.#live.delete(id);
-    const stream = new ResumableStream(id, this.#log, this.#primed, onClosed);
+    const isLong = requestId === "" || requestId.length > MAX_REQUEST_ID;
+    const suffix = isLong ? "" : `~${encodeURIComponent(requestId)}`;
+    const stream = new ResumableStream(id, this.#log, this.#primed, onClosed, suffix);
     this.#live.set(id, stream);
     return stream;
   }
+}
+
+/** Longer ids of requests are not repeated in every event. */
+const MAX_REQUEST_ID = 100;
+
+/**
+ * Answers for the stream of a request that was in flight when the session was last in memory: what
+ * became of it nobody knows, and its client is not to wait for ever. `undefined` for an event id
+ * that names no request.
+ */
+export function lostStream(lastEventId: string): EventStream | undefined {
+  const [, encoded] = /^[\w.-]{1,50}~(.+)$/.exec(lastEventId) ?? [];
+  if (encoded === undefined || encoded.length > 3 * MAX_REQUEST_ID) return undefined;
+  let id: unknown;
+  try {
+    id = JSON.parse(decodeURIComponent(encoded));
+  } catch {
+    return undefined;
+  }
+  if (typeof id !== "string" && typeof id !== "number") return undefined;
+  const events = new EventStream();
+  const why = "The gateway was restarted during this request; it may have been carried out";
+  const error = new RpcError(ErrorCode.UpstreamUnavailable, why, { outcome: "unknown" });
+  events.send(errorResponse(JSON.stringify(id), error));
+  events.close();
+  return events;
 }
 
 /** What one session keeps for clients that lose a stream: this many events, this much text. */
@@ -116,6 +153,9 @@ export class EventLog {
   #characters = 0;
   #sequence = 0;
 
+  /** @param life what its ids begin with: two logs of one session need different ones */
+  constructor(private readonly life = "") {}
+
   /** Keeps a message and returns its event id. */
   append(stream: number, raw: string): string {
     const entry = { stream, sequence: ++this.#sequence, raw };
@@ -125,12 +165,12 @@ export class EventLog {
       this.#entries.length > EVENT_LOG_LIMITS.events ||
       (this.#characters > EVENT_LOG_LIMITS.characters && this.#entries.length > 1)
     ) this.#characters -= this.#entries.shift()!.raw.length;
-    return eventId(entry);
+    return this.life + eventId(entry);
   }
 
   /** An id for "nothing yet": a client that resumes from it gets the stream from here on. */
   mark(stream: number): string {
-    return eventId({ stream, sequence: this.#sequence });
+    return this.life + eventId({ stream, sequence: this.#sequence });
   }
 
   /**
@@ -138,14 +178,15 @@ export class EventLog {
    * Events that have been dropped meanwhile are missing without notice, as the protocol has none.
    */
   after(id: string): { stream: number; events: { id: string; raw: string }[] } | undefined {
-    const match = /^(\d{1,15})-(\d{1,15})$/.exec(id);
-    if (match === null) return undefined;
+    const match = /^(\d{1,15})-(\d{1,15})(~.*)?$/.exec(id.slice(this.life.length));
+    if (match === null || !id.startsWith(this.life)) return undefined;
+    const suffix = match[3] ?? "";
     const stream = Number(match[1]);
     const sequence = Number(match[2]);
     if (sequence > this.#sequence) return undefined;
     const events = this.#entries
       .filter((entry) => entry.stream === stream && entry.sequence > sequence)
-      .map((entry) => ({ id: eventId(entry), raw: entry.raw }));
+      .map((entry) => ({ id: this.life + eventId(entry) + suffix, raw: entry.raw }));
     return { stream, events };
   }
 }

@@ -22,6 +22,8 @@ export class Provisioned {
   readonly #limits: Required<ProvisionLimits>;
   readonly #sessions: Clients = new Map();
   readonly #handles: Clients = new Map();
+  /** Told of what a legacy session has provisioned. */
+  onAdded: ((session: string, ids: readonly string[]) => void) | undefined;
 
   constructor({ sessions, handles = 2_000, tools = 200 }: ProvisionLimits) {
     this.#limits = { sessions, handles, tools };
@@ -51,6 +53,7 @@ export class Provisioned {
     clients.set(key, tools);
     const { sessions, handles } = this.#limits;
     dropFirst(clients, clients === this.#sessions ? sessions : handles);
+    if (clients === this.#sessions) this.onAdded?.(key.slice(SESSION.length), ids);
   }
 
   /** Forgets a client. */

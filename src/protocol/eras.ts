@@ -38,6 +38,9 @@ export function resourceNotFound(uri: string, why: string, era: Era): RpcError {
 /** What a Streamable HTTP request without `MCP-Protocol-Version` means (2025-03-26 transports). */
 export const ASSUMED_HTTP_VERSION = "2025-03-26";
 
+/** The version whose transport is HTTP+SSE. */
+export const SSE_VERSION = "2024-11-05";
+
 /** The only version with JSON-RPC batches on Streamable HTTP. */
 export const BATCH_VERSION = "2025-03-26";
 

@@ -69,10 +69,11 @@ const TABLE = {
     "reverse.refused": "a server-to-client request is answered, never guessed or left open",
   },
   "issue 2, fronts": {
-    "session.missing": "a legacy request without session id is 400",
+    "session.missing": "a legacy request without session id is 400, a stream 405",
     "session.unknown": "an unknown session id is 404",
     "session.foreign": "a session of one endpoint does not exist at another",
-    "session.delete": "DELETE ends the session and its GET stream",
+    "session.delete": "DELETE ends the session and its GET stream, as often as it is said",
+    "session.lasting": "a session goes on after SIGKILL, and one that was ended does not",
     "session.secret": "session ids are long, different, and never in the log",
     "session.batch": "a batch is answered as a batch in 2025-03-26",
     "session.no-batch": "a batch is refused in every other version",

@@ -1,11 +1,11 @@
 import { changeMethods, type Endpoint, gone, type ListListener } from "../../gating/endpoint.ts";
 import { anyCancelled, type CancelSignal } from "../../lib/cancel.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import { MetaKey, negotiateVersion, resourceNotFound } from "../../protocol/eras.ts";
+import { MetaKey, negotiateVersion, resourceNotFound, SSE_VERSION } from "../../protocol/eras.ts";
 import { invalidParams, invalidRequest, toRpcError } from "../../protocol/errors.ts";
 import type { Client } from "../../protocol/exchange.ts";
 import { cannotAnswer } from "../../protocol/inputs.ts";
-import type { ListKind } from "../../protocol/lists.ts";
+import { LIST_RULES, type ListKind } from "../../protocol/lists.ts";
 import {
   errorResponse,
   idKey,
@@ -32,6 +32,7 @@ import type { Members } from "../members/members.ts";
 import type { Snapshots } from "../snapshots.ts";
 import { exposedNotification, type Owners } from "../tasks.ts";
 import { ActiveExchange, type Outlet, unanswered } from "./exchange.ts";
+import type { Note } from "./journal.ts";
 import type { LogLevels, ResourceSubscriber, Subscriptions } from "./subscriptions.ts";
 
 /** The gateway's parts that a session works with. */
@@ -46,6 +47,17 @@ export interface SessionParts {
   readonly elicitations: Owners;
 }
 
+/** What the session has to know of its client. */
+export type KnownClient = Pick<Client, "protocolVersion" | "capabilities" | "info" | "logLevel">;
+
+/** As little as there can be: who says nothing of itself cannot be asked anything. */
+const UNKNOWN_CLIENT: KnownClient = {
+  protocolVersion: SSE_VERSION,
+  capabilities: {},
+  info: {},
+  logLevel: undefined,
+};
+
 /** What waits for a stream of a client that has none at the moment, beyond changed lists. */
 const MAX_QUEUED = 64;
 
@@ -58,12 +70,18 @@ let count = 0;
  * the streams and hands messages in; the session owns what is in flight and what is not sent yet.
  */
 export class Session implements ListListener, ResourceSubscriber {
-  /** Unguessable; whoever knows it is the client. Never logged. */
-  readonly id: string = crypto.randomUUID();
+  /** Unguessable; whoever knows it is the client. Never logged. Changed by the store alone. */
+  id: string = crypto.randomUUID();
   /** Names the session in logs and status. */
   readonly label: string = `c${++count}`;
   readonly era = "legacy";
+  /** Told of what is to be known when the session is taken up again. */
+  note: (note: Note, value: string | readonly string[]) => void = () => {};
+  /** Whether it goes on where another one, of before, was left off. */
+  isResumed = false;
   #client: Client | undefined;
+  /** The client has not said who it is, and gone on all the same. */
+  #isImplied = false;
   #ready = false;
   readonly #closed = new AbortController();
   /** Aborted when the session ends; its streams end with it. */
@@ -86,6 +104,13 @@ export class Session implements ListListener, ResourceSubscriber {
   /** The client behind it, `undefined` before `initialize`. */
   get client(): Client | undefined {
     return this.#client;
+  }
+
+  /** Goes on with a client that was initialized before; it may have missed that lists changed. */
+  resume(known: KnownClient): void {
+    this.#client = { label: this.label, era: "legacy", session: this.label, ...known };
+    this.isResumed = this.#ready = true;
+    this.listsChanged(LIST_RULES.map(({ kind }) => kind));
   }
 
   /** Milliseconds since the client was last heard; 0 while it holds a stream or awaits an answer. */
@@ -164,7 +189,12 @@ export class Session implements ListListener, ResourceSubscriber {
     if (message.method === "ping") return resultResponse(idTextOf(message), "{}");
     if (message.method === "initialize") return this.#initialize(message);
     if (this.#client === undefined) {
-      return refusal(message, 'the session is not initialized; send "initialize" first');
+      if (this.kind !== "sse") {
+        return refusal(message, 'the session is not initialized; send "initialize" first');
+      }
+      // Clients of that time open a lost stream again and go on as if the session were the same.
+      this.#isImplied = true;
+      this.resume(UNKNOWN_CLIENT);
     }
     const key = idKey(message.id);
     if (this.#inflight.has(key)) {
@@ -172,7 +202,7 @@ export class Session implements ListListener, ResourceSubscriber {
     }
     if (STATEFUL_METHODS.has(message.method)) return this.#stateful(message);
     const exchange: ActiveExchange = new ActiveExchange(
-      this.#client,
+      this.#client!,
       message,
       outlet,
       (...question) => this.#ask(exchange, outlet, ...question),
@@ -196,6 +226,7 @@ export class Session implements ListListener, ResourceSubscriber {
           throw invalidParams(`"level" must be one of ${LOGGING_LEVELS.join(", ")}`);
         }
         this.#client = { ...this.#client!, logLevel: params.level };
+        this.note("level", params.level);
         await this.parts.levels.changed(this);
       } else {
         const uri = params?.uri;
@@ -203,6 +234,9 @@ export class Session implements ListListener, ResourceSubscriber {
         const { subscriptions } = this.parts;
         const found = subscriptions.find(this.endpoint, uri);
         const change = method === "resources/unsubscribe" ? "remove" : "add";
+        if (found !== undefined || change === "remove") {
+          this.note(change === "add" ? "subscribe" : "unsubscribe", uri);
+        }
         if (found !== undefined) await subscriptions[change](found, this);
         else if (change === "add") {
           const why = `Resource not found, or its server has no subscriptions: "${uri}"`;
@@ -241,11 +275,14 @@ export class Session implements ListListener, ResourceSubscriber {
 
   async #initialize(message: RequestMessage): Promise<Reply> {
     const { protocolVersion, capabilities, clientInfo } = message.params ?? {};
-    if (this.#client !== undefined) return refusal(message, "the session is initialized already");
+    if (this.#client !== undefined && !this.#isImplied) {
+      return refusal(message, "the session is initialized already");
+    }
     if (typeof protocolVersion !== "string") {
       return errorResponse(idTextOf(message), invalidParams("protocolVersion must be a string"));
     }
     const version = negotiateVersion(protocolVersion);
+    this.#isImplied = false;
     this.#client = {
       label: this.label,
       era: "legacy",

@@ -37,6 +37,13 @@ export class SessionStore {
     this.#schedule();
   }
 
+  /** Gives a session another id; the one it had is nobody's. */
+  rename(session: Session, id: string): void {
+    this.#sessions.delete(session.id);
+    session.id = id;
+    this.#sessions.set(id, session);
+  }
+
   remove(session: Session): void {
     this.#sessions.delete(session.id);
     this.#labels.delete(session.label);

@@ -186,6 +186,15 @@ export function cacheDirectory(env: Env): string | undefined {
   return candidates.find((path) => path && isAbsolute(path));
 }
 
+/**
+ * The directory for what clients hold on to: `STATE_DIRECTORY` as systemd sets it, else that of
+ * {@link cacheDirectory}: where it is lost, clients have to begin anew, and that is all.
+ */
+export function stateDirectory(env: Env): string | undefined {
+  const state = env.STATE_DIRECTORY?.split(":")[0];
+  return state && isAbsolute(state) ? state : cacheDirectory(env);
+}
+
 /** Whose lists a file may hold. Configurations that differ in what is connected to differ here. */
 export async function ownerOf({ name, key }: KeptServer): Promise<ListOwner> {
   return { server: name, id: await sha256(new TextEncoder().encode(JSON.stringify([name, key]))) };

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { HttpClient, send } from "../../support/clients/http.ts";
 import {
+  isNotification,
   isResponseTo,
   notificationText,
   requestText,
@@ -10,6 +14,7 @@ import { SseClient } from "../../support/clients/old-sse.ts";
 import { eventually } from "../../support/inbox.ts";
 import { callText, listKeys } from "../helpers.ts";
 import type { Suite } from "../suite.ts";
+import { stdioUpstream } from "../world.ts";
 
 const PING = requestText(1, "ping");
 
@@ -18,10 +23,14 @@ export function sessions({ verifies }: Suite): void {
   verifies("session.missing", async ({ world }) => {
     const { gateway } = await world();
     const client = new HttpClient(gateway.url);
-    for (const answer of [await client.post(PING), await client.listen(), await client.delete()]) {
+    for (const answer of [await client.post(PING), await client.delete()]) {
       assert.equal(answer.status, 400);
       assert.equal(typeof JSON.parse(answer.text).error.message, "string");
     }
+    // Clients that try for a stream before they initialize take this in silence.
+    const early = await client.listen();
+    assert.equal(early.status, 405);
+    assert.equal(early.headers.get("allow"), "POST");
   });
 
   verifies("session.unknown", async ({ world }) => {
@@ -52,8 +61,34 @@ export function sessions({ verifies }: Suite): void {
     assert.ok(status === 200 || status === 204, `DELETE gave ${status}`);
     await stream.messages.waitForEnd();
     assert.equal((await client.post(PING)).status, 404);
-    assert.equal((await client.delete()).status, 404);
+    assert.equal((await client.delete()).status, 204, "what is gone stays gone");
+    assert.equal((await client.post(PING)).status, 404);
     assert.equal((await other.post(PING)).status, 200);
+  });
+
+  verifies("session.lasting", async ({ start, scope }) => {
+    const directory = await mkdtemp(join(tmpdir(), "mcproxy-sessions-"));
+    scope.defer(() => rm(directory, { recursive: true, force: true }));
+    const config = { mcpServers: { one: stdioUpstream({ name: "one", tools: ["echo"] }) } };
+    const env = { CACHE_DIRECTORY: join(directory, "cache"), STATE_DIRECTORY: directory };
+    const first = await start(config, { env });
+    const [client, ended] = [
+      await HttpClient.connect(first.url),
+      await HttpClient.connect(first.url),
+    ];
+    assert.equal((await ended.delete()).status, 204);
+    // By SIGKILL, where it is a process.
+    await first.kill();
+    const second = await start(config, { env });
+    const [again, gone] = [new HttpClient(second.url), new HttpClient(second.url)];
+    [again.session, gone.session] = [client.session, ended.session];
+    const stream = scope.use(await again.listen());
+    assert.equal(await callText(again, "one_echo", { a: 1 }), '{"a":1}');
+    await stream.messages.waitFor(isNotification("notifications/tools/list_changed"));
+    assert.equal((await gone.post(PING)).status, 404);
+    for (const file of ["session.key", "sessions.jsonl"]) {
+      assert.equal((await stat(join(directory, file))).mode & 0o777, 0o600, file);
+    }
   });
 
   verifies("session.secret", async ({ world }) => {

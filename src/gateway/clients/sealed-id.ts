@@ -1,0 +1,119 @@
+/**
+ * Ids of sessions that say by themselves what the session is, so that a gateway that has never seen
+ * one, or has forgotten it, can go on with it. They are sealed: nobody else can make or read one.
+ */
+
+import { Buffer } from "node:buffer";
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { link, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { isObject, type JsonObject } from "../../lib/json.ts";
+import { type Bytes, type FromFile, jsonIn, readKept, systemReason } from "../../lib/own-file.ts";
+
+/** What an id says; short names, because it goes with every request. */
+export interface SealedSession {
+  /** What the session is written down by. */
+  readonly i: string;
+  /** Which process began it. */
+  readonly h: string;
+  /** When that was, milliseconds since the epoch. */
+  readonly t: number;
+  /** The key of its endpoint. */
+  readonly e: string;
+  /** The protocol version that was agreed on. */
+  readonly v: string;
+  /** The client's capabilities. */
+  readonly c: JsonObject;
+  /** The client's own name and version. */
+  readonly n: JsonObject;
+  /** Whose it is; nobody has to say so yet. */
+  readonly p: null;
+}
+
+const PREFIX = "v1.";
+const CIPHER = "aes-256-gcm";
+const KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** Headers longer than this are refused by many a proxy. */
+const MAX_ID = 4_096;
+
+/** The id that says this; `undefined` where it would be too long for a header. */
+export function sealId(session: SealedSession, key: Uint8Array): string | undefined {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
+  cipher.setAAD(Buffer.from(PREFIX));
+  const sealed = cipher.update(JSON.stringify(session), "utf8");
+  const all = Buffer.concat([nonce, sealed, cipher.final(), cipher.getAuthTag()]);
+  const id = PREFIX + all.toString("base64url");
+  return id.length > MAX_ID ? undefined : id;
+}
+
+/** What an id says; `undefined` for one that was not made with this key, or changed since. */
+export function openId(id: string, key: Uint8Array): SealedSession | undefined {
+  if (id.length > MAX_ID || !id.startsWith(PREFIX)) return undefined;
+  const all = Buffer.from(id.slice(PREFIX.length), "base64url");
+  // What a reader of base64 passes over would make a second id of the same session.
+  if (PREFIX + all.toString("base64url") !== id) return undefined;
+  if (all.length <= NONCE_BYTES + TAG_BYTES) return undefined;
+  try {
+    const nonce = all.subarray(0, NONCE_BYTES);
+    const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
+    decipher.setAAD(Buffer.from(PREFIX));
+    decipher.setAuthTag(all.subarray(-TAG_BYTES));
+    const opened = decipher.update(all.subarray(NONCE_BYTES, -TAG_BYTES));
+    const session = jsonIn(Buffer.concat([opened, decipher.final()]));
+    // Another version of the gateway may have made it.
+    const isWhole = isObject(session) && typeof session.i === "string" &&
+      typeof session.t === "number" && typeof session.v === "string" && isObject(session.c) &&
+      isObject(session.n);
+    return isWhole ? session as JsonObject & SealedSession : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The key that ids are sealed with: the one in the directory, which is made where there is none.
+ * Without a directory, or where it cannot be kept, one for this process alone. Never rejects.
+ */
+export async function keptKey(
+  directory: string | undefined,
+  complain: (file: string, reason: string) => void,
+): Promise<Uint8Array> {
+  const made = new Uint8Array(randomBytes(KEY_BYTES));
+  if (directory === undefined) return made;
+  const path = join(directory, "session.key");
+  const read = (tell: (reason: string) => void) => readKept(path, decodeKey, tell);
+  const kept = await read((reason) => complain(path, reason));
+  if (kept !== undefined) return kept;
+  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const text = `${Buffer.from(made).toString("base64")}\n`;
+    await writeFile(temporary, text, { mode: 0o600, flag: "wx" });
+    try {
+      await link(temporary, path);
+    } catch {
+      // Another gateway was faster; or what is there is no key, or the disk has no links.
+      const theirs = await read(() => {});
+      if (theirs !== undefined) return theirs;
+      await rename(temporary, path);
+    }
+  } catch (error) {
+    complain(path, systemReason(error));
+  } finally {
+    await rm(temporary, { force: true }).catch(() => {});
+  }
+  return made;
+}
+
+function decodeKey(file: Bytes): Promise<FromFile<Uint8Array>> {
+  const key = new Uint8Array(Buffer.from(new TextDecoder().decode(file), "base64"));
+  return Promise.resolve(
+    key.length === KEY_BYTES
+      ? { ok: true, value: key }
+      : { ok: false, reason: `found ${key.length} bytes, expected ${KEY_BYTES} in base64` },
+  );
+}
