@@ -45,7 +45,8 @@ class Restarted {
   /** Returns when it listens. */
   async start(): Promise<void> {
     const flags = ["--config", join(this.directory, "mcp-servers.json"), "--port", `${this.#port}`];
-    const env = { CACHE_DIRECTORY: join(this.directory, "state"), NO_COLOR: "1" };
+    const kept = join(this.directory, "kept");
+    const env = { CACHE_DIRECTORY: kept, STATE_DIRECTORY: kept, NO_COLOR: "1" };
     const running = await startProgram(ON_BUN ? "bun" : "deno", ["--log", ...flags], { env });
     this.#running = running;
     const address = /http:\/\/127\.0\.0\.1:(\d+)\/mcp/;

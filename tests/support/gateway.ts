@@ -97,7 +97,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const logs = new Inbox<string>("the gateway's log");
   const cleanUp = () => rm(directory, { recursive: true, force: true });
   // Nothing of a run is left for the next one, nor for the user's own gateway.
-  const env = { CACHE_DIRECTORY: join(directory, "cache"), ...options.env };
+  const kept = {
+    CACHE_DIRECTORY: join(directory, "cache"),
+    STATE_DIRECTORY: join(directory, "state"),
+  };
+  const env = { ...kept, ...options.env };
   try {
     const started = options.mode === "memory"
       ? await startInside({ ...options, env }, configPath, logs)

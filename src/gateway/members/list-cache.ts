@@ -187,12 +187,17 @@ export function cacheDirectory(env: Env): string | undefined {
 }
 
 /**
- * The directory for what clients hold on to: `STATE_DIRECTORY` as systemd sets it, else that of
- * {@link cacheDirectory}: where it is lost, clients have to begin anew, and that is all.
+ * The directory for what is no cache: `STATE_DIRECTORY` as systemd sets it, `$XDG_STATE_HOME/mcproxy`,
+ * `~/.local/state/mcproxy`, and where all of these are missing that of {@link cacheDirectory}.
  */
 export function stateDirectory(env: Env): string | undefined {
-  const state = env.STATE_DIRECTORY?.split(":")[0];
-  return state && isAbsolute(state) ? state : cacheDirectory(env);
+  const { STATE_DIRECTORY: state, XDG_STATE_HOME: xdg, HOME: home } = env;
+  const candidates = [
+    state?.split(":")[0],
+    xdg && join(xdg, "mcproxy"),
+    home && join(home, ".local", "state", "mcproxy"),
+  ];
+  return candidates.find((path) => path && isAbsolute(path)) ?? cacheDirectory(env);
 }
 
 /** Whose lists a file may hold. Configurations that differ in what is connected to differ here. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { lstat, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { cacheDirectory } from "../../../src/gateway/members/list-cache.ts";
+import { cacheDirectory, stateDirectory } from "../../../src/gateway/members/list-cache.ts";
 import { EMPTY_INVENTORY } from "../../../src/protocol/lists.ts";
 import { inventory } from "../../registry/builders.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
@@ -29,6 +29,29 @@ test("cacheDirectory() takes systemd's, then XDG's, then the home's", () => {
     "/home/u/.c/mcproxy",
     "/home/u/.cache/mcproxy",
     undefined,
+    undefined,
+  ]);
+});
+
+test("stateDirectory() takes systemd's, then XDG's, then the home's, then that of the cache", () => {
+  const all = {
+    CACHE_DIRECTORY: "/var/cache/mcproxy",
+    STATE_DIRECTORY: "/var/lib/mcproxy:/var/lib/other",
+    XDG_STATE_HOME: "/home/u/.s",
+    HOME: "/home/u",
+  };
+  const found = [
+    stateDirectory(all),
+    stateDirectory({ ...all, STATE_DIRECTORY: "relative" }),
+    stateDirectory({ ...all, STATE_DIRECTORY: "", XDG_STATE_HOME: undefined }),
+    stateDirectory({ CACHE_DIRECTORY: "/var/cache/mcproxy" }),
+    stateDirectory({}),
+  ];
+  assert.deepEqual(found, [
+    "/var/lib/mcproxy",
+    "/home/u/.s/mcproxy",
+    "/home/u/.local/state/mcproxy",
+    "/var/cache/mcproxy",
     undefined,
   ]);
 });
