@@ -2,7 +2,7 @@ import { ExitCode, type Io, say } from "../app/io.ts";
 import { withoutLineBreaks } from "../lib/json-edit.ts";
 import { isObject, type JsonObject, valueAt } from "../lib/json.ts";
 import { LineDecoder } from "../lib/lines.ts";
-import { backOff, pause, systemClock, within } from "../lib/time.ts";
+import { backOff, type Clock, pause, systemClock, within } from "../lib/time.ts";
 import { Header, isModern, MetaKey, NO_HEADERS } from "../protocol/eras.ts";
 import { ErrorCode, invalidRequest, RpcError } from "../protocol/errors.ts";
 import { LIST_RULES } from "../protocol/lists.ts";
@@ -81,10 +81,17 @@ export interface BridgeLinkOptions {
   readonly write: (line: string) => void;
   /** Takes what a person who reads stderr should know. */
   readonly tell: (text: string) => void;
+  /** @default {@link systemClock} */
+  readonly clock?: Clock;
 }
 
 /** How long a gateway that was there before is waited for when it is gone, milliseconds. */
 const RESTART_PATIENCE = 5_000;
+/**
+ * How long one is waited for that is not there yet: at a login both start at the same time. Clients
+ * take an error for final, and give 30 s and more.
+ */
+const START_PATIENCE = 15_000;
 const RETRY_PAUSE = 100;
 /** Between two attempts to open the event stream: doubles up to the second one. */
 const STREAM_PAUSE = 250;
@@ -149,11 +156,14 @@ export class BridgeLink {
   #initialized: string | undefined;
   #session: RemoteSession | undefined;
   #renewing: Promise<string | undefined> | undefined;
-  /** Whether the gateway has ever answered: only then is it worth waiting for. */
+  /** Whether the gateway has ever answered. */
   #met = false;
 
+  readonly #clock: Clock;
+
   constructor(private readonly options: BridgeLinkOptions) {
-    const { url } = options;
+    const { url, clock = systemClock } = options;
+    this.#clock = clock;
     this.#http = new HttpClient("gateway", { kind: "http", url, transport: "http", headers: {} });
   }
 
@@ -276,11 +286,15 @@ export class BridgeLink {
         if (why === undefined) continue;
         return { kind: "unreached", why: `the session is lost: ${why}` };
       }
-      goneSince ??= systemClock.now();
-      const isPatient = systemClock.now() - goneSince < RESTART_PATIENCE;
+      const now = this.#clock.now();
+      goneSince ??= now;
+      const isPatient = now - goneSince < (this.#met ? RESTART_PATIENCE : START_PATIENCE);
       const mayRepeat = failure.kind === "unreached" || requests.every(isSafe);
-      if (!this.#met || !isPatient || !mayRepeat) return failure;
-      await pause(RETRY_PAUSE, systemClock, signal);
+      if (!isPatient || !mayRepeat) return failure;
+      if (!this.#met && goneSince === now) {
+        this.options.tell(`Waiting for the gateway at "${this.options.label}": ${failure.why}`);
+      }
+      await pause(RETRY_PAUSE, this.#clock, signal);
     }
   }
 

@@ -1,6 +1,8 @@
 import { runtime } from "#runtime";
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Clock } from "../../src/lib/time.ts";
+import { FakeClock } from "../upstream/fakes/clock.ts";
 import { BridgeLink } from "../../src/cli/bridge.ts";
 import { main } from "../../src/cli/main.ts";
 import type { HttpServer } from "../../src/runtime/types.ts";
@@ -113,12 +115,13 @@ function sse(...events: string[]): Response {
 /** A bridge to `gateway` with what it writes. */
 class Bridge {
   readonly out = new Inbox<string>("the bridge's stdout");
-  readonly told: string[] = [];
+  readonly told = new Inbox<string>("the bridge's words for people");
   readonly link: BridgeLink;
 
-  constructor(url: string) {
+  constructor(url: string, clock?: Clock) {
     this.link = new BridgeLink({
       url,
+      ...(clock === undefined ? {} : { clock }),
       label: "http://gateway",
       write: (line) => this.out.push(line),
       tell: (text) => this.told.push(text),
@@ -286,7 +289,7 @@ test("BridgeLink answers a request that is sent to another origin", async () => 
     const { error } = JSON.parse(await bridge.answerTo(10));
     assert.equal(error.code, -32010);
     assert.match(error.message, /another origin, http:\/\/elsewhere\.test/);
-    assert.deepEqual(bridge.told, []);
+    assert.deepEqual(bridge.told.items, []);
   });
 });
 
@@ -354,17 +357,32 @@ test("BridgeLink neither repeats nor answers a request that was cancelled", asyn
     const lists = gateway.seen.items.filter(({ body }) => body.includes("tools/list"));
     assert.equal(lists.length, 2, "41 once, 43 once");
     assert.deepEqual(bridge.out.items.filter((line) => /"id":4[12]/.test(line)), []);
-    assert.deepEqual(bridge.told, []);
+    assert.deepEqual(bridge.told.items, []);
   });
 });
 
-test("BridgeLink says how to start a gateway that is not there, at once", async () => {
+test("BridgeLink waits for a gateway that is not there yet", async () => {
+  await bridged(undefined, async (gateway, bridge) => {
+    const port = await gateway.stop();
+    bridge.link.receive(INITIALIZE);
+    await bridge.told.waitFor((text) => text.startsWith("Waiting for the gateway at"));
+    await gateway.listen(port);
+    assert.match(await bridge.out.waitFor(() => true), /"id":"i".*"result"/);
+    assert.equal(bridge.told.items.length, 1);
+  });
+});
+
+test("BridgeLink says how to start a gateway that does not come within 15 s", async () => {
   const gateway = await FakeGateway.start();
   const { url } = gateway;
   await gateway.stop();
-  const bridge = new Bridge(url);
+  const clock = new FakeClock();
+  const bridge = new Bridge(url, clock);
   bridge.link.receive(INITIALIZE);
-  const { id, error } = JSON.parse(await bridge.out.waitFor(() => true, { within: 2_000 }));
+  const answer = bridge.out.waitFor(() => true);
+  await clock.flowUntil(answer);
+  assert.ok(clock.now() >= 15_000);
+  const { id, error } = JSON.parse(await answer);
   assert.deepEqual([id, error.code], ["i", -32010]);
   assert.equal(
     error.message,
