@@ -58,12 +58,12 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/middleware": 890,
   "src/front": 1_193,
   "src/app": 707,
-  "src/cli": 2_785,
+  "src/cli": 2_788,
   "src/cli/view": 250,
   "src/cli/clients": 1_850,
 };
 
-const MOST_CODE_IN_ALL = 31_883;
+const MOST_CODE_IN_ALL = 31_891;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
