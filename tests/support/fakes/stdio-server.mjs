@@ -3,7 +3,6 @@
 import { spawn } from "node:child_process";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import process from "node:process";
-import { createInterface } from "node:readline";
 import { FakeCore } from "./core.mjs";
 
 /** @type {import("./spec.ts").FakeSpec} */
@@ -73,7 +72,6 @@ function take(line) {
   if (method === "initialize") legacyClient = true;
   core.handle(line, peer);
   if (faults.stopReading && method === "notifications/initialized") {
-    lines.pause();
     process.stdin.pause();
   }
 }
@@ -82,9 +80,15 @@ junk();
 const ready = new Promise((resolve) => setTimeout(resolve, spec.startDelay ?? 0));
 /** @type {string[] | undefined} */
 let early = [];
-const lines = createInterface({ input: process.stdin });
-lines.on("line", (line) => early === undefined ? take(line) : early.push(line));
-lines.on("close", () => {
+// Not by readline: on Bun a line ends for that at U+2028 as well, which JSON may have in it.
+let rest = "";
+process.stdin.setEncoding("utf8");
+process.stdin.on("data", (chunk) => {
+  const lines = (rest + chunk).split("\n");
+  rest = lines.pop() ?? "";
+  for (const line of lines) early === undefined ? take(line) : early.push(line);
+});
+process.stdin.on("end", () => {
   if (!faults.ignoreEof) process.exit(0);
 });
 void ready.then(() => {
