@@ -40,15 +40,15 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_244,
-  "src/runtime": 750,
+  "src/lib": 1_286,
+  "src/runtime": 756,
   "src/log": 1_006,
   "src/schema": 920,
   "src/protocol": 1_425,
   "src/config": 4_554,
   "src/upstream": 2_412,
-  "src/upstream/connection": 1_576,
-  "src/upstream/transport": 1_328,
+  "src/upstream/connection": 1_590,
+  "src/upstream/transport": 1_399,
   "src/registry": 1_954,
   "src/gating": 2_236,
   "src/gating/words + src/gating/meaning": 1_820,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_850,
 };
 
-const MOST_CODE_IN_ALL = 31_891;
+const MOST_CODE_IN_ALL = 32_026;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -1,6 +1,7 @@
 /** Newline framing of stdio (transports: stdio), on bytes, with a bounded buffer. */
 
 import { joinBytes } from "./json.ts";
+import { nextTurn, TURN } from "./time.ts";
 
 /** What a {@link LineDecoder} calls, and when it stops to wait for an end. */
 export interface LineDecoderOptions {
@@ -14,6 +15,8 @@ export interface LineDecoderOptions {
 
 const LF = 10;
 const DEFAULT_LIMIT = 64 * 1024 * 1024;
+/** Lines between two looks at the clock. */
+const LOOK_EVERY = 16;
 
 /**
  * Cuts a byte stream into lines of text. Works on bytes, so that a character split between two
@@ -26,6 +29,8 @@ export class LineDecoder {
   #pending: Uint8Array[] = [];
   #size = 0;
   #dropping = false;
+  /** Lines that wait for another turn of the event loop, and from where on. */
+  #left: { readonly text: string; readonly start: number } | undefined;
 
   constructor(private readonly options: LineDecoderOptions) {
     this.#limit = options.limit ?? DEFAULT_LIMIT;
@@ -33,10 +38,33 @@ export class LineDecoder {
 
   /** Takes the next bytes. They are kept, not copied, until their line ends. */
   push(chunk: Uint8Array): void {
+    this.#take(chunk, Infinity);
+  }
+
+  /**
+   * The same, in turns: where the lines of a chunk take long, the rest of them waits. Resolves when
+   * they are done, undefined when they are already; nothing should be pushed before.
+   */
+  pushInTurns(chunk: Uint8Array): Promise<void> | undefined {
+    return chunk.length > this.#limit ? this.#takePieces(chunk) : this.#take(chunk, TURN);
+  }
+
+  /** Where a line may be too long, each is looked at, which takes long. */
+  async #takePieces(chunk: Uint8Array): Promise<void> {
+    for (let at = 0; at < chunk.length; at += this.#limit) {
+      await this.#take(chunk.subarray(at, at + this.#limit), TURN);
+    }
+  }
+
+  #take(chunk: Uint8Array, turn: number): Promise<void> | undefined {
+    this.#finish();
     let rest = chunk;
     if (this.#dropping || this.#size > 0) {
       const end = chunk.indexOf(LF);
-      if (end < 0) return this.#keep(chunk);
+      if (end < 0) {
+        this.#keep(chunk);
+        return undefined;
+      }
       this.#keep(chunk.subarray(0, end));
       this.end();
       rest = chunk.subarray(end + 1);
@@ -46,13 +74,29 @@ export class LineDecoder {
       // Many lines in one chunk are decoded in one go; none of them can be over the limit unless
       // the chunk itself is.
       if (last > this.#limit) this.#oneByOne(rest.subarray(0, last));
-      else this.#emitAll(this.#decoder.decode(rest.subarray(0, last)));
+      else this.#emitAll(this.#decoder.decode(rest.subarray(0, last)), 0, turn);
     }
     if (last + 1 < rest.length) this.#keep(rest.subarray(last + 1));
+    return this.#left === undefined ? undefined : this.#goOn(turn);
+  }
+
+  async #goOn(turn: number): Promise<void> {
+    while (this.#left !== undefined) {
+      await nextTurn();
+      this.#finish(turn);
+    }
+  }
+
+  #finish(turn = Infinity): void {
+    const left = this.#left;
+    if (left === undefined) return;
+    this.#left = undefined;
+    this.#emitAll(left.text, left.start, turn);
   }
 
   /** A line has ended; to be called at the end of the stream, whose last line may have no newline. */
   end(): void {
+    this.#finish();
     if (this.#dropping) {
       this.#dropping = false;
       return;
@@ -92,12 +136,18 @@ export class LineDecoder {
     }
   }
 
-  #emitAll(text: string): void {
-    for (let start = 0; start <= text.length;) {
+  /** `turn` is how long it may take, in ms. */
+  #emitAll(text: string, from: number, turn: number): void {
+    const until = performance.now() + turn;
+    for (let start = from, count = 1; start <= text.length; count++) {
       const at = text.indexOf("\n", start);
       const end = at < 0 ? text.length : at;
       this.#emit(text.slice(start, end));
       start = end + 1;
+      if (count % LOOK_EVERY === 0 && performance.now() > until) {
+        this.#left = { text, start };
+        return;
+      }
     }
   }
 

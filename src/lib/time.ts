@@ -89,3 +89,13 @@ export function formatDuration(ms: number): string {
   }
   return ms >= 1_000 && ms % 100 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
 }
+
+/** How long one peer may keep the event loop busy before others get a turn, in ms. */
+export const TURN = 8;
+/** What others get then, in ms. */
+const OTHERS = 4;
+
+/** Resolves when others have had their turn. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, OTHERS));
+}

@@ -62,8 +62,9 @@ export interface SpawnOptions {
   /** The complete environment of the child; nothing is inherited. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string | undefined;
-  readonly onStdout: (chunk: Uint8Array) => void;
-  readonly onStderr: (chunk: Uint8Array) => void;
+  /** Where it returns a promise, nothing more is read of that output before it has resolved. */
+  readonly onStdout: (chunk: Uint8Array) => unknown;
+  readonly onStderr: (chunk: Uint8Array) => unknown;
   /**
    * Called once, after the last output callback. Where a process left behind in the background
    * still holds the pipes, after about 200 ms of silence (2 s at most) following the exit; its

@@ -135,7 +135,7 @@ export const STATE_REASONS = {
   "http-status": "it answered with another HTTP status that is no answer",
   protocol: "what it said is no MCP, or no version of it that is known here",
   timeout: "it was not ready in time",
-  unresponsive: "it was connected, and did not answer health probes",
+  unresponsive: "it was connected, and did not answer health probes, or said only junk",
   "session-expired": "it has forgotten the session",
   failed: "something else, which the error tells",
 } as const;

@@ -58,3 +58,30 @@ test("LineDecoder gives the same lines however the bytes are cut", () => {
     assert.deepEqual(decode(chunks).lines, lines.filter((each) => each !== "").map(whole));
   }));
 });
+
+test("LineDecoder.pushInTurns() leaves others their turn, loses nothing and keeps the order", async () => {
+  const all = Array.from({ length: 100 }, (_, index) => `line ${index}`);
+  const text = bytes(`${all.join("\n")}\nrest`);
+  // The second time each line might be too long, the third time the end comes in between.
+  for (const [limit, waits] of [[undefined, true], [100, true], [undefined, false]] as const) {
+    const lines: string[] = [];
+    const decoder = new LineDecoder({
+      onLine: (line) => {
+        lines.push(line);
+        for (const until = performance.now() + 1; performance.now() < until;);
+      },
+      onOverlong: () => assert.fail("none is too long"),
+      ...(limit === undefined ? {} : { limit }),
+    });
+    const rest = decoder.pushInTurns(text);
+    assert.ok(rest !== undefined);
+    assert.ok(lines.length < all.length, "others had no turn");
+    if (waits) await rest;
+    decoder.end();
+    assert.deepEqual(lines, [...all, "rest"]);
+    await rest;
+    assert.deepEqual(lines, [...all, "rest"]);
+  }
+  const quick = new LineDecoder({ onLine: () => {}, onOverlong: () => {} });
+  assert.equal(quick.pushInTurns(bytes("one\ntwo\n")), undefined);
+});

@@ -169,6 +169,8 @@ export class OutputEnd {
   readonly #ended = Promise.withResolvers<void>();
   #open = 2;
   #chunks = 0;
+  /** Outputs that are not read at the moment. */
+  #held = 0;
 
   constructor(
     stdout: Readable,
@@ -180,10 +182,17 @@ export class OutputEnd {
     this.#pipe(stderr, sinks.onStderr);
   }
 
-  #pipe(stream: Readable, sink: (chunk: Uint8Array) => void): void {
+  #pipe(stream: Readable, sink: SpawnOptions["onStdout"]): void {
     stream.on("data", (chunk: Uint8Array) => {
       this.#chunks++;
-      sink(chunk);
+      const taken = sink(chunk);
+      if (!(taken instanceof Promise)) return;
+      stream.pause();
+      this.#held++;
+      void taken.then(() => {
+        this.#held--;
+        stream.resume();
+      });
     });
     // A read error (EIO) ends the stream; its "close" follows.
     stream.on("error", () => {});
@@ -202,7 +211,7 @@ export class OutputEnd {
     let silent = 0;
     let seen = this.#chunks;
     const timer = setInterval(() => {
-      silent = this.#chunks === seen ? silent + 1 : 0;
+      silent = this.#chunks === seen && this.#held === 0 ? silent + 1 : 0;
       seen = this.#chunks;
       if (++looks < MAX_LOOKS && silent < SILENT_LOOKS) return;
       this.#ended.resolve();

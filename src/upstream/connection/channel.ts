@@ -36,13 +36,8 @@ import {
   timedOut,
   unavailable,
 } from "../transport/failures.ts";
-import {
-  type CloseReason,
-  type InvalidInput,
-  ownId,
-  type Transport,
-  type UpstreamLog,
-} from "../transport/transport.ts";
+import type { CloseReason, InvalidInput, Transport, UpstreamLog } from "../transport/transport.ts";
+import { ownId } from "../transport/transport.ts";
 import {
   type CallOptions,
   Correlation,
@@ -55,6 +50,9 @@ import { CLIENT_INFO, hasRoots, type Identity } from "./line.ts";
 import { Abandoned, type Answerer, type Attribution, originAmong, Questions } from "./questions.ts";
 
 type Outcome = ResponseMessage | RpcError;
+
+/** Pieces of what is no message, with none between them, after which a program is no server. */
+const MOST_JUNK = 20_000;
 
 /** See the top of the file. Owned by a connection. */
 export class Channel {
@@ -79,6 +77,8 @@ export class Channel {
   readonly #abandoned = new Abandoned();
   /** A server that prints its log to stdout must not fill ours. */
   readonly #junk: TokenBucket;
+  /** Pieces of it since the last message. */
+  #junkInRow = 0;
   #closed: CloseReason | undefined;
 
   constructor(options: ChannelOptions) {
@@ -272,6 +272,7 @@ export class Channel {
 
   #receive(message: Message, carriedBy: number | undefined): void {
     this.heard();
+    this.#junkInRow = 0;
     switch (message.kind) {
       case "response": {
         const call = this.#calls.take(message.id);
@@ -405,6 +406,13 @@ export class Channel {
   }
 
   #invalid({ kind, error, snippet: text, carriedBy }: InvalidInput): void {
+    if (this.#closed !== undefined) return;
+    if (++this.#junkInRow > MOST_JUNK) {
+      const message = `says nothing but what is no MCP, such as ${
+        JSON.stringify(text.slice(0, 80))
+      }`;
+      return void this.giveUp({ code: "unresponsive", message });
+    }
     const known = error.idText === "null" ? undefined : Number(error.idText.replaceAll('"', ""));
     const only = kind === "overlong"
       ? this.#calls.only(({ timeout }) => timeout < Infinity)?.id

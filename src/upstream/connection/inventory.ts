@@ -20,6 +20,8 @@ import type { Connection } from "./connection.ts";
 const MAX_PAGES = 1_000;
 /** See {@link MAX_PAGES}. */
 const MAX_ITEMS = 100_000;
+/** See {@link MAX_PAGES}; in characters. */
+const MAX_SIZE = 32 * 1024 * 1024;
 
 /** How lists are read. */
 interface ReadOptions {
@@ -92,6 +94,7 @@ async function readList(
   const seen = new Set<string>();
   let hints: Pick<List, "ttlMs" | "cacheScope"> = {};
   let skipped = 0;
+  let size = 0;
   let cursor: string | undefined;
   for (let page = 1;; page++) {
     const params = cursor === undefined ? undefined : JSON.stringify({ cursor });
@@ -104,7 +107,12 @@ async function readList(
       throw new Error(`the server answered error ${errorWords(response.error)}`);
     }
     const found = readItems(rule, response);
+    let full: string | undefined;
     for (const item of found.items) {
+      size += item.raw.length;
+      if (items.length >= MAX_ITEMS) full = `more than ${MAX_ITEMS} items`;
+      else if (size > MAX_SIZE) full = `more than ${MAX_SIZE / 1024 / 1024} MiB`;
+      if (full !== undefined) break;
       const fault = usesHeaders && rule.kind === "tools" ? headerProblem(item.raw) : undefined;
       if (fault === undefined) items.push(item);
       else problems.push(`Left out tool ${JSON.stringify(item.key)}: ${fault}`);
@@ -112,18 +120,20 @@ async function readList(
     skipped += found.skipped;
     hints = combineHints(hints, response.result);
     const next = response.result.nextCursor;
-    if (typeof next !== "string") break;
-    const stop = seen.has(next)
-      ? "a cursor came twice"
-      : page >= MAX_PAGES
-      ? `more than ${MAX_PAGES} pages`
-      : items.length >= MAX_ITEMS
-      ? `more than ${MAX_ITEMS} items`
-      : undefined;
+    const isLast = typeof next !== "string";
+    const stop = full ??
+      (isLast
+        ? undefined
+        : seen.has(next)
+        ? "a cursor came twice"
+        : page >= MAX_PAGES
+        ? `more than ${MAX_PAGES} pages`
+        : undefined);
     if (stop !== undefined) {
       problems.push(`List of ${rule.kind} cut at ${items.length} items: ${stop}`);
       break;
     }
+    if (isLast) break;
     seen.add(next);
     cursor = next;
   }

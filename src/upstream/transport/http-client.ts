@@ -5,7 +5,7 @@ import type { HttpTarget } from "../../config/types.ts";
 import { editJson, rawAt } from "../../lib/json-edit.ts";
 import { isObject, joinBytes, type JsonObject } from "../../lib/json.ts";
 import { codeOf } from "../../lib/text.ts";
-import type { Clock } from "../../lib/time.ts";
+import { type Clock, nextTurn, TURN } from "../../lib/time.ts";
 import { TRAIL_HEADER } from "../../lib/trail.ts";
 import { encodeHeaderValue, Header, nameOf } from "../../protocol/eras.ts";
 import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
@@ -25,6 +25,10 @@ export const POST_HEADERS = {
 
 /** How long the end of a session may take, in ms. */
 const DELETE_TIMEOUT = 1_000;
+/** Most answers that may wait for a server while it is still listened to. */
+const MOST_REPLIES = 100;
+/** As much of an event stream is read before others may have a turn, in bytes. */
+const PIECE = 64 * 1024;
 const MAX_REDIRECTS = 3;
 const REDIRECTS = new Set([301, 302, 307, 308]);
 
@@ -156,11 +160,14 @@ export class HttpClient {
       readonly onEvent: (event: EventSourceMessage) => void;
       readonly onId?: (id: string) => void;
       readonly onRetry?: (ms: number) => void;
+      /** What is to be waited for before more is read. */
+      readonly room?: () => Promise<void> | undefined;
     },
   ): Promise<void> {
     let tooLong = false;
+    const { room, ...rest } = handlers;
     const parser = createParser({
-      ...handlers,
+      ...rest,
       maxBufferSize: BODY_LIMIT,
       onError: (error) => {
         tooLong ||= error.type === "max-buffer-size-exceeded";
@@ -170,14 +177,19 @@ export class HttpClient {
     await this.#read(response, what, (chunk) => {
       parser.feed(decoder.decode(chunk, { stream: true }));
       if (tooLong) throw protocolFault(this.#server, `sent an event of more than 64 MiB`);
-    });
+    }, { piece: PIECE, room });
   }
 
   async #read(
     response: Response,
     what: string,
     onChunk: (chunk: Uint8Array) => void,
+    { piece = Infinity, room }: {
+      readonly piece?: number;
+      readonly room?: (() => Promise<void> | undefined) | undefined;
+    } = {},
   ): Promise<void> {
+    let busy = 0;
     const reader = response.body?.getReader();
     if (reader === undefined) return;
     for (;;) {
@@ -191,7 +203,17 @@ export class HttpClient {
       }
       if (part.done) return;
       try {
-        onChunk(part.value);
+        for (let at = 0; at < part.value.length; at += piece) {
+          const began = performance.now();
+          onChunk(part.value.subarray(at, at + piece));
+          busy += performance.now() - began;
+          const full = room?.();
+          if (full !== undefined) await full;
+          if (busy < TURN) continue;
+          // What is there already is read without a turn for others in between.
+          await nextTurn();
+          busy = 0;
+        }
       } catch (error) {
         await reader.cancel().catch(() => {});
         throw error;
@@ -209,6 +231,7 @@ export class Sendings {
   /** With what stops their clocks. */
   readonly #all = new Map<AbortController, (() => void) | undefined>();
   readonly #requests = new Map<number, AbortController>();
+  #room: PromiseWithResolvers<void> | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -228,6 +251,22 @@ export class Sendings {
     this.#all.get(abort)?.();
     this.#all.delete(abort);
     if (requestId !== undefined) this.#requests.delete(requestId);
+    if (this.#room !== undefined && !this.#isFull) {
+      this.#room.resolve();
+      this.#room = undefined;
+    }
+  }
+
+  /**
+   * Who asks and does not take the answers is not listened to meanwhile: resolves when enough of
+   * what is no request is sent, undefined when it is.
+   */
+  get room(): Promise<void> | undefined {
+    return this.#isFull ? (this.#room ??= Promise.withResolvers<void>()).promise : undefined;
+  }
+
+  get #isFull(): boolean {
+    return this.#all.size - this.#requests.size > MOST_REPLIES;
   }
 
   /** Nobody waits for the answer to a request any more. */

@@ -412,6 +412,7 @@ export class StreamableHttpTransport implements Transport {
 
   async #pump(response: Response, stream: Stream): Promise<void> {
     await this.#http.events(response, stream.what, {
+      room: () => this.#sendings.room,
       onId: (id) => {
         stream.lastEventId = id === "" ? undefined : id;
         stream.progress++;

@@ -162,7 +162,10 @@ export class SseTransport implements Transport {
         receive(data, this.#handlers, undefined);
       }
     };
-    this.#http.events(response, STREAM, { onEvent: ({ event, data }) => onEvent(event, data) })
+    this.#http.events(response, STREAM, {
+      room: () => this.#sendings.room,
+      onEvent: ({ event, data }) => onEvent(event, data),
+    })
       .then(() => "ended its event stream", (error) => {
         return error instanceof NetworkError ? error.why : "sent an event that is too long";
       })

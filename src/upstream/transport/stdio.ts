@@ -30,6 +30,10 @@ export interface StdioOptions {
 
 const LINE_LIMIT = 64 * 1024 * 1024;
 const STDERR_LINE_LIMIT = 64 * 1024;
+/** Most that may wait to be read by one server, in characters, before it is given up. */
+const MOST_UNREAD = 64 * 1024 * 1024;
+/** Most answers that may wait for it while it is still listened to. */
+const MOST_REPLIES = 1_000;
 /** What a server gets to end by itself after its stdin closed, then after SIGTERM, in ms. */
 const EOF_GRACE = 1_000;
 const TERM_GRACE = 1_000;
@@ -51,6 +55,11 @@ export class StdioTransport implements Transport {
   #closing = false;
   #outbox: string[] = [];
   #flushing: Promise<void> | undefined;
+  /** What the server has been sent and not taken: characters, and answers to its own questions. */
+  readonly #unread = { size: 0, replies: 0 };
+  #repliesInOutbox = 0;
+  /** Resolved when enough of it is taken to listen to the server again. */
+  #onTaken: PromiseWithResolvers<void> | undefined;
 
   constructor(options: StdioOptions) {
     this.#options = options;
@@ -87,8 +96,8 @@ export class StdioTransport implements Transport {
         args: target.args,
         env: childEnv(process.env, target.env, process.platform),
         cwd: target.cwd,
-        onStdout: (chunk) => stdout.push(chunk),
-        onStderr: (chunk) => stderr.push(chunk),
+        onStdout: (chunk) => this.#whenTaken(stdout.pushInTurns(chunk)),
+        onStderr: (chunk) => stderr.pushInTurns(chunk),
         onExit: (status) => {
           stdout.end();
           stderr.end();
@@ -103,8 +112,15 @@ export class StdioTransport implements Transport {
   }
 
   /** Messages sent in one turn leave in one write: under load that halves the system calls. */
-  send(raw: string, _options: SendOptions): Promise<void> {
-    this.#outbox.push(withoutLineBreaks(raw));
+  send(raw: string, { method }: SendOptions): Promise<void> {
+    if (this.#unread.size > MOST_UNREAD) return Promise.reject(this.#unreadable());
+    const line = withoutLineBreaks(raw);
+    this.#outbox.push(line);
+    this.#unread.size += line.length;
+    if (method === "") {
+      this.#unread.replies++;
+      this.#repliesInOutbox++;
+    }
     return this.#flushing ??= Promise.resolve().then(() => this.#flush());
   }
 
@@ -143,22 +159,43 @@ export class StdioTransport implements Transport {
 
   async #flush(): Promise<void> {
     const batch = this.#outbox;
+    const replies = this.#repliesInOutbox;
     this.#outbox = [];
+    this.#repliesInOutbox = 0;
     this.#flushing = undefined;
     const child = this.#child;
     if (child === undefined) {
       throw new LostCallError(this.#options.server, "is not running", NOT_SENT);
     }
     batch.push("");
+    const text = batch.join("\n");
     try {
-      await child.write(batch.join("\n"));
+      await child.write(text);
     } catch (error) {
       const why = `does not read its input: ${messageOf(error)}`;
       // Mostly it is ending, and with what says more; and one that stays will never read again.
       if (!this.#closing) await this.#exitsWithin(END_GRACE);
       if (!this.#closing) this.#end({ code: "disconnected", message: why });
       throw new LostCallError(this.#options.server, why, SENT, { cause: error });
+    } finally {
+      this.#unread.size -= text.length - batch.length + 1;
+      this.#unread.replies -= replies;
+      if (this.#unread.replies <= MOST_REPLIES) this.#onTaken?.resolve();
     }
+  }
+
+  /** It is given up, before what waits for it grows without end. */
+  #unreadable(): LostCallError {
+    const why = `does not read its input: ${MOST_UNREAD / 1024 / 1024} MiB wait for it`;
+    if (!this.#closing) this.#end({ code: "disconnected", message: why });
+    return new LostCallError(this.#options.server, why, NOT_SENT);
+  }
+
+  /** Who asks and does not take the answers is not listened to meanwhile. */
+  #whenTaken(work: Promise<void> | undefined): Promise<void> | undefined {
+    if (this.#unread.replies <= MOST_REPLIES || this.#handlers === undefined) return work;
+    const { promise } = this.#onTaken = Promise.withResolvers<void>();
+    return work === undefined ? promise : work.then(() => promise);
   }
 
   #onStderr(line: string): void {
@@ -189,6 +226,7 @@ export class StdioTransport implements Transport {
     const handlers = this.#handlers;
     if (handlers === undefined) return;
     this.#handlers = undefined;
+    this.#onTaken?.resolve();
     const child = this.#child!;
     child.kill("SIGTERM");
     this.#options.clock.after(ORPHAN_GRACE, () => {

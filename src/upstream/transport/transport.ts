@@ -102,10 +102,14 @@ export function receive(
   handlers: TransportHandlers,
   carriedBy: number | undefined,
 ): void {
+  const kind = /[^ \t\r\n]/.exec(text)?.[0];
+  // What a program prints by the million must cost nothing.
+  if (kind !== "{" && kind !== "[") {
+    const input = { kind: "junk", error: NO_JSON, snippet: snippet(text), carriedBy } as const;
+    return handlers.onInvalid(input);
+  }
   try {
-    if (!/^[ \t\r\n]*\[/.test(text)) {
-      return handlers.onMessage(withOwnId(parseMessage(text)), carriedBy);
-    }
+    if (kind === "{") return handlers.onMessage(withOwnId(parseMessage(text)), carriedBy);
     for (const message of parseMessages(text).messages) {
       if (message instanceof InvalidMessage) report(message, text, handlers, carriedBy);
       else handlers.onMessage(withOwnId(message), carriedBy);
@@ -115,6 +119,12 @@ export function receive(
     report(error, text, handlers, carriedBy);
   }
 }
+
+const NO_JSON = new InvalidMessage(
+  ErrorCode.ParseError,
+  "Parse error: the body is not JSON",
+  "null",
+);
 
 /** The number that an id or progress token of ours is, for a server that made a text of it. */
 export function ownId(id: unknown): unknown {

@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runtime } from "#runtime";
+import type { ServerConfig } from "../../src/config/types.ts";
+import { systemClock } from "../../src/lib/time.ts";
+import type { SpawnOptions } from "../../src/runtime/types.ts";
+import { Sendings } from "../../src/upstream/transport/http-client.ts";
+import { StdioTransport } from "../../src/upstream/transport/stdio.ts";
+import type { CloseReason } from "../../src/upstream/transport/transport.ts";
+import { Upstream } from "../../src/upstream/upstream.ts";
+import { FakeClock } from "./fakes/clock.ts";
+import { INITIALIZED, json, legacy, result, sse } from "./fakes/http-server.ts";
+import {
+  call,
+  fakeTarget,
+  RecordedLog,
+  serverConfig,
+  textOf,
+  Watch,
+  withUpstream,
+} from "./support.ts";
+import { withHttp } from "./with-http.ts";
+
+/** Programs that speak without end, none of it MCP. */
+const JUNK: readonly (readonly [string, ServerConfig["instances"][number]])[] = [
+  ["yes", { kind: "stdio", command: "yes", args: ["x"], env: {} }],
+  ["an array", { kind: "stdio", command: "yes", args: ["[1]"], env: {} }],
+  ["a program's log", { kind: "stdio", command: "yes", args: ['{"level":"info"}'], env: {} }],
+];
+
+for (const [name, target] of JUNK) {
+  test(`A command that is ${name} without end is a failed server, and no other notices`, async () => {
+    const watch = new Watch();
+    const flood = new Upstream({
+      config: serverConfig(target, { startupTimeout: 60_000 }),
+      runtime,
+      log: new RecordedLog(),
+      events: watch,
+    });
+    await withUpstream(serverConfig(fakeTarget()), async (good) => {
+      try {
+        flood.start();
+        await flood.settled;
+        assert.match(flood.status().lastError!, /says nothing but what is no MCP, such as "/);
+        assert.equal(textOf((await good.forward(call("echo", 1), [])).raw), "1");
+      } finally {
+        await flood.close();
+      }
+    });
+  });
+}
+
+test("Junk between messages ends nothing, however much it is in the end", async () => {
+  let send: (text: string) => void = () => {};
+  await withHttp(
+    legacy(({ method, body }, response) => {
+      if (method === "GET") {
+        sse(response);
+        send = (text) => void response.write(text);
+        return true;
+      }
+      if (body?.method !== "tools/call") return false;
+      send("data: no message\n\n".repeat(15_000));
+      send('data: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\n\n');
+      json(response, 200, result(body.id, { content: [{ type: "text", text: "ok" }] }));
+      return true;
+    }),
+    async (upstream, server) => {
+      await server.until(({ method }) => method === "GET");
+      for (let i = 0; i < 3; i++) {
+        assert.equal(textOf((await upstream.forward(call("x"), [])).raw), "ok");
+      }
+      assert.equal(upstream.status().restarts, 0);
+    },
+  );
+});
+
+/** A process that reads nothing before `read` is called, and says what a test makes it say. */
+async function deaf() {
+  let spawned: SpawnOptions | undefined;
+  let pending: (() => void)[] = [];
+  let reads = false;
+  const closed = Promise.withResolvers<CloseReason>();
+  let say: (raw: string) => void = () => {};
+  const transport = new StdioTransport({
+    server: "x",
+    target: { kind: "stdio", command: "x", args: [], env: {} },
+    log: new RecordedLog(),
+    clock: new FakeClock(),
+    runtime: {
+      spawn: (options) => {
+        spawned = options;
+        return Promise.resolve({
+          pid: 1,
+          write: () => reads ? Promise.resolve() : new Promise<void>((done) => pending.push(done)),
+          endInput: () => {},
+          kill: () => {},
+        });
+      },
+    },
+  });
+  await transport.start({
+    onMessage: (message) => message.kind === "request" && say(message.raw),
+    onInvalid: () => {},
+    onClose: closed.resolve,
+  });
+  return {
+    transport,
+    closed: closed.promise,
+    onAsked: (answer: typeof say) => say = answer,
+    hear: (text: string) => spawned!.onStdout(new TextEncoder().encode(text)),
+    read: () => {
+      reads = true;
+      for (const done of pending) done();
+      pending = [];
+    },
+  };
+}
+
+test("A server that asks and does not read the answers is not listened to meanwhile", async () => {
+  const { transport, onAsked, hear, read } = await deaf();
+  let answers = 0;
+  onAsked(() => {
+    answers++;
+    void transport.send('{"jsonrpc":"2.0","id":1,"result":{}}', { method: "" });
+  });
+  const pings = (count: number) => '{"jsonrpc":"2.0","id":1,"method":"ping"}\n'.repeat(count);
+  await hear(pings(500));
+  const held = hear(pings(600));
+  assert.ok(held instanceof Promise, "it is listened to on");
+  let isOver = false;
+  const over = held.then(() => isOver = true);
+  for (let turn = 0; turn < 10; turn++) await new Promise((next) => setImmediate(next));
+  assert.equal(isOver, false);
+  read();
+  await over;
+  assert.equal(answers, 1_100);
+  await hear(pings(2_000));
+});
+
+test("What waits for a server that reads nothing is bounded: then it is given up", async () => {
+  const { transport, closed } = await deaf();
+  const megabyte = "x".repeat(1024 * 1024);
+  const fails: Promise<unknown>[] = [];
+  for (let i = 0; i < 66; i++) {
+    const sent = transport.send(megabyte, { method: "tools/call", requestId: i + 1 });
+    if (i < 65) sent.catch(() => {});
+    else fails.push(assert.rejects(sent, /does not read its input: 64 MiB wait for it/));
+  }
+  await Promise.all(fails);
+  assert.match((await closed).message, /does not read its input/);
+});
+
+test("Sendings has room again when enough of what is no request was taken", async () => {
+  const sendings = new Sendings(systemClock);
+  const replies = Array.from({ length: 102 }, () => sendings.begin(undefined, undefined));
+  const requests = Array.from({ length: 500 }, (_, id) => sendings.begin(id, undefined));
+  let isOver = false;
+  const room = sendings.room!.then(() => isOver = true);
+  requests.forEach((abort, id) => sendings.end(id, abort));
+  sendings.end(undefined, replies[0]!);
+  await Promise.resolve();
+  assert.equal(isOver, false);
+  sendings.end(undefined, replies[1]!);
+  await room;
+  assert.equal(sendings.room, undefined);
+});
+
+test("A list is cut where it has too many items or bytes, in one page or in many", async () => {
+  const tool = (name: string, description = "") =>
+    JSON.stringify({ name, description, inputSchema: {} });
+  const page = (tools: readonly string[], cursor = "") => `{"tools":[${tools}]${cursor}}`;
+  const many = page(Array.from({ length: 100_001 }, (_, index) => tool(`t${index}`)));
+  const big = "x".repeat(5 * 1024 * 1024);
+  const cases = [
+    [() => many, /^List of tools cut at 100000 items: more than 100000 items$/],
+    [
+      (nth: number) => page([tool(`t${nth}`, big)], `,"nextCursor":"${nth}"`),
+      /^List of tools cut at 6 items: more than 32 MiB$/,
+    ],
+    [
+      () => page(Array.from({ length: 8 }, (_, index) => tool(`t${index}`, big))),
+      /^List of tools cut at 6 items: more than 32 MiB$/,
+    ],
+  ] as const;
+  for (const [pageOf, problem] of cases) {
+    let pages = 0;
+    await withHttp(
+      legacy(({ body }, response) => {
+        if (body?.method === "initialize") {
+          json(response, 200, result(body.id, { ...INITIALIZED, capabilities: { tools: {} } }));
+          return true;
+        }
+        if (body?.method !== "tools/list") return false;
+        response.writeHead(200, { "content-type": "application/json" });
+        response.end(`{"jsonrpc":"2.0","id":${body.id},"result":${pageOf(++pages)}}`);
+        return true;
+      }),
+      (upstream) => assert.match(upstream.status().problems[0]!, problem),
+      { startupTimeout: 120_000 },
+    );
+  }
+});
