@@ -22,25 +22,33 @@ export function readSse(
   abort: () => void,
 ): SseStream {
   const events = new Inbox<SseEvent>(what);
-  void pump(body, events);
+  const texts: ReadableStream<string> = body.pipeThrough(new TextDecoderStream() as never);
+  const reader = texts.getReader();
+  void pump(reader, events);
   return {
     events,
     close: () => {
       events.end("closed by the test");
       abort();
+      // Should the request not hear of its signal any more, the connection is closed all the same.
+      reader.cancel().catch(() => {});
     },
   };
 }
 
 const BLANK_LINE = /\r?\n\r?\n/;
 
-async function pump(body: ReadableStream<Uint8Array>, events: Inbox<SseEvent>): Promise<void> {
+async function pump(
+  reader: ReadableStreamDefaultReader<string>,
+  events: Inbox<SseEvent>,
+): Promise<void> {
   // Joined only where an event ends: a long one is not read again with each of its pieces.
   const pieces: string[] = [];
   let seam = "";
   try {
-    for await (const text of body.pipeThrough(new TextDecoderStream() as never)) {
-      const piece = text as unknown as string;
+    for (;;) {
+      const { done, value: piece } = await reader.read();
+      if (done) break;
       pieces.push(piece);
       seam += piece;
       const ended = BLANK_LINE.test(seam);
