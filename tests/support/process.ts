@@ -26,9 +26,12 @@ export interface TestProcess {
 }
 
 const running = new Set<number>();
-process.on("exit", () => {
+function killAll(): void {
   for (const pid of running) killGroup(pid);
-});
+}
+process.on("exit", killAll);
+// Deno runs no hook of a file some of whose tests were left out, and has no exit there.
+globalThis.addEventListener("unload", killAll);
 
 /** Starts a process; output arrives line by line. Rejects when it cannot be started. */
 export async function startProcess(
