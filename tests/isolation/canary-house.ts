@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bodyOf } from "../support/body.ts";
 import { writeFiles } from "../config/temp.ts";
-import { BUN } from "../support/program.ts";
 
 /** What every secret here begins with. */
 export const MARK = "c4n4ry";
@@ -42,7 +41,7 @@ const SCRIPT = fileURLToPath(new URL("./canary-server.mjs", import.meta.url));
 function stdio(mode: string): Record<string, unknown> {
   const args = PLAIN.flatMap((text) => ["--token", text, `--api-key=${text}`]);
   const address = `https://me:${SECRETS["LITERAL"]}@example.com/?token=${SECRETS["ENVIRONMENT"]}`;
-  return { command: BUN, args: [SCRIPT, mode, ...args, address], env: SECRETS };
+  return { command: "node", args: [SCRIPT, mode, ...args, address], env: SECRETS };
 }
 
 /** HTTP servers with all of them in headers, and some in the URL and in the authentication. */

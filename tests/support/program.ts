@@ -13,7 +13,7 @@ export type ProcessMode = Exclude<Mode, "memory">;
 /** The root of the project. */
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Bun as the pinned dev dependency brings it. Fakes run on it: it starts in half of Node's time. */
+/** Bun as the pinned dev dependency brings it. */
 export const BUN = `${ROOT}node_modules/bun/bin/bun.exe`;
 
 /** The engine's trade of memory for speed that `npm start` and the binary have. */

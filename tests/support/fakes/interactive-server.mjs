@@ -1,4 +1,4 @@
-// The interactive fake on stdin and stdout. Run: bun interactive-server.mjs '<InteractiveSpec>'.
+// The interactive fake on stdin and stdout. Run: node interactive-server.mjs '<InteractiveSpec>'.
 // With a `control` port it reports there what it hears, and does what it is told from there.
 
 import { connect } from "node:net";

@@ -1,4 +1,4 @@
-// A fake upstream on stdin and stdout. Run: bun stdio-server.mjs '<FakeSpec as JSON>'.
+// A fake upstream on stdin and stdout. Run: node stdio-server.mjs '<FakeSpec as JSON>'.
 
 import { spawn } from "node:child_process";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";

@@ -1,5 +1,4 @@
 import { fileURLToPath } from "node:url";
-import { BUN } from "../program.ts";
 import type { FakeSpec } from "./spec.ts";
 
 const SCRIPT = fileURLToPath(new URL("./stdio-server.mjs", import.meta.url));
@@ -8,5 +7,5 @@ const SCRIPT = fileURLToPath(new URL("./stdio-server.mjs", import.meta.url));
 export function fakeCommand(
   spec: FakeSpec,
 ): { readonly command: string; readonly args: readonly string[] } {
-  return { command: BUN, args: [SCRIPT, JSON.stringify(spec)] };
+  return { command: "node", args: [SCRIPT, JSON.stringify(spec)] };
 }
