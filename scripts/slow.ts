@@ -8,11 +8,14 @@ import { runSteps, type Step } from "./steps.ts";
 import { onBun, onDeno } from "./suites.ts";
 
 const RESTARTS = ["tests/slow/restarts.test.ts"];
+const soak = onDeno("soak, on Deno", ["tests/soak/soak.test.ts"]);
 
-/** A row for each. Its files are in `tests/slow`, and in no step of `deno task ok`. */
+/** A row for each. What is in `tests/slow` is in no step of `deno task ok`. */
 const steps: readonly Step[] = [
   onDeno("twenty restarts, on Deno", RESTARTS),
   onBun("twenty restarts, on Bun", RESTARTS),
+  // With the binary that `deno task ok` has made.
+  { ...soak, env: { ...soak.env, SOAK_SECONDS: "40" } },
 ];
 
 Deno.chdir(ROOT);

@@ -185,7 +185,8 @@ test("diagnose() says that too much for clients is gated", () => {
     server("s", Array.from({ length: 129 }, (_, at) => tool(`t${at}`))),
     entry("t", inventory({}, { instructions: "i".repeat(3_000) })),
   ];
-  const { gating } = DEFAULT_SETTINGS;
+  const open = DEFAULT_SETTINGS.gating;
+  const gating = { ...open, mode: "auto" } as const;
   const registry = buildSnapshot({ version: 1, servers, gating });
   const found = diagnose(registry, checkedTools(registry), []);
   assert.deepEqual(
@@ -200,6 +201,9 @@ test("diagnose() says that too much for clients is gated", () => {
       ],
     ],
   );
+  const ungated = buildSnapshot({ version: 1, servers, gating: open });
+  const notes = diagnose(ungated, checkedTools(ungated), []).map(({ rule }) => rule);
+  assert.deepEqual(notes, ["many-tools", "ungated", "long-instructions"]);
 });
 
 test("diagnose() puts errors first, and servers that failed among them", () => {
