@@ -53,7 +53,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gating": 2_236,
   "src/gating/words + src/gating/meaning": 1_820,
   "src/gateway": 1_380,
-  "src/gateway/clients": 1_063,
+  "src/gateway/clients": 1_072,
   "src/gateway/members": 580,
   "src/gateway/middleware": 890,
   "src/front": 1_193,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_850,
 };
 
-const MOST_CODE_IN_ALL = 32_026;
+const MOST_CODE_IN_ALL = 32_035;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -63,6 +63,8 @@ test("what would make a header of more than 4096 characters is not sealed", () =
   const named = (name: string) => sealId({ ...SESSION, n: { name } }, KEY);
   assert.equal(named("x".repeat(4_000)), undefined);
   assert.ok(named("x".repeat(2_000))!.length <= 4_096);
+  const deep = JSON.parse(`${'{"a":'.repeat(100_000)}{}${"}".repeat(100_000)}`);
+  assert.equal(sealId({ ...SESSION, c: deep }, KEY), undefined);
 });
 
 test("the key is made once, for this user alone, and found again", async () => {

@@ -41,13 +41,24 @@ const MAX_ID = 4_096;
 
 /** The id that says this; `undefined` where it would be too long for a header. */
 export function sealId(session: SealedSession, key: Uint8Array): string | undefined {
+  const text = textOf(session);
+  if (text === undefined || text.length > MAX_ID) return undefined;
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
   cipher.setAAD(Buffer.from(PREFIX));
-  const sealed = cipher.update(JSON.stringify(session), "utf8");
+  const sealed = cipher.update(text, "utf8");
   const all = Buffer.concat([nonce, sealed, cipher.final(), cipher.getAuthTag()]);
   const id = PREFIX + all.toString("base64url");
   return id.length > MAX_ID ? undefined : id;
+}
+
+/** `undefined` where a client says of itself what is nested too deep to be written again. */
+function textOf(session: SealedSession): string | undefined {
+  try {
+    return JSON.stringify(session);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What an id says; `undefined` for one that was not made with this key, or changed since. */
