@@ -282,6 +282,14 @@ export const SettingsSchema = v.strictObject({
     ),
     0,
   ),
+  publicUrl: v.optional(v.pipe(
+    httpUrl,
+    v.metadata(about(
+      "Where clients reach the gateway that is behind a proxy: its host joins allowedHosts, and its " +
+        "path comes before those that the gateway tells.",
+      "https://mcp.example.com/gateway",
+    )),
+  )),
   allowedHosts: v.optional(
     texts('Values of the "Host" header accepted beside the loopback names.', ["mcp.example.com"]),
     () => [],

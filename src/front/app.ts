@@ -49,10 +49,27 @@ const UNRESOLVED = /\\|\/(\.|%2e)/i;
 
 const log = getLogger("mcproxy", "front");
 
+/** The path of the public address, without a slash at its end. */
+function basePath(publicUrl: string | undefined): string {
+  return publicUrl === undefined ? "" : new URL(publicUrl).pathname.replace(/\/+$/, "");
+}
+
+/** The request without the public path, which a proxy may have left in: both ways lead here. */
+function below(base: string, request: Request): Request {
+  const url = new URL(request.url);
+  if (!url.pathname.startsWith(`${base}/`)) return request;
+  url.pathname = url.pathname.slice(base.length);
+  return new Request(url, request);
+}
+
 /** Puts all routes together. Every unknown path is 404 with a JSON body. */
 export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): App {
+  let base = "";
   const context: FrontContext = {
     gateway,
+    get base() {
+      return base;
+    },
     lasting: new LastingSessions(gateway, stateDirectory),
     keepAlive: new KeepAlive(5_000),
     pending: new KeepAlive(500),
@@ -64,6 +81,7 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
   };
   let { settings } = gateway.config;
   let guard = createGuard({ ...settings, boundHost });
+  base = basePath(settings.publicUrl);
   // A slash at the end changes nothing.
   const app = new Hono({ strict: false });
   let known: readonly string[] | undefined;
@@ -127,11 +145,13 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
   return {
     handler: (asked) => {
       // Not every runtime does what clients should have done.
-      const request = UNRESOLVED.test(asked.url) ? new Request(new URL(asked.url), asked) : asked;
+      const plain = UNRESOLVED.test(asked.url) ? new Request(new URL(asked.url), asked) : asked;
       if (settings !== gateway.config.settings) {
         settings = gateway.config.settings;
         guard = createGuard({ ...settings, boundHost });
+        base = basePath(settings.publicUrl);
       }
+      const request = base === "" ? plain : below(base, plain);
       const origin = request.headers.get("origin");
       try {
         guard(request.headers.get("host"), origin);

@@ -13,6 +13,8 @@ export interface RequestGuardOptions {
   readonly boundHost: string;
   /** Further values of `Host`, without port. */
   readonly allowedHosts: readonly string[];
+  /** Its host is one of them. */
+  readonly publicUrl?: string | undefined;
   /** Further values of `Origin`, such as `https://inspector.example`, or `*`. */
   readonly allowedOrigins: readonly string[];
 }
@@ -24,7 +26,9 @@ export type RequestGuard = (host: string | null, origin: string | null) => void;
 const MEMORY = 256;
 
 /** Builds the check for one listener. */
-export function createGuard(options: RequestGuardOptions): RequestGuard {
+export function createGuard({ publicUrl, ...given }: RequestGuardOptions): RequestGuard {
+  const known = publicUrl === undefined ? [] : [new URL(publicUrl).hostname];
+  const options = { ...given, allowedHosts: [...given.allowedHosts, ...known] };
   const verdicts = new Map<string, string | undefined>();
   return (host, origin) => {
     // An absent header is no text, "null" included.

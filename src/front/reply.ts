@@ -25,6 +25,8 @@ const COMMENT_EVERY = 15_000;
 /** What every HTTP front works with. */
 export interface FrontContext {
   readonly gateway: Gateway;
+  /** What comes before the paths that clients are told, empty or `/gateway`. */
+  readonly base: string;
   readonly lasting: LastingSessions;
   /** Ticks open streams. */
   readonly keepAlive: KeepAlive;

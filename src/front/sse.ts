@@ -22,7 +22,7 @@ export function openSse(
   stream.whenGone(() => session.close("the client has left"));
   context.sse.set(session.id, stream);
   session.closed.addEventListener("abort", () => context.sse.delete(session.id), { once: true });
-  stream.event("endpoint", `/messages?sessionId=${session.id}`);
+  stream.event("endpoint", `${context.base}/messages?sessionId=${session.id}`);
   holdSessionStream(session, stream, stream, context);
   return stream.response();
 }

@@ -42,7 +42,7 @@ const EXPECTED: readonly (readonly RegExp[])[] = [
   [/"name":"everything_echo"/, /"resultType":"complete"/],
   [/"text":"Echo: hello"/, /"resultType":"complete"/],
   [/"text":"Echo: hello again"/],
-  [/"servers":\[/, /"everything_echo"/],
+  [/"paths":\[.*"\/mcp"/, /"servers":\[/, /"everything_echo"/],
 ];
 
 test("the commands of docs/http.md do what the page says", async () => {

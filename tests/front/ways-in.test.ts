@@ -261,3 +261,45 @@ test("a path is resolved before it is looked at, on every runtime", async () => 
   const { status } = await post("/x/../mcp", INITIALIZE);
   assert.equal(status, 200, message);
 });
+
+test("publicUrl is a host that counts, and the path before all that clients are told", async () => {
+  const { mcpServers } = CONFIG;
+  const own = await configFile({ mcpServers, publicUrl: "https://mcp.example.com/gw/" });
+  const env = { ...process.env, ...cacheEnv() };
+  const behind = await startServer({ config: own.path, port: 0, env });
+  try {
+    await behind.server.gateway.settled();
+    const port = Number(new URL(behind.url).port);
+    const firstOf = (path: string, host: string) =>
+      new Promise<string>((resolve, reject) => {
+        const headers = { host, accept: "text/event-stream" };
+        const asked = request({ port, path, headers, agent: false }, (answer) => {
+          answer.setEncoding("utf8");
+          answer.once("data", (text) => {
+            asked.destroy();
+            resolve(`${answer.statusCode} ${text}`);
+          });
+        });
+        asked.once("error", reject);
+        asked.end();
+      });
+    // With and without the proxy's path: proxies take it away or leave it.
+    for (const path of ["/sse", "/gw/sse"]) {
+      const first = await firstOf(path, "mcp.example.com");
+      assert.match(first, /^200 event: endpoint\ndata: \/gw\/messages\?sessionId=/, path);
+    }
+    assert.match(await firstOf("/sse", "other.example.com"), /^403 /);
+    const post = await fetch(new URL("/gw/mcp", behind.url), {
+      method: "POST",
+      headers: JSON_TYPES,
+      body: JSON.stringify(INITIALIZE),
+    });
+    assert.equal(post.status, 200);
+    assert.match(await post.text(), /"serverInfo"/);
+    assert.equal((await fetch(new URL("/gwen/mcp", behind.url))).status, 404);
+    assert.equal((await fetch(new URL("/gw/readyz", behind.url))).status, 200);
+  } finally {
+    await behind.close();
+    await own.close();
+  }
+});
