@@ -45,7 +45,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 1_006,
   "src/schema": 920,
   "src/protocol": 1_425,
-  "src/config": 4_554,
+  "src/config": 4_562,
   "src/upstream": 2_412,
   "src/upstream/connection": 1_590,
   "src/upstream/transport": 1_399,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_850,
 };
 
-const MOST_CODE_IN_ALL = 32_035;
+const MOST_CODE_IN_ALL = 32_063;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
