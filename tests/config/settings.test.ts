@@ -108,6 +108,7 @@ test("settingsFromEnv() has a variable for every setting, each read by its schem
     shutdownTimeout: ["500ms", 500],
     bodyLimit: ["2048", 2_048],
     pageSize: ["10", 10],
+    publicUrl: ["https://m.example/gw", "https://m.example/gw"],
     allowedHosts: ["a.example, b.example,", ["a.example", "b.example"]],
     allowedOrigins: ['["https://a.example"]', ["https://a.example"]],
     logLevel: ["debug", "debug"],

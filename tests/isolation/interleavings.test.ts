@@ -9,7 +9,7 @@ const of = fc.nat(20);
 
 /** Messages that look as if they were somebody's and are nobody's. */
 const stray = fc.constantFrom(
-  '{"jsonrpc":"2.0","id":"1","result":{"for":"somebody"}}',
+  '{"jsonrpc":"2.0","id":"01","result":{"for":"somebody"}}',
   '{"jsonrpc":"2.0","id":0,"result":{}}',
   '{"jsonrpc":"2.0","id":-1,"result":{}}',
   '{"jsonrpc":"2.0","id":1.5,"result":{}}',
@@ -17,7 +17,7 @@ const stray = fc.constantFrom(
   '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}',
   '{"jsonrpc":"2.0","id":"__proto__","result":{}}',
   '{"jsonrpc":"2.0","method":"notifications/progress"}',
-  '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"1","progress":1}}',
+  '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"1.0","progress":1}}',
   '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":null,"progress":1}}',
   '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":[1],"progress":1}}',
   '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1e99,"progress":1}}',
