@@ -32,6 +32,7 @@ test("generateDocs() leaves the page as it is committed", async () => {
 
 /** Options whose absence means something that no value says. */
 const WITHOUT_DEFAULT = new Set([
+  "publicUrl",
   ...["$schema", "mcpServers", "servers", "context_servers", "proxy", "features"],
   ...["command", "envFile", "cwd", "url", "urls", "auth", "transport", "type", "description"],
   ...["idleTimeout", "maxConcurrency", "alias", "instructions", "ttl"],
