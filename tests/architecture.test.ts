@@ -40,30 +40,30 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_286,
+  "src/lib": 1_288,
   "src/runtime": 756,
   "src/log": 1_006,
   "src/schema": 920,
   "src/protocol": 1_425,
   "src/config": 4_562,
   "src/upstream": 2_412,
-  "src/upstream/connection": 1_590,
-  "src/upstream/transport": 1_399,
-  "src/registry": 1_954,
+  "src/upstream/connection": 1_592,
+  "src/upstream/transport": 1_400,
+  "src/registry": 1_978,
   "src/gating": 2_236,
   "src/gating/words + src/gating/meaning": 1_820,
   "src/gateway": 1_380,
-  "src/gateway/clients": 1_072,
+  "src/gateway/clients": 1_078,
   "src/gateway/members": 580,
   "src/gateway/middleware": 890,
-  "src/front": 1_213,
+  "src/front": 1_220,
   "src/app": 707,
-  "src/cli": 2_793,
+  "src/cli": 2_798,
   "src/cli/view": 250,
   "src/cli/clients": 1_850,
 };
 
-const MOST_CODE_IN_ALL = 32_063;
+const MOST_CODE_IN_ALL = 32_110;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

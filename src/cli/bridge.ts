@@ -314,6 +314,11 @@ export class BridgeLink {
     try {
       const response = await this.#http.send({ ...request, signal, what });
       const { ok, status } = response;
+      // Nothing of it has been carried out: a gateway that is about to stop takes nothing on.
+      if (status === 503) {
+        await response.body?.cancel();
+        return { kind: "unreached", why: "it is stopping" };
+      }
       if (status === 404 && headers[Header.SessionId] !== undefined) {
         await response.body?.cancel();
         return { kind: "forgotten", why: "it forgets every session" };

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { type Io, UsageError } from "../app/io.ts";
 import { parseText, resolveConfigFiles } from "../config/files.ts";
 import { isObject } from "../lib/json.ts";
-import { hostInUrl } from "../lib/text.ts";
+import { hostInUrl, isLoopback } from "../lib/text.ts";
 import type { Style } from "./view/table.ts";
 
 /** The addresses of one gateway. */
@@ -86,10 +86,13 @@ export async function ownAddress(
     const { host, port } = parsed.ok && isObject(parsed.document.value)
       ? parsed.document.value
       : {};
-    if (typeof host === "string" && !host.includes("$")) said.MCPROXY_HOST = host;
+    // A file of whatever folder this is must not send anybody to another machine.
+    if (typeof host === "string" && isLoopback(hostInUrl(host))) said.MCPROXY_HOST = host;
     if (typeof port === "number") said.MCPROXY_PORT = String(port);
   }
-  return { file: found.paths.join(", "), env: { ...said, ...env } };
+  // An empty variable is none, as at a start.
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value));
+  return { file: found.paths.join(", "), env: { ...said, ...set } };
 }
 
 function defaultUrl(env: Readonly<Record<string, string | undefined>>): string {

@@ -54,11 +54,16 @@ function basePath(publicUrl: string | undefined): string {
   return publicUrl === undefined ? "" : new URL(publicUrl).pathname.replace(/\/+$/, "");
 }
 
+/** Paths that are the gateway's own, whatever the public one is called. */
+const OWN_PATH =
+  /^\/(?:(?:un)?gated\/mcp|servers\/[^/]+\/mcp|profiles\/[^/]+\/(?:(?:un)?gated\/)?(?:mcp|sse)|api\/(?:status|tools))\/?$/;
+
 /** The request without the public path, which a proxy may have left in: both ways lead here. */
 function below(base: string, request: Request): Request {
   const url = new URL(request.url);
-  if (!url.pathname.startsWith(`${base}/`)) return request;
-  url.pathname = url.pathname.slice(base.length);
+  const { pathname } = url;
+  if (OWN_PATH.test(pathname) || !pathname.startsWith(`${base}/`)) return request;
+  url.pathname = pathname.slice(base.length);
   return new Request(url, request);
 }
 

@@ -90,10 +90,12 @@ export async function del(
   context: FrontContext,
 ): Promise<Response> {
   const id = idOf(request);
-  const session = context.gateway.sessions.get(id);
-  if (session !== undefined) requireOwn(session, endpoint);
+  const before = context.gateway.sessions.get(id);
+  if (before !== undefined) requireOwn(before, endpoint);
   // Written down before it is answered; a session that has gone by itself is ended as well.
   const isOurs = await context.lasting.end(id, endpoint);
+  // Another request may have taken it up meanwhile.
+  const session = context.gateway.sessions.get(id) ?? before;
   if (session === undefined && !isOurs) throw lost();
   session?.close("ended by the client");
   return new Response(null, { status: 204 });
@@ -157,7 +159,10 @@ async function initialize(
 ): Promise<Response> {
   // A client that starts anew without dropping the old id means a new session all the same.
   const old = request.headers.get(Header.SessionId);
-  if (old !== null) context.gateway.sessions.get(old)?.close("started anew");
+  if (old !== null) {
+    context.gateway.sessions.get(old)?.close("started anew");
+    await context.lasting.end(old, endpoint);
+  }
   await context.lasting.ready();
   const session = context.gateway.openSession("http", endpoint);
   const headers: Record<string, string> = {};

@@ -82,10 +82,14 @@ export function createRedactor(
   return { text, own, value: (value) => new Copier(text).copy(value, 0) };
 }
 
+/** Characters of a name: whoever repeats a secret without end makes nobody look at all of it. */
+const MOST_NAME = 256;
+
 /** The name a part of a text belongs to, if it is one. */
 function nameAround(text: string, start: number, end: number): string {
-  while (start > 0 && NAME_CHARACTER.test(text[start - 1]!)) start--;
-  while (end < text.length && NAME_CHARACTER.test(text[end]!)) end++;
+  const isShort = () => end - start <= MOST_NAME;
+  while (start > 0 && isShort() && NAME_CHARACTER.test(text[start - 1]!)) start--;
+  while (end < text.length && isShort() && NAME_CHARACTER.test(text[end]!)) end++;
   return text.slice(start, end);
 }
 

@@ -26,7 +26,7 @@ export class Trail {
   /** A request came with this header; false when it has come from here. */
   admits(header: string | null, now: number): boolean {
     if (header === null) return true;
-    const ids = header.split(" ", MOST);
+    const ids = header.split(" ", MOST + 1);
     if (ids.includes(this.#own)) return false;
     for (const id of ids) {
       this.#askers.delete(id);

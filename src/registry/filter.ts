@@ -13,6 +13,8 @@ export interface CompiledFilter {
   /** Absent: everything is included. */
   readonly include: readonly Glob[] | undefined;
   readonly exclude: readonly Glob[];
+  /** `include` as the URIs that its patterns come to. */
+  readonly plain?: readonly Glob[] | undefined;
 }
 
 /** Nothing is left out. */
@@ -26,6 +28,7 @@ export function compileFilter(filter: Filter | undefined): CompiledFilter {
   return memoised(compiled, filter, () => ({
     include: filter.include?.map(parseGlob),
     exclude: (filter.exclude ?? []).map(parseGlob),
+    plain: filter.include?.map((pattern) => parseGlob(plainUri(pattern))),
   }));
 }
 
@@ -47,16 +50,25 @@ export function admitsUri(filter: CompiledFilter, names: readonly string[]): boo
   return includesUri(filter, names) && !excludesUri(filter, names);
 }
 
-/** Whether a URI is included as it is written, and as the one it comes to. */
-export function includesUri({ include }: CompiledFilter, names: readonly string[]): boolean {
-  return include === undefined ||
-    (anyMatch(include, names) && anyMatch(include, names.map(plainUri)));
+/** Whether a URI is included as it is written, and as the one it comes to for any reader. */
+export function includesUri(
+  { include, plain = [] }: CompiledFilter,
+  names: readonly string[],
+): boolean {
+  if (include === undefined) return true;
+  if (!anyMatch(include, names)) return false;
+  const all = [...include, ...plain];
+  const parsed = names.flatMap((name) => parsedUri(name)?.slice(0, 2) ?? [name]);
+  return anyMatch(all, names.map(plainUri)) && anyMatch(all, parsed);
 }
 
 /** Whether a URI is excluded in any of the ways to write it. */
 export function excludesUri({ exclude }: CompiledFilter, names: readonly string[]): boolean {
   if (exclude.length === 0) return false;
-  const plain = names.map(plainUri);
+  const plain = names.flatMap((name) => {
+    const uri = plainUri(name);
+    return [uri, uri.replace(/[?#].*$/s, ""), ...(parsedUri(name) ?? [])];
+  });
   const decoded = plain.map((name) => name.replace(/(%[\da-f]{2})+/gi, decodedOctets));
   const encoded = decoded.map((name) => encodeURI(name.toWellFormed()));
   return anyMatch(exclude, [...names, ...plain, ...decoded, ...encoded]);
@@ -80,7 +92,7 @@ const NEEDLESSLY_ENCODED = /%(2[d-f]|3\d|[46][1-9a-f]|[57][\da]|5[cf]|7e)/gi;
  */
 export function plainUri(text: string): string {
   const [, scheme, rest] =
-    /^([a-z][a-z\d+.-]*):(.*)$/is.exec(text.replace(/[\t\r\n]/g, "").trim()) ??
+    /^([a-z][a-z\d+.-]*):(.*)$/is.exec(text.replace(AROUND, "").replace(/[\t\r\n]/g, "")) ??
       [];
   if (scheme === undefined || rest === undefined) return text;
   const name = scheme.toLowerCase();
@@ -103,6 +115,23 @@ export function plainUri(text: string): string {
 }
 
 const SPECIAL = /^(https?|wss?|ftp|file)$/;
+/** What readers of URIs take away at both ends. */
+const AROUND = /^[\0-\x20]+|[\0-\x20]+$/g;
+
+/**
+ * The URI that a text is for whoever reads it as browsers do, which also says where its path ends:
+ * whole, with its path decoded, and then without a query, and as a file of this machine.
+ */
+export function parsedUri(text: string): readonly string[] | undefined {
+  const url = URL.parse(text);
+  if (url === null || !SPECIAL.test(url.protocol.slice(0, -1))) return undefined;
+  const { protocol, host, search } = url;
+  const path = url.pathname.replace(NEEDLESSLY_ENCODED, decodedOctets);
+  const decoded = path.replace(/(%[\da-f]{2})+/gi, decodedOctets);
+  const base = `${protocol}//${host}`;
+  const whole = [`${base}${path}${search}`, `${base}${decoded}${search}`, `${base}${path}`];
+  return protocol === "file:" ? [...whole, `file://${path}`] : whole;
+}
 
 /**
  * What the patterns of a server are matched with: the upstream's own name; of resources and

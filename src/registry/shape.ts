@@ -28,6 +28,7 @@ import {
   excludesUri,
   includesUri,
   ownNames,
+  parsedUri,
   PatternUse,
   plainUri,
   SHAPE_OF,
@@ -361,8 +362,9 @@ export function mayRead(server: ShownServer, uri: string): boolean {
     lists.templates,
     () => lists.templates.items.map(({ key }) => parseUriTemplate(key)),
   );
-  const isMatched = [uri, plainUri(uri)]
-    .every((one) => shownTemplates.some((template) => template.matches(one)));
+  const isMatched = [[uri], [plainUri(uri)], parsedUri(uri)?.slice(0, 2) ?? [uri]].every((forms) =>
+    forms.some((one) => shownTemplates.some((template) => template.matches(one)))
+  );
   return isMatched || (!isPartial && resourceFilters.every((one) => includesUri(one, names)));
 }
 

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { request } from "node:http";
 import process from "node:process";
@@ -10,7 +11,7 @@ import { configFile } from "../cli/support.ts";
 import { cacheEnv } from "../support/cache.ts";
 import { rawHttp, statusOf } from "../support/clients/raw.ts";
 import { fakeCommand } from "../support/fakes/stdio.ts";
-import { Inbox } from "../support/inbox.ts";
+import { eventually, Inbox } from "../support/inbox.ts";
 import { startServer } from "../support/server.ts";
 
 const CONFIG = {
@@ -298,6 +299,15 @@ test("publicUrl is a host that counts, and the path before all that clients are 
     assert.match(await post.text(), /"serverInfo"/);
     assert.equal((await fetch(new URL("/gwen/mcp", behind.url))).status, 404);
     assert.equal((await fetch(new URL("/gw/readyz", behind.url))).status, 200);
+    // The gateway's own paths stay what they are, whatever the public one is called.
+    await writeFile(own.path, JSON.stringify({ mcpServers, publicUrl: "https://h.example/api" }));
+    await eventually(
+      async () => (await fetch(new URL("/api/api/status", behind.url))).status,
+      (status) => status === 200,
+      "the other address",
+    );
+    assert.equal((await fetch(new URL("/api/status", behind.url))).status, 200);
+    assert.equal((await fetch(new URL("/gated/mcp", behind.url))).status, 405);
   } finally {
     await behind.close();
     await own.close();

@@ -362,6 +362,7 @@ test("View.resource() reads a URI that comes to one that may be read, however it
     to("public/.\t./private/key"),
     to("public/a/../../private/key"),
     to("public/?/../../private/key"),
+    to("public/../private/key?/../../public/x"),
   ];
   const inside = [
     to("public/a"),
@@ -398,6 +399,11 @@ test("View.resource() reads a URI that comes to one that may be read, however it
     "https://intern.example/x",
     "https://INTERN.example:443/x",
     "https://me@intern.example/x",
+    to("private/key#"),
+    to("private/key?x"),
+    "\u0001file:///srv/private/key",
+    "https:/intern.example/x",
+    "https:////intern.example/x",
   ];
   const exclude = [to("private/*"), to("café/*"), "https://intern.example/*"];
   for (const view of views({ resources: { exclude } })) {
@@ -408,6 +414,11 @@ test("View.resource() reads a URI that comes to one that may be read, however it
     assert.equal(view.allows("s", "resource", "memo://Id7"), true);
     assert.equal(view.allows("s", "resource", "memo:x/y"), true);
     assert.equal(view.allows("s", "resource", "memo:x/../y"), false);
+  }
+  // A pattern counts as the URI that it comes to as well.
+  for (const view of views({ resources: { include: ["gitlab://a%2Fb/*", "https://h:443/*"] } })) {
+    assert.equal(view.allows("s", "resource", "gitlab://a%2Fb/README"), true);
+    assert.equal(view.allows("s", "resource", "https://h:443/x"), true);
   }
 });
 

@@ -166,6 +166,8 @@ test("receive() knows which request a text was to answer that is no JSON, and gu
     ['{"result":{"content":[{"id":7,"te', "broken null"],
     ['{"result":{"a":NaN,"b":{"id":7}}}', "broken null"],
     ['{"jsonrpc":"2.0","id":7,"method":"roots/list","params":NaN}', "broken null"],
+    ['{"jsonrpc": "2.0", "id": 7, "method": "tools/call"} received', "broken null"],
+    ['[debug] recv {"params":{},"jsonrpc":"2.0","id":7}', "broken null"],
     ["started, id: 7,", "broken null"],
     ['{"jsonrpc":"2.0","id":"7","result":{}}', 7],
     ['[{"jsonrpc":"2.0","id":"7","result":{}}]', 7],

@@ -64,18 +64,31 @@ function forgetful(refuse: Refusal, special: (seen: Seen, response: ServerRespon
 const called = (seen: readonly Seen[]) => seen.filter(({ body }) => body?.method === "tools/call");
 
 for (const [name, refuse] of WAYS) {
-  test(`A session is lost that is refused with ${name}, and no call fails for it`, async () => {
-    const { handler, forget, sessions } = forgetful(refuse, () => false);
-    await withHttp(handler, async (upstream, server) => {
-      forget();
-      // What it does is not known, and does not matter: the refusal was of the session.
-      assert.equal(textOf((await upstream.forward(call("write"), [])).raw), "ok");
-      assert.equal(sessions(), 2);
-      assert.equal(called(server.seen).length, 2);
-      assert.equal(upstream.state.phase, "ready");
-      assert.equal(upstream.status().failedCalls, 0);
+  // Whoever fails in the middle of its work may have done a part of it: that call is not sent again.
+  if (name === "500") {
+    test("A session is lost that is refused with 500, and the call is not sent again", async () => {
+      const { handler, forget, sessions } = forgetful(refuse, () => false);
+      await withHttp(handler, async (upstream, server) => {
+        forget();
+        await assert.rejects(upstream.forward(call("write"), []));
+        assert.equal(called(server.seen).length, 1);
+        assert.equal(textOf((await upstream.forward(call("write"), [])).raw), "ok");
+        assert.equal(sessions(), 2);
+      });
     });
-  });
+  } else {test(`A session is lost that is refused with ${name}, and no call fails for it`, async () => {
+      const { handler, forget, sessions } = forgetful(refuse, () =>
+        false);
+      await withHttp(handler, async (upstream, server) => {
+        forget();
+        // What it does is not known, and does not matter: the refusal was of the session.
+        assert.equal(textOf((await upstream.forward(call("write"), [])).raw), "ok");
+        assert.equal(sessions(), 2);
+        assert.equal(called(server.seen).length, 2);
+        assert.equal(upstream.state.phase, "ready");
+        assert.equal(upstream.status().failedCalls, 0);
+      });
+    });}
 
   // 404 for a request with a session means the session (transports).
   if (name === "404") continue;

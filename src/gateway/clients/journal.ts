@@ -71,7 +71,7 @@ export class Journal {
     const line = JSON.stringify([id, issued, note, value]);
     if (line.length > MAX_LINE) return;
     this.#apply(id, issued, note, value);
-    this.#size += line.length;
+    if (this.path === undefined) this.#size += line.length;
     let size = this.#size;
     this.#attempt((path) => {
       fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -145,7 +145,7 @@ export class Journal {
     for (const [id, session] of [...this.#sessions].reverse()) {
       const lines = linesOf(id, session);
       const isOld = Date.now() - session.issued >= this.maxAge();
-      if (!isOld && this.#size + lines.length <= this.maxSize / 2) {
+      if (!isOld && this.#size + lines.length <= this.maxSize / 4) {
         this.#size += lines.length;
         kept.push(lines);
         continue;
@@ -156,8 +156,15 @@ export class Journal {
     this.#attempt((path) => {
       const head = `${JSON.stringify(["", this.#forgotten, "forgotten"])}\n`;
       const temporary = `${path}.${crypto.randomUUID()}.tmp`;
-      fs.writeFileSync(temporary, head + kept.reverse().join(""), { mode: 0o600, flag: "wx" });
-      fs.renameSync(temporary, path);
+      try {
+        fs.writeFileSync(temporary, head + kept.reverse().join(""), { mode: 0o600, flag: "wx" });
+        const { ino, size } = fs.lstatSync(temporary);
+        fs.renameSync(temporary, path);
+        // What is in it is known.
+        [this.#inode, this.#read] = [ino, size];
+      } finally {
+        fs.rmSync(temporary, { force: true });
+      }
     });
   }
 }

@@ -407,7 +407,10 @@ export class Channel {
 
   #invalid({ kind, error, snippet: text, carriedBy }: InvalidInput): void {
     if (this.#closed !== undefined) return;
-    if (++this.#junkInRow > MOST_JUNK) {
+    // What a server works at may print as much as it likes, as builds do; a call has its own limit.
+    const isFlood = ++this.#junkInRow > MOST_JUNK &&
+      ![...this.#calls.calls].some(({ exchange }) => exchange !== undefined);
+    if (isFlood) {
       const message = `says nothing but what is no MCP, such as ${
         JSON.stringify(text.slice(0, 80))
       }`;

@@ -267,7 +267,8 @@ export class StreamableHttpTransport implements Transport {
       text = await this.#http.text(response, what);
     } else await response.body?.cancel();
     const isForgotten = await this.#isForgotten({ status, code: errorCodeIn(text) }, what);
-    if (isForgotten) this.#session.forget(requestId);
+    // Whoever fails in the middle of its work may have done a part of it.
+    if (isForgotten) this.#session.forget(status < 500 ? requestId : undefined);
     return { status, text, isForgotten };
   }
 

@@ -100,13 +100,14 @@ export class SseTransport implements Transport {
     let open = true;
     try {
       let status = await this.#post(raw, what, url, signal);
-      while (status >= 400 && status < 500 && !this.#isAgreed && this.#others.length > 0) {
+      // Any other refusal is about the message.
+      while ((status === 404 || status === 405) && !this.#isAgreed && this.#others.length > 0) {
         this.#endpoint = this.#others.shift()!;
         status = await this.#post(raw, what, this.#endpoint, signal);
       }
       if (status < 300) return;
       if (this.#isAgreed && await this.#session.isForgotten({ status, code: undefined }, what)) {
-        this.#session.forget(requestId);
+        this.#session.forget(status < 500 ? requestId : undefined);
       }
       open = false;
       this.#session.decided();

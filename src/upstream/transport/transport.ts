@@ -139,7 +139,7 @@ function withOwnId(message: Message): Message {
 
 /** How servers begin or end a response, with its id; what is between may be broken or missing. */
 const BROKEN = [
-  /^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*"?(\d{1,15})"?\s*,\s*(?!"method")/,
+  /^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*"?(\d{1,15})"?\s*,/,
   /,\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*"?(\d{1,15})"?\s*\}\s*$/,
   /,\s*"id"\s*:\s*"?(\d{1,15})"?\s*,\s*"jsonrpc"\s*:\s*"2\.0"\s*\}\s*$/,
 ];
@@ -147,6 +147,8 @@ const BROKEN = [
 /** The request that a text was to answer which is no JSON: cut off, or with a `NaN` in it. */
 function answeredBy(text: string): string {
   const ends = [text.slice(0, 200), text.slice(-200), text.slice(-200)];
+  // A log line with what was read in it, or a request: neither answers anything.
+  if (!/^\s*\{/.test(text) || ends.some((end) => /"method"\s*:/.test(end))) return "null";
   const found = BROKEN.map((pattern, index) => pattern.exec(ends[index]!)?.[1]);
   return found.find((id) => id !== undefined) ?? "null";
 }
