@@ -56,14 +56,14 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/clients": 1_078,
   "src/gateway/members": 580,
   "src/gateway/middleware": 890,
-  "src/front": 1_220,
+  "src/front": 1_218,
   "src/app": 707,
   "src/cli": 2_798,
   "src/cli/view": 250,
   "src/cli/clients": 1_850,
 };
 
-const MOST_CODE_IN_ALL = 32_110;
+const MOST_CODE_IN_ALL = 32_108;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -54,16 +54,11 @@ function basePath(publicUrl: string | undefined): string {
   return publicUrl === undefined ? "" : new URL(publicUrl).pathname.replace(/\/+$/, "");
 }
 
-/** Paths that are the gateway's own, whatever the public one is called. */
-const OWN_PATH =
-  /^\/(?:(?:un)?gated\/mcp|servers\/[^/]+\/mcp|profiles\/[^/]+\/(?:(?:un)?gated\/)?(?:mcp|sse)|api\/(?:status|tools))\/?$/;
-
 /** The request without the public path, which a proxy may have left in: both ways lead here. */
 function below(base: string, request: Request): Request {
   const url = new URL(request.url);
-  const { pathname } = url;
-  if (OWN_PATH.test(pathname) || !pathname.startsWith(`${base}/`)) return request;
-  url.pathname = pathname.slice(base.length);
+  if (!url.pathname.startsWith(`${base}/`)) return request;
+  url.pathname = url.pathname.slice(base.length);
   return new Request(url, request);
 }
 
@@ -93,6 +88,7 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
   const paths = () =>
     known ??= [...new Set(app.routes.map(({ path }) => path.replace(":name", "<name>")))]
       .filter((path) => path !== "/messages");
+  const isRoute = (path: string) => app.router.match("GET", path)[0].length > 0;
   const profileOf = (name: string) =>
     gateway.snapshots.registry.profiles.has(name) ? profileEndpoint(name) : undefined;
 
@@ -156,7 +152,8 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
         guard = createGuard({ ...settings, boundHost });
         base = basePath(settings.publicUrl);
       }
-      const request = base === "" ? plain : below(base, plain);
+      // The gateway's own paths stay what they are, whatever the public one is called.
+      const request = base === "" || isRoute(getPathNoStrict(plain)) ? plain : below(base, plain);
       const origin = request.headers.get("origin");
       try {
         guard(request.headers.get("host"), origin);
