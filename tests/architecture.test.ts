@@ -45,25 +45,25 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 1_006,
   "src/schema": 920,
   "src/protocol": 1_425,
-  "src/config": 4_562,
+  "src/config": 4_518,
   "src/upstream": 2_412,
   "src/upstream/connection": 1_592,
   "src/upstream/transport": 1_400,
   "src/registry": 1_978,
   "src/gating": 2_236,
-  "src/gating/words + src/gating/meaning": 1_820,
+  "src/gating/words + src/gating/meaning": 1_817,
   "src/gateway": 1_380,
   "src/gateway/clients": 1_078,
   "src/gateway/members": 580,
-  "src/gateway/middleware": 890,
+  "src/gateway/middleware": 883,
   "src/front": 1_218,
   "src/app": 707,
   "src/cli": 2_798,
   "src/cli/view": 250,
-  "src/cli/clients": 1_850,
+  "src/cli/clients": 1_822,
 };
 
-const MOST_CODE_IN_ALL = 32_108;
+const MOST_CODE_IN_ALL = 32_064;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -4,7 +4,15 @@ import * as v from "valibot";
 import { parseGlob } from "../lib/glob.ts";
 import { quote, withoutUndefined } from "./issue.ts";
 import { profileGating } from "./schema-gating.ts";
-import { about, type Checked, notArray, prefix, prose, separator } from "./schema-parts.ts";
+import {
+  about,
+  type Checked,
+  notArray,
+  optional,
+  prefix,
+  prose,
+  separator,
+} from "./schema-parts.ts";
 import {
   members,
   patterns,
@@ -20,21 +28,17 @@ import type { IssueCollector } from "./validate.ts";
 const PROFILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const NAME_HINT = "a profile name: letters, digits and . _ -, starting with a letter or digit";
 
-const profile = members({
-  servers: v.optional(patterns("Names of servers, or patterns for them.", ["github", "docs-*"])),
-  tags: v.optional(
-    tags("Tags of servers, or of single tools, prompts and resources.", ["read"]),
-  ),
+const profile = members(optional({
+  servers: patterns("Names of servers, or patterns for them.", ["github", "docs-*"]),
+  tags: tags("Tags of servers, or of single tools, prompts and resources.", ["read"]),
   tools: profileFilter("tools"),
   prompts: profileFilter("prompts"),
   resources: profileFilter("resources"),
-  instructions: v.optional(
-    prose("What clients are told before what the servers say.", "Only read."),
-  ),
-  prefix: v.optional(prefix),
-  separator: v.optional(separator),
+  instructions: prose("What clients are told before what the servers say.", "Only read."),
+  prefix,
+  separator,
   gating: profileGating,
-});
+}));
 
 /**
  * A named view. It has the servers that `servers` or `tags` choose, of the other servers the entries
@@ -44,34 +48,28 @@ export type ProfileConfig = { readonly name: string } & Checked<typeof profile>;
 
 /** The settings that make profiles. */
 export const profileOptions = {
-  profiles: v.optional(
-    v.pipe(
-      notArray(
-        v.record(
-          v.pipe(v.string(), v.regex(PROFILE_NAME, NAME_HINT)),
-          profile,
-          "an object of profiles",
-        ),
-      ),
-      v.metadata(about(
-        "Named views, each at /profiles/NAME/mcp: the servers chosen by name or by tag, all of " +
-          "them where neither is said, less what the filters leave out.",
-        { reading: { tags: ["read"], instructions: "Nothing here changes anything." } },
-      )),
-      v.metadata({ default: {} }),
-      v.transform((profiles): readonly ProfileConfig[] =>
-        Object.entries(profiles).map(([name, checked]) => ({ name, ...withoutUndefined(checked) }))
+  profiles: v.pipe(
+    notArray(
+      v.record(
+        v.pipe(v.string(), v.regex(PROFILE_NAME, NAME_HINT)),
+        profile,
+        "an object of profiles",
       ),
     ),
-    () => ({}),
+    v.metadata(about(
+      "Named views, each at /profiles/NAME/mcp: the servers chosen by name or by tag, all of " +
+        "them where neither is said, less what the filters leave out.",
+      { reading: { tags: ["read"], instructions: "Nothing here changes anything." } },
+    )),
+    v.metadata({ default: {} }),
+    v.transform((profiles): readonly ProfileConfig[] =>
+      Object.entries(profiles).map(([name, checked]) => ({ name, ...withoutUndefined(checked) }))
+    ),
   ),
-  tags: v.optional(
-    tagsByPattern(
-      "Tags of tools, prompts and resources of all servers, by patterns for their own, new or " +
-        "prefixed names and URIs: profiles may choose by them.",
-      { "*_get_*": ["read"] },
-    ),
-    () => ({}),
+  tags: tagsByPattern(
+    "Tags of tools, prompts and resources of all servers, by patterns for their own, new or " +
+      "prefixed names and URIs: profiles may choose by them.",
+    { "*_get_*": ["read"] },
   ),
 };
 

@@ -14,6 +14,7 @@ import {
   flag,
   httpUrl,
   nearestHint,
+  optional,
   text,
 } from "./schema-parts.ts";
 import { members, patterns } from "./schema-shaping.ts";
@@ -27,77 +28,60 @@ export type GatingMode = typeof MODES[number];
 const EXPOSE = 'true, false or "auto"';
 
 const entries = {
-  mode: v.optional(
-    choice(
-      MODES,
-      "Whether clients see a few tools that find the others instead of all tools: never, always, " +
-        "or (auto) where there are more than maxTools, or more than maxTokens of them. Without it, " +
-        "auto where one of those two is given.",
-    ),
-    "off",
+  mode: choice(
+    MODES,
+    "Whether clients see a few tools that find the others instead of all tools: never, always, " +
+      "or (auto) where there are more than maxTools, or more than maxTokens of them. Without it, " +
+      "auto where one of those two is given.",
   ),
-  maxTools: v.optional(
-    count(0, 100_000, "Most tools that auto lists directly.", { example: 40 }),
-    50,
+  maxTools: count(0, 100_000, "Most tools that auto lists directly.", { example: 40 }),
+  maxTokens: count(
+    0,
+    10_000_000,
+    "Most tokens, as estimated, of tools that auto lists directly; also the most that one " +
+      "provision_tools returns where it is not told a number.",
+    { example: 20_000 },
   ),
-  maxTokens: v.optional(
-    count(
-      0,
-      10_000_000,
-      "Most tokens, as estimated, of tools that auto lists directly; also the most that one " +
-        "provision_tools returns where it is not told a number.",
-      { example: 20_000 },
-    ),
-    10_000,
+  alwaysVisible: patterns("Names of tools, as clients see them, that are listed in any case.", [
+    "memory_search_nodes",
+    "github_get_*",
+  ]),
+  exposeProvisioned: v.pipe(
+    v.union([v.boolean(), v.literal("auto")], EXPOSE),
+    v.metadata(about(
+      "Whether provisioned tools also join the tool list of the session that provisioned them; " +
+        "auto does it for clients that are known to read a changed list again.",
+      "auto",
+    )),
   ),
-  alwaysVisible: v.optional(
-    patterns("Names of tools, as clients see them, that are listed in any case.", [
-      "memory_search_nodes",
-      "github_get_*",
-    ]),
-    () => [],
+  requireProvisioning: flag(
+    "Whether a tool must have been provisioned before execute_tool calls it.",
   ),
-  exposeProvisioned: v.optional(
-    v.pipe(
-      v.union([v.boolean(), v.literal("auto")], EXPOSE),
-      v.metadata(about(
-        "Whether provisioned tools also join the tool list of the session that provisioned them; " +
-          "auto does it for clients that are known to read a changed list again.",
-        "auto",
-      )),
-    ),
-    false,
+  splitByRisk: flag(
+    "Whether execute_tool is three tools, execute_read, execute_write and execute_destructive, " +
+      "so that a client's rules for approval keep working.",
   ),
-  requireProvisioning: v.optional(
-    flag("Whether a tool must have been provisioned before execute_tool calls it."),
-    false,
-  ),
-  splitByRisk: v.optional(
-    flag(
-      "Whether execute_tool is three tools, execute_read, execute_write and execute_destructive, " +
-        "so that a client's rules for approval keep working.",
-    ),
-    false,
-  ),
-  usageRanking: v.optional(
-    flag("Whether tools that were called successfully before rank a little higher in a search."),
-    false,
+  usageRanking: flag(
+    "Whether tools that were called successfully before rank a little higher in a search.",
   ),
 };
 
-const gating = members(entries);
+const gating = members(optional(entries, {
+  mode: "off",
+  maxTools: 50,
+  maxTokens: 10_000,
+  alwaysVisible: () => [],
+  exposeProvisioned: false,
+  requireProvisioning: false,
+  splitByRisk: false,
+  usageRanking: false,
+}));
 
 /** How the tools of a view are gated; complete, defaults applied. */
 export type GatingConfig = Checked<typeof gating>;
 
-type Entries = typeof entries;
-
 /** Defaults make no sense where the settings of all views stand behind. */
-const partial = members(
-  Object.fromEntries(
-    Object.entries(entries).map(([key, { wrapped }]) => [key, v.optional(wrapped)]),
-  ) as { [Key in keyof Entries]: v.OptionalSchema<Entries[Key]["wrapped"], undefined> },
-);
+const partial = members(optional(entries));
 
 /** What to write where neither a word nor an object stands. */
 const FORMS = '"off", "on" or "auto", or an object with "mode" and others';
@@ -152,36 +136,33 @@ export type EmbeddingsConfig = Checked<typeof embeddings>;
 
 /** The settings about finding tools. */
 export const gatingOptions = {
-  gating: v.optional(
-    v.pipe(
-      orWord(whole),
-      v.metadata({
-        ...about(
-          "How clients of many tools are spared their definitions: the mode alone, or an object.",
-          EXAMPLE,
-          "off",
-        ),
-        default: {},
-      }),
-    ),
-    {},
+  gating: v.pipe(
+    orWord(whole),
+    v.metadata({
+      ...about(
+        "How clients of many tools are spared their definitions: the mode alone, or an object.",
+        EXAMPLE,
+        "off",
+      ),
+      default: {},
+    }),
   ),
-  embeddings: v.optional(v.pipe(
+  embeddings: v.pipe(
     embeddings,
     v.metadata(about(
       "A second opinion for the search over tools: vectors of an embedding model. Without it, and " +
         "whenever it does not answer in time, words alone decide.",
       { url: "http://127.0.0.1:11434/v1", model: "nomic-embed-text" },
     )),
-  )),
+  ),
 };
 
 /** What a profile says differently. */
-export const profileGating = v.optional(v.pipe(
+export const profileGating = v.pipe(
   orWord(partial),
   v.metadata(about("What is different from the gating of all views.", EXAMPLE, "on")),
   v.transform((checked): Partial<GatingConfig> => withoutUndefined(checked)),
-));
+);
 
 /** Warns of a key that anybody on the way to the endpoint could read. */
 export function warnBareKey(

@@ -48,6 +48,21 @@ function defaultOf(standard: unknown): { readonly default?: unknown } {
   return standard === undefined ? {} : { default: standard };
 }
 
+/** Entries that need not be there; those in `standards` have a default. */
+export function optional<
+  const Entries extends v.ObjectEntries,
+  const Standards extends { readonly [Key in keyof Entries]?: v.Default<Entries[Key], undefined> },
+>(entries: Entries, standards: Standards = {} as Standards) {
+  return Object.fromEntries(
+    Object.entries(entries).map(([key, schema]) => [key, v.optional(schema, standards[key])]),
+  ) as unknown as {
+    [Key in keyof Entries]: v.OptionalSchema<
+      Entries[Key],
+      Key extends keyof Standards ? Standards[Key] : undefined
+    >;
+  };
+}
+
 /** Text that is not empty. */
 export function text(description: string, ...examples: readonly string[]) {
   return v.pipe(

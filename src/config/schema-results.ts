@@ -6,7 +6,7 @@
 
 import type { RE2JS } from "re2js";
 import * as v from "valibot";
-import { about, type Checked, count, duration, flag, notArray, prose } from "./schema-parts.ts";
+import { about, type Checked, duration, flag, notArray, prose } from "./schema-parts.ts";
 import { pattern } from "./schema-shaping.ts";
 
 /** Letters of `flags`; `g` would say nothing, for all matches are replaced. */
@@ -172,9 +172,9 @@ const cache = v.pipe(
 
 /** Entries of a server, to be spread into its schema; their outputs are lists of rules. */
 export const TRANSFORM_ENTRIES = {
-  maxResultBytes: v.optional(maxResultBytes, 0),
-  replace: v.optional(replace, () => []),
-  cache: v.optional(cache, () => ({})),
+  maxResultBytes,
+  replace,
+  cache,
 };
 
 /**
@@ -183,19 +183,6 @@ export const TRANSFORM_ENTRIES = {
  */
 export type ServerTransform = {
   readonly [Key in keyof typeof TRANSFORM_ENTRIES]: Checked<typeof TRANSFORM_ENTRIES[Key]>;
-};
-
-/** Entries of the settings, to be spread into their schema. */
-export const TRANSFORM_SETTINGS = {
-  cacheSize: v.optional(
-    count(
-      0,
-      1_073_741_824,
-      "How many bytes of results are kept for all servers; 0 keeps none, whatever they say.",
-      { example: 67_108_864, expected: "a number of bytes from 0 to 1073741824" },
-    ),
-    16_777_216,
-  ),
 };
 
 /** The rules of a checked server; `undefined` where there is none that does anything. */

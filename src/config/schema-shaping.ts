@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { MAX_ALTERNATIVES, parseGlob } from "../lib/glob.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { withoutUndefined } from "./issue.ts";
-import { about, chosen, flag, notArray, prose, text } from "./schema-parts.ts";
+import { about, chosen, flag, notArray, optional, prose, text } from "./schema-parts.ts";
 
 /** Which entries of a list are there: patterns as in `src/lib/glob.ts`. */
 export interface Filter {
@@ -156,48 +156,44 @@ export function tagsByPattern(description: string, example: Readonly<Record<stri
 }
 
 const filters = {
-  include: v.optional(
-    patterns(
-      "Patterns with * ? and {a,b}; only what one of them matches is offered. All by default.",
-      ["get_*", "list_*"],
-    ),
+  include: patterns(
+    "Patterns with * ? and {a,b}; only what one of them matches is offered. All by default.",
+    ["get_*", "list_*"],
   ),
-  exclude: v.optional(v.pipe(
+  exclude: v.pipe(
     patterns("Patterns; what one of them matches is not offered.", ["delete_*"]),
     v.metadata({ default: [] }),
-  )),
+  ),
 };
 
-const title = v.optional(text("What people call it.", "Search the code"));
-const description = v.optional(
-  prose("What models are told of it.", "Searches all repositories."),
-);
+const title = text("What people call it.", "Search the code");
+const description = prose("What models are told of it.", "Searches all repositories.");
 
 const toolAnnotations = v.pipe(
-  members({
-    title: v.optional(text("What people call the tool.", "Search")),
-    readOnlyHint: v.optional(flag("It changes nothing.")),
-    destructiveHint: v.optional(flag("It may delete or overwrite.")),
-    idempotentHint: v.optional(flag("Calling it again changes nothing more.")),
-    openWorldHint: v.optional(flag("It reaches beyond the server's own data.")),
-  }),
+  members(optional({
+    title: text("What people call the tool.", "Search"),
+    readOnlyHint: flag("It changes nothing."),
+    destructiveHint: flag("It may delete or overwrite."),
+    idempotentHint: flag("Calling it again changes nothing more."),
+    openWorldHint: flag("It reaches beyond the server's own data."),
+  })),
   v.metadata(about("Hints for clients, one by one.", { readOnlyHint: true })),
 );
 
 const AUDIENCE = "an array of user and assistant";
 const resourceAnnotations = v.pipe(
-  members({
-    audience: v.optional(v.pipe(
+  members(optional({
+    audience: v.pipe(
       v.array(v.picklist(["user", "assistant"], '"user" or "assistant"'), AUDIENCE),
       v.metadata(about("Whom it is for.", ["assistant"])),
-    )),
-    priority: v.optional(v.pipe(
+    ),
+    priority: v.pipe(
       v.number("a number from 0 to 1"),
       v.minValue(0, "a number from 0 to 1"),
       v.maxValue(1, "a number from 0 to 1"),
       v.metadata(about("How important it is, 1 being needed.", 0.5)),
-    )),
-  }),
+    ),
+  })),
   v.metadata(about("Hints for clients, one by one.", { audience: ["assistant"] })),
 );
 
@@ -207,24 +203,20 @@ function values(description: string, example: JsonObject) {
 }
 
 const toolOverride = v.pipe(
-  members({
+  members(optional({
     title,
     description,
-    annotations: v.optional(toolAnnotations),
-    hideParameters: v.optional(v.pipe(
+    annotations: toolAnnotations,
+    hideParameters: v.pipe(
       v.array(v.string("a string"), "an array of names of parameters"),
       v.metadata({
         ...about("Parameters that clients neither see nor send.", ["debug"]),
         default: [],
       }),
-    )),
-    defaults: v.optional(
-      values("Arguments of calls that do not have them.", { limit: 20 }),
     ),
-    fixed: v.optional(
-      values("Arguments of every call; clients neither see nor send them.", { owner: "me" }),
-    ),
-  }),
+    defaults: values("Arguments of calls that do not have them.", { limit: 20 }),
+    fixed: values("Arguments of every call; clients neither see nor send them.", { owner: "me" }),
+  })),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
     const { defaults, fixed } = dataset.value;
@@ -242,12 +234,12 @@ const toolOverride = v.pipe(
   }),
 );
 
-const resourceOverride = members({
+const resourceOverride = members(optional({
   title,
   description,
-  mimeType: v.optional(text("What kind of data it is.", "text/markdown")),
-  annotations: v.optional(resourceAnnotations),
-});
+  mimeType: text("What kind of data it is.", "text/markdown"),
+  annotations: resourceAnnotations,
+}));
 
 /** What is said differently, by the names or patterns it is about. */
 function overrides<const Schema extends v.GenericSchema<object, object>>(
@@ -310,7 +302,7 @@ function kind<const Entries extends v.ObjectEntries>(
   ...examples: readonly unknown[]
 ) {
   return v.pipe(
-    arrayOr(included, members({ ...filters, ...entries })),
+    arrayOr(included, members(optional({ ...filters, ...entries }))),
     v.metadata({ ...about(description, ...examples), default: {} }),
     v.transform((checked: CheckedKind) => kindShape(checked)),
   );
@@ -318,11 +310,11 @@ function kind<const Entries extends v.ObjectEntries>(
 
 const tools = kind(
   {
-    rename: v.optional(rename),
-    override: v.optional(
-      overrides(toolOverride, { search_code: { description: "Searches all repositories." } }),
-    ),
-    tags: v.optional(entryTags("tools")),
+    rename,
+    override: overrides(toolOverride, {
+      search_code: { description: "Searches all repositories." },
+    }),
+    tags: entryTags("tools"),
   },
   "Which tools clients see, and how. A list is the same as include.",
   { exclude: ["delete_*"] },
@@ -331,11 +323,11 @@ const tools = kind(
 
 const prompts = kind(
   {
-    rename: v.optional(rename),
-    override: v.optional(
-      overrides(members({ title, description }), { review: { title: "Review a change" } }),
-    ),
-    tags: v.optional(entryTags("prompts")),
+    rename,
+    override: overrides(members(optional({ title, description })), {
+      review: { title: "Review a change" },
+    }),
+    tags: entryTags("prompts"),
   },
   "Which prompts clients see, and how.",
   { include: ["review*"] },
@@ -343,10 +335,8 @@ const prompts = kind(
 
 const resources = kind(
   {
-    override: v.optional(
-      overrides(resourceOverride, { "docs://*": { mimeType: "text/markdown" } }),
-    ),
-    tags: v.optional(entryTags("resources")),
+    override: overrides(resourceOverride, { "docs://*": { mimeType: "text/markdown" } }),
+    tags: entryTags("resources"),
   },
   "Which resources and resource templates clients see and read, by URI or name, and how.",
   { include: ["docs://*"] },
@@ -354,21 +344,23 @@ const resources = kind(
 
 /** The options of a server that shape it. */
 export const shapingOptions = {
-  tools: v.optional(tools),
-  prompts: v.optional(prompts),
-  resources: v.optional(resources),
-  alias: v.optional(v.pipe(
+  tools,
+  prompts,
+  resources,
+  alias: v.pipe(
     name,
     v.metadata(about("Stands for the server's name in the names of its tools.", "gh")),
-  )),
-  tags: v.optional(v.pipe(
+  ),
+  tags: v.pipe(
     tags("What profiles may choose the server by.", ["work"]),
     v.metadata({ default: [] }),
-  )),
+  ),
 };
 
 type CheckedShape = {
-  readonly [Key in keyof typeof shapingOptions]?: v.InferOutput<typeof shapingOptions[Key]>;
+  readonly [Key in keyof typeof shapingOptions]?:
+    | v.InferOutput<typeof shapingOptions[Key]>
+    | undefined;
 };
 
 /** The shape of a server, `undefined` where nothing is shaped. */
@@ -384,8 +376,8 @@ export function serverShape(checked: CheckedShape): ServerShape | undefined {
 
 /** {@link Filter} of a profile. */
 export function profileFilter(what: string) {
-  return v.optional(v.pipe(
-    arrayOr(included, members(filters)),
+  return v.pipe(
+    arrayOr(included, members(optional(filters))),
     v.metadata({
       ...about(
         `Which ${what} of its servers the profile has, by their own, new or prefixed name.`,
@@ -394,5 +386,5 @@ export function profileFilter(what: string) {
       default: {},
     }),
     v.transform(({ include, exclude }: CheckedKind) => kindShape({ include, exclude })),
-  ));
+  );
 }

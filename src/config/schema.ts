@@ -16,6 +16,7 @@ import {
   flag,
   httpUrl,
   notArray,
+  optional,
   prefix,
   prose,
   roots,
@@ -25,7 +26,7 @@ import {
   texts,
   URL_OR_VARIABLE,
 } from "./schema-parts.ts";
-import { TRANSFORM_ENTRIES, TRANSFORM_SETTINGS } from "./schema-results.ts";
+import { TRANSFORM_ENTRIES } from "./schema-results.ts";
 import { shapingOptions } from "./schema-shaping.ts";
 
 const ROOTS = "What a server is told that asks for roots outside any call of a client.";
@@ -72,115 +73,98 @@ function inherited(description: string): string {
 }
 
 /** The options of one server: the form every MCP client uses, and what we add to it. */
-export const serverOptions = {
-  command: v.optional(text("Program to start; it speaks MCP on stdin and stdout.", "npx")),
-  args: v.optional(
-    texts("Arguments of the program.", ["-y", "@modelcontextprotocol/server-memory"]),
+export const serverOptions = optional({
+  command: text("Program to start; it speaks MCP on stdin and stdout.", "npx"),
+  args: texts("Arguments of the program.", ["-y", "@modelcontextprotocol/server-memory"]),
+  env: textMap("Environment variables of the program, beside a small safe list it inherits.", {
+    MEMORY_FILE_PATH: "${HOME}/memory.jsonl",
+  }),
+  envFile: text(
+    "File of NAME=value lines with more environment variables; those in env come before it.",
+    "${workspaceFolder}/.env",
   ),
-  env: v.optional(
-    textMap("Environment variables of the program, beside a small safe list it inherits.", {
-      MEMORY_FILE_PATH: "${HOME}/memory.jsonl",
-    }),
-  ),
-  envFile: v.optional(
-    text(
-      "File of NAME=value lines with more environment variables; those in env come before it.",
-      "${workspaceFolder}/.env",
-    ),
-  ),
-  cwd: v.optional(
-    text("Working directory of the program; that of the gateway by default.", "${HOME}"),
-  ),
-  url: v.optional(v.pipe(
+  cwd: text("Working directory of the program; that of the gateway by default.", "${HOME}"),
+  url: v.pipe(
     httpUrl,
     v.metadata({
       ...about("Address of a server reached over HTTP.", "https://example.com/mcp"),
       pattern: URL_OR_VARIABLE,
     }),
-  )),
-  urls: v.optional(v.pipe(
+  ),
+  urls: v.pipe(
     v.array(v.pipe(httpUrl, v.metadata({ pattern: URL_OR_VARIABLE })), "an array of URLs"),
     v.minLength(1, "at least one URL"),
     v.metadata(about(
       "Addresses of several equal servers, instead of url: calls go to the one with the fewest.",
       ["http://10.0.0.1/mcp", "http://10.0.0.2/mcp"],
     )),
-  )),
-  instances: v.optional(
-    count(1, 64, "How many processes of a command run; calls go to the one with the fewest.", {
+  ),
+  instances: count(
+    1,
+    64,
+    "How many processes of a command run; calls go to the one with the fewest.",
+    {
       example: 2,
       standard: 1,
-    }),
+    },
   ),
-  headers: v.optional(
-    textMap("HTTP headers sent with every request.", { Authorization: "Bearer ${TOKEN}" }),
+  headers: textMap("HTTP headers sent with every request.", { Authorization: "Bearer ${TOKEN}" }),
+  auth,
+  transport: choice(
+    TRANSPORTS,
+    "Pins the transport. By default a command means stdio, and a url means Streamable HTTP " +
+      "with a fall-back to HTTP+SSE.",
   ),
-  auth: v.optional(auth),
-  transport: v.optional(
-    choice(
-      TRANSPORTS,
-      "Pins the transport. By default a command means stdio, and a url means Streamable HTTP " +
-        "with a fall-back to HTTP+SSE.",
-    ),
+  type: choice(
+    TRANSPORTS,
+    'The same as "transport", under the name some clients use.',
   ),
-  type: v.optional(
-    choice(
-      TRANSPORTS,
-      'The same as "transport", under the name some clients use.',
-    ),
+  protocol: choice(
+    ["auto", "legacy", "modern"],
+    "Pins the protocol era: legacy is up to 2025-11-25, modern from 2026-07-28. By default the " +
+      "gateway asks the server.",
   ),
-  protocol: v.optional(
-    choice(
-      ["auto", "legacy", "modern"],
-      "Pins the protocol era: legacy is up to 2025-11-25, modern from 2026-07-28. By default the " +
-        "gateway asks the server.",
-    ),
-    "auto",
-  ),
-  disabled: v.optional(flag("True leaves this server out.", false)),
-  enabled: v.optional(flag('The opposite of "disabled", under the name some clients use.', true)),
-  startupTimeout: v.optional(duration(1, inherited(STARTUP_TIMEOUT), "60s")),
-  timeout: v.optional(duration(1, inherited(TIMEOUT), "10m")),
-  drainTimeout: v.optional(duration(0, inherited(DRAIN_TIMEOUT), "2m")),
-  healthInterval: v.optional(duration(0, inherited(HEALTH_INTERVAL), "1m")),
-  healthThreshold: v.optional(count(1, 100, inherited(HEALTH_THRESHOLD), { example: 3 })),
-  lazy: v.optional(flag(
+  disabled: flag("True leaves this server out.", false),
+  enabled: flag('The opposite of "disabled", under the name some clients use.', true),
+  startupTimeout: duration(1, inherited(STARTUP_TIMEOUT), "60s"),
+  timeout: duration(1, inherited(TIMEOUT), "10m"),
+  drainTimeout: duration(0, inherited(DRAIN_TIMEOUT), "2m"),
+  healthInterval: duration(0, inherited(HEALTH_INTERVAL), "1m"),
+  healthThreshold: count(1, 100, inherited(HEALTH_THRESHOLD), { example: 3 }),
+  lazy: flag(
     "Starts the server at its first use. Until then its lists are those of the last time; where " +
       "there are none yet, it is started once to read them.",
     false,
-  )),
-  idleTimeout: v.optional(
-    duration(1, "A server unused for this long is stopped until its next use.", "15m"),
   ),
-  maxConcurrency: v.optional(
-    count(1, 100_000, "How many calls the server gets at a time; the others wait.", { example: 8 }),
+  idleTimeout: duration(1, "A server unused for this long is stopped until its next use.", "15m"),
+  maxConcurrency: count(1, 100_000, "How many calls the server gets at a time; the others wait.", {
+    example: 8,
+  }),
+  maxQueue: count(
+    0,
+    100_000,
+    "How many calls may wait where maxConcurrency is reached.",
+    { example: 20, standard: 100 },
   ),
-  maxQueue: v.optional(
-    count(
-      0,
-      100_000,
-      "How many calls may wait where maxConcurrency is reached.",
-      { example: 20, standard: 100 },
-    ),
+  prefix,
+  separator,
+  sharing: choice(
+    ["auto", "shared", "session"],
+    "Whose the connection to a server of the legacy protocol is: one for all clients, one for " +
+      "each client session, or (auto) shared until the server asks clients something that " +
+      "cannot be attributed to one of them.",
   ),
-  prefix: v.optional(prefix),
-  separator: v.optional(separator),
-  sharing: v.optional(
-    choice(
-      ["auto", "shared", "session"],
-      "Whose the connection to a server of the legacy protocol is: one for all clients, one for " +
-        "each client session, or (auto) shared until the server asks clients something that " +
-        "cannot be attributed to one of them.",
-    ),
-    "auto",
-  ),
-  roots: v.optional(roots(inherited(ROOTS))),
+  roots: roots(inherited(ROOTS)),
   ...shapingOptions,
   ...TRANSFORM_ENTRIES,
-  description: v.optional(
-    prose("A note for people; the gateway ignores it.", "Issues and pull requests"),
-  ),
-};
+  description: prose("A note for people; the gateway ignores it.", "Issues and pull requests"),
+}, {
+  protocol: "auto",
+  sharing: "auto",
+  maxResultBytes: 0,
+  replace: () => [],
+  cache: () => ({}),
+});
 
 /** One server. */
 export const ServerSchema = v.strictObject(serverOptions, "an object");
@@ -209,118 +193,116 @@ const SyslogSchema = v.pipe(
 );
 
 /** The settings at the top of the file, beside `mcpServers`, with their defaults. */
-export const SettingsSchema = v.strictObject({
-  host: v.optional(
-    text("Address to listen on. Anything but loopback needs authentication.", "127.0.0.1", "::1"),
+export const SettingsSchema = v.strictObject(optional({
+  host: text(
+    "Address to listen on. Anything but loopback needs authentication.",
     "127.0.0.1",
+    "::1",
   ),
-  port: v.optional(
-    count(0, 65_535, "Port to listen on; 0 picks a free one.", {
-      example: 12009,
-      expected: "a port number from 0 to 65535",
-    }),
-    12009,
+  port: count(0, 65_535, "Port to listen on; 0 picks a free one.", {
+    example: 12009,
+    expected: "a port number from 0 to 65535",
+  }),
+  prefix,
+  separator,
+  startupTimeout: duration(1, STARTUP_TIMEOUT, "60s"),
+  timeout: duration(1, TIMEOUT, "10m"),
+  roots: roots(ROOTS),
+  drainTimeout: duration(0, DRAIN_TIMEOUT, "2m"),
+  healthInterval: duration(0, HEALTH_INTERVAL, "1m"),
+  healthThreshold: count(1, 100, HEALTH_THRESHOLD, { example: 3 }),
+  warmStart: flag(
+    "Whether the lists of the last run are shown until the servers have answered again.",
   ),
-  prefix: v.optional(prefix, "always"),
-  separator: v.optional(separator, "_"),
-  startupTimeout: v.optional(duration(1, STARTUP_TIMEOUT, "60s"), "30s"),
-  timeout: v.optional(duration(1, TIMEOUT, "10m"), "5m"),
-  roots: v.optional(roots(ROOTS)),
-  drainTimeout: v.optional(duration(0, DRAIN_TIMEOUT, "2m"), "30s"),
-  healthInterval: v.optional(duration(0, HEALTH_INTERVAL, "1m"), "30s"),
-  healthThreshold: v.optional(count(1, 100, HEALTH_THRESHOLD, { example: 3 }), 2),
-  warmStart: v.optional(
-    flag("Whether the lists of the last run are shown until the servers have answered again."),
-    true,
+  startupGrace: duration(0, "How long the first list waits while no server is ready yet.", "2s"),
+  staleGrace: duration(0, "How long a server that was lost keeps its entries in the lists.", "1h"),
+  sessionIdleTimeout: duration(
+    1,
+    "A session unused for this long leaves the memory; its next request brings it back.",
+    "2h",
   ),
-  startupGrace: v.optional(
-    duration(0, "How long the first list waits while no server is ready yet.", "2s"),
-    "1s",
-  ),
-  staleGrace: v.optional(
-    duration(0, "How long a server that was lost keeps its entries in the lists.", "1h"),
-    "5m",
-  ),
-  sessionIdleTimeout: v.optional(
-    duration(
-      1,
-      "A session unused for this long leaves the memory; its next request brings it back.",
-      "2h",
-    ),
-    "30m",
-  ),
-  sessionMaxAge: v.optional(
-    duration(
-      0,
-      "How old a session may be that goes on after a restart, or after it was unused.",
-      "24h",
-    ),
-    "168h",
-  ),
-  shutdownTimeout: v.optional(
-    duration(0, "How long a stop waits for calls in flight.", "10s"),
-    "4s",
-  ),
-  bodyLimit: v.optional(
-    v.pipe(
-      v.number("a number of bytes, at least 1024"),
-      v.integer("a number of bytes, at least 1024"),
-      v.minValue(1024, "a number of bytes, at least 1024"),
-      v.maxValue(1_073_741_824, "a number of bytes, at most 1073741824"),
-      v.metadata(about("Largest request body accepted, in bytes.", 16_777_216)),
-    ),
-    4_194_304,
-  ),
-  pageSize: v.optional(
-    v.pipe(
-      v.number("a number of entries, 0 for no limit"),
-      v.integer("a number of entries, 0 for no limit"),
-      v.minValue(0, "a number of entries, 0 for no limit"),
-      v.metadata(
-        about("Most entries in one answer to a list request; 0 puts all of them in one.", 500),
-      ),
-    ),
+  sessionMaxAge: duration(
     0,
+    "How old a session may be that goes on after a restart, or after it was unused.",
+    "24h",
   ),
-  publicUrl: v.optional(v.pipe(
+  shutdownTimeout: duration(0, "How long a stop waits for calls in flight.", "10s"),
+  bodyLimit: v.pipe(
+    v.number("a number of bytes, at least 1024"),
+    v.integer("a number of bytes, at least 1024"),
+    v.minValue(1024, "a number of bytes, at least 1024"),
+    v.maxValue(1_073_741_824, "a number of bytes, at most 1073741824"),
+    v.metadata(about("Largest request body accepted, in bytes.", 16_777_216)),
+  ),
+  pageSize: v.pipe(
+    v.number("a number of entries, 0 for no limit"),
+    v.integer("a number of entries, 0 for no limit"),
+    v.minValue(0, "a number of entries, 0 for no limit"),
+    v.metadata(
+      about("Most entries in one answer to a list request; 0 puts all of them in one.", 500),
+    ),
+  ),
+  publicUrl: v.pipe(
     httpUrl,
     v.metadata(about(
       "Where clients reach the gateway that is behind a proxy: its host joins allowedHosts, and its " +
         "path comes before those that the gateway tells.",
       "https://mcp.example.com/gateway",
     )),
-  )),
-  allowedHosts: v.optional(
-    texts('Values of the "Host" header accepted beside the loopback names.', ["mcp.example.com"]),
-    () => [],
   ),
-  allowedOrigins: v.optional(
-    texts(
-      'Values of the "Origin" header accepted beside the loopback origins.',
-      ["https://app.example.com"],
-    ),
-    () => [],
+  allowedHosts: texts('Values of the "Host" header accepted beside the loopback names.', [
+    "mcp.example.com",
+  ]),
+  allowedOrigins: texts(
+    'Values of the "Origin" header accepted beside the loopback origins.',
+    ["https://app.example.com"],
   ),
-  logLevel: v.optional(
-    choice(
-      ["trace", "debug", "info", "warning", "error", "fatal"],
-      "The lowest level that is logged.",
-    ),
-    "info",
+  logLevel: choice(
+    ["trace", "debug", "info", "warning", "error", "fatal"],
+    "The lowest level that is logged.",
   ),
-  logFormat: v.optional(choice(["text", "json"], "How log lines are written."), "text"),
-  syslog: v.optional(SyslogSchema),
-  ...TRANSFORM_SETTINGS,
-  allowCommands: v.optional(
-    flag(
-      "Whether ${cmd:…} runs its command at every start and reload. Only for files that nobody " +
-        "else can write.",
-    ),
-    false,
+  logFormat: choice(["text", "json"], "How log lines are written."),
+  syslog: SyslogSchema,
+  cacheSize: count(
+    0,
+    1_073_741_824,
+    "How many bytes of results are kept for all servers; 0 keeps none, whatever they say.",
+    { example: 67_108_864, expected: "a number of bytes from 0 to 1073741824" },
+  ),
+  allowCommands: flag(
+    "Whether ${cmd:…} runs its command at every start and reload. Only for files that nobody " +
+      "else can write.",
   ),
   ...gatingOptions,
   ...profileOptions,
-});
+}, {
+  host: "127.0.0.1",
+  port: 12009,
+  prefix: "always",
+  separator: "_",
+  startupTimeout: "30s",
+  timeout: "5m",
+  drainTimeout: "30s",
+  healthInterval: "30s",
+  healthThreshold: 2,
+  warmStart: true,
+  startupGrace: "1s",
+  staleGrace: "5m",
+  sessionIdleTimeout: "30m",
+  sessionMaxAge: "168h",
+  shutdownTimeout: "4s",
+  bodyLimit: 4_194_304,
+  pageSize: 0,
+  allowedHosts: () => [],
+  allowedOrigins: () => [],
+  logLevel: "info",
+  logFormat: "text",
+  cacheSize: 16_777_216,
+  allowCommands: false,
+  gating: {},
+  profiles: () => ({}),
+  tags: () => ({}),
+}));
 
 /** What people write to get completion in an editor; the file is beside the program. */
 const SCHEMA_ADDRESS = "./schema/mcp-servers.schema.json";
