@@ -96,7 +96,10 @@ export class StdioTransport implements Transport {
         args: target.args,
         env: childEnv(process.env, target.env, process.platform),
         cwd: target.cwd,
-        onStdout: (chunk) => this.#whenTaken(stdout.pushInTurns(chunk)),
+        onStdout: (chunk) => {
+          const work = stdout.pushInTurns(chunk);
+          return work === undefined ? this.#whenTaken() : work.then(() => this.#whenTaken());
+        },
         onStderr: (chunk) => stderr.pushInTurns(chunk),
         onExit: (status) => {
           stdout.end();
@@ -192,10 +195,9 @@ export class StdioTransport implements Transport {
   }
 
   /** Who asks and does not take the answers is not listened to meanwhile. */
-  #whenTaken(work: Promise<void> | undefined): Promise<void> | undefined {
-    if (this.#unread.replies <= MOST_REPLIES || this.#handlers === undefined) return work;
-    const { promise } = this.#onTaken = Promise.withResolvers<void>();
-    return work === undefined ? promise : work.then(() => promise);
+  #whenTaken(): Promise<void> | undefined {
+    if (this.#unread.replies <= MOST_REPLIES || this.#handlers === undefined) return undefined;
+    return (this.#onTaken = Promise.withResolvers<void>()).promise;
   }
 
   #onStderr(line: string): void {
