@@ -132,7 +132,10 @@ export async function canaryConfig(
 /** An HTTP server that tells the headers and the URL of each request in its answer. */
 export class Parrot {
   readonly #server = createServer((request, response) => void answer(request, response));
-  private constructor() {}
+  private constructor() {
+    // As the fakes: nothing is closed for being idle.
+    this.#server.keepAliveTimeout = 0;
+  }
 
   /** Starts it on a loopback port. */
   static async start(): Promise<Parrot> {

@@ -5,6 +5,7 @@ import type { ServerConfig, ServerTarget } from "../../src/config/types.ts";
 import type { Client } from "../../src/protocol/exchange.ts";
 import type { UpstreamEvents } from "../../src/upstream/opener.ts";
 import type { Upstream } from "../../src/upstream/upstream.ts";
+import { BUN } from "../support/program.ts";
 import {
   callText,
   exchangeFor,
@@ -26,7 +27,7 @@ export const BERT: Client = { ...ANNA, session: "bert" };
 
 /** The fake that tells which process answered. */
 export function poolTarget(mode = "legacy", ...more: string[]): ServerTarget {
-  return { kind: "stdio", command: "node", args: [POOL, mode, ...more], env: {} };
+  return { kind: "stdio", command: BUN, args: [POOL, mode, ...more], env: {} };
 }
 
 export function pooled(targets: readonly ServerTarget[], overrides: Partial<ServerConfig> = {}) {

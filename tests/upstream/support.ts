@@ -16,6 +16,7 @@ import type { LineLimits } from "../../src/upstream/lines.ts";
 import type { LogProps, UpstreamLog } from "../../src/upstream/transport/transport.ts";
 import type { UpstreamEvents } from "../../src/upstream/opener.ts";
 import { Upstream } from "../../src/upstream/upstream.ts";
+import { BUN } from "../support/program.ts";
 
 /** Speaks legacy, modern or both, and asks back: {@link askingTarget}. */
 const ASKING = fileURLToPath(new URL("./fakes/asking-server.mjs", import.meta.url));
@@ -46,14 +47,14 @@ export function serverConfig(
   };
 }
 
-/** The fake stdio server in one of its modes, run by node so that it starts fast. */
+/** The fake stdio server in one of its modes, run by Bun so that it starts fast. */
 export function fakeTarget(mode = "plain", ...args: string[]): ServerTarget {
-  return { kind: "stdio", command: "node", args: [FAKE, mode, ...args], env: {} };
+  return { kind: "stdio", command: BUN, args: [FAKE, mode, ...args], env: {} };
 }
 
 /** The fake that asks its client back. */
 export function askingTarget(mode: "legacy" | "modern" | "dual" = "legacy"): ServerTarget {
-  return { kind: "stdio", command: "node", args: [ASKING, mode], env: {} };
+  return { kind: "stdio", command: BUN, args: [ASKING, mode], env: {} };
 }
 
 export function httpTarget(url: string, overrides: Partial<HttpTarget> = {}): HttpTarget {

@@ -68,6 +68,8 @@ export async function startHttpFake(
       app.requests.end(`the fake failed: ${error}`);
     });
   });
+  // A call over a connection that is closed for being idle at that very moment would be lost.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, "127.0.0.1", resolve);

@@ -13,6 +13,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { bodyOf } from "../body.ts";
 import { Inbox } from "../inbox.ts";
+import { BUN } from "../program.ts";
 import { InteractiveCore } from "./interactive-core.mjs";
 import { Sink } from "./sink.ts";
 
@@ -76,7 +77,7 @@ export class Control {
   /** The config entry of a fake on stdio; each start is a process of its own. */
   stdio(spec: InteractiveSpec, extra: object = {}): Record<string, unknown> {
     const args = [SCRIPT, JSON.stringify({ ...spec, control: this.port })];
-    return { command: "node", args, ...extra };
+    return { command: BUN, args, ...extra };
   }
 
   /** Starts a fake on Streamable HTTP and returns its config entry. */

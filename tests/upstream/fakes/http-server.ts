@@ -41,6 +41,8 @@ export async function serveHttp(handler: Handler): Promise<FakeHttp> {
     for (const each of wake.splice(0)) each();
     await handler(one, response);
   });
+  // As in the other fake: nothing is closed for being idle.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
