@@ -48,12 +48,12 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/config": 4_518,
   "src/upstream": 2_412,
   "src/upstream/connection": 1_592,
-  "src/upstream/transport": 1_402,
+  "src/upstream/transport": 1_413,
   "src/registry": 1_978,
   "src/gating": 2_236,
   "src/gating/words + src/gating/meaning": 1_817,
   "src/gateway": 1_380,
-  "src/gateway/clients": 1_078,
+  "src/gateway/clients": 1_082,
   "src/gateway/members": 580,
   "src/gateway/middleware": 883,
   "src/front": 1_218,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_822,
 };
 
-const MOST_CODE_IN_ALL = 32_064;
+const MOST_CODE_IN_ALL = 32_081;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -39,12 +39,13 @@ export async function postSse(
   if (id === null || id === "") {
     throw new Refusal(400, "Bad request: the sessionId parameter is missing");
   }
+  const body = await readBody(request, context.bodyLimit);
+  // Not before: a session may end while a body is on its way.
   const session = context.gateway.sessions.get(id);
   const stream = context.sse.get(id);
   if (session === undefined || stream === undefined) {
     throw new Refusal(404, "Session not found; open /sse for a new one");
   }
-  const body = await readBody(request, context.bodyLimit);
   for (const message of readMessages(body).messages) {
     if (message instanceof InvalidMessage) stream.send(errorResponse(message.idText, message));
     else {

@@ -152,12 +152,15 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     this.members.reconcile(config.servers);
   }
 
-  /** Opens a session for a legacy client; the front closes it with `session.close`. */
-  openSession(transport: SessionKind, endpoint: Endpoint): Session {
+  /**
+   * Opens a session for a legacy client; the front closes it with `session.close`. `label` is for
+   * one that goes on.
+   */
+  openSession(transport: SessionKind, endpoint: Endpoint, label?: string): Session {
     const session = new Session(transport, endpoint, this, (closed, reason) => {
       stop();
       this.#sessionClosed(closed, reason);
-    });
+    }, label);
     const stop = this.snapshots.listen(session);
     this.sessions.add(session);
     this.events.emit({ kind: "client", client: session.label, transport, left: undefined });

@@ -2,12 +2,16 @@
 
 import { runtime } from "#runtime";
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Server } from "../../src/app/server.ts";
 import { parseConfig } from "../../src/config/load.ts";
+import { AGGREGATE } from "../../src/gating/endpoint.ts";
+import { MAX_SUBSCRIPTIONS } from "../../src/gateway/clients/subscriptions.ts";
 import { callText, listKeys } from "../behaviour/helpers.ts";
 import { Scope } from "../behaviour/scope.ts";
 import { type HttpAnswer, HttpClient, send } from "../support/clients/http.ts";
@@ -185,6 +189,68 @@ check("the reaper takes a session out of memory, and its id goes on", async (hou
   assert.equal((await client.delete()).status, 204);
   assert.equal((await client.post(PING)).status, 404);
 });
+
+check("a session that the reaper took is to servers who it was", async (house) => {
+  const first = await house.start();
+  const client = await HttpClient.connect(first.url!);
+  const { label } = [...first.gateway.sessions][0]!;
+  first.gateway.tasks.set("u", "job", label);
+  first.gateway.sessions.reap(Date.now() + 24 * 3_600_000);
+  assert.equal((await client.post(PING)).status, 200);
+  assert.equal([...first.gateway.sessions][0]!.label, label);
+  // Who else is called so since then has nothing to do with it.
+  await first.stop();
+  const second = await house.start();
+  assert.equal((await moved(client, second).post(PING)).status, 200);
+  assert.notEqual([...second.gateway.sessions][0]!.label, label);
+});
+
+check("a session that has filled up meanwhile goes on without what it had", async (house) => {
+  const first = await house.start();
+  const client = await HttpClient.connect(first.url!);
+  resultOf(await client.request("resources/subscribe", { uri: "note://a" }));
+  await first.stop();
+  const { gateway, url } = await house.start();
+  const { subscriptions, events } = gateway;
+  const find = subscriptions.find;
+  subscriptions.find = () => undefined;
+  const again = new HttpClient(url!);
+  again.session = client.session;
+  assert.equal((await again.post(PING)).status, 200);
+  const [session] = [...gateway.sessions];
+  const routes = Array.from({ length: MAX_SUBSCRIPTIONS }, (_, index) => {
+    const uri = `note://${index}`;
+    return { ...find.call(subscriptions, AGGREGATE, "note://a")!, uri, exposed: uri };
+  });
+  await subscriptions.addAll(routes, session!);
+  subscriptions.find = find;
+  events.emit({ kind: "lists", views: [] } as never);
+  assert.equal((await again.post(PING)).status, 200);
+  assert.equal(subscriptions.subscribers("u", "note://a").length, 0);
+});
+
+for (const message of ["ping", "tools/call", "notifications/initialized"]) {
+  test(`a session of HTTP+SSE that has ended takes no ${message} that was on its way`, async () => {
+    await using scope = new Scope();
+    const { gateway, url } = await (await Household.open(scope)).start();
+    const client = await SseClient.connect(new URL("/sse", url).href);
+    const gone = new Promise<void>((resolve) =>
+      gateway.events.on("client", ({ left }) => left !== undefined && resolve())
+    );
+    const body = requestText(7, message, { name: "echo", arguments: { tag: "x" } });
+    const headers = { "content-type": "application/json", "content-length": body.length };
+    const half = request(client.endpoint, { method: "POST", headers });
+    const answered = once(half, "response");
+    half.write(body.slice(0, 20));
+    // Later than this on the same listener, so the first half is there by now.
+    assert.equal((await client.post(PING)).status, 202);
+    client.close();
+    await gone;
+    half.end(body.slice(20));
+    const [response] = await answered;
+    assert.equal(response.resume().statusCode, 404);
+  });
+}
 
 check("what a session has provisioned stays provisioned", async (house) => {
   const gating = { mode: "on", requireProvisioning: true };

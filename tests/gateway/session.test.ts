@@ -8,6 +8,7 @@ import { Session, type SessionParts } from "../../src/gateway/clients/session.ts
 import { SILENT } from "../../src/gateway/events.ts";
 import type { Member } from "../../src/gateway/members/member.ts";
 import { SessionStore } from "../../src/gateway/clients/sessions.ts";
+import { invalidParams } from "../../src/protocol/errors.ts";
 import type { Client } from "../../src/protocol/exchange.ts";
 import { type NotificationMessage, parseMessage } from "../../src/protocol/message.ts";
 import { buildRegistry } from "../../src/registry/build.ts";
@@ -45,7 +46,11 @@ class Host implements SessionParts {
   readonly subscriptions = {
     find: (_: unknown, uri: string) =>
       uri === "x:none" ? undefined : { server: "s", uri, exposed: uri },
-    add: async ({ uri }: { readonly uri: string }) => {
+    add: ({ uri }: { readonly uri: string }) => {
+      if (uri === "x:full") throw invalidParams("too many");
+      return this.subscriptions.added(uri);
+    },
+    added: async (uri: string) => {
       await Promise.resolve();
       this.told.push(`subscribe ${uri}`);
     },
@@ -184,6 +189,36 @@ test("Session.attach() replaces a stream and tells it so; an old one detaches no
   session.detach(first);
   session.listsChanged(["tools"]);
   assert.deepEqual([replaced, first.sent.length, second.sent.length], [1, 0, 1]);
+});
+
+test("Session has written down what was granted, in the order it was asked for", async () => {
+  const { session, say } = await opened();
+  const notes: unknown[] = [];
+  session.note = (...note) => void notes.push(note);
+  const ask = (method: string, uri: string, id: string) =>
+    say(`{"jsonrpc":"2.0","id":"${id}","method":"resources/${method}","params":{"uri":"${uri}"}}`);
+  const answers = await Promise.all([
+    ask("subscribe", "x:a", "1"),
+    ask("unsubscribe", "x:a", "2"),
+    ask("subscribe", "x:full", "3"),
+    ask("subscribe", "x:none", "4"),
+    ask("unsubscribe", "x:none", "5"),
+    ask("subscribe", "x:b", "6"),
+  ]);
+  assert.deepEqual(answers.map((text) => "error" in JSON.parse(text)), [
+    false,
+    false,
+    true,
+    true,
+    false,
+    false,
+  ]);
+  assert.deepEqual(notes, [
+    ["subscribe", "x:a"],
+    ["unsubscribe", "x:a"],
+    ["unsubscribe", "x:none"],
+    ["subscribe", "x:b"],
+  ]);
 });
 
 test("Session.close() cancels what is in flight, once", async () => {

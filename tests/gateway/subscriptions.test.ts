@@ -47,7 +47,10 @@ test("a subscriber has a bound, and room again for what it gives up", async () =
   await subscriptions.addAll(routes(MAX_SUBSCRIPTIONS), one);
   await subscriptions.addAll(routes(MAX_SUBSCRIPTIONS), one);
   const more = { server: "a", uri: "a:more" } as never;
-  await assert.rejects(subscriptions.add(more, one), /1000 resources are subscribed to already/);
+  await assert.rejects(
+    async () => await subscriptions.add(more, one),
+    /1000 resources are subscribed to already/,
+  );
   await subscriptions.add(more, other);
   await subscriptions.remove(routes(1)[0]!, one);
   await subscriptions.add(more, one);

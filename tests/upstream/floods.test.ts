@@ -82,12 +82,13 @@ async function deaf() {
   let pending: (() => void)[] = [];
   let reads = false;
   const closed = Promise.withResolvers<CloseReason>();
+  const clock = new FakeClock();
   let say: (raw: string) => void = () => {};
   const transport = new StdioTransport({
     server: "x",
     target: { kind: "stdio", command: "x", args: [], env: {} },
     log: new RecordedLog(),
-    clock: new FakeClock(),
+    clock,
     runtime: {
       spawn: (options) => {
         spawned = options;
@@ -107,6 +108,7 @@ async function deaf() {
   });
   return {
     transport,
+    clock,
     closed: closed.promise,
     onAsked: (answer: typeof say) => say = answer,
     hear: (text: string) => spawned!.onStdout(new TextEncoder().encode(text)),
@@ -145,7 +147,7 @@ for (const [how, turn] of [["", 0], [", however many turns its questions take", 
 }
 
 test("What waits for a server that reads nothing is bounded: then it is given up", async () => {
-  const { transport, closed } = await deaf();
+  const { transport, clock, closed } = await deaf();
   const megabyte = "x".repeat(1024 * 1024);
   const fails: Promise<unknown>[] = [];
   for (let i = 0; i < 66; i++) {
@@ -154,8 +156,39 @@ test("What waits for a server that reads nothing is bounded: then it is given up
     else fails.push(assert.rejects(sent, /does not read its input: 64 MiB wait for it/));
   }
   await Promise.all(fails);
+  clock.tick(300_001);
+  await assert.rejects(transport.send(megabyte, { method: "tools/call", requestId: 67 }));
   assert.match((await closed).message, /does not read its input/);
 });
+
+for (
+  const [what, sizes, refused] of [
+    ["two messages of 40 MiB", [40, 40], [1]],
+    ["one that is larger than the bound and one more", [80, 1], [1]],
+    ["small ones behind large ones", [30, 30, 10, 1], [2]],
+  ] as const
+) {
+  test(`A slow reader loses what is beyond the bound and no more: ${what}`, async () => {
+    const { transport, clock, read, hear, onAsked } = await deaf();
+    const send = (size: number, requestId = 1) =>
+      transport.send("x".repeat(size * 1024 * 1024), { method: "tools/call", requestId });
+    const sent = sizes.map((size, index) =>
+      send(size, index + 1).then(() => "taken", (error) => `${error.message}`)
+    );
+    // What one message takes counts from when it was sent, not from when the last was taken.
+    clock.tick(299_999);
+    read();
+    for (const [index, outcome] of (await Promise.all(sent)).entries()) {
+      if (!refused.some((one) => one === index)) assert.equal(outcome, "taken");
+      else assert.match(outcome, /^Server "x" does not .*beyond the bound of 64 MiB$/);
+    }
+    await send(1);
+    let asked = 0;
+    onAsked(() => asked++);
+    await hear('{"jsonrpc":"2.0","id":1,"method":"ping"}\n');
+    assert.equal(asked, 1, "it is still listened to");
+  });
+}
 
 test("Sendings has room again when enough of what is no request was taken", async () => {
   const sendings = new Sendings(systemClock);

@@ -49,7 +49,8 @@ export class LastingSessions {
     if (client === undefined || this.#tools === undefined) return;
     const { protocolVersion: v, capabilities: c, info: n } = client;
     const [i, t] = [session.id.replaceAll("-", "").slice(0, 16), Date.now()];
-    const sealed = { i, h: this.#home, t, e: endpoint.key, v, c, n, p: null };
+    const { label: l } = session;
+    const sealed = { i, h: this.#home, l, t, e: endpoint.key, v, c, n, p: null };
     const id = this.#tools.seal(sealed);
     if (id === undefined) return;
     this.gateway.sessions.rename(session, id);
@@ -65,10 +66,11 @@ export class LastingSessions {
     if (there !== undefined) return there.endpoint.key === endpoint.key ? there : undefined;
     const sealed = tools.open(id);
     if (sealed === undefined || sealed.e !== endpoint.key || sealed.p !== null) return undefined;
-    const { i, t, v, c, n } = sealed;
+    const { i, h, l, t, v, c, n } = sealed;
     if (gateway.stopping.aborted || !tools.journal.goesOn(i, t)) return undefined;
     const noted = tools.journal.of(i);
-    const session = gateway.openSession("http", endpoint);
+    // Tasks are remembered by it.
+    const session = gateway.openSession("http", endpoint, h === this.#home ? l : undefined);
     const logLevel = isLoggingLevel(noted?.level) ? noted.level : undefined;
     session.resume({ protocolVersion: v, capabilities: c, info: n, logLevel });
     gateway.sessions.rename(session, id);
@@ -102,7 +104,11 @@ export class LastingSessions {
         const found = subscriptions.find(session.endpoint, uri);
         if (found === undefined) continue;
         uris.delete(uri);
-        void subscriptions.add(found, session);
+        try {
+          void subscriptions.add(found, session);
+        } catch {
+          // Its client has subscribed to as many as it may have meanwhile.
+        }
       }
       if (uris.size === 0) stop();
     };

@@ -16,6 +16,8 @@ export interface SealedSession {
   readonly i: string;
   /** Which process began it. */
   readonly h: string;
+  /** What it is called there. */
+  readonly l?: string;
   /** When that was, milliseconds since the epoch. */
   readonly t: number;
   /** The key of its endpoint. */

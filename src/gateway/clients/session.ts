@@ -72,8 +72,6 @@ let count = 0;
 export class Session implements ListListener, ResourceSubscriber {
   /** Unguessable; whoever knows it is the client. Never logged. Changed by the store alone. */
   id: string = crypto.randomUUID();
-  /** Names the session in logs and status. */
-  readonly label: string = `c${++count}`;
   readonly era = "legacy";
   /** Told of what is to be known when the session is taken up again. */
   note: (note: Note, value: string | readonly string[]) => void = () => {};
@@ -99,6 +97,8 @@ export class Session implements ListListener, ResourceSubscriber {
     readonly endpoint: Endpoint,
     private readonly parts: SessionParts,
     private readonly onClosed: (session: Session, reason: string) => void,
+    /** Names the session in logs and status, and to servers. */
+    readonly label: string = `c${++count}`,
   ) {}
 
   /** The client behind it, `undefined` before `initialize`. */
@@ -234,14 +234,14 @@ export class Session implements ListListener, ResourceSubscriber {
         const { subscriptions } = this.parts;
         const found = subscriptions.find(this.endpoint, uri);
         const change = method === "resources/unsubscribe" ? "remove" : "add";
-        if (found !== undefined || change === "remove") {
-          this.note(change === "add" ? "subscribe" : "unsubscribe", uri);
-        }
-        if (found !== undefined) await subscriptions[change](found, this);
-        else if (change === "add") {
+        if (found === undefined && change === "add") {
           const why = `Resource not found, or its server has no subscriptions: "${uri}"`;
           throw resourceNotFound(uri, why, "legacy");
         }
+        const told = found && subscriptions[change](found, this);
+        // What was refused is not written down; what was not, in the order it was asked for.
+        this.note(change === "add" ? "subscribe" : "unsubscribe", uri);
+        await told;
       }
       return resultResponse(idTextOf(message), "{}");
     } catch (error) {

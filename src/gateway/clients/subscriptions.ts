@@ -53,9 +53,9 @@ export class Subscriptions {
   /**
    * Adds a subscriber to what was found, all in one change; resolves when the servers know, for
    * somebody else's sake too: a URI may be on its way already.
-   * @throws {RpcError} -32602 beyond {@link MAX_SUBSCRIPTIONS}
+   * @throws {RpcError} -32602 beyond {@link MAX_SUBSCRIPTIONS}, before there is a promise
    */
-  async addAll(routes: readonly ResourceRoute[], subscriber: ResourceSubscriber): Promise<void> {
+  addAll(routes: readonly ResourceRoute[], subscriber: ResourceSubscriber): Promise<void> {
     for (const { server, uri } of routes) {
       let uris = this.#servers.get(server);
       if (uris === undefined) this.#servers.set(server, uris = new Map());
@@ -70,7 +70,7 @@ export class Subscriptions {
       subscribers.add(subscriber);
     }
     const servers = new Set(routes.map(({ server }) => server));
-    await Promise.all(servers.values().map((server) => this.tell(server)));
+    return Promise.all(servers.values().map((server) => this.tell(server))).then(() => {});
   }
 
   /** Takes a subscriber away; resolves when the server knows. */

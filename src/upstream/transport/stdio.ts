@@ -30,8 +30,10 @@ export interface StdioOptions {
 
 const LINE_LIMIT = 64 * 1024 * 1024;
 const STDERR_LINE_LIMIT = 64 * 1024;
-/** Most that may wait to be read by one server, in characters, before it is given up. */
+/** Most that may wait to be read by one server, in characters; what is beyond it is refused. */
 const MOST_UNREAD = 64 * 1024 * 1024;
+/** How long a server that so much waits for may take none of it before it is given up, in ms. */
+const DEAF_AFTER = 300_000;
 /** Most answers that may wait for it while it is still listened to. */
 const MOST_REPLIES = 1_000;
 /** What a server gets to end by itself after its stdin closed, then after SIGTERM, in ms. */
@@ -55,8 +57,8 @@ export class StdioTransport implements Transport {
   #closing = false;
   #outbox: string[] = [];
   #flushing: Promise<void> | undefined;
-  /** What the server has been sent and not taken: characters, and answers to its own questions. */
-  readonly #unread = { size: 0, replies: 0 };
+  /** What the server has been sent and not taken: characters, answers to its own questions, and when it last took some. */
+  readonly #unread = { size: 0, replies: 0, since: 0 };
   #repliesInOutbox = 0;
   /** Resolved when enough of it is taken to listen to the server again. */
   #onTaken: PromiseWithResolvers<void> | undefined;
@@ -116,8 +118,11 @@ export class StdioTransport implements Transport {
 
   /** Messages sent in one turn leave in one write: under load that halves the system calls. */
   send(raw: string, { method }: SendOptions): Promise<void> {
-    if (this.#unread.size > MOST_UNREAD) return Promise.reject(this.#unreadable());
     const line = withoutLineBreaks(raw);
+    const { size } = this.#unread;
+    if (size === 0) this.#unread.since = this.#options.clock.now();
+    // What nothing is in the way of goes, whatever its size.
+    else if (size + line.length > MOST_UNREAD) return Promise.reject(this.#tooMuch(line.length));
     this.#outbox.push(line);
     this.#unread.size += line.length;
     if (method === "") {
@@ -183,15 +188,22 @@ export class StdioTransport implements Transport {
     } finally {
       this.#unread.size -= text.length - batch.length + 1;
       this.#unread.replies -= replies;
+      this.#unread.since = this.#options.clock.now();
       if (this.#unread.replies <= MOST_REPLIES) this.#onTaken?.resolve();
     }
   }
 
-  /** It is given up, before what waits for it grows without end. */
-  #unreadable(): LostCallError {
-    const why = `does not read its input: ${MOST_UNREAD / 1024 / 1024} MiB wait for it`;
-    if (!this.#closing) this.#end({ code: "disconnected", message: why });
-    return new LostCallError(this.#options.server, why, NOT_SENT);
+  /** Who reads slowly gets no more than it can take; only who reads nothing at all is given up. */
+  #tooMuch(size: number): LostCallError {
+    const { server, clock } = this.#options;
+    const waits = `does not read its input: ${mib(this.#unread.size)} MiB wait for it`;
+    if (!this.#closing && clock.now() - this.#unread.since > DEAF_AFTER) {
+      this.#end({ code: "disconnected", message: waits });
+    }
+    const why = `${waits}, and ${mib(size)} MiB more are beyond the bound of ${
+      mib(MOST_UNREAD)
+    } MiB`;
+    return new LostCallError(server, why, NOT_SENT);
   }
 
   /** Who asks and does not take the answers is not listened to meanwhile. */
@@ -238,6 +250,8 @@ export class StdioTransport implements Transport {
     handlers.onClose(reason);
   }
 }
+
+const mib = (size: number) => Math.ceil(size / 1024 / 1024);
 
 /**
  * Inherited from the gateway because programs break without them; nothing else is, since the
