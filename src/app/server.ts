@@ -22,6 +22,8 @@ export interface ServerOptions {
   readonly directory?: string | undefined;
   /** Where it is kept what makes sessions outlive the process. */
   readonly stateDirectory?: string | undefined;
+  /** See {@link GatewayOptions.patience}. */
+  readonly patience?: number | undefined;
 }
 
 const log = getLogger("mcproxy");
@@ -50,9 +52,9 @@ export class Server {
    * @throws {ListenError} when the address cannot be had; no upstream has been started then
    */
   static async start(
-    { config, runtime, listen, cache, directory, stateDirectory }: ServerOptions,
+    { config, runtime, listen, cache, directory, stateDirectory, patience }: ServerOptions,
   ): Promise<Server> {
-    const gateway = new Gateway({ config, runtime, cache, directory });
+    const gateway = new Gateway({ config, runtime, cache, directory, patience });
     if (!listen) {
       gateway.start();
       return new Server(config, gateway);
@@ -114,6 +116,9 @@ export interface LifecycleOptions {
   readonly ended?: Promise<void>;
 }
 
+/** How long after one signal another kind is the same wish, milliseconds: clients send both. */
+const SAME_WISH = 1_000;
+
 /**
  * Waits for a reason to stop, stops, and returns the exit code: 0 for SIGTERM, SIGINT and the end
  * of stdin, 1 after an uncaught exception. A second signal ends the wait at once (130, 143).
@@ -122,24 +127,26 @@ export async function runUntilStopped(io: Io, options: LifecycleOptions): Promis
   const { server, onReload, onStopping, ended } = options;
   const begin = Promise.withResolvers<number>();
   const force = Promise.withResolvers<number>();
-  let stopping = false;
+  let stopping: { readonly why: string; readonly at: number } | undefined;
   const stop = (why: string, code: number) => {
-    if (stopping) return;
-    stopping = true;
+    if (stopping !== undefined) return;
+    stopping = { why, at: performance.now() };
     log.info("Stopping: {why}", { why });
     begin.resolve(code);
   };
   const onSignal = (signal: "SIGINT" | "SIGTERM", forced: number) =>
     io.runtime.onSignal(signal, () => {
-      if (stopping) force.resolve(forced);
-      else stop(`received ${signal}`, ExitCode.Ok);
+      const why = `received ${signal}`;
+      if (stopping === undefined) return stop(why, ExitCode.Ok);
+      const isSame = stopping.why !== why && performance.now() - stopping.at < SAME_WISH;
+      if (!isSame) force.resolve(forced);
     });
   const off = [
     onSignal("SIGINT", 130),
     onSignal("SIGTERM", 143),
     // Its default would end the process, and with it every client's session.
     io.runtime.onSignal("SIGHUP", () => {
-      if (!stopping) onReload();
+      if (stopping === undefined) onReload();
     }),
     io.onUncaught((error, kind) => {
       if (kind === "rejection") return log.error("Unhandled rejection: {error}", { error });

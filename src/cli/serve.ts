@@ -5,7 +5,7 @@ import { describeIssue, planServe, type ServePlan } from "../app/plan.ts";
 import type { Followed, FollowOptions } from "../app/reload.ts";
 import { runUntilStopped, Server } from "../app/server.ts";
 import { createNotifier } from "../app/systemd.ts";
-import { serveStdio } from "../front/stdio.ts";
+import { serveStdio, STDIO_PATIENCE } from "../front/stdio.ts";
 import {
   cacheDirectory,
   ListCache,
@@ -127,14 +127,16 @@ export async function startLogging(
 
 /** Starts the server. @throws {CliError} where the address cannot be had */
 export async function openServer(
-  { config, listen }: ServePlan,
+  { config, listen, stdio }: ServePlan,
   { runtime, env }: Pick<Io, "runtime" | "env">,
 ): Promise<Server> {
   const directory = cacheDirectory(env);
   const cache = config.settings.warmStart ? new ListCache(directory) : undefined;
   try {
     const stateDirectory = stateDirectoryIn(env);
-    return await Server.start({ config, runtime, listen, cache, directory, stateDirectory });
+    const patience = stdio ? STDIO_PATIENCE : undefined;
+    const parts = { config, runtime, listen, cache, directory, stateDirectory, patience };
+    return await Server.start(parts);
   } catch (error) {
     if (!(error instanceof ListenError)) throw error;
     const taken = error.code === "EADDRINUSE";

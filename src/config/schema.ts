@@ -214,7 +214,7 @@ export const SettingsSchema = v.strictObject(optional({
   warmStart: flag(
     "Whether the lists of the last run are shown until the servers have answered again.",
   ),
-  startupGrace: duration(0, "How long the first list waits while no server is ready yet.", "2s"),
+  startupGrace: duration(0, "How long after a start first lists wait for servers.", "2s"),
   staleGrace: duration(0, "How long a server that was lost keeps its entries in the lists.", "1h"),
   sessionIdleTimeout: duration(
     1,

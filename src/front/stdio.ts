@@ -24,6 +24,12 @@ import { type Reply, replyText } from "../registry/answers.ts";
 /** A line longer than this many bytes is refused; it is far above any real request. */
 const MAX_LINE = 64 * 1024 * 1024;
 
+/**
+ * How long its first lists wait for servers, milliseconds: client and gateway start together, and
+ * most clients give up after 30 s.
+ */
+export const STDIO_PATIENCE = 10_000;
+
 /** What the stdio front stands on. */
 export interface StdioFrontOptions {
   readonly gateway: Gateway;
@@ -45,7 +51,8 @@ export async function serveStdio(options: StdioFrontOptions): Promise<void> {
     for await (const chunk of options.input) reader.push(chunk);
     reader.end();
     // A script that pipes its requests in closes stdin before it reads the answers.
-    await front.drained(options.gateway.config.settings.shutdownTimeout);
+    const { shutdownTimeout } = options.gateway.config.settings;
+    await front.drained(Math.max(shutdownTimeout, STDIO_PATIENCE));
   } finally {
     front.close();
   }

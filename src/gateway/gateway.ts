@@ -32,6 +32,8 @@ export interface GatewayOptions {
   readonly cache?: ListCache | undefined;
   /** Where the search keeps what it has learned, see `cacheDirectory()`; nothing is kept without. */
   readonly directory?: string | undefined;
+  /** How long after the start first lists wait for servers, where `startupGrace` is less. */
+  readonly patience?: number | undefined;
 }
 
 /**
@@ -68,12 +70,13 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   /** Aborted when the gateway begins to stop: open-ended streams end then. */
   readonly stopping: AbortSignal = this.#stopping.signal;
 
-  constructor({ config, runtime, cache, directory }: GatewayOptions) {
+  constructor({ config, runtime, cache, directory, patience }: GatewayOptions) {
     logFacts(this.events);
     this.#cache = cache;
     this.configState = new ConfigState(config, this.events);
     this.#secrets = collectSecrets(config);
     this.#redact = createRedactor(this.#secrets, this.isName).text;
+    const current = () => this.config;
     const settings = () => this.config.settings;
     const members = this.members = new Members({
       create: (server) => this.#member(server, runtime),
@@ -91,12 +94,12 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
         const { Finder } = await import("../gating/finder.ts");
         return new Finder({ settings, directory });
       },
-      config: () => this.config,
+      config: current,
       phase: (server) => members.upstream(server)?.state.phase,
       session: (label) => this.sessions.labelled(label),
     });
     members.create(config.servers);
-    this.snapshots = new Snapshots(members, gating, chains, this.events, () => this.config);
+    this.snapshots = new Snapshots(members, gating, chains, this.events, current, patience);
     this.levels = new LogLevels(this.sessions, members);
     this.subscriptions = new Subscriptions(members, this.snapshots);
     this.#countUse();
@@ -127,7 +130,11 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   /** Starts every upstream at once and returns; none of them is waited for. */
   start(): void {
     void this.members.start();
-    void this.settled().then(() => this.#cache?.prune(this.config.servers.values()));
+    void this.settled().then(() => {
+      // Whoever started it may end it the moment it has what it wanted.
+      void this.#cache?.flush();
+      return this.#cache?.prune(this.config.servers.values());
+    });
   }
 
   /** Resolves when every configured server has settled its first attempt, up or down. */
@@ -211,6 +218,8 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
 
   #stop(): void {
     this.#stopping.abort();
+    // First of all: who has asked for the end may have little patience.
+    void this.#cache?.flush();
     this.snapshots.close();
   }
 

@@ -21,11 +21,14 @@ export class Snapshots {
   #registry: Snapshot;
   #rebuild: ReturnType<typeof setTimeout> | undefined;
   #isListable = false;
+  readonly #since = performance.now();
+  readonly #closed = Promise.withResolvers<void>();
   #isClosed = false;
 
   /**
    * @param members what snapshots are made from; the others hear of new ones
    * @param config the one in force
+   * @param patience how long after the start first lists wait, where `startupGrace` is less
    */
   constructor(
     private readonly members: Members,
@@ -33,6 +36,7 @@ export class Snapshots {
     private readonly chains: Chains,
     private readonly events: Facts,
     private readonly config: () => Config,
+    private readonly patience = 0,
   ) {
     this.#registry = this.#build();
   }
@@ -81,17 +85,24 @@ export class Snapshots {
     );
   }
 
-  /** Resolves when the view has something to list, or has been waited for long enough. */
+  /**
+   * Resolves when every server behind the endpoint has something to list or has failed, or was
+   * waited for long enough: what clients are told first many of them never ask again.
+   */
   whenListable(endpoint: Endpoint): Promise<void> | undefined {
     this.flush();
-    // Once there is something to list, nothing is waited for again.
+    // Once that was so, nothing is waited for again.
     const isAggregate = endpoint.server === undefined && endpoint.profile === undefined;
     if (isAggregate && this.#isListable) return undefined;
     const concerned = this.members.behind(endpoint);
-    const listable = concerned.some((member) => member.known) ||
-      concerned.every((member) => member.isSettled);
-    if (isAggregate) this.#isListable = listable;
-    return listable ? undefined : this.#waitListable(concerned);
+    const open = concerned.filter((member) => !member.known && !member.isSettled);
+    const { startupGrace } = this.config().settings;
+    const isEmpty = open.length > 0 && !concerned.some((member) => member.known);
+    const over = this.#since + Math.max(startupGrace, this.patience) - performance.now();
+    const limit = open.length === 0 ? 0 : Math.max(over, isEmpty ? startupGrace : 0);
+    if (limit > 0) return this.#waitListable(open, limit);
+    if (isAggregate && !isEmpty) this.#isListable = true;
+    return undefined;
   }
 
   /**
@@ -115,15 +126,16 @@ export class Snapshots {
   /** From here on there are no others. */
   close(): void {
     this.#isClosed = true;
+    this.#closed.resolve();
     clearTimeout(this.#rebuild);
     this.#rebuild = undefined;
   }
 
-  async #waitListable(concerned: readonly Member[]): Promise<void> {
-    const everyone = Promise.all(concerned.map((member) => member.upstream.settled));
-    const someone = Promise.race(concerned.map((member) => member.firstInventory));
-    const { startupGrace } = this.config().settings;
-    await within(startupGrace, Promise.race([everyone, someone]));
+  async #waitListable(open: readonly Member[], limit: number): Promise<void> {
+    const everyone = Promise.all(
+      open.map(({ firstInventory, upstream }) => Promise.race([firstInventory, upstream.settled])),
+    );
+    await within(limit, Promise.race([everyone, this.#closed.promise]));
     this.flush();
   }
 

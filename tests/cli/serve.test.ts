@@ -72,15 +72,28 @@ const STUBBORN = {
   mcpServers: { one: fakeCommand({ faults: { ignoreEof: true, ignoreSigterm: true } }) },
 };
 
-for (const [second, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
-  test(`serve exits at once with ${code} on a second signal, ${second}`, async () => {
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  test(`serve exits at once with ${code} on a second signal, ${signal}`, async () => {
     await serving(["--log", "--port", "0"], { config: STUBBORN }, async ({ io, exited, url }) => {
       const pid = await serverPid(await url());
-      io.signal("SIGTERM");
-      io.signal(second);
+      io.signal(signal);
+      io.signal(signal);
       assert.equal(await within(exited, "the forced exit", 700), code);
       // Far sooner than the patient stop would have killed it.
       await within(waitUntilGone(pid), "the end of the server", 700);
+    });
+  });
+}
+
+for (
+  const [first, second] of [["SIGINT", "SIGTERM"], ["SIGTERM", "SIGINT"]] as const
+) {
+  test(`serve takes ${second} just after ${first} for the same wish`, async () => {
+    await serving(["--log", "--port", "0"], {}, async ({ io, exited, url }) => {
+      await serverPid(await url());
+      io.signal(first);
+      io.signal(second);
+      assert.equal(await exited, 0);
     });
   });
 }

@@ -293,8 +293,8 @@ export class Session implements ListListener, ResourceSubscriber {
       logLevel: undefined,
     };
     const { snapshots } = this.parts;
-    // Behind a 1:1 URL the answer is the server's own, so it is worth a moment's wait.
-    if (this.endpoint.server !== undefined) await snapshots.whenListable(this.endpoint);
+    // What it says of capabilities and instructions holds for the whole session.
+    await snapshots.whenListable(this.endpoint);
     const view = snapshots.view(this.endpoint);
     if (view === undefined) {
       this.#client = undefined;

@@ -54,6 +54,7 @@ export class StdioTransport implements Transport {
   #child: ChildProcess | undefined;
   #handlers: TransportHandlers | undefined;
   #lastStderr = "";
+  #hasSpoken = false;
   #closing = false;
   #outbox: string[] = [];
   #flushing: Promise<void> | undefined;
@@ -77,7 +78,10 @@ export class StdioTransport implements Transport {
     const { target, runtime, server, lineLimit = LINE_LIMIT } = this.#options;
     const stdout = new LineDecoder({
       limit: lineLimit,
-      onLine: (line) => receive(line, handlers, undefined),
+      onLine: (line) => {
+        this.#hasSpoken = true;
+        receive(line, handlers, undefined);
+      },
       onOverlong: (head) =>
         handlers.onInvalid({
           kind: "overlong",
@@ -141,7 +145,8 @@ export class StdioTransport implements Transport {
     const child = this.#child;
     if (child !== undefined && this.#handlers !== undefined) {
       child.endInput();
-      if (!await this.#exitsWithin(EOF_GRACE)) {
+      // One that still starts has nothing to put away, and reads no end of its input yet.
+      if (!this.#hasSpoken || !await this.#exitsWithin(EOF_GRACE)) {
         child.kill("SIGTERM");
         if (!await this.#exitsWithin(TERM_GRACE)) {
           child.kill("SIGKILL");
