@@ -48,22 +48,22 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/config": 4_518,
   "src/upstream": 2_412,
   "src/upstream/connection": 1_592,
-  "src/upstream/transport": 1_413,
+  "src/upstream/transport": 1_417,
   "src/registry": 1_978,
   "src/gating": 2_236,
   "src/gating/words + src/gating/meaning": 1_817,
-  "src/gateway": 1_380,
+  "src/gateway": 1_394,
   "src/gateway/clients": 1_082,
   "src/gateway/members": 580,
   "src/gateway/middleware": 883,
-  "src/front": 1_218,
-  "src/app": 707,
-  "src/cli": 2_798,
+  "src/front": 1_220,
+  "src/app": 711,
+  "src/cli": 2_800,
   "src/cli/view": 250,
   "src/cli/clients": 1_822,
 };
 
-const MOST_CODE_IN_ALL = 32_081;
+const MOST_CODE_IN_ALL = 32_107;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
