@@ -13,6 +13,12 @@ import {
   sse,
   TOOLS,
 } from "./fakes/http-server.ts";
+import {
+  refusalIn,
+  type SessionRefusal,
+  SessionWatch,
+} from "../../src/upstream/transport/lost-session.ts";
+import { FakeClock } from "./fakes/clock.ts";
 import { call, callText, exchangeFor, textOf } from "./support.ts";
 import { withHttp } from "./with-http.ts";
 
@@ -126,6 +132,90 @@ test("Every call that meets a forgotten session is sent once more, whatever it d
     assert.equal(sessions(), 2);
     assert.equal(upstream.status().failedCalls, 0);
   });
+});
+
+for (const [tool, outcome] of [["echo", "ok"], ["write", undefined]] as const) {
+  for (const [name, refuse] of WAYS.slice(0, 4)) {
+    test(`A session that is found forgotten when a stream is taken up again is lost: ${tool}, ${name}`, async () => {
+      const streaming = Promise.withResolvers<() => void>();
+      const held = Promise.withResolvers<() => void>();
+      let [isFirst, known] = [true, true];
+      const { handler, forget, sessions } = forgetful(refuse, (seen, response) => {
+        if (seen.body?.method !== "tools/call") return false;
+        if (!known) return false;
+        if (seen.body.params.name === "held") {
+          known = false;
+          held.resolve(() => refuse(response, seen));
+        } else if (!isFirst) return false;
+        else {
+          isFirst = false;
+          const send = sse(response);
+          response.write("retry: 1\n");
+          send("", "e-0");
+          streaming.resolve(() => void response.end());
+        }
+        return true;
+      });
+      await withHttp(handler, async (upstream, server) => {
+        const answer = upstream.forward(call(tool), []);
+        answer.catch(() => {});
+        const end = await streaming.promise;
+        // What becomes of this one is waited for before the session is given up.
+        const other = upstream.forward(call("held"), []).catch(() => {});
+        const refuseHeld = await held.promise;
+        forget();
+        end();
+        await server.until(({ method, headers }) =>
+          method === "GET" && headers["last-event-id"] !== undefined
+        );
+        const lists = () => server.seen.filter(({ body }) => body?.method === "tools/list");
+        await server.until(() => lists().length > 1);
+        // The probe's refusal is on its way; that of the other call comes behind it.
+        for (let i = 0; i < 5; i++) await (await fetch(server.url)).text();
+        refuseHeld();
+        await other;
+        if (outcome !== undefined) assert.equal(textOf((await answer).raw), outcome);
+        else {
+          await assert.rejects(answer, { message: /^Server "x" has forgotten the session; / });
+          assert.equal(textOf((await upstream.forward(call(tool), [])).raw), "ok");
+        }
+        assert.equal(sessions(), 2);
+      }, {
+        shape: { tools: { overrides: [{ match: "echo", annotations: { readOnlyHint: true } }] } },
+      });
+    });
+  }
+}
+
+test("SessionWatch asks once a moment about what is refused in the same words", async () => {
+  const clock = new FakeClock();
+  let asked = 0;
+  let answer: SessionRefusal = { status: 200 };
+  const watch = new SessionWatch({
+    clock,
+    ask: () => {
+      asked++;
+      return Promise.resolve(answer);
+    },
+    onForgotten: () => {},
+  });
+  const timeout = refusalIn(200, JSON.stringify(error(1, -32001, "Request timed out")));
+  for (
+    const refusal of [timeout, { status: 400 }, { status: 400, code: -32000, words: "no file" }]
+  ) {
+    asked = 0;
+    for (let i = 0; i < 20; i++) assert.equal(await watch.isForgotten(refusal, "x"), false);
+    assert.equal(asked, 1);
+    clock.tick(1_000);
+    assert.equal(await watch.isForgotten(refusal, "x"), false);
+    assert.equal(asked, 2);
+    // In other words it may be something else, and is soon enough in the same.
+    answer = { ...refusal, words: "Session not found" };
+    assert.equal(await watch.isForgotten(answer, "x"), true);
+    clock.tick(1_000);
+    assert.equal(await watch.isForgotten(refusal, "x"), true);
+    answer = { status: 200 };
+  }
 });
 
 test("A server that forgets every session at once is not asked for ever", async () => {

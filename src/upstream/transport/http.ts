@@ -24,9 +24,9 @@ import {
   Sendings,
 } from "./http-client.ts";
 import {
-  errorCodeIn,
   mayBeForgotten,
   PROBE_LIMIT,
+  refusalIn,
   SESSION_PROBE,
   type SessionRefusal,
   SessionWatch,
@@ -266,7 +266,7 @@ export class StreamableHttpTransport implements Transport {
     if (mediaType(response) === "application/json" || status === 400) {
       text = await this.#http.text(response, what);
     } else await response.body?.cancel();
-    const isForgotten = await this.#isForgotten({ status, code: errorCodeIn(text) }, what);
+    const isForgotten = await this.#isForgotten(refusalIn(status, text), what);
     // Whoever fails in the middle of its work may have done a part of it.
     if (isForgotten) this.#session.forget(status < 500 ? requestId : undefined);
     return { status, text, isForgotten };
@@ -303,13 +303,13 @@ export class StreamableHttpTransport implements Transport {
       const { signal } = sending;
       const probe = { method: "POST", headers, body: SESSION_PROBE, signal, what } as const;
       const response = await this.#http.send(probe);
-      let code: unknown;
+      let text: string | undefined;
       if (mediaType(response) === EVENT_STREAM) {
         const onEvent = (event: Parameters<typeof messageIn>[0]) =>
-          void (code ??= errorCodeIn(messageIn(event)));
+          void (text ??= messageIn(event));
         await this.#http.events(response, what, { onEvent });
-      } else code = errorCodeIn(await this.#http.text(response, what));
-      return { status: response.status, code };
+      } else text = await this.#http.text(response, what);
+      return refusalIn(response.status, text);
     } finally {
       this.#sendings.end(undefined, sending);
     }
@@ -318,8 +318,7 @@ export class StreamableHttpTransport implements Transport {
   /** An answer that may mean that the session is gone; where it does not, it is an answer. */
   async #doubt(message: ResponseMessage, what: string): Promise<void> {
     const requestId = message.id as number;
-    const refusal = { status: 200, code: message.error?.code };
-    if (await this.#isForgotten(refusal, what)) this.#session.forget(requestId);
+    if (await this.#isForgotten(refusalIn(200, message.raw), what)) this.#session.forget(requestId);
     else this.#handlers?.onMessage(message, requestId);
   }
 
@@ -399,8 +398,10 @@ export class StreamableHttpTransport implements Transport {
       await response.body?.cancel();
       stream.gone = undefined;
       const { status } = response;
-      if (await this.#isForgotten({ status, code: undefined }, SERVER_STREAM)) {
+      if (await this.#isForgotten({ status }, SERVER_STREAM)) {
         this.#session.forget(undefined);
+        // Ends all calls, this one as well, with what has become of them.
+        await this.#session.gone;
       }
       if (status < 500) throw new HttpStatusError(this.#server, status, stream.what);
     } catch (error) {

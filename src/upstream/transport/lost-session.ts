@@ -5,10 +5,11 @@ import type { Clock } from "../../lib/time.ts";
 import { ErrorCode } from "../../protocol/errors.ts";
 import { request } from "../../protocol/message.ts";
 
-/** What a refusal comes to: its HTTP status, and the code of the JSON-RPC error with it, if any. */
+/** What a refusal comes to: its HTTP status, and of the JSON-RPC error with it, if any, code and words. */
 export interface SessionRefusal {
   readonly status: number;
-  readonly code: unknown;
+  readonly code?: unknown;
+  readonly words?: unknown;
 }
 
 /** What a live session is not refused; its id is none of the channel's. */
@@ -17,9 +18,11 @@ export const SESSION_PROBE = request("0", "tools/list");
 const PROBED = '"tools/list"';
 /** How long the probe may take, in ms. */
 export const PROBE_LIMIT = 5_000;
+/** How long it is known of a refusal that it is about its request alone, in ms. */
+const KNOWN_FOR = 1_000;
 /** How long a forgotten session waits for what becomes of the requests on their way, in ms. */
 const GRACE = 1_000;
-/** "Session not found" of the SDKs, which some send with HTTP 200. */
+/** "Session not found" of the SDKs, which some send with HTTP 200; and their "Request timed out". */
 const SESSION_NOT_FOUND = -32001;
 /** Statuses that are about one request, or about this moment. */
 const ELSE = new Set([405, 406, 408, 413, 414, 415, 429, 431]);
@@ -30,13 +33,13 @@ export function mayBeForgotten({ status, code }: SessionRefusal): boolean {
   return status < 300 ? code === SESSION_NOT_FOUND : status <= 500 && !ELSE.has(status);
 }
 
-/** The code of the JSON-RPC error in a text. */
-export function errorCodeIn(text: string | undefined): unknown {
+/** The refusal in an answer of this status. */
+export function refusalIn(status: number, text: string | undefined): SessionRefusal {
   try {
     const { error } = JSON.parse(text ?? "") as JsonObject;
-    return isObject(error) ? error.code : undefined;
+    return isObject(error) ? { status, code: error.code, words: error.message } : { status };
   } catch {
-    return undefined;
+    return { status };
   }
 }
 
@@ -57,6 +60,8 @@ export class SessionWatch {
   /** The requests that were refused because the session was gone, or never arrived. */
   readonly unsent = new Set<number>();
   readonly #options: SessionWatchOptions;
+  /** The refusal that a live session was last asked about for, and when. */
+  #harmless: SessionRefusal & { readonly at: number } | undefined;
   #asking: Promise<SessionRefusal | undefined> | undefined;
   /** Requests of which is not known yet whether the server takes or refuses them. */
   #undecided = 0;
@@ -78,11 +83,18 @@ export class SessionWatch {
    */
   async isForgotten(refusal: SessionRefusal, what: string): Promise<boolean> {
     if (what === PROBED || !mayBeForgotten(refusal)) return false;
-    const { ask } = this.#options;
+    const { ask, clock } = this.#options;
+    const { status, code, words } = refusal;
+    const known = this.#harmless;
+    if (known?.status === status && known.code === code && known.words === words) {
+      if (clock.now() - known.at < KNOWN_FOR) return false;
+    }
     this.#asking ??= ask().catch(() => undefined).finally(() => this.#asking = undefined);
     const found = await this.#asking;
-    return found !== undefined && found.status === refusal.status &&
-      (found.status >= 300 && refusal.code === undefined || found.code === refusal.code);
+    const isForgotten = found !== undefined && found.status === status &&
+      (status >= 300 && code === undefined || found.code === code);
+    if (!isForgotten) this.#harmless = { status, code, words, at: clock.now() };
+    return isForgotten;
   }
 
   /** A request is on its way. */

@@ -51,7 +51,7 @@ export class SseTransport implements Transport {
         const what = "a probe of the session";
         const status = await this.#post(SESSION_PROBE, what, this.#endpoint!, sending.signal)
           .finally(() => this.#sendings.end(undefined, sending));
-        return { status, code: undefined };
+        return { status };
       },
       onForgotten: () =>
         this.#end({ code: "session-expired", message: "has forgotten the session" }),
@@ -106,7 +106,7 @@ export class SseTransport implements Transport {
         status = await this.#post(raw, what, this.#endpoint, signal);
       }
       if (status < 300) return;
-      if (this.#isAgreed && await this.#session.isForgotten({ status, code: undefined }, what)) {
+      if (this.#isAgreed && await this.#session.isForgotten({ status }, what)) {
         this.#session.forget(status < 500 ? requestId : undefined);
       }
       open = false;
