@@ -103,6 +103,51 @@ test("A message of HTTP+SSE that is cut off is the loss of one call alone", asyn
   });
 });
 
+/** Ways in which a connection ends on which a call has come. */
+const ENDS: readonly (readonly [string, (response: ServerResponse) => void])[] = [
+  ["is closed", (response) => void response.socket!.end()],
+  ["is cut", (response) => void response.destroy()],
+  ["is reset", (response) => void response.socket!.resetAndDestroy()],
+  ["ends within the status", (response) => void response.socket!.end("HTTP/1.1 200 O")],
+];
+
+for (const [how, end] of ENDS) {
+  test(`A call is sent once where a connection that was in use before ${how}`, async () => {
+    const calls = (server: FakeHttp) => count(server, "tools/call");
+    await withHttp(
+      legacy(({ body }, response) => {
+        if (body?.params?.name === "cut") end(response);
+        return body?.params?.name === "cut";
+      }),
+      async (upstream, server) => {
+        for (let nth = 1; nth < 4; nth++) {
+          assert.equal(textOf((await upstream.forward(call("write"), [])).raw), "ok");
+          const answer = upstream.forward(call("cut"), []);
+          await assert.rejects(answer, /connection closed; .*was not repeated/);
+          assert.equal(calls(server), 2 * nth);
+        }
+        assert.equal(count(server, "initialize"), 1);
+      },
+    );
+    let send: ReturnType<typeof sse> = () => {};
+    const handler: Handler = ({ method, url, body }, response) => {
+      if (method === "GET") {
+        send = sse(response);
+        return void response.write("event: endpoint\ndata: /messages\n\n");
+      }
+      if (url !== "/messages") return void response.writeHead(405).end();
+      if (body.params?.name === "cut") return end(response);
+      response.writeHead(202).end();
+      if (body.method === "initialize") send(result(body.id, INITIALIZED));
+      else if (body.method === "tools/list") send(result(body.id, TOOLS));
+    };
+    await withHttp(handler, async (upstream, server) => {
+      await assert.rejects(upstream.forward(call("cut"), []), /connection closed/);
+      assert.equal(calls(server), 1);
+    });
+  });
+}
+
 test("What does no harm is sent again where a connection that was in use before is cut", async () => {
   const cuts = new Map([["prompts/get", 1], ["resources/read", 1], ["completion/complete", 1]]);
   await withHttp(

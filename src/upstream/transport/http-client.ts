@@ -113,7 +113,8 @@ export class HttpClient {
       redirect: "manual",
       // Bun ends a request that is silent for 5 minutes; ours have their own limits.
       timeout: false,
-      ...(body === undefined ? {} : { body }),
+      // Deno sends a text again by itself where a connection in use before is cut, and a blob never.
+      ...(body === undefined ? {} : { body: mayRepeat ? body : new Blob([body]) }),
     };
     try {
       const response = await fetch(url, init);
