@@ -1,6 +1,7 @@
 /** Everything a command touches of the process it runs in, so that tests can hand in their own. */
 
 import process from "node:process";
+import { isatty } from "node:tty";
 import { type Output, standardOutputs } from "../log/output.ts";
 import type { Runtime } from "../runtime/types.ts";
 
@@ -21,6 +22,8 @@ export interface Io {
   readonly stderr: TextOutput;
   /** Read once, by the command that wants it. */
   readonly stdin: AsyncIterable<Uint8Array> & { readonly isTerminal: boolean };
+  /** Whether a terminal is at any of the three, asked anew each time: a window may be closed. */
+  hasTerminal(): boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Working directory, absolute. */
   readonly cwd: string;
@@ -47,6 +50,7 @@ export function processIo(runtime: Runtime): Io {
       },
       [Symbol.asyncIterator]: () => process.stdin[Symbol.asyncIterator](),
     },
+    hasTerminal: () => [0, 1, 2].some(isatty),
     env: process.env,
     cwd: process.cwd(),
     runtime,

@@ -108,7 +108,7 @@ const STOP_MARGIN = 900;
 /** Options of {@link runUntilStopped}. */
 export interface LifecycleOptions {
   readonly server: Server;
-  /** Called at SIGHUP: the configuration is to be read again. */
+  /** Called at SIGHUP, unless it tells of a terminal that was closed: the configuration is to be read again. */
   readonly onReload: () => void;
   /** Called once, when the stop begins. */
   readonly onStopping: () => void;
@@ -127,6 +127,7 @@ export async function runUntilStopped(io: Io, options: LifecycleOptions): Promis
   const { server, onReload, onStopping, ended } = options;
   const begin = Promise.withResolvers<number>();
   const force = Promise.withResolvers<number>();
+  const hadTerminal = io.hasTerminal();
   let stopping: { readonly why: string; readonly at: number } | undefined;
   const stop = (why: string, code: number) => {
     if (stopping !== undefined) return;
@@ -146,7 +147,8 @@ export async function runUntilStopped(io: Io, options: LifecycleOptions): Promis
     onSignal("SIGTERM", 143),
     // Its default would end the process, and with it every client's session.
     io.runtime.onSignal("SIGHUP", () => {
-      if (stopping === undefined) onReload();
+      if (hadTerminal && !io.hasTerminal()) stop("the terminal was closed", ExitCode.Ok);
+      else if (stopping === undefined) onReload();
     }),
     io.onUncaught((error, kind) => {
       if (kind === "rejection") return log.error("Unhandled rejection: {error}", { error });

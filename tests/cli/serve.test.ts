@@ -113,6 +113,21 @@ test("serve stays up on SIGHUP and after an unhandled rejection, and logs both",
   });
 });
 
+test("serve in a terminal reads again on SIGHUP, and ends when the terminal is closed", async () => {
+  const terminal = { columns: 80, rows: 24 };
+  const dumb = { terminal, env: { TERM: "dumb" } };
+  await serving(["--log", "--port", "0"], dumb, async ({ io, exited, url }) => {
+    await url();
+    io.signal("SIGHUP");
+    const logged = () => io.stdoutText;
+    await eventually(logged, (text) => /was read again/.test(text), "the signal in the log");
+    io.isInTerminal = false;
+    io.signal("SIGHUP");
+    assert.equal(await exited, 0);
+    assert.match(io.stdoutText, /Stopping: the terminal was closed/);
+  });
+});
+
 test("serve stops and exits with 1 after an uncaught exception", async () => {
   await serving(["--log", "--port", "0"], {}, async ({ io, exited, url }) => {
     await url();

@@ -28,12 +28,15 @@ export class TestIo implements Io {
   readonly stdout: TextOutput;
   readonly stderr: TextOutput;
   readonly stdin: Io["stdin"];
+  /** What {@link Io.hasTerminal} says. */
+  isInTerminal: boolean;
   readonly env: Io["env"];
   readonly cwd: string;
   readonly runtime: Io["runtime"];
   readonly secrets = new Set<string>();
 
   constructor({ env = {}, cwd = "/", stdin = NO_INPUT, terminal }: TestIoOptions = {}) {
+    this.isInTerminal = terminal !== undefined;
     this.env = env;
     this.cwd = cwd;
     this.stdout = outputInto(this.out, terminal);
@@ -47,6 +50,10 @@ export class TestIo implements Io {
         return () => all.delete(handler);
       },
     };
+  }
+
+  hasTerminal(): boolean {
+    return this.isInTerminal;
   }
 
   onUncaught(handler: (error: unknown, kind: UncaughtKind) => void): () => void {

@@ -23,6 +23,7 @@ export function runInside(
     stdout: lines(output),
     stderr: lines(output),
     stdin: Object.assign(noInput(), { isTerminal: false }),
+    hasTerminal: () => false,
     env: { ...env, NO_COLOR: "1" },
     cwd: ROOT,
     runtime: {
