@@ -1,8 +1,8 @@
 /** Keys that other clients write into the entry of a server, and what they mean here. */
 
 import { isObject } from "../lib/json.ts";
-import { fromEntries, type Input } from "./document.ts";
-import { type ConfigPath, quote } from "./issue.ts";
+import { fromEntries, type Input, type RawObject } from "./document.ts";
+import { type ConfigPath, describeKind, quote } from "./issue.ts";
 import type { IssueCollector } from "./validate.ts";
 
 /** What becomes of one key. */
@@ -30,6 +30,9 @@ export const CLIENT_KEYS: Readonly<Record<string, ClientKey>> = {
   disabledTools: { means: "tools.exclude", client: "Windsurf, Roo Code and Kiro" },
   enabled_tools: { means: "tools.include", client: "Codex" },
   disabled_tools: { means: "tools.exclude", client: "Codex" },
+  transportType: { means: "type", client: "Cline" },
+  headersHelper: { client: "Claude Code", remedy: 'set "headers" or "auth"' },
+  alwaysLoad: { client: "Claude Code" },
   gallery: { client: "VS Code" },
   version: { client: "VS Code" },
   dev: { client: "VS Code" },
@@ -70,7 +73,7 @@ export function addServer(
   const choices: ToolChoice[] = [];
   for (const [key, value] of Object.entries(entry)) {
     const { means, remedy } = clientKey(key, value) ?? { means: key };
-    if (means === key) kept.set(key, readValue(key, value));
+    if (means === key) kept.set(key, readValue(key, value, here.issues));
     else if (means === undefined) warnIgnored(key, here.issues, remedy);
     else if (means.startsWith(TOOLS)) {
       choices.push({ key, member: means.slice(TOOLS.length), value });
@@ -80,7 +83,7 @@ export function addServer(
         remedy: "remove one of them",
       });
     } else {
-      kept.set(means, value);
+      kept.set(means, readValue(means, value, here.issues));
       mapping.moved([...here.place, means], [...written, key]);
     }
   }
@@ -95,9 +98,23 @@ function clientKey(key: string, value: unknown): Partial<ClientKey> | undefined 
   return Object.hasOwn(CLIENT_KEYS, name) ? CLIENT_KEYS[name] : undefined;
 }
 
-function readValue(key: string, value: unknown): unknown {
+function readValue(key: string, value: unknown, issues: IssueCollector): unknown {
+  if ((key === "env" || key === "headers") && isObject(value)) return texts(key, value, issues);
   if (key !== "type" && key !== "transport" || typeof value !== "string") return value;
   return Object.hasOwn(TRANSPORT_NAMES, value) ? TRANSPORT_NAMES[value] : value;
+}
+
+/** Numbers and booleans as the text other clients make of them; null means "not set" there. */
+function texts(key: string, map: RawObject, issues: IssueCollector): RawObject {
+  return fromEntries(
+    Object.entries(map).flatMap(([name, value]) => {
+      const isBare = typeof value === "number" || typeof value === "boolean";
+      if (!isBare && value !== null) return [[name, value]];
+      const [taken, remedy] = isBare ? ["as text", "put it in double quotes"] : ["for not set"];
+      issues.warn([key, name], `found ${describeKind(value)}, taken ${taken}`, { remedy });
+      return isBare ? [[name, String(value)]] : [];
+    }),
+  );
 }
 
 /** Warns of something that only another client makes anything of. */
@@ -230,4 +247,33 @@ export class Mapping {
       : this.#section;
     return value;
   }
+}
+
+/**
+ * The entry of an OpenCode server in our terms. Its `command` is a list, and its types are called
+ * otherwise.
+ */
+export function opencodeEntry(entry: RawObject): RawObject {
+  const { type: _, command, environment, ...rest } = entry;
+  const [program, ...args] = Array.isArray(command) ? command as unknown[] : [command];
+  return {
+    ...rest,
+    ...(command === undefined ? {} : { command: program, args }),
+    ...(environment === undefined ? {} : { env: environment }),
+  };
+}
+
+/** The entry of a Gemini CLI server, where `$NAME` is a variable as `${NAME}` is. */
+export function geminiEntry(entry: RawObject): RawObject {
+  const named = (text: unknown) =>
+    typeof text === "string" ? text.replace(/\$([A-Za-z_]\w*)/g, "${$1}") : text;
+  const inMap = (map: RawObject) =>
+    fromEntries(Object.entries(map).map(([key, value]) => [key, named(value)]));
+  const { env, headers, args } = entry;
+  return {
+    ...entry,
+    ...(isObject(env) ? { env: inMap(env) } : {}),
+    ...(isObject(headers) ? { headers: inMap(headers) } : {}),
+    ...(Array.isArray(args) ? { args: args.map(named) } : {}),
+  };
 }

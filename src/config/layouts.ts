@@ -2,7 +2,7 @@
 
 import { basename, dirname, resolve } from "node:path";
 import { isObject } from "../lib/json.ts";
-import { addServer, Mapping, warnIgnored } from "./client-keys.ts";
+import { addServer, geminiEntry, Mapping, opencodeEntry, warnIgnored } from "./client-keys.ts";
 import {
   type ConfigDocument,
   type ConfigTree,
@@ -72,10 +72,15 @@ function mapShape(root: RawObject, context: ShapeContext, known: readonly string
   if ("proxy" in root || ("servers" in root && "features" in root)) return mapProxy(root, context);
   if ("servers" in root) return mapVscode(root, context);
   const { mcp } = root;
-  if (!("mcpServers" in root) && isObject(mcp) && "servers" in mcp) {
-    return mapVscodeSettings(root, context);
+  if (!("mcpServers" in root) && isObject(mcp)) {
+    return "servers" in mcp ? mapVscodeSettings(root, context) : mapOpencode(mcp, context);
   }
-  mapPlain(root, context);
+  mapPlain(root, context, known);
+}
+
+/** Files of clients with all their settings; what is odd in one must not keep the rest out. */
+export function isClientFile(file: string): boolean {
+  return /(^|[\\/])(\.claude\.json|\.gemini[\\/]settings\.json|opencode\.jsonc?)$/.test(file);
 }
 
 /** What every layout works with. */
@@ -93,7 +98,7 @@ function addSection(
   section: unknown,
   path: ConfigPath,
   context: ShapeContext,
-  adapt: (name: string, entry: RawObject, path: ConfigPath) => RawObject | undefined = (_, entry) =>
+  adapt: (entry: RawObject, path: ConfigPath, name: string) => RawObject | undefined = (entry) =>
     entry,
 ): void {
   const { document, mapping } = context;
@@ -105,19 +110,36 @@ function addSection(
   for (const name of document.keys(path)) {
     const entry = section[name];
     const written = [...path, name];
-    const adapted = isObject(entry) ? adapt(name, entry, written) : entry;
+    const adapted = isObject(entry) ? adapt(entry, written, name) : entry;
     if (adapted !== undefined) addServer(name, adapted, written, context);
   }
+}
+
+/** The keys of a client's file that mean something here; one warning for all others. */
+function knownKeys(
+  { document, collector }: ShapeContext,
+  known: readonly string[],
+  whose: string,
+): readonly string[] {
+  const keys = document.keys([]);
+  const [first, ...more] = keys.filter((key) => !known.includes(key));
+  if (first !== undefined) {
+    const are = more.length === 0 ? "is a setting" : `and ${more.length} more are settings`;
+    collector.warn([first], `${quote(first)} ${are} of ${whose} and ignored here`, { part: "key" });
+  }
+  return keys.filter((key) => known.includes(key));
 }
 
 /** Settings of Claude Desktop that stand beside `mcpServers` in its file. */
 const CLIENT_SETTINGS: readonly string[] = ["globalShortcut", "preferences"];
 
 /** The layout of most clients, and ours: `mcpServers`, and settings beside it. */
-function mapPlain(root: RawObject, context: ShapeContext): void {
+function mapPlain(root: RawObject, context: ShapeContext, known: readonly string[]): void {
   const { document, mapping, collector } = context;
-  for (const key of document.keys([])) {
-    if (key === "mcpServers") addSection(root[key], ["mcpServers"], context);
+  const isOthers = isClientFile(document.file);
+  const adapt = /settings\.json$/.test(document.file) && isOthers ? geminiEntry : undefined;
+  for (const key of isOthers ? knownKeys(context, known, "its client") : document.keys([])) {
+    if (key === "mcpServers") addSection(root[key], ["mcpServers"], context, adapt);
     else if (key === "inputs") addInputs(root[key], ["inputs"], context);
     else if (CLIENT_SETTINGS.includes(key)) warnIgnored(key, collector);
     else mapping.setting(key, root[key], [key]);
@@ -216,12 +238,12 @@ function mapServers(servers: unknown, context: ShapeContext): void {
       });
     } else {
       const { name: _name, ...rest } = entry;
-      addServer(name, withSeconds(name, rest), path, context);
+      addServer(name, withSeconds(rest), path, context);
     }
   });
 }
 
-function withSeconds(_name: string, entry: RawObject): RawObject {
+function withSeconds(entry: RawObject): RawObject {
   const { timeout } = entry;
   if (typeof timeout !== "number") return entry;
   return fromEntries([...Object.entries(entry), ["timeout", `${timeout}s`]]);
@@ -230,7 +252,7 @@ function withSeconds(_name: string, entry: RawObject): RawObject {
 /** The layout of VS Code's `.vscode/mcp.json`: `servers` and `inputs`. */
 function mapVscode(root: RawObject, context: ShapeContext): void {
   for (const key of context.document.keys([])) {
-    if (key === "servers") addServers(root[key], [key], context);
+    if (key === "servers") addSection(root[key], [key], context);
     else if (key === "inputs") addInputs(root[key], [key], context);
     else context.mapping.setting(key, root[key], [key]);
   }
@@ -239,19 +261,16 @@ function mapVscode(root: RawObject, context: ShapeContext): void {
 /** VS Code's older settings: both are below `mcp`, and the rest is the editor's business. */
 function mapVscodeSettings(root: RawObject, context: ShapeContext): void {
   const section = root["mcp"] as RawObject;
-  addServers(section["servers"], ["mcp", "servers"], context);
+  addSection(section["servers"], ["mcp", "servers"], context);
   if ("inputs" in section) addInputs(section["inputs"], ["mcp", "inputs"], context);
 }
 
-function addServers(section: unknown, path: ConfigPath, context: ShapeContext): void {
-  addSection(section, path, context, (_, entry) => {
-    const { env } = entry;
-    if (!isObject(env)) return entry;
-    // VS Code takes numbers, and null for "not set".
-    const texts = Object.entries(env)
-      .filter(([, value]) => value !== null)
-      .map(([key, value]) => [key, typeof value === "number" ? String(value) : value] as const);
-    return fromEntries([...Object.entries(entry), ["env", fromEntries(texts)]]);
+/** OpenCode's settings: `mcp` has the servers, and the rest is its own business. */
+function mapOpencode(section: RawObject, context: ShapeContext): void {
+  addSection(section, ["mcp"], context, (entry, path, name) => {
+    context.mapping.moved(["mcpServers", name, "env"], [...path, "environment"]);
+    context.mapping.moved(["mcpServers", name, "args"], [...path, "command"]);
+    return opencodeEntry(entry);
   });
 }
 
@@ -283,21 +302,11 @@ function addInputs(
  * with `path`, `args` and `env`.
  */
 function mapZed(root: RawObject, context: ShapeContext, known: readonly string[]): void {
-  const { document, mapping, collector } = context;
-  const others: string[] = [];
-  for (const key of document.keys([])) {
-    if (key === "context_servers") continue;
-    if (known.includes(key)) mapping.setting(key, root[key], [key]);
-    else others.push(key);
+  const { mapping, collector } = context;
+  for (const key of knownKeys(context, ["context_servers", ...known], "Zed")) {
+    if (key !== "context_servers") mapping.setting(key, root[key], [key]);
   }
-  const [first] = others;
-  if (first !== undefined) {
-    const more = others.length === 1
-      ? "is a setting"
-      : `and ${others.length - 1} more are settings`;
-    collector.warn([first], `${quote(first)} ${more} of Zed and ignored here`, { part: "key" });
-  }
-  addSection(root["context_servers"], ["context_servers"], context, (name, entry, path) => {
+  addSection(root["context_servers"], ["context_servers"], context, (entry, path, name) => {
     const { command, source, ...rest } = entry;
     const isOfExtension = source === "extension" ||
       (source === undefined && rest["settings"] !== undefined);

@@ -19,7 +19,7 @@ import {
 import { CONFIG_FILE, fileIssue, parseText, readNames, readText, type Sources } from "./files.ts";
 import { type ConfigIssue, type ConfigPath, formatPath, withoutUndefined } from "./issue.ts";
 import { parseJsonc } from "./jsonc.ts";
-import { shapeDocument, type ShapeResult } from "./layouts.ts";
+import { isClientFile, shapeDocument, type ShapeResult } from "./layouts.ts";
 import { reportAliases, reportCollisions, warnUnusedChoices } from "./profiles.ts";
 import { warnBareKey } from "./schema-gating.ts";
 import { loadPatterns, mentionsPatterns } from "./schema-results.ts";
@@ -274,14 +274,24 @@ function parseServers(
     const entry: unknown = section[name];
     // For a server that is switched off no file is read and no command run.
     const values = isSwitchedOff(entry) ? { ...store, fetch: undefined } : store;
-    const lookup = lookupIn(values, tree.origin(["mcpServers", name]));
+    const origin = tree.origin(["mcpServers", name]);
+    const lookup = lookupIn(values, origin);
+    const before = collector.issues.length;
     const server = parseServer(name, entry, { lookup, settings, collector, used });
     if (server !== undefined) servers.set(name, server);
+    else if (isClientFile(origin.file)) {
+      collector.warnings.push(...collector.issues.splice(before).map(leftOut));
+    }
   }
   reportCollisions(tree.names, collector);
   reportAliases(servers, collector);
   warnUnusedChoices(settings, servers, collector);
   return servers;
+}
+
+/** What its own client may put up with is no reason to serve nothing. */
+function leftOut(issue: ConfigIssue): ConfigIssue {
+  return { ...issue, message: `${issue.message}; left out` };
 }
 
 function isSwitchedOff(entry: unknown): boolean {

@@ -131,6 +131,20 @@ export const CLIENTS: readonly ClientApp[] = [
     project: (places) => [places.project(".gemini", "settings.json")],
     entry: ({ url }) => ({ httpUrl: url }),
   },
+  {
+    name: "opencode",
+    title: "OpenCode",
+    format: "json",
+    section: ["mcp"],
+    user: (places) =>
+      ["opencode.json", "opencode.jsonc"].map((file) =>
+        places.isWindows
+          ? places.home(".config", "opencode", file)
+          : places.config("opencode", file)
+      ),
+    project: (places) => [places.project("opencode.json"), places.project("opencode.jsonc")],
+    entry: ({ url }) => ({ type: "remote", url, enabled: true }),
+  },
 ];
 
 /** The client of this name. */

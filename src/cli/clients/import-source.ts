@@ -1,6 +1,7 @@
 /** Reads the servers out of the files of clients, each in our terms. */
 
 import { basename, dirname } from "node:path";
+import { geminiEntry } from "../../config/client-keys.ts";
 import type { ConfigDocument, ConfigTree, RawObject } from "../../config/document.ts";
 import { type ConfigIssue, formatPath } from "../../config/issue.ts";
 import { shapeDocument } from "../../config/layouts.ts";
@@ -84,7 +85,7 @@ export async function readImportSources(
 
 /** Keys from the root to the object of servers, in whichever layout a file has one. */
 export function sectionOf({ value }: ConfigDocument): readonly string[] | undefined {
-  return [["mcpServers"], ["servers"], ["context_servers"], ["mcp", "servers"]]
+  return [["mcpServers"], ["servers"], ["context_servers"], ["mcp", "servers"], ["mcp"]]
     .find((keys) => valueAt(value, keys) !== undefined);
 }
 
@@ -162,7 +163,8 @@ function readServer(
   const base = { name, entry: isObject(entry) ? entry : {} };
   if (!parsed.ok) return { ...base, server: undefined, issues: parsed.issues, warnings };
   const server = parsed.config.servers.get(name);
-  const problem = server?.disabled === false ? server.problem : undefined;
+  if (server === undefined) return { ...base, server, issues: parsed.warnings, warnings };
+  const problem = server.disabled ? undefined : server.problem;
   return {
     ...base,
     server,
@@ -207,8 +209,12 @@ function adaptEntry(client: string | undefined, entry: unknown): unknown {
   switch (client) {
     case "codex":
       return codexEntry(entry);
-    case "gemini":
-      return withSelection(geminiEntry(entry), "includeTools", "excludeTools");
+    case "gemini": {
+      // A `url` without a type is the older transport there.
+      const isSse = isText(entry["url"]) && !("httpUrl" in entry) && !("type" in entry);
+      const typed = isSse ? { ...entry, type: "sse" } : entry;
+      return withSelection(geminiEntry(typed), "includeTools", "excludeTools");
+    }
     case "cline":
       return withTimeout(entry, "timeout", "s");
     case "windsurf":
@@ -301,22 +307,6 @@ function mapValues(map: unknown, change: (text: string) => string): RawObject {
   return Object.fromEntries(
     Object.entries(map).map(([key, value]) => [key, isText(value) ? change(value) : value]),
   );
-}
-
-/** A `url` without a type is the older transport there; `$NAME` is a variable as `${NAME}` is. */
-function geminiEntry(entry: RawObject): RawObject {
-  const variables = (text: string) => text.replace(/\$([A-Za-z_]\w*)/g, "${$1}");
-  const { env, headers, args } = entry;
-  const isSse = isText(entry["url"]) && !("httpUrl" in entry) && !("type" in entry);
-  return {
-    ...entry,
-    ...(isObject(env) ? { env: mapValues(env, variables) } : {}),
-    ...(isObject(headers) ? { headers: mapValues(headers, variables) } : {}),
-    ...(Array.isArray(args)
-      ? { args: args.map((arg: unknown) => isText(arg) ? variables(arg) : arg) }
-      : {}),
-    ...(isSse ? { type: "sse" } : {}),
-  };
 }
 
 /**

@@ -42,6 +42,12 @@ test("clientFiles() on Linux", () => {
     ],
     codex: ["/home/u/.codex/config.toml", "/p/.codex/config.toml"],
     gemini: ["/home/u/.gemini/settings.json", "/p/.gemini/settings.json"],
+    opencode: [
+      `${config}/opencode/opencode.json`,
+      `${config}/opencode/opencode.jsonc`,
+      "/p/opencode.json",
+      "/p/opencode.jsonc",
+    ],
   });
 });
 

@@ -20,6 +20,7 @@ const ENTRIES: Readonly<Record<string, unknown>> = {
   cline: { type: "streamableHttp", url: URL },
   codex: { url: URL },
   gemini: { httpUrl: URL },
+  opencode: { type: "remote", url: URL, enabled: true },
 };
 
 async function entriesOf(client: string, text: string): Promise<Record<string, unknown>> {

@@ -132,6 +132,15 @@ const EXPECTED: Readonly<Record<string, unknown>> = {
       timeout: "5000ms",
     },
   },
+  opencode: {
+    everything: {
+      command: "npx",
+      args: ["-y", "@modelcontextprotocol/server-everything"],
+      env: { EVERYTHING_MODE: "quiet" },
+      timeout: "5000ms",
+    },
+    sentry: { url: "https://mcp.sentry.dev/mcp", enabled: false },
+  },
 };
 
 for (const client of ALL) {
@@ -199,7 +208,7 @@ test("import without --secrets tells how many there are, and the names that are 
   assert.match(stderr, /^warning: some names are taken; --rename/m);
   assert.match(stdout, /^ +figma +http +https:\/\/mcp\.figma\.com +left out: another server has/m);
   assert.match(stdout, /^Claude Code +.*\.claude\.json, \/home\/u\/shop$/m);
-  assert.match(stdout, /^20 servers to add to .*mcp-servers\.json$/m);
+  assert.match(stdout, /^21 servers to add to .*mcp-servers\.json$/m);
 });
 
 test("import --rename adds a server whose name is taken under one of its own", async () => {
