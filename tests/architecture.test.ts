@@ -45,7 +45,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 1_006,
   "src/schema": 920,
   "src/protocol": 1_425,
-  "src/config": 4_518,
+  "src/config": 4_568,
   "src/upstream": 2_412,
   "src/upstream/connection": 1_592,
   "src/upstream/transport": 1_427,
@@ -57,13 +57,13 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 580,
   "src/gateway/middleware": 883,
   "src/front": 1_220,
-  "src/app": 711,
+  "src/app": 716,
   "src/cli": 2_800,
   "src/cli/view": 250,
-  "src/cli/clients": 1_822,
+  "src/cli/clients": 1_827,
 };
 
-const MOST_CODE_IN_ALL = 32_117;
+const MOST_CODE_IN_ALL = 32_177;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
