@@ -170,6 +170,7 @@ test("status --watch ends well when its reader has gone", async () => {
     stdin: io.stdin,
     stderr: io.stderr,
     env: io.env,
+    hasTerminal: () => false,
     cwd: io.cwd,
     runtime: io.runtime,
     onUncaught: (handler) => io.onUncaught(handler),
