@@ -44,7 +44,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/runtime": 756,
   "src/log": 1_006,
   "src/schema": 920,
-  "src/protocol": 1_425,
+  "src/protocol": 1_432,
   "src/config": 4_568,
   "src/upstream": 2_412,
   "src/upstream/connection": 1_592,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_827,
 };
 
-const MOST_CODE_IN_ALL = 32_177;
+const MOST_CODE_IN_ALL = 32_184;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

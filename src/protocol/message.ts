@@ -1,4 +1,4 @@
-import { rawAt, rawElements } from "../lib/json-edit.ts";
+import { editJson, rawAt, rawElements } from "../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { ErrorCode, errorText, RpcError } from "./errors.ts";
 
@@ -90,6 +90,7 @@ function readMessage(raw: string, value: Json): Message {
   if (!isObject(value)) throw invalid(raw, undefined, "expected an object");
   const { jsonrpc, id, method, params } = value;
   if (jsonrpc !== "2.0") throw invalid(raw, id, 'expected "jsonrpc": "2.0"');
+  if (params === null) return without("params", raw, value);
   if (method !== undefined) {
     if (typeof method !== "string") throw invalid(raw, id, '"method" must be a string');
     if (params !== undefined && !isObject(params)) {
@@ -105,6 +106,8 @@ function readMessage(raw: string, value: Json): Message {
   if (id !== null && typeof id !== "string" && typeof id !== "number") {
     throw invalid(raw, undefined, 'expected "method", or "id" with "result" or "error"');
   }
+  if (error === null) return without("error", raw, value);
+  if (result === null) return without("result", raw, value);
   if (isObject(result) && error === undefined) {
     return { kind: "response", raw, id, result, error: undefined };
   }
@@ -112,6 +115,12 @@ function readMessage(raw: string, value: Json): Message {
     return { kind: "response", raw, id, result: undefined, error };
   }
   throw invalid(raw, id ?? undefined, 'expected an object in exactly one of "result", "error"');
+}
+
+/** What is null is not there: JSON-RPC 1.0 and half-filled structs write it, and others refuse it. */
+function without(key: string, raw: string, value: JsonObject): Message {
+  const { [key]: _null, ...rest } = value;
+  return readMessage(editJson(raw, [{ path: [key], value: undefined }]), rest);
 }
 
 function invalid(raw: string, id: Json | undefined, why: string): InvalidMessage {

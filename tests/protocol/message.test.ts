@@ -27,6 +27,20 @@ test("parseMessage() tells requests, notifications and responses apart", () => {
   );
 });
 
+test("parseMessage() leaves out what is null beside what is said, and nothing else", () => {
+  const cases = [
+    ['{"jsonrpc":"2.0","id":1,"error":null,"result":{"n":1.0}}', '"id":1,"result":{"n":1.0}}'],
+    ['{"jsonrpc":"2.0","result":null,"id":1,"error":{"code":2}}', '"id":1,"error":{"code":2}}'],
+    ['{"jsonrpc":"2.0","id":1,"method":"ping","params":null}', '"id":1,"method":"ping"}'],
+    ['{"jsonrpc":"2.0","method":"x","params":null}', '"method":"x"}'],
+    ['{"jsonrpc":"2.0","id":1,"result":{"error":null}}', '"id":1,"result":{"error":null}}'],
+  ] as const;
+  for (const [text, rest] of cases) {
+    assert.equal(parseMessage(text).raw, `{"jsonrpc":"2.0",${rest}`);
+    assert.deepEqual(parseMessages(`[${text}]`).messages, [parseMessage(text)]);
+  }
+});
+
 const refused: readonly (readonly [string, number, string])[] = [
   ["", -32700, "null"],
   ["{", -32700, "null"],
@@ -42,6 +56,7 @@ const refused: readonly (readonly [string, number, string])[] = [
   ['{"jsonrpc":"2.0","id":7}', -32600, "7"],
   ['{"jsonrpc":"2.0","id":7,"result":null}', -32600, "7"],
   ['{"jsonrpc":"2.0","id":7,"result":{},"error":{}}', -32600, "7"],
+  ['{"jsonrpc":"2.0","id":7,"result":null,"error":null}', -32600, "7"],
   ["[]", -32600, "null"],
 ];
 for (const [text, code, idText] of refused) {
