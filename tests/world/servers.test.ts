@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { ODD_ANSWERS } from "./answer-rows.ts";
 import { HTTP_SERVERS } from "./http-rows.ts";
 import { Lab, type View, wordsOf } from "./lab.ts";
@@ -8,52 +8,46 @@ import { STDIO_SERVERS } from "./stdio-rows.ts";
 
 const ROWS: readonly ServerRow[] = [...STDIO_SERVERS, ...HTTP_SERVERS, ...ODD_ANSWERS];
 
-let lab: Lab;
+// Hooks outside of this would be those of all files that are run as one.
+describe("world: servers", () => {
+  let lab: Lab;
 
-before(async () => {
-  checkRows(ROWS);
-  lab = await Lab.start(ROWS);
+  before(async () => {
+    checkRows(ROWS);
+    lab = await Lab.start(ROWS);
+  });
+
+  after(() => lab[Symbol.asyncDispose]());
+
+  for (const row of ROWS) {
+    test(`${row.name}: a server that ${row.does}: ${row.sees}`, async () => {
+      const { problem, error, also } = row.expect ?? {};
+      await lab.neighbour.beside(async () => {
+        for (const view of lab.views) await look(lab, view, row);
+        const { problems, lastError } = lab.statusOf(row.name);
+        if (problem === undefined) assert.deepEqual(problems, []);
+        else assert.ok(problems.some((text) => problem.test(text)), problems.join("\n"));
+        if (error !== undefined) assert.match(String(lastError), error);
+        await also?.(lab);
+      });
+    });
+  }
+
+  test("the neighbour has heard nothing of all that", () => lab.neighbour.assertUndisturbed());
 });
 
-after(() => lab[Symbol.asyncDispose]());
-
-for (const row of ROWS) {
-  test(`world: a server that ${row.does}: ${row.sees} (${row.name})`, async () => {
-    const { name, expect = {} } = row;
-    await lab.neighbour.beside(async () => {
-      for (const view of lab.views) await look(view, row);
-      const { problems, lastError } = lab.statusOf(name);
-      if (expect.problem === undefined) assert.deepEqual(problems, []);
-      else assert.ok(problems.some((text) => expect.problem!.test(text)), problems.join("\n"));
-      if (expect.error !== undefined) assert.match(String(lastError), expect.error);
-      await expect.also?.(lab);
-    });
-  });
-}
-
-async function look(view: View, { name, expect = {} }: ServerRow): Promise<void> {
+async function look(lab: Lab, view: View, { name, expect = {} }: ServerRow): Promise<void> {
   const { error, tools = error === undefined ? ["echo"] : [], call = /^ok$/, inView } = expect;
   const there = await view.toolsOf(name);
   const names = there.map((tool) => tool["name"]);
   const wanted = tools.map((tool) => view.nameOf(name, tool));
   assert.deepEqual(names, wanted, `${view.name}: ${lab.statusOf(name).lastError}`);
-  if (tools.includes("echo")) {
-    assert.match(wordsOf(await view.call(name, "echo")), call);
-  }
+  if (tools.includes("echo")) assert.match(wordsOf(await view.call(name, "echo")), call);
   await inView?.(view, lab);
 }
 
-test("world: the neighbour has heard nothing of all that", () => {
-  lab.neighbour.assertUndisturbed();
-});
-
 test("world: a row without a source is refused, as one that is there twice", () => {
-  const row = {
-    name: "x",
-    from: "some report",
-    does: "is odd in a way",
-    sees: "a server like any other",
-  };
+  const row = { name: "x", from: "some report", does: "is odd in a way", sees: "it is like any" };
   checkRows([row]);
   assert.throws(() => checkRows([{ ...row, from: "" }]), /Row "x" does not say "from"/);
   assert.throws(() => checkRows([{ ...row, sees: " " }]), /Row "x" does not say "sees"/);
