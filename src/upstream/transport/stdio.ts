@@ -1,11 +1,12 @@
+import { hostname } from "node:os";
 import process from "node:process";
 import type { StdioTarget } from "../../config/types.ts";
 import { withoutLineBreaks } from "../../lib/json-edit.ts";
 import { LineDecoder } from "../../lib/lines.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
-import { messageOf, snippet } from "../../lib/text.ts";
-import { type Clock, pause } from "../../lib/time.ts";
-import type { ChildProcess, ExitStatus, Runtime } from "../../runtime/types.ts";
+import { codeOf, messageOf, snippet } from "../../lib/text.ts";
+import { type Clock, pause, within } from "../../lib/time.ts";
+import type { ChildProcess, ExitStatus, Runtime, SpawnOptions } from "../../runtime/types.ts";
 import { LostCallError, NOT_SENT, SENT, unavailable } from "./failures.ts";
 import {
   type CloseReason,
@@ -55,6 +56,8 @@ export class StdioTransport implements Transport {
   #handlers: TransportHandlers | undefined;
   #lastStderr = "";
   #hasSpoken = false;
+  /** Set where the program only talks to what has to end with it. */
+  #container: Container | undefined;
   #closing = false;
   #outbox: string[] = [];
   #flushing: Promise<void> | undefined;
@@ -96,12 +99,19 @@ export class StdioTransport implements Transport {
       onOverlong: (head) => this.#onStderr(`${head}…`),
     });
     this.#handlers = handlers;
+    const { command, args, cwd } = target;
+    const program = {
+      command,
+      args,
+      cwd,
+      env: childEnv(process.env, target.env, process.platform),
+    };
+    this.#container = Container.of(program, runtime);
     try {
+      await this.#container?.sweep();
       this.#child = await runtime.spawn({
-        command: target.command,
-        args: target.args,
-        env: childEnv(process.env, target.env, process.platform),
-        cwd: target.cwd,
+        ...program,
+        args: this.#container?.args ?? args,
         onStdout: (chunk) => {
           const work = stdout.pushInTurns(chunk);
           return work === undefined ? this.#whenTaken() : work.then(() => this.#whenTaken());
@@ -148,7 +158,8 @@ export class StdioTransport implements Transport {
       // One that still starts has nothing to put away, and reads no end of its input yet.
       if (!this.#hasSpoken || !await this.#exitsWithin(EOF_GRACE)) {
         child.kill("SIGTERM");
-        if (!await this.#exitsWithin(TERM_GRACE)) {
+        // Most containers never end by it, and their end takes two more programs.
+        if (!await this.#exitsWithin(this.#container === undefined ? TERM_GRACE : KILL_GRACE)) {
           child.kill("SIGKILL");
           if (!await this.#exitsWithin(KILL_GRACE)) {
             this.#end({ code: "closed", message: "did not end after SIGKILL" });
@@ -237,6 +248,8 @@ export class StdioTransport implements Transport {
       ? `exited with code ${status.code}`
       : `was ended by ${status.signal}`;
     const why = this.#lastStderr === "" ? "" : `: ${snippet(this.#lastStderr)}`;
+    // One that has ended by itself has seen the container's end.
+    if (status.signal === null) this.#container = undefined;
     this.#end({ code: this.#closing ? "closed" : "exited", message: `${how}${why}` });
   }
 
@@ -250,13 +263,114 @@ export class StdioTransport implements Transport {
     child.kill("SIGTERM");
     this.#options.clock.after(ORPHAN_GRACE, () => {
       child.kill("SIGKILL");
-      this.#exited.resolve();
+      if (this.#container === undefined) this.#exited.resolve();
+      else void this.#container.remove().then(this.#exited.resolve);
     });
     handlers.onClose(reason);
   }
 }
 
 const mib = (size: number) => Math.ceil(size / 1024 / 1024);
+
+/** What is asked of a program that runs containers has to be answered in so many ms. */
+const CONTAINER_PATIENCE = 3_000;
+/** Each container carries it, with the host, the process and the run of the gateway it is of. */
+const LABEL = "mcproxy";
+const HOST = `${hostname()}/`;
+const RUN = `${HOST}${process.pid}/${crypto.randomUUID()}/`;
+
+type Program = Pick<SpawnOptions, "command" | "args" | "cwd" | "env">;
+
+/** Programs that run containers and were asked for what an earlier gateway has left. */
+const swept = new Map<string, Promise<void>>();
+
+/**
+ * What `docker run` has started. It is no child of ours: the first process of a container ignores
+ * SIGTERM unless it says otherwise, and whoever kills `docker run` leaves the container behind.
+ */
+class Container {
+  readonly #label = `${LABEL}=${RUN}${crypto.randomUUID()}`;
+  /** The words before `run`: options, or `container`. */
+  readonly #words: readonly string[];
+
+  private constructor(
+    private readonly program: Program,
+    private readonly runtime: Pick<Runtime, "spawn">,
+    private readonly at: number,
+  ) {
+    this.#words = program.args.slice(0, at);
+  }
+
+  /** Undefined where the program runs none. */
+  static of(program: Program, runtime: Pick<Runtime, "spawn">): Container | undefined {
+    const { command, args } = program;
+    const at = args.indexOf("run");
+    const isRun = /(^|[\\/])(docker|podman|nerdctl)(\.exe)?$/.test(command) && at !== -1 &&
+      args.slice(0, at).every((word, index) =>
+        word === "container" || word.startsWith("-") || args[index - 1]?.startsWith("-")
+      );
+    return isRun ? new Container(program, runtime, at) : undefined;
+  }
+
+  /** The arguments of the program, by which the container is known again. */
+  get args(): readonly string[] {
+    return this.program.args.toSpliced(this.at + 1, 0, "--label", this.#label);
+  }
+
+  /** Ends it, however it is. Never rejects. */
+  remove(): Promise<void> {
+    return this.#removeLabelled(this.#label, () => true);
+  }
+
+  /** Ends, once, what gateways have left that were killed. Never rejects. */
+  sweep(): Promise<void> {
+    const { command } = this.program;
+    const key = JSON.stringify([command, this.#words]);
+    const isLeft = (label: string) =>
+      label.startsWith(HOST) && !label.startsWith(RUN) &&
+      !isAlive(Number(label.slice(HOST.length).split("/")[0]));
+    if (!swept.has(key)) swept.set(key, this.#removeLabelled(LABEL, isLeft));
+    return swept.get(key)!;
+  }
+
+  async #removeLabelled(label: string, isMeant: (label: string) => boolean): Promise<void> {
+    const format = `{{.ID}} {{.Label "${LABEL}"}}`;
+    const list = await this.#ask("ps", "--all", "--filter", `label=${label}`, "--format", format);
+    const rows = list.split("\n").map((line) => line.trim().split(" "));
+    const ids = rows.flatMap(([id, own]) => id && isMeant(own ?? "") ? [id] : []);
+    if (ids.length > 0) await this.#ask("rm", "--force", ...ids);
+  }
+
+  async #ask(...words: string[]): Promise<string> {
+    let said = "";
+    const ended = Promise.withResolvers<void>();
+    try {
+      const child = await this.runtime.spawn({
+        ...this.program,
+        args: [...this.#words, ...words],
+        onStdout: (chunk) => void (said += new TextDecoder().decode(chunk)),
+        onStderr: () => {},
+        onExit: () => ended.resolve(),
+      });
+      await within(CONTAINER_PATIENCE, ended.promise);
+      child.kill("SIGKILL");
+    } catch {
+      // That it is missing is told by the start of the server.
+    }
+    return said;
+  }
+}
+
+/** Whether another gateway may be there, of this process id. */
+function isAlive(pid: number): boolean {
+  // In a container each run has the same one.
+  if (pid === process.pid) return false;
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return codeOf(error) === "EPERM";
+  }
+}
 
 /**
  * Inherited from the gateway because programs break without them; nothing else is, since the
