@@ -1,7 +1,9 @@
 /** The labelled sets that search is measured with. */
 
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import process from "node:process";
+import { pathToFileURL } from "node:url";
 import {
   readTool,
   type ServerText,
@@ -9,7 +11,7 @@ import {
   type ToolDocument,
 } from "../../src/gating/words/document.ts";
 
-/** Development data that is not part of the project: beside it, where it is there at all. */
+/** Public sets that are not part of the project: beside it, where nobody says where else. */
 export const DATASETS = new URL("../../../shared/datasets/", import.meta.url);
 const OWN = new URL("../../tests/golden/search/", import.meta.url);
 
@@ -30,11 +32,22 @@ export interface Dataset {
   readonly queries: readonly LabelledQuery[];
 }
 
+/** The labelled sets; the own one is always there. */
+export const PUBLIC = ["mcpproxy45", "metatool", "toollinkos", "livemcpbench"] as const;
+
+/** The folder that the first argument of the command line names, else {@link DATASETS}. */
+export function folderGiven(): URL {
+  const [, , given] = process.argv;
+  return given === undefined ? DATASETS : pathToFileURL(`${resolve(given)}/`);
+}
+
 /** The set with this name, or `undefined` where its folder is missing. */
-export function readDataset(name: string): Dataset | undefined {
-  const folder = new URL(`${name}/`, DATASETS);
+export function readDataset(name: string, among = DATASETS): Dataset | undefined {
+  const folder = new URL(`${name}/`, among);
   if (!existsSync(folder)) return undefined;
-  const servers = new Map<string, ServerText>();
+  const servers = new Map(
+    serversIn(new URL("servers.json", folder)).map((one) => [one.name, one]),
+  );
   const documents = readLines<{ id: string; name: string; server: string }>(
     new URL("tools.jsonl", folder),
   ).map((tool): ToolDocument => {
@@ -47,6 +60,37 @@ export function readDataset(name: string): Dataset | undefined {
   });
   const queries = new URL("queries.jsonl", folder);
   return { name, documents, queries: existsSync(queries) ? readLines(queries) : [] };
+}
+
+/** What the servers of a set say of themselves, where the set knows it; read as the gateway does. */
+function serversIn(file: URL): readonly ServerText[] {
+  if (!existsSync(file)) return [];
+  const servers: { server: string }[] = JSON.parse(readFileSync(file, "utf8"));
+  return servers.map((one) =>
+    serverText(one.server, { serverInfo: JSON.stringify(one), instructions: undefined })
+  );
+}
+
+/** How many queries {@link asTasks} joins. */
+const STEPS = 6;
+
+/**
+ * Whole tasks: six queries from all over the set said as one, for which the tools of all are right.
+ * Queries of the sets are short; what agents are given is not.
+ */
+export function asTasks(queries: readonly LabelledQuery[], most: number): readonly LabelledQuery[] {
+  const count = Math.min(most, queries.length);
+  return Array.from({ length: count }, (_, task): LabelledQuery => {
+    const steps = Array.from({ length: STEPS }, (_, step) => {
+      const at = Math.floor((task / count + step / STEPS) * queries.length) + 7 * step * step;
+      return queries[at % queries.length]!;
+    });
+    return {
+      id: `${task}`,
+      query: steps.map(({ query }) => query).join(" "),
+      relevant: [...new Set(steps.flatMap(({ relevant }) => relevant))],
+    };
+  });
 }
 
 /** The project's own set: tools of the example servers. */
@@ -68,11 +112,6 @@ export function readOwnDataset(): Dataset {
     }));
   });
   return { name: "own", documents, queries: readLines(new URL("queries.jsonl", OWN)) };
-}
-
-/** The two fixed halves: one that numbers are tuned on, one that is only reported. */
-export function halfOf({ id }: LabelledQuery): "tuned" | "unseen" {
-  return createHash("sha256").update(id).digest()[0]! % 2 === 0 ? "tuned" : "unseen";
 }
 
 /** The values in a file of JSON lines. */

@@ -8,20 +8,19 @@ import type { Search } from "./measures.ts";
 
 /** Indexes the documents. */
 export function miniSearch(documents: readonly ToolDocument[]): Search {
-  const { fields } = RANKING;
+  const { weights } = RANKING;
   const index = new MiniSearch<Record<string, string>>({
-    fields: ["name", "title", "description", "parameters", "values", "server", "serverText"],
+    fields: ["name", "title", "description", "parameters", "server", "serverText"],
     tokenize: (text) => terms(text),
     processTerm: (term) => term,
     searchOptions: {
       boost: {
-        name: fields.name.weight,
-        title: fields.title.weight,
-        description: fields.description.weight,
-        parameters: fields.parameterTexts.weight,
-        values: fields.values.weight,
-        server: fields.server.weight,
-        serverText: fields.serverText.weight,
+        name: weights.name,
+        title: weights.title,
+        description: weights.description,
+        parameters: weights.parameters,
+        server: weights.server,
+        serverText: weights.serverText,
       },
     },
   });
@@ -30,8 +29,8 @@ export function miniSearch(documents: readonly ToolDocument[]): Search {
     name,
     title: text.title,
     description: text.description,
-    parameters: text.parameters.map((one) => `${one.name} ${one.description}`).join(" "),
-    values: text.parameters.flatMap((one) => one.values).join(" "),
+    parameters: text.parameters
+      .map((one) => `${one.name} ${one.description} ${one.values.join(" ")}`).join(" "),
     server: server.name,
     serverText: `${server.title} ${server.description}`,
   })));

@@ -3,13 +3,20 @@
  * for are the tools that are used, and the others, which must not suffer; and, as the worst case, use
  * has nothing to do with what is asked for. Means over several such people.
  *
- *     deno run -A bench/search/use.ts
+ *     deno run -A bench/search/use.ts [FOLDER]
  */
 
 import process from "node:process";
 import { factorOf } from "../../src/gating/use.ts";
 import { buildIndex } from "../../src/gating/words/index.ts";
-import { type Dataset, type LabelledQuery, readDataset, readOwnDataset } from "./dataset.ts";
+import {
+  type Dataset,
+  folderGiven,
+  type LabelledQuery,
+  PUBLIC,
+  readDataset,
+  readOwnDataset,
+} from "./dataset.ts";
 import { measure, type Search } from "./measures.ts";
 
 const PEOPLE = 10;
@@ -22,7 +29,8 @@ const MOST_QUERIES = 300;
 
 type Counts = ReadonlyMap<string, number>;
 const NOTHING = { before5: 0, after5: 0, beforeN: 0, afterN: 0 };
-const others = readDataset("toucan3000")?.documents ?? [];
+const folder = folderGiven();
+const others = readDataset("toucan3000", folder)?.documents ?? [];
 
 function report(set: Dataset): void {
   compare(set, `${set.name} alone`);
@@ -99,8 +107,8 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-for (const name of ["mcpproxy45", "metatool", "toollinkos"]) {
-  const set = readDataset(name);
+for (const name of PUBLIC) {
+  const set = readDataset(name, folder);
   if (set === undefined) process.stdout.write(`skipped: ${name}, no such folder\n`);
   else report(set);
 }

@@ -23,7 +23,7 @@ export interface ToolText {
 export interface ServerText {
   /** Config key. */
   readonly name: string;
-  /** Other names: its alias, its title. */
+  /** Other names: its alias, its title, what it calls itself. */
   readonly title: string;
   readonly description: string;
 }
@@ -93,10 +93,10 @@ export function serverText(
   },
 ): ServerText {
   const info: unknown = JSON.parse(serverInfo);
-  const { title, description } = isObject(info) ? info : {};
+  const { name: own, title, description } = isObject(info) ? info : {};
   return {
     name,
-    title: [alias ?? "", asText(title)].join(" ").trim(),
+    title: [alias ?? "", asText(title), asText(own)].join(" ").trim(),
     description: `${asText(description)} ${instructions ?? ""}`.trim().slice(
       0,
       LONGEST_SERVER_TEXT,

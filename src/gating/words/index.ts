@@ -112,11 +112,14 @@ export class SearchIndex {
         if (scores[index]! > 0 && !named.has(index)) scores[index]! *= prior(document);
       }
     }
-    const highest = scores.reduce((most, score) => Math.max(most, score), 0);
+    let highest = 0;
+    for (const score of scores) if (score > highest) highest = score;
     // Who writes a tool's name means that tool, whatever its words say.
     for (const index of named) scores[index]! += highest + 1;
-    const found = Array.from(this.documents.keys())
-      .filter((index) => scores[index]! > 0 && fits(this.documents[index]!, options));
+    const found: number[] = [];
+    for (let index = 0; index < scores.length; index++) {
+      if (scores[index]! > 0 && fits(this.documents[index]!, options)) found.push(index);
+    }
     const hits = best(found, limit, scores)
       .map((index): Hit => ({
         document: this.documents[index]!,
@@ -137,7 +140,7 @@ export class SearchIndex {
   }
 
   #scores(query: string): Float64Array {
-    const { nameCoverage, queryCoverage, further } = this.#ranking;
+    const { others, further, synonymWords, nameCoverage, queryCoverage } = this.#ranking;
     const count = this.documents.length;
     const scores = new Float64Array(count);
     const matched = new Uint16Array(count);
@@ -148,10 +151,11 @@ export class SearchIndex {
       seen: new Set(),
     };
     const terms = queryTerms(query, this.#vocabulary);
+    const synonym = others * Math.min(1, synonymWords / terms.length);
     let corrected = 0;
     for (const term of terms) {
       const correct = corrected < MOST_CORRECTED;
-      const candidates = this.#vocabulary.candidates(term, this.#ranking, correct);
+      const candidates = this.#vocabulary.candidates(term, others, synonym, correct);
       if (!this.#vocabulary.has(term)) corrected++;
       for (const index of this.#scoreTerm(candidates, ofTerm)) {
         const best = ofTerm.best[index]!;
@@ -221,7 +225,8 @@ function byIdentifier(documents: readonly ToolDocument[]): ReadonlyMap<string, r
 
 // Tool calls can be of any size; what is meant is said before this.
 const LONGEST_QUERY = 4000;
-const MOST_TERMS = 48;
+// A task that is described in full has nearly so many, and may ask for something in the last of them.
+const MOST_TERMS = 96;
 
 /** The part of the query that is looked at. */
 export function bounded(query: string): string {
@@ -288,6 +293,8 @@ export type WordCandidate = readonly [term: string, weight: number];
 const MOST_CANDIDATES = 16;
 const MOST_PREFIXED = 6;
 const MOST_TYPOS = 3;
+/** Few words look alike enough to be compared letter by letter, unless a server made them to. */
+const MOST_COMPARED = 200;
 
 /** Shorter words are one mistake away from everything. */
 const SHORTEST_MISSPELT = 4;
@@ -331,24 +338,29 @@ export class Vocabulary {
   /**
    * What a term of the query may mean: itself, its family, its synonyms. Of a word nobody has, what
    * begins with it, and where nothing does and `correct` is set, what may be meant by the mistake.
+   *
+   * @param others what all but the term itself and its synonyms count
    */
-  candidates(term: string, ranking: Ranking, correct: boolean): readonly WordCandidate[] {
+  candidates(
+    term: string,
+    others: number,
+    synonym: number,
+    correct: boolean,
+  ): readonly WordCandidate[] {
     const found = new Map<string, number>();
     const add = (other: string, weight: number) => {
-      if (found.size < MOST_CANDIDATES && !found.has(other) && this.#has(other)) {
+      if (weight > 0 && found.size < MOST_CANDIDATES && !found.has(other) && this.#has(other)) {
         found.set(other, weight);
       }
     };
     add(term, 1);
-    for (const relative of this.#relatives(term)) add(relative, ranking.family);
+    for (const relative of this.#relatives(term)) add(relative, others);
     const isKnown = found.size > 0;
-    const standsIn = isKnown ? ranking.synonym : ranking.substitute;
-    for (const synonym of synonyms(term)) add(synonym, standsIn);
+    for (const other of synonyms(term)) add(other, synonym);
     if (!isKnown && term.length >= SHORTEST_MISSPELT) {
-      const prefixed = this.#startingWith(term);
-      for (const other of prefixed) add(other, ranking.prefix);
+      for (const other of this.#startingWith(term)) add(other, others);
       if (found.size === 0 && correct) {
-        for (const other of this.#misspelt(term)) add(other, ranking.typo);
+        for (const other of this.#misspelt(term)) add(other, others);
       }
     }
     return [...found];
@@ -381,6 +393,7 @@ export class Vocabulary {
         Math.abs(term.length - word.length) <= most && term.length >= SHORTEST_MISSPELT &&
         bits(letters ^ others) <= 2 * most
       )
+      .slice(0, MOST_COMPARED)
       .map(({ term }) => ({ term, distance: editDistance(word, term) }))
       .filter(({ distance }) => distance <= most)
       .sort((one, other) => one.distance - other.distance || (one.term < other.term ? -1 : 1))

@@ -28,7 +28,7 @@ interface Counted {
   readonly length: number;
 }
 
-type ToolField = Exclude<Field, "id" | "name" | "server" | "serverText" | "tags">;
+type ToolField = Exclude<Field, "name" | "server" | "serverText" | "tags">;
 type ServerField = Extract<Field, "server" | "serverText">;
 
 const toolFields = new WeakMap<ToolText, Readonly<Record<ToolField, Counted>>>();
@@ -52,14 +52,15 @@ export function* postingSteps(
     read.push(fieldsOf(document));
     if (read.length % SLICE === 0) yield;
   }
-  const fields = Object.entries(ranking.fields) as [Field, Ranking["fields"][Field]][];
-  const rules = fields.filter(([, { weight }]) => weight > 0).map(([field, rule]): FieldInUse => {
+  const fields = Object.keys(ranking.weights) as Field[];
+  const rules = fields.map((field): FieldRule => {
     const sum = read.reduce((total, one) => total + one[field].length, 0);
-    return { field, ...rule, mean: Math.max(1, sum / Math.max(1, read.length)) };
+    const mean = Math.max(1, sum / Math.max(1, read.length));
+    return { field, weight: ranking.weights[field], penalty: ranking.length / mean };
   });
   const byTerm = new Map<string, Building>();
   for (const [index, tool] of read.entries()) {
-    weigh(tool, index, rules, byTerm);
+    weigh(tool, index, rules, 1 - ranking.length, byTerm);
     if (index % SLICE === SLICE - 1) yield;
   }
   for (const posting of byTerm.values()) {
@@ -69,22 +70,25 @@ export function* postingSteps(
   return { byTerm, nameSizes: read.map(({ name }) => name.counts.size) };
 }
 
-/** A field that counts, and how long it is on average. */
-interface FieldInUse extends FieldRule {
+/** How one field counts. */
+interface FieldRule {
   readonly field: Field;
-  readonly mean: number;
+  readonly weight: number;
+  /** What each of its words is held against the others. */
+  readonly penalty: number;
 }
 
 function weigh(
   tool: Record<Field, Counted>,
   index: number,
-  rules: readonly FieldInUse[],
+  rules: readonly FieldRule[],
+  least: number,
   byTerm: Map<string, Building>,
 ): void {
-  for (const { field, weight, length: penalty, mean } of rules) {
+  for (const { field, weight, penalty } of rules) {
     const { counts, length } = tool[field];
     if (length === 0) continue;
-    const each = weight / (1 - penalty + penalty * length / mean);
+    const each = weight / (least + penalty * length);
     for (const [term, count] of counts) {
       let posting = byTerm.get(term);
       if (posting === undefined) {
@@ -109,18 +113,19 @@ interface Building extends Posting {
   rarity: number;
 }
 
-function fieldsOf({ id, name, server, text, tags }: ToolDocument): Record<Field, Counted> {
+function fieldsOf({ name, server, text, tags }: ToolDocument): Record<Field, Counted> {
   return {
-    id: count(id),
     name: count(name),
     tags: tags.length === 0 ? NOTHING : count(tags.join(" ")),
     ...memoised(toolFields, text, () => ({
       title: count(text.title),
       description: count(text.description),
       sentence: count(firstSentence(text.description)),
-      parameterNames: count(text.parameters.map((one) => one.name).join(" ")),
-      parameterTexts: count(text.parameters.map((one) => one.description).join(" ")),
-      values: count(text.parameters.flatMap((one) => one.values).join(" ")),
+      parameters: count(
+        text.parameters.map(({ name, description, values }) =>
+          `${name} ${description} ${values.join(" ")}`
+        ).join(" "),
+      ),
     })),
     ...memoised(serverFields, server, () => ({
       server: count(server.name),
@@ -146,42 +151,29 @@ function count(text: string): Counted {
 
 /** The parts of a tool that are searched. */
 export type Field =
-  | "id"
   | "name"
   | "title"
   | "description"
   | "sentence"
-  | "parameterNames"
-  | "parameterTexts"
-  | "values"
+  | "parameters"
   | "server"
   | "serverText"
   | "tags";
 
-/** How one field counts. */
-export interface FieldRule {
-  /** How many occurrences elsewhere one here is worth. */
-  readonly weight: number;
-  /** How much a long text is held against its words: 0 not at all, 1 in full proportion (BM25's b). */
-  readonly length: number;
-}
-
 /** All that can be tuned. */
 export interface Ranking {
-  readonly fields: Readonly<Record<Field, FieldRule>>;
+  /** What one occurrence in a field is worth. */
+  readonly weights: Readonly<Record<Field, number>>;
   /** How much a second occurrence adds; BM25's k1. */
   readonly saturation: number;
+  /** How much a long text is held against its words, 0 to 1; BM25's b. */
+  readonly length: number;
   /** What words count that stand for a word of the query, which itself counts 1. */
-  readonly family: number;
-  readonly synonym: number;
-  /** The same where no tool has the word itself or its family, so that nothing else can be meant. */
-  readonly substitute: number;
-  /** Words that begin with one nobody has. */
-  readonly prefix: number;
-  /** Words that differ from one nobody has by a typing mistake. */
-  readonly typo: number;
+  readonly others: number;
   /** What the other words for a word of the query add in a tool that has several of them. */
   readonly further: number;
+  /** In queries of more words synonyms count less, in proportion. */
+  readonly synonymWords: number;
   /** How much more a tool counts whose name the query covers completely. */
   readonly nameCoverage: number;
   /** How much more a tool counts that has all words of the query. */
@@ -189,32 +181,37 @@ export interface Ranking {
 }
 
 /**
- * Found with `bench/search/tune.ts` on the tuned halves, from the numbers that five other sets of MCP
- * tools had given (server, values, tags, texts of servers: the sets here say little about these).
- * Half or twice of nearly any of them changes little. `docs/search.md` has the figures.
+ * Round numbers, as any near them do as well on a set that had no part in the choice
+ * (`bench/search/tune.ts`); `docs/search.md` has the figures.
  */
 export const RANKING: Ranking = {
-  fields: {
-    id: { weight: 0, length: 0 },
-    name: { weight: 1.5, length: 0.2 },
-    title: { weight: 0.5, length: 0.75 },
-    description: { weight: 1, length: 0.75 },
-    sentence: { weight: 0.4, length: 0.75 },
-    parameterNames: { weight: 0.75, length: 0.75 },
-    parameterTexts: { weight: 0.75, length: 0.5 },
-    values: { weight: 0.75, length: 0.75 },
-    server: { weight: 3, length: 0.75 },
-    serverText: { weight: 0.3, length: 0.9 },
-    tags: { weight: 1, length: 0.75 },
+  weights: {
+    // Names are short, and each of their words was chosen.
+    name: 2,
+    title: 0.75,
+    description: 0.75,
+    // Says what the tool does; what follows says how. Counts beside the description it is part of.
+    sentence: 0.25,
+    parameters: 0.75,
+    // Who names a service wants its tools; a word of it says little else.
+    server: 3,
+    // All tools of a server share it: it does not tell them apart.
+    serverText: 0.25,
+    tags: 0.75,
   },
-  saturation: 1.5,
-  family: 0.5,
-  synonym: 0.35,
-  substitute: 0.7,
-  prefix: 0.2,
-  typo: 0.5,
-  further: 0.4,
-  nameCoverage: 0.1,
+  // Several fields are one here, so that a second occurrence is often another field's.
+  saturation: 2,
+  // The usual one; a number for each field changes nothing.
+  length: 0.75,
+  // Relatives, synonyms and corrections are guesses; which kind of guess changes nothing.
+  others: 0.5,
+  // Less prefers tools with the very word too much, more those that say everything twice.
+  further: 0.5,
+  // Who writes much says it in several ways already, and each guess is a chance to be wrong.
+  synonymWords: 12,
+  // `delete_file` before `delete_file_version` for "delete a file".
+  nameCoverage: 0.2,
+  // Several words of a query before one that is rare.
   queryCoverage: 0.5,
 };
 

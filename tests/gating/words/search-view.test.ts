@@ -14,7 +14,7 @@ const mail = inventory({
     items: [described("send", "Sends a letter"), described("drop", "Throws a letter away")],
   },
 }, {
-  serverInfo: '{"name":"m","title":"Postman"}',
+  serverInfo: '{"name":"carrier-pigeon-mcp","title":"Postman"}',
   instructions: "All about correspondence.",
 });
 const files = inventory({ tools: ["read"] });
@@ -56,7 +56,7 @@ test("indexOf() finds tools as the view shows them, and says what they are upstr
   }
   assert.deepEqual(found(registry, aggregate, "shreds"), [drop]);
   assert.deepEqual(found(registry, aggregate, "throws"), []);
-  for (const query of ["postman", "correspondence", "post"]) {
+  for (const query of ["postman", "pigeon", "correspondence", "post"]) {
     assert.deepEqual(found(registry, aggregate, query).toSorted(), [send, drop], query);
   }
 });

@@ -86,6 +86,24 @@ test("search() takes a name for what it is, whatever other tools say", () => {
   assert.equal(ids(documents, "other.read_file")[0], "other_read_file");
 });
 
+test("search() of a whole task finds what its last words ask for", () => {
+  const documents = [...manyTools(200), tool("compose_sonata", { server: "music" })];
+  const story = Array.from({ length: 70 }, (_, index) => `person${index}`).join(" ");
+  assert.equal(ids(documents, `${story} wants us to compose a sonata`)[0], "music_compose_sonata");
+});
+
+test("search() trusts synonyms less where a query says much by itself", () => {
+  const documents = [
+    tool("a", { description: "erase" }),
+    tool("b", { description: "deletion" }),
+    ...manyTools(50).map((one) => ({ ...one, id: `t_${one.id}` })),
+  ];
+  const rank = (query: string) => ids(documents, query, { server: "s" });
+  assert.deepEqual(rank("delete").slice(0, 2), ["s_a", "s_b"], "alike, so by id");
+  const story = Array.from({ length: 20 }, (_, index) => `qqq${index}`).join(" ");
+  assert.deepEqual(rank(`${story} delete`).slice(0, 2), ["s_b", "s_a"]);
+});
+
 test("search() finds words of scripts without spaces, and without accents", () => {
   const documents = [
     tool("a", { description: "天気予報を取得する" }),
@@ -167,8 +185,8 @@ test("search() reads only so much of a query: the rest changes nothing", () => {
   const things = (count: number) =>
     Array.from({ length: count }, (_, index) => `thing${index}`).join(" ");
   assert.deepEqual(
-    index.search(things(60), { limit: 99 }),
-    index.search(things(48), { limit: 99 }),
+    index.search(things(110), { limit: 99 }),
+    index.search(things(96), { limit: 99 }),
   );
 });
 
@@ -203,7 +221,10 @@ test("search() of a hostile query costs a bounded multiple of a long ordinary on
     const times = Array.from({ length: 5 }, () => processorTime(() => index.search(query)));
     return Math.min(...times);
   };
-  for (let round = 0; round < 20; round++) index.search(ordinary);
+  // What is compiled by then differs from machine to machine where only one of them is warm.
+  for (let round = 0; round < 8; round++) {
+    for (const query of [ordinary, ...Object.values(hostile)]) index.search(query);
+  }
   const normal = time(ordinary);
   for (const [name, query] of Object.entries(hostile)) {
     const ratio = time(query) / normal;
