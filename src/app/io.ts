@@ -39,6 +39,7 @@ export interface Io {
 
 /** The {@link Io} of this process. */
 export function processIo(runtime: Runtime): Io {
+  Object.assign(process.env, directLoopback(process.env));
   const { stdout, stderr } = standardOutputs(runtime);
   const handlers: Parameters<Io["onUncaught"]>[0][] = [];
   return {
@@ -71,6 +72,18 @@ export function processIo(runtime: Runtime): Io {
       };
     },
   };
+}
+
+/**
+ * What to add to the environment where it names a proxy: to this machine nobody means to go by one.
+ * Both runtimes look when they first fetch something.
+ */
+export function directLoopback(env: Io["env"]): Record<string, string> {
+  const set = Object.keys(env).some((name) => /^(https?|all)_proxy$/i.test(name) && env[name]);
+  const direct = env["NO_PROXY"] || env["no_proxy"] || "";
+  if (!set || direct.trim() === "*") return {};
+  const value = `${direct === "" ? "" : `${direct},`}localhost,127.0.0.1,::1,[::1]`;
+  return { NO_PROXY: value, no_proxy: value };
 }
 
 function withSize(

@@ -1,5 +1,6 @@
 /** What both HTTP transports need: where to send, with which headers, and how to read what comes. */
 
+import process from "node:process";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import type { HttpTarget } from "../../config/types.ts";
 import { editJson, rawAt } from "../../lib/json-edit.ts";
@@ -55,6 +56,9 @@ export class HttpClient {
   /** There has been an answer, so the next request may go over a connection that is being closed. */
   #mayReuse = false;
 
+  /** Follows what a failure was about: that a proxy is on the way, and which. */
+  readonly via: string;
+
   /** `trail` is what each request says in {@link TRAIL_HEADER}. */
   constructor(server: string, target: HttpTarget, trail?: () => string) {
     this.#server = server;
@@ -62,6 +66,7 @@ export class HttpClient {
     const { url, headers } = withoutCredentials(target.url);
     for (const [name, value] of Object.entries(target.headers)) headers[name.toLowerCase()] = value;
     this.url = url;
+    this.via = viaProxy(url, process.env);
     this.#headers = headers;
   }
 
@@ -126,7 +131,7 @@ export class HttpClient {
       if (fault === "closed" && mayRepeat && this.#mayReuse) {
         return await this.#fetch(url, { ...request, mayRepeat: false });
       }
-      const why = `could not be reached for ${what}: ${words}`;
+      const why = `could not be reached for ${what}${this.via}: ${words}`;
       throw new NetworkError(this.#server, "connect", fault, why, { cause: error });
     }
   }
@@ -279,6 +284,20 @@ export class Sendings {
   abandonAll(): void {
     for (const abort of this.#all.keys()) abort.abort();
   }
+}
+
+/** ` through the proxy …` where the environment sends requests for an address to one. */
+export function viaProxy(
+  { protocol, hostname }: URL,
+  env: Readonly<Record<string, string | undefined>>,
+): string {
+  const [proxy = "", direct = ""] = [`${protocol.slice(0, -1)}_proxy`, "no_proxy"].map((name) =>
+    env[name.toUpperCase()] || env[name]
+  );
+  const isDirect = direct.split(",").map((one) => one.trim().replace(/^\*?\./, "")).some((one) =>
+    one === "*" || one === hostname || (one !== "" && hostname.endsWith(`.${one}`))
+  );
+  return proxy === "" || isDirect ? "" : ` through the proxy ${proxy.replace(/\/\/.*@/, "//")}`;
 }
 
 /** A URL's credentials as a header: `fetch()` refuses them in the URL; they mean Basic authentication. */

@@ -283,7 +283,7 @@ export class StreamableHttpTransport implements Transport {
       ? undefined
       : errorBody(text, String(requestId));
     if (own === undefined || status === 401) {
-      throw new HttpStatusError(this.#server, status, what, text);
+      throw new HttpStatusError(this.#server, status, what + this.#http.via, text);
     }
     this.#deliver(own, requestId, what);
   }

@@ -75,7 +75,8 @@ export class SseTransport implements Transport {
       });
       if (!response.ok || mediaType(response) !== EVENT_STREAM) {
         await response.body?.cancel();
-        if (!response.ok) throw new HttpStatusError(this.#server, response.status, STREAM);
+        const what = STREAM + this.#http.via;
+        if (!response.ok) throw new HttpStatusError(this.#server, response.status, what);
         throw protocolFault(this.#server, `answered ${STREAM} as ${mediaType(response)}`);
       }
       this.#handlers = handlers;
@@ -112,7 +113,7 @@ export class SseTransport implements Transport {
       open = false;
       this.#session.decided();
       await this.#session.gone;
-      throw new HttpStatusError(this.#server, status, what);
+      throw new HttpStatusError(this.#server, status, what + this.#http.via);
     } catch (error) {
       if (signal.aborted) throw unavailable(this.#server, `did not accept ${what}`);
       if (error instanceof NetworkError && error.fault !== "closed") {
