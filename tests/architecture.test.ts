@@ -48,7 +48,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/config": 4_568,
   "src/upstream": 2_412,
   "src/upstream/connection": 1_592,
-  "src/upstream/transport": 1_511,
+  "src/upstream/transport": 1_527,
   "src/registry": 1_978,
   "src/gating": 2_236,
   "src/gating/words + src/gating/meaning": 1_817,
@@ -57,13 +57,13 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 580,
   "src/gateway/middleware": 883,
   "src/front": 1_220,
-  "src/app": 716,
+  "src/app": 724,
   "src/cli": 2_800,
   "src/cli/view": 250,
   "src/cli/clients": 1_827,
 };
 
-const MOST_CODE_IN_ALL = 32_268;
+const MOST_CODE_IN_ALL = 32_291;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
