@@ -106,7 +106,7 @@ export class OddClient {
         "Mcp-Session-Id": this.#session,
         "Mcp-Protocol-Version": this.#version,
       }),
-      ...headers,
+      ...(typeof headers === "function" ? headers(this) : headers),
     };
     const lines = Object.entries(all).flatMap(([name, value]) =>
       value === null ? [] : [`${name}: ${value}`]

@@ -98,6 +98,8 @@ function configOf(odd: Readonly<Record<string, unknown>>): Config {
   const text = JSON.stringify({
     port: 0,
     healthInterval: 0,
+    // A machine that is busy with other tests is no reason to give a server up.
+    startupTimeout: "3m",
     profiles: { all: { servers: ["*"] } },
     mcpServers: { good: { command: "good" }, ...odd },
   });

@@ -76,6 +76,8 @@ export interface ServerRow extends Row {
   readonly expect?: Expected;
 }
 
+type Headers = Readonly<Record<string, string | null>>;
+
 /** One request of a client, byte for byte, and what is seen of its answer. */
 export interface Step {
   /** The body: a message, or its text. None for a GET. */
@@ -85,7 +87,7 @@ export interface Step {
   /** `{mcp}` and `{sse}` stand for the paths of the view. @default "{mcp}" */
   readonly path?: string;
   /** Headers of its own; a null leaves one out. */
-  readonly headers?: Readonly<Record<string, string | null>>;
+  readonly headers?: Headers | ((client: OddClient) => Headers);
   /** Writes the whole request, instead of all that. */
   readonly bytes?: (client: OddClient) => string;
   readonly status: number;

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { realClients } from "../behaviour/real-clients.ts";
+import { resultOf } from "../support/clients/message.ts";
+import { ModernClient } from "../support/clients/modern.ts";
 import { ODD_ANSWERS } from "./answer-rows.ts";
 import { HTTP_SERVERS } from "./http-rows.ts";
 import { Lab, type View, wordsOf } from "./lab.ts";
@@ -32,6 +35,20 @@ describe("world: servers", () => {
       });
     });
   }
+
+  test("clients of the SDKs take the lists with all of that in them", async () => {
+    for (const path of ["/mcp", "/profiles/all/mcp"]) {
+      const url = new URL(path, lab.server.url).href;
+      const raw = await new ModernClient(url).request("tools/list");
+      const names = resultOf(raw).json.tools.map((tool: { name: string }) => tool.name);
+      const clients = realClients({ url, sseUrl: "", commands: {} });
+      for (const name of ["SDK v1, Streamable HTTP", "SDK v2 legacy", "SDK v2 modern"]) {
+        const client = await clients.get(name)!();
+        assert.deepEqual((await client.names()).tools, names, name);
+        await client.close();
+      }
+    }
+  });
 
   test("the neighbour has heard nothing of all that", () => lab.neighbour.assertUndisturbed());
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { streamed } from "../support/clients/streamed.ts";
+import { envelope, MODERN_VERSION } from "../support/clients/modern.ts";
 import { initialize, LEGACY, list, notification, type OddClient, ping } from "./client.ts";
 import type { ClientRow, Json } from "./rows.ts";
 
@@ -180,6 +181,48 @@ async function openSse(client: OddClient, more = "") {
   return { messages, endpoint: events.waitFor(() => true), close };
 }
 
+/** Clients of 2026-07-28, which have no session. */
+const MODERN: readonly ClientRow[] = [
+  {
+    name: "modern-by-hand",
+    from: "requests by hand for the version without sessions: the headers repeat the body",
+    does: "leaves out the headers of 2026-07-28, or names another method or tool in them",
+    sees: "it is refused with what does not fit; what fits is answered",
+    steps: [
+      { ...modernCall({}), status: 200, has: /"text":"now"/ },
+      { ...modernCall({ "Mcp-Name": null }), status: 400, has: /-32020/ },
+      { ...modernCall({ "Mcp-Name": "other" }), status: 400, has: /-32020.*Mcp-Name/is },
+      { ...modernCall({ "Mcp-Method": "ping" }), status: 400, has: /-32020.*Mcp-Method/is },
+    ],
+  },
+  {
+    name: "modern-of-the-future",
+    from: "clients that are newer than the gateway",
+    does: "asks in a version that does not exist yet",
+    sees: "it is told which ones there are",
+    steps: [{
+      ...modernCall({ "Mcp-Protocol-Version": "2099-01-01" }, "2099-01-01"),
+      status: 400,
+      has: /2026-07-28/,
+    }],
+  },
+];
+
+/** A call without a session, its headers and its version. */
+function modernCall(headers: Readonly<Record<string, string | null>>, version = MODERN_VERSION) {
+  const _meta = envelope({ "io.modelcontextprotocol/protocolVersion": version });
+  return {
+    say: (client: OddClient) =>
+      client.call("", { params: { name: client.tool, arguments: { key: "now" }, _meta } }),
+    headers: (client: OddClient) => ({
+      "Mcp-Protocol-Version": version,
+      "Mcp-Method": "tools/call",
+      "Mcp-Name": client.tool,
+      ...headers,
+    }),
+  };
+}
+
 const lines = (...messages: readonly Json[]) =>
   messages.map((message) => JSON.stringify(message)).join("\r\n") + "\r\n";
 const stdioCall = (tool: string) => ({
@@ -224,4 +267,4 @@ const STDIO: readonly ClientRow[] = [
 ];
 
 /** Clients that are odd in how they begin, go on and end. */
-export const SESSION_CLIENTS: readonly ClientRow[] = [...SESSIONS, ...OLD_SSE, ...STDIO];
+export const SESSION_CLIENTS: readonly ClientRow[] = [...SESSIONS, ...MODERN, ...OLD_SSE, ...STDIO];
