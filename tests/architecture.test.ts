@@ -41,14 +41,14 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
   "src/lib": 1_288,
-  "src/runtime": 756,
+  "src/runtime": 788,
   "src/log": 1_006,
   "src/schema": 920,
   "src/protocol": 1_432,
   "src/config": 4_568,
   "src/upstream": 2_412,
-  "src/upstream/connection": 1_592,
-  "src/upstream/transport": 1_527,
+  "src/upstream/connection": 1_593,
+  "src/upstream/transport": 1_544,
   "src/registry": 1_978,
   "src/gating": 2_236,
   "src/gating/words + src/gating/meaning": 1_817,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_827,
 };
 
-const MOST_CODE_IN_ALL = 32_291;
+const MOST_CODE_IN_ALL = 32_341;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -13,7 +13,7 @@ import { ExitCode, type Io } from "./io.ts";
 /** What a running gateway stands on. */
 export interface ServerOptions {
   readonly config: Config;
-  readonly runtime: Pick<Runtime, "serve" | "spawn">;
+  readonly runtime: Pick<Runtime, "serve" | "spawn" | "request">;
   /** Without it there is no HTTP listener (`--stdio` alone). */
   readonly listen: boolean;
   /** Keeps the lists of one run for the next. */

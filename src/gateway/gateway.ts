@@ -27,7 +27,7 @@ import { Owners } from "./tasks.ts";
 /** What the gateway stands on. */
 export interface GatewayOptions {
   readonly config: Config;
-  readonly runtime: Pick<Runtime, "spawn">;
+  readonly runtime: Pick<Runtime, "spawn" | "request">;
   /** Keeps the lists of one run for the next; nothing is kept without. */
   readonly cache?: ListCache | undefined;
   /** Where the search keeps what it has learned, see `cacheDirectory()`; nothing is kept without. */
@@ -233,7 +233,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     return errorResponse(idTextOf(request), told);
   }
 
-  #member(config: ServerConfig, runtime: Pick<Runtime, "spawn">): Member {
+  #member(config: ServerConfig, runtime: Pick<Runtime, "spawn" | "request">): Member {
     return new Member({
       config,
       runtime,

@@ -1,10 +1,12 @@
 /** The runtime layer on Bun; `#runtime` in `package.json` leads here. */
 
+import process from "node:process";
+import { Readable } from "node:stream";
 import { internalError, listenError, peerAddress, report } from "./listen.ts";
 import { onSignal } from "./node/process.ts";
 import { spawn } from "./node/spawn.ts";
 import { watchDirectory } from "./node/watch.ts";
-import type { ConnectionInfo, HttpServer, ListenOptions, Runtime } from "./types.ts";
+import type { ConnectionInfo, HttpServer, ListenOptions, Runtime, TextRequest } from "./types.ts";
 
 const bun = (globalThis as unknown as { readonly Bun: BunGlobal }).Bun;
 
@@ -49,6 +51,31 @@ async function serve(options: ListenOptions): Promise<HttpServer> {
   };
 }
 
+/** {@link Runtime.request} on Bun, whose own modules of node are not bound by what bounds its fetch. */
+async function request(url: URL, { body, ...init }: TextRequest): Promise<Response> {
+  const { request } = url.protocol === "https:"
+    ? await import("node:https")
+    : await import("node:http");
+  const headers = { ...init.headers, "accept-encoding": "identity" };
+  return await new Promise((resolve, reject) => {
+    const asked = request(url, { ...init, headers, agent: false }, (answer) => {
+      const { statusCode: status = 500, rawHeaders } = answer;
+      const headers = new Headers();
+      for (let at = 0; at < rawHeaders.length; at += 2) {
+        headers.append(rawHeaders[at]!, rawHeaders[at + 1]!);
+      }
+      const hasBody = status !== 204 && status !== 304;
+      if (!hasBody) answer.resume();
+      const stream = hasBody ? Readable.toWeb(answer) as ReadableStream<Uint8Array> : null;
+      resolve(new Response(stream, { status, headers }));
+    });
+    asked.on("error", reject);
+    asked.end(body);
+  });
+}
+
+const hasProxy = Object.keys(process.env).some((name) => /^(https?|all)_proxy$/i.test(name));
+
 /** The one {@link Runtime} of a process that runs on Bun. */
 export const runtime: Runtime = {
   name: "bun",
@@ -59,6 +86,7 @@ export const runtime: Runtime = {
   openDatagram: () => null,
   watchDirectory,
   onSignal,
+  request: hasProxy ? undefined : request,
 };
 
 // The part of Bun this project uses, declared by hand: `@types/bun` and Deno's own types redeclare

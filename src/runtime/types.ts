@@ -106,6 +106,14 @@ export interface DatagramSocket {
 /** A signal the process can be told to act on. */
 export type ProcessSignal = "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGUSR1" | "SIGUSR2";
 
+/** What {@link Runtime.request} takes; redirects are not followed. */
+export interface TextRequest {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+}
+
 /** The whole runtime layer. */
 export interface Runtime {
   readonly name: "deno" | "bun";
@@ -138,6 +146,11 @@ export interface Runtime {
     onChange: () => void,
     onError: (error: unknown) => void,
   ): Disposable;
+  /**
+   * What a `fetch` is for that has a limit of its own for the whole process (Bun: 256 at a time):
+   * has none, and leads past no proxy. Undefined where `fetch` has no such limit, or proxies are set.
+   */
+  readonly request?: ((url: URL, init: TextRequest) => Promise<Response>) | undefined;
   /** Registers a handler and returns the function that removes it. */
   onSignal(signal: ProcessSignal, handler: () => void): () => void;
 }

@@ -170,7 +170,7 @@ export interface UpstreamEvents {
 export interface UpstreamOptions {
   /** For an instance, {@link ServerConfig.instances} has that very one alone. */
   readonly config: ServerConfig;
-  readonly runtime: Pick<Runtime, "spawn">;
+  readonly runtime: Pick<Runtime, "spawn" | "request">;
   readonly log: UpstreamLog;
   readonly events?: UpstreamEvents;
   /** @default the real time */

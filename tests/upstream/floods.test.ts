@@ -1,19 +1,21 @@
 import assert from "node:assert/strict";
+import type { ServerResponse } from "node:http";
 import { test } from "node:test";
 import { runtime } from "#runtime";
-import type { ServerConfig } from "../../src/config/types.ts";
+import type { HttpTarget, ServerConfig } from "../../src/config/types.ts";
 import { systemClock } from "../../src/lib/time.ts";
 import type { SpawnOptions } from "../../src/runtime/types.ts";
-import { Sendings } from "../../src/upstream/transport/http-client.ts";
+import { EVENT_STREAM, HttpClient, Sendings } from "../../src/upstream/transport/http-client.ts";
 import { nextTurn } from "../../src/lib/time.ts";
 import { StdioTransport } from "../../src/upstream/transport/stdio.ts";
 import type { CloseReason } from "../../src/upstream/transport/transport.ts";
 import { Upstream } from "../../src/upstream/upstream.ts";
 import { FakeClock } from "./fakes/clock.ts";
-import { INITIALIZED, json, legacy, result, sse } from "./fakes/http-server.ts";
+import { INITIALIZED, json, legacy, result, serveHttp, sse } from "./fakes/http-server.ts";
 import {
   call,
   fakeTarget,
+  httpTarget,
   RecordedLog,
   serverConfig,
   textOf,
@@ -189,6 +191,73 @@ for (
     assert.equal(asked, 1, "it is still listened to");
   });
 }
+
+/** Ways in which a call is held. */
+const HELD: readonly (readonly [string, (response: ServerResponse) => void])[] = [
+  ["is not answered", () => {}],
+  ["has its stream open", (response) => void sse(response)],
+];
+
+for (const [how, hold] of HELD) {
+  test(`However many calls there are each of which ${how}, others go on`, async () => {
+    let held = 0;
+    const all = Promise.withResolvers<void>();
+    await withHttp(
+      legacy(({ body }, response) => {
+        if (body?.params?.name !== "hold") return false;
+        hold(response);
+        if (++held === 260) all.resolve();
+        return true;
+      }),
+      async (upstream) => {
+        const calls = Array.from({ length: 260 }, () => call("hold"));
+        const ends = calls.map((one) => upstream.forward(one, []).catch(() => "over"));
+        await all.promise;
+        await withHttp(legacy(() => false), async (other) => {
+          assert.equal(textOf((await other.forward(call("x"), [])).raw), "ok");
+        });
+        assert.equal(textOf((await upstream.forward(call("x"), [])).raw), "ok");
+        for (const one of calls) one.abort();
+        assert.deepEqual(new Set(await Promise.all(ends)), new Set(["over"]));
+        assert.equal(textOf((await upstream.forward(call("x"), [])).raw), "ok");
+      },
+      { timeout: 300_000 },
+    );
+  });
+}
+
+test("However many event streams are open, others go on", async () => {
+  const server = await serveHttp(legacy(({ method }, response) => {
+    if (method === "GET") sse(response)({ n: 1 });
+    return method === "GET";
+  }));
+  const stop = new AbortController();
+  const { signal } = stop;
+  const target = httpTarget(`${server.url}/mcp`) as HttpTarget;
+  const client = new HttpClient("x", target, undefined, runtime.request);
+  const open = async () => {
+    const headers = { accept: EVENT_STREAM };
+    const response = await client.send({ method: "GET", headers, signal, what: "a stream" });
+    assert.equal(response.headers.get("content-type"), EVENT_STREAM);
+    const first = Promise.withResolvers<string>();
+    const over = client.events(response, "a stream", {
+      onEvent: ({ data }) => first.resolve(data),
+    });
+    assert.equal(await first.promise, '{"n":1}');
+    return { over };
+  };
+  try {
+    const streams = await Promise.all(Array.from({ length: 260 }, open));
+    const body = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}';
+    const asked = { method: "POST", headers: {}, body, signal, what: "x" } as const;
+    assert.match(await client.text(await client.send(asked), "x"), /"echo"/);
+    stop.abort();
+    const ends = await Promise.allSettled(streams.map(({ over }) => over));
+    assert.deepEqual(new Set(ends.map(({ status }) => status)), new Set(["rejected"]));
+  } finally {
+    await server.close();
+  }
+});
 
 test("Sendings has room again when enough of what is no request was taken", async () => {
   const sendings = new Sendings(systemClock);

@@ -201,6 +201,7 @@ export async function withUpstream(
   const log = new RecordedLog();
   const pids = new Set<number>();
   const recording = {
+    ...runtime,
     spawn: async (options: Parameters<typeof runtime.spawn>[0]) => {
       const child = await runtime.spawn(options);
       pids.add(child.pid);

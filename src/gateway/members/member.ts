@@ -16,7 +16,7 @@ const READING_PATIENCE = 500;
 /** What one configured server needs to take part. */
 export interface MemberOptions {
   readonly config: ServerConfig;
-  readonly runtime: Pick<Runtime, "spawn">;
+  readonly runtime: Pick<Runtime, "spawn" | "request">;
   /** How long a lost server keeps its entries, milliseconds. */
   readonly staleGrace: () => number;
   /** Its inventory, or how it may be used, has changed. */

@@ -24,7 +24,7 @@ export interface EraAnswer {
 /** What one connection is made of. */
 export interface EstablishOptions {
   readonly config: ServerConfig;
-  readonly runtime: Pick<Runtime, "spawn">;
+  readonly runtime: Pick<Runtime, "spawn" | "request">;
   readonly log: UpstreamLog;
   readonly clock: Clock;
   /** From an earlier connection; it is trusted, and failing is the way to find out it is stale. */
@@ -160,7 +160,8 @@ function createTransport(kind: TransportKind, options: EstablishOptions): Transp
   const { name: server } = config;
   const target = config.instances[0]!;
   if (target.kind === "stdio") return new StdioTransport({ server, target, runtime, log, clock });
-  const http = { server, target, log, clock, trail: () => TRAIL.header(clock.now()) };
+  const trail = () => TRAIL.header(clock.now());
+  const http = { server, target, log, clock, trail, request: runtime.request };
   return kind === "sse"
     ? new SseTransport(http)
     : new StreamableHttpTransport({ ...http, toolHeaders });

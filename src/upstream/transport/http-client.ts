@@ -7,6 +7,7 @@ import { editJson, rawAt } from "../../lib/json-edit.ts";
 import { isObject, joinBytes, type JsonObject } from "../../lib/json.ts";
 import { codeOf } from "../../lib/text.ts";
 import { type Clock, nextTurn, TURN } from "../../lib/time.ts";
+import type { Runtime } from "../../runtime/types.ts";
 import { TRAIL_HEADER } from "../../lib/trail.ts";
 import { encodeHeaderValue, Header, nameOf } from "../../protocol/eras.ts";
 import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
@@ -24,6 +25,8 @@ export const POST_HEADERS = {
   accept: `application/json, ${EVENT_STREAM}`,
 };
 
+/** Requests on their way in the process beyond which others go past a `fetch` that has a limit. */
+const MOST_FETCHED = 128;
 /** How long the end of a session may take, in ms. */
 const DELETE_TIMEOUT = 1_000;
 /** Most answers that may wait for a server while it is still listened to. */
@@ -60,7 +63,12 @@ export class HttpClient {
   readonly via: string;
 
   /** `trail` is what each request says in {@link TRAIL_HEADER}. */
-  constructor(server: string, target: HttpTarget, trail?: () => string) {
+  constructor(
+    server: string,
+    target: HttpTarget,
+    trail?: () => string,
+    private readonly request?: Runtime["request"],
+  ) {
     this.#server = server;
     this.#trail = trail;
     const { url, headers } = withoutCredentials(target.url);
@@ -109,12 +117,17 @@ export class HttpClient {
 
   async #fetch(url: URL, request: HttpRequest): Promise<Response> {
     const { method, headers, body, signal, what, mayRepeat } = request;
-    const init: RequestInit & { timeout: false } = {
+    const basic = {
       method,
       headers: this.#trail === undefined
         ? { ...this.#headers, ...headers }
         : { ...this.#headers, ...headers, [TRAIL_HEADER]: this.#trail() },
       signal,
+    };
+    // Event streams stay open, and calls may take their time: neither is to keep others waiting.
+    const isApart = method === "GET" || Sendings.inProcess > MOST_FETCHED;
+    const init: RequestInit & { timeout: false } = {
+      ...basic,
       redirect: "manual",
       // Bun ends a request that is silent for 5 minutes; ours have their own limits.
       timeout: false,
@@ -122,7 +135,9 @@ export class HttpClient {
       ...(body === undefined ? {} : { body: mayRepeat ? body : new Blob([body]) }),
     };
     try {
-      const response = await fetch(url, init);
+      const response = await (isApart && this.request !== undefined
+        ? this.request(url, body === undefined ? basic : { ...basic, body })
+        : fetch(url, init));
       this.#mayReuse = true;
       return response;
     } catch (error) {
@@ -233,6 +248,8 @@ export class HttpClient {
  * hand: `AbortSignal.any` on one long-lived signal piles up listeners.
  */
 export class Sendings {
+  /** How many there are, over all. */
+  static inProcess = 0;
   readonly #clock: Clock;
   /** With what stops their clocks. */
   readonly #all = new Map<AbortController, (() => void) | undefined>();
@@ -248,6 +265,7 @@ export class Sendings {
     const abort = new AbortController();
     const late = limit === undefined ? undefined : this.#clock.after(limit, () => abort.abort());
     this.#all.set(abort, late);
+    Sendings.inProcess++;
     if (requestId !== undefined) this.#requests.set(requestId, abort);
     return abort;
   }
@@ -255,7 +273,7 @@ export class Sendings {
   /** The one that was begun with these is over. */
   end(requestId: number | undefined, abort: AbortController): void {
     this.#all.get(abort)?.();
-    this.#all.delete(abort);
+    if (this.#all.delete(abort)) Sendings.inProcess--;
     if (requestId !== undefined) this.#requests.delete(requestId);
     if (this.#room !== undefined && !this.#isFull) {
       this.#room.resolve();

@@ -5,6 +5,7 @@ import { type Clock, pause } from "../../lib/time.ts";
 import { type Era, Header } from "../../protocol/eras.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
 import { headersOf, type ParamHeader } from "../../protocol/param-headers.ts";
+import type { Runtime } from "../../runtime/types.ts";
 import {
   HttpStatusError,
   LostCallError,
@@ -47,6 +48,7 @@ export interface HttpOptions {
   readonly target: HttpTarget;
   /** {@link HttpClient} */
   readonly trail?: () => string;
+  readonly request?: Runtime["request"];
   readonly log: UpstreamLog;
   readonly clock: Clock;
 }
@@ -116,7 +118,7 @@ export class StreamableHttpTransport implements Transport {
     this.#server = options.server;
     this.#log = options.log;
     this.#clock = options.clock;
-    this.#http = new HttpClient(options.server, options.target, options.trail);
+    this.#http = new HttpClient(options.server, options.target, options.trail, options.request);
     this.#sendings = new Sendings(options.clock);
     this.#session = new SessionWatch({
       clock: options.clock,

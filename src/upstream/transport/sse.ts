@@ -42,7 +42,7 @@ export class SseTransport implements Transport {
 
   constructor(options: HttpOptions) {
     this.#server = options.server;
-    this.#http = new HttpClient(options.server, options.target, options.trail);
+    this.#http = new HttpClient(options.server, options.target, options.trail, options.request);
     this.#sendings = new Sendings(options.clock);
     this.#session = new SessionWatch({
       clock: options.clock,
