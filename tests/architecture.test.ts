@@ -48,7 +48,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/config": 4_568,
   "src/upstream": 2_412,
   "src/upstream/connection": 1_593,
-  "src/upstream/transport": 1_544,
+  "src/upstream/transport": 1_545,
   "src/registry": 1_978,
   "src/gating": 2_236,
   "src/gating/words + src/gating/meaning": 1_817,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_827,
 };
 
-const MOST_CODE_IN_ALL = 32_341;
+const MOST_CODE_IN_ALL = 32_342;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -259,6 +259,30 @@ test("However many event streams are open, others go on", async () => {
   }
 });
 
+for (const [kind, chunk] of [["text", "x"], ["events", "data: 1\n\n"]] as const) {
+  test(`An answer in tiny chunks leaves others their turn, though none takes long: ${kind}`, async () => {
+    const client = new HttpClient("x", httpTarget("http://localhost/") as HttpTarget);
+    let [left, inTurn, most] = [5_000, 0, 0];
+    const bytes = new TextEncoder().encode(chunk);
+    const response = new Response(
+      new ReadableStream({
+        pull: (stream) => {
+          most = Math.max(most, ++inTurn);
+          if (left-- > 0) stream.enqueue(bytes);
+          else stream.close();
+        },
+      }),
+    );
+    let isOver = false;
+    const read = kind === "text"
+      ? client.text(response, "x")
+      : client.events(response, "x", { onEvent: () => {} });
+    void read.then(() => isOver = true);
+    for (; !isOver; inTurn = 0) await new Promise((next) => setImmediate(next));
+    assert.ok(most < 600, `${most} in one turn`);
+  });
+}
+
 test("Sendings has room again when enough of what is no request was taken", async () => {
   const sendings = new Sendings(systemClock);
   const replies = Array.from({ length: 102 }, () => sendings.begin(undefined, undefined));

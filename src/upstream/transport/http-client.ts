@@ -33,6 +33,8 @@ const DELETE_TIMEOUT = 1_000;
 const MOST_REPLIES = 100;
 /** As much of an event stream is read before others may have a turn, in bytes. */
 const PIECE = 64 * 1024;
+/** And no more chunks than this, which may be tiny where they are unpacked. */
+const MOST_CHUNKS = 256;
 const MAX_REDIRECTS = 3;
 const REDIRECTS = new Set([301, 302, 307, 308]);
 
@@ -210,7 +212,7 @@ export class HttpClient {
       readonly room?: (() => Promise<void> | undefined) | undefined;
     } = {},
   ): Promise<void> {
-    let busy = 0;
+    let [busy, chunks] = [0, 0];
     const reader = response.body?.getReader();
     if (reader === undefined) return;
     for (;;) {
@@ -230,10 +232,10 @@ export class HttpClient {
           busy += performance.now() - began;
           const full = room?.();
           if (full !== undefined) await full;
-          if (busy < TURN) continue;
+          if (busy < TURN && ++chunks < MOST_CHUNKS) continue;
           // What is there already is read without a turn for others in between.
           await nextTurn();
-          busy = 0;
+          busy = chunks = 0;
         }
       } catch (error) {
         await reader.cancel().catch(() => {});
