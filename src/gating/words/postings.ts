@@ -181,8 +181,8 @@ export interface Ranking {
 }
 
 /**
- * Round numbers, as any near them do as well on a set that had no part in the choice
- * (`bench/search/tune.ts`); `docs/search.md` has the figures.
+ * Round numbers: nearly any beside them are as good. How good they are on a set that had no part in
+ * the choice says `bench/search/leave-out.ts`; `docs/search.md` has the figures.
  */
 export const RANKING: Ranking = {
   weights: {
