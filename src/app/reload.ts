@@ -27,15 +27,13 @@ const log = getLogger("mcproxy", "reload");
 
 /** Loads the configuration again and puts it in force. One load at a time: the caller's duty. */
 export class Reloader {
-  readonly #options: ReloaderOptions;
   /** The plan in force. */
   #plan: ServePlan;
   /** What the log must not contain. */
   #secrets: readonly string[];
   #refused: string | undefined;
 
-  constructor(options: ReloaderOptions) {
-    this.#options = options;
+  constructor(private readonly options: ReloaderOptions) {
     this.#plan = options.started;
     this.#secrets = options.started.secrets;
   }
@@ -49,7 +47,7 @@ export class Reloader {
   async reload({ final, asked }: { final: boolean; asked: boolean }): Promise<ChangeAnswer> {
     let next: ServePlan;
     try {
-      next = await this.#options.plan();
+      next = await this.options.plan();
     } catch (error) {
       if (final) this.#refuse(error);
       const sources = error instanceof ConfigurationError ? error.sources : new Map();
@@ -63,7 +61,7 @@ export class Reloader {
   }
 
   #apply(next: ServePlan, diff: ConfigDiff, asked: boolean): void {
-    const { gateway, notifier, logging, summary } = this.#options;
+    const { gateway, notifier, logging, summary } = this.options;
     const { logLevel, secrets } = this.#plan;
     const hadFailed = this.#refused !== undefined;
     const isNews = asked || hadFailed || summaryOf(diff) !== undefined;
@@ -86,7 +84,7 @@ export class Reloader {
   }
 
   #refuse(error: unknown): void {
-    const { gateway, notifier } = this.#options;
+    const { gateway, notifier } = this.options;
     const text = gateway.redact(error instanceof CliError ? error.message : String(error));
     gateway.configState.refuse(text);
     // `systemctl reload` waits for the end of what it asked for, however it ends.
@@ -102,7 +100,7 @@ export class Reloader {
   }
 
   #tell({ warnings, config }: ServePlan, diff: ConfigDiff, loud: boolean): void {
-    const { gateway, cwd } = this.#options;
+    const { gateway, cwd } = this.options;
     const summary = summaryOf(diff);
     if (summary === undefined) {
       log[loud ? "info" : "debug"]("The configuration was read again: nothing has changed", {

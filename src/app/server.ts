@@ -33,18 +33,17 @@ const log = getLogger("mcproxy");
  * signals and exit codes are the command's.
  */
 export class Server {
-  readonly gateway: Gateway;
   /** Where it was told to listen; a reload does not change that. */
   readonly #host: string;
-  readonly #http: HttpServer | undefined;
-  readonly #app: App | undefined;
   #stopped: Promise<void> | undefined;
 
-  private constructor(config: Config, gateway: Gateway, app?: App, http?: HttpServer) {
+  private constructor(
+    config: Config,
+    readonly gateway: Gateway,
+    private readonly app?: App,
+    private readonly http?: HttpServer,
+  ) {
     this.#host = config.settings.host;
-    this.gateway = gateway;
-    this.#app = app;
-    this.#http = http;
   }
 
   /**
@@ -73,8 +72,8 @@ export class Server {
 
   /** The URL clients are to be given, `undefined` without a listener. */
   get url(): string | undefined {
-    if (this.#http === undefined) return undefined;
-    return `http://${hostInUrl(this.#host)}:${this.#http.port}/mcp`;
+    if (this.http === undefined) return undefined;
+    return `http://${hostInUrl(this.#host)}:${this.http.port}/mcp`;
   }
 
   /**
@@ -86,16 +85,16 @@ export class Server {
   }
 
   async #stop(): Promise<void> {
-    const accepted = this.#http?.stop();
+    const accepted = this.http?.stop();
     await this.gateway.drain(this.gateway.config.settings.shutdownTimeout);
     await this.gateway.close();
-    this.#app?.close();
+    this.app?.close();
     // Streams have been told to end; a client that holds on to one is not waited for.
     const { promise: patience, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, LINGER);
     await Promise.race([accepted, patience]);
     clearTimeout(timer);
-    this.#http?.abort();
+    this.http?.abort();
   }
 }
 

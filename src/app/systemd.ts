@@ -41,8 +41,6 @@ export function watchdogInterval(
  * fails: without systemd, or with one that does not listen, they do nothing.
  */
 export class Notifier {
-  readonly #send: Send | null;
-  readonly #interval: number | null;
   /** Waiting messages in order; the first is under way while `#sending`. */
   readonly #queue: string[] = [];
   #sending = false;
@@ -51,10 +49,7 @@ export class Notifier {
   #timer: ReturnType<typeof setInterval> | null = null;
   #idle: (() => void) | null = null;
 
-  constructor(send: Send | null, interval: number | null) {
-    this.#send = send;
-    this.#interval = interval;
-  }
+  constructor(private readonly send: Send | null, private readonly interval: number | null) {}
 
   /** The service is up, or up again after {@link Notifier.reloading}. */
   ready(): void {
@@ -83,12 +78,12 @@ export class Notifier {
    * timer, so a blocked event loop sends none; nor does one while `healthy` answers false.
    */
   watchdog(healthy: () => boolean = () => true): void {
-    if (this.#interval === null || this.#timer !== null) return;
+    if (this.interval === null || this.#timer !== null) return;
     const ping = () => {
       if (healthy()) this.#enqueue("WATCHDOG=1");
     };
     ping();
-    this.#timer = setInterval(ping, this.#interval);
+    this.#timer = setInterval(ping, this.interval);
     this.#timer.unref();
   }
 
@@ -105,7 +100,7 @@ export class Notifier {
   }
 
   #enqueue(message: string): void {
-    if (this.#send === null || this.#disabled) return;
+    if (this.send === null || this.#disabled) return;
     // With a slow way out (a process for each message) only the latest status and one ping wait.
     const key = message.slice(0, message.indexOf("=") + 1);
     if (key === "STATUS=" || key === "WATCHDOG=") {
@@ -113,7 +108,7 @@ export class Notifier {
       if (older > 0) this.#queue.splice(older, 1);
     }
     this.#queue.push(message);
-    if (!this.#sending) void this.#drain(this.#send);
+    if (!this.#sending) void this.#drain(this.send);
   }
 
   async #drain(send: Send): Promise<void> {

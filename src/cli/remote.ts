@@ -58,24 +58,21 @@ export interface RemoteAnswer {
  * no session is left behind.
  */
 export class RemoteCaller {
-  readonly #urls: GatewayUrls;
   readonly #closing = new AbortController();
   #id = 0;
 
-  constructor(urls: GatewayUrls) {
-    this.#urls = urls;
-  }
+  constructor(private readonly urls: GatewayUrls) {}
 
   /** The status as text and parsed. @throws {CliError} where it cannot be had */
   status(): Promise<RemoteAnswer> {
     const isStatus = ({ ok, body }: RemoteAnswer) => ok && Array.isArray(body.servers);
-    return this.#ask(this.#urls.status, "its status", isStatus);
+    return this.#ask(this.urls.status, "its status", isStatus);
   }
 
   /** What `/health` says, well or not. @throws {CliError} where it says nothing */
   health(): Promise<RemoteAnswer> {
     const isHealth = ({ body }: RemoteAnswer) => typeof body.status === "string";
-    return this.#ask(this.#urls.health, "its health", isHealth);
+    return this.#ask(this.urls.health, "its health", isHealth);
   }
 
   async #ask(
@@ -92,7 +89,7 @@ export class RemoteCaller {
       const body = parseObject(raw);
       const answer = body && { ok: response.ok, raw, body };
       if (answer !== undefined && expected(answer)) return answer;
-      throw notAGateway(this.#urls.label, response.status);
+      throw notAGateway(this.urls.label, response.status);
     } catch (error) {
       throw this.#explain(error, signal);
     }
@@ -102,8 +99,8 @@ export class RemoteCaller {
   async offers(tokenizer: Tokenizer): Promise<readonly ServerOffer[]> {
     const isAnswer = ({ body }: RemoteAnswer) =>
       Array.isArray(body.servers) || body.error === "not_found";
-    const { ok, body } = await this.#ask(this.#urls.tools, "what its servers offer", isAnswer);
-    if (!ok) throw tooOld(this.#urls.label, (await this.status()).body);
+    const { ok, body } = await this.#ask(this.urls.tools, "what its servers offer", isAnswer);
+    if (!ok) throw tooOld(this.urls.label, (await this.status()).body);
     const servers = body.servers as unknown as readonly ServerOffer[];
     return tokenizer.isExact ? await this.#recounted(servers, tokenizer) : servers;
   }
@@ -113,7 +110,7 @@ export class RemoteCaller {
     servers: readonly ServerOffer[],
     { count }: Tokenizer,
   ): Promise<readonly ServerOffer[]> {
-    const listed = await this.#tools(this.#urls.gate(undefined, false));
+    const listed = await this.#tools(this.urls.gate(undefined, false));
     const tokens = new Map(listed.map((tool) => [tool.name, toolTokens(tool, count)]));
     return servers.map((server) => ({
       ...server,
@@ -146,7 +143,7 @@ export class RemoteCaller {
     { count }: Tokenizer,
   ): Promise<GateCost> {
     const [all, listed] = await Promise.all(
-      [false, true].map((gated) => this.#tools(this.#urls.gate(profile, gated))),
+      [false, true].map((gated) => this.#tools(this.urls.gate(profile, gated))),
     );
     const sum = (tools: readonly JsonObject[] = []) =>
       tools.reduce((tokens, tool) => tokens + toolTokens(tool, count), 0);
@@ -161,7 +158,7 @@ export class RemoteCaller {
     const meta = { ...this.#envelope(), [MetaKey.ProgressToken]: "cli" };
     const params = `{"name":${JSON.stringify(tool)},"arguments":${argumentsText},` +
       `"_meta":${JSON.stringify(meta)}}`;
-    return (await this.#request(this.#urls.mcp, "tools/call", params, onNotification)).raw;
+    return (await this.#request(this.urls.mcp, "tools/call", params, onNotification)).raw;
   }
 
   close(): Promise<void> {
@@ -229,11 +226,11 @@ export class RemoteCaller {
       await transport.close();
     }
     if (response !== undefined) return response;
-    throw notAGateway(this.#urls.label, 200);
+    throw notAGateway(this.urls.label, 200);
   }
 
   #explain(error: unknown, signal: AbortSignal): Error {
-    const { label } = this.#urls;
+    const { label } = this.urls;
     if (error instanceof CliError) return error;
     if (error instanceof HttpStatusError) return notAGateway(label, error.status, error);
     const why = signal.aborted

@@ -154,19 +154,15 @@ export interface IssueOptions {
 
 /** Issues and warnings of one configuration, at most a hundred of each. */
 export class IssueCollector {
-  readonly #places: Places;
-
   constructor(
-    places: Places,
+    private readonly places: Places,
     readonly issues: ConfigIssue[] = [],
     readonly warnings: ConfigIssue[] = [],
-  ) {
-    this.#places = places;
-  }
+  ) {}
 
   /** A collector for the same lists that is told paths from `base` on. */
   below(base: ConfigPath): IssueCollector {
-    const place: Places["place"] = (path, part) => this.#places.place([...base, ...path], part);
+    const place: Places["place"] = (path, part) => this.places.place([...base, ...path], part);
     return new IssueCollector({ place }, this.issues, this.warnings);
   }
 
@@ -182,7 +178,7 @@ export class IssueCollector {
 
   /** An issue at a place of the configuration, not added. */
   issue(path: ConfigPath, message: string, { remedy, part }: IssueOptions = {}): ConfigIssue {
-    const place = this.#places.place(path, part);
+    const place = this.places.place(path, part);
     return issueAt(place, place.path, message, remedy);
   }
 }

@@ -39,16 +39,11 @@ const MAX_FILE_BYTES = 64 * 1024;
 export class Fetches {
   /** Of files that others can read. */
   readonly warnings: ConfigIssue[] = [];
-  readonly #env: Env;
-  readonly #sources: Map<string, string>;
   readonly #found = new Map<string, Fetched | undefined>();
   #pending: Promise<void>[] = [];
 
   /** Commands get `env`, and `sources` the files that were read or looked for. */
-  constructor(env: Env, sources: Map<string, string>) {
-    this.#env = env;
-    this.#sources = sources;
-  }
+  constructor(private readonly env: Env, private readonly sources: Map<string, string>) {}
 
   /** {@link ValueStore.fetch}. */
   readonly fetch = (wanted: Wanted): Fetched | undefined => {
@@ -72,7 +67,7 @@ export class Fetches {
   }
 
   async #read(path: string): Promise<Fetched> {
-    const read = await readText(path, { sources: this.#sources, limit: MAX_FILE_BYTES });
+    const read = await readText(path, { sources: this.sources, limit: MAX_FILE_BYTES });
     if (!read.ok) {
       const remedy = read.missing ? "create it, or name another one" : read.remedy;
       return { why: `Cannot read ${quote(path)}: ${read.why}`, remedy };
@@ -87,7 +82,7 @@ export class Fetches {
 
   async #run({ name, directory }: Wanted): Promise<Fetched> {
     const { commandOutput } = await import("./command.ts");
-    return await commandOutput(name, { env: this.#env, cwd: directory });
+    return await commandOutput(name, { env: this.env, cwd: directory });
   }
 }
 

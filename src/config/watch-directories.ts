@@ -50,13 +50,11 @@ interface Rest {
 
 /** The watches of a {@link ConfigWatch}: opened, closed, and opened again with growing pauses. */
 export class DirectoryWatches implements Disposable {
-  readonly #options: DirectoryWatchesOptions;
   readonly #now: () => number;
   readonly #open = new Map<string, OpenWatch>();
   readonly #resting = new Map<string, Rest>();
 
-  constructor(options: DirectoryWatchesOptions) {
-    this.#options = options;
+  constructor(private readonly options: DirectoryWatchesOptions) {
     this.#now = options.now ?? (() => performance.now());
   }
 
@@ -95,10 +93,10 @@ export class DirectoryWatches implements Disposable {
   #watch(path: string, now: number): void {
     const open: OpenWatch = { openedAt: now, over: false };
     this.#open.set(path, open);
-    const watch = this.#options.watchDirectory(
+    const watch = this.options.watchDirectory(
       path,
       () => {
-        if (!open.over) this.#options.onChange();
+        if (!open.over) this.options.onChange();
       },
       (error) => {
         if (!open.over) this.#lost(path, open, error);
@@ -113,15 +111,15 @@ export class DirectoryWatches implements Disposable {
     const now = this.#now();
     const lived = now - open.openedAt >= MIN_LIFE;
     const failures = lived ? 0 : (this.#resting.get(path)?.failures ?? 0) + 1;
-    const delay = lived ? 0 : backOff(failures, REOPEN_DELAY, this.#options.maxDelay);
+    const delay = lived ? 0 : backOff(failures, REOPEN_DELAY, this.options.maxDelay);
     this.#resting.set(path, { until: now + delay, failures });
-    if (failures === FAILURES_TOLD) this.#options.onError(this.#explain(path, error));
-    this.#options.onChange();
+    if (failures === FAILURES_TOLD) this.options.onError(this.#explain(path, error));
+    this.options.onChange();
   }
 
   #explain(path: string, cause: unknown): Error {
     const found = messageOf(cause);
-    const seconds = this.#options.maxDelay / 1000;
+    const seconds = this.options.maxDelay / 1000;
     return new Error(
       `Cannot watch "${path}": ${found}; changes in it are noticed only every ${seconds} s`,
       { cause },

@@ -59,7 +59,6 @@ export interface WatchOptions {
  * told of.
  */
 export class ConfigWatch implements Disposable {
-  readonly #options: WatchOptions;
   readonly #timing: WatchTiming;
   readonly #watches: DirectoryWatches;
 
@@ -78,8 +77,7 @@ export class ConfigWatch implements Disposable {
   #asked: PromiseWithResolvers<void> | undefined;
   #closed = false;
 
-  constructor(options: WatchOptions) {
-    this.#options = options;
+  constructor(private readonly options: WatchOptions) {
     this.#timing = { ...DEFAULT_TIMING, ...options.timing };
     this.#known = options.sources;
     this.#watches = new DirectoryWatches({
@@ -251,7 +249,7 @@ export class ConfigWatch implements Disposable {
 
   async #answer(found: Sources, change: ConfigChange): Promise<ChangeAnswer> {
     try {
-      return await this.#options.onChange(change);
+      return await this.options.onChange(change);
     } catch (error) {
       this.#report(error);
       return { used: true, sources: found };
@@ -260,7 +258,7 @@ export class ConfigWatch implements Disposable {
 
   #report(error: unknown): void {
     try {
-      this.#options.onError?.(error);
+      this.options.onError?.(error);
     } catch {
       // Whoever is told has nobody else to tell.
     }

@@ -85,11 +85,7 @@ function isBlank(node: Node, text: string): boolean {
 }
 
 class Refused extends Error {
-  constructor(
-    readonly offset: number,
-    readonly path: ConfigPath,
-    readonly said: YamlMessage,
-  ) {
+  constructor(readonly offset: number, readonly path: ConfigPath, readonly said: YamlMessage) {
     super();
   }
 }
@@ -103,11 +99,8 @@ interface SizedNode extends LocatedNode {
 class Converter {
   /** What an anchor names; null while it is still being read. */
   readonly #anchors = new Map<string, SizedNode | null>();
-  readonly #locate: (offset: number) => Position;
 
-  constructor(locate: (offset: number) => Position) {
-    this.#locate = locate;
-  }
+  constructor(private readonly locate: (offset: number) => Position) {}
 
   convert(node: Node | null, path: ConfigPath, fallback = 0): SizedNode {
     const offset = node?.range?.[0] ?? fallback;
@@ -157,7 +150,7 @@ class Converter {
       const here = [...path, name];
       const before = own.get(name);
       if (before !== undefined) {
-        const { line } = this.#locate(before.keyOffset);
+        const { line } = this.locate(before.keyOffset);
         throw new Refused(keyOffset, here, saidTwice(name, line));
       }
       const node = this.convert(value, here, keyOffset);

@@ -50,13 +50,11 @@ export type DeskFinder = Pick<Finder, "find" | "prepare" | "called" | "close">;
 
 /** Answers calls of meta tools. Everything behind it is loaded with it. */
 export class Desk {
-  readonly #options: DeskOptions;
-  readonly #provisioned: Provisioned;
-
-  constructor(options: DeskOptions, provisioned: Provisioned, readonly finder: DeskFinder) {
-    this.#options = options;
-    this.#provisioned = provisioned;
-  }
+  constructor(
+    private readonly options: DeskOptions,
+    private readonly provisioned: Provisioned,
+    readonly finder: DeskFinder,
+  ) {}
 
   /**
    * Answers the call of a meta tool; `undefined` where the exchange has become the call of another
@@ -83,7 +81,7 @@ export class Desk {
     return prepareExecution(exchange, name, gate, {
       isProvisioned: (id) => {
         const key = provisionKey(client, gate.full.id, handleOf(request));
-        return key !== undefined && this.#provisioned.has(key, id);
+        return key !== undefined && this.provisioned.has(key, id);
       },
       whenNamed: async (id) => {
         await host.whenNamed(endpoint, (view) => view.tool(id) !== undefined);
@@ -120,7 +118,7 @@ export class Desk {
       case "provision_tools":
         return this.#provision(call);
       case "list_provisioned_tools":
-        return listProvisioned(call, this.#provisioned);
+        return listProvisioned(call, this.provisioned);
       case "list_mcp_servers":
         return listMcpServers(call.args, this.#servers(call));
     }
@@ -128,23 +126,23 @@ export class Desk {
 
   #provision(call: MetaCall): MetaResult {
     const { client, endpoint, gate, registry } = call;
-    const before = this.#provisioned.ownTools(client, endpoint, registry);
+    const before = this.provisioned.ownTools(client, endpoint, registry);
     const nearest = (id: string) => nearestTools(gate, registry, this.#tags, id);
-    const result = provisionTools(call, this.#provisioned, nearest);
-    const after = this.#provisioned.ownTools(client, endpoint, registry);
+    const result = provisionTools(call, this.provisioned, nearest);
+    const after = this.provisioned.ownTools(client, endpoint, registry);
     const was = before ?? gate.view.list("tools", client.era);
     if (client.session !== undefined && after !== undefined && !after.sameItems(was)) {
-      this.#options.session(client.session)?.listsChanged(["tools"]);
+      this.options.session(client.session)?.listsChanged(["tools"]);
     }
     return result;
   }
 
   get #tags(): Config["settings"]["tags"] {
-    return this.#options.config().settings.tags;
+    return this.options.config().settings.tags;
   }
 
   #servers(call: MetaCall): readonly ServerFacts[] {
-    const { config, phase } = this.#options;
+    const { config, phase } = this.options;
     return serverFacts(call, config(), phase);
   }
 }

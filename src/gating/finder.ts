@@ -263,20 +263,17 @@ const TURN = 8;
 
 /** Does what a new snapshot needs, later and in small pieces, so that no request waits for it. */
 export class Preparer {
-  readonly #options: PreparerOptions;
   #next: { readonly registry: Snapshot; readonly since: number } | undefined;
   #unschedule: (() => void) | undefined;
   #isWorking = false;
   #isClosed = false;
 
-  constructor(options: PreparerOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: PreparerOptions) {}
 
   /** There is work for this snapshot, and none for older ones any more. */
   later(registry: Snapshot): void {
     if (this.#isClosed) return;
-    this.#next = { registry, since: this.#next?.since ?? this.#options.clock.now() };
+    this.#next = { registry, since: this.#next?.since ?? this.options.clock.now() };
     if (!this.#isWorking) this.#schedule();
   }
 
@@ -289,26 +286,26 @@ export class Preparer {
   }
 
   #schedule(): void {
-    const { clock } = this.#options;
+    const { clock } = this.options;
     if (this.#next === undefined) return;
     const delay = Math.min(QUIET, Math.max(0, this.#next.since + PATIENCE - clock.now()));
     this.#after(delay, () => {
       const { registry } = this.#next!;
       this.#next = undefined;
       this.#isWorking = true;
-      this.#work(this.#options.steps(registry));
+      this.#work(this.options.steps(registry));
     });
   }
 
   #work(steps: Generator<void, void>): void {
-    const { clock } = this.#options;
+    const { clock } = this.options;
     const end = clock.now() + TURN;
     let isDone = false;
     try {
       while (!isDone && clock.now() < end) isDone = steps.next().done === true;
     } catch (error) {
       isDone = true;
-      this.#options.onError(error);
+      this.options.onError(error);
     }
     if (!isDone) return this.#after(0, () => this.#work(steps));
     this.#isWorking = false;
@@ -317,6 +314,6 @@ export class Preparer {
 
   #after(ms: number, callback: () => void): void {
     this.#unschedule?.();
-    this.#unschedule = this.#options.clock.after(ms, callback);
+    this.#unschedule = this.options.clock.after(ms, callback);
   }
 }

@@ -27,7 +27,6 @@ const log = getLogger("mcproxy", "gating");
 export class Gating {
   /** What clients have provisioned, and the lists of their own that come of it. */
   readonly provisioned: Provisioned;
-  readonly #options: GatingOptions;
   /** Clashes that have been told of. */
   readonly #told = new Set<string>();
   #countsUse = false;
@@ -35,8 +34,7 @@ export class Gating {
   #desk: Desk | undefined;
   #opening: Promise<Desk> | undefined;
 
-  constructor(options: GatingOptions) {
-    this.#options = options;
+  constructor(private readonly options: GatingOptions) {
     this.provisioned = new Provisioned({ sessions: options.maxSessions });
   }
 
@@ -116,9 +114,9 @@ export class Gating {
   }
 
   #open(): Promise<Desk> {
-    return this.#opening ??= Promise.all([import("./desk.ts"), this.#options.createFinder()])
+    return this.#opening ??= Promise.all([import("./desk.ts"), this.options.createFinder()])
       .then(([{ Desk }, finder]) => {
-        this.#desk = new Desk(this.#options, this.provisioned, finder);
+        this.#desk = new Desk(this.options, this.provisioned, finder);
         if (this.#registry !== undefined) finder.prepare(this.#registry);
         return this.#desk;
       });

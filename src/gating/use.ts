@@ -158,7 +158,6 @@ const SLACK = 200;
  * `tools.use`; gateways that share a directory add theirs to what is there.
  */
 export class UseMemory {
-  readonly #options: UseMemoryOptions;
   readonly #path: string | undefined;
   /** What the file says, and what came since. */
   #kept: Uses = new Map();
@@ -169,9 +168,8 @@ export class UseMemory {
   #writing: Promise<void> = Promise.resolve();
   #hasComplained = false;
 
-  constructor(options: UseMemoryOptions) {
+  constructor(private readonly options: UseMemoryOptions) {
     const { directory } = options;
-    this.#options = options;
     this.#path = directory === undefined ? undefined : join(directory, "tools.use");
   }
 
@@ -182,18 +180,18 @@ export class UseMemory {
 
   /** A tool was called with success. */
   add(server: string, tool: string): void {
-    addUse(this.#fresh, server, tool, { count: 1, at: this.#options.wall() });
+    addUse(this.#fresh, server, tool, { count: 1, at: this.options.wall() });
     // A bound on calls is one on tools; what is over is sorted out without a disk as well.
     if (++this.#freshSize > MOST_TOOLS + SLACK) {
-      this.#fresh = merged(this.#fresh, new Map(), this.#options.wall());
+      this.#fresh = merged(this.#fresh, new Map(), this.options.wall());
       this.#freshSize = 0;
     }
-    this.#unschedule ??= this.#options.clock.after(WRITE_DELAY, () => void this.flush());
+    this.#unschedule ??= this.options.clock.after(WRITE_DELAY, () => void this.flush());
   }
 
   /** How often it was, decayed. */
   count(server: string, tool: string): number {
-    const now = this.#options.wall();
+    const now = this.options.wall();
     let count = 0;
     for (const uses of [this.#kept, this.#fresh]) {
       const use = uses.get(server)?.get(tool);
@@ -215,7 +213,7 @@ export class UseMemory {
 
   async #write(): Promise<void> {
     if (this.#path === undefined) return;
-    const { wall } = this.#options;
+    const { wall } = this.options;
     const [kept, fresh] = [this.#kept, this.#fresh];
     this.#kept = merged(kept, fresh, wall());
     this.#fresh = new Map();
@@ -237,7 +235,7 @@ export class UseMemory {
     if (this.#path === undefined) return new Map();
     const uses = await readKept(
       this.#path,
-      (file) => decodeUses(file, this.#options.wall()),
+      (file) => decodeUses(file, this.options.wall()),
       (reason) => this.#complain("Cannot use the kept use of tools in {file}: {reason}", reason),
     );
     return uses ?? new Map();
@@ -246,6 +244,6 @@ export class UseMemory {
   #complain(text: string, reason: string): void {
     if (this.#hasComplained) return;
     this.#hasComplained = true;
-    this.#options.log.warning(`${text}; counting goes on`, { file: this.#path, reason });
+    this.options.log.warning(`${text}; counting goes on`, { file: this.#path, reason });
   }
 }

@@ -43,7 +43,6 @@ export function pauseAfter(failures: number): number {
  *     push -> fresh (records) -> queue (entries) -> writer
  */
 export class Pump<R extends object> {
-  readonly #options: PumpOptions<R>;
   readonly #capacity: number;
   readonly #queue: BoundedQueue<Entry>;
   /** Records and, as numbers, counts of records dropped at that place. */
@@ -58,9 +57,8 @@ export class Pump<R extends object> {
   #wake: (() => void) | null = null;
   readonly #idle = Promise.withResolvers<void>();
 
-  constructor(options: PumpOptions<R>) {
+  constructor(private readonly options: PumpOptions<R>) {
     const { capacity = 10_000, maxCharacters = 8 * 1024 * 1024 } = options;
-    this.#options = options;
     this.#capacity = capacity;
     this.#queue = new BoundedQueue({ capacity, maxWeight: maxCharacters, weigh: characters });
   }
@@ -104,7 +102,7 @@ export class Pump<R extends object> {
     this.#abandoned = true;
     this.#wake?.();
     this.#dropped += this.#queue.clear();
-    await within(timeout, this.#options.writer.close().catch(() => {}));
+    await within(timeout, this.options.writer.close().catch(() => {}));
   }
 
   #drop(): void {
@@ -117,8 +115,8 @@ export class Pump<R extends object> {
     this.#fresh = [];
     for (const item of fresh) {
       const entry = typeof item === "number"
-        ? this.#options.notice(item)
-        : this.#options.render(item);
+        ? this.options.notice(item)
+        : this.options.render(item);
       if (this.#queue.push(entry)) continue;
       if (typeof item === "number") this.#unreported += item;
       else this.#drop();
@@ -138,14 +136,14 @@ export class Pump<R extends object> {
         const batch = this.#nextBatch();
         if (batch.length === 0) return;
         try {
-          const taken = await this.#options.writer.write(batch);
+          const taken = await this.options.writer.write(batch);
           failures = 0;
           if (this.#abandoned) return;
           this.#queue.drop(taken);
           this.#written += taken;
         } catch (error) {
           failures++;
-          if (failures === 1) this.#options.onOutage?.(error);
+          if (failures === 1) this.options.onOutage?.(error);
           // One more attempt was made for the sake of the end; that was it.
           if (this.#closing) return;
           await this.#pause(pauseAfter(failures));
@@ -160,7 +158,7 @@ export class Pump<R extends object> {
 
   #nextBatch(): readonly Entry[] {
     if (this.#queue.size === 0 && this.#unreported > 0) {
-      this.#queue.push(this.#options.notice(this.#unreported));
+      this.#queue.push(this.options.notice(this.#unreported));
       this.#unreported = 0;
     }
     return this.#queue.peek(BATCH);

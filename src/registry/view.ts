@@ -11,13 +11,13 @@ export type ListsByEra = Readonly<Record<Era | "own", Readonly<Record<ListKind, 
 /** What all views do alike, see `View`. */
 export abstract class ListedView {
   readonly counts: Counts;
-  readonly #lists: ListsByEra;
   readonly #advertised = new Map<Era, JsonObject>();
-  readonly #policy: ListPolicy;
 
-  constructor(readonly id: string, lists: ListsByEra, policy: ListPolicy = "always") {
-    this.#lists = lists;
-    this.#policy = policy;
+  constructor(
+    readonly id: string,
+    private readonly lists: ListsByEra,
+    private readonly policy: ListPolicy = "always",
+  ) {
     const { tools, prompts, resources, templates } = lists.own;
     this.counts = Object.freeze({
       tools: tools.count,
@@ -28,7 +28,7 @@ export abstract class ListedView {
   }
 
   list(kind: ListKind, era?: Era): ListText {
-    return this.#lists[era ?? "own"][kind];
+    return this.lists[era ?? "own"][kind];
   }
 
   page(kind: ListKind, era: Era, cursor: unknown, size: number): Page | undefined {
@@ -40,7 +40,7 @@ export abstract class ListedView {
   capabilitiesFor(era: Era): JsonObject {
     let advertised = this.#advertised.get(era);
     if (advertised === undefined) {
-      advertised = mergedCapabilities(this.capabilities(), era, this.#policy);
+      advertised = mergedCapabilities(this.capabilities(), era, this.policy);
       this.#advertised.set(era, advertised);
     }
     return advertised;

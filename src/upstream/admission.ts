@@ -13,19 +13,17 @@ export type AdmissionLimits = Pick<ServerConfig, "maxConcurrency" | "maxQueue" |
  * the queue they are refused. One for all its instances. Owned by the upstream, like its calls.
  */
 export class Admission {
-  readonly #server: string;
-  readonly #clock: Clock;
-  #limits: AdmissionLimits;
   #most: number;
   #inside = 0;
   /** Told that they are inside, or why they will never be. */
   readonly #waiting = new Set<(refusal?: RpcError) => void>();
   #closed = false;
 
-  constructor(server: string, limits: AdmissionLimits, clock: Clock) {
-    this.#server = server;
-    this.#clock = clock;
-    this.#limits = limits;
+  constructor(
+    private readonly server: string,
+    private limits: AdmissionLimits,
+    private readonly clock: Clock,
+  ) {
     this.#most = limits.maxConcurrency ?? Infinity;
   }
 
@@ -41,7 +39,7 @@ export class Admission {
 
   /** Takes on other limits: higher ones let in who waits, lower ones turn out nobody. */
   reconfigure(limits: AdmissionLimits): void {
-    this.#limits = limits;
+    this.limits = limits;
     this.#most = limits.maxConcurrency ?? Infinity;
     this.#letIn();
   }
@@ -70,8 +68,8 @@ export class Admission {
         else reject(refused);
       };
       const cancel = () => settle(this.#noLongerAsked());
-      const { timeout } = this.#limits;
-      const stopClock = this.#clock.after(timeout, () => settle(this.#late(timeout)));
+      const { timeout } = this.limits;
+      const stopClock = this.clock.after(timeout, () => settle(this.#late(timeout)));
       signal.addEventListener("abort", cancel);
       this.#waiting.add(settle);
     });
@@ -86,7 +84,7 @@ export class Admission {
   /** Refuses everybody from now on, and those who wait. */
   close(): void {
     this.#closed = true;
-    for (const settle of [...this.#waiting]) settle(unavailable(this.#server, "was stopped"));
+    for (const settle of [...this.#waiting]) settle(unavailable(this.server, "was stopped"));
   }
 
   #letIn(): void {
@@ -98,24 +96,24 @@ export class Admission {
   }
 
   #refusal(signal: CancelSignal): RpcError | undefined {
-    if (this.#closed) return unavailable(this.#server, "was stopped");
+    if (this.#closed) return unavailable(this.server, "was stopped");
     if (signal.aborted) return this.#noLongerAsked();
-    if (this.#waiting.size < this.#limits.maxQueue) return undefined;
+    if (this.#waiting.size < this.limits.maxQueue) return undefined;
     return new RpcError(
       ErrorCode.UpstreamBusy,
-      `${serverLabel(this.#server)} is busy: ${this.#load}; try again later, or raise ` +
+      `${serverLabel(this.server)} is busy: ${this.#load}; try again later, or raise ` +
         '"maxConcurrency" or "maxQueue"',
     );
   }
 
   #noLongerAsked(): RpcError {
-    return unavailable(this.#server, "is no longer asked");
+    return unavailable(this.server, "is no longer asked");
   }
 
   #late(ms: number): RpcError {
     return new RpcError(
       ErrorCode.UpstreamTimeout,
-      `${serverLabel(this.#server)} had no room for the call within ${ms / 1_000} s: ${this.#load}`,
+      `${serverLabel(this.server)} had no room for the call within ${ms / 1_000} s: ${this.#load}`,
     );
   }
 

@@ -24,8 +24,6 @@ export class Calls {
   total = 0;
   /** Those that ended with an error, the server's own or the gateway's. */
   failed = 0;
-  /** Who gets which instance. */
-  readonly chooser: Chooser;
   readonly #admission: Admission;
   readonly #idle: (() => void)[] = [];
   #shape: ServerConfig["shape"];
@@ -33,9 +31,13 @@ export class Calls {
   #inUse = 0;
   #closed = false;
 
-  constructor(config: ServerConfig, chooser: Chooser, clock: Clock) {
+  constructor(
+    config: ServerConfig,
+    /** Who gets which instance. */
+    readonly chooser: Chooser,
+    clock: Clock,
+  ) {
     this.#shape = config.shape;
-    this.chooser = chooser;
     this.#admission = new Admission(config.name, config, clock);
   }
 
@@ -174,10 +176,6 @@ interface Failed {
  */
 class UsedLine implements Line {
   readonly era: Era;
-  readonly #calls: Calls;
-  readonly #admitted: boolean;
-  #line: Line;
-  #slot: Slot;
   /** The line and the place at the instance are ours to give back. */
   #held = true;
   #requests = 0;
@@ -185,12 +183,13 @@ class UsedLine implements Line {
   #released = false;
 
   /** `admitted` is passed on to {@link Calls.ended}. */
-  constructor(calls: Calls, line: Line, slot: Slot, admitted: boolean) {
-    this.#calls = calls;
-    this.#line = line;
+  constructor(
+    private readonly calls: Calls,
+    private line: Line,
+    private slot: Slot,
+    private readonly admitted: boolean,
+  ) {
     this.era = line.era;
-    this.#slot = slot;
-    this.#admitted = admitted;
   }
 
   async forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
@@ -201,21 +200,21 @@ class UsedLine implements Line {
     let wasRepeated = false;
     for (;;) {
       try {
-        const response = await this.#line.forward(sending, edits);
+        const response = await this.line.forward(sending, edits);
         this.#failed = response.error !== undefined;
-        this.#slot.answered(this.#failed);
-        const { only, stickiness } = this.#calls.chooser;
-        if (only === undefined) stickiness.learn(exchange, response, this.#slot);
+        this.slot.answered(this.#failed);
+        const { only, stickiness } = this.calls.chooser;
+        if (only === undefined) stickiness.learn(exchange, response, this.slot);
         return response;
       } catch (error) {
-        this.#slot.unanswered(isAtFault(error) && !exchange.signal.aborted);
-        (sentTo ??= []).push(this.#slot);
+        this.slot.unanswered(isAtFault(error) && !exchange.signal.aborted);
+        (sentTo ??= []).push(this.slot);
         const failed = { exchange: sending, edits, error, isContinued, sentTo, wasRepeated };
-        if (this.#calls.isRepetition(failed)) wasRepeated = true;
+        if (this.calls.isRepetition(failed)) wasRepeated = true;
         this.#giveBack();
-        const way = await this.#calls.otherWay(failed, this.era);
-        this.#line = way.line;
-        this.#slot = way.slot;
+        const way = await this.calls.otherWay(failed, this.era);
+        this.line = way.line;
+        this.slot = way.slot;
         this.#held = true;
         if (this.#released) {
           this.#giveBack();
@@ -231,14 +230,14 @@ class UsedLine implements Line {
     if (this.#released) return;
     this.#released = true;
     this.#giveBack();
-    this.#calls.ended(this.#failed, this.#admitted);
+    this.calls.ended(this.#failed, this.admitted);
   }
 
   #giveBack(): void {
     if (!this.#held) return;
     this.#held = false;
-    this.#line.release();
-    this.#slot.inUse--;
+    this.line.release();
+    this.slot.inUse--;
   }
 }
 

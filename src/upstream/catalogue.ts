@@ -19,7 +19,6 @@ interface CatalogueOptions {
 
 /** What one server offers: what was read last, and read again when it says that it has changed. */
 export class Catalogue {
-  readonly #options: CatalogueOptions;
   #inventory: Inventory = EMPTY_INVENTORY;
   #isKnown = false;
   #problems: readonly string[] = [];
@@ -27,9 +26,7 @@ export class Catalogue {
   /** Announced when there was nobody to read it. */
   readonly #early = new Set<ListKind>();
 
-  constructor(options: CatalogueOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: CatalogueOptions) {}
 
   /** What was read last; empty while nothing is known. */
   get inventory(): Inventory {
@@ -82,7 +79,7 @@ export class Catalogue {
   }
 
   #createRefresher(connection: Connection): Refresher {
-    const { clock, timeout, onChange } = this.#options;
+    const { clock, timeout, onChange } = this.options;
     const refresher: Refresher = new Refresher(clock, REFRESH_DELAY, async (kinds) => {
       const options = { previous: this.#inventory, kinds, timeout: timeout() };
       const { inventory, problems } = await readInventory(connection, options);
@@ -99,7 +96,7 @@ export class Catalogue {
 
   #report(problems: readonly string[]): void {
     this.#problems = problems;
-    for (const problem of problems) this.#options.log.warn(problem);
+    for (const problem of problems) this.options.log.warn(problem);
   }
 }
 
@@ -112,9 +109,6 @@ const MOST_REST = { changed: 1_000, same: 10_000 };
  * the storm goes on the pauses grow, further where nothing was found to have changed.
  */
 export class Refresher {
-  readonly #clock: Clock;
-  readonly #delay: number;
-  readonly #read: (kinds: ReadonlySet<ListKind>) => Promise<boolean>;
   /** Pause after a run, and when it ended. */
   #rest: number;
   #endedAt = -Infinity;
@@ -128,14 +122,11 @@ export class Refresher {
    * and must not reject.
    */
   constructor(
-    clock: Clock,
-    delay: number,
-    read: (kinds: ReadonlySet<ListKind>) => Promise<boolean>,
+    private readonly clock: Clock,
+    private readonly delay: number,
+    private readonly read: (kinds: ReadonlySet<ListKind>) => Promise<boolean>,
   ) {
-    this.#clock = clock;
-    this.#delay = delay;
     this.#rest = delay / 2;
-    this.#read = read;
   }
 
   /** These lists are no longer what was read. */
@@ -155,11 +146,11 @@ export class Refresher {
   #schedule(): void {
     if (this.#stopped || this.#running || this.#cancel !== undefined) return;
     if (this.#marked.size === 0) return;
-    const since = this.#clock.now() - this.#endedAt;
+    const since = this.clock.now() - this.#endedAt;
     // It has been quiet.
-    if (since > this.#rest) this.#rest = this.#delay / 2;
-    const wait = Math.max(this.#delay, this.#rest - since);
-    this.#cancel = this.#clock.after(wait, () => void this.#run());
+    if (since > this.#rest) this.#rest = this.delay / 2;
+    const wait = Math.max(this.delay, this.#rest - since);
+    this.#cancel = this.clock.after(wait, () => void this.#run());
   }
 
   async #run(): Promise<void> {
@@ -167,9 +158,9 @@ export class Refresher {
     this.#running = true;
     const kinds = this.#marked;
     this.#marked = new Set();
-    const most = await this.#read(kinds) ? MOST_REST.changed : MOST_REST.same;
+    const most = await this.read(kinds) ? MOST_REST.changed : MOST_REST.same;
     this.#rest = Math.min(this.#rest * 2, most);
-    this.#endedAt = this.#clock.now();
+    this.#endedAt = this.clock.now();
     this.#running = false;
     this.#schedule();
   }

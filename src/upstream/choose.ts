@@ -32,23 +32,21 @@ const NONE: ReadonlySet<Slot> = new Set();
  * Where none is ready, the most promising is waited for, and whichever becomes ready first is used.
  */
 export class Chooser {
-  readonly slots: readonly Slot[];
   /** The instance where there is only one: nothing has to be chosen then. */
   readonly only: Slot | undefined;
   readonly stickiness: Stickiness<Slot>;
-  readonly #server: string;
-  readonly #clock: Clock;
   /** Told when an instance is ready. */
   readonly #waiting = new Set<() => void>();
   #turn = 0;
 
   /** `slots` are the instances of `server`, at least one. */
-  constructor(server: string, slots: readonly Slot[], clock: Clock) {
-    this.slots = slots;
+  constructor(
+    private readonly server: string,
+    readonly slots: readonly Slot[],
+    private readonly clock: Clock,
+  ) {
     this.only = slots.length === 1 ? slots[0] : undefined;
     this.stickiness = new Stickiness(server, clock);
-    this.#server = server;
-    this.#clock = clock;
   }
 
   /** An instance has become ready. */
@@ -68,9 +66,9 @@ export class Chooser {
   async take(exchange: Exchange, avoid: ReadonlySet<Slot> = NONE): Promise<Taken> {
     const home = this.#homeOf(exchange);
     if (home?.isOnly === true) return await over(home.place, exchange);
-    const overdue = this.#clock.now() + PATIENCE;
+    const overdue = this.clock.now() + PATIENCE;
     const tried = new Set(this.isElsewhere(avoid) ? avoid : NONE);
-    let failure: unknown = unavailable(this.#server, "was stopped");
+    let failure: unknown = unavailable(this.server, "was stopped");
     for (;;) {
       const slot = this.#next(exchange, tried);
       if (slot === undefined) throw failure;
@@ -80,7 +78,7 @@ export class Chooser {
           : await this.#firstOf(slot, exchange);
         if (taken !== undefined) return taken;
       } catch (error) {
-        const isOver = exchange.signal.aborted || this.#clock.now() >= overdue;
+        const isOver = exchange.signal.aborted || this.clock.now() >= overdue;
         if (isOver || !(error instanceof RpcError)) throw error;
         failure = error;
         tried.add(slot);
@@ -216,23 +214,20 @@ const SUSPICION = 5_000;
 
 /** One of the instances of a server, with what the choice between them goes by. Plain state. */
 export class Slot implements Candidate {
-  readonly instance: Instance;
-  /** How log and status name it: `instance 2`, with the host where that tells them apart. */
-  readonly label: string;
   /** Calls on their way to it. */
   inUse = 0;
   /** Calls it has been sent and is done with. */
   calls = 0;
   /** Those of them that ended with an error. */
   failed = 0;
-  readonly #clock: Clock;
   #suspectUntil = -Infinity;
 
-  constructor(label: string, instance: Instance, clock: Clock) {
-    this.label = label;
-    this.instance = instance;
-    this.#clock = clock;
-  }
+  constructor(
+    /** How log and status name it: `instance 2`, with the host where that tells them apart. */
+    readonly label: string,
+    readonly instance: Instance,
+    private readonly clock: Clock,
+  ) {}
 
   get phase(): Phase {
     return this.instance.state.phase;
@@ -243,7 +238,7 @@ export class Slot implements Candidate {
   }
 
   get suspect(): boolean {
-    return this.#clock.now() < this.#suspectUntil || this.instance.health.health === "degraded";
+    return this.clock.now() < this.#suspectUntil || this.instance.health.health === "degraded";
   }
 
   /** It has answered a call. */
@@ -257,7 +252,7 @@ export class Slot implements Candidate {
   unanswered(atFault: boolean): void {
     this.calls++;
     this.failed++;
-    if (atFault) this.#suspectUntil = this.#clock.now() + SUSPICION;
+    if (atFault) this.#suspectUntil = this.clock.now() + SUSPICION;
   }
 }
 
@@ -298,13 +293,11 @@ const SESSIONS = { entries: 10_000, age: Infinity };
  * A legacy session on a shared connection is not stateful: its server cannot tell whose a call is.
  */
 export class Stickiness<T> {
-  readonly #server: string;
   readonly #tasks: Pins<T>;
   readonly #states: Pins<T>;
   readonly #sessions: Pins<T>;
 
-  constructor(server: string, clock: Clock) {
-    this.#server = server;
+  constructor(private readonly server: string, clock: Clock) {
     this.#tasks = new Pins(clock, TASKS);
     this.#states = new Pins(clock, STATES);
     this.#sessions = new Pins(clock, SESSIONS);
@@ -347,7 +340,7 @@ export class Stickiness<T> {
     const taskId = params?.taskId;
     if (typeof taskId !== "string" || !isTaskMethod(method, era)) return undefined;
     const owner = ownerOfTask(taskId);
-    const own = owner?.server === this.#server ? this.#tasks.get(owner.taskId) : undefined;
+    const own = owner?.server === this.server ? this.#tasks.get(owner.taskId) : undefined;
     return own ?? this.#tasks.get(taskId);
   }
 }
@@ -362,15 +355,10 @@ function stateOf(
 
 /** Remembers where things are, for a while: a bounded map whose entries live by being used. */
 export class Pins<T> {
-  readonly #limits: typeof TASKS;
-  readonly #clock: Clock;
   /** The longest unused first, and so those that expire first. */
   readonly #places = new Map<string, { readonly place: T; readonly until: number }>();
 
-  constructor(clock: Clock, limits: typeof TASKS) {
-    this.#clock = clock;
-    this.#limits = limits;
-  }
+  constructor(private readonly clock: Clock, private readonly limits: typeof TASKS) {}
 
   /** Entries held, expired ones that nothing has met yet included. */
   get size(): number {
@@ -382,19 +370,19 @@ export class Pins<T> {
     const found = this.#places.get(key);
     if (found === undefined) return undefined;
     this.#places.delete(key);
-    const now = this.#clock.now();
+    const now = this.clock.now();
     if (found.until <= now) return undefined;
-    this.#places.set(key, { place: found.place, until: now + this.#limits.age });
+    this.#places.set(key, { place: found.place, until: now + this.limits.age });
     return found.place;
   }
 
   /** Remembers it, in place of what was known. */
   set(key: string, place: T): void {
-    const now = this.#clock.now();
+    const now = this.clock.now();
     this.#places.delete(key);
-    this.#places.set(key, { place, until: now + this.#limits.age });
+    this.#places.set(key, { place, until: now + this.limits.age });
     for (const [oldest, { until }] of this.#places) {
-      if (until > now && this.#places.size <= this.#limits.entries) break;
+      if (until > now && this.#places.size <= this.limits.entries) break;
       this.#places.delete(oldest);
     }
   }

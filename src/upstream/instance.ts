@@ -27,7 +27,6 @@ export class Instance {
   readonly settled: Promise<void>;
   /** Its connections beside the first. */
   readonly lines: Lines;
-  readonly #options: UpstreamOptions;
   readonly #clock: Clock;
   readonly #events: UpstreamEvents;
   readonly #supervisor: Supervisor;
@@ -42,9 +41,8 @@ export class Instance {
   #level: string | undefined;
   #subscribed: ReadonlySet<string> = new Set();
 
-  constructor(options: UpstreamOptions) {
+  constructor(private readonly options: UpstreamOptions) {
     const { config, log, attempts, events = {}, clock = systemClock } = options;
-    this.#options = options;
     this.#config = config;
     this.name = config.name;
     this.#clock = clock;
@@ -279,7 +277,7 @@ export class Instance {
     this.#supervisor.opened();
     if (changed) this.#events.onInventory?.(result.inventory);
     const { tools, resources, prompts } = result.inventory.lists;
-    this.#options.log.info(`Ready in ${took} ms`, {
+    this.options.log.info(`Ready in ${took} ms`, {
       era: connection.era,
       version: connection.handshake.protocolVersion,
       transport: connection.transport,
@@ -294,7 +292,7 @@ export class Instance {
     const then = this.#config.sharing === "auto"
       ? "From now on each client has a connection of its own"
       : 'Set "sharing" to "auto" or "session" to give each client a connection of its own';
-    this.#options.log.warn(
+    this.options.log.warn(
       `Refused "${method}": several clients have calls on one connection. ${then}`,
     );
     this.#events.onStateChange?.();
@@ -310,7 +308,7 @@ export class Instance {
     this.#forget();
     this.#leave(Promise.all([connection.close(), this.lines.rest()]));
     const time = formatDuration(idleTimeoutOf(this.#config)!);
-    this.#options.log.info(`Stopped after ${time} without use; the next use starts it`);
+    this.options.log.info(`Stopped after ${time} without use; the next use starts it`);
     this.#supervisor.rest();
   }
 

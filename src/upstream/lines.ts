@@ -53,7 +53,6 @@ const DOUBT = 60_000;
 
 /** The connections of one upstream beside its first, and who gets which. `close()` ends them. */
 export class Lines {
-  readonly #options: LinesOptions;
   readonly #sessions: SessionConnections;
   readonly #leases: Leases;
   /** The shared legacy connection of a server whose first connection is modern. */
@@ -70,9 +69,8 @@ export class Lines {
   readonly #questions: { method: string; params: JsonObject | undefined }[] = [];
   #level: string | undefined;
 
-  constructor(options: LinesOptions) {
+  constructor(private readonly options: LinesOptions) {
     const { config, clock, limits } = options;
-    this.#options = options;
     this.#sessions = new SessionConnections(config().name, limits.sessions, this.#begin);
     this.#leases = new Leases(config, clock, limits.leases, this.#begin);
   }
@@ -84,7 +82,7 @@ export class Lines {
 
   /** Whether each client gets a legacy connection of its own. */
   get exclusive(): boolean {
-    const { sharing } = this.#options.config();
+    const { sharing } = this.options.config();
     return sharing === "session" || (sharing === "auto" && this.#interactive);
   }
 
@@ -93,7 +91,7 @@ export class Lines {
    * server that has been seen to ask for what this one cannot would ask in vain.
    */
   exclusiveFor({ capabilities }: Client): boolean {
-    return this.exclusive || (this.#options.config().sharing === "auto" && this.#questions.some(
+    return this.exclusive || (this.options.config().sharing === "auto" && this.#questions.some(
       ({ method, params }) => lackingCapability(capabilities, method, params) !== undefined,
     ));
   }
@@ -192,7 +190,7 @@ export class Lines {
 
   /** Closes what nobody uses; it is opened again at the next need. Never rejects. */
   async rest(): Promise<void> {
-    this.#beside?.end(unavailable(this.#options.config().name, "is being stopped"));
+    this.#beside?.end(unavailable(this.options.config().name, "is being stopped"));
     this.#leases.rest();
     await Promise.all(this.#closing);
   }
@@ -212,7 +210,7 @@ export class Lines {
   }
 
   #maySpeakLegacy(): boolean {
-    const { config, clock } = this.#options;
+    const { config, clock } = this.options;
     return config().protocol === "auto" && clock.now() >= this.#noLegacyUntil;
   }
 
@@ -235,7 +233,7 @@ export class Lines {
   }
 
   async #open(options: OpenLegacyOptions): Promise<Connection> {
-    const { open, clock, log, config } = this.#options;
+    const { open, clock, log, config } = this.options;
     const { name, protocol, startupTimeout } = config();
     if (this.#closed) throw unavailable(name, "is being stopped");
     const { abort } = options;

@@ -37,12 +37,9 @@ interface OpenerOptions
 
 /** Opens the connections of one instance, and remembers what was found out about its server. */
 export class Opener {
-  readonly #options: OpenerOptions;
   #verdict: EraAnswer | undefined;
 
-  constructor(options: OpenerOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: OpenerOptions) {}
 
   /**
    * Opens the connection all clients share, and reads the lists over it. `onReady` is called before
@@ -54,14 +51,14 @@ export class Opener {
     onReady: (connection: Connection, lists: InventoryResult) => void,
     onClose: (connection: Connection) => void,
   ): Promise<void> {
-    const config = this.#options.config();
+    const config = this.options.config();
     let ready: Connection | undefined = undefined as Connection | undefined;
     try {
       const options = { config, verdict: this.#verdict, identity: SHARED_IDENTITY, signal };
       const connection = await this.#connect(options, undefined, () => {
         if (ready !== undefined) onClose(ready);
       });
-      const previous = this.#options.catalogue.known;
+      const previous = this.options.catalogue.known;
       const timeout = config.startupTimeout;
       const lists = await readInventory(connection, { previous, timeout, signal });
       if (signal.aborted || connection.closed !== undefined) {
@@ -72,7 +69,7 @@ export class Opener {
       }
       ready = connection;
       this.#verdict = connection.verdict;
-      connection.reconfigure(this.#options.config());
+      connection.reconfigure(this.options.config());
       onReady(connection, lists);
     } catch (error) {
       // What was found out no longer holds, or never did: the next attempt asks anew.
@@ -88,7 +85,7 @@ export class Opener {
    * @throws {RpcError} naming the server, or the reason of `abort`; nothing is left open
    */
   async openLegacy({ identity, session, abort, onClose }: OpenLegacyOptions): Promise<Connection> {
-    const config = this.#options.config();
+    const config = this.options.config();
     const transport = this.#verdict?.transport;
     const options = {
       config: { ...config, protocol: "legacy" as const },
@@ -97,7 +94,7 @@ export class Opener {
       signal: abort.signal,
     };
     const connection = await this.#connect(options, session, onClose);
-    connection.reconfigure(this.#options.config());
+    connection.reconfigure(this.options.config());
     return connection;
   }
 
@@ -107,7 +104,7 @@ export class Opener {
     session: string | undefined,
     onClose: () => void,
   ): Promise<Connection> {
-    const { runtime, log, clock, catalogue, events, onRelease, ...rest } = this.#options;
+    const { runtime, log, clock, catalogue, events, onRelease, ...rest } = this.options;
     const { onAmbiguous, onQuestion, onGivenUp } = rest;
     const connection: Connection = await Connection.open({
       ...options,

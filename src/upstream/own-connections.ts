@@ -45,17 +45,15 @@ export class ExtraConnection {
   /** {@link OwnLine}s in use, those included that wait for it to open. */
   lines = 0;
   readonly #abort = new AbortController();
-  readonly #closing: Set<Promise<void>>;
   #level: string | undefined;
 
   /** `closing` is where its end can be waited for. */
   constructor(
     { identity, session, level, onGone }: ExtraOptions,
     open: (options: OpenLegacyOptions) => Promise<Connection>,
-    closing: Set<Promise<void>>,
+    private readonly closing: Set<Promise<void>>,
   ) {
     this.#level = level;
-    this.#closing = closing;
     const abort = this.#abort;
     this.opening = open({ identity, session, abort, onClose: onGone }).then(async (connection) => {
       this.connection = connection;
@@ -76,8 +74,8 @@ export class ExtraConnection {
   /** Ends it, or its opening, because of `why`. */
   end(why: RpcError): void {
     this.#abort.abort(why);
-    const closing = this.#close().finally(() => this.#closing.delete(closing));
-    this.#closing.add(closing);
+    const closing = this.#close().finally(() => this.closing.delete(closing));
+    this.closing.add(closing);
   }
 
   async #close(): Promise<void> {
@@ -91,18 +89,15 @@ export class ExtraConnection {
  * with the session; one that is lost is opened again at the next need.
  */
 export class SessionConnections {
-  readonly #server: string;
-  readonly #max: number;
-  readonly #open: OpenExtra;
   /** By session, the longest unused first. */
   readonly #all = new Map<string, ExtraConnection>();
 
   /** There are `max` at one time. */
-  constructor(server: string, max: number, open: OpenExtra) {
-    this.#server = server;
-    this.#max = max;
-    this.#open = open;
-  }
+  constructor(
+    private readonly server: string,
+    private readonly max: number,
+    private readonly open: OpenExtra,
+  ) {}
 
   /** The live connections. */
   get live(): readonly Connection[] {
@@ -144,7 +139,7 @@ export class SessionConnections {
     const own = this.#all.get(session);
     if (own === undefined) return false;
     this.#all.delete(session);
-    own.end(unavailable(this.#server, "is not needed: the session has ended"));
+    own.end(unavailable(this.server, "is not needed: the session has ended"));
     return true;
   }
 
@@ -154,7 +149,7 @@ export class SessionConnections {
   }
 
   #begin(session: string, client: Client): ExtraConnection {
-    const own: ExtraConnection = this.#open({
+    const own: ExtraConnection = this.open({
       identity: identityOf(client),
       session,
       level: client.logLevel,
@@ -167,7 +162,7 @@ export class SessionConnections {
 
   /** Why there is none, or `undefined`. */
   #makeRoom(): RpcError | undefined {
-    if (this.#all.size < this.#max) return undefined;
+    if (this.#all.size < this.max) return undefined;
     for (const [session, { connection, lines }] of this.#all) {
       if (connection === undefined || lines > 0 || connection.channel.inFlight > 0) continue;
       this.release(session);
@@ -175,7 +170,7 @@ export class SessionConnections {
     }
     return new RpcError(
       ErrorCode.UpstreamUnavailable,
-      `${serverLabel(this.#server)} serves ${this.#max} client sessions, which is as many as it ` +
+      `${serverLabel(this.server)} serves ${this.max} client sessions, which is as many as it ` +
         "may, and all of them have calls in flight; try again later",
     );
   }
@@ -187,26 +182,17 @@ export class SessionConnections {
  * same.
  */
 export class Leases {
-  readonly #config: () => Pick<ServerConfig, "name" | "timeout">;
-  readonly #clock: Clock;
-  readonly #max: number;
-  readonly #open: OpenExtra;
   /** Each with the capabilities it declared, as canonical JSON. */
   readonly #all = new Map<ExtraConnection, string>();
   readonly #waiting: (() => void)[] = [];
 
   /** There are `max` at one time, for which a call waits as long as it may take by `config`. */
   constructor(
-    config: () => Pick<ServerConfig, "name" | "timeout">,
-    clock: Clock,
-    max: number,
-    open: OpenExtra,
-  ) {
-    this.#config = config;
-    this.#clock = clock;
-    this.#max = max;
-    this.#open = open;
-  }
+    private readonly config: () => Pick<ServerConfig, "name" | "timeout">,
+    private readonly clock: Clock,
+    private readonly max: number,
+    private readonly open: OpenExtra,
+  ) {}
 
   /** The live connections. */
   get live(): readonly Connection[] {
@@ -227,8 +213,8 @@ export class Leases {
   async acquire(client: Client, signal: CancelSignal): Promise<Line> {
     const capabilities = answerable(client.capabilities);
     const key = canonicalJson(capabilities);
-    const { name, timeout } = this.#config();
-    const clock = this.#clock;
+    const { name, timeout } = this.config();
+    const clock = this.clock;
     const deadline = clock.now() + timeout;
     for (;;) {
       if (signal.aborted) {
@@ -242,7 +228,7 @@ export class Leases {
       if (clock.now() >= deadline) {
         throw new RpcError(
           ErrorCode.UpstreamUnavailable,
-          `${serverLabel(name)} serves ${this.#max} calls of clients without session, ` +
+          `${serverLabel(name)} serves ${this.max} calls of clients without session, ` +
             "which is as many as it may at one time; try again later",
         );
       }
@@ -268,14 +254,14 @@ export class Leases {
 
   /** Where all places are taken, an idle connection that declared something else makes room. */
   #hasRoom(): boolean {
-    if (this.#all.size < this.#max) return true;
+    if (this.#all.size < this.max) return true;
     const idle = this.#idle(() => true);
     if (idle !== undefined) this.#drop(idle);
     return idle !== undefined;
   }
 
   #begin(key: string, capabilities: ReturnType<typeof answerable>): ExtraConnection {
-    const own: ExtraConnection = this.#open({
+    const own: ExtraConnection = this.open({
       // It serves clients of several names, one after the other.
       identity: { info: CLIENT_INFO, capabilities },
       session: undefined,
@@ -299,12 +285,12 @@ export class Leases {
   async #opened(own: ExtraConnection): Promise<Connection> {
     const connection = await own.opening;
     if (this.#all.has(own)) return connection;
-    throw unavailable(this.#config().name, "is gone again");
+    throw unavailable(this.config().name, "is gone again");
   }
 
   #drop(own: ExtraConnection): void {
     if (!this.#all.delete(own)) return;
-    own.end(unavailable(this.#config().name, "is being stopped"));
+    own.end(unavailable(this.config().name, "is being stopped"));
     this.#waiting.shift()?.();
   }
 
@@ -314,7 +300,7 @@ export class Leases {
     this.#waiting.push(stop);
     signal.addEventListener("abort", stop);
     try {
-      await pause(ms, this.#clock, over.signal);
+      await pause(ms, this.clock, over.signal);
     } finally {
       signal.removeEventListener("abort", stop);
       const index = this.#waiting.indexOf(stop);
@@ -326,31 +312,31 @@ export class Leases {
 /** A line that counts as use of its connection from before it is open. */
 class OwnLine implements Line {
   readonly era = "legacy";
-  readonly #own: ExtraConnection;
   readonly #connection: Connection;
-  readonly #giveBack: ((clean: boolean) => void) | undefined;
   #open = 0;
   #clean = true;
   #released = false;
 
   /** `giveBack` is told whether every request on it has had its answer. */
-  constructor(own: ExtraConnection, connection: Connection, giveBack?: (clean: boolean) => void) {
-    this.#own = own;
+  constructor(
+    private readonly own: ExtraConnection,
+    connection: Connection,
+    private readonly giveBack?: (clean: boolean) => void,
+  ) {
     this.#connection = connection.acquire();
-    this.#giveBack = giveBack;
   }
 
   forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
     const response = this.#connection.forward(exchange, edits);
-    return this.#giveBack === undefined ? response : this.#watched(response);
+    return this.giveBack === undefined ? response : this.#watched(response);
   }
 
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    this.#own.lines--;
+    this.own.lines--;
     this.#connection.release();
-    this.#giveBack?.(this.#clean && this.#open === 0);
+    this.giveBack?.(this.#clean && this.#open === 0);
   }
 
   async #watched(response: Promise<ResponseMessage>): Promise<ResponseMessage> {

@@ -52,7 +52,6 @@ export interface SupervisorOptions {
 export class Supervisor {
   /** The first attempt has finished, up or down, or was put off. Never rejects. */
   readonly settled: Promise<void>;
-  readonly #options: SupervisorOptions;
   readonly #settled = Promise.withResolvers<void>();
   #state: UpstreamState = INITIAL_STATE;
   #reason: StateReason | undefined;
@@ -69,8 +68,7 @@ export class Supervisor {
   #turn: PromiseWithResolvers<void> | undefined;
   #cancelRetry: (() => void) | undefined;
 
-  constructor(options: SupervisorOptions) {
-    this.#options = options;
+  constructor(private readonly options: SupervisorOptions) {
     this.settled = this.#settled.promise;
   }
 
@@ -119,13 +117,13 @@ export class Supervisor {
 
   /** The attempt under way has come to something. */
   opened(): void {
-    this.#readyAt = this.#options.clock.now();
+    this.#readyAt = this.options.clock.now();
     this.#move({ type: "opened" }, undefined);
   }
 
   /** What was opened has gone away by itself. */
   lost(error: RpcError, reason: StateReason): void {
-    const { clock, log } = this.#options;
+    const { clock, log } = this.options;
     this.#noteError(error);
     const stable = clock.now() - this.#readyAt >= STABLE_AFTER;
     if (this.#backOff({ type: "lost", stable }, reason) === undefined) return;
@@ -146,7 +144,7 @@ export class Supervisor {
    * be looked at; `signal` ends the wait.
    */
   async attempt(signal: CancelSignal): Promise<void> {
-    const { clock, startupTimeout } = this.#options;
+    const { clock, startupTimeout } = this.options;
     if (this.#state.phase === "idle") this.start();
     const spacing = this.#reason === "unauthorized" ? REFUSED_SPACING : RETRY_SPACING;
     if (clock.now() - this.#failedAt >= spacing) this.#retry();
@@ -171,7 +169,7 @@ export class Supervisor {
   unavailable(): RpcError {
     const error = this.#lastError;
     if (error === undefined) {
-      return unavailable(this.#options.server, `is ${this.#state.phase}`);
+      return unavailable(this.options.server, `is ${this.#state.phase}`);
     }
     return new RpcError(ErrorCode.UpstreamUnavailable, error.message);
   }
@@ -181,7 +179,7 @@ export class Supervisor {
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
     this.#move({ type: "close" }, "stopped");
-    this.#abort?.abort(unavailable(this.#options.server, "is being stopped"));
+    this.#abort?.abort(unavailable(this.options.server, "is being stopped"));
     await this.#attempt;
     this.#turn?.resolve();
     this.#turn = undefined;
@@ -197,14 +195,14 @@ export class Supervisor {
     if (next.phase !== "backoff") this.#retryAt = undefined;
     if (moved) {
       this.#since = Date.now();
-      this.#options.onChange();
+      this.options.onChange();
     }
     return true;
   }
 
   /** Milliseconds to the next attempt; undefined when the event means nothing any more. */
   #backOff(event: UpstreamEvent, reason: StateReason, atLeast = 0): number | undefined {
-    const { random } = this.#options;
+    const { random } = this.options;
     const next = transition(this.#state, event);
     if (next === this.#state) return undefined;
     const delay = nextDelay(Math.max(next.failures, atLeast), random());
@@ -216,14 +214,14 @@ export class Supervisor {
   #schedule(delay: number, callback: () => void): void {
     this.#cancelRetry?.();
     this.#retryAt = Date.now() + delay;
-    this.#cancelRetry = this.#options.clock.after(delay, callback);
+    this.#cancelRetry = this.options.clock.after(delay, callback);
   }
 
   /** Makes an attempt, as soon as there is one left to be made. */
   #retry(): void {
     // With a turn there is an attempt already, or it has been claimed.
     if (this.#state.phase !== "backoff" || this.#turn !== undefined) return;
-    const { attempts, clock } = this.#options;
+    const { attempts, clock } = this.options;
     const wait = attempts?.claim(clock.now()) ?? 0;
     const go = () => {
       if (this.#move({ type: "retry" }, this.#reason)) this.#connect();
@@ -242,7 +240,7 @@ export class Supervisor {
   }
 
   async #run(turn: PromiseWithResolvers<void>, abort: AbortController): Promise<void> {
-    const { clock, server, startupTimeout, open } = this.#options;
+    const { clock, server, startupTimeout, open } = this.options;
     const limit = startupTimeout();
     const stopClock = clock.after(limit, () => {
       const why = `was not ready within ${limit / 1_000} s`;
@@ -261,7 +259,7 @@ export class Supervisor {
   }
 
   #failed(error: unknown): void {
-    const { server, clock, log } = this.#options;
+    const { server, clock, log } = this.options;
     const known = error instanceof RpcError ? error : unavailable(server, messageOf(error));
     const repeated = this.#lastError?.message === known.message && this.#state.failures > 2;
     this.#failedAt = clock.now();
@@ -364,24 +362,22 @@ export interface IdleTimerOptions {
  * runs on meanwhile and looks when it ends.
  */
 export class IdleTimer {
-  readonly #options: IdleTimerOptions;
   #usedAt: number;
   #cancel: (() => void) | undefined;
 
-  constructor(options: IdleTimerOptions) {
-    this.#options = options;
+  constructor(private readonly options: IdleTimerOptions) {
     this.#usedAt = options.clock.now();
   }
 
   /** It is used at this moment. */
   touch(): void {
-    this.#usedAt = this.#options.clock.now();
+    this.#usedAt = this.options.clock.now();
   }
 
   /** Begins, or takes on a changed timeout. */
   arm(): void {
     this.stop();
-    const { clock, timeout } = this.#options;
+    const { clock, timeout } = this.options;
     const ms = timeout();
     if (ms === undefined) return;
     this.#cancel = clock.after(Math.max(0, this.#usedAt + ms - clock.now()), () => this.#look());
@@ -395,7 +391,7 @@ export class IdleTimer {
 
   #look(): void {
     this.#cancel = undefined;
-    const { clock, timeout, inUse, onIdle } = this.#options;
+    const { clock, timeout, inUse, onIdle } = this.options;
     const ms = timeout();
     if (ms === undefined) return;
     if (inUse()) this.touch();

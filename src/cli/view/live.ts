@@ -130,20 +130,17 @@ type Draw = (frame: number, size: Pick<LiveOptions, "columns" | "rows">) => read
  * meanwhile must come through {@link LiveScreen.above} or {@link LiveScreen.guard}.
  */
 export class LiveScreen {
-  readonly #output: TextOutput;
-  readonly #draw: Draw;
-  readonly #every: number;
   #frame = 0;
   #drawn = 0;
   #active = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /** @param every milliseconds between two redraws */
-  constructor(output: TextOutput, draw: Draw, every = 120) {
-    this.#output = output;
-    this.#draw = draw;
-    this.#every = every;
-  }
+  constructor(
+    private readonly output: TextOutput,
+    private readonly draw: Draw,
+    private readonly every: number = 120,
+  ) {}
 
   /** Draws now and then every few frames. */
   start(): void {
@@ -153,7 +150,7 @@ export class LiveScreen {
     this.#timer = setInterval(() => {
       this.#frame++;
       this.#write(this.#redraw());
-    }, this.#every);
+    }, this.every);
   }
 
   /** Draws now, for there is something new; does nothing before the start and after the end. */
@@ -172,8 +169,8 @@ export class LiveScreen {
   /** Writes whole lines above the drawn ones, so that neither tears the other. */
   above(text: string): Promise<void> {
     const whole = text.endsWith("\n") ? text : `${text}\n`;
-    if (!this.#active) return this.#output.write(whole);
-    return this.#output.write(this.#erase() + whole + this.#redraw());
+    if (!this.#active) return this.output.write(whole);
+    return this.output.write(this.#erase() + whole + this.#redraw());
   }
 
   /** The same output, whose texts appear above the drawn lines while there are any. */
@@ -187,8 +184,8 @@ export class LiveScreen {
   }
 
   #redraw(): string {
-    const { columns, rows } = this.#output;
-    const lines = this.#draw(this.#frame, { columns, rows: rows - 1 });
+    const { columns, rows } = this.output;
+    const lines = this.draw(this.#frame, { columns, rows: rows - 1 });
     const text = this.#erase() + lines.map((line) => `${line}\n`).join("");
     this.#drawn = lines.length;
     return text;
@@ -202,6 +199,6 @@ export class LiveScreen {
 
   #write(text: string): void {
     // A terminal that has gone is found out by whoever writes something that matters.
-    this.#output.write(text).catch(() => {});
+    this.output.write(text).catch(() => {});
   }
 }

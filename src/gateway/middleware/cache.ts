@@ -52,7 +52,6 @@ const decoder = new TextDecoder();
  * is kept is what the upstream said, without the request's id.
  */
 export class ResultCache {
-  readonly #now: () => number;
   readonly #calls = new Map<string, SharedCall>();
   /** Counts the changes of servers: what was asked before one is not kept after it. */
   readonly #versions = new Map<string, number>();
@@ -64,8 +63,7 @@ export class ResultCache {
   #misses = 0;
 
   /** @param limit bytes of all that is kept; 0 keeps nothing */
-  constructor(limit: number, now: () => number = () => performance.now()) {
-    this.#now = now;
+  constructor(limit: number, private readonly now: () => number = () => performance.now()) {
     this.#limit = limit;
     this.#results = this.#empty();
   }
@@ -109,7 +107,7 @@ export class ResultCache {
     this.#hits++;
     return {
       resultText: decoder.decode(found.bytes),
-      age: this.#now() - found.about.since,
+      age: this.now() - found.about.since,
     };
   }
 
@@ -118,7 +116,7 @@ export class ResultCache {
     if (!isKeepable(response)) return;
     this.#kept.add(server);
     const bytes = encoder.encode(rawAt(response.raw, ["result"]));
-    await this.#results.set(key, { bytes, about: { server, since: this.#now() } }, ttl);
+    await this.#results.set(key, { bytes, about: { server, since: this.now() } }, ttl);
   }
 
   /** Counts a call that is not answered from here. */
@@ -179,7 +177,7 @@ export class ResultCache {
     return new ByteCache({
       maxBytes: this.#limit,
       maxEntryBytes: this.#limit * LARGEST_SHARE,
-      now: this.#now,
+      now: this.now,
     });
   }
 }
@@ -352,12 +350,9 @@ const OVERHEAD = 256;
  * The library behind it is loaded with the first entry.
  */
 export class ByteCache<About extends object> {
-  readonly #options: ByteCacheOptions;
   #cache: LRUCache<string, CachedBytes<About>> | undefined;
 
-  constructor(options: ByteCacheOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: ByteCacheOptions) {}
 
   /** Entries that are held, expired ones included until they are looked for. */
   get entries(): number {
@@ -376,7 +371,7 @@ export class ByteCache<About extends object> {
 
   /** Holds an entry for `ttl` milliseconds at most; resolves with whether it does. */
   async set(key: string, entry: CachedBytes<About>, ttl: number): Promise<boolean> {
-    const { maxEntryBytes } = this.#options;
+    const { maxEntryBytes } = this.options;
     if (sizeOf(key, entry.bytes.length) > maxEntryBytes || !(ttl >= 1)) return false;
     (this.#cache ?? await this.#load()).set(key, entry, { ttl: Math.floor(ttl) });
     return true;
@@ -392,7 +387,7 @@ export class ByteCache<About extends object> {
 
   async #load(): Promise<LRUCache<string, CachedBytes<About>>> {
     const { LRUCache } = await import("lru-cache");
-    const { maxBytes, now } = this.#options;
+    const { maxBytes, now } = this.options;
     // Somebody else may have come first.
     return this.#cache ??= new LRUCache<string, CachedBytes<About>>({
       maxSize: maxBytes,

@@ -36,11 +36,9 @@ export class Chains {
   /** What may be given again. */
   readonly cache: ResultCache;
   readonly #reads: readonly Middleware[];
-  readonly #options: ChainsOptions;
   readonly #chains = new WeakMap<ServerTransform, Map<string, readonly Middleware[]>>();
 
-  constructor(options: ChainsOptions) {
-    this.#options = options;
+  constructor(private readonly options: ChainsOptions) {
     this.cache = new ResultCache(options.cacheSize);
     this.#reads = [cacheReads(this.cache)];
   }
@@ -58,7 +56,7 @@ export class Chains {
   ): readonly Middleware[] | undefined {
     if (method === "resources/read") return this.#reads;
     if (method !== "tools/call") return undefined;
-    const config = this.#options.config(server);
+    const config = this.options.config(server);
     return config && this.#ofTool(config, name, view.argumentRules(server, name));
   }
 
@@ -113,7 +111,7 @@ export class Chains {
   }
 
   #declaresOutput(server: string, tool: string): boolean {
-    const tools = this.#options.inventory(server)?.lists.tools.items;
+    const tools = this.options.inventory(server)?.lists.tools.items;
     const item = tools?.find(({ key }) => key === tool);
     return item !== undefined && declaresOutput(item);
   }

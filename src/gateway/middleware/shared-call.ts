@@ -34,19 +34,17 @@ export class SharedCall {
   wasAsked = false;
   readonly #cancel = new CancelSource();
   readonly #closed = Promise.withResolvers<SharedOutcome>();
-  readonly #options: SharedCallOptions;
   #waiting = 0;
   #isLed = true;
   #isOver = false;
 
-  constructor(options: SharedCallOptions) {
-    this.#options = options;
+  constructor(private readonly options: SharedCallOptions) {
     this.#closed.promise.catch(() => {});
   }
 
   /** Calls the upstream and resolves with its answer to the leader. To be called once. */
   async lead(): Promise<ResponseMessage> {
-    const { leader, send } = this.#options;
+    const { leader, send } = this.options;
     this.#waiting++;
     // What is thrown at once is a rejection, too: those who come after must hear of it.
     const answer = (async () => await send(this.#exchange()))();
@@ -70,7 +68,7 @@ export class SharedCall {
   }
 
   #exchange(): Exchange {
-    const { leader } = this.#options;
+    const { leader } = this.options;
     return derived(leader, {
       signal: this.#cancel,
       ask: (method, paramsText, signal) => {
@@ -86,26 +84,26 @@ export class SharedCall {
 
   #settled(response: ResponseMessage): void {
     this.#isOver = true;
-    const isShared = !this.wasAsked && this.#options.isShareable(response);
+    const isShared = !this.wasAsked && this.options.isShareable(response);
     this.#close(isShared ? { kind: "answer", response } : { kind: "private" });
   }
 
   #failed(error: unknown): void {
     this.#isOver = true;
     if (!this.#isLed) return this.#close({ kind: "orphaned" });
-    this.#options.onClosed();
+    this.options.onClosed();
     this.#closed.reject(error);
   }
 
   #close(outcome: SharedOutcome): void {
-    this.#options.onClosed();
+    this.options.onClosed();
     this.#closed.resolve(outcome);
   }
 
   #left(): void {
     if (--this.#waiting > 0 || this.#isOver) return;
     // Nobody may join what is being cancelled.
-    this.#options.onClosed();
+    this.options.onClosed();
     this.#cancel.cancel(new Error("nobody waits for it any more"));
   }
 }

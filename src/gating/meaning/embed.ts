@@ -178,7 +178,6 @@ const LONGEST_PAUSE = 300_000;
  * tries whether it is back.
  */
 export class QueryVectors {
-  readonly #options: QueryVectorsOptions;
   /** By text; the one used last is last. */
   readonly #known = new Map<string, Vector>();
   readonly #pending = new Map<string, Promise<Vector | undefined>>();
@@ -186,9 +185,7 @@ export class QueryVectors {
   #failures = 0;
   #retryAt = -Infinity;
 
-  constructor(options: QueryVectorsOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: QueryVectorsOptions) {}
 
   /** The vector of a query, now or within the time a search waits; `undefined` where there is none. */
   get(text: string): Vector | undefined | Promise<Vector | undefined> {
@@ -198,7 +195,7 @@ export class QueryVectors {
       this.#known.set(text, known);
       return known;
     }
-    const { clock } = this.#options;
+    const { clock } = this.options;
     const pending = this.#pending.get(text);
     if (this.#failures > 0) {
       if (pending !== undefined || clock.now() < this.#retryAt) return undefined;
@@ -213,7 +210,7 @@ export class QueryVectors {
 
   /** Never rejects, and resolves in time; a vector that comes later is still remembered. */
   #ask(text: string, { isTrial } = { isTrial: false }): Promise<Vector | undefined> {
-    const { ask, timeout, clock } = this.#options;
+    const { ask, timeout, clock } = this.options;
     const { promise, resolve } = Promise.withResolvers<Vector | undefined>();
     let isJudged = false;
     const judge = (reason?: string) => {
@@ -242,7 +239,7 @@ export class QueryVectors {
   }
 
   #judge(reason: string | undefined): void {
-    const { clock, outage } = this.#options;
+    const { clock, outage } = this.options;
     if (reason === undefined) {
       this.#failures = 0;
       outage.up("queries");
@@ -284,8 +281,6 @@ const QUIET_MS = 10 * 60_000;
  * Of outages that follow each other closely only one that lasts is told of.
  */
 export class Outage {
-  readonly #log: SearchLog;
-  readonly #clock: Pick<Clock, "now">;
   readonly #about: { readonly model: string; readonly host: string };
   readonly #failing = new Set<Purpose>();
   /** When an outage was told of, by the clock. */
@@ -293,12 +288,10 @@ export class Outage {
   #isTold = false;
 
   constructor(
-    log: SearchLog,
+    private readonly log: SearchLog,
     { model, url }: Pick<EmbeddingsConfig, "model" | "url">,
-    clock: Pick<Clock, "now">,
+    private readonly clock: Pick<Clock, "now">,
   ) {
-    this.#log = log;
-    this.#clock = clock;
     // Not more of the URL: it may have a key in it.
     this.#about = { model, host: new URL(url).host };
   }
@@ -306,11 +299,11 @@ export class Outage {
   /** It did not work. @param reason the end of a sentence */
   down(use: Purpose, reason: string): void {
     this.#failing.add(use);
-    const now = this.#clock.now();
+    const now = this.clock.now();
     if (this.#isTold || now - this.#toldAt < QUIET_MS) return;
     this.#isTold = true;
     this.#toldAt = now;
-    this.#log.warning(`${WITHOUT[use]} by words alone: {model} at {host} {reason}`, {
+    this.log.warning(`${WITHOUT[use]} by words alone: {model} at {host} {reason}`, {
       ...this.#about,
       reason,
     });
@@ -320,6 +313,6 @@ export class Outage {
   up(use: Purpose): void {
     if (!this.#failing.delete(use) || this.#failing.size > 0 || !this.#isTold) return;
     this.#isTold = false;
-    this.#log.info("Search has the embeddings of {model} at {host} again", this.#about);
+    this.log.info("Search has the embeddings of {model} at {host} again", this.#about);
   }
 }

@@ -38,12 +38,10 @@ export interface VectorFileOptions {
  * of several gateways that share it the last one's vectors stay; what is missing is asked for again.
  */
 export class VectorFile {
-  readonly #options: VectorFileOptions;
   readonly #owner: VectorOwner;
   #hasComplained = false;
 
-  constructor(options: VectorFileOptions) {
-    this.#options = options;
+  constructor(private readonly options: VectorFileOptions) {
     const { origin, pathname } = new URL(options.config.url);
     this.#owner = { endpoint: origin + pathname, model: options.config.model };
   }
@@ -58,14 +56,14 @@ export class VectorFile {
       path,
       (file) => decodeVectors(file, this.#owner),
       (reason) =>
-        this.#options.log.warning(
+        this.options.log.warning(
           "Cannot use the kept vectors in {file}: {reason}; asking for them anew",
           { file: path, reason },
         ),
     );
     if (vectors === undefined) return new Map();
     // In use, though perhaps complete, so that nothing is written to it for long.
-    const now = this.#options.wall() / 1000;
+    const now = this.options.wall() / 1000;
     await utimes(path, now, now).catch(() => {});
     return vectors;
   }
@@ -78,7 +76,7 @@ export class VectorFile {
     } catch (error) {
       if (this.#hasComplained) return;
       this.#hasComplained = true;
-      this.#options.log.warning(
+      this.options.log.warning(
         "Cannot keep vectors in {file}: {reason}; the next start will ask for them anew",
         { file: path, reason: systemReason(error) },
       );
@@ -89,14 +87,14 @@ export class VectorFile {
   async prune(): Promise<void> {
     const path = await this.#path();
     const keep = new Set([basename(path)]);
-    const now = this.#options.wall();
+    const now = this.options.wall();
     await removeUnused(dirname(path), { suffix: SUFFIX, keep, now, maxAge: MAX_AGE });
   }
 
   async #path(): Promise<string> {
     const { endpoint, model } = this.#owner;
     const digest = await sha256(new TextEncoder().encode(JSON.stringify([endpoint, model])));
-    return join(this.#options.directory, "vectors", keptName(model, digest, SUFFIX));
+    return join(this.options.directory, "vectors", keptName(model, digest, SUFFIX));
   }
 }
 

@@ -38,7 +38,6 @@ const WRITE_DELAY = 30_000;
 /** One endpoint and model: the vectors of tools and queries, where they come from and are kept. */
 export class Semantic {
   readonly config: EmbeddingsConfig;
-  readonly #options: SemanticOptions;
   readonly #store = new VectorStore();
   readonly #file: VectorFile | undefined;
   readonly #filler: Filler;
@@ -50,10 +49,9 @@ export class Semantic {
   #unschedule: (() => void) | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(options: SemanticOptions) {
+  constructor(private readonly options: SemanticOptions) {
     const { config, clock, log, directory } = options;
     this.config = config;
-    this.#options = options;
     this.#file = directory === undefined ? undefined : new VectorFile({ ...options, directory });
     const outage = new Outage(log, config, clock);
     this.#filler = new Filler({
@@ -122,7 +120,7 @@ export class Semantic {
   }
 
   async #ask(texts: readonly string[], limit: number): Promise<readonly Vector[]> {
-    const { config, fetch, clock } = this.#options;
+    const { config, fetch, clock } = this.options;
     const { signal } = this.#stop;
     const vectors = await embed(texts, { config, fetch, clock, limit, signal });
     const numbers = vectors[0]!.length;
@@ -135,7 +133,7 @@ export class Semantic {
   }
 
   #writeLater(): void {
-    this.#unschedule ??= this.#options.clock.after(WRITE_DELAY, () => this.#writeNow());
+    this.#unschedule ??= this.options.clock.after(WRITE_DELAY, () => this.#writeNow());
   }
 
   #writeNow(): void {
@@ -170,7 +168,6 @@ const MOST_REFUSED = 5;
 
 /** Gets the vectors of tools in the background, one request at a time, for as long as it takes. */
 export class Filler {
-  readonly #options: FillerOptions;
   /** Keys by text. */
   #wanted: ReadonlyMap<string, string> = new Map();
   /** Keys of texts that the endpoint does not take. */
@@ -180,14 +177,12 @@ export class Filler {
   #hasForgiven = false;
   #running: Promise<void> | undefined;
 
-  constructor(options: FillerOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: FillerOptions) {}
 
   /** These texts are to have vectors, and no others any more. */
   want(texts: Iterable<EmbeddedText>): void {
     this.#wanted = new Map(Array.from(texts, ({ text, key }) => [text, key]));
-    this.#options.store.touch(this.#wanted.values());
+    this.options.store.touch(this.#wanted.values());
     this.again();
   }
 
@@ -202,7 +197,7 @@ export class Filler {
   }
 
   async #run(): Promise<void> {
-    const { clock, outage, signal, onDone } = this.#options;
+    const { clock, outage, signal, onDone } = this.options;
     let failures = 0;
     let added = 0;
     while (!signal.aborted) {
@@ -224,7 +219,7 @@ export class Filler {
   }
 
   #missing(): readonly (readonly [text: string, key: string])[] {
-    const { store } = this.#options;
+    const { store } = this.options;
     const batch: (readonly [string, string])[] = [];
     // Where not all fit, those that do are as good as any.
     let left = (store.room ?? Infinity) - this.#having();
@@ -241,13 +236,13 @@ export class Filler {
   #having(): number {
     let count = 0;
     for (const key of this.#wanted.values()) {
-      if (this.#options.store.get(key) !== undefined) count++;
+      if (this.options.store.get(key) !== undefined) count++;
     }
     return count;
   }
 
   async #fill(batch: readonly (readonly [string, string])[]): Promise<number> {
-    const { ask, store, onAdded } = this.#options;
+    const { ask, store, onAdded } = this.options;
     const vectors = await ask(batch.map(([text]) => text));
     for (const [index, [, key]] of batch.entries()) store.add(key, vectors[index]!);
     this.#recovered(batch.length);

@@ -112,15 +112,12 @@ export const MOST_BYTES = 60 * 1024 * 1024;
 export class VectorStore {
   /** The one wanted or added last is last. */
   readonly #vectors = new Map<string, Vector>();
-  readonly #mostBytes: number;
   #numbers: number | undefined;
   /** Whether the endpoint gives vectors of this size now; those of a file may be another model's. */
   #isConfirmed = false;
   #version = 0;
 
-  constructor(mostBytes: number = MOST_BYTES) {
-    this.#mostBytes = mostBytes;
-  }
+  constructor(private readonly mostBytes: number = MOST_BYTES) {}
 
   /** How many there are. */
   get size(): number {
@@ -136,7 +133,7 @@ export class VectorStore {
   get room(): number | undefined {
     return this.#numbers === undefined
       ? undefined
-      : Math.floor(this.#mostBytes / (this.#numbers * Float32Array.BYTES_PER_ELEMENT + KEY_LENGTH));
+      : Math.floor(this.mostBytes / (this.#numbers * Float32Array.BYTES_PER_ELEMENT + KEY_LENGTH));
   }
 
   /** By key, those least wanted first. */

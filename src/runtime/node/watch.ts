@@ -24,9 +24,6 @@ export function watchDirectory(
 }
 
 class DirectoryWatch implements Disposable {
-  readonly #path: string;
-  readonly #onChange: () => void;
-  readonly #onError: (error: unknown) => void;
   #watcher: FSWatcher | undefined;
   #inode: number | undefined;
   #closed = false;
@@ -37,10 +34,11 @@ class DirectoryWatch implements Disposable {
   /** One of them bore the directory's own name. */
   #ownNameSeen = false;
 
-  constructor(path: string, onChange: () => void, onError: (error: unknown) => void) {
-    this.#path = path;
-    this.#onChange = onChange;
-    this.#onError = onError;
+  constructor(
+    private readonly path: string,
+    private readonly onChange: () => void,
+    private readonly onError: (error: unknown) => void,
+  ) {
     try {
       this.#inode = statSync(path).ino;
       this.#watcher = watch(path);
@@ -64,9 +62,9 @@ class DirectoryWatch implements Disposable {
 
   #event(type: string, name: string | Buffer | null): void {
     if (this.#closed) return;
-    this.#onChange();
+    this.onChange();
     if (type !== "rename") return;
-    if (name === null || String(name) === basename(this.#path)) this.#ownNameSeen = true;
+    if (name === null || String(name) === basename(this.path)) this.#ownNameSeen = true;
     void this.#checkDirectory();
   }
 
@@ -86,7 +84,7 @@ class DirectoryWatch implements Disposable {
         if (await this.#isOurs()) continue;
         this.#fail(
           new Error(
-            `Cannot watch "${this.#path}" any longer: it was removed, moved or replaced; ` +
+            `Cannot watch "${this.path}" any longer: it was removed, moved or replaced; ` +
               "expected the directory to stay in place",
           ),
         );
@@ -101,11 +99,11 @@ class DirectoryWatch implements Disposable {
     const ownNameSeen = this.#ownNameSeen;
     this.#ownNameSeen = false;
     try {
-      if ((await stat(this.#path)).ino !== this.#inode) return false;
+      if ((await stat(this.path)).ino !== this.#inode) return false;
       if (!ownNameSeen) return true;
       // A directory made anew often gets the old inode number back. So unless an entry of that name
       // explains the event, it was about the directory itself.
-      await lstat(join(this.#path, basename(this.#path)));
+      await lstat(join(this.path, basename(this.path)));
       return true;
     } catch {
       return false;
@@ -115,6 +113,6 @@ class DirectoryWatch implements Disposable {
   #fail(error: unknown): void {
     if (this.#closed) return;
     this.#close();
-    this.#failure = setTimeout(() => this.#onError(error), RELEASE_DELAY);
+    this.#failure = setTimeout(() => this.onError(error), RELEASE_DELAY);
   }
 }

@@ -24,10 +24,6 @@ export interface ConnectionOptions extends EstablishOptions {
  * {@link Line} it is one that many use at the same time.
  */
 export class Connection implements Line {
-  readonly handshake: Handshake;
-  /** What it goes over. */
-  readonly channel: Channel;
-  readonly #options: ConnectionOptions;
   readonly #listener: Listener | undefined;
   readonly #subscriptions: ResourceSubscriptions | undefined;
   #config: ServerConfig;
@@ -35,11 +31,13 @@ export class Connection implements Line {
   #level: string | undefined;
   #lines = 0;
 
-  private constructor(channel: Channel, handshake: Handshake, options: ConnectionOptions) {
-    this.channel = channel;
-    this.#options = options;
+  private constructor(
+    /** What it goes over. */
+    readonly channel: Channel,
+    readonly handshake: Handshake,
+    private readonly options: ConnectionOptions,
+  ) {
     this.#config = options.config;
-    this.handshake = handshake;
     const { events, config } = options;
     const { capabilities, era } = handshake;
     if (era === "modern") {
@@ -129,7 +127,7 @@ export class Connection implements Line {
   /** The counterpart of {@link Connection.acquire}. */
   release(): void {
     this.#lines--;
-    this.#options.onRelease?.();
+    this.options.onRelease?.();
   }
 
   /**

@@ -49,18 +49,16 @@ interface Entry<T> extends PendingCall<T> {
  */
 export class Correlation<T> {
   readonly #calls = new Map<number, Entry<T>>();
-  readonly #clock: Clock;
-  readonly #onExpire: (call: PendingCall<T>) => void;
   #nextId = 1;
   /** One timer for the whole table, at or before the earliest deadline: a call costs none. */
   #disarm: (() => void) | undefined;
   #armedFor = Infinity;
 
   /** `onExpire`: a call ran out of time; it is out of the table already and still to be settled. */
-  constructor(clock: Clock, onExpire: (call: PendingCall<T>) => void) {
-    this.#clock = clock;
-    this.#onExpire = onExpire;
-  }
+  constructor(
+    private readonly clock: Clock,
+    private readonly onExpire: (call: PendingCall<T>) => void,
+  ) {}
 
   /** Calls that wait. */
   get size(): number {
@@ -70,7 +68,7 @@ export class Correlation<T> {
   /** Enters a call and returns its id. */
   open(options: CallOptions<T>): number {
     const id = this.#nextId++;
-    const deadline = this.#clock.now() + options.timeout;
+    const deadline = this.clock.now() + options.timeout;
     this.#calls.set(id, { ...options, id, deadline, held: 0, asked: false, highest: undefined });
     if (deadline < this.#armedFor) this.#arm(deadline);
     return id;
@@ -109,7 +107,7 @@ export class Correlation<T> {
     const call = typeof token === "number" ? this.#calls.get(token) : undefined;
     if (call === undefined || call.tokenText === undefined) return undefined;
     if (typeof value === "number" && value > (call.highest ?? -Infinity)) call.highest = value;
-    if (call.held === 0) call.deadline = this.#clock.now() + call.timeout;
+    if (call.held === 0) call.deadline = this.clock.now() + call.timeout;
     return call;
   }
 
@@ -129,7 +127,7 @@ export class Correlation<T> {
   unhold(id: number): void {
     const call = this.#calls.get(id);
     if (call === undefined || call.held === 0 || --call.held > 0) return;
-    call.deadline = this.#clock.now() + call.timeout;
+    call.deadline = this.clock.now() + call.timeout;
     if (call.deadline < this.#armedFor) this.#arm(call.deadline);
   }
 
@@ -146,13 +144,13 @@ export class Correlation<T> {
   #arm(deadline: number): void {
     this.#disarm?.();
     this.#armedFor = deadline;
-    this.#disarm = this.#clock.after(deadline - this.#clock.now(), () => this.#expire());
+    this.#disarm = this.clock.after(deadline - this.clock.now(), () => this.#expire());
   }
 
   #expire(): void {
     this.#disarm = undefined;
     this.#armedFor = Infinity;
-    const now = this.#clock.now();
+    const now = this.clock.now();
     let next = Infinity;
     const expired: Entry<T>[] = [];
     for (const call of this.#calls.values()) {
@@ -161,7 +159,7 @@ export class Correlation<T> {
     }
     for (const call of expired) this.#calls.delete(call.id);
     if (next < Infinity) this.#arm(next);
-    for (const call of expired) this.#onExpire(call);
+    for (const call of expired) this.onExpire(call);
   }
 }
 

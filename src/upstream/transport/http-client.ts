@@ -55,9 +55,7 @@ export interface HttpRequest {
 /** HTTP to one server: its URL, its configured headers, redirects only inside its origin. */
 export class HttpClient {
   readonly url: URL;
-  readonly #server: string;
   readonly #headers: Readonly<Record<string, string>>;
-  readonly #trail: (() => string) | undefined;
   /** There has been an answer, so the next request may go over a connection that is being closed. */
   #mayReuse = false;
 
@@ -66,13 +64,11 @@ export class HttpClient {
 
   /** `trail` is what each request says in {@link TRAIL_HEADER}. */
   constructor(
-    server: string,
+    private readonly server: string,
     target: HttpTarget,
-    trail?: () => string,
+    private readonly trail?: () => string,
     private readonly request?: Runtime["request"],
   ) {
-    this.#server = server;
-    this.#trail = trail;
     const { url, headers } = withoutCredentials(target.url);
     for (const [name, value] of Object.entries(target.headers)) headers[name.toLowerCase()] = value;
     this.url = url;
@@ -94,11 +90,11 @@ export class HttpClient {
       const location = response.headers.get("location");
       const next = location === null ? undefined : parseUrl(location, url);
       if (next === undefined || redirects === MAX_REDIRECTS) {
-        throw new HttpStatusError(this.#server, response.status, request.what);
+        throw new HttpStatusError(this.server, response.status, request.what);
       }
       if (next.origin !== this.url.origin) {
         throw unavailable(
-          this.#server,
+          this.server,
           `redirects ${request.what} to another origin, ${next.origin}; put that into "url"`,
         );
       }
@@ -121,9 +117,9 @@ export class HttpClient {
     const { method, headers, body, signal, what, mayRepeat } = request;
     const basic = {
       method,
-      headers: this.#trail === undefined
+      headers: this.trail === undefined
         ? { ...this.#headers, ...headers }
-        : { ...this.#headers, ...headers, [TRAIL_HEADER]: this.#trail() },
+        : { ...this.#headers, ...headers, [TRAIL_HEADER]: this.trail() },
       signal,
     };
     // Event streams stay open, and calls may take their time: neither is to keep others waiting.
@@ -149,7 +145,7 @@ export class HttpClient {
         return await this.#fetch(url, { ...request, mayRepeat: false });
       }
       const why = `could not be reached for ${what}${this.via}: ${words}`;
-      throw new NetworkError(this.#server, "connect", fault, why, { cause: error });
+      throw new NetworkError(this.server, "connect", fault, why, { cause: error });
     }
   }
 
@@ -164,7 +160,7 @@ export class HttpClient {
     await this.#read(response, what, (chunk) => {
       size += chunk.length;
       if (size > BODY_LIMIT) {
-        throw protocolFault(this.#server, `answered ${what} with more than 64 MiB`);
+        throw protocolFault(this.server, `answered ${what} with more than 64 MiB`);
       }
       parts.push(chunk);
     });
@@ -199,7 +195,7 @@ export class HttpClient {
     const decoder = new TextDecoder();
     await this.#read(response, what, (chunk) => {
       parser.feed(decoder.decode(chunk, { stream: true }));
-      if (tooLong) throw protocolFault(this.#server, `sent an event of more than 64 MiB`);
+      if (tooLong) throw protocolFault(this.server, `sent an event of more than 64 MiB`);
     }, { piece: PIECE, room });
   }
 
@@ -222,7 +218,7 @@ export class HttpClient {
       } catch (error) {
         const { fault, words } = networkFault(error);
         const why = `broke off its answer to ${what}: ${words}`;
-        throw new NetworkError(this.#server, "read", fault, why, { cause: error });
+        throw new NetworkError(this.server, "read", fault, why, { cause: error });
       }
       if (part.done) return;
       try {
@@ -252,20 +248,17 @@ export class HttpClient {
 export class Sendings {
   /** How many there are, over all. */
   static inProcess = 0;
-  readonly #clock: Clock;
   /** With what stops their clocks. */
   readonly #all = new Map<AbortController, (() => void) | undefined>();
   readonly #requests = new Map<number, AbortController>();
   #room: PromiseWithResolvers<void> | undefined;
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
+  constructor(private readonly clock: Clock) {}
 
   /** One begins; it is aborted after `limit` ms, if there is one. */
   begin(requestId: number | undefined, limit: number | undefined): AbortController {
     const abort = new AbortController();
-    const late = limit === undefined ? undefined : this.#clock.after(limit, () => abort.abort());
+    const late = limit === undefined ? undefined : this.clock.after(limit, () => abort.abort());
     this.#all.set(abort, late);
     Sendings.inProcess++;
     if (requestId !== undefined) this.#requests.set(requestId, abort);

@@ -59,7 +59,6 @@ interface SessionWatchOptions {
 export class SessionWatch {
   /** The requests that were refused because the session was gone, or never arrived. */
   readonly unsent = new Set<number>();
-  readonly #options: SessionWatchOptions;
   /** The refusal that a live session was last asked about for, and when. */
   #harmless: SessionRefusal & { readonly at: number } | undefined;
   #asking: Promise<SessionRefusal | undefined> | undefined;
@@ -68,9 +67,7 @@ export class SessionWatch {
   #gone: PromiseWithResolvers<void> | undefined;
   #stopGrace: (() => void) | undefined;
 
-  constructor(options: SessionWatchOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: SessionWatchOptions) {}
 
   /** Resolves when the connection of the forgotten session is given up; undefined before it is. */
   get gone(): Promise<void> | undefined {
@@ -83,7 +80,7 @@ export class SessionWatch {
    */
   async isForgotten(refusal: SessionRefusal, what: string): Promise<boolean> {
     if (what === PROBED || !mayBeForgotten(refusal)) return false;
-    const { ask, clock } = this.#options;
+    const { ask, clock } = this.options;
     const { status, code, words } = refusal;
     const known = this.#harmless;
     if (known?.status === status && known.code === code && known.words === words) {
@@ -113,7 +110,7 @@ export class SessionWatch {
     if (requestId !== undefined) this.unsent.add(requestId);
     if (this.#gone === undefined) {
       this.#gone = Promise.withResolvers<void>();
-      this.#stopGrace = this.#options.clock.after(GRACE, () => this.#options.onForgotten());
+      this.#stopGrace = this.options.clock.after(GRACE, () => this.options.onForgotten());
     }
     this.#end();
   }
@@ -125,6 +122,6 @@ export class SessionWatch {
   }
 
   #end(): void {
-    if (this.#gone !== undefined && this.#undecided <= 0) this.#options.onForgotten();
+    if (this.#gone !== undefined && this.#undecided <= 0) this.options.onForgotten();
   }
 }

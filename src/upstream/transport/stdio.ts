@@ -49,7 +49,6 @@ const END_GRACE = 500;
 /** A server that is a child process: one JSON-RPC message a line (transports: stdio). */
 export class StdioTransport implements Transport {
   readonly kind = "stdio";
-  readonly #options: StdioOptions;
   readonly #stderrBucket: TokenBucket;
   readonly #exited = Promise.withResolvers<void>();
   #child: ChildProcess | undefined;
@@ -67,8 +66,7 @@ export class StdioTransport implements Transport {
   /** Resolved when enough of it is taken to listen to the server again. */
   #onTaken: PromiseWithResolvers<void> | undefined;
 
-  constructor(options: StdioOptions) {
-    this.#options = options;
+  constructor(private readonly options: StdioOptions) {
     const now = options.clock.now();
     this.#stderrBucket = new TokenBucket({ ratePerSecond: 20, burst: 100, now });
   }
@@ -78,7 +76,7 @@ export class StdioTransport implements Transport {
   }
 
   async start(handlers: TransportHandlers): Promise<void> {
-    const { target, runtime, server, lineLimit = LINE_LIMIT } = this.#options;
+    const { target, runtime, server, lineLimit = LINE_LIMIT } = this.options;
     const stdout = new LineDecoder({
       limit: lineLimit,
       onLine: (line) => {
@@ -134,7 +132,7 @@ export class StdioTransport implements Transport {
   send(raw: string, { method }: SendOptions): Promise<void> {
     const line = withoutLineBreaks(raw);
     const { size } = this.#unread;
-    if (size === 0) this.#unread.since = this.#options.clock.now();
+    if (size === 0) this.#unread.since = this.options.clock.now();
     // What nothing is in the way of goes, whatever its size.
     else if (size + line.length > MOST_UNREAD) return Promise.reject(this.#tooMuch(line.length));
     this.#outbox.push(line);
@@ -174,7 +172,7 @@ export class StdioTransport implements Transport {
   async #exitsWithin(ms: number): Promise<boolean> {
     const waited = new AbortController();
     const exited = this.#exited.promise.then(() => true);
-    const late = pause(ms, this.#options.clock, waited.signal).then(() => false);
+    const late = pause(ms, this.options.clock, waited.signal).then(() => false);
     const result = await Promise.race([exited, late]);
     waited.abort();
     // `#exited` includes the end of what the leader left behind, so ask the leader itself.
@@ -189,7 +187,7 @@ export class StdioTransport implements Transport {
     this.#flushing = undefined;
     const child = this.#child;
     if (child === undefined) {
-      throw new LostCallError(this.#options.server, "is not running", NOT_SENT);
+      throw new LostCallError(this.options.server, "is not running", NOT_SENT);
     }
     batch.push("");
     const text = batch.join("\n");
@@ -200,18 +198,18 @@ export class StdioTransport implements Transport {
       // Mostly it is ending, and with what says more; and one that stays will never read again.
       if (!this.#closing) await this.#exitsWithin(END_GRACE);
       if (!this.#closing) this.#end({ code: "disconnected", message: why });
-      throw new LostCallError(this.#options.server, why, SENT, { cause: error });
+      throw new LostCallError(this.options.server, why, SENT, { cause: error });
     } finally {
       this.#unread.size -= text.length - batch.length + 1;
       this.#unread.replies -= replies;
-      this.#unread.since = this.#options.clock.now();
+      this.#unread.since = this.options.clock.now();
       if (this.#unread.replies <= MOST_REPLIES) this.#onTaken?.resolve();
     }
   }
 
   /** Who reads slowly gets no more than it can take; only who reads nothing at all is given up. */
   #tooMuch(size: number): LostCallError {
-    const { server, clock } = this.#options;
+    const { server, clock } = this.options;
     const waits = `does not read its input: ${mib(this.#unread.size)} MiB wait for it`;
     if (!this.#closing && clock.now() - this.#unread.since > DEAF_AFTER) {
       this.#end({ code: "disconnected", message: waits });
@@ -229,7 +227,7 @@ export class StdioTransport implements Transport {
   }
 
   #onStderr(line: string): void {
-    const { server, log, clock } = this.#options;
+    const { server, log, clock } = this.options;
     if (line.trim() === "") return;
     this.#lastStderr = line;
     const verdict = this.#stderrBucket.take(clock.now());
@@ -241,7 +239,7 @@ export class StdioTransport implements Transport {
   }
 
   #onExit(status: ExitStatus): void {
-    const { server, log } = this.#options;
+    const { server, log } = this.options;
     const suppressed = this.#stderrBucket.takeSuppressed();
     if (suppressed > 0) log.info(`Suppressed ${suppressed} lines of stderr`, { server });
     const how = status.signal === null
@@ -261,7 +259,7 @@ export class StdioTransport implements Transport {
     this.#onTaken?.resolve();
     const child = this.#child!;
     child.kill("SIGTERM");
-    this.#options.clock.after(ORPHAN_GRACE, () => {
+    this.options.clock.after(ORPHAN_GRACE, () => {
       child.kill("SIGKILL");
       if (this.#container === undefined) this.#exited.resolve();
       else void this.#container.remove().then(this.#exited.resolve);
