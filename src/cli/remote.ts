@@ -1,7 +1,7 @@
 import { CliError, ExitCode, type Io, say } from "../app/io.ts";
 import { costsOf, type GateCost } from "../gating/gate.ts";
 import type { ServerOffer } from "../gateway/offers.ts";
-import { isObject, type JsonObject } from "../lib/json.ts";
+import { isObject, type JsonObject, parsedObject } from "../lib/json.ts";
 import { systemClock } from "../lib/time.ts";
 import type { Tokenizer } from "../lib/tokens.ts";
 import { VERSION } from "../lib/version.ts";
@@ -86,7 +86,7 @@ export class RemoteCaller {
       const headers = { accept: "application/json" };
       const response = await http.send({ method: "GET", headers, signal, what });
       const raw = await http.text(response, what);
-      const body = parseObject(raw);
+      const body = parsedObject(raw);
       const answer = body && { ok: response.ok, raw, body };
       if (answer !== undefined && expected(answer)) return answer;
       throw notAGateway(this.urls.label, response.status);
@@ -260,13 +260,4 @@ function tooOld(label: string, { version }: JsonObject): CliError {
     "does not tell it";
   const hint = `Run it with the version of this command, ${VERSION}`;
   return new CliError(ExitCode.Failed, message, { hint });
-}
-
-function parseObject(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

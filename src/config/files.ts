@@ -2,7 +2,7 @@
 
 import { lstat, open, readdir, readlink, stat } from "node:fs/promises";
 import { delimiter, join, resolve } from "node:path";
-import { joinBytes, sha256 } from "../lib/json.ts";
+import { attempt, joinBytes, sha256 } from "../lib/json.ts";
 import { codeOf } from "../lib/text.ts";
 import type { DocumentResult } from "./document.ts";
 import { type ConfigIssue, issueAt, quote } from "./issue.ts";
@@ -138,7 +138,7 @@ export async function readText(
         const found = `found ${size} bytes, expected at most ${most}`;
         return unusable(found, "check that this is the right file");
       }
-      const text = decode(bytes);
+      const text = attempt(() => new TextDecoder("utf-8", { fatal: true }).decode(bytes));
       if (text !== undefined) return { ok: true, text, mode };
       return unusable("found text that is not UTF-8", "save the file as UTF-8");
     }
@@ -248,14 +248,6 @@ function isPlainEntry(name: string): boolean {
 /** The issue about a file as a whole. */
 export function fileIssue(file: string, message: string, remedy?: string): ConfigIssue {
   return issueAt({ file, line: 0, column: 0 }, [], message, remedy);
-}
-
-function decode(bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Why a system call about `path` failed. */

@@ -4,6 +4,7 @@
  */
 
 import * as v from "valibot";
+import { attempt } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
 import { DURATION_PATTERN, MAX_DURATION_MS, parseDuration } from "../lib/time.ts";
 
@@ -272,11 +273,7 @@ export function authorizationOf({ type, token = "", credentials = "" }: Auth): s
 /** Credentials as they are sent: `user:password` encoded, or what is encoded already. */
 export function basicCredentials(text: string): string | undefined {
   if (text.includes(":")) return encode(text);
-  try {
-    return atob(text).includes(":") ? text : undefined;
-  } catch {
-    return undefined;
-  }
+  return attempt(() => atob(text))?.includes(":") ? text : undefined;
 }
 
 /** RFC 7617, section 2.1: UTF-8, then Base64. */

@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { MAX_ALTERNATIVES, parseGlob } from "../lib/glob.ts";
-import type { JsonObject } from "../lib/json.ts";
+import { attempt, type JsonObject } from "../lib/json.ts";
 import { withoutUndefined } from "./issue.ts";
 import { about, chosen, flag, notArray, optional, prose, text } from "./schema-parts.ts";
 
@@ -72,13 +72,7 @@ export const pattern = v.pipe(
 );
 
 function isPattern(value: string): boolean {
-  if (value.length > LONGEST_PATTERN) return false;
-  try {
-    parseGlob(value);
-    return true;
-  } catch {
-    return false;
-  }
+  return value.length <= LONGEST_PATTERN && attempt(() => parseGlob(value)) !== undefined;
 }
 
 /** A list of patterns. */

@@ -1,5 +1,6 @@
 /** Which values of a configuration must not be seen in logs, status or errors. */
 
+import { attempt, decodedPercent } from "../lib/json.ts";
 import { isMaskable } from "../lib/secrets.ts";
 import type { UsedVariable } from "./expand.ts";
 import type { Config, HttpTarget, StdioTarget } from "./types.ts";
@@ -92,7 +93,7 @@ function secretsOfHttp(target: HttpTarget): string[] {
     if (token === undefined) continue;
     secrets.push(token);
     if (/^basic\s/i.test(value.trim())) {
-      const decoded = decodeBase64(token);
+      const decoded = attempt(() => atob(token));
       const password = decoded?.slice(decoded.indexOf(":") + 1);
       if (decoded !== undefined) secrets.push(decoded);
       if (password !== undefined) secrets.push(password);
@@ -163,33 +164,17 @@ export function secretsOfUrl(text: string): string[] {
   const secrets: string[] = [];
   // A user name alone is a token; beside a password it is only a name.
   for (const part of url.password === "" ? [url.username] : [url.password]) {
-    secrets.push(part, decodePercent(part));
+    secrets.push(part, decodedPercent(part));
   }
   for (const pair of url.search.slice(1).split("&")) {
     const [name = "", ...rest] = pair.split("=");
     const value = rest.join("=");
-    if (SECRET_NAME.test(decodePercent(name)) || looksRandom(value)) {
-      secrets.push(value, decodePercent(value));
+    if (SECRET_NAME.test(decodedPercent(name)) || looksRandom(value)) {
+      secrets.push(value, decodedPercent(value));
     }
   }
   for (const segment of url.pathname.split("/")) {
-    if (looksRandom(segment)) secrets.push(segment, decodePercent(segment));
+    if (looksRandom(segment)) secrets.push(segment, decodedPercent(segment));
   }
   return secrets;
-}
-
-function decodePercent(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
-function decodeBase64(text: string): string | undefined {
-  try {
-    return atob(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,7 @@
 /** Settings from other places than the file, and which of all count. */
 
 import * as v from "valibot";
+import { parsedText } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
 import { type ConfigIssue, withoutUndefined } from "./issue.ts";
 import { warnBareKey } from "./schema-gating.ts";
@@ -80,7 +81,7 @@ function misspelt(variable: string): string | undefined {
 /** What the schema makes of the text; undefined for what it does not accept. */
 function readSetting(setting: string, text: string, collector: IssueCollector): unknown {
   const schema = SettingsSchema.entries[setting as keyof typeof SettingsSchema.entries];
-  const json = /^[\[{]/.test(text) ? parseJson(text) : undefined;
+  const json = /^[\[{]/.test(text) ? parsedText(text) : undefined;
   if (json !== undefined) {
     const source = { [setting]: json };
     const { output } = validate(v.object({ [setting]: schema }), source, collector, { source });
@@ -107,14 +108,6 @@ function* readings(text: string): Iterable<unknown> {
   if (text === "true" || text === "false") yield text === "true";
   yield text;
   if (/^\d+(\.\d+)?$/.test(text)) yield Number(text);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** A port number from text of digits, 0 to 65535; undefined for anything else. */

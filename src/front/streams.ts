@@ -1,6 +1,7 @@
 import type { Outlet } from "../gateway/clients/exchange.ts";
 import type { Session } from "../gateway/clients/session.ts";
 import { withoutLineBreaks } from "../lib/json-edit.ts";
+import { attempt } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import { errorResponse } from "../protocol/message.ts";
 
@@ -119,12 +120,7 @@ const MAX_REQUEST_ID = 100;
 export function lostStream(lastEventId: string): EventStream | undefined {
   const [, encoded] = /^[\w.-]{1,50}~(.+)$/.exec(lastEventId) ?? [];
   if (encoded === undefined || encoded.length > 3 * MAX_REQUEST_ID) return undefined;
-  let id: unknown;
-  try {
-    id = JSON.parse(decodeURIComponent(encoded));
-  } catch {
-    return undefined;
-  }
+  const id = attempt((): unknown => JSON.parse(decodeURIComponent(encoded)));
   if (typeof id !== "string" && typeof id !== "number") return undefined;
   const events = new EventStream();
   const why = "The gateway was restarted during this request; it may have been carried out";

@@ -1,7 +1,7 @@
 /** `execute_tool` and its like: the call of a meta tool becomes that of the tool it names. */
 
 import { editJson, rawAt } from "../lib/json-edit.ts";
-import { isObject, type JsonObject } from "../lib/json.ts";
+import { isObject, type JsonObject, parsedText } from "../lib/json.ts";
 import { argumentEdits, type ArgumentRules } from "../protocol/arguments.ts";
 import type { ReplaceableExchange } from "../protocol/exchange.ts";
 import type { RequestMessage } from "../protocol/message.ts";
@@ -15,7 +15,6 @@ import {
   ArgumentMistake,
   type MetaResult,
   mistake,
-  parsedText,
   readMetaArguments,
   readString,
 } from "./meta-call.ts";

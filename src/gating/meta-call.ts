@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { isObject, type Json, type JsonObject, parsedText } from "../lib/json.ts";
 import { cut } from "../lib/text.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
 import { idTextOf, resultResponse } from "../protocol/message.ts";
@@ -87,15 +87,6 @@ function listOf(value: Json): readonly Json[] {
   if (typeof value !== "string") return [value];
   const list = value.trimStart().startsWith("[") ? parsedText(value) : undefined;
   return Array.isArray(list) ? list : value.split(",");
-}
-
-/** The JSON in a text, `undefined` where it is none. */
-export function parsedText(text: string): Json | undefined {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function shown(value: Json): string {

@@ -13,6 +13,31 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** What `make` gives, `undefined` where it throws. */
+export function attempt<T>(make: () => T): T | undefined {
+  try {
+    return make();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The JSON in a text, `undefined` where there is none. */
+export function parsedText(text: string): Json | undefined {
+  return attempt(() => JSON.parse(text));
+}
+
+/** The JSON object in a text, `undefined` where there is none. */
+export function parsedObject(text: string): JsonObject | undefined {
+  const value = parsedText(text);
+  return isObject(value) ? value : undefined;
+}
+
+/** Percent-encoded text decoded; as it is where it cannot be. */
+export function decodedPercent(text: string): string {
+  return attempt(() => decodeURIComponent(text)) ?? text;
+}
+
 /** What stands at a path of own keys and indexes, `undefined` where nothing does. */
 export function valueAt(value: unknown, path: readonly (string | number)[]): Json | undefined {
   let at = value as Json | undefined;

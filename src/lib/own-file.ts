@@ -3,7 +3,7 @@
 import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { joinBytes, type Json, sha256 } from "./json.ts";
+import { attempt, joinBytes, type Json, sha256 } from "./json.ts";
 import { codeOf, messageOf } from "./text.ts";
 
 /** Bytes a file may have; one that is bigger was not written by us. */
@@ -165,11 +165,8 @@ export async function unseal(seal: Seal, file: Bytes): Promise<FromFile<Bytes>> 
 
 /** The JSON in these bytes, `undefined` where there is none. */
 export function jsonIn(bytes: Uint8Array): Json | undefined {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
-  } catch {
-    return undefined;
-  }
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  return attempt(() => JSON.parse(decoder.decode(bytes)));
 }
 
 /** How the name of a file ends that is not complete yet. */

@@ -4,6 +4,8 @@
  * form (URL userinfo, `?token=`, `Bearer …`).
  */
 
+import { attempt } from "./json.ts";
+
 /** What stands where a secret was. */
 export const REDACTED = "[redacted]";
 
@@ -140,11 +142,8 @@ function expandSecrets(secrets: Iterable<string>): string[] {
 }
 
 function decodeBase64(text: string): string | undefined {
-  try {
-    return new TextDecoder().decode(Uint8Array.from(atob(text), (char) => char.charCodeAt(0)));
-  } catch {
-    return undefined;
-  }
+  const bytes = attempt(() => Uint8Array.from(atob(text), (char) => char.charCodeAt(0)));
+  return bytes && new TextDecoder().decode(bytes);
 }
 
 const URL_USERINFO = /(?<=:\/\/)[^\s\/?#"'<>]+(?=@)/g;

@@ -1,5 +1,6 @@
 import { realpathSync } from "node:fs";
 import { configureSync, type LogLevel, type LogRecord, resetSync } from "@logtape/logtape";
+import { attempt } from "../lib/json.ts";
 import { createRedactor, type Redactor } from "../lib/secrets.ts";
 import { messageOf } from "../lib/text.ts";
 import type { Runtime } from "../runtime/types.ts";
@@ -268,11 +269,7 @@ function unixSocket(path: string, options: DestinationOptions): Writer {
 
 /** The journal's own `/dev/log` understands the syslog(3) form only. */
 function readByJournal(path: string): boolean {
-  try {
-    return realpathSync(path).startsWith("/run/systemd/journal/");
-  } catch {
-    return false;
-  }
+  return attempt(() => realpathSync(path))?.startsWith("/run/systemd/journal/") === true;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { fstatSync } from "node:fs";
 import process from "node:process";
 import type { Writable } from "node:stream";
+import { attempt } from "../lib/json.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { Encode, Entry } from "./entry.ts";
 
@@ -85,12 +86,8 @@ function keepAlive(target: Writable | null, keep: boolean): void {
 }
 
 function identityOf(fd: number): string | null {
-  try {
-    const { dev, ino } = fstatSync(fd, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch {
-    return null;
-  }
+  const file = attempt(() => fstatSync(fd, { bigint: true }));
+  return file === undefined ? null : `${file.dev}:${file.ino}`;
 }
 
 /** Writes encoded lines to an output, a whole batch at once. */

@@ -4,7 +4,7 @@
  * `_meta` of every request.
  */
 
-import { isObject, type JsonObject } from "../lib/json.ts";
+import { attempt, isObject, type JsonObject } from "../lib/json.ts";
 import { ErrorCode, invalidParams, RpcError } from "./errors.ts";
 import { type Message, metaOf, type RequestMessage } from "./message.ts";
 
@@ -222,12 +222,10 @@ export function decodeHeaderValue(value: string): string | undefined {
   if (!isSentinel(value)) return value;
   const payload = SENTINEL.exec(value)?.[1];
   if (payload === undefined || payload.length % 4 !== 0) return undefined;
-  try {
+  return attempt(() => {
     const bytes = Uint8Array.from(atob(payload), (char) => char.charCodeAt(0));
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
+  });
 }
 
 function isSentinel(value: string): boolean {

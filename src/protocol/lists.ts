@@ -4,7 +4,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { type Json, type JsonObject, shortHash } from "../lib/json.ts";
+import { type Json, type JsonObject, parsedText, shortHash } from "../lib/json.ts";
 import type { Era } from "./eras.ts";
 
 /** The kinds of things a server lists. */
@@ -131,11 +131,7 @@ export function openCursor(cursor: unknown): Json | undefined {
   if (typeof cursor !== "string") return undefined;
   const text = Buffer.from(cursor.slice(TAG_LENGTH), "base64url").toString("utf8");
   if (sealed(text) !== cursor) return undefined;
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    return undefined;
-  }
+  return parsedText(text);
 }
 
 function sealed(text: string): string {

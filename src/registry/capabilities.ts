@@ -1,5 +1,5 @@
 import { rawAt } from "../lib/json-edit.ts";
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { isObject, type Json, type JsonObject, parsedObject } from "../lib/json.ts";
 import type { Era } from "../protocol/eras.ts";
 import {
   endsInSegment,
@@ -18,7 +18,7 @@ export function readCapabilities(servers: readonly ServerEntry[]): Capabilities 
   const subscribe: string[] = [];
   const taskLists: string[] = [];
   for (const { name: server, inventory: { capabilities: text, era } } of servers) {
-    const parsed = parse(text);
+    const parsed = parsedObject(text) ?? {};
     const by = { server, ...(era === undefined ? {} : { era }) };
     collect(declared, by, text, parsed, []);
     collect(experimental, by, text, parsed.experimental, ["experimental"]);
@@ -45,15 +45,6 @@ function collect(
     const others = into.get(key);
     if (others === undefined) into.set(key, [declaration]);
     else others.push(declaration);
-  }
-}
-
-function parse(text: string): JsonObject {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : {};
-  } catch {
-    return {};
   }
 }
 

@@ -3,6 +3,7 @@
 import type { Filter, ShapedKind, TagRule } from "../config/types.ts";
 import { type Glob, parseGlob } from "../lib/glob.ts";
 import { rawAt } from "../lib/json-edit.ts";
+import { decodedPercent } from "../lib/json.ts";
 import type { ListItem, ListKind } from "../protocol/lists.ts";
 import { exposedName } from "../protocol/names.ts";
 import { memoised } from "./source.ts";
@@ -69,17 +70,9 @@ export function excludesUri({ exclude }: CompiledFilter, names: readonly string[
     const uri = plainUri(name);
     return [uri, uri.replace(/[?#].*$/s, ""), ...(parsedUri(name) ?? [])];
   });
-  const decoded = plain.map((name) => name.replace(/(%[\da-f]{2})+/gi, decodedOctets));
+  const decoded = plain.map((name) => name.replace(/(%[\da-f]{2})+/gi, decodedPercent));
   const encoded = decoded.map((name) => encodeURI(name.toWellFormed()));
   return anyMatch(exclude, [...names, ...plain, ...decoded, ...encoded]);
-}
-
-function decodedOctets(octets: string): string {
-  try {
-    return decodeURIComponent(octets);
-  } catch {
-    return octets;
-  }
 }
 
 /** `-`, `.`, `/`, digits, letters, `\`, `_` and `~` in percent-encoding: what is often decoded. */
@@ -96,7 +89,7 @@ export function plainUri(text: string): string {
       [];
   if (scheme === undefined || rest === undefined) return text;
   const name = scheme.toLowerCase();
-  const written = rest.replace(NEEDLESSLY_ENCODED, decodedOctets).replaceAll("\\", "/");
+  const written = rest.replace(NEEDLESSLY_ENCODED, decodedPercent).replaceAll("\\", "/");
   const isFile = name === "file";
   const [, authority, path = ""] = /^\/\/([^/?#]*)(.*)$/s.exec(written) ??
     [, isFile ? "" : undefined, isFile ? `/${written}` : written];
@@ -126,8 +119,8 @@ export function parsedUri(text: string): readonly string[] | undefined {
   const url = URL.parse(text);
   if (url === null || !SPECIAL.test(url.protocol.slice(0, -1))) return undefined;
   const { protocol, host, search } = url;
-  const path = url.pathname.replace(NEEDLESSLY_ENCODED, decodedOctets);
-  const decoded = path.replace(/(%[\da-f]{2})+/gi, decodedOctets);
+  const path = url.pathname.replace(NEEDLESSLY_ENCODED, decodedPercent);
+  const decoded = path.replace(/(%[\da-f]{2})+/gi, decodedPercent);
   const base = `${protocol}//${host}`;
   const whole = [`${base}${path}${search}`, `${base}${decoded}${search}`, `${base}${path}`];
   return protocol === "file:" ? [...whole, `file://${path}`] : whole;

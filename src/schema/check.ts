@@ -3,7 +3,7 @@
  * lead somewhere. No values are validated, nothing is fetched or compiled.
  */
 
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { attempt, isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { cut } from "../lib/text.ts";
 import { DEFAULT_DIALECT, type Dialect, dialectOf, type KeywordForm, KEYWORDS } from "./dialect.ts";
 import {
@@ -169,14 +169,7 @@ function isType(value: Json): boolean {
 
 function isPattern(pattern: string): boolean {
   // With "u" as the specification has it, without as most of the world writes it.
-  return ["u", ""].some((flags) => {
-    try {
-      new RegExp(pattern, flags);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  return ["u", ""].some((flags) => attempt(() => new RegExp(pattern, flags)) !== undefined);
 }
 
 function mismatch(value: Json, expected: string): string {

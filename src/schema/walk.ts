@@ -1,6 +1,6 @@
 /** A schema and the schemas in it. */
 
-import { isObject, type Json, type JsonObject, valueAt } from "../lib/json.ts";
+import { decodedPercent, isObject, type Json, type JsonObject, valueAt } from "../lib/json.ts";
 import type { KeywordForm } from "./dialect.ts";
 
 /** Schemas deeper than this are not looked at: nobody writes them, and nobody reads them. */
@@ -141,7 +141,7 @@ function finder(places: readonly SchemaPlace[]) {
     const uri = withoutFragment(target);
     const document = documents.get(uri);
     if (document === undefined) return "remote";
-    const fragment = decoded(target.slice(uri.length + 1));
+    const fragment = decodedPercent(target.slice(uri.length + 1));
     if (fragment === "") return document;
     if (!fragment.startsWith("/")) return anchors.get(`${uri}#${fragment}`) ?? "dangling";
     const found = valueAt(document, fragment.slice(1).split("/").map(unescaped));
@@ -157,12 +157,4 @@ function anchorsOf({ $anchor, $dynamicAnchor, $id }: JsonObject): string[] {
 /** A step of a JSON pointer. */
 function unescaped(step: string): string {
   return step.replaceAll("~1", "/").replaceAll("~0", "~");
-}
-
-function decoded(fragment: string): string {
-  try {
-    return decodeURIComponent(fragment);
-  } catch {
-    return fragment;
-  }
 }

@@ -5,7 +5,7 @@
 
 import { parse, stringify, TomlError } from "smol-toml";
 import { type DocumentResult, lineIndex } from "../../config/document.ts";
-import { isObject, type JsonObject } from "../../lib/json.ts";
+import { attempt, isObject, type JsonObject } from "../../lib/json.ts";
 import type { Edit } from "./json-text.ts";
 
 /** Parses the text of a file. Never throws. A byte order mark is skipped. */
@@ -117,11 +117,7 @@ export function statementsOf(text: string): readonly Statement[] {
 
 /** The keys of one statement; none for a blank line, undefined where it goes on. */
 function pathOf(statement: string): readonly string[] | undefined {
-  try {
-    return onlyKeys(parse(statement));
-  } catch {
-    return undefined;
-  }
+  return attempt(() => onlyKeys(parse(statement)));
 }
 
 function onlyKeys(value: unknown): string[] {

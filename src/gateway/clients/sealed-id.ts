@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { link, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isObject, type JsonObject } from "../../lib/json.ts";
+import { attempt, isObject, type JsonObject } from "../../lib/json.ts";
 import { type Bytes, type FromFile, jsonIn, readKept, systemReason } from "../../lib/own-file.ts";
 
 /** What an id says; short names, because it goes with every request. */
@@ -43,7 +43,8 @@ const MAX_ID = 4_096;
 
 /** The id that says this; `undefined` where it would be too long for a header. */
 export function sealId(session: SealedSession, key: Uint8Array): string | undefined {
-  const text = textOf(session);
+  // What a client says of itself may be nested too deep to be written again.
+  const text = attempt(() => JSON.stringify(session));
   if (text === undefined || text.length > MAX_ID) return undefined;
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
@@ -52,15 +53,6 @@ export function sealId(session: SealedSession, key: Uint8Array): string | undefi
   const all = Buffer.concat([nonce, sealed, cipher.final(), cipher.getAuthTag()]);
   const id = PREFIX + all.toString("base64url");
   return id.length > MAX_ID ? undefined : id;
-}
-
-/** `undefined` where a client says of itself what is nested too deep to be written again. */
-function textOf(session: SealedSession): string | undefined {
-  try {
-    return JSON.stringify(session);
-  } catch {
-    return undefined;
-  }
 }
 
 /** What an id says; `undefined` for one that was not made with this key, or changed since. */

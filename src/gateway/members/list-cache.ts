@@ -1,6 +1,6 @@
 import { isAbsolute, join } from "node:path";
 import type { Env, ServerConfig } from "../../config/types.ts";
-import { isObject, type Json, type JsonObject, sha256 } from "../../lib/json.ts";
+import { isObject, type Json, parsedObject, sha256 } from "../../lib/json.ts";
 import {
   type Bytes,
   type FromFile,
@@ -317,13 +317,4 @@ function readList(stored: Json | undefined, key: string): List | undefined {
 
 function isObjectText(text: Json | undefined): text is string {
   return typeof text === "string" && parsedObject(text) !== undefined;
-}
-
-function parsedObject(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -4,7 +4,7 @@ import process from "node:process";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import type { HttpTarget } from "../../config/types.ts";
 import { editJson, rawAt } from "../../lib/json-edit.ts";
-import { isObject, joinBytes, type JsonObject } from "../../lib/json.ts";
+import { isObject, joinBytes, type JsonObject, parsedObject } from "../../lib/json.ts";
 import { codeOf } from "../../lib/text.ts";
 import { type Clock, nextTurn, TURN } from "../../lib/time.ts";
 import type { Runtime } from "../../runtime/types.ts";
@@ -355,12 +355,8 @@ export function repeatInHeaders(
  * leave that id null. Undefined for a body without one.
  */
 export function errorBody(text: string, idText: string): string | undefined {
-  try {
-    const { jsonrpc, error } = JSON.parse(text) as JsonObject;
-    if (jsonrpc !== "2.0" || !isObject(error)) return undefined;
-  } catch {
-    return undefined;
-  }
+  const body = parsedObject(text);
+  if (body?.jsonrpc !== "2.0" || !isObject(body.error)) return undefined;
   return rawAt(text, ["id"]) === idText ? text : editJson(text, [{ path: ["id"], value: idText }]);
 }
 

@@ -1,6 +1,6 @@
 /** How a server says that it has forgotten a session, where it does not say so with HTTP 404. */
 
-import { isObject, type JsonObject } from "../../lib/json.ts";
+import { isObject, parsedObject } from "../../lib/json.ts";
 import type { Clock } from "../../lib/time.ts";
 import { ErrorCode } from "../../protocol/errors.ts";
 import { request } from "../../protocol/message.ts";
@@ -35,12 +35,8 @@ export function mayBeForgotten({ status, code }: SessionRefusal): boolean {
 
 /** The refusal in an answer of this status. */
 export function refusalIn(status: number, text: string | undefined): SessionRefusal {
-  try {
-    const { error } = JSON.parse(text ?? "") as JsonObject;
-    return isObject(error) ? { status, code: error.code, words: error.message } : { status };
-  } catch {
-    return { status };
-  }
+  const error = parsedObject(text ?? "")?.error;
+  return isObject(error) ? { status, code: error.code, words: error.message } : { status };
 }
 
 /** What a {@link SessionWatch} is made of. */
