@@ -250,30 +250,26 @@ export function fileIssue(file: string, message: string, remedy?: string): Confi
   return issueAt({ file, line: 0, column: 0 }, [], message, remedy);
 }
 
+/** What is wrong with a file by the system's code, and what helps. */
+const FAILURES: Readonly<Record<string, readonly [why: string, remedy: string]>> = {
+  ENOTDIR: ["a part of its path is not a directory", "check the path"],
+  ELOOP: ["its symbolic links go round in a circle", "mend or remove the link"],
+  EACCES: [
+    "permission denied",
+    "make it readable for the user the gateway runs as, with chmod or chown",
+  ],
+};
+
 /** Why a system call about `path` failed. */
 async function explain(path: string, code: string): Promise<ReadText> {
-  switch (code) {
-    case "ENOENT": {
-      const target = await readlink(path).catch(() => undefined);
-      if (target === undefined) return { ok: false, missing: true, why: "the file does not exist" };
-      return unusable(
-        `the link leads to ${quote(target)}, which does not exist; expected a file`,
-        "mend or remove the link",
-      );
-    }
-    case "ENOTDIR":
-      return unusable("a part of its path is not a directory", "check the path");
-    case "EACCES":
-    case "EPERM":
-      return unusable(
-        "permission denied",
-        "make it readable for the user the gateway runs as, with chmod or chown",
-      );
-    case "ELOOP":
-      return unusable("its symbolic links go round in a circle", "mend or remove the link");
-    default:
-      return unusable(code === "" ? "its name or content cannot be read" : code);
+  if (code === "ENOENT") {
+    const target = await readlink(path).catch(() => undefined);
+    if (target === undefined) return { ok: false, missing: true, why: "the file does not exist" };
+    const why = `the link leads to ${quote(target)}, which does not exist; expected a file`;
+    return unusable(why, "mend or remove the link");
   }
+  const [why, remedy] = FAILURES[code === "EPERM" ? "EACCES" : code] ?? [code];
+  return unusable(why === "" ? "its name or content cannot be read" : why, remedy);
 }
 
 function unusable(why: string, remedy?: string): ReadText {

@@ -93,24 +93,19 @@ export function storeOf(env: Env): ValueStore {
 
 /** The lookup for what is written in the file `origin` names. */
 export function lookupIn(store: ValueStore, origin: FileOrigin): Lookup {
-  return (reference) => {
-    const { kind, name } = reference;
-    switch (kind) {
-      case "name":
-        return named(name, store) ?? unset(reference);
-      case "env":
-        return ofEnvironment(name, store) ?? unset(reference);
-      case "input":
-        return input(name, store, origin);
-      case "file":
-        return file(name, store, origin);
-      case "cmd":
-        return command(name, store, origin);
-      case "place":
-        return place(name, store, origin);
-    }
-  };
+  return ({ kind, name }) => SOURCES[kind](name, store, origin);
 }
+
+type Source = (name: string, store: ValueStore, origin: FileOrigin) => Found;
+
+const SOURCES: Readonly<Record<Reference["kind"], Source>> = {
+  name: (name, store) => named(name, store) ?? unset(name, name),
+  env: (name, store) => ofEnvironment(name, store) ?? unset(name, `env:${name}`),
+  input,
+  file,
+  cmd: command,
+  place,
+};
 
 function ofEnvironment(name: string, { env }: ValueStore): Found | undefined {
   const value = Object.hasOwn(env, name) ? env[name] : undefined;
@@ -125,8 +120,7 @@ function named(name: string, store: ValueStore): Found | undefined {
   return { value: credential, from: "secret" };
 }
 
-function unset({ kind, name }: Reference): Found {
-  const written = kind === "env" ? `env:${name}` : name;
+function unset(name: string, written: string): Found {
   return {
     why: `environment variable "${name}" is not set`,
     remedy: `set it, or write a default: "\${${written}:-default}"`,

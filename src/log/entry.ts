@@ -1,7 +1,7 @@
 import type { LogLevel, LogRecord } from "@logtape/logtape";
 import { isSensitiveKey, REDACTED, type Redactor } from "../lib/secrets.ts";
 import { field, oneLine, oneLineJson, truncate } from "../lib/text.ts";
-import { levelLabel, severity } from "./level.ts";
+import { levelLabel, SEVERITY } from "./level.ts";
 
 /** `text` for people, `json` for machines: one object per line. */
 export type LogFormat = "text" | "json";
@@ -207,7 +207,7 @@ export function textEncoder(options: { readonly colors: boolean }): Encode {
  */
 export function journalEncoder(): Encode {
   return (entry) => {
-    const prefix = `<${severity(entry.level)}>`;
+    const prefix = `<${SEVERITY[entry.level]}>`;
     if (entry.json !== null) return prefix + entry.json;
     const lines = [summary(entry), ...entry.detail.map((line) => `    ${line}`)];
     return lines.map((line) => prefix + line).join("\n");

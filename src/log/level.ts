@@ -1,14 +1,7 @@
-import type { LogLevel } from "@logtape/logtape";
+import { getLogLevels, type LogLevel } from "@logtape/logtape";
 
 /** All levels from the most to the least talkative. */
-export const LOG_LEVELS: readonly LogLevel[] = [
-  "trace",
-  "debug",
-  "info",
-  "warning",
-  "error",
-  "fatal",
-];
+export const LOG_LEVELS: readonly LogLevel[] = getLogLevels();
 
 /** Reads a level as people type it (`warn` as well, any case); null when it is none. */
 export function parseLevel(text: string): LogLevel | null {
@@ -26,23 +19,16 @@ export function levelLabel(level: LogLevel): string {
  * Syslog severity (RFC 5424 §6.2.1). A fatal error of this program is `crit`; `emerg` is a broken
  * machine and is shouted at every terminal.
  */
-export function severity(level: LogLevel): number {
-  switch (level) {
-    case "fatal":
-      return 2;
-    case "error":
-      return 3;
-    case "warning":
-      return 4;
-    case "info":
-      return 6;
-    case "debug":
-    case "trace":
-      return 7;
-  }
-}
+export const SEVERITY: Readonly<Record<LogLevel, number>> = {
+  fatal: 2,
+  error: 3,
+  warning: 4,
+  info: 6,
+  debug: 7,
+  trace: 7,
+};
 
 /** Syslog priority of a level in the facility `daemon`. */
 export function priority(level: LogLevel): number {
-  return 3 * 8 + severity(level);
+  return 3 * 8 + SEVERITY[level];
 }

@@ -38,14 +38,9 @@ export const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
  * reach a client of the other one.
  */
 export function eraOfCapability(path: readonly string[]): Era | undefined {
-  switch (path.join("\n")) {
-    case "tasks":
-      return "legacy";
-    case `extensions\n${TASKS_EXTENSION}`:
-      return "modern";
-    default:
-      return undefined;
-  }
+  const key = path.join("\n");
+  if (key === "tasks") return "legacy";
+  return key === `extensions\n${TASKS_EXTENSION}` ? "modern" : undefined;
 }
 
 /**

@@ -147,17 +147,10 @@ export function checkParamHeaders(
 }
 
 function textOf(value: Json | undefined): string | undefined {
-  switch (typeof value) {
-    case "string":
-      return value.toWellFormed();
-    case "boolean":
-      return String(value);
-    case "number":
-      if (Number.isInteger(value) && !Number.isSafeInteger(value)) return undefined;
-      return Number.isFinite(value) ? String(value) : undefined;
-    default:
-      return undefined;
-  }
+  if (typeof value === "string") return value.toWellFormed();
+  if (typeof value === "boolean") return String(value);
+  const isExact = !Number.isInteger(value) || Number.isSafeInteger(value);
+  return Number.isFinite(value) && isExact ? String(value) : undefined;
 }
 
 type Declared = ReadonlyMap<string, readonly ParamHeader[]>;

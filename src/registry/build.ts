@@ -100,18 +100,14 @@ function noticesOf({ name, inventory, shape }: ServerEntry): readonly ShapeNotic
 export function noticeText({ type, path, subject, about = "" }: ShapeNotice): string {
   const what = JSON.stringify(subject);
   const other = JSON.stringify(about);
-  const where = formatPath(path);
-  switch (type) {
-    case "unused":
-      return `${where}: ${what} matches nothing that is offered`;
-    case "taken":
-      return `${where}: ${what} keeps its name, for the server has another ${other}`;
-    case "missing":
-      return `${where}: tool ${other} has no parameter ${what}`;
-    case "required":
-      return `${where}: tool ${other} requires the hidden parameter ${what}; ` +
-        'give it a value in "fixed" or "defaults"';
-  }
+  const said = {
+    unused: `${what} matches nothing that is offered`,
+    taken: `${what} keeps its name, for the server has another ${other}`,
+    missing: `tool ${other} has no parameter ${what}`,
+    required: `tool ${other} requires the hidden parameter ${what}; ` +
+      'give it a value in "fixed" or "defaults"',
+  }[type];
+  return `${formatPath(path)}: ${said}`;
 }
 
 const NOUN = {

@@ -19,19 +19,13 @@ export function typeRule(types: readonly string[], preset: Json | undefined): Ru
 
 function isOfType(value: Json, type: string): boolean {
   const kind: string = typeof value;
-  switch (type) {
-    case "integer":
-      // A text that is too large for a number may well be one of an integer.
-      return kind === "number" && (Number.isInteger(value) || !Number.isFinite(value));
-    case "array":
-      return Array.isArray(value);
-    case "object":
-      return isObject(value);
-    case "null":
-      return value === null;
-    default:
-      return kind === type;
+  // A text that is too large for a number may well be one of an integer.
+  if (type === "integer") {
+    return kind === "number" && (Number.isInteger(value) || !Number.isFinite(value));
   }
+  if (type === "array") return Array.isArray(value);
+  if (type === "object") return isObject(value);
+  return type === "null" ? value === null : kind === type;
 }
 
 /** Most values of an enumeration that a mistake repeats. */
@@ -166,23 +160,13 @@ const BOOLEAN = /^(?:true|false|yes|no|on|off|[tfyn01])?$/i;
 /** Whether a server may well convert this to a value of the type. */
 export function mayBecome(value: Json, type: string): boolean {
   if (typeof value !== "string") return type === "boolean" && (value === 0 || value === 1);
-  switch (type) {
-    case "integer":
-      return value.length <= LONGEST_NUMBER && Number.isInteger(Number(value));
-    case "number":
-      return value.length <= LONGEST_NUMBER && !Number.isNaN(Number(value));
-    case "boolean":
-      return BOOLEAN.test(value);
-    case "null":
-      return value === "null";
-    // Models and clients write them as text, so that FastMCP reads texts of JSON.
-    case "array":
-      return startsWith(value, "[");
-    case "object":
-      return startsWith(value, "{");
-    default:
-      return false;
-  }
+  if (type === "boolean") return BOOLEAN.test(value);
+  if (type === "null") return value === "null";
+  // Models and clients write them as text, so that FastMCP reads texts of JSON.
+  if (type === "array") return startsWith(value, "[");
+  if (type === "object") return startsWith(value, "{");
+  const number = value.length <= LONGEST_NUMBER ? Number(value) : NaN;
+  return type === "integer" ? Number.isInteger(number) : type === "number" && !Number.isNaN(number);
 }
 
 /**

@@ -56,39 +56,28 @@ export const INITIAL_STATE: UpstreamState = {
  * ```
  */
 export function transition(state: UpstreamState, event: UpstreamEvent): UpstreamState {
-  const { phase } = state;
-  if (phase === "closed") return state;
-  switch (event.type) {
-    case "start":
-      return phase === "idle" ? { ...state, phase: "connecting" } : state;
-    case "opened":
-      if (phase !== "connecting") return state;
-      return {
-        ...state,
-        phase: "ready",
-        restarts: state.restarts + (state.wasReady && state.failures > 0 ? 1 : 0),
-        wasReady: true,
-      };
-    case "failed":
-      return phase === "connecting"
-        ? { ...state, phase: "backoff", failures: state.failures + 1 }
-        : state;
-    case "lost":
-      return phase === "ready"
-        ? { ...state, phase: "backoff", failures: event.stable ? 1 : state.failures + 1 }
-        : state;
-    case "retry":
-      return phase === "backoff" ? { ...state, phase: "connecting" } : state;
-    case "rest":
-      return phase === "ready" ? { ...state, phase: "idle", failures: 0 } : state;
-    case "close":
-      return { ...state, phase: "closed" };
-    default: {
-      const never: never = event;
-      return never;
-    }
-  }
+  const [from = state.phase, phase] = MOVES[event.type];
+  if (state.phase === "closed" || state.phase !== from) return state;
+  let { failures, restarts } = state;
+  if (event.type === "opened" && state.wasReady && failures > 0) restarts++;
+  if (event.type === "failed" || event.type === "lost") failures++;
+  if (event.type === "lost" && event.stable) failures = 1;
+  if (event.type === "rest") failures = 0;
+  return { phase, failures, restarts, wasReady: state.wasReady || phase === "ready" };
 }
+
+/** From which phase an event leads, and to which; from all of them where none is said. */
+const MOVES: Readonly<
+  Record<UpstreamEvent["type"], readonly [from: Phase | undefined, to: Phase]>
+> = {
+  start: ["idle", "connecting"],
+  opened: ["connecting", "ready"],
+  failed: ["connecting", "backoff"],
+  lost: ["ready", "backoff"],
+  retry: ["backoff", "connecting"],
+  rest: ["ready", "idle"],
+  close: [undefined, "closed"],
+};
 
 /**
  * The state of a server by those of its instances, at least one: the best phase there is, and the
@@ -160,18 +149,6 @@ export function reasonOf(error: unknown): StateReason {
 
 /** The reason behind the end of a connection. */
 export function reasonOfClose({ code, fault }: CloseReason): StateReason {
-  switch (code) {
-    case "exited":
-    case "unresponsive":
-    case "session-expired":
-      return code;
-    case "disconnected":
-      return fault ?? "closed";
-    case "closed":
-      return "stopped";
-    default: {
-      const never: never = code;
-      return never;
-    }
-  }
+  if (code === "disconnected") return fault ?? "closed";
+  return code === "closed" ? "stopped" : code;
 }
