@@ -39,13 +39,8 @@ export function viewCosts(registry: Snapshot, tokenizer: Tokenizer): readonly Vi
 /** Counts tools by their JSON, each once: profiles share most of theirs with the view of all. */
 export function counterOf({ count }: Tokenizer): CountTool {
   const known = new Map<string, number>();
-  return (raw) => {
-    let tokens = known.get(raw);
-    if (tokens === undefined) {
-      known.set(raw, tokens = toolTokens(JSON.parse(raw) as JsonObject, count));
-    }
-    return tokens;
-  };
+  return (raw) =>
+    known.getOrInsertComputed(raw, () => toolTokens(JSON.parse(raw) as JsonObject, count));
 }
 
 /**

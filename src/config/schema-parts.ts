@@ -272,12 +272,7 @@ export function authorizationOf({ type, token = "", credentials = "" }: Auth): s
 
 /** Credentials as they are sent: `user:password` encoded, or what is encoded already. */
 export function basicCredentials(text: string): string | undefined {
-  if (text.includes(":")) return encode(text);
+  // RFC 7617, section 2.1: UTF-8, then Base64.
+  if (text.includes(":")) return new TextEncoder().encode(text).toBase64();
   return attempt(() => atob(text))?.includes(":") ? text : undefined;
-}
-
-/** RFC 7617, section 2.1: UTF-8, then Base64. */
-function encode(text: string): string {
-  const bytes = new TextEncoder().encode(text);
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }

@@ -130,9 +130,7 @@ export function holdSessionStream(
 }
 
 function streamsOf(session: Session, context: FrontContext): SessionStreams {
-  let streams = context.streams.get(session);
-  if (streams === undefined) context.streams.set(session, streams = new SessionStreams(session));
-  return streams;
+  return context.streams.getOrInsertComputed(session, () => new SessionStreams(session));
 }
 
 /**

@@ -104,8 +104,7 @@ export class Facts {
 
   /** Calls `listener` with every fact of a kind, until the returned function is called. */
   on<K extends Kind>(kind: K, listener: (fact: Of<K>) => void): () => void {
-    let listeners = this.#listeners.get(kind);
-    if (listeners === undefined) this.#listeners.set(kind, listeners = new Set());
+    const listeners = this.#listeners.getOrInsertComputed(kind, () => new Set());
     const own: Listener = (fact) => listener(fact as Of<K>);
     listeners.add(own);
     return () => void listeners.delete(own);

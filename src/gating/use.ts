@@ -62,8 +62,7 @@ export function useReason(count: number): string | undefined {
 /** Adds to what is known of a tool. */
 export function addUse(uses: Uses, server: string, tool: string, { count, at }: Use): void {
   if (server.length > LONGEST_NAME || tool.length > LONGEST_NAME) return;
-  let ofServer = uses.get(server);
-  if (ofServer === undefined) uses.set(server, ofServer = new Map());
+  const ofServer = uses.getOrInsertComputed(server, () => new Map());
   const before = ofServer.get(tool);
   const now = Math.max(at, before?.at ?? at);
   const known = before === undefined ? 0 : countAt(before, now);

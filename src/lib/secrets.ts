@@ -121,7 +121,8 @@ function expandSecrets(secrets: Iterable<string>): string[] {
     const credential = /^(?:bearer|basic|token|digest|apikey)\s+(\S.*)$/i.exec(secret)?.[1];
     if (credential !== undefined) {
       parts.push(credential);
-      const password = decodeBase64(credential)?.split(":").slice(1).join(":");
+      const bytes = attempt(() => Uint8Array.fromBase64(credential));
+      const password = bytes && new TextDecoder().decode(bytes).split(":").slice(1).join(":");
       if (/^basic/i.test(secret) && password !== undefined) parts.push(password);
     }
     for (const part of parts) {
@@ -139,11 +140,6 @@ function expandSecrets(secrets: Iterable<string>): string[] {
     }
   }
   return [...needles];
-}
-
-function decodeBase64(text: string): string | undefined {
-  const bytes = attempt(() => Uint8Array.from(atob(text), (char) => char.charCodeAt(0)));
-  return bytes && new TextDecoder().decode(bytes);
 }
 
 const URL_USERINFO = /(?<=:\/\/)[^\s\/?#"'<>]+(?=@)/g;

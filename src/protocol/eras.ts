@@ -213,8 +213,7 @@ const SENTINEL = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/;
 export function encodeHeaderValue(value: string): string {
   // What looks like the sentinel is encoded, too, or it would be taken for one.
   if (value === "" || (SAFE.test(value) && !isSentinel(value))) return value;
-  const bytes = new TextEncoder().encode(value);
-  return `=?base64?${btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))}?=`;
+  return `=?base64?${new TextEncoder().encode(value).toBase64()}?=`;
 }
 
 /** The text behind a header value, or `undefined` for a sentinel that is not UTF-8 in base64. */
@@ -222,10 +221,8 @@ export function decodeHeaderValue(value: string): string | undefined {
   if (!isSentinel(value)) return value;
   const payload = SENTINEL.exec(value)?.[1];
   if (payload === undefined || payload.length % 4 !== 0) return undefined;
-  return attempt(() => {
-    const bytes = Uint8Array.from(atob(payload), (char) => char.charCodeAt(0));
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  });
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  return attempt(() => decoder.decode(Uint8Array.fromBase64(payload)));
 }
 
 function isSentinel(value: string): boolean {

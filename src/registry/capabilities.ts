@@ -41,10 +41,7 @@ function collect(
   if (!isObject(members)) return;
   for (const [key, value] of Object.entries(members)) {
     if (value === null || value === false) continue;
-    const declaration = { ...by, text: rawAt(text, [...path, key])! };
-    const others = into.get(key);
-    if (others === undefined) into.set(key, [declaration]);
-    else others.push(declaration);
+    into.getOrInsert(key, []).push({ ...by, text: rawAt(text, [...path, key])! });
   }
 }
 

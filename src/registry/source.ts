@@ -146,9 +146,5 @@ export function unlessTooDeep(write: () => string): string | undefined {
  * `read` must depend on the key alone.
  */
 export function memoised<K extends object, V>(memo: WeakMap<K, V>, key: K, read: () => V): V {
-  const known = memo.get(key);
-  if (known !== undefined) return known;
-  const value = read();
-  memo.set(key, value);
-  return value;
+  return memo.getOrInsertComputed(key, read);
 }

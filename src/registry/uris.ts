@@ -208,11 +208,8 @@ export class UriRouting {
 
 function ownersOfUris(servers: readonly ServerEntry[]): ReadonlyMap<string, ReadonlySet<string>> {
   const owners = new Map<string, Set<string>>();
-  const claim = (uri: string, server: string) => {
-    const known = owners.get(uri);
-    if (known === undefined) owners.set(uri, new Set([server]));
-    else known.add(server);
-  };
+  const claim = (uri: string, server: string) =>
+    owners.getOrInsertComputed(uri, () => new Set()).add(server);
   for (const { name, inventory: { lists } } of servers) {
     for (const { key } of uniqueItems(lists.resources).items) claim(key, name);
     for (const links of uiLinks(lists.tools).values()) {
@@ -227,9 +224,8 @@ function familiesOf(servers: readonly ServerEntry[]): readonly Family[] {
   for (const { name, inventory } of servers) {
     for (const { key } of uniqueItems(inventory.lists.templates).items) {
       const template = parseUriTemplate(key);
-      const known = families.get(template.shape);
-      const family = known ?? { template, owners: new Set(), listed: [] };
-      if (known === undefined) families.set(template.shape, family);
+      const empty = { template, owners: new Set<string>(), listed: [] };
+      const family = families.getOrInsert(template.shape, empty);
       family.owners.add(name);
       family.listed.push({ server: name, text: key });
     }

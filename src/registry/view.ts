@@ -38,12 +38,8 @@ export abstract class ListedView {
   abstract capabilities(): Capabilities;
 
   capabilitiesFor(era: Era): JsonObject {
-    let advertised = this.#advertised.get(era);
-    if (advertised === undefined) {
-      advertised = mergedCapabilities(this.capabilities(), era, this.policy);
-      this.#advertised.set(era, advertised);
-    }
-    return advertised;
+    const merge = () => mergedCapabilities(this.capabilities(), era, this.policy);
+    return this.#advertised.getOrInsertComputed(era, merge);
   }
 
   ownerOfExtension(method: string): string | undefined {

@@ -125,9 +125,7 @@ class Reader {
   rules(schema: Json | undefined): readonly Rule[] {
     if (schema === false) return [(_, run) => run.fault({ problem: "nothing is allowed here" })];
     if (!isObject(schema) || !this.#places.has(schema)) return [];
-    let rules = this.#known.get(schema);
-    if (rules === undefined) this.#known.set(schema, rules = this.#read(schema));
-    return rules;
+    return this.#known.getOrInsertComputed(schema, () => this.#read(schema));
   }
 
   #read(schema: JsonObject): readonly Rule[] {

@@ -57,8 +57,7 @@ export class Subscriptions {
    */
   addAll(routes: readonly ResourceRoute[], subscriber: ResourceSubscriber): Promise<void> {
     for (const { server, uri } of routes) {
-      let uris = this.#servers.get(server);
-      if (uris === undefined) this.#servers.set(server, uris = new Map());
+      const uris = this.#servers.getOrInsertComputed(server, () => new Map());
       let subscribers = uris.get(uri);
       if (subscribers?.has(subscriber)) continue;
       const count = this.#counts.get(subscriber) ?? 0;

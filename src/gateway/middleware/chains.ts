@@ -74,8 +74,7 @@ export class Chains {
     rules: ArgumentRules | undefined,
   ): readonly Middleware[] | undefined {
     if (transform === undefined) return rules && [withArguments(rules)];
-    let tools = this.#chains.get(transform);
-    if (tools === undefined) this.#chains.set(transform, tools = new Map());
+    const tools = this.#chains.getOrInsertComputed(transform, () => new Map());
     let chain = tools.get(tool);
     if (chain === undefined) {
       if (tools.size >= MAX_TOOLS) tools.clear();

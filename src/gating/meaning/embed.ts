@@ -2,8 +2,7 @@
 
 import type { EmbeddingsConfig } from "../../config/types.ts";
 import { joinBytes, shortHash } from "../../lib/json.ts";
-import type { Clock } from "../../lib/time.ts";
-import { backOff } from "../../lib/time.ts";
+import { backOff, type Clock } from "../../lib/time.ts";
 import type { Logger } from "../../log/mod.ts";
 import { memoised } from "../../registry/source.ts";
 import { networkFault, withoutCredentials } from "../../upstream/transport/http-client.ts";

@@ -322,7 +322,7 @@ export function withoutCredentials(
   const user = decodeURIComponent(url.username);
   const bytes = new TextEncoder().encode(`${user}:${decodeURIComponent(url.password)}`);
   url.username = url.password = "";
-  return { url, headers: { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` } };
+  return { url, headers: { authorization: `Basic ${bytes.toBase64()}` } };
 }
 
 /** The media type of a response, lower case, without parameters; empty where there is none. */
