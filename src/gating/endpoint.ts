@@ -128,13 +128,10 @@ export function announceChanges(
   const changes = new Map<string, readonly ListKind[]>();
   for (const listener of listeners) {
     const { endpoint, era } = listener;
-    const key = `${era} ${endpoint.key}`;
-    let kinds = changes.get(key);
-    if (kinds === undefined) {
+    const kinds = changes.getOrInsertComputed(`${era} ${endpoint.key}`, () => {
       const view = viewOf(after, endpoint);
-      kinds = view === undefined ? [] : changedLists(viewOf(before, endpoint), view, era);
-      changes.set(key, kinds);
-    }
+      return view === undefined ? [] : changedLists(viewOf(before, endpoint), view, era);
+    });
     const changed = changedFor(listener, kinds);
     if (changed.length > 0) listener.listsChanged(changed);
   }

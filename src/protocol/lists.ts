@@ -26,40 +26,15 @@ export interface ListRule {
 }
 
 /** All kinds, in the order they are asked for. */
-export const LIST_RULES: readonly ListRule[] = [
-  {
-    kind: "tools",
-    method: "tools/list",
-    field: "tools",
-    key: "name",
-    capability: "tools",
-    changed: "notifications/tools/list_changed",
-  },
-  {
-    kind: "prompts",
-    method: "prompts/list",
-    field: "prompts",
-    key: "name",
-    capability: "prompts",
-    changed: "notifications/prompts/list_changed",
-  },
-  {
-    kind: "resources",
-    method: "resources/list",
-    field: "resources",
-    key: "uri",
-    capability: "resources",
-    changed: "notifications/resources/list_changed",
-  },
-  {
-    kind: "templates",
-    method: "resources/templates/list",
-    field: "resourceTemplates",
-    key: "uriTemplate",
-    capability: "resources",
-    changed: "notifications/resources/list_changed",
-  },
-];
+export const LIST_RULES: readonly ListRule[] = ([
+  ["tools", "tools", "tools/list", "tools", "name"],
+  ["prompts", "prompts", "prompts/list", "prompts", "name"],
+  ["resources", "resources", "resources/list", "resources", "uri"],
+  ["templates", "resources", "resources/templates/list", "resourceTemplates", "uriTemplate"],
+] as const).map(([kind, capability, method, field, key]) => {
+  const changed = `notifications/${capability}/list_changed`;
+  return { kind, capability, method, field, key, changed };
+});
 
 /** The rule of one kind. */
 export function listRule(kind: ListKind): ListRule {

@@ -162,17 +162,15 @@ const known = new WeakMap<Inventory, Declared>();
  * inventory, and of the few tools only that say so.
  */
 export function declaredHeaders(inventory: Inventory, tool: string): readonly ParamHeader[] {
-  let declared = known.get(inventory);
-  if (declared === undefined) {
-    const entries = inventory.lists.tools.items
-      .filter(({ raw }) => raw.includes(PARAM_HEADER_KEY))
-      .map(({ key, raw }): [string, readonly ParamHeader[]] => {
-        const { declared, problem } = readParamHeaders((JSON.parse(raw) as JsonObject).inputSchema);
-        return [key, problem === undefined ? declared : []];
-      });
-    known.set(inventory, declared = new Map(entries));
-  }
-  return declared.get(tool) ?? [];
+  return known.getOrInsertComputed(inventory, readDeclared).get(tool) ?? [];
+}
+
+function readDeclared({ lists: { tools } }: Inventory): Declared {
+  const concerned = tools.items.filter(({ raw }) => raw.includes(PARAM_HEADER_KEY));
+  return new Map(concerned.map(({ key, raw }) => {
+    const { declared, problem } = readParamHeaders((JSON.parse(raw) as JsonObject).inputSchema);
+    return [key, problem === undefined ? declared : []];
+  }));
 }
 
 /** Why a client over modern HTTP must not offer this tool, or `undefined` (SEP-2243). */

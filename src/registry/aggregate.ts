@@ -43,16 +43,15 @@ export class AggregateView extends ListedView implements View {
   readonly instructions: string | undefined;
   /** What the aggregate had to decide. */
   readonly conflicts: readonly Conflict[];
-  readonly #preface: string | undefined;
-  readonly #servers: readonly ShownServer[];
-  readonly #prefixes: ReadonlyMap<string, string>;
   /** Of the few servers that have any. */
   readonly #rules: ReadonlyMap<string, ReadonlyMap<string, ArgumentRules>>;
-  readonly #sections: Sections;
   readonly labelsTasks = true;
   #capabilities: Capabilities | undefined;
 
-  private constructor({ id, preface, servers, prefixes }: AggregateInput, sections: Sections) {
+  private constructor(
+    private readonly input: AggregateInput,
+    private readonly sections: Sections,
+  ) {
     const { uris: { table: uris }, tools: { table: tools }, prompts: { table: prompts } } =
       sections;
     const own = {
@@ -66,14 +65,11 @@ export class AggregateView extends ListedView implements View {
       tools: tools.eraLists[era],
       prompts: prompts.eraLists[era],
     });
-    super(id, { own, legacy: listsFor("legacy"), modern: listsFor("modern") });
-    this.#preface = preface;
-    this.#servers = servers;
-    this.#prefixes = prefixes;
+    super(input.id, { own, legacy: listsFor("legacy"), modern: listsFor("modern") });
+    const { preface, servers } = input;
     this.#rules = new Map(
       servers.flatMap(({ name, rules }) => rules.size === 0 ? [] : [[name, rules] as const]),
     );
-    this.#sections = sections;
     this.instructions = joinInstructions(preface, servers);
     this.conflicts = [...tools.conflicts, ...prompts.conflicts, ...uris.conflicts];
     Object.freeze(this);
@@ -90,7 +86,7 @@ export class AggregateView extends ListedView implements View {
   ): AggregateView {
     const { servers } = input;
     if (previous !== undefined && previous.#isOf(input)) return previous;
-    const before = [previous, other].flatMap((view) => view === undefined ? [] : [view.#sections]);
+    const before = [previous, other].flatMap((view) => view === undefined ? [] : [view.sections]);
     const linked = servers.some(({ inventory }) => uiLinks(inventory.lists.tools).size > 0);
     const uris = section(
       servers.flatMap(({ name, inventory: { lists } }) => [
@@ -133,21 +129,21 @@ export class AggregateView extends ListedView implements View {
   }
 
   resource(uri: string): ResourceRoute | undefined {
-    const route = this.#sections.uris.table.routing.find(uri);
+    const route = this.sections.uris.table.routing.find(uri);
     return route === undefined || !this.allows(route.server, "resource", route.uri)
       ? undefined
       : route;
   }
 
   template(uriTemplate: string): ResourceRoute | undefined {
-    const route = this.#sections.uris.table.routing.findTemplate(uriTemplate);
+    const route = this.sections.uris.table.routing.findTemplate(uriTemplate);
     const shown = route === undefined ? undefined : this.#server(route.server);
     return shown !== undefined && mayComplete(shown, route!.uri) ? route : undefined;
   }
 
   ambiguous(kind: NamedKind | "resource", name: string): readonly Route[] {
     return kind === "resource"
-      ? this.#sections.uris.table.routing.ambiguous(name)
+      ? this.sections.uris.table.routing.ambiguous(name)
       : this.#named(kind).ambiguous(name);
   }
 
@@ -166,11 +162,11 @@ export class AggregateView extends ListedView implements View {
   }
 
   rewritesUris(server: string): boolean {
-    return this.#sections.uris.table.routing.rewrites(server);
+    return this.sections.uris.table.routing.rewrites(server);
   }
 
   exposedUri(server: string, uri: string): string {
-    return this.#sections.uris.table.routing.expose(server, uri);
+    return this.sections.uris.table.routing.expose(server, uri);
   }
 
   wrapsOutput(server: string, tool: string): boolean {
@@ -184,32 +180,33 @@ export class AggregateView extends ListedView implements View {
   }
 
   capabilities(): Capabilities {
-    return this.#capabilities ??= readCapabilities(this.#servers);
+    return this.#capabilities ??= readCapabilities(this.input.servers);
   }
 
   #server(server: string): ShownServer | undefined {
-    return this.#servers.find(({ name }) => name === server);
+    return this.input.servers.find(({ name }) => name === server);
   }
 
   /** A name that begins as those of another server is that server's, there or not. */
   #found(kind: NamedKind, name: string): Route | undefined {
     const route = this.#named(kind).find(name);
     if (route === undefined || route.exposed === name) return route;
-    for (const [server, prefix] of this.#prefixes) {
+    for (const [server, prefix] of this.input.prefixes) {
       if (server !== route.server && name.startsWith(prefix)) return undefined;
     }
     return route;
   }
 
   #isOf({ id, preface, servers, prefixes }: AggregateInput): boolean {
-    return this.id === id && this.#preface === preface && servers.length === this.#servers.length &&
-      prefixes.size === this.#prefixes.size &&
-      prefixes.entries().every(([server, prefix]) => this.#prefixes.get(server) === prefix) &&
-      servers.every((server, index) => sameServer(server, this.#servers[index]!));
+    return this.id === id && this.input.preface === preface &&
+      servers.length === this.input.servers.length &&
+      prefixes.size === this.input.prefixes.size &&
+      prefixes.entries().every(([server, prefix]) => this.input.prefixes.get(server) === prefix) &&
+      servers.every((server, index) => sameServer(server, this.input.servers[index]!));
   }
 
   #named(kind: NamedKind): NameTable {
-    return kind === "tool" ? this.#sections.tools.table : this.#sections.prompts.table;
+    return kind === "tool" ? this.sections.tools.table : this.sections.prompts.table;
   }
 }
 

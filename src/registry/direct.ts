@@ -21,11 +21,10 @@ export class DirectView extends ListedView implements View {
   readonly instructions: string | undefined;
   readonly serverInfo: string;
   readonly labelsTasks = false;
-  readonly #entry: ServerEntry;
   readonly #shown: ShownServer;
   #capabilities: Capabilities | undefined;
 
-  private constructor(entry: ServerEntry, previous: DirectView | undefined) {
+  private constructor(private readonly entry: ServerEntry, previous: DirectView | undefined) {
     const shown = shownServer({ ...entry, shape: policyOf(entry.shape) });
     const { lists, era: written } = shown.inventory;
     const list = (kind: ListKind): ListText => {
@@ -50,7 +49,6 @@ export class DirectView extends ListedView implements View {
       return { ...own, tools: ListText.of("tools", texts, mergeHints([tools]), before) };
     };
     super(entry.name, { own, legacy: listsFor("legacy"), modern: listsFor("modern") }, "declared");
-    this.#entry = entry;
     this.#shown = shown;
     this.instructions = entry.inventory.instructions;
     this.serverInfo = entry.inventory.serverInfo;
@@ -59,8 +57,8 @@ export class DirectView extends ListedView implements View {
 
   /** Builds the view; `previous` itself where inventory and shape are the same objects. */
   static build(entry: ServerEntry, previous?: DirectView): DirectView {
-    return previous?.id === entry.name && previous.#entry.inventory === entry.inventory &&
-        previous.#entry.shape === entry.shape
+    return previous?.id === entry.name && previous.entry.inventory === entry.inventory &&
+        previous.entry.shape === entry.shape
       ? previous
       : new DirectView(entry, previous);
   }
@@ -112,7 +110,7 @@ export class DirectView extends ListedView implements View {
   }
 
   wrapsOutput(_server: string, tool: string): boolean {
-    return isOutputWrapped(this.#entry.inventory, tool);
+    return isOutputWrapped(this.entry.inventory, tool);
   }
 
   task(id: string): TaskRoute {
@@ -120,7 +118,7 @@ export class DirectView extends ListedView implements View {
   }
 
   capabilities(): Capabilities {
-    return this.#capabilities ??= readCapabilities([this.#entry]);
+    return this.#capabilities ??= readCapabilities([this.entry]);
   }
 
   override ownerOfExtension(): string {
