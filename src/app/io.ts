@@ -105,11 +105,8 @@ function withSize(
 
 /** Writes what may be lost: a reader that has gone (`mcproxy list | head`) is no failure. */
 export async function say(output: Output, text: string): Promise<void> {
-  try {
-    await output.write(text);
-  } catch {
-    // The other end is closed; there is nobody to tell.
-  }
+  // Where the other end is closed there is nobody to tell.
+  await output.write(text).catch(() => {});
 }
 
 // How a command ends.

@@ -5,7 +5,9 @@ import type { Config } from "../config/types.ts";
 import { type App, createApp } from "../front/app.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import type { ListCache } from "../gateway/members/list-cache.ts";
+import { attempt } from "../lib/json.ts";
 import { hostInUrl } from "../lib/text.ts";
+import { within } from "../lib/time.ts";
 import { getLogger } from "../log/mod.ts";
 import type { HttpServer, Runtime } from "../runtime/types.ts";
 import { ExitCode, type Io } from "./io.ts";
@@ -90,10 +92,7 @@ export class Server {
     await this.gateway.close();
     this.app?.close();
     // Streams have been told to end; a client that holds on to one is not waited for.
-    const { promise: patience, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, LINGER);
-    await Promise.race([accepted, patience]);
-    clearTimeout(timer);
+    if (accepted !== undefined) await within(LINGER, accepted);
     this.http?.abort();
   }
 }
@@ -171,7 +170,8 @@ export async function runUntilStopped(io: Io, options: LifecycleOptions): Promis
     return result ?? code;
   } finally {
     for (const remove of off) remove();
-    for (const pid of children) killGroup(pid);
+    // Nothing we have started may outlive us, not even when we cannot wait for it.
+    for (const pid of children) attempt(() => process.kill(-pid, "SIGKILL"));
   }
 }
 
@@ -181,13 +181,4 @@ function childrenOf({ gateway }: Server): number[] {
     const status = upstream.status();
     return (status.instances ?? [status]).flatMap(({ pid }) => pid ?? []);
   });
-}
-
-/** Nothing we have started may outlive us, not even when we cannot wait for it. */
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // It has gone by itself.
-  }
 }

@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import process from "node:process";
-import { joinBytes } from "../lib/json.ts";
+import { attempt, joinBytes } from "../lib/json.ts";
 import { codeOf } from "../lib/text.ts";
 import type { Unavailable } from "./expand.ts";
 import { withoutUndefined } from "./issue.ts";
@@ -86,10 +86,6 @@ function failed(what: string): Unavailable {
 }
 
 function kill(pid: number | undefined, isWindows: boolean): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(isWindows ? pid : -pid, "SIGKILL");
-  } catch {
-    // It has ended, with all it started.
-  }
+  // It may have ended, with all it started.
+  if (pid !== undefined) attempt(() => process.kill(isWindows ? pid : -pid, "SIGKILL"));
 }

@@ -1,6 +1,7 @@
 /** Notices that the content of the configuration has become another one. */
 
 import { clearTimeout, setTimeout } from "node:timers";
+import { attempt } from "../lib/json.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { readSources, type Sources } from "./files.ts";
 import { directoriesOf, DirectoryWatches } from "./watch-directories.ts";
@@ -257,11 +258,8 @@ export class ConfigWatch implements Disposable {
   }
 
   #report(error: unknown): void {
-    try {
-      this.options.onError?.(error);
-    } catch {
-      // Whoever is told has nobody else to tell.
-    }
+    // Whoever is told has nobody else to tell.
+    attempt(() => this.options.onError?.(error));
   }
 }
 

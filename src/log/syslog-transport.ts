@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import process from "node:process";
+import { attempt } from "../lib/json.ts";
 import type { ChildProcess, DatagramSocket, Runtime } from "../runtime/types.ts";
 import { type Entry, syslogBody } from "./entry.ts";
 import { priority } from "./level.ts";
@@ -323,12 +324,7 @@ export async function openUdp(host: string, port: number): Promise<DatagramSocke
       socket.send(data, port, address, (error) => error ? reject(error) : resolve());
       return promise;
     },
-    close() {
-      try {
-        socket.close();
-      } catch {
-        // Closed before.
-      }
-    },
+    // It may have been closed before.
+    close: () => attempt(() => socket.close()),
   };
 }

@@ -3,6 +3,7 @@
 import { stat, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { attempt } from "../lib/json.ts";
 import { internalError, listenError, peerAddress, report, shuttingDown } from "./listen.ts";
 import { onSignal } from "./node/process.ts";
 import { spawn } from "./node/spawn.ts";
@@ -30,11 +31,8 @@ export const runtime: Runtime = {
 class DenoConnection implements ConnectionInfo {
   constructor(private readonly info: Deno.ServeHandlerInfo<Deno.NetAddr>) {}
   get remoteAddress(): string {
-    try {
-      return peerAddress(this.info.remoteAddr.hostname);
-    } catch {
-      return ""; // the request is over
-    }
+    // Nothing where the request is over.
+    return attempt(() => peerAddress(this.info.remoteAddr.hostname)) ?? "";
   }
 }
 

@@ -1,5 +1,6 @@
 /** What both HTTP adapters share: error mapping, the 500 answer and the form of a peer address. */
 
+import { attempt } from "../lib/json.ts";
 import { codeOf, messageOf } from "../lib/text.ts";
 import { ListenError } from "./types.ts";
 
@@ -35,11 +36,8 @@ export function shuttingDown(): Response {
 
 /** Hands an error on; an error of the observer itself must not take the request down with it. */
 export function report(onError: (error: unknown) => void, error: unknown): void {
-  try {
-    onError(error);
-  } catch {
-    // Nobody is left to tell: the observer is the one who would have logged it.
-  }
+  // Nobody is left to tell: the observer is the one who would have logged it.
+  attempt(() => onError(error));
 }
 
 /** IPv4 in its own form also where a dual-stack socket says `::ffff:192.0.2.1`. */

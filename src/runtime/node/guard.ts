@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import process from "node:process";
 import type { Writable } from "node:stream";
+import { attempt } from "../../lib/json.ts";
 import { codeOf } from "../../lib/text.ts";
 
 /** Options of {@link ProcessGuard}. */
@@ -24,16 +25,13 @@ export interface ProcessGuardOptions {
  * when the thread that forked ends, not the process.
  */
 export class ProcessGuard {
-  readonly #shell: string;
   readonly #groups = new Set<number>();
   /** Leads to the shell while it runs. */
   #input: Writable | undefined;
   #isAvailable = process.platform !== "win32";
   #seesExit = false;
 
-  constructor({ shell = "/bin/sh" }: ProcessGuardOptions = {}) {
-    this.#shell = shell;
-  }
+  constructor(private readonly options: ProcessGuardOptions = {}) {}
 
   /** Takes a group under guard. A shell that was lost is started again first. */
   add(group: number): void {
@@ -55,7 +53,8 @@ export class ProcessGuard {
     try {
       // On the command line, because Bun writes to a pipe no earlier than in its next turn.
       const groups = [...this.#groups].map(String);
-      const shell = spawn(this.#shell, ["-c", GUARD_SCRIPT, GUARD_NAME, ...groups], {
+      const { shell: program = "/bin/sh" } = this.options;
+      const shell = spawn(program, ["-c", GUARD_SCRIPT, GUARD_NAME, ...groups], {
         // Holds no mount busy, and no output open that somebody reads to its end.
         cwd: "/",
         env: { PATH: `${process.env["PATH"] ?? ""}:/usr/bin:/bin` },
@@ -94,13 +93,8 @@ export class ProcessGuard {
     if (this.#seesExit) return;
     this.#seesExit = true;
     process.on("exit", () => {
-      for (const group of this.#groups) {
-        try {
-          process.kill(-group, "SIGKILL");
-        } catch {
-          // It has gone by itself.
-        }
-      }
+      // One may have gone by itself.
+      for (const group of this.#groups) attempt(() => process.kill(-group, "SIGKILL"));
     });
   }
 }

@@ -14,14 +14,12 @@ const LOOK = 1_000;
  * that it does not outlive this process either.
  */
 export class ProcessGroup {
-  readonly #id: number;
   #isGone = false;
   #hasLeader = true;
   #watch: ReturnType<typeof setInterval> | undefined;
 
   /** `leader` is the process id of a child started as leader of its own group. */
-  constructor(leader: number) {
-    this.#id = leader;
+  constructor(private readonly leader: number) {
     guard.add(leader);
   }
 
@@ -47,7 +45,7 @@ export class ProcessGroup {
   #send(signal: "SIGTERM" | "SIGKILL" | 0): boolean {
     if (this.#isGone) return false;
     try {
-      process.kill(-this.#id, signal);
+      process.kill(-this.leader, signal);
     } catch (error) {
       if (codeOf(error) === "ESRCH") this.#forget();
     }
@@ -57,7 +55,7 @@ export class ProcessGroup {
   #forget(): void {
     this.#isGone = true;
     clearInterval(this.#watch);
-    guard.remove(this.#id);
+    guard.remove(this.leader);
   }
 }
 

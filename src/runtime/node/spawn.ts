@@ -145,11 +145,9 @@ export async function spawnError(
 }
 
 async function kind(path: string): Promise<"directory" | "other" | "missing"> {
-  try {
-    return (await stat(path)).isDirectory() ? "directory" : "other";
-  } catch {
-    return "missing";
-  }
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) return "missing";
+  return found.isDirectory() ? "directory" : "other";
 }
 
 /** Milliseconds between looks at an output that outlives its process. */
