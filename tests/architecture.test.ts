@@ -40,30 +40,30 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_288,
-  "src/runtime": 788,
-  "src/log": 1_006,
-  "src/schema": 920,
-  "src/protocol": 1_432,
-  "src/config": 4_568,
-  "src/upstream": 2_412,
-  "src/upstream/connection": 1_593,
-  "src/upstream/transport": 1_545,
-  "src/registry": 1_978,
-  "src/gating": 2_236,
-  "src/gating/words + src/gating/meaning": 1_817,
-  "src/gateway": 1_394,
-  "src/gateway/clients": 1_082,
-  "src/gateway/members": 580,
-  "src/gateway/middleware": 883,
-  "src/front": 1_220,
-  "src/app": 724,
-  "src/cli": 2_800,
-  "src/cli/view": 250,
-  "src/cli/clients": 1_827,
+  "src/lib": 1_297,
+  "src/runtime": 771,
+  "src/log": 980,
+  "src/schema": 888,
+  "src/protocol": 1_358,
+  "src/config": 4_490,
+  "src/upstream": 2_338,
+  "src/upstream/connection": 1_589,
+  "src/upstream/transport": 1_525,
+  "src/registry": 1_940,
+  "src/gating": 2_216,
+  "src/gating/words + src/gating/meaning": 1_798,
+  "src/gateway": 1_393,
+  "src/gateway/clients": 1_074,
+  "src/gateway/members": 572,
+  "src/gateway/middleware": 873,
+  "src/front": 1_214,
+  "src/app": 706,
+  "src/cli": 2_784,
+  "src/cli/view": 247,
+  "src/cli/clients": 1_823,
 };
 
-const MOST_CODE_IN_ALL = 32_342;
+const MOST_CODE_IN_ALL = 31_876;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -5,6 +5,7 @@
  */
 
 import { isObject, type Json, type JsonObject, valueAt } from "../lib/json.ts";
+import { DEFAULT_DIALECT, KEYWORDS } from "../schema/dialect.ts";
 import { decodeHeaderValue, encodeHeaderValue, headerMismatch, type HeaderReader } from "./eras.ts";
 import type { Inventory } from "./lists.ts";
 
@@ -31,32 +32,6 @@ export interface ParamHeaders {
 
 /** A field name (RFC 9110, section 5.1). */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-
-/** Keywords whose value is a map of schemas; below every other one is a schema, or several. */
-const SCHEMA_MAPS: ReadonlySet<string> = new Set([
-  "properties",
-  "patternProperties",
-  "dependentSchemas",
-  "$defs",
-  "definitions",
-]);
-const SCHEMAS: ReadonlySet<string> = new Set([
-  "items",
-  "prefixItems",
-  "additionalItems",
-  "contains",
-  "additionalProperties",
-  "unevaluatedProperties",
-  "unevaluatedItems",
-  "propertyNames",
-  "oneOf",
-  "anyOf",
-  "allOf",
-  "not",
-  "if",
-  "then",
-  "else",
-]);
 
 /** Deeper schemas are taken as invalid: no client reads that far. */
 const MAX_DEPTH = 64;
@@ -94,11 +69,12 @@ export function readParamHeaders(inputSchema: Json | undefined): ParamHeaders {
     if (path.length > MAX_DEPTH) return fault(path.slice(0, 3), "nested too deeply");
     if (Object.hasOwn(schema, PARAM_HEADER_KEY)) declare(schema, path, reachable);
     for (const [keyword, value] of Object.entries(schema)) {
-      if (SCHEMA_MAPS.has(keyword)) {
+      const form = KEYWORDS[DEFAULT_DIALECT].get(keyword);
+      if (form === "schema map") {
         const below = reachable && keyword === "properties";
         if (!isObject(value)) continue;
         for (const [key, child] of Object.entries(value)) visit(child, [...path, key], below);
-      } else if (SCHEMAS.has(keyword)) {
+      } else if (form?.startsWith("schema")) {
         const inner = [...path, `<${keyword}>`];
         for (const child of Array.isArray(value) ? value : [value]) visit(child, inner, false);
       }

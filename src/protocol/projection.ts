@@ -5,6 +5,7 @@
 
 import { type JsonEdit, rawAt } from "../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { DEFAULT_DIALECT, KEYWORDS } from "../schema/dialect.ts";
 import { ENVELOPE_KEYS, type Era, LATEST_MODERN_VERSION, MetaKey } from "./eras.ts";
 import { ErrorCode } from "./errors.ts";
 import type { Client } from "./exchange.ts";
@@ -174,14 +175,10 @@ function wrappedSchema(text: string): string {
 /** Keywords whose value is data: a `$ref` in there is no reference. */
 const DATA = new Set(["const", "enum", "default", "examples"]);
 /** Keywords whose value maps names to schemas: a name in there is no keyword. */
-const NAMED = new Set([
-  "properties",
-  "patternProperties",
-  "$defs",
-  "definitions",
-  "dependentSchemas",
-  "dependencies",
-]);
+function namesSchemas(keyword: string): boolean {
+  const form = KEYWORDS[DEFAULT_DIALECT].get(keyword);
+  return form === "schema map" || form === "dependencies";
+}
 
 /** The schema with its references to its own root following it to {@link MOVED}. */
 function movedSchema(node: Json): Json {
@@ -191,7 +188,7 @@ function movedSchema(node: Json): Json {
   return Object.fromEntries(
     Object.entries(node).map(([key, value]): [string, Json] => {
       if (value === undefined || DATA.has(key)) return [key, value ?? null];
-      if (NAMED.has(key) && isObject(value)) {
+      if (namesSchemas(key) && isObject(value)) {
         const named = Object.entries(value);
         return [
           key,
