@@ -2,6 +2,7 @@
 
 import process from "node:process";
 import { isatty } from "node:tty";
+import { codeOf, messageOf } from "../lib/text.ts";
 import { type Output, standardOutputs } from "../log/output.ts";
 import type { Runtime } from "../runtime/types.ts";
 
@@ -107,6 +108,20 @@ function withSize(
 export async function say(output: Output, text: string): Promise<void> {
   // Where the other end is closed there is nobody to tell.
   await output.write(text).catch(() => {});
+}
+
+/**
+ * Writes what the command is there for.
+ * @throws {CliError} where it finds no room; a reader that has gone is no failure here either
+ */
+export async function print({ stdout }: Pick<Io, "stdout">, text: string): Promise<void> {
+  try {
+    await stdout.write(text);
+  } catch (error) {
+    if (!/^(ENOSPC|EDQUOT|EFBIG|EIO)$/.test(codeOf(error) ?? "")) return;
+    const why = messageOf(error).replace(/^E\w+: |, write$/g, "");
+    throw new CliError(ExitCode.Failed, `Cannot write the output: ${why}`, { cause: error });
+  }
 }
 
 // How a command ends.

@@ -1,4 +1,4 @@
-import { CliError, ExitCode, type Io, say, UsageError } from "../app/io.ts";
+import { CliError, ExitCode, type Io, print, say, UsageError } from "../app/io.ts";
 import { rawAt } from "../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { firstLine, messageOf, printable } from "../lib/text.ts";
@@ -21,10 +21,10 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
     if (!isObject(result)) throw callError(tool, error);
     if (options.json === true) {
       // As it came: a number beyond 2^53 would not survive a round trip.
-      await say(io.stdout, `${rawAt(raw, ["result"]) ?? "{}"}\n`);
+      await print(io, `${rawAt(raw, ["result"]) ?? "{}"}\n`);
     } else {
       const text = contentText(result);
-      await say(io.stdout, io.stdout.isTerminal ? printable(text, { lines: true }) : text);
+      await print(io, io.stdout.isTerminal ? printable(text, { lines: true }) : text);
     }
     return result.isError === true ? ExitCode.Failed : ExitCode.Ok;
   });

@@ -1,4 +1,4 @@
-import { ExitCode, type Io, say } from "../app/io.ts";
+import { ExitCode, type Io, print, say } from "../app/io.ts";
 import {
   type Configuration,
   configurationError,
@@ -31,7 +31,7 @@ export async function run({ options }: Invocation, io: Io): Promise<ExitCode | n
   if (typeof connected === "number") return connected;
   const code = exitCodeOf(read, connected, options.strict === true);
   const report: CheckReport = { ...read, ok: code === ExitCode.Ok, connect: connected };
-  if (options.json === true) await say(io.stdout, `${JSON.stringify(report)}\n`);
+  if (options.json === true) await print(io, `${JSON.stringify(report)}\n`);
   else await tell(report, io);
   return code;
 }
@@ -59,7 +59,7 @@ async function tell(report: CheckReport, io: Io): Promise<void> {
   const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
   const lines = renderCheck(report, style);
   if (report.connect !== undefined) lines.push("", ...renderConnections(report.connect, style));
-  await say(io.stdout, `${lines.join("\n")}\n`);
+  await print(io, `${lines.join("\n")}\n`);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { ExitCode, type Io, say } from "../app/io.ts";
+import { ExitCode, type Io, print } from "../app/io.ts";
 import { VERSION } from "../lib/version.ts";
 import { findCommand, optionsOf, unknownCommand, usageOf } from "./args.ts";
 import {
@@ -28,7 +28,7 @@ export async function showHelp(
   const text = options.json === true
     ? JSON.stringify(command === undefined ? { commands: commands.map(asData) } : asData(command))
     : (command === undefined ? overview(commands, style) : helpOf(command, style)).join("\n");
-  await say(io.stdout, `${text}\n`);
+  await print(io, `${text}\n`);
   return ExitCode.Ok;
 }
 
@@ -90,7 +90,7 @@ export async function printVersion({ options }: Invocation, io: Io): Promise<Exi
   const text = options.json === true
     ? JSON.stringify({ name: "mcproxy", version: VERSION, runtime, runtimeVersion })
     : `mcproxy ${VERSION} (${runtime} ${runtimeVersion})`;
-  await say(io.stdout, `${text}\n`);
+  await print(io, `${text}\n`);
   return ExitCode.Ok;
 }
 
@@ -100,6 +100,6 @@ export async function printSchema(_: Invocation, io: Io): Promise<ExitCode> {
   const { default: schema } = await import("../../schema/mcp-servers.schema.json", {
     with: { type: "json" },
   });
-  await say(io.stdout, `${JSON.stringify(schema, null, 2)}\n`);
+  await print(io, `${JSON.stringify(schema, null, 2)}\n`);
   return ExitCode.Ok;
 }

@@ -1,4 +1,4 @@
-import { ExitCode, type Io, say } from "../app/io.ts";
+import { ExitCode, type Io, print } from "../app/io.ts";
 import { firstLine, printable } from "../lib/text.ts";
 import { ESTIMATE, exactTokenizer, type Tokenizer } from "../lib/tokens.ts";
 import type { OfferedItem, ServerOffer } from "../gateway/offers.ts";
@@ -33,12 +33,12 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
       ? { tokenizer, views: server === undefined ? await caller.views(tokenizer) : [] }
       : undefined;
     if (options.json === true) {
-      await say(io.stdout, `${JSON.stringify(listJson(servers, report))}\n`);
+      await print(io, `${JSON.stringify(listJson(servers, report))}\n`);
     } else {
       const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
       const width = io.stdout.isTerminal ? io.stdout.columns : Infinity;
       const lines = renderOffers(servers, { style, width }, report);
-      await say(io.stdout, lines.map((line) => `${line}\n`).join(""));
+      await print(io, lines.map((line) => `${line}\n`).join(""));
     }
     return servers.some(({ error }) => error !== null) ? ExitCode.Failed : ExitCode.Ok;
   });

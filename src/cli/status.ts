@@ -1,4 +1,4 @@
-import { ExitCode, type Io, say, UsageError } from "../app/io.ts";
+import { ExitCode, type Io, print, UsageError } from "../app/io.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { parseDuration } from "../lib/time.ts";
 import type { Invocation } from "./command.ts";
@@ -32,7 +32,7 @@ export async function run({ options }: Invocation, io: Io): Promise<ExitCode> {
   const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
   const width = io.stdout.isTerminal ? io.stdout.columns : Infinity;
   const text = json ? raw.trimEnd() : renderStatus(body, { style, width }).join("\n");
-  await say(io.stdout, `${text}\n`);
+  await print(io, `${text}\n`);
   return ExitCode.Ok;
 }
 
@@ -50,7 +50,7 @@ export function readInterval(text: string | true): number {
 
 async function showHealth(caller: RemoteCaller, io: Io, json: boolean): Promise<ExitCode> {
   const { ok, raw, body } = await caller.health();
-  await say(io.stdout, `${json ? raw.trimEnd() : healthText(body)}\n`);
+  await print(io, `${json ? raw.trimEnd() : healthText(body)}\n`);
   return ok ? ExitCode.Ok : ExitCode.Failed;
 }
 

@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { type Io, UsageError } from "../app/io.ts";
-import { parseText, resolveConfigFiles } from "../config/files.ts";
+import { listFiles, parseText, resolveConfigFiles } from "../config/files.ts";
 import { isObject } from "../lib/json.ts";
 import { hostInUrl, isLoopback } from "../lib/text.ts";
 import type { Style } from "./view/table.ts";
@@ -81,7 +81,9 @@ export async function ownAddress(
   const found = await resolveConfigFiles({ path, env, cwd });
   if (!found.ok) return { file: undefined, env };
   const said: { MCPROXY_HOST?: string; MCPROXY_PORT?: string } = {};
-  for (const file of found.paths) {
+  const listed = await Promise.all(found.paths.map((one) => listFiles(one, new Map())));
+  const files = listed.flatMap((one) => one.files);
+  for (const file of files) {
     const parsed = await parseText(await readFile(file, "utf8").catch(() => ""), file);
     const { host, port } = parsed.ok && isObject(parsed.document.value)
       ? parsed.document.value
@@ -92,7 +94,7 @@ export async function ownAddress(
   }
   // An empty variable is none, as at a start.
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value));
-  return { file: found.paths.join(", "), env: { ...said, ...set } };
+  return { file: files.join(", "), env: { ...said, ...set } };
 }
 
 function defaultUrl(env: Readonly<Record<string, string | undefined>>): string {

@@ -298,3 +298,25 @@ export async function parseText(text: string, file: string): Promise<DocumentRes
   const { parseYaml } = await import("./yaml.ts");
   return parseYaml(text, file);
 }
+
+/** A directory stands for its configuration files in the order of their names. */
+export async function listFiles(
+  path: string,
+  sources: Map<string, string>,
+): Promise<{ readonly files: readonly string[]; readonly issues: readonly ConfigIssue[] }> {
+  const isDirectory = await stat(path).then((stats) => stats.isDirectory(), () => false);
+  const names = isDirectory ? await readNames(path, sources) : undefined;
+  // Reading it says what is wrong.
+  if (names === undefined) return { files: [path], issues: [] };
+  const files = names.filter(isConfigName).map((name) => join(path, name));
+  if (files.length > 0) return { files, issues: [] };
+  const message =
+    "Cannot read the configuration: found a directory without configuration files, expected " +
+    "*.json, *.jsonc, *.yaml or *.yml in it";
+  return { files: [], issues: [fileIssue(path, message, "put one there, or name a file")] };
+}
+
+/** Hidden files are those of editors; credentials live beside the configuration. */
+function isConfigName(name: string): boolean {
+  return CONFIG_FILE.test(name) && !name.startsWith(".") && !/^credentials\./i.test(name);
+}

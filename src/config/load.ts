@@ -3,8 +3,6 @@
  * of one alone.
  */
 
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import process from "node:process";
 import { canonicalJson, isObject, valueAt } from "../lib/json.ts";
 import { loadCredentials } from "./credentials.ts";
@@ -16,7 +14,7 @@ import {
   type UsedVariable,
   warnShortTimeout,
 } from "./expand.ts";
-import { CONFIG_FILE, fileIssue, parseText, readNames, readText, type Sources } from "./files.ts";
+import { fileIssue, listFiles, parseText, readText, type Sources } from "./files.ts";
 import { type ConfigIssue, type ConfigPath, formatPath, withoutUndefined } from "./issue.ts";
 import { parseJsonc } from "./jsonc.ts";
 import { isClientFile, shapeDocument, type ShapeResult } from "./layouts.ts";
@@ -101,28 +99,6 @@ export async function loadConfig(
   warnings.unshift(...fetches.warnings);
   warnings.push(...merged.warnings);
   return { ...withNotes(result, { files, issues, warnings }), sources };
-}
-
-/** A directory stands for its configuration files in the order of their names. */
-async function listFiles(
-  path: string,
-  sources: Map<string, string>,
-): Promise<{ readonly files: readonly string[]; readonly issues: readonly ConfigIssue[] }> {
-  const isDirectory = await stat(path).then((stats) => stats.isDirectory(), () => false);
-  const names = isDirectory ? await readNames(path, sources) : undefined;
-  // Reading it says what is wrong.
-  if (names === undefined) return { files: [path], issues: [] };
-  const files = names.filter(isConfigName).map((name) => join(path, name));
-  if (files.length > 0) return { files, issues: [] };
-  const message =
-    "Cannot read the configuration: found a directory without configuration files, expected " +
-    "*.json, *.jsonc, *.yaml or *.yml in it";
-  return { files: [], issues: [fileIssue(path, message, "put one there, or name a file")] };
-}
-
-/** Hidden files are those of editors; credentials live beside the configuration. */
-function isConfigName(name: string): boolean {
-  return CONFIG_FILE.test(name) && !name.startsWith(".") && !/^credentials\./i.test(name);
 }
 
 async function readShaped(file: string, sources: Map<string, string>): Promise<ShapeResult> {

@@ -76,6 +76,7 @@ export function parseServer(
   for (const key of DURATIONS) warnShortTimeout(raw[key], key, collector);
   reportMapKeys(raw, collector);
   reportAuth(raw, collector);
+  warnShellWords(source, collector);
   if (checked === undefined || collector.issues.length > before) return undefined;
 
   const { env, unread } = readEnvFile(raw, lookup);
@@ -274,6 +275,28 @@ function reportAuth(raw: RawObject, collector: IssueCollector): void {
     part: "key",
     remedy: "keep one of them",
   });
+}
+
+/** Nobody between here and the program makes anything of what only a shell understands. */
+function warnShellWords({ command, args, cwd, env }: RawObject, collector: IssueCollector): void {
+  if (typeof command === "string" && /^[\w@.-]+\s+\S/.test(command)) {
+    collector.warn(["command"], "found several words, which are taken for one program's name", {
+      remedy: 'put the words behind the program into "args"',
+    });
+  }
+  const lists = Object.entries({ args, env }).flatMap(([key, list]) =>
+    Object.entries(isObject(list) || Array.isArray(list) ? list : {}).map(([member, value]) => {
+      return [[key, Array.isArray(list) ? Number(member) : member], value] as const;
+    })
+  );
+  for (const [path, value] of [[["command"], command], [["cwd"], cwd], ...lists] as const) {
+    const [word] = (typeof value === "string" && /^(~|\$[A-Za-z_]\w*)(?=\/)/.exec(value)) || [];
+    if (word === undefined) continue;
+    const name = word === "~" ? "HOME" : word.slice(1);
+    collector.warn(path, `found ${quote(word)}, which is passed on as it is: no shell is used`, {
+      remedy: `write "\${${name}}"`,
+    });
+  }
 }
 
 /** Reports names in `env` and `headers` that no process and no request could carry. */

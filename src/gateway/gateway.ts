@@ -41,7 +41,8 @@ export interface GatewayOptions {
  * is decided about them is decided in `call.ts`.
  */
 export class Gateway implements CallParts, SessionParts, UpcallParts {
-  readonly startedAt: number = Date.now();
+  /** By the monotonic clock, in ms. */
+  readonly startedAt: number = performance.now();
   readonly events = new Facts();
   /** What is in force, and what became of the file since. */
   readonly configState: ConfigState;

@@ -17,7 +17,7 @@ export async function gatewayStatus(
   const cost = await tally.of(registry);
   return {
     version: VERSION,
-    uptimeSeconds: Math.floor((Date.now() - gateway.startedAt) / 1000),
+    uptimeSeconds: Math.floor((performance.now() - gateway.startedAt) / 1000),
     config: gateway.configState.status(),
     clients: { sessions: gateway.sessions.size, requestsInFlight: gateway.inFlight },
     lists: { version: registry.version, ...registry.aggregate.counts },

@@ -6,7 +6,8 @@ import { startServer } from "../support/server.ts";
 import { gatewayUrls } from "../../src/cli/urls.ts";
 import { cacheEnv } from "../support/cache.ts";
 import { fakeCommand } from "../support/fakes/stdio.ts";
-import { configFile, run, TestInput } from "./support.ts";
+import { main } from "../../src/cli/main.ts";
+import { configFile, run, TestInput, TestIo } from "./support.ts";
 
 const ENV = { ...process.env, ...cacheEnv() };
 
@@ -276,3 +277,21 @@ test("progressLine() reads progress and log notifications", () => {
   assert.equal(line("notifications/message", { level: "info", data: { a: 1 } }), 'info: {"a":1}');
   assert.equal(line("notifications/other", {}), undefined);
 });
+
+for (const args of [["schema"], ["help"], ["version", "--json"]]) {
+  test(`${args[0]} exits with 1 where its output finds no room, and with 0 where its reader has gone`, async () => {
+    const full = Object.assign(new Error("ENOSPC: no space left on device, write"), {
+      code: "ENOSPC",
+    });
+    const gone = Object.assign(new Error("EPIPE: broken pipe, write"), { code: "EPIPE" });
+    for (const [error, code] of [[full, 1], [gone, 0]] as const) {
+      const io = new TestIo();
+      Object.assign(io.stdout, { write: () => Promise.reject(error) });
+      assert.equal(await main(args, io), code);
+      assert.equal(
+        /Cannot write the output: no space left on device/.test(io.stderrText),
+        code === 1,
+      );
+    }
+  });
+}

@@ -61,3 +61,33 @@ test("list and call ask the gateway that runs, and say so", () =>
     assert.notEqual(own.stdout.trim(), String(pid));
     assert.doesNotMatch(own.stderr, /Asking/);
   }));
+
+test("a directory named by --config leads to the gateway that runs with it", async () => {
+  const file = await configFile({ mcpServers: { a: fakeCommand({ tools: ["pid"] }) } });
+  const server = await startServer({ config: file.directory, port: 0, env: ENV });
+  try {
+    await server.server.gateway.settled();
+    const env = { ...ENV, MCPROXY_PORT: new URL(server.url).port };
+    const listed = await run(["list", "--config", file.directory], { cwd: "/", env });
+    assert.match(listed.stdout, /a_pid/);
+    assert.match(listed.stderr, /^Asking the gateway that runs at/);
+  } finally {
+    await server.close();
+    await file.close();
+  }
+});
+
+test("the time a gateway is up does not depend on the time of day", async () => {
+  const file = await configFile({ mcpServers: {} });
+  const server = await startServer({ config: file.path, port: 0, env: ENV });
+  const { now } = Date;
+  try {
+    Date.now = () => now() + 1e10;
+    const status = await (await fetch(new URL("/api/status", server.url))).json();
+    assert.ok(status.uptimeSeconds < 1e6, String(status.uptimeSeconds));
+  } finally {
+    Date.now = now;
+    await server.close();
+    await file.close();
+  }
+});

@@ -2,7 +2,7 @@ import { access } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname } from "node:path";
 import process from "node:process";
-import { CliError, ExitCode, type Io, say, UsageError } from "../../app/io.ts";
+import { CliError, ExitCode, type Io, print, UsageError } from "../../app/io.ts";
 import { configurationError } from "../../app/plan.ts";
 import { lineIndex } from "../../config/document.ts";
 import { describeKind } from "../../config/issue.ts";
@@ -37,7 +37,7 @@ export async function run({ args: [name], options }: Invocation, io: Io): Promis
       throw new UsageError(`Cannot run "connect": CLIENT is missing; expected one of ${names()}`);
     }
     const clients = await Promise.all(CLIENTS.map((one) => stateOf(one, surroundings)));
-    await print(io, json ? [JSON.stringify({ clients })] : renderStates(clients, style));
+    await print(io, linesOf(json ? [JSON.stringify({ clients })] : renderStates(clients, style)));
     return ExitCode.Ok;
   }
   const client = requireClient(name);
@@ -63,15 +63,15 @@ export async function run({ args: [name], options }: Invocation, io: Io): Promis
     written: options.write === true && step.action !== "none",
     backup: backup ?? null,
   };
-  await print(
-    io,
-    json ? [JSON.stringify(report)] : renderConnect(report, text, step.edits ?? [], style),
-  );
+  const lines = json
+    ? [JSON.stringify(report)]
+    : renderConnect(report, text, step.edits ?? [], style);
+  await print(io, linesOf(lines));
   return ExitCode.Ok;
 }
 
-async function print({ stdout }: Io, lines: readonly string[]): Promise<void> {
-  await say(stdout, lines.map((line) => `${line}\n`).join(""));
+function linesOf(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 /** What becomes of a client's file. `restore`: a backup comes back; `delete`: it was ours alone. */

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { ExitCode, type Io, say } from "../../app/io.ts";
+import { ExitCode, type Io, print, say } from "../../app/io.ts";
 import { describeIssue } from "../../app/plan.ts";
 import { loadCredentials } from "../../config/credentials.ts";
 import type { RawObject } from "../../config/document.ts";
@@ -9,7 +9,7 @@ import { storeOf, type ValueStore } from "../../config/values.ts";
 import { isObject } from "../../lib/json.ts";
 import { plural, printable } from "../../lib/text.ts";
 import type { Invocation, OptionValues } from "../command.ts";
-import { gatewayUrls } from "../urls.ts";
+import { gatewayUrls, ownAddress } from "../urls.ts";
 import { renderTable, type Style, styleFor } from "../view/table.ts";
 import { clientFiles, CLIENTS, findClient, leadsToGateway } from "./clients.ts";
 import { requireClient, surroundingsOf } from "./connect.ts";
@@ -44,7 +44,7 @@ export async function run({ args: [file], options }: Invocation, io: Io): Promis
   const found = await Promise.all(files.map((one) => readImportSources(one, store)));
   const credentials = options.secrets === true ? await readCredentials(options, io) : undefined;
   const names = new CredentialNames(credentials?.values ?? new Map(), io.env);
-  const plan = { urls: ownUrls(target, io), rename: options.rename === true, names };
+  const plan = { urls: await ownUrls(target, io), rename: options.rename === true, names };
   const sources = planImport(found.flat(), serversOf(target), plan);
   const servers = sources.flatMap((source) => source.servers);
   const added = servers.filter(({ verdict }) => verdict === "add");
@@ -65,14 +65,14 @@ export async function run({ args: [file], options }: Invocation, io: Io): Promis
       file: credentials?.path ?? null,
     },
   };
-  if (options.json === true) await say(io.stdout, `${JSON.stringify(report)}\n`);
+  if (options.json === true) await print(io, `${JSON.stringify(report)}\n`);
   else {
     const talk = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
     for (const line of talkLines(report, servers, options, io.cwd, talk)) {
       await say(io.stderr, `${line}\n`);
     }
     const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
-    await say(io.stdout, renderImport(report, style).map((line) => `${line}\n`).join(""));
+    await print(io, renderImport(report, style).map((line) => `${line}\n`).join(""));
   }
   return sources.some(({ issues }) => issues.length > 0) ||
       servers.some(({ verdict }) => verdict === "invalid")
@@ -98,10 +98,9 @@ async function storeFor({ credentials }: OptionValues, { env, cwd }: Io): Promis
 }
 
 /** The addresses of the gateway of this configuration, and of one as it comes. */
-function ownUrls({ value }: Target, { env }: Io): readonly string[] {
-  const { port } = value;
-  const own = typeof port === "number" ? { ...env, MCPROXY_PORT: String(port) } : env;
-  return [env, own, {}].map((one) => gatewayUrls(undefined, one).mcp);
+async function ownUrls({ path }: Target, { env, cwd }: Io): Promise<readonly string[]> {
+  const said = await ownAddress({ env: {}, cwd }, path);
+  return [env, said.env, {}].map((one) => gatewayUrls(undefined, one).mcp);
 }
 
 /**
