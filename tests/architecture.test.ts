@@ -45,7 +45,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 980,
   "src/schema": 888,
   "src/protocol": 1_358,
-  "src/config": 4_490,
+  "src/config": 4_509,
   "src/upstream": 2_338,
   "src/upstream/connection": 1_589,
   "src/upstream/transport": 1_525,
@@ -57,13 +57,13 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 572,
   "src/gateway/middleware": 873,
   "src/front": 1_214,
-  "src/app": 706,
-  "src/cli": 2_784,
+  "src/app": 716,
+  "src/cli": 2_786,
   "src/cli/view": 247,
   "src/cli/clients": 1_823,
 };
 
-const MOST_CODE_IN_ALL = 31_876;
+const MOST_CODE_IN_ALL = 31_906;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
