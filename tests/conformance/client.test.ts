@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { ON_BUN } from "../support/program.ts";
+import { scriptArguments } from "../support/program.ts";
 import { complaints, regressions } from "./checks.ts";
 import { SCENARIOS } from "./client/scenarios.ts";
 import { judge, readExpectedFailures } from "./expected-failures.ts";
@@ -50,6 +50,6 @@ async function playable(revision: Revision): Promise<readonly string[]> {
 
 function run(scenario: string, revision: Revision, via: "direct" | "gateway"): Promise<Report> {
   const program = fileURLToPath(new URL("./client/main.ts", import.meta.url));
-  const command = [process.execPath, ...(ON_BUN ? [] : ["run", "-A"]), program].join(" ");
+  const command = [process.execPath, ...scriptArguments(program)].join(" ");
   return refereeClient(command, scenario, revision, { MCPROXY_CONFORMANCE_VIA: via });
 }

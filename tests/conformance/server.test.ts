@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import process from "node:process";
 import { type Gateway, startGateway } from "../support/gateway.ts";
-import { ON_BUN } from "../support/program.ts";
+import { ON_BUN, scriptArguments } from "../support/program.ts";
 import { type Check, complaints, regressions } from "./checks.ts";
 import { judge, readExpectedFailures } from "./expected-failures.ts";
 import { startHttpFixture } from "./fixture/http.ts";
@@ -47,7 +47,7 @@ for (const revision of REVISIONS) {
 
   test(`the gateway keeps ${revision} of a server over stdio`, { timeout: TIMEOUT }, async () => {
     const script = fileURLToPath(new URL("./fixture/stdio.ts", import.meta.url));
-    const args = ON_BUN ? [script] : ["run", "-A", script];
+    const args = scriptArguments(script);
     await judgeGateway(`server ${revision} stdio`, revision, { command: process.execPath, args });
   });
 }

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bodyOf } from "../support/body.ts";
+import { BUN } from "../support/program.ts";
 import { writeFiles } from "../config/temp.ts";
 
 /** What every secret here begins with. */
@@ -41,7 +42,7 @@ const SCRIPT = fileURLToPath(new URL("./canary-server.mjs", import.meta.url));
 function stdio(mode: string): Record<string, unknown> {
   const args = PLAIN.flatMap((text) => ["--token", text, `--api-key=${text}`]);
   const address = `https://me:${SECRETS["LITERAL"]}@example.com/?token=${SECRETS["ENVIRONMENT"]}`;
-  return { command: "node", args: [SCRIPT, mode, ...args, address], env: SECRETS };
+  return { command: BUN, args: [SCRIPT, mode, ...args, address], env: SECRETS };
 }
 
 /** HTTP servers with all of them in headers, and some in the URL and in the authentication. */

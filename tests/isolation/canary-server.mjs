@@ -1,13 +1,12 @@
 // A stdio server that tells everything it knows wherever it can: its environment and its arguments.
-import { createInterface } from "node:readline";
-import process from "node:process";
+import { eachLine, write } from "../support/fakes/lines.mjs";
 
 const [, , mode] = process.argv;
 // Without gaps, so that wherever it is cut, a secret is cut.
 const endless = (process.env.LITERAL ?? "").repeat(300);
 const told = () => [JSON.stringify({ ...process.env }), process.argv.slice(3).join(" ")].join(" ");
 /** @param {unknown} message */
-const send = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+const send = (message) => write(`${JSON.stringify(message)}\n`);
 
 for (const [name, value] of Object.entries(process.env)) console.error(`${name}=${value}`);
 console.error(told());
@@ -27,7 +26,7 @@ if (mode === "junk") {
 const schema = { type: "object", properties: {} };
 const tools = ["die", "log", "hang"].map((name) => ({ name, inputSchema: schema }));
 
-createInterface({ input: process.stdin }).on("line", (line) => {
+void eachLine((line) => {
   const { id, method, params } = JSON.parse(line);
   if (id === undefined || mode === "hang") return;
   const fail = () =>
@@ -57,4 +56,4 @@ createInterface({ input: process.stdin }).on("line", (line) => {
       console.error(told());
       return process.stderr.write(`${told()}\n`, () => process.exit(9));
   }
-});
+}, () => {});

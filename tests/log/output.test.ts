@@ -4,16 +4,15 @@ import { once } from "node:events";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { runtime } from "#runtime";
 import { Inbox } from "../support/inbox.ts";
+import { scriptArguments } from "../support/program.ts";
 
 /** The program next door on the runtime that runs this test, its stdout left to the caller. */
 function start(
   name = "output-program.ts",
 ): { readonly child: ChildProcess; readonly stderr: Inbox<string> } {
   const program = fileURLToPath(new URL(`./${name}`, import.meta.url));
-  const args = runtime.name === "deno" ? ["run", "-A", program] : [program];
-  const child = spawn(process.execPath, args, { stdio: "pipe" });
+  const child = spawn(process.execPath, scriptArguments(program), { stdio: "pipe" });
   const stderr = new Inbox<string>("stderr");
   let rest = "";
   child.stderr?.on("data", (chunk) => {

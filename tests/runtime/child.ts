@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { runtime } from "#runtime";
 import type { ChildProcess, ExitStatus, SpawnOptions } from "../../src/runtime/types.ts";
+import { scriptArguments } from "../support/program.ts";
 
 export class TestChild implements AsyncDisposable {
   readonly child: ChildProcess;
@@ -89,8 +90,7 @@ export function shell(script: string, options: Partial<SpawnOptions> = {}): Prom
 /** One of the programs in fixtures/, on the runtime the test runs on. */
 export function fixture(name: string, args: readonly string[] = []): Promise<TestChild> {
   const path = new URL(`./fixtures/${name}`, import.meta.url).pathname;
-  const run = runtime.name === "deno" ? ["run", "-A", path] : [path];
-  return start(process.execPath, [...run, ...args], {
+  return start(process.execPath, scriptArguments(path, ...args), {
     env: { ...process.env as Record<string, string>, NO_COLOR: "1" },
   });
 }

@@ -15,6 +15,7 @@ import {
   Watch,
   withUpstream,
 } from "./support.ts";
+import { BUN } from "../support/program.ts";
 
 function names(error: unknown, code: number, ...parts: string[]): true {
   assert.ok(error instanceof RpcError, String(error));
@@ -400,8 +401,13 @@ test("Upstream with a problem or disabled is closed and says so", async () => {
 });
 
 test("Upstream.close() leaves nothing of the process group behind", async () => {
-  const script = 'sleep 4711 & echo "helper $!" >&2; exec node "$0"';
-  const target = { kind: "stdio", command: "sh", args: ["-c", script, FAKE], env: {} } as const;
+  const script = 'sleep 4711 & echo "helper $!" >&2; exec "$1" "$0"';
+  const target = {
+    kind: "stdio",
+    command: "sh",
+    args: ["-c", script, FAKE, BUN],
+    env: {},
+  } as const;
   let helper = 0;
   await withUpstream(serverConfig(target), async (upstream, log) => {
     assert.equal(upstream.state.phase, "ready");

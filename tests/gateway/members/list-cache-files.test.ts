@@ -13,11 +13,11 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { runtime } from "#runtime";
 import { isKept, MAX_OWN_FILE, readOwnFile } from "../../../src/lib/own-file.ts";
 import { LIST_SUFFIX } from "../../../src/gateway/members/list-cache.ts";
 import { inventory } from "../../registry/builders.ts";
 import { startProcess } from "../../support/process.ts";
+import { scriptArguments } from "../../support/program.ts";
 import { cached, DAY, keep, MEMORY, NOW, OFFERS, open, signed } from "./list-cache-support.ts";
 
 /** What {@link damages} puts in the place of a good file. */
@@ -136,7 +136,6 @@ test("prune() removes what nobody uses, and nothing else", async () => {
 test("a reader sees whole files only, and so does whoever comes after a killed writer", async () => {
   await cached(async (place) => {
     const program = fileURLToPath(new URL("./list-cache-writer.ts", import.meta.url));
-    const flags = runtime.name === "deno" ? ["run", "-A"] : [];
     const busy = { name: "busy", key: "{}" };
     const reader = open(place);
     const read = async () => {
@@ -147,7 +146,7 @@ test("a reader sees whole files only, and so does whoever comes after a killed w
       return first;
     };
     for (let round = 0; round < 3; round++) {
-      const args = [...flags, program, place.directory];
+      const args = scriptArguments(program, place.directory);
       const writers = await Promise.all([
         startProcess(process.execPath, args),
         startProcess(process.execPath, args),

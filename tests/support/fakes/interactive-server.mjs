@@ -1,16 +1,26 @@
-// The interactive fake on stdin and stdout. Run: node interactive-server.mjs '<InteractiveSpec>'.
+// The interactive fake on stdin and stdout. Run: bun interactive-server.mjs '<InteractiveSpec>'.
 // With a `control` port it reports there what it hears, and does what it is told from there.
 
-import { connect } from "node:net";
-import process from "node:process";
-import { createInterface } from "node:readline";
 import { InteractiveCore } from "./interactive-core.mjs";
+import { eachLine, LineSplitter, write as print } from "./lines.mjs";
 
 const spec = JSON.parse(process.argv[2] ?? "{}");
-const control = spec.control === undefined ? undefined : connect(spec.control, "127.0.0.1");
-// The test has ended: so does this.
-control?.on("error", () => process.exit(0));
-control?.on("close", () => process.exit(0));
+const leave = () => process.exit(0);
+/** What the system has not taken yet of what goes to the test. */
+let unsent = new Uint8Array();
+let leaving = false;
+const commands = new LineSplitter();
+const control = spec.control === undefined ? undefined : await Bun.connect({
+  hostname: "127.0.0.1",
+  port: spec.control,
+  socket: {
+    data: (_socket, bytes) => commands.take(bytes, onCommand),
+    drain: push,
+    // The test has ended: so does this.
+    close: leave,
+    error: leave,
+  },
+}).catch(leave);
 
 // What it says to the gateway waits until the test has heard what was reported before: a test that
 // knows the answer of a call knows of the call.
@@ -21,34 +31,35 @@ const held = [];
 const core = new InteractiveCore(spec, (event) => {
   if (control === undefined) return;
   reported++;
-  control.write(`${JSON.stringify(event)}\n`);
+  unsent = Buffer.concat([unsent, Buffer.from(`${JSON.stringify(event)}\n`)]);
+  push();
 });
+function push() {
+  if (unsent.length > 0) unsent = unsent.subarray(Math.max(0, control.write(unsent)));
+  if (leaving && unsent.length === 0) control.end();
+}
 /** @param {...string} raws in one write, however busy the machine is */
 const write = (...raws) => {
   held.push({ after: reported, raw: raws.join("\n") });
   flush();
 };
 const flush = () => {
-  while (held.length > 0 && held[0].after <= heard) process.stdout.write(`${held.shift()?.raw}\n`);
+  while (held.length > 0 && held[0].after <= heard) print(`${held.shift()?.raw}\n`);
 };
 const connection = core.connect(write, `${spec.name}@${process.pid}`);
 
-if (control !== undefined) {
-  const commands = createInterface({ input: control });
-  commands.on("error", () => process.exit(0));
-  commands.on("line", (line) => {
-    const command = JSON.parse(line);
-    if (!command.heard) return core.command(command);
-    heard++;
-    flush();
-  });
+/** @param {string} line */
+function onCommand(line) {
+  const command = JSON.parse(line);
+  if (!command.heard) return core.command(command);
+  heard++;
+  flush();
 }
 
-const lines = createInterface({ input: process.stdin });
-lines.on("line", (line) => {
+void eachLine((line) => {
   if (line.trim() !== "") connection.handle(line, { send: write, end: () => {} });
-});
-lines.on("close", () => {
-  if (control === undefined) process.exit(0);
-  control.end(() => process.exit(0));
+}, () => {
+  if (control === undefined) leave();
+  leaving = true;
+  push();
 });

@@ -1,21 +1,24 @@
-// A fake upstream on stdin and stdout. Run: node stdio-server.mjs '<FakeSpec as JSON>'.
+// A fake upstream on stdin and stdout. Run: bun stdio-server.mjs '<FakeSpec as JSON>'.
 
-import { spawn } from "node:child_process";
-import { appendFileSync, existsSync, readFileSync } from "node:fs";
-import process from "node:process";
 import { FakeCore } from "./core.mjs";
+import { eachLine, write } from "./lines.mjs";
 
 /** @type {import("./spec.ts").FakeSpec} */
 const given = JSON.parse(process.argv[2] ?? "{}");
 /** @type {import("./spec.ts").FakeSpec} */
-const spec = given.specFile !== undefined && existsSync(given.specFile)
-  ? { ...given, ...JSON.parse(readFileSync(given.specFile, "utf8")) }
-  : given;
+let spec = given;
+let startedBefore = 0;
+// Loaded by those only that have such a file, as every start of a fake is paid for by a test.
+if (given.specFile !== undefined || given.startsFile !== undefined) {
+  const { appendFileSync, existsSync, readFileSync } = await import("node:fs");
+  /** @param {string | undefined} path */
+  const read = (path) =>
+    path !== undefined && existsSync(path) ? readFileSync(path, "utf8") : undefined;
+  spec = { ...given, ...JSON.parse(read(given.specFile) ?? "{}") };
+  startedBefore = (read(spec.startsFile)?.split("\n").length ?? 1) - 1;
+  if (spec.startsFile !== undefined) appendFileSync(spec.startsFile, `${process.pid}\n`);
+}
 const faults = spec.faults ?? {};
-const startedBefore = spec.startsFile !== undefined && existsSync(spec.startsFile)
-  ? readFileSync(spec.startsFile, "utf8").split("\n").length - 1
-  : 0;
-if (spec.startsFile !== undefined) appendFileSync(spec.startsFile, `${process.pid}\n`);
 
 for (let i = 0; i < (faults.stderrLines ?? 0); i++) process.stderr.write(`noise ${i}\n`);
 if (faults.crashOnStart !== undefined && startedBefore < (faults.crashStarts ?? Infinity)) {
@@ -26,10 +29,9 @@ if (faults.ignoreSigterm) process.on("SIGTERM", () => {});
 if (faults.ignoreEof) setInterval(() => {}, 60_000);
 
 function grandchild() {
-  const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 60000)"], {
-    stdio: "ignore",
-  });
-  return child.pid ?? 0;
+  return Bun.spawn([process.execPath, "-e", "setInterval(() => {}, 60000)"], {
+    stdio: ["ignore", "ignore", "ignore"],
+  }).pid;
 }
 if (faults.grandchild) process.stderr.write(`grandchild ${grandchild()}\n`);
 
@@ -38,26 +40,26 @@ const core = new FakeCore(
   spec,
   {
     // A crash, not an end: what was written stays written, nothing else happens.
-    exit: (code) => process.stdout.write("", () => process.exit(code)),
+    exit: (code) => write("").then(() => process.exit(code)),
     stderr: (text) => process.stderr.write(text),
     grandchild,
   },
   (raw) => {
-    if (legacyClient) process.stdout.write(`${raw}\n`);
+    if (legacyClient) write(`${raw}\n`);
   },
 );
 
 function junk() {
-  for (let i = 0; i < (faults.junk ?? 0); i++) process.stdout.write(`npm warn junk ${i}\n`);
+  for (let i = 0; i < (faults.junk ?? 0); i++) write(`npm warn junk ${i}\n`);
 }
 
 /** @type {import("./core.mjs").Peer} */
 const peer = {
   send: (...raws) => {
     junk();
-    process.stdout.write(raws.map((raw) => `${raw}\n`).join(""));
+    write(raws.map((raw) => `${raw}\n`).join(""));
   },
-  sendPart: (part) => process.stdout.write(part),
+  sendPart: (part) => write(part),
   end: () => {},
 };
 
@@ -71,26 +73,21 @@ function take(line) {
   }
   if (method === "initialize") legacyClient = true;
   core.handle(line, peer);
-  if (faults.stopReading && method === "notifications/initialized") {
-    process.stdin.pause();
-  }
+  if (faults.stopReading && method === "notifications/initialized") deaf = true;
 }
+let deaf = false;
 
 junk();
 const ready = new Promise((resolve) => setTimeout(resolve, spec.startDelay ?? 0));
 /** @type {string[] | undefined} */
 let early = [];
-// Not by readline: on Bun a line ends for that at U+2028 as well, which JSON may have in it.
-let rest = "";
-process.stdin.setEncoding("utf8");
-process.stdin.on("data", (chunk) => {
-  const lines = (rest + chunk).split("\n");
-  rest = lines.pop() ?? "";
-  for (const line of lines) early === undefined ? take(line) : early.push(line);
-});
-process.stdin.on("end", () => {
-  if (!faults.ignoreEof) process.exit(0);
-});
+void eachLine(
+  (line) => early === undefined ? take(line) : early.push(line),
+  () => {
+    if (!faults.ignoreEof) process.exit(0);
+  },
+  () => deaf,
+);
 void ready.then(() => {
   const waiting = early ?? [];
   early = undefined;

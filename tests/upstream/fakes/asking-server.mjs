@@ -1,10 +1,9 @@
 // A stdio server that asks its client back, logs, and has resources to subscribe to. The first
 // argument says what it speaks: legacy, modern or dual.
-import { createInterface } from "node:readline";
+import { eachLine, write } from "../../support/fakes/lines.mjs";
 
 const mode = process.argv[2] ?? "legacy";
-const send = (message) =>
-  process.stdout.write(JSON.stringify({ jsonrpc: "2.0", ...message }) + "\n");
+const send = (message) => write(JSON.stringify({ jsonrpc: "2.0", ...message }) + "\n");
 const reply = (id, result) => send({ id, result });
 const text = (id, value) => reply(id, { content: [{ type: "text", text: JSON.stringify(value) }] });
 
@@ -60,7 +59,7 @@ function onCall({ id, params }) {
   }
 }
 
-createInterface({ input: process.stdin }).on("line", (line) => {
+void eachLine((line) => {
   const message = JSON.parse(line);
   const { id, method, params } = message;
   if (method === undefined) {
@@ -115,5 +114,4 @@ createInterface({ input: process.stdin }).on("line", (line) => {
     default:
       return send({ id, error: { code: -32601, message: `No ${method}` } });
   }
-});
-process.stdin.on("end", () => process.exit(0));
+}, () => process.exit(0));

@@ -1,11 +1,9 @@
 // A stdio server of which several run behind one name: every answer tells which process gave it. The
 // first argument says what it speaks, legacy or modern; the second may name one more tool.
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
+import { eachLine, write } from "../../support/fakes/lines.mjs";
 
 const [mode = "legacy", extra] = process.argv.slice(2);
-const send = (message) =>
-  process.stdout.write(JSON.stringify({ jsonrpc: "2.0", ...message }) + "\n");
+const send = (message) => write(JSON.stringify({ jsonrpc: "2.0", ...message }) + "\n");
 const reply = (id, result) => send({ id, result });
 const fail = (id, message) => send({ id, error: { code: -32602, message } });
 const pid = process.pid;
@@ -61,7 +59,7 @@ function onCall({ id, params }) {
       });
     case "leave":
       // What stays behind keeps the pipes open for a while.
-      spawn("sleep", ["1"], { stdio: ["ignore", "inherit", "inherit"] });
+      Bun.spawn(["sleep", "1"], { stdio: ["ignore", "inherit", "inherit"] });
       text(id, pid);
       return setImmediate(() => process.exit(1));
     case "seen":
@@ -74,7 +72,7 @@ function onCall({ id, params }) {
   }
 }
 
-createInterface({ input: process.stdin }).on("line", (line) => {
+void eachLine((line) => {
   const message = JSON.parse(line);
   const { id, method, params } = message;
   // An answer of the client; what it was asked for never comes.
@@ -120,5 +118,4 @@ createInterface({ input: process.stdin }).on("line", (line) => {
     default:
       return send({ id, error: { code: -32601, message: `No ${method}` } });
   }
-});
-process.stdin.on("end", () => process.exit(0));
+}, () => process.exit(0));

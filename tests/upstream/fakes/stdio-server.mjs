@@ -1,17 +1,16 @@
 // A raw JSON-RPC stdio server with one fault, chosen by the first argument. Answers `tools/call` by
 // tool name, so that each test reads as the exchange it is about.
-import { writeSync } from "node:fs";
-import { createInterface } from "node:readline";
+import { eachLine, write } from "../../support/fakes/lines.mjs";
 
 const mode = process.argv[2] ?? "plain";
 const state = process.argv[3];
-const write = (text) => process.stdout.write(text);
 const send = (message) => write(JSON.stringify({ jsonrpc: "2.0", ...message }) + "\n");
 const reply = (id, result) => send({ id, result });
 const fail = (id, code, message, data) => send({ id, error: { code, message, data } });
 const text = (id, value) => reply(id, { content: [{ type: "text", text: value }] });
 
 if (mode === "crash") {
+  const { writeSync } = await import("node:fs");
   writeSync(2, "starting\nbad flag --frobnicate\n");
   process.exit(3);
 }
@@ -83,7 +82,7 @@ function onCall({ id, params }) {
       let at = 0;
       const next = () => {
         if (at < bytes.length) {
-          process.stdout.write(bytes.subarray(at, ++at), () => setImmediate(next));
+          write(bytes.subarray(at, ++at)).then(() => setImmediate(next));
         }
       };
       return next();
@@ -129,7 +128,7 @@ function onCall({ id, params }) {
 }
 
 let lists = 0;
-createInterface({ input: process.stdin }).on("line", (line) => {
+void eachLine((line) => {
   const message = JSON.parse(line);
   const { id, method, params } = message;
   if (mode === "hang" || frozen) return;
@@ -195,5 +194,6 @@ createInterface({ input: process.stdin }).on("line", (line) => {
     default:
       return fail(id, -32601, `Method not found: ${method} ${modern}`);
   }
+}, () => {
+  if (mode !== "ignore-stop") process.exit(0);
 });
-if (mode !== "ignore-stop") process.stdin.on("end", () => process.exit(0));
