@@ -44,7 +44,7 @@ const KILL_GRACE = 500;
 /** What processes that outlive their leader get between SIGTERM and SIGKILL, in ms. */
 const ORPHAN_GRACE = 100;
 /** How long a server that takes no input any more may take to end by itself, in ms. */
-const END_GRACE = 500;
+const END_GRACE = 3_000;
 
 /** A server that is a child process: one JSON-RPC message a line (transports: stdio). */
 export class StdioTransport implements Transport {
