@@ -14,3 +14,6 @@ export const TEST_BINARIES = {
   bun: `${ROOT}dist/test/mcproxy-bun`,
   deno: `${ROOT}dist/test/mcproxy-deno`,
 } as const;
+
+/** What says that the agents are there: the lock file they were installed by. */
+export const AGENTS_INSTALLED = `${ROOT}tests/slow/agents/programs/node_modules/.installed`;

@@ -3,19 +3,30 @@
  * seeded rounds, and is not for every change. CI runs it behind `deno task ok`.
  */
 
-import { ROOT } from "./paths.ts";
+import { AGENTS_INSTALLED, DENO, ROOT } from "./paths.ts";
 import { runSteps, type Step } from "./steps.ts";
 import { onBun, onDeno } from "./suites.ts";
 
 const RESTARTS = ["tests/slow/restarts.test.ts"];
+const bun = onBun("twenty restarts, on Bun", RESTARTS);
 const soak = onDeno("soak, on Deno", ["tests/soak/soak.test.ts"]);
+
+/** Agents as published, as clients of the binary that `deno task ok` has made. */
+function agents(...files: readonly string[]): Step {
+  const step = onDeno(files.join(", "), files.map((file) => `tests/slow/agents/${file}.test.ts`));
+  return { ...step, after: "agents from npm", needs: AGENTS_INSTALLED };
+}
 
 /** A row for each. What is in `tests/slow` is in no step of `deno task ok`. */
 const steps: readonly Step[] = [
   onDeno("twenty restarts, on Deno", RESTARTS),
-  onBun("twenty restarts, on Bun", RESTARTS),
+  // Bun ends a test after a minute, which a busy machine takes.
+  { ...bun, command: [...bun.command, "--timeout", "300000"] },
   // With the binary that `deno task ok` has made.
   { ...soak, env: { ...soak.env, SOAK_SECONDS: "40" } },
+  { name: "agents from npm", command: [DENO, "run", "-A", "scripts/agents.ts"] },
+  agents("opencode"),
+  agents("gemini-cli", "claude-code", "codex"),
 ];
 
 Deno.chdir(ROOT);

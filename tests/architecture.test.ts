@@ -78,6 +78,7 @@ interface Source {
 function sources(folder: string, ending = /\.tsx?$/): Source[] {
   return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && ending.test(entry.name))
+    .filter(({ parentPath }) => !parentPath.includes("node_modules"))
     .map((entry) => {
       const path = join(entry.parentPath, entry.name);
       return { path: relative(ROOT, path), text: readFileSync(path, "utf8") };

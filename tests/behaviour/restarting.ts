@@ -1,7 +1,7 @@
 /** Real clients of one gateway that is restarted under them, in one way and the other. */
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -11,56 +11,13 @@ import { StreamableHTTPClientTransport as HttpV1 } from "@modelcontextprotocol/s
 import { HttpClient } from "../support/clients/http.ts";
 import { requestText, textOf } from "../support/clients/message.ts";
 import { StdioClient } from "../support/clients/stdio.ts";
-import { Inbox, within } from "../support/inbox.ts";
-import type { TestProcess } from "../support/process.ts";
-import { ON_BUN, ROOT, startProgram } from "../support/program.ts";
+import { Inbox } from "../support/inbox.ts";
+import { ON_BUN, ROOT } from "../support/program.ts";
+import { Restarted } from "./restarted.ts";
 import { Scope } from "./scope.ts";
 import { stdioUpstream } from "./world.ts";
 
 const INFO = { name: "real-client", version: "1.0.0" };
-
-/** A gateway that comes back at the address it had. */
-class Restarted {
-  #running: TestProcess | undefined;
-  #port = 0;
-
-  private constructor(private readonly directory: string) {}
-
-  static async open(scope: Scope): Promise<Restarted> {
-    const directory = await mkdtemp(join(tmpdir(), "mcproxy-restarts-"));
-    scope.defer(() => rm(directory, { recursive: true, force: true }));
-    const one = stdioUpstream({ name: "one", tools: ["echo"] });
-    const config = JSON.stringify({ mcpServers: { one } });
-    await writeFile(join(directory, "mcp-servers.json"), config);
-    const gateway = new Restarted(directory);
-    await gateway.start();
-    scope.defer(() => gateway.#running!.kill());
-    return gateway;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.#port}/mcp`;
-  }
-
-  /** Returns when it listens. */
-  async start(): Promise<void> {
-    const flags = ["--config", join(this.directory, "mcp-servers.json"), "--port", `${this.#port}`];
-    const kept = join(this.directory, "kept");
-    const env = { CACHE_DIRECTORY: kept, STATE_DIRECTORY: kept, NO_COLOR: "1" };
-    const running = await startProgram(ON_BUN ? "bun" : "deno", ["--log", ...flags], { env });
-    this.#running = running;
-    const address = /http:\/\/127\.0\.0\.1:(\d+)\/mcp/;
-    // On a busy machine a start takes its time.
-    const line = await running.stdout.waitFor((line) => address.test(line), { within: 60_000 });
-    this.#port = Number(address.exec(line)![1]);
-  }
-
-  /** Returns when it has ended. */
-  async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-    this.#running!.signal(signal);
-    await within(this.#running!.exited, `the end by ${signal}`, 30_000);
-  }
-}
 
 /** One client with an open stream. */
 interface Guest {
@@ -132,7 +89,9 @@ async function mcpRemote(url: string, scope: Scope): Promise<Guest> {
  */
 export async function restartUnderClients(rounds: number): Promise<void> {
   await using scope = new Scope();
-  const gateway = await Restarted.open(scope);
+  const one = stdioUpstream({ name: "one", tools: ["echo"] });
+  const gateway = await Restarted.open(scope, ON_BUN ? "bun" : "deno", { mcpServers: { one } });
+  await gateway.start();
   const { url } = gateway;
   const guests = [await sdk("v1", url), await sdk("v2", url), await mcpRemote(url, scope)];
   for (const guest of guests) scope.defer(() => guest.close());

@@ -1,0 +1,4 @@
+import { AGENTS } from "./agents.ts";
+import { proveAgent } from "./prove.ts";
+
+proveAgent(AGENTS.OPENCODE_AI);
