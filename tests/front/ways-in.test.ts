@@ -231,6 +231,11 @@ test("a body that breaks off is the client's failure, and no line of the log", a
     `${head("Transfer-Encoding: chunked\r\nConnection: close")}zz\r\n{"json`,
   );
   assert.ok([0, 400].includes(statusOf(wrong)), wrong);
+  for (const part of [`2;${"x".repeat(100_000)}\r\n{}`, `${"0".repeat(100_000)}2\r\n{}`]) {
+    const long = `${head("Transfer-Encoding: chunked\r\nConnection: close")}${part}\r\n0\r\n\r\n`;
+    const told = statusOf(await rawHttp(port, long));
+    assert.ok([0, 400, 413, 431].includes(told), `${told}`);
+  }
   // Whatever those have brought has been met when this one is answered.
   await session();
   await session();
