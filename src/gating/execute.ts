@@ -1,11 +1,11 @@
 /** `execute_tool` and its like: the call of a meta tool becomes that of the tool it names. */
 
 import { editJson, rawAt } from "../lib/json-edit.ts";
-import { isObject, type JsonObject, parsedText } from "../lib/json.ts";
+import { isObject, type JsonObject, parsedText, unlessTooDeep } from "../lib/json.ts";
 import { argumentEdits, type ArgumentRules } from "../protocol/arguments.ts";
 import type { ReplaceableExchange } from "../protocol/exchange.ts";
 import type { RequestMessage } from "../protocol/message.ts";
-import { memoised, unlessTooDeep } from "../registry/source.ts";
+import { memoised } from "../registry/source.ts";
 import { type ArgumentCheck, argumentCheck, LONGEST_SCHEMA } from "../schema/arguments.ts";
 import type { Mismatch } from "../schema/run.ts";
 import { escapeStep } from "../schema/walk.ts";

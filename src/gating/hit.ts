@@ -1,10 +1,9 @@
 /** A found tool in few tokens: enough to call it, or to see that it is the wrong one. */
 
 import type { GatingConfig } from "../config/types.ts";
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { isObject, type Json, type JsonObject, unlessTooDeep } from "../lib/json.ts";
 import { cut } from "../lib/text.ts";
 import { estimateTokens } from "../lib/tokens.ts";
-import { unlessTooDeep } from "../registry/source.ts";
 import { executorOf, riskOf } from "./meta-tools.ts";
 import type { ListedTool } from "./view.ts";
 import { asText, titleOf } from "./words/document.ts";

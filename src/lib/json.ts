@@ -74,6 +74,19 @@ function sorted(value: unknown, ancestors: Set<object>): unknown {
   }
 }
 
+/**
+ * What `write` makes of a value, `undefined` where that is nested too deep for the runtime's stack:
+ * a server may say anything, and no client takes such a tool.
+ */
+export function unlessTooDeep<T>(write: () => T): T | undefined {
+  try {
+    return write();
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
 /** The parts as one array; `size` is the sum of their lengths, which every caller has counted. */
 export function joinBytes(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(size);

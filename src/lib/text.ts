@@ -115,6 +115,15 @@ export function plural(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
+/** How many names a sentence lists. */
+const MOST_NAMES = 5;
+
+/** `"a", "b"`; of many the first, and how many more there are. */
+export function quotedNames(names: readonly string[]): string {
+  const some = names.slice(0, MOST_NAMES).map((name) => JSON.stringify(name)).join(", ");
+  return names.length > MOST_NAMES ? `${some} and ${names.length - MOST_NAMES} more` : some;
+}
+
 /** The system's word for what went wrong, such as `EACCES`; `undefined` for other errors. */
 export function codeOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null | undefined)?.code;

@@ -41,5 +41,6 @@ type LogText = (text: string, properties?: Record<string, unknown>) => void;
 
 /** The logger of a category, `("mcproxy", "upstream", "memory")`. Usable before the log is set up. */
 export function getLogger(...category: readonly string[]): Logger {
-  return getLogTapeLogger(category);
+  // LogTape finds them in a plain object, and a server may be called "constructor".
+  return getLogTapeLogger(category.map((name) => name in {} ? JSON.stringify(name) : name));
 }

@@ -1,10 +1,20 @@
 /**
- * The four lists an upstream may offer, and how each is asked for. One table, so that neither the
- * inventory nor the registry repeats itself four times.
+ * The four lists an upstream may offer, how each is asked for, and what the protocol wants of their
+ * entries. One table, so that neither the inventory nor the registry repeats itself four times.
  */
 
 import { Buffer } from "node:buffer";
-import { type Json, type JsonObject, parsedText, shortHash } from "../lib/json.ts";
+import { editJson, type JsonEdit } from "../lib/json-edit.ts";
+import {
+  isObject,
+  type Json,
+  type JsonObject,
+  parsedText,
+  shortHash,
+  unlessTooDeep,
+  valueAt,
+} from "../lib/json.ts";
+import { quotedNames } from "../lib/text.ts";
 import type { Era } from "./eras.ts";
 
 /** The kinds of things a server lists. */
@@ -69,6 +79,11 @@ export interface Inventory {
   readonly era?: Era;
   readonly instructions: string | undefined;
   readonly lists: Readonly<Record<ListKind, List>>;
+  /**
+   * What views of several servers show instead, where it is not as the protocol has it: their
+   * clients would refuse all of a list for one entry. `faults`: what was wrong, for log and status.
+   */
+  readonly mended?: { readonly inventory: Inventory; readonly faults: readonly string[] };
 }
 
 /** The inventory of a server that has not answered yet. */
@@ -83,6 +98,157 @@ export const EMPTY_INVENTORY: Inventory = {
     templates: { items: [] },
   },
 };
+
+// What the protocol wants of what a server says of itself and of what it lists.
+
+type Value = Json | undefined;
+
+/**
+ * What a value must be: of this type, a text that matches, a list of such, an object with these
+ * members (`!` behind one that is needed, `*` for any), or what a function makes of it.
+ */
+type Rule = string | RegExp | readonly [Rule] | Members | ((value: Value) => Value);
+interface Members {
+  readonly [member: string]: Rule;
+}
+
+function each(rule: Rule, ...names: readonly string[]): Members {
+  return Object.fromEntries(names.map((name) => [name, rule]));
+}
+
+const COMMON: Members = {
+  ...each("string", "title", "description"),
+  icons: [{ "src!": "string", mimeType: "string", sizes: ["string"], theme: /^(light|dark)$/ }],
+  _meta: {},
+};
+/** Arguments are an object, and structured content was before 2026-07-28. */
+const OBJECT_SCHEMA: Rule = {
+  "type!": (type) => [type ?? "object"].flat().includes("object") ? "object" : undefined,
+  $schema: "string",
+  // Before 2026-07-28 none in here was a flag.
+  properties: { "*": (one) => isObject(one) ? one : one === false ? { not: {} } : {} },
+  required: ["string"],
+};
+const TOOL: Members = {
+  ...COMMON,
+  "inputSchema!": (schema) => sound(schema ?? {}, OBJECT_SCHEMA),
+  outputSchema: OBJECT_SCHEMA,
+  annotations: {
+    title: "string",
+    ...each("boolean", "readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"),
+  },
+  execution: { taskSupport: /^(required|optional|forbidden)$/ },
+};
+/** Its structured content may be anything; older clients are shown it in an object. */
+const MODERN_TOOL: Members = {
+  ...TOOL,
+  outputSchema: (schema) =>
+    isObject(schema) && schema.type !== "object" ? schema : sound(schema, OBJECT_SCHEMA),
+};
+const RESOURCE: Members = {
+  ...COMMON,
+  mimeType: "string",
+  size: "number",
+  annotations: {
+    audience: [/^(user|assistant)$/],
+    priority: (one) => typeof one === "number" && one >= 0 && one <= 1 ? one : undefined,
+    lastModified: /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/,
+  },
+};
+const PROMPT: Members = {
+  ...COMMON,
+  arguments: [{
+    "name!": "string",
+    ...each("string", "title", "description"),
+    required: "boolean",
+  }],
+};
+const ENTRIES = { tools: TOOL, prompts: PROMPT, resources: RESOURCE, templates: RESOURCE };
+const CAPABILITIES: Members = {
+  ...each({ listChanged: "boolean", subscribe: "boolean" }, "tools", "prompts", "resources"),
+  ...each({}, "logging", "completions"),
+  ...each({ "*": {} }, "tasks", "experimental", "extensions"),
+};
+
+/** The value where it is as the rule wants it, else what it must have meant, if anything. */
+function sound(value: Value, rule: Rule): Value {
+  if (typeof rule === "function") return rule(value);
+  if (typeof rule === "string") return typeof value === rule ? value : undefined;
+  if (rule instanceof RegExp) {
+    return typeof value === "string" && rule.test(value) ? value : undefined;
+  }
+  if (rule instanceof Array) {
+    if (!Array.isArray(value)) return undefined;
+    const all = value.map((one) => sound(one, rule[0]));
+    const isSound = all.every((one, at) => one === value[at]);
+    return isSound ? value : all.filter((one) => one !== undefined);
+  }
+  // PHP writes an empty object as an array; `true` says that there is one.
+  const given = value === true || (Array.isArray(value) && value.length === 0) ? {} : value;
+  if (!isObject(given)) return undefined;
+  const { "*": any } = rule;
+  const changed: [string, Value][] = [];
+  for (const name of Object.keys(any === undefined ? rule : given)) {
+    const isNeeded = any === undefined && name.endsWith("!");
+    const key = isNeeded ? name.slice(0, -1) : name;
+    if (given[key] === undefined && !isNeeded) continue;
+    const one = sound(given[key], any ?? rule[name]!);
+    if (one === undefined && isNeeded) return undefined;
+    if (one !== given[key]) changed.push([key, one]);
+  }
+  return changed.length === 0 ? given : Object.fromEntries([...Object.entries(given), ...changed]);
+}
+
+/** What leads from one to the other; what has to change far inside is written anew. */
+function changes(before: Value, after: Value, path: readonly string[] = []): JsonEdit[] {
+  if (before === after) return [];
+  if (path.length === 2 || !isObject(before) || !isObject(after)) {
+    return [{ path, value: after === undefined ? undefined : JSON.stringify(after) }];
+  }
+  return Object.keys(after).flatMap((key) => changes(before[key], after[key], [...path, key]));
+}
+
+/** The inventory as a server has it, with what of it clients of several can be given. */
+export function checkedInventory(whole: Inventory): Inventory {
+  const faults = new Map<string, string[]>();
+  const tell = (fault: string, key: string) => {
+    if (faults.get(fault)?.push(key) === undefined) faults.set(fault, [key]);
+  };
+  const mend = (kind: string, key: string, raw: string, rule: Rule) => {
+    const text = unlessTooDeep(() => {
+      const value = JSON.parse(raw) as JsonObject;
+      const isNamed = key === "" || typeof value.name === "string";
+      const after = sound(isNamed ? value : { ...value, name: key }, rule);
+      if (after === undefined) return undefined;
+      const edits = changes(value, after);
+      for (const { path } of edits) {
+        const given = valueAt(value, path);
+        const fault = given === undefined ? "missing" : given === null ? "null" : "not valid";
+        tell(`Mended ${kind}: "${path.join(".")}" is ${fault}`, key);
+      }
+      return editJson(raw, edits);
+    });
+    if (text === undefined) tell(`Left out ${kind}: "inputSchema" is not valid`, key);
+    return text;
+  };
+  const capabilities = mend("capabilities", "", whole.capabilities, CAPABILITIES) ?? "{}";
+  const lists = LIST_RULES.map(({ kind }): [ListKind, List] => {
+    const list = whole.lists[kind];
+    const rule = kind === "tools" && whole.era === "modern" ? MODERN_TOOL : ENTRIES[kind];
+    const before = faults.size;
+    const items = list.items.flatMap((item) => {
+      const raw = mend(kind, item.key, item.raw, rule);
+      return raw === item.raw ? [item] : raw === undefined ? [] : [{ ...item, raw }];
+    });
+    return [kind, faults.size === before ? list : { ...list, items }];
+  });
+  if (faults.size === 0) return whole;
+  const told = [...faults].map(([fault, keys]) =>
+    keys[0] === "" ? fault : `${fault} (${quotedNames(keys)})`
+  );
+  const shown = { ...whole, capabilities, lists: Object.fromEntries(lists) as Inventory["lists"] };
+  return { ...whole, mended: { inventory: shown, faults: told } };
+}
 
 // Cursors of our own (server/utilities/pagination): opaque to clients, kept by nobody. They are
 // tagged against damage and against cursors of others, not signed: what a client could make itself

@@ -60,7 +60,11 @@ export function buildRegistry(
       DirectView.build(entry, before instanceof DirectView ? before : undefined),
     );
   }
-  const shown = servers.map(shownServer);
+  const merged = servers.map((entry) => ({
+    ...entry,
+    inventory: entry.inventory.mended?.inventory ?? entry.inventory,
+  }));
+  const shown = merged.map(shownServer);
   const prefixes = prefixesOf(configured);
   const aggregate = AggregateView.build(
     { id: "*", servers: shown, prefixes },
@@ -79,7 +83,7 @@ export function buildRegistry(
     servers: views,
     profiles: new Map(built.map(({ name, view }) => [name, view])),
     notices: [
-      ...servers.flatMap(noticesOf),
+      ...merged.flatMap(noticesOf),
       ...built.flatMap(({ notices }) => notices),
     ],
     conflicts: aggregate.conflicts,

@@ -4,7 +4,7 @@
  */
 
 import type { JsonEdit } from "../lib/json-edit.ts";
-import { type Json, type JsonObject, valueAt } from "../lib/json.ts";
+import { type Json, type JsonObject, unlessTooDeep, valueAt } from "../lib/json.ts";
 import { type CountTokens, estimateTokens } from "../lib/tokens.ts";
 import type { Era } from "../protocol/eras.ts";
 import type { Inventory, List, ListItem, ListKind } from "../protocol/lists.ts";
@@ -126,19 +126,6 @@ export function contextText({ name, description, inputSchema }: JsonObject): str
 /** How many tokens {@link contextText} takes; without a tokenizer, about how many. */
 export function toolTokens(definition: JsonObject, count: CountTokens = estimateTokens): number {
   return count(contextText(definition));
-}
-
-/**
- * What `write` makes of a value, `undefined` where that is nested too deep for the runtime's stack:
- * a server may say anything, and no client takes such a tool.
- */
-export function unlessTooDeep(write: () => string): string | undefined {
-  try {
-    return write();
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
 }
 
 /**

@@ -47,7 +47,7 @@ export class Catalogue {
 
   /** What was wrong with it. */
   get problems(): readonly string[] {
-    return this.#problems;
+    return [...this.#problems, ...this.#inventory.mended?.faults ?? []];
   }
 
   /** The server has announced that these have changed. */

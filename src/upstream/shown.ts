@@ -1,3 +1,4 @@
+import { quotedNames } from "../lib/text.ts";
 import { type Inventory, type List, LIST_RULES } from "../protocol/lists.ts";
 import type { Slot } from "./choose.ts";
 import { saysTheSame } from "./connection/inventory.ts";
@@ -51,9 +52,6 @@ export class ShownInventory {
   }
 }
 
-/** How many names a difference lists. */
-const MOST_NAMES = 5;
-
 /**
  * In which lists `other` differs from `shown`, as a clause: `has more tools ("a"); lacks prompts
  * ("b")`. Undefined where it offers the same things, in whatever order.
@@ -70,18 +68,13 @@ export function differenceOf(shown: Inventory, other: Inventory): string | undef
     const missing = [...mine.keys()].filter((key) => !theirs.has(key));
     const changed = [...mine].filter(([key, raw]) => theirs.has(key) && theirs.get(key) !== raw)
       .map(([key]) => key);
-    if (extra.length > 0) clauses.push(`has more ${kind} (${names(extra)})`);
-    if (missing.length > 0) clauses.push(`lacks ${kind} (${names(missing)})`);
-    if (changed.length > 0) clauses.push(`describes ${kind} otherwise (${names(changed)})`);
+    if (extra.length > 0) clauses.push(`has more ${kind} (${quotedNames(extra)})`);
+    if (missing.length > 0) clauses.push(`lacks ${kind} (${quotedNames(missing)})`);
+    if (changed.length > 0) clauses.push(`describes ${kind} otherwise (${quotedNames(changed)})`);
   }
   return clauses.length === 0 ? undefined : clauses.join("; ");
 }
 
 function byKey({ items }: List): ReadonlyMap<string, string> {
   return new Map(items.map(({ key, raw }) => [key, raw]));
-}
-
-function names(keys: readonly string[]): string {
-  const some = keys.slice(0, MOST_NAMES).map((key) => JSON.stringify(key)).join(", ");
-  return keys.length > MOST_NAMES ? `${some} and ${keys.length - MOST_NAMES} more` : some;
 }

@@ -238,7 +238,8 @@ export interface KeptLists {
 
 /** The bytes of a file with these lists. */
 export async function encodeLists(owner: ListOwner, kept: KeptLists): Promise<Bytes> {
-  const inventory = { ...kept.inventory, lists: storedLists(kept.inventory.lists) };
+  const lists = storedLists(kept.inventory.lists);
+  const inventory = { ...kept.inventory, mended: undefined, lists };
   const content = JSON.stringify({ ...owner, savedAt: kept.savedAt, inventory });
   return await seal(SEAL, new TextEncoder().encode(content));
 }

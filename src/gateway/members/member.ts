@@ -1,7 +1,7 @@
 import type { ServerConfig } from "../../config/types.ts";
 import { within } from "../../lib/time.ts";
 import { getLogger, textLogger } from "../../log/mod.ts";
-import { EMPTY_INVENTORY, type Inventory } from "../../protocol/lists.ts";
+import { checkedInventory, EMPTY_INVENTORY, type Inventory } from "../../protocol/lists.ts";
 import type { LoggingLevel } from "../../protocol/methods.ts";
 import type { ServerEntry } from "../../registry/types.ts";
 import type { Runtime } from "../../runtime/types.ts";
@@ -105,7 +105,7 @@ export class Member {
   async kept(): Promise<Inventory | undefined> {
     let kept: Inventory | undefined;
     const reading = this.options.cache?.get(this.#config).then((found) => {
-      kept = found?.inventory;
+      kept = found && checkedInventory(found.inventory);
     });
     if (reading !== undefined) await within(READING_PATIENCE, reading);
     return kept;

@@ -90,11 +90,21 @@ export class Members {
   create(servers: ReadonlyMap<string, ServerConfig>): void {
     // The order of the lists is that of the file, also where nothing but the order has changed.
     this.#serving = new Map(
-      [...servers.values()].filter(isWanted).map((server) => [
-        server.name,
-        this.#serving.get(server.name) ?? this.options.create(server),
-      ]),
+      [...servers.values()].filter(isWanted).flatMap((server) => {
+        const member = this.#serving.get(server.name) ?? this.#create(server);
+        return member === undefined ? [] : [[server.name, member]];
+      }),
     );
+  }
+
+  /** One that cannot be made does not keep the others from starting. */
+  #create(server: ServerConfig): Member | undefined {
+    try {
+      return this.options.create(server);
+    } catch (error) {
+      log.error("Cannot make server {server}: {error}", { server: server.name, error });
+      return undefined;
+    }
   }
 
   /**
@@ -126,7 +136,7 @@ export class Members {
       switch (step.do) {
         case "add":
           swapped.push(step.server.name);
-          this.#start(this.#serving.get(step.server.name)!);
+          this.#start(this.#serving.get(step.server.name));
           break;
         case "replace":
           this.#abandon(step.server.name);
@@ -178,8 +188,8 @@ export class Members {
     });
   }
 
-  #start(member: Member): void {
-    void member.kept().then((kept) => member.start(kept));
+  #start(member: Member | undefined): void {
+    void member?.kept().then((kept) => member.start(kept));
   }
 
   #abandon(name: string): void {

@@ -5,6 +5,7 @@ import { isObject, type JsonObject } from "../../lib/json.ts";
 import { messageOf } from "../../lib/text.ts";
 import { ErrorCode } from "../../protocol/errors.ts";
 import {
+  checkedInventory,
   type Inventory,
   type List,
   LIST_RULES,
@@ -22,6 +23,9 @@ const MAX_PAGES = 1_000;
 const MAX_ITEMS = 100_000;
 /** See {@link MAX_PAGES}; in characters. */
 const MAX_SIZE = 32 * 1024 * 1024;
+
+/** Milliseconds for what a server has not said that it has. */
+const UNDECLARED_PATIENCE = 2_000;
 
 /** How lists are read. */
 interface ReadOptions {
@@ -42,7 +46,8 @@ export interface InventoryResult {
 }
 
 /**
- * Reads the lists the server declares, at the same time. A list that fails is reported and does not
+ * Reads the lists the server declares, at the same time; of one that declares none, all there are,
+ * for clients of the SDK would ask for them. A list that fails is reported and does not
  * spoil the others. Never rejects because of what the server says.
  */
 export async function readInventory(
@@ -50,6 +55,7 @@ export async function readInventory(
   options: ReadOptions,
 ): Promise<InventoryResult> {
   const { handshake } = connection;
+  const { capabilities: declared } = handshake;
   const { previous, kinds } = options;
   const problems: string[] = [];
   const read = await Promise.all(LIST_RULES.map(async (rule): Promise<[ListKind, List]> => {
@@ -57,11 +63,16 @@ export async function readInventory(
     if (known !== undefined && kinds !== undefined && !kinds.has(rule.kind)) {
       return [rule.kind, known];
     }
+    const isDeclared = !!declared[rule.capability];
+    if (!isDeclared && LIST_RULES.some(({ capability }) => declared[capability])) {
+      return [rule.kind, EMPTY];
+    }
+    const patience = isDeclared ? options.timeout : Math.min(options.timeout, UNDECLARED_PATIENCE);
     try {
-      const list = await readList(connection, rule, options, problems);
+      const list = await readList(connection, rule, { ...options, timeout: patience }, problems);
       return [rule.kind, known !== undefined && equalLists(known, list) ? known : list];
     } catch (error) {
-      problems.push(`Cannot list ${rule.kind}: ${messageOf(error)}`);
+      if (isDeclared) problems.push(`Cannot list ${rule.kind}: ${messageOf(error)}`);
       return [rule.kind, known ?? EMPTY];
     }
   }));
@@ -74,7 +85,7 @@ export async function readInventory(
     lists,
   };
   const same = previous !== undefined && saysTheSame(previous, inventory);
-  return { inventory: same ? previous : inventory, problems };
+  return { inventory: same ? previous : checkedInventory(inventory), problems };
 }
 
 const EMPTY: List = { items: [] };
@@ -85,11 +96,10 @@ async function readList(
   { timeout, signal }: ReadOptions,
   problems: string[],
 ): Promise<List> {
-  const { handshake, era, transport } = connection;
+  const { era, transport } = connection;
   // Modern requests over HTTP repeat arguments in headers: tools that say wrongly which must be
   // left out then (SEP-2243).
   const usesHeaders = era === "modern" && transport === "http";
-  if (!isObject(handshake.capabilities[rule.capability])) return EMPTY;
   const items: ListItem[] = [];
   const seen = new Set<string>();
   let hints: Pick<List, "ttlMs" | "cacheScope"> = {};
