@@ -1,7 +1,7 @@
 import type { Clock } from "../lib/time.ts";
-import { EMPTY_INVENTORY, type Inventory, type ListKind } from "../protocol/lists.ts";
+import { EMPTY_INVENTORY, type Inventory, LIST_RULES, type ListKind } from "../protocol/lists.ts";
 import type { Connection } from "./connection/connection.ts";
-import { type InventoryResult, readInventory } from "./connection/inventory.ts";
+import { declaresLists, type InventoryResult, readInventory } from "./connection/inventory.ts";
 import type { UpstreamLog } from "./transport/transport.ts";
 
 /** Milliseconds in which announcements of changes are one. */
@@ -66,6 +66,9 @@ export class Catalogue {
     this.#inventory = inventory;
     this.#isKnown = true;
     this.#report(problems);
+    if (!declaresLists(connection.handshake)) {
+      this.#refresher.mark(LIST_RULES.map(({ kind }) => kind));
+    }
     // Changes announced while the lists were being read may be in them or not.
     this.#refresher.mark(this.#early);
     this.#early.clear();

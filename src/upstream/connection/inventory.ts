@@ -16,6 +16,7 @@ import {
 import type { ResponseMessage } from "../../protocol/message.ts";
 import { headerProblem } from "../../protocol/param-headers.ts";
 import type { Connection } from "./connection.ts";
+import type { Handshake } from "./handshake.ts";
 
 /** Bounds of one list, against servers that page for ever. */
 const MAX_PAGES = 1_000;
@@ -23,9 +24,6 @@ const MAX_PAGES = 1_000;
 const MAX_ITEMS = 100_000;
 /** See {@link MAX_PAGES}; in characters. */
 const MAX_SIZE = 32 * 1024 * 1024;
-
-/** Milliseconds for what a server has not said that it has. */
-const UNDECLARED_PATIENCE = 2_000;
 
 /** How lists are read. */
 interface ReadOptions {
@@ -46,16 +44,15 @@ export interface InventoryResult {
 }
 
 /**
- * Reads the lists the server declares, at the same time; of one that declares none, all there are,
- * for clients of the SDK would ask for them. A list that fails is reported and does not
- * spoil the others. Never rejects because of what the server says.
+ * Reads the lists the server declares, at the same time, and of one that declares none those that are
+ * asked for. A list that fails is reported and does not spoil the others. Never rejects because of
+ * what the server says.
  */
 export async function readInventory(
   connection: Connection,
   options: ReadOptions,
 ): Promise<InventoryResult> {
   const { handshake } = connection;
-  const { capabilities: declared } = handshake;
   const { previous, kinds } = options;
   const problems: string[] = [];
   const read = await Promise.all(LIST_RULES.map(async (rule): Promise<[ListKind, List]> => {
@@ -63,16 +60,15 @@ export async function readInventory(
     if (known !== undefined && kinds !== undefined && !kinds.has(rule.kind)) {
       return [rule.kind, known];
     }
-    const isDeclared = !!declared[rule.capability];
-    if (!isDeclared && LIST_RULES.some(({ capability }) => declared[capability])) {
-      return [rule.kind, EMPTY];
-    }
-    const patience = isDeclared ? options.timeout : Math.min(options.timeout, UNDECLARED_PATIENCE);
+    const isDeclared = !!handshake.capabilities[rule.capability];
+    if (!isDeclared && declaresLists(handshake)) return [rule.kind, EMPTY];
+    if (!isDeclared && kinds === undefined) return [rule.kind, known ?? EMPTY];
     try {
-      const list = await readList(connection, rule, { ...options, timeout: patience }, problems);
+      const list = await readList(connection, rule, options, problems);
       return [rule.kind, known !== undefined && equalLists(known, list) ? known : list];
     } catch (error) {
-      if (isDeclared) problems.push(`Cannot list ${rule.kind}: ${messageOf(error)}`);
+      if (!isDeclared) return [rule.kind, EMPTY];
+      problems.push(`Cannot list ${rule.kind}: ${messageOf(error)}`);
       return [rule.kind, known ?? EMPTY];
     }
   }));
@@ -86,6 +82,14 @@ export async function readInventory(
   };
   const same = previous !== undefined && saysTheSame(previous, inventory);
   return { inventory: same ? previous : checkedInventory(inventory), problems };
+}
+
+/**
+ * Whether a server says which lists it has. One that does not may have some nevertheless, as clients
+ * of the SDK find out; it is asked once it is in use, for some of those know no such question.
+ */
+export function declaresLists({ capabilities }: Handshake): boolean {
+  return LIST_RULES.some(({ capability }) => capabilities[capability]);
 }
 
 const EMPTY: List = { items: [] };
