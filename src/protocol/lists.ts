@@ -173,6 +173,7 @@ const CAPABILITIES: Members = {
 /** The value where it is as the rule wants it, else what it must have meant, if anything. */
 function sound(value: Value, rule: Rule): Value {
   if (typeof rule === "function") return rule(value);
+  // deno-lint-ignore valid-typeof -- the rules are written in this file
   if (typeof rule === "string") return typeof value === rule ? value : undefined;
   if (rule instanceof RegExp) {
     return typeof value === "string" && rule.test(value) ? value : undefined;
