@@ -40,21 +40,21 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_297,
+  "src/lib": 1_310,
   "src/runtime": 771,
   "src/log": 980,
   "src/schema": 888,
-  "src/protocol": 1_358,
+  "src/protocol": 1_500,
   "src/config": 4_509,
   "src/upstream": 2_338,
-  "src/upstream/connection": 1_589,
+  "src/upstream/connection": 1_597,
   "src/upstream/transport": 1_525,
   "src/registry": 1_940,
   "src/gating": 2_216,
   "src/gating/words + src/gating/meaning": 1_798,
   "src/gateway": 1_393,
   "src/gateway/clients": 1_074,
-  "src/gateway/members": 572,
+  "src/gateway/members": 581,
   "src/gateway/middleware": 873,
   "src/front": 1_214,
   "src/app": 716,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_823,
 };
 
-const MOST_CODE_IN_ALL = 31_906;
+const MOST_CODE_IN_ALL = 32_071;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
