@@ -20,7 +20,8 @@ const files = groups([
   ["behaviour", /^tests\/behaviour\//],
   ["isolation", /^tests\/isolation\//],
   ["conformance", /^tests\/conformance\//],
-  ["processes", /^tests\/(upstream|log|runtime)\//],
+  // What changes or watches the whole process stays apart from the rest.
+  ["processes", /^tests\/(log|runtime)\//],
   ["parts", /./],
 ]);
 const of = (name: typeof files extends ReadonlyMap<infer Name, unknown> ? Name : never) =>
