@@ -26,8 +26,10 @@ export type Json = any;
 
 /** What is seen of a server through each view. */
 export interface Expected {
+  /** Waits until there is something to be seen, where that is not so from the first. */
+  readonly first?: (lab: Lab) => Promise<unknown>;
   /** The tools it has in a list, by their own names. @default ["echo"] */
-  readonly tools?: readonly string[];
+  readonly tools?: readonly string[] | ((view: View) => readonly string[]);
   /** What a call of `echo` ends with: the text of its result, or of its error. @default /^ok$/ */
   readonly call?: RegExp;
   /** One of its problems in the status; there is none otherwise. */

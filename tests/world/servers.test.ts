@@ -4,12 +4,18 @@ import { realClients } from "../behaviour/real-clients.ts";
 import { resultOf } from "../support/clients/message.ts";
 import { ModernClient } from "../support/clients/modern.ts";
 import { ODD_ANSWERS } from "./answer-rows.ts";
+import { DEFINITIONS } from "./definition-rows.ts";
 import { HTTP_SERVERS } from "./http-rows.ts";
 import { Lab, type View, wordsOf } from "./lab.ts";
 import { checkRows, type ServerRow } from "./rows.ts";
 import { STDIO_SERVERS } from "./stdio-rows.ts";
 
-const ROWS: readonly ServerRow[] = [...STDIO_SERVERS, ...HTTP_SERVERS, ...ODD_ANSWERS];
+const ROWS: readonly ServerRow[] = [
+  ...STDIO_SERVERS,
+  ...DEFINITIONS,
+  ...HTTP_SERVERS,
+  ...ODD_ANSWERS,
+];
 
 // Hooks outside of this would be those of all files that are run as one.
 describe("world: servers", () => {
@@ -24,8 +30,9 @@ describe("world: servers", () => {
 
   for (const row of ROWS) {
     test(`${row.name}: a server that ${row.does}: ${row.sees}`, async () => {
-      const { problem, error, also } = row.expect ?? {};
+      const { first, problem, error, also } = row.expect ?? {};
       await lab.neighbour.beside(async () => {
+        await first?.(lab);
         for (const view of lab.views) await look(lab, view, row);
         const { problems, lastError } = lab.statusOf(row.name);
         if (problem === undefined) assert.deepEqual(problems, []);
@@ -54,7 +61,9 @@ describe("world: servers", () => {
 });
 
 async function look(lab: Lab, view: View, { name, expect = {} }: ServerRow): Promise<void> {
-  const { error, tools = error === undefined ? ["echo"] : [], call = /^ok$/, inView } = expect;
+  const { error, call = /^ok$/, inView } = expect;
+  const told = expect.tools ?? (error === undefined ? ["echo"] : []);
+  const tools = typeof told === "function" ? told(view) : told;
   const there = await view.toolsOf(name);
   const names = there.map((tool) => tool["name"]);
   const wanted = tools.map((tool) => view.nameOf(name, tool));
