@@ -9,6 +9,7 @@ import {
   SAFE_VARIABLES,
   SAFE_WINDOWS_VARIABLES,
 } from "../../src/upstream/transport/stdio.ts";
+import { networkFault } from "../../src/upstream/transport/http-client.ts";
 import { Refresher } from "../../src/upstream/catalogue.ts";
 import { restoreId } from "../../src/upstream/connection/correlation.ts";
 import {
@@ -27,6 +28,76 @@ test("nextDelay() retries at once, then from 0.5 s doubling to 60 s, ±20 %", ()
   );
   assert.deepEqual([nextDelay(2, 0), nextDelay(2, 0.999999)], [400, 600]);
   assert.ok(nextDelay(50, 0.999999) <= MAX_BACKOFF * 1.2);
+});
+
+/** As Deno 2.9 and Bun 1.4 put it: the code, where there is one, and the words. */
+const TLS_FAULTS: readonly (readonly [words: string, code: string, said: RegExp])[] = [
+  [
+    "invalid peer certificate: certificate expired: verification time 1796012770 (UNIX)",
+    "",
+    /has expired$/,
+  ],
+  ["certificate has expired", "CERT_HAS_EXPIRED", /has expired$/],
+  [
+    "invalid peer certificate: certificate not valid yet: verification time 1",
+    "",
+    /not valid yet$/,
+  ],
+  ["certificate is not yet valid", "CERT_NOT_YET_VALID", /not valid yet$/],
+  [
+    'invalid peer certificate: certificate not valid for name "localhost"; certificate is only ' +
+    'valid for DnsName("other.example")',
+    "",
+    /another host name$/,
+  ],
+  [
+    'ERR_TLS_CERT_ALTNAME_INVALID fetching "https://localhost:43399/x". For more information, ' +
+    "pass `verbose: true` in the second argument to fetch()",
+    "ERR_TLS_CERT_ALTNAME_INVALID",
+    /another host name$/,
+  ],
+  ["self signed certificate", "DEPTH_ZERO_SELF_SIGNED_CERT", /self-signed.* NODE_EXTRA_CA_CERTS$/],
+  [
+    "self signed certificate in certificate chain",
+    "SELF_SIGNED_CERT_IN_CHAIN",
+    /self-signed.* NODE_EXTRA_CA_CERTS$/,
+  ],
+  ["invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "", /of an authority/],
+  ["invalid peer certificate: UnknownIssuer", "", /nobody known here.* NODE_EXTRA_CA_CERTS$/],
+  [
+    "unable to verify the first certificate",
+    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+    /nobody known here.* NODE_EXTRA_CA_CERTS$/,
+  ],
+  [
+    "unable to get local issuer certificate",
+    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+    /nobody known here.* NODE_EXTRA_CA_CERTS$/,
+  ],
+  [
+    "received corrupt message of type InvalidContentType",
+    "",
+    /perhaps no TLS is spoken at that port$/,
+  ],
+  [
+    "EPROTO: The TLS handshake failed. Does the server speak TLS on this port?",
+    "EPROTO",
+    /perhaps no TLS is spoken at that port$/,
+  ],
+  ["received fatal alert: HandshakeFailure", "", /\(certificate or handshake\)$/],
+];
+
+test("networkFault() says what is wrong with a certificate, or a port", () => {
+  for (const [words, code, said] of TLS_FAULTS) {
+    const url = "error sending request for url (https://localhost:43399/x): client error (Connect)";
+    const error = code === ""
+      ? new TypeError("fetch failed", { cause: new Error(`${url}: ${words}`) })
+      : Object.assign(new Error(words), { code });
+    const found = networkFault(error);
+    assert.equal(found.fault, "tls", words);
+    assert.match(found.words, /^TLS error/);
+    assert.match(found.words, said);
+  }
 });
 
 test("childEnv() inherits exactly the safe list", () => {

@@ -384,10 +384,26 @@ export function networkFault(
     : { fault: known[1], words: known[2] };
 }
 
+/** In the words of both runtimes. What is wrong with a certificate may name hosts: it goes first. */
 const FAULTS: readonly (readonly [RegExp, NetworkFault, string])[] = [
+  [/CERT_HAS_EXPIRED|certificate (has )?expired/i, "tls", "TLS error: its certificate has expired"],
+  [/yet valid|NOT_YET_VALID|not valid yet/i, "tls", "TLS error: its certificate is not valid yet"],
+  [/ALTNAME|not valid for/i, "tls", "TLS error: its certificate is for another host name"],
+  [/CaUsedAsEnd/, "tls", "TLS error: its certificate is one of an authority, and of no server"],
+  [/self.?signed/i, "tls", "TLS error: its certificate is self-signed; see NODE_EXTRA_CA_CERTS"],
+  [
+    /issuer|UNABLE_TO_VERIFY/i,
+    "tls",
+    "TLS error: nobody known here has issued its certificate; see NODE_EXTRA_CA_CERTS",
+  ],
+  [
+    /corrupt message|EPROTO|WRONG_VERSION/i,
+    "tls",
+    "TLS error: no handshake; perhaps no TLS is spoken at that port",
+  ],
   [/refused|ConnectionRefused/i, "refused", "connection refused"],
   [/dns|ENOTFOUND|EAI_AGAIN|name or service|resolve/i, "dns", "unknown host"],
-  [/certificate|tls|ssl|UnknownIssuer/i, "tls", "TLS error (certificate or handshake)"],
+  [/certificate|tls|ssl|fatal alert/i, "tls", "TLS error (certificate or handshake)"],
   [/timed? ?out|ETIMEDOUT/i, "timeout", "connection timed out"],
   [/unreachable|ENETUNREACH|EHOSTUNREACH/i, "network", "host unreachable"],
   [/reset|closed|ECONNRESET|socket|incomplete|unexpected end|body/i, "closed", "connection closed"],
