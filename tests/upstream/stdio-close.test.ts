@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StdioTransport } from "../../src/upstream/transport/stdio.ts";
-import type { TransportHandlers } from "../../src/upstream/transport/transport.ts";
+import type { CloseReason, TransportHandlers } from "../../src/upstream/transport/transport.ts";
 import { FakeRuntime } from "../support/fake-runtime.ts";
 import { within } from "../support/inbox.ts";
 import { RecordedLog } from "./support.ts";
@@ -10,11 +10,11 @@ import { RecordedLog } from "./support.ts";
 async function started() {
   const runtime = new FakeRuntime({ programs: { slow: (child) => child.onInputEnd(() => {}) } });
   const heard = Promise.withResolvers<void>();
-  const closed = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<CloseReason>();
   const handlers: TransportHandlers = {
     onMessage: () => heard.resolve(),
     onInvalid: () => heard.resolve(),
-    onClose: () => closed.resolve(),
+    onClose: closed.resolve,
   };
   const transport = new StdioTransport({
     server: "slow",
@@ -42,4 +42,60 @@ test("StdioTransport.close() leaves it to a server that has spoken to end by its
   void transport.close();
   await Promise.resolve();
   assert.deepEqual(child.signals, []);
+});
+
+/** What programs leave on stderr when they fail, and the line of it that says why. */
+const LAST_WORDS: Readonly<Record<string, readonly [stderr: string, why: string]>> = {
+  node: [
+    "node:internal/modules/cjs/loader:1423\n  throw err;\n  ^\n\n" +
+    "Error: Cannot find module '/srv/x.js'\nRequire stack:\n- /srv/y.js\n" +
+    "    at Function._resolveFilename (node:internal/modules/cjs/loader:1420:15)\n" +
+    "    at node:internal/main/run_main_module:33:47 {\n" +
+    "  code: 'MODULE_NOT_FOUND',\n  requireStack: [ '/srv/y.js' ]\n}\n\nNode.js v24.21.0\n",
+    "Error: Cannot find module '/srv/x.js'",
+  ],
+  npm: [
+    "npm error code E404\nnpm error 404 Not Found - GET https://registry.npmjs.org/xy - Not found\n" +
+    "npm error 404\nnpm error 404  'xy@*' is not in this registry.\nnpm error 404\n" +
+    "npm error 404 Note that you can also install from a\n" +
+    "npm error 404 tarball, folder, http url, or git folder.\n" +
+    "npm error A complete log of this run can be found in: /root/.npm/_logs/x-debug-0.log\n",
+    "npm error 404  'xy@*' is not in this registry.",
+  ],
+  docker: [
+    "Unable to find image 'x/y:latest' locally\n" +
+    "docker: Error response from daemon: pull access denied for x/y\n\n" +
+    "Run 'docker run --help' for more information\n",
+    "docker: Error response from daemon: pull access denied for x/y",
+  ],
+  bun: ["error: boom\n      at /srv/x.ts:1:7\n\nBun v1.4.5 (Linux x64)\n", "error: boom"],
+  go: [
+    "panic: no key\n\ngoroutine 1 [running]:\nmain.main()\n\t/srv/x.go:4 +0x2c\nexit status 2\n",
+    "panic: no key",
+  ],
+  python: [
+    'Traceback (most recent call last):\n  File "/srv/x.py", line 1, in <module>\n    import y\n' +
+    "ModuleNotFoundError: No module named 'y'\n",
+    "ModuleNotFoundError: No module named 'y'",
+  ],
+  rust: [
+    "thread 'main' panicked at src/main.rs:2:5:\nno key\n" +
+    "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n",
+    "no key",
+  ],
+  uv: [
+    "  × No solution found\n  ╰─▶ Because y was not found, z\n",
+    "  ╰─▶ Because y was not found, z",
+  ],
+  terse: ["Node.js v24.21.0\n", "Node.js v24.21.0"],
+};
+
+test("StdioTransport tells an end with the line of stderr that says why", async () => {
+  for (const [program, [stderr, why]] of Object.entries(LAST_WORDS)) {
+    const { child, closed } = await started();
+    child.stderr(stderr);
+    child.exit(1);
+    const { message } = await within(closed, `the end of ${program}`);
+    assert.equal(message, `exited with code 1: ${why}`);
+  }
 });

@@ -43,6 +43,16 @@ const TERM_GRACE = 1_000;
 const KILL_GRACE = 500;
 /** What processes that outlive their leader get between SIGTERM and SIGKILL, in ms. */
 const ORPHAN_GRACE = 100;
+/** What stands below the reason of a crash: its stack, and what npm, docker and the like add. */
+const SAYS_NOTHING = new RegExp(
+  [
+    /\s+(?:at |\.\.\. \d|[\^~]|throw |\w+: )|\s*[\]})]+[,;]?$|- \/|Require stack:|\t/,
+    /(?:Node\.js|Bun) v\d|goroutine \d|[\w./*()]+\(\S*\)$|exit status \d|note: run with /,
+    /npm (?:error|ERR!) (?:A complete log|(?:code|path|errno|syscall) |\w* *$)/,
+    /npm (?:error|ERR!) \w+ (?:Note |tarball|This is)/,
+    /\s*(?:Run|See|Try|For more)\b.*(?:--help|information)/,
+  ].map(({ source }) => `^(?:${source})`).join("|"),
+);
 /** How long a server that takes no input any more may take to end by itself, in ms. */
 const END_GRACE = 3_000;
 
@@ -229,7 +239,7 @@ export class StdioTransport implements Transport {
   #onStderr(line: string): void {
     const { server, log, clock } = this.options;
     if (line.trim() === "") return;
-    this.#lastStderr = line;
+    if (this.#lastStderr === "" || !SAYS_NOTHING.test(line.slice(0, 300))) this.#lastStderr = line;
     const verdict = this.#stderrBucket.take(clock.now());
     if (!verdict.allowed) return;
     if (verdict.suppressed > 0) {
