@@ -48,7 +48,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/config": 4_509,
   "src/upstream": 2_338,
   "src/upstream/connection": 1_597,
-  "src/upstream/transport": 1_525,
+  "src/upstream/transport": 1_549,
   "src/registry": 1_940,
   "src/gating": 2_216,
   "src/gating/words + src/gating/meaning": 1_798,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_823,
 };
 
-const MOST_CODE_IN_ALL = 32_071;
+const MOST_CODE_IN_ALL = 32_095;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
