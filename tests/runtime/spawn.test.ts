@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { spawnError } from "../../src/runtime/node/spawn.ts";
 import { SpawnError } from "../../src/runtime/types.ts";
+import { scriptArguments } from "../support/program.ts";
 import { isGone, isRunning, shell, start } from "./child.ts";
 import { within } from "../support/inbox.ts";
 
@@ -65,6 +67,40 @@ test("spawn() names a missing command", async () => {
       new RegExp(`^Cannot start "${command}": no such command; expected`),
     );
   }
+});
+
+test("spawn() says where it looked for a missing command", async () => {
+  const looked = async (env: Record<string, string>) =>
+    (await rejection(start("no-such-command-here", [], { env }))).message;
+  assert.match(await looked({ PATH: "/opt/a:/opt/b" }), /its environment, \/opt\/a:\/opt\/b$/);
+  assert.match(await looked({}), /its environment, which has none$/);
+  const long = await looked({ PATH: "/opt/a:".repeat(10_000) });
+  assert.ok(long.length < 700, `${long.length} characters`);
+});
+
+test("spawnError() says what a failure that is not about the command comes from", async () => {
+  const why = async (code: string) => {
+    const cause = Object.assign(new Error(`spawn ${code}`), { code });
+    return (await spawnError({ command: "x", cwd: undefined, env: {} }, cause)).message;
+  };
+  assert.match(await why("EMFILE"), /^Cannot start "x": .*too many files open.*LimitNOFILE/);
+  assert.match(await why("EAGAIN"), /^Cannot start "x": there are too many processes.*TasksMax/);
+  assert.match(await why("E2BIG"), /^Cannot start "x": its arguments and environment are too long/);
+  assert.equal(await why("EIO"), 'Cannot start "x": spawn EIO');
+});
+
+test("spawn() has a reason where no file can be opened any more", async () => {
+  const path = new URL("./fixtures/full.ts", import.meta.url).pathname;
+  await using child = await start(
+    "/bin/sh",
+    ["-c", 'ulimit -n 256; exec "$@"', "sh", process.execPath, ...scriptArguments(path)],
+    { env: process.env as Record<string, string> },
+  );
+  await child.exited;
+  assert.match(
+    child.stdout,
+    /^SpawnError: Cannot start "\/bin\/sh": the gateway has too many files/,
+  );
 });
 
 test("spawn() names a missing working directory, or one that is a file", async () => {

@@ -4,7 +4,7 @@ import { type ChildProcessWithoutNullStreams, spawn as start } from "node:child_
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { codeOf, messageOf } from "../../lib/text.ts";
+import { codeOf, messageOf, snippet } from "../../lib/text.ts";
 import { type ChildProcess, type ExitStatus, SpawnError, type SpawnOptions } from "../types.ts";
 import { ProcessGroup } from "./process.ts";
 
@@ -26,13 +26,14 @@ export async function spawn(options: SpawnOptions): Promise<ChildProcess> {
   child.once("spawn", resolve);
   // Stays registered: an "error" without a listener would end this process.
   child.on("error", reject);
-  const handle = new NodeChild(child, options);
+  // One that cannot be started may have no streams, either.
+  const handle = child.pid === undefined ? undefined : new NodeChild(child, options);
   try {
     await promise;
   } catch (error) {
     throw await spawnError(options, error);
   }
-  return handle;
+  return handle!;
 }
 
 const ENDED = "the process has ended";
@@ -42,14 +43,13 @@ class NodeChild implements ChildProcess {
   readonly #stdin: Writable;
   /** Rejects the writes that nothing has settled yet. */
   readonly #pendingWrites = new Set<(error: Error) => void>();
-  readonly #group: ProcessGroup | undefined;
+  readonly #group: ProcessGroup;
   /** Why nothing can be written any more; empty as long as it can. */
   #inputState = "";
 
   constructor(child: ChildProcessWithoutNullStreams, private readonly options: SpawnOptions) {
-    // Undefined only where the start failed, and then nobody gets this object.
-    this.pid = child.pid ?? 0;
-    this.#group = child.pid === undefined ? undefined : new ProcessGroup(child.pid);
+    this.pid = child.pid!;
+    this.#group = new ProcessGroup(this.pid);
     this.#stdin = child.stdin;
     child.stdin.on("error", () => this.#closeInput("its stdin is broken"));
     child.stdin.on("close", () => this.#closeInput("its stdin is closed"));
@@ -77,16 +77,16 @@ class NodeChild implements ChildProcess {
   }
 
   kill(signal: "SIGTERM" | "SIGKILL"): void {
-    this.#group?.signal(signal);
+    this.#group.signal(signal);
   }
 
   #exited(status: ExitStatus, output: OutputEnd): void {
     this.#closeInput(ENDED);
     this.#stdin.destroy();
-    this.#group?.leaderEnded();
+    this.#group.leaderEnded();
     void output.wait().then(() => {
       // The caller decides by it whether there is anything left to signal.
-      this.#group?.look();
+      this.#group.look();
       this.options.onExit(status);
     });
   }
@@ -113,10 +113,10 @@ class NodeChild implements ChildProcess {
  * missing command, a missing working directory and a missing script interpreter, so this looks.
  */
 export async function spawnError(
-  options: Pick<SpawnOptions, "command" | "cwd">,
+  options: Pick<SpawnOptions, "command" | "cwd" | "env">,
   cause: unknown,
 ): Promise<SpawnError> {
-  const { command, cwd } = options;
+  const { command, cwd, env } = options;
   const fail = (code: string, reason: string): SpawnError =>
     new SpawnError(`Cannot start "${command}": ${reason}`, code, { cause });
 
@@ -135,14 +135,25 @@ export async function spawnError(
     return fail(code, "the interpreter in its first line is missing; expected it to be installed");
   }
   if (code === "ENOENT") {
-    const expected = isPath ? "an existing program" : "a program on the PATH of its environment";
+    const expected = isPath
+      ? "an existing program"
+      : `a program on the PATH of its environment, ${snippet(env.PATH ?? "which has none", 500)}`;
     return fail(code, `no such command; expected ${expected}`);
   }
   if (code === "EACCES") {
     return fail(code, "permission denied; expected an executable file and access to its directory");
   }
-  return fail(code, messageOf(cause));
+  return fail(code, MEANINGS[code] ?? messageOf(cause));
 }
+
+/** What the rest comes from, mostly; each runtime has words of its own for it. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  EMFILE: "the gateway has too many files open; expected a higher LimitNOFILE (ulimit -n)",
+  ENFILE: "the system has too many files open; expected a higher fs.file-max",
+  EAGAIN: "there are too many processes; expected a higher TasksMax (ulimit -u)",
+  ENOMEM: "there is not enough memory",
+  E2BIG: "its arguments and environment are too long",
+};
 
 async function kind(path: string): Promise<"directory" | "other" | "missing"> {
   const found = await stat(path).catch(() => undefined);
