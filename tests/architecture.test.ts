@@ -41,7 +41,7 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
   "src/lib": 1_310,
-  "src/runtime": 771,
+  "src/runtime": 780,
   "src/log": 980,
   "src/schema": 888,
   "src/protocol": 1_500,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_823,
 };
 
-const MOST_CODE_IN_ALL = 32_095;
+const MOST_CODE_IN_ALL = 32_104;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
