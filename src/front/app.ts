@@ -10,6 +10,7 @@ import {
   UNGATED,
   withGating,
 } from "../gating/endpoint.ts";
+import { snippet } from "../lib/text.ts";
 import { systemClock } from "../lib/time.ts";
 import { TRAIL, TRAIL_HEADER } from "../lib/trail.ts";
 import { getLogger } from "../log/mod.ts";
@@ -137,8 +138,14 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
   app.get("/", () => json({ name: "mcproxy", version: VERSION, paths: paths() }));
   app.all("/", () => methodNotAllowed("GET, HEAD"));
   app.notFound((c) => notFound(c.req.path, paths()));
-  app.onError((error) => {
-    if (error instanceof Refusal) return error.toResponse();
+  const refuse = (told: Refusal, request: Request): Response => {
+    const client = snippet(request.headers.get("user-agent") ?? "");
+    const [rid, method] = [undefined, `${request.method} ${getPathNoStrict(request)}`];
+    gateway.events.emit({ kind: "failure", rid, client, method, told, cause: undefined });
+    return told.toResponse();
+  };
+  app.onError((error, c) => {
+    if (error instanceof Refusal) return refuse(error, c.req.raw);
     log.error("Request failed inside the gateway: {error}", { error });
     return json({ error: "internal error" }, 500);
   });
@@ -164,7 +171,7 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
           );
         }
       } catch (error) {
-        if (error instanceof Refusal) return error.toResponse();
+        if (error instanceof Refusal) return refuse(error, request);
         throw error;
       }
       const { method, headers } = request;
@@ -172,7 +179,7 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
         if (method !== "GET" || !isForeignFetch(headers, getPathNoStrict(request))) {
           return app.fetch(request);
         }
-        return new Refusal(403, "Pages of other sites are not allowed here").toResponse();
+        return refuse(new Refusal(403, "Pages of other sites are not allowed here"), request);
       }
       // No page is to read what servers there are, not even one that may use them. The path is the
       // one that routes are found by: `/api/%74ools/` is that as well.

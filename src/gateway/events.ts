@@ -4,6 +4,8 @@
  */
 
 import type { Snapshot } from "../gating/gate.ts";
+import { TokenBucket } from "../lib/rate-limit.ts";
+import { snippet } from "../lib/text.ts";
 import { getLogger } from "../log/mod.ts";
 import type { RpcError } from "../protocol/errors.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
@@ -45,11 +47,14 @@ export interface CallRecord {
 /** A request that the gateway answers with an error of its own, or that broke inside. */
 export interface FailureFact {
   readonly kind: "failure";
-  readonly rid: string;
-  readonly client: string;
+  /** Undefined where it was turned away before it reached a session, or has none. */
+  readonly rid: string | undefined;
+  /** The label of the client, or what it calls itself in `User-Agent`. */
+  readonly client: string | undefined;
+  /** Of one that was turned away, that of HTTP and the path. */
   readonly method: string;
   /** What the client is told; secrets are masked. */
-  readonly told: RpcError;
+  readonly told: Pick<RpcError, "code" | "message">;
   /** What was thrown where nobody should throw it; not for the eyes of clients. */
   readonly cause: unknown;
 }
@@ -71,11 +76,13 @@ export interface ListsFact {
   readonly after: Snapshot;
 }
 
-/** A legacy client came, or went for a reason. */
+/** A legacy client has said who it is, or goes on as who it was; or it went for a reason. */
 export interface ClientFact {
   readonly kind: "client";
-  readonly client: string;
+  readonly client: Pick<Client, "label" | "info">;
   readonly transport: SessionKind;
+  /** The key of its endpoint. */
+  readonly endpoint: string;
   /** Undefined while it is there. */
   readonly left: string | undefined;
 }
@@ -167,8 +174,14 @@ export function recordEnd(record: CallRecord, { request, server, signal }: Excha
 /** Why clients that never said goodbye are sent away. */
 export const SILENT = { idle: "idle for too long", crowded: "too many sessions" } as const;
 
-/** The gateway's own lines in the log. */
-export function logFacts(events: Facts): void {
+/** The gateway's own lines in the log; clients that come and go by the thousand do not fill it. */
+export function logFacts(events: Facts, now = () => performance.now()): void {
+  const comings = new TokenBucket({ ratePerSecond: 5, burst: 100, now: now() });
+  const refusals = new TokenBucket({ ratePerSecond: 0.1, burst: 5, now: now() });
+  const tell = (bucket: TokenBucket, text: string, facts: object) => {
+    const verdict = bucket.take(now());
+    if (verdict.allowed) log.info(text, { ...facts, suppressed: verdict.suppressed || undefined });
+  };
   events.on("lists", ({ before, after }) => {
     // Each is told once, when it comes up.
     for (const text of news(before.conflicts, after.conflicts, conflictText)) {
@@ -178,14 +191,19 @@ export function logFacts(events: Facts): void {
       log.warn("{notice}", { notice: text });
     }
   });
-  events.on("client", ({ client, left }) => {
-    if (left !== SILENT.idle && left !== SILENT.crowded) return;
-    log.info("Session {client} closed: silent", { client });
+  events.on("client", ({ client: { label, info }, transport, endpoint, left }) => {
+    const words = [info.name, info.version].filter((word) => typeof word === "string");
+    const name = JSON.stringify(snippet(words.join(" "), 80));
+    const path = `/${endpoint}/${transport === "sse" ? "sse" : "mcp"}`.replace("/*", "");
+    const text = left === undefined ? "came" : "went: {left}";
+    tell(comings, `Client {client} {name} ${text}`, { client: label, name, left, transport, path });
   });
   events.on("failure", ({ rid, client, method, told, cause }) => {
     const facts = { rid, client, method, error: told.message };
-    if (cause === undefined) log.info("{method} failed: {error}", { ...facts, code: told.code });
-    else log.error("{method} failed inside the gateway: {cause}", { ...facts, cause });
+    if (rid === undefined) tell(refusals, "{method} was refused: {error}", facts);
+    else if (cause === undefined) {
+      log.info("{method} failed: {error}", { ...facts, code: told.code });
+    } else log.error("{method} failed inside the gateway: {cause}", { ...facts, cause });
   });
 }
 

@@ -171,7 +171,6 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     }, label);
     const stop = this.snapshots.listen(session);
     this.sessions.add(session);
-    this.events.emit({ kind: "client", client: session.label, transport, left: undefined });
     return session;
   }
 
@@ -270,7 +269,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   }
 
   #sessionClosed(session: Session, reason: string): void {
-    const { label, endpoint, client, kind } = session;
+    const { label, endpoint, client } = session;
     this.sessions.remove(session);
     this.gating.sessionClosed(label);
     this.subscriptions.drop(session);
@@ -281,7 +280,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     if (client?.logLevel !== undefined) {
       for (const { upstream } of this.members.behind(endpoint)) void this.levels.tell(upstream);
     }
-    this.events.emit({ kind: "client", client: label, transport: kind, left: reason });
+    session.tell(reason);
   }
 
   /** Tells the ranking of calls where there is one: who listens costs every call a record. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EVENT_LOG_LIMITS, EventLog, SessionStreams } from "../../src/front/streams.ts";
 import { AGGREGATE } from "../../src/gating/endpoint.ts";
+import { Facts } from "../../src/gateway/events.ts";
 import { Owners } from "../../src/gateway/tasks.ts";
 import { Session, type SessionParts } from "../../src/gateway/clients/session.ts";
 import { parseMessage } from "../../src/protocol/message.ts";
@@ -22,6 +23,7 @@ async function streamsFor(version: string): Promise<SessionStreams> {
       remove: () => Promise.resolve(),
     },
     elicitations: new Owners(),
+    events: new Facts(),
   };
   const session = new Session("http", AGGREGATE, parts, () => {});
   const params = { protocolVersion: version, capabilities: {}, clientInfo: { name: "t" } };

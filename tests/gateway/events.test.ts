@@ -1,14 +1,18 @@
 import { runtime } from "#runtime";
+import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/types.ts";
 import { AGGREGATE } from "../../src/gating/endpoint.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
-import { type CallRecord, type Fact, Facts } from "../../src/gateway/events.ts";
+import { type CallRecord, type Fact, Facts, logFacts } from "../../src/gateway/events.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
-import type { Json } from "../../src/lib/json.ts";
-import { parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
+import { createApp } from "../../src/front/app.ts";
+import type { Json, JsonObject } from "../../src/lib/json.ts";
+import { createRedactor } from "../../src/lib/secrets.ts";
+import { renderEntry } from "../../src/log/entry.ts";
+import { type Message, parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
 import { replyText } from "../../src/registry/answers.ts";
 import { eventually } from "../support/inbox.ts";
 import { poolTarget } from "../upstream/pool-support.ts";
@@ -46,6 +50,31 @@ async function running(
   }
 }
 
+function initialize(clientInfo: Json): Message {
+  const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo };
+  return parseMessage(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params }));
+}
+
+/** The lines that the gateway's own facts make while `run` goes. */
+async function logged(run: () => Promise<void> | void): Promise<readonly string[]> {
+  const lines: string[] = [];
+  const redactor = createRedactor();
+  const render = (record: LogRecord) => renderEntry(record, { format: "text", redactor });
+  const keep = (record: LogRecord) => {
+    const { message, fields } = render(record);
+    lines.push(`${message} ${fields}`.trim());
+  };
+  const categories = [["mcproxy", "gateway"], ["logtape", "meta"]];
+  const loggers = categories.map((category, at) => ({ category, sinks: at === 0 ? ["keep"] : [] }));
+  configureSync({ sinks: { keep }, loggers, reset: true });
+  try {
+    await run();
+  } finally {
+    resetSync();
+  }
+  return lines;
+}
+
 const READ = { name: "read", arguments: {} };
 
 test("Gateway tells every fact to those who listen for it", async () => {
@@ -64,11 +93,16 @@ test("Gateway tells every fact to those who listen for it", async () => {
       assert.equal(after.aggregate.tool("read")?.server, "s");
 
       const session = gateway.openSession("http", AGGREGATE);
+      const info = { name: "editor", version: "2.1" };
+      await session.receive(initialize(info), { send: () => {} });
       session.close("done");
-      const client = session.label;
+      const { client } = session;
+      assert.deepEqual(client!.info, info);
+      gateway.openSession("sse", AGGREGATE).close("it never said who it is");
+      const told = { kind: "client", transport: "http", endpoint: "*", client };
       assert.deepEqual(of("client"), [
-        { kind: "client", client, transport: "http", left: undefined },
-        { kind: "client", client, transport: "http", left: "done" },
+        { ...told, left: undefined },
+        { ...told, left: "done" },
       ]);
 
       await gateway.handle(exchangeOf("tools/list", {}), AGGREGATE);
@@ -149,7 +183,9 @@ test("a listener that throws, at once or later, harms nobody", async () => {
       }
     },
     async (gateway) => {
-      gateway.openSession("http", AGGREGATE).close("done");
+      const session = gateway.openSession("http", AGGREGATE);
+      await session.receive(initialize({}), { send: () => {} });
+      session.close("done");
       gateway.configState.refuse("no good");
       const reply = await gateway.handle(exchangeOf("tools/call", READ), AGGREGATE);
       assert.match(replyText(reply!), /"result"/);
@@ -188,10 +224,113 @@ test("Facts tells only of the kind that is listened for, until it is stopped", (
   const heard: (string | undefined)[] = [];
   const stop = events.on("config", ({ refused }) => void heard.push(refused));
   events.emit({ kind: "config", file: "f", refused: "one" });
-  events.emit({ kind: "client", client: "c1", transport: "sse", left: undefined });
+  events.emit(client({}));
   stop();
   events.emit({ kind: "config", file: "f", refused: "two" });
   assert.deepEqual(heard, ["one"]);
   const record: Partial<CallRecord> = { kind: "call" };
   events.emit(record as CallRecord);
+});
+
+/** As a session tells of a client. */
+function client(info: JsonObject, more: Partial<Fact> = {}): Fact {
+  const fact = { kind: "client", transport: "http", endpoint: "*", left: undefined } as const;
+  return { ...fact, client: { label: "c7", info }, ...more } as Fact;
+}
+
+/** As the front tells of a request that it turns away. */
+function refused(agent: string): Fact {
+  const told = { code: -32600, message: "Session not found" };
+  const method = "POST /mcp";
+  return { kind: "failure", rid: undefined, client: agent, method, told, cause: undefined };
+}
+
+test("the log says which client came, by what way and to where, and why it went", async () => {
+  const lines = await logged(() => {
+    const events = new Facts();
+    logFacts(events);
+    const info = { name: "editor", version: "2.1" };
+    events.emit(client(info));
+    events.emit(client(info, { left: "idle for too long" }));
+    events.emit(client({}, { transport: "sse", endpoint: "profiles/dev" }));
+    events.emit(client({ name: 7, version: "1" }, { endpoint: "*/gated" }));
+  });
+  assert.deepEqual(lines, [
+    'Client c7 "editor 2.1" came transport=http path=/mcp',
+    'Client c7 "editor 2.1" went: idle for too long transport=http path=/mcp',
+    'Client c7 "" came transport=sse path=/profiles/dev/sse',
+    'Client c7 "1" came transport=http path=/gated/mcp',
+  ]);
+});
+
+test("no name of a client makes a line of its own, or a long one", async () => {
+  const lines = await logged(() => {
+    const events = new Facts();
+    logFacts(events);
+    events.emit(client({ name: 'x" went\nClient c8 came', version: "\u001b[31m\u202e" }));
+    events.emit(client({ name: "y".repeat(1_000_000), version: { toString: 1 } }));
+  });
+  const name = '"x\\" went Client c8 came  [31m\\u202e"';
+  assert.equal(lines[0], `Client c7 ${name} came transport=http path=/mcp`);
+  assert.equal(lines.length, 2);
+  assert.ok(lines[1]!.length < 200, String(lines[1]!.length));
+});
+
+test("clients that come by the thousand, or go on with what is over, make few lines", async () => {
+  let now = 0;
+  const lines = await logged(() => {
+    const events = new Facts();
+    logFacts(events, () => now);
+    for (let i = 0; i < 1_000; i++) events.emit(client({ name: "loop" }));
+    for (let i = 0; i < 1_000; i++) events.emit(refused("loop/1"));
+    now = 60_000;
+    events.emit(client({ name: "loop" }));
+    events.emit(refused("loop/1"));
+  });
+  assert.equal(lines.length, 107);
+  assert.match(lines.at(-2)!, /^Client c7 "loop" came .*suppressed=900$/);
+  const last = "POST /mcp was refused: Session not found client=loop/1 suppressed=995";
+  assert.equal(lines.at(-1), last);
+});
+
+test("a request of a session that is over, or of nobody, is told with who sent it", async () => {
+  const gateway = new Gateway({ config: configOf({ mcpServers: {} }), runtime });
+  const app = createApp({ gateway, boundHost: "127.0.0.1" });
+  const session = gateway.openSession("http", AGGREGATE);
+  const sent: RequestInit = { method: "POST", body: '{"jsonrpc":"2.0","id":1,"method":"ping"}' };
+  const send = async (path: string, id: string, init = sent) => {
+    const headers = {
+      host: "127.0.0.1",
+      accept: "application/json, text/event-stream",
+      "content-type": "application/json",
+      "mcp-session-id": id,
+      "user-agent": `loop/1 ${"z".repeat(1_000)}`,
+    };
+    const url = `http://127.0.0.1${path}`;
+    const request = new Request(url, { headers, ...init });
+    const response = await app.handler(request, { remoteAddress: "127.0.0.1" });
+    await response.body?.cancel();
+    return response.status;
+  };
+  try {
+    const lines = await logged(async () => {
+      assert.equal(await send("/mcp", "none"), 404);
+      assert.equal(await send("/gated/mcp", session.id), 404);
+      assert.equal(await send("/mcp", "none", { method: "DELETE" }), 404);
+      assert.equal(await send("/messages?sessionId=none", ""), 404);
+      assert.equal(await send("/mcp", session.id), 200);
+      assert.equal(await send("/mcp", session.id, { ...sent, headers: { host: "evil" } }), 403);
+    });
+    const paths = ["POST /mcp", "POST /gated/mcp", "DELETE /mcp", "POST /messages"];
+    assert.equal(lines.length, paths.length + 1, lines.join("\n"));
+    assert.match(lines.at(-1)!, /^POST \/mcp was refused: Host "evil" is not allowed/);
+    for (const [at, line] of lines.slice(0, -1).entries()) {
+      assert.ok(line.startsWith(`${paths[at]} was refused: Session not found; `), line);
+      assert.match(line, / client="?loop\/1 z{150,200}…/);
+      assert.ok(!line.includes("none") && !line.includes(session.id), "an id is a key");
+    }
+  } finally {
+    app.close();
+    await gateway.close();
+  }
 });

@@ -5,7 +5,7 @@ import type { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import { Owners } from "../../src/gateway/tasks.ts";
 import { type Reply, replyText } from "../../src/registry/answers.ts";
 import { Session, type SessionParts } from "../../src/gateway/clients/session.ts";
-import { SILENT } from "../../src/gateway/events.ts";
+import { Facts, SILENT } from "../../src/gateway/events.ts";
 import type { Member } from "../../src/gateway/members/member.ts";
 import { SessionStore } from "../../src/gateway/clients/sessions.ts";
 import { invalidParams } from "../../src/protocol/errors.ts";
@@ -59,6 +59,8 @@ class Host implements SessionParts {
       this.told.push(`unsubscribe ${uri}`);
     },
   };
+
+  readonly events = new Facts();
 
   readonly members = {
     behind: () => {

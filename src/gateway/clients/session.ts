@@ -27,7 +27,7 @@ import {
 } from "../../protocol/methods.ts";
 import { exposedQuestion, restoredAnswer } from "../../protocol/tasks.ts";
 import { initializeResult, type Reply } from "../../registry/answers.ts";
-import type { SessionKind } from "../events.ts";
+import type { Facts, SessionKind } from "../events.ts";
 import type { Members } from "../members/members.ts";
 import type { Snapshots } from "../snapshots.ts";
 import { exposedNotification, type Owners } from "../tasks.ts";
@@ -43,6 +43,7 @@ export interface SessionParts {
   readonly members: Pick<Members, "behind">;
   readonly levels: Pick<LogLevels, "changed">;
   readonly subscriptions: Pick<Subscriptions, "find" | "add" | "remove">;
+  readonly events: Pick<Facts, "emit">;
   /** Elicitations that go on in a browser after the call that caused them. */
   readonly elicitations: Owners;
 }
@@ -110,7 +111,16 @@ export class Session implements ListListener, ResourceSubscriber {
   resume(known: KnownClient): void {
     this.#client = { label: this.label, era: "legacy", session: this.label, ...known };
     this.isResumed = this.#ready = true;
+    this.tell();
     this.listsChanged(LIST_RULES.map(({ kind }) => kind));
+  }
+
+  /** Tells that its client is known now, or has `left`. */
+  tell(left?: string): void {
+    const { client, kind: transport, endpoint: { key: endpoint }, parts } = this;
+    if (client !== undefined) {
+      parts.events.emit({ kind: "client", client, transport, endpoint, left });
+    }
   }
 
   /** Milliseconds since the client was last heard; 0 while it holds a stream or awaits an answer. */
@@ -300,6 +310,7 @@ export class Session implements ListListener, ResourceSubscriber {
       this.#client = undefined;
       return errorResponse(idTextOf(message), gone(this.endpoint));
     }
+    if (!this.closed.aborted) this.tell();
     return resultResponse(idTextOf(message), initializeResult(view, version));
   }
 
