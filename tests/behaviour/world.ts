@@ -9,11 +9,6 @@ export function stdioUpstream(spec: FakeSpec = {}, extra: object = {}): Record<s
   return { ...fakeCommand(spec), ...extra };
 }
 
-/** Waits until a gateway hears what a legacy fake announces: its stream is opened after the handshake. */
-export async function heard(fake: HttpFake): Promise<void> {
-  await fake.requests.waitFor(({ httpMethod }) => httpMethod === "GET");
-}
-
 /**
  * The upstreams most tests work with: two stdio servers with equal names, a paged one, and one per
  * HTTP transport and era.

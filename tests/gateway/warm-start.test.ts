@@ -8,7 +8,7 @@ import { parseConfig } from "../../src/config/load.ts";
 import { AGGREGATE } from "../../src/gating/endpoint.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { ListCache } from "../../src/gateway/members/list-cache.ts";
-import { type HttpFake, startHttpFake } from "../support/fakes/http-server.ts";
+import { heard, type HttpFake, startHttpFake } from "../support/fakes/http-server.ts";
 import { eventually } from "../support/inbox.ts";
 
 type Servers = Readonly<Record<string, object>>;
@@ -115,6 +115,7 @@ test("Gateway keeps what a server offers now, not what it offered at the start",
   const gateway = house.gateway();
   gateway.start();
   await gateway.settled();
+  await heard(house.fakes[0]!);
   house.fakes[0]!.core.change("tools", "fresh", "a");
   await eventually(() => tools(gateway), (names) => names.includes("a_fresh"), "the change");
   await gateway.close();

@@ -10,8 +10,11 @@ import type { AttemptBudget } from "../../upstream/supervisor.ts";
 import { Upstream } from "../../upstream/upstream.ts";
 import type { ListCache } from "./list-cache.ts";
 
-/** A disk that hangs must not keep a server from being started. Milliseconds. */
-const READING_PATIENCE = 500;
+/**
+ * A disk that hangs must not keep a server from being started; that of a busy machine may take a
+ * while. Milliseconds.
+ */
+const READING_PATIENCE = 2_000;
 
 /** What one configured server needs to take part. */
 export interface MemberOptions {

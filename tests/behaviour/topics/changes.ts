@@ -4,11 +4,11 @@ import { isNotification } from "../../support/clients/message.ts";
 import { ModernClient } from "../../support/clients/modern.ts";
 import { SseClient } from "../../support/clients/old-sse.ts";
 import { eventually } from "../../support/inbox.ts";
-import { type HttpFakeOptions, startHttpFake } from "../../support/fakes/http-server.ts";
+import { heard, type HttpFakeOptions, startHttpFake } from "../../support/fakes/http-server.ts";
 import type { FakeSpec } from "../../support/fakes/spec.ts";
 import { callText, listKeys } from "../helpers.ts";
 import type { Suite, Tools } from "../suite.ts";
-import { heard, stdioUpstream } from "../world.ts";
+import { stdioUpstream } from "../world.ts";
 
 const TOOLS_CHANGED = "notifications/tools/list_changed";
 const LISTED = ["change", "cry_wolf", "counts"];
@@ -36,7 +36,7 @@ async function startChanging({ start, scope }: Tools) {
     mcpServers: { add: stdioUpstream({ name: "add", ...rest }), ...Object.fromEntries(urls) },
   });
   await gateway.ready();
-  await Promise.all(Object.values(legacy).map(heard));
+  await Promise.all(Object.values(legacy).map((fake) => heard(fake)));
   return { gateway, other };
 }
 

@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import { type Client, HttpClient } from "../../support/clients/http.ts";
 import { isNotification, resultOf } from "../../support/clients/message.ts";
 import { ModernClient } from "../../support/clients/modern.ts";
-import { startHttpFake } from "../../support/fakes/http-server.ts";
+import { heard, startHttpFake } from "../../support/fakes/http-server.ts";
 import type { Config, Gateway } from "../../support/gateway.ts";
 import { eventually } from "../../support/inbox.ts";
 import { call, callText, listKeys, listTexts, replaceConfig } from "../helpers.ts";
 import type { Suite, Tools } from "../suite.ts";
-import { heard } from "../world.ts";
 
 const TOOLS_CHANGED = "notifications/tools/list_changed";
 
@@ -31,7 +30,7 @@ async function running({ start, scope }: Tools, rest: object = {}) {
   const servers = { alpha: { url: alpha.url }, beta: { url: beta.url } };
   const gateway = await start({ mcpServers: servers, ...rest });
   await gateway.ready();
-  await Promise.all([alpha, beta].map(heard));
+  await Promise.all([alpha, beta].map((fake) => heard(fake)));
   return { gateway, servers };
 }
 

@@ -7,14 +7,13 @@ import { isNotification, resultOf } from "../../support/clients/message.ts";
 import { ModernClient } from "../../support/clients/modern.ts";
 import { SseClient } from "../../support/clients/old-sse.ts";
 import { StdioClient } from "../../support/clients/stdio.ts";
-import { startHttpFake } from "../../support/fakes/http-server.ts";
+import { heard, startHttpFake } from "../../support/fakes/http-server.ts";
 import type { FakeSpec } from "../../support/fakes/spec.ts";
 import type { Gateway } from "../../support/gateway.ts";
 import { eventually } from "../../support/inbox.ts";
 import { type ProcessMode, programCommand, runProgram } from "../../support/program.ts";
 import { callText, listedAfter, listKeys } from "../helpers.ts";
 import type { Suite, Tools } from "../suite.ts";
-import { heard } from "../world.ts";
 
 const TOOLS_CHANGED = "notifications/tools/list_changed";
 

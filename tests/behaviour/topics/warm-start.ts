@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { HttpClient } from "../../support/clients/http.ts";
 import { isNotification, isResponseTo, textOf } from "../../support/clients/message.ts";
 import { ModernClient } from "../../support/clients/modern.ts";
-import { startHttpFake } from "../../support/fakes/http-server.ts";
+import { heard, startHttpFake } from "../../support/fakes/http-server.ts";
 import { callText, listKeys } from "../helpers.ts";
 import type { Suite, Tools } from "../suite.ts";
 import { stdioUpstream } from "../world.ts";
@@ -87,6 +87,7 @@ export function warmStart({ verifies }: Suite): void {
     const { web, start, learn, hold } = await household(tools);
     await learn();
     const open = await hold();
+    const earlier = web.requests.items.length;
     const gateway = await start();
     // Whoever comes before there is anything to list is told when there is.
     assert.equal((await listKeys(await HttpClient.connect(gateway.url), "tools")).length, 4);
@@ -95,6 +96,7 @@ export function warmStart({ verifies }: Suite): void {
     open();
     await gateway.waitForServer("web", ({ state, stale }) => state === "ready" && !stale);
     // The first news is the first announcement.
+    await heard(web, earlier);
     web.core.change("prompts", "q", undefined);
     await stream.messages.waitFor(isNotification("notifications/prompts/list_changed"));
     assert.equal(stream.messages.items.length, 1);

@@ -99,6 +99,14 @@ export async function startHttpFake(
   };
 }
 
+/**
+ * Waits until a gateway hears what a legacy fake announces: its stream is opened after the
+ * handshake. `from` counts the requests of gateways before this one.
+ */
+export async function heard(fake: HttpFake, from = 0): Promise<void> {
+  await fake.requests.waitFor(({ httpMethod }) => httpMethod === "GET", { from });
+}
+
 class FakeApp {
   readonly core: FakeCore;
   readonly requests = new Inbox<Arrived>("requests to the fake");
