@@ -60,7 +60,7 @@ export class Instance {
       random: options.random ?? Math.random,
       attempts,
       startupTimeout: () => this.#config.startupTimeout,
-      open: (signal) => this.#open(signal),
+      open: (signal, limit) => this.#open(signal, limit),
       onChange: () => events.onStateChange?.(),
     });
     this.settled = this.#supervisor.settled;
@@ -249,7 +249,7 @@ export class Instance {
     return state.phase === "idle" && reason !== undefined;
   }
 
-  async #open(signal: AbortSignal): Promise<void> {
+  async #open(signal: AbortSignal, limit: number): Promise<void> {
     if (this.#leaving !== undefined) {
       await this.#leaving;
       signal.throwIfAborted();
@@ -257,6 +257,7 @@ export class Instance {
     const began = this.#clock.now();
     await this.#opener.openPrimary(
       signal,
+      limit,
       (connection, lists) =>
         this.#install(connection, lists, Math.round(this.#clock.now() - began)),
       (connection) => {

@@ -42,16 +42,18 @@ export class Opener {
   constructor(private readonly options: OpenerOptions) {}
 
   /**
-   * Opens the connection all clients share, and reads the lists over it. `onReady` is called before
+   * Opens the connection all clients share, and reads the lists over it, with the limit of this
+   * attempt. `onReady` is called before
    * anything can happen to it; `onClose` when it has gone away behind that.
    * @throws {RpcError} naming the server; nothing is left open
    */
   async openPrimary(
     signal: AbortSignal,
+    startupTimeout: number,
     onReady: (connection: Connection, lists: InventoryResult) => void,
     onClose: (connection: Connection) => void,
   ): Promise<void> {
-    const config = this.options.config();
+    const config = { ...this.options.config(), startupTimeout };
     let ready: Connection | undefined = undefined as Connection | undefined;
     try {
       const options = { config, verdict: this.#verdict, identity: SHARED_IDENTITY, signal };
@@ -59,8 +61,7 @@ export class Opener {
         if (ready !== undefined) onClose(ready);
       });
       const previous = this.options.catalogue.known;
-      const timeout = config.startupTimeout;
-      const lists = await readInventory(connection, { previous, timeout, signal });
+      const lists = await readInventory(connection, { previous, timeout: startupTimeout, signal });
       if (signal.aborted || connection.closed !== undefined) {
         const lost = connection.closed;
         await connection.close();

@@ -40,7 +40,7 @@ export interface SupervisorOptions {
    * One attempt. Calls {@link Supervisor.opened} when it has come to something, and leaves nothing
    * open when it rejects; `signal` ends it, and its reason is why.
    */
-  readonly open: (signal: AbortSignal) => Promise<void>;
+  readonly open: (signal: AbortSignal, limit: number) => Promise<void>;
   /** The phase has changed. */
   readonly onChange: () => void;
 }
@@ -241,13 +241,14 @@ export class Supervisor {
 
   async #run(turn: PromiseWithResolvers<void>, abort: AbortController): Promise<void> {
     const { clock, server, startupTimeout, open } = this.options;
-    const limit = startupTimeout();
+    // What is killed in the middle of a download begins it anew.
+    const limit = startupTimeout() * (this.#reason === "timeout" ? 2 : 1);
     const stopClock = clock.after(limit, () => {
-      const why = `was not ready within ${limit / 1_000} s`;
+      const why = `was not ready within ${limit / 1_000} s; see "startupTimeout"`;
       abort.abort(new RpcError(ErrorCode.UpstreamTimeout, `${serverLabel(server)} ${why}`));
     });
     try {
-      await open(abort.signal);
+      await open(abort.signal, limit);
     } catch (error) {
       this.#failed(error);
     } finally {

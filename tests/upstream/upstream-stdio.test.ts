@@ -234,7 +234,10 @@ test("Upstream reports a server that cannot be started or dies at once", async (
 test("Upstream gives a hanging start its deadline and no more", async () => {
   const config = serverConfig(fakeTarget("hang"), { startupTimeout: 600 });
   await withUpstream(config, (upstream) => {
-    assert.equal(upstream.status().lastError, 'Server "x" was not ready within 0.6 s');
+    assert.equal(
+      upstream.status().lastError,
+      'Server "x" was not ready within 0.6 s; see "startupTimeout"',
+    );
     return Promise.resolve();
   });
 });

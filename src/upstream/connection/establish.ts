@@ -4,6 +4,7 @@ import type { ServerConfig } from "../../config/types.ts";
 import type { Clock } from "../../lib/time.ts";
 import { TRAIL } from "../../lib/trail.ts";
 import type { Era } from "../../protocol/eras.ts";
+import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { ParamHeader } from "../../protocol/param-headers.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { HttpStatusError, unavailable } from "../transport/failures.ts";
@@ -109,11 +110,18 @@ async function over(kind: TransportKind, options: EstablishOptions): Promise<Est
   } catch (error) {
     await channel?.close();
     // What the abort made fail is not why it failed.
-    signal.throwIfAborted();
-    throw error;
+    throw withLastWords(signal.aborted ? signal.reason : error, channel?.transport.lastWords);
   } finally {
     signal.removeEventListener("abort", stop);
   }
+}
+
+/** Who is late may have said what it does, or waits for. */
+function withLastWords(error: unknown, words = ""): unknown {
+  const isLate = error instanceof RpcError && error.code === ErrorCode.UpstreamTimeout;
+  return isLate && words !== ""
+    ? new RpcError(error.code, `${error.message}; its last words: ${words}`)
+    : error;
 }
 
 async function shakeHands(

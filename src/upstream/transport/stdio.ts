@@ -85,6 +85,10 @@ export class StdioTransport implements Transport {
     return this.#child?.pid;
   }
 
+  get lastWords(): string {
+    return snippet(this.#lastStderr);
+  }
+
   async start(handlers: TransportHandlers): Promise<void> {
     const { target, runtime, server, lineLimit = LINE_LIMIT } = this.options;
     const stdout = new LineDecoder({
@@ -255,7 +259,7 @@ export class StdioTransport implements Transport {
     const how = status.signal === null
       ? `exited with code ${status.code}`
       : `was ended by ${status.signal}`;
-    const why = this.#lastStderr === "" ? "" : `: ${snippet(this.#lastStderr)}`;
+    const why = this.lastWords === "" ? "" : `: ${this.lastWords}`;
     // One that has ended by itself has seen the container's end.
     if (status.signal === null) this.#container = undefined;
     this.#end({ code: this.#closing ? "closed" : "exited", message: `${how}${why}` });

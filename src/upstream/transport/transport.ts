@@ -71,6 +71,8 @@ export interface Transport {
   readonly kind: TransportKind;
   /** Process id, stdio only, once started. */
   readonly pid: number | undefined;
+  /** The line of stderr that says most of what it does, or why it ended; stdio only. */
+  readonly lastWords?: string;
   /**
    * Makes it ready to send.
    * @throws {RpcError} UpstreamUnavailable, naming the server
