@@ -47,8 +47,8 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/protocol": 1_500,
   "src/config": 4_509,
   "src/upstream": 2_338,
-  "src/upstream/connection": 1_597,
-  "src/upstream/transport": 1_549,
+  "src/upstream/connection": 1_603,
+  "src/upstream/transport": 1_553,
   "src/registry": 1_940,
   "src/gating": 2_216,
   "src/gating/words + src/gating/meaning": 1_798,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_823,
 };
 
-const MOST_CODE_IN_ALL = 32_133;
+const MOST_CODE_IN_ALL = 32_144;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
