@@ -53,17 +53,17 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gating": 2_216,
   "src/gating/words + src/gating/meaning": 1_798,
   "src/gateway": 1_406,
-  "src/gateway/clients": 1_083,
+  "src/gateway/clients": 1_082,
   "src/gateway/members": 581,
   "src/gateway/middleware": 873,
   "src/front": 1_222,
   "src/app": 716,
   "src/cli": 2_786,
   "src/cli/view": 247,
-  "src/cli/clients": 1_823,
+  "src/cli/clients": 1_854,
 };
 
-const MOST_CODE_IN_ALL = 32_144;
+const MOST_CODE_IN_ALL = 32_175;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

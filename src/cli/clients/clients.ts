@@ -28,6 +28,10 @@ export interface ClientApp {
   project(places: ClientPlaces): readonly string[];
   /** The entry that leads to the gateway. */
   entry(reach: Reach): Json;
+  /** Its own command that takes an entry out; the name comes behind. */
+  readonly remover?: string;
+  /** What keeps the gateway's tools away all the same, and what to do about it. */
+  readonly note?: string;
 }
 
 /** The name of the gateway's entry in each client. */
@@ -55,6 +59,7 @@ export const CLIENTS: readonly ClientApp[] = [
     user: (places) => [places.named("CLAUDE_CONFIG_DIR", "", ".claude.json")],
     project: (places) => [places.project(".mcp.json")],
     entry: ({ url }) => ({ type: "http", url }),
+    remover: "claude mcp remove --scope user",
   },
   {
     name: "cursor",
@@ -121,6 +126,9 @@ export const CLIENTS: readonly ClientApp[] = [
     user: (places) => [places.named("CODEX_HOME", ".codex", "config.toml")],
     project: (places) => [places.project(".codex", "config.toml")],
     entry: ({ url }) => ({ url }),
+    remover: "codex mcp remove",
+    // Not written: with it Codex does not start at all while the gateway is away.
+    note: 'Codex waits one second for a server; "required = true" makes it wait, or not start',
   },
   {
     name: "gemini",
@@ -130,6 +138,8 @@ export const CLIENTS: readonly ClientApp[] = [
     user: (places) => [places.home(".gemini", "settings.json")],
     project: (places) => [places.project(".gemini", "settings.json")],
     entry: ({ url }) => ({ httpUrl: url }),
+    remover: "gemini mcp remove --scope user",
+    note: "Gemini CLI starts no server in a folder it does not trust: /permissions trusts one",
   },
   {
     name: "opencode",

@@ -6,9 +6,10 @@ import { CliError, ExitCode, type Io, print, UsageError } from "../../app/io.ts"
 import { configurationError } from "../../app/plan.ts";
 import { lineIndex } from "../../config/document.ts";
 import { describeKind } from "../../config/issue.ts";
+import { storeOf } from "../../config/values.ts";
 import { canonicalJson, isObject, type Json, type JsonObject, valueAt } from "../../lib/json.ts";
 import { suggest } from "../../lib/suggest.ts";
-import { printable } from "../../lib/text.ts";
+import { printable, quotedNames } from "../../lib/text.ts";
 import type { Invocation } from "../command.ts";
 import { namedGateway } from "../urls.ts";
 import { renderTable, type Style, styleFor } from "../view/table.ts";
@@ -22,6 +23,8 @@ import {
   type Surroundings,
 } from "./clients.ts";
 import { backupsOf, parseClientText, readClientFile, removeText, rewriteFile } from "./files.ts";
+import { isSame, readImportSources } from "./import-source.ts";
+import { readTarget, serversOf } from "./import-target.ts";
 import { applyEdits, type Edit, putProperty, removeProperty } from "./json-text.ts";
 
 /**
@@ -56,12 +59,15 @@ export async function run({ args: [name], options }: Invocation, io: Io): Promis
     ? await planUndo(text, file)
     : await planConnect(text, client.entry(reach), file, options.replace === true);
   const backup = options.write === true ? await write(path, read.text, step) : undefined;
+  // What a gateway elsewhere serves is not known here.
+  const twice = options.undo === true || options.url !== undefined ? [] : await served(file, io);
   const report: ConnectReport = {
     client: client.name,
     file: path,
     action: step.action,
     written: options.write === true && step.action !== "none",
     backup: backup ?? null,
+    twice,
   };
   const lines = json
     ? [JSON.stringify(report)]
@@ -84,6 +90,8 @@ export interface ConnectReport {
   readonly action: ConnectAction;
   readonly written: boolean;
   readonly backup: string | null;
+  /** Entries of the file that the gateway serves as well. */
+  readonly twice: readonly string[];
 }
 
 /** What is to become of a file; without a text nothing is written. */
@@ -179,6 +187,17 @@ async function planUndo(text: string, file: EditedFile): Promise<Step> {
   }
   if (await makes("")) return { action: "delete" };
   return { action: "remove", ...await withEntry(text, undefined, file) };
+}
+
+/** Servers of the file that are in the gateway's configuration, too: their tools are there twice. */
+async function served({ client, path }: EditedFile, io: Io): Promise<readonly string[]> {
+  // What is wrong with the configuration is said by who starts with it.
+  const ours = await readTarget({}, io).then((one) => [...serversOf(one).values()], () => []);
+  const sources = await readImportSources({ path, client, scope: "user" }, storeOf({}));
+  const isOn = (entry: unknown) => isObject(entry) && entry["disabled"] !== true;
+  return sources.flatMap(({ project, servers }) => project === undefined ? servers : [])
+    .filter(({ entry }) => isOn(entry) && ours.some((one) => isOn(one) && isSame(one, entry)))
+    .map(({ name }) => name);
 }
 
 async function write(
@@ -333,13 +352,17 @@ const DONE: Readonly<Record<ConnectAction, string>> = {
 
 /** The report for people: the lines that change, and no others, since those may hold secrets. */
 function renderConnect(
-  { client, file, action, written, backup }: ConnectReport,
+  { client, file, action, written, backup, twice }: ConnectReport,
   before: string,
   edits: readonly Edit[],
   style: Style,
 ): string[] {
-  const title = findClient(client)!.title;
-  if (action === "none") return [`${title}: nothing to do in ${printable(file)}`];
+  const { title, remover, note } = findClient(client)!;
+  const way = remover === undefined ? "by hand" : `with "${remover} NAME"`;
+  const doubled = `The gateway serves these as well; take them out ${way}: ${quotedNames(twice)}`;
+  const advice = twice.length === 0 ? [] : [style.warn(printable(doubled))];
+  if (note !== undefined && DONE[action] === CONNECTED) advice.push(style.warn(note));
+  if (action === "none") return [`${title}: nothing to do in ${printable(file)}`, ...advice];
   return [
     style.bold(printable(file)),
     ...(action === "add" ? [] : [style.bad(`-  "${ENTRY_NAME}"`)]),
@@ -349,6 +372,7 @@ function renderConnect(
       ? style.good(`${title} ${DONE[action]}`)
       : "Nothing was written; the same with --write does it",
     ...(backup === null ? [] : [style.dim(`Backup: ${printable(backup)}`)]),
+    ...advice,
   ];
 }
 

@@ -9,8 +9,10 @@ import { type ConfigIssue, describeKind } from "../../config/issue.ts";
 import { isObject } from "../../lib/json.ts";
 import { codeOf } from "../../lib/text.ts";
 
-/** What stands between the name of a file and the time of its backup. */
-const BACKUP = ".bak-";
+/** What stands behind the name of a file in that of a backup; others are their owner's. */
+const BACKUP = /^\.bak-\d{8}T\d{9}Z(-\d+)?$/;
+/** So many of them are kept of each file. */
+const MOST_BACKUPS = 5;
 
 /**
  * Writes `text` in place of `before`, the text it was read with, following links, and returns the
@@ -32,6 +34,9 @@ export async function rewriteFile(
     try {
       await checkUnchanged(path, target, before);
       await rename(temporary, target);
+      // One that stays does no harm.
+      const drop = (old: string) => rm(old, { force: true }).catch(() => {});
+      await Promise.all((await backupPaths(path)).slice(MOST_BACKUPS).map(drop));
     } catch (error) {
       await rm(temporary, { force: true });
       throw error;
@@ -86,18 +91,22 @@ export async function makeDirectory(path: string): Promise<void> {
 
 /** The texts of a file's backups, the newest first. None where the directory cannot be listed. */
 export async function backupsOf(path: string): Promise<readonly string[]> {
-  const start = `${basename(path)}${BACKUP}`;
-  const names = await readdir(dirname(path)).catch(() => []);
-  const own = names.filter((name) => name.startsWith(start)).sort().reverse();
-  const read = own.map((name) => readFile(join(dirname(path), name), "utf8").catch(() => []));
-  return (await Promise.all(read)).flat();
+  const paths = await backupPaths(path);
+  return (await Promise.all(paths.map((one) => readFile(one, "utf8").catch(() => [])))).flat();
+}
+
+async function backupPaths(path: string): Promise<readonly string[]> {
+  const [folder, file] = [dirname(path), basename(path)];
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => name.startsWith(file) && BACKUP.test(name.slice(file.length)))
+    .sort().reverse().map((name) => join(folder, name));
 }
 
 /** The backup has no rights that the file has not, and none for others: it may hold secrets. */
 async function writeBackup(path: string, text: string, rights: number): Promise<string> {
   const time = new Date().toISOString().replace(/[-:.]/g, "");
   for (let attempt = 1;; attempt++) {
-    const backup = `${path}${BACKUP}${time}${attempt === 1 ? "" : `-${attempt}`}`;
+    const backup = `${path}.bak-${time}${attempt === 1 ? "" : `-${attempt}`}`;
     try {
       await writeNew(backup, text, rights & 0o600);
       return backup;

@@ -339,3 +339,45 @@ function sectionDocument(
     },
   };
 }
+
+/** What says where a server is and how it is reached; the rest may have been set here since. */
+const TARGET_KEYS = ["command", "args", "cwd", "env", "url", "headers"];
+
+/** Whether two entries have the same target. A variable in the one we have stands for any text. */
+export function isSame(ours: unknown, theirs: unknown): boolean {
+  if (!isObject(ours) || !isObject(theirs)) return false;
+  return TARGET_KEYS.every((key) => matches(ours[key], theirs[key]));
+}
+
+function matches(ours: unknown, theirs: unknown): boolean {
+  if (typeof ours === "string" && typeof theirs === "string") {
+    return ours === theirs || matchesPattern(ours, theirs);
+  }
+  if (Array.isArray(ours) || Array.isArray(theirs)) {
+    const [one, other] = [ours ?? [], theirs ?? []];
+    return Array.isArray(one) && Array.isArray(other) && one.length === other.length &&
+      one.every((item, at) => matches(item, other[at]));
+  }
+  if (isObject(ours) || isObject(theirs)) {
+    const [one, other] = [ours ?? {}, theirs ?? {}];
+    if (!isObject(one) || !isObject(other)) return false;
+    const keys = Object.keys(one);
+    return keys.length === Object.keys(other).length &&
+      keys.every((key) => Object.hasOwn(other, key) && matches(one[key], other[key]));
+  }
+  return ours === theirs;
+}
+
+/** `Bearer ${TOKEN}` is the same as what it was made from. */
+function matchesPattern(ours: string, theirs: string): boolean {
+  const parts = ours.split(/\$\{[^{}]*\}/);
+  if (parts.length === 1) return false;
+  const last = parts.pop()!;
+  let at = 0;
+  for (const [index, part] of parts.entries()) {
+    const found = index === 0 ? (theirs.startsWith(part) ? 0 : -1) : theirs.indexOf(part, at);
+    if (found === -1) return false;
+    at = found + part.length;
+  }
+  return theirs.length - last.length >= at && theirs.endsWith(last);
+}

@@ -118,9 +118,8 @@ export class Session implements ListListener, ResourceSubscriber {
   /** Tells that its client is known now, or has `left`. */
   tell(left?: string): void {
     const { client, kind: transport, endpoint: { key: endpoint }, parts } = this;
-    if (client !== undefined) {
-      parts.events.emit({ kind: "client", client, transport, endpoint, left });
-    }
+    if (client === undefined) return;
+    parts.events.emit({ kind: "client", client, transport, endpoint, left });
   }
 
   /** Milliseconds since the client was last heard; 0 while it holds a stream or awaits an answer. */

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { CLIENTS, findClient } from "../../../src/cli/clients/clients.ts";
 import { commandOf } from "../../../src/cli/clients/connect.ts";
 import { parseClientText } from "../../../src/cli/clients/files.ts";
-import { golden, homeWith } from "./clients.ts";
+import { golden, type Home, homeWith } from "./clients.ts";
 import { run } from "../support.ts";
 
 const URL = "http://127.0.0.1:12009/mcp";
@@ -214,4 +214,90 @@ test("commandOf() is the binary, or the runtime with the source", () => {
     commandOf({ execPath: "C:\\bin\\deno.exe", argv }),
     ["C:\\bin\\deno.exe", "run", "--quiet", "-A", "/src/main.ts"],
   );
+});
+
+/** A home whose gateway has these servers. */
+async function homeServing(mcpServers: object): Promise<Home> {
+  const home = await homeWith();
+  const file = join(home.directory, ".config", "mcproxy", "mcp-servers.json");
+  await home.write(file, JSON.stringify({ mcpServers }));
+  return home;
+}
+
+const MEMORY = { command: "npx", args: ["-y", "memory"] };
+const LINEAR = { url: "https://mcp.linear.app/mcp" };
+
+test("connect names the entries that the gateway serves as well, and what takes them out", async () => {
+  const served = { memory: { ...MEMORY, env: { KEY: "${KEY}" } }, issues: LINEAR };
+  await using home = await homeServing(served);
+  const env = { KEY: "c4n4ry" };
+  const mcpServers = { mine: { ...MEMORY, env }, linear: { httpUrl: LINEAR.url }, own: MEMORY };
+  await home.write(home.file("gemini"), JSON.stringify({ mcpServers }));
+  const both = /The gateway serves these as well; .*gemini mcp remove .*NAME": "mine", "linear"/;
+  const dry = await run(["connect", "gemini"], home.options);
+  assert.match(dry.stdout, both);
+  const { stdout } = await run(["connect", "gemini", "--write"], home.options);
+  assert.match(stdout, both);
+  assert.doesNotMatch(stdout, /"own"|c4n4ry/);
+  const again = await run(["connect", "gemini", "--write"], home.options);
+  assert.match(again.stdout, /nothing to do[^]*"linear"/, "as long as they are there");
+  const json = JSON.parse((await run(["connect", "gemini", "--json"], home.options)).stdout);
+  assert.deepEqual(json.twice, ["mine", "linear"]);
+});
+
+test("connect calls nothing doubled that the gateway does not serve, or one elsewhere", async () => {
+  const off = { command: "off", disabled: true };
+  await using home = await homeServing({ memory: MEMORY, off });
+  const twice = async (client: string, ...args: string[]) =>
+    JSON.parse((await run(["connect", client, "--json", ...args], home.options)).stdout).twice;
+  const mcpServers = { memory: { ...MEMORY, args: ["-y", "other"] }, off: { command: "off" } };
+  await home.write(home.file("cursor"), JSON.stringify({ mcpServers }));
+  assert.deepEqual(await twice("cursor"), []);
+  await home.write(
+    home.file("cursor"),
+    JSON.stringify({ mcpServers: { memory: { ...MEMORY, disabled: true } } }),
+  );
+  assert.deepEqual(await twice("cursor"), [], "nor what is off");
+  // A project's servers are where the project is.
+  const projects = { "/p": { mcpServers: { memory: MEMORY } } };
+  await home.write(home.file("claude-code"), JSON.stringify({ projects }));
+  assert.deepEqual(await twice("claude-code"), []);
+  const codex = '[mcp_servers.memory]\ncommand = "npx"\nargs = ["-y", "memory"]\n';
+  await home.write(home.file("codex"), codex);
+  assert.deepEqual(await twice("codex"), ["memory"]);
+  assert.deepEqual(await twice("codex", "--url", "http://gw.example/mcp"), []);
+  assert.deepEqual(await twice("codex", "--undo"), []);
+  await home.write(join(home.directory, ".config", "mcproxy", "mcp-servers.json"), "{");
+  assert.deepEqual(await twice("codex"), [], "a broken configuration keeps nobody from connecting");
+});
+
+for (
+  const [client, note] of [["gemini", /does not trust/], ["codex", /required = true/]] as const
+) {
+  test(`connect ${client} says what may keep the tools away all the same`, async () => {
+    await using home = await homeWith([client]);
+    const shown = await run(["connect", client, "--write"], home.options);
+    assert.match(shown.stdout, note);
+    const undone = await run(["connect", client, "--write", "--undo"], home.options);
+    assert.doesNotMatch(undone.stdout, note);
+  });
+}
+
+test("the last few backups are kept, and all that somebody else has made", async () => {
+  await using home = await homeWith(["cursor"]);
+  const file = home.file("cursor");
+  const foreign = [`${file}.bak-mine`, `${file}.bak-20200101`];
+  for (const one of foreign) await home.write(one, "mine");
+  const texts: string[] = [];
+  for (let round = 0; round < 9; round++) {
+    texts.push(await readFile(file, "utf8"));
+    const args = ["--write", "--replace", "--url", `http://127.0.0.1:${9_000 + round}/mcp`];
+    const { code, stderr } = await run(["connect", "cursor", ...args], home.options);
+    assert.equal(code, 0, stderr);
+  }
+  const names = (await readdir(dirname(file))).filter((name) => name.includes(".bak-")).sort();
+  const own = names.filter((name) => !foreign.some((one) => one.endsWith(name)));
+  assert.equal(names.length, own.length + foreign.length);
+  const kept = await Promise.all(own.map((name) => readFile(join(dirname(file), name), "utf8")));
+  assert.deepEqual(new Set(kept), new Set(texts.slice(-5)));
 });

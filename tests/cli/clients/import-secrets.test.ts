@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isSame } from "../../../src/cli/clients/import.ts";
+import { isSame } from "../../../src/cli/clients/import-source.ts";
 import { CredentialNames, moveSecrets } from "../../../src/cli/clients/import-target.ts";
 
 function move(entry: Readonly<Record<string, unknown>>, env: Record<string, string> = {}) {
