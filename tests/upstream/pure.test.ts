@@ -63,16 +63,16 @@ const TLS_FAULTS: readonly (readonly [words: string, code: string, said: RegExp]
     /self-signed.* NODE_EXTRA_CA_CERTS$/,
   ],
   ["invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "", /of an authority/],
-  ["invalid peer certificate: UnknownIssuer", "", /nobody known here.* NODE_EXTRA_CA_CERTS$/],
+  ["invalid peer certificate: UnknownIssuer", "", /unknown issuer; see NODE_EXTRA_CA_CERTS$/],
   [
     "unable to verify the first certificate",
     "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-    /nobody known here.* NODE_EXTRA_CA_CERTS$/,
+    /unknown issuer; see NODE_EXTRA_CA_CERTS$/,
   ],
   [
     "unable to get local issuer certificate",
     "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-    /nobody known here.* NODE_EXTRA_CA_CERTS$/,
+    /unknown issuer; see NODE_EXTRA_CA_CERTS$/,
   ],
   [
     "received corrupt message of type InvalidContentType",

@@ -326,6 +326,38 @@ test("Upstream names what is wrong with a server it cannot reach or enter", asyn
   const cases: [Handler, RegExp][] = [
     [(_, r) => void r.writeHead(401).end(), /with HTTP 401: it needs authorization; set headers/],
     [(_, r) => void r.writeHead(403).end(), /with HTTP 403: access denied/],
+    [
+      (_, r) => void r.writeHead(403, { "content-type": "text/plain" }).end("no scope repo\n"),
+      /HTTP 403: access denied; check headers.Authorization: no scope repo$/,
+    ],
+    [
+      (_, r) => json(r, 403, { message: "Enable the API first", status: "DENIED" }),
+      /check headers.Authorization: Enable the API first$/,
+    ],
+    [
+      (_, r) => json(r, 401, { error: "invalid_token", error_description: "It has expired" }),
+      /set headers.Authorization: It has expired$/,
+    ],
+    [
+      (_, r) => json(r, 401, { jsonrpc: "2.0", id: null, error: { code: 1, message: "No key" } }),
+      /set headers.Authorization: No key$/,
+    ],
+    [
+      (_, r) => void r.writeHead(403, { "content-type": "text/html" }).end("<html>Go away"),
+      /check headers.Authorization$/,
+    ],
+    [
+      (_, r) => void r.writeHead(403).end("x".repeat(100_000)),
+      /check headers.Authorization: x{200}…$/,
+    ],
+    [
+      (_, r) => {
+        const where = 'Bearer resource_metadata="https://x/.well-known/oauth-protected-resource"';
+        r.writeHead(401, { "www-authenticate": where }).end();
+      },
+      /HTTP 401: it wants a login by OAuth; set headers.Authorization to a token of it$/,
+    ],
+    [(_, r) => json(r, 503, { message: "Down until 5" }), /with HTTP 503: Down until 5$/],
     [(_, r) => void r.writeHead(503).end(), /answered "initialize" with HTTP 503$/],
     [(_, r) => void r.writeHead(500).end(), /answered "initialize" with HTTP 500$/],
     [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Handler, INITIALIZED, result, sse, TOOLS } from "./fakes/http-server.ts";
-import { call, textOf } from "./support.ts";
+import { type Handler, INITIALIZED, result, serveHttp, sse, TOOLS } from "./fakes/http-server.ts";
+import { call, httpTarget, serverConfig, textOf, withUpstream } from "./support.ts";
 import { withHttp } from "./with-http.ts";
 
 /** HTTP+SSE of 2024-11-05; `endpoint` is what the first event says. */
@@ -83,3 +83,31 @@ test("SseTransport finds the endpoint of a server that does not know what path i
     );
   }
 });
+
+test("SseTransport tells what a refusal says, and that a login is wanted", async () => {
+  const where = 'Bearer resource_metadata="https://x/.well-known/oauth-protected-resource"';
+  const cases: [Handler, RegExp][] = [
+    [(_, r) => void r.writeHead(403).end("not from here"), /headers.Authorization: not from here$/],
+    [
+      (_, r) => void r.writeHead(401, { "www-authenticate": where }).end('{"error":"no_token"}'),
+      /it wants a login by OAuth; set headers.Authorization to a token of it: no_token$/,
+    ],
+    [
+      (_, r) => void r.writeHead(429, { "content-type": "application/json" }).end('{"detail":"x"}'),
+      /with HTTP 429: x$/,
+    ],
+  ];
+  for (const [handler, message] of cases) {
+    await using server = await refusing(handler);
+    const target = httpTarget(`${server.url}/sse`, { transport: "sse" });
+    await withUpstream(serverConfig(target), (upstream) => {
+      assert.match(upstream.status().lastError!, message);
+      return Promise.resolve();
+    });
+  }
+});
+
+async function refusing(handler: Handler) {
+  const server = await serveHttp(handler);
+  return { url: server.url, [Symbol.asyncDispose]: () => server.close() };
+}

@@ -1,5 +1,7 @@
 /** The errors an upstream's failures become, so that all of them read alike and name the server. */
 
+import { isObject, parsedObject } from "../../lib/json.ts";
+import { snippet } from "../../lib/text.ts";
 import { formatDuration } from "../../lib/time.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { CloseReason, NetworkFault } from "./transport.ts";
@@ -94,21 +96,31 @@ function readable(ms: number): string {
 
 /** An HTTP status that is no answer; the handshake reads meaning from some of them. */
 export class HttpStatusError extends UnavailableError {
-  /** `said` is the body that came with it, where it was read. */
-  constructor(server: string, readonly status: number, what: string, readonly said?: string) {
-    super(server, explain(status, what));
+  /** `said` is the body that came with it, where it was read; `why` is known otherwise. */
+  constructor(
+    server: string,
+    readonly status: number,
+    what: string,
+    readonly said?: string,
+    why: string | undefined = STATUS_WORDS[status],
+  ) {
+    const words = [`answered ${what} with HTTP ${status}`, why, wordsIn(said)];
+    super(server, words.filter((one) => one).join(": "));
   }
 }
 
-function explain(status: number, what: string): string {
-  if (status === 401) {
-    return `answered ${what} with HTTP 401: it needs authorization; set headers.Authorization`;
-  }
-  if (status === 403) {
-    return `answered ${what} with HTTP 403: access denied; check headers.Authorization`;
-  }
-  if (status === 508) {
-    return `answered ${what} with HTTP 508: it is this gateway itself, or has it among its servers`;
-  }
-  return `answered ${what} with HTTP ${status}`;
+/** What a status is about; the rest speak for themselves. */
+const STATUS_WORDS: Readonly<Record<number, string>> = {
+  401: "it needs authorization; set headers.Authorization",
+  403: "access denied; check headers.Authorization",
+  508: "it is this gateway itself, or has it among its servers",
+};
+
+/** What the body of a refusal says to people; a page says nothing in short. */
+function wordsIn(said = ""): string {
+  if (said.trimStart().startsWith("<")) return "";
+  const { error, error_description = error, message = error_description, detail = message } =
+    parsedObject(said) ?? {};
+  const told = isObject(error) ? error.message : detail;
+  return snippet(typeof told === "string" ? told : said.trim());
 }

@@ -169,6 +169,18 @@ export class HttpClient {
   }
 
   /**
+   * The body of a refusal, where it may say why: a version is refused with 400, in words too.
+   * @throws {RpcError} as {@link HttpClient.text}
+   */
+  async said(response: Response, what: string): Promise<string | undefined> {
+    if (mediaType(response) === "application/json" || [400, 401, 403].includes(response.status)) {
+      return await this.text(response, what);
+    }
+    await response.body?.cancel();
+    return undefined;
+  }
+
+  /**
    * Reads an event stream to its end.
    * @throws {RpcError} as {@link HttpClient.text}
    */
@@ -325,6 +337,13 @@ export function withoutCredentials(
   return { url, headers: { authorization: `Basic ${bytes.toBase64()}` } };
 }
 
+/** What is said of a refusal that tells where its tokens come from (RFC 9728). */
+export function loginWords({ status, headers }: Response): string | undefined {
+  return status === 401 && /resource_metadata/i.test(headers.get("www-authenticate") ?? "")
+    ? "it wants a login by OAuth; set headers.Authorization to a token of it"
+    : undefined;
+}
+
 /** The media type of a response, lower case, without parameters; empty where there is none. */
 export function mediaType(response: Response): string {
   return (response.headers.get("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
@@ -391,11 +410,7 @@ const FAULTS: readonly (readonly [RegExp, NetworkFault, string])[] = [
   [/ALTNAME|not valid for/i, "tls", "TLS error: its certificate is for another host name"],
   [/CaUsedAsEnd/, "tls", "TLS error: its certificate is one of an authority, and of no server"],
   [/self.?signed/i, "tls", "TLS error: its certificate is self-signed; see NODE_EXTRA_CA_CERTS"],
-  [
-    /issuer|UNABLE_TO_VERIFY/i,
-    "tls",
-    "TLS error: nobody known here has issued its certificate; see NODE_EXTRA_CA_CERTS",
-  ],
+  [/issuer|UNABLE_TO_VERIFY/i, "tls", "TLS error: unknown issuer; see NODE_EXTRA_CA_CERTS"],
   [
     /corrupt message|EPROTO|WRONG_VERSION/i,
     "tls",

@@ -18,6 +18,7 @@ import {
   errorBody,
   EVENT_STREAM,
   HttpClient,
+  loginWords,
   mediaType,
   messageIn,
   POST_HEADERS,
@@ -75,6 +76,8 @@ interface ReadRefusal {
   readonly status: number;
   readonly text: string | undefined;
   readonly isForgotten: boolean;
+  /** What else is known of it. */
+  readonly why: string | undefined;
 }
 
 /** State of one response stream over all the connections it takes. */
@@ -263,20 +266,16 @@ export class StreamableHttpTransport implements Transport {
     requestId: number | undefined,
   ): Promise<ReadRefusal> {
     const { status } = response;
-    let text: string | undefined;
-    // A version is refused with 400, in words too.
-    if (mediaType(response) === "application/json" || status === 400) {
-      text = await this.#http.text(response, what);
-    } else await response.body?.cancel();
+    const text = await this.#http.said(response, what);
     const isForgotten = await this.#isForgotten(refusalIn(status, text), what);
     // Whoever fails in the middle of its work may have done a part of it.
     if (isForgotten) this.#session.forget(status < 500 ? requestId : undefined);
-    return { status, text, isForgotten };
+    return { status, text, isForgotten, why: loginWords(response) };
   }
 
   /** The JSON-RPC error in the body of a refusal, where there is one. */
   async #refused(
-    { status, text, isForgotten }: ReadRefusal,
+    { status, text, isForgotten, why }: ReadRefusal,
     what: string,
     requestId: number | undefined,
   ): Promise<void> {
@@ -285,7 +284,7 @@ export class StreamableHttpTransport implements Transport {
       ? undefined
       : errorBody(text, String(requestId));
     if (own === undefined || status === 401) {
-      throw new HttpStatusError(this.#server, status, what + this.#http.via, text);
+      throw new HttpStatusError(this.#server, status, what + this.#http.via, text, why);
     }
     this.#deliver(own, requestId, what);
   }

@@ -6,7 +6,7 @@ import {
   protocolFault,
   unavailable,
 } from "./failures.ts";
-import { EVENT_STREAM, HttpClient, mediaType, Sendings } from "./http-client.ts";
+import { EVENT_STREAM, HttpClient, loginWords, mediaType, Sendings } from "./http-client.ts";
 import type { HttpOptions } from "./http.ts";
 import { PROBE_LIMIT, SESSION_PROBE, SessionWatch } from "./lost-session.ts";
 import {
@@ -74,9 +74,13 @@ export class SseTransport implements Transport {
         what: STREAM,
       });
       if (!response.ok || mediaType(response) !== EVENT_STREAM) {
-        await response.body?.cancel();
         const what = STREAM + this.#http.via;
-        if (!response.ok) throw new HttpStatusError(this.#server, response.status, what);
+        if (!response.ok) {
+          const said = await this.#http.said(response, STREAM);
+          const why = loginWords(response);
+          throw new HttpStatusError(this.#server, response.status, what, said, why);
+        }
+        await response.body?.cancel();
         throw protocolFault(this.#server, `answered ${STREAM} as ${mediaType(response)}`);
       }
       this.#handlers = handlers;

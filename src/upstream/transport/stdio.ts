@@ -48,8 +48,7 @@ const SAYS_NOTHING = new RegExp(
   [
     /\s+(?:at |\.\.\. \d|[\^~]|throw |\w+: )|\s*[\]})]+[,;]?$|- \/|Require stack:|\t/,
     /(?:Node\.js|Bun) v\d|goroutine \d|[\w./*()]+\(\S*\)$|exit status \d|note: run with /,
-    /npm (?:error|ERR!) (?:A complete log|(?:code|path|errno|syscall) |\w* *$)/,
-    /npm (?:error|ERR!) \w+ (?:Note |tarball|This is)/,
+    /npm \S+ (?:A complete|(?:code|path|errno|syscall) |\w* *$|\w+ (?:Note |tarball|This is))/,
     /\s*(?:Run|See|Try|For more)\b.*(?:--help|information)/,
   ].map(({ source }) => `^(?:${source})`).join("|"),
 );
