@@ -48,7 +48,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/config": 4_509,
   "src/upstream": 2_338,
   "src/upstream/connection": 1_603,
-  "src/upstream/transport": 1_553,
+  "src/upstream/transport": 1_572,
   "src/registry": 1_940,
   "src/gating": 2_216,
   "src/gating/words + src/gating/meaning": 1_798,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_854,
 };
 
-const MOST_CODE_IN_ALL = 32_175;
+const MOST_CODE_IN_ALL = 32_194;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
