@@ -45,7 +45,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 980,
   "src/schema": 888,
   "src/protocol": 1_500,
-  "src/config": 4_509,
+  "src/config": 4_519,
   "src/upstream": 2_338,
   "src/upstream/connection": 1_603,
   "src/upstream/transport": 1_572,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_854,
 };
 
-const MOST_CODE_IN_ALL = 32_194;
+const MOST_CODE_IN_ALL = 32_204;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -258,7 +258,8 @@ export function opencodeEntry(entry: RawObject): RawObject {
   const [program, ...args] = Array.isArray(command) ? command as unknown[] : [command];
   return {
     ...rest,
-    ...(command === undefined ? {} : { command: program, args }),
+    ...(program === undefined ? {} : { command: program }),
+    ...(args.length === 0 ? {} : { args }),
     ...(environment === undefined ? {} : { env: environment }),
   };
 }

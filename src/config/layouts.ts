@@ -29,6 +29,9 @@ export type ShapeResult =
 /** Sections of servers; a file has one of them. */
 const SECTIONS = ["mcpServers", "servers", "context_servers"] as const;
 
+/** All that counts beside the servers in the files of clients. */
+const HARMLESS_KEYS: readonly string[] = ["$schema"];
+
 /**
  * Maps a document. `known` are the settings the root may have; others are kept in the tree to be
  * complained about, except in files where everything else is an editor's.
@@ -50,8 +53,9 @@ export function shapeDocument(document: ConfigDocument, known: readonly string[]
     return { ok: false, issues: collector.issues };
   }
   const mapping = new Mapping();
-  mapShape(root, { document, mapping, collector }, known);
   const { file } = document;
+  const counting = isClientFile(file) ? HARMLESS_KEYS : known;
+  mapShape(root, { document, mapping, collector, known: counting });
   const directory = dirname(resolve(file));
   const workspaceFolder = basename(directory) === ".vscode" ? dirname(directory) : directory;
   const origin: FileOrigin = { file, directory, workspaceFolder, inputs: mapping.inputs };
@@ -67,15 +71,16 @@ export function shapeDocument(document: ConfigDocument, known: readonly string[]
   return { ok: true, tree, issues: collector.issues, warnings: collector.warnings };
 }
 
-function mapShape(root: RawObject, context: ShapeContext, known: readonly string[]): void {
-  if ("context_servers" in root) return mapZed(root, context, known);
+function mapShape(root: RawObject, context: ShapeContext): void {
+  const { mcp } = root;
+  const isPlain = "mcpServers" in root || !isObject(mcp);
+  if (isPlain && isClientFile(context.document.file)) return mapClients(root, context);
+  if ("context_servers" in root) return mapZed(root, context);
   if ("proxy" in root || ("servers" in root && "features" in root)) return mapProxy(root, context);
   if ("servers" in root) return mapVscode(root, context);
-  const { mcp } = root;
-  if (!("mcpServers" in root) && isObject(mcp)) {
-    return "servers" in mcp ? mapVscodeSettings(root, context) : mapOpencode(mcp, context);
-  }
-  mapPlain(root, context, known);
+  if (isPlain) return mapPlain(root, context);
+  if ("servers" in mcp) return mapVscodeSettings(mcp, context);
+  mapOpencode(mcp, context);
 }
 
 /** Files of clients with all their settings; what is odd in one must not keep the rest out. */
@@ -88,6 +93,8 @@ interface ShapeContext {
   readonly document: ConfigDocument;
   readonly mapping: Mapping;
   readonly collector: IssueCollector;
+  /** The settings the root may have. */
+  readonly known: readonly string[];
 }
 
 /**
@@ -115,31 +122,42 @@ function addSection(
   }
 }
 
-/** The keys of a client's file that mean something here; one warning for all others. */
-function knownKeys(
-  { document, collector }: ShapeContext,
-  known: readonly string[],
+/**
+ * The settings beside `section` in a file that is mostly another program's: those that are `known`
+ * count, and one warning tells of all others.
+ */
+function mapBeside(
+  section: string,
   whose: string,
-): readonly string[] {
-  const keys = document.keys([]);
+  { document, mapping, collector, known }: ShapeContext,
+): void {
+  const root = document.value as RawObject;
+  const keys = document.keys([]).filter((key) => key !== section);
   const [first, ...more] = keys.filter((key) => !known.includes(key));
   if (first !== undefined) {
     const are = more.length === 0 ? "is a setting" : `and ${more.length} more are settings`;
     collector.warn([first], `${quote(first)} ${are} of ${whose} and ignored here`, { part: "key" });
   }
-  return keys.filter((key) => known.includes(key));
+  for (const key of keys) {
+    if (known.includes(key)) mapping.setting(key, root[key], [key]);
+  }
+}
+
+/** The files of Claude Code and Gemini CLI. */
+function mapClients(root: RawObject, context: ShapeContext): void {
+  mapBeside("mcpServers", "its client", context);
+  const adapt = context.document.file.endsWith("settings.json") ? geminiEntry : undefined;
+  addSection(root["mcpServers"], ["mcpServers"], context, adapt);
 }
 
 /** Settings of Claude Desktop that stand beside `mcpServers` in its file. */
 const CLIENT_SETTINGS: readonly string[] = ["globalShortcut", "preferences"];
 
 /** The layout of most clients, and ours: `mcpServers`, and settings beside it. */
-function mapPlain(root: RawObject, context: ShapeContext, known: readonly string[]): void {
+function mapPlain(root: RawObject, context: ShapeContext): void {
   const { document, mapping, collector } = context;
-  const isOthers = isClientFile(document.file);
-  const adapt = /settings\.json$/.test(document.file) && isOthers ? geminiEntry : undefined;
-  for (const key of isOthers ? knownKeys(context, known, "its client") : document.keys([])) {
-    if (key === "mcpServers") addSection(root[key], ["mcpServers"], context, adapt);
+  for (const key of document.keys([])) {
+    if (key === "mcpServers") addSection(root[key], ["mcpServers"], context);
     else if (key === "inputs") addInputs(root[key], ["inputs"], context);
     else if (CLIENT_SETTINGS.includes(key)) warnIgnored(key, collector);
     else mapping.setting(key, root[key], [key]);
@@ -258,15 +276,16 @@ function mapVscode(root: RawObject, context: ShapeContext): void {
   }
 }
 
-/** VS Code's older settings: both are below `mcp`, and the rest is the editor's business. */
-function mapVscodeSettings(root: RawObject, context: ShapeContext): void {
-  const section = root["mcp"] as RawObject;
+/** VS Code's older settings: both are below `mcp`. */
+function mapVscodeSettings(section: RawObject, context: ShapeContext): void {
+  mapBeside("mcp", "VS Code", context);
   addSection(section["servers"], ["mcp", "servers"], context);
   if ("inputs" in section) addInputs(section["inputs"], ["mcp", "inputs"], context);
 }
 
-/** OpenCode's settings: `mcp` has the servers, and the rest is its own business. */
+/** OpenCode's settings: `mcp` has the servers. */
 function mapOpencode(section: RawObject, context: ShapeContext): void {
+  mapBeside("mcp", "OpenCode", context);
   addSection(section, ["mcp"], context, (entry, path, name) => {
     context.mapping.moved(["mcpServers", name, "env"], [...path, "environment"]);
     context.mapping.moved(["mcpServers", name, "args"], [...path, "command"]);
@@ -301,11 +320,9 @@ function addInputs(
  * entries are `{"source": "custom", "command": "…"}`, or older ones whose `command` is an object
  * with `path`, `args` and `env`.
  */
-function mapZed(root: RawObject, context: ShapeContext, known: readonly string[]): void {
+function mapZed(root: RawObject, context: ShapeContext): void {
   const { mapping, collector } = context;
-  for (const key of knownKeys(context, ["context_servers", ...known], "Zed")) {
-    if (key !== "context_servers") mapping.setting(key, root[key], [key]);
-  }
+  mapBeside("context_servers", "Zed", context);
   addSection(root["context_servers"], ["context_servers"], context, (entry, path, name) => {
     const { command, source, ...rest } = entry;
     const isOfExtension = source === "extension" ||

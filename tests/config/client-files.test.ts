@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { formatIssue } from "../../src/config/issue.ts";
-import { loadConfig } from "../../src/config/load.ts";
+import { loadConfig, parseConfig } from "../../src/config/load.ts";
 import type { ServerConfig } from "../../src/config/types.ts";
 import { inDirectory } from "./temp.ts";
 
@@ -56,11 +56,12 @@ test("~/.gemini/settings.json runs as it is, with its variables", async () => {
 });
 
 test("opencode.json runs as it is", async () => {
-  const { servers } = await run("opencode.json", {
+  const { servers, told } = await run("opencode.json", {
     model: "m",
     mcp: { a: { type: "local", command: ["x", "y"], environment: { A: true } }, b: { url: 5 } },
   });
   assert.deepEqual([...servers.keys()], ["a"]);
+  assert.match(told, /"model" is a setting of OpenCode/);
   const [target] = servers.get("a")!.instances;
   assert.ok(target?.kind === "stdio");
   assert.deepEqual([target.command, target.args, target.env["A"]], ["x", ["y"], "true"]);
@@ -72,4 +73,43 @@ test("an odd entry of a configuration of ours is a mistake that is told", async 
     await writeFile(path, '{"mcpServers": {"good": {"command": "x"}, "odd": {"comand": "x"}}}');
     assert.equal((await loadConfig(path, { env: {} })).ok, false);
   });
+});
+
+/** What is told of a file of ours, and its settings where it is in order. */
+function check(content: unknown) {
+  const text = JSON.stringify(content);
+  const result = parseConfig(text, { file: "mcp-servers.json", env: {} });
+  const issues = result.ok ? result.warnings : result.issues;
+  const told = issues.map((issue) => formatIssue(issue)).join("\n");
+  const { settings, servers } = result.ok ? result.config : {};
+  return { settings, servers, told };
+}
+
+for (
+  const [layout, servers] of [
+    ["OpenCode", { mcp: { a: { command: "echo", args: ["x"] } } }],
+    ["VS Code's older settings", { mcp: { servers: { a: { command: "echo", args: ["x"] } } } }],
+  ] as const
+) {
+  test(`settings at the top count beside the servers of ${layout}`, () => {
+    const { told } = check({ port: 9000, timeout: "bad", ...servers });
+    assert.match(told, /timeout: found "bad", expected a duration/);
+    const good = check({ port: 9000, timeout: "5s", ...servers });
+    assert.deepEqual([good.settings?.port, good.settings?.timeout], [9000, 5000]);
+    const [target] = good.servers!.get("a")!.instances;
+    assert.ok(target?.kind === "stdio");
+    assert.deepEqual(target.args, ["x"]);
+  });
+}
+
+test("what is no setting of ours beside mcp is told", () => {
+  for (const mcp of [{ a: { command: ["echo"] } }, { servers: { a: { command: "echo" } } }]) {
+    assert.match(check({ prot: 9000, mcp }).told, /"prot" is a setting of (OpenCode|VS Code) and/);
+  }
+});
+
+test("an OpenCode entry without a program is none", () => {
+  for (const entry of [{ command: [] }, { type: "local", command: [], environment: {} }]) {
+    assert.match(check({ mcp: { a: entry } }).told, /mcp\.a: found neither "command" nor "url"/);
+  }
 });
