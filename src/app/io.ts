@@ -81,9 +81,10 @@ export function processIo(runtime: Runtime): Io {
  */
 export function directLoopback(env: Io["env"]): Record<string, string> {
   const set = Object.keys(env).some((name) => /^(https?|all)_proxy$/i.test(name) && env[name]);
-  const direct = env["NO_PROXY"] || env["no_proxy"] || "";
-  if (!set || direct.trim() === "*") return {};
-  const value = `${direct === "" ? "" : `${direct},`}localhost,127.0.0.1,::1,[::1]`;
+  // Deno goes by the one, Bun by the other.
+  const direct = new Set([env["NO_PROXY"], env["no_proxy"]].filter((one) => one));
+  if (!set || direct.has("*")) return {};
+  const value = [...direct, "localhost,127.0.0.1,::1,[::1]"].join(",");
   return { NO_PROXY: value, no_proxy: value };
 }
 

@@ -116,6 +116,8 @@ export interface LifecycleOptions {
 
 /** How long after one signal another kind is the same wish, milliseconds: clients send both. */
 const SAME_WISH = 1_000;
+/** How far SIGHUP and the end of the terminal may be apart, milliseconds: some send the one before the other. */
+const SAME_END = 5_000;
 
 /**
  * Waits for a reason to stop, stops, and returns the exit code: 0 for SIGTERM, SIGINT and the end
@@ -125,28 +127,38 @@ export async function runUntilStopped(io: Io, options: LifecycleOptions): Promis
   const { server, onReload, onStopping, ended } = options;
   const begin = Promise.withResolvers<number>();
   const force = Promise.withResolvers<number>();
-  const hadTerminal = io.hasTerminal();
-  let stopping: { readonly why: string; readonly at: number } | undefined;
+  let stopping = false;
   const stop = (why: string, code: number) => {
-    if (stopping !== undefined) return;
-    stopping = { why, at: performance.now() };
+    if (stopping) return;
+    stopping = true;
     log.info("Stopping: {why}", { why });
     begin.resolve(code);
   };
+  let last: { readonly signal: string; readonly at: number } | undefined;
   const onSignal = (signal: "SIGINT" | "SIGTERM", forced: number) =>
     io.runtime.onSignal(signal, () => {
-      const why = `received ${signal}`;
-      if (stopping === undefined) return stop(why, ExitCode.Ok);
-      const isSame = stopping.why !== why && performance.now() - stopping.at < SAME_WISH;
-      if (!isSame) force.resolve(forced);
+      const at = performance.now();
+      const isSame = last !== undefined && last.signal !== signal && at - last.at < SAME_WISH;
+      last = { signal, at };
+      if (!stopping) stop(`received ${signal}`, ExitCode.Ok);
+      else if (!isSame) force.resolve(forced);
     });
+  // One that lives on without its terminal (`disown`) is told nothing, and may be told to reload later.
+  let gone = io.hasTerminal() ? Infinity : -Infinity;
+  let hungUp = -Infinity;
+  const look = () => {
+    if (gone === Infinity && !io.hasTerminal()) gone = performance.now();
+    if (Math.abs(gone - hungUp) < SAME_END) stop("the terminal was closed", ExitCode.Ok);
+  };
+  const looking = gone === Infinity ? setInterval(look, 1_000) : undefined;
   const off = [
     onSignal("SIGINT", 130),
     onSignal("SIGTERM", 143),
     // Its default would end the process, and with it every client's session.
     io.runtime.onSignal("SIGHUP", () => {
-      if (hadTerminal && !io.hasTerminal()) stop("the terminal was closed", ExitCode.Ok);
-      else if (stopping === undefined) onReload();
+      hungUp = performance.now();
+      look();
+      if (!stopping) onReload();
     }),
     io.onUncaught((error, kind) => {
       if (kind === "rejection") return log.error("Unhandled rejection: {error}", { error });
@@ -169,6 +181,7 @@ export async function runUntilStopped(io: Io, options: LifecycleOptions): Promis
     clearTimeout(timer);
     return result ?? code;
   } finally {
+    clearInterval(looking);
     for (const remove of off) remove();
     // Nothing we have started may outlive us, not even when we cannot wait for it.
     for (const pid of children) attempt(() => process.kill(-pid, "SIGKILL"));

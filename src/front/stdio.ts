@@ -47,12 +47,13 @@ export async function serveStdio(options: StdioFrontOptions): Promise<void> {
     onLine: (line) => front.line(line),
     onOverlong: () => front.tooLong(),
   });
+  const patience = performance.now() + STDIO_PATIENCE;
   try {
     for await (const chunk of options.input) reader.push(chunk);
     reader.end();
-    // A script that pipes its requests in closes stdin before it reads the answers.
+    // A script that pipes its requests in closes stdin before it reads the answers; the first wait.
     const { shutdownTimeout } = options.gateway.config.settings;
-    await front.drained(Math.max(shutdownTimeout, STDIO_PATIENCE));
+    await front.drained(Math.max(shutdownTimeout, patience - performance.now()));
   } finally {
     front.close();
   }

@@ -18,6 +18,10 @@ test("directLoopback() keeps this machine off a proxy, and what else is kept off
     directLoopback({ ALL_PROXY: "http://p", no_proxy: ".corp" }),
     both(`.corp,${own}`),
   );
+  assert.deepEqual(
+    directLoopback({ HTTP_PROXY: "http://p", NO_PROXY: "a", no_proxy: "b,c" }),
+    both(`a,b,c,${own}`),
+  );
   assert.deepEqual(directLoopback({ HTTP_PROXY: "http://p", NO_PROXY: "*" }), {});
 });
 

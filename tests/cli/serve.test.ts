@@ -98,6 +98,14 @@ for (
   });
 }
 
+test("serve is forced by the second signal of a kind, whichever came first", async () => {
+  await serving(["--log", "--port", "0"], {}, async ({ io, exited, url }) => {
+    await serverPid(await url());
+    for (const signal of ["SIGINT", "SIGTERM", "SIGTERM"] as const) io.signal(signal);
+    assert.equal(await exited, 143);
+  });
+});
+
 test("serve stays up on SIGHUP and after an unhandled rejection, and logs both", async () => {
   await serving(["--log", "--port", "0"], {}, async ({ io, exited, url }) => {
     const address = await url();
@@ -123,6 +131,17 @@ test("serve in a terminal reads again on SIGHUP, and ends when the terminal is c
     await eventually(logged, (text) => /was read again/.test(text), "the signal in the log");
     io.isInTerminal = false;
     io.signal("SIGHUP");
+    assert.equal(await exited, 0);
+    assert.match(io.stdoutText, /Stopping: the terminal was closed/);
+  });
+});
+
+test("serve ends with its terminal also where SIGHUP comes first", async () => {
+  const dumb = { terminal: { columns: 80, rows: 24 }, env: { TERM: "dumb" } };
+  await serving(["--log", "--port", "0"], dumb, async ({ io, exited, url }) => {
+    await url();
+    io.signal("SIGHUP");
+    io.isInTerminal = false;
     assert.equal(await exited, 0);
     assert.match(io.stdoutText, /Stopping: the terminal was closed/);
   });

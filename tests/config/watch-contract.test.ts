@@ -110,9 +110,11 @@ test("check() compares at once, and calls without a change only when forced", as
   assert.deepEqual({ final, forced }, { final: true, forced: true });
   await writeFile(watching.file, "{");
   await watching.watch.check({ force: true });
-  assert.equal(watching.calls.items[2]?.final, true);
+  // The look that follows the start may have found it first, without being the end of it.
+  const called = watching.calls.items.length;
+  assert.equal(watching.calls.items.at(-1)?.final, true);
   await watching.watch.check();
-  assert.equal(watching.calls.items.length, 3);
+  assert.equal(watching.calls.items.length, called);
 });
 
 test("ConfigWatch takes up a source that joins, and calls again where that is newer", async () => {

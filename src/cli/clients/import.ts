@@ -100,7 +100,7 @@ async function storeFor({ credentials }: OptionValues, { env, cwd }: Io): Promis
 /** The addresses of the gateway of this configuration, and of one as it comes. */
 async function ownUrls({ path }: Target, { env, cwd }: Io): Promise<readonly string[]> {
   const said = await ownAddress({ env: {}, cwd }, path);
-  return [env, said.env, {}].map((one) => gatewayUrls(undefined, one).mcp);
+  return [env, said.env, { ...env, ...said.env }, {}].map((one) => gatewayUrls(undefined, one).mcp);
 }
 
 /**

@@ -172,7 +172,8 @@ export class Members {
 
   #succeed(server: ServerConfig): void {
     const { name } = server;
-    const member = this.options.create(server);
+    const member = this.#create(server);
+    if (member === undefined) return;
     this.#coming.set(name, member);
     this.#start(member);
     void member.upstream.settled.then(() => {

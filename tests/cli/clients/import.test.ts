@@ -307,6 +307,18 @@ test("import leaves out the gateway itself, whatever its port", async () => {
   assert.deepEqual(verdicts, ["gateway", "gateway"]);
 });
 
+test("import leaves out the gateway itself, one half of whose address is in the environment", async () => {
+  await using home = await homeWith(["cursor"]);
+  await home.write(target(home), '{ "port": 9000, "mcpServers": {} }');
+  const options = { ...home.options, env: { ...home.options.env, MCPROXY_HOST: "192.0.2.5" } };
+  await home.write(
+    home.file("cursor"),
+    '{ "mcpServers": { "gw": { "url": "http://192.0.2.5:9000/mcp" } } }',
+  );
+  const { stdout } = await run(["import", "--json"], options);
+  assert.equal(JSON.parse(stdout).sources[0].servers[0].verdict, "gateway");
+});
+
 test("import adds the valid ones beside a broken file and a broken server, and exits with 3", async () => {
   await using home = await homeWith(["claude-desktop"]);
   await home.write(home.file("cursor"), '{ "mcpServers": {\n  "a": }}');
