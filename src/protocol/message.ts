@@ -91,6 +91,7 @@ function readMessage(raw: string, value: Json): Message {
   const { jsonrpc, id, method, params } = value;
   if (jsonrpc !== "2.0") throw invalid(raw, id, 'expected "jsonrpc": "2.0"');
   if (params === null) return without("params", raw, value);
+  if (method === null) return without("method", raw, value);
   if (method !== undefined) {
     if (typeof method !== "string") throw invalid(raw, id, '"method" must be a string');
     if (params !== undefined && !isObject(params)) {

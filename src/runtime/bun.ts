@@ -2,6 +2,7 @@
 
 import process from "node:process";
 import { Readable } from "node:stream";
+import { codeOf } from "../lib/text.ts";
 import { internalError, listenError, peerAddress, report } from "./listen.ts";
 import { onSignal } from "./node/process.ts";
 import { spawn } from "./node/spawn.ts";
@@ -56,10 +57,16 @@ async function request(url: URL, { body, ...init }: TextRequest): Promise<Respon
   const { request } = url.protocol === "https:"
     ? await import("node:https")
     : await import("node:http");
-  const headers = { ...init.headers, "accept-encoding": "identity" };
+  const headers = {
+    "user-agent": `Bun/${bun.version}`,
+    ...init.headers,
+    "accept-encoding": "identity",
+  };
   return await new Promise((resolve, reject) => {
     const asked = request(url, { ...init, headers, agent: false }, (answer) => {
-      const { statusCode: status = 500, rawHeaders } = answer;
+      const { statusCode = 502, rawHeaders } = answer;
+      // What no response may have is thrown where nobody catches it.
+      const status = statusCode < 200 || statusCode > 599 ? 502 : statusCode;
       const headers = new Headers();
       for (let at = 0; at < rawHeaders.length; at += 2) {
         headers.append(rawHeaders[at]!, rawHeaders[at + 1]!);
@@ -69,12 +76,23 @@ async function request(url: URL, { body, ...init }: TextRequest): Promise<Respon
       const stream = hasBody ? Readable.toWeb(answer) as ReadableStream<Uint8Array> : null;
       resolve(new Response(stream, { status, headers }));
     });
-    asked.on("error", reject);
+    asked.on("upgrade", (_, socket) => {
+      socket.destroy();
+      reject(new Error("closed, with another protocol offered"));
+    });
+    asked.on("error", (error) => {
+      // `fetch` finds it also where the system's names lack the one of its two addresses.
+      const isOther = codeOf(error) === "ECONNREFUSED" && url.hostname === "localhost";
+      if (isOther) resolve(fetch(url, { ...init, ...(body && { body }), redirect: "manual" }));
+      else reject(error);
+    });
     asked.end(body);
   });
 }
 
-const hasProxy = Object.keys(process.env).some((name) => /^(https?|all)_proxy$/i.test(name));
+const hasProxy = Object.entries(process.env).some(([name, value]) =>
+  value && /^(https?|all)_proxy$/i.test(name)
+);
 
 /** The one {@link Runtime} of a process that runs on Bun. */
 export const runtime: Runtime = {

@@ -32,6 +32,10 @@ test("viaProxy() names the proxy of an address, without its password", () => {
   for (const host of ["near", "a.corp", "corp", "b.lab"]) assert.equal(via(`https://${host}/`), "");
   assert.equal(via("http://far.example/mcp"), "");
   assert.equal(viaProxy(new URL("https://x/"), { ...env, NO_PROXY: "*" }), "");
+  for (const name of ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"]) {
+    const given = { [name]: "me:secret@p:3128" };
+    assert.equal(viaProxy(new URL("https://x/"), given), " through the proxy p:3128");
+  }
 });
 
 // The environment of a proxy is read once in a process, so it takes one of its own.

@@ -20,6 +20,8 @@ class Docker {
   readonly asked: string[] = [];
   readonly #clients = new Map<string, FakeProcess>();
   #count = 0;
+  /** What is done before it says which containers there are; true where it cannot. */
+  onPs: () => boolean | Promise<boolean> = () => false;
 
   constructor(readonly command = "docker") {
     this.runtime = new FakeRuntime({ programs: { [command]: (child) => this.#main(child) } });
@@ -46,10 +48,12 @@ class Docker {
       this.#clients.set(this.leave(value("--label").replace("mcproxy=", "")), child);
     } else if (verb === "ps") {
       const wanted = value("--filter").replace(/^label=mcproxy=?/, "");
-      for (const [id, label] of this.containers) {
-        if (label.startsWith(wanted)) child.stdout(`${id} ${label}\n`);
-      }
-      child.exit(0);
+      void Promise.resolve(this.onPs()).then((isDown) => {
+        for (const [id, label] of this.containers) {
+          if (label.startsWith(wanted) && !isDown) child.stdout(`${id} ${label}\n`);
+        }
+        child.exit(isDown ? 1 : 0);
+      });
     } else if (verb === "rm") {
       for (const id of args.slice(args.indexOf("--force") + 1)) {
         this.containers.delete(id);
@@ -60,8 +64,13 @@ class Docker {
   }
 }
 
-function transportOf({ command, runtime }: Docker, args: readonly string[], clock: FakeClock) {
-  const target = { kind: "stdio", command, args, env: {} } as const;
+function transportOf(
+  { command, runtime }: Docker,
+  args: readonly string[],
+  clock: FakeClock,
+  env: Readonly<Record<string, string>> = {},
+) {
+  const target = { kind: "stdio", command, args, env } as const;
   const options = { server: "x", target, runtime, log: new RecordedLog(), clock };
   return new StdioTransport(options);
 }
@@ -99,13 +108,29 @@ test("StdioTransport ends the container when what is attached to it was killed",
   await docker.runs(0);
 });
 
+/** How the labels of this host begin, in this space of process ids. */
+async function host(): Promise<string> {
+  const docker = new Docker("/opt/host/docker");
+  const clock = new FakeClock();
+  const transport = transportOf(docker, ["run", "-i", "image"], clock);
+  await transport.start(NOTHING);
+  await docker.runs(1);
+  const [label] = docker.containers.values();
+  await clock.flowUntil(transport.close());
+  return label!.split("/")[0]!;
+}
+
 test("StdioTransport ends what a killed gateway has left before it starts another one", async () => {
   const docker = new Docker("/opt/sweep/docker");
-  const killed = docker.leave(`${hostname()}/2147483646/r/1`);
-  const before = docker.leave(`${hostname()}/${process.pid}/earlier/1`);
+  const here = await host();
+  const killed = docker.leave(`${here}/2147483646/r/1`);
+  const before = docker.leave(`${here}/${process.pid}/earlier/1`);
   const kept = [
-    docker.leave(`${hostname()}/${process.ppid}/r/1`),
+    docker.leave(`${here}/${process.ppid}/r/1`),
     docker.leave("elsewhere/2147483646/r/1"),
+    // A container of the same name has process ids of its own.
+    docker.leave(`${hostname()}/${process.pid}/r/1`),
+    docker.leave(`${here}1/${process.pid}/r/1`),
   ];
   const clock = new FakeClock();
   const transports = [1, 2].map(() => transportOf(docker, ["run", "-i", "image"], clock));
@@ -115,6 +140,43 @@ test("StdioTransport ends what a killed gateway has left before it starts anothe
   assert.equal(docker.asked.filter((line) => line.startsWith("ps")).length, 1);
   await clock.flowUntil(Promise.all(transports.map((transport) => transport.close())));
   assert.deepEqual([...docker.containers.keys()], kept);
+});
+
+test("StdioTransport asks again for what was left where nobody could say, and each daemon", async () => {
+  const docker = new Docker("/opt/late/docker");
+  const killed = docker.leave(`${await host()}/2147483646/r/1`);
+  const clock = new FakeClock();
+  const begin = (env: Record<string, string> = {}) => {
+    const transport = transportOf(docker, ["run", "-i", "image"], clock, env);
+    return transport.start(NOTHING);
+  };
+  docker.onPs = () => true;
+  await begin();
+  assert.ok(docker.containers.has(killed));
+  docker.onPs = () => false;
+  await begin();
+  assert.ok(!docker.containers.has(killed));
+  const asked = () => docker.asked.filter((line) => line.startsWith("ps")).length;
+  const before = asked();
+  await begin();
+  assert.equal(asked(), before);
+  await begin({ DOCKER_HOST: "tcp://127.0.0.1:1" });
+  assert.equal(asked(), before + 1);
+});
+
+test("StdioTransport starts no container after its close", async () => {
+  const docker = new Docker("/opt/closed/docker");
+  const gate = Promise.withResolvers<boolean>();
+  docker.onPs = () => gate.promise;
+  const clock = new FakeClock();
+  const transport = transportOf(docker, ["run", "-i", "image"], clock);
+  const started = transport.start(NOTHING);
+  await eventually(() => docker.asked.length, (length) => length > 0, "the question");
+  const closed = transport.close();
+  gate.resolve(false);
+  await assert.rejects(started, /cannot be started: it was stopped/);
+  await clock.flowUntil(closed);
+  assert.deepEqual([...docker.containers], []);
 });
 
 test("StdioTransport leaves other words of docker as they are", async () => {

@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
+import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
 import { runtime } from "#runtime";
 import type { HttpTarget, ServerConfig } from "../../src/config/types.ts";
-import { systemClock } from "../../src/lib/time.ts";
+import { nextTurn, systemClock } from "../../src/lib/time.ts";
 import type { SpawnOptions } from "../../src/runtime/types.ts";
 import { EVENT_STREAM, HttpClient, Sendings } from "../../src/upstream/transport/http-client.ts";
-import { nextTurn } from "../../src/lib/time.ts";
 import { StdioTransport } from "../../src/upstream/transport/stdio.ts";
 import type { CloseReason } from "../../src/upstream/transport/transport.ts";
 import { Upstream } from "../../src/upstream/upstream.ts";
+import { within } from "../support/inbox.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import { INITIALIZED, json, legacy, result, serveHttp, sse } from "./fakes/http-server.ts";
 import {
@@ -256,6 +257,30 @@ test("However many event streams are open, others go on", async () => {
     assert.deepEqual(new Set(ends.map(({ status }) => status)), new Set(["rejected"]));
   } finally {
     await server.close();
+  }
+});
+
+test("What a server may not answer an event stream with is a failure of that request alone", async () => {
+  const answers = [
+    "999 Request denied",
+    "600 Odd",
+    "101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x",
+  ];
+  for (const answer of answers) {
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => socket.end(`HTTP/1.1 ${answer}\r\ncontent-length: 0\r\n\r\n`));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const target = httpTarget(`http://127.0.0.1:${port}/mcp`) as HttpTarget;
+    const client = new HttpClient("x", target, undefined, runtime.request);
+    const { signal } = new AbortController();
+    const sent = client.send({ method: "GET", headers: {}, signal, what: "a stream" });
+    // Deno refuses what its own responses cannot have, too.
+    const isOk = await within(sent.then(({ ok }) => ok, () => false), "the end of the request");
+    assert.equal(isOk, false);
+    await new Promise((resolve) => server.close(resolve));
   }
 });
 

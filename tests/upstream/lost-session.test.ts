@@ -187,6 +187,19 @@ for (const [tool, outcome] of [["echo", "ok"], ["write", undefined]] as const) {
   }
 }
 
+test("SessionWatch takes a probe that failed for no answer", async () => {
+  let isUp = false;
+  const refusal = { status: 400, code: -32000, words: "No valid session" };
+  const watch = new SessionWatch({
+    clock: new FakeClock(),
+    ask: () => isUp ? Promise.resolve(refusal) : Promise.reject(new Error("refused")),
+    onForgotten: () => {},
+  });
+  assert.equal(await watch.isForgotten(refusal, "x"), false);
+  isUp = true;
+  assert.equal(await watch.isForgotten(refusal, "x"), true);
+});
+
 test("SessionWatch asks once a moment about what is refused in the same words", async () => {
   const clock = new FakeClock();
   let asked = 0;

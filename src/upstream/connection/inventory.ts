@@ -67,7 +67,8 @@ export async function readInventory(
       const list = await readList(connection, rule, options, problems);
       return [rule.kind, known !== undefined && equalLists(known, list) ? known : list];
     } catch (error) {
-      if (!isDeclared) return [rule.kind, EMPTY];
+      // Most that declare no list know no such question either.
+      if (!isDeclared && !known?.items.length) return [rule.kind, EMPTY];
       problems.push(`Cannot list ${rule.kind}: ${messageOf(error)}`);
       return [rule.kind, known ?? EMPTY];
     }

@@ -316,13 +316,15 @@ export function viaProxy(
   { protocol, hostname }: URL,
   env: Readonly<Record<string, string | undefined>>,
 ): string {
-  const [proxy = "", direct = ""] = [`${protocol.slice(0, -1)}_proxy`, "no_proxy"].map((name) =>
-    env[name.toUpperCase()] || env[name]
-  );
+  const said = (name: string) => env[name.toUpperCase()] || env[name] || "";
+  const proxy = said(`${protocol.slice(0, -1)}_proxy`) || said("all_proxy");
+  const direct = said("no_proxy");
   const isDirect = direct.split(",").map((one) => one.trim().replace(/^\*?\./, "")).some((one) =>
     one === "*" || one === hostname || (one !== "" && hostname.endsWith(`.${one}`))
   );
-  return proxy === "" || isDirect ? "" : ` through the proxy ${proxy.replace(/\/\/.*@/, "//")}`;
+  return proxy === "" || isDirect
+    ? ""
+    : ` through the proxy ${proxy.replace(/^([a-z\d+.-]+:\/\/)?.*@/i, "$1")}`;
 }
 
 /** A URL's credentials as a header: `fetch()` refuses them in the URL; they mean Basic authentication. */

@@ -86,7 +86,9 @@ export class SessionWatch {
     const found = await this.#asking;
     const isForgotten = found !== undefined && found.status === status &&
       (status >= 300 && code === undefined || found.code === code);
-    if (!isForgotten) this.#harmless = { status, code, words, at: clock.now() };
+    if (found !== undefined && !isForgotten) {
+      this.#harmless = { status, code, words, at: clock.now() };
+    }
     return isForgotten;
   }
 

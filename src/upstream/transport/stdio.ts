@@ -1,7 +1,9 @@
+import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import process from "node:process";
 import type { StdioTarget } from "../../config/types.ts";
 import { withoutLineBreaks } from "../../lib/json-edit.ts";
+import { attempt } from "../../lib/json.ts";
 import { LineDecoder } from "../../lib/lines.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
 import { codeOf, messageOf, snippet } from "../../lib/text.ts";
@@ -67,6 +69,8 @@ export class StdioTransport implements Transport {
   /** Set where the program only talks to what has to end with it. */
   #container: Container | undefined;
   #closing = false;
+  /** Why it takes no input any more: what is not written is known not to be. */
+  #broken: string | undefined;
   #outbox: string[] = [];
   #flushing: Promise<void> | undefined;
   /** What the server has been sent and not taken: characters, answers to its own questions, and when it last took some. */
@@ -120,6 +124,7 @@ export class StdioTransport implements Transport {
     this.#container = Container.of(program, runtime);
     try {
       await this.#container?.sweep();
+      if (this.#closing) throw new Error("it was stopped");
       this.#child = await runtime.spawn({
         ...program,
         args: this.#container?.args ?? args,
@@ -143,6 +148,9 @@ export class StdioTransport implements Transport {
 
   /** Messages sent in one turn leave in one write: under load that halves the system calls. */
   send(raw: string, { method }: SendOptions): Promise<void> {
+    if (this.#broken !== undefined) {
+      return Promise.reject(new LostCallError(this.options.server, this.#broken, NOT_SENT));
+    }
     const line = withoutLineBreaks(raw);
     const { size } = this.#unread;
     if (size === 0) this.#unread.since = this.options.clock.now();
@@ -207,7 +215,7 @@ export class StdioTransport implements Transport {
     try {
       await child.write(text);
     } catch (error) {
-      const why = `does not read its input: ${messageOf(error)}`;
+      const why = this.#broken = `does not read its input: ${messageOf(error)}`;
       // Mostly it is ending, and with what says more; and one that stays will never read again.
       if (!this.#closing) await this.#exitsWithin(END_GRACE);
       if (!this.#closing) this.#end({ code: "disconnected", message: why });
@@ -287,13 +295,20 @@ const mib = (size: number) => Math.ceil(size / 1024 / 1024);
 const CONTAINER_PATIENCE = 3_000;
 /** Each container carries it, with the host, the process and the run of the gateway it is of. */
 const LABEL = "mcproxy";
-const HOST = `${hostname()}/`;
+const HOST = `${hostname()}${nameOfPids()}/`;
 const RUN = `${HOST}${process.pid}/${crypto.randomUUID()}/`;
 
 type Program = Pick<SpawnOptions, "command" | "args" | "cwd" | "env">;
 
 /** Programs that run containers and were asked for what an earlier gateway has left. */
-const swept = new Map<string, Promise<void>>();
+const swept = new Map<string, Promise<boolean>>();
+
+/** Tells hosts of one name apart, and containers of one host: each has process ids of its own. */
+function nameOfPids(): string {
+  const machine = attempt(() => readFileSync("/etc/machine-id", "utf8").trim()) ?? "";
+  const space = attempt(() => readlinkSync("/proc/self/ns/pid").replaceAll(/\D/g, "")) ?? "";
+  return [machine, space].filter((one) => one !== "").map((one) => `-${one}`).join("");
+}
 
 /**
  * What `docker run` has started. It is no child of ours: the first process of a container ignores
@@ -330,30 +345,37 @@ class Container {
 
   /** Ends it, however it is. Never rejects. */
   remove(): Promise<void> {
-    return this.#removeLabelled(this.#label, () => true);
+    return this.#removeLabelled(this.#label, () => true).then(() => {});
   }
 
   /** Ends, once, what gateways have left that were killed. Never rejects. */
-  sweep(): Promise<void> {
-    const { command } = this.program;
-    const key = JSON.stringify([command, this.#words]);
+  async sweep(): Promise<void> {
+    const { command, env } = this.program;
+    const key = JSON.stringify([command, this.#words, env["DOCKER_HOST"], env["DOCKER_CONTEXT"]]);
     const isLeft = (label: string) =>
       label.startsWith(HOST) && !label.startsWith(RUN) &&
       !isAlive(Number(label.slice(HOST.length).split("/")[0]));
-    if (!swept.has(key)) swept.set(key, this.#removeLabelled(LABEL, isLeft));
-    return swept.get(key)!;
+    // One that could not be asked may be there later.
+    if (!await swept.getOrInsertComputed(key, () => this.#removeLabelled(LABEL, isLeft))) {
+      swept.delete(key);
+    }
   }
 
-  async #removeLabelled(label: string, isMeant: (label: string) => boolean): Promise<void> {
+  /** Whether it could be found out which there are. */
+  async #removeLabelled(label: string, isMeant: (label: string) => boolean): Promise<boolean> {
     const format = `{{.ID}} {{.Label "${LABEL}"}}`;
     const list = await this.#ask("ps", "--all", "--filter", `label=${label}`, "--format", format);
+    if (list === undefined) return false;
     const rows = list.split("\n").map((line) => line.trim().split(" "));
     const ids = rows.flatMap(([id, own]) => id && isMeant(own ?? "") ? [id] : []);
     if (ids.length > 0) await this.#ask("rm", "--force", ...ids);
+    return true;
   }
 
-  async #ask(...words: string[]): Promise<string> {
+  /** What it says, undefined where it fails. */
+  async #ask(...words: string[]): Promise<string | undefined> {
     let said = "";
+    let isDone = false;
     const ended = Promise.withResolvers<void>();
     try {
       const child = await this.runtime.spawn({
@@ -361,14 +383,17 @@ class Container {
         args: [...this.#words, ...words],
         onStdout: (chunk) => void (said += new TextDecoder().decode(chunk)),
         onStderr: () => {},
-        onExit: () => ended.resolve(),
+        onExit: ({ code }) => {
+          isDone = code === 0;
+          ended.resolve();
+        },
       });
       await within(CONTAINER_PATIENCE, ended.promise);
       child.kill("SIGKILL");
     } catch {
       // That it is missing is told by the start of the server.
     }
-    return said;
+    return isDone ? said : undefined;
   }
 }
 
