@@ -44,7 +44,11 @@ const NOT_ON_THE_PAGE: readonly (readonly [place: string, text: RegExp, why: str
     "a mistake in the source: no configuration brings it about",
   ],
   ["src/log/", /^Cannot (?:write to syslog|open)/, "inside the log, which has another way"],
-  ["src/runtime/", /^Cannot (?:send to|write to)/, "inside the runtime, whose caller says more"],
+  [
+    "src/runtime/",
+    /^(?:Cannot (?:send to|write to)|closed, with another protocol)/,
+    "inside the runtime, whose caller says more",
+  ],
 ];
 
 /** Spaces are as the page breaks its lines. */

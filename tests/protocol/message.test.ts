@@ -32,6 +32,7 @@ test("parseMessage() leaves out what is null beside what is said, and nothing el
     ['{"jsonrpc":"2.0","id":1,"error":null,"result":{"n":1.0}}', '"id":1,"result":{"n":1.0}}'],
     ['{"jsonrpc":"2.0","result":null,"id":1,"error":{"code":2}}', '"id":1,"error":{"code":2}}'],
     ['{"jsonrpc":"2.0","id":1,"method":"ping","params":null}', '"id":1,"method":"ping"}'],
+    ['{"jsonrpc":"2.0","id":1,"method":null,"result":{}}', '"id":1,"result":{}}'],
     ['{"jsonrpc":"2.0","method":"x","params":null}', '"method":"x"}'],
     ['{"jsonrpc":"2.0","id":1,"result":{"error":null}}', '"id":1,"result":{"error":null}}'],
   ] as const;

@@ -1,10 +1,37 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { LostCallError } from "../../src/upstream/transport/failures.ts";
 import { StdioTransport } from "../../src/upstream/transport/stdio.ts";
 import type { CloseReason, TransportHandlers } from "../../src/upstream/transport/transport.ts";
 import { FakeRuntime } from "../support/fake-runtime.ts";
 import { within } from "../support/inbox.ts";
 import { RecordedLog } from "./support.ts";
+
+test("StdioTransport knows of what comes after a broken write that it was not sent", async () => {
+  const transport = new StdioTransport({
+    server: "x",
+    target: { kind: "stdio", command: "x", args: [], env: {} },
+    runtime: {
+      spawn: () =>
+        Promise.resolve({
+          pid: 1,
+          write: () => Promise.reject(new Error("broken")),
+          endInput: () => {},
+          kill: () => {},
+        }),
+    },
+    log: new RecordedLog(),
+    // It has not ended by itself, and the time for that is not over.
+    clock: { now: () => 0, after: () => () => {} },
+  });
+  await transport.start({ onMessage: () => {}, onInvalid: () => {}, onClose: () => {} });
+  void transport.send("{}", { method: "tools/call", requestId: 1 }).catch(() => {});
+  await new Promise((next) => setImmediate(next));
+  await assert.rejects(
+    within(transport.send("{}", { method: "tools/call", requestId: 2 }), "the second call"),
+    (error: LostCallError) => /broken/.test(error.message) && error.facts.sent === false,
+  );
+});
 
 /** A server that ends when it is told to, and its transport under a clock that never moves. */
 async function started() {

@@ -124,7 +124,7 @@ export class StdioTransport implements Transport {
     this.#container = Container.of(program, runtime);
     try {
       await this.#container?.sweep();
-      if (this.#closing) throw new Error("it was stopped");
+      if (this.#closing) throw unavailable(server, "was stopped");
       this.#child = await runtime.spawn({
         ...program,
         args: this.#container?.args ?? args,
