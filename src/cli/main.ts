@@ -156,9 +156,12 @@ async function report(error: unknown, io: Io, json: boolean): Promise<number> {
   const exitCode = known?.exitCode ?? ExitCode.Failed;
   const { text } = createRedactor(io.secrets);
   const message = text(messageOf(error));
+  // The journal takes what carries no severity for information.
+  const mark = io.env["JOURNAL_STREAM"] === io.stderr.identity ? "<3>" : "";
+  const tell = (lines: string) => say(io.stderr, `${lines.replace(/^/gm, mark)}\n`);
   if (json) {
     const body = { message, exitCode, hint: known?.hint, ...known?.data };
-    await say(io.stderr, `${JSON.stringify({ error: body })}\n`);
+    await tell(JSON.stringify({ error: body }));
     return exitCode;
   }
   const style = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
@@ -168,6 +171,6 @@ async function report(error: unknown, io: Io, json: boolean): Promise<number> {
   if (known === undefined && error instanceof Error && error.stack !== undefined) {
     lines.push(style.dim(printable(text(error.stack), { lines: true })));
   }
-  await say(io.stderr, `${lines.join("\n")}\n`);
+  await tell(lines.join("\n"));
   return exitCode;
 }

@@ -242,7 +242,9 @@ export class RemoteCaller {
       : undefined;
     if (why === undefined) return error instanceof Error ? error : new Error(String(error));
     return new CliError(ExitCode.Failed, `Cannot ask the gateway at "${label}": it ${why}`, {
-      hint: 'Start it with "mcproxy serve", or name another one by its URL',
+      hint: signal.aborted
+        ? "Something listens there and hangs, or a firewall is between: look into its log, restart it"
+        : 'Start it with "mcproxy serve", or name another one by its URL',
     });
   }
 }

@@ -127,7 +127,7 @@ export async function startLogging(
 
 /** Starts the server. @throws {CliError} where the address cannot be had */
 export async function openServer(
-  { config, listen, stdio }: ServePlan,
+  { config, listen, stdio, destination }: ServePlan,
   { runtime, env }: Pick<Io, "runtime" | "env">,
 ): Promise<Server> {
   const directory = cacheDirectory(env);
@@ -139,6 +139,8 @@ export async function openServer(
     return await Server.start(parts);
   } catch (error) {
     if (!(error instanceof ListenError)) throw error;
+    const { message: why } = error;
+    if (destination.kind === "syslog" && !env["JOURNAL_STREAM"]) log.fatal("{why}", { why });
     const taken = error.code === "EADDRINUSE";
     const hint = taken ? { hint: await addressHint(config.settings) } : {};
     throw new CliError(ExitCode.Failed, error.message, { cause: error, ...hint });

@@ -34,6 +34,32 @@ test("main() reports an error as JSON with --json", async () => {
   });
 });
 
+/** Runs a command line whose stderr is that stream, and whose journal reads stream 8:1. */
+async function inService(argv: readonly string[], identity: string) {
+  const io = new TestIo({ env: { JOURNAL_STREAM: "8:1" }, cwd: tmpdir() });
+  Object.assign(io, { stderr: { ...io.stderr, identity } });
+  await main(argv, io);
+  return io.stderrText;
+}
+
+test("main() gives each line of an error its severity where the journal reads it", async () => {
+  const help = 'Run "mcproxy help" for usage\n';
+  assert.equal(
+    await inService(["chek"], "8:1"),
+    `<3>Unknown command "chek" (did you mean "check"?)\n<3>${help}`,
+  );
+  assert.match(await inService(["chek", "--json"], "8:1"), /^<3>\{"error":.*\}\n$/);
+  const file = join(await mkdtemp(join(tmpdir(), "mcproxy-main-")), "bad.json");
+  await writeFile(
+    file,
+    '{\n "mcpServers": { "a": { "comand": "x" },\n "b": { "url": "ftp://h" } } }',
+  );
+  const lines = (await inService(["serve", "--config", file], "8:1")).trimEnd().split("\n");
+  assert.ok(lines.length >= 2, lines.join("\n"));
+  for (const line of lines) assert.match(line, /^<3>/);
+  assert.doesNotMatch(await inService(["chek"], "8:2"), /<3>/);
+});
+
 test("main() colours errors on a terminal, unless NO_COLOR is set", async () => {
   const terminal = { columns: 80, rows: 24 };
   assert.ok((await run(["chek"], { terminal })).stderr.startsWith("\x1b[31mUnknown"));

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { type AddressInfo, createServer } from "node:net";
 import process from "node:process";
 import { test } from "node:test";
 import { main } from "../../src/cli/main.ts";
@@ -236,6 +237,34 @@ test("serve exits with 1 where the address is taken, and says by whom", async ()
   } finally {
     await server.close();
     await file.close();
+  }
+});
+
+test("serve tells syslog, too, that the address is taken", async () => {
+  const taken = createServer((socket) => socket.destroy());
+  const lines = Promise.withResolvers<string>();
+  const syslog = createServer((socket) => {
+    let text = "";
+    socket.setEncoding("utf8").on("data", (part) => {
+      text += part;
+      if (text.includes("Cannot listen on")) lines.resolve(text);
+    });
+  });
+  for (const server of [taken, syslog]) {
+    await new Promise<void>((listening) => void server.listen(0, "127.0.0.1", listening));
+  }
+  const portOf = (server: typeof taken) => (server.address() as AddressInfo).port;
+  try {
+    const config = { mcpServers: {}, syslog: { tcp: `127.0.0.1:${portOf(syslog)}` } };
+    const args = ["--port", String(portOf(taken))];
+    await serving(args, { config }, async ({ io, exited }) => {
+      const line = await within(lines.promise, "the line in syslog");
+      assert.match(line, new RegExp(`<\\d+>1 .* Cannot listen on "127.0.0.1:${portOf(taken)}"`));
+      assert.equal(await exited, 1);
+      assert.match(io.stderrText, /^Cannot listen on/);
+    });
+  } finally {
+    for (const server of [taken, syslog]) server.close();
   }
 });
 
