@@ -58,12 +58,12 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/middleware": 873,
   "src/front": 1_222,
   "src/app": 727,
-  "src/cli": 2_786,
+  "src/cli": 2_791,
   "src/cli/view": 247,
   "src/cli/clients": 1_854,
 };
 
-const MOST_CODE_IN_ALL = 32_257;
+const MOST_CODE_IN_ALL = 32_263;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
