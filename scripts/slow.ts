@@ -8,7 +8,6 @@ import { runSteps, type Step } from "./steps.ts";
 import { onBun, onDeno } from "./suites.ts";
 
 const RESTARTS = ["tests/slow/restarts.test.ts"];
-const bun = onBun("twenty restarts, on Bun", RESTARTS);
 const soak = onDeno("soak, on Deno", ["tests/soak/soak.test.ts"]);
 
 /** Agents as published, as clients of the binary that `deno task ok` has made. */
@@ -20,8 +19,7 @@ function agents(...files: readonly string[]): Step {
 /** A row for each. What is in `tests/slow` is in no step of `deno task ok`. */
 const steps: readonly Step[] = [
   onDeno("twenty restarts, on Deno", RESTARTS),
-  // Bun ends a test after a minute, which a busy machine takes.
-  { ...bun, command: [...bun.command, "--timeout", "300000"] },
+  onBun("twenty restarts, on Bun", RESTARTS),
   // With the binary that `deno task ok` has made.
   { ...soak, env: { ...soak.env, SOAK_SECONDS: "40" } },
   { name: "agents from npm", command: [DENO, "run", "-A", "scripts/agents.ts"] },
