@@ -3,24 +3,16 @@
 import process from "node:process";
 import { Readable } from "node:stream";
 import { codeOf } from "../lib/text.ts";
-import { internalError, listenError, peerAddress, report } from "./listen.ts";
+import { internalError, listenError, report } from "./listen.ts";
 import { onSignal } from "./node/process.ts";
 import { spawn } from "./node/spawn.ts";
 import { watchDirectory } from "./node/watch.ts";
-import type { ConnectionInfo, HttpServer, ListenOptions, Runtime, TextRequest } from "./types.ts";
+import type { HttpHandler, HttpServer, ListenOptions, Runtime, TextRequest } from "./types.ts";
 
 const bun = (globalThis as unknown as { readonly Bun: BunGlobal }).Bun;
 
 /** Only a backstop against endless bodies: the front has its own, far smaller limit and answer. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
-
-/** Reads the peer's address only when somebody asks: it costs a call into the runtime. */
-class BunConnection implements ConnectionInfo {
-  constructor(private readonly request: Request, private readonly server: BunServer) {}
-  get remoteAddress(): string {
-    return peerAddress(this.server.requestIP(this.request)?.address ?? "");
-  }
-}
 
 // Async so that a taken port is a rejection on both runtimes; Bun.serve throws.
 // deno-lint-ignore require-await
@@ -34,7 +26,7 @@ async function serve(options: ListenOptions): Promise<HttpServer> {
       // The default cuts a silent stream after some ten seconds (ECONNRESET).
       idleTimeout: 0,
       maxRequestBodySize: MAX_BODY_BYTES,
-      fetch: (request, server) => handler(request, new BunConnection(request, server)),
+      fetch: handler,
       error(error) {
         report(onError, error);
         return internalError();
@@ -114,8 +106,6 @@ export const runtime: Runtime = {
 interface BunServer {
   readonly hostname: string;
   readonly port: number;
-  /** Null once the request is over. */
-  requestIP(request: Request): { readonly address: string } | null;
   /** `true` also closes active connections. */
   stop(closeActiveConnections?: boolean): Promise<void>;
 }
@@ -128,7 +118,7 @@ interface BunServeOptions {
   readonly idleTimeout: number;
   /** Bytes; Bun answers 413 with an empty body above it. */
   readonly maxRequestBodySize: number;
-  readonly fetch: (request: Request, server: BunServer) => Response | Promise<Response>;
+  readonly fetch: HttpHandler;
   readonly error: (error: unknown) => Response;
 }
 

@@ -3,18 +3,11 @@
 import { stat, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { attempt } from "../lib/json.ts";
-import { internalError, listenError, peerAddress, report, shuttingDown } from "./listen.ts";
+import { internalError, listenError, report, shuttingDown } from "./listen.ts";
 import { onSignal } from "./node/process.ts";
 import { spawn } from "./node/spawn.ts";
 import { watchDirectory } from "./node/watch.ts";
-import type {
-  ConnectionInfo,
-  DatagramSocket,
-  HttpServer,
-  ListenOptions,
-  Runtime,
-} from "./types.ts";
+import type { DatagramSocket, HttpServer, ListenOptions, Runtime } from "./types.ts";
 
 /** The one {@link Runtime} of a process that runs on Deno. */
 export const runtime: Runtime = {
@@ -26,15 +19,6 @@ export const runtime: Runtime = {
   watchDirectory,
   onSignal,
 };
-
-/** Reads the peer's address only when somebody asks: it costs a call into the runtime. */
-class DenoConnection implements ConnectionInfo {
-  constructor(private readonly info: Deno.ServeHandlerInfo<Deno.NetAddr>) {}
-  get remoteAddress(): string {
-    // Nothing where the request is over.
-    return attempt(() => peerAddress(this.info.remoteAddr.hostname)) ?? "";
-  }
-}
 
 /**
  * Counts what is being answered, because Deno cannot cut connections once its own graceful shutdown
@@ -91,7 +75,7 @@ function listen(options: ListenOptions): HttpServer {
     }, (request, info) => {
       if (active.draining) return shuttingDown();
       active.track(info.completed);
-      return handler(request, new DenoConnection(info));
+      return handler(request);
     });
   } catch (error) {
     throw listenError(hostname, port, error);

@@ -1,4 +1,4 @@
-/** What both HTTP adapters share: error mapping, the 500 answer and the form of a peer address. */
+/** What both HTTP adapters share: error mapping, and the answers to what cannot be served. */
 
 import { attempt } from "../lib/json.ts";
 import { codeOf, messageOf } from "../lib/text.ts";
@@ -38,9 +38,4 @@ export function shuttingDown(): Response {
 export function report(onError: (error: unknown) => void, error: unknown): void {
   // Nobody is left to tell: the observer is the one who would have logged it.
   attempt(() => onError(error));
-}
-
-/** IPv4 in its own form also where a dual-stack socket says `::ffff:192.0.2.1`. */
-export function peerAddress(address: string): string {
-  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
 }

@@ -6,17 +6,8 @@
  * (`Pick<Runtime, "spawn">`), so that tests hand in a fake.
  */
 
-/** Where a request came from; both runtimes know the peer's address. */
-export interface ConnectionInfo {
-  /** Peer IP address without port, or `""` where the runtime cannot tell. */
-  readonly remoteAddress: string;
-}
-
 /** Answers one HTTP request. A throw becomes a 500 without details; it never ends the process. */
-export type HttpHandler = (
-  request: Request,
-  info: ConnectionInfo,
-) => Response | Promise<Response>;
+export type HttpHandler = (request: Request) => Response | Promise<Response>;
 
 /** Where to listen and who answers. */
 export interface ListenOptions {
@@ -141,11 +132,7 @@ export interface Runtime {
    * reported through `onError` once, and the watch is over; nothing is thrown. From within
    * `onError` on, the place can be watched again.
    */
-  watchDirectory(
-    path: string,
-    onChange: () => void,
-    onError: (error: unknown) => void,
-  ): Disposable;
+  watchDirectory(path: string, onChange: () => void, onError: (error: unknown) => void): Disposable;
   /**
    * What a `fetch` is for that has a limit of its own for the whole process (Bun: 256 at a time):
    * has none, and leads past no proxy. Undefined where `fetch` has no such limit, or proxies are set.

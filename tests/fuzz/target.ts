@@ -43,7 +43,7 @@ export class Target implements AsyncDisposable {
   private constructor(gateway: Gateway, closeUpstreams: () => Promise<void>) {
     const app = createApp({ gateway, boundHost: "127.0.0.1" });
     this.gateway = gateway;
-    this.#handler = (request) => app.handler(request, { remoteAddress: "127.0.0.1" });
+    this.#handler = (request) => app.handler(request);
     this.#close = async () => {
       await this.#sseStream?.cancel();
       await gateway.close();

@@ -308,7 +308,7 @@ test("a request of a session that is over, or of nobody, is told with who sent i
     };
     const url = `http://127.0.0.1${path}`;
     const request = new Request(url, { headers, ...init });
-    const response = await app.handler(request, { remoteAddress: "127.0.0.1" });
+    const response = await app.handler(request);
     await response.body?.cancel();
     return response.status;
   };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { listenError, peerAddress, report } from "../../src/runtime/listen.ts";
+import { listenError, report } from "../../src/runtime/listen.ts";
 
 test("listenError() says in words why a port cannot be had", () => {
   const denied = listenError("::", 80, Object.assign(new Error("denied"), { code: "EACCES" }));
@@ -21,13 +21,6 @@ test("listenError() calls a name that does not resolve ENOTFOUND on both runtime
     assert.equal(error.code, "ENOTFOUND");
     assert.equal(error.cause, cause);
   }
-});
-
-test("peerAddress() unwraps IPv4 from a dual-stack socket, and nothing else", () => {
-  assert.equal(peerAddress("::ffff:192.0.2.1"), "192.0.2.1");
-  assert.equal(peerAddress("::1"), "::1");
-  assert.equal(peerAddress("::ffff:1:2"), "::ffff:1:2");
-  assert.equal(peerAddress(""), "");
 });
 
 test("report() swallows what the observer throws", () => {

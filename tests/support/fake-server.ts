@@ -26,8 +26,8 @@ export class FakeServer implements HttpServer {
     this.#options = options;
   }
 
-  /** Sends a request as a client at `remoteAddress` would. Its signal is the request's own. */
-  async fetch(request: Request, remoteAddress = "127.0.0.1"): Promise<Response> {
+  /** Sends a request as a client would. Its signal is the request's own. */
+  async fetch(request: Request): Promise<Response> {
     if (this.closed) throw new TypeError(`Cannot reach port ${this.port}: nobody listens`);
     if (this.#draining) return shuttingDown();
     this.active++;
@@ -39,7 +39,7 @@ export class FakeServer implements HttpServer {
       this.#ended();
     };
     try {
-      const response = await Promise.race([this.#handle(request, remoteAddress), cut.promise]);
+      const response = await Promise.race([this.#handle(request), cut.promise]);
       if (response.body !== null) return this.#tracked(response, done);
       done();
       return response;
@@ -61,9 +61,9 @@ export class FakeServer implements HttpServer {
     this.#close();
   }
 
-  async #handle(request: Request, remoteAddress: string): Promise<Response> {
+  async #handle(request: Request): Promise<Response> {
     try {
-      return await this.#options.handler(request, { remoteAddress });
+      return await this.#options.handler(request);
     } catch (error) {
       report(this.#options.onError, error);
       return internalError();
