@@ -103,11 +103,7 @@ class Stream {
 export class StreamableHttpTransport implements Transport {
   readonly kind = "http";
   readonly pid = undefined;
-  readonly #server: string;
-  readonly #log: UpstreamLog;
-  readonly #clock: Clock;
   readonly #http: HttpClient;
-  readonly #toolHeaders: StreamableHttpOptions["toolHeaders"];
   readonly #closing = new AbortController();
   readonly #sendings: Sendings;
   readonly #session: SessionWatch;
@@ -116,11 +112,7 @@ export class StreamableHttpTransport implements Transport {
   #version: string | undefined;
   #era: Era = "legacy";
 
-  constructor(options: StreamableHttpOptions) {
-    this.#toolHeaders = options.toolHeaders;
-    this.#server = options.server;
-    this.#log = options.log;
-    this.#clock = options.clock;
+  constructor(private readonly options: StreamableHttpOptions) {
     this.#http = new HttpClient(options.server, options.target, options.trail, options.request);
     this.#sendings = new Sendings(options.clock);
     this.#session = new SessionWatch({
@@ -138,7 +130,7 @@ export class StreamableHttpTransport implements Transport {
 
   async send(raw: string, { method, requestId }: SendOptions): Promise<void> {
     if (this.#closing.signal.aborted) {
-      throw new LostCallError(this.#server, "is disconnected", NOT_SENT);
+      throw new LostCallError(this.options.server, "is disconnected", NOT_SENT);
     }
     // A request has its caller's limit; nobody else would end a notification that hangs.
     const limit = requestId === undefined ? NOTIFY_TIMEOUT : undefined;
@@ -152,7 +144,7 @@ export class StreamableHttpTransport implements Transport {
       }
       await this.#post(raw, method, requestId, signal);
     } catch (error) {
-      if (signal.aborted) throw unavailable(this.#server, "is no longer asked");
+      if (signal.aborted) throw unavailable(this.options.server, "is no longer asked");
       // Without its server there is no session either; a new handshake finds out what is left. That
       // one socket was closed is no sign of it, and no business of the other calls.
       if (error instanceof NetworkError && error.phase === "connect" && error.fault !== "closed") {
@@ -184,7 +176,7 @@ export class StreamableHttpTransport implements Transport {
     try {
       await this.#http.endSession(headers);
     } catch (error) {
-      this.#log.debug("Cannot end the session", { error: messageOf(error) });
+      this.options.log.debug("Cannot end the session", { error: messageOf(error) });
     }
   }
 
@@ -204,7 +196,9 @@ export class StreamableHttpTransport implements Transport {
       const name = repeatInHeaders(headers, method, object);
       if (name !== undefined && method === "tools/call") {
         const args = isObject(object?.arguments) ? object.arguments : undefined;
-        for (const [key, value] of headersOf(this.#toolHeaders(name), args)) headers[key] = value;
+        for (const [key, value] of headersOf(this.options.toolHeaders(name), args)) {
+          headers[key] = value;
+        }
       }
     }
     return headers;
@@ -244,16 +238,16 @@ export class StreamableHttpTransport implements Transport {
       await this.#follow(response, new Stream(what, requestId), signal);
     } else if (response.status === 202 || response.status === 204) {
       await response.body?.cancel();
-      throw protocolFault(this.#server, `accepted ${what} without an answer`);
+      throw protocolFault(this.options.server, `accepted ${what} without an answer`);
     } else if (type === "application/json" || type === "") {
       const text = await this.#http.text(response, what);
       if (!this.#deliver(text, requestId, what)) {
-        throw protocolFault(this.#server, `answered ${what} with something else`);
+        throw protocolFault(this.options.server, `answered ${what} with something else`);
       }
     } else {
       await response.body?.cancel();
       throw protocolFault(
-        this.#server,
+        this.options.server,
         `answered ${what} as ${type}; expected application/json or ${EVENT_STREAM}`,
       );
     }
@@ -284,7 +278,7 @@ export class StreamableHttpTransport implements Transport {
       ? undefined
       : errorBody(text, String(requestId));
     if (own === undefined || status === 401) {
-      throw new HttpStatusError(this.#server, status, what + this.#http.via, text, why);
+      throw new HttpStatusError(this.options.server, status, what + this.#http.via, text, why);
     }
     this.#deliver(own, requestId, what);
   }
@@ -374,14 +368,14 @@ export class StreamableHttpTransport implements Transport {
         else idle++;
       }
       if (stream.lastEventId === undefined || this.#era === "modern") {
-        throw new LostCallError(this.#server, `${reason} before it answered ${stream.what}`);
+        throw new LostCallError(this.options.server, `${reason} before it answered ${stream.what}`);
       }
       if (++failures > RESUME_ATTEMPTS) {
         const why = `${reason} and did not take up ${stream.what} again`;
-        throw new LostCallError(this.#server, why);
+        throw new LostCallError(this.options.server, why);
       }
       // A poll that brings nothing is repeated less and less often.
-      await pause(restAfter(stream, idle), this.#clock, signal);
+      await pause(restAfter(stream, idle), this.options.clock, signal);
       signal.throwIfAborted();
       current = await this.#resume(stream, signal);
     }
@@ -404,7 +398,7 @@ export class StreamableHttpTransport implements Transport {
         // Ends all calls, this one as well, with what has become of them.
         await this.#session.gone;
       }
-      if (status < 500) throw new HttpStatusError(this.#server, status, stream.what);
+      if (status < 500) throw new HttpStatusError(this.options.server, status, stream.what);
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof NetworkError)) throw error;
@@ -456,7 +450,7 @@ export class StreamableHttpTransport implements Transport {
         }
       } catch (error) {
         if (signal.aborted) return;
-        this.#log.debug("Event stream broke or is refused", { error: messageOf(error) });
+        this.options.log.debug("Event stream broke or is refused", { error: messageOf(error) });
         // Who has never had one will not get one.
         if (error instanceof HttpStatusError && !worked) return;
       }
@@ -472,7 +466,7 @@ export class StreamableHttpTransport implements Transport {
       mute = stream.messages > messages ? 0 : Math.min(mute + 1, 10);
       if (opened && stream.lastEventId === undefined) this.#handlers?.onGap?.();
       const rest = Math.min(stream.retry * 2 ** idle, MAX_RETRY);
-      await pause(Math.max(rest, restAfter(stream, mute)), this.#clock, signal);
+      await pause(Math.max(rest, restAfter(stream, mute)), this.options.clock, signal);
       if (signal.aborted) return;
     }
   }
