@@ -84,10 +84,7 @@ export async function planServe(
   };
 }
 
-function endpointOf(
-  { profile }: ServeFlags,
-  { settings: { profiles } }: Config,
-): Endpoint {
+function endpointOf({ profile }: ServeFlags, { settings: { profiles } }: Config): Endpoint {
   if (profile === undefined) return AGGREGATE;
   const names = profiles.map(({ name }) => name);
   if (names.includes(profile)) return profileEndpoint(profile);

@@ -200,10 +200,7 @@ const CROWDS: readonly (readonly [more: number, what: string])[] = [
 ];
 
 /** Whether all of it together is more than clients take. */
-function crowdFindings(
-  { length }: readonly CheckedTool[],
-  registry: Snapshot,
-): Finding[] {
+function crowdFindings({ length }: readonly CheckedTool[], registry: Snapshot): Finding[] {
   const { aggregate, gates: { aggregate: gate } } = registry;
   const { instructions } = gate.isClosed ? gate.view : aggregate;
   const all = [];

@@ -102,11 +102,7 @@ function summary(server: ServerOffer, style: Style): string {
 }
 
 /** Name at the gateway, the server's own where it differs, first line of the description. */
-function itemLines(
-  items: readonly OfferedItem[],
-  view: View,
-  tokens: boolean,
-): string[] {
+function itemLines(items: readonly OfferedItem[], view: View, tokens: boolean): string[] {
   // Where no name differs, an empty column would only push the descriptions to the right.
   const same = items.every(({ exposed, own }) => exposed === own);
   const counted = tokens && items.some((item) => item.tokens !== undefined);

@@ -68,9 +68,7 @@ function presenterFor({ stdout, env }: Io, json: boolean): Presenter {
     return new ScreenPresenter(stdout, style);
   }
   const textOf = json ? sampleJson : (sample: Sample) => sampleText(sample, style);
-  return {
-    show: (sample) => stdout.write(`${textOf(sample)}\n`).then(() => true, () => false),
-  };
+  return { show: (sample) => stdout.write(`${textOf(sample)}\n`).then(() => true, () => false) };
 }
 
 /** A status, or why there is none, and an empty line. */

@@ -268,10 +268,7 @@ export function isMissingIn({ missing }: TreeExpansion): (path: ConfigPath) => b
 }
 
 /** Reports each `${…}` that is not an expression. */
-export function reportMalformed(
-  { malformed }: TreeExpansion,
-  collector: IssueCollector,
-): void {
+export function reportMalformed({ malformed }: TreeExpansion, collector: IssueCollector): void {
   for (const { path, text } of malformed) {
     collector.error(
       path,
@@ -283,11 +280,7 @@ export function reportMalformed(
 }
 
 /** Other clients count timeouts in seconds: a bare `60` is hardly ever meant as 60 ms. */
-export function warnShortTimeout(
-  value: unknown,
-  key: string,
-  collector: IssueCollector,
-): void {
+export function warnShortTimeout(value: unknown, key: string, collector: IssueCollector): void {
   if (typeof value !== "number" || !(value >= 1 && value < 1000)) return;
   collector.warn([key], `${value} means ${value} milliseconds`, {
     remedy: `write "${value}s" for seconds, or "${value}ms" to keep it`,

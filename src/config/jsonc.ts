@@ -127,10 +127,7 @@ function explain(error: ParseError, text: string): readonly [string, string?] {
       "found a string that does not end in its line, expected a closing quote",
     ],
     InvalidUnicode: ['found an invalid "\\u" escape, expected four hexadecimal digits'],
-    InvalidEscapeCharacter: [
-      "found an invalid escape in a string",
-      'write a backslash as "\\\\"',
-    ],
+    InvalidEscapeCharacter: ["found an invalid escape in a string", 'write a backslash as "\\\\"'],
     InvalidCharacter: [
       "found a control character in a string",
       'write a tab as "\\t" and a line break as "\\n"',

@@ -149,10 +149,7 @@ const replace = v.pipe(
 
 const cacheEntry = notArray(v.strictObject({
   ttl: duration(0, "How long a result is kept; 0 keeps none.", "10m"),
-  public: v.optional(
-    flag("Whether what one client was answered may be given to another."),
-    false,
-  ),
+  public: v.optional(flag("Whether what one client was answered may be given to another."), false),
 }, 'an object with "ttl"'));
 
 /** Which tools' results are kept, by a pattern for their own names, and for how long. */
@@ -171,11 +168,7 @@ const cache = v.pipe(
 );
 
 /** Entries of a server, to be spread into its schema; their outputs are lists of rules. */
-export const TRANSFORM_ENTRIES = {
-  maxResultBytes,
-  replace,
-  cache,
-};
+export const TRANSFORM_ENTRIES = { maxResultBytes, replace, cache };
 
 /**
  * What they leave: in each list the first rule that names a tool decides about it, but all of

@@ -103,10 +103,7 @@ export const serverOptions = optional({
     1,
     64,
     "How many processes of a command run; calls go to the one with the fewest.",
-    {
-      example: 2,
-      standard: 1,
-    },
+    { example: 2, standard: 1 },
   ),
   headers: textMap("HTTP headers sent with every request.", { Authorization: "Bearer ${TOKEN}" }),
   auth,
@@ -115,10 +112,7 @@ export const serverOptions = optional({
     "Pins the transport. By default a command means stdio, and a url means Streamable HTTP " +
       "with a fall-back to HTTP+SSE.",
   ),
-  type: choice(
-    TRANSPORTS,
-    'The same as "transport", under the name some clients use.',
-  ),
+  type: choice(TRANSPORTS, 'The same as "transport", under the name some clients use.'),
   protocol: choice(
     ["auto", "legacy", "modern"],
     "Pins the protocol era: legacy is up to 2025-11-25, modern from 2026-07-28. By default the " +
@@ -158,13 +152,7 @@ export const serverOptions = optional({
   ...shapingOptions,
   ...TRANSFORM_ENTRIES,
   description: prose("A note for people; the gateway ignores it.", "Issues and pull requests"),
-}, {
-  protocol: "auto",
-  sharing: "auto",
-  maxResultBytes: 0,
-  replace: () => [],
-  cache: () => ({}),
-});
+}, { protocol: "auto", sharing: "auto", maxResultBytes: 0, replace: () => [], cache: () => ({}) });
 
 /** One server. */
 export const ServerSchema = v.strictObject(serverOptions, "an object");

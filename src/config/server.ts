@@ -328,10 +328,7 @@ function reportMapKeys(raw: RawObject, collector: IssueCollector): void {
  * The first value the target cannot be started with, such as a header with a line break. It mostly
  * comes from a variable, so it is a problem of this server and not of the file.
  */
-function findUnusable(
-  target: ServerTarget,
-  collector: IssueCollector,
-): ConfigIssue | undefined {
+function findUnusable(target: ServerTarget, collector: IssueCollector): ConfigIssue | undefined {
   const suspects: (readonly [ConfigPath, string])[] = target.kind === "http"
     ? Object.entries(target.headers).map(([key, value]) => [["headers", key], value])
     : [

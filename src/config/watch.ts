@@ -281,12 +281,7 @@ export interface WatchTiming {
 }
 
 /** From the write to the caller in some 20 ms, of the 200 ms that a client may wait for it. */
-export const DEFAULT_TIMING: WatchTiming = {
-  settle: 15,
-  limit: 100,
-  patience: 250,
-  poll: 30_000,
-};
+export const DEFAULT_TIMING: WatchTiming = { settle: 15, limit: 100, patience: 250, poll: 30_000 };
 
 /** The first and the last event that no look has followed yet, in milliseconds. */
 export interface Events {

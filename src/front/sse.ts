@@ -11,11 +11,7 @@ import { EventStream } from "./streams.ts";
  * Answers `GET /sse`. The first event names the URL to post to; the session ends with the stream.
  * @throws {Refusal}
  */
-export function openSse(
-  request: Request,
-  endpoint: Endpoint,
-  context: FrontContext,
-): Response {
+export function openSse(request: Request, endpoint: Endpoint, context: FrontContext): Response {
   requireEventStream(request.headers.get("accept"));
   const session = context.gateway.openSession("sse", endpoint);
   const stream = new EventStream();
@@ -31,10 +27,7 @@ export function openSse(
  * Answers `POST /messages`: takes the message and says so; what it brings comes by the stream.
  * @throws {Refusal}
  */
-export async function postSse(
-  request: Request,
-  context: FrontContext,
-): Promise<Response> {
+export async function postSse(request: Request, context: FrontContext): Promise<Response> {
   const id = new URL(request.url).searchParams.get("sessionId");
   if (id === null || id === "") {
     throw new Refusal(400, "Bad request: the sessionId parameter is missing");

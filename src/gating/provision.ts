@@ -135,8 +135,5 @@ export function listProvisioned(call: MetaCall, store: Provisioned): MetaResult 
   const none = key === undefined
     ? "None: pass the handle that provision_tools returned"
     : "None so far: provision_tools adds some";
-  return {
-    text: lines.length === 0 ? none : lines.join("\n"),
-    structured: { tools, gone },
-  };
+  return { text: lines.length === 0 ? none : lines.join("\n"), structured: { tools, gone } };
 }

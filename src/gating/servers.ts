@@ -50,10 +50,7 @@ function describeServer(facts: ServerFacts): MetaResult {
 }
 
 function headOf({ name, state, stale, tools, prompts }: ServerFacts): string {
-  const counts = [
-    plural(tools, "tool"),
-    ...(prompts === 0 ? [] : [plural(prompts, "prompt")]),
-  ];
+  const counts = [plural(tools, "tool"), ...(prompts === 0 ? [] : [plural(prompts, "prompt")])];
   return `${name}: ${state}${stale ? " (as of its last run)" : ""}, ${counts.join(", ")}`;
 }
 

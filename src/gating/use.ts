@@ -116,10 +116,7 @@ export async function encodeUses(uses: Uses): Promise<Bytes> {
  *
  * @param now milliseconds since the epoch; nothing was used later
  */
-export async function decodeUses(
-  file: Bytes,
-  now: number,
-): Promise<FromFile<Uses>> {
+export async function decodeUses(file: Bytes, now: number): Promise<FromFile<Uses>> {
   const unsealed = await unseal(SEAL, file);
   if (!unsealed.ok) return unsealed;
   const entries = jsonIn(unsealed.value);

@@ -29,12 +29,7 @@ export type { Output, StandardOutputs } from "./output.ts";
 export function textLogger(log: Logger): Record<"debug" | "info" | "warn" | "error", LogText> {
   const plain = (level: "debug" | "info" | "warn" | "error"): LogText => (text, properties = {}) =>
     log[level](text.replace(/[{}]/g, "$&$&"), properties);
-  return {
-    debug: plain("debug"),
-    info: plain("info"),
-    warn: plain("warn"),
-    error: plain("error"),
-  };
+  return { debug: plain("debug"), info: plain("info"), warn: plain("warn"), error: plain("error") };
 }
 
 type LogText = (text: string, properties?: Record<string, unknown>) => void;

@@ -243,10 +243,7 @@ export class TcpWriter implements Writer {
   }
 
   #frame(entry: Entry): Uint8Array {
-    const message = limitBytes(
-      encoder.encode(this.options.encode(entry)),
-      this.options.maxBytes,
-    );
+    const message = limitBytes(encoder.encode(this.options.encode(entry)), this.options.maxBytes);
     return Buffer.concat([encoder.encode(`${message.length} `), message]);
   }
 

@@ -154,11 +154,7 @@ function exposing(
     : [{ path: path!, value: JSON.stringify(exposeTaskId(server, taskId)) }];
 }
 
-function restoring(
-  path: readonly string[],
-  root: unknown,
-  server: string,
-): readonly JsonEdit[] {
+function restoring(path: readonly string[], root: unknown, server: string): readonly JsonEdit[] {
   const owner = ownerOfTask(textAt(root, path) ?? "");
   return owner?.server === server ? [{ path, value: JSON.stringify(owner.taskId) }] : NONE;
 }

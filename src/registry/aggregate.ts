@@ -48,10 +48,7 @@ export class AggregateView extends ListedView implements View {
   readonly labelsTasks = true;
   #capabilities: Capabilities | undefined;
 
-  private constructor(
-    private readonly input: AggregateInput,
-    private readonly sections: Sections,
-  ) {
+  private constructor(private readonly input: AggregateInput, private readonly sections: Sections) {
     const { uris: { table: uris }, tools: { table: tools }, prompts: { table: prompts } } =
       sections;
     const own = {

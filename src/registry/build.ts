@@ -82,10 +82,7 @@ export function buildRegistry(
     aggregate,
     servers: views,
     profiles: new Map(built.map(({ name, view }) => [name, view])),
-    notices: [
-      ...merged.flatMap(noticesOf),
-      ...built.flatMap(({ notices }) => notices),
-    ],
+    notices: [...merged.flatMap(noticesOf), ...built.flatMap(({ notices }) => notices)],
     conflicts: aggregate.conflicts,
     entries: servers,
   });
@@ -139,11 +136,7 @@ export function conflictText({ kind, type, wanted, parties }: Conflict): string 
  * `before` is `undefined` for a view that was not there: then every list that has entries. Without
  * an era the lists are compared as the upstreams wrote them.
  */
-export function changedLists(
-  before: View | undefined,
-  after: View,
-  era?: Era,
-): ListKind[] {
+export function changedLists(before: View | undefined, after: View, era?: Era): ListKind[] {
   if (before === after) return [];
   return LIST_RULES.map((rule) => rule.kind).filter((kind) => {
     const list = after.list(kind, era);

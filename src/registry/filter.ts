@@ -39,10 +39,7 @@ export function anyMatch(globs: readonly Glob[], names: readonly string[]): bool
 }
 
 /** Whether what has these names is there. */
-export function admits(
-  { include, exclude }: CompiledFilter,
-  names: readonly string[],
-): boolean {
+export function admits({ include, exclude }: CompiledFilter, names: readonly string[]): boolean {
   return (include === undefined || anyMatch(include, names)) && !anyMatch(exclude, names);
 }
 

@@ -133,8 +133,6 @@ export const KEYWORDS: Readonly<Record<Dialect, ReadonlyMap<string, KeywordForm>
 };
 
 // Not the objects themselves: a schema may have a member called "constructor".
-function keywords(
-  forms: Readonly<Record<string, KeywordForm>>,
-): ReadonlyMap<string, KeywordForm> {
+function keywords(forms: Readonly<Record<string, KeywordForm>>): ReadonlyMap<string, KeywordForm> {
   return new Map(Object.entries(forms));
 }

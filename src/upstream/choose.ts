@@ -346,9 +346,7 @@ export class Stickiness<T> {
 }
 
 /** A short form of it: a state may be kilobytes long. */
-function stateOf(
-  holder: { readonly requestState?: unknown } | undefined,
-): string | undefined {
+function stateOf(holder: { readonly requestState?: unknown } | undefined): string | undefined {
   const state = holder?.requestState;
   return typeof state === "string" ? shortHash(state, 32) : undefined;
 }

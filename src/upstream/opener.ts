@@ -158,10 +158,7 @@ export interface UpstreamEvents {
    * A request for a client that belongs to no call: `roots/list`, or whatever comes on the own
    * connection of `session` outside its calls. See the event of the channel.
    */
-  onRequest?(
-    message: RequestMessage,
-    session: string | undefined,
-  ): Promise<string> | undefined;
+  onRequest?(message: RequestMessage, session: string | undefined): Promise<string> | undefined;
 }
 
 /** What an upstream is made of, and each of its instances. */

@@ -237,11 +237,7 @@ async function readEntry(text: string, file: EditedFile): Promise<unknown> {
  * again: nothing but the entry may be different.
  * @throws {CliError}
  */
-async function withEntry(
-  text: string,
-  entry: Json | undefined,
-  file: EditedFile,
-): Promise<Edited> {
+async function withEntry(text: string, entry: Json | undefined, file: EditedFile): Promise<Edited> {
   const { client, path } = file;
   const expected = JSON.parse(JSON.stringify(await valueOf(text, file))) as JsonObject;
   let section = expected;

@@ -30,10 +30,7 @@ export class LastingSessions {
   #loading: Promise<Tools> | undefined;
 
   /** @param directory where key and journal are; without, sessions end with the process */
-  constructor(
-    private readonly gateway: Gateway,
-    private readonly directory: string | undefined,
-  ) {
+  constructor(private readonly gateway: Gateway, private readonly directory: string | undefined) {
     const { provisioned } = gateway.gating;
     provisioned.onAdded = (label, tools) => gateway.sessions.labelled(label)?.note("tools", tools);
   }

@@ -80,10 +80,7 @@ export class ListCache {
       (reason) =>
         this.parts.log.warning(
           "Cannot use the kept lists in {file}: {reason}; starting without them",
-          {
-            file,
-            reason,
-          },
+          { file, reason },
         ),
     );
   }

@@ -105,10 +105,7 @@ export class ResultCache {
     const found = this.#results.get(key);
     if (found === undefined) return undefined;
     this.#hits++;
-    return {
-      resultText: decoder.decode(found.bytes),
-      age: this.now() - found.about.since,
-    };
+    return { resultText: decoder.decode(found.bytes), age: this.now() - found.about.since };
   }
 
   /** Keeps a response where it can be kept; `ttl` is milliseconds. */

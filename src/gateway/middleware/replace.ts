@@ -170,10 +170,7 @@ export function compileReplacement(text: string, pattern: RE2JS): (match: Match)
     pieces.map((piece) => "text" in piece ? piece.text : match.group(piece.group) ?? "").join("");
 }
 
-function groupOf(
-  [whole, name, number]: RegExpExecArray,
-  pattern: RE2JS,
-): Piece | undefined {
+function groupOf([whole, name, number]: RegExpExecArray, pattern: RE2JS): Piece | undefined {
   if (whole === "$$") return { text: "$" };
   if (whole === "$&") return { group: 0 };
   if (name !== undefined) {

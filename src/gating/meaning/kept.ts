@@ -114,11 +114,7 @@ export interface VectorOwner {
   readonly model: string;
 }
 
-const SEAL: Seal = {
-  magic: "mcproxy-vectors",
-  content: "vectors",
-  version: VECTOR_FORMAT_VERSION,
-};
+const SEAL: Seal = { magic: "mcproxy-vectors", content: "vectors", version: VECTOR_FORMAT_VERSION };
 const KEY = new RegExp(`[a-z2-7]{${KEY_LENGTH}}`, "y");
 const MAX_HEAD = 8_192;
 const NEW_LINE = 10;

@@ -100,10 +100,7 @@ export class SearchIndex {
   }
 
   /** The best tools for a query, which may be any text. Tools with none of its words are no hits. */
-  search(
-    query: string,
-    options: SearchOptions = {},
-  ): SearchResult {
+  search(query: string, options: SearchOptions = {}): SearchResult {
     const { limit = DEFAULT_LIMIT, prior, also = [] } = options;
     const scores = this.#scores(query);
     const named = this.#named(query);

@@ -176,11 +176,7 @@ export function lossByClose(
 }
 
 /** What a client's call fails with when sending it has failed with `error`. */
-export function lossBySend(
-  server: string,
-  { asked, highest }: Fate,
-  error: RpcError,
-): RpcError {
+export function lossBySend(server: string, { asked, highest }: Fate, error: RpcError): RpcError {
   const isLoss = error instanceof LostCallError;
   if (!isLoss && !(error instanceof NetworkError)) return error;
   const sent = isLoss ? error.facts.sent : !error.neverSent;

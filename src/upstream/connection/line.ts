@@ -40,10 +40,7 @@ export const SHARED_IDENTITY: Identity = { info: CLIENT_INFO, capabilities: ANSW
 
 /** A connection that serves one client alone declares what that client can do, under its name. */
 export function identityOf(client: Client): Identity {
-  return {
-    info: introduction(client, CLIENT_INFO),
-    capabilities: answerable(client.capabilities),
-  };
+  return { info: introduction(client, CLIENT_INFO), capabilities: answerable(client.capabilities) };
 }
 
 /** Whether a client is able to tell its roots. */
