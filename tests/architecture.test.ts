@@ -45,7 +45,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 972,
   "src/schema": 886,
   "src/protocol": 1_497,
-  "src/config": 4_482,
+  "src/config": 4_501,
   "src/upstream": 2_333,
   "src/upstream/connection": 1_596,
   "src/upstream/transport": 1_589,
@@ -60,10 +60,10 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/app": 724,
   "src/cli": 2_782,
   "src/cli/view": 247,
-  "src/cli/clients": 1_850,
+  "src/cli/clients": 1_842,
 };
 
-const MOST_CODE_IN_ALL = 32_097;
+const MOST_CODE_IN_ALL = 32_108;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

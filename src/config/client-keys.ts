@@ -68,12 +68,16 @@ export function addServer(
     mapping.server(name, entry, written);
     return;
   }
+  const before = collector.issues.length;
   const here = { place: ["mcpServers", name], written, mapping, issues: collector.below(written) };
+  mapping.moved(here.place, written);
+  const read = (key: string, value: unknown) =>
+    readValue(key, value, collector.below(mapping.written([...here.place, key])));
   const kept = new Map<string, unknown>();
   const choices: ToolChoice[] = [];
   for (const [key, value] of Object.entries(entry)) {
     const { means, remedy } = clientKey(key, value) ?? { means: key };
-    if (means === key) kept.set(key, readValue(key, value, here.issues));
+    if (means === key) kept.set(key, read(key, value));
     else if (means === undefined) warnIgnored(key, here.issues, remedy);
     else if (means.startsWith(TOOLS)) {
       choices.push({ key, member: means.slice(TOOLS.length), value });
@@ -83,12 +87,13 @@ export function addServer(
         remedy: "remove one of them",
       });
     } else {
-      kept.set(means, readValue(means, value, here.issues));
+      kept.set(means, read(means, value));
       mapping.moved([...here.place, means], [...written, key]);
     }
   }
   addChoices(kept, choices, here);
-  mapping.server(name, fromEntries(kept), written);
+  if (mapping.leavesOut && collector.issues.length > before) collector.leaveOut(before);
+  else mapping.server(name, fromEntries(kept), written);
 }
 
 /** What becomes of a key that is none of ours. */
@@ -99,19 +104,19 @@ function clientKey(key: string, value: unknown): Partial<ClientKey> | undefined 
 }
 
 function readValue(key: string, value: unknown, issues: IssueCollector): unknown {
-  if ((key === "env" || key === "headers") && isObject(value)) return texts(key, value, issues);
+  if ((key === "env" || key === "headers") && isObject(value)) return texts(value, issues);
   if (key !== "type" && key !== "transport" || typeof value !== "string") return value;
   return Object.hasOwn(TRANSPORT_NAMES, value) ? TRANSPORT_NAMES[value] : value;
 }
 
 /** Numbers and booleans as the text other clients make of them; null means "not set" there. */
-function texts(key: string, map: RawObject, issues: IssueCollector): RawObject {
+function texts(map: RawObject, issues: IssueCollector): RawObject {
   return fromEntries(
     Object.entries(map).flatMap(([name, value]) => {
       const isBare = typeof value === "number" || typeof value === "boolean";
       if (!isBare && value !== null) return [[name, value]];
       const [taken, remedy] = isBare ? ["as text", "put it in double quotes"] : ["for not set"];
-      issues.warn([key, name], `found ${describeKind(value)}, taken ${taken}`, { remedy });
+      issues.warn([name], `found ${describeKind(value)}, taken ${taken}`, { remedy });
       return isBare ? [[name, String(value)]] : [];
     }),
   );
@@ -190,6 +195,9 @@ export class Mapping {
   readonly #written = new Map<string, ConfigPath>();
   #section: unknown;
 
+  /** `leavesOut`: a server with a mistake is left out with a warning. */
+  constructor(readonly leavesOut: boolean) {}
+
   /** A setting, and where it was written. */
   setting(name: string, value: unknown, written: ConfigPath): void {
     this.settings[name] = value;
@@ -249,32 +257,41 @@ export class Mapping {
   }
 }
 
+/** A copy of plain data with each text changed; keys stay. */
+export function replaceTexts(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === "string") return change(value);
+  if (Array.isArray(value)) return value.map((item: unknown) => replaceTexts(item, change));
+  if (!isObject(value)) return value;
+  return fromEntries(Object.entries(value).map(([key, one]) => [key, replaceTexts(one, change)]));
+}
+
+/** An entry with the variables of a client, which `theirs` finds, in our syntax. */
+function withVariables(entry: RawObject, theirs: RegExp, ours: string): RawObject {
+  const named = replaceTexts(entry, (text) => text.replace(theirs, ours)) as RawObject;
+  // No variable counts in this one.
+  return "description" in entry ? { ...named, description: entry["description"] } : named;
+}
+
 /**
- * The entry of an OpenCode server in our terms. Its `command` is a list, and its types are called
- * otherwise.
+ * The entry of an OpenCode server in our terms. Its `command` is a list, its types are called
+ * otherwise, and its variables are `{env:NAME}` and `{file:path}`.
  */
 export function opencodeEntry(entry: RawObject): RawObject {
   const { type: _, command, environment, ...rest } = entry;
   const [program, ...args] = Array.isArray(command) ? command as unknown[] : [command];
-  return {
+  const ours = {
     ...rest,
     ...(program === undefined ? {} : { command: program }),
     ...(args.length === 0 ? {} : { args }),
     ...(environment === undefined ? {} : { env: environment }),
   };
+  return withVariables(ours, /(?<!\$)\{(env|file):/g, "${$1:");
 }
 
-/** The entry of a Gemini CLI server, where `$NAME` is a variable as `${NAME}` is. */
-export function geminiEntry(entry: RawObject): RawObject {
-  const named = (text: unknown) =>
-    typeof text === "string" ? text.replace(/\$([A-Za-z_]\w*)/g, "${$1}") : text;
-  const inMap = (map: RawObject) =>
-    fromEntries(Object.entries(map).map(([key, value]) => [key, named(value)]));
-  const { env, headers, args } = entry;
-  return {
-    ...entry,
-    ...(isObject(env) ? { env: inMap(env) } : {}),
-    ...(isObject(headers) ? { headers: inMap(headers) } : {}),
-    ...(Array.isArray(args) ? { args: args.map(named) } : {}),
-  };
+/**
+ * The entry of a Gemini CLI server, where `$NAME` is a variable as `${NAME}` is. Where it is not
+ * set it is text: part of a password, mostly. `ours` is what becomes of one.
+ */
+export function geminiEntry(entry: RawObject, ours = "${$1:-$$$1}"): RawObject {
+  return withVariables(entry, /(?<!\$|:-)\$([A-Za-z_]\w*)/g, ours);
 }

@@ -34,9 +34,14 @@ const HARMLESS_KEYS: readonly string[] = ["$schema"];
 
 /**
  * Maps a document. `known` are the settings the root may have; others are kept in the tree to be
- * complained about, except in files where everything else is an editor's.
+ * complained about, except in files where everything else is an editor's. `leavesOut`: a server with
+ * a mistake is left out with a warning.
  */
-export function shapeDocument(document: ConfigDocument, known: readonly string[]): ShapeResult {
+export function shapeDocument(
+  document: ConfigDocument,
+  known: readonly string[],
+  leavesOut = isClientFile(document.file),
+): ShapeResult {
   const collector = new IssueCollector(placesOf(document));
   const root = document.value;
   if (!isObject(root)) {
@@ -52,7 +57,7 @@ export function shapeDocument(document: ConfigDocument, known: readonly string[]
     });
     return { ok: false, issues: collector.issues };
   }
-  const mapping = new Mapping();
+  const mapping = new Mapping(leavesOut);
   const { file } = document;
   const counting = isClientFile(file) ? HARMLESS_KEYS : known;
   mapShape(root, { document, mapping, collector, known: counting });
@@ -97,16 +102,15 @@ interface ShapeContext {
   readonly known: readonly string[];
 }
 
-/**
- * Adds every server of the section at `path`. `adapt` gets each entry that is an object and gives
- * what it means in our terms, or undefined to leave it out (it has said so then).
- */
+/** What an entry means in our terms; undefined to leave it out (it has said so then). */
+type Adapt = (entry: RawObject, path: ConfigPath, name: string) => RawObject | undefined;
+
+/** Adds every server of the section at `path`; `adapt` gets each entry that is an object. */
 function addSection(
   section: unknown,
   path: ConfigPath,
   context: ShapeContext,
-  adapt: (entry: RawObject, path: ConfigPath, name: string) => RawObject | undefined = (entry) =>
-    entry,
+  adapt: Adapt = (entry) => entry,
 ): void {
   const { document, mapping } = context;
   if (!isObject(section)) {
@@ -146,7 +150,8 @@ function mapBeside(
 /** The files of Claude Code and Gemini CLI. */
 function mapClients(root: RawObject, context: ShapeContext): void {
   mapBeside("mcpServers", "its client", context);
-  const adapt = context.document.file.endsWith("settings.json") ? geminiEntry : undefined;
+  const isGeminis = context.document.file.endsWith("settings.json");
+  const adapt: Adapt = (entry) => isGeminis ? geminiEntry(entry) : entry;
   addSection(root["mcpServers"], ["mcpServers"], context, adapt);
 }
 
@@ -286,9 +291,16 @@ function mapVscodeSettings(section: RawObject, context: ShapeContext): void {
 /** OpenCode's settings: `mcp` has the servers. */
 function mapOpencode(section: RawObject, context: ShapeContext): void {
   mapBeside("mcp", "OpenCode", context);
+  const { mapping } = context;
   addSection(section, ["mcp"], context, (entry, path, name) => {
-    context.mapping.moved(["mcpServers", name, "env"], [...path, "environment"]);
-    context.mapping.moved(["mcpServers", name, "args"], [...path, "command"]);
+    const { command } = entry;
+    const move = (ours: ConfigPath, theirs: ConfigPath) =>
+      mapping.moved(["mcpServers", name, ...ours], [...path, ...theirs]);
+    move(["env"], ["environment"]);
+    if (Array.isArray(command)) {
+      move(["args"], ["command"]);
+      command.forEach((_, at) => move(at === 0 ? ["command"] : ["args", at - 1], ["command", at]));
+    }
     return opencodeEntry(entry);
   });
 }

@@ -18,7 +18,7 @@ import { fileIssue, listFiles, parseText, readText, type Sources } from "./files
 import { type ConfigIssue, type ConfigPath, formatPath, withoutUndefined } from "./issue.ts";
 import { parseJsonc } from "./jsonc.ts";
 import { isClientFile, shapeDocument, type ShapeResult } from "./layouts.ts";
-import { reportAliases, reportCollisions, warnUnusedChoices } from "./profiles.ts";
+import { reportAliases, reportCollision, warnUnusedChoices } from "./profiles.ts";
 import { warnBareKey } from "./schema-gating.ts";
 import { loadPatterns, mentionsPatterns } from "./schema-results.ts";
 import { RootSchema, SettingsSchema } from "./schema.ts";
@@ -246,6 +246,7 @@ function parseServers(
   if (tree.names.length === 0) {
     collector.warn(["mcpServers"], "found no server, so there is nothing to serve");
   }
+  const taken = new Map<string, string>();
   for (const name of tree.names) {
     const entry: unknown = section[name];
     // For a server that is switched off no file is read and no command run.
@@ -254,20 +255,15 @@ function parseServers(
     const lookup = lookupIn(values, origin);
     const before = collector.issues.length;
     const server = parseServer(name, entry, { lookup, settings, collector, used });
-    if (server !== undefined) servers.set(name, server);
-    else if (isClientFile(origin.file)) {
-      collector.warnings.push(...collector.issues.splice(before).map(leftOut));
-    }
+    // What its own client may put up with is no reason to serve nothing.
+    const leavesOut = isClientFile(origin.file);
+    if (server !== undefined || !leavesOut) reportCollision(name, taken, collector);
+    if (leavesOut && collector.issues.length > before) collector.leaveOut(before);
+    else if (server !== undefined) servers.set(name, server);
   }
-  reportCollisions(tree.names, collector);
   reportAliases(servers, collector);
   warnUnusedChoices(settings, servers, collector);
   return servers;
-}
-
-/** What its own client may put up with is no reason to serve nothing. */
-function leftOut(issue: ConfigIssue): ConfigIssue {
-  return { ...issue, message: `${issue.message}; left out` };
 }
 
 function isSwitchedOff(entry: unknown): boolean {

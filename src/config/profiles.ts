@@ -146,28 +146,28 @@ export function sanitizeServerName(name: string): string {
   return name.replaceAll(/[^A-Za-z0-9_-]/gu, "_");
 }
 
-/** Reports names that are different in the file and the same once sanitised. */
-export function reportCollisions(names: readonly string[], collector: IssueCollector): void {
-  const taken = new Map<string, string>();
-  for (const name of names) {
-    const sanitized = sanitizeServerName(name);
-    const other = taken.get(sanitized);
-    if (other === undefined) {
-      taken.set(sanitized, name);
-      continue;
-    }
-    const path = ["mcpServers", name];
-    const [here, there] = [path, ["mcpServers", other]].map((one) =>
-      collector.issue(one, "", { part: "key" })
-    );
-    const where = there === undefined || there.file === here?.file
-      ? ""
-      : ` (${there.file}:${there.line}:${there.column})`;
-    collector.error(
-      path,
-      `servers ${quote(other)}${where} and ${quote(name)} both become "${sanitized}" in tool ` +
-        "names, expected names that stay different",
-      { part: "key", remedy: "rename one of them" },
-    );
+/**
+ * Reports a name that is the same, once sanitised, as one of those before; `taken` has these by what
+ * they become.
+ */
+export function reportCollision(
+  name: string,
+  taken: Map<string, string>,
+  collector: IssueCollector,
+): void {
+  const sanitized = sanitizeServerName(name);
+  const other = taken.get(sanitized);
+  if (other === undefined) {
+    taken.set(sanitized, name);
+    return;
   }
+  const issueOf = (one: string) => collector.issue(["mcpServers", one], "", { part: "key" });
+  const { file, line, column } = issueOf(other);
+  const where = file === issueOf(name).file ? "" : ` (${file}:${line}:${column})`;
+  collector.error(
+    ["mcpServers", name],
+    `servers ${quote(other)}${where} and ${quote(name)} both become "${sanitized}" in tool ` +
+      "names, expected names that stay different",
+    { part: "key", remedy: "rename one of them" },
+  );
 }

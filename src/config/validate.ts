@@ -176,6 +176,14 @@ export class IssueCollector {
     if (this.warnings.length < MAX_ISSUES) this.warnings.push(this.issue(path, message, options));
   }
 
+  /** Makes warnings of the issues from the index `first` on: what has them is left out. */
+  leaveOut(first: number): void {
+    for (const issue of this.issues.splice(first)) {
+      if (this.warnings.length >= MAX_ISSUES) break;
+      this.warnings.push({ ...issue, message: `${issue.message}; left out` });
+    }
+  }
+
   /** An issue at a place of the configuration, not added. */
   issue(path: ConfigPath, message: string, { remedy, part }: IssueOptions = {}): ConfigIssue {
     const place = this.places.place(path, part);

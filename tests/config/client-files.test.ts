@@ -113,3 +113,100 @@ test("an OpenCode entry without a program is none", () => {
     assert.match(check({ mcp: { a: entry } }).told, /mcp\.a: found neither "command" nor "url"/);
   }
 });
+
+test("a choice said twice, or a name that collides, leaves one server of a client out", async () => {
+  const gemini = await run(".gemini/settings.json", {
+    mcpServers: {
+      odd: { command: "x", includeTools: ["a"], enabledTools: ["b"] },
+      good: { command: "x", includeTools: ["a"] },
+    },
+  });
+  assert.deepEqual([...gemini.servers.keys()], ["good"]);
+  assert.match(gemini.told, /odd\.enabledTools: found both "includeTools" .*; left out/);
+  const claude = await run(".claude.json", {
+    mcpServers: {
+      "my server": { command: "x" },
+      "my_server": { command: "y" },
+      "its.name": { comand: "x" },
+      "its_name": { command: "y" },
+    },
+  });
+  assert.deepEqual([...claude.servers.keys()], ["my server", "its_name"]);
+  assert.match(claude.told, /my_server: servers "my server" and "my_server" both .*; left out/);
+  const opencode = await run("opencode.json", {
+    mcp: { a: { command: ["x"], enabledTools: [], includeTools: [] }, b: { command: ["x"] } },
+  });
+  assert.deepEqual([...opencode.servers.keys()], ["b"]);
+});
+
+test("settings of a client are not taken for ours of the same name", async () => {
+  const mcpServers = { a: { command: "x" } };
+  const odd = { timeout: "abc", port: "x", allowCommands: true, inputs: 5, proxy: 1, features: {} };
+  for (const name of [".claude.json", ".gemini/settings.json"]) {
+    const { servers, told } = await run(name, { ...odd, mcpServers });
+    assert.deepEqual([...servers.keys()], ["a"]);
+    assert.match(told, /"timeout" and 5 more are settings of its client/);
+  }
+  const { servers } = await run("opencode.json", {
+    logLevel: "ALL",
+    timeout: "abc",
+    mcp: { a: { command: ["x"] } },
+  });
+  assert.deepEqual([...servers.keys()], ["a"]);
+});
+
+test("the variables of OpenCode are ours", async () => {
+  const { servers } = await run("opencode.json", {
+    mcp: {
+      a: {
+        command: ["x", "--key={env:KEY}", "${KEY}", "{a}"],
+        environment: { FILE: "{file:./opencode.json}", KEY: "{env:KEY}" },
+      },
+      b: { type: "remote", url: "https://{env:HOST}/mcp", headers: { X: "Bearer {env:KEY}" } },
+      c: { command: ["x", "{env:UNSET}"] },
+    },
+  }, { KEY: "k", HOST: "b.example" });
+  const [a, b] = [...servers.values()].map(({ instances: [target] }) => target);
+  assert.ok(a?.kind === "stdio" && b?.kind === "http");
+  assert.deepEqual([a.args, a.env["KEY"]], [["--key=k", "k", "{a}"], "k"]);
+  assert.match(a.env["FILE"]!, /^\{"mcp":/);
+  assert.deepEqual([b.url, { ...b.headers }], ["https://b.example/mcp", { X: "Bearer k" }]);
+  const { problem } = servers.get("c")!;
+  assert.equal(problem?.path, "mcp.c.command[1]");
+  assert.match(problem.message, /"UNSET" is not set/);
+});
+
+test("a dollar of Gemini CLI is text where there is no variable", async () => {
+  const { servers } = await run(".gemini/settings.json", {
+    mcpServers: {
+      a: {
+        command: "$HOME/x",
+        args: ["$1", "$$word", "a$"],
+        cwd: "$HOME",
+        env: { PW: "pa$word", SAFE: "${UNSET:-$HOME}" },
+        description: "costs $word",
+      },
+      b: { httpUrl: "https://$HOST/mcp", headers: { X: "Bearer $KEY" } },
+      c: { url: "https://$HOST/sse", env: {} },
+    },
+  }, { HOME: "/h", HOST: "b.example", KEY: "k" });
+  const all = [...servers.values()];
+  assert.deepEqual(all.map(({ problem }) => problem), [undefined, undefined, undefined]);
+  const [a, b, c] = all.map(({ instances: [target] }) => target);
+  assert.ok(a?.kind === "stdio" && b?.kind === "http" && c?.kind === "http");
+  assert.deepEqual([a.command, a.cwd, a.args], ["/h/x", "/h", ["$1", "$$word", "a$"]]);
+  assert.deepEqual({ ...a.env }, { PW: "pa$word", SAFE: "$HOME" });
+  assert.deepEqual([b.url, b.headers["X"], c.url], [
+    "https://b.example/mcp",
+    "Bearer k",
+    "https://b.example/sse",
+  ]);
+});
+
+test("what is odd in an OpenCode entry is told in its own words and at its own place", async () => {
+  const entry = { command: ["x", "y", 5], environment: { PORT: 8080 } };
+  const { told } = await run("opencode.json", { mcp: { a: entry, b: { command: ["x"] } } });
+  assert.match(told, /:1:\d+ mcp\.a\.environment\.PORT: found a number, taken as text/);
+  assert.match(told, /mcp\.a\.command\[2\]: found a number, expected a string/);
+  assert.match(check({ mcp: { a: { command: [5] } } }).told, /mcp\.a\.command\[0\]: found/);
+});

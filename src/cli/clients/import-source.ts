@@ -1,7 +1,7 @@
 /** Reads the servers out of the files of clients, each in our terms. */
 
 import { basename, dirname } from "node:path";
-import { geminiEntry } from "../../config/client-keys.ts";
+import { geminiEntry, replaceTexts } from "../../config/client-keys.ts";
 import type { ConfigDocument, ConfigTree, RawObject } from "../../config/document.ts";
 import { type ConfigIssue, formatPath } from "../../config/issue.ts";
 import { shapeDocument } from "../../config/layouts.ts";
@@ -126,7 +126,7 @@ function readPart(
   folder: string | undefined,
   store: ValueStore,
 ): Pick<Source, "servers" | "issues"> {
-  const shaped = shapeDocument(document, ROOT_KEYS);
+  const shaped = shapeDocument(document, ROOT_KEYS, false);
   if (!shaped.ok) return { servers: [], issues: shaped.issues };
   const { tree, warnings, issues } = shaped;
   if (!isObject(tree.value["mcpServers"])) {
@@ -193,16 +193,6 @@ function located(entry: RawObject, folder: string | undefined): RawObject {
   return isRelative && cwd === undefined ? { ...placed, cwd: folder } : placed;
 }
 
-/** A copy of plain data with each text changed; keys stay. */
-function replaceTexts(value: unknown, change: (text: string) => string): unknown {
-  if (typeof value === "string") return change(value);
-  if (Array.isArray(value)) return value.map((item: unknown) => replaceTexts(item, change));
-  if (!isObject(value)) return value;
-  const copy: Record<string, unknown> = Object.create(null);
-  for (const [key, inner] of Object.entries(value)) copy[key] = replaceTexts(inner, change);
-  return copy;
-}
-
 /** Brings an entry of the client of this name into our terms; what is none is left as it is. */
 function adaptEntry(client: string | undefined, entry: unknown): unknown {
   if (!isObject(entry)) return entry;
@@ -213,7 +203,7 @@ function adaptEntry(client: string | undefined, entry: unknown): unknown {
       // A `url` without a type is the older transport there.
       const isSse = isText(entry["url"]) && !("httpUrl" in entry) && !("type" in entry);
       const typed = isSse ? { ...entry, type: "sse" } : entry;
-      return withSelection(geminiEntry(typed), "includeTools", "excludeTools");
+      return withSelection(geminiEntry(typed, "${$1}"), "includeTools", "excludeTools");
     }
     case "cline":
       return withTimeout(entry, "timeout", "s");
