@@ -33,7 +33,10 @@ async function serving(
   const find = (text: string) => /http:\/\/127\.0\.0\.1:\d+\/mcp/.exec(text)?.[0];
   const url = async () => {
     const seen = () => find(io.stdoutText) ?? find(io.stderrText);
-    return (await eventually(seen, (text) => text !== undefined, "the address"))!;
+    const found = await eventually(seen, (text) => text !== undefined, "the address");
+    // It is told before signals are listened to, and one that comes between is lost on a test's own.
+    await eventually(() => io.listeners("SIGHUP"), (count) => count > 0, "its handlers");
+    return found!;
   };
   try {
     await check({ io, exited, url });
