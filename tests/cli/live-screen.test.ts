@@ -70,6 +70,8 @@ test("LiveScreen gives the draw function one row less than there are", () => {
 });
 
 test("LiveScreen redraws in place as time goes by, and stops when cleared", (t) => {
+  // Deno does not give them back by itself, and other files may share its engine.
+  t.after(() => t.mock.timers.reset());
   t.mock.timers.enable({ apis: ["setInterval"] });
   const io = new TestIo(TERMINAL);
   const live = new LiveScreen(io.stderr, (frame) => [`frame ${frame}`]);
