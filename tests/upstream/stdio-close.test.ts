@@ -82,11 +82,11 @@ const LAST_WORDS: Readonly<Record<string, readonly [stderr: string, why: string]
     "Error: Cannot find module '/srv/x.js'",
   ],
   npm: [
-    "npm error code E404\nnpm error 404 Not Found - GET https://registry.npmjs.org/xy - Not found\n" +
+    "npm error code E404\nnpm error 404 Not Found - GET https://registry.example/xy - Not found\n" +
     "npm error 404\nnpm error 404  'xy@*' is not in this registry.\nnpm error 404\n" +
     "npm error 404 Note that you can also install from a\n" +
     "npm error 404 tarball, folder, http url, or git folder.\n" +
-    "npm error A complete log of this run can be found in: /root/.npm/_logs/x-debug-0.log\n",
+    "npm error A complete log of this run can be found in: /home/x/.npm/_logs/x-debug-0.log\n",
     "npm error 404  'xy@*' is not in this registry.",
   ],
   docker: [
