@@ -5,6 +5,7 @@
 
 import { editJson, type JsonEdit } from "../lib/json-edit.ts";
 import type { Exchange } from "../protocol/exchange.ts";
+import { calledName } from "../protocol/inputs.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import { structuredContentEdits } from "../protocol/projection.ts";
 import type { View } from "../registry/types.ts";
@@ -64,8 +65,7 @@ function legacyOutput(
   view: View,
 ): ResponseMessage {
   if (request.method !== "tools/call") return response;
-  const renamed = edits.find(({ path }) => path.join() === "params,name")?.value;
-  const tool = renamed === undefined ? request.params?.name : JSON.parse(renamed);
-  const wrapped = structuredContentEdits(response, view.wrapsOutput(server, String(tool)));
+  const tool = calledName(request, edits);
+  const wrapped = structuredContentEdits(response, view.wrapsOutput(server, tool));
   return wrapped.length === 0 ? response : { ...response, raw: editJson(response.raw, wrapped) };
 }

@@ -9,7 +9,7 @@ import { editJson, rawAt } from "../lib/json-edit.ts";
 import { canonicalJson, isObject, type JsonObject, nodeCrypto } from "../lib/json.ts";
 import { ErrorCode, invalidParams, RpcError } from "../protocol/errors.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
-import { lackingCapability, missingCapability } from "../protocol/inputs.ts";
+import { cannotAnswer } from "../protocol/inputs.ts";
 import {
   idTextOf,
   parseMessage,
@@ -200,11 +200,10 @@ class ParkedCall implements Exchange {
     signal?: CancelSignal,
   ): Promise<ResponseMessage> {
     const params = paramsText === undefined ? undefined : JSON.parse(paramsText) as JsonObject;
-    const lacking = lackingCapability(this.client.capabilities, method, params);
-    if (lacking !== undefined) {
+    const refusal = cannotAnswer(this, method, params);
+    if (refusal !== undefined) {
       // The server was told on a shared connection that somebody can answer; this client cannot,
       // and is owed the era's own error instead of what the server would make of the refusal.
-      const refusal = missingCapability(lacking);
       this.#refused.reject(refusal);
       this.cancel(refusal.message);
       throw refusal;

@@ -4,9 +4,11 @@
  * three methods and their parameters are the same in both.
  */
 
-import { rawAt } from "../lib/json-edit.ts";
+import { type JsonEdit, rawAt } from "../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { ErrorCode, methodNotFound, RpcError } from "./errors.ts";
+import type { Exchange } from "./exchange.ts";
+import type { RequestMessage, ResponseMessage } from "./message.ts";
 
 /** Methods of requests to a client; the other direction's table is in `methods.ts`. */
 export const INPUT_METHODS: ReadonlySet<string> = new Set([
@@ -32,20 +34,17 @@ export function answerable(capabilities: JsonObject): JsonObject {
 }
 
 /**
- * Why a client with these capabilities must not be asked, or `undefined`. A server must not ask
- * for what was not declared, and the gateway declared more on a shared connection than this
- * client can do.
+ * Why the client of this call must not be asked, or `undefined`. A server must not ask for what was
+ * not declared, and the gateway declared more on a shared connection than this client can do.
  */
 export function cannotAnswer(
-  capabilities: JsonObject,
+  { client, request }: Pick<Exchange, "client" | "request">,
   method: string,
   params: JsonObject | undefined,
 ): RpcError | undefined {
   if (!INPUT_METHODS.has(method)) return methodNotFound(method);
-  const lacking = lackingCapability(capabilities, method, params);
-  if (lacking === undefined) return undefined;
-  const why = `The client behind this call does not support ${wordsFor(lacking)}`;
-  return new RpcError(ErrorCode.MethodNotFound, why);
+  const code = client.era === "legacy" ? ErrorCode.MethodNotFound : undefined;
+  return missing(lackingCapability(client.capabilities, method, params), request, code);
 }
 
 /** What a client would have to declare to be asked this, or `undefined` when it does. */
@@ -71,19 +70,51 @@ export function lackingCapability(
   }
 }
 
-/** The error a modern client is given for a call that needs what it did not declare. */
-export function missingCapability(lacking: JsonObject): RpcError {
-  return new RpcError(
-    ErrorCode.MissingClientCapability,
-    `This call needs a client that supports ${wordsFor(lacking)}`,
-    { requiredCapabilities: lacking },
-  );
+/** One text wherever something is noticed to be missing, with the name that the client knows. */
+function missing(
+  lacking: JsonObject = {},
+  { method, params }: RequestMessage,
+  code: number = ErrorCode.MissingClientCapability,
+): RpcError | undefined {
+  const words = Object.entries(lacking).map(([name, detail]) => {
+    const [mode] = Object.keys(detail ?? {});
+    return mode === undefined ? name : `${name} (${mode})`;
+  });
+  if (words.length === 0) return undefined;
+  const called = params?.name ?? params?.uri ?? method;
+  const why = `"${called}" needs a client that supports ${words.join(" or ")}`;
+  return new RpcError(code, why, { requiredCapabilities: lacking });
 }
 
-function wordsFor(lacking: JsonObject): string {
-  const [[name, detail]] = Object.entries(lacking) as [[string, JsonObject]];
-  const [mode] = Object.keys(detail);
-  return mode === undefined ? name : `${name} (${mode})`;
+/**
+ * Why a request has failed where it has for what its server was not `declared`, or `undefined`:
+ * servers keep tools from who cannot answer their questions, and then know of none by that name,
+ * which the client has from the list of all.
+ */
+export function lackBehind(
+  { raw, error, result }: ResponseMessage,
+  request: RequestMessage,
+  edits: readonly JsonEdit[],
+  declared: JsonObject,
+): RpcError | undefined {
+  if (error === undefined && result?.isError !== true) return undefined;
+  const own = calledName(request, edits);
+  const { requiredCapabilities: named } = isObject(error?.data) ? error.data : {};
+  // Its own words will do where its name is the client's.
+  if (isObject(named) && own !== request.params?.name) return missing(named, request);
+  if (raw.length > 500 || !NO_SUCH.test(raw) || !raw.includes(own)) return undefined;
+  const lacking = (mode: string) =>
+    [...INPUT_METHODS].map((method) => lackingCapability(declared, method, { mode }));
+  return missing(Object.assign({}, ...lacking("url"), ...lacking("form")), request);
+}
+
+/** How the SDKs say it: `Tool x not found`, `Unknown tool: x`. */
+const NO_SUCH = /\bunknown (tool|prompt)\b|\b(tool|prompt) .*not found\b/i;
+
+/** What a request calls, by the name its server has been told by `edits`. */
+export function calledName({ params }: RequestMessage, edits: readonly JsonEdit[]): string {
+  const renamed = edits.find(({ path }) => path.join() === "params,name")?.value;
+  return String(renamed === undefined ? params?.name : JSON.parse(renamed));
 }
 
 /** One entry of `inputRequests`, its parameters as text. */

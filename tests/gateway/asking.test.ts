@@ -40,8 +40,9 @@ const response = (text: string) => parseMessage(text) as ResponseMessage;
 
 test("Asks puts a question to the client and hands its answer back, by the gateway's own id", async () => {
   const [asks, sink, signal] = [new Asks(), new Sink(), new AbortController().signal];
-  const first = asks.ask(client, sink, "sampling/createMessage", '{"n":1e400}', signal);
-  const second = asks.ask(client, sink, "sampling/createMessage", "{}", signal);
+  const asked = exchange(() => "");
+  const first = asks.ask(asked, sink, "sampling/createMessage", '{"n":1e400}', signal);
+  const second = asks.ask(asked, sink, "sampling/createMessage", "{}", signal);
   assert.deepEqual(sink.sent.map(({ id, method }) => [id, method]), [
     [1, "sampling/createMessage"],
     [2, "sampling/createMessage"],
@@ -57,13 +58,14 @@ test("Asks puts a question to the client and hands its answer back, by the gatew
 
 test("Asks takes a question back when its call is cancelled or the client goes", async () => {
   const [asks, sink, off] = [new Asks(), new Sink(), new AbortController()];
-  const cancelled = asks.ask(client, sink, "sampling/createMessage", "{}", off.signal);
+  const asked = exchange(() => "");
+  const cancelled = asks.ask(asked, sink, "sampling/createMessage", "{}", off.signal);
   off.abort();
   await assert.rejects(cancelled, /cancelled/);
   assert.deepEqual(sink.sent.at(-1)?.method, "notifications/cancelled");
   assert.deepEqual((sink.sent.at(-1)?.params as JsonObject).requestId, 1);
   const orphan = asks.ask(
-    client,
+    asked,
     sink,
     "sampling/createMessage",
     "{}",
@@ -88,7 +90,8 @@ const declared: readonly (readonly [JsonObject, string, JsonObject | undefined, 
 for (const [capabilities, method, params, allowed] of declared) {
   const what = `${method} ${JSON.stringify(params)}`;
   test(`cannotAnswer() ${allowed ? "lets" : "refuses"} ${what} with ${JSON.stringify(capabilities)}`, () => {
-    assert.equal(cannotAnswer(capabilities, method, params) === undefined, allowed);
+    const asked = { client: { ...client, capabilities }, request: exchange(() => "").request };
+    assert.equal(cannotAnswer(asked, method, params) === undefined, allowed);
   });
 }
 

@@ -260,12 +260,13 @@ export class Session implements ListListener, ResourceSubscriber {
 
   /** A question that belongs to a task names it as this client knows it, and so does the answer. */
   async #ask(
-    { client, server, signal }: ActiveExchange,
+    exchange: ActiveExchange,
     outlet: Outlet,
     method: string,
     params: string | undefined,
-    takenBack: CancelSignal = signal,
+    takenBack: CancelSignal = exchange.signal,
   ): Promise<ResponseMessage> {
+    const { server, signal } = exchange;
     if (method === "elicitation/create" && params !== undefined) {
       // One in a browser is completed by a notification that says no more than its id.
       const { elicitationId: id } = JSON.parse(params) as JsonObject;
@@ -275,7 +276,7 @@ export class Session implements ListListener, ResourceSubscriber {
     const told = ofTask ? exposedQuestion(params!, server) : params;
     const off = anyCancelled(signal, takenBack);
     try {
-      const answer = await this.#asks.ask(client, outlet, method, told, off.signal);
+      const answer = await this.#asks.ask(exchange, outlet, method, told, off.signal);
       return ofTask ? restoredAnswer(answer, server) : answer;
     } finally {
       off.detach();
@@ -353,14 +354,14 @@ export class Asks {
    * aborts; the client is told that the request is off
    */
   async ask(
-    client: Client,
+    exchange: ActiveExchange,
     outlet: Outlet,
     method: string,
     paramsText: string | undefined,
     signal: CancelSignal,
   ): Promise<ResponseMessage> {
     const params = paramsText === undefined ? undefined : JSON.parse(paramsText) as JsonObject;
-    const refusal = cannotAnswer(client.capabilities, method, params);
+    const refusal = cannotAnswer(exchange, method, params);
     if (refusal !== undefined) throw refusal;
     const id = ++this.#count;
     const answer = Promise.withResolvers<ResponseMessage>();

@@ -12,7 +12,7 @@ import type { Clock } from "../../lib/time.ts";
 import type { Era } from "../../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
-import { INPUT_METHODS } from "../../protocol/inputs.ts";
+import { INPUT_METHODS, lackBehind } from "../../protocol/inputs.ts";
 import {
   errorResponse,
   idTextOf,
@@ -20,6 +20,7 @@ import {
   metaOf,
   notification,
   type NotificationMessage,
+  parseMessage,
   request,
   type RequestId,
   type RequestMessage,
@@ -106,9 +107,7 @@ export class Channel {
 
   /** Those of them the upstream is at work on: streams that stay open are none. */
   get atWork(): number {
-    let count = 0;
-    for (const { timeout } of this.#calls.calls) if (timeout < Infinity) count++;
-    return count;
+    return [...this.#calls.calls].filter(({ timeout }) => timeout < Infinity).length;
   }
 
   /**
@@ -148,6 +147,11 @@ export class Channel {
         return editJson(message.raw, all);
       },
     );
+    const { capabilities } = this.era === "modern" ? client : this.identity;
+    const lack = lackBehind(response, message, edits, capabilities);
+    if (lack !== undefined) {
+      return parseMessage(errorResponse(idTextOf(message), lack)) as ResponseMessage;
+    }
     const raw = restoreId(response, idTextOf(message));
     const projected = responseEdits(response, message.method, this.era, client.era);
     return { ...response, id: message.id, raw: editJson(raw, projected) };
@@ -350,7 +354,8 @@ export class Channel {
       const { call } = origin;
       if (method !== "roots/list" || hasRoots(call.exchange!.client)) {
         // Where the call that waits is not known, none of the client's runs out of time meanwhile.
-        const held = origin.kind === "call" ? [call.id] : this.#exchangeIds();
+        const all = origin.kind === "call" ? [call] : [...this.#calls.calls];
+        const held = all.filter(({ exchange }) => exchange !== undefined).map(({ id }) => id);
         void this.#questions.put(message, (signal) => this.#ask(message, call, held, signal));
         return;
       }
@@ -385,11 +390,6 @@ export class Channel {
     } finally {
       for (const id of held) this.#calls.unhold(id);
     }
-  }
-
-  #exchangeIds(): number[] {
-    return [...this.#calls.calls].filter(({ exchange }) => exchange !== undefined)
-      .map(({ id }) => id);
   }
 
   #refuse(message: RequestMessage, why: string, code: number = ErrorCode.MethodNotFound): void {
