@@ -41,7 +41,7 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
   "src/lib": 1_310,
-  "src/runtime": 763,
+  "src/runtime": 780,
   "src/log": 972,
   "src/schema": 886,
   "src/protocol": 1_519,
@@ -56,14 +56,14 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/clients": 1_080,
   "src/gateway/members": 579,
   "src/gateway/middleware": 867,
-  "src/front": 1_215,
+  "src/front": 1_254,
   "src/app": 724,
   "src/cli": 2_782,
   "src/cli/view": 247,
   "src/cli/clients": 1_842,
 };
 
-const MOST_CODE_IN_ALL = 32_131;
+const MOST_CODE_IN_ALL = 32_187;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

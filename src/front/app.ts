@@ -32,9 +32,10 @@ export interface AppOptions {
   readonly stateDirectory?: string | undefined;
 }
 
-/** The HTTP front: the handler for the listener, and the timer to stop with it. */
+/** The HTTP front: the handler for the listener, and the timers to stop with it. */
 export interface App {
   readonly handler: HttpHandler;
+  readonly pending: KeepAlive;
   close(): void;
 }
 
@@ -189,6 +190,7 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
       }
       return Promise.resolve(app.fetch(request)).then((response) => corsHeaders(response, origin));
     },
+    pending: context.pending,
     close: () => {
       context.keepAlive.close();
       context.pending.close();

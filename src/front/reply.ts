@@ -142,39 +142,89 @@ export function methodNotAllowed(allow: string): Response {
   return json({ error: "method_not_allowed", message: `Allowed: ${allow}` }, 405, { allow });
 }
 
+/** How long a body may take, in ms; a large one gets more for what comes, so that slow lines have theirs. */
+const BODY_PATIENCE = 30_000;
+/** The slowest line, in bytes a millisecond. */
+const SLOWEST = 16;
+/** Small bodies are mostly there with the head, and always find room. Bytes. */
+const SMALL_BODY = 64 * 1024;
+/** Most bytes of other bodies that are being read at once. */
+const MOST_ON_THE_WAY = 128 * 1024 * 1024;
+
+/** A body on its way. By hand: a race of promises, or a timer for each, shows in a profile. */
+class Arrival implements Silent {
+  /** Bytes of all that are read here. */
+  static #inProcess = 0;
+  readonly #text = Promise.withResolvers<string>();
+  #due = performance.now() + BODY_PATIENCE;
+  #bytes = 0;
+  #isOver = false;
+
+  constructor(private readonly pending: KeepAlive) {
+    pending.add(this);
+  }
+
+  /** What `text` resolves with, or the {@link Refusal} of what does not come, or not to its end. */
+  settle(text: Promise<string>): Promise<string> {
+    // Cut off, or framed wrongly: nothing the gateway could have done.
+    const why = "Bad request: the body cannot be read to its end";
+    text.then(
+      (whole) => this.#end(whole),
+      (error) => this.#end(error instanceof Refusal ? error : new Refusal(400, why)),
+    );
+    return this.#text.promise;
+  }
+
+  /** Reads what is not small, or does not say what it is. */
+  async read(body: ReadableStream<Uint8Array>, limit: number): Promise<string> {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of body) {
+      if (this.#isOver) return "";
+      chunks.push(chunk);
+      this.#due += chunk.length / SLOWEST;
+      this.#bytes += chunk.length;
+      Arrival.#inProcess += chunk.length;
+      if (this.#bytes > limit) throw tooLarge(limit);
+      if (this.#bytes > SMALL_BODY && Arrival.#inProcess - this.#bytes > MOST_ON_THE_WAY) {
+        throw new Refusal(503, "Too many large requests are on their way; try again");
+      }
+    }
+    return new TextDecoder().decode(joinBytes(chunks, this.#bytes));
+  }
+
+  tick(now: number): void {
+    if (now > this.#due) this.#end(new Refusal(408, "The body of the request does not come"));
+  }
+
+  #end(outcome: string | Refusal): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.pending.delete(this);
+    Arrival.#inProcess -= this.#bytes;
+    if (outcome instanceof Refusal) this.#text.reject(outcome);
+    else this.#text.resolve(outcome);
+  }
+}
+
 /**
  * Reads a JSON request body as text.
- * @throws {Refusal} 415 for another content type, 413 beyond `limit` bytes, 400 for a part of one
+ * @throws {Refusal} 415 for another content type, 413 beyond `bodyLimit`, 400 for a part of one, 408
+ * for one that does not come, 503 where too many do
  */
-export async function readBody(request: Request, limit: number): Promise<string> {
+export function readBody(
+  request: Request,
+  { bodyLimit, pending }: Pick<FrontContext, "bodyLimit" | "pending">,
+): Promise<string> {
   const type = request.headers.get("content-type");
   if (type === null || !/^application\/json\s*(;|$)/i.test(type)) {
     throw new Refusal(415, "Unsupported media type: expected application/json");
   }
-  const declared = request.headers.get("content-length");
-  if (declared !== null) {
-    // The server holds the client to what it declared, so there is nothing to count.
-    if (Number(declared) > limit) throw tooLarge(limit);
-  }
-  try {
-    if (declared !== null) return await request.text();
-    return request.body === null ? "" : await readBounded(request.body, limit);
-  } catch (error) {
-    if (error instanceof Refusal) throw error;
-    // Cut off, or framed wrongly: nothing the gateway could have done.
-    throw new Refusal(400, "Bad request: the body cannot be read to its end");
-  }
-}
-
-async function readBounded(body: ReadableStream<Uint8Array>, limit: number): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > limit) throw tooLarge(limit);
-    chunks.push(chunk);
-  }
-  return new TextDecoder().decode(joinBytes(chunks, size));
+  // The server holds the client to what it declares, so there is nothing to count.
+  const declared = Number(request.headers.get("content-length") ?? Infinity);
+  if (declared > bodyLimit && declared < Infinity) throw tooLarge(bodyLimit);
+  const arrival = new Arrival(pending);
+  const isWhole = declared <= SMALL_BODY || request.body === null;
+  return arrival.settle(isWhole ? request.text() : arrival.read(request.body, bodyLimit));
 }
 
 function tooLarge(limit: number): Refusal {
@@ -197,9 +247,13 @@ export class Refusal extends Error {
   }
 
   toResponse(): Response {
-    return jsonResponse(
-      errorResponse(this.idText, new RpcError(this.code, this.message)),
-      this.status,
-    );
+    const text = errorResponse(this.idText, new RpcError(this.code, this.message));
+    return jsonResponse(text, this.status, REFUSAL_HEADERS.get(this.status));
   }
 }
+
+/** What goes with a refusal, by its status. */
+const REFUSAL_HEADERS: ReadonlyMap<number, PlainHeaders> = new Map([
+  [408, { connection: "close" }],
+  [503, { "retry-after": "1" }],
+]);

@@ -33,7 +33,7 @@ export async function post(
   context: FrontContext,
 ): Promise<Response> {
   requireBothTypes(request.headers.get("accept"));
-  const body = await readBody(request, context.bodyLimit);
+  const body = await readBody(request, context);
   const { batch, messages } = readMessages(body);
   const first = messages[0]!;
   if (!batch && !(first instanceof InvalidMessage)) {

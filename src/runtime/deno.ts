@@ -3,6 +3,7 @@
 import { stat, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { attempt } from "../lib/json.ts";
 import { internalError, listenError, report, shuttingDown } from "./listen.ts";
 import { onSignal } from "./node/process.ts";
 import { spawn } from "./node/spawn.ts";
@@ -56,13 +57,11 @@ export function serve(options: ListenOptions): Promise<HttpServer> {
   return Promise.try(() => listen(options));
 }
 
-function listen(options: ListenOptions): HttpServer {
-  const { hostname, port, handler, onError } = options;
+function listen({ hostname, port, handler, onError }: ListenOptions): HttpServer {
   const active = new ActiveRequests();
   const cut = new AbortController();
-  let server: Deno.HttpServer<Deno.NetAddr>;
-  try {
-    server = Deno.serve({
+  const open = (port: number) =>
+    Deno.serve({
       hostname,
       port,
       signal: cut.signal,
@@ -77,26 +76,48 @@ function listen(options: ListenOptions): HttpServer {
       active.track(info.completed);
       return handler(request);
     });
+  try {
+    return new DenoServer(open, open(port), active, cut, onError);
   } catch (error) {
     throw listenError(hostname, port, error);
   }
-  return new DenoServer(server, active, cut);
 }
+
+/** Milliseconds between attempts to listen again. */
+const LISTEN_AGAIN = 500;
 
 class DenoServer implements HttpServer {
   readonly hostname: string;
   readonly port: number;
   readonly #aborted = Promise.withResolvers<void>();
+  readonly #finished: Promise<void>;
   #stopped: Promise<void> | undefined;
   #shutdownBegun = false;
 
   constructor(
-    private readonly server: Deno.HttpServer<Deno.NetAddr>,
+    private readonly open: (port: number) => Deno.HttpServer<Deno.NetAddr>,
+    private server: Deno.HttpServer<Deno.NetAddr>,
     private readonly active: ActiveRequests,
     private readonly cut: AbortController,
+    private readonly onError: ListenOptions["onError"],
   ) {
     this.hostname = server.addr.hostname;
     this.port = server.addr.port;
+    this.#finished = this.#keepListening();
+  }
+
+  /** A listener that cannot accept, for want of file descriptors, is gone for good: another follows. */
+  async #keepListening(): Promise<void> {
+    for (;;) {
+      try {
+        return await this.server.finished;
+      } catch (error) {
+        report(this.onError, new Error("Cannot take connections, trying again", { cause: error }));
+      }
+      await new Promise((resolve) => setTimeout(resolve, LISTEN_AGAIN));
+      if (this.#stopped !== undefined || this.cut.signal.aborted) return;
+      attempt(() => this.server = this.open(this.port));
+    }
   }
 
   stop(): Promise<void> {
@@ -105,7 +126,7 @@ class DenoServer implements HttpServer {
 
   async #stop(): Promise<void> {
     await Promise.race([this.active.drained(), this.#aborted.promise]);
-    if (this.cut.signal.aborted) return await this.server.finished;
+    if (this.cut.signal.aborted) return await this.#finished;
     this.#shutdownBegun = true;
     // What can still be open is a whole answer on its way to a client that does not read.
     await Promise.race([this.server.shutdown(), this.#aborted.promise]);

@@ -35,7 +35,10 @@ test("requireBothTypes() accepts both types and wildcards only", () => {
 
 async function bodyStatus(init: RequestInit, limit: number): Promise<number> {
   try {
-    await readBody(new Request("http://localhost/", { method: "POST", ...init }), limit);
+    const pending = new KeepAlive(60_000);
+    using _ = { [Symbol.dispose]: () => pending.close() };
+    const context = { bodyLimit: limit, pending };
+    await readBody(new Request("http://localhost/", { method: "POST", ...init }), context);
     return 200;
   } catch (error) {
     assert.ok(error instanceof Refusal, String(error));

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
+import process from "node:process";
 import { test } from "node:test";
 import { runtime } from "#runtime";
 import { type HttpHandler, type HttpServer, ListenError } from "../../src/runtime/types.ts";
-import { fixture } from "./child.ts";
+import { scriptArguments } from "../support/program.ts";
+import { eventually } from "../support/inbox.ts";
+import { fixture, shell } from "./child.ts";
 
 interface TestServer extends AsyncDisposable {
   readonly server: HttpServer;
@@ -268,4 +271,29 @@ test("request.signal does not fire after a complete answer, json or stream", asy
   assert.equal(signals.length, 2);
   assert.equal(aborts, 0);
   assert.ok(signals.every((signal) => !signal.aborted));
+});
+
+test("More connections than there are files to open end no listener", async () => {
+  const path = new URL("./fixtures/crowded.ts", import.meta.url).pathname;
+  const program = [process.execPath, ...scriptArguments(path)].map((word) => `'${word}'`).join(" ");
+  await using child = await shell(`ulimit -n 100; exec ${program}`, {
+    env: { ...process.env as Record<string, string>, NO_COLOR: "1" },
+  });
+  const port = Number((await child.line(/port (\d+)/))[1]);
+  const sockets = Array.from({ length: 150 }, () => {
+    const socket = connect(port, "127.0.0.1", () => socket.write("GET / HTTP/1.1\r\nhost: x\r\n"));
+    return socket.on("error", () => {});
+  });
+  const settled = sockets.map((socket) =>
+    new Promise((resolve) => socket.on("connect", resolve).on("close", resolve))
+  );
+  await Promise.all(settled);
+  // Bun leaves the others in the queue of the system, Deno cannot.
+  if (runtime.name === "deno") await child.line(/error .*Cannot take connections/);
+  for (const socket of sockets) socket.destroy();
+  const ask = (way: string) =>
+    fetch(`http://127.0.0.1:${port}/${way}`).then((answer) => answer.text(), String);
+  await eventually(() => ask(""), (text) => text === "here", "an answer");
+  await ask("stop");
+  await child.line(/stopped/);
 });
