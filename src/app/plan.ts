@@ -72,9 +72,7 @@ export async function planServe(
     listen,
     stdio,
     endpoint: endpointOf(options, config),
-    destination: options.log === true
-      ? { kind: "stdout" }
-      : { kind: "syslog", target: syslogTarget(settings.syslog) },
+    destination: destinationOf(options, settings),
     // Where events are JSON lines on stdout, log lines beside them must not be something else.
     logFormat: options.json === true && options["log-format"] === undefined
       ? "json"
@@ -130,11 +128,17 @@ function refuseOpenAddress(host: string): void {
   );
 }
 
-function syslogTarget(
-  target: SyslogAddress | undefined,
-): Extract<LogDestination, { kind: "syslog" }>["target"] {
-  if (target === undefined || "socket" in target) return target;
-  return "udp" in target ? { udp: hostAndPort(target.udp) } : { tcp: hostAndPort(target.tcp) };
+/** Where the log goes, by what is known of the settings. */
+export function destinationOf(
+  { log }: ServeFlags,
+  { syslog: target }: { readonly syslog?: SyslogAddress | undefined },
+): LogDestination {
+  if (log === true) return { kind: "stdout" };
+  if (target === undefined || "socket" in target) return { kind: "syslog", target };
+  const remote = "udp" in target
+    ? { udp: hostAndPort(target.udp) }
+    : { tcp: hostAndPort(target.tcp) };
+  return { kind: "syslog", target: remote };
 }
 
 /** `host:port`, `[v6]:port`, or a host alone. */

@@ -1,7 +1,7 @@
 import { runtime } from "#runtime";
 import process from "node:process";
 import { CliError, ExitCode, type Io, say } from "../app/io.ts";
-import { describeIssue, planServe, type ServePlan } from "../app/plan.ts";
+import { describeIssue, destinationOf, planServe, type ServePlan } from "../app/plan.ts";
 import type { Followed, FollowOptions } from "../app/reload.ts";
 import { runUntilStopped, Server } from "../app/server.ts";
 import { createNotifier } from "../app/systemd.ts";
@@ -11,6 +11,7 @@ import {
   ListCache,
   stateDirectory as stateDirectoryIn,
 } from "../gateway/members/list-cache.ts";
+import { settingsFromEnv } from "../config/settings.ts";
 import type { Config } from "../config/types.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { exceeds } from "../gating/gate.ts";
@@ -33,7 +34,7 @@ const log = getLogger("mcproxy");
 
 /** `mcproxy [serve]`: runs the gateway until it is told to stop. */
 export async function run({ options }: Invocation, io: Io): Promise<number> {
-  const plan = await planServe(options, io);
+  const plan = await planServe(options, io).catch((error) => refuse(error, options, io));
   const live = !plan.stdio && options.json !== true && wantsLiveView(io, options.log === true)
     ? new LiveStart(io.stderr, io.env)
     : undefined;
@@ -125,11 +126,28 @@ export async function startLogging(
   return logging;
 }
 
+/** There is nothing to start. The log is told, too: what a service prints may go nowhere. */
+async function refuse(error: Error, options: OptionValues, io: Io): Promise<never> {
+  const destination = destinationOf(options, settingsFromEnv(io.env).settings);
+  if (!isSeen({ destination }, io.env)) {
+    // Where it cannot be told there, it has been said all the same.
+    const silent = { ...io.stderr, write: () => Promise.resolve() };
+    const outputs = { stdout: silent, stderr: silent };
+    const how = { ...io, destination, outputs, format: "text", level: "info" } as const;
+    const logging = await configureLogging(how);
+    logging.setSecrets(io.secrets ?? []);
+    for (const why of error.message.split("\n")) log.fatal("{why}", { why });
+    await logging.close();
+  }
+  throw error;
+}
+
 /** Starts the server. @throws {CliError} where the address cannot be had */
 export async function openServer(
-  { config, listen, stdio, destination }: ServePlan,
+  plan: ServePlan,
   { runtime, env }: Pick<Io, "runtime" | "env">,
 ): Promise<Server> {
+  const { config, listen, stdio } = plan;
   const directory = cacheDirectory(env);
   const cache = config.settings.warmStart ? new ListCache(directory) : undefined;
   try {
@@ -140,7 +158,7 @@ export async function openServer(
   } catch (error) {
     if (!(error instanceof ListenError)) throw error;
     const { message: why } = error;
-    if (destination.kind === "syslog" && !env["JOURNAL_STREAM"]) log.fatal("{why}", { why });
+    if (!isSeen(plan, env)) log.fatal("{why}", { why });
     const taken = error.code === "EADDRINUSE";
     const hint = taken ? { hint: await addressHint(config.settings) } : {};
     throw new CliError(ExitCode.Failed, error.message, { cause: error, ...hint });
@@ -203,23 +221,17 @@ async function hintAtGating(
   const { TokenTally } = await import("../gateway/offers.ts");
   const hint = ungatedHint((await new TokenTally().of(registry)).aggregate);
   log.info("{hint}", { hint });
-  if (screen !== undefined) {
-    await say(
-      screen,
-      `${hint}
-`,
-    );
-  }
+  if (screen !== undefined) await say(screen, `${hint}\n`);
 }
 
 /** Whether the log line with the address is where whoever started us reads. */
-function inOutput(
-  { destination, logLevel }: ServePlan,
-  options: OptionValues,
-  env: Io["env"],
-): boolean {
+function inOutput(plan: ServePlan, options: OptionValues, env: Io["env"]): boolean {
   if (options.json === true) return true;
-  if (!["trace", "debug", "info"].includes(logLevel)) return false;
+  return ["trace", "debug", "info"].includes(plan.logLevel) && isSeen(plan, env);
+}
+
+/** Whether the log goes to our own output. */
+function isSeen({ destination }: Pick<ServePlan, "destination">, env: Io["env"]): boolean {
   return destination.kind !== "syslog" || (!destination.target && !!env["JOURNAL_STREAM"]);
 }
 

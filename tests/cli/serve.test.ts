@@ -243,32 +243,74 @@ test("serve exits with 1 where the address is taken, and says by whom", async ()
   }
 });
 
-test("serve tells syslog, too, that the address is taken", async () => {
-  const taken = createServer((socket) => socket.destroy());
-  const lines = Promise.withResolvers<string>();
-  const syslog = createServer((socket) => {
-    let text = "";
-    socket.setEncoding("utf8").on("data", (part) => {
-      text += part;
-      if (text.includes("Cannot listen on")) lines.resolve(text);
-    });
+/** A listener that holds its port, and the text that it is sent. */
+async function listening() {
+  let text = "";
+  const server = createServer((socket) => {
+    socket.setEncoding("utf8").on("data", (part) => void (text += part));
   });
-  for (const server of [taken, syslog]) {
-    await new Promise<void>((listening) => void server.listen(0, "127.0.0.1", listening));
-  }
-  const portOf = (server: typeof taken) => (server.address() as AddressInfo).port;
+  await new Promise<void>((ready) => void server.listen(0, "127.0.0.1", ready));
+  const { port } = server.address() as AddressInfo;
+  return { port, text: () => text, close: () => server.close() };
+}
+
+test("serve tells syslog, too, that the address is taken", async () => {
+  const [taken, syslog] = [await listening(), await listening()];
   try {
-    const config = { mcpServers: {}, syslog: { tcp: `127.0.0.1:${portOf(syslog)}` } };
-    const args = ["--port", String(portOf(taken))];
-    await serving(args, { config }, async ({ io, exited }) => {
-      const line = await within(lines.promise, "the line in syslog");
-      assert.match(line, new RegExp(`<\\d+>1 .* Cannot listen on "127.0.0.1:${portOf(taken)}"`));
+    const config = { mcpServers: {}, syslog: { tcp: `127.0.0.1:${syslog.port}` } };
+    await serving(["--port", String(taken.port)], { config }, async ({ io, exited }) => {
+      const line = new RegExp(`<\\d+>1 .* Cannot listen on "127.0.0.1:${taken.port}"`);
+      await eventually(syslog.text, (text) => line.test(text), "the line in syslog");
       assert.equal(await exited, 1);
       assert.match(io.stderrText, /^Cannot listen on/);
     });
   } finally {
-    for (const server of [taken, syslog]) server.close();
+    taken.close();
+    syslog.close();
   }
+});
+
+const BROKEN: Readonly<Record<string, { readonly config: string; readonly says: RegExp[] }>> = {
+  "entries that are wrong": {
+    config: '{\n "mcpServers": { "a": { "comand": "x" },\n "b": { "url": "ftp://h" } } }',
+    says: [/<26>1 [^<]*json:2:\d+ [^<]*comand/, /<26>1 [^<]*json:3:\d+ [^<]*ftp:/],
+  },
+  "text that is no JSON": {
+    config: '{ "syslog": { "udp": "elsewhere" }, "mcpServers": {} ',
+    says: [/<26>1 [^<]*json:1:\d+: found the end of the file/],
+  },
+  "servers that are no object": {
+    config: '{ "mcpServers": 7 }',
+    says: [/<26>1 [^<]*json:1:\d+ mcpServers: found a number/],
+  },
+};
+
+for (const [what, { config, says }] of Object.entries(BROKEN)) {
+  test(`serve tells the syslog it knows without the file, too, of ${what}`, async () => {
+    const syslog = await listening();
+    // A journal does not read what another syslog is meant for.
+    const env = { MCPROXY_SYSLOG: `{"tcp":"127.0.0.1:${syslog.port}"}`, JOURNAL_STREAM: "8:1" };
+    try {
+      await serving([], { config, env }, async ({ io, exited }) => {
+        const isThere = (text: string) => says.every((line) => line.test(text));
+        await eventually(syslog.text, isThere, "the lines in syslog");
+        assert.equal(await exited, 3);
+        assert.match(io.stderrText, /json:\d+:\d+/);
+        assert.doesNotMatch(io.stderrText, /fatal/);
+      });
+    } finally {
+      syslog.close();
+    }
+  });
+}
+
+test("serve prints once what no syslog takes of an invalid configuration", async () => {
+  const { config } = BROKEN["servers that are no object"]!;
+  const env = { MCPROXY_SYSLOG: '{"socket":"/nowhere/syslog"}' };
+  await serving([], { config, env }, async ({ io, exited }) => {
+    assert.equal(await exited, 3);
+    assert.equal(io.stderrText.trimEnd().split("\n").length, 1, io.stderrText);
+  });
 });
 
 test("serve exits with 3 and every issue of an invalid configuration", async () => {
