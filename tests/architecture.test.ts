@@ -49,21 +49,21 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/upstream": 2_333,
   "src/upstream/connection": 1_597,
   "src/upstream/transport": 1_589,
-  "src/registry": 1_927,
-  "src/gating": 2_207,
+  "src/registry": 1_923,
+  "src/gating": 2_206,
   "src/gating/words + src/gating/meaning": 1_791,
   "src/gateway": 1_405,
   "src/gateway/clients": 1_080,
   "src/gateway/members": 579,
   "src/gateway/middleware": 867,
   "src/front": 1_254,
-  "src/app": 724,
-  "src/cli": 2_782,
+  "src/app": 717,
+  "src/cli": 2_783,
   "src/cli/view": 247,
-  "src/cli/clients": 1_842,
+  "src/cli/clients": 1_839,
 };
 
-const MOST_CODE_IN_ALL = 32_187;
+const MOST_CODE_IN_ALL = 32_178;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -1,6 +1,5 @@
 /** What a start of the gateway is going to do, from flags, environment and file. */
 
-import { isAbsolute, relative } from "node:path";
 import { resolveConfigFiles, type Sources } from "../config/files.ts";
 import { type ConfigIssue, formatIssue } from "../config/issue.ts";
 import { loadConfig } from "../config/load.ts";
@@ -57,7 +56,7 @@ export async function planServe(
 ): Promise<ServePlan> {
   const flags = readFlags(options);
   const environment = settingsFromEnv(io.env);
-  if (environment.issues.length > 0) throw configurationError(environment.issues, io.cwd);
+  if (environment.issues.length > 0) throw configurationError(environment.issues);
   const layers = { environment, flags };
   const { config, warnings, sources } = await requireConfiguration(options, io, layers);
   const { settings } = config;
@@ -213,7 +212,7 @@ export async function requireConfiguration(
 ): Promise<Extract<Configuration, { readonly ok: true }>> {
   const result = await findConfiguration(flags, io, layers);
   if (result.ok) return result;
-  throw configurationError(result.issues, io.cwd, {
+  throw configurationError(result.issues, {
     missing: result.file === undefined,
     sources: result.sources,
   });
@@ -229,24 +228,11 @@ export class ConfigurationError extends CliError {
 /** The end of a command whose configuration cannot be used; `missing`: there is no file at all. */
 export function configurationError(
   issues: readonly ConfigIssue[],
-  cwd: string,
   { missing, sources }: { readonly missing?: boolean; readonly sources?: Sources } = {},
 ): ConfigurationError {
-  const message = issues.map((issue) => describeIssue(issue, cwd)).join("\n");
+  const message = issues.map(formatIssue).join("\n");
   const hint = missing ? { hint: `A minimal mcp-servers.json:\n${MINIMAL_CONFIG}` } : {};
   const error = new ConfigurationError(ExitCode.Config, message, { ...hint, data: { issues } });
   if (sources !== undefined) error.sources = sources;
   return error;
-}
-
-/** One issue in one line; the file as seen from the working directory where it is below. */
-export function describeIssue(issue: ConfigIssue, cwd: string): string {
-  return formatIssue({ ...issue, file: displayPath(issue.file, cwd) });
-}
-
-function displayPath(file: string, cwd: string): string {
-  // A service runs in the root: "etc/mcproxy/…" in its log would name nothing.
-  if (!isAbsolute(file) || cwd === "/") return file;
-  const near = relative(cwd, file);
-  return near === "" || near.startsWith("..") ? file : near;
 }

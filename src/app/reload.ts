@@ -1,12 +1,13 @@
 /** From "the file may have changed" to a gateway that does what it says now. */
 
+import { formatIssue } from "../config/issue.ts";
 import { type ConfigDiff, diffConfig } from "../config/types.ts";
 import { type ChangeAnswer, ConfigWatch } from "../config/watch.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { getLogger, type Logging } from "../log/mod.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { CliError } from "./io.ts";
-import { ConfigurationError, describeIssue, type ServePlan } from "./plan.ts";
+import { ConfigurationError, type ServePlan } from "./plan.ts";
 import type { Notifier } from "./systemd.ts";
 
 /** What a {@link Reloader} works on. */
@@ -16,7 +17,6 @@ export interface ReloaderOptions {
   readonly started: ServePlan;
   /** Plans a start anew, as it would be done now. */
   readonly plan: () => Promise<ServePlan>;
-  readonly cwd: string;
   /** How the servers are doing, in one line for `systemctl status`. */
   readonly summary: () => string;
   readonly logging?: Pick<Logging, "setSecrets" | "setLevel"> | undefined;
@@ -100,7 +100,7 @@ export class Reloader {
   }
 
   #tell({ warnings, config }: ServePlan, diff: ConfigDiff, loud: boolean): void {
-    const { gateway, cwd } = this.options;
+    const { gateway } = this.options;
     const summary = summaryOf(diff);
     if (summary === undefined) {
       log[loud ? "info" : "debug"]("The configuration was read again: nothing has changed", {
@@ -109,11 +109,11 @@ export class Reloader {
       return;
     }
     log.info("Configuration reloaded: {summary}", { summary, file: config.file });
-    for (const issue of warnings) log.warning("{issue}", { issue: describeIssue(issue, cwd) });
+    for (const issue of warnings) log.warning("{issue}", { issue: formatIssue(issue) });
     for (const name of [...diff.added, ...diff.changed]) {
       const server = config.servers.get(name);
       if (server?.problem === undefined || server.disabled) continue;
-      log.error("{issue}", { issue: describeIssue(server.problem, cwd) });
+      log.error("{issue}", { issue: formatIssue(server.problem) });
     }
     const { restartNeeded } = gateway.configState.status();
     if (diff.restartNeeded.length > 0 && restartNeeded.length > 0) {

@@ -1,11 +1,6 @@
 import { ExitCode, type Io, print, say } from "../app/io.ts";
-import {
-  type Configuration,
-  configurationError,
-  describeIssue,
-  findConfiguration,
-} from "../app/plan.ts";
-import type { ConfigIssue } from "../config/issue.ts";
+import { type Configuration, configurationError, findConfiguration } from "../app/plan.ts";
+import { type ConfigIssue, formatIssue } from "../config/issue.ts";
 import { collectSecrets } from "../config/secrets.ts";
 import type { Config, ServerConfig } from "../config/types.ts";
 import { createRedactor } from "../lib/secrets.ts";
@@ -19,7 +14,7 @@ import { renderTable, type Style, styleFor } from "./view/table.ts";
 export async function run({ options }: Invocation, io: Io): Promise<ExitCode | number> {
   const configuration = await findConfiguration(options, io);
   if (!configuration.ok && options.json !== true) {
-    throw configurationError(configuration.issues, io.cwd, {
+    throw configurationError(configuration.issues, {
       missing: configuration.file === undefined,
     });
   }
@@ -51,10 +46,10 @@ function exitCodeOf(
 async function tell(report: CheckReport, io: Io): Promise<void> {
   const talk = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
   for (const warning of report.warnings) {
-    await say(io.stderr, `${talk.warn(`warning: ${describeIssue(warning, io.cwd)}`)}\n`);
+    await say(io.stderr, `${talk.warn(`warning: ${formatIssue(warning)}`)}\n`);
   }
   for (const issue of report.issues) {
-    await say(io.stderr, `${talk.bad(describeIssue(issue, io.cwd))}\n`);
+    await say(io.stderr, `${talk.bad(formatIssue(issue))}\n`);
   }
   const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
   const lines = renderCheck(report, style);

@@ -1,7 +1,7 @@
 import { runtime } from "#runtime";
 import process from "node:process";
 import { CliError, ExitCode, type Io, say } from "../app/io.ts";
-import { describeIssue, destinationOf, planServe, type ServePlan } from "../app/plan.ts";
+import { destinationOf, planServe, type ServePlan } from "../app/plan.ts";
 import type { Followed, FollowOptions } from "../app/reload.ts";
 import { runUntilStopped, Server } from "../app/server.ts";
 import { createNotifier } from "../app/systemd.ts";
@@ -11,6 +11,7 @@ import {
   ListCache,
   stateDirectory as stateDirectoryIn,
 } from "../gateway/members/list-cache.ts";
+import { formatIssue } from "../config/issue.ts";
 import { settingsFromEnv } from "../config/settings.ts";
 import type { Config } from "../config/types.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
@@ -47,7 +48,7 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
     const server = await openServer(plan, io);
     const { gateway, url } = server;
     logging.setSecrets(plan.secrets, gateway.isName);
-    tellStart(plan, url, io.cwd);
+    tellStart(plan, url);
     // A person or a script waits for the address, wherever the log goes.
     if (live === undefined && url !== undefined && !inOutput(plan, options, io.env)) {
       await say(io.stderr, `Listening on ${url}\n`);
@@ -66,7 +67,6 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
       gateway,
       started: plan,
       plan: () => planServe(options, io, { running: true }),
-      cwd: io.cwd,
       runtime: io.runtime,
       logging,
       notifier,
@@ -191,7 +191,6 @@ async function addressHint({ host, port }: Config["settings"]): Promise<string> 
 export function tellStart(
   { config, warnings }: ServePlan,
   url: string | undefined,
-  cwd: string,
 ): void {
   log.info("mcproxy {version} on {runtime}, pid {pid}", {
     version: VERSION,
@@ -199,10 +198,10 @@ export function tellStart(
     pid: process.pid,
     config: config.file,
   });
-  for (const issue of warnings) log.warning("{issue}", { issue: describeIssue(issue, cwd) });
+  for (const issue of warnings) log.warning("{issue}", { issue: formatIssue(issue) });
   for (const { problem, disabled } of config.servers.values()) {
     if (problem === undefined || disabled) continue;
-    log.error("{issue}", { issue: describeIssue(problem, cwd) });
+    log.error("{issue}", { issue: formatIssue(problem) });
   }
   if (config.servers.size === 0) {
     log.warning("No servers are configured in {file}", { file: config.file });

@@ -68,7 +68,7 @@ export async function resolveConfigFiles(
   return {
     ok: false,
     issues: [fileIssue(
-      "mcp-servers.json",
+      join(cwd, NAMES[0]!),
       "Cannot find a configuration file: looked for mcp-servers.json (or .jsonc, .yaml, .yml) in " +
         directories.map(quote).join(", "),
       "create one of them, or name a file with --config FILE or MCP_CONFIG_PATH",

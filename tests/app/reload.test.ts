@@ -32,7 +32,6 @@ async function following(
     gateway,
     started,
     plan,
-    cwd: file.directory,
     summary: () => summaryText(liveServers(gateway)),
     notifier: {
       reloading: () => void told.push("reloading"),

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { configFile, run } from "./support.ts";
 
@@ -53,13 +55,46 @@ test("check names file, line, column, path and remedy of an invalid file", async
   await file.close();
   assert.equal(human.code, 3);
   assert.equal(human.stdout, "");
-  assert.match(human.stderr, /^mcp-servers\.json:3:12 mcpServers\.x\.comand: .*"command"/m);
+  const place = RegExp.escape(`${file.path}:3:12`);
+  assert.match(human.stderr, new RegExp(`^${place} mcpServers\\.x\\.comand: .*"command"`, "m"));
   assert.equal(json.code, 3);
   const report = JSON.parse(json.stdout);
   assert.equal(report.ok, false);
   assert.equal(report.file, file.path);
   assert.deepEqual(report.servers, []);
   assert.deepEqual([report.issues[0].line, report.issues[0].column], [3, 12]);
+});
+
+test("a file is told by its whole path, however it was named", async () => {
+  const file = await configFile({ mcpServers: { x: { comand: "node" } } });
+  const { directory: cwd } = file;
+  await writeFile(join(cwd, "good.json"), '{"mcpServers":{"x":{"command":"${file:no.txt}"}}}');
+  try {
+    const name = "mcp-servers.json";
+    const first = async (...given: Parameters<typeof run>) => (await run(...given)).stderr;
+    const told = [
+      [await first(["check", "--config", name], { cwd }), join(cwd, name)],
+      [
+        await first(["serve", "--config", `./${name}`], {
+          cwd,
+          env: { MCPROXY_SYSLOG: '{"socket":"/nowhere"}' },
+        }),
+        join(cwd, name),
+      ],
+      [await first(["list"], { cwd, env: { MCP_CONFIG_PATH: name } }), join(cwd, name)],
+      [await first(["list", "--config", "none.json"], { cwd }), join(cwd, "none.json")],
+      [await first(["check", "--config", "good.json"], { cwd }), join(cwd, "good.json")],
+      [
+        await first(["check", "--config", "good.json", "--credentials", "no.json"], { cwd }),
+        join(cwd, "no.json"),
+      ],
+      [await first(["import", "no-client.json"], { cwd }), join(cwd, "no-client.json")],
+      [await first(["import", name, "--config", "good.json"], { cwd }), join(cwd, name)],
+    ];
+    for (const [stderr, path] of told) assert.ok(stderr!.startsWith(path!), `${path}: ${stderr}`);
+  } finally {
+    await file.close();
+  }
 });
 
 test("check exits with 3 for a server that cannot be started, and shows the others", async () => {

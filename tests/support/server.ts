@@ -53,12 +53,11 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     await logging?.close();
     throw error;
   }
-  tellStart(plan, server.url, cwd);
+  tellStart(plan, server.url);
   const reloads = follow({
     gateway: server.gateway,
     started: plan,
     plan: () => planServe(flags, { env, cwd }, { running: true }),
-    cwd,
     runtime,
     logging,
   });

@@ -46,9 +46,9 @@ export async function run({ args: [name], options }: Invocation, io: Io): Promis
   const client = requireClient(name);
   const path = await findFile(client, surroundings);
   const read = await readClientFile(path);
-  if (!read.ok) throw configurationError(read.issues, io.cwd);
+  if (!read.ok) throw configurationError(read.issues);
   const { text = "" } = read;
-  const file: EditedFile = { client, path, cwd: io.cwd };
+  const file: EditedFile = { client, path };
   const { mcp } = await namedGateway(options.url, io);
   // Of a profile, too; one server alone has no gate.
   const url = options.gated === true
@@ -111,8 +111,6 @@ interface EditedFile {
   readonly client: ClientApp;
   /** Absolute, for messages and to tell the format. */
   readonly path: string;
-  /** Where messages see paths from. */
-  readonly cwd: string;
 }
 
 /** Where the clients' files are looked for; `HOME` of the environment comes first. */
@@ -288,10 +286,10 @@ function textOf(value: unknown, { format, section: [section] }: ClientApp): stri
 }
 
 /** @throws {CliError} exit code 3 where a file does not parse or its section is no object */
-async function valueOf(text: string, { client, path, cwd }: EditedFile): Promise<JsonObject> {
+async function valueOf(text: string, { client, path }: EditedFile): Promise<JsonObject> {
   if (text.replace("\uFEFF", "").trim() === "") return {};
   const parsed = await parseClientText(text, path);
-  if (!parsed.ok) throw configurationError(parsed.issues, cwd);
+  if (!parsed.ok) throw configurationError(parsed.issues);
   const { document } = parsed;
   for (const depth of client.section.keys()) {
     const keys = client.section.slice(0, depth + 1);
@@ -299,7 +297,7 @@ async function valueOf(text: string, { client, path, cwd }: EditedFile): Promise
     if (found === undefined || isObject(found)) continue;
     const message = `found ${describeKind(found)}, expected an object of servers`;
     const issue = { file: path, ...document.position(keys), path: keys.join("."), message };
-    throw configurationError([issue], cwd);
+    throw configurationError([issue]);
   }
   return document.value as JsonObject;
 }
@@ -317,7 +315,7 @@ async function stateOf(client: ClientApp, surroundings: Surroundings): Promise<C
   if (path === undefined) return { client: name, file: null, state: "not found" };
   const read = await readClientFile(path);
   if (!read.ok) return { client: name, file: path, state: "unreadable" };
-  const state = await readEntry(read.text ?? "", { client, path, cwd: surroundings.cwd }).then(
+  const state = await readEntry(read.text ?? "", { client, path }).then(
     (entry) => isConnection(entry) ? "connected" : "not connected",
     () => "invalid",
   );

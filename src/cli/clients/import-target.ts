@@ -35,12 +35,12 @@ export interface Target {
 export async function readTarget(options: OptionValues, io: Io): Promise<Target> {
   const path = await findTarget(options, io);
   const read = await readClientFile(path);
-  if (!read.ok) throw configurationError(read.issues, io.cwd);
+  if (!read.ok) throw configurationError(read.issues);
   const { text } = read;
   const fresh: Target = { path, text, section: ["mcpServers"], value: {} };
   if (text === undefined || text.trim() === "") return fresh;
   const parsed = await parseClientText(text, path);
-  if (!parsed.ok) throw configurationError(parsed.issues, io.cwd);
+  if (!parsed.ok) throw configurationError(parsed.issues);
   const { document } = parsed;
   const section = sectionOf(document) ?? fresh.section;
   const servers = valueAt(document.value, section);
@@ -48,10 +48,10 @@ export async function readTarget(options: OptionValues, io: Io): Promise<Target>
     const key = section.join(".");
     const message = "found no object, expected an object of servers to add to";
     const issue = { file: path, ...document.position(section), path: key, message };
-    throw configurationError([issue], io.cwd);
+    throw configurationError([issue]);
   }
   const shaped = shapeDocument(document, ROOT_KEYS);
-  if (!shaped.ok) throw configurationError(shaped.issues, io.cwd);
+  if (!shaped.ok) throw configurationError(shaped.issues);
   return { ...fresh, section, value: shaped.tree.value };
 }
 
@@ -161,13 +161,13 @@ export async function readCredentials(
     throw new UsageError("Cannot move secrets: found no home; expected --credentials FILE");
   }
   const read = await readClientFile(file.path);
-  if (!read.ok) throw configurationError(read.issues, cwd);
+  if (!read.ok) throw configurationError(read.issues);
   const loaded = await loadCredentials(where);
   // The one that was named may be missing here: it is about to be made.
   const issues = read.text === undefined
     ? loaded.issues.filter((issue) => issue.file !== file.path)
     : loaded.issues;
-  if (issues.length > 0) throw configurationError(issues, cwd);
+  if (issues.length > 0) throw configurationError(issues);
   return { path: file.path, text: read.text, values: loaded.values };
 }
 
@@ -206,13 +206,12 @@ export async function validateDraft(
     const before = target.text === undefined
       ? undefined
       : await loadConfig(target.path, { env, cwd, credentials: secrets });
-    if (before?.ok === false) throw configurationError(before.issues, cwd);
+    if (before?.ok === false) throw configurationError(before.issues);
     const real = result.issues.map((issue) =>
       basename(issue.file) === basename(draft) ? { ...issue, file: target.path } : issue
     );
     throw configurationError(
       [fileIssue(target.path, "Cannot write the file: it would not load"), ...real],
-      cwd,
     );
   } finally {
     await Promise.all(temporary.map((file) => rm(file, { force: true })));

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { ExitCode, type Io, print, say } from "../../app/io.ts";
-import { describeIssue } from "../../app/plan.ts";
+import { formatIssue } from "../../config/issue.ts";
 import { loadCredentials } from "../../config/credentials.ts";
 import type { RawObject } from "../../config/document.ts";
 import { sanitizeServerName } from "../../config/profiles.ts";
@@ -68,7 +68,7 @@ export async function run({ args: [file], options }: Invocation, io: Io): Promis
   if (options.json === true) await print(io, `${JSON.stringify(report)}\n`);
   else {
     const talk = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
-    for (const line of talkLines(report, servers, options, io.cwd, talk)) {
+    for (const line of talkLines(report, servers, options, talk)) {
       await say(io.stderr, `${line}\n`);
     }
     const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
@@ -255,11 +255,10 @@ function talkLines(
   { sources, secrets: { found } }: ImportReport,
   servers: readonly PlannedServer[],
   options: OptionValues,
-  cwd: string,
   style: Style,
 ): string[] {
   const warnings = servers.filter(({ verdict }) => verdict === "add")
-    .flatMap((server) => server.warnings.map((issue) => describeIssue(issue, cwd)));
+    .flatMap((server) => server.warnings.map(formatIssue));
   if (servers.some(({ verdict }) => verdict === "conflict")) {
     warnings.push("some names are taken; --rename adds those servers under other names");
   }
@@ -270,7 +269,7 @@ function talkLines(
   }
   return [
     ...warnings.map((text) => style.warn(`warning: ${text}`)),
-    ...sources.flatMap(({ issues }) => issues.map((one) => style.bad(describeIssue(one, cwd)))),
+    ...sources.flatMap(({ issues }) => issues.map((one) => style.bad(formatIssue(one)))),
   ];
 }
 
