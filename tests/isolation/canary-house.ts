@@ -3,7 +3,6 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bodyOf } from "../support/body.ts";
-import { BUN } from "../support/program.ts";
 import { writeFiles } from "../config/temp.ts";
 
 /** What every secret here begins with. */
@@ -36,13 +35,14 @@ export const ENV = { FROM_ENV: secret("environment"), ODD, LINES };
 /** The texts that must be nowhere: the mark itself, and as Basic authentication encodes it. */
 export const FORBIDDEN = new RegExp(`${MARK}|${btoa(`me:${MARK}-lit`).slice(0, 10)}`, "i");
 
-const SCRIPT = fileURLToPath(new URL("./canary-server.mjs", import.meta.url));
+const SCRIPT = fileURLToPath(new URL("./canary-server.sh", import.meta.url));
 
 /** A stdio server with all the secrets, in the environment and in arguments. */
 function stdio(mode: string): Record<string, unknown> {
   const args = PLAIN.flatMap((text) => ["--token", text, `--api-key=${text}`]);
   const address = `https://me:${SECRETS["LITERAL"]}@example.com/?token=${SECRETS["ENVIRONMENT"]}`;
-  return { command: BUN, args: [SCRIPT, mode, ...args, address], env: SECRETS };
+  const names = Object.keys(SECRETS).join(" ");
+  return { command: "bash", args: [SCRIPT, mode, names, ...args, address], env: SECRETS };
 }
 
 /** HTTP servers with all of them in headers, and some in the URL and in the authentication. */

@@ -33,7 +33,10 @@ interface World {
   readonly directory: string;
   readonly config: CanaryConfig;
   readonly env: Readonly<Record<string, string>>;
-  readonly run: Run;
+  /** Runs a command line in this process. */
+  readonly inside: Run;
+  /** Runs it in a process of its own, where the mode is one. */
+  readonly outside: Run;
 }
 
 function inWorld(mode: Mode, body: (world: World) => Promise<void>): Promise<void> {
@@ -43,11 +46,10 @@ function inWorld(mode: Mode, body: (world: World) => Promise<void>): Promise<voi
       const { config, env: given } = await canaryConfig(directory, parrot.origin);
       const env = { ...given, CACHE_DIRECTORY: join(directory, "cache"), NO_COLOR: "1" };
       const all = { ...process.env, ...env };
-      const execute: Run = (args) =>
-        mode === "memory"
-          ? run(args, { env: all, cwd: directory })
-          : runProgram(mode, args, { env: all });
-      await body({ directory, config, env, run: execute });
+      const inside: Run = (args) => run(args, { env: all, cwd: directory });
+      const outside: Run = (args) =>
+        mode === "memory" ? inside(args) : runProgram(mode, args, { env: all });
+      await body({ directory, config, env, inside, outside });
     } finally {
       await parrot.close();
     }
@@ -64,7 +66,7 @@ function assertSilent(text: string, where: string): void {
 for (const mode of MODES) {
   for (const format of ["text", "json"]) {
     test(`a gateway (${mode}, ${format} log) tells no secret`, () =>
-      inWorld(mode, async ({ config, env, run }) => {
+      inWorld(mode, async ({ config, env, inside }) => {
         const gateway = await startGateway({
           mode,
           config,
@@ -78,7 +80,7 @@ for (const mode of MODES) {
           for (const flags of [[], ["--json"]]) {
             for (const command of ["status", "list"]) {
               const url = command === "status" ? gateway.base : gateway.url;
-              const { stdout, stderr } = await run([command, "--url", url, ...flags]);
+              const { stdout, stderr } = await inside([command, "--url", url, ...flags]);
               assert.match(stdout, /unauthorized/, stderr);
               assertSilent(stdout + stderr, `${command} ${flags}`);
             }
@@ -99,7 +101,7 @@ for (const mode of MODES) {
   }
 
   test(`the commands (${mode}) tell no secret`, () =>
-    inWorld(mode, async ({ directory, config, run }) => {
+    inWorld(mode, async ({ directory, config, outside }) => {
       const path = join(directory, "mcp-servers.json");
       await writeFile(path, JSON.stringify(config));
       const commands = [["check"], ["check", "--connect"], ["list"], ["call", "works_die"]];
@@ -107,10 +109,13 @@ for (const mode of MODES) {
         [...commands, ["call", "web_broken"]].flatMap((words) =>
           [[], ["--json"]].map(async (flags) => {
             const args = [...words, ...flags, "--config", path];
-            const { code, stdout, stderr } = await run(args);
+            const { code, stdout, stderr } = await outside(args);
             assert.equal(code, words.length === 1 && words[0] === "check" ? 0 : 1, stdout + stderr);
             assert.ok(stdout.length + stderr.length > 20, stdout + stderr);
             assertSilent(stdout + stderr, args.join(" "));
+            // Those that fail have told all they know, or there would be nothing to hide.
+            const told = stdout.match(/LITERAL[\\":]+\[redacted/g) ?? [];
+            if (words.includes("--connect")) assert.ok(told.length >= 5, stdout);
           })
         ),
       );
