@@ -46,8 +46,8 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/schema": 886,
   "src/protocol": 1_519,
   "src/config": 4_501,
-  "src/upstream": 2_333,
-  "src/upstream/connection": 1_597,
+  "src/upstream": 2_343,
+  "src/upstream/connection": 1_612,
   "src/upstream/transport": 1_589,
   "src/registry": 1_923,
   "src/gating": 2_206,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_839,
 };
 
-const MOST_CODE_IN_ALL = 32_178;
+const MOST_CODE_IN_ALL = 32_203;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -294,7 +294,7 @@ export class Instance {
       ? "From now on each client has a connection of its own"
       : 'Set "sharing" to "auto" or "session" to give each client a connection of its own';
     this.options.log.warn(
-      `Refused "${method}": several clients have calls on one connection. ${then}`,
+      `Refused "${method}": several clients have calls on one connection, or had a moment ago. ${then}`,
     );
     this.#events.onStateChange?.();
   }

@@ -11,6 +11,7 @@ import { answerable } from "../protocol/inputs.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import type { Connection } from "./connection/connection.ts";
 import { CLIENT_INFO, type Identity, identityOf, type Line } from "./connection/line.ts";
+import { AFTERWORDS } from "./connection/questions.ts";
 import { serverLabel, unavailable } from "./transport/failures.ts";
 
 /** How a connection beside the first one is opened. */
@@ -44,6 +45,8 @@ export class ExtraConnection {
   isOpening = true;
   /** {@link OwnLine}s in use, those included that wait for it to open. */
   lines = 0;
+  /** When all is said about the call it was last lent to, by the clock. */
+  restsUntil = -Infinity;
   readonly #abort = new AbortController();
   #level: string | undefined;
 
@@ -217,14 +220,13 @@ export class Leases {
     const clock = this.clock;
     const deadline = clock.now() + timeout;
     for (;;) {
-      if (signal.aborted) {
-        // The vacancy it was told of is somebody else's.
-        this.#waiting.shift()?.();
-        throw unavailable(name, "is no longer asked");
-      }
+      if (signal.aborted) throw unavailable(name, "is no longer asked");
       const idle = this.#idle((one) => one === key);
-      if (idle !== undefined) return await this.#lend(idle, client);
-      if (this.#hasRoom()) return await this.#lend(this.#begin(key, capabilities), client);
+      const rest = (idle?.restsUntil ?? -Infinity) - clock.now();
+      if (idle !== undefined && rest <= 0) return await this.#lend(idle, client);
+      if (idle === undefined && this.#hasRoom()) {
+        return await this.#lend(this.#begin(key, capabilities), client);
+      }
       if (clock.now() >= deadline) {
         throw new RpcError(
           ErrorCode.UpstreamUnavailable,
@@ -232,7 +234,7 @@ export class Leases {
             "which is as many as it may at one time; try again later",
         );
       }
-      await this.#vacancy(deadline - clock.now(), signal);
+      await this.#vacancy(idle === undefined ? deadline - clock.now() : rest, signal);
     }
   }
 
@@ -244,12 +246,17 @@ export class Leases {
   /** Ends all of them. */
   close(): void {
     for (const own of [...this.#all.keys()]) this.#drop(own);
-    for (const wake of this.#waiting.splice(0)) wake();
+    this.#wake();
   }
 
+  /** Of those that nobody uses, the one that does so for the longest time. */
   #idle(matches: (key: string) => boolean): ExtraConnection | undefined {
-    for (const [own, key] of this.#all) if (own.lines === 0 && matches(key)) return own;
-    return undefined;
+    let found: ExtraConnection | undefined;
+    for (const [own, key] of this.#all) {
+      if (own.lines > 0 || !matches(key)) continue;
+      if (found === undefined || own.restsUntil < found.restsUntil) found = own;
+    }
+    return found;
   }
 
   /** Where all places are taken, an idle connection that declared something else makes room. */
@@ -276,9 +283,10 @@ export class Leases {
     const connection = own.connection ?? await this.#opened(own);
     if (client.logLevel !== undefined) await connection.setLogLevel(client.logLevel);
     return new OwnLine(own, connection, (clean) => {
+      own.restsUntil = this.clock.now() + AFTERWORDS;
       // What a call left unfinished may still speak; nobody else must hear it.
       if (!clean || connection.closed !== undefined) this.#drop(own);
-      this.#waiting.shift()?.();
+      this.#wake();
     });
   }
 
@@ -291,7 +299,12 @@ export class Leases {
   #drop(own: ExtraConnection): void {
     if (!this.#all.delete(own)) return;
     own.end(unavailable(this.config().name, "is being stopped"));
-    this.#waiting.shift()?.();
+    this.#wake();
+  }
+
+  /** Something has changed: each looks for itself, in the order in which they came. */
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   async #vacancy(ms: number, signal: CancelSignal): Promise<void> {

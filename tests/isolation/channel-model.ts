@@ -15,6 +15,7 @@ import {
 } from "../../src/protocol/message.ts";
 import type { Era } from "../../src/protocol/eras.ts";
 import { Channel } from "../../src/upstream/connection/channel.ts";
+import { AFTERWORDS } from "../../src/upstream/connection/questions.ts";
 import { SHARED_IDENTITY } from "../../src/upstream/connection/line.ts";
 import type { Transport } from "../../src/upstream/transport/transport.ts";
 import { FakeClock } from "../upstream/fakes/clock.ts";
@@ -42,6 +43,8 @@ export type Step =
   | { readonly do: "begin" }
   | { readonly do: "answer" | "fail" | "progress" | "cancel" | "malform"; readonly of: number }
   | { readonly do: "say" | "ask"; readonly of: number; readonly carried: boolean }
+  /** An answer, and some time later a word or a question that may be about the same call. */
+  | { readonly do: "addSay" | "addAsk"; readonly of: number; readonly ms: number }
   /** The client answers, or the upstream takes back, a question that is open. */
   | { readonly do: "reply" | "withdraw"; readonly of: number }
   | { readonly do: "stray"; readonly text: string }
@@ -66,6 +69,8 @@ interface Call {
   open: number;
   /** When a call that was given up cannot be running any more; until then it may still speak. */
   ghostUntil: number;
+  /** When it was answered, whether somebody still waited or not; more may be said about it. */
+  answeredAt: number;
 }
 
 /** A question that has reached a client. */
@@ -157,6 +162,11 @@ export class ChannelModel {
         return this.#cancel(call);
       case "malform":
         return this.#malform(call);
+      case "addSay":
+      case "addAsk":
+        this.#answer(call, `"result":{"for":${JSON.stringify(call.tag)}}`);
+        this.#tick(step.ms);
+        return step.do === "addSay" ? this.#speak(call, false) : this.#question(call, false);
       case "say":
         return this.#speak(call, step.carried);
       case "ask":
@@ -231,6 +241,7 @@ export class ChannelModel {
       deadline: this.#clock.now() + TIMEOUT,
       open: 0,
       ghostUntil: -Infinity,
+      answeredAt: -Infinity,
     });
   }
 
@@ -254,7 +265,7 @@ export class ChannelModel {
   #answer(call: Call, body: string): void {
     const shape = SHAPES[this.#n() % SHAPES.length]!;
     this.#say(shape(String(call.id), body), this.#carrier(call));
-    call.ghostUntil = -Infinity;
+    this.#answered(call);
     call.expected.outcome ??= { raw: shape(this.options.idText, body) };
   }
 
@@ -284,7 +295,16 @@ export class ChannelModel {
       snippet: "",
       carriedBy: this.#carrier(call),
     });
+    if (call.expected.outcome === undefined) this.#answered(call);
     call.expected.outcome ??= { code: ErrorCode.UpstreamProtocol };
+  }
+
+  /** Only what is known to be running can have been answered. */
+  #answered(call: Call): void {
+    const now = this.#clock.now();
+    const isGhost = call.ghostUntil > now && !this.#isSilent;
+    if (call.expected.outcome === undefined || isGhost) call.answeredAt = now;
+    call.ghostUntil = -Infinity;
   }
 
   #giveUp(call: Call, code: number, at = this.#clock.now()): void {
@@ -319,10 +339,10 @@ export class ChannelModel {
   #owner(call: Call, carried: boolean): Call | undefined {
     const open = this.#calls.filter(({ expected }) => expected.outcome === undefined);
     if (carried) return open.find(({ id }) => id === call.id);
-    const { kind, era } = this.options;
-    const silent = kind === "http" && era === "modern";
-    const ghost = !silent && this.#calls.some((one) => one.ghostUntil > this.#clock.now());
-    return open.length === 1 && !ghost ? open[0] : undefined;
+    const ghost = !this.#isSilent && this.#calls.some((one) => one.ghostUntil > this.#clock.now());
+    const since = this.#clock.now() - AFTERWORDS;
+    const afterwords = this.#calls.some((one) => one !== open[0] && one.answeredAt > since);
+    return open.length === 1 && !ghost && !afterwords ? open[0] : undefined;
   }
 
   async #settle({ do: how, of }: Extract<Step, { do: "reply" | "withdraw" }>): Promise<void> {
@@ -355,6 +375,11 @@ export class ChannelModel {
     for (const call of late.toSorted((a, b) => a.deadline - b.deadline)) {
       this.#giveUp(call, ErrorCode.UpstreamTimeout, call.deadline);
     }
+  }
+
+  /** What a client gives up is closed with its stream, and nothing comes any more. */
+  get #isSilent(): boolean {
+    return this.options.kind === "http" && this.options.era === "modern";
   }
 
   #say(text: string, carriedBy: number | undefined): void {

@@ -1,5 +1,6 @@
 import { test } from "node:test";
 import fc from "fast-check";
+import { AFTERWORDS } from "../../src/upstream/connection/questions.ts";
 import { ChannelModel, ID_TEXTS, type Step, TIMEOUT, TOKEN_TEXTS } from "./channel-model.ts";
 
 /** The runs are the same every time; a failure prints its seed and its shortest steps. */
@@ -45,6 +46,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       of,
       carried,
     })),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.tuple(of, fc.nat(AFTERWORDS + 100), fc.boolean())
+      .map(([of, ms, asks]): Step => ({ do: asks ? "addAsk" : "addSay", of, ms })),
   },
   { weight: 2, arbitrary: of.map((of): Step => ({ do: "reply", of })) },
   { weight: 1, arbitrary: of.map((of): Step => ({ do: "withdraw", of })) },

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { AFTERWORDS } from "../../src/upstream/connection/questions.ts";
+import { passTime } from "../support/time.ts";
 import { assertHeard, House, isModern, MIXES, type UpstreamKind } from "./house.ts";
 
 const UPSTREAMS: readonly UpstreamKind[] = [
@@ -28,8 +30,9 @@ for (const upstream of UPSTREAMS) {
           message?.method === "logging/setLevel" && message.params.level === "debug"
         );
       }
-      // One after the other: on a shared connection that is what makes them attributable.
+      // One some time after the other: on a shared connection that makes them attributable.
       for (const [i, peer] of peers.entries()) {
+        passTime(AFTERWORDS);
         const options = { id: 1, logLevel: LEVELS[i]![0] };
         await peer.call("log", { levels: LINES }, options);
       }

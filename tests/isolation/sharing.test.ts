@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { AFTERWORDS } from "../../src/upstream/connection/questions.ts";
 import type { Peer } from "../support/clients/peer.ts";
-import { House, isModern, MIXES, type PeerKind } from "./house.ts";
+import { passTime } from "../support/time.ts";
+import { assertHeard, House, isModern, MIXES, type PeerKind } from "./house.ts";
 
 const SAME = { id: 1, token: 1 };
 
@@ -63,7 +65,8 @@ for (const kinds of MIXES) {
       const peers = await house.peers(kinds, count);
       await askAtOnce(house, peers);
       assertNotAsked(peers);
-      // One call alone is no guess.
+      // One call alone, with nothing left to say about another, is no guess.
+      passTime(AFTERWORDS);
       const { json } = await peers[0]!.call("elicit", {}, { id: 2 });
       assert.match(json.result.content[0].text, /c0 to c0 1/);
       await Promise.all(peers.map((peer) => peer.finish()));
@@ -120,6 +123,31 @@ for (const upstream of ["stdio, auto", "stdio, per session", "http legacy"] as c
         const log = own ? ["log emergency: to whom"] : [];
         assert.deepEqual(heard, [`answer 1: {"tag":"${peer.label}"}`, ...log]);
       }
+    });
+  }
+}
+
+for (const upstream of ["stdio, auto", "stdio, shared", "http legacy"] as const) {
+  for (const kind of ["http", "sse", "stdio", "modern"] as readonly PeerKind[]) {
+    test(`isolation: what follows an answer reaches nobody whose call is the only one by then, ${kind} over ${upstream}`, async () => {
+      await using house = await House.open(upstream);
+      const peers = await house.peers([kind], 2);
+      for (const peer of peers.filter((peer) => !isModern(peer))) {
+        await peer.request("logging/setLevel", { level: "debug" }, { id: "level" });
+      }
+      await peers[0]!.call("echo");
+      const waits = peers[1]!.call("wait", { key: "k" }, { logLevel: "debug" });
+      await house.control.waiting("c1");
+      house.control.tell({ log: { level: "emergency", data: "to whom" } });
+      house.control.tell({ ask: { method: "sampling/createMessage", params: { messages: [] } } });
+      const refused = await house.control.events.waitFor(({ kind }) => kind === "told");
+      assert.equal(typeof refused.answer.error?.code, "number", "a question was put by a guess");
+      house.control.tell({ open: "k" });
+      await waits;
+      await assertHeard(peers, (peer) => [
+        ...(isModern(peer) ? [] : ['answer "level": {}']),
+        `answer 1: {"tag":"${peer.label}"}`,
+      ]);
     });
   }
 }

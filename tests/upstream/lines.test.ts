@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Client } from "../../src/protocol/exchange.ts";
 import { ErrorCode } from "../../src/protocol/errors.ts";
+import { AFTERWORDS } from "../../src/upstream/connection/questions.ts";
 import type { Upstream } from "../../src/upstream/upstream.ts";
+import { passTime } from "../support/time.ts";
 import {
   askingTarget,
   callText,
@@ -58,6 +60,7 @@ test("Upstream shares one connection, declared for anybody, until it turns out i
       "sampling",
     ]);
     assert.match(JSON.stringify(anna.initialize.clientInfo), GATEWAY);
+    passTime(AFTERWORDS);
     assert.deepEqual(await ask(upstream, ANNA, "anna"), { name: "anna" });
 
     const other = exchangeFor(callText("hold"), BERT);
@@ -89,6 +92,7 @@ test("Upstream gives a client that cannot answer what it asks a connection that 
   await withUpstream(serverConfig(askingTarget()), async (upstream) => {
     const [anna, dora] = [await seen(upstream, ANNA), await seen(upstream, DORA)];
     assert.equal(anna.pid, dora.pid);
+    passTime(AFTERWORDS);
     assert.deepEqual(await ask(upstream, ANNA, "anna"), { name: "anna" });
     const alone = await seen(upstream, DORA);
     assert.notEqual(alone.pid, anna.pid);
@@ -206,6 +210,7 @@ test("Upstream does not lend a connection again on which a call was given up", a
   const config = serverConfig(askingTarget(), { sharing: "session" });
   await withUpstream(config, async (upstream) => {
     const before = await seen(upstream, CLEO);
+    passTime(AFTERWORDS);
     const gone = exchangeFor(callText("hold"), CLEO);
     const lost = upstream.forward(gone, []);
     gone.abort();
@@ -247,6 +252,7 @@ test("Upstream reaches a server of both eras in the client's own, and bridges to
     assert.equal(legacy.meta, null);
     assert.equal((await upstream.lineFor(exchangeFor(callText("seen"), ANNA))).era, "legacy");
     assert.equal(upstream.status().connections, 2);
+    passTime(AFTERWORDS);
     assert.deepEqual(await ask(upstream, ANNA, "anna"), { name: "anna" });
   });
   await withUpstream(serverConfig(askingTarget("modern")), async (upstream, log) => {

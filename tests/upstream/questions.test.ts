@@ -4,6 +4,7 @@ import { ErrorCode, RpcError } from "../../src/protocol/errors.ts";
 import type { RequestMessage } from "../../src/protocol/message.ts";
 import { Channel, type ChannelEvents } from "../../src/upstream/connection/channel.ts";
 import { SHARED_IDENTITY } from "../../src/upstream/connection/line.ts";
+import { AFTERWORDS } from "../../src/upstream/connection/questions.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import { FakeTransport } from "./fakes/transport.ts";
 import { callText, exchangeFor, LEGACY_CLIENT, MODERN_CLIENT, RecordedLog } from "./support.ts";
@@ -124,6 +125,7 @@ test("Channel refuses to guess between clients, says so once each, and gives nob
 
 test("Channel keeps what a cancelled call still asks from the client that is left", async () => {
   const { channel, transport, clock, ambiguous } = await open();
+  channel.timeout = 3 * AFTERWORDS;
   const gone = exchangeFor(callText("a"));
   const lost = channel.forward(gone, []);
   gone.abort();
@@ -136,6 +138,7 @@ test("Channel keeps what a cancelled call still asks from the client that is lef
   const again = exchangeFor(callText("c"));
   transport.answer(2);
   await call;
+  clock.tick(AFTERWORDS);
   const mine = channel.forward(again, []);
   transport.say(ELICIT);
   (await again.nextAsked()).answer({});
@@ -144,6 +147,7 @@ test("Channel keeps what a cancelled call still asks from the client that is lef
   transport.answer(1);
   transport.answer(3);
   await mine;
+  clock.tick(AFTERWORDS);
   const later = exchangeFor(callText("d"), OTHER_CLIENT);
   const last = channel.forward(later, []);
   transport.say(ELICIT);
@@ -151,12 +155,55 @@ test("Channel keeps what a cancelled call still asks from the client that is lef
   await settled();
   transport.answer(4);
   await last;
-  assert.equal(clock.now(), 0);
+  assert.equal(clock.now(), 2 * AFTERWORDS);
+});
+
+test("Channel keeps what is said after an answer from everybody but the client that had it", async () => {
+  const said: unknown[] = [];
+  const { channel, transport, clock, ambiguous } = await open({
+    events: { onNotification: (_, exchange) => void said.push(exchange?.client.label) },
+  });
+  const LINE = '{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"?"}}';
+  const first = channel.forward(exchangeFor(callText("a")), []);
+  transport.answer(1);
+  await first;
+  const other = exchangeFor(callText("b"), OTHER_CLIENT);
+  const call = channel.forward(other, []);
+  clock.tick(AFTERWORDS - 1);
+  transport.say(LINE);
+  transport.say(ELICIT);
+  assert.equal(JSON.parse(answers(transport)[0]!).error.code, ErrorCode.InternalError);
+  assert.deepEqual([said, other.asked.length, ambiguous.length], [[undefined], 0, 1]);
+  // What came on the stream of a call is no question.
+  transport.say(LINE, 2);
+  clock.tick(1);
+  transport.say(LINE);
+  transport.say(ELICIT);
+  (await other.nextAsked()).answer({});
+  await settled();
+  assert.deepEqual(said, [undefined, "c2", "c2"]);
+  transport.answer(2);
+  await call;
+  // Nobody is a stranger to himself, and one answer of his hides none of another's before it.
+  const again = exchangeFor(callText("c"), OTHER_CLIENT);
+  const second = channel.forward(again, []);
+  transport.say(LINE);
+  assert.equal(said.at(-1), "c2");
+  const strange = channel.forward(exchangeFor(callText("d")), []);
+  transport.answer(4);
+  await strange;
+  transport.answer(3);
+  await second;
+  const last = channel.forward(exchangeFor(callText("e"), OTHER_CLIENT), []);
+  transport.say(LINE);
+  assert.equal(said.at(-1), undefined);
+  transport.answer(5);
+  await last;
 });
 
 test("Channel answers roots outside a call, or for a client without, from its owner or with none", async () => {
   const roots = '{"jsonrpc":"2.0","id":1,"method":"roots/list"}';
-  const { channel, transport } = await open({
+  const { channel, transport, clock } = await open({
     events: {
       onRequest: () => Promise.resolve('{"jsonrpc":"2.0","id":0,"result":{"roots":[1]}}'),
     },
@@ -175,6 +222,7 @@ test("Channel answers roots outside a call, or for a client without, from its ow
   assert.deepEqual(answers(transport), [config, config, config]);
   transport.answer(1);
   await first;
+  clock.tick(AFTERWORDS);
   transport.say(roots);
   (await withRoots.nextAsked()).answer({ roots: ["mine"] });
   await settled();

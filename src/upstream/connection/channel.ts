@@ -282,10 +282,11 @@ export class Channel {
         const call = this.#calls.take(message.id);
         if (call !== undefined) {
           if (call.exchange !== undefined) this.timeoutsInRow = 0;
+          this.#abandoned.answered(call.exchange?.client, this.heardAt);
           call.settle(message);
         } else {
           // Answered twice, after its time, after a cancel, or never asked: nobody waits for it.
-          if (typeof message.id === "number") this.#abandoned.delete(message.id);
+          if (typeof message.id === "number") this.#abandoned.delete(message.id, this.heardAt);
           this.log.debug("Dropped an answer nobody waits for", { id: message.id });
         }
         return;
@@ -339,10 +340,7 @@ export class Channel {
 
   #answer(message: RequestMessage, carriedBy: number | undefined): void {
     const { method } = message;
-    if (method === "ping") {
-      void this.#post(resultResponse(idTextOf(message), "{}"), "");
-      return;
-    }
+    if (method === "ping") return void this.#post(resultResponse(idTextOf(message), "{}"), "");
     // A modern server has no requests of its own (2026-07-28, multi round-trip requests).
     if (this.era === "modern" || !INPUT_METHODS.has(method)) {
       this.log.debug("Refused a request of the server", { method });
@@ -364,7 +362,7 @@ export class Channel {
       this.#events.onAmbiguous?.(method);
       return this.#refuse(
         message,
-        `"${method}" is for one client, and several have calls on this connection`,
+        `"${method}" is for one client, and several have calls on this connection, or had a moment ago`,
         ErrorCode.InternalError,
       );
     }
@@ -422,6 +420,7 @@ export class Channel {
       : undefined;
     const call = this.#calls.take(carriedBy ?? known ?? only ?? null);
     if (call !== undefined) {
+      this.#abandoned.answered(call.exchange?.client, this.clock.now());
       const why = kind === "junk" ? "no JSON" : error.message;
       call.settle(protocolFault(this.server, `gave no valid answer to "${call.method}": ${why}`));
     }

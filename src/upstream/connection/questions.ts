@@ -75,14 +75,22 @@ export type Attribution<T> =
   | { readonly kind: "call"; readonly call: PendingCall<T> }
   /** One of several calls of this client, whose latest it is. */
   | { readonly kind: "client"; readonly call: PendingCall<T> }
-  /** Several clients could be meant, or one that has given up its call, which may still be running. */
+  /** Several clients could be meant, or one that does not wait for its call any more. */
   | { readonly kind: "ambiguous" }
   /** Nobody is waiting for anything. */
   | { readonly kind: "none" };
 
-/** Calls their clients have given up, while the upstream may not have noticed. */
+/** Milliseconds after an answer in which the upstream may still have a word about its call. */
+export const AFTERWORDS = 500;
+
+/** Calls nobody waits for any more, and about which the upstream may still speak. */
 export class Abandoned {
+  /** Those their clients have given up, while the upstream may not have noticed. */
   readonly #calls = new Map<number, { readonly client: Client; readonly until: number }>();
+  /** Whose call was answered last and when, and when the last of anybody else's. */
+  #last: Client | undefined;
+  #lastAt = -Infinity;
+  #othersAt = -Infinity;
 
   /** `until` is when it cannot be running any more, on the clock of its channel. */
   add(id: number, client: Client, until: number, now: number): void {
@@ -90,8 +98,23 @@ export class Abandoned {
     this.#calls.set(id, { client, until });
   }
 
-  /** The upstream has answered it. */
-  delete(id: number): void {
+  /**
+   * A call of this client, or one of our own, has been answered. Called for each, so it is numbers
+   * and no more.
+   */
+  answered(client: Client | undefined, now: number): void {
+    if (client === undefined) return;
+    if (this.#last === undefined || !isSameClient(this.#last, client)) {
+      this.#last = client;
+      this.#othersAt = this.#lastAt;
+    }
+    this.#lastAt = now;
+  }
+
+  /** The upstream has answered one that was given up. */
+  delete(id: number, now: number): void {
+    const call = this.#calls.get(id);
+    if (call !== undefined && call.until > now) this.answered(call.client, now);
     this.#calls.delete(id);
   }
 
@@ -99,8 +122,10 @@ export class Abandoned {
     this.#calls.clear();
   }
 
-  /** Whether one of another client's may still be running. */
+  /** Whether one of another client's may still be running, or was answered just now. */
   hasOther(client: Client, now: number): boolean {
+    const isLast = this.#last !== undefined && isSameClient(this.#last, client);
+    if ((isLast ? this.#othersAt : this.#lastAt) > now - AFTERWORDS) return true;
     if (this.#calls.size === 0) return false;
     this.#forget(now);
     for (const call of this.#calls.values()) {
@@ -118,8 +143,8 @@ export class Abandoned {
 
 /**
  * The origin of a message that came on no call's own stream: the only client call in flight, or
- * the only client. One given up by another client counts as if it were in flight: what it still
- * says must not reach a stranger.
+ * the only client. One given up by another client, or answered a moment ago, counts as if it were in
+ * flight: what is still said about it must not reach a stranger.
  */
 export function originAmong<T>(
   calls: Iterable<PendingCall<T>>,
