@@ -56,14 +56,14 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/clients": 1_080,
   "src/gateway/members": 579,
   "src/gateway/middleware": 867,
-  "src/front": 1_254,
+  "src/front": 1_257,
   "src/app": 717,
   "src/cli": 2_783,
   "src/cli/view": 247,
   "src/cli/clients": 1_839,
 };
 
-const MOST_CODE_IN_ALL = 32_203;
+const MOST_CODE_IN_ALL = 32_206;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -148,17 +148,16 @@ const BODY_PATIENCE = 30_000;
 const SLOWEST = 16;
 /** Small bodies are mostly there with the head, and always find room. Bytes. */
 const SMALL_BODY = 64 * 1024;
-/** Most bytes of other bodies that are being read at once. */
+/** Most bytes of others that may be on their way when a large one is to be taken. */
 const MOST_ON_THE_WAY = 128 * 1024 * 1024;
+/** Of all bodies that are no small ones. */
+let bytesOnTheWay = 0;
 
 /** A body on its way. By hand: a race of promises, or a timer for each, shows in a profile. */
 class Arrival implements Silent {
-  /** Bytes of all that are read here. */
-  static #inProcess = 0;
   readonly #text = Promise.withResolvers<string>();
   #due = performance.now() + BODY_PATIENCE;
-  #bytes = 0;
-  #isOver = false;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
 
   constructor(private readonly pending: KeepAlive) {
     pending.add(this);
@@ -177,19 +176,25 @@ class Arrival implements Silent {
 
   /** Reads what is not small, or does not say what it is. */
   async read(body: ReadableStream<Uint8Array>, limit: number): Promise<string> {
+    const reader = this.#reader = body.getReader();
     const chunks: Uint8Array[] = [];
-    for await (const chunk of body) {
-      if (this.#isOver) return "";
-      chunks.push(chunk);
-      this.#due += chunk.length / SLOWEST;
-      this.#bytes += chunk.length;
-      Arrival.#inProcess += chunk.length;
-      if (this.#bytes > limit) throw tooLarge(limit);
-      if (this.#bytes > SMALL_BODY && Arrival.#inProcess - this.#bytes > MOST_ON_THE_WAY) {
-        throw new Refusal(503, "Too many large requests are on their way; try again");
+    let size = 0;
+    try {
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return new TextDecoder().decode(joinBytes(chunks, size));
+        chunks.push(value);
+        this.#due += value.length / SLOWEST;
+        size += value.length;
+        bytesOnTheWay += value.length;
+        if (size > limit) throw tooLarge(limit);
+        if (size > SMALL_BODY && bytesOnTheWay - size > MOST_ON_THE_WAY) {
+          throw new Refusal(503, "Too many large requests are on their way; try again");
+        }
       }
+    } finally {
+      bytesOnTheWay -= size;
     }
-    return new TextDecoder().decode(joinBytes(chunks, this.#bytes));
   }
 
   tick(now: number): void {
@@ -197,10 +202,9 @@ class Arrival implements Silent {
   }
 
   #end(outcome: string | Refusal): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
     this.pending.delete(this);
-    Arrival.#inProcess -= this.#bytes;
+    // What has come of it is let go, though its connection may stay.
+    this.#reader?.cancel().catch(() => {});
     if (outcome instanceof Refusal) this.#text.reject(outcome);
     else this.#text.resolve(outcome);
   }

@@ -308,6 +308,74 @@ for (const [kind, chunk] of [["text", "x"], ["events", "data: 1\n\n"]] as const)
   });
 }
 
+/** An answer that comes when it is told to, over a connection of its own. */
+function answering(target: HttpTarget, kind: "text" | "events" = "text") {
+  const client = new HttpClient("x", target);
+  let stream!: ReadableStreamDefaultController<Uint8Array>;
+  const response = new Response(new ReadableStream({ start: (given) => void (stream = given) }));
+  let isOver = false;
+  const read = kind === "text"
+    ? client.text(response, "x")
+    : client.events(response, "x", { onEvent: () => {} });
+  const outcome = read.then(() => "whole", (error) => `${error.message}`).finally(() =>
+    isOver = true
+  );
+  return {
+    outcome,
+    come: async (text: string, times = 1) => {
+      for (const bytes = new TextEncoder().encode(text); times > 0 && !isOver; times--) {
+        stream.enqueue(bytes);
+        do await nextTurn(); while (!isOver && stream.desiredSize! < 1);
+      }
+    },
+    end: () => stream.close(),
+  };
+}
+
+const MIB = "x".repeat(1024 * 1024);
+
+for (const kind of ["text", "events"] as const) {
+  test(`What one server answers at once is bounded over all its connections: ${kind}`, async () => {
+    const target = httpTarget("http://localhost/") as HttpTarget;
+    const large = [answering(target), answering(target), answering(target, "events")];
+    await Promise.all(large.map((one, index) => one.come(MIB, [60, 50, 20][index])));
+    const last = answering(target, kind);
+    await last.come(MIB);
+    assert.equal(await last.outcome, 'Server "x" answers with more than 128 MiB at once');
+    const small = answering(target, kind);
+    await small.come("x".repeat(60 * 1024));
+    small.end();
+    assert.equal(await small.outcome, "whole");
+    const other = answering({ ...target }, kind);
+    await other.come(MIB);
+    other.end();
+    assert.equal(await other.outcome, "whole", "that of another server");
+    large[0]!.end();
+    assert.equal(await large[0]!.outcome, "whole");
+    const next = answering(target, kind);
+    await next.come(MIB);
+    for (const one of [...large, next].slice(1)) one.end();
+    assert.equal(await next.outcome, "whole");
+    for (const one of large) assert.equal(await one.outcome, "whole");
+  });
+}
+
+test("What has come of an event stream counts no longer than until it was handed on", async () => {
+  const target = httpTarget("http://localhost/") as HttpTarget;
+  const streams = [`data: ${MIB}\n\n`, `: ${MIB}\r\n\r\n`, `event: ping\nx: ${MIB}\n\n`];
+  const open = streams.map((text) => ({ text, stream: answering(target, "events") }));
+  for (const { text, stream } of open) await stream.come(text, 45);
+  const next = answering(target);
+  await next.come(MIB);
+  for (const one of [...open.map(({ stream }) => stream), next]) {
+    one.end();
+    assert.equal(await one.outcome, "whole");
+  }
+  const endless = answering(target, "events");
+  await endless.come(`data: ${MIB}`, 70);
+  assert.equal(await endless.outcome, 'Server "x" answered x with more than 64 MiB');
+});
+
 test("Sendings has room again when enough of what is no request was taken", async () => {
   const sendings = new Sendings(systemClock);
   const replies = Array.from({ length: 102 }, () => sendings.begin(undefined, undefined));

@@ -4,17 +4,18 @@ import process from "node:process";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import type { HttpTarget } from "../../config/types.ts";
 import { editJson, rawAt } from "../../lib/json-edit.ts";
-import { isObject, joinBytes, type JsonObject, parsedObject } from "../../lib/json.ts";
+import { isObject, type JsonObject, parsedObject } from "../../lib/json.ts";
 import { codeOf } from "../../lib/text.ts";
 import { type Clock, nextTurn, TURN } from "../../lib/time.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { TRAIL_HEADER } from "../../lib/trail.ts";
 import { encodeHeaderValue, Header, nameOf } from "../../protocol/eras.ts";
+import { RpcError } from "../../protocol/errors.ts";
 import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
 import type { NetworkFault } from "./transport.ts";
 
-/** Largest response body, and largest single event, in bytes (characters for an event). */
-export const BODY_LIMIT = 64 * 1024 * 1024;
+/** Largest response body, and largest single event, in bytes. */
+const BODY_LIMIT = 64 * 1024 * 1024;
 
 /** The media type of an event stream. */
 export const EVENT_STREAM = "text/event-stream";
@@ -35,6 +36,8 @@ const MOST_REPLIES = 100;
 const PIECE = 64 * 1024;
 /** And no more chunks than this, which may be tiny where they are unpacked. */
 const MOST_CHUNKS = 256;
+/** Of other answers of a server that are being read while more than a piece of one may be kept, in bytes. */
+const MOST_AT_ONCE = 128 * 1024 * 1024;
 const MAX_REDIRECTS = 3;
 const REDIRECTS = new Set([301, 302, 307, 308]);
 
@@ -52,8 +55,12 @@ export interface HttpRequest {
   readonly mayRepeat?: boolean;
 }
 
+/** What is being read of answers, by server: all its connections share a bound. */
+const ANSWERS = new WeakMap<HttpTarget, { size: number }>();
+
 /** HTTP to one server: its URL, its configured headers, redirects only inside its origin. */
 export class HttpClient {
+  readonly #answers: { size: number };
   readonly url: URL;
   readonly #headers: Readonly<Record<string, string>>;
   /** There has been an answer, so the next request may go over a connection that is being closed. */
@@ -69,6 +76,7 @@ export class HttpClient {
     private readonly trail?: () => string,
     private readonly request?: Runtime["request"],
   ) {
+    this.#answers = ANSWERS.getOrInsertComputed(target, () => ({ size: 0 }));
     const { url, headers } = withoutCredentials(target.url);
     for (const [name, value] of Object.entries(target.headers)) headers[name.toLowerCase()] = value;
     this.url = url;
@@ -155,17 +163,12 @@ export class HttpClient {
    * breaks off
    */
   async text(response: Response, what: string): Promise<string> {
-    const parts: Uint8Array[] = [];
-    let size = 0;
+    const decoder = new TextDecoder();
+    let text = "";
     await this.#read(response, what, (chunk) => {
-      size += chunk.length;
-      if (size > BODY_LIMIT) {
-        throw protocolFault(this.server, `answered ${what} with more than 64 MiB`);
-      }
-      parts.push(chunk);
+      text += decoder.decode(chunk, { stream: true });
     });
-    if (parts.length === 1) return new TextDecoder().decode(parts[0]);
-    return new TextDecoder().decode(joinBytes(parts, size));
+    return text + decoder.decode();
   }
 
   /**
@@ -195,48 +198,48 @@ export class HttpClient {
       readonly room?: () => Promise<void> | undefined;
     },
   ): Promise<void> {
-    let tooLong = false;
     const { room, ...rest } = handlers;
-    const parser = createParser({
-      ...rest,
-      maxBufferSize: BODY_LIMIT,
-      onError: (error) => {
-        tooLong ||= error.type === "max-buffer-size-exceeded";
-      },
-    });
+    const parser = createParser(rest);
     const decoder = new TextDecoder();
     await this.#read(response, what, (chunk) => {
-      parser.feed(decoder.decode(chunk, { stream: true }));
-      if (tooLong) throw protocolFault(this.server, `sent an event of more than 64 MiB`);
+      const text = decoder.decode(chunk, { stream: true });
+      parser.feed(text);
+      return /\n\r?\n|\r\r/.test(text);
     }, { piece: PIECE, room });
   }
 
   async #read(
     response: Response,
     what: string,
-    onChunk: (chunk: Uint8Array) => void,
+    /** True where nothing of what came is kept any more. */
+    onChunk: (chunk: Uint8Array) => unknown,
     { piece = Infinity, room }: {
       readonly piece?: number;
       readonly room?: (() => Promise<void> | undefined) | undefined;
     } = {},
   ): Promise<void> {
-    let [busy, chunks] = [0, 0];
+    let [busy, chunks, size] = [0, 0, 0];
     const reader = response.body?.getReader();
     if (reader === undefined) return;
-    for (;;) {
-      let part;
-      try {
-        part = await reader.read();
-      } catch (error) {
-        const { fault, words } = networkFault(error);
-        const why = `broke off its answer to ${what}: ${words}`;
-        throw new NetworkError(this.server, "read", fault, why, { cause: error });
-      }
-      if (part.done) return;
-      try {
-        for (let at = 0; at < part.value.length; at += piece) {
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        for (let at = 0; at < value.length; at += piece) {
           const began = performance.now();
-          onChunk(part.value.subarray(at, at + piece));
+          const bytes = value.subarray(at, at + piece);
+          size += bytes.length;
+          this.#answers.size += bytes.length;
+          if (size > BODY_LIMIT) {
+            throw protocolFault(this.server, `answered ${what} with more than 64 MiB`);
+          }
+          if (size > PIECE && this.#answers.size - size > MOST_AT_ONCE) {
+            throw protocolFault(this.server, "answers with more than 128 MiB at once");
+          }
+          if (onChunk(bytes) === true) {
+            this.#answers.size -= size;
+            size = 0;
+          }
           busy += performance.now() - began;
           const full = room?.();
           if (full !== undefined) await full;
@@ -245,10 +248,15 @@ export class HttpClient {
           await nextTurn();
           busy = chunks = 0;
         }
-      } catch (error) {
-        await reader.cancel().catch(() => {});
-        throw error;
       }
+    } catch (error) {
+      await reader.cancel().catch(() => {});
+      if (error instanceof RpcError) throw error;
+      const { fault, words } = networkFault(error);
+      const why = `broke off its answer to ${what}: ${words}`;
+      throw new NetworkError(this.server, "read", fault, why, { cause: error });
+    } finally {
+      this.#answers.size -= size;
     }
   }
 }

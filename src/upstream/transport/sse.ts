@@ -1,3 +1,4 @@
+import type { EventSourceMessage } from "eventsource-parser";
 import {
   HttpStatusError,
   LostCallError,
@@ -156,7 +157,7 @@ export class SseTransport implements Transport {
 
   #firstEvent(response: Response): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const onEvent = (event: string | undefined, data: string) => {
+    const onEvent = ({ event, data }: EventSourceMessage) => {
       if (event === "endpoint" && this.#endpoint === undefined) {
         try {
           this.#endpoint = this.#resolveEndpoint(data);
@@ -168,13 +169,8 @@ export class SseTransport implements Transport {
         receive(data, this.#handlers, undefined);
       }
     };
-    this.#http.events(response, STREAM, {
-      room: () => this.#sendings.room,
-      onEvent: ({ event, data }) => onEvent(event, data),
-    })
-      .then(() => "ended its event stream", (error) => {
-        return error instanceof NetworkError ? error.why : "sent an event that is too long";
-      })
+    this.#http.events(response, STREAM, { room: () => this.#sendings.room, onEvent })
+      .then(() => "ended its event stream", (error) => error.why ?? "says too much at once")
       .then((why) => {
         reject(unavailable(this.#server, `${why} before it named its endpoint`));
         this.#end({ code: "disconnected", message: why });
