@@ -5,7 +5,7 @@
 
 import type { Snapshot } from "../gating/gate.ts";
 import { TokenBucket } from "../lib/rate-limit.ts";
-import { snippet } from "../lib/text.ts";
+import { cut, snippet } from "../lib/text.ts";
 import { getLogger } from "../log/mod.ts";
 import type { RpcError } from "../protocol/errors.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
@@ -199,7 +199,8 @@ export function logFacts(events: Facts, now = () => performance.now()): void {
     tell(comings, `Client {client} {name} ${text}`, { client: label, name, left, transport, path });
   });
   events.on("failure", ({ rid, client, method, told, cause }) => {
-    const facts = { rid, client, method, error: told.message };
+    // What a client or a server has sent stands in both, at any length.
+    const facts = { rid, client, method: cut(method, 100), error: cut(told.message, 1_000) };
     if (rid === undefined) tell(refusals, "{method} was refused: {error}", facts);
     else if (cause === undefined) {
       log.info("{method} failed: {error}", { ...facts, code: told.code });

@@ -276,6 +276,27 @@ test("no name of a client makes a line of its own, or a long one", async () => {
   assert.ok(lines[1]!.length < 200, String(lines[1]!.length));
 });
 
+test("no text of a client or server makes the line of a failed call a long one", async () => {
+  const long = "y".repeat(1_000_000);
+  const failed = (rid: string | undefined, method: string, message: string, cause?: unknown) => {
+    const told = { code: -32602, message };
+    return { kind: "failure", rid, client: "c7", method, told, cause } as const;
+  };
+  const lines = await logged(() => {
+    const events = new Facts();
+    logFacts(events);
+    events.emit(failed("r1", "tools/call", `Unknown tool "${long}"`));
+    events.emit(failed("r2", long, "Method not found"));
+    events.emit(failed(undefined, `GET /${long}`, `No such path: /${long}`));
+    events.emit(failed("r3", long, "Internal error", new Error("broken")));
+    events.emit(failed("r4", "tools/call", 'Server "x" is busy: 8 calls wait; try again later'));
+  });
+  assert.equal(lines.length, 5);
+  for (const line of lines) assert.ok(line.length < 1_300, String(line.length));
+  assert.match(lines[0]!, /^tools\/call failed: Unknown tool "y+…/);
+  assert.match(lines[4]!, /failed: Server "x" is busy: 8 calls wait; try again later/);
+});
+
 test("clients that come by the thousand, or go on with what is over, make few lines", async () => {
   let now = 0;
   const lines = await logged(() => {

@@ -21,7 +21,7 @@ class Docker {
   readonly #clients = new Map<string, FakeProcess>();
   #count = 0;
   /** What is done before it says which containers there are; true where it cannot. */
-  onPs: () => boolean | Promise<boolean> = () => false;
+  onPs: (child: FakeProcess) => boolean | Promise<boolean> = () => false;
 
   constructor(readonly command = "docker") {
     this.runtime = new FakeRuntime({ programs: { [command]: (child) => this.#main(child) } });
@@ -48,7 +48,7 @@ class Docker {
       this.#clients.set(this.leave(value("--label").replace("mcproxy=", "")), child);
     } else if (verb === "ps") {
       const wanted = value("--filter").replace(/^label=mcproxy=?/, "");
-      void Promise.resolve(this.onPs()).then((isDown) => {
+      void Promise.resolve(this.onPs(child)).then((isDown) => {
         for (const [id, label] of this.containers) {
           if (label.startsWith(wanted) && !isDown) child.stdout(`${id} ${label}\n`);
         }
@@ -162,6 +162,37 @@ test("StdioTransport asks again for what was left where nobody could say, and ea
   assert.equal(asked(), before);
   await begin({ DOCKER_HOST: "tcp://127.0.0.1:1" });
   assert.equal(asked(), before + 1);
+});
+
+test("StdioTransport reads no more than a bounded list of containers, and removes none by half", async () => {
+  const docker = new Docker("/opt/flood/docker");
+  const here = await host();
+  const killed = docker.leave(`${here}/2147483646/r/1`);
+  const line = `c0ffee ${here}/2147483646/r/1\n`;
+  let written = 0;
+  docker.onPs = async (child) => {
+    const isRunning = () => docker.runtime.children.at(-1)!.status === null;
+    // Whoever reads all of it reads for ever.
+    while (isRunning() && written < 64 * 1024 * 1024) {
+      child.stdout(line.repeat(1_000));
+      written += 1_000 * line.length;
+      await new Promise((next) => setImmediate(next));
+    }
+    return !isRunning();
+  };
+  const clock = new FakeClock();
+  const transport = transportOf(docker, ["run", "-i", "image"], clock);
+  await within(transport.start(NOTHING), "the start");
+  assert.ok(written < 4 * 1024 * 1024, `${written} characters were read`);
+  assert.ok(docker.containers.has(killed), "what was cut off is removed");
+  // A list that ends in time and is too long is none either.
+  docker.onPs = (child) => {
+    child.stdout(line.repeat(50_000));
+    return false;
+  };
+  await transportOf(docker, ["run", "-i", "image"], clock).start(NOTHING);
+  assert.ok(docker.containers.has(killed), "a list beyond the bound counts");
+  assert.deepEqual(docker.asked.filter((line) => line.startsWith("rm")), []);
 });
 
 test("StdioTransport starts no container after its close", async () => {
