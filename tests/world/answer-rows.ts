@@ -60,6 +60,52 @@ const EVENTS: readonly ServerRow[] = [
       ),
   },
   {
+    name: "events-junk",
+    from: "keep-alives written as data, and the end mark of the APIs of language models",
+    does: "sends messages that are no JSON, or no JSON-RPC, around the answer",
+    sees: LIKE_ANY,
+    http: () =>
+      asEvents((answer) =>
+        [
+          "ping",
+          "",
+          '{"type":"keepalive"}',
+          '{"id":"e-1","type":"ping"}',
+          "{}",
+          "[]",
+          answer,
+          "[DONE]",
+        ]
+          .map((data) => `data: ${data}\n\n`).join("")
+      ),
+  },
+  {
+    name: "events-nothing-else",
+    from: "an error page or a word, written as the only event of an answer",
+    does: "answers calls with an event that is no JSON, and with none beside it",
+    sees: "the call fails at once, with the reason",
+    http: () =>
+      asEvents((answer, { method }) => `data: ${method === "tools/call" ? "Oops" : answer}\n\n`),
+    expect: {
+      call: /^Server "events-nothing-else" gave no valid answer to "tools\/call": no JSON$/,
+    },
+  },
+  {
+    name: "events-broken",
+    from: "json.dumps of NaN; an answer that is cut off",
+    does: "answers calls with an event that has their id and is no JSON, and keeps the stream open",
+    sees: "the call fails at once, with the reason",
+    http: () => ({
+      take: ({ method, body }, response) => {
+        if (method !== "POST" || body.method !== "tools/call") return false;
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        response.write(`data: {"jsonrpc":"2.0","id":${body.id},"result":{"x":NaN}}\n\n`);
+        return true;
+      },
+    }),
+    expect: { call: /^Server "events-broken" gave no valid answer to "tools\/call": no JSON$/ },
+  },
+  {
     name: "events-for-all",
     from: "servers that answer every request as a stream of HTTP, in capital letters",
     does: "writes the content type in capitals and with a charset",

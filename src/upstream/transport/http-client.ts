@@ -38,6 +38,8 @@ const PIECE = 64 * 1024;
 const MOST_CHUNKS = 256;
 /** Of other answers of a server that are being read while more than a piece of one may be kept, in bytes. */
 const MOST_AT_ONCE = 128 * 1024 * 1024;
+/** Bun ends a request that is silent for 5 minutes; ours have their own limits. */
+const FETCHED = { redirect: "manual", timeout: false } as const;
 const MAX_REDIRECTS = 3;
 const REDIRECTS = new Set([301, 302, 307, 308]);
 
@@ -123,27 +125,22 @@ export class HttpClient {
 
   async #fetch(url: URL, request: HttpRequest): Promise<Response> {
     const { method, headers, body, signal, what, mayRepeat } = request;
-    const basic = {
+    const trail = this.trail === undefined ? {} : { [TRAIL_HEADER]: this.trail() };
+    const init = {
       method,
-      headers: this.trail === undefined
-        ? { ...this.#headers, ...headers }
-        : { ...this.#headers, ...headers, [TRAIL_HEADER]: this.trail() },
+      headers: { ...this.#headers, ...headers, ...trail },
       signal,
+      ...(body === undefined ? {} : { body }),
     };
     // Event streams stay open, and calls may take their time: neither is to keep others waiting.
     const isApart = method === "GET" || Sendings.inProcess > MOST_FETCHED;
-    const init: RequestInit & { timeout: false } = {
-      ...basic,
-      redirect: "manual",
-      // Bun ends a request that is silent for 5 minutes; ours have their own limits.
-      timeout: false,
-      // Deno sends a text again by itself where a connection in use before is cut, and a blob never.
-      ...(body === undefined ? {} : { body: mayRepeat ? body : new Blob([body]) }),
-    };
     try {
       const response = await (isApart && this.request !== undefined
-        ? this.request(url, body === undefined ? basic : { ...basic, body })
-        : fetch(url, init));
+        ? this.request(url, init)
+        // Deno sends a text again by itself where a connection in use before is cut, a blob never.
+        : body === undefined || mayRepeat
+        ? fetch(url, { ...init, ...FETCHED })
+        : fetch(url, { ...init, ...FETCHED, body: new Blob([body]) }));
       this.#mayReuse = true;
       return response;
     } catch (error) {

@@ -3,7 +3,7 @@ import { isObject, type JsonObject } from "../../lib/json.ts";
 import { messageOf } from "../../lib/text.ts";
 import { type Clock, pause } from "../../lib/time.ts";
 import { type Era, Header } from "../../protocol/eras.ts";
-import type { ResponseMessage } from "../../protocol/message.ts";
+import { InvalidMessage, type ResponseMessage } from "../../protocol/message.ts";
 import { headersOf, type ParamHeader } from "../../protocol/param-headers.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import {
@@ -35,6 +35,7 @@ import {
 } from "./lost-session.ts";
 import {
   type CloseReason,
+  type InvalidInput,
   type NetworkFault,
   receive,
   type SendOptions,
@@ -89,6 +90,8 @@ class Stream {
   progress = 0;
   /** Counts those of them that say something. */
   messages = 0;
+  /** The last thing on it that was no message: the answer, where nothing else is. */
+  junk: InvalidInput | undefined;
   /** Why nobody was there when it was last asked for. */
   gone: NetworkFault | undefined;
 
@@ -317,8 +320,8 @@ export class StreamableHttpTransport implements Transport {
     else this.#handlers?.onMessage(message, requestId);
   }
 
-  /** Hands a text on; true when it holds the answer to `requestId`. */
-  #deliver(text: string, requestId: number | undefined, what: string): boolean {
+  /** Hands a text on, of a stream or whole; true when it holds the answer to `requestId`. */
+  #deliver(text: string, requestId: number | undefined, what: string, stream?: Stream): boolean {
     const handlers = this.#handlers;
     if (handlers === undefined) return true;
     let answered = false;
@@ -334,8 +337,14 @@ export class StreamableHttpTransport implements Transport {
         handlers.onMessage(message, carriedBy);
       },
       onInvalid: (input) => {
-        answered = true;
-        handlers.onInvalid(input);
+        if (stream === undefined || input.error.idText.replaceAll('"', "") === String(requestId)) {
+          answered = true;
+          return handlers.onInvalid(input);
+        }
+        // Beside its answer a stream may carry what is none, and of nobody's request.
+        stream.junk = input;
+        const error = new InvalidMessage(input.error.code, input.error.message, "null");
+        handlers.onInvalid({ ...input, error, carriedBy: undefined });
       },
     }, requestId);
     return answered;
@@ -368,6 +377,7 @@ export class StreamableHttpTransport implements Transport {
         else idle++;
       }
       if (stream.lastEventId === undefined || this.#era === "modern") {
+        if (stream.junk !== undefined) return this.#handlers?.onInvalid(stream.junk);
         throw new LostCallError(this.options.server, `${reason} before it answered ${stream.what}`);
       }
       if (++failures > RESUME_ATTEMPTS) {
@@ -422,7 +432,7 @@ export class StreamableHttpTransport implements Transport {
         const text = messageIn(event);
         if (text === undefined) return;
         stream.messages++;
-        if (this.#deliver(text, stream.requestId, stream.what)) stream.answered = true;
+        if (this.#deliver(text, stream.requestId, stream.what, stream)) stream.answered = true;
       },
     });
   }
