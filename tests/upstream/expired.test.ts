@@ -3,7 +3,9 @@ import type { ServerResponse } from "node:http";
 import { test } from "node:test";
 import type { ServerConfig } from "../../src/config/types.ts";
 import { ErrorCode } from "../../src/protocol/errors.ts";
+import { AFTERWORDS } from "../../src/upstream/connection/questions.ts";
 import type { Upstream } from "../../src/upstream/upstream.ts";
+import { passTime } from "../support/time.ts";
 import {
   error,
   type FakeHttp,
@@ -311,6 +313,7 @@ test("StreamableHttpTransport brings a question to the client whose stream carri
       assert.equal(upstream.interactive, true);
       streams.get("a")!(result(forA!.body.id, {}));
       await calls[0];
+      passTime(AFTERWORDS);
       serverStream!(ask(3));
       (await b.nextAsked()).answer({ only: "b" });
       await server.until(({ body }) => body?.id === 3 && body.result !== undefined);
