@@ -189,7 +189,7 @@ export class Leases {
   readonly #all = new Map<ExtraConnection, string>();
   readonly #waiting: (() => void)[] = [];
 
-  /** There are `max` at one time, for which a call waits as long as it may take by `config`. */
+  /** There are `max` at one time, for which a call waits about as long as it may take by `config`. */
   constructor(
     private readonly config: () => Pick<ServerConfig, "name" | "timeout">,
     private readonly clock: Clock,
@@ -218,7 +218,8 @@ export class Leases {
     const key = canonicalJson(capabilities);
     const { name, timeout } = this.config();
     const clock = this.clock;
-    const deadline = clock.now() + timeout;
+    // However short its time is: a connection that only rests is to be had.
+    const deadline = clock.now() + timeout + AFTERWORDS;
     for (;;) {
       if (signal.aborted) throw unavailable(name, "is no longer asked");
       const idle = this.#idle((one) => one === key);
