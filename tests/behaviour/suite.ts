@@ -5,6 +5,7 @@ import { type RequirementId, requirements } from "./requirements.ts";
 import { Scope } from "./scope.ts";
 import { topics } from "./topics/all.ts";
 import { startWorld, type World } from "./world.ts";
+import { configureAnew, type ConfiguredBy } from "./configured.ts";
 
 /** What one test works with. Everything it starts ends with it. */
 export interface Tools {
@@ -18,10 +19,18 @@ export interface Tools {
   shared<T>(make: (tools: Tools) => Promise<T>): Promise<T>;
   /** A gateway of this test's own. */
   start(config: Config, options?: StartOptions): Promise<Gateway>;
+  /**
+   * A gateway with this configuration and nothing of another, for a test that neither looks at its
+   * start nor ends it. Where it is a process, whose start costs more than most tests, it is one for
+   * all of these tests, which loads each one's configuration anew.
+   */
+  configured(config: ConfiguredBy): Promise<Gateway>;
   readonly scope: Scope;
 }
 
 export interface StartOptions {
+  /** Within the test's process: for a run that only leaves something behind for the one tested. */
+  readonly inside?: boolean;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
@@ -44,17 +53,24 @@ export function addTests(mode: Mode): void {
     all.set(make, one);
     return one;
   };
-  const toolsOf = (scope: Scope): Tools => ({
-    mode,
-    scope,
-    shared,
-    world: () => shared(sharedWorld),
-    start: async (config, options = {}) => {
-      const gateway = await startGateway({ mode, config, ...options });
+  const toolsOf = (scope: Scope): Tools => {
+    const start: Tools["start"] = async (config, { inside, ...options } = {}) => {
+      const gateway = await startGateway({ mode: inside ? "memory" : mode, config, ...options });
       scope.defer(() => gateway.kill());
       return gateway;
-    },
-  });
+    };
+    return {
+      mode,
+      scope,
+      shared,
+      world: () => shared(sharedWorld),
+      start,
+      configured: async (config) =>
+        mode === "memory"
+          ? await start(config)
+          : await configureAnew(await shared(startEmpty), config),
+    };
+  };
   const add = (id: RequirementId, run: (tools: Tools) => Promise<void>) => {
     test(`${mode}: ${id}: ${requirements.get(id)?.behaviour}`, async () => {
       await using scope = new Scope();
@@ -69,6 +85,10 @@ export function addTests(mode: Mode): void {
   };
   for (const topic of topics) topic(suite);
   after(() => whole[Symbol.asyncDispose]());
+}
+
+function startEmpty({ start }: Tools): Promise<Gateway> {
+  return start({ mcpServers: {} });
 }
 
 async function sharedWorld({ mode, scope }: Tools): Promise<World> {

@@ -131,7 +131,8 @@ export async function within<T>(promise: Promise<T>, what: string, ms = PATIENCE
 
 /**
  * Asks again and again until the answer satisfies the predicate; for things that give no event,
- * such as a status page or a process table.
+ * such as a status page or a process table. The longer it has waited, the longer are its pauses:
+ * what is asked works for each answer, too.
  * @throws {Error} after `ms`, with the last answer
  */
 export async function eventually<T>(
@@ -140,13 +141,14 @@ export async function eventually<T>(
   what: string,
   ms = PATIENCE,
 ): Promise<T> {
-  const deadline = performance.now() + ms;
+  const began = performance.now();
   for (;;) {
     const value = await ask();
     if (predicate(value)) return value;
-    if (performance.now() > deadline) {
+    const waited = performance.now() - began;
+    if (waited > ms) {
       throw new Error(`Cannot see ${what}: still ${JSON.stringify(value)?.slice(0, 2000)}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, Math.min(10 + waited / 10, 50)));
   }
 }

@@ -99,21 +99,22 @@ export function cli({ verifiesProcess }: Suite): void {
   });
 
   verifiesProcess("cli.call", async (tools) => {
-    const { gateway } = await tools.world();
-    const { configPath } = gateway;
+    const { gateway, web } = await tools.world();
     const { code, stdout } = await run(
       tools,
-      ...["call", "alpha_echo", '{"a":1}', "--config", configPath],
+      ...["call", "alpha_echo", '{"a":1}', "--config", gateway.configPath],
     );
     assert.equal(code, 0);
     assert.ok(stdout.includes('{"a":1}'), stdout);
+    const configPath = await file(tools, JSON.stringify({ mcpServers: { web: { url: web.url } } }));
     const json = await run(tools, ...["call", "web_odd", "{}", "--config", configPath, "--json"]);
     assert.equal(JSON.parse(json.stdout).content[0].type, "hologram");
     assert.match(json.stdout, /12345678901234567890/);
   });
 
   verifiesProcess("cli.call-error", async (tools) => {
-    const { gateway: { configPath } } = await tools.world();
+    const { web: { url } } = await tools.world();
+    const configPath = await file(tools, JSON.stringify({ mcpServers: { web: { url } } }));
     for (const tool of ["web_fail", "web_rpc_error", "web_nothing"]) {
       const { code } = await run(tools, "call", tool, "{}", "--config", configPath);
       assert.equal(code, 1, tool);

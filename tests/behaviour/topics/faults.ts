@@ -231,9 +231,9 @@ export function faults({ verifies }: Suite): void {
   });
 
   verifies("fault.stderr", async (tools) => {
-    const { start, scope } = tools;
+    const { configured, scope } = tools;
     const good = scope.use(await startHttpFake({ tools: ["echo"] }));
-    const gateway = await start({
+    const gateway = await configured({
       mcpServers: {
         bad: stdioUpstream({ tools: ["echo", "stderr"], faults: { stderrLines: 3 } }),
         good: { url: good.url },

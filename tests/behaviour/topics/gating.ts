@@ -3,7 +3,7 @@ import { type Client, HttpClient } from "../../support/clients/http.ts";
 import { isNotification, resultOf } from "../../support/clients/message.ts";
 import { ModernClient } from "../../support/clients/modern.ts";
 import { heard, startHttpFake } from "../../support/fakes/http-server.ts";
-import type { Config, Gateway } from "../../support/gateway.ts";
+import type { Gateway } from "../../support/gateway.ts";
 import { eventually } from "../../support/inbox.ts";
 import { call, callText, listKeys, listTexts, replaceConfig } from "../helpers.ts";
 import type { Suite, Tools } from "../suite.ts";
@@ -19,7 +19,7 @@ const META = [
 ];
 
 /** A gateway with two servers of the test's own. */
-async function running({ start, scope }: Tools, rest: object = {}) {
+async function running({ configured, scope }: Tools, rest: object = {}) {
   const alpha = await startHttpFake({ name: "alpha", tools: ["echo", "pid", "change", "large"] });
   const beta = await startHttpFake({
     name: "beta",
@@ -28,15 +28,13 @@ async function running({ start, scope }: Tools, rest: object = {}) {
   });
   for (const each of [alpha, beta]) scope.use(each);
   const servers = { alpha: { url: alpha.url }, beta: { url: beta.url } };
-  const gateway = await start({ mcpServers: servers, ...rest });
+  const gateway = await configured({ mcpServers: servers, ...rest });
   await gateway.ready();
   await Promise.all([alpha, beta].map((fake) => heard(fake)));
   return { gateway, servers };
 }
 
-/** One for all tests that change nothing. */
-const startUnchanged = (tools: Tools) =>
-  running(tools, { profiles: { small: { servers: ["beta"] } } });
+const PROFILES = { profiles: { small: { servers: ["beta"] } } };
 
 const gatedUrl = ({ base }: Gateway) => `${base}/gated/mcp`;
 
@@ -55,7 +53,7 @@ const idsOf = (tools: readonly { readonly id: string }[]) => tools.map(({ id }) 
 /** Many tools behind a few that find them. */
 export function gating({ verifies }: Suite): void {
   verifies("gating.way", async (tools) => {
-    const { gateway } = await tools.shared(startUnchanged);
+    const { gateway } = await running(tools, PROFILES);
     for (const client of await clients(gatedUrl(gateway))) {
       assert.deepEqual(await listKeys(client, "tools"), META);
       const found = await data(client, "discover_tools", { query: "echo", server: "alpha" });
@@ -102,7 +100,7 @@ export function gating({ verifies }: Suite): void {
   });
 
   verifies("gating.profiles", async (tools) => {
-    const { gateway } = await tools.shared(startUnchanged);
+    const { gateway } = await running(tools, PROFILES);
     for (const client of await clients(`${gateway.base}/profiles/small/gated/mcp`)) {
       assert.deepEqual(await listKeys(client, "tools"), META);
       const { tools: found } = await data(client, "discover_tools", { query: "echo pid large" });
@@ -176,14 +174,14 @@ export function gating({ verifies }: Suite): void {
     for (const stream of streams) stream.close();
   });
 
-  verifies("gating.clash", async ({ start, scope }) => {
+  verifies("gating.clash", async ({ configured, scope }) => {
     const { url } = scope.use(await startHttpFake({ tools: ["echo"] }));
-    const gateway = await start({
+    const gateway = await configured({
       mcpServers: {
         alpha: { url, prefix: "never", tools: { rename: { echo: "execute_tool" } } },
       },
       gating: { mode: "on" },
-    } as Config);
+    });
     await gateway.ready();
     await gateway.waitForLog(/execute_tool.*hidden by a gating tool/);
     for (const client of await clients(gateway.url)) {

@@ -131,7 +131,7 @@ export function lists({ verifies }: Suite): void {
     }
   });
 
-  verifies("names.short", async ({ start, scope }) => {
+  verifies("names.short", async ({ start, configured, scope }) => {
     const long = "a_very_long_tool_name_that_goes_on_and_on_and_on_and_on_for_ever_and_ever";
     const tools = [
       `${long}_1`,
@@ -148,7 +148,7 @@ export function lists({ verifies }: Suite): void {
         [`${long}-server`]: { url: other.url },
       },
     };
-    const gateway = await start(config);
+    const gateway = await configured(config);
     await gateway.ready();
     const client = await HttpClient.connect(gateway.url);
     const names = await listKeys(client, "tools");
@@ -178,7 +178,7 @@ export function lists({ verifies }: Suite): void {
     assert.ok(ambiguous.json.error !== undefined || ambiguous.json.result.isError === true);
   });
 
-  verifies("names.never", async ({ start, scope }) => {
+  verifies("names.never", async ({ configured, scope }) => {
     const one = scope.use(await startHttpFake({ tools: ["echo"] }));
     const two = scope.use(await startHttpFake({ tools: ["pid"] }));
     const config = {
@@ -188,7 +188,7 @@ export function lists({ verifies }: Suite): void {
         two: { url: two.url },
       },
     };
-    const gateway = await start(config);
+    const gateway = await configured(config);
     await gateway.ready();
     const client = await HttpClient.connect(gateway.url);
     assert.deepEqual((await listKeys(client, "tools")).toSorted(), ["echo", "pid"]);
@@ -208,7 +208,7 @@ export function lists({ verifies }: Suite): void {
     await gateway.waitForLog(/loop.*(cursor|page)|(cursor|page).*loop/i);
   });
 
-  verifies("registry.order", async ({ start, scope }) => {
+  verifies("registry.order", async ({ configured, scope }) => {
     const names = ["zeta", "alpha", "mid"];
     const orders: string[][] = [];
     for (const late of ["zeta", "mid"]) {
@@ -219,7 +219,7 @@ export function lists({ verifies }: Suite): void {
         if (name === late) fake.fault = () => ({ after });
         mcpServers[name] = { url: fake.url };
       }
-      const gateway = await start({ mcpServers });
+      const gateway = await configured({ mcpServers });
       for (const name of names.filter((name) => name !== late)) {
         await gateway.waitForServer(name, ({ state }) => state === "ready");
       }

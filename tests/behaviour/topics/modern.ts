@@ -37,11 +37,11 @@ export function modern({ verifies }: Suite): void {
     }
   });
 
-  verifies("modern.scope", async ({ start, scope }) => {
+  verifies("modern.scope", async ({ configured, scope }) => {
     const spec = { era: "modern", tools: ["echo"] } as const;
     const open = scope.use(await startHttpFake(spec));
     const closed = scope.use(await startHttpFake({ ...spec, cacheScope: "private" }));
-    const gateway = await start({
+    const gateway = await configured({
       mcpServers: { open: { url: open.url }, closed: { url: closed.url } },
     });
     await gateway.ready();

@@ -13,8 +13,8 @@ async function hung(scope: Scope): Promise<{ url: string }> {
 
 /** What operators and their tools ask. */
 export function operations({ verifies }: Suite): void {
-  verifies("ops.livez", async ({ start, scope }) => {
-    const gateway = await start({ mcpServers: { hung: await hung(scope) } });
+  verifies("ops.livez", async ({ configured, scope }) => {
+    const gateway = await configured({ mcpServers: { hung: await hung(scope) } });
     assert.equal((await send(`${gateway.base}/livez`, {})).status, 200);
   });
 

@@ -17,42 +17,46 @@ import type { Suite, Tools } from "../suite.ts";
 
 const TOOLS_CHANGED = "notifications/tools/list_changed";
 
-/** A gateway with a configuration of four servers, of which two are only for what changes. */
-async function startShaped({ start, scope }: Tools) {
+/** A configuration of four servers, of which two are only for what changes. */
+async function shaped({ scope }: Tools) {
   const fake = async (spec: FakeSpec) => scope.use(await startHttpFake(spec));
   const alpha = await fake({ name: "alpha", tools: ["echo", "pid", "change", "large", "counts"] });
   const beta = await fake({ name: "beta", tools: ["echo", "pid", "change"], prompts: ["greet"] });
   const near = await fake({ name: "near", tools: ["change"] });
   const far = await fake({ name: "far", tools: ["change"] });
-  const config = {
-    mcpServers: {
-      alpha: {
-        url: alpha.url,
-        tools: {
-          exclude: ["pid"],
-          rename: { large: "big" },
-          override: {
-            echo: { description: "Says it again", hideParameters: ["secret"], fixed: { fixed: 7 } },
-          },
+  const mcpServers = {
+    alpha: {
+      url: alpha.url,
+      tools: {
+        exclude: ["pid"],
+        rename: { large: "big" },
+        override: {
+          echo: { description: "Says it again", hideParameters: ["secret"], fixed: { fixed: 7 } },
         },
-        maxResultBytes: { large: 300 },
-        cache: { counts: { ttl: "10m" } },
       },
-      beta: { url: beta.url, tags: ["small"] },
-      near: { url: near.url },
-      far: { url: far.url },
+      maxResultBytes: { large: 300 },
+      cache: { counts: { ttl: "10m" } },
     },
-    profiles: {
-      dev: { servers: ["b*"], instructions: "Only what is small" },
-      echoes: { tools: { include: ["*_echo"] }, prompts: { exclude: ["*"] } },
-      tagged: { tags: ["small"], separator: "__" },
-      near: { servers: ["near"] },
-    },
+    beta: { url: beta.url, tags: ["small"] },
+    near: { url: near.url },
+    far: { url: far.url },
   };
-  const gateway = await start(config);
+  const profiles = {
+    dev: { servers: ["b*"], instructions: "Only what is small" },
+    echoes: { tools: { include: ["*_echo"] }, prompts: { exclude: ["*"] } },
+    tagged: { tags: ["small"], separator: "__" },
+    near: { servers: ["near"] },
+  };
+  return { config: { mcpServers, profiles }, near, far };
+}
+
+/** A gateway with that. */
+async function startShaped(tools: Tools) {
+  const { config, near, far } = await shaped(tools);
+  const gateway = await tools.start(config);
   await gateway.ready();
   for (const each of [near, far]) await heard(each);
-  return { gateway, config };
+  return { gateway };
 }
 
 interface ResultCached {
@@ -116,7 +120,9 @@ export function profiles({ verifies, verifiesProcess }: Suite): void {
   });
 
   verifies("profiles.reload", async (tools) => {
-    const { gateway, config } = await startShaped(tools);
+    const { config } = await shaped(tools);
+    const gateway = await tools.configured(config);
+    await gateway.ready();
     const client = await HttpClient.connect(urlOf(gateway, "dev"));
     const stream = await client.listen();
     const replace = async (change: object) => {

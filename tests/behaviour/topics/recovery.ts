@@ -10,7 +10,7 @@ import type { Gateway } from "../../support/gateway.ts";
 import { eventually } from "../../support/inbox.ts";
 import { waitUntilGone } from "../../support/process.ts";
 import { call, callText, listKeys } from "../helpers.ts";
-import type { Suite, Tools } from "../suite.ts";
+import type { StartOptions, Suite, Tools } from "../suite.ts";
 import { stdioUpstream } from "../world.ts";
 
 const UNAVAILABLE = -32010;
@@ -39,8 +39,8 @@ async function enter(gateway: Gateway, name: string) {
 }
 
 /** A gateway with one stdio upstream, `it`, and a client of it. */
-async function withOne({ start }: Tools, extra: object) {
-  const gateway = await start({ mcpServers: { it: stdioUpstream({}, extra) } });
+async function withOne({ configured }: Tools, extra: object) {
+  const gateway = await configured({ mcpServers: { it: stdioUpstream({}, extra) } });
   await gateway.ready();
   return await enter(gateway, "it");
 }
@@ -104,8 +104,9 @@ export function recovery({ verifies }: Suite): void {
     const cache = await mkdtemp(join(tmpdir(), "mcproxy-recovery-"));
     scope.defer(() => rm(cache, { recursive: true, force: true }));
     const config = { mcpServers: { web: { url: web.url, protocol: "legacy" } } };
-    const run = () => start(config, { env: { CACHE_DIRECTORY: cache } });
-    const before = await run();
+    const run = (options: StartOptions = {}) =>
+      start(config, { env: { CACHE_DIRECTORY: cache }, ...options });
+    const before = await run({ inside: true });
     await before.ready();
     await before.stop();
 
@@ -172,10 +173,10 @@ export function recovery({ verifies }: Suite): void {
     assert.deepEqual([good.pid, good.restarts], [pid, 0]);
   });
 
-  verifies("health.quiet", async ({ start, scope }) => {
+  verifies("health.quiet", async ({ configured, scope }) => {
     const healthInterval = 400;
     const web = scope.use(await startHttpFake({ tools: ["echo"] }));
-    const gateway = await start({ mcpServers: { web: { url: web.url, healthInterval } } });
+    const gateway = await configured({ mcpServers: { web: { url: web.url, healthInterval } } });
     await gateway.ready();
     const client = await HttpClient.connect(gateway.url);
     const pings = () => web.core.counts.get("ping") ?? 0;

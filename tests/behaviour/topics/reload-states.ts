@@ -19,8 +19,8 @@ async function http({ scope }: Tools, name: string) {
   return { url };
 }
 
-async function running({ start }: Tools, mcpServers: Record<string, unknown>) {
-  const gateway = await start({ mcpServers });
+async function running({ configured }: Tools, mcpServers: Record<string, unknown>) {
+  const gateway = await configured({ mcpServers });
   await gateway.ready();
   const client = await HttpClient.connect(gateway.url);
   const stream = await client.listen();

@@ -7,6 +7,7 @@ import { ModernClient } from "../../support/clients/modern.ts";
 import { startHttpFake } from "../../support/fakes/http-server.ts";
 import { eventually } from "../../support/inbox.ts";
 import { waitUntilGone } from "../../support/process.ts";
+import type { ConfiguredBy } from "../configured.ts";
 import { callText, listedAfter, listKeys, replaceConfig } from "../helpers.ts";
 import type { Suite, Tools } from "../suite.ts";
 import { stdioUpstream } from "../world.ts";
@@ -26,8 +27,8 @@ const META_TOOLS = [
 const one = stdioUpstream({ name: "one", tools: LISTED });
 const two = stdioUpstream({ name: "two", tools: LISTED });
 
-async function running({ start }: Tools, config: object) {
-  const gateway = await start(config as { mcpServers: Record<string, unknown> });
+async function running({ configured }: Tools, config: ConfiguredBy) {
+  const gateway = await configured(config);
   await gateway.ready();
   const client = await HttpClient.connect(gateway.url);
   return { gateway, client };

@@ -3,36 +3,41 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HttpClient } from "../../support/clients/http.ts";
+import type { Gateway } from "../../support/gateway.ts";
 import { waitUntilGone } from "../../support/process.ts";
 import { callText, listKeys } from "../helpers.ts";
-import type { Suite, Tools } from "../suite.ts";
+import type { StartOptions, Suite, Tools } from "../suite.ts";
 import { stdioUpstream } from "../world.ts";
 
 const LISTED = ["echo", "pid"];
 
 /** A gateway with one stdio upstream, `it`, that can be started again with what it has kept. */
-async function counted({ start, scope }: Tools, settings: object) {
+async function counted({ start, configured, scope }: Tools, settings: object) {
   const folder = await mkdtemp(join(tmpdir(), "mcproxy-rest-"));
   scope.defer(() => rm(folder, { recursive: true, force: true }));
   const startsFile = join(folder, "starts");
   const it = stdioUpstream({ tools: LISTED, startsFile }, settings);
-  const run = async () => {
-    const gateway = await start({ mcpServers: { it } }, { env: { CACHE_DIRECTORY: folder } });
+  const config = { mcpServers: { it } };
+  const enter = async (gateway: Gateway) => {
     await gateway.ready();
     return { gateway, client: await HttpClient.connect(gateway.url) };
   };
+  /** For a test that has no second run. */
+  const once = async () => await enter(await configured(config));
+  const run = async (options: StartOptions = {}) =>
+    await enter(await start(config, { env: { CACHE_DIRECTORY: folder }, ...options }));
   const starts = async () => {
     const text = await readFile(startsFile, "utf8").catch(() => "");
     return text.split("\n").length - 1;
   };
-  return { run, starts };
+  return { once, run, starts };
 }
 
 /** Upstreams that run only while they are used. */
 export function rest({ verifies }: Suite): void {
   verifies("lazy.unknown", async (tools) => {
-    const { run, starts } = await counted(tools, { lazy: true });
-    const { gateway, client } = await run();
+    const { once, starts } = await counted(tools, { lazy: true });
+    const { gateway, client } = await once();
     assert.deepEqual(await listKeys(client, "tools"), ["it_echo", "it_pid"]);
     await gateway.waitForServer("it", ({ state }) => state === "ready");
     await callText(client, "it_echo");
@@ -41,7 +46,7 @@ export function rest({ verifies }: Suite): void {
 
   verifies("lazy.known", async (tools) => {
     const { run, starts } = await counted(tools, { lazy: true });
-    const first = await run();
+    const first = await run({ inside: true });
     await first.gateway.waitForServer("it", ({ state }) => state === "ready");
     await first.gateway.stop();
 
@@ -59,8 +64,8 @@ export function rest({ verifies }: Suite): void {
   });
 
   verifies("idle.stop", async (tools) => {
-    const { run, starts } = await counted(tools, { idleTimeout: "300ms" });
-    const { gateway, client } = await run();
+    const { once, starts } = await counted(tools, { idleTimeout: "300ms" });
+    const { gateway, client } = await once();
     const stream = await client.listen();
     const pid = Number(await callText(client, "it_pid"));
     // Where the client came late it was stopped once before.

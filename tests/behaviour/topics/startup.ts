@@ -9,16 +9,17 @@ import { eventually } from "../../support/inbox.ts";
 import { processTable } from "../../support/process-table.ts";
 import { callText, listedAfter, listKeys } from "../helpers.ts";
 import { startOddWorld } from "../odd-world.ts";
+import type { ConfiguredBy } from "../configured.ts";
 import type { Suite, Tools } from "../suite.ts";
 import { stdioUpstream } from "../world.ts";
 
-/** The four ways not to start, beside one server that does. */
-async function withFailures({ start, scope }: Tools) {
+/** The ways not to start, beside one server that does. */
+async function withFailures({ scope }: Tools): Promise<ConfiguredBy> {
   const closed = await startHttpFake({});
   await closed.close();
   const broken = scope.use(await startHttpFake({}));
   broken.fault = () => ({ status: 500, body: "<html>oops</html>", contentType: "text/html" });
-  return await start({
+  return {
     mcpServers: {
       hung: stdioUpstream({ faults: { hangOnStart: true } }, { startupTimeout: "2s" }),
       crashing: stdioUpstream({ faults: { crashOnStart: 3 } }),
@@ -30,13 +31,13 @@ async function withFailures({ start, scope }: Tools) {
       }),
       good: stdioUpstream({ tools: ["echo"] }),
     },
-  });
+  };
 }
 
 /** From the start to the moment everything that can be there is. */
 export function startup({ verifies }: Suite): void {
   verifies("start.others", async (tools) => {
-    const gateway = await withFailures(tools);
+    const gateway = await tools.start(await withFailures(tools));
     const client = await HttpClient.connect(gateway.url);
     const stream = await client.listen();
     await listedAfter(client, "tools", "good_echo", stream.messages);
@@ -48,7 +49,7 @@ export function startup({ verifies }: Suite): void {
   });
 
   verifies("start.errors", async (tools) => {
-    const gateway = await withFailures(tools);
+    const gateway = await tools.configured(await withFailures(tools));
     await gateway.ready();
     const expected: [string, RegExp][] = [
       ["hung", /2 ?s|2000|time|startupTimeout/i],
@@ -69,12 +70,13 @@ export function startup({ verifies }: Suite): void {
     }
   });
 
-  verifies("start.parallel", async ({ start, scope }) => {
+  verifies("start.parallel", async ({ start, configured, scope }) => {
     const mark = `parallel-${process.pid}-${performance.now()}`;
     const names = Array.from({ length: 10 }, (_, i) => `one${i}`);
-    const startTen = (server: object) =>
-      start({ mcpServers: Object.fromEntries(names.map((name) => [name, server])) });
-    const hung = await startTen(stdioUpstream({ name: mark, faults: { hangOnStart: true } }));
+    const ten = (server: object) => ({
+      mcpServers: Object.fromEntries(names.map((name) => [name, server])),
+    });
+    const hung = await start(ten(stdioUpstream({ name: mark, faults: { hangOnStart: true } })));
     // None gets ready, so whoever starts one after the other never comes to the second.
     const running = () =>
       processTable().filter(({ command, isZombie }) => !isZombie && command.includes(mark)).length;
@@ -83,17 +85,17 @@ export function startup({ verifies }: Suite): void {
       (await status()).servers.map(({ state }) => state);
     assert.deepEqual(await states(hung), names.map(() => "connecting"));
     await hung.kill();
-    const good = await startTen({ url: scope.use(await startHttpFake({})).url });
+    const good = await configured(ten({ url: scope.use(await startHttpFake({})).url }));
     await good.ready();
     assert.deepEqual(await states(good), names.map(() => "ready"));
   });
 
-  verifies("start.late", async ({ start, scope }) => {
+  verifies("start.late", async ({ configured, scope }) => {
     const { promise: after, resolve } = Promise.withResolvers<void>();
     const late = scope.use(await startHttpFake({ tools: ["echo"] }));
     late.fault = () => ({ after });
     const quick = scope.use(await startHttpFake({ tools: ["echo"] }));
-    const gateway = await start({
+    const gateway = await configured({
       mcpServers: { quick: { url: quick.url }, late: { url: late.url } },
     });
     await gateway.waitForServer("quick", ({ state }) => state === "ready");
@@ -132,8 +134,8 @@ export function startup({ verifies }: Suite): void {
     }
   });
 
-  verifies("start.empty", async ({ start }) => {
-    const gateway = await start({ mcpServers: {} });
+  verifies("start.empty", async ({ configured }) => {
+    const gateway = await configured({ mcpServers: {} });
     await gateway.ready();
     const client = await HttpClient.connect(gateway.url);
     assert.deepEqual(resultOf(await client.request("tools/list")).json.tools, []);

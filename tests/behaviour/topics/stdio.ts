@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { cacheEnv } from "../../support/cache.ts";
 import { HttpClient } from "../../support/clients/http.ts";
@@ -8,10 +11,15 @@ import { type ProcessMode, programCommand } from "../../support/program.ts";
 import { waitUntilGone } from "../../support/process.ts";
 import { call, callText, listedAfter } from "../helpers.ts";
 import type { Suite, Tools } from "../suite.ts";
+import { SPECS, stdioUpstream } from "../world.ts";
 
-async function open({ mode, world, scope }: Tools, ...more: string[]): Promise<StdioClient> {
-  const { gateway } = await world();
-  const args = ["--stdio", "--config", gateway.configPath, ...more];
+async function open({ mode, scope }: Tools, ...more: string[]): Promise<StdioClient> {
+  const directory = await mkdtemp(join(tmpdir(), "mcproxy-stdio-"));
+  scope.defer(() => rm(directory, { recursive: true, force: true }));
+  const config = join(directory, "mcp-servers.json");
+  const mcpServers = { alpha: stdioUpstream(SPECS.alpha) };
+  await writeFile(config, JSON.stringify({ gating: "off", mcpServers }));
+  const args = ["--stdio", "--config", config, ...more];
   const { command, args: all } = programCommand(mode as ProcessMode, args);
   const client = await StdioClient.spawn(command, all, { ...process.env, ...cacheEnv() });
   scope.defer(() => client.process.kill());

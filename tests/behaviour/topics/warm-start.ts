@@ -7,7 +7,7 @@ import { isNotification, isResponseTo, textOf } from "../../support/clients/mess
 import { ModernClient } from "../../support/clients/modern.ts";
 import { heard, startHttpFake } from "../../support/fakes/http-server.ts";
 import { callText, listKeys } from "../helpers.ts";
-import type { Suite, Tools } from "../suite.ts";
+import type { StartOptions, Suite, Tools } from "../suite.ts";
 import { stdioUpstream } from "../world.ts";
 
 const TOOLS_CHANGED = "notifications/tools/list_changed";
@@ -31,10 +31,11 @@ async function household(tools: Tools) {
       local: stdioUpstream({ name: "local", tools: LISTED, specFile }),
     },
   };
-  const start = () => tools.start(config, { env: { CACHE_DIRECTORY: path } });
+  const start = (options: StartOptions = {}) =>
+    tools.start(config, { env: { CACHE_DIRECTORY: path }, ...options });
   /** A run that keeps what the servers offer. */
-  const learn = async () => {
-    const gateway = await start();
+  const learn = async (options?: StartOptions) => {
+    const gateway = await start(options);
     await gateway.ready();
     const names = await listKeys(await HttpClient.connect(gateway.url), "tools");
     await gateway.stop();
@@ -85,7 +86,7 @@ export function warmStart({ verifies }: Suite): void {
 
   verifies("warm.same", async (tools) => {
     const { web, start, learn, hold } = await household(tools);
-    await learn();
+    await learn({ inside: true });
     const open = await hold();
     const earlier = web.requests.items.length;
     const gateway = await start();
@@ -105,7 +106,7 @@ export function warmStart({ verifies }: Suite): void {
 
   verifies("warm.damaged", async (tools) => {
     const { start, learn, lists } = await household(tools);
-    const names = await learn();
+    const names = await learn({ inside: true });
     const files = await readdir(lists);
     assert.equal(files.length, 2);
     for (const file of files) await writeFile(join(lists, file), '{"version":1,"lists":');
