@@ -75,6 +75,7 @@ function missing(
   lacking: JsonObject = {},
   { method, params }: RequestMessage,
   code: number = ErrorCode.MissingClientCapability,
+  doubt = "",
 ): RpcError | undefined {
   const words = Object.entries(lacking).map(([name, detail]) => {
     const [mode] = Object.keys(detail ?? {});
@@ -82,7 +83,7 @@ function missing(
   });
   if (words.length === 0) return undefined;
   const called = params?.name ?? params?.uri ?? method;
-  const why = `"${called}" needs a client that supports ${words.join(" or ")}`;
+  const why = `"${called}" needs a client that supports ${words.join(" or ")}${doubt}`;
   return new RpcError(code, why, { requiredCapabilities: lacking });
 }
 
@@ -105,7 +106,9 @@ export function lackBehind(
   if (raw.length > 500 || !NO_SUCH.test(raw) || !raw.includes(own)) return undefined;
   const lacking = (mode: string) =>
     [...INPUT_METHODS].map((method) => lackingCapability(declared, method, { mode }));
-  return missing(Object.assign({}, ...lacking("url"), ...lacking("form")), request);
+  const all = Object.assign({}, ...lacking("url"), ...lacking("form"));
+  // It may be gone for another reason, which nobody can know.
+  return missing(all, request, undefined, ", it seems: its server knows none by that name");
 }
 
 /** How the SDKs say it: `Tool x not found`, `Unknown tool: x`. */
