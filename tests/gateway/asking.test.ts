@@ -95,6 +95,17 @@ for (const [capabilities, method, params, allowed] of declared) {
   });
 }
 
+test("what nobody can be asked for is refused as what a client lacks, or as what it is", async () => {
+  const call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"every_ask"}}';
+  const unable = { ...client, capabilities: {} };
+  const one = new ActiveExchange(unable, parseMessage(call) as RequestMessage, new Sink());
+  const why = (method: string) => one.ask(method, "{}").then(String, (error) => error.message);
+  assert.equal(await why("roots/list"), '"every_ask" needs a client that supports roots');
+  const sampling = '"every_ask" needs a client that supports sampling';
+  assert.equal(await why("sampling/createMessage"), sampling);
+  assert.equal(await why("x/y"), 'Method not found: "x/y"');
+});
+
 /** A modern server that asks `rounds` times before it is done. */
 function server(rounds: number, requests: JsonObject) {
   const seen: JsonObject[] = [];

@@ -1,6 +1,7 @@
 import { CancelSource } from "../../lib/cancel.ts";
-import { ErrorCode, RpcError } from "../../protocol/errors.ts";
+import { ErrorCode, methodNotFound, RpcError } from "../../protocol/errors.ts";
 import type { Client, Exchange, ReplaceableExchange } from "../../protocol/exchange.ts";
+import { cannotAnswer } from "../../protocol/inputs.ts";
 import type { RequestMessage } from "../../protocol/message.ts";
 import type { CallRecord } from "../events.ts";
 
@@ -53,8 +54,7 @@ export function unanswered(why: string): RpcError {
   return new RpcError(ErrorCode.InternalError, `Not answered: ${why}`);
 }
 
-/** A modern client is asked by `input_required` only, which `Parking` sees to. */
-const unasked: Exchange["ask"] = (method) =>
-  Promise.reject(
-    new RpcError(ErrorCode.MethodNotFound, `Method not found: "${method}" outside a call`),
-  );
+/** A modern client is asked by `input_required` only, which `Parking` sees to; others by nobody. */
+function unasked(this: ActiveExchange, method: string): Promise<never> {
+  return Promise.reject(cannotAnswer(this, method, undefined) ?? methodNotFound(method));
+}
