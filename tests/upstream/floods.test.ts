@@ -371,6 +371,15 @@ test("What has come of an event stream counts no longer than until it was handed
     one.end();
     assert.equal(await one.outcome, "whole");
   }
+  for (const [first, rest] of [["\n", "\n"], ["\r\n\r", "\n"]] as const) {
+    const apart = answering(target, "events");
+    for (let times = 0; times < 66; times++) {
+      await apart.come(`data: ${MIB}${first}`);
+      await apart.come(rest);
+    }
+    apart.end();
+    assert.equal(await apart.outcome, "whole", "an event whose end comes apart");
+  }
   const endless = answering(target, "events");
   await endless.come(`data: ${MIB}`, 70);
   assert.equal(await endless.outcome, 'Server "x" answered x with more than 64 MiB');

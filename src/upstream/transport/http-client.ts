@@ -198,10 +198,14 @@ export class HttpClient {
     const { room, ...rest } = handlers;
     const parser = createParser(rest);
     const decoder = new TextDecoder();
+    // An event may be cut in the middle of its end.
+    let last = "";
     await this.#read(response, what, (chunk) => {
       const text = decoder.decode(chunk, { stream: true });
       parser.feed(text);
-      return /\n\r?\n|\r\r/.test(text);
+      const near = last + text;
+      last = near.slice(-2);
+      return /\n\r?\n|\r\r/.test(near);
     }, { piece: PIECE, room });
   }
 
