@@ -48,7 +48,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/config": 4_501,
   "src/upstream": 2_343,
   "src/upstream/connection": 1_612,
-  "src/upstream/transport": 1_598,
+  "src/upstream/transport": 1_601,
   "src/registry": 1_923,
   "src/gating": 2_206,
   "src/gating/words + src/gating/meaning": 1_791,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_839,
 };
 
-const MOST_CODE_IN_ALL = 32_217;
+const MOST_CODE_IN_ALL = 32_220;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
