@@ -14,9 +14,7 @@ import { renderTable, type Style, styleFor } from "./view/table.ts";
 export async function run({ options }: Invocation, io: Io): Promise<ExitCode | number> {
   const configuration = await findConfiguration(options, io);
   if (!configuration.ok && options.json !== true) {
-    throw configurationError(configuration.issues, {
-      missing: configuration.file === undefined,
-    });
+    throw configurationError(configuration.issues, { missing: configuration.file === undefined });
   }
   const read = checkReport(configuration);
   // Whoever only validates a file does not load a gateway for it.

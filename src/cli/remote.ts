@@ -7,6 +7,7 @@ import type { Tokenizer } from "../lib/tokens.ts";
 import { VERSION } from "../lib/version.ts";
 import { LATEST_MODERN_VERSION, MetaKey } from "../protocol/eras.ts";
 import { RpcError } from "../protocol/errors.ts";
+import { LIST_RULES } from "../protocol/lists.ts";
 import { request, type ResponseMessage } from "../protocol/message.ts";
 import { toolTokens } from "../registry/source.ts";
 import { HttpStatusError, NetworkError } from "../upstream/transport/failures.ts";
@@ -97,8 +98,8 @@ export class RemoteCaller {
 
   /** As the gateway tells it, counted again where a tokenizer is exact. */
   async offers(tokenizer: Tokenizer): Promise<readonly ServerOffer[]> {
-    const isAnswer = ({ body }: RemoteAnswer) =>
-      Array.isArray(body.servers) || body.error === "not_found";
+    const isAnswer = ({ body: { servers, error } }: RemoteAnswer) =>
+      error === "not_found" || (Array.isArray(servers) && servers.every(isOffer));
     const { ok, body } = await this.#ask(this.urls.tools, "what its servers offer", isAnswer);
     if (!ok) throw tooOld(this.urls.label, (await this.status()).body);
     const servers = body.servers as unknown as readonly ServerOffer[];
@@ -247,6 +248,16 @@ export class RemoteCaller {
         : 'Start it with "mcproxy serve", or name another one by its URL',
     });
   }
+}
+
+/** Whether it can be shown as what a server offers. */
+function isOffer(one: unknown): boolean {
+  const isText = (text: unknown) => text === null || typeof text === "string";
+  const isItem = (item: unknown) =>
+    isObject(item) && typeof item.own === "string" &&
+    [item.exposed, item.title, item.description].every(isText);
+  return isObject(one) && typeof one.name === "string" && isText(one.error) &&
+    LIST_RULES.every(({ kind }) => Array.isArray(one[kind]) && one[kind].every(isItem));
 }
 
 function notAGateway(label: string, status: number, cause?: Error): CliError {

@@ -188,10 +188,7 @@ async function addressHint({ host, port }: Config["settings"]): Promise<string> 
 }
 
 /** The facts of a start as log lines. The upstreams report their own. */
-export function tellStart(
-  { config, warnings }: ServePlan,
-  url: string | undefined,
-): void {
+export function tellStart({ config, warnings }: ServePlan, url: string | undefined): void {
   log.info("mcproxy {version} on {runtime}, pid {pid}", {
     version: VERSION,
     runtime: `${runtime.name} ${runtime.version}`,

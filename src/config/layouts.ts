@@ -306,11 +306,7 @@ function mapOpencode(section: RawObject, context: ShapeContext): void {
 }
 
 /** Reads `inputs`: what `${input:id}` may ask for. */
-function addInputs(
-  value: unknown,
-  path: ConfigPath,
-  { mapping, collector }: ShapeContext,
-): void {
+function addInputs(value: unknown, path: ConfigPath, { mapping, collector }: ShapeContext): void {
   if (!Array.isArray(value)) {
     collector.error(path, 'found no array, expected an array of inputs with "id" each');
     return;

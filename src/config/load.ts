@@ -213,10 +213,7 @@ function inOrder(issues: readonly ConfigIssue[], files: readonly string[]): Conf
 }
 
 /** The defaults stand in for settings with issues, so that the servers are checked all the same. */
-function parseSettings(
-  ours: object,
-  { tree, store, collector, used }: ParseContext,
-): Settings {
+function parseSettings(ours: object, { tree, store, collector, used }: ParseContext): Settings {
   // Whether commands may run must be known before anything is expanded.
   const isExpanded = (key: string) => SETTINGS_KEYS.includes(key) && key !== "allowCommands";
   const expansion = expandTree(

@@ -62,8 +62,7 @@ export function parseYaml(input: string, file: string): DocumentResult {
   if (nul !== -1) return fail(nul, ["found a NUL character, expected text"]);
   try {
     const document = parseDocument(text, { prettyErrors: false, uniqueKeys: false });
-    const first = [...document.errors, ...document.warnings]
-      .sort((a, b) => a.pos[0] - b.pos[0])[0];
+    const first = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0])[0];
     if (first !== undefined) return fail(first.pos[0], explainYaml(first, text));
     if (document.contents === null || isBlank(document.contents, text)) {
       return fail(0, [NOTHING_FOUND, 'write at least "mcpServers: {}"']);

@@ -196,8 +196,7 @@ function isShareable(response: ResponseMessage): boolean {
 
 /** Whether the response is worth keeping: an error may be over in a moment. */
 function isKeepable(response: ResponseMessage): boolean {
-  return response.result !== undefined && response.result.isError !== true &&
-    isShareable(response);
+  return response.result !== undefined && response.result.isError !== true && isShareable(response);
 }
 
 /** The response to a request with this result. */
