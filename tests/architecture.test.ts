@@ -45,7 +45,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 972,
   "src/schema": 886,
   "src/protocol": 1_521,
-  "src/config": 4_501,
+  "src/config": 4_493,
   "src/upstream": 2_343,
   "src/upstream/connection": 1_612,
   "src/upstream/transport": 1_601,
@@ -55,15 +55,15 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway": 1_405,
   "src/gateway/clients": 1_080,
   "src/gateway/members": 579,
-  "src/gateway/middleware": 867,
+  "src/gateway/middleware": 866,
   "src/front": 1_257,
   "src/app": 717,
-  "src/cli": 2_783,
+  "src/cli": 2_787,
   "src/cli/view": 247,
   "src/cli/clients": 1_839,
 };
 
-const MOST_CODE_IN_ALL = 32_220;
+const MOST_CODE_IN_ALL = 32_215;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
