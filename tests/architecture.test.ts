@@ -40,30 +40,30 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_310,
+  "src/lib": 1_314,
   "src/runtime": 780,
   "src/log": 972,
   "src/schema": 886,
-  "src/protocol": 1_521,
+  "src/protocol": 1_524,
   "src/config": 4_493,
   "src/upstream": 2_343,
-  "src/upstream/connection": 1_612,
-  "src/upstream/transport": 1_601,
+  "src/upstream/connection": 1_616,
+  "src/upstream/transport": 1_608,
   "src/registry": 1_923,
   "src/gating": 2_206,
   "src/gating/words + src/gating/meaning": 1_791,
-  "src/gateway": 1_405,
+  "src/gateway": 1_396,
   "src/gateway/clients": 1_080,
   "src/gateway/members": 579,
   "src/gateway/middleware": 866,
-  "src/front": 1_257,
+  "src/front": 1_249,
   "src/app": 717,
   "src/cli": 2_787,
   "src/cli/view": 247,
   "src/cli/clients": 1_839,
 };
 
-const MOST_CODE_IN_ALL = 32_215;
+const MOST_CODE_IN_ALL = 32_216;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -1,10 +1,10 @@
 /** What monitors, service managers, load balancers and tools about the gateway ask (docs/status.md). */
 
-import { setTimeout } from "node:timers/promises";
 import type { Context, Hono } from "hono";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { TokenTally } from "../gateway/offers.ts";
 import { gatewayStatus } from "../gateway/status.ts";
+import { takingTurns } from "../lib/time.ts";
 import type { Phase } from "../upstream/state.ts";
 import { json, methodNotAllowed } from "./reply.ts";
 
@@ -171,21 +171,13 @@ function gatewayHealth(gateway: Gateway): HealthSummary {
   });
 }
 
-/** How long making the answer keeps the process from anything else, but for one server, in ms. */
-const SLICE = 5;
-
 async function offered(gateway: Gateway, tally: TokenTally, only?: string): Promise<Response> {
   const { serverOffers } = await import("../gateway/offers.ts");
   gateway.snapshots.flush();
   await tally.of(gateway.snapshots.registry);
   const servers = [];
-  let started = performance.now();
-  for (const offer of serverOffers(gateway, (raw) => tally.tokensOf(raw), only)) {
-    servers.push(offer);
-    if (performance.now() - started < SLICE) continue;
-    await setTimeout(0);
-    started = performance.now();
-  }
+  const offers = serverOffers(gateway, (raw) => tally.tokensOf(raw), only);
+  for await (const offer of takingTurns(offers)) servers.push(offer);
   return answer({ servers });
 }
 

@@ -227,8 +227,8 @@ export function readBody(
   const declared = Number(request.headers.get("content-length") ?? Infinity);
   if (declared > bodyLimit && declared < Infinity) throw tooLarge(bodyLimit);
   const arrival = new Arrival(pending);
-  const isWhole = declared <= SMALL_BODY || request.body === null;
-  return arrival.settle(isWhole ? request.text() : arrival.read(request.body, bodyLimit));
+  const isSmall = declared <= SMALL_BODY || request.body === null;
+  return arrival.settle(isSmall ? request.text() : arrival.read(request.body, bodyLimit));
 }
 
 function tooLarge(limit: number): Refusal {
@@ -252,12 +252,10 @@ export class Refusal extends Error {
 
   toResponse(): Response {
     const text = errorResponse(this.idText, new RpcError(this.code, this.message));
-    return jsonResponse(text, this.status, REFUSAL_HEADERS.get(this.status));
+    const isForNow = this.status === 408 || this.status === 503;
+    return jsonResponse(text, this.status, isForNow ? LATER : undefined);
   }
 }
 
-/** What goes with a refusal, by its status. */
-const REFUSAL_HEADERS: ReadonlyMap<number, PlainHeaders> = new Map([
-  [408, { connection: "close" }],
-  [503, { "retry-after": "1" }],
-]);
+/** What goes with refusals that are about this moment. */
+const LATER = { connection: "close", "retry-after": "1" };

@@ -3,7 +3,6 @@
  * takes: for `/api/tools`, `/api/status` and `mcproxy list`.
  */
 
-import { setTimeout } from "node:timers/promises";
 import {
   costedTools,
   type CountTool,
@@ -12,6 +11,7 @@ import {
   type Snapshot,
 } from "../gating/gate.ts";
 import type { JsonObject } from "../lib/json.ts";
+import { takingTurns } from "../lib/time.ts";
 import { type ListKind, listRule } from "../protocol/lists.ts";
 import { memoised, toolTokens } from "../registry/source.ts";
 import type { Registry, ResourceRoute, Route, View } from "../registry/types.ts";
@@ -123,11 +123,6 @@ function keyOf(item: JsonObject, kind: ListKind): string {
   return String(item[listRule(kind).key] ?? "");
 }
 
-/** How long counting keeps the process from anything else at a stretch, in ms. */
-const SLICE = 5;
-/** Tools between two looks at the clock: less than a millisecond's worth of usual ones. */
-const STRIDE = 8;
-
 /**
  * Counts tokens of whole snapshots (estimates) for whoever asks, in slices: thousands of tools take
  * longer than a call may wait. A tool that was counted once is not counted again.
@@ -154,17 +149,9 @@ export class TokenTally {
 
   async #count(registry: Snapshot): Promise<RegistryCost> {
     const counts = new Map<string, number>();
-    let looked = 0;
-    let started = performance.now();
-    for (const raw of costedTools(registry)) {
-      // Finding one again costs something, too, and twenty profiles have most of them twenty times.
-      if (++looked % STRIDE === 0 && performance.now() - started > SLICE) {
-        // Not setImmediate(): with that Deno reads from no socket in between.
-        await setTimeout(0);
-        started = performance.now();
-      }
-      if (counts.has(raw)) continue;
-      counts.set(raw, this.tokensOf(raw));
+    // Finding one again costs something, too, and twenty profiles have most of them twenty times.
+    for await (const raw of takingTurns(costedTools(registry))) {
+      if (!counts.has(raw)) counts.set(raw, this.tokensOf(raw));
     }
     this.#known = counts;
     return registryCost(registry, (raw) => counts.get(raw)!);

@@ -1,6 +1,5 @@
 /** Newline framing of stdio (transports: stdio), on bytes, with a bounded buffer. */
 
-import { joinBytes } from "./json.ts";
 import { nextTurn, TURN } from "./time.ts";
 
 /** What a {@link LineDecoder} calls, and when it stops to wait for an end. */
@@ -18,15 +17,13 @@ const DEFAULT_LIMIT = 64 * 1024 * 1024;
 /** Lines between two looks at the clock. */
 const LOOK_EVERY = 16;
 
-/**
- * Cuts a byte stream into lines of text. Works on bytes, so that a character split between two
- * chunks stays whole, and joins a long line once instead of once per chunk.
- */
+/** Cuts a byte stream into lines of text; a character split between two chunks stays whole. */
 export class LineDecoder {
   readonly #limit: number;
   /** A decoder that took byte order marks away would do so per chunk; {@link #emit} does per line. */
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  #pending: Uint8Array[] = [];
+  /** What has come of a line, decoded as it comes: of a long one all at once takes long. */
+  #begun = "";
   #size = 0;
   #dropping = false;
   /** Lines that wait for another turn of the event loop, and from where on. */
@@ -36,7 +33,7 @@ export class LineDecoder {
     this.#limit = options.limit ?? DEFAULT_LIMIT;
   }
 
-  /** Takes the next bytes. They are kept, not copied, until their line ends. */
+  /** Takes the next bytes. */
   push(chunk: Uint8Array): void {
     this.#take(chunk, Infinity);
   }
@@ -102,28 +99,25 @@ export class LineDecoder {
       return;
     }
     if (this.#size === 0) return;
-    const bytes = this.#pending.length === 1
-      ? this.#pending[0]!
-      : joinBytes(this.#pending, this.#size);
-    this.#reset();
-    this.#emit(this.#decoder.decode(bytes));
+    this.#emit(this.#reset());
   }
 
   #keep(part: Uint8Array): void {
     if (this.#dropping || part.length === 0) return;
-    this.#pending.push(part);
+    this.#begun += this.#decoder.decode(part, { stream: true });
     this.#size += part.length;
     if (this.#size > this.#limit) {
-      const head = this.#decoder.decode(this.#pending[0]!.subarray(0, 200));
-      this.#reset();
       this.#dropping = true;
-      this.options.onOverlong(head);
+      this.options.onOverlong(this.#reset().slice(0, 200));
     }
   }
 
-  #reset(): void {
-    this.#pending = [];
+  /** Returns the line there was. */
+  #reset(): string {
+    const line = this.#begun + this.#decoder.decode();
+    this.#begun = "";
     this.#size = 0;
+    return line;
   }
 
   #oneByOne(block: Uint8Array): void {

@@ -99,3 +99,14 @@ const OTHERS = 4;
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, OTHERS));
 }
+
+/** The items one by one, with a turn for others whenever what is made of them has taken long. */
+export async function* takingTurns<T>(items: Iterable<T>): AsyncGenerator<T> {
+  let until = performance.now() + TURN;
+  for (const item of items) {
+    yield item;
+    if (performance.now() < until) continue;
+    await nextTurn();
+    until = performance.now() + TURN;
+  }
+}

@@ -15,6 +15,7 @@ import {
   valueAt,
 } from "../lib/json.ts";
 import { quotedNames } from "../lib/text.ts";
+import { takingTurns } from "../lib/time.ts";
 import type { Era } from "./eras.ts";
 
 /** The kinds of things a server lists. */
@@ -209,8 +210,8 @@ function changes(before: Value, after: Value, path: readonly string[] = []): Jso
   return Object.keys(after).flatMap((key) => changes(before[key], after[key], [...path, key]));
 }
 
-/** The inventory as a server has it, with what of it clients of several can be given. */
-export function checkedInventory(whole: Inventory): Inventory {
+/** The inventory as a server has it, with what of it clients of several can be given; in turns. */
+export async function checkedInventory(whole: Inventory): Promise<Inventory> {
   const faults = new Map<string, string[]>();
   const tell = (fault: string, key: string) => {
     if (faults.get(fault)?.push(key) === undefined) faults.set(fault, [key]);
@@ -233,16 +234,18 @@ export function checkedInventory(whole: Inventory): Inventory {
     return text;
   };
   const capabilities = mend("capabilities", "", whole.capabilities, CAPABILITIES) ?? "{}";
-  const lists = LIST_RULES.map(({ kind }): [ListKind, List] => {
+  const lists: [ListKind, List][] = [];
+  for (const { kind } of LIST_RULES) {
     const list = whole.lists[kind];
     const rule = kind === "tools" && whole.era === "modern" ? MODERN_TOOL : ENTRIES[kind];
     const before = faults.size;
-    const items = list.items.flatMap((item) => {
+    const items: ListItem[] = [];
+    for await (const item of takingTurns(list.items)) {
       const raw = mend(kind, item.key, item.raw, rule);
-      return raw === item.raw ? [item] : raw === undefined ? [] : [{ ...item, raw }];
-    });
-    return [kind, faults.size === before ? list : { ...list, items }];
-  });
+      if (raw !== undefined) items.push(raw === item.raw ? item : { ...item, raw });
+    }
+    lists.push([kind, faults.size === before ? list : { ...list, items }]);
+  }
   if (faults.size === 0) return whole;
   const told = [...faults].map(([fault, keys]) =>
     keys[0] === "" ? fault : `${fault} (${quotedNames(keys)})`

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { nextTurn } from "../../src/lib/time.ts";
 import type { Json, JsonObject } from "../../src/lib/json.ts";
 import type { Era } from "../../src/protocol/eras.ts";
 import {
@@ -18,8 +19,8 @@ function listing(kind: ListKind, raws: readonly string[], more: Partial<Inventor
 }
 
 /** What is shown among others of one entry, and what is told of it. */
-function shown(kind: ListKind, entry: JsonObject, era: Era = "legacy") {
-  const { mended } = checkedInventory(listing(kind, [JSON.stringify(entry)], { era }));
+async function shown(kind: ListKind, entry: JsonObject, era: Era = "legacy") {
+  const { mended } = await checkedInventory(listing(kind, [JSON.stringify(entry)], { era }));
   const raw = mended === undefined
     ? JSON.stringify(entry)
     : mended.inventory.lists[kind].items[0]?.raw;
@@ -81,21 +82,21 @@ const TOOLS: readonly [what: JsonObject, becomes: JsonObject | undefined, told: 
   ],
 ];
 
-test("a tool that is not as the protocol has it is mended where its meaning is plain, else left out", () => {
+test("a tool that is not as the protocol has it is mended where its meaning is plain, else left out", async () => {
   for (const [given, becomes, told] of TOOLS) {
-    const { entry, faults } = shown("tools", { name: "x", ...given });
+    const { entry, faults } = await shown("tools", { name: "x", ...given });
     assert.deepEqual(entry, becomes && { name: "x", ...becomes }, JSON.stringify(given));
     // In whatever order.
     assert.deepEqual(faults.toSorted(), told.split("; ").toSorted());
   }
 });
 
-test("an output schema may be of anything where a modern server says so", () => {
+test("an output schema may be of anything where a modern server says so", async () => {
   const tool = { name: "x", inputSchema: schema, outputSchema: { type: "array" } };
-  assert.deepEqual(shown("tools", tool, "modern"), { entry: tool, faults: [] });
+  assert.deepEqual(await shown("tools", tool, "modern"), { entry: tool, faults: [] });
 });
 
-test("prompts, resources and templates are mended alike", () => {
+test("prompts, resources and templates are mended alike", async () => {
   const cases: readonly [ListKind, JsonObject, JsonObject][] = [
     ["prompts", { name: "p", arguments: null }, { name: "p" }],
     ["prompts", { name: "p", arguments: {} }, { name: "p" }],
@@ -118,13 +119,13 @@ test("prompts, resources and templates are mended alike", () => {
     ["templates", { uriTemplate: "a:{b}", name: null }, { uriTemplate: "a:{b}", name: "a:{b}" }],
   ];
   for (const [kind, given, becomes] of cases) {
-    const { entry, faults } = shown(kind, given);
+    const { entry, faults } = await shown(kind, given);
     assert.deepEqual(entry, becomes);
     assert.notDeepEqual(faults, []);
   }
 });
 
-test("capabilities are mended for what several servers declare together", () => {
+test("capabilities are mended for what several servers declare together", async () => {
   const declared = {
     tools: [],
     prompts: { listChanged: "yes" },
@@ -135,7 +136,7 @@ test("capabilities are mended for what several servers declare together", () => 
     experimental: { a: {}, b: 5 },
     "x-own": 7,
   };
-  const { mended } = checkedInventory({
+  const { mended } = await checkedInventory({
     ...EMPTY_INVENTORY,
     capabilities: JSON.stringify(declared),
   });
@@ -150,14 +151,14 @@ test("capabilities are mended for what several servers declare together", () => 
   assert.ok(mended!.faults.includes('Mended capabilities: "resources" is null'));
 });
 
-test("what is sound is the very same object, and what is not keeps all else character for character", () => {
+test("what is sound is the very same object, and what is not keeps all else character for character", async () => {
   const sound =
     `{ "name" : "a", "inputSchema":{"type":"object"}, "x":1e400, "n":12345678901234567890 }`;
   const inventory = listing("tools", [sound]);
-  assert.equal(checkedInventory(inventory), inventory);
+  assert.equal(await checkedInventory(inventory), inventory);
   const odd =
     `{ "name" : "b","title":null, "inputSchema":{"maximum":12345678901234567890}, "x":1e400 }`;
-  const { mended } = checkedInventory(listing("tools", [sound, odd]));
+  const { mended } = await checkedInventory(listing("tools", [sound, odd]));
   assert.deepEqual(mended!.inventory.lists.tools.items, [
     { key: "a", raw: sound },
     {
@@ -168,9 +169,9 @@ test("what is sound is the very same object, and what is not keeps all else char
   ]);
 });
 
-test("many entries with one fault are one line, and an entry nested too deep is left out", () => {
+test("many entries with one fault are one line, and an entry nested too deep is left out", async () => {
   const many = Array.from({ length: 9 }, (_, at) => `{"name":"t${at}"}`);
-  const { mended } = checkedInventory(listing("tools", many));
+  const { mended } = await checkedInventory(listing("tools", many));
   assert.deepEqual(mended!.faults, [
     'Mended tools: "inputSchema" is missing ("t0", "t1", "t2", "t3", "t4" and 4 more)',
   ]);
@@ -184,6 +185,16 @@ test("many entries with one fault are one line, and an entry nested too deep is 
     assert.ok(error instanceof RangeError || error instanceof SyntaxError);
     return;
   }
-  const checked = checkedInventory(inventory);
+  const checked = await checkedInventory(inventory);
   assert.ok(checked.mended === undefined || checked.mended.inventory.lists.tools.items.length < 2);
+});
+
+test("very many entries are looked at in turns", async () => {
+  const many = Array.from({ length: 20_000 }, (_, at) => `{"name":"t${at}","inputSchema":{}}`);
+  let isOver = false;
+  const over = checkedInventory(listing("tools", many)).finally(() => isOver = true);
+  let turns = 0;
+  for (; !isOver; turns++) await nextTurn();
+  assert.ok(turns > 1, `${turns} turns`);
+  assert.equal((await over).mended?.inventory.lists.tools.items.length, 20_000);
 });

@@ -8,7 +8,7 @@ import { nextTurn, systemClock } from "../../src/lib/time.ts";
 import type { SpawnOptions } from "../../src/runtime/types.ts";
 import { EVENT_STREAM, HttpClient, Sendings } from "../../src/upstream/transport/http-client.ts";
 import { StdioTransport } from "../../src/upstream/transport/stdio.ts";
-import type { CloseReason } from "../../src/upstream/transport/transport.ts";
+import { type CloseReason, receive } from "../../src/upstream/transport/transport.ts";
 import { Upstream } from "../../src/upstream/upstream.ts";
 import { within } from "../support/inbox.ts";
 import { FakeClock } from "./fakes/clock.ts";
@@ -410,11 +410,11 @@ test("A list is cut where it has too many items or bytes, in one page or in many
     [() => many, /^List of tools cut at 100000 items: more than 100000 items$/],
     [
       (nth: number) => page([tool(`t${nth}`, big)], `,"nextCursor":"${nth}"`),
-      /^List of tools cut at 6 items: more than 32 MiB$/,
+      /^List of tools cut at 3 items: more than 16 MiB$/,
     ],
     [
       () => page(Array.from({ length: 8 }, (_, index) => tool(`t${index}`, big))),
-      /^List of tools cut at 6 items: more than 32 MiB$/,
+      /^Cannot list tools: .* no valid answer to "tools\/list": message longer than 16 MiB$/,
     ],
   ] as const;
   for (const [pageOf, problem] of cases) {
@@ -435,3 +435,29 @@ test("A list is cut where it has too many items or bytes, in one page or in many
     );
   }
 });
+
+/** Ways in which an answer comes that is not to be read before it is known to be no list. */
+const LONG: readonly (readonly [string, number | undefined, (answer: string) => string])[] = [
+  ["after its id", undefined, (answer) => `{"jsonrpc":"2.0","id":7,${answer}}`],
+  ["before its id", undefined, (answer) => `{${answer},"jsonrpc":"2.0","id":"7"}`],
+  ["on a stream of its own", 7, (answer) => `{${answer},"id":7,"jsonrpc":"2.0","x":1}`],
+];
+
+for (const [where, carriedBy, write] of LONG) {
+  test(`A page of a list that is too long is not read, any other answer is: ${where}`, () => {
+    // No JSON, as reading it would tell.
+    const long = write(`"result":{"tools":[${'{"name":"t"},'.repeat(1_400_000)}]}`);
+    const told = (isList: (id: number) => boolean) => {
+      let said: { kind: string; idText: string } | undefined;
+      receive(long, {
+        onMessage: () => assert.fail("it was read"),
+        onInvalid: ({ kind, error }) => said = { kind, idText: error.idText },
+        onClose: () => {},
+        isList,
+      }, carriedBy);
+      return said;
+    };
+    assert.deepEqual(told((id) => id === 7), { kind: "overlong", idText: "7" });
+    assert.equal(told(() => false)?.kind, "junk");
+  });
+}

@@ -107,8 +107,8 @@ export class Member {
   /** What it offered in its last run, if that can be read in time. Never rejects. */
   async kept(): Promise<Inventory | undefined> {
     let kept: Inventory | undefined;
-    const reading = this.options.cache?.get(this.#config).then((found) => {
-      kept = found && checkedInventory(found.inventory);
+    const reading = this.options.cache?.get(this.#config).then(async (found) => {
+      kept = found && await checkedInventory(found.inventory);
     });
     if (reading !== undefined) await within(READING_PATIENCE, reading);
     return kept;

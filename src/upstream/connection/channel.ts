@@ -118,6 +118,7 @@ export class Channel {
     await this.transport.start({
       onMessage: (message, carriedBy) => this.#receive(message, carriedBy),
       onInvalid: (input) => this.#invalid(input),
+      isList: (id) => /\/list$/.test(this.#calls.get(id)?.method ?? ""),
       onClose: (reason) => this.#onClose(reason),
       onGap: () => this.#events.onGap(),
     }, { signal });

@@ -3,6 +3,7 @@
 import { rawAt, rawElements } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { messageOf } from "../../lib/text.ts";
+import { nextTurn } from "../../lib/time.ts";
 import { ErrorCode } from "../../protocol/errors.ts";
 import {
   checkedInventory,
@@ -15,6 +16,7 @@ import {
 } from "../../protocol/lists.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
 import { headerProblem } from "../../protocol/param-headers.ts";
+import { LIST_LIMIT } from "../transport/transport.ts";
 import type { Connection } from "./connection.ts";
 import type { Handshake } from "./handshake.ts";
 
@@ -22,8 +24,8 @@ import type { Handshake } from "./handshake.ts";
 const MAX_PAGES = 1_000;
 /** See {@link MAX_PAGES}. */
 const MAX_ITEMS = 100_000;
-/** See {@link MAX_PAGES}; in characters. */
-const MAX_SIZE = 32 * 1024 * 1024;
+/** A page beyond which others have their turn before more is made of it, in characters. */
+const LARGE_PAGE = 512 * 1024;
 
 /** How lists are read. */
 interface ReadOptions {
@@ -82,7 +84,7 @@ export async function readInventory(
     lists,
   };
   const same = previous !== undefined && saysTheSame(previous, inventory);
-  return { inventory: same ? previous : checkedInventory(inventory), problems };
+  return { inventory: same ? previous : await checkedInventory(inventory), problems };
 }
 
 /**
@@ -114,6 +116,7 @@ async function readList(
   for (let page = 1;; page++) {
     const params = cursor === undefined ? undefined : JSON.stringify({ cursor });
     const response = await connection.channel.request(rule.method, params, { timeout, signal });
+    if (response.raw.length > LARGE_PAGE) await nextTurn();
     if (response.result === undefined) {
       // Many servers with resources know no templates.
       if (rule.kind === "templates" && response.error?.code === ErrorCode.MethodNotFound) {
@@ -126,7 +129,7 @@ async function readList(
     for (const item of found.items) {
       size += item.raw.length;
       if (items.length >= MAX_ITEMS) full = `more than ${MAX_ITEMS} items`;
-      else if (size > MAX_SIZE) full = `more than ${MAX_SIZE / 1024 / 1024} MiB`;
+      else if (size > LIST_LIMIT) full = `more than ${LIST_LIMIT / 1024 / 1024} MiB`;
       if (full !== undefined) break;
       const fault = usesHeaders && rule.kind === "tools" ? headerProblem(item.raw) : undefined;
       if (fault === undefined) items.push(item);

@@ -52,6 +52,8 @@ export interface TransportHandlers {
   /** `carriedBy` is the gateway's id of the request on whose response stream it came (HTTP). */
   onMessage(message: Message, carriedBy: number | undefined): void;
   onInvalid(input: InvalidInput): void;
+  /** Whether the answer to the request of this id is to be no longer than {@link LIST_LIMIT}. */
+  isList?(id: number): boolean;
   /** Called once; also after {@link Transport.close}. */
   onClose(reason: CloseReason): void;
   /** Server messages may have been missed (a stream broke and could not be resumed). */
@@ -95,6 +97,9 @@ export interface Transport {
   close(): Promise<void>;
 }
 
+/** Longest list, and longest page of one, in characters: reading it must not take others' turns. */
+export const LIST_LIMIT = 16 * 1024 * 1024;
+
 /**
  * Hands one received text to the handlers, as a message, as the messages of a batch (2025-03-26
  * servers may send one) or as what is wrong with it. Never throws.
@@ -109,6 +114,11 @@ export function receive(
   if (kind !== "{" && kind !== "[") {
     const input = { kind: "junk", error: NO_JSON, snippet: snippet(text), carriedBy } as const;
     return handlers.onInvalid(input);
+  }
+  const idText = text.length > LIST_LIMIT ? `${carriedBy ?? answeredBy(text)}` : "null";
+  if (handlers.isList?.(Number(idText))) {
+    const error = overlong(LIST_LIMIT, idText);
+    return handlers.onInvalid({ kind: "overlong", error, snippet: snippet(text), carriedBy });
   }
   try {
     if (kind === "{") return handlers.onMessage(withOwnId(parseMessage(text)), carriedBy);
@@ -167,10 +177,10 @@ function report(
   handlers.onInvalid({ kind, error: known, snippet: snippet(text), carriedBy });
 }
 
-/** The error for a text beyond the limit; its id cannot be known. */
-export function overlong(limit: number): InvalidMessage {
+/** The error for a text beyond the limit, which is not read; of a line not even its id is. */
+export function overlong(limit: number, idText = "null"): InvalidMessage {
   const size = `${Math.round(limit / 1024 / 1024)} MiB`;
-  return new InvalidMessage(ErrorCode.InvalidRequest, `message longer than ${size}`, "null");
+  return new InvalidMessage(ErrorCode.InvalidRequest, `message longer than ${size}`, idText);
 }
 
 /** Structured fields of one log line; values must be plain data. */
