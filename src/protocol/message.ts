@@ -86,16 +86,25 @@ function parseJson(raw: string): Json {
   }
 }
 
+/** What no request and no notification says anything by that is null, and others make an error of. */
+const OPTIONAL = ["_meta", "arguments", "total", "message", "logger", "reason"] as const;
+
 function readMessage(raw: string, value: Json): Message {
   if (!isObject(value)) throw invalid(raw, undefined, "expected an object");
   const { jsonrpc, id, method, params } = value;
   if (jsonrpc !== "2.0") throw invalid(raw, id, 'expected "jsonrpc": "2.0"');
-  if (params === null) return without("params", raw, value);
-  if (method === null) return without("method", raw, value);
+  if (params === null) return without(raw, "params");
+  if (method === null) return without(raw, "method");
   if (method !== undefined) {
     if (typeof method !== "string") throw invalid(raw, id, '"method" must be a string');
     if (params !== undefined && !isObject(params)) {
       throw invalid(raw, id, '"params" must be an object');
+    }
+    if (params !== undefined) {
+      for (const key of OPTIONAL) if (params[key] === null) return without(raw, "params", key);
+      if (isObject(params._meta) && params._meta.progressToken === null) {
+        return without(raw, "params", "_meta", "progressToken");
+      }
     }
     if (id === undefined) return { kind: "notification", raw, method, params };
     if (typeof id !== "string" && typeof id !== "number") {
@@ -107,8 +116,8 @@ function readMessage(raw: string, value: Json): Message {
   if (id !== null && typeof id !== "string" && typeof id !== "number") {
     throw invalid(raw, undefined, 'expected "method", or "id" with "result" or "error"');
   }
-  if (error === null) return without("error", raw, value);
-  if (result === null) return without("result", raw, value);
+  if (error === null) return without(raw, "error");
+  if (result === null) return without(raw, "result");
   if (isObject(result) && error === undefined) {
     return { kind: "response", raw, id, result, error: undefined };
   }
@@ -119,9 +128,8 @@ function readMessage(raw: string, value: Json): Message {
 }
 
 /** What is null is not there: JSON-RPC 1.0 and half-filled structs write it, and others refuse it. */
-function without(key: string, raw: string, value: JsonObject): Message {
-  const { [key]: _null, ...rest } = value;
-  return readMessage(editJson(raw, [{ path: [key], value: undefined }]), rest);
+function without(raw: string, ...path: string[]): Message {
+  return parseMessage(editJson(raw, [{ path, value: undefined }]));
 }
 
 function invalid(raw: string, id: Json | undefined, why: string): InvalidMessage {

@@ -35,6 +35,31 @@ test("parseMessage() leaves out what is null beside what is said, and nothing el
     ['{"jsonrpc":"2.0","id":1,"method":null,"result":{}}', '"id":1,"result":{}}'],
     ['{"jsonrpc":"2.0","method":"x","params":null}', '"method":"x"}'],
     ['{"jsonrpc":"2.0","id":1,"result":{"error":null}}', '"id":1,"result":{"error":null}}'],
+    // Servers of the SDK leave a call unanswered that has one of these.
+    [
+      '{"jsonrpc":"2.0","id":1,"method":"x","params":{"_meta":null,"n":1.0}}',
+      '"id":1,"method":"x","params":{"n":1.0}}',
+    ],
+    [
+      '{"jsonrpc":"2.0","id":1,"method":"x","params":{"arguments":null,"_meta":{"progressToken":null,"a":null}}}',
+      '"id":1,"method":"x","params":{"_meta":{"a":null}}}',
+    ],
+    [
+      '{"jsonrpc":"2.0","id":1,"method":"x","params":{"arguments":{"_meta":null}}}',
+      '"id":1,"method":"x","params":{"arguments":{"_meta":null}}}',
+    ],
+    [
+      '{"jsonrpc":"2.0","method":"x","params":{"total":null,"message":null,"progress":1.0}}',
+      '"method":"x","params":{"progress":1.0}}',
+    ],
+    [
+      '{"jsonrpc":"2.0","method":"x","params":{"logger":null,"data":null,"reason":null}}',
+      '"method":"x","params":{"data":null}}',
+    ],
+    [
+      '{"jsonrpc":"2.0","method":"x","params":{"_meta":{"a":1},"_meta":null}}',
+      '"method":"x","params":{}}',
+    ],
   ] as const;
   for (const [text, rest] of cases) {
     assert.equal(parseMessage(text).raw, `{"jsonrpc":"2.0",${rest}`);
