@@ -44,7 +44,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/runtime": 780,
   "src/log": 972,
   "src/schema": 886,
-  "src/protocol": 1_524,
+  "src/protocol": 1_530,
   "src/config": 4_493,
   "src/upstream": 2_343,
   "src/upstream/connection": 1_616,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_839,
 };
 
-const MOST_CODE_IN_ALL = 32_216;
+const MOST_CODE_IN_ALL = 32_222;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
