@@ -32,7 +32,7 @@ const steps: readonly Step[] = [
   { name: "binary", command: [DENO, "run", "-A", "scripts/compile.ts", "--for-tests"] },
   ...CHECKS,
   onDeno("a Deno process, on Deno", of("deno")),
-  onDeno("isolation, on Deno", of("isolation")),
+  togetherOnDeno("isolation, on Deno", of("isolation")),
   { ...onDeno("soak, on Deno", of("soak")), after: "binary" },
   onDeno("processes, on Deno", of("processes")),
   togetherOnDeno("parts, on Deno", of("parts")),

@@ -47,7 +47,7 @@ for (const upstream of UPSTREAMS) {
       const who = `${count} ${kinds.join("+")} clients over ${upstream}`;
 
       test(`isolation: a question goes to the client whose call caused it, ${who}`, async () => {
-        await using house = await House.open(upstream);
+        await using house = await House.open(upstream, { clients: count });
         const peers = await house.peers(kinds, count);
         const calls = peers.map((peer) => peer.call("ask_later", { key: "k" }, SAME));
         // Nobody is asked before all of them are in flight.
@@ -61,7 +61,7 @@ for (const upstream of UPSTREAMS) {
       });
 
       test(`isolation: several questions in one breath and in rounds, ${who}`, async () => {
-        await using house = await House.open(upstream);
+        await using house = await House.open(upstream, { clients: count });
         const peers = await house.peers(kinds, count);
         await Promise.all(
           peers.map((peer, i) => peer.call(i % 2 ? "several" : "rounds", {}, SAME)),
@@ -75,7 +75,7 @@ for (const upstream of UPSTREAMS) {
       });
 
       test(`isolation: progress, logs and questions mixed, ${who}`, async () => {
-        await using house = await House.open(upstream);
+        await using house = await House.open(upstream, { clients: count });
         const peers = await house.peers(kinds, count);
         for (const peer of peers.filter((peer) => !isModern(peer))) {
           await peer.request("logging/setLevel", { level: "error" }, { id: "level" });

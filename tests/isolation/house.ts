@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { runtime } from "#runtime";
 import { Server } from "../../src/app/server.ts";
 import { parseConfig } from "../../src/config/load.ts";
+import type { Runtime } from "../../src/runtime/types.ts";
 import { HttpPeer, SsePeer, StdioPeer } from "../support/clients/legacy-peers.ts";
 import { ModernPeer } from "../support/clients/modern-peer.ts";
 import type { Peer, PeerOptions } from "../support/clients/peer.ts";
 import { LINE_LIMITS } from "../../src/upstream/lines.ts";
+import { FakeChild, type FakeProgram } from "../support/fake-child.ts";
 import { Control, type InteractiveSpec } from "../support/fakes/interactive.ts";
 
 /** How a client is connected. */
@@ -19,6 +21,20 @@ export type UpstreamKind =
   | "http legacy"
   | "http modern";
 
+/** What a {@link House} is made for. */
+export interface HouseOptions {
+  /** Its upstream asks for roots as soon as it is initialised. */
+  readonly rootsAtStart?: boolean;
+  /**
+   * How many clients there will be. What pipes and processes do to messages shows with few; where
+   * there are many, an upstream on stdio is no process but a program inside this one.
+   */
+  readonly clients?: number;
+}
+
+/** More clients than that are many. */
+const FEW = 4;
+
 /**
  * A gateway in this process with one interactive upstream, `u`, and as many clients as a test
  * wants. Client `i` is called `c0`, `c1`, …; all use the same ids and tokens.
@@ -31,14 +47,22 @@ export class House implements AsyncDisposable {
   ) {}
 
   /** Starts it and waits for the upstream. */
-  static async open(kind: UpstreamKind, spec: Partial<InteractiveSpec> = {}): Promise<House> {
+  static async open(
+    kind: UpstreamKind,
+    { clients = 0, ...options }: HouseOptions = {},
+  ): Promise<House> {
     const control = await Control.start();
     try {
-      const u = await upstreamEntry(kind, control, { ...spec, name: "u" });
+      const spec = { ...options, name: "u" };
+      const u = await upstreamEntry(kind, control, spec, clients > FEW);
       const text = JSON.stringify({ prefix: "never", port: 0, mcpServers: { u } });
       const parsed = parseConfig(text, { file: "isolation", env: {} });
       assert.ok(parsed.ok, parsed.ok ? "" : JSON.stringify(parsed.issues));
-      const server = await Server.start({ config: parsed.config, runtime, listen: true });
+      const server = await Server.start({
+        config: parsed.config,
+        runtime: clients > FEW ? { ...runtime, spawn: inside(control.program(spec)) } : runtime,
+        listen: true,
+      });
       await server.gateway.settled();
       return new House(kind, control, server);
     } catch (error) {
@@ -89,18 +113,34 @@ export class House implements AsyncDisposable {
   }
 }
 
+/** The command of an upstream that is no process. */
+const INSIDE = "a program inside this process";
+
+/** Starts that program, whatever is to be started. */
+function inside(program: FakeProgram): Runtime["spawn"] {
+  let pid = 0;
+  return (options) => {
+    const child = new FakeChild(++pid, options);
+    program(child);
+    return Promise.resolve(child);
+  };
+}
+
 async function upstreamEntry(
   kind: UpstreamKind,
   control: Control,
   spec: InteractiveSpec,
+  isInside: boolean,
 ): Promise<Record<string, unknown>> {
+  const stdio = (extra: object) =>
+    isInside ? { command: INSIDE, ...extra } : control.stdio(spec, extra);
   switch (kind) {
     case "stdio, shared":
-      return control.stdio(spec, { sharing: "shared" });
+      return stdio({ sharing: "shared" });
     case "stdio, per session":
-      return control.stdio(spec, { sharing: "session" });
+      return stdio({ sharing: "session" });
     case "stdio, auto":
-      return control.stdio(spec);
+      return stdio({});
     case "http legacy":
       return await control.http(spec);
     case "http modern":

@@ -55,8 +55,8 @@ for (const upstream of UPSTREAMS) {
 
 for (const upstream of ["stdio, per session", "http legacy"] as const) {
   test(`isolation: equal calls of modern clients are parked apart, ${upstream}`, async () => {
-    await using house = await House.open(upstream);
     const count = upstream === "http legacy" ? 10 : LINE_LIMITS.leases;
+    await using house = await House.open(upstream, { clients: count });
     const peers = await house.peers(["modern"], count) as ModernPeer[];
     const asked = await Promise.all(peers.map((peer) => peer.ask("tools/call", PARAMS)));
     const states = asked.map(({ json }) => json.result.requestState);

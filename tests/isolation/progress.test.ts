@@ -12,7 +12,7 @@ for (const upstream of UPSTREAMS) {
       const who = `${count} ${kinds.join("+")} clients over ${upstream}`;
 
       test(`isolation: progress and answers under equal ids and tokens, ${who}`, async () => {
-        await using house = await House.open(upstream);
+        await using house = await House.open(upstream, { clients: count });
         const peers = await house.peers(kinds, count);
         const calls = peers.map((peer) => peer.call("wait", { key: "k" }, SAME));
         // All of them are in flight before the first one ends.
@@ -31,7 +31,7 @@ for (const upstream of UPSTREAMS) {
       });
 
       test(`isolation: a cancel ends the call of its client only, ${who}`, async () => {
-        await using house = await House.open(upstream);
+        await using house = await House.open(upstream, { clients: count });
         const peers = await house.peers(kinds, count);
         const quitter = peers[0]!;
         // A cancelled call has no answer to wait for.

@@ -141,7 +141,7 @@ function connectionOf(house: House, tag: string): string | undefined {
 for (const kind of LEGACY) {
   for (const upstream of LEGACY_UPSTREAMS) {
     test(`isolation: URL elicitations end at the client they began with, ${kind} over ${upstream}`, async () => {
-      await using house = await House.open(upstream);
+      await using house = await House.open(upstream, { clients: 10 });
       const peers = await house.peers([kind], 10);
       await Promise.all(peers.map((peer) => peer.call("elicit_url", {}, SAME)));
       const needs = await Promise.all(peers.map((peer) => peer.call("need_url", {}, { id: 2 })));

@@ -31,7 +31,7 @@ for (const kinds of MIXES) {
     const who = `${count} ${kinds.join("+")} clients`;
 
     test(`isolation: what cannot be attributed is refused, then each has a connection, ${who}`, async () => {
-      await using house = await House.open("stdio, auto");
+      await using house = await House.open("stdio, auto", { clients: count });
       const peers = await house.peers(kinds, count);
       await askAtOnce(house, peers);
       assertNotAsked(peers);
@@ -61,7 +61,7 @@ for (const kinds of MIXES) {
     });
 
     test(`isolation: a connection that is pinned as shared refuses and stays, ${who}`, async () => {
-      await using house = await House.open("stdio, shared");
+      await using house = await House.open("stdio, shared", { clients: count });
       const peers = await house.peers(kinds, count);
       await askAtOnce(house, peers);
       assertNotAsked(peers);

@@ -1,5 +1,5 @@
-// An upstream that talks back: it asks, logs, reports, and tells of changes. Transport-free; the
-// stdio program and the HTTP server are shells around it. What it hears goes to its `report`.
+// An upstream that talks back: it asks, logs, reports, and tells of changes. Transport-free;
+// `interactive.ts` puts it behind stdio and HTTP. What it hears goes to its `report`.
 
 import { Fault, TOOLS } from "./interactive-tools.mjs";
 
@@ -9,7 +9,6 @@ import { Fault, TOOLS } from "./interactive-tools.mjs";
  * @property {"legacy" | "modern"} [era]
  * @property {readonly string[]} [tools] default: all
  * @property {boolean} [rootsAtStart] asks for roots as soon as it is initialised
- * @property {number} [control] loopback port of the test's control
  *
  * @typedef {object} Peer where answers to one message go
  * @property {(...raws: string[]) => void} send

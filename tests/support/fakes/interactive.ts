@@ -9,15 +9,19 @@ import {
   type Server,
   type Socket,
 } from "node:net";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { setImmediate } from "node:timers";
 import { bodyOf } from "../body.ts";
+import type { FakeProgram } from "../fake-child.ts";
 import { Inbox } from "../inbox.ts";
-import { BUN } from "../program.ts";
 import { InteractiveCore } from "./interactive-core.mjs";
 import { Sink } from "./sink.ts";
 
-const SCRIPT = fileURLToPath(new URL("./interactive-server.mjs", import.meta.url));
+/**
+ * A process that only hands on: what it reads to the test, which listens at port `$0`, and from there
+ * what it says. It begins with its process id and the number of the fake it is, and ends with its
+ * input. To start it takes a third of what an engine takes.
+ */
+const PROCESS = 'exec 3<>"/dev/tcp/127.0.0.1/$0"; echo "$$ $1" >&3; cat <&3 & cat >&3; kill $!';
 
 /** What an interactive fake is told to be. */
 export interface InteractiveSpec {
@@ -62,6 +66,8 @@ export class Control {
   readonly #commands: FakeCommand[] = [];
   readonly #sockets = new Set<Socket>();
   readonly #cores = new Set<InteractiveCore>();
+  /** Of the fakes on stdio, by their number. */
+  readonly #specs: InteractiveSpec[] = [];
   readonly #closers: (() => Promise<void>)[] = [];
 
   private constructor(private readonly server: Server, private readonly port: number) {}
@@ -76,18 +82,33 @@ export class Control {
 
   /** The config entry of a fake on stdio; each start is a process of its own. */
   stdio(spec: InteractiveSpec, extra: object = {}): Record<string, unknown> {
-    const args = [SCRIPT, JSON.stringify({ ...spec, control: this.port })];
-    return { command: BUN, args, ...extra };
+    const number = this.#specs.push(spec) - 1;
+    // Its stdin is a socket on Bun, from which it would conclude that somebody logs in.
+    const args = ["--norc", "-c", PROCESS, `${this.port}`, `${number}`];
+    return { command: "bash", args, ...extra };
+  }
+
+  /** A fake on stdio as the program of a runtime whose processes are no real ones. */
+  program(spec: InteractiveSpec): FakeProgram {
+    return (process) => {
+      const print = (text: string) => process.stdout(text);
+      const { take, end } = this.#connect(spec, process.pid, print);
+      const read = byLine(take);
+      // In another turn, as everything that comes out of a pipe.
+      process.onInput((text) => void setImmediate(() => read(text)));
+      const leave = () =>
+        void setImmediate(() => {
+          end();
+          process.exit();
+        });
+      process.onInputEnd(leave);
+      process.onTerminate(leave);
+    };
   }
 
   /** Starts a fake on Streamable HTTP and returns its config entry. */
   async http(spec: InteractiveSpec, extra: object = {}): Promise<Record<string, unknown>> {
-    const core = new InteractiveCore(
-      spec,
-      (event: Record<string, unknown>) => this.events.push(event as unknown as FakeEvent),
-    );
-    this.#cores.add(core);
-    const { url, close } = await startInteractiveHttp(core);
+    const { url, close } = await startInteractiveHttp(this.#core(spec));
     this.#closers.push(close);
     return { url, ...extra };
   }
@@ -95,7 +116,6 @@ export class Control {
   /** Tells every fake, and those that come later, in this order. */
   tell(command: FakeCommand): void {
     if (command.open !== undefined) this.#commands.push(command);
-    for (const socket of this.#sockets) socket.write(`${JSON.stringify(command)}\n`);
     for (const core of this.#cores) core.command(command);
   }
 
@@ -122,24 +142,64 @@ export class Control {
     await new Promise<void>((resolve) => this.server.close(() => resolve()));
   }
 
+  #core(spec: InteractiveSpec): InteractiveCore {
+    const report = (event: Record<string, unknown>) =>
+      this.events.push(event as unknown as FakeEvent);
+    const core = new InteractiveCore(spec, report);
+    this.#cores.add(core);
+    for (const command of this.#commands) core.command(command);
+    return core;
+  }
+
+  /** One more fake on stdio, whose words go to `print`. */
+  #connect(
+    spec: InteractiveSpec,
+    pid: number | string,
+    print: (text: string) => void,
+  ): Stdio {
+    const core = this.#core(spec);
+    const send = (...raws: string[]) => print(raws.map((raw) => `${raw}\n`).join(""));
+    const connection = core.connect(send, `${spec.name}@${pid}`);
+    const end = () => {
+      if (this.#cores.delete(core)) connection.close();
+    };
+    return { take: (line) => connection.handle(line, { send, end: () => {} }), end };
+  }
+
   #joined(socket: Socket): void {
     this.#sockets.add(socket);
-    const lines = createInterface({ input: socket });
-    // A fake that is killed leaves without a word. Both: a reader of lines raises its input's errors.
-    for (const end of [socket, lines]) end.on("error", () => {});
-    let connection: string | undefined;
-    lines.on("line", (line) => {
-      const event = JSON.parse(line) as FakeEvent;
-      connection ??= event.connection;
-      this.events.push(event);
-      socket.write('{"heard":true}\n');
+    // A fake that is killed leaves without a word.
+    socket.on("error", () => {});
+    let fake: Stdio | undefined;
+    const take = byLine((line) => {
+      if (fake !== undefined) return fake.take(line);
+      const [pid, number] = line.split(" ") as [string, string];
+      fake = this.#connect(this.#specs[Number(number)]!, pid, (text) => socket.write(text));
     });
+    socket.setEncoding("utf8");
+    socket.on("data", take);
     socket.on("close", () => {
       this.#sockets.delete(socket);
-      this.events.push({ kind: "closed", ...(connection === undefined ? {} : { connection }) });
+      fake?.end();
     });
-    for (const command of this.#commands) socket.write(`${JSON.stringify(command)}\n`);
   }
+}
+
+/** Takes text as it comes, and hands on each line that is whole. */
+function byLine(take: (line: string) => void): (text: string) => void {
+  let rest = "";
+  return (text) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) if (line.trim() !== "") take(line);
+  };
+}
+
+/** A fake on stdio, from the side of its pipes. */
+interface Stdio {
+  /** Reads a line. */
+  take(line: string): void;
+  end(): void;
 }
 
 type Connection = ReturnType<InteractiveCore["connect"]>;
