@@ -1,5 +1,6 @@
 import { isAbsolute, join } from "node:path";
 import type { Env, ServerConfig } from "../../config/types.ts";
+import { editJson, type JsonEdit } from "../../lib/json-edit.ts";
 import { isObject, type Json, parsedObject, sha256 } from "../../lib/json.ts";
 import {
   type Bytes,
@@ -15,7 +16,7 @@ import {
   systemReason,
   unseal,
 } from "../../lib/own-file.ts";
-import { type Clock, systemClock } from "../../lib/time.ts";
+import { type Clock, systemClock, takingTurns } from "../../lib/time.ts";
 import { getLogger, type Logger } from "../../log/mod.ts";
 import { type Inventory, type List, LIST_RULES, type ListKind } from "../../protocol/lists.ts";
 
@@ -233,12 +234,24 @@ export interface KeptLists {
   readonly savedAt: number;
 }
 
-/** The bytes of a file with these lists. */
+/**
+ * The bytes of a file with these lists; in turns. Keys are not stored: they are in the texts, and what
+ * is said once cannot be contradicted.
+ */
 export async function encodeLists(owner: ListOwner, kept: KeptLists): Promise<Bytes> {
-  const lists = storedLists(kept.inventory.lists);
+  const lists: Record<string, Json> = {};
+  const edits: JsonEdit[] = [];
+  for (const { kind } of LIST_RULES) {
+    const { items, ttlMs, cacheScope } = kept.inventory.lists[kind];
+    const texts: string[] = [];
+    for await (const { raw } of takingTurns(items)) texts.push(JSON.stringify(raw));
+    edits.push({ path: ["inventory", "lists", kind, "items"], value: `[${texts}]` });
+    // A server may have written 1e400, which JSON cannot say again.
+    lists[kind] = { ttlMs: Number.isFinite(ttlMs) ? ttlMs : undefined, cacheScope };
+  }
   const inventory = { ...kept.inventory, mended: undefined, lists };
   const content = JSON.stringify({ ...owner, savedAt: kept.savedAt, inventory });
-  return await seal(SEAL, new TextEncoder().encode(content));
+  return await seal(SEAL, new TextEncoder().encode(editJson(content, edits)));
 }
 
 /** The lists in a file, if it is whole and this owner's. Never rejects, whatever the bytes are. */
@@ -258,19 +271,6 @@ export async function decodeLists(file: Bytes, owner: ListOwner): Promise<FromFi
 }
 
 const SEAL: Seal = { magic: "mcproxy-lists", content: "lists", version: LIST_FORMAT_VERSION };
-
-/** Keys are not stored: they are in the texts, and what is said once cannot be contradicted. */
-function storedLists(lists: Inventory["lists"]): Json {
-  return Object.fromEntries(LIST_RULES.map(({ kind }): [string, Json] => {
-    const { items, ttlMs, cacheScope } = lists[kind];
-    return [kind, {
-      items: items.map(({ raw }) => raw),
-      // A server may have written 1e400, which JSON cannot say again.
-      ttlMs: Number.isFinite(ttlMs) ? ttlMs : undefined,
-      cacheScope,
-    }];
-  }));
-}
 
 function readInventory(stored: Json | undefined): Inventory | undefined {
   if (!isObject(stored) || !isObject(stored.lists)) return undefined;

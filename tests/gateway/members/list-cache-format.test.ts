@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { decodeLists, encodeLists } from "../../../src/gateway/members/list-cache.ts";
+import { nextTurn } from "../../../src/lib/time.ts";
 import { EMPTY_INVENTORY, type Inventory, LIST_RULES } from "../../../src/protocol/lists.ts";
 import { jsonText } from "../../fuzz/arbitrary.ts";
 import { NOW, OFFERS, signed } from "./list-cache-support.ts";
@@ -62,6 +63,30 @@ test("encodeLists() leaves out a time to live that JSON cannot say", async () =>
   const bytes = await encodeLists(owner, { inventory: endless, savedAt: 1 });
   const decoded = await decodeLists(bytes, owner);
   assert.deepEqual(decoded, { ok: true, value: { inventory: EMPTY_INVENTORY, savedAt: 1 } });
+});
+
+test("encodeLists() leaves others their turn, however much there is to keep", async () => {
+  const text = JSON.stringify({ name: '"'.repeat(1_000) });
+  let looked = 0;
+  const items = Array.from({ length: 5_000 }, (_, index) => ({
+    key: `${index}`,
+    get raw() {
+      looked++;
+      return text;
+    },
+  }));
+  const inventory = { ...EMPTY_INVENTORY, lists: { ...EMPTY_INVENTORY.lists, tools: { items } } };
+  let isOver = false;
+  const over = encodeLists({ server: "a", id: "0" }, { inventory, savedAt: NOW }).finally(() =>
+    isOver = true
+  );
+  let between = 0;
+  while (!isOver) {
+    await nextTurn();
+    if (looked < items.length) between++;
+  }
+  assert.ok(between > 0, "all at once");
+  assert.ok((await over).length > items.length * text.length);
 });
 
 test("decodeLists() refuses a file cut off anywhere", async () => {
