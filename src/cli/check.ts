@@ -46,9 +46,7 @@ async function tell(report: CheckReport, io: Io): Promise<void> {
   for (const warning of report.warnings) {
     await say(io.stderr, `${talk.warn(`warning: ${formatIssue(warning)}`)}\n`);
   }
-  for (const issue of report.issues) {
-    await say(io.stderr, `${talk.bad(formatIssue(issue))}\n`);
-  }
+  for (const issue of report.issues) await say(io.stderr, `${talk.bad(formatIssue(issue))}\n`);
   const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
   const lines = renderCheck(report, style);
   if (report.connect !== undefined) lines.push("", ...renderConnections(report.connect, style));

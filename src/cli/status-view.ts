@@ -72,9 +72,7 @@ function headLines(body: JsonObject): readonly HeadLine[] {
     lines.push([`config not reloaded${when}: ${firstLine(config.error)}`, "bad"]);
   }
   const restart = Array.isArray(config.restartNeeded) ? config.restartNeeded.map(printed) : [];
-  if (restart.length > 0) {
-    lines.push([`restart needed to apply: ${restart.join(", ")}`, "warn"]);
-  }
+  if (restart.length > 0) lines.push([`restart needed to apply: ${restart.join(", ")}`, "warn"]);
   return lines;
 }
 

@@ -283,9 +283,7 @@ class Reader {
     return (value, run) => {
       if (!Array.isArray(value)) return;
       run.sweep(value.length);
-      for (const [index, item] of value.entries()) {
-        run.applyAt(index, head[index] ?? tail, item);
-      }
+      for (const [index, item] of value.entries()) run.applyAt(index, head[index] ?? tail, item);
     };
   }
 }

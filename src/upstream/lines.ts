@@ -101,9 +101,7 @@ export class Lines {
     const known = this.#questions.some((one) =>
       one.method === method && one.params?.mode === params?.mode
     );
-    if (!known) {
-      this.#questions.push({ method, params: params && { mode: params.mode } });
-    }
+    if (!known) this.#questions.push({ method, params: params && { mode: params.mode } });
   }
 
   /** The live connections. */

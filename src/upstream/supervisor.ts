@@ -168,9 +168,7 @@ export class Supervisor {
   /** What a call is told that it cannot serve. */
   unavailable(): RpcError {
     const error = this.#lastError;
-    if (error === undefined) {
-      return unavailable(this.options.server, `is ${this.#state.phase}`);
-    }
+    if (error === undefined) return unavailable(this.options.server, `is ${this.#state.phase}`);
     return new RpcError(ErrorCode.UpstreamUnavailable, error.message);
   }
 

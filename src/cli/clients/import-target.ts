@@ -294,9 +294,7 @@ export function moveSecrets(name: string, entry: RawObject, names: CredentialNam
   if (isObject(auth)) {
     moved["auth"] = mapTexts(auth, (key, text) => inText(key, text, `${name}_${key}`));
   }
-  if (typeof url === "string" && !url.includes("${")) {
-    moved["url"] = inUrl(url, `${name}_KEY`, put);
-  }
+  if (typeof url === "string" && !url.includes("${")) moved["url"] = inUrl(url, `${name}_KEY`, put);
   if (Array.isArray(args)) {
     moved["args"] = args.map((arg: unknown, at) => {
       if (typeof arg !== "string" || arg.includes("${")) return arg;

@@ -68,9 +68,7 @@ export async function run({ args: [file], options }: Invocation, io: Io): Promis
   if (options.json === true) await print(io, `${JSON.stringify(report)}\n`);
   else {
     const talk = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
-    for (const line of talkLines(report, servers, options, talk)) {
-      await say(io.stderr, `${line}\n`);
-    }
+    for (const line of talkLines(report, servers, options, talk)) await say(io.stderr, `${line}\n`);
     const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
     await print(io, renderImport(report, style).map((line) => `${line}\n`).join(""));
   }

@@ -67,9 +67,7 @@ export async function embed(
     signal.throwIfAborted();
     if (error instanceof EmbedError) throw error;
     if (late.signal.aborted) throw new EmbedError(`gave no answer within ${limit} ms`);
-    if (error instanceof SyntaxError) {
-      throw new EmbedError(`answered with ${error.message}`);
-    }
+    if (error instanceof SyntaxError) throw new EmbedError(`answered with ${error.message}`);
     throw new EmbedError(`could not be reached: ${networkFault(error).words}`);
   } finally {
     unschedule();
