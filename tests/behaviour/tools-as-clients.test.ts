@@ -61,14 +61,19 @@ interface Ended {
   readonly stderr: string;
 }
 
+const INSPECTOR = `${MODULES}@modelcontextprotocol/inspector/clients/`;
+
+/** The arguments of the Inspector's CLI for one thing it does. */
+async function inspection(path: string, era: Era, args: readonly string[]): Promise<string[]> {
+  const { gateway } = await start();
+  const where = [`${gateway.base}${path}`, "--transport", "http"];
+  return [...where, "--protocol-era", era, "--format", "json", ...args];
+}
+
 /** Runs the Inspector to its end, on Bun: it needs a newer Node.js than the gateway's tests do. */
-async function inspect(path: string, era: Era, ...args: string[]): Promise<Ended> {
-  const { gateway, env } = await start();
-  const running = await startProcess(`${MODULES}bun/bin/bun.exe`, [
-    `${MODULES}@modelcontextprotocol/inspector/clients/launcher/build/index.js`,
-    ...["--cli", `${gateway.base}${path}`, "--transport", "http"],
-    ...["--protocol-era", era, "--format", "json", ...args],
-  ], { env });
+async function inspect(...args: readonly string[]): Promise<Ended> {
+  const { env } = await start();
+  const running = await startProcess(`${MODULES}bun/bin/bun.exe`, args, { env });
   try {
     running.endInput();
     const { code } = await within(running.exited, `the Inspector's ${args.join(" ")}`);
@@ -82,42 +87,61 @@ async function inspect(path: string, era: Era, ...args: string[]): Promise<Ended
   }
 }
 
-/** The result the Inspector prints. @throws {Error} when it does not end with 0 */
-// deno-lint-ignore no-explicit-any
-async function inspected(path: string, era: Era, ...args: string[]): Promise<any> {
-  const { code, stdout, stderr } = await inspect(path, era, ...args);
+/** What its launcher does, for many command lines: loading it is nearly all that a run costs. */
+const MANY = `
+  const { runCli, handleError } = await import(process.argv[1]);
+  for (const args of JSON.parse(process.argv[2])) {
+    await runCli(["bun", "inspector", ...args]).catch(handleError);
+    console.log("END");
+  }
+  process.exit(0);
+`;
+
+/** The results the Inspector prints. @throws {Error} when it does not end with 0 */
+async function inspected(
+  path: string,
+  era: Era,
+  ...all: readonly (readonly string[])[]
+  // deno-lint-ignore no-explicit-any
+): Promise<any[]> {
+  const lines = await Promise.all(all.map((args) => inspection(path, era, args)));
+  const cli = `${INSPECTOR}cli/build/index.js`;
+  const { code, stdout, stderr } = await inspect("-e", MANY, cli, JSON.stringify(lines));
   assert.equal(code, 0, `${stdout}\n${stderr}`);
-  return JSON.parse(stdout).result;
+  return stdout.split(/^END$/m).slice(0, -1).map((text) => JSON.parse(text).result);
 }
 
-/** One field of every item of a list. */
-async function listed(path: string, era: Era, kind: string, field: string): Promise<string[]> {
-  const result = await inspected(path, era, "--method", `${kind}/list`);
-  return result[kind].map((item: Record<string, string>) => item[field]);
-}
+const lists = (...kinds: readonly string[]) => kinds.map((kind) => ["--method", `${kind}/list`]);
 
 for (const era of ERAS) {
   for (const { path, prefix } of ENDPOINTS) {
     test(`the Inspector lists and calls as a ${era} client of ${path}`, async () => {
       const aggregated = prefix !== "";
-      const tools = await listed(path, era, "tools", "name");
+      const call = ["--method", "tools/call", "--tool-name", `${prefix}echo`];
+      const all = [...lists("tools", "prompts", "resources"), [
+        ...call,
+        "--tool-arg",
+        "message=hi",
+      ]];
+      const [ofTools, ofPrompts, ofResources, echo] = await inspected(path, era, ...all);
+      const tools: string[] = ofTools.tools.map(({ name }: { name: string }) => name);
       for (const tool of ["echo", "get-sum"]) assert.ok(tools.includes(prefix + tool), `${tools}`);
       assert.equal(tools.includes("memory_read_graph"), aggregated, `${tools}`);
       assert.equal(new Set(tools).size, tools.length, `${tools}`);
-      const prompts = await listed(path, era, "prompts", "name");
+      const prompts: string[] = ofPrompts.prompts.map(({ name }: { name: string }) => name);
       assert.ok(prompts.includes(`${prefix}simple-prompt`), `${prompts}`);
-      const resources = await listed(path, era, "resources", "uri");
+      const resources: string[] = ofResources.resources.map(({ uri }: { uri: string }) => uri);
       assert.ok(resources.some((uri) => uri.startsWith("demo://")), `${resources}`);
       assert.equal(resources.includes("memory://knowledge-graph"), aggregated, `${resources}`);
-
-      const call = ["--method", "tools/call", "--tool-name"];
-      const echo = await inspected(path, era, ...call, `${prefix}echo`, "--tool-arg", "message=hi");
       assert.deepEqual(echo.content, [{ type: "text", text: "Echo: hi" }]);
     });
 
     test(`the Inspector ends with 5 on a ${era} call of ${path} that fails`, async () => {
-      const call = (tool: string, ...args: string[]) =>
-        inspect(path, era, "--method", "tools/call", "--tool-name", tool, ...args);
+      const launcher = `${INSPECTOR}launcher/build/index.js`;
+      const call = async (tool: string, ...more: string[]) => {
+        const args = ["--method", "tools/call", "--tool-name", tool, ...more];
+        return await inspect(launcher, "--cli", ...await inspection(path, era, args));
+      };
       const unknown = await call("nope");
       assert.equal(unknown.code, 5, `${unknown.stdout}\n${unknown.stderr}`);
       assert.equal(JSON.parse(unknown.stderr).error.code, "tool_not_found");
