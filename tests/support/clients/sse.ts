@@ -36,7 +36,8 @@ export function readSse(
   };
 }
 
-const BLANK_LINE = /\r?\n\r?\n/;
+/** The end of a line and an empty one. It begins with what is rare: texts of megabytes come here. */
+const BLANK_LINE = /\n\r?\n/;
 
 async function pump(
   reader: ReadableStreamDefaultReader<string>,
@@ -68,7 +69,8 @@ async function pump(
 /** Reads one block of lines (HTML standard, server-sent events, 9.2.6). */
 export function parseEvent(block: string): SseEvent {
   const fields = new Map<string, string>();
-  for (const line of block.split(/\r?\n/)) {
+  for (const ended of block.split("\n")) {
+    const line = ended.endsWith("\r") ? ended.slice(0, -1) : ended;
     const colon = line.indexOf(":");
     const name = colon === 0 ? "comment" : colon < 0 ? line : line.slice(0, colon);
     const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");

@@ -52,7 +52,11 @@ export const BEHAVIOURS = new Map(Object.entries({
   env: (call) => call.result(textResult(process.env)),
   pid: (call) => call.result(textResult(String(process.pid))),
   /** A text of `bytes` characters. */
-  large: (call) => call.result(textResult("x".repeat(Number(call.args.bytes)))),
+  large: (call) => {
+    // Not by JSON.stringify(), which reads all of it.
+    const text = "x".repeat(Number(call.args.bytes));
+    call.result(`{"content":[{"type":"text","text":"${text}"}]}`);
+  },
   fail: (call) =>
     call.result('{"content":[{"type":"text","text":"it went wrong"}],"isError":true}'),
   rpc_error: (call) =>
