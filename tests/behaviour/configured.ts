@@ -28,10 +28,10 @@ export async function configureAnew(gateway: Gateway, config: ConfiguredBy): Pro
 async function inForce(gateway: Gateway, config: ConfiguredBy): Promise<void> {
   await replaceConfig(gateway, config);
   const names = Object.keys(config.mcpServers).join();
-  await eventually(
-    gateway.status,
-    ({ config, servers }) =>
-      config.error === null && servers.map(({ name }) => name).join() === names,
-    `the servers ${names || "gone"}`,
-  );
+  for (;;) {
+    const from = gateway.logs.items.length;
+    const { config: { error }, servers } = await gateway.status();
+    if (error === null && servers.map(({ name }) => name).join() === names) return;
+    await gateway.waitForLog(/Configuration reloaded|nothing has changed/, from);
+  }
 }
