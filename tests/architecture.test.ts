@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_839,
 };
 
-const MOST_CODE_IN_ALL = 32_221;
+const MOST_CODE_IN_ALL = 32_205;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

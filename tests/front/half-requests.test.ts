@@ -158,6 +158,7 @@ test("Large bodies are bounded together, small ones find room, and what is over 
   assert.equal(await small.outcome, 60 * 1024);
   first.tick(1_000 * MINUTE);
   assert.equal(await first.outcome, -408);
+  await nextTurn();
   using fourth = upload();
   await fourth.come(MIB);
   fourth.end();
