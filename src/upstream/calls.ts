@@ -10,6 +10,7 @@ import type { Clock } from "../lib/time.ts";
 import type { Era } from "../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import { type Exchange, withProgressAbove } from "../protocol/exchange.ts";
+import { calledName } from "../protocol/inputs.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import { methodRule } from "../protocol/methods.ts";
 import { isTaskMethod } from "../protocol/tasks.ts";
@@ -317,10 +318,7 @@ function isRepeatable(
 ): boolean {
   if (methodRule(request.method, client.era)?.safe === true) return true;
   if (request.method !== "tools/call") return false;
-  const edited = edits.findLast(({ path }) =>
-    path.length === 2 && path[0] === "params" && path[1] === "name"
-  )?.value;
-  const name = edited === undefined ? request.params?.name : JSON.parse(edited);
+  const name = calledName(request, edits);
   const item = instance.inventory.lists.tools.items.find(({ key }) => key === name);
   if (item === undefined) return false;
   const { annotations } = JSON.parse(item.raw) as JsonObject;

@@ -21,7 +21,7 @@ interface CatalogueOptions {
 export class Catalogue {
   #inventory: Inventory = EMPTY_INVENTORY;
   #isKnown = false;
-  #problems: readonly string[] = [];
+  #problems: InventoryResult["problems"] = {};
   #refresher: Refresher | undefined;
   /** Announced when there was nobody to read it. */
   readonly #early = new Set<ListKind>();
@@ -47,7 +47,7 @@ export class Catalogue {
 
   /** What was wrong with it. */
   get problems(): readonly string[] {
-    return [...this.#problems, ...this.#inventory.mended?.faults ?? []];
+    return [...Object.values(this.#problems).flat(), ...this.#inventory.mended?.faults ?? []];
   }
 
   /** The server has announced that these have changed. */
@@ -97,9 +97,13 @@ export class Catalogue {
     return refresher;
   }
 
-  #report(problems: readonly string[]): void {
-    this.#problems = problems;
-    for (const problem of problems) this.options.log.warn(problem);
+  /** What was wrong with lists that were not read again still is, and is told once. */
+  #report(problems: InventoryResult["problems"]): void {
+    const known = this.problems;
+    this.#problems = { ...this.#problems, ...problems };
+    for (const problem of Object.values(problems).flat()) {
+      if (!known.includes(problem)) this.options.log.warn(problem);
+    }
   }
 }
 

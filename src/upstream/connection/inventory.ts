@@ -2,7 +2,7 @@
 
 import { rawAt, rawElements } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import { messageOf } from "../../lib/text.ts";
+import { messageOf, snippet } from "../../lib/text.ts";
 import { nextTurn } from "../../lib/time.ts";
 import { ErrorCode } from "../../protocol/errors.ts";
 import {
@@ -24,6 +24,8 @@ import type { Handshake } from "./handshake.ts";
 const MAX_PAGES = 1_000;
 /** See {@link MAX_PAGES}. */
 const MAX_ITEMS = 100_000;
+/** So many that are left out are told of each. */
+const MOST_TOLD = 5;
 /** A page beyond which others have their turn before more is made of it, in characters. */
 const LARGE_PAGE = 512 * 1024;
 
@@ -42,7 +44,8 @@ interface ReadOptions {
 export interface InventoryResult {
   /** The very same object as `previous` when nothing changed. */
   readonly inventory: Inventory;
-  readonly problems: readonly string[];
+  /** Of each list that was read. */
+  readonly problems: Readonly<Partial<Record<ListKind, readonly string[]>>>;
 }
 
 /**
@@ -56,22 +59,23 @@ export async function readInventory(
 ): Promise<InventoryResult> {
   const { handshake } = connection;
   const { previous, kinds } = options;
-  const problems: string[] = [];
+  const problems: Partial<Record<ListKind, string[]>> = {};
   const read = await Promise.all(LIST_RULES.map(async (rule): Promise<[ListKind, List]> => {
     const known = previous?.lists[rule.kind];
     if (known !== undefined && kinds !== undefined && !kinds.has(rule.kind)) {
       return [rule.kind, known];
     }
+    const told: string[] = problems[rule.kind] = [];
     const isDeclared = !!handshake.capabilities[rule.capability];
     if (!isDeclared && declaresLists(handshake)) return [rule.kind, EMPTY];
     if (!isDeclared && kinds === undefined) return [rule.kind, known ?? EMPTY];
     try {
-      const list = await readList(connection, rule, options, problems);
+      const list = await readList(connection, rule, options, told);
       return [rule.kind, known !== undefined && equalLists(known, list) ? known : list];
     } catch (error) {
       // Most that declare no list know no such question either.
       if (!isDeclared && !known?.items.length) return [rule.kind, EMPTY];
-      problems.push(`Cannot list ${rule.kind}: ${messageOf(error)}`);
+      told.push(`Cannot list ${rule.kind}: ${messageOf(error)}`);
       return [rule.kind, known ?? EMPTY];
     }
   }));
@@ -108,10 +112,9 @@ async function readList(
   // left out then (SEP-2243).
   const usesHeaders = era === "modern" && transport === "http";
   const items: ListItem[] = [];
-  const seen = new Set<string>();
+  const seen = new Set<unknown>();
   let hints: Pick<List, "ttlMs" | "cacheScope"> = {};
-  let skipped = 0;
-  let size = 0;
+  let [skipped, leftOut, size] = [0, 0, 0];
   let cursor: string | undefined;
   for (let page = 1;; page++) {
     const params = cursor === undefined ? undefined : JSON.stringify({ cursor });
@@ -125,36 +128,31 @@ async function readList(
       throw new Error(`the server answered error ${errorWords(response.error)}`);
     }
     const found = readItems(rule, response);
-    let full: string | undefined;
+    let stop: string | undefined;
     for (const item of found.items) {
       size += item.raw.length;
-      if (items.length >= MAX_ITEMS) full = `more than ${MAX_ITEMS} items`;
-      else if (size > LIST_LIMIT) full = `more than ${LIST_LIMIT / 1024 / 1024} MiB`;
-      if (full !== undefined) break;
+      if (items.length >= MAX_ITEMS) stop = `more than ${MAX_ITEMS} items`;
+      else if (size > LIST_LIMIT) stop = `more than ${LIST_LIMIT / 1024 / 1024} MiB`;
+      if (stop !== undefined) break;
       const fault = usesHeaders && rule.kind === "tools" ? headerProblem(item.raw) : undefined;
       if (fault === undefined) items.push(item);
-      else problems.push(`Left out tool ${JSON.stringify(item.key)}: ${fault}`);
+      else if (++leftOut <= MOST_TOLD) {
+        problems.push(`Left out tool ${JSON.stringify(snippet(item.key))}: ${snippet(fault)}`);
+      }
     }
     skipped += found.skipped;
     hints = combineHints(hints, response.result);
     const next = response.result.nextCursor;
-    const isLast = typeof next !== "string";
-    const stop = full ??
-      (isLast
-        ? undefined
-        : seen.has(next)
-        ? "a cursor came twice"
-        : page >= MAX_PAGES
-        ? `more than ${MAX_PAGES} pages`
-        : undefined);
+    if (seen.has(next)) stop ??= "a cursor came twice";
+    else if (page >= MAX_PAGES && typeof next === "string") stop ??= `more than ${MAX_PAGES} pages`;
     if (stop !== undefined) {
       problems.push(`List of ${rule.kind} cut at ${items.length} items: ${stop}`);
-      break;
     }
-    if (isLast) break;
+    if (stop !== undefined || typeof next !== "string") break;
     seen.add(next);
     cursor = next;
   }
+  if (leftOut > MOST_TOLD) problems.push(`Left out tools: ${leftOut - MOST_TOLD} more like these`);
   if (skipped > 0) {
     problems.push(`Skipped ${skipped} of the ${rule.kind}: no "${rule.key}" that is a string`);
   }
