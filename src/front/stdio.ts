@@ -125,7 +125,11 @@ class StdioFront implements Outlet {
       }
       const envelope = readEnvelope(message);
       checkMethod(message, this.options.endpoint, this.options.gateway);
-      const exchange = new ActiveExchange(modernClient(envelope), message, this);
+      const exchange = new ActiveExchange(
+        modernClient(envelope, this.#session.label),
+        message,
+        this,
+      );
       this.#modern.set(key, exchange);
       this.#answer(
         serveModern(exchange, this.options.endpoint, this.options.gateway)

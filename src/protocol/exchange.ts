@@ -15,6 +15,8 @@ export interface Client {
    * has none. What one session may see of an upstream, another must not.
    */
   readonly session: string | undefined;
+  /** The stdin it came by, where nobody else's requests do; a name like the above. */
+  readonly pipe?: string | undefined;
   readonly era: Era;
   readonly protocolVersion: string;
   /** What the client declared it can do; requests to it must stay inside. */

@@ -103,7 +103,7 @@ export function lackBehind(
   const { requiredCapabilities: named } = isObject(error?.data) ? error.data : {};
   // Its own words will do where its name is the client's.
   if (isObject(named) && own !== request.params?.name) return missing(named, request);
-  if (raw.length > 500 || !NO_SUCH.test(raw) || !raw.includes(own)) return undefined;
+  if (raw.length > 500 || !noSuch(own).test(raw)) return undefined;
   const lacking = (mode: string) =>
     [...INPUT_METHODS].map((method) => lackingCapability(declared, method, { mode }));
   const all = Object.assign({}, ...lacking("url"), ...lacking("form"));
@@ -111,12 +111,16 @@ export function lackBehind(
   return missing(all, request, undefined, ", it seems: its server knows none by that name");
 }
 
-/** How the SDKs say it: `Tool x not found`, `Unknown tool: x`. */
-const NO_SUCH = /\bunknown (tool|prompt)\b|\b(tool|prompt) .*not found\b/i;
+/** How the SDKs say it: `Tool x not found`, `Unknown tool: x`, and with quotes. */
+function noSuch(name: string): RegExp {
+  const own = name.replace(/\W/g, "\\$&");
+  const unknown = String.raw`\bunknown (tool|prompt)\W{1,4}${own}(?![\w-])`;
+  return new RegExp(String.raw`${unknown}|\b(tool|prompt)\W{1,4}${own}\W{1,4}not found\b`, "i");
+}
 
 /** What a request calls, by the name its server has been told by `edits`. */
 export function calledName({ params }: RequestMessage, edits: readonly JsonEdit[]): string {
-  const renamed = edits.find(({ path }) => path.join() === "params,name")?.value;
+  const renamed = edits.findLast(({ path }) => path.join() === "params,name")?.value;
   return String(renamed === undefined ? params?.name : JSON.parse(renamed));
 }
 

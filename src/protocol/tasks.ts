@@ -12,10 +12,15 @@
  */
 
 import { editJson, type JsonEdit, rawAt, rawElements } from "../lib/json-edit.ts";
-import { isObject, type JsonObject, valueAt } from "../lib/json.ts";
+import { isObject, type Json, type JsonObject, valueAt } from "../lib/json.ts";
 import { type Era, MetaKey } from "./eras.ts";
 import { openCursor, sealCursor } from "./lists.ts";
-import type { NotificationMessage, RequestMessage, ResponseMessage } from "./message.ts";
+import {
+  metaOf,
+  type NotificationMessage,
+  type RequestMessage,
+  type ResponseMessage,
+} from "./message.ts";
 import { isForeign } from "./methods.ts";
 
 /** Which task a client means. */
@@ -105,6 +110,12 @@ export function incomingTaskEdits(
   return message.kind === "request" && TASK_METHODS.has(message.method)
     ? [...restoring(["params", "taskId"], params, server), ...related]
     : related;
+}
+
+/** The id of the task that a message with these parameters belongs to, as its server gives it. */
+export function relatedTask(params: JsonObject | undefined): Json | undefined {
+  const related = metaOf(params)[MetaKey.RelatedTask];
+  return isObject(related) ? related.taskId : undefined;
 }
 
 /** The parameters of a question that belongs to a task, for a client of an aggregate. */

@@ -1,4 +1,5 @@
 import type { ServerConfig } from "../config/types.ts";
+import type { JsonObject } from "../lib/json.ts";
 import type { Clock } from "../lib/time.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { type Inventory, LIST_RULES } from "../protocol/lists.ts";
@@ -122,6 +123,7 @@ export class Opener {
           else events.onNotification?.(message, exchange, session);
         },
         onRequest: (message) => events.onRequest?.(message, session),
+        ownerOf: (params) => events.ownerOf?.(params),
         onAmbiguous,
         onQuestion,
         onGap: () => catalogue.mark(LIST_RULES.map(({ kind }) => kind)),
@@ -159,6 +161,8 @@ export interface UpstreamEvents {
    * connection of `session` outside its calls. See the event of the channel.
    */
   onRequest?(message: RequestMessage, session: string | undefined): Promise<string> | undefined;
+  /** The session that the task belongs to which these parameters of a message name, if known. */
+  ownerOf?(params: JsonObject | undefined): string | undefined;
 }
 
 /** What an upstream is made of, and each of its instances. */

@@ -187,9 +187,12 @@ export class SessionConnections {
 export class Leases {
   /** Each with the capabilities it declared, as canonical JSON. */
   readonly #all = new Map<ExtraConnection, string>();
-  readonly #waiting: (() => void)[] = [];
+  /** Whoever came last has got one, or will get none: the next is served then, so nobody is passed. */
+  #queue: Promise<unknown> = Promise.resolve();
+  /** Something has changed for the one that waits. */
+  #wake = () => {};
 
-  /** There are `max` at one time, for which a call waits about as long as it may take by `config`. */
+  /** There are `max` at one time, for which a call waits as long as it may take by `config`. */
   constructor(
     private readonly config: () => Pick<ServerConfig, "name" | "timeout">,
     private readonly clock: Clock,
@@ -214,29 +217,10 @@ export class Leases {
    * what opening one throws
    */
   async acquire(client: Client, signal: CancelSignal): Promise<Line> {
-    const capabilities = answerable(client.capabilities);
-    const key = canonicalJson(capabilities);
-    const { name, timeout } = this.config();
-    const clock = this.clock;
-    // However short its time is: a connection that only rests is to be had.
-    const deadline = clock.now() + timeout + AFTERWORDS;
-    for (;;) {
-      if (signal.aborted) throw unavailable(name, "is no longer asked");
-      const idle = this.#idle((one) => one === key);
-      const rest = (idle?.restsUntil ?? -Infinity) - clock.now();
-      if (idle !== undefined && rest <= 0) return await this.#lend(idle, client);
-      if (idle === undefined && this.#hasRoom()) {
-        return await this.#lend(this.#begin(key, capabilities), client);
-      }
-      if (clock.now() >= deadline) {
-        throw new RpcError(
-          ErrorCode.UpstreamUnavailable,
-          `${serverLabel(name)} serves ${this.max} calls of clients without session, ` +
-            "which is as many as it may at one time; try again later",
-        );
-      }
-      await this.#vacancy(idle === undefined ? deadline - clock.now() : rest, signal);
-    }
+    const deadline = this.clock.now() + this.config().timeout;
+    const own = this.#queue.then(() => this.#take(client, deadline, signal));
+    this.#queue = own.catch(() => {});
+    return await this.#lend(await own, client);
   }
 
   /** Ends those that are not lent; others may be opened again. */
@@ -250,6 +234,32 @@ export class Leases {
     this.#wake();
   }
 
+  async #take(client: Client, deadline: number, signal: CancelSignal): Promise<ExtraConnection> {
+    const { clock } = this;
+    const capabilities = answerable(client.capabilities);
+    const key = canonicalJson(capabilities);
+    for (;;) {
+      const { name } = this.config();
+      if (signal.aborted) throw unavailable(name, "is no longer asked");
+      const idle = this.#idle((one) => one === key);
+      const rest = (idle?.restsUntil ?? Infinity) - clock.now();
+      const own = rest > 0 && this.#hasRoom(idle) ? this.#begin(key, capabilities) : idle;
+      if (own !== undefined && (own !== idle || rest <= 0)) {
+        own.lines++;
+        return own;
+      }
+      // What only rests is had soon, however short the time is.
+      if (idle === undefined && clock.now() >= deadline) {
+        throw new RpcError(
+          ErrorCode.UpstreamUnavailable,
+          `${serverLabel(name)} serves ${this.max} calls of clients without session, ` +
+            "which is as many as it may at one time; try again later",
+        );
+      }
+      await this.#vacancy(idle === undefined ? deadline - clock.now() : rest, signal);
+    }
+  }
+
   /** Of those that nobody uses, the one that does so for the longest time. */
   #idle(matches: (key: string) => boolean): ExtraConnection | undefined {
     let found: ExtraConnection | undefined;
@@ -260,10 +270,13 @@ export class Leases {
     return found;
   }
 
-  /** Where all places are taken, an idle connection that declared something else makes room. */
-  #hasRoom(): boolean {
+  /**
+   * Where all places are taken and none of them by one that only `rests`, an idle connection that
+   * declared something else makes room.
+   */
+  #hasRoom(rests: ExtraConnection | undefined): boolean {
     if (this.#all.size < this.max) return true;
-    const idle = this.#idle(() => true);
+    const idle = rests === undefined ? this.#idle(() => true) : undefined;
     if (idle !== undefined) this.#drop(idle);
     return idle !== undefined;
   }
@@ -280,7 +293,6 @@ export class Leases {
   }
 
   async #lend(own: ExtraConnection, client: Client): Promise<Line> {
-    own.lines++;
     const connection = own.connection ?? await this.#opened(own);
     if (client.logLevel !== undefined) await connection.setLogLevel(client.logLevel);
     return new OwnLine(own, connection, (clean) => {
@@ -303,23 +315,12 @@ export class Leases {
     this.#wake();
   }
 
-  /** Something has changed: each looks for itself, in the order in which they came. */
-  #wake(): void {
-    for (const wake of this.#waiting.splice(0)) wake();
-  }
-
   async #vacancy(ms: number, signal: CancelSignal): Promise<void> {
     const over = new AbortController();
-    const stop = () => over.abort();
-    this.#waiting.push(stop);
-    signal.addEventListener("abort", stop);
-    try {
-      await pause(ms, this.clock, over.signal);
-    } finally {
-      signal.removeEventListener("abort", stop);
-      const index = this.#waiting.indexOf(stop);
-      if (index >= 0) this.#waiting.splice(index, 1);
-    }
+    this.#wake = () => over.abort();
+    signal.addEventListener("abort", this.#wake);
+    await pause(ms, this.clock, over.signal);
+    signal.removeEventListener("abort", this.#wake);
   }
 }
 

@@ -213,6 +213,7 @@ export class Upstream {
         this.#events.onNotification?.(message, exchange, session);
       },
       onRequest: (message, session) => this.#events.onRequest?.(message, session),
+      ownerOf: (params) => this.#events.ownerOf?.(params),
     };
   }
 

@@ -9,7 +9,7 @@ import { editJson, type JsonEdit } from "../../src/lib/json-edit.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import { RpcError } from "../../src/protocol/errors.ts";
 import type { Client } from "../../src/protocol/exchange.ts";
-import { answerable, cannotAnswer } from "../../src/protocol/inputs.ts";
+import { answerable, cannotAnswer, lackBehind } from "../../src/protocol/inputs.ts";
 import { mostVerbose, passes } from "../../src/protocol/methods.ts";
 import {
   parseMessage,
@@ -28,6 +28,22 @@ const client: Client = {
   session: "c1",
   logLevel: undefined,
 };
+
+test("lackBehind() takes only words about the very tool for its absence", () => {
+  const fails = (text: string, name: string) => {
+    const content = [{ type: "text", text }];
+    const said = JSON.stringify({ jsonrpc: "2.0", id: 1, result: { content, isError: true } });
+    const raw = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name } });
+    return lackBehind(response(said), parseMessage(raw) as RequestMessage, [], {}) !== undefined;
+  };
+  assert.ok(fails("MCP error -32602: Tool get-x not found", "get-x"));
+  assert.ok(fails('Tool "a.b" not found', "a.b"));
+  assert.ok(fails("Unknown tool: run", "run"));
+  assert.ok(!fails('Tool "eslint" not found in PATH', "lint"));
+  assert.ok(!fails("Tool a not found", "a.b"));
+  assert.ok(!fails("Unknown tool: run-all", "run"));
+  assert.ok(!fails("cannot get it: unknown tool wrench", "get"));
+});
 
 class Sink {
   readonly sent: JsonObject[] = [];

@@ -212,9 +212,11 @@ test("Upstream does not lend a connection again on which a call was given up", a
     const before = await seen(upstream, CLEO);
     passTime(AFTERWORDS);
     const gone = exchangeFor(callText("hold"), CLEO);
-    const lost = upstream.forward(gone, []);
+    const line = await upstream.lineFor(gone);
+    const lost = line.forward(gone, []);
     gone.abort();
     await assert.rejects(lost);
+    line.release();
     assert.notEqual((await seen(upstream, CLEO)).pid, before.pid);
   });
 });

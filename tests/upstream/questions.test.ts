@@ -5,6 +5,7 @@ import type { RequestMessage } from "../../src/protocol/message.ts";
 import { Channel, type ChannelEvents } from "../../src/upstream/connection/channel.ts";
 import { SHARED_IDENTITY } from "../../src/upstream/connection/line.ts";
 import { AFTERWORDS } from "../../src/upstream/connection/questions.ts";
+import { LostCallError, NOT_SENT, SENT } from "../../src/upstream/transport/failures.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import { FakeTransport } from "./fakes/transport.ts";
 import { callText, exchangeFor, LEGACY_CLIENT, MODERN_CLIENT, RecordedLog } from "./support.ts";
@@ -199,6 +200,70 @@ test("Channel keeps what is said after an answer from everybody but the client t
   assert.equal(said.at(-1), undefined);
   transport.answer(5);
   await last;
+});
+
+test("Channel keeps what follows a failed sending from strangers, where the upstream may have got it", async () => {
+  for (const [error, asked] of [[NOT_SENT, 1], [SENT, 0]] as const) {
+    const { channel, transport } = await open({ kind: "http" });
+    const send = transport.send.bind(transport);
+    transport.send = (raw, options) => {
+      if (options.requestId !== 1) return send(raw, options);
+      return Promise.reject(new LostCallError("x", "broke off its answer stream", error));
+    };
+    await assert.rejects(channel.forward(exchangeFor(callText("a")), []), LostCallError);
+    const other = exchangeFor(callText("b"), OTHER_CLIENT);
+    const call = channel.forward(other, []);
+    transport.say(ELICIT);
+    await settled();
+    assert.equal(other.asked.length, asked);
+    other.asked[0]?.answer({});
+    transport.answer(2);
+    await call;
+  }
+});
+
+test("Channel brings what names a task to the session whose it is, or to nobody", async () => {
+  const said: unknown[] = [];
+  const { channel, transport } = await open({
+    events: {
+      onNotification: (_, exchange) => void said.push(exchange?.client.label),
+      ownerOf: (params) => params?.n === undefined ? undefined : OTHER_CLIENT.session,
+    },
+  });
+  const mine = exchangeFor(callText("a"));
+  const first = channel.forward(mine, []);
+  transport.say('{"jsonrpc":"2.0","method":"notifications/message","params":{"n":1}}');
+  transport.say(ELICIT);
+  // On the stream of a call, too: what it names says more.
+  transport.say(ELICIT, 1);
+  assert.deepEqual([said, mine.asked.length, answers(transport).length], [[undefined], 0, 2]);
+  const other = exchangeFor(callText("b"), OTHER_CLIENT);
+  const second = channel.forward(other, []);
+  transport.say(ELICIT);
+  (await other.nextAsked()).answer({ mine: true });
+  await settled();
+  assert.match(answers(transport).at(-1)!, /"mine":true/);
+  for (const id of [1, 2]) transport.answer(id);
+  await Promise.all([first, second]);
+  assert.equal(mine.asked.length, 0);
+});
+
+test("Channel knows a client without session by the pipe it came by, and by nothing else", async () => {
+  for (const [pipe, asked] of [["p", 1], [undefined, 0]] as const) {
+    const client = { ...MODERN_CLIENT, ...pipe && { pipe }, capabilities: { elicitation: {} } };
+    const { channel, transport } = await open();
+    const first = channel.forward(exchangeFor(callText("a"), client), []);
+    transport.answer(1);
+    await first;
+    const next = exchangeFor(callText("b"), client);
+    const call = channel.forward(next, []);
+    transport.say(ELICIT);
+    await settled();
+    assert.equal(next.asked.length, asked);
+    next.asked[0]?.answer({});
+    transport.answer(2);
+    await call;
+  }
 });
 
 test("Channel answers roots outside a call, or for a client without, from its owner or with none", async () => {

@@ -23,8 +23,8 @@ import { exposedNotification } from "../tasks.ts";
 import type { ActiveExchange } from "./exchange.ts";
 import { MAX_SUBSCRIPTIONS, type ResourceSubscriber } from "./subscriptions.ts";
 
-/** The client behind one modern request, as its envelope describes it. */
-export function modernClient(envelope: Envelope): Client {
+/** The client behind one modern request, as its envelope describes it; `pipe` as in {@link Client}. */
+export function modernClient(envelope: Envelope, pipe?: string): Client {
   const name = typeof envelope.info.name === "string" ? envelope.info.name : "unnamed";
   return {
     label: `modern:${name.slice(0, 40)}`,
@@ -33,6 +33,7 @@ export function modernClient(envelope: Envelope): Client {
     capabilities: envelope.capabilities,
     info: envelope.info,
     session: undefined,
+    pipe,
     logLevel: envelope.logLevel,
   };
 }

@@ -3,6 +3,7 @@
  * attributed to, or those who subscribed, or nobody. It is never guessed.
  */
 
+import type { JsonObject } from "../../lib/json.ts";
 import { getLogger } from "../../log/mod.ts";
 import type { Client, Exchange } from "../../protocol/exchange.ts";
 import {
@@ -12,6 +13,7 @@ import {
   resultResponse,
 } from "../../protocol/message.ts";
 import { passes } from "../../protocol/methods.ts";
+import { relatedTask } from "../../protocol/tasks.ts";
 import type { UpstreamEvents } from "../../upstream/opener.ts";
 import type { Members } from "../members/members.ts";
 import type { Chains } from "../middleware/chains.ts";
@@ -47,10 +49,13 @@ export class Upcalls {
   constructor(private readonly parts: UpcallParts) {}
 
   /** What a server's upstream tells them. */
-  of(server: string): Pick<UpstreamEvents, "onNotification" | "onRequest"> {
+  of(server: string): Pick<UpstreamEvents, "onNotification" | "onRequest" | "ownerOf"> {
+    const ownerOf = (params: JsonObject | undefined) =>
+      this.parts.tasks.get(server, relatedTask(params));
     return {
+      ownerOf,
       onNotification: (message, exchange, owner) =>
-        this.#notified({ server, message, exchange, owner }),
+        this.#notified({ server, message, exchange, owner: ownerOf(message.params) ?? owner }),
       onRequest: (message) => this.#asked(server, message),
     };
   }

@@ -25,7 +25,7 @@ export interface MemberOptions {
   /** Its inventory, or how it may be used, has changed. */
   readonly onChange: () => void;
   /** Takes what it says that is no answer. */
-  readonly upcalls: Pick<UpstreamEvents, "onNotification" | "onRequest">;
+  readonly upcalls: Pick<UpstreamEvents, "onNotification" | "onRequest" | "ownerOf">;
   /** It is in another state, or its first attempt has ended. */
   readonly onState: (member: Member) => void;
   /** Keeps its lists for the next start. */

@@ -3,7 +3,6 @@
  * about one reaches the exchange that made it, and no other.
  */
 
-import type { CancelSignal } from "../../lib/cancel.ts";
 import { editJson, type JsonEdit, rawAt } from "../../lib/json-edit.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
@@ -44,11 +43,20 @@ import {
   Correlation,
   lossByClose,
   lossBySend,
+  mayBeRunning,
   type PendingCall,
+  type RequestOptions,
   restoreId,
 } from "./correlation.ts";
 import { CLIENT_INFO, hasRoots, type Identity } from "./line.ts";
-import { Abandoned, type Answerer, type Attribution, originAmong, Questions } from "./questions.ts";
+import {
+  Abandoned,
+  type Answerer,
+  originAmong,
+  originBy,
+  originOf,
+  Questions,
+} from "./questions.ts";
 
 type Outcome = ResponseMessage | RpcError;
 
@@ -232,7 +240,9 @@ export class Channel {
       const known = error instanceof RpcError
         ? error
         : unavailable(this.server, `could not be reached: ${messageOf(error)}`);
-      call.settle(call.exchange === undefined ? known : lossBySend(this.server, call, known));
+      const loss = call.exchange === undefined ? known : lossBySend(this.server, call, known);
+      if (mayBeRunning(loss)) this.#disown(call);
+      call.settle(loss);
     });
     return await promise;
   }
@@ -315,7 +325,7 @@ export class Channel {
   }
 
   #notified(message: NotificationMessage, carriedBy: number | undefined): void {
-    const origin = this.#origin(carriedBy);
+    const origin = this.#origin(message, carriedBy);
     const exchange = origin.kind === "call" ? origin.call.exchange : undefined;
     this.#events.onNotification(message, exchange, carriedBy);
   }
@@ -331,11 +341,10 @@ export class Channel {
     call.exchange?.notify(editJson(message.raw, [edit]));
   }
 
-  #origin(carriedBy: number | undefined): Attribution<Outcome> {
-    if (carriedBy !== undefined) {
-      const call = this.#calls.get(carriedBy);
-      return call?.exchange === undefined ? { kind: "none" } : { kind: "call", call };
-    }
+  #origin(message: NotificationMessage | RequestMessage, carriedBy: number | undefined) {
+    const owner = this.#events.ownerOf?.(message.params);
+    if (owner !== undefined) return originOf(owner, this.#calls.calls);
+    if (carriedBy !== undefined) return originBy(this.#calls.get(carriedBy));
     return originAmong(this.#calls.calls, this.#abandoned, this.clock.now());
   }
 
@@ -348,7 +357,7 @@ export class Channel {
       return this.#refuse(message, `Method not found: this client does not support "${method}"`);
     }
     if (method !== "roots/list") this.#events.onQuestion?.(method, message.params);
-    const origin = this.#origin(carriedBy);
+    const origin = this.#origin(message, carriedBy);
     if (origin.kind === "call" || origin.kind === "client") {
       const { call } = origin;
       if (method !== "roots/list" || hasRoots(call.exchange!.client)) {
@@ -462,6 +471,8 @@ export interface ChannelEvents {
    * undefined for the default: no roots, and nothing else is supported.
    */
   onRequest?(message: RequestMessage): Promise<string> | undefined;
+  /** The session that what these parameters name belongs to (a task), where that is known. */
+  ownerOf?(params: JsonObject | undefined): string | undefined;
   /** The upstream asks somebody, and several clients could be meant: it was refused. */
   onAmbiguous?(method: string): void;
   /** It asks clients for this; told of every such request but `roots/list`. */
@@ -482,18 +493,4 @@ export interface ChannelOptions {
   readonly timeout: number;
   readonly identity: Identity;
   readonly events: ChannelEvents;
-}
-
-/** Options of the gateway's own requests. */
-export interface RequestOptions {
-  readonly signal?: CancelSignal | undefined;
-  /** Milliseconds; `Infinity` for a stream that stays open. */
-  readonly timeout: number;
-  /**
-   * Whether an aborted or expired request is cancelled upstream. Not before a handshake is done:
-   * old servers do not expect it there. @default true
-   */
-  readonly cancel?: boolean;
-  /** Told the id the request has towards the upstream, before it is sent. */
-  readonly onId?: (id: number) => void;
 }

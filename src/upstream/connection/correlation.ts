@@ -3,12 +3,13 @@
  * reused on it, so that a late or repeated answer meets nobody.
  */
 
+import type { CancelSignal } from "../../lib/cancel.ts";
 import { editJson } from "../../lib/json-edit.ts";
 import type { Clock } from "../../lib/time.ts";
 import type { RpcError } from "../../protocol/errors.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import type { RequestId, ResponseMessage } from "../../protocol/message.ts";
-import { LostCallError, NetworkError } from "../transport/failures.ts";
+import { HttpStatusError, LostCallError, NetworkError } from "../transport/failures.ts";
 import type { CloseReason } from "../transport/transport.ts";
 
 /** What a caller hands in to wait for an answer. */
@@ -163,6 +164,20 @@ export class Correlation<T> {
   }
 }
 
+/** Options of the gateway's own requests. */
+export interface RequestOptions {
+  readonly signal?: CancelSignal | undefined;
+  /** Milliseconds; `Infinity` for a stream that stays open. */
+  readonly timeout: number;
+  /**
+   * Whether an aborted or expired request is cancelled upstream. Not before a handshake is done:
+   * old servers do not expect it there. @default true
+   */
+  readonly cancel?: boolean;
+  /** Told the id the request has towards the upstream, before it is sent. */
+  readonly onId?: (id: number) => void;
+}
+
 /** What is known of a call in flight. */
 type Fate = Pick<PendingCall<unknown>, "id" | "asked" | "highest">;
 
@@ -181,6 +196,12 @@ export function lossBySend(server: string, { asked, highest }: Fate, error: RpcE
   if (!isLoss && !(error instanceof NetworkError)) return error;
   const sent = isLoss ? error.facts.sent : !error.neverSent;
   return new LostCallError(server, error.why, { sent, asked, progress: highest }, { cause: error });
+}
+
+/** Whether the upstream may be at work on a call that failed with `error` when it was sent. */
+export function mayBeRunning(error: RpcError): boolean {
+  if (error instanceof LostCallError) return error.facts.sent;
+  return !(error instanceof HttpStatusError) || error.status >= 500;
 }
 
 const HEAD = '{"jsonrpc":"2.0","id":';

@@ -92,7 +92,7 @@ export class Abandoned {
   #lastAt = -Infinity;
   #othersAt = -Infinity;
 
-  /** `until` is when it cannot be running any more, on the clock of its channel. */
+  /** Until when it is reckoned with, on the clock of its channel; most are never answered. */
   add(id: number, client: Client, until: number, now: number): void {
     this.#forget(now);
     this.#calls.set(id, { client, until });
@@ -141,6 +141,17 @@ export class Abandoned {
   }
 }
 
+/** The origin of a message that came on the stream of a call. */
+export function originBy<T>(call: PendingCall<T> | undefined): Attribution<T> {
+  return call?.exchange === undefined ? { kind: "none" } : { kind: "call", call };
+}
+
+/** The origin of a message that names what is a session's: the latest of that session's calls. */
+export function originOf<T>(session: string, calls: Iterable<PendingCall<T>>): Attribution<T> {
+  const call = [...calls].findLast(({ exchange }) => exchange?.client.session === session);
+  return call === undefined ? { kind: "none" } : { kind: "client", call };
+}
+
 /**
  * The origin of a message that came on no call's own stream: the only client call in flight, or
  * the only client. One given up by another client, or answered a moment ago, counts as if it were in
@@ -166,9 +177,10 @@ export function originAmong<T>(
   return { kind: several ? "client" : "call", call: found };
 }
 
-/** Only a session makes two requests surely of one client. */
+/** Only a session, or the one pipe it has come by, makes two requests surely of one client. */
 function isSameClient(a: Client, b: Client): boolean {
-  return a.session !== undefined && a.session === b.session;
+  if (a.session === undefined) return a.pipe !== undefined && a.pipe === b.pipe;
+  return a.session === b.session;
 }
 
 /** A server that asks more often than this is not getting anywhere. */
