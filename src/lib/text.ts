@@ -120,7 +120,7 @@ const MOST_NAMES = 5;
 
 /** `"a", "b"`; of many the first, and how many more there are. */
 export function quotedNames(names: readonly string[]): string {
-  const some = names.slice(0, MOST_NAMES).map((name) => JSON.stringify(name)).join(", ");
+  const some = names.slice(0, MOST_NAMES).map((name) => JSON.stringify(cut(name, 100))).join(", ");
   return names.length > MOST_NAMES ? `${some} and ${names.length - MOST_NAMES} more` : some;
 }
 

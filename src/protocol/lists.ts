@@ -14,7 +14,7 @@ import {
   unlessTooDeep,
   valueAt,
 } from "../lib/json.ts";
-import { quotedNames } from "../lib/text.ts";
+import { cut, quotedNames } from "../lib/text.ts";
 import { takingTurns } from "../lib/time.ts";
 import type { Era } from "./eras.ts";
 
@@ -201,13 +201,20 @@ function sound(value: Value, rule: Rule): Value {
   return changed.length === 0 ? given : Object.fromEntries([...Object.entries(given), ...changed]);
 }
 
+/** Each change is looked for in all of the text, so that more in one object are one. */
+const MOST_CHANGES = 8;
+
 /** What leads from one to the other; what has to change far inside is written anew. */
 function changes(before: Value, after: Value, path: readonly string[] = []): JsonEdit[] {
   if (before === after) return [];
-  if (path.length === 2 || !isObject(before) || !isObject(after)) {
-    return [{ path, value: after === undefined ? undefined : JSON.stringify(after) }];
+  const anew = () => [{ path, value: after === undefined ? undefined : JSON.stringify(after) }];
+  if (path.length === 2 || !isObject(before) || !isObject(after)) return anew();
+  const all: JsonEdit[] = [];
+  for (const key of Object.keys(after)) {
+    all.push(...changes(before[key], after[key], [...path, key]));
+    if (path.length > 0 && all.length > MOST_CHANGES) return anew();
   }
-  return Object.keys(after).flatMap((key) => changes(before[key], after[key], [...path, key]));
+  return all;
 }
 
 /** The inventory as a server has it, with what of it clients of several can be given; in turns. */
@@ -226,7 +233,7 @@ export async function checkedInventory(whole: Inventory): Promise<Inventory> {
       for (const { path } of edits) {
         const given = valueAt(value, path);
         const fault = given === undefined ? "missing" : given === null ? "null" : "not valid";
-        tell(`Mended ${kind}: "${path.join(".")}" is ${fault}`, key);
+        tell(`Mended ${kind}: "${cut(path.join("."), 100)}" is ${fault}`, key);
       }
       return editJson(raw, edits);
     });

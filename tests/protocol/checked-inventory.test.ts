@@ -198,3 +198,24 @@ test("very many entries are looked at in turns", async () => {
   assert.ok(turns > 1, `${turns} turns`);
   assert.equal((await over).mended?.inventory.lists.tools.items.length, 20_000);
 });
+
+test("checkedInventory() tells of mistakes in few and short words, however many and long they are", async () => {
+  const long = "x".repeat(100_000);
+  const raws = Array.from({ length: 20 }, (_, at) => JSON.stringify({ name: `${at}${long}` }));
+  const odd = (length: number) =>
+    Object.fromEntries(Array.from({ length }, (_, at) => [`${at}${at === 0 ? long : ""}`, 7]));
+  const capabilities = JSON.stringify({
+    experimental: odd(5_000),
+    extensions: odd(1),
+    logging: {},
+  });
+  const { mended } = await checkedInventory(listing("tools", raws, { capabilities }));
+  assert.deepEqual(mended!.faults.map((fault) => fault.replace(/x+/g, "x")), [
+    'Mended capabilities: "experimental" is not valid',
+    'Mended capabilities: "extensions.0x…" is not valid',
+    'Mended tools: "inputSchema" is missing ("0x…", "1x…", "2x…", "3x…", "4x…" and 15 more)',
+  ]);
+  for (const fault of mended!.faults) assert.ok(fault.length < 1_000, String(fault.length));
+  assert.equal(mended!.inventory.capabilities, '{"experimental":{},"extensions":{},"logging":{}}');
+  assert.equal(mended!.inventory.lists.tools.items.length, 20);
+});
