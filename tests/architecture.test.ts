@@ -44,7 +44,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/runtime": 780,
   "src/log": 972,
   "src/schema": 884,
-  "src/protocol": 1_544,
+  "src/protocol": 1_549,
   "src/config": 4_493,
   "src/upstream": 2_341,
   "src/upstream/connection": 1_635,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_835,
 };
 
-const MOST_CODE_IN_ALL = 32_250;
+const MOST_CODE_IN_ALL = 32_255;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
