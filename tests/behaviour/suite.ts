@@ -49,11 +49,13 @@ export function addTests(mode: Mode): void {
   const made = new Map<unknown, Promise<unknown>>();
   const shared: Tools["shared"] = <T>(make: (tools: Tools) => Promise<T>) => {
     const all = made as Map<unknown, Promise<T>>;
-    const one = all.get(make) ?? make(toolsOf(whole));
+    const one = all.get(make) ?? make(toolsOf(whole, make));
     all.set(make, one);
     return one;
   };
-  const toolsOf = (scope: Scope): Tools => {
+  /** What was made with the gateway that {@link Tools.configured} gives, as it is configured now. */
+  const borrowing = new Set<unknown>();
+  const toolsOf = (scope: Scope, by?: unknown): Tools => {
     const start: Tools["start"] = async (config, { inside, ...options } = {}) => {
       const gateway = await startGateway({ mode: inside ? "memory" : mode, config, ...options });
       scope.defer(() => gateway.kill());
@@ -65,10 +67,15 @@ export function addTests(mode: Mode): void {
       shared,
       world: () => shared(sharedWorld),
       start,
-      configured: async (config) =>
-        mode === "memory"
-          ? await start(config)
-          : await configureAnew(await shared(startEmpty), config),
+      configured: async (config) => {
+        if (mode === "memory") return await start(config);
+        const gateway = await shared(startEmpty);
+        // Whoever shares it and comes after this makes it anew.
+        for (const make of borrowing) made.delete(make);
+        borrowing.clear();
+        if (by !== undefined) borrowing.add(by);
+        return await configureAnew(gateway, config);
+      },
     };
   };
   const add = (id: RequirementId, run: (tools: Tools) => Promise<void>) => {

@@ -14,7 +14,7 @@ const TOOLS_CHANGED = "notifications/tools/list_changed";
 const LISTED = ["change", "cry_wolf", "counts"];
 
 /** One gateway, where each test has the server it changes to itself, and hears all it causes. */
-async function startChanging({ start, scope }: Tools) {
+async function startChanging({ configured, scope }: Tools) {
   const fake = async (spec: FakeSpec, options: HttpFakeOptions = {}) =>
     scope.use(await startHttpFake(spec, options));
   const rest = { tools: LISTED, prompts: 1, resources: 1, templates: 1 };
@@ -31,7 +31,7 @@ async function startChanging({ start, scope }: Tools) {
     old: await fake({ tools: ["change"] }, { transport: "sse" }),
   };
   const urls = Object.entries({ ...legacy, ...other }).map(([name, { url }]) => [name, { url }]);
-  const gateway = await start({
+  const gateway = await configured({
     gating: "off",
     mcpServers: { add: stdioUpstream({ name: "add", ...rest }), ...Object.fromEntries(urls) },
   });

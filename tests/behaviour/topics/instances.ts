@@ -11,13 +11,13 @@ import { stdioUpstream } from "../world.ts";
 const BUSY = -32014;
 
 /** One gateway, where each test has its own server. */
-async function startAll({ start, scope }: Tools) {
+async function startAll({ configured, scope }: Tools) {
   const dead = await startHttpFake({});
   await dead.close();
   const live = scope.use(await startHttpFake({ tools: ["echo"] }));
   const [order, busy, cancel] = [await crowd(scope), await crowd(scope), await crowd(scope)];
   const one = { maxConcurrency: 1, maxQueue: 10 };
-  const gateway = await start({
+  const gateway = await configured({
     gating: "off",
     mcpServers: {
       pool: stdioUpstream({ readOnly: ["pid"] }, { instances: 2 }),

@@ -53,7 +53,7 @@ async function shaped({ scope }: Tools) {
 /** A gateway with that. */
 async function startShaped(tools: Tools) {
   const { config, near, far } = await shaped(tools);
-  const gateway = await tools.start(config);
+  const gateway = await tools.configured(config);
   await gateway.ready();
   for (const each of [near, far]) await heard(each);
   return { gateway };
@@ -119,28 +119,6 @@ export function profiles({ verifies, verifiesProcess }: Suite): void {
     for (const stream of [near, whole]) stream.close();
   });
 
-  verifies("profiles.reload", async (tools) => {
-    const { config } = await shaped(tools);
-    const gateway = await tools.configured(config);
-    await gateway.ready();
-    const client = await HttpClient.connect(urlOf(gateway, "dev"));
-    const stream = await client.listen();
-    const replace = async (change: object) => {
-      await writeFile(`${gateway.configPath}.next`, JSON.stringify({ ...config, ...change }));
-      await rename(`${gateway.configPath}.next`, gateway.configPath);
-    };
-    await replace({ profiles: { dev: { servers: ["alpha"] } } });
-    await stream.messages.waitFor(isNotification(TOOLS_CHANGED));
-    assert.deepEqual(
-      await listKeys(client, "tools"),
-      ["alpha_echo", "alpha_change", "alpha_big", "alpha_counts"],
-    );
-    await replace({ profiles: {} });
-    const status = async () => (await fetch(urlOf(gateway, "dev"))).status;
-    await eventually(status, (now) => now === 404, "the profile gone");
-    stream.close();
-  });
-
   verifies("shape.override", async (tools) => {
     const { gateway } = await tools.shared(startShaped);
     const client = await HttpClient.connect(gateway.url);
@@ -200,5 +178,27 @@ export function profiles({ verifies, verifiesProcess }: Suite): void {
     const { code, stderr } = await runProgram(mode, [...args, "nobody"]);
     assert.equal(code, 2);
     assert.match(stderr, /expected one of dev, echoes, tagged/);
+  });
+
+  verifies("profiles.reload", async (tools) => {
+    const { config } = await shaped(tools);
+    const gateway = await tools.configured(config);
+    await gateway.ready();
+    const client = await HttpClient.connect(urlOf(gateway, "dev"));
+    const stream = await client.listen();
+    const replace = async (change: object) => {
+      await writeFile(`${gateway.configPath}.next`, JSON.stringify({ ...config, ...change }));
+      await rename(`${gateway.configPath}.next`, gateway.configPath);
+    };
+    await replace({ profiles: { dev: { servers: ["alpha"] } } });
+    await stream.messages.waitFor(isNotification(TOOLS_CHANGED));
+    assert.deepEqual(
+      await listKeys(client, "tools"),
+      ["alpha_echo", "alpha_change", "alpha_big", "alpha_counts"],
+    );
+    await replace({ profiles: {} });
+    const status = async () => (await fetch(urlOf(gateway, "dev"))).status;
+    await eventually(status, (now) => now === 404, "the profile gone");
+    stream.close();
   });
 }

@@ -16,11 +16,11 @@ import { stdioUpstream } from "../world.ts";
 const UNAVAILABLE = -32010;
 
 /** One gateway for the tests that kill a server, each of which has its own. */
-async function startMortal({ start, scope }: Tools) {
+async function startMortal({ configured, scope }: Tools) {
   const folder = await mkdtemp(join(tmpdir(), "mcproxy-recovery-"));
   scope.defer(() => rm(folder, { recursive: true, force: true }));
   const specFile = join(folder, "spec.json");
-  const gateway = await start({
+  const gateway = await configured({
     gating: "off",
     mcpServers: {
       paused: stdioUpstream({ specFile }),
