@@ -48,7 +48,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/config": 4_493,
   "src/upstream": 2_341,
   "src/upstream/connection": 1_635,
-  "src/upstream/transport": 1_608,
+  "src/upstream/transport": 1_618,
   "src/registry": 1_923,
   "src/gating": 2_206,
   "src/gating/words + src/gating/meaning": 1_789,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_835,
 };
 
-const MOST_CODE_IN_ALL = 32_255;
+const MOST_CODE_IN_ALL = 32_265;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -36,7 +36,7 @@ const MOST_REPLIES = 100;
 const PIECE = 64 * 1024;
 /** And no more chunks than this, which may be tiny where they are unpacked. */
 const MOST_CHUNKS = 256;
-/** Of other answers of a server that are being read while more than a piece of one may be kept, in bytes. */
+/** While more is kept of a server's other answers, one goes on to a piece, and the oldest to its end. Bytes. */
 const MOST_AT_ONCE = 128 * 1024 * 1024;
 /** Bun ends a request that is silent for 5 minutes; ours have their own limits. */
 const FETCHED = { redirect: "manual", timeout: false } as const;
@@ -57,12 +57,37 @@ export interface HttpRequest {
   readonly mayRepeat?: boolean;
 }
 
-/** What is being read of answers, by server: all its connections share a bound. */
-const ANSWERS = new WeakMap<HttpTarget, { size: number }>();
+/** What is being read of one server's answers, over all its connections. */
+class Answers {
+  size = 0;
+  /** Those of which more than a piece is kept, the oldest first. */
+  readonly large = new Set<unknown>();
+  /** Resolves when one of them is kept no more. */
+  room = Promise.withResolvers<void>();
+
+  /** Whether one is to wait until others are kept no more. */
+  isFull(size: number, one: unknown): boolean {
+    const [oldest] = this.large.add(one);
+    return this.size - size > MOST_AT_ONCE && oldest !== one;
+  }
+
+  /** Of one nothing is kept any more; returns the size it counts with from now on. */
+  free(size: number, one: unknown): number {
+    this.size -= size;
+    if (this.large.delete(one)) {
+      this.room.resolve();
+      this.room = Promise.withResolvers();
+    }
+    return 0;
+  }
+}
+
+/** By server. */
+const ANSWERS = new WeakMap<HttpTarget, Answers>();
 
 /** HTTP to one server: its URL, its configured headers, redirects only inside its origin. */
 export class HttpClient {
-  readonly #answers: { size: number };
+  readonly #answers: Answers;
   readonly url: URL;
   readonly #headers: Readonly<Record<string, string>>;
   /** There has been an answer, so the next request may go over a connection that is being closed. */
@@ -78,7 +103,7 @@ export class HttpClient {
     private readonly trail?: () => string,
     private readonly request?: Runtime["request"],
   ) {
-    this.#answers = ANSWERS.getOrInsertComputed(target, () => ({ size: 0 }));
+    this.#answers = ANSWERS.getOrInsertComputed(target, () => new Answers());
     const { url, headers } = withoutCredentials(target.url);
     for (const [name, value] of Object.entries(target.headers)) headers[name.toLowerCase()] = value;
     this.url = url;
@@ -98,8 +123,8 @@ export class HttpClient {
       if (!REDIRECTS.has(response.status)) return response;
       await response.body?.cancel();
       const location = response.headers.get("location");
-      const next = location === null ? undefined : parseUrl(location, url);
-      if (next === undefined || redirects === MAX_REDIRECTS) {
+      const next = location === null ? null : URL.parse(location, url);
+      if (next === null || redirects === MAX_REDIRECTS) {
         throw new HttpStatusError(this.server, response.status, request.what);
       }
       if (next.origin !== this.url.origin) {
@@ -200,26 +225,26 @@ export class HttpClient {
     const decoder = new TextDecoder();
     // An event may be cut in the middle of its end.
     let last = "";
-    await this.#read(response, what, (chunk) => {
+    const onChunk = (chunk: Uint8Array) => {
       const text = decoder.decode(chunk, { stream: true });
       parser.feed(text);
       const near = last + text;
       last = near.slice(-2);
       return /\n\r?\n|\r\r/.test(near);
-    }, { piece: PIECE, room });
+    };
+    await this.#read(response, what, onChunk, PIECE, room);
   }
 
   async #read(
     response: Response,
     what: string,
-    /** True where nothing of what came is kept any more. */
+    /** True where what came before this chunk is kept no more, and of this one at most its end. */
     onChunk: (chunk: Uint8Array) => unknown,
-    { piece = Infinity, room }: {
-      readonly piece?: number;
-      readonly room?: (() => Promise<void> | undefined) | undefined;
-    } = {},
+    piece = Infinity,
+    room?: () => Promise<void> | undefined,
   ): Promise<void> {
     let [busy, chunks, size] = [0, 0, 0];
+    const answers = this.#answers;
     const reader = response.body?.getReader();
     if (reader === undefined) return;
     try {
@@ -230,20 +255,19 @@ export class HttpClient {
           const began = performance.now();
           const bytes = value.subarray(at, at + piece);
           size += bytes.length;
-          this.#answers.size += bytes.length;
+          answers.size += bytes.length;
           if (size > BODY_LIMIT) {
             throw protocolFault(this.server, `answered ${what} with more than 64 MiB`);
           }
-          if (size > PIECE && this.#answers.size - size > MOST_AT_ONCE) {
-            throw protocolFault(this.server, "answers with more than 128 MiB at once");
-          }
-          if (onChunk(bytes) === true) {
-            this.#answers.size -= size;
-            size = 0;
-          }
+          if (onChunk(bytes) === true) size = answers.free(size, reader);
           busy += performance.now() - began;
           const full = room?.();
           if (full !== undefined) await full;
+          while (size > PIECE && answers.isFull(size, reader)) {
+            // What has come to its end, or is given up meanwhile, waits for nothing.
+            const over = reader.closed.then(() => true);
+            if (await Promise.race([answers.room.promise, over])) break;
+          }
           if (busy < TURN && ++chunks < MOST_CHUNKS) continue;
           // What is there already is read without a turn for others in between.
           await nextTurn();
@@ -251,13 +275,14 @@ export class HttpClient {
         }
       }
     } catch (error) {
-      await reader.cancel().catch(() => {});
+      // Not waited for: what is kept of it counts until the end of this.
+      reader.cancel().catch(() => {});
       if (error instanceof RpcError) throw error;
       const { fault, words } = networkFault(error);
       const why = `broke off its answer to ${what}: ${words}`;
       throw new NetworkError(this.server, "read", fault, why, { cause: error });
     } finally {
-      this.#answers.size -= size;
+      answers.free(size, reader);
     }
   }
 }
@@ -390,10 +415,6 @@ export function errorBody(text: string, idText: string): string | undefined {
   return rawAt(text, ["id"]) === idText ? text : editJson(text, [{ path: ["id"], value: idText }]);
 }
 
-function parseUrl(location: string, base: URL): URL | undefined {
-  return URL.canParse(location, base) ? new URL(location, base) : undefined;
-}
-
 /**
  * What went wrong on the network, without the URL: it may hold a secret in its path or query, and
  * both runtimes put it into their messages.
@@ -403,15 +424,12 @@ export function networkFault(
 ): { readonly fault: NetworkFault; readonly words: string } {
   const chain: string[] = [];
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    const code = codeOf(at);
-    chain.push(code === undefined ? at.message : `${code} ${at.message}`);
+    chain.push(codeOf(at) ?? "", at.message);
   }
   // Deno names the URL, whose words mean nothing here.
   const text = chain.join(" ").replace(/\bhttps?:\/\/\S+/g, "");
-  const known = FAULTS.find(([pattern]) => pattern.test(text));
-  return known === undefined
-    ? { fault: "network", words: "network error" }
-    : { fault: known[1], words: known[2] };
+  const [, fault, words] = FAULTS.find(([pattern]) => pattern.test(text))!;
+  return { fault, words };
 }
 
 /** In the words of both runtimes. What is wrong with a certificate may name hosts: it goes first. */
@@ -433,4 +451,5 @@ const FAULTS: readonly (readonly [RegExp, NetworkFault, string])[] = [
   [/timed? ?out|ETIMEDOUT/i, "timeout", "connection timed out"],
   [/unreachable|ENETUNREACH|EHOSTUNREACH/i, "network", "host unreachable"],
   [/reset|closed|ECONNRESET|socket|incomplete|unexpected end|body/i, "closed", "connection closed"],
+  [/^/, "network", "network error"],
 ];

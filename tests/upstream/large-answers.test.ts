@@ -1,0 +1,131 @@
+/** Large answers of a server reached by URL, many of them at once. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runtime } from "#runtime";
+import type { HttpTarget } from "../../src/config/types.ts";
+import { nextTurn } from "../../src/lib/time.ts";
+import { HttpClient } from "../../src/upstream/transport/http-client.ts";
+import { within } from "../support/inbox.ts";
+import { serveHttp } from "./fakes/http-server.ts";
+import { httpTarget } from "./support.ts";
+
+/** An answer that comes when it is told to, over a connection of its own. */
+function answering(target: HttpTarget, kind: "text" | "events" = "text") {
+  const client = new HttpClient("x", target);
+  let stream!: ReadableStreamDefaultController<Uint8Array>;
+  const response = new Response(new ReadableStream({ start: (given) => void (stream = given) }));
+  let isOver = false;
+  const read = kind === "text"
+    ? client.text(response, "x")
+    : client.events(response, "x", { onEvent: () => {} });
+  const outcome = read.then(() => "whole", (error) => `${error.message}`).finally(() =>
+    isOver = true
+  );
+  return {
+    outcome,
+    come: async (text: string, times = 1) => {
+      for (const bytes = new TextEncoder().encode(text); times > 0 && !isOver; times--) {
+        stream.enqueue(bytes);
+        do await nextTurn(); while (!isOver && stream.desiredSize! < 1);
+      }
+    },
+    end: () => stream.close(),
+  };
+}
+
+const MIB = "x".repeat(1024 * 1024);
+
+for (const kind of ["text", "events"] as const) {
+  test(`What one server answers at once is bounded over all its connections: ${kind}`, async () => {
+    const target = httpTarget("http://localhost/") as HttpTarget;
+    const oldest = answering(target, kind);
+    await oldest.come(MIB, 2);
+    const large = [answering(target), answering(target), answering(target, "events")];
+    await Promise.all(large.map((one, index) => one.come(MIB, [60, 60, 20][index])));
+    const last = answering(target, kind);
+    await last.come(MIB);
+    let isRead = false;
+    const rest = last.come(MIB, 2).then(() => isRead = true);
+    const small = answering(target, kind);
+    await small.come("x".repeat(60 * 1024));
+    small.end();
+    assert.equal(await small.outcome, "whole");
+    const other = answering({ ...target }, kind);
+    await other.come(MIB);
+    other.end();
+    assert.equal(await other.outcome, "whole", "that of another server");
+    await oldest.come(MIB, 2);
+    oldest.end();
+    assert.equal(await oldest.outcome, "whole", "the one that is read longest");
+    for (let turns = 0; turns < 5; turns++) await nextTurn();
+    assert.equal(isRead, false, "what is beyond the bound waits");
+    large[0]!.end();
+    assert.equal(await large[0]!.outcome, "whole");
+    await rest;
+    for (const one of [...large, last].slice(1)) one.end();
+    assert.equal(await last.outcome, "whole");
+    for (const one of large) assert.equal(await one.outcome, "whole");
+  });
+}
+
+test("An answer that waits for room is given up with its request", async () => {
+  const server = await serveHttp((_, response) => void response.writeHead(200).write(MIB));
+  const target = httpTarget(server.url) as HttpTarget;
+  const large = [answering(target), answering(target), answering(target)];
+  try {
+    for (const one of large) await one.come(MIB, 45);
+    const client = new HttpClient("x", target, undefined, runtime.request);
+    for (const method of ["GET", "POST"] as const) {
+      const stop = new AbortController();
+      const { signal } = stop;
+      const response = await client.send({ method, headers: {}, signal, what: "x" });
+      let isOver = false;
+      const read = client.text(response, "x").then(() => "whole", () => "given up")
+        .finally(() => isOver = true);
+      for (let turns = 0; turns < 5; turns++) await nextTurn();
+      assert.equal(isOver, false);
+      stop.abort();
+      assert.equal(await within(read, "the end"), "given up");
+    }
+  } finally {
+    await server.close();
+    for (const one of large) one.end();
+  }
+});
+
+test("An answer that is given up is over, though its stream never is", async () => {
+  const client = new HttpClient("x", httpTarget("http://localhost/") as HttpTarget);
+  const bytes = new TextEncoder().encode(MIB);
+  const endless = new ReadableStream({
+    pull: (stream) => stream.enqueue(bytes),
+    cancel: () => new Promise(() => {}),
+  });
+  const read = client.text(new Response(endless), "x");
+  await assert.rejects(within(read, "the answer"), /with more than 64 MiB$/);
+});
+
+test("What has come of an event stream counts no longer than until it was handed on", async () => {
+  const target = httpTarget("http://localhost/") as HttpTarget;
+  const streams = [`data: ${MIB}\n\n`, `: ${MIB}\r\n\r\n`, `event: ping\nx: ${MIB}\n\n`];
+  const open = streams.map((text) => ({ text, stream: answering(target, "events") }));
+  for (const { text, stream } of open) await stream.come(text, 45);
+  const next = answering(target);
+  await next.come(MIB);
+  for (const one of [...open.map(({ stream }) => stream), next]) {
+    one.end();
+    assert.equal(await one.outcome, "whole");
+  }
+  for (const [first, rest] of [["\n", "\n"], ["\r\n\r", "\n"]] as const) {
+    const apart = answering(target, "events");
+    for (let times = 0; times < 66; times++) {
+      await apart.come(`data: ${MIB}${first}`);
+      await apart.come(rest);
+    }
+    apart.end();
+    assert.equal(await apart.outcome, "whole", "an event whose end comes apart");
+  }
+  const endless = answering(target, "events");
+  await endless.come(`data: ${MIB}`, 70);
+  assert.equal(await endless.outcome, 'Server "x" answered x with more than 64 MiB');
+});
