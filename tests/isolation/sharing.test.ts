@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AFTERWORDS } from "../../src/upstream/connection/questions.ts";
 import type { Peer } from "../support/clients/peer.ts";
-import { passTime } from "../support/time.ts";
+import { holdTime, passTime } from "../support/time.ts";
 import { assertHeard, House, isModern, MIXES, type PeerKind } from "./house.ts";
 
 const SAME = { id: 1, token: 1 };
@@ -135,6 +135,7 @@ for (const upstream of ["stdio, auto", "stdio, shared", "http legacy"] as const)
       for (const peer of peers.filter((peer) => !isModern(peer))) {
         await peer.request("logging/setLevel", { level: "debug" }, { id: "level" });
       }
+      using _ = holdTime();
       await peers[0]!.call("echo");
       const waits = peers[1]!.call("wait", { key: "k" }, { logLevel: "debug" });
       await house.control.waiting("c1");
