@@ -19,13 +19,14 @@ export interface ClientApp {
   readonly name: string;
   /** As its makers write it. */
   readonly title: string;
-  readonly format: "json" | "toml";
+  /** What its files are written in; JSON where nothing is said. */
+  readonly format?: "toml";
   /** Keys from the root to the object of servers. */
   readonly section: readonly string[];
   /** The files of a user, the one that is written to first. */
   user(places: ClientPlaces): readonly string[];
-  /** The files of a project. */
-  project(places: ClientPlaces): readonly string[];
+  /** The files of a project, where it has any. */
+  project?(places: ClientPlaces): readonly string[];
   /** The entry that leads to the gateway. */
   entry(reach: Reach): Json;
   /** Its own command that takes an entry out; the name comes behind. */
@@ -44,17 +45,14 @@ export const CLIENTS: readonly ClientApp[] = [
   {
     name: "claude-desktop",
     title: "Claude Desktop",
-    format: "json",
     section: ["mcpServers"],
     user: (places) => [places.settings("Claude", "claude_desktop_config.json")],
-    project: () => [],
     // Its file takes programs only; addresses are added in its settings, through the internet.
     entry: ({ url, command: [command, ...args] }) => ({ command, args: [...args, "bridge", url] }),
   },
   {
     name: "claude-code",
     title: "Claude Code",
-    format: "json",
     section: ["mcpServers"],
     user: (places) => [places.named("CLAUDE_CONFIG_DIR", "", ".claude.json")],
     project: (places) => [places.project(".mcp.json")],
@@ -64,7 +62,6 @@ export const CLIENTS: readonly ClientApp[] = [
   {
     name: "cursor",
     title: "Cursor",
-    format: "json",
     section: ["mcpServers"],
     user: (places) => [places.home(".cursor", "mcp.json")],
     project: (places) => [places.project(".cursor", "mcp.json")],
@@ -73,7 +70,6 @@ export const CLIENTS: readonly ClientApp[] = [
   {
     name: "vscode",
     title: "VS Code",
-    format: "json",
     section: ["servers"],
     user: (places) => EDITORS.map((editor) => places.settings(editor, "User", "mcp.json")),
     project: (places) => [places.project(".vscode", "mcp.json")],
@@ -82,16 +78,13 @@ export const CLIENTS: readonly ClientApp[] = [
   {
     name: "windsurf",
     title: "Windsurf",
-    format: "json",
     section: ["mcpServers"],
     user: (places) => [places.home(".codeium", "windsurf", "mcp_config.json")],
-    project: () => [],
     entry: ({ url }) => ({ serverUrl: url }),
   },
   {
     name: "zed",
     title: "Zed",
-    format: "json",
     section: ["context_servers"],
     user: (places) => [places.config(places.isWindows ? "Zed" : "zed", "settings.json")],
     project: (places) => [places.project(".zed", "settings.json")],
@@ -100,7 +93,6 @@ export const CLIENTS: readonly ClientApp[] = [
   {
     name: "cline",
     title: "Cline",
-    format: "json",
     section: ["mcpServers"],
     user: (places) => [
       ...[...EDITORS, "Cursor", "Windsurf"].map((editor) =>
@@ -115,7 +107,6 @@ export const CLIENTS: readonly ClientApp[] = [
       ),
       places.home(".cline", "data", "settings", "cline_mcp_settings.json"),
     ],
-    project: () => [],
     entry: ({ url }) => ({ type: "streamableHttp", url }),
   },
   {
@@ -133,7 +124,6 @@ export const CLIENTS: readonly ClientApp[] = [
   {
     name: "gemini",
     title: "Gemini CLI",
-    format: "json",
     section: ["mcpServers"],
     user: (places) => [places.home(".gemini", "settings.json")],
     project: (places) => [places.project(".gemini", "settings.json")],
@@ -144,7 +134,6 @@ export const CLIENTS: readonly ClientApp[] = [
   {
     name: "opencode",
     title: "OpenCode",
-    format: "json",
     section: ["mcp"],
     user: (places) =>
       ["opencode.json", "opencode.jsonc"].map((file) =>
@@ -179,7 +168,11 @@ export function clientFiles(
   const seen = new Set<string>();
   return clients.flatMap((client): ClientFile[] => [
     ...client.user(places).map((path) => ({ client, scope: "user" as const, path })),
-    ...client.project(places).map((path) => ({ client, scope: "project" as const, path })),
+    ...(client.project?.(places) ?? []).map((path) => ({
+      client,
+      scope: "project" as const,
+      path,
+    })),
   ]).filter(({ path }) => !seen.has(path) && seen.add(path));
 }
 

@@ -268,7 +268,7 @@ async function editsOf(
   { format, section }: ClientApp,
 ): Promise<readonly Edit[]> {
   const path = [...section, ENTRY_NAME];
-  if (format === "json") {
+  if (format !== "toml") {
     return entry === undefined ? removeProperty(body, path) : putProperty(body, path, entry);
   }
   const { putTable, removeTable } = await import("./toml.ts");
@@ -277,7 +277,7 @@ async function editsOf(
 
 /** Empty sections count as absent: TOML has no place for them once their last table has gone. */
 function textOf(value: unknown, { format, section: [section] }: ClientApp): string {
-  if (format === "json") return JSON.stringify(value);
+  if (format !== "toml") return JSON.stringify(value);
   return JSON.stringify(
     value,
     (key, inner: unknown) =>

@@ -10,7 +10,7 @@ const GOLDEN = new URL("../../golden/clients/", import.meta.url);
 
 /** The file of a client as it is in the world. */
 export async function golden(client: string): Promise<string> {
-  const ending = findClient(client)?.format;
+  const ending = findClient(client)?.format ?? "json";
   return await readFile(new URL(`${client}.${ending}`, GOLDEN), "utf8");
 }
 
