@@ -8,7 +8,7 @@ import { type FlagSettings, type Layers, parsePort, settingsFromEnv } from "../c
 import type { Config, ConfigResult, LogLevel, SyslogAddress } from "../config/types.ts";
 import { AGGREGATE, type Endpoint, profileEndpoint } from "../gating/endpoint.ts";
 import { isLoopback } from "../lib/text.ts";
-import { suggest } from "../lib/suggest.ts";
+import { didYouMean, suggest } from "../lib/suggest.ts";
 import type { LogFormat } from "../log/entry.ts";
 import { LOG_LEVELS, type LogDestination, parseLevel } from "../log/mod.ts";
 import { CliError, ExitCode, type Io, UsageError } from "./io.ts";
@@ -91,7 +91,7 @@ function endpointOf({ profile }: ServeFlags, { settings: { profiles } }: Config)
       (names.length === 0
         ? 'the configuration has no "profiles"'
         : `expected one of ${names.join(", ")}`) +
-      (near === undefined ? "" : ` (did you mean "${near}"?)`),
+      didYouMean(near),
   );
 }
 

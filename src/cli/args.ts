@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { CliError, ExitCode, UsageError } from "../app/io.ts";
-import { suggest } from "../lib/suggest.ts";
+import { didYouMean, suggest } from "../lib/suggest.ts";
 import {
   type Command,
   COMMON_OPTIONS,
@@ -164,8 +164,4 @@ export function unknownServer(name: string, known: Iterable<string>): CliError {
     : `Did you mean "${near}"?`;
   const message = `Cannot find server "${name}": it is not configured; expected one of mcpServers`;
   return new CliError(ExitCode.Failed, message, { hint });
-}
-
-function didYouMean(near: string | undefined): string {
-  return near === undefined || near === "" ? "" : ` (did you mean "${near}"?)`;
 }

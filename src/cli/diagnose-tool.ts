@@ -2,7 +2,7 @@
 
 import { type ConfigPath, formatPath } from "../config/issue.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
-import { cut } from "../lib/text.ts";
+import { cut, sanitizeName } from "../lib/text.ts";
 import { MAX_EXPOSED_NAME } from "../protocol/names.ts";
 import type { Registry } from "../registry/types.ts";
 import { checkJsonSchema, type SchemaProblem } from "../schema/check.ts";
@@ -243,8 +243,8 @@ function nameFindings(
     return [found("warning", "name-long", message, remedy)];
   }
   const renamed = entries.find(({ name }) => name === server)?.shape?.tools?.rename?.[own];
-  const wanted = spelled(own);
-  const isWhole = [wanted, spelled(renamed ?? own)].some((name) => exposed.endsWith(name));
+  const wanted = sanitizeName(own);
+  const isWhole = [wanted, sanitizeName(renamed ?? own)].some((name) => exposed.endsWith(name));
   const told = conflicts.some(({ type, parties }) =>
     type === "suffixed" && parties.some((party) => party.exposed === exposed)
   );
@@ -256,8 +256,4 @@ function nameFindings(
   if (renamed !== undefined || wanted === own) return [];
   const message = `is called ${name} by its server: clients take A-Z a-z 0-9 _ - only`;
   return [found("note", "name-spelling", message)];
-}
-
-function spelled(name: string): string {
-  return name.replaceAll(/[^A-Za-z0-9_-]/gu, "_");
 }

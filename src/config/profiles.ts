@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import { parseGlob } from "../lib/glob.ts";
+import { sanitizeName } from "../lib/text.ts";
 import { quote, withoutUndefined } from "./issue.ts";
 import { profileGating } from "./schema-gating.ts";
 import {
@@ -86,7 +87,7 @@ export function reportAliases(
   const owners = new Map<string, string>();
   // Names first: whoever takes another's name is at fault, wherever it stands.
   for (const [name, { shape }] of servers) {
-    if (shape?.alias === undefined) owners.set(sanitizeServerName(name), name);
+    if (shape?.alias === undefined) owners.set(sanitizeName(name), name);
   }
   for (const [name, { shape }] of servers) {
     if (shape?.alias === undefined) continue;
@@ -139,14 +140,6 @@ export function warnUnusedChoices(
 }
 
 /**
- * A server name as it may stand in an exposed name: each character outside `[A-Za-z0-9_-]` (a whole
- * code point, so an emoji counts once) becomes `_`.
- */
-export function sanitizeServerName(name: string): string {
-  return name.replaceAll(/[^A-Za-z0-9_-]/gu, "_");
-}
-
-/**
  * Reports a name that is the same, once sanitised, as one of those before; `taken` has these by what
  * they become.
  */
@@ -155,7 +148,7 @@ export function reportCollision(
   taken: Map<string, string>,
   collector: IssueCollector,
 ): void {
-  const sanitized = sanitizeServerName(name);
+  const sanitized = sanitizeName(name);
   const other = taken.get(sanitized);
   if (other === undefined) {
     taken.set(sanitized, name);

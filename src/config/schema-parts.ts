@@ -5,7 +5,7 @@
 
 import * as v from "valibot";
 import { attempt } from "../lib/json.ts";
-import { suggest } from "../lib/suggest.ts";
+import { didYouMean, suggest } from "../lib/suggest.ts";
 import { DURATION_PATTERN, MAX_DURATION_MS, parseDuration } from "../lib/time.ts";
 
 /** What {@link rootUri} accepts, as the second half of a sentence. */
@@ -115,8 +115,7 @@ function durationHint(value: string | number): string {
 
 /** ` (did you mean "auto"?)` where a value is nearly one of these words, else nothing. */
 export function nearestHint(input: unknown, options: readonly string[]): string {
-  const meant = typeof input === "string" ? suggest(input, options) : undefined;
-  return meant === undefined ? "" : ` (did you mean "${meant}"?)`;
+  return typeof input === "string" ? didYouMean(suggest(input, options)) : "";
 }
 
 /** One of a few words; an issue names the nearest. */

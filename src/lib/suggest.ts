@@ -77,6 +77,11 @@ export function suggest(
   return best ?? begun;
 }
 
+/** The end of a complaint about a word: ` (did you mean "auto"?)`; empty where none is near. */
+export function didYouMean(near: string | undefined): string {
+  return near === undefined || near === "" ? "" : ` (did you mean "${near}"?)`;
+}
+
 function fold(word: string): string {
   return word.toLowerCase().replaceAll(/[-_\s]/g, "");
 }

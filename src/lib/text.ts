@@ -147,3 +147,11 @@ export function hostInUrl(host: string): string {
   if (["0.0.0.0", "::", "[::]"].includes(host)) return "127.0.0.1";
   return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
 }
+
+/**
+ * A name as it may stand in an exposed name: each character outside `[A-Za-z0-9_-]` (a whole code
+ * point, so an emoji counts once) becomes `_`.
+ */
+export function sanitizeName(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_-]/gu, "_");
+}

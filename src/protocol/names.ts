@@ -9,6 +9,7 @@
  */
 
 import { shortHash } from "../lib/json.ts";
+import { sanitizeName } from "../lib/text.ts";
 
 /** When an exposed name carries its server: `conflict` = where two servers offer the same name. */
 export type Prefix = "always" | "conflict" | "never";
@@ -141,9 +142,9 @@ const SEPARATOR_SHARE = 4;
 
 /** One spelling; the levels of one source are its alternatives, in the order they are tried. */
 function spell(source: NameSource, prefixed: boolean, level: number): string {
-  const name = sanitize(source.name);
-  const server = prefixed ? sanitize(source.label ?? source.server) : "";
-  const separator = prefixed ? sanitize(source.separator) : "";
+  const name = sanitizeName(source.name);
+  const server = prefixed ? sanitizeName(source.label ?? source.server) : "";
+  const separator = prefixed ? sanitizeName(source.separator) : "";
   const whole = server + separator + name;
   if (level === 0 && whole.length <= MAX_EXPOSED_NAME) return whole === "" ? "_" : whole;
   const tag = shortHash(JSON.stringify([source.server, source.name, level]), TAG_LENGTH);
@@ -157,11 +158,6 @@ function readable(server: string, separator: string, name: string): string {
   const room = READABLE - between.length;
   const forName = Math.min(name.length, room - Math.min(server.length, SERVER_SHARE));
   return server.slice(0, room - forName) + between + name.slice(0, forName);
-}
-
-/** One `_` for each code point that is not allowed. */
-function sanitize(text: string): string {
-  return text.replaceAll(/[^A-Za-z0-9_-]/gu, "_");
 }
 
 // URIs that two upstreams share, told apart: `<label>+<uri>`, the label being the server's name as

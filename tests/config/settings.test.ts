@@ -13,7 +13,7 @@ import {
   settingsFromEnv,
   variableOf,
 } from "../../src/config/settings.ts";
-import { sanitizeServerName } from "../../src/config/profiles.ts";
+import { sanitizeName } from "../../src/lib/text.ts";
 
 test("DEFAULT_SETTINGS is pinned", () => {
   assert.deepEqual(DEFAULT_SETTINGS, {
@@ -82,10 +82,10 @@ test("settingsFromEnv() refuses what is no port", () => {
   }
 });
 
-test("sanitizeServerName() keeps what names may contain and counts code points", () => {
-  assert.equal(sanitizeServerName("My-server_1"), "My-server_1");
-  assert.equal(sanitizeServerName("a b/c.d"), "a_b_c_d");
-  assert.equal(sanitizeServerName("🚀é"), "__");
+test("sanitizeName() keeps what names may contain and counts code points", () => {
+  assert.equal(sanitizeName("My-server_1"), "My-server_1");
+  assert.equal(sanitizeName("a b/c.d"), "a_b_c_d");
+  assert.equal(sanitizeName("🚀é"), "__");
 });
 
 test("settingsFromEnv() has a variable for every setting, each read by its schema", () => {

@@ -8,7 +8,7 @@ import { lineIndex } from "../../config/document.ts";
 import { describeKind } from "../../config/issue.ts";
 import { storeOf } from "../../config/values.ts";
 import { canonicalJson, isObject, type Json, type JsonObject, valueAt } from "../../lib/json.ts";
-import { suggest } from "../../lib/suggest.ts";
+import { didYouMean, suggest } from "../../lib/suggest.ts";
 import { printable, quotedNames } from "../../lib/text.ts";
 import type { Invocation } from "../command.ts";
 import { namedGateway } from "../urls.ts";
@@ -125,11 +125,8 @@ export function requireClient(name: string): ClientApp {
   const client = findClient(name);
   if (client !== undefined) return client;
   const near = suggest(name, CLIENTS.map((one) => one.name));
-  throw new UsageError(
-    `Unknown client ${JSON.stringify(name)}${
-      near === undefined ? "" : ` (did you mean "${near}"?)`
-    }; expected one of ${names()}`,
-  );
+  const unknown = `Unknown client ${JSON.stringify(name)}${didYouMean(near)}`;
+  throw new UsageError(`${unknown}; expected one of ${names()}`);
 }
 
 function names(): string {

@@ -3,10 +3,9 @@ import { ExitCode, type Io, print, say } from "../../app/io.ts";
 import { formatIssue } from "../../config/issue.ts";
 import { loadCredentials } from "../../config/credentials.ts";
 import type { RawObject } from "../../config/document.ts";
-import { sanitizeServerName } from "../../config/profiles.ts";
 import { looksSecret, secretsOfUrl } from "../../config/secrets.ts";
 import { storeOf, type ValueStore } from "../../config/values.ts";
-import { plural, printable } from "../../lib/text.ts";
+import { plural, printable, sanitizeName } from "../../lib/text.ts";
 import type { Invocation, OptionValues } from "../command.ts";
 import { gatewayUrls, ownAddress } from "../urls.ts";
 import { renderTable, type Style, styleFor } from "../view/table.ts";
@@ -158,19 +157,19 @@ function planImport(
 ): readonly Source<PlannedServer>[] {
   // Names that are the same in exposed names cannot stand in one configuration.
   const taken = new Map<string, unknown>();
-  for (const [name, entry] of existing) taken.set(sanitizeServerName(name), entry);
+  for (const [name, entry] of existing) taken.set(sanitizeName(name), entry);
   const plan = (found: FoundServer, source: Source): PlannedServer => {
     const { name, entry } = found;
     const base = { ...found, as: name, secrets: 0, moved: entry };
     const leave = (verdict: ImportOutcome): PlannedServer => ({ ...base, verdict });
     if (leadsToGateway(entry, urls)) return leave("gateway");
     if (found.server === undefined) return leave("invalid");
-    const same = taken.get(sanitizeServerName(name));
+    const same = taken.get(sanitizeName(name));
     if (same !== undefined && isSame(same, entry)) return leave("known");
     if (same !== undefined && !rename) return leave("conflict");
     const as = same === undefined ? name : freeName(name, source, taken, entry);
     if (as === undefined) return leave("known");
-    taken.set(sanitizeServerName(as), entry);
+    taken.set(sanitizeName(as), entry);
     const { entry: moved, count: secrets } = moveSecrets(as, entry, names);
     return { ...found, verdict: "add", as, secrets, moved };
   };
@@ -190,7 +189,7 @@ function freeName(
   const base = `${name}-${client?.name ?? "imported"}`;
   for (let count = 1;; count++) {
     const candidate = count === 1 ? base : `${base}-${count}`;
-    const other = taken.get(sanitizeServerName(candidate));
+    const other = taken.get(sanitizeName(candidate));
     if (other === undefined) return candidate;
     if (isSame(other, entry)) return undefined;
   }
