@@ -87,25 +87,26 @@ export interface UnusedOptions {
   readonly keep: ReadonlySet<string>;
   /** Milliseconds since the epoch. */
   readonly now: number;
-  /** Milliseconds after its last writing until a file counts as forgotten. */
-  readonly maxAge: number;
 }
+
+/** Milliseconds after its last writing until a file counts as forgotten. */
+const MAX_AGE = 30 * 24 * 3_600_000;
 
 /** A writer that was killed does not finish its file: after this time, ms, it counts as killed. */
 const MAX_WRITE = 3_600_000;
 
 /**
- * Removes files nobody has written for long, and what killed writers left behind. Never
+ * Removes files nobody has written for 30 days, and what killed writers left behind. Never
  * rejects; what cannot be removed stays.
  */
 export async function removeUnused(
   directory: string,
-  { suffix, keep, now, maxAge }: UnusedOptions,
+  { suffix, keep, now }: UnusedOptions,
 ): Promise<void> {
   for (const name of await readdir(directory).catch(() => [])) {
     if (!isKept(name, suffix) || keep.has(name)) continue;
     const path = join(directory, name);
-    const age = name.endsWith(TEMPORARY_SUFFIX) ? MAX_WRITE : maxAge;
+    const age = name.endsWith(TEMPORARY_SUFFIX) ? MAX_WRITE : MAX_AGE;
     try {
       if ((await lstat(path)).mtimeMs < now - age) await rm(path);
     } catch {

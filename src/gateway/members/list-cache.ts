@@ -32,9 +32,6 @@ export interface ListCacheParts {
 /** Milliseconds from the first change to its writing: what comes in between is written with it. */
 const WRITE_DELAY = 500;
 
-/** Milliseconds after which the lists of a server that is configured nowhere are removed. */
-const MAX_AGE = 30 * 24 * 3_600_000;
-
 /**
  * The last good lists of each server, on disk, so that a restart can show them before the servers
  * have answered. One file a server and effective configuration, in the folder `lists`.
@@ -126,7 +123,6 @@ export class ListCache {
       suffix: LIST_SUFFIX,
       keep: new Set(owners.map(fileName)),
       now: this.parts.now(),
-      maxAge: MAX_AGE,
     });
   }
 

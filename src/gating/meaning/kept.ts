@@ -20,9 +20,6 @@ import { isUnit, KEY_LENGTH, MOST_NUMBERS, type Vector } from "./vectors.ts";
 
 const SUFFIX = ".vectors";
 
-/** Milliseconds after which the vectors of a model nobody uses are removed. */
-const MAX_AGE = 30 * 24 * 3_600_000;
-
 /** What {@link VectorFile} stands on. */
 export interface VectorFileOptions {
   /** See `cacheDirectory()`. */
@@ -88,7 +85,7 @@ export class VectorFile {
     const path = await this.#path();
     const keep = new Set([basename(path)]);
     const now = this.options.wall();
-    await removeUnused(dirname(path), { suffix: SUFFIX, keep, now, maxAge: MAX_AGE });
+    await removeUnused(dirname(path), { suffix: SUFFIX, keep, now });
   }
 
   async #path(): Promise<string> {
