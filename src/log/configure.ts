@@ -215,20 +215,14 @@ export function chooseDestination(options: DestinationOptions): Destination {
   return { writer, remote: `tcp://${host}:${port}` };
 }
 
-/** Colours only for people, and only where they did not refuse them (no-color.org). */
-export function useColors(
-  output: Output,
-  env: Readonly<Record<string, string | undefined>>,
-): boolean {
-  return output.isTerminal && !env.NO_COLOR && env.TERM !== "dumb";
-}
-
 function local(writer: Writer): Destination {
   return { writer, remote: null };
 }
 
 function stream(output: Output, env: DestinationOptions["env"]): Writer {
-  return new OutputWriter(output, textEncoder({ colors: useColors(output, env) }));
+  // Colours only for people, and only where they did not refuse them (no-color.org).
+  const colors = output.isTerminal && !env.NO_COLOR && env.TERM !== "dumb";
+  return new OutputWriter(output, textEncoder({ colors }));
 }
 
 function withFallback(primary: Writer, name: string, options: DestinationOptions): Writer {
