@@ -16,6 +16,7 @@ import {
   type RequestMessage,
   type ResponseMessage,
   resultResponse,
+  withId,
 } from "../protocol/message.ts";
 import { nextRid, unanswered } from "./clients/exchange.ts";
 
@@ -106,6 +107,7 @@ export class Parking {
   async #visit(call: ParkedCall, exchange: Exchange, server: string): Promise<ResponseMessage> {
     const { request } = exchange;
     const response = await call.visit(exchange);
+    if (response?.id === request.id) return response;
     if (response !== undefined) return withId(response, request);
     const state = this.#signer.sign(call.claims, stateContext(request, server));
     const raw = resultResponse(
@@ -115,12 +117,6 @@ export class Parking {
     );
     return parseMessage(raw) as ResponseMessage;
   }
-}
-
-function withId(response: ResponseMessage, request: RequestMessage): ResponseMessage {
-  if (response.id === request.id) return response;
-  const raw = editJson(response.raw, [{ path: ["id"], value: idTextOf(request) }]);
-  return { ...response, id: request.id, raw };
 }
 
 /** For a request that claims to be the retry of a call, and is not, or comes too late. */

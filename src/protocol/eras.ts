@@ -93,7 +93,9 @@ export type HeaderReader = (name: string) => string | undefined;
 /** What the envelope of a modern request says about its sender. */
 export interface Envelope {
   readonly protocolVersion: string;
+  /** What the client declared it can do; requests to it must stay inside. */
   readonly capabilities: JsonObject;
+  /** `clientInfo`, `{}` when it gave none. */
   readonly info: JsonObject;
   /** Absent: the client wants no `notifications/message` for this request. */
   readonly logLevel: string | undefined;

@@ -1,13 +1,13 @@
 import type { CancelSignal } from "../lib/cancel.ts";
 import type { JsonObject } from "../lib/json.ts";
-import type { Era } from "./eras.ts";
+import type { Envelope, Era } from "./eras.ts";
 import type { RequestMessage, ResponseMessage } from "./message.ts";
 
 /**
  * Who a request comes from. For a legacy client it lives as long as the session; for a modern one
  * it is read from the envelope of each request.
  */
-export interface Client {
+export interface Client extends Envelope {
   /** Short, unique in this process, for logs; never the session id, which is a secret. */
   readonly label: string;
   /**
@@ -18,11 +18,6 @@ export interface Client {
   /** The stdin it came by, where nobody else's requests do; a name like the above. */
   readonly pipe?: string | undefined;
   readonly era: Era;
-  readonly protocolVersion: string;
-  /** What the client declared it can do; requests to it must stay inside. */
-  readonly capabilities: JsonObject;
-  /** `clientInfo`, `{}` when it gave none. */
-  readonly info: JsonObject;
   /**
    * The least severe log level it asked for: by `logging/setLevel` (legacy) or in the envelope of
    * this request (modern). Undefined where it asked for none.

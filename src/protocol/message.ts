@@ -144,6 +144,12 @@ export function idTextOf(message: RequestMessage): string {
     : JSON.stringify(message.id);
 }
 
+/** The response to another request that is to be answered alike. */
+export function withId(response: ResponseMessage, request: RequestMessage): ResponseMessage {
+  const raw = editJson(response.raw, [{ path: ["id"], value: idTextOf(request) }]);
+  return { ...response, id: request.id, raw };
+}
+
 /** A key under which an id or token is found again: 1 and "1" are different; `""` for what is none. */
 export function idKey(id: Json | undefined): string {
   if (typeof id === "number") return `n${id}`;

@@ -10,6 +10,7 @@ import {
   parseMessage,
   type ResponseMessage,
   resultResponse,
+  withId,
 } from "../../protocol/message.ts";
 import { createdTask } from "../../protocol/tasks.ts";
 import type { Call, Middleware, Next } from "./middleware.ts";
@@ -143,7 +144,7 @@ export class ResultCache {
       }
       if (outcome.kind === "answer") {
         this.#hits++;
-        return withIdOf(exchange, outcome.response.raw);
+        return withId(outcome.response, exchange.request);
       }
     }
   }
@@ -202,11 +203,6 @@ function isKeepable(response: ResponseMessage): boolean {
 /** The response to a request with this result. */
 export function responseOf({ request }: Exchange, resultText: string): ResponseMessage {
   return parseMessage(resultResponse(idTextOf(request), resultText)) as ResponseMessage;
-}
-
-function withIdOf({ request }: Exchange, raw: string): ResponseMessage {
-  const own = editJson(raw, [{ path: ["id"], value: idTextOf(request) }]);
-  return parseMessage(own) as ResponseMessage;
 }
 
 /**
