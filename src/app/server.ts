@@ -3,8 +3,7 @@
 import process from "node:process";
 import type { Config } from "../config/types.ts";
 import { type App, createApp } from "../front/app.ts";
-import { Gateway } from "../gateway/gateway.ts";
-import type { ListCache } from "../gateway/members/list-cache.ts";
+import { Gateway, type GatewayOptions } from "../gateway/gateway.ts";
 import { attempt } from "../lib/json.ts";
 import { hostInUrl } from "../lib/text.ts";
 import { within } from "../lib/time.ts";
@@ -13,19 +12,12 @@ import type { HttpServer, Runtime } from "../runtime/types.ts";
 import { ExitCode, type Io } from "./io.ts";
 
 /** What a running gateway stands on. */
-export interface ServerOptions {
-  readonly config: Config;
+export interface ServerOptions extends GatewayOptions {
   readonly runtime: Pick<Runtime, "serve" | "spawn" | "request">;
   /** Without it there is no HTTP listener (`--stdio` alone). */
   readonly listen: boolean;
-  /** Keeps the lists of one run for the next. */
-  readonly cache?: ListCache | undefined;
-  /** Where the search keeps what it has learned. */
-  readonly directory?: string | undefined;
   /** Where it is kept what makes sessions outlive the process. */
   readonly stateDirectory?: string | undefined;
-  /** See {@link GatewayOptions.patience}. */
-  readonly patience?: number | undefined;
 }
 
 const log = getLogger("mcproxy");

@@ -222,15 +222,13 @@ export async function validateDraft(
 export class CredentialNames {
   readonly #taken: Map<string, string>;
   readonly #added = new Map<string, string>();
-  readonly #env: Readonly<Record<string, string | undefined>>;
 
   /** `existing` are the credentials that are there; the environment comes before them. */
   constructor(
     existing: ReadonlyMap<string, string>,
-    env: Readonly<Record<string, string | undefined>>,
+    private readonly env: Readonly<Record<string, string | undefined>>,
   ) {
     this.#taken = new Map(existing);
-    this.#env = env;
   }
 
   /** Credentials to be written. */
@@ -244,7 +242,7 @@ export class CredentialNames {
     const last = names.at(-1)!;
     for (let count = 0;; count++) {
       const name = names[count] ?? `${last}_${count - names.length + 2}`;
-      const inherited = this.#env[name];
+      const inherited = this.env[name];
       if (inherited && inherited !== value) continue;
       const other = this.#taken.get(name);
       if (other === undefined) {

@@ -102,7 +102,8 @@ export function statementsOf(text: string): readonly Statement[] {
     const end = index + line.length;
     // Only these end what goes on from line to line: to try each one takes long in a long text.
     if (index > start && !/"""|'''|[\]}]/.test(line)) continue;
-    const path = pathOf(text.slice(start, end));
+    // Where it goes on, it does not parse.
+    const path = attempt(() => onlyKeys(parse(text.slice(start, end))));
     if (path === undefined) continue;
     const offset = start + text.slice(start, end).search(/\S|$/);
     const isHeader = text[offset] === "[";
@@ -115,11 +116,7 @@ export function statementsOf(text: string): readonly Statement[] {
   return statements;
 }
 
-/** The keys of one statement; none for a blank line, undefined where it goes on. */
-function pathOf(statement: string): readonly string[] | undefined {
-  return attempt(() => onlyKeys(parse(statement)));
-}
-
+/** The keys of one statement; none for a blank line. */
 function onlyKeys(value: unknown): string[] {
   const [key, ...more] = isObject(value) ? Object.keys(value) : [];
   return key === undefined || more.length > 0 ? [] : [key, ...onlyKeys((value as JsonObject)[key])];

@@ -81,21 +81,15 @@ export function* indexSteps(
 
 /** An immutable index. */
 export class SearchIndex {
-  readonly #ranking: Ranking;
-  readonly #postings: Postings;
-  readonly #vocabulary: Vocabulary;
   readonly #byIdentifier: ReadonlyMap<string, readonly number[]>;
 
   constructor(
     /** What it was built from, in that order. */
     readonly documents: readonly ToolDocument[],
-    ranking: Ranking,
-    postings: Postings,
-    vocabulary: Vocabulary,
+    private readonly ranking: Ranking,
+    private readonly postings: Postings,
+    private readonly vocabulary: Vocabulary,
   ) {
-    this.#ranking = ranking;
-    this.#postings = postings;
-    this.#vocabulary = vocabulary;
     this.#byIdentifier = byIdentifier(documents);
   }
 
@@ -137,7 +131,7 @@ export class SearchIndex {
   }
 
   #scores(query: string): Float64Array {
-    const { others, further, synonymWords, nameCoverage, queryCoverage } = this.#ranking;
+    const { others, further, synonymWords, nameCoverage, queryCoverage } = this.ranking;
     const count = this.documents.length;
     const scores = new Float64Array(count);
     const matched = new Uint16Array(count);
@@ -147,13 +141,13 @@ export class SearchIndex {
       named: new Uint16Array(count),
       seen: new Set(),
     };
-    const terms = queryTerms(query, this.#vocabulary);
+    const terms = queryTerms(query, this.vocabulary);
     const synonym = others * Math.min(1, synonymWords / terms.length);
     let corrected = 0;
     for (const term of terms) {
       const correct = corrected < MOST_CORRECTED;
-      const candidates = this.#vocabulary.candidates(term, others, synonym, correct);
-      if (!this.#vocabulary.has(term)) corrected++;
+      const candidates = this.vocabulary.candidates(term, others, synonym, correct);
+      if (!this.vocabulary.has(term)) corrected++;
       for (const index of this.#scoreTerm(candidates, ofTerm)) {
         const best = ofTerm.best[index]!;
         scores[index]! += best + further * (ofTerm.sum[index]! - best);
@@ -164,7 +158,7 @@ export class SearchIndex {
     for (let index = 0; index < count; index++) {
       if (matched[index] === 0) continue;
       scores[index]! *= 1 + queryCoverage * matched[index]! / terms.length;
-      const words = this.#postings.nameSizes[index]!;
+      const words = this.postings.nameSizes[index]!;
       if (words > 0) scores[index]! *= 1 + nameCoverage * ofTerm.named[index]! / words;
     }
     return scores;
@@ -175,10 +169,10 @@ export class SearchIndex {
     candidates: readonly WordCandidate[],
     { best, sum, named, seen }: TermScores,
   ): readonly number[] {
-    const { saturation } = this.#ranking;
+    const { saturation } = this.ranking;
     const touched: number[] = [];
     for (const [term, weight] of candidates) {
-      const posting = this.#postings.byTerm.get(term)!;
+      const posting = this.postings.byTerm.get(term)!;
       const { documents, weights, rarity } = posting;
       const factor = weight * rarity * (saturation + 1);
       const isNew = weight >= LEAST_NAMED && !seen.has(term);
