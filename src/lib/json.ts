@@ -13,11 +13,12 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** What `make` gives, `undefined` where it throws. */
-export function attempt<T>(make: () => T): T | undefined {
+/** What `make` gives, `undefined` where it throws; with `expected`, where it throws such an error. */
+export function attempt<T>(make: () => T, expected?: new () => Error): T | undefined {
   try {
     return make();
-  } catch {
+  } catch (error) {
+    if (expected !== undefined && !(error instanceof expected)) throw error;
     return undefined;
   }
 }
@@ -79,12 +80,7 @@ function sorted(value: unknown, ancestors: Set<object>): unknown {
  * a server may say anything, and no client takes such a tool.
  */
 export function unlessTooDeep<T>(write: () => T): T | undefined {
-  try {
-    return write();
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
+  return attempt(write, RangeError);
 }
 
 /** The parts as one array; `size` is the sum of their lengths, which every caller has counted. */

@@ -160,11 +160,9 @@ export async function readClientFile(path: string): Promise<ClientFileText> {
     const issue = fileIssue(path, `Cannot read the file: ${read.why}`, read.remedy);
     return { ok: false, issues: [issue] };
   }
-  try {
-    return { ok: true, text: await readFile(path, "utf8") };
-  } catch {
-    return { ok: false, issues: [fileIssue(path, "Cannot read the file: it has just gone")] };
-  }
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  if (text !== undefined) return { ok: true, text };
+  return { ok: false, issues: [fileIssue(path, "Cannot read the file: it has just gone")] };
 }
 
 /** Parses by the ending of the name, TOML too. What is no object is an issue. Never rejects. */

@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import type { Endpoint } from "../../gating/endpoint.ts";
 import { sessionKey } from "../../gating/provisioned.ts";
+import { attempt } from "../../lib/json.ts";
 import { getLogger } from "../../log/mod.ts";
 import { isLoggingLevel } from "../../protocol/methods.ts";
 import type { Gateway } from "../gateway.ts";
@@ -101,11 +102,8 @@ export class LastingSessions {
         const found = subscriptions.find(session.endpoint, uri);
         if (found === undefined) continue;
         uris.delete(uri);
-        try {
-          void subscriptions.add(found, session);
-        } catch {
-          // Its client has subscribed to as many as it may have meanwhile.
-        }
+        // Its client may have subscribed to as many as it may have meanwhile.
+        void attempt(() => subscriptions.add(found, session));
       }
       if (uris.size === 0) stop();
     };

@@ -1,6 +1,6 @@
 /** Directions of meaning. */
 
-import { isObject, type Json } from "../../lib/json.ts";
+import { isObject, type Json, parsedText } from "../../lib/json.ts";
 import type { ToolDocument } from "../words/document.ts";
 import { best, fuse, type Hit, type SearchResult } from "../words/index.ts";
 
@@ -18,7 +18,8 @@ const TOLERANCE = 1e-3;
  * @throws {SyntaxError} where it is no such answer; the message is the end of "answered with"
  */
 export function readVectors(text: string): readonly Vector[] {
-  const answer = parsed(text);
+  const answer = parsedText(text);
+  if (answer === undefined) throw new SyntaxError("something that is no JSON");
   const data = isObject(answer) ? answer.data : undefined;
   if (!Array.isArray(data)) throw new SyntaxError('something without "data"');
   const vectors: Vector[] = [];
@@ -95,14 +96,6 @@ function readVector(embedding: Json | undefined): Vector {
   const vector = Float32Array.from(embedding as number[], (number) => number / length);
   if (!isUnit(vector)) throw new SyntaxError("an embedding without direction");
   return vector;
-}
-
-function parsed(text: string): Json {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new SyntaxError("something that is no JSON");
-  }
 }
 
 /** Bytes of all vectors and their keys: what is stored must fit into one file. */
