@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
+import { attempt } from "../lib/json.ts";
 import { codeOf } from "../lib/text.ts";
+import { within } from "../lib/time.ts";
 import { getLogger } from "../log/mod.ts";
 import type { DatagramSocket, Runtime } from "../runtime/types.ts";
 
@@ -92,11 +94,7 @@ export class Notifier {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
     if (!this.#sending) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, CLOSE_TIMEOUT);
-    this.#idle = resolve;
-    await promise;
-    clearTimeout(timer);
+    await within(CLOSE_TIMEOUT, new Promise<void>((resolve) => this.#idle = resolve));
   }
 
   #enqueue(message: string): void {
@@ -194,10 +192,7 @@ async function notifyByChild(
  * added; systemd only wants a time that is not before the reload it asked for.
  */
 function monotonicMicroseconds(): bigint | null {
-  try {
-    const seconds = /^\d+\.\d\d/.exec(readFileSync("/proc/uptime", "utf8"))?.[0];
-    return seconds === undefined ? null : (BigInt(seconds.replace(".", "")) + 1n) * 10_000n;
-  } catch {
-    return null;
-  }
+  const uptime = attempt(() => readFileSync("/proc/uptime", "utf8")) ?? "";
+  const seconds = /^\d+\.\d\d/.exec(uptime)?.[0];
+  return seconds === undefined ? null : (BigInt(seconds.replace(".", "")) + 1n) * 10_000n;
 }
