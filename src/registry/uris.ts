@@ -41,7 +41,7 @@ export function buildUriTable(
 const MEMBER = { resources: "uri", templates: "uriTemplate" } as const;
 
 function writeList(
-  kind: "resources" | "templates",
+  kind: keyof typeof MEMBER,
   servers: readonly ServerEntry[],
   routing: UriRouting,
   previous: UriList | undefined,
@@ -51,7 +51,7 @@ function writeList(
       name,
       uniqueItems(inventory.lists[kind]).items,
       ({ key }) => {
-        const exposed = exposedKey(kind, routing, name, key);
+        const exposed = routing.exposedKey(kind, name, key);
         return exposed === key ? [] : [{ path: [MEMBER[kind]], value: JSON.stringify(exposed) }];
       },
       previous?.parts,
@@ -62,17 +62,8 @@ function writeList(
   return { parts, list: ListText.of(kind, texts, hints, previous?.list) };
 }
 
-function exposedKey(
-  kind: "resources" | "templates",
-  routing: UriRouting,
-  server: string,
-  key: string,
-): string {
-  return kind === "resources" ? routing.expose(server, key) : routing.exposeTemplate(server, key);
-}
-
 function duplicates(
-  kind: "resources" | "templates",
+  kind: keyof typeof MEMBER,
   servers: readonly ServerEntry[],
   routing: UriRouting,
 ): readonly Conflict[] {
@@ -81,7 +72,7 @@ function duplicates(
       kind,
       type: "duplicate",
       wanted,
-      parties: [{ server, name: wanted, exposed: exposedKey(kind, routing, server, wanted) }],
+      parties: [{ server, name: wanted, exposed: routing.exposedKey(kind, server, wanted) }],
     }))
   );
 }
@@ -161,6 +152,11 @@ export class UriRouting {
   exposeTemplate(server: string, text: string): string {
     const shared = (this.#familyOf.get(text)?.owners.size ?? 0) > 1;
     return shared || this.#labelled(text) !== undefined ? this.#withLabel(server, text) : text;
+  }
+
+  /** What stands in a list for what `server` has there. */
+  exposedKey(kind: keyof typeof MEMBER, server: string, key: string): string {
+    return kind === "resources" ? this.expose(server, key) : this.exposeTemplate(server, key);
   }
 
   /** Every URI and template that more than one server claims. */
