@@ -491,6 +491,7 @@ export interface ChannelOptions {
   readonly clock: Clock;
   /** Milliseconds a forwarded call may take; progress starts them anew. */
   readonly timeout: number;
+  /** As whom it introduces itself. */
   readonly identity: Identity;
   readonly events: ChannelEvents;
 }

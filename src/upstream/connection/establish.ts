@@ -1,7 +1,6 @@
 /** Finds out how to talk to one server, and opens a channel that is ready to use. */
 
 import type { ServerConfig } from "../../config/types.ts";
-import type { Clock } from "../../lib/time.ts";
 import { TRAIL } from "../../lib/trail.ts";
 import type { Era } from "../../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
@@ -11,10 +10,9 @@ import { HttpStatusError, unavailable } from "../transport/failures.ts";
 import { StreamableHttpTransport } from "../transport/http.ts";
 import { SseTransport } from "../transport/sse.ts";
 import { StdioTransport } from "../transport/stdio.ts";
-import type { Transport, TransportKind, UpstreamLog } from "../transport/transport.ts";
-import { Channel, type ChannelEvents } from "./channel.ts";
+import type { Transport, TransportKind } from "../transport/transport.ts";
+import { Channel, type ChannelOptions } from "./channel.ts";
 import { discover, type Handshake, HandshakeError, initialize, probe } from "./handshake.ts";
-import type { Identity } from "./line.ts";
 
 /** What was found out about a server, remembered so that a reconnect asks nothing twice. */
 export interface EraAnswer {
@@ -23,16 +21,12 @@ export interface EraAnswer {
 }
 
 /** What one connection is made of. */
-export interface EstablishOptions {
+export interface EstablishOptions
+  extends Pick<ChannelOptions, "log" | "clock" | "events" | "identity"> {
   readonly config: ServerConfig;
   readonly runtime: Pick<Runtime, "spawn" | "request">;
-  readonly log: UpstreamLog;
-  readonly clock: Clock;
   /** From an earlier connection; it is trusted, and failing is the way to find out it is stale. */
   readonly verdict: EraAnswer | undefined;
-  readonly events: ChannelEvents;
-  /** As whom it introduces itself. */
-  readonly identity: Identity;
   /** Which arguments of a tool a modern HTTP request repeats in headers. */
   readonly toolHeaders: (tool: string) => readonly ParamHeader[];
   /** Ends the attempt: everything opened for it is closed, and its reason is thrown. */
