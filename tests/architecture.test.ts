@@ -40,30 +40,30 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_320,
+  "src/lib": 1_316,
   "src/runtime": 780,
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1_548,
   "src/config": 4_490,
   "src/upstream": 2_341,
-  "src/upstream/connection": 1_635,
+  "src/upstream/connection": 1_630,
   "src/upstream/transport": 1_618,
-  "src/registry": 1_923,
+  "src/registry": 1_918,
   "src/gating": 2_206,
-  "src/gating/words + src/gating/meaning": 1_782,
+  "src/gating/words + src/gating/meaning": 1_776,
   "src/gateway": 1_393,
-  "src/gateway/clients": 1_086,
+  "src/gateway/clients": 1_084,
   "src/gateway/members": 576,
   "src/gateway/middleware": 863,
   "src/front": 1_253,
-  "src/app": 712,
+  "src/app": 707,
   "src/cli": 2_777,
   "src/cli/view": 247,
-  "src/cli/clients": 1_818,
+  "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_219;
+const MOST_CODE_IN_ALL = 32_190;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
