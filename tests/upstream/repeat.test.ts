@@ -32,6 +32,7 @@ import {
   textOf,
   withUpstream,
 } from "./support.ts";
+import { withHttp } from "./with-http.ts";
 
 const TWO = [poolTarget(), poolTarget()];
 const UNREPEATED = "the call was not repeated, because it may have been carried out: send it again";
@@ -367,6 +368,36 @@ test("Upstream repeats a safe call whose answer broke off, and one a proxy turns
     await Promise.all(servers.map((server) => server.close()));
   }
 });
+
+for (const junk of ["ping", '{"type":"keepalive"}', "[]"]) {
+  test(`A stream that is cut off is no answer, whatever came before: ${junk}`, async () => {
+    const tools = [{ name: "read", annotations: { readOnlyHint: true } }, { name: "write" }];
+    const cuts: (() => void)[] = [];
+    let isCut = true;
+    const handler = legacy(({ body }, response) => {
+      if (body?.method === "tools/list") json(response, 200, result(body.id, { tools }));
+      else if (body?.method === "tools/call" && isCut) {
+        isCut = false;
+        sse(response);
+        response.write(`data: ${junk}\n\n`);
+        cuts.push(() => response.socket!.destroy());
+      } else return false;
+      return true;
+    });
+    await withHttp(handler, async (upstream, _, log) => {
+      const call = async (name: string, nth: number) => {
+        const answer = upstream.forward(exchangeFor(callText(name), ANNA), []);
+        const isIgnored = ({ message }: { message: string }) => message.startsWith("Ignored");
+        await log.when(() => log.lines.filter(isIgnored).length === nth);
+        cuts.shift()!();
+        return answer;
+      };
+      assert.equal(textOf((await call("read", 1)).raw), "ok");
+      isCut = true;
+      await assert.rejects(call("write", 2), /"x" broke off its answer.*; the call was not repeat/);
+    }, { protocol: "legacy" });
+  });
+}
 
 test("Upstream does not repeat the round of a call that carries answers", async () => {
   const targets = [poolTarget("modern"), poolTarget("modern")];

@@ -244,7 +244,6 @@ export class HttpClient {
     room?: () => Promise<void> | undefined,
   ): Promise<void> {
     let [busy, chunks, size] = [0, 0, 0];
-    const answers = this.#answers;
     const reader = response.body?.getReader();
     if (reader === undefined) return;
     try {
@@ -255,18 +254,18 @@ export class HttpClient {
           const began = performance.now();
           const bytes = value.subarray(at, at + piece);
           size += bytes.length;
-          answers.size += bytes.length;
+          this.#answers.size += bytes.length;
           if (size > BODY_LIMIT) {
             throw protocolFault(this.server, `answered ${what} with more than 64 MiB`);
           }
-          if (onChunk(bytes) === true) size = answers.free(size, reader);
+          if (onChunk(bytes) === true) size = this.#answers.free(size, reader);
           busy += performance.now() - began;
           const full = room?.();
           if (full !== undefined) await full;
-          while (size > PIECE && answers.isFull(size, reader)) {
+          while (size > PIECE && this.#answers.isFull(size, reader)) {
             // What has come to its end, or is given up meanwhile, waits for nothing.
             const over = reader.closed.then(() => true);
-            if (await Promise.race([answers.room.promise, over])) break;
+            if (await Promise.race([this.#answers.room.promise, over])) break;
           }
           if (busy < TURN && ++chunks < MOST_CHUNKS) continue;
           // What is there already is read without a turn for others in between.
@@ -282,7 +281,7 @@ export class HttpClient {
       const why = `broke off its answer to ${what}: ${words}`;
       throw new NetworkError(this.server, "read", fault, why, { cause: error });
     } finally {
-      answers.free(size, reader);
+      this.#answers.free(size, reader);
     }
   }
 }

@@ -217,16 +217,15 @@ export class StreamableHttpTransport implements Transport {
     const headers = this.#postHeaders(raw, method);
     // What a call does it may do twice, so others decide about it.
     const mayRepeat = method !== "tools/call";
-    const isRequest = requestId !== undefined;
     let refusal: ReadRefusal | undefined;
     let response;
-    if (isRequest) this.#session.sent();
+    if (requestId !== undefined) this.#session.sent();
     try {
       const sent = { method: "POST", headers, body: raw, signal, what, mayRepeat } as const;
       response = await this.#http.send(sent);
       if (!response.ok) refusal = await this.#readRefusal(response, what, requestId);
     } finally {
-      if (isRequest) this.#session.decided();
+      if (requestId !== undefined) this.#session.decided();
     }
     if (refusal !== undefined) return await this.#refused(refusal, what, requestId);
     if (method === "initialize") {
@@ -371,6 +370,7 @@ export class StreamableHttpTransport implements Transport {
           signal.throwIfAborted();
           if (!(error instanceof NetworkError)) throw error;
           reason = error.why;
+          stream.junk = undefined; // who is cut off may not have come to its answer
         }
         if (stream.answered) return;
         if (stream.messages > messages) failures = idle = 0;
