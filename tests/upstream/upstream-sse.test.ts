@@ -61,6 +61,30 @@ test("SseTransport fails calls when its stream ends, and the upstream reconnects
   );
 });
 
+test("SseTransport says what was wrong with a stream that it gives up", async () => {
+  const inner = sseServer("/messages?s=1");
+  let flood = () => {};
+  await withHttp(
+    (seen, response) => {
+      if (seen.method === "GET") {
+        const part = "x".repeat(1024 * 1024);
+        flood = () => {
+          response.write("data: ");
+          for (let times = 0; times < 65; times++) response.write(part);
+        };
+      }
+      if (seen.body?.method !== "tools/call") return inner(seen, response);
+      response.writeHead(202).end();
+      flood();
+    },
+    (upstream) =>
+      assert.rejects(
+        upstream.forward(call("x"), []),
+        /^\S+ Server "x" answered the event stream with more than 64 MiB/,
+      ),
+  );
+});
+
 test("SseTransport finds the endpoint of a server that does not know what path it is below", async () => {
   const cases = [
     ["/gw/sse", "/messages?s=1", "/gw/messages?s=1"],

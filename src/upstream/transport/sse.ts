@@ -19,6 +19,8 @@ import {
 } from "./transport.ts";
 
 const STREAM = "the event stream";
+/** What else it can end with: all that is no failure of the network. */
+const TOO_MUCH = `answered ${STREAM} with more than 64 MiB`;
 /** How long the server may take to accept a message, in ms; the answer has its own limit. */
 const POST_TIMEOUT = 30_000;
 
@@ -170,7 +172,7 @@ export class SseTransport implements Transport {
       }
     };
     this.#http.events(response, STREAM, { room: () => this.#sendings.room, onEvent })
-      .then(() => "ended its event stream", (error) => error.why ?? "says too much at once")
+      .then(() => "ended its event stream", (error) => error.why ?? TOO_MUCH)
       .then((why) => {
         reject(unavailable(this.#server, `${why} before it named its endpoint`));
         this.#end({ code: "disconnected", message: why });
