@@ -142,7 +142,7 @@ export function methodNotAllowed(allow: string): Response {
   return json({ error: "method_not_allowed", message: `Allowed: ${allow}` }, 405, { allow });
 }
 
-/** How long a body may take, in ms; a large one gets more for what comes, so that slow lines have theirs. */
+/** How long a body may take, in ms, and be silent; a large one gets more for what comes, so that slow lines have theirs. */
 const BODY_PATIENCE = 30_000;
 /** The slowest line, in bytes a millisecond. */
 const SLOWEST = 16;
@@ -184,7 +184,8 @@ class Arrival implements Silent {
         const { value, done } = await reader.read();
         if (done) return new TextDecoder().decode(joinBytes(chunks, size));
         chunks.push(value);
-        this.#due += value.length / SLOWEST;
+        // What comes fast earns no rest: it would be kept as long as it keeps others out.
+        this.#due = Math.min(this.#due + value.length / SLOWEST, performance.now() + BODY_PATIENCE);
         size += value.length;
         bytesOnTheWay += value.length;
         if (size > limit) throw tooLarge(limit);

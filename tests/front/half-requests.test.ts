@@ -13,7 +13,7 @@ import { Gateway } from "../../src/gateway/gateway.ts";
 import { nextTurn } from "../../src/lib/time.ts";
 import type { HttpServer } from "../../src/runtime/types.ts";
 import { statusOf } from "../support/clients/raw.ts";
-import { eventually } from "../support/inbox.ts";
+import { eventually, within } from "../support/inbox.ts";
 
 const MINUTE = 60_000;
 const MIB = 1024 * 1024;
@@ -129,18 +129,39 @@ function upload(declared?: number) {
 
 for (const declared of [2 * MIB, undefined]) {
   const how = declared === undefined ? "in chunks" : "as declared";
-  test(`A large body that comes slowly, ${how}, has its time`, async () => {
+  test(`A large body that comes slowly, ${how}, has its time`, async (t) => {
+    let passed = performance.now();
+    t.mock.method(performance, "now", () => passed);
     using slow = upload(declared);
-    await slow.come(MIB);
-    slow.tick(MINUTE);
-    await slow.come(MIB);
-    slow.tick(2 * MINUTE);
+    // 16 KB a second, for more than two minutes.
+    for (let piece = 0; piece < 32; piece++) {
+      await slow.come(MIB / 16);
+      slow.tick(0);
+      passed += 4_000;
+    }
     slow.end();
     assert.equal(await slow.outcome, 2 * MIB);
+    using slower = upload(declared);
+    for (let piece = 0; piece < 8; piece++) {
+      await slower.come(MIB / 16);
+      slower.tick(0);
+      passed += 8_000;
+    }
+    slower.tick(0);
+    assert.equal(await slower.outcome, -408);
+  });
+
+  test(`A large body that came fast, ${how}, is not kept for longer when it stops`, async () => {
+    using resting = upload(declared);
+    await resting.come(MIB);
+    resting.tick(MINUTE / 4);
+    await resting.come(MIB);
+    resting.end();
+    assert.equal(await resting.outcome, 2 * MIB);
     using stuck = upload(declared);
     await stuck.come(MIB);
-    stuck.tick(2 * MINUTE);
-    assert.equal(await stuck.outcome, -408);
+    stuck.tick(MINUTE / 2 + 1_000);
+    assert.equal(await within(stuck.outcome, "the refusal"), -408);
   });
 }
 
