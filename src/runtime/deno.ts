@@ -3,7 +3,6 @@
 import { stat, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { attempt } from "../lib/json.ts";
 import { internalError, listenError, report, shuttingDown } from "./listen.ts";
 import { onSignal } from "./node/process.ts";
 import { spawn } from "./node/spawn.ts";
@@ -60,27 +59,28 @@ export function serve(options: ListenOptions): Promise<HttpServer> {
 function listen({ hostname, port, handler, onError }: ListenOptions): HttpServer {
   const active = new ActiveRequests();
   const cut = new AbortController();
-  const open = (port: number) =>
-    Deno.serve({
-      hostname,
-      port,
-      signal: cut.signal,
-      automaticCompression: false,
-      onListen() {}, // the default prints a banner on stdout, where JSON-RPC may be spoken
-      onError(error) {
-        report(onError, error);
-        return internalError();
-      },
-    }, (request, info) => {
-      if (active.draining) return shuttingDown();
-      active.track(info.completed);
-      return handler(request);
-    });
-  try {
-    return new DenoServer(open, open(port), active, cut, onError);
-  } catch (error) {
-    throw listenError(hostname, port, error);
-  }
+  const open = (port: number) => {
+    try {
+      return Deno.serve({
+        hostname,
+        port,
+        signal: cut.signal,
+        automaticCompression: false,
+        onListen() {}, // the default prints a banner on stdout, where JSON-RPC may be spoken
+        onError(error) {
+          report(onError, error);
+          return internalError();
+        },
+      }, (request, info) => {
+        if (active.draining) return shuttingDown();
+        active.track(info.completed);
+        return handler(request);
+      });
+    } catch (error) {
+      throw listenError(hostname, port, error);
+    }
+  };
+  return new DenoServer(open, open(port), active, cut, onError);
 }
 
 /** Milliseconds between attempts to listen again. */
@@ -108,15 +108,15 @@ class DenoServer implements HttpServer {
 
   /** A listener that cannot accept, for want of file descriptors, is gone for good: another follows. */
   async #keepListening(): Promise<void> {
-    for (;;) {
+    for (let isLost = false;; isLost = true) {
       try {
+        if (isLost) this.server = this.open(this.port);
         return await this.server.finished;
       } catch (error) {
         report(this.onError, new Error("Cannot take connections, trying again", { cause: error }));
       }
       await new Promise((resolve) => setTimeout(resolve, LISTEN_AGAIN));
       if (this.#stopped !== undefined || this.cut.signal.aborted) return;
-      attempt(() => this.server = this.open(this.port));
     }
   }
 

@@ -273,6 +273,37 @@ test("request.signal does not fire after a complete answer, json or stream", asy
   assert.ok(signals.every((signal) => !signal.aborted));
 });
 
+test("Who cannot listen again says what keeps it from it", async () => {
+  if (runtime.name !== "deno") return;
+  const { Deno } = globalThis as unknown as { Deno: { serve: () => unknown } };
+  const real = [Deno.serve, globalThis.setTimeout] as const;
+  const again = Promise.withResolvers<void>();
+  const gone = { hostname: "127.0.0.1", port: 8_008 };
+  const taken = () => {
+    throw Object.assign(new Error("Address already in use"), { code: "EADDRINUSE" });
+  };
+  const attempts = [
+    () => ({ addr: gone, finished: Promise.reject(new Error("Too many open files")) }),
+    taken,
+    taken,
+    () => {
+      again.resolve();
+      return { addr: gone, finished: Promise.resolve(), shutdown: () => Promise.resolve() };
+    },
+  ];
+  Deno.serve = () => attempts.shift()!();
+  globalThis.setTimeout = ((callback: () => void) => queueMicrotask(callback)) as never;
+  await using served = await serve(() => new Response("here"));
+  await again.promise;
+  [Deno.serve, globalThis.setTimeout] = real;
+  const words = served.errors.map((error) => `${((error as Error).cause as Error).message}`);
+  assert.equal(words.shift(), "Too many open files");
+  assert.equal(words.length, 2);
+  for (const one of words) {
+    assert.match(one, /^Cannot listen on "127.0.0.1:8008": the port is in use/);
+  }
+});
+
 test("More connections than there are files to open end no listener", async () => {
   const path = new URL("./fixtures/crowded.ts", import.meta.url).pathname;
   const program = [process.execPath, ...scriptArguments(path)].map((word) => `'${word}'`).join(" ");
