@@ -304,6 +304,27 @@ for (const [what, { config, says }] of Object.entries(BROKEN)) {
   });
 }
 
+test("serve tells a person at a terminal what is wrong with the start, and no syslog", async () => {
+  const syslog = await listening();
+  const env = { MCPROXY_SYSLOG: `{"tcp":"127.0.0.1:${syslog.port}"}` };
+  const terminal = { columns: 80, rows: 24 };
+  try {
+    for (const [args, config, code] of [[["--port", "x"], ONE, 2], [[], "{", 3]] as const) {
+      await serving(args, { config, env, terminal }, async ({ exited }) => {
+        assert.equal(await exited, code);
+      });
+    }
+    assert.equal(syslog.text(), "");
+    await serving(["--port", "x"], { env }, async ({ exited }) => {
+      assert.equal(await exited, 2);
+      await eventually(syslog.text, (text) => text.includes("--port"), "the line in syslog");
+      assert.equal(syslog.text().match(/<26>/g)?.length, 1);
+    });
+  } finally {
+    syslog.close();
+  }
+});
+
 test("serve prints once what no syslog takes of an invalid configuration", async () => {
   const { config } = BROKEN["servers that are no object"]!;
   const env = { MCPROXY_SYSLOG: '{"socket":"/nowhere/syslog"}' };
