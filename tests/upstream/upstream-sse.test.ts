@@ -82,6 +82,7 @@ test("SseTransport says what was wrong with a stream that it gives up", async ()
         upstream.forward(call("x"), []),
         /^\S+ Server "x" answered the event stream with more than 64 MiB/,
       ),
+    { timeout: 60_000 },
   );
 });
 
