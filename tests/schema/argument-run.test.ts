@@ -125,6 +125,7 @@ test("argumentCheck() takes no longer for hostile schemas than for some thousand
     // The best of three: in one the garbage of others may be collected.
     const took = () => processorTime(() => argumentCheck(schema)!(args));
     const best = Math.min(took(), took(), took());
-    assert.ok(best < Math.max(50, baseline * 4), `${name}: ${best} ms, ordinary ${baseline} ms`);
+    // What grows with a power takes a thousand times as long; the factor is for a busy machine.
+    assert.ok(best < Math.max(100, baseline * 10), `${name}: ${best} ms, ordinary ${baseline} ms`);
   }
 });
