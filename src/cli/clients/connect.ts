@@ -124,9 +124,8 @@ export function surroundingsOf({ env, cwd }: Pick<Io, "env" | "cwd">): Surroundi
 export function requireClient(name: string): ClientApp {
   const client = findClient(name);
   if (client !== undefined) return client;
-  const near = suggest(name, CLIENTS.map((one) => one.name));
-  const unknown = `Unknown client ${JSON.stringify(name)}${didYouMean(near)}`;
-  throw new UsageError(`${unknown}; expected one of ${names()}`);
+  const hint = didYouMean(suggest(name, CLIENTS.map((one) => one.name)));
+  throw new UsageError(`Unknown client ${JSON.stringify(name)}${hint}; expected one of ${names()}`);
 }
 
 function names(): string {
