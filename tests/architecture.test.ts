@@ -46,8 +46,8 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/schema": 884,
   "src/protocol": 1_548,
   "src/config": 4_490,
-  "src/upstream": 2_341,
-  "src/upstream/connection": 1_630,
+  "src/upstream": 2_342,
+  "src/upstream/connection": 1_636,
   "src/upstream/transport": 1_618,
   "src/registry": 1_918,
   "src/gating": 2_206,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_190;
+const MOST_CODE_IN_ALL = 32_194;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -193,6 +193,7 @@ export class Instance {
 
   /** A client session has ended, and its own connection with it. */
   releaseSession(session: string): void {
+    for (const one of [this.#connection, ...this.lines.live]) one?.channel.left(session);
     // Others come and go without a use of this server.
     if (this.lines.releaseSession(session)) this.#idle.touch();
   }

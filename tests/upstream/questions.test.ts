@@ -202,6 +202,24 @@ test("Channel keeps what is said after an answer from everybody but the client t
   await last;
 });
 
+test("Channel takes the only call for what is meant where the client of the one before has left", async () => {
+  for (const [left, asked] of [["s1", 1], ["another", 0]] as const) {
+    const { channel, transport } = await open();
+    const first = channel.forward(exchangeFor(callText("a"), { ...WITH_ROOTS, session: "s1" }), []);
+    transport.answer(1);
+    await first;
+    channel.left(left);
+    const other = exchangeFor(callText("b"), OTHER_CLIENT);
+    const call = channel.forward(other, []);
+    transport.say(ELICIT);
+    await settled();
+    assert.equal(other.asked.length, asked);
+    other.asked[0]?.answer({});
+    transport.answer(2);
+    await call;
+  }
+});
+
 test("Channel keeps what follows a failed sending from strangers, where the upstream may have got it", async () => {
   for (const [error, asked] of [[NOT_SENT, 1], [SENT, 0]] as const) {
     const { channel, transport } = await open({ kind: "http" });

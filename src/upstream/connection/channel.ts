@@ -189,6 +189,9 @@ export class Channel {
     this.timeoutsUnheard = 0;
   }
 
+  /** A client session has ended. */
+  readonly left = (session: string): void => this.#abandoned.left(session);
+
   /** Sends a notification; what becomes of it is only logged. */
   async notify(method: string, paramsText?: string): Promise<void> {
     await this.#post(notification(method, paramsText), method);
@@ -249,10 +252,8 @@ export class Channel {
 
   /** The front has stopped caring about the call, so nobody reads this. */
   #cancelled(method: string): RpcError {
-    return new RpcError(
-      ErrorCode.UpstreamUnavailable,
-      `Call of "${method}" on ${serverLabel(this.server)} was cancelled`,
-    );
+    const why = `Call of "${method}" on ${serverLabel(this.server)} was cancelled`;
+    return new RpcError(ErrorCode.UpstreamUnavailable, why);
   }
 
   /** A request is never cancelled as `initialize` (lifecycle), which never comes here. */

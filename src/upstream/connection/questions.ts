@@ -111,6 +111,13 @@ export class Abandoned {
     this.#lastAt = now;
   }
 
+  /** This session has ended, as it wished: the next client must not pay for what might follow. */
+  left(session: string): void {
+    if (this.#last?.session !== session) return;
+    this.#last = undefined;
+    this.#lastAt = this.#othersAt;
+  }
+
   /** The upstream has answered one that was given up. */
   delete(id: number, now: number): void {
     const call = this.#calls.get(id);
