@@ -224,6 +224,8 @@ test("Upstream repeats on a new connection of the session, or a new lent one, to
       await call();
       const before = sessions();
       forget();
+      // The one that was lent has rested, and is lent again.
+      passTime(AFTERWORDS);
       assert.equal(textOf((await call()).raw), "ok");
       assert.equal(sessions(), before + 1);
     }
