@@ -27,23 +27,21 @@ const files = groups([
 const of = (name: typeof files extends ReadonlyMap<infer Name, unknown> ? Name : never) =>
   files.get(name)!;
 
-// The long ones first; what a step follows stands before it.
+// The long ones first, so that the end is short; what a step follows stands before it.
 const steps: readonly Step[] = [
   { name: "binary", command: [DENO, "run", "-A", "scripts/compile.ts", "--for-tests"] },
   ...CHECKS,
-  togetherOnDeno("a Deno process, on Deno", of("deno")),
-  togetherOnDeno("isolation, on Deno", of("isolation")),
-  { ...onDeno("soak, on Deno", of("soak")), after: "binary" },
-  onDeno("processes, on Deno", of("processes")),
   togetherOnDeno("parts, on Deno", of("parts")),
   onBun("parts, on Bun", [...of("parts"), ...of("processes")]),
-  onBun("isolation, on Bun", of("isolation")),
-  togetherOnDeno("a Bun process, on Deno", of("bun")),
-  { ...togetherOnDeno("a binary of Bun, on Deno", of("binary")), after: "binary" },
+  { ...onDeno("soak, on Deno", of("soak")), after: "binary", isLight: true },
+  togetherOnDeno("isolation, on Deno", of("isolation")),
   togetherOnDeno("behaviour, on Deno", of("behaviour")),
   onBun("behaviour, on Bun", of("behaviour")),
+  togetherOnDeno("a Deno process, on Deno", of("deno")),
   onDeno("conformance, on Deno", of("conformance")),
-  onBun("conformance, on Bun", of("conformance")),
+  { ...onDeno("hygiene, on Deno", of("hygiene")), after: "binary" },
+  { ...togetherOnDeno("a binary of Bun, on Deno", of("binary")), after: "binary" },
+  togetherOnDeno("a Bun process, on Deno", of("bun")),
   {
     ...onDeno("a binary of Deno, on Deno", of("binary")),
     env: { MCPROXY_BINARY: TEST_BINARIES.deno },
@@ -51,14 +49,16 @@ const steps: readonly Step[] = [
     // Only where the base of `deno compile` can be downloaded; the step "binary" says so.
     needs: TEST_BINARIES.deno,
   },
-  { ...onDeno("hygiene, on Deno", of("hygiene")), after: "binary" },
-  onBun("hygiene, on Bun", of("hygiene")),
+  onBun("conformance, on Bun", of("conformance")),
+  onBun("isolation, on Bun", of("isolation")),
+  onDeno("processes, on Deno", of("processes")),
   {
     ...onDeno("hygiene of a binary of Deno", ["tests/hygiene/binary.test.ts"]),
     env: { MCPROXY_BINARY: TEST_BINARIES.deno },
     after: "binary",
     needs: TEST_BINARIES.deno,
   },
+  onBun("hygiene, on Bun", of("hygiene")),
 ];
 
 Deno.chdir(ROOT);

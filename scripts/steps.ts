@@ -11,6 +11,8 @@ export interface Step {
   readonly count?: (output: string) => Counts | undefined;
   /** The name of the step that makes what this one uses. */
   readonly after?: string;
+  /** It waits more than it works, so it runs beside as many others as there may be. */
+  readonly isLight?: boolean;
   /** Not run where this file is missing by the time its turn comes. */
   readonly needs?: string;
 }
@@ -70,15 +72,21 @@ export async function runSteps(steps: readonly Step[]): Promise<number> {
   return sum("failed") === 0 ? 0 : 1;
 }
 
-/** Runs steps in their order, {@link LANES} at a time; each when the one it follows has ended. */
+/**
+ * Runs steps in their order, {@link LANES} at a time and the light ones beside them; each when the
+ * one it follows has ended.
+ */
 async function beside(steps: readonly Step[], run: (step: Step) => Promise<void>): Promise<void> {
   const waiting = [...steps];
   const unfinished = new Set(steps.map(({ name }) => name));
-  const running = new Set<Promise<void>>();
+  const running = new Map<Promise<void>, Step>();
   while (waiting.length > 0 || running.size > 0) {
-    const free = waiting.findIndex(({ after }) => after === undefined || !unfinished.has(after));
-    if (running.size === LANES || free === -1) {
-      await Promise.race(running);
+    const lanes = LANES - [...running.values()].filter(({ isLight }) => !isLight).length;
+    const free = waiting.findIndex(({ after, isLight }) =>
+      (isLight || lanes > 0) && (after === undefined || !unfinished.has(after))
+    );
+    if (free === -1) {
+      await Promise.race(running.keys());
       continue;
     }
     const [step] = waiting.splice(free, 1);
@@ -86,7 +94,7 @@ async function beside(steps: readonly Step[], run: (step: Step) => Promise<void>
       unfinished.delete(step!.name);
       running.delete(ended);
     });
-    running.add(ended);
+    running.set(ended, step!);
   }
 }
 
