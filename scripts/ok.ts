@@ -51,7 +51,7 @@ const steps: readonly Step[] = [
   },
   onBun("conformance, on Bun", of("conformance")),
   onBun("isolation, on Bun", of("isolation")),
-  onDeno("processes, on Deno", of("processes")),
+  { ...onDeno("processes, on Deno", of("processes")), after: "soak, on Deno", isLight: true },
   {
     ...onDeno("hygiene of a binary of Deno", ["tests/hygiene/binary.test.ts"]),
     env: { MCPROXY_BINARY: TEST_BINARIES.deno },

@@ -55,7 +55,8 @@ export class House implements AsyncDisposable {
     try {
       const spec = { ...options, name: "u" };
       const u = await upstreamEntry(kind, control, spec, clients > FEW);
-      const text = JSON.stringify({ prefix: "never", port: 0, mcpServers: { u } });
+      const settings = { prefix: "never", port: 0, shutdownTimeout: "1s" };
+      const text = JSON.stringify({ ...settings, mcpServers: { u } });
       const parsed = parseConfig(text, { file: "isolation", env: {} });
       assert.ok(parsed.ok, parsed.ok ? "" : JSON.stringify(parsed.issues));
       const server = await Server.start({

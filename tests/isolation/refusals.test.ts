@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { STDIO_PATIENCE } from "../../src/front/stdio.ts";
 import type { Heard, LegacyPeer } from "../support/clients/peer.ts";
+import { passTime } from "../support/time.ts";
 import { assertHeard, House, type PeerKind, type UpstreamKind } from "./house.ts";
 
 const LEGACY: readonly PeerKind[] = ["http", "sse", "stdio"];
@@ -119,6 +121,8 @@ for (const upstream of LEGACY_UPSTREAMS) {
         json.method === "elicitation/create";
       await leaver.heard.waitFor(isAsked);
       const { json: { id } } = await stayer.heard.waitFor(isAsked);
+      // Who pipes in little and leaves early would be waited for.
+      passTime(STDIO_PATIENCE);
       await leaver.close();
       await house.control.events.waitFor(({ kind, tag, connection }) =>
         (kind === "cancelled" && tag === "leaver") ||
