@@ -126,7 +126,10 @@ export async function startLogging(
   return logging;
 }
 
-/** There is nothing to start. Where no person looks the log is told, too: what a service prints may go nowhere. */
+/**
+ * There is nothing to start. Where no person looks the log is told, too: what a service prints may
+ * go nowhere.
+ */
 async function refuse(error: Error, options: OptionValues, io: Io): Promise<never> {
   const destination = destinationOf(options, settingsFromEnv(io.env).settings);
   if (!io.stderr.isTerminal && !isSeen({ destination }, io.env)) {

@@ -142,7 +142,10 @@ export function methodNotAllowed(allow: string): Response {
   return json({ error: "method_not_allowed", message: `Allowed: ${allow}` }, 405, { allow });
 }
 
-/** How long a body may take, in ms, and be silent; a large one gets more for what comes, so that slow lines have theirs. */
+/**
+ * How long a body may take, in ms, and be silent; a large one gets more for what comes, so that slow
+ * lines have theirs.
+ */
 const BODY_PATIENCE = 30_000;
 /** The slowest line, in bytes a millisecond. */
 const SLOWEST = 16;

@@ -144,8 +144,9 @@ export class Owners {
     this.#owners.delete(oldest!);
   }
 
-  /** The session, where it is known; `id` is what the server gives for one. */
+  /** The session, where it is known; `id` is what the server gives for one, where it names any. */
   get(server: string, id: Json | undefined): string | undefined {
-    return this.#owners.get(JSON.stringify([server, id]));
+    // Asked for each word of a server, of which few name one.
+    return id === undefined ? undefined : this.#owners.get(JSON.stringify([server, id]));
   }
 }

@@ -1,6 +1,5 @@
 import { runtime } from "#runtime";
 import assert from "node:assert/strict";
-import { setImmediate } from "node:timers";
 import { after, before, describe, test } from "node:test";
 import { Server } from "../../src/app/server.ts";
 import { parseConfig } from "../../src/config/load.ts";
@@ -8,7 +7,7 @@ import { HttpClient } from "../support/clients/http.ts";
 import type { Received } from "../support/clients/message.ts";
 import { ModernClient } from "../support/clients/modern.ts";
 import type { FakeProgram } from "../support/fake-child.ts";
-import { FakeRuntime } from "../support/fake-runtime.ts";
+import { FakeRuntime, listeningWith } from "../support/fake-runtime.ts";
 
 /** Tools by what they need of the client, and how they ask for it. */
 const NEEDS: Readonly<Record<string, { readonly method: string; readonly tool: string }>> = {
@@ -140,15 +139,7 @@ describe("a tool that a client cannot have", () => {
     const fake = new FakeRuntime({ programs: PROGRAMS });
     server = await Server.start({
       config: parsed.config,
-      runtime: {
-        serve: runtime.serve,
-        spawn: async (options) => {
-          const child = await fake.spawn(options);
-          // Its program begins to read behind this; what came earlier would be lost.
-          await new Promise((next) => setImmediate(next));
-          return child;
-        },
-      },
+      runtime: listeningWith(runtime.serve, fake),
       listen: true,
     });
     await server.gateway.settled();

@@ -1,6 +1,5 @@
 import { runtime } from "#runtime";
 import assert from "node:assert/strict";
-import { setImmediate } from "node:timers";
 import { test } from "node:test";
 import { Server } from "../../src/app/server.ts";
 import { parseConfig } from "../../src/config/load.ts";
@@ -8,7 +7,7 @@ import { passTime } from "../support/time.ts";
 import { AFTERWORDS } from "../../src/upstream/connection/questions.ts";
 import { HttpClient } from "../support/clients/http.ts";
 import type { FakeProgram } from "../support/fake-child.ts";
-import { FakeRuntime } from "../support/fake-runtime.ts";
+import { FakeRuntime, listeningWith } from "../support/fake-runtime.ts";
 
 const OF_TASK = { _meta: { "io.modelcontextprotocol/related-task": { taskId: "t1" } } };
 const TOOL = { inputSchema: { type: "object" } };
@@ -57,15 +56,7 @@ test("what a server says of a task reaches the client whose it is, and not the o
   const fake = new FakeRuntime({ programs: { t: program } });
   const server = await Server.start({
     config: parsed.config,
-    runtime: {
-      serve: runtime.serve,
-      spawn: async (options) => {
-        const child = await fake.spawn(options);
-        // Its program begins to read behind this; what came earlier would be lost.
-        await new Promise((next) => setImmediate(next));
-        return child;
-      },
-    },
+    runtime: listeningWith(runtime.serve, fake),
     listen: true,
   });
   try {

@@ -172,3 +172,19 @@ export class FakeRuntime implements Runtime {
     return watches.length;
   }
 }
+
+/** A runtime that listens as `serve` does, and whose programs are those of `fake`. */
+export function listeningWith(
+  serve: Runtime["serve"],
+  fake: FakeRuntime,
+): Pick<Runtime, "serve" | "spawn"> {
+  return {
+    serve,
+    spawn: async (options) => {
+      const child = await fake.spawn(options);
+      // Its program begins to read behind this; what came earlier would be lost.
+      await new Promise((next) => setImmediate(next));
+      return child;
+    },
+  };
+}

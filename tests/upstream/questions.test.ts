@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ErrorCode, RpcError } from "../../src/protocol/errors.ts";
+import type { Client } from "../../src/protocol/exchange.ts";
 import type { RequestMessage } from "../../src/protocol/message.ts";
 import { Channel, type ChannelEvents } from "../../src/upstream/connection/channel.ts";
 import { SHARED_IDENTITY } from "../../src/upstream/connection/line.ts";
@@ -41,6 +42,22 @@ async function open(
   channel.era = era;
   await channel.start(new AbortController().signal);
   return { channel, transport, clock, ambiguous };
+}
+
+/** How often this client, whose call is the second and the only one, is asked what comes on no stream. */
+async function timesAsked(
+  { channel, transport }: Pick<Awaited<ReturnType<typeof open>>, "channel" | "transport">,
+  client: Client,
+): Promise<number> {
+  const exchange = exchangeFor(callText("b"), client);
+  const call = channel.forward(exchange, []);
+  transport.say(ELICIT);
+  await settled();
+  const { length } = exchange.asked;
+  exchange.asked[0]?.answer({});
+  transport.answer(2);
+  await call;
+  return length;
 }
 
 const ELICIT =
@@ -209,14 +226,7 @@ test("Channel takes the only call for what is meant where the client of the one 
     transport.answer(1);
     await first;
     channel.left(left);
-    const other = exchangeFor(callText("b"), OTHER_CLIENT);
-    const call = channel.forward(other, []);
-    transport.say(ELICIT);
-    await settled();
-    assert.equal(other.asked.length, asked);
-    other.asked[0]?.answer({});
-    transport.answer(2);
-    await call;
+    assert.equal(await timesAsked({ channel, transport }, OTHER_CLIENT), asked);
   }
 });
 
@@ -229,14 +239,7 @@ test("Channel keeps what follows a failed sending from strangers, where the upst
       return Promise.reject(new LostCallError("x", "broke off its answer stream", error));
     };
     await assert.rejects(channel.forward(exchangeFor(callText("a")), []), LostCallError);
-    const other = exchangeFor(callText("b"), OTHER_CLIENT);
-    const call = channel.forward(other, []);
-    transport.say(ELICIT);
-    await settled();
-    assert.equal(other.asked.length, asked);
-    other.asked[0]?.answer({});
-    transport.answer(2);
-    await call;
+    assert.equal(await timesAsked({ channel, transport }, OTHER_CLIENT), asked);
   }
 });
 
@@ -273,14 +276,7 @@ test("Channel knows a client without session by the pipe it came by, and by noth
     const first = channel.forward(exchangeFor(callText("a"), client), []);
     transport.answer(1);
     await first;
-    const next = exchangeFor(callText("b"), client);
-    const call = channel.forward(next, []);
-    transport.say(ELICIT);
-    await settled();
-    assert.equal(next.asked.length, asked);
-    next.asked[0]?.answer({});
-    transport.answer(2);
-    await call;
+    assert.equal(await timesAsked({ channel, transport }, client), asked);
   }
 });
 

@@ -8,7 +8,7 @@ import type { Config } from "../../src/config/types.ts";
 import { HttpClient } from "../support/clients/http.ts";
 import { type Received, resultOf, textOf } from "../support/clients/message.ts";
 import { ModernClient } from "../support/clients/modern.ts";
-import { FakeRuntime } from "../support/fake-runtime.ts";
+import { FakeRuntime, listeningWith } from "../support/fake-runtime.ts";
 import { Neighbour, neighbourProgram } from "./neighbour.ts";
 import type { ServerRow } from "./rows.ts";
 import { OddServers, stdioProgram } from "./servers.ts";
@@ -55,15 +55,7 @@ export class Lab implements AsyncDisposable {
       configOf(Object.fromEntries(some.map((row) => [row.name, odd.entryOf(row)])));
     const server = await Server.start({
       config: config([]),
-      runtime: {
-        serve: runtime.serve,
-        spawn: async (options) => {
-          const child = await fake.spawn(options);
-          // Its program begins to read behind this; what came earlier would be lost.
-          await new Promise((next) => setImmediate(next));
-          return child;
-        },
-      },
+      runtime: listeningWith(runtime.serve, fake),
       listen: true,
     });
     const { gateway } = server;

@@ -36,7 +36,7 @@ const MOST_REPLIES = 100;
 const PIECE = 64 * 1024;
 /** And no more chunks than this, which may be tiny where they are unpacked. */
 const MOST_CHUNKS = 256;
-/** While more is kept of a server's other answers, one goes on to a piece, and the oldest to its end. Bytes. */
+/** While more bytes are kept of a server's others, an answer goes on to a piece, the oldest to its end. */
 const MOST_AT_ONCE = 128 * 1024 * 1024;
 /** Bun ends a request that is silent for 5 minutes; ours have their own limits. */
 const FETCHED = { redirect: "manual", timeout: false } as const;
