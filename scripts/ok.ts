@@ -34,11 +34,12 @@ const steps: readonly Step[] = [
   togetherOnDeno("parts, on Deno", of("parts")),
   onBun("parts, on Bun", [...of("parts"), ...of("processes")]),
   { ...onDeno("soak, on Deno", of("soak")), after: "binary", isLight: true },
+  // Gateways on both runtimes, beside the same servers and clients without one.
+  onDeno("conformance", of("conformance")),
   togetherOnDeno("isolation, on Deno", of("isolation")),
   togetherOnDeno("behaviour, on Deno", of("behaviour")),
   onBun("behaviour, on Bun", of("behaviour")),
   togetherOnDeno("a Deno process, on Deno", of("deno")),
-  onDeno("conformance, on Deno", of("conformance")),
   { ...onDeno("hygiene, on Deno", of("hygiene")), after: "binary" },
   { ...togetherOnDeno("a binary of Bun, on Deno", of("binary")), after: "binary" },
   togetherOnDeno("a Bun process, on Deno", of("bun")),
@@ -49,7 +50,6 @@ const steps: readonly Step[] = [
     // Only where the base of `deno compile` can be downloaded; the step "binary" says so.
     needs: TEST_BINARIES.deno,
   },
-  onBun("conformance, on Bun", of("conformance")),
   onBun("isolation, on Bun", of("isolation")),
   { ...onDeno("processes, on Deno", of("processes")), after: "soak, on Deno", isLight: true },
   {

@@ -38,8 +38,8 @@ export const CHECKS: readonly Step[] = [
   { name: "schema", command: [DENO, "run", "-A", "scripts/schema.ts", "--check"] },
 ];
 
-/** One more than there are processors, as some of a test is waiting. */
-const LANES = navigator.hardwareConcurrency + 1;
+/** Two more than there are processors, as much of a test is waiting. */
+const LANES = navigator.hardwareConcurrency + 2;
 
 /**
  * Runs every step even when one fails, shows the output as it comes, then once more that of each

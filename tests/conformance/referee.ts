@@ -10,6 +10,10 @@ import type { Check } from "./checks.ts";
 /** The revisions there is a frozen requirement set for. */
 export type Revision = "2025-11-25" | "2026-07-28";
 
+/** What the gateway runs on. One run judges both, against what is the same without it. */
+export const MODES = ["deno", "bun"] as const;
+export type Mode = typeof MODES[number];
+
 /** What a run of the referee came to. */
 export interface Report {
   readonly checks: readonly Check[];

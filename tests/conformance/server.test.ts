@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import process from "node:process";
 import { type Gateway, startGateway } from "../support/gateway.ts";
-import { ON_BUN, scriptArguments } from "../support/program.ts";
+import { BUN } from "../support/program.ts";
 import { type Check, complaints, regressions } from "./checks.ts";
 import { judge, readExpectedFailures } from "./expected-failures.ts";
 import { startHttpFixture } from "./fixture/http.ts";
-import { refereeServer, type Report, type Revision, TIMEOUT } from "./referee.ts";
+import { type Mode, MODES, refereeServer, type Report, type Revision, TIMEOUT } from "./referee.ts";
 
 const REVISIONS = ["2025-11-25", "2026-07-28"] as const;
 
@@ -39,34 +38,37 @@ for (const revision of REVISIONS) {
   );
 }
 
-for (const revision of REVISIONS) {
-  test(`the gateway keeps ${revision} of a server over HTTP`, { timeout: TIMEOUT }, async () => {
-    await using fixture = await startHttpFixture();
-    await judgeGateway(`server ${revision} http`, revision, { url: fixture.url });
-  });
-
-  test(`the gateway keeps ${revision} of a server over stdio`, { timeout: TIMEOUT }, async () => {
-    const script = fileURLToPath(new URL("./fixture/stdio.ts", import.meta.url));
-    const args = scriptArguments(script);
-    await judgeGateway(`server ${revision} stdio`, revision, { command: process.execPath, args });
-  });
-}
-
 // An upstream of the other era: what the gateway bridges is measured against a server of both.
 const BRIDGED = [
   { revision: "2025-11-25", eras: "modern", spoken: "2026-07-28" },
   { revision: "2026-07-28", eras: "legacy", spoken: "2025-11-25" },
 ] as const;
 
-for (const { revision, eras, spoken } of BRIDGED) {
-  test(
-    `the gateway gives ${revision} to the client of a ${eras} server`,
-    { timeout: TIMEOUT },
-    async () => {
-      await using fixture = await startHttpFixture(eras);
-      await judgeGateway(`server ${revision} ${eras}`, revision, { url: fixture.url }, spoken);
-    },
-  );
+for (const mode of MODES) {
+  const options = { timeout: TIMEOUT };
+  for (const revision of REVISIONS) {
+    test(`the gateway (${mode}) keeps ${revision} of a server over HTTP`, options, async () => {
+      await using fixture = await startHttpFixture();
+      await judgeGateway(mode, `server ${revision} http`, revision, { url: fixture.url });
+    });
+
+    test(`the gateway (${mode}) keeps ${revision} of a server over stdio`, options, async () => {
+      const args = [fileURLToPath(new URL("./fixture/stdio.ts", import.meta.url))];
+      await judgeGateway(mode, `server ${revision} stdio`, revision, { command: BUN, args });
+    });
+  }
+
+  for (const { revision, eras, spoken } of BRIDGED) {
+    test(
+      `the gateway (${mode}) gives ${revision} to the client of a ${eras} server`,
+      options,
+      async () => {
+        await using fixture = await startHttpFixture(eras);
+        const server = { url: fixture.url };
+        await judgeGateway(mode, `server ${revision} ${eras}`, revision, server, spoken);
+      },
+    );
+  }
 }
 
 /**
@@ -74,15 +76,13 @@ for (const { revision, eras, spoken } of BRIDGED) {
  * the only version the server speaks, if there is one.
  */
 async function judgeGateway(
+  mode: Mode,
   name: string,
   revision: Revision,
   server: object,
   spoken?: Revision,
 ): Promise<void> {
-  const gateway = await startGateway({
-    mode: ON_BUN ? "bun" : "deno",
-    config: { mcpServers: { fixture: server } },
-  });
+  const gateway = await startGateway({ mode, config: { mcpServers: { fixture: server } } });
   try {
     await gateway.ready();
     if (spoken !== undefined) {

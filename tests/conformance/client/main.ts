@@ -3,8 +3,7 @@
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import process from "node:process";
 import { within } from "../../support/inbox.ts";
-import { startGateway } from "../../support/gateway.ts";
-import { ON_BUN } from "../../support/program.ts";
+import type { Mode } from "../referee.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
 const { env } = process;
@@ -21,7 +20,8 @@ process.stdin.on("end", () => process.exit(1)).resume();
 
 const scenario = SCENARIOS.get(name);
 if (scenario === undefined) throw new Error(`Cannot play "${name}": no such scenario`);
-const playing = env["MCPROXY_CONFORMANCE_VIA"] === "gateway" ? playThroughGateway() : play(server);
+const via = env["MCPROXY_CONFORMANCE_VIA"] as "direct" | Mode;
+const playing = via === "direct" ? play(server) : playThroughGateway(via);
 const code = await playing.then(() => 0, (error) => {
   process.stderr.write(`${error?.stack ?? error}\n`);
   return 1;
@@ -29,9 +29,10 @@ const code = await playing.then(() => 0, (error) => {
 // Nothing may keep it: the referee waits for the end of what it started, whatever its time limit.
 process.exit(code);
 
-async function playThroughGateway(): Promise<void> {
+async function playThroughGateway(mode: Mode): Promise<void> {
+  const { startGateway } = await import("../../support/gateway.ts");
   const gateway = await startGateway({
-    mode: ON_BUN ? "bun" : "deno",
+    mode,
     config: { mcpServers: { scenario: { url: server } } },
   });
   gateway.logs.follow((line) => process.stderr.write(`${line}\n`), () => {});
