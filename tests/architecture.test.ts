@@ -40,8 +40,8 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_316,
-  "src/runtime": 780,
+  "src/lib": 1_321,
+  "src/runtime": 787,
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1_548,
@@ -54,7 +54,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gating/words + src/gating/meaning": 1_776,
   "src/gateway": 1_393,
   "src/gateway/clients": 1_084,
-  "src/gateway/members": 576,
+  "src/gateway/members": 578,
   "src/gateway/middleware": 863,
   "src/front": 1_253,
   "src/app": 707,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_194;
+const MOST_CODE_IN_ALL = 32_209;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

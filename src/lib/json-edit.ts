@@ -71,13 +71,13 @@ export function rawAt(text: string, path: readonly string[]): string | undefined
   return text.slice(start, end);
 }
 
-/** The texts of an array's elements, or `undefined` where `text` is not an array. */
-export function rawElements(text: string): string[] | undefined {
+/** The texts of an array's first elements, or `undefined` where `text` is not an array. */
+export function rawElements(text: string, most = Infinity): string[] | undefined {
   let at = skipSpace(text, 0);
   if (text.charCodeAt(at) !== OPEN_BRACKET) return undefined;
   const elements: string[] = [];
   at = skipSpace(text, at + 1);
-  while (at < text.length && text.charCodeAt(at) !== CLOSE_BRACKET) {
+  while (at < text.length && text.charCodeAt(at) !== CLOSE_BRACKET && elements.length < most) {
     const end = skipValue(text, at);
     elements.push(text.slice(at, end));
     at = skipSpace(text, end);

@@ -6,8 +6,10 @@ import { nextTurn, TURN } from "./time.ts";
 export interface LineDecoderOptions {
   /** One line without its line end; never empty. */
   onLine(line: string): void;
-  /** A line grew beyond the limit and is dropped up to its newline. `head` is how it began. */
+  /** A line grew beyond a limit and is dropped up to its newline. `head` is how it began. */
   onOverlong(head: string): void;
+  /** Whether a line that begins so has grown too long with `size` bytes; asked for each part. */
+  isTooLong?(head: string, size: number): boolean;
   /** Longest line in bytes. @default 64 MiB */
   readonly limit?: number;
 }
@@ -24,6 +26,8 @@ export class LineDecoder {
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   /** What has come of a line, decoded as it comes: of a long one all at once takes long. */
   #begun = "";
+  /** Its beginning: to look at what has come would put all of it together each time. */
+  #head = "";
   #size = 0;
   #dropping = false;
   /** Lines that wait for another turn of the event loop, and from where on. */
@@ -104,11 +108,14 @@ export class LineDecoder {
 
   #keep(part: Uint8Array): void {
     if (this.#dropping || part.length === 0) return;
-    this.#begun += this.#decoder.decode(part, { stream: true });
+    const text = this.#decoder.decode(part, { stream: true });
+    if (this.#size === 0) this.#head = text.slice(0, 200);
+    this.#begun += text;
     this.#size += part.length;
-    if (this.#size > this.#limit) {
+    if (this.#size > this.#limit || this.options.isTooLong?.(this.#head, this.#size)) {
       this.#dropping = true;
-      this.options.onOverlong(this.#reset().slice(0, 200));
+      this.#reset();
+      this.options.onOverlong(this.#head);
     }
   }
 

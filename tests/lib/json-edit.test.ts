@@ -75,6 +75,7 @@ test("rawAt() and rawElements() return the text as it stands", () => {
     '"a,b"',
     "[]",
   ]);
+  assert.deepEqual(rawElements("[1, [2], 3]", 2), ["1", "[2]"]);
   assert.deepEqual(rawElements("[]"), []);
   assert.equal(rawElements("{}"), undefined);
 });

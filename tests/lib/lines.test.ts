@@ -44,6 +44,34 @@ test("LineDecoder keeps no more than its limit of a line that never ends", () =>
   assert.equal(overlong, 1);
 });
 
+test("LineDecoder asks of each line by its beginning whether it has grown too long", () => {
+  const asked = new Set<string>();
+  const lines: string[] = [];
+  const overlong: string[] = [];
+  const decoder = new LineDecoder({
+    onLine: (line) => lines.push(line),
+    onOverlong: (head) => overlong.push(head),
+    isTooLong: (head, size) => {
+      asked.add(head);
+      return size > 10 && head.startsWith("list");
+    },
+  });
+  const pieces = [
+    "list",
+    " of ",
+    "much",
+    " and more\nlist\nte",
+    "xt of much",
+    " and more\nli",
+    "st",
+  ];
+  for (const piece of pieces) decoder.push(bytes(piece));
+  decoder.end();
+  assert.deepEqual(lines, ["list", "text of much and more", "list"]);
+  assert.deepEqual(overlong, ["list"]);
+  assert.deepEqual([...asked], ["list", "te", "li"]);
+});
+
 test("LineDecoder gives the same lines however the bytes are cut", () => {
   const line = fc.string({ unit: "grapheme" }).map((text) => text.replace(/[\r\n\ufeff]/g, ""));
   fc.assert(fc.property(fc.array(line), fc.array(fc.integer({ min: 1, max: 9 })), (lines, cuts) => {

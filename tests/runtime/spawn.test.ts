@@ -4,8 +4,9 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { Readable } from "node:stream";
 import { test } from "node:test";
-import { spawnError } from "../../src/runtime/node/spawn.ts";
+import { OutputEnd, spawnError } from "../../src/runtime/node/spawn.ts";
 import { SpawnError } from "../../src/runtime/types.ts";
 import { scriptArguments } from "../support/program.ts";
 import { isGone, isRunning, shell, start } from "./child.ts";
@@ -167,6 +168,33 @@ test("onExit comes once, after 20 MB of output", async () => {
     bytes: 21_000_000,
   });
 });
+
+for (const pieces of [[64], [32, 64], [40, 40, 40]]) {
+  test(`An output that never pauses leaves others their turn: pieces of ${pieces} KiB`, async () => {
+    let [left, inTurn, most] = [90, 0, 0];
+    const ended = Promise.withResolvers<void>();
+    const stdout = new Readable({
+      read() {
+        const size = pieces[left % pieces.length]! * 1024;
+        this.push(left-- > 0 ? new Uint8Array(size) : null);
+      },
+    });
+    stdout.once("end", ended.resolve);
+    const stderr = Readable.from([]);
+    new OutputEnd(stdout, stderr, {
+      onStdout: () => {
+        most = Math.max(most, ++inTurn);
+        for (const until = performance.now() + 1; performance.now() < until;);
+      },
+      onStderr: () => {},
+    });
+    let isOver = false;
+    void ended.promise.then(() => isOver = true);
+    for (; !isOver; inTurn = 0) await new Promise((next) => setImmediate(next));
+    assert.ok(most < 30, `${most} in one turn`);
+    assert.equal(left, -1);
+  });
+}
 
 test("write() takes 20 MB in order, and endInput() comes after it", async () => {
   await using child = await shell("md5sum; wc -c </dev/null");

@@ -327,17 +327,17 @@ test("A list is cut where it has too many items or bytes, in one page or in many
   const tool = (name: string, description = "") =>
     JSON.stringify({ name, description, inputSchema: {} });
   const page = (tools: readonly string[], cursor = "") => `{"tools":[${tools}]${cursor}}`;
-  const many = page(Array.from({ length: 100_001 }, (_, index) => tool(`t${index}`)));
-  const big = "x".repeat(5 * 1024 * 1024);
+  const many = page(Array.from({ length: 10_001 }, (_, index) => tool(`t${index}`)));
+  const big = "x".repeat(3 * 1024 * 1024);
   const cases = [
-    [() => many, /^List of tools cut at 100000 items: more than 100000 items$/],
+    [() => many, /^List of tools cut at 10000 items: more than 10000 items$/],
     [
       (nth: number) => page([tool(`t${nth}`, big)], `,"nextCursor":"${nth}"`),
-      /^List of tools cut at 3 items: more than 16 MiB$/,
+      /^List of tools cut at 2 items: more than 8 MiB$/,
     ],
     [
-      () => page(Array.from({ length: 8 }, (_, index) => tool(`t${index}`, big))),
-      /^Cannot list tools: .* no valid answer to "tools\/list": message longer than 16 MiB$/,
+      () => page(Array.from({ length: 2 }, (_, index) => tool(`t${index}`, big))),
+      /^Cannot list tools: .* no valid answer to "tools\/list": message longer than 4 MiB$/,
     ],
   ] as const;
   for (const [pageOf, problem] of cases) {
@@ -369,7 +369,7 @@ const LONG: readonly (readonly [string, number | undefined, (answer: string) => 
 for (const [where, carriedBy, write] of LONG) {
   test(`A page of a list that is too long is not read, any other answer is: ${where}`, () => {
     // No JSON, as reading it would tell.
-    const long = write(`"result":{"tools":[${'{"name":"t"},'.repeat(1_400_000)}]}`);
+    const long = write(`"result":{"tools":[${'{"name":"t"},'.repeat(400_000)}]}`);
     const told = (isList: (id: number) => boolean) => {
       let said: { kind: string; idText: string } | undefined;
       receive(long, {

@@ -16,7 +16,7 @@ import {
   systemReason,
   unseal,
 } from "../../lib/own-file.ts";
-import { type Clock, systemClock, takingTurns } from "../../lib/time.ts";
+import { type Clock, nextTurn, systemClock, takingTurns } from "../../lib/time.ts";
 import { getLogger, type Logger } from "../../log/mod.ts";
 import { type Inventory, type List, LIST_RULES, type ListKind } from "../../protocol/lists.ts";
 
@@ -246,8 +246,10 @@ export async function encodeLists(owner: ListOwner, kept: KeptLists): Promise<By
     lists[kind] = { ttlMs: Number.isFinite(ttlMs) ? ttlMs : undefined, cacheScope };
   }
   const inventory = { ...kept.inventory, mended: undefined, lists };
-  const content = JSON.stringify({ ...owner, savedAt: kept.savedAt, inventory });
-  return await seal(SEAL, new TextEncoder().encode(editJson(content, edits)));
+  await nextTurn();
+  const content = editJson(JSON.stringify({ ...owner, savedAt: kept.savedAt, inventory }), edits);
+  await nextTurn();
+  return await seal(SEAL, new TextEncoder().encode(content));
 }
 
 /** The lists in a file, if it is whole and this owner's. Never rejects, whatever the bytes are. */

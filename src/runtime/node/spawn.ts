@@ -5,6 +5,7 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { codeOf, messageOf, snippet } from "../../lib/text.ts";
+import { nextTurn, TURN } from "../../lib/time.ts";
 import { type ChildProcess, type ExitStatus, SpawnError, type SpawnOptions } from "../types.ts";
 import { ProcessGroup } from "./process.ts";
 
@@ -165,6 +166,8 @@ async function kind(path: string): Promise<"directory" | "other" | "missing"> {
 const LOOK = 100;
 /** Looks without any data after which the rest belongs to somebody else. */
 const SILENT_LOOKS = 2;
+/** What of an output is more than a message or two, and there may be more where it came from. Bytes. */
+const FULL = 32 * 1024;
 /** Looks after which even a talkative heir of the pipes is given up. */
 const MAX_LOOKS = 20;
 
@@ -192,10 +195,16 @@ export class OutputEnd {
   }
 
   #pipe(stream: Readable, sink: SpawnOptions["onStdout"]): void {
+    let spent = 0;
     stream.on("data", (chunk: Uint8Array) => {
       this.#chunks++;
-      const taken = sink(chunk);
+      const began = performance.now();
+      let taken = sink(chunk);
+      // Full ones come one after the other, and nobody else has a turn in between.
+      spent = chunk.length < FULL ? 0 : spent + performance.now() - began;
+      if (spent > TURN) taken ??= nextTurn();
       if (!(taken instanceof Promise)) return;
+      spent = 0;
       stream.pause();
       this.#held++;
       void taken.then(() => {

@@ -16,14 +16,15 @@ import {
 } from "../../protocol/lists.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
 import { headerProblem } from "../../protocol/param-headers.ts";
-import { LIST_LIMIT } from "../transport/transport.ts";
 import type { Connection } from "./connection.ts";
 import type { Handshake } from "./handshake.ts";
 
 /** Bounds of one list, against servers that page for ever. */
 const MAX_PAGES = 1_000;
 /** See {@link MAX_PAGES}. */
-const MAX_ITEMS = 100_000;
+const MAX_ITEMS = 10_000;
+/** See {@link MAX_PAGES}. In characters. */
+const LIST_LIMIT = 8 * 1024 * 1024;
 /** So many that are left out are told of each. */
 const MOST_TOLD = 5;
 /** A page beyond which others have their turn before more is made of it, in characters. */
@@ -165,13 +166,15 @@ function readItems(
 ): { items: ListItem[]; skipped: number } {
   const parsed = result![field];
   if (!Array.isArray(parsed)) throw new Error(`the result has no array "${field}" of ${kind}`);
-  const texts = rawElements(rawAt(raw, ["result", field])!)!;
+  // One more, which says that there are too many.
+  const texts = rawElements(rawAt(raw, ["result", field])!, MAX_ITEMS + 1)!;
   const items: ListItem[] = [];
-  parsed.forEach((item, index) => {
+  texts.forEach((raw, index) => {
+    const item: unknown = parsed[index];
     const value = isObject(item) ? item[key] : undefined;
-    if (typeof value === "string") items.push({ key: value, raw: texts[index]! });
+    if (typeof value === "string") items.push({ key: value, raw });
   });
-  return { items, skipped: parsed.length - items.length };
+  return { items, skipped: texts.length - items.length };
 }
 
 /** The list lives as long as its shortest page, and is private if one of them is (SEP-2549). */

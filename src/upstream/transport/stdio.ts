@@ -12,8 +12,9 @@ import type { ChildProcess, ExitStatus, Runtime, SpawnOptions } from "../../runt
 import { LostCallError, NOT_SENT, SENT, unavailable } from "./failures.ts";
 import {
   type CloseReason,
-  overlong,
+  isLongPage,
   receive,
+  refuseOverlong,
   type SendOptions,
   type Transport,
   type TransportHandlers,
@@ -100,13 +101,8 @@ export class StdioTransport implements Transport {
         this.#hasSpoken = true;
         receive(line, handlers, undefined);
       },
-      onOverlong: (head) =>
-        handlers.onInvalid({
-          kind: "overlong",
-          error: overlong(lineLimit),
-          snippet: snippet(`${head}…`),
-          carriedBy: undefined,
-        }),
+      isTooLong: (head, size) => isLongPage(head, size, handlers),
+      onOverlong: (head) => refuseOverlong(head, lineLimit, handlers),
     });
     const stderr = new LineDecoder({
       limit: STDERR_LINE_LIMIT,

@@ -52,7 +52,7 @@ export interface TransportHandlers {
   /** `carriedBy` is the gateway's id of the request on whose response stream it came (HTTP). */
   onMessage(message: Message, carriedBy: number | undefined): void;
   onInvalid(input: InvalidInput): void;
-  /** Whether the answer to the request of this id is to be no longer than {@link LIST_LIMIT}. */
+  /** Whether the answer to the request of this id is to be no longer than {@link PAGE_LIMIT}. */
   isList?(id: number): boolean;
   /** Called once; also after {@link Transport.close}. */
   onClose(reason: CloseReason): void;
@@ -97,8 +97,8 @@ export interface Transport {
   close(): Promise<void>;
 }
 
-/** Longest list, and longest page of one, in characters: reading it must not take others' turns. */
-export const LIST_LIMIT = 16 * 1024 * 1024;
+/** Longest page of a list, in characters: reading it must not take others' turns. */
+export const PAGE_LIMIT = 4 * 1024 * 1024;
 
 /**
  * Hands one received text to the handlers, as a message, as the messages of a batch (2025-03-26
@@ -109,16 +109,15 @@ export function receive(
   handlers: TransportHandlers,
   carriedBy: number | undefined,
 ): void {
+  // Before anything looks into it: what came in parts is put together for that, which takes long.
+  if (isLongPage(text, text.length, handlers, carriedBy)) {
+    return refuseOverlong(carriedBy === undefined ? text : "", PAGE_LIMIT, handlers, carriedBy);
+  }
   const kind = /[^ \t\r\n]/.exec(text)?.[0];
   // What a program prints by the million must cost nothing.
   if (kind !== "{" && kind !== "[") {
     const input = { kind: "junk", error: NO_JSON, snippet: snippet(text), carriedBy } as const;
     return handlers.onInvalid(input);
-  }
-  const idText = text.length > LIST_LIMIT ? `${carriedBy ?? answeredBy(text)}` : "null";
-  if (handlers.isList?.(Number(idText))) {
-    const error = overlong(LIST_LIMIT, idText);
-    return handlers.onInvalid({ kind: "overlong", error, snippet: snippet(text), carriedBy });
   }
   try {
     if (kind === "{") return handlers.onMessage(withOwnId(parseMessage(text)), carriedBy);
@@ -177,10 +176,21 @@ function report(
   handlers.onInvalid({ kind, error: known, snippet: snippet(text), carriedBy });
 }
 
-/** The error for a text beyond the limit, which is not read; of a line not even its id is. */
-export function overlong(limit: number, idText = "null"): InvalidMessage {
-  const size = `${Math.round(limit / 1024 / 1024)} MiB`;
-  return new InvalidMessage(ErrorCode.InvalidRequest, `message longer than ${size}`, idText);
+/**
+ * Whether a text of this size that begins so is the answer with a page longer than
+ * {@link PAGE_LIMIT}; `id` is that of the request it answers, where it is known.
+ */
+export function isLongPage(head: string, size: number, told: TransportHandlers, id?: number) {
+  return size > PAGE_LIMIT && !!told.isList?.(id ?? Number(answeredBy(head)));
+}
+
+/** Tells of a text beyond the limit that begins so, and is not read. */
+export function refuseOverlong(head: string, limit: number, told: TransportHandlers, id?: number) {
+  const idText = String(id ?? answeredBy(head));
+  const bound = told.isList?.(Number(idText)) ? PAGE_LIMIT : limit;
+  const why = `message longer than ${Math.round(bound / 1024 / 1024)} MiB`;
+  const error = new InvalidMessage(ErrorCode.InvalidRequest, why, idText);
+  told.onInvalid({ kind: "overlong", error, snippet: snippet(head), carriedBy: id });
 }
 
 /** Structured fields of one log line; values must be plain data. */
