@@ -48,7 +48,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/config": 4_490,
   "src/upstream": 2_342,
   "src/upstream/connection": 1_636,
-  "src/upstream/transport": 1_618,
+  "src/upstream/transport": 1_622,
   "src/registry": 1_918,
   "src/gating": 2_206,
   "src/gating/words + src/gating/meaning": 1_776,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_209;
+const MOST_CODE_IN_ALL = 32_212;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -339,8 +339,13 @@ test("A list is cut where it has too many items or bytes, in one page or in many
       () => page(Array.from({ length: 2 }, (_, index) => tool(`t${index}`, big))),
       /^Cannot list tools: .* no valid answer to "tools\/list": message longer than 4 MiB$/,
     ],
+    [
+      () => page([tool("t", big), tool("u", big)]),
+      /^Cannot list tools: .* answered "tools\/list" with more than 4 MiB$/,
+      "text/event-stream",
+    ],
   ] as const;
-  for (const [pageOf, problem] of cases) {
+  for (const [pageOf, problem, type = "application/json"] of cases) {
     let pages = 0;
     await withHttp(
       legacy(({ body }, response) => {
@@ -349,8 +354,9 @@ test("A list is cut where it has too many items or bytes, in one page or in many
           return true;
         }
         if (body?.method !== "tools/list") return false;
-        response.writeHead(200, { "content-type": "application/json" });
-        response.end(`{"jsonrpc":"2.0","id":${body.id},"result":${pageOf(++pages)}}`);
+        response.writeHead(200, { "content-type": type });
+        const answer = `{"jsonrpc":"2.0","id":${body.id},"result":${pageOf(++pages)}}`;
+        response.end(type === "text/event-stream" ? `data: ${answer}\n\n` : answer);
         return true;
       }),
       (upstream) => assert.match(upstream.status().problems[0]!, problem),

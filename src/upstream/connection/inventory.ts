@@ -170,8 +170,7 @@ function readItems(
   const texts = rawElements(rawAt(raw, ["result", field])!, MAX_ITEMS + 1)!;
   const items: ListItem[] = [];
   texts.forEach((raw, index) => {
-    const item: unknown = parsed[index];
-    const value = isObject(item) ? item[key] : undefined;
+    const value = isObject(parsed[index]) ? parsed[index][key] : undefined;
     if (typeof value === "string") items.push({ key: value, raw });
   });
   return { items, skipped: texts.length - items.length };

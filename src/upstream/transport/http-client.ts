@@ -218,9 +218,11 @@ export class HttpClient {
       readonly onRetry?: (ms: number) => void;
       /** What is to be waited for before more is read. */
       readonly room?: () => Promise<void> | undefined;
+      /** Longest event in bytes, where not {@link BODY_LIMIT}. */
+      readonly limit?: number | undefined;
     },
   ): Promise<void> {
-    const { room, ...rest } = handlers;
+    const { room, limit, ...rest } = handlers;
     const parser = createParser(rest);
     const decoder = new TextDecoder();
     // An event may be cut in the middle of its end.
@@ -232,7 +234,7 @@ export class HttpClient {
       last = near.slice(-2);
       return /\n\r?\n|\r\r/.test(near);
     };
-    await this.#read(response, what, onChunk, PIECE, room);
+    await this.#read(response, what, onChunk, PIECE, room, limit);
   }
 
   async #read(
@@ -242,6 +244,7 @@ export class HttpClient {
     onChunk: (chunk: Uint8Array) => unknown,
     piece = Infinity,
     room?: () => Promise<void> | undefined,
+    limit = BODY_LIMIT,
   ): Promise<void> {
     let [busy, chunks, size] = [0, 0, 0];
     const reader = response.body?.getReader();
@@ -255,8 +258,9 @@ export class HttpClient {
           const bytes = value.subarray(at, at + piece);
           size += bytes.length;
           this.#answers.size += bytes.length;
-          if (size > BODY_LIMIT) {
-            throw protocolFault(this.server, `answered ${what} with more than 64 MiB`);
+          if (size > limit) {
+            const most = limit / 1024 / 1024;
+            throw protocolFault(this.server, `answered ${what} with more than ${most} MiB`);
           }
           if (onChunk(bytes) === true) size = this.#answers.free(size, reader);
           busy += performance.now() - began;

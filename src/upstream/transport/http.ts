@@ -37,6 +37,7 @@ import {
   type CloseReason,
   type InvalidInput,
   type NetworkFault,
+  PAGE_LIMIT,
   receive,
   type SendOptions,
   type Transport,
@@ -419,14 +420,13 @@ export class StreamableHttpTransport implements Transport {
 
   async #pump(response: Response, stream: Stream): Promise<void> {
     await this.#http.events(response, stream.what, {
+      limit: this.#handlers?.isList?.(stream.requestId ?? 0) ? PAGE_LIMIT : undefined,
       room: () => this.#sendings.room,
       onId: (id) => {
         stream.lastEventId = id === "" ? undefined : id;
         stream.progress++;
       },
-      onRetry: (ms) => {
-        stream.retry = Math.max(MIN_RETRY, Math.min(ms, MAX_RETRY));
-      },
+      onRetry: (ms) => stream.retry = Math.max(MIN_RETRY, Math.min(ms, MAX_RETRY)),
       onEvent: (event) => {
         stream.progress++;
         const text = messageIn(event);

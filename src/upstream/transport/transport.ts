@@ -186,8 +186,9 @@ export function isLongPage(head: string, size: number, told: TransportHandlers, 
 
 /** Tells of a text beyond the limit that begins so, and is not read. */
 export function refuseOverlong(head: string, limit: number, told: TransportHandlers, id?: number) {
-  const idText = String(id ?? answeredBy(head));
-  const bound = told.isList?.(Number(idText)) ? PAGE_LIMIT : limit;
+  const asked = String(id ?? answeredBy(head));
+  // Of anything but a list the beginning is not believed: a call would fail by a guess.
+  const [bound, idText] = told.isList?.(Number(asked)) ? [PAGE_LIMIT, asked] : [limit, "null"];
   const why = `message longer than ${Math.round(bound / 1024 / 1024)} MiB`;
   const error = new InvalidMessage(ErrorCode.InvalidRequest, why, idText);
   told.onInvalid({ kind: "overlong", error, snippet: snippet(head), carriedBy: id });
