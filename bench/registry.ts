@@ -99,7 +99,7 @@ function measure(servers: number, toolsEach: number): void {
   const none = median(12, () => {
     current = buildRegistry({ version: 0, servers: current.entries }, current);
   });
-  const bytes = median(1, () => void current.aggregate.list("tools").bytes());
+  const bytes = median(1, () => void current.aggregate.list("tools").text);
   const names = current.aggregate.names("tool");
   const resolved = median(12, () => {
     for (const name of names) {
@@ -110,7 +110,7 @@ function measure(servers: number, toolsEach: number): void {
   process.stdout.write(
     [
       `${servers} servers x ${toolsEach} tools, ` +
-      `${(current.aggregate.list("tools").bytes().length / 1e6).toFixed(1)} MB:`,
+      `${(current.aggregate.list("tools").text.length / 1e6).toFixed(1)} MB:`,
       `  full build          ${ms(full)}`,
       `  one server changed  ${ms(one)}`,
       `  nothing changed     ${ms(none)}`,
@@ -294,7 +294,7 @@ function growth(rounds: number): void {
       index === round % 12 ? { ...entry, inventory: inventory(index, 50, round) } : entry
     );
     registry = buildRegistry({ version: round, servers }, registry);
-    registry.aggregate.list("tools").bytes();
+    void registry.aggregate.list("tools").text;
     if (round % (rounds / 5) !== 0) continue;
     gc();
     heaps.push(process.memoryUsage().heapUsed / 1e6);

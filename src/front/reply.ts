@@ -121,8 +121,9 @@ export class PostReply implements Outlet, Silent {
 
 /** A JSON response with a text that is JSON already. */
 export function jsonResponse(body: Reply, status = 200, headers?: PlainHeaders): Response {
-  if (status === 200 && headers === undefined) return new Response(body, JSON_INIT);
-  return new Response(body, { status, headers: { ...JSON_INIT.headers, ...headers } });
+  const content = typeof body === "string" ? body : body.body();
+  if (status === 200 && headers === undefined) return new Response(content, JSON_INIT);
+  return new Response(content, { status, headers: { ...JSON_INIT.headers, ...headers } });
 }
 
 const JSON_INIT = { headers: { "content-type": "application/json" } };

@@ -20,7 +20,7 @@ import { cursorOf, type ListKind } from "../protocol/lists.ts";
 import { idTextOf, type RequestMessage, type ResponseMessage } from "../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
 import { incomingTaskEdits } from "../protocol/tasks.ts";
-import { modernMembers, type Reply, spliced } from "../registry/answers.ts";
+import { ListReply, modernMembers, type Reply } from "../registry/answers.ts";
 import { pageOf } from "../registry/lists.ts";
 import type { Route, View } from "../registry/types.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
@@ -133,9 +133,8 @@ function list(
     ? view.page(kind, client.era, cursor, pageSize)
     : pageOf(own, view.id, cursor, pageSize);
   if (page === undefined) throw invalidParams("unknown cursor");
-  const head = `{"jsonrpc":"2.0","id":${idTextOf(request)},"result":{`;
   const tail = client.era === "legacy" ? "}}" : `,${modernMembers(view, page)}}}`;
-  return spliced(head, page, tail);
+  return new ListReply(idTextOf(request), page, tail);
 }
 
 // Who answers.

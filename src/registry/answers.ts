@@ -1,9 +1,9 @@
 /** What the gateway says about itself, in both eras. */
 
-import { joinBytes } from "../lib/json.ts";
 import { VERSION } from "../lib/version.ts";
 import { MetaKey, MODERN_VERSIONS } from "../protocol/eras.ts";
-import type { CacheHints } from "./lists.ts";
+import { SENDS_TEXT } from "../runtime/listen.ts";
+import type { CacheHints, Page } from "./lists.ts";
 import type { View } from "./types.ts";
 
 /** `serverInfo` of the aggregate. */
@@ -52,27 +52,56 @@ export function modernMembers(view: View, { ttlMs, cacheScope }: Partial<CacheHi
   return `"resultType":"complete",${hints},${serverMeta(view)}`;
 }
 
-/** The text of one response on its way to a client; bytes where they are cheaper to send. */
-export type Reply = string | Uint8Array<ArrayBuffer>;
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+/** The text of one response on its way to a client; a list is put together when it is sent. */
+export type Reply = string | ListReply;
 
 /** The reply as text, for transports that write text. */
 export function replyText(reply: Reply): string {
-  return typeof reply === "string" ? reply : decoder.decode(reply);
+  return typeof reply === "string" ? reply : reply.text();
 }
 
-/** A text that comes as bytes too, whichever is cheaper to send. */
-export interface SplicedBody {
-  readonly text: string;
-  readonly isNarrow: boolean;
-  bytes(): Uint8Array;
+const HEAD = '{"jsonrpc":"2.0","id":';
+/** Room for an id in a {@link ListReply.body}; a longer one is rare. */
+const ID_ROOM = 40;
+const BLANK = 32;
+
+/** A response with a list in its result. */
+export class ListReply {
+  /** `tail` is what follows the list in the result, with the braces that end it. */
+  constructor(
+    private readonly idText: string,
+    private readonly page: Page,
+    private readonly tail: string,
+  ) {}
+
+  text(): string {
+    return `${HEAD}${this.idText},"result":{${this.page.text}${this.tail}`;
+  }
+
+  /**
+   * What is to be handed to `new Response` in the same turn, which copies it (Fetch: extract a body):
+   * so one array serves all, and the id is written into it, behind blanks, which JSON allows there.
+   * On Bun that is 40 % less processor time than a text; on Deno a text is cheaper while one byte a
+   * character will do (bench/cases/list.ts).
+   */
+  body(): string | Uint8Array<ArrayBuffer> {
+    const { idText, page } = this;
+    const isText = SENDS_TEXT && page.isNarrow;
+    if (isText || idText.length > ID_ROOM || !/^[\x20-\x7e]*$/.test(idText)) return this.text();
+    const bytes = templates.getOrInsertComputed(page, () => new Map())
+      .getOrInsertComputed(this.tail, () => this.#template());
+    const end = HEAD.length + ID_ROOM;
+    bytes.fill(BLANK, HEAD.length, end);
+    encoder.encodeInto(idText, bytes.subarray(end - idText.length, end));
+    return bytes;
+  }
+
+  #template(): Uint8Array<ArrayBuffer> {
+    const room = " ".repeat(ID_ROOM);
+    return encoder.encode(new ListReply(room, this.page, this.tail).text());
+  }
 }
 
-/** `head` + `body` + `tail`: a string while one byte a character will do, else one buffer. */
-export function spliced(head: string, body: SplicedBody, tail: string): Reply {
-  if (body.isNarrow) return head + body.text + tail;
-  const parts = [encoder.encode(head), body.bytes(), encoder.encode(tail)];
-  return joinBytes(parts, parts.reduce((size, { length }) => size + length, 0));
-}
+const encoder = new TextEncoder();
+/** By list, then by what follows it. */
+const templates = new WeakMap<Page, Map<string, Uint8Array<ArrayBuffer>>>();

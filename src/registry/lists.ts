@@ -16,8 +16,6 @@ export interface CacheHints {
   readonly cacheScope: "public" | "private" | undefined;
 }
 
-const encoder = new TextEncoder();
-
 /**
  * One list of one view, serialised once: by text when first read, by bytes when first sent.
  * Immutable but for its caches.
@@ -29,7 +27,6 @@ export class ListText implements CacheHints {
   readonly nextCursor = undefined;
   #text: string | undefined;
   #places: ReadonlyMap<string, number> | undefined;
-  #bytes: Uint8Array<ArrayBuffer> | undefined;
   #isNarrow: boolean | undefined;
 
   constructor(
@@ -64,17 +61,9 @@ export class ListText implements CacheHints {
     return this.#text ??= memberText(this.kind, this.items);
   }
 
-  /**
-   * Whether an engine keeps the text at one byte a character. Such a text is cheaper to send put
-   * together as a string, any other as bytes (bench/cases/list.ts has both).
-   */
+  /** Whether an engine keeps the text at one byte a character. */
   get isNarrow(): boolean {
     return this.#isNarrow ??= isNarrow(this.text);
-  }
-
-  /** {@link ListText.text} as UTF-8. The same array each time: not to be written to. */
-  bytes(): Uint8Array<ArrayBuffer> {
-    return this.#bytes ??= encoder.encode(this.text);
   }
 
   /** The key of one entry as it is listed: name, URI or URI template. */
@@ -169,8 +158,6 @@ export interface Page extends CacheHints {
   readonly nextCursor: string | undefined;
   /** {@link ListText.isNarrow} */
   readonly isNarrow: boolean;
-  /** {@link Page.text} as UTF-8; not to be written to. */
-  bytes(): Uint8Array<ArrayBuffer>;
 }
 
 /**
@@ -214,12 +201,5 @@ function pageBetween(list: ListText, view: string, start: number, end: number): 
   const entries = memberText(list.kind, list.items.slice(start, end));
   const text = nextCursor === undefined ? entries : `${entries},"nextCursor":"${nextCursor}"`;
   const { ttlMs, cacheScope } = list;
-  return {
-    text,
-    nextCursor,
-    ttlMs,
-    cacheScope,
-    isNarrow: isNarrow(text),
-    bytes: () => encoder.encode(text),
-  };
+  return { text, nextCursor, ttlMs, cacheScope, isNarrow: isNarrow(text) };
 }

@@ -4,6 +4,9 @@ import { attempt } from "../lib/json.ts";
 import { codeOf, messageOf } from "../lib/text.ts";
 import { ListenError } from "./types.ts";
 
+/** A long text is sent as it is where V8 keeps it; JavaScriptCore copies it, and bytes are cheaper. */
+export const SENDS_TEXT = !("Bun" in globalThis);
+
 const REASONS: Readonly<Record<string, string>> = {
   EADDRINUSE: "the port is in use; expected a free port (stop the other process or choose another)",
   EADDRNOTAVAIL: "the address is not one of this machine; expected a local address or host name",

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { requireBothTypes, requireEventStream } from "../../src/front/streamable.ts";
 import { PostReply, readBody, Refusal } from "../../src/front/reply.ts";
+import { ListReply } from "../../src/registry/answers.ts";
 import {
   EventLog,
   EventStream,
@@ -109,10 +110,12 @@ test("PostReply streams as soon as a notification comes first, the answer last",
   reply.send('{"n":1}');
   const response = await reply.response;
   assert.equal(response.headers.get("content-type"), "text/event-stream");
-  reply.finish(new TextEncoder().encode('{"r":1}'));
+  const list = { text: '"tools":[]', isNarrow: false, nextCursor: undefined };
+  reply.finish(new ListReply("1", { ...list, ttlMs: undefined, cacheScope: undefined }, "}}"));
+  const answer = '{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}';
   assert.equal(
     await response.text(),
-    'event: message\ndata: {"n":1}\n\nevent: message\ndata: {"r":1}\n\n',
+    `event: message\ndata: {"n":1}\n\nevent: message\ndata: ${answer}\n\n`,
   );
   keepAlive.close();
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EMPTY_INVENTORY } from "../../src/protocol/lists.ts";
+import { ListReply } from "../../src/registry/answers.ts";
 import { buildRegistry, conflictText } from "../../src/registry/build.ts";
 import type { Registry, ServerEntry } from "../../src/registry/types.ts";
 import { entry, inventory, item, list } from "./builders.ts";
@@ -193,11 +194,24 @@ test("View.list() takes the shortest ttl and the strictest scope", () => {
   assert.deepEqual(both(hints({ cacheScope: "public" }, {})), [undefined, "public"]);
 });
 
-test("ListText.bytes() are the text in UTF-8, encoded once", () => {
-  const text = build([entry("s", { prompts: ["é🎉"] })]).servers.get("s")!.list("prompts");
-  assert.equal(new TextDecoder().decode(text.bytes()), text.text);
-  assert.equal(text.bytes(), text.bytes());
-  assert.equal(text.count, 1);
+test("ListReply.body() is the text for each id, though responses share one array", async () => {
+  const ids = ["7", '"x"', `"${"y".repeat(38)}"`, `"${"y".repeat(39)}"`, '"é"', "8"];
+  for (const prompts of [["narrow"], ["é🎉"]]) {
+    const list = build([entry("s", { prompts })]).servers.get("s")!.list("prompts");
+    assert.equal(list.count, 1);
+    const replies = ids.map((id) => new ListReply(id, list, ',"ttlMs":5}}'));
+    const responses = replies.map((reply) => new Response(reply.body()));
+    for (const [index, response] of responses.entries()) {
+      const text = await response.text();
+      const { jsonrpc, id, result } = JSON.parse(text);
+      assert.deepEqual([jsonrpc, id, result.ttlMs], ["2.0", JSON.parse(ids[index]!), 5]);
+      assert.deepEqual(result.prompts, JSON.parse(`{${list.text}}`).prompts);
+      assert.equal(text.replaceAll(/ {2,}/g, ""), replies[index]!.text());
+    }
+    const [first, second] = replies.map((reply) => reply.body());
+    if (typeof first !== "string") assert.equal(first, second);
+    else assert.equal(prompts[0], "narrow");
+  }
 });
 
 test("View.tool() finds no tool by an own name that another configured server's would begin", () => {

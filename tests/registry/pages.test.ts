@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { LIST_RULES, type ListKind } from "../../src/protocol/lists.ts";
+import { ListReply } from "../../src/registry/answers.ts";
 import { buildRegistry } from "../../src/registry/build.ts";
 import type { ServerEntry, View } from "../../src/registry/types.ts";
 import { entry, inventory, list } from "./builders.ts";
@@ -23,9 +24,14 @@ function walk(view: View, kind: ListKind, size: number) {
     const page = view.page(kind, "legacy", cursor, size);
     assert.ok(page !== undefined);
     const result = JSON.parse(`{${page.text}}`);
-    assert.equal(
-      new TextDecoder().decode(page.bytes()),
-      new TextDecoder().decode(new TextEncoder().encode(page.text)),
+    const sent = new ListReply("7", page, "}}").body();
+    assert.deepEqual(
+      JSON.parse(typeof sent === "string" ? sent : new TextDecoder().decode(sent)),
+      JSON.parse(
+        new TextDecoder().decode(
+          new TextEncoder().encode(`{"jsonrpc":"2.0","id":7,"result":{${page.text}}}`),
+        ),
+      ),
     );
     assert.equal(result.nextCursor, page.nextCursor);
     assert.ok(size === 0 || result[field(kind)].length <= size);
