@@ -1,0 +1,67 @@
+/**
+ * What a call costs, as the one figure that no busy machine disturbs: bytes allocated, of which V8
+ * keeps count. A budget here is raised by nothing but a change that says what it buys.
+ */
+
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { stdioUpstream } from "../behaviour/world.ts";
+import { inDirectory } from "../config/temp.ts";
+import { cacheEnv } from "../support/cache.ts";
+import { HttpClient } from "../support/clients/http.ts";
+import { ON_BUN, scriptArguments } from "../support/program.ts";
+import { startProcess, type TestProcess } from "../support/process.ts";
+
+/** Calls before the first look: what is not compiled yet allocates otherwise. */
+const WARMUP = 3_000;
+const CALLS = 3_000;
+
+async function allocated(gateway: TestProcess): Promise<number> {
+  const { length } = gateway.stdout.items;
+  gateway.write("\n");
+  return Number(await gateway.stdout.waitFor(() => true, { from: length }));
+}
+
+/** Bytes for each request of `method`, in turns of eight. */
+async function bytesOf(gateway: TestProcess, client: HttpClient, method: string, params: object) {
+  const run = async (count: number) => {
+    for (let left = count; left > 0; left -= 8) {
+      await Promise.all(Array.from({ length: 8 }, () => client.request(method, params)));
+    }
+  };
+  await run(WARMUP);
+  const before = await allocated(gateway);
+  await run(CALLS);
+  return (await allocated(gateway) - before) / CALLS;
+}
+
+test("a call and a list allocate no more than their budgets", {
+  skip: ON_BUN && "JavaScriptCore keeps no count",
+  timeout: 120_000,
+}, () =>
+  inDirectory(async (directory) => {
+    const file = join(directory, "mcp-servers.json");
+    const one = stdioUpstream({ name: "one", tools: ["echo"] });
+    await writeFile(file, JSON.stringify({ mcpServers: { one }, port: 0 }));
+    const script = fileURLToPath(new URL("./measured.ts", import.meta.url));
+    const args = scriptArguments(script, "serve", "--config", file, "--log-level", "warning");
+    const gateway = await startProcess(process.execPath, args, {
+      env: { ...process.env, ...cacheEnv() },
+    });
+    try {
+      const line = await gateway.stderr.waitFor((text) => text.includes("Listening on"));
+      const client = await HttpClient.connect(new URL("/mcp", /http\S+/.exec(line)![0]).href);
+      const call = { name: "one_echo", arguments: { message: "hello" } };
+      const perCall = await bytesOf(gateway, client, "tools/call", call);
+      const perList = await bytesOf(gateway, client, "tools/list", {});
+      console.log(`bytes: ${Math.round(perCall)} a call, ${Math.round(perList)} a list`);
+      assert.ok(perCall < 30_000, `${perCall} bytes a call`);
+      assert.ok(perList < 20_000, `${perList} bytes a list`);
+    } finally {
+      await gateway.kill();
+    }
+  }));
