@@ -84,6 +84,7 @@ async function deaf() {
   let spawned: SpawnOptions | undefined;
   let pending: (() => void)[] = [];
   let reads = false;
+  let written = 0;
   const closed = Promise.withResolvers<CloseReason>();
   const clock = new FakeClock();
   let say: (raw: string) => void = () => {};
@@ -97,7 +98,10 @@ async function deaf() {
         spawned = options;
         return Promise.resolve({
           pid: 1,
-          write: () => reads ? Promise.resolve() : new Promise<void>((done) => pending.push(done)),
+          write: (text) => {
+            written += text.length;
+            return reads ? Promise.resolve() : new Promise<void>((done) => pending.push(done));
+          },
           endInput: () => {},
           kill: () => {},
         });
@@ -113,6 +117,7 @@ async function deaf() {
     transport,
     clock,
     closed: closed.promise,
+    written: () => written,
     onAsked: (answer: typeof say) => say = answer,
     hear: (text: string) => spawned!.onStdout(new TextEncoder().encode(text)),
     read: () => {
@@ -155,12 +160,12 @@ test("What waits for a server that reads nothing is bounded: then it is given up
   const fails: Promise<unknown>[] = [];
   for (let i = 0; i < 66; i++) {
     const sent = transport.send(megabyte, { method: "tools/call", requestId: i + 1 });
-    if (i < 65) sent.catch(() => {});
-    else fails.push(assert.rejects(sent, /does not read its input: 64 MiB wait for it/));
+    if (i < 65) sent?.catch(() => {});
+    else fails.push(assert.rejects(sent!, /does not read its input: 64 MiB wait for it/));
   }
   await Promise.all(fails);
   clock.tick(300_001);
-  await assert.rejects(transport.send(megabyte, { method: "tools/call", requestId: 67 }));
+  await assert.rejects(transport.send(megabyte, { method: "tools/call", requestId: 67 })!);
   assert.match((await closed).message, /does not read its input/);
 });
 
@@ -172,12 +177,14 @@ for (
   ] as const
 ) {
   test(`A slow reader loses what is beyond the bound and no more: ${what}`, async () => {
-    const { transport, clock, read, hear, onAsked } = await deaf();
-    const send = (size: number, requestId = 1) =>
-      transport.send("x".repeat(size * 1024 * 1024), { method: "tools/call", requestId });
+    const { transport, clock, read, written, hear, onAsked } = await deaf();
+    const send = async (size: number, requestId = 1) =>
+      await transport.send("x".repeat(size * 1024 * 1024), { method: "tools/call", requestId });
     const sent = sizes.map((size, index) =>
       send(size, index + 1).then(() => "taken", (error) => `${error.message}`)
     );
+    const taken = sizes.filter((_, index) => !refused.some((one) => one === index));
+    const bytes = taken.reduce((sum, size) => sum + size * 1024 * 1024 + 1, 0);
     // What one message takes counts from when it was sent, not from when the last was taken.
     clock.tick(299_999);
     read();
@@ -185,6 +192,8 @@ for (
       if (!refused.some((one) => one === index)) assert.equal(outcome, "taken");
       else assert.match(outcome, /^Server "x" does not .*beyond the bound of 64 MiB$/);
     }
+    while (written() < bytes) await nextTurn();
+    assert.equal(written(), bytes);
     await send(1);
     let asked = 0;
     onAsked(() => asked++);

@@ -7,30 +7,82 @@ import { FakeRuntime } from "../support/fake-runtime.ts";
 import { within } from "../support/inbox.ts";
 import { RecordedLog } from "./support.ts";
 
-test("StdioTransport knows of what comes after a broken write that it was not sent", async () => {
+/** A process that ends only when it is told to, and what its transport does with it, in order. */
+async function recorded(write: () => Promise<void> = () => Promise.resolve()) {
+  const did: string[] = [];
+  const closed = Promise.withResolvers<CloseReason>();
+  let exit = () => {};
   const transport = new StdioTransport({
     server: "x",
     target: { kind: "stdio", command: "x", args: [], env: {} },
     runtime: {
-      spawn: () =>
-        Promise.resolve({
+      spawn: ({ onExit }) => {
+        exit = () => onExit({ code: 1, signal: null });
+        return Promise.resolve({
           pid: 1,
-          write: () => Promise.reject(new Error("broken")),
-          endInput: () => {},
+          write: (text) => {
+            did.push(text);
+            return write();
+          },
+          endInput: () => did.push("end"),
           kill: () => {},
-        }),
+        });
+      },
     },
     log: new RecordedLog(),
     // It has not ended by itself, and the time for that is not over.
     clock: { now: () => 0, after: () => () => {} },
   });
-  await transport.start({ onMessage: () => {}, onInvalid: () => {}, onClose: () => {} });
-  void transport.send("{}", { method: "tools/call", requestId: 1 }).catch(() => {});
-  await new Promise((next) => setImmediate(next));
+  await transport.start({ onMessage: () => {}, onInvalid: () => {}, onClose: closed.resolve });
+  const send = (requestId: number) =>
+    transport.send(`{"id":${requestId}}`, { method: "tools/call", requestId });
+  return { transport, send, did, closed: closed.promise, exit: () => exit() };
+}
+
+const turn = () => new Promise((next) => setImmediate(next));
+
+test("StdioTransport knows of what comes after a broken write that it was not sent", async () => {
+  const { send } = await recorded(() => Promise.reject(new Error("broken")));
+  assert.equal(send(1), undefined);
+  await turn();
   await assert.rejects(
-    within(transport.send("{}", { method: "tools/call", requestId: 2 }), "the second call"),
+    within(send(2)!, "the second call"),
     (error: LostCallError) => /broken/.test(error.message) && error.facts.sent === false,
   );
+});
+
+test("StdioTransport knows of what has not left when the process ends that it was not sent", async () => {
+  const { send, did, closed, exit } = await recorded();
+  void send(1);
+  await turn();
+  void send(2);
+  exit();
+  const { unsent } = await within(closed, "the end of the server");
+  assert.deepEqual([...unsent!], [2]);
+  await turn();
+  assert.deepEqual(did, ['{"id":1}\n']);
+});
+
+test("StdioTransport writes once for each turn of the event loop, in the order of sending", async () => {
+  const { send, did } = await recorded();
+  void send(1);
+  for (const id of [2, 3]) {
+    await Promise.resolve();
+    void send(id);
+  }
+  await turn();
+  void send(4);
+  await turn();
+  assert.deepEqual(did, ['{"id":1}\n{"id":2}\n{"id":3}\n', '{"id":4}\n']);
+});
+
+test("StdioTransport.close() writes what waits before it closes the input, and sends no more", async () => {
+  const { transport, send, did } = await recorded();
+  void send(1);
+  void transport.close();
+  await assert.rejects(send(2)!, (error: LostCallError) => error.facts.sent === false);
+  await turn();
+  assert.deepEqual(did, ['{"id":1}\n', "end"]);
 });
 
 /** A server that ends when it is told to, and its transport under a clock that never moves. */

@@ -1,6 +1,7 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import process from "node:process";
+import { setImmediate } from "node:timers";
 import type { StdioTarget } from "../../config/types.ts";
 import { withoutLineBreaks } from "../../lib/json-edit.ts";
 import { attempt } from "../../lib/json.ts";
@@ -9,7 +10,7 @@ import { TokenBucket } from "../../lib/rate-limit.ts";
 import { codeOf, messageOf, snippet } from "../../lib/text.ts";
 import { type Clock, pause, within } from "../../lib/time.ts";
 import type { ChildProcess, ExitStatus, Runtime, SpawnOptions } from "../../runtime/types.ts";
-import { LostCallError, NOT_SENT, SENT, unavailable } from "./failures.ts";
+import { LostCallError, NOT_SENT, unavailable } from "./failures.ts";
 import {
   type CloseReason,
   isLongPage,
@@ -70,10 +71,11 @@ export class StdioTransport implements Transport {
   /** Set where the program only talks to what has to end with it. */
   #container: Container | undefined;
   #closing = false;
-  /** Why it takes no input any more: what is not written is known not to be. */
-  #broken: string | undefined;
-  #outbox: string[] = [];
-  #flushing: Promise<void> | undefined;
+  /** Why it takes no input: what is not written is known not to be. */
+  #broken: string | undefined = "is not running";
+  /** What leaves with the next write, and the requests in it. */
+  #outbox = "";
+  #unwritten: number[] = [];
   /** What the server has been sent and not taken: characters, answers to its own questions, and when it last took some. */
   readonly #unread = { size: 0, replies: 0, since: 0 };
   #repliesInOutbox = 0;
@@ -135,6 +137,7 @@ export class StdioTransport implements Transport {
           this.#onExit(status);
         },
       });
+      this.#broken = undefined;
     } catch (error) {
       this.#handlers = undefined;
       this.#exited.resolve();
@@ -142,23 +145,28 @@ export class StdioTransport implements Transport {
     }
   }
 
-  /** Messages sent in one turn leave in one write: under load that halves the system calls. */
-  send(raw: string, { method }: SendOptions): Promise<void> {
+  /**
+   * Messages sent in one turn of the event loop leave in one write. A microtask is too early to
+   * gather any: the runtimes run them all after every request they read.
+   */
+  send(raw: string, { method, requestId }: SendOptions): Promise<void> | undefined {
     if (this.#broken !== undefined) {
       return Promise.reject(new LostCallError(this.options.server, this.#broken, NOT_SENT));
     }
-    const line = withoutLineBreaks(raw);
+    const line = `${withoutLineBreaks(raw)}\n`;
     const { size } = this.#unread;
     if (size === 0) this.#unread.since = this.options.clock.now();
     // What nothing is in the way of goes, whatever its size.
     else if (size + line.length > MOST_UNREAD) return Promise.reject(this.#tooMuch(line.length));
-    this.#outbox.push(line);
+    if (this.#outbox === "") setImmediate(this.#flush);
+    this.#outbox += line;
     this.#unread.size += line.length;
+    if (requestId !== undefined) this.#unwritten.push(requestId);
     if (method === "") {
       this.#unread.replies++;
       this.#repliesInOutbox++;
     }
-    return this.#flushing ??= Promise.resolve().then(() => this.#flush());
+    return undefined;
   }
 
   abandon(): void {}
@@ -169,6 +177,8 @@ export class StdioTransport implements Transport {
     this.#closing = true;
     const child = this.#child;
     if (child !== undefined && this.#handlers !== undefined) {
+      this.#flush();
+      this.#broken ??= "is being stopped";
       child.endInput();
       // One that still starts has nothing to put away, and reads no end of its input yet.
       if (!this.#hasSpoken || !await this.#exitsWithin(EOF_GRACE)) {
@@ -196,32 +206,28 @@ export class StdioTransport implements Transport {
     return result || this.#handlers === undefined;
   }
 
-  async #flush(): Promise<void> {
-    const batch = this.#outbox;
+  readonly #flush = (): void => {
+    const text = this.#outbox;
+    if (text === "" || this.#broken !== undefined) return;
     const replies = this.#repliesInOutbox;
-    this.#outbox = [];
+    this.#outbox = "";
+    this.#unwritten = [];
     this.#repliesInOutbox = 0;
-    this.#flushing = undefined;
-    const child = this.#child;
-    if (child === undefined) {
-      throw new LostCallError(this.options.server, "is not running", NOT_SENT);
-    }
-    batch.push("");
-    const text = batch.join("\n");
-    try {
-      await child.write(text);
-    } catch (error) {
-      const why = this.#broken = `does not read its input: ${messageOf(error)}`;
-      // Mostly it is ending, and with what says more; and one that stays will never read again.
-      if (!this.#closing) await this.#exitsWithin(END_GRACE);
-      if (!this.#closing) this.#end({ code: "disconnected", message: why });
-      throw new LostCallError(this.options.server, why, SENT, { cause: error });
-    } finally {
-      this.#unread.size -= text.length - batch.length + 1;
+    const taken = () => {
+      this.#unread.size -= text.length;
       this.#unread.replies -= replies;
       this.#unread.since = this.options.clock.now();
       if (this.#unread.replies <= MOST_REPLIES) this.#onTaken?.resolve();
-    }
+    };
+    this.#child!.write(text).then(taken, (error) => this.#breaks(error).then(taken));
+  };
+
+  /** Whoever waits for an answer is told by the end. */
+  async #breaks(error: unknown): Promise<void> {
+    const message = this.#broken ??= `does not read its input: ${messageOf(error)}`;
+    // Mostly it is ending, and with what says more; and one that stays will never read again.
+    if (!this.#closing) await this.#exitsWithin(END_GRACE);
+    if (!this.#closing) this.#end({ code: "disconnected", message });
   }
 
   /** Who reads slowly gets no more than it can take; only who reads nothing at all is given up. */
@@ -273,6 +279,7 @@ export class StdioTransport implements Transport {
     const handlers = this.#handlers;
     if (handlers === undefined) return;
     this.#handlers = undefined;
+    this.#broken ??= reason.message;
     this.#onTaken?.resolve();
     const child = this.#child!;
     child.kill("SIGTERM");
@@ -281,7 +288,7 @@ export class StdioTransport implements Transport {
       if (this.#container === undefined) this.#exited.resolve();
       else void this.#container.remove().then(this.#exited.resolve);
     });
-    handlers.onClose(reason);
+    handlers.onClose({ ...reason, unsent: new Set(this.#unwritten) });
   }
 }
 

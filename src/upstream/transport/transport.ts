@@ -82,10 +82,11 @@ export interface Transport {
   start(handlers: TransportHandlers, options: { readonly signal: AbortSignal }): Promise<void>;
   /**
    * Resolves when the server has taken the message; over Streamable HTTP a request is taken when
-   * its response has come through the handlers.
+   * its response has come through the handlers. `undefined` where nothing is to be waited for: it
+   * is on its way, and should it be lost, {@link TransportHandlers.onClose} tells.
    * @throws {RpcError} when no answer to this message can come any more
    */
-  send(raw: string, options: SendOptions): Promise<void>;
+  send(raw: string, options: SendOptions): Promise<void> | undefined;
   /**
    * Stops carrying the answer to a request. Over modern Streamable HTTP this *is* the
    * cancellation (2026-07-28 transports); over stdio it does nothing.
