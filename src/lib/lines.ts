@@ -70,7 +70,8 @@ export class LineDecoder {
       this.end();
       rest = chunk.subarray(end + 1);
     }
-    const last = rest.lastIndexOf(LF);
+    // Nearly every chunk ends with a line, and a Buffer's own search is slow on Deno.
+    const last = rest[rest.length - 1] === LF ? rest.length - 1 : rest.lastIndexOf(LF);
     if (last >= 0) {
       // Many lines in one chunk are decoded in one go; none of them can be over the limit unless
       // the chunk itself is.

@@ -114,7 +114,7 @@ export function receive(
   if (isLongPage(text, text.length, handlers, carriedBy)) {
     return refuseOverlong(carriedBy === undefined ? text : "", PAGE_LIMIT, handlers, carriedBy);
   }
-  const kind = /[^ \t\r\n]/.exec(text)?.[0];
+  const kind = text.startsWith("{") ? "{" : /[^ \t\r\n]/.exec(text)?.[0];
   // What a program prints by the million must cost nothing.
   if (kind !== "{" && kind !== "[") {
     const input = { kind: "junk", error: NO_JSON, snippet: snippet(text), carriedBy } as const;
