@@ -54,7 +54,7 @@ export class Calls {
   }
 
   /** A line for an exchange, as soon as there is room for it. */
-  lineFor(exchange: Exchange): Line | Promise<Line> {
+  lineFor(exchange: Exchange): UsedLine | Promise<UsedLine> {
     this.total++;
     this.#inUse++;
     const admitted = this.#needsRoom(exchange);
@@ -118,7 +118,7 @@ export class Calls {
     return !this.#admission.isBounded || !isTaskMethod(request.method, client.era);
   }
 
-  async #wait(exchange: Exchange): Promise<Line> {
+  async #wait(exchange: Exchange): Promise<UsedLine> {
     try {
       await this.#admission.enter(exchange.signal);
     } catch (error) {
@@ -128,7 +128,7 @@ export class Calls {
   }
 
   /** Not async: where there is one instance and it is connected, nothing is waited for. */
-  #take(exchange: Exchange, admitted: boolean): Line | Promise<Line> {
+  #take(exchange: Exchange, admitted: boolean): UsedLine | Promise<UsedLine> {
     const { only } = this.chooser;
     if (only === undefined) {
       return this.chooser.take(exchange).then(
@@ -180,6 +180,8 @@ class UsedLine implements Line {
   /** The line and the place at the instance are ours to give back. */
   #held = true;
   #requests = 0;
+  /** Its only request gives it back. */
+  #isOnce = false;
   #failed = false;
   #released = false;
 
@@ -193,37 +195,56 @@ class UsedLine implements Line {
     this.era = line.era;
   }
 
-  async forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
-    this.#failed = true;
+  forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
     const isContinued = this.#requests++ > 0;
-    let sending = exchange;
-    let sentTo: Slot[] | undefined;
-    let wasRepeated = false;
-    for (;;) {
-      try {
-        const response = await this.line.forward(sending, edits);
-        this.#failed = response.error !== undefined;
-        this.slot.answered(this.#failed);
-        const { only, stickiness } = this.calls.chooser;
-        if (only === undefined) stickiness.learn(exchange, response, this.slot);
-        return response;
-      } catch (error) {
-        this.slot.unanswered(isAtFault(error) && !exchange.signal.aborted);
-        (sentTo ??= []).push(this.slot);
-        const failed = { exchange: sending, edits, error, isContinued, sentTo, wasRepeated };
-        if (this.calls.isRepetition(failed)) wasRepeated = true;
+    this.#failed = true;
+    return this.line.forward(exchange, edits).then(
+      (response) => this.#answered(exchange, response),
+      (error) => {
+        const first = { isContinued, sentTo: [this.slot], wasRepeated: false };
+        return this.#otherwise({ exchange, edits, error, ...first });
+      },
+    );
+  }
+
+  forwardOnce(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
+    this.#isOnce = true;
+    return this.forward(exchange, edits);
+  }
+
+  #answered(exchange: Exchange, response: ResponseMessage): ResponseMessage {
+    this.#failed = response.error !== undefined;
+    this.slot.answered(this.#failed);
+    const { only, stickiness } = this.calls.chooser;
+    if (only === undefined) stickiness.learn(exchange, response, this.slot);
+    if (this.#isOnce) this.release();
+    return response;
+  }
+
+  async #otherwise(failed: Failed): Promise<ResponseMessage> {
+    const { exchange, edits, error, isContinued, sentTo } = failed;
+    this.slot.unanswered(isAtFault(error) && !exchange.signal.aborted);
+    try {
+      const wasRepeated = this.calls.isRepetition(failed) || failed.wasRepeated;
+      this.#giveBack();
+      const way = await this.calls.otherWay(failed, this.era);
+      this.line = way.line;
+      this.slot = way.slot;
+      this.#held = true;
+      if (this.#released) {
         this.#giveBack();
-        const way = await this.calls.otherWay(failed, this.era);
-        this.line = way.line;
-        this.slot = way.slot;
-        this.#held = true;
-        if (this.#released) {
-          this.#giveBack();
-          throw error;
-        }
-        const told = error instanceof LostCallError ? error.facts.progress : undefined;
-        if (told !== undefined) sending = withProgressAbove(sending, told);
+        throw error;
       }
+      const told = error instanceof LostCallError ? error.facts.progress : undefined;
+      const sending = told === undefined ? exchange : withProgressAbove(exchange, told);
+      try {
+        return this.#answered(exchange, await this.line.forward(sending, edits));
+      } catch (error) {
+        const again = { exchange: sending, error, sentTo: [...sentTo, this.slot], wasRepeated };
+        return await this.#otherwise({ ...failed, ...again });
+      }
+    } finally {
+      if (this.#isOnce) this.release();
     }
   }
 

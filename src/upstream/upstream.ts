@@ -122,9 +122,10 @@ export class Upstream {
    * {@link Line.forward} throws
    */
   forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
-    const over = (line: Line) => line.forward(exchange, edits).finally(() => line.release());
-    const line = this.lineFor(exchange);
-    return line instanceof Promise ? line.then(over) : over(line);
+    const line = this.#calls.lineFor(exchange);
+    return line instanceof Promise
+      ? line.then((ready) => ready.forwardOnce(exchange, edits))
+      : line.forwardOnce(exchange, edits);
   }
 
   /**

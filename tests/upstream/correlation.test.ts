@@ -1,23 +1,49 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Correlation } from "../../src/upstream/connection/correlation.ts";
+import { ErrorCode, RpcError } from "../../src/protocol/errors.ts";
+import {
+  Correlation,
+  type Outcome,
+  SentRequest,
+} from "../../src/upstream/connection/correlation.ts";
+import { SHARED_IDENTITY } from "../../src/upstream/connection/line.ts";
 import { FakeClock } from "./fakes/clock.ts";
 
-type Outcome = string;
+const FROM = {
+  era: "legacy",
+  identity: SHARED_IDENTITY,
+  timeout: 10,
+  aborted: () => {},
+} as const;
+
+/** An outcome that is told apart. */
+const over = (why: string) => new RpcError(ErrorCode.InternalError, why);
+
+/** A call as a test makes it. */
+class TestCall extends SentRequest {
+  constructor(method: string, timeout: number, tokenText?: string, readonly ends: string[] = []) {
+    super(FROM, method, { timeout });
+    this.tokenText = tokenText;
+  }
+
+  override settle(outcome: Outcome): void {
+    this.ends.push((outcome as RpcError).message);
+  }
+}
 
 function table(clock = new FakeClock()) {
   const expired: number[] = [];
-  const calls = new Correlation<Outcome>(clock, (call) => {
+  const calls = new Correlation(clock, (call) => {
     expired.push(call.id);
-    call.settle("expired");
+    call.settle(over("expired"));
   });
   return { clock, calls, expired };
 }
 
 test("Correlation.open() never gives an id twice", () => {
   const { calls } = table();
-  const open = () => calls.open({ method: "m", timeout: 10, settle: () => {} });
+  const open = () => calls.open(new TestCall("m", 10));
   const first = open();
   calls.take(first);
   assert.notEqual(open(), first);
@@ -25,7 +51,7 @@ test("Correlation.open() never gives an id twice", () => {
 
 test("Correlation.take() knows numbers only: text that looks like an id is somebody else's", () => {
   const { calls } = table();
-  const id = calls.open({ method: "m", timeout: 10, settle: () => {} });
+  const id = calls.open(new TestCall("m", 10));
   assert.equal(calls.take(String(id)), undefined);
   assert.equal(calls.take(null), undefined);
   assert.equal(calls.take(id)?.id, id);
@@ -34,11 +60,10 @@ test("Correlation.take() knows numbers only: text that looks like an id is someb
 
 test("Correlation expires by the earliest deadline, and not what made progress", () => {
   const { calls, clock, expired } = table();
-  const settle = () => {};
-  const a = calls.open({ method: "a", timeout: 100, tokenText: "1", settle });
-  const b = calls.open({ method: "b", timeout: 100, settle });
-  const c = calls.open({ method: "c", timeout: 40, settle });
-  const d = calls.open({ method: "d", timeout: Infinity, settle });
+  const a = calls.open(new TestCall("a", 100, "1"));
+  const b = calls.open(new TestCall("b", 100));
+  const c = calls.open(new TestCall("c", 40));
+  const d = calls.open(new TestCall("d", Infinity));
   clock.tick(50);
   assert.deepEqual(expired, [c]);
   assert.equal(calls.progress(a)?.id, a);
@@ -53,7 +78,7 @@ test("Correlation expires by the earliest deadline, and not what made progress",
 
 test("Correlation.hold() stops the time of a call until the last unhold()", () => {
   const { calls, clock, expired } = table();
-  const a = calls.open({ method: "a", timeout: 100, tokenText: "1", settle: () => {} });
+  const a = calls.open(new TestCall("a", 100, "1"));
   clock.tick(90);
   calls.hold(a);
   calls.hold(a);
@@ -76,9 +101,9 @@ test("Correlation.drain() settles everything and leaves no timer", () => {
   const { calls, clock } = table();
   const outcomes: string[] = [];
   for (const method of ["a", "b"]) {
-    calls.open({ method, timeout: 100, settle: (outcome) => outcomes.push(outcome) });
+    calls.open(new TestCall(method, 100, undefined, outcomes));
   }
-  calls.drain((call) => `lost ${call.method}`);
+  calls.drain((call) => over(`lost ${call.method}`));
   assert.deepEqual(outcomes, ["lost a", "lost b"]);
   assert.deepEqual([calls.size, clock.armed], [0, 0]);
 });
@@ -100,12 +125,7 @@ test("Correlation settles each call exactly once, with its own outcome, in any o
     const progressed = new Map<number, number>();
     const open = (ms: number) => {
       const mine: string[] = [];
-      const id = calls.open({
-        method: "m",
-        timeout: ms,
-        tokenText: ms % 2 === 0 ? "1" : undefined,
-        settle: (outcome) => mine.push(outcome),
-      });
+      const id = calls.open(new TestCall("m", ms, ms % 2 === 0 ? "1" : undefined, mine));
       assert.equal(outcomes.has(id), false);
       outcomes.set(id, mine);
     };
@@ -116,7 +136,7 @@ test("Correlation settles each call exactly once, with its own outcome, in any o
           break;
         case "answer":
         case "cancel":
-          calls.take(each.id)?.settle(`${each.do} ${each.id}`);
+          calls.take(each.id)?.settle(over(`${each.do} ${each.id}`));
           break;
         case "answerText":
           assert.equal(calls.take(String(each.id)), undefined);
@@ -134,10 +154,10 @@ test("Correlation settles each call exactly once, with its own outcome, in any o
           clock.tick(each.ms);
           break;
         case "lose":
-          calls.drain((call) => `lost ${call.id}`);
+          calls.drain((call) => over(`lost ${call.id}`));
       }
     }
-    calls.drain((call) => `lost ${call.id}`);
+    calls.drain((call) => over(`lost ${call.id}`));
     for (const [id, mine] of outcomes) {
       assert.equal(mine.length, 1);
       assert.ok(mine[0] === "expired" || mine[0]!.endsWith(` ${id}`), mine[0]!);

@@ -11,22 +11,18 @@ import type { Clock } from "../../lib/time.ts";
 import type { Era } from "../../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
-import { INPUT_METHODS, lackBehind } from "../../protocol/inputs.ts";
+import { INPUT_METHODS } from "../../protocol/inputs.ts";
 import {
   errorResponse,
   idTextOf,
   type Message,
-  metaOf,
   notification,
   type NotificationMessage,
-  parseMessage,
-  request,
   type RequestId,
   type RequestMessage,
   type ResponseMessage,
   resultResponse,
 } from "../../protocol/message.ts";
-import { envelopeEdits, requestEdits, responseEdits } from "../../protocol/projection.ts";
 import {
   ConnectionLostError,
   LostCallError,
@@ -39,16 +35,17 @@ import {
 import type { CloseReason, InvalidInput, Transport, UpstreamLog } from "../transport/transport.ts";
 import { ownId } from "../transport/transport.ts";
 import {
-  type CallOptions,
   Correlation,
+  Forwarding,
   lossByClose,
   lossBySend,
   mayBeRunning,
-  type PendingCall,
+  type Outcome,
   type RequestOptions,
-  restoreId,
+  type SentFrom,
+  SentRequest,
 } from "./correlation.ts";
-import { CLIENT_INFO, hasRoots, type Identity } from "./line.ts";
+import { hasRoots, type Identity } from "./line.ts";
 import {
   Abandoned,
   type Answerer,
@@ -58,13 +55,11 @@ import {
   Questions,
 } from "./questions.ts";
 
-type Outcome = ResponseMessage | RpcError;
-
 /** Pieces of what is no message, with none between them, after which a program is no server. */
 const MOST_JUNK = 20_000;
 
 /** See the top of the file. Owned by a connection. */
-export class Channel {
+export class Channel implements SentFrom {
   /** What the upstream speaks; set by the handshake. */
   era: Era = "legacy";
   readonly server: string;
@@ -81,7 +76,7 @@ export class Channel {
   /** Calls of clients that ran out of time since the upstream last said anything. */
   timeoutsUnheard = 0;
   readonly #events: ChannelEvents;
-  readonly #calls: Correlation<Outcome>;
+  readonly #calls: Correlation;
   readonly #questions = new Questions((raw) => void this.#post(raw, ""));
   readonly #abandoned = new Abandoned();
   /** A server that prints its log to stdout must not fill ours. */
@@ -115,7 +110,7 @@ export class Channel {
 
   /** Those of them the upstream is at work on: streams that stay open are none. */
   get atWork(): number {
-    return [...this.#calls.calls].filter(({ timeout }) => timeout < Infinity).length;
+    return [...this.#calls.calls].filter(({ options }) => options.timeout < Infinity).length;
   }
 
   /**
@@ -137,33 +132,8 @@ export class Channel {
    * router's (names and URIs).
    * @throws {RpcError} UpstreamUnavailable, UpstreamTimeout, UpstreamProtocol
    */
-  async forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
-    const { request: message, client, signal } = exchange;
-    const token = metaOf(message.params).progressToken;
-    const hasToken = typeof token === "string" || typeof token === "number";
-    const tokenText = !hasToken
-      ? undefined
-      : typeof token === "number" && !Number.isSafeInteger(token)
-      ? rawAt(message.raw, ["params", "_meta", "progressToken"])
-      : JSON.stringify(token);
-    const response = await this.#call(
-      { method: message.method, exchange, tokenText, timeout: this.timeout, signal, cancel: true },
-      (id) => {
-        const idText = String(id);
-        const all: JsonEdit[] = [{ path: ["id"], value: idText }, ...edits];
-        if (hasToken) all.push({ path: ["params", "_meta", "progressToken"], value: idText });
-        if (client.era !== this.era) all.push(...requestEdits(client, this.era, CLIENT_INFO));
-        return editJson(message.raw, all);
-      },
-    );
-    const { capabilities } = this.era === "modern" ? client : this.identity;
-    const lack = lackBehind(response, message, edits, capabilities);
-    if (lack !== undefined) {
-      return parseMessage(errorResponse(idTextOf(message), lack)) as ResponseMessage;
-    }
-    const raw = restoreId(response, idTextOf(message));
-    const projected = responseEdits(response, message.method, this.era, client.era);
-    return { ...response, id: message.id, raw: editJson(raw, projected) };
+  forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {
+    return this.#begin(new Forwarding(this, exchange, edits));
   }
 
   /**
@@ -175,12 +145,7 @@ export class Channel {
     paramsText: string | undefined,
     options: RequestOptions,
   ): Promise<ResponseMessage> {
-    const { info, capabilities } = this.identity;
-    return this.#call({ method, cancel: true, ...options }, (id) => {
-      options.onId?.(id);
-      const text = request(String(id), method, paramsText);
-      return this.era === "modern" ? editJson(text, envelopeEdits(info, capabilities)) : text;
-    });
+    return this.#begin(new SentRequest(this, method, options, paramsText));
   }
 
   /** The upstream has said something. Called for every message, so it is numbers and no more. */
@@ -209,45 +174,46 @@ export class Channel {
     await this.transport.close();
   }
 
-  async #call(
-    options: Omit<CallOptions<Outcome>, "settle"> & RequestOptions,
-    text: (id: number) => string,
-  ): Promise<ResponseMessage> {
-    const { method, exchange, tokenText, timeout, signal } = options;
+  /** Nobody waits for a call any more. */
+  aborted(call: SentRequest): void {
+    if (this.#calls.take(call.id) === undefined) return;
+    this.#disown(call);
+    const { cancel = true, signal } = call.options;
+    if (cancel) this.#cancelUpstream(call.id, messageOf(signal?.reason ?? "cancelled"));
+    else this.transport.abandon(call.id);
+    call.settle(this.#cancelled(call.method));
+  }
+
+  #begin(call: SentRequest): Promise<ResponseMessage> {
+    const { method, options: { signal }, waiting } = call;
     if (this.#closed !== undefined) {
-      throw exchange === undefined
-        ? new ConnectionLostError(this.server, this.#closed)
-        : new LostCallError(this.server, this.#closed.message, NOT_SENT);
+      return Promise.reject(
+        call.exchange === undefined
+          ? new ConnectionLostError(this.server, this.#closed)
+          : new LostCallError(this.server, this.#closed.message, NOT_SENT),
+      );
     }
-    if (signal?.aborted) throw this.#cancelled(method);
-    const { promise, resolve, reject } = Promise.withResolvers<ResponseMessage>();
-    const onAbort = () => {
-      const call = this.#calls.take(id);
-      if (call === undefined) return;
-      this.#disown(call);
-      if (options.cancel) this.#cancelUpstream(id, messageOf(signal?.reason ?? "cancelled"));
-      else this.transport.abandon(id);
-      call.settle(this.#cancelled(method));
-    };
-    const settle = (outcome: Outcome) => {
-      signal?.removeEventListener("abort", onAbort);
-      if (outcome instanceof RpcError) reject(outcome);
-      else resolve(outcome);
-    };
-    const id = this.#calls.open({ method, exchange, tokenText, timeout, settle });
-    signal?.addEventListener("abort", onAbort);
+    if (signal?.aborted) return Promise.reject(this.#cancelled(method));
+    const requestId = this.#calls.open(call);
+    signal?.addEventListener("abort", call);
     // A text that cannot be made is a failed send too: the call must not stay in the table.
-    Promise.try(() => this.transport.send(text(id), { method, requestId: id })).catch((error) => {
-      const call = this.#calls.take(id);
-      if (call === undefined) return;
-      const known = error instanceof RpcError
-        ? error
-        : unavailable(this.server, `could not be reached: ${messageOf(error)}`);
-      const loss = call.exchange === undefined ? known : lossBySend(this.server, call, known);
-      if (mayBeRunning(loss)) this.#disown(call);
-      call.settle(loss);
-    });
-    return await promise;
+    try {
+      this.transport.send(call.text(), { method, requestId })
+        ?.catch((error) => this.#unsent(call, error));
+    } catch (error) {
+      this.#unsent(call, error);
+    }
+    return waiting.promise;
+  }
+
+  #unsent(call: SentRequest, error: unknown): void {
+    if (this.#calls.take(call.id) === undefined) return;
+    const known = error instanceof RpcError
+      ? error
+      : unavailable(this.server, `could not be reached: ${messageOf(error)}`);
+    const loss = call.exchange === undefined ? known : lossBySend(this.server, call, known);
+    if (mayBeRunning(loss)) this.#disown(call);
+    call.settle(loss);
   }
 
   /** The front has stopped caring about the call, so nobody reads this. */
@@ -266,7 +232,7 @@ export class Channel {
   }
 
   /** Whatever is still said about it must reach nobody else. */
-  #disown({ id, exchange, timeout }: PendingCall<Outcome>): void {
+  #disown({ id, exchange, options: { timeout } }: SentRequest): void {
     if (exchange === undefined) return;
     // Over modern HTTP nothing comes but on the stream that is closed.
     if (this.era === "modern" && this.transport.kind === "http") return;
@@ -274,7 +240,7 @@ export class Channel {
     this.#abandoned.add(id, exchange.client, now + timeout, now);
   }
 
-  #expire(call: PendingCall<Outcome>): void {
+  #expire(call: SentRequest): void {
     this.#disown(call);
     if (call.exchange !== undefined) {
       this.timeoutsInRow++;
@@ -283,7 +249,7 @@ export class Channel {
     if (call.method === "initialize" || call.method === "server/discover") {
       this.transport.abandon(call.id);
     } else this.#cancelUpstream(call.id, "Timed out");
-    call.settle(timedOut(this.server, call.method, call.timeout));
+    call.settle(timedOut(this.server, call.method, call.options.timeout));
   }
 
   #receive(message: Message, carriedBy: number | undefined): void {
@@ -388,7 +354,7 @@ export class Channel {
 
   async #ask(
     message: RequestMessage,
-    { exchange }: PendingCall<Outcome>,
+    { exchange }: SentRequest,
     held: readonly number[],
     signal: AbortSignal,
   ): ReturnType<Answerer> {
@@ -427,7 +393,7 @@ export class Channel {
     }
     const known = error.idText === "null" ? undefined : Number(error.idText.replaceAll('"', ""));
     const only = kind === "overlong"
-      ? this.#calls.only(({ timeout }) => timeout < Infinity)?.id
+      ? this.#calls.only(({ options }) => options.timeout < Infinity)?.id
       : undefined;
     const call = this.#calls.take(carriedBy ?? known ?? only ?? null);
     if (call !== undefined) {

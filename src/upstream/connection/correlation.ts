@@ -4,52 +4,159 @@
  */
 
 import type { CancelSignal } from "../../lib/cancel.ts";
-import { editJson } from "../../lib/json-edit.ts";
+import { editJson, type JsonEdit, rawAt } from "../../lib/json-edit.ts";
 import type { Clock } from "../../lib/time.ts";
-import type { RpcError } from "../../protocol/errors.ts";
+import type { Era } from "../../protocol/eras.ts";
+import { RpcError } from "../../protocol/errors.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
-import type { RequestId, ResponseMessage } from "../../protocol/message.ts";
+import { lackBehind } from "../../protocol/inputs.ts";
+import {
+  errorResponse,
+  idTextOf,
+  metaOf,
+  parseMessage,
+  request,
+  type RequestId,
+  type RequestMessage,
+  type ResponseMessage,
+} from "../../protocol/message.ts";
+import { envelopeEdits, requestEdits, responseEdits } from "../../protocol/projection.ts";
 import { HttpStatusError, LostCallError, NetworkError } from "../transport/failures.ts";
 import type { CloseReason } from "../transport/transport.ts";
+import { CLIENT_INFO, type Identity } from "./line.ts";
 
-/** What a caller hands in to wait for an answer. */
-export interface CallOptions<T> {
-  readonly method: string;
-  /** The client request behind it; undefined for the gateway's own requests. */
-  readonly exchange?: Exchange | undefined;
-  /** The client's progress token as JSON text, where it gave one. */
-  readonly tokenText?: string | undefined;
-  /** Milliseconds without answer or progress; `Infinity` for none. */
+/** Options of the gateway's own requests. */
+export interface RequestOptions {
+  readonly signal?: CancelSignal | undefined;
+  /** Milliseconds; `Infinity` for a stream that stays open. */
   readonly timeout: number;
-  /** Called exactly once, whatever happens. */
-  readonly settle: (outcome: T) => void;
+  /**
+   * Whether an aborted or expired request is cancelled upstream. Not before a handshake is done:
+   * old servers do not expect it there. @default true
+   */
+  readonly cancel?: boolean;
+  /** Told the id the request has towards the upstream, before it is sent. */
+  readonly onId?: (id: number) => void;
 }
 
-/** One call that waits for its answer. */
-export interface PendingCall<T> extends CallOptions<T> {
-  /** The id it has towards the upstream; also the value of its progress token there. */
-  readonly id: number;
+/** What becomes of a call. */
+export type Outcome = ResponseMessage | RpcError;
+
+/** What a request needs of the channel it goes over. */
+export interface SentFrom {
+  readonly era: Era;
+  readonly identity: Identity;
+  readonly timeout: number;
+  /** The signal of a request has tripped. */
+  aborted(call: SentRequest): void;
+}
+
+/**
+ * A request on its way: one of the gateway's own. It is the entry of the table and the listener of
+ * its signal too: nothing else is made for a call.
+ */
+export class SentRequest {
+  /** Who waits for the response. */
+  readonly waiting = Promise.withResolvers<ResponseMessage>();
+  /** What it has towards the upstream, from when it is opened; also its progress token there. */
+  id = 0;
+  /** The client's progress token as JSON text, where it gave one. */
+  tokenText: string | undefined = undefined;
   /** Its client has been asked something on its behalf. */
-  readonly asked: boolean;
+  asked = false;
   /** The highest progress its client has been told. */
-  readonly highest: number | undefined;
+  highest: number | undefined = undefined;
+  /** Infinity while {@link Correlation.hold} is in force. */
+  deadline = Infinity;
+  /** How often it is held. */
+  held = 0;
+
+  constructor(
+    protected readonly from: SentFrom,
+    readonly method: string,
+    readonly options: RequestOptions,
+    private readonly paramsText?: string,
+    /** The client request behind it; undefined for the gateway's own requests. */
+    readonly exchange?: Exchange,
+  ) {}
+
+  /** What is sent. */
+  text(): string {
+    const { era, identity: { info, capabilities } } = this.from;
+    this.options.onId?.(this.id);
+    const text = request(String(this.id), this.method, this.paramsText);
+    return era === "modern" ? editJson(text, envelopeEdits(info, capabilities)) : text;
+  }
+
+  /** To be called exactly once, whatever happens. */
+  settle(outcome: Outcome): void {
+    this.options.signal?.removeEventListener("abort", this);
+    if (outcome instanceof RpcError) return this.waiting.reject(outcome);
+    try {
+      this.waiting.resolve(this.told(outcome));
+    } catch (error) {
+      this.waiting.reject(error);
+    }
+  }
+
+  handleEvent(): void {
+    this.from.aborted(this);
+  }
+
+  /** The response in the terms of who waits for it. */
+  protected told(response: ResponseMessage): ResponseMessage {
+    return response;
+  }
 }
 
-interface Entry<T> extends PendingCall<T> {
-  asked: boolean;
-  highest: number | undefined;
-  /** Infinity while {@link Correlation.hold} is in force. */
-  deadline: number;
-  /** How often it is held. */
-  held: number;
+const ID: readonly string[] = ["id"];
+const TOKEN: readonly string[] = ["params", "_meta", "progressToken"];
+
+/** A client's request, passed on; `edits` are the router's. */
+export class Forwarding extends SentRequest {
+  declare readonly exchange: Exchange;
+
+  constructor(from: SentFrom, exchange: Exchange, private readonly edits: readonly JsonEdit[]) {
+    const { request: { method }, signal } = exchange;
+    super(from, method, { timeout: from.timeout, signal }, undefined, exchange);
+  }
+
+  override text(): string {
+    const { exchange: { request, client }, from: { era } } = this;
+    const value = String(this.id);
+    const all: JsonEdit[] = [{ path: ID, value }, ...this.edits];
+    this.tokenText = tokenTextOf(request);
+    if (this.tokenText !== undefined) all.push({ path: TOKEN, value });
+    if (client.era !== era) all.push(...requestEdits(client, era, CLIENT_INFO));
+    return editJson(request.raw, all);
+  }
+
+  protected override told(response: ResponseMessage): ResponseMessage {
+    const { exchange: { request, client }, from: { era, identity } } = this;
+    const { capabilities } = era === "modern" ? client : identity;
+    const idText = idTextOf(request);
+    const lack = lackBehind(response, request, this.edits, capabilities);
+    if (lack !== undefined) return parseMessage(errorResponse(idText, lack)) as ResponseMessage;
+    const projected = responseEdits(response, request.method, era, client.era);
+    const { kind, result, error } = response;
+    const raw = editJson(restoreId(response, idText), projected);
+    return { kind, raw, id: request.id, result, error };
+  }
+}
+
+function tokenTextOf({ raw, params }: RequestMessage): string | undefined {
+  if (params?._meta === undefined) return undefined;
+  const { progressToken: token } = metaOf(params);
+  if (typeof token === "string" || Number.isSafeInteger(token)) return JSON.stringify(token);
+  return typeof token === "number" ? rawAt(raw, TOKEN) : undefined;
 }
 
 /**
  * The table. Taking a call out ({@link Correlation.take}) is the only way to settle it, and works
  * once; that is what makes "exactly one outcome" hold under any order of events.
  */
-export class Correlation<T> {
-  readonly #calls = new Map<number, Entry<T>>();
+export class Correlation {
+  readonly #calls = new Map<number, SentRequest>();
   #nextId = 1;
   /** One timer for the whole table, at or before the earliest deadline: a call costs none. */
   #disarm: (() => void) | undefined;
@@ -58,7 +165,7 @@ export class Correlation<T> {
   /** `onExpire`: a call ran out of time; it is out of the table already and still to be settled. */
   constructor(
     private readonly clock: Clock,
-    private readonly onExpire: (call: PendingCall<T>) => void,
+    private readonly onExpire: (call: SentRequest) => void,
   ) {}
 
   /** Calls that wait. */
@@ -67,34 +174,34 @@ export class Correlation<T> {
   }
 
   /** Enters a call and returns its id. */
-  open(options: CallOptions<T>): number {
-    const id = this.#nextId++;
-    const deadline = this.clock.now() + options.timeout;
-    this.#calls.set(id, { ...options, id, deadline, held: 0, asked: false, highest: undefined });
-    if (deadline < this.#armedFor) this.#arm(deadline);
-    return id;
+  open(call: SentRequest): number {
+    call.id = this.#nextId++;
+    call.deadline = this.clock.now() + call.options.timeout;
+    this.#calls.set(call.id, call);
+    if (call.deadline < this.#armedFor) this.#arm(call.deadline);
+    return call.id;
   }
 
   /** Every call that waits, in the order they were opened. */
-  get calls(): Iterable<PendingCall<T>> {
+  get calls(): Iterable<SentRequest> {
     return this.#calls.values();
   }
 
   /** The call with this id, left in the table. */
-  get(id: RequestId | null | undefined): PendingCall<T> | undefined {
+  get(id: RequestId | null | undefined): SentRequest | undefined {
     return typeof id === "number" ? this.#calls.get(id) : undefined;
   }
 
   /** Removes and returns a call; undefined for an id that is unknown, settled or not ours. */
-  take(id: RequestId | null): PendingCall<T> | undefined {
+  take(id: RequestId | null): SentRequest | undefined {
     const call = this.get(id);
     if (call !== undefined) this.#calls.delete(call.id);
     return call;
   }
 
   /** The only call in flight that `matches`, where there is exactly one. */
-  only(matches: (call: PendingCall<T>) => boolean): PendingCall<T> | undefined {
-    let found: PendingCall<T> | undefined;
+  only(matches: (call: SentRequest) => boolean): SentRequest | undefined {
+    let found: SentRequest | undefined;
     for (const call of this.#calls.values()) {
       if (!matches(call)) continue;
       if (found !== undefined) return undefined;
@@ -104,11 +211,11 @@ export class Correlation<T> {
   }
 
   /** The call whose progress `token` is, and which has come to `value`; its time starts anew. */
-  progress(token: unknown, value?: unknown): PendingCall<T> | undefined {
+  progress(token: unknown, value?: unknown): SentRequest | undefined {
     const call = typeof token === "number" ? this.#calls.get(token) : undefined;
     if (call === undefined || call.tokenText === undefined) return undefined;
     if (typeof value === "number" && value > (call.highest ?? -Infinity)) call.highest = value;
-    if (call.held === 0) call.deadline = this.clock.now() + call.timeout;
+    if (call.held === 0) call.deadline = this.clock.now() + call.options.timeout;
     return call;
   }
 
@@ -128,12 +235,12 @@ export class Correlation<T> {
   unhold(id: number): void {
     const call = this.#calls.get(id);
     if (call === undefined || call.held === 0 || --call.held > 0) return;
-    call.deadline = this.clock.now() + call.timeout;
+    call.deadline = this.clock.now() + call.options.timeout;
     if (call.deadline < this.#armedFor) this.#arm(call.deadline);
   }
 
   /** Settles everything that waits with what `outcome` makes of it; the table can be used on. */
-  drain(outcome: (call: PendingCall<T>) => T): void {
+  drain(outcome: (call: SentRequest) => Outcome): void {
     const calls = [...this.#calls.values()];
     this.#calls.clear();
     this.#disarm?.();
@@ -153,7 +260,7 @@ export class Correlation<T> {
     this.#armedFor = Infinity;
     const now = this.clock.now();
     let next = Infinity;
-    const expired: Entry<T>[] = [];
+    const expired: SentRequest[] = [];
     for (const call of this.#calls.values()) {
       if (call.deadline <= now) expired.push(call);
       else next = Math.min(next, call.deadline);
@@ -164,22 +271,8 @@ export class Correlation<T> {
   }
 }
 
-/** Options of the gateway's own requests. */
-export interface RequestOptions {
-  readonly signal?: CancelSignal | undefined;
-  /** Milliseconds; `Infinity` for a stream that stays open. */
-  readonly timeout: number;
-  /**
-   * Whether an aborted or expired request is cancelled upstream. Not before a handshake is done:
-   * old servers do not expect it there. @default true
-   */
-  readonly cancel?: boolean;
-  /** Told the id the request has towards the upstream, before it is sent. */
-  readonly onId?: (id: number) => void;
-}
-
 /** What is known of a call in flight. */
-type Fate = Pick<PendingCall<unknown>, "id" | "asked" | "highest">;
+type Fate = Pick<SentRequest, "id" | "asked" | "highest">;
 
 /** What a client's call fails with when its connection is closed. */
 export function lossByClose(
@@ -226,5 +319,5 @@ export function restoreId(response: ResponseMessage, idText: string): string {
     raw.startsWith(HEAD) && raw.startsWith(own, HEAD.length) && raw[behind] === "," &&
     raw.lastIndexOf('"id"') === HEAD.length - 5 && !raw.includes("\\u00")
   ) return `${HEAD}${idText}${raw.slice(behind)}`;
-  return editJson(raw, [{ path: ["id"], value: idText }]);
+  return editJson(raw, [{ path: ID, value: idText }]);
 }

@@ -20,6 +20,8 @@ export interface Line {
    * @throws {RpcError} UpstreamUnavailable, UpstreamTimeout, UpstreamProtocol
    */
   forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage>;
+  /** The same for the only request of a line: whatever becomes of it, the line is given back. */
+  forwardOnce?(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage>;
   /** Gives it back; to be called once, when nothing more is forwarded. */
   release(): void;
 }

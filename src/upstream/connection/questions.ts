@@ -15,7 +15,7 @@ import {
   type RequestMessage,
   type ResponseMessage,
 } from "../../protocol/message.ts";
-import type { PendingCall } from "./correlation.ts";
+import type { SentRequest } from "./correlation.ts";
 
 /**
  * Gets the answer to a request of the upstream: the text of a response, under any id. `signal`
@@ -70,11 +70,11 @@ export class Questions {
 }
 
 /** What is known of where a message comes from, decided without a guess. */
-export type Attribution<T> =
+export type Attribution =
   /** This call. */
-  | { readonly kind: "call"; readonly call: PendingCall<T> }
+  | { readonly kind: "call"; readonly call: SentRequest }
   /** One of several calls of this client, whose latest it is. */
-  | { readonly kind: "client"; readonly call: PendingCall<T> }
+  | { readonly kind: "client"; readonly call: SentRequest }
   /** Several clients could be meant, or one that does not wait for its call any more. */
   | { readonly kind: "ambiguous" }
   /** Nobody is waiting for anything. */
@@ -149,12 +149,12 @@ export class Abandoned {
 }
 
 /** The origin of a message that came on the stream of a call. */
-export function originBy<T>(call: PendingCall<T> | undefined): Attribution<T> {
+export function originBy(call: SentRequest | undefined): Attribution {
   return call?.exchange === undefined ? { kind: "none" } : { kind: "call", call };
 }
 
 /** The origin of a message that names what is a session's: the latest of that session's calls. */
-export function originOf<T>(session: string, calls: Iterable<PendingCall<T>>): Attribution<T> {
+export function originOf(session: string, calls: Iterable<SentRequest>): Attribution {
   const call = [...calls].findLast(({ exchange }) => exchange?.client.session === session);
   return call === undefined ? { kind: "none" } : { kind: "client", call };
 }
@@ -164,12 +164,12 @@ export function originOf<T>(session: string, calls: Iterable<PendingCall<T>>): A
  * the only client. One given up by another client, or answered a moment ago, counts as if it were in
  * flight: what is still said about it must not reach a stranger.
  */
-export function originAmong<T>(
-  calls: Iterable<PendingCall<T>>,
+export function originAmong(
+  calls: Iterable<SentRequest>,
   abandoned: Abandoned,
   now: number,
-): Attribution<T> {
-  let found: PendingCall<T> | undefined;
+): Attribution {
+  let found: SentRequest | undefined;
   let several = false;
   for (const call of calls) {
     if (call.exchange === undefined) continue;
