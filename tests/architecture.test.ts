@@ -40,14 +40,14 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_321,
+  "src/lib": 1_327,
   "src/runtime": 788,
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1_548,
   "src/config": 4_490,
-  "src/upstream": 2_342,
-  "src/upstream/connection": 1_636,
+  "src/upstream": 2_360,
+  "src/upstream/connection": 1_673,
   "src/upstream/transport": 1_622,
   "src/registry": 1_923,
   "src/gating": 2_206,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_217;
+const MOST_CODE_IN_ALL = 32_278;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
