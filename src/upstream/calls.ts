@@ -222,7 +222,7 @@ class UsedLine implements Line {
   }
 
   async #otherwise(failed: Failed): Promise<ResponseMessage> {
-    const { exchange, edits, error, isContinued, sentTo } = failed;
+    const { exchange, edits, error, sentTo } = failed;
     this.slot.unanswered(isAtFault(error) && !exchange.signal.aborted);
     try {
       const wasRepeated = this.calls.isRepetition(failed) || failed.wasRepeated;

@@ -40,7 +40,6 @@ import {
   lossByClose,
   lossBySend,
   mayBeRunning,
-  type Outcome,
   type RequestOptions,
   type SentFrom,
   SentRequest,
