@@ -47,7 +47,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/protocol": 1_548,
   "src/config": 4_490,
   "src/upstream": 2_360,
-  "src/upstream/connection": 1_673,
+  "src/upstream/connection": 1_672,
   "src/upstream/transport": 1_622,
   "src/registry": 1_923,
   "src/gating": 2_206,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_278;
+const MOST_CODE_IN_ALL = 32_280;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
