@@ -3,7 +3,7 @@ import { withoutLineBreaks } from "../lib/json-edit.ts";
 import { isObject, type JsonObject, valueAt } from "../lib/json.ts";
 import { LineDecoder } from "../lib/lines.ts";
 import { backOff, type Clock, pause, systemClock, within } from "../lib/time.ts";
-import { Header, isModern, MetaKey, NO_HEADERS } from "../protocol/eras.ts";
+import { Header, isModern, MetaKey } from "../protocol/eras.ts";
 import { ErrorCode, invalidRequest, RpcError } from "../protocol/errors.ts";
 import { LIST_RULES } from "../protocol/lists.ts";
 import {
@@ -200,7 +200,7 @@ export class BridgeLink {
     const { raw } = message;
     if (message.kind === "request") {
       if (message.method === "initialize") this.#track(this.#handshake = this.#open(message));
-      else if (isModern(message, NO_HEADERS)) this.#modernRequest(message);
+      else if (isModern(message)) this.#modernRequest(message);
       else this.#track(this.#send({ raw, requests: [message] }));
       return;
     }

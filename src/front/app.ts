@@ -80,6 +80,11 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
     },
     streams: new WeakMap(),
     sse: new Map(),
+    failed: (error, request) => {
+      if (error instanceof Refusal) return refuse(error, request);
+      log.error("Request failed inside the gateway: {error}", { error });
+      return json({ error: "internal error" }, 500);
+    },
   };
   let { settings } = gateway.config;
   let guard = createGuard({ ...settings, boundHost });
@@ -145,11 +150,7 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
     gateway.events.emit({ kind: "failure", rid, client, method, told, cause: undefined });
     return told.toResponse();
   };
-  app.onError((error, c) => {
-    if (error instanceof Refusal) return refuse(error, c.req.raw);
-    log.error("Request failed inside the gateway: {error}", { error });
-    return json({ error: "internal error" }, 500);
-  });
+  app.onError((error, c) => context.failed(error, c.req.raw));
 
   return {
     handler: (asked) => {

@@ -7,6 +7,7 @@ import { type Endpoint, viewOf } from "../gating/endpoint.ts";
 import { isObject } from "../lib/json.ts";
 import { checkModernHeaders, type HeaderReader, readEnvelope } from "../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import type { Client } from "../protocol/exchange.ts";
 import {
   errorResponse,
   idTextOf,
@@ -16,41 +17,43 @@ import {
 } from "../protocol/message.ts";
 import { checkParamHeaders, declaredHeaders } from "../protocol/param-headers.ts";
 import type { Reply } from "../registry/answers.ts";
-import { type FrontContext, jsonResponse, PostReply } from "./reply.ts";
+import { type FrontContext, jsonResponse, PostReply, type Respond } from "./reply.ts";
 
-/** Answers one modern message. `signal` is the request's own: the client has gone. */
-export async function postModern(
+/** Answers one modern message. */
+export function postModern(
   message: Message,
-  header: HeaderReader,
-  signal: AbortSignal,
+  request: Request,
   endpoint: Endpoint,
   context: FrontContext,
-): Promise<Response> {
+  respond: Respond,
+): void {
   // The era's only client notification is a cancellation, which on HTTP is the closed stream.
-  if (message.kind !== "request") return new Response(null, { status: 202 });
-  let exchange: ActiveExchange;
-  const reply = new PostReply(context, {
-    onGone: () => exchange.cancel("the client closed the stream"),
-  });
+  if (message.kind !== "request") return respond(new Response(null, { status: 202 }));
+  const header = (name: string) => request.headers.get(name) ?? undefined;
+  let client: Client;
   try {
     const envelope = readEnvelope(message, header);
     checkModernHeaders(message, envelope, header);
     checkMethod(message, endpoint, context.gateway);
     checkArguments(message, header, endpoint, context.gateway);
-    exchange = new ActiveExchange(modernClient(envelope), message, reply);
+    client = modernClient(envelope);
   } catch (error) {
-    reply.abandon();
     if (!(error instanceof RpcError)) throw error;
     const text = errorResponse(idTextOf(message), error);
-    return jsonResponse(text, ERROR_STATUS.get(error.code) ?? 400);
+    return respond(jsonResponse(text, ERROR_STATUS.get(error.code) ?? 400));
   }
+  const onGone = () => exchange.cancel("the client closed the stream");
+  const reply = new PostReply(context, respond, { onGone });
+  const exchange = new ActiveExchange(client, message, reply);
+  const answer = serveModern(exchange, endpoint, context.gateway);
+  if (!(answer instanceof Promise)) return reply.finish(answer, statusOf(answer));
+  const { signal } = request;
   const gone = () => exchange.cancel("the client closed the connection");
   signal.addEventListener("abort", gone, { once: true });
-  serveModern(exchange, endpoint, context.gateway).then((text) => {
+  answer.then((told) => {
     signal.removeEventListener("abort", gone);
-    reply.finish(text, statusOf(text));
+    reply.finish(told, statusOf(told));
   });
-  return await reply.response;
 }
 
 /** Some arguments of a tool have to be repeated in headers. @throws {RpcError} where they are not */

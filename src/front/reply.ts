@@ -4,7 +4,7 @@ import type { Session } from "../gateway/clients/session.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { joinBytes } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import { errorResponse } from "../protocol/message.ts";
+import { errorResponse, idTextOf, type RequestMessage } from "../protocol/message.ts";
 import { type Reply, replyText } from "../registry/answers.ts";
 import {
   EventStream,
@@ -38,16 +38,24 @@ export interface FrontContext {
   readonly sse: Map<string, EventStream>;
   /** Largest request body, bytes. */
   readonly bodyLimit: number;
+  /** The answer to a request that something was thrown for. */
+  failed(error: unknown, request: Request): Response;
 }
 
-/** Options of {@link PostReply}. */
+/** Gives the answer to a request; once, what comes after the first is dropped. */
+export type Respond = (response: Response) => void;
+
+/** What a {@link PostReply} needs to know of whom it answers; {@link SessionStreams} are it, too. */
 export interface PostReplyOptions {
   /** Headers for either form of the response, the session id for one. */
   readonly headers?: PlainHeaders;
   /** The client has closed the response stream before it was complete. */
   readonly onGone?: () => void;
-  /** Makes the logical stream of a session, which outlives its connection; without it, none does. */
-  readonly resumable?: () => ResumableStream;
+  /**
+   * Makes the logical stream for a request (its id, as JSON), which outlives its connection; without
+   * it, none does.
+   */
+  open?(requestId: string | undefined): ResumableStream;
 }
 
 /**
@@ -55,20 +63,19 @@ export interface PostReplyOptions {
  * as soon as a notification comes before it (2025-03-26 and later, Streamable HTTP).
  */
 export class PostReply implements Outlet, Silent {
-  readonly #response = Promise.withResolvers<Response>();
   #stream: EventStream | ResumableStream | undefined;
-  #lastSaid = performance.now();
+  /** Undefined until the first tick: to ask for the time shows in a profile. */
+  #lastSaid: number | undefined;
   #finished = false;
 
+  /** @param request the one that is answered, where it is one and may outlive its connection */
   constructor(
     private readonly context: Pick<FrontContext, "pending" | "keepAlive">,
-    private readonly options: PostReplyOptions = {},
+    private readonly respond: Respond,
+    private readonly options: PostReplyOptions,
+    private readonly request?: RequestMessage,
   ) {
     context.pending.add(this);
-  }
-
-  get response(): Promise<Response> {
-    return this.#response.promise;
   }
 
   send(raw: string): void {
@@ -78,8 +85,8 @@ export class PostReply implements Outlet, Silent {
   }
 
   tick(now: number): void {
-    const silence = now - this.#lastSaid;
-    const patience = this.options.resumable === undefined ? PATIENCE : RESUMABLE_PATIENCE;
+    const silence = now - (this.#lastSaid ??= now);
+    const patience = this.options.open === undefined ? PATIENCE : RESUMABLE_PATIENCE;
     if (silence < (this.#stream === undefined ? patience : COMMENT_EVERY)) return;
     this.#lastSaid = now;
     this.#open().comment();
@@ -92,7 +99,7 @@ export class PostReply implements Outlet, Silent {
   finish(reply: Reply | undefined, status = 200): void {
     this.abandon();
     if (this.#stream === undefined && reply !== undefined) {
-      this.#response.resolve(jsonResponse(reply, status, this.options.headers));
+      this.respond(jsonResponse(reply, status, this.options.headers));
       return;
     }
     const stream = this.#open();
@@ -109,10 +116,10 @@ export class PostReply implements Outlet, Silent {
 
   #open(): EventStream | ResumableStream {
     if (this.#stream !== undefined) return this.#stream;
-    const resumable = this.options.resumable?.();
+    const resumable = this.options.open?.(this.request && idTextOf(this.request));
     const events = resumable?.connect() ?? new EventStream();
     events.whenGone(() => this.options.onGone?.());
-    this.#response.resolve(events.response(this.options.headers));
+    this.respond(events.response(this.options.headers));
     this.context.pending.delete(this);
     if (!this.#finished) this.context.keepAlive.add(this);
     return this.#stream = resumable ?? events;
@@ -126,7 +133,8 @@ export function jsonResponse(body: Reply, status = 200, headers?: PlainHeaders):
   return new Response(content, { status, headers: { ...JSON_INIT.headers, ...headers } });
 }
 
-const JSON_INIT = { headers: { "content-type": "application/json" } };
+const JSON_TYPE = "application/json";
+const JSON_INIT = { headers: { "content-type": JSON_TYPE } };
 
 /** A JSON response; state of this moment, so `headers` usually say `no-store`. */
 export function json(value: unknown, status = 200, headers?: PlainHeaders): Response {
@@ -159,28 +167,32 @@ let bytesOnTheWay = 0;
 
 /** A body on its way. By hand: a race of promises, or a timer for each, shows in a profile. */
 class Arrival implements Silent {
-  readonly #text = Promise.withResolvers<string>();
-  #due = performance.now() + BODY_PATIENCE;
+  /** Set by the first tick, which most bodies never see. */
+  #due: number | undefined;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #isOver = false;
 
-  constructor(private readonly pending: KeepAlive) {
+  constructor(
+    private readonly pending: KeepAlive,
+    private readonly take: (text: string) => void,
+    private readonly fail: (error: unknown) => void,
+  ) {
     pending.add(this);
   }
 
-  /** What `text` resolves with, or the {@link Refusal} of what does not come, or not to its end. */
-  settle(text: Promise<string>): Promise<string> {
-    // Cut off, or framed wrongly: nothing the gateway could have done.
+  /** Waits for `text`. Cut off, or framed wrongly, it is nothing the gateway could have done. */
+  settle(text: Promise<string>): void {
     const why = "Bad request: the body cannot be read to its end";
     text.then(
       (whole) => this.#end(whole),
       (error) => this.#end(error instanceof Refusal ? error : new Refusal(400, why)),
     );
-    return this.#text.promise;
   }
 
   /** Reads what is not small, or does not say what it is. */
   async read(body: ReadableStream<Uint8Array>, limit: number): Promise<string> {
     const reader = this.#reader = body.getReader();
+    this.#due = performance.now() + BODY_PATIENCE;
     const chunks: Uint8Array[] = [];
     let size = 0;
     try {
@@ -203,37 +215,48 @@ class Arrival implements Silent {
   }
 
   tick(now: number): void {
+    this.#due ??= now + BODY_PATIENCE;
     if (now > this.#due) this.#end(new Refusal(408, "The body of the request does not come"));
   }
 
   #end(outcome: string | Refusal): void {
+    // It was given up before it came after all.
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.pending.delete(this);
     // What has come of it is let go, though its connection may stay.
     this.#reader?.cancel().catch(() => {});
-    if (outcome instanceof Refusal) this.#text.reject(outcome);
-    else this.#text.resolve(outcome);
+    if (outcome instanceof Refusal) return this.fail(outcome);
+    try {
+      this.take(outcome);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 }
 
 /**
- * Reads a JSON request body as text.
- * @throws {Refusal} 415 for another content type, 413 beyond `bodyLimit`, 400 for a part of one, 408
- * for one that does not come, 503 where too many do
+ * Reads a JSON request body as text, for `take`; what that throws goes to `fail` as well, which is
+ * told a {@link Refusal}: 400 for a part of a body, 413 beyond `bodyLimit`, 408 for one that does not
+ * come, 503 where too many do. By callbacks: a promise for each call shows in a profile.
+ * @throws {Refusal} 415 for another content type, 413
  */
 export function readBody(
   request: Request,
   { bodyLimit, pending }: Pick<FrontContext, "bodyLimit" | "pending">,
-): Promise<string> {
+  take: (text: string) => void,
+  fail: (error: unknown) => void,
+): void {
   const type = request.headers.get("content-type");
-  if (type === null || !/^application\/json\s*(;|$)/i.test(type)) {
+  if (type !== JSON_TYPE && (type === null || !/^application\/json\s*(;|$)/i.test(type))) {
     throw new Refusal(415, "Unsupported media type: expected application/json");
   }
   // The server holds the client to what it declares, so there is nothing to count.
   const declared = Number(request.headers.get("content-length") ?? Infinity);
   if (declared > bodyLimit && declared < Infinity) throw tooLarge(bodyLimit);
-  const arrival = new Arrival(pending);
+  const arrival = new Arrival(pending, take, fail);
   const isSmall = declared <= SMALL_BODY || request.body === null;
-  return arrival.settle(isSmall ? request.text() : arrival.read(request.body, bodyLimit));
+  arrival.settle(isSmall ? request.text() : arrival.read(request.body, bodyLimit));
 }
 
 function tooLarge(limit: number): Refusal {

@@ -32,7 +32,7 @@ export async function postSse(request: Request, context: FrontContext): Promise<
   if (id === null || id === "") {
     throw new Refusal(400, "Bad request: the sessionId parameter is missing");
   }
-  const body = await readBody(request, context);
+  const body = await new Promise<string>((take, fail) => readBody(request, context, take, fail));
   // Not before: a session may end while a body is on its way.
   const session = context.gateway.sessions.get(id);
   const stream = context.sse.get(id);
@@ -42,7 +42,7 @@ export async function postSse(request: Request, context: FrontContext): Promise<
   for (const message of readMessages(body).messages) {
     if (message instanceof InvalidMessage) stream.send(errorResponse(message.idText, message));
     else {
-      session.receive(message, stream).then((reply) => {
+      Promise.resolve(session.receive(message, stream)).then((reply) => {
         if (reply !== undefined) stream.send(replyText(reply));
       });
     }

@@ -2,13 +2,13 @@
 
 import { ActiveExchange, type Outlet } from "../gateway/clients/exchange.ts";
 import { checkMethod, modernClient, serveModern } from "../gateway/clients/modern.ts";
-import type { Session } from "../gateway/clients/session.ts";
+import type { Answering, Session } from "../gateway/clients/session.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { withoutLineBreaks } from "../lib/json-edit.ts";
 import { LineDecoder } from "../lib/lines.ts";
 import { within } from "../lib/time.ts";
-import { isModern, NO_HEADERS, readEnvelope } from "../protocol/eras.ts";
+import { isModern, readEnvelope } from "../protocol/eras.ts";
 import { ErrorCode, invalidRequest, RpcError } from "../protocol/errors.ts";
 import {
   errorResponse,
@@ -19,7 +19,7 @@ import {
   parseMessages,
   type RequestMessage,
 } from "../protocol/message.ts";
-import { type Reply, replyText } from "../registry/answers.ts";
+import { replyText } from "../registry/answers.ts";
 
 /** A line longer than this many bytes is refused; it is far above any real request. */
 const MAX_LINE = 64 * 1024 * 1024;
@@ -107,7 +107,7 @@ class StdioFront implements Outlet {
   }
 
   #message(message: Message): void {
-    if (message.kind === "request" && isModern(message, NO_HEADERS)) {
+    if (message.kind === "request" && isModern(message)) {
       this.#modernRequest(message);
       return;
     }
@@ -131,19 +131,17 @@ class StdioFront implements Outlet {
         this,
       );
       this.#modern.set(key, exchange);
-      this.#answer(
-        serveModern(exchange, this.options.endpoint, this.options.gateway)
-          .finally(() => this.#modern.delete(key)),
-      );
+      this.#answer(serveModern(exchange, this.options.endpoint, this.options.gateway), key);
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
       this.send(errorResponse(idTextOf(message), error));
     }
   }
 
-  #answer(answering: Promise<Reply | undefined>): void {
-    const answered = answering.then((reply) => {
+  #answer(answering: Answering, modern?: string): void {
+    const answered = Promise.resolve(answering).then((reply) => {
       this.#pending.delete(answered);
+      if (modern !== undefined) this.#modern.delete(modern);
       if (reply !== undefined) this.send(replyText(reply));
     });
     this.#pending.add(answered);

@@ -6,50 +6,73 @@
 import type { Outlet } from "../gateway/clients/exchange.ts";
 import type { Session } from "../gateway/clients/session.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
-import { ASSUMED_HTTP_VERSION, BATCH_VERSION, eraOf, Header, isModern } from "../protocol/eras.ts";
-import {
-  errorResponse,
-  idTextOf,
-  InvalidMessage,
-  type Message,
-  parseMessages,
-  type RequestMessage,
-} from "../protocol/message.ts";
-import { type Reply, replyText } from "../registry/answers.ts";
+import { BATCH_VERSION, eraOf, Header, isModern } from "../protocol/eras.ts";
+import { errorResponse, InvalidMessage, type Message, parseMessages } from "../protocol/message.ts";
+import { replyText } from "../registry/answers.ts";
 import { postModern } from "./modern-http.ts";
-import { type FrontContext, methodNotAllowed, PostReply, readBody, Refusal } from "./reply.ts";
+import {
+  type FrontContext,
+  methodNotAllowed,
+  PostReply,
+  readBody,
+  Refusal,
+  type Respond,
+} from "./reply.ts";
 import { type EventStream, lostStream, SessionStreams } from "./streams.ts";
+
+type Messages = ReturnType<typeof parseMessages>;
 
 /** More than any real client sends, and few enough that one body cannot start a flood. */
 const MAX_BATCH = 100;
 
 /**
- * Answers `POST`.
- * @throws {Refusal}
+ * Answers `POST`; never rejects. Every call comes this way: one promise for the response, and no
+ * async function from the body down to the server.
  */
-export async function post(
+export function post(
   request: Request,
   endpoint: Endpoint,
   context: FrontContext,
 ): Promise<Response> {
-  requireBothTypes(request.headers.get("accept"));
-  const body = await readBody(request, context);
-  const { batch, messages } = readMessages(body);
-  const first = messages[0]!;
-  if (!batch && !(first instanceof InvalidMessage)) {
-    const header = (name: string) => request.headers.get(name) ?? undefined;
-    if (isModern(first, header)) {
-      return await postModern(first, header, request.signal, endpoint, context);
+  return new Promise((respond) => {
+    const fail = (error: unknown) => respond(context.failed(error, request));
+    try {
+      requireBothTypes(request.headers.get("accept"));
+      readBody(request, context, (body) => {
+        receive(body, request, endpoint, context, respond)?.catch(fail);
+      }, fail);
+    } catch (error) {
+      fail(error);
+    }
+  });
+}
+
+/**
+ * Takes a body. What is returned has failed where it rejects, and `respond` has not been called.
+ * @throws {Refusal}
+ */
+function receive(
+  body: string,
+  request: Request,
+  endpoint: Endpoint,
+  context: FrontContext,
+  respond: Respond,
+): Promise<void> | undefined {
+  const read = readMessages(body);
+  const first = read.messages[0]!;
+  const version = request.headers.get(Header.ProtocolVersion);
+  if (!read.batch && !(first instanceof InvalidMessage)) {
+    if (isModern(first, version)) {
+      return void postModern(first, request, endpoint, context, respond);
     }
     if (first.kind === "request" && first.method === "initialize") {
-      return await initialize(request, first, endpoint, context);
+      return initialize(request, first, endpoint, context, respond);
     }
   }
   const found = sessionOf(request, endpoint, context);
-  const session = found instanceof Promise ? await found : found;
-  checkVersion(request);
-  if (batch) checkBatch(session);
-  return await dispatch(messages, batch, session, context);
+  return found instanceof Promise
+    ? found.then((session) => dispatch(read, version, session, context, respond))
+    : dispatch(read, version, found, context, respond);
 }
 
 /**
@@ -66,7 +89,7 @@ export async function get(
   // Clients that try for a stream before they have a session take this, and nothing else, in silence.
   if (!request.headers.get(Header.SessionId)) return methodNotAllowed("POST");
   const session = await sessionOf(request, endpoint, context);
-  checkVersion(request);
+  checkVersion(request.headers.get(Header.ProtocolVersion));
   const streams = streamsOf(session, context);
   const lastEventId = request.headers.get(Header.LastEventId);
   const resumed = lastEventId === null ? undefined : streams.resume(lastEventId);
@@ -130,15 +153,17 @@ export function holdSessionStream(
 }
 
 function streamsOf(session: Session, context: FrontContext): SessionStreams {
-  return context.streams.getOrInsertComputed(session, () => new SessionStreams(session));
+  return context.streams.getOrInsertComputed(session, newStreams);
 }
+
+const newStreams = (session: Session) => new SessionStreams(session);
 
 /**
  * The messages of a body.
  * @throws {Refusal}
  */
-export function readMessages(body: string): ReturnType<typeof parseMessages> {
-  let read: ReturnType<typeof parseMessages>;
+export function readMessages(body: string): Messages {
+  let read: Messages;
   try {
     read = parseMessages(body);
   } catch (error) {
@@ -154,7 +179,8 @@ async function initialize(
   message: Message,
   endpoint: Endpoint,
   context: FrontContext,
-): Promise<Response> {
+  respond: Respond,
+): Promise<void> {
   // A client that starts anew without dropping the old id means a new session all the same.
   const old = request.headers.get(Header.SessionId);
   if (old !== null) {
@@ -164,7 +190,7 @@ async function initialize(
   await context.lasting.ready();
   const session = context.gateway.openSession("http", endpoint);
   const headers: Record<string, string> = {};
-  const reply = new PostReply(context, { headers });
+  const reply = new PostReply(context, respond, { headers });
   const answer = session.receive(message, reply);
   // Who the client is stands in the id, so it is known by now; where it was refused there is none.
   if (session.client !== undefined) {
@@ -173,7 +199,6 @@ async function initialize(
   }
   reply.finish(await answer);
   if (session.client === undefined) session.close("initialize failed");
-  return await reply.response;
 }
 
 /** No promise where the session is in memory: every call comes through here. */
@@ -208,9 +233,9 @@ function lost(): Refusal {
   return new Refusal(404, "Session not found; send initialize to start a new one");
 }
 
-function checkVersion(request: Request): void {
-  const version = request.headers.get(Header.ProtocolVersion) ?? ASSUMED_HTTP_VERSION;
-  if (eraOf(version) !== undefined) return;
+/** Without a header it is {@link BATCH_VERSION} (2025-06-18, transports). */
+function checkVersion(version: string | null): void {
+  if (version === null || eraOf(version) !== undefined) return;
   throw new Refusal(400, `Bad request: unsupported MCP-Protocol-Version "${version}"`);
 }
 
@@ -220,34 +245,44 @@ function checkBatch(session: Session): void {
   }
 }
 
-async function dispatch(
-  messages: readonly (Message | InvalidMessage)[],
-  batch: boolean,
+function dispatch(
+  { batch, messages }: Messages,
+  version: string | null,
   session: Session,
   context: FrontContext,
-): Promise<Response> {
+  respond: Respond,
+): Promise<void> | undefined {
+  checkVersion(version);
+  if (batch) checkBatch(session);
+  const first = messages[0]!;
+  const streams = streamsOf(session, context);
+  if (batch || first instanceof InvalidMessage || first.kind !== "request") {
+    return dispatchAll(messages, session, new PostReply(context, respond, streams), respond);
+  }
+  const reply = new PostReply(context, respond, streams, first);
+  const answer = session.receive(first, reply);
+  if (answer instanceof Promise) answer.then((told) => reply.finish(told));
+  else reply.finish(answer);
+  return undefined;
+}
+
+/** Hands on what is no single request. */
+async function dispatchAll(
+  messages: readonly (Message | InvalidMessage)[],
+  session: Session,
+  reply: PostReply,
+  respond: Respond,
+): Promise<void> {
   const answered = messages.some((one) => one instanceof InvalidMessage || one.kind === "request");
-  const id = () => batch || !answered ? undefined : idTextOf(messages[0] as RequestMessage);
-  const reply = new PostReply(context, { resumable: () => streamsOf(session, context).open(id()) });
-  if (!batch && answered) {
-    session.receive(messages[0] as Message, reply).then((text) => reply.finish(text));
-    return await reply.response;
-  }
-  const replies = messages.map((one): Promise<Reply | undefined> =>
-    one instanceof InvalidMessage
-      ? Promise.resolve(errorResponse(one.idText, one))
-      : session.receive(one, reply)
+  if (!answered) reply.abandon();
+  const all = await Promise.all(
+    messages.map((one) =>
+      one instanceof InvalidMessage ? errorResponse(one.idText, one) : session.receive(one, reply)
+    ),
   );
-  if (!answered) {
-    reply.abandon();
-    await Promise.all(replies);
-    return new Response(null, { status: 202 });
-  }
-  Promise.all(replies).then((all) => {
-    const texts = all.filter((text) => text !== undefined).map(replyText);
-    reply.finish(texts.length === 0 ? undefined : `[${texts.join(",")}]`);
-  });
-  return await reply.response;
+  if (!answered) return respond(new Response(null, { status: 202 }));
+  const texts = all.filter((told) => told !== undefined).map(replyText);
+  reply.finish(texts.length === 0 ? undefined : `[${texts.join(",")}]`);
 }
 
 const JSON_TYPE = "application/json";

@@ -2,6 +2,7 @@ import { collectSecrets } from "../config/secrets.ts";
 import { type Config, keepUnchanged, type ServerConfig } from "../config/types.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { Gating } from "../gating/gating.ts";
+import { type CancelSignal, CancelSource } from "../lib/cancel.ts";
 import { createRedactor } from "../lib/secrets.ts";
 import { within } from "../lib/time.ts";
 import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
@@ -11,7 +12,7 @@ import type { Runtime } from "../runtime/types.ts";
 import { type AttemptBudget, createAttemptBudget } from "../upstream/supervisor.ts";
 import { type CallParts, route } from "./call.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
-import { Session, type SessionParts } from "./clients/session.ts";
+import { type Answering, Session, type SessionParts } from "./clients/session.ts";
 import { MAX_SESSIONS, SessionStore } from "./clients/sessions.ts";
 import { LogLevels, Subscriptions } from "./clients/subscriptions.ts";
 import { type UpcallParts, Upcalls } from "./clients/upcalls.ts";
@@ -67,9 +68,9 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   readonly #active = new Set<ActiveExchange>();
   /** Called when nothing is in flight any more, by whoever waits for that. */
   #onIdle: (() => void) | undefined;
-  readonly #stopping = new AbortController();
+  readonly #stopping = new CancelSource();
   /** Aborted when the gateway begins to stop: open-ended streams end then. */
-  readonly stopping: AbortSignal = this.#stopping.signal;
+  readonly stopping: CancelSignal = this.#stopping;
 
   constructor({ config, runtime, cache, directory, patience }: GatewayOptions) {
     logFacts(this.events);
@@ -174,23 +175,22 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     return session;
   }
 
-  /** Answers a request; `undefined` when it was cancelled and nothing may be sent. Never rejects. */
-  async handle(exchange: ActiveExchange, endpoint: Endpoint): Promise<Reply | undefined> {
+  handle(exchange: ActiveExchange, endpoint: Endpoint): Answering {
     this.#active.add(exchange);
     if (this.events.hasListeners("call")) exchange.record = newRecord(exchange);
     try {
       if (this.stopping.aborted) {
         throw new RpcError(ErrorCode.ShuttingDown, "The gateway is stopping");
       }
-      const reply = await route(exchange, endpoint, this);
-      return exchange.signal.aborted ? undefined : reply;
+      const reply = route(exchange, endpoint, this);
+      // Not async, as all on the way of a call: each layer of promises shows in a profile.
+      if (!(reply instanceof Promise)) return this.#ended(exchange, reply);
+      return reply.then(
+        (told) => this.#ended(exchange, told),
+        (why) => this.#failed(exchange, why),
+      );
     } catch (error) {
-      return exchange.signal.aborted ? undefined : this.#failed(exchange, error);
-    } finally {
-      exchange.end();
-      this.#active.delete(exchange);
-      if (this.#active.size === 0) this.#onIdle?.();
-      if (exchange.record !== undefined) this.events.emit(recordEnd(exchange.record, exchange));
+      return this.#failed(exchange, error);
     }
   }
 
@@ -217,20 +217,32 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   }
 
   #stop(): void {
-    this.#stopping.abort();
+    this.#stopping.cancel(new Error("the gateway is stopping"));
     // First of all: who has asked for the end may have little patience.
     void this.#cache?.flush();
     this.snapshots.close();
   }
 
-  #failed({ request, rid, client, record }: ActiveExchange, error: unknown): Reply {
+  #ended(exchange: ActiveExchange, reply: Reply | undefined): Reply | undefined {
+    const { signal, record } = exchange;
+    const told = signal.aborted ? undefined : reply;
+    exchange.end();
+    this.#active.delete(exchange);
+    if (this.#active.size === 0) this.#onIdle?.();
+    if (record !== undefined) this.events.emit(recordEnd(record, exchange));
+    return told;
+  }
+
+  #failed(exchange: ActiveExchange, error: unknown): Reply | undefined {
+    const { request, client, record, signal } = exchange;
+    if (signal.aborted) return this.#ended(exchange, undefined);
     const { code, message, data } = toRpcError(error);
     const told = new RpcError(code, this.redact(message), data);
     const cause = error instanceof RpcError ? undefined : error;
-    const { method } = request;
+    const { rid, request: { method } } = exchange;
     this.events.emit({ kind: "failure", rid, client: client.label, method, told, cause });
     if (record !== undefined) Object.assign(record, { outcome: "error", code });
-    return errorResponse(idTextOf(request), told);
+    return this.#ended(exchange, errorResponse(idTextOf(request), told));
   }
 
   #member(config: ServerConfig, runtime: Pick<Runtime, "spawn" | "request">): Member {

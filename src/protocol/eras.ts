@@ -35,9 +35,6 @@ export function resourceNotFound(uri: string, why: string, era: Era): RpcError {
   return new RpcError(code, why, { uri });
 }
 
-/** What a Streamable HTTP request without `MCP-Protocol-Version` means (2025-03-26 transports). */
-export const ASSUMED_HTTP_VERSION = "2025-03-26";
-
 /** The version whose transport is HTTP+SSE. */
 export const SSE_VERSION = "2024-11-05";
 
@@ -102,19 +99,18 @@ export interface Envelope {
 }
 
 /**
- * True when a message claims the modern era, by its envelope or, lacking one, by the header. An
- * `initialize` without envelope is legacy by definition.
+ * True when a message claims the modern era, by its envelope or, lacking one, by `version`, which
+ * the header of that name says. An `initialize` without envelope is legacy by definition.
  */
-export function isModern(message: Message, header: HeaderReader): boolean {
+export function isModern(message: Message, version: string | null = null): boolean {
   if (message.kind === "response") return false;
-  if (metaOf(message.params)[MetaKey.ProtocolVersion] !== undefined) return true;
-  if (message.method === "initialize") return false;
-  const version = header(Header.ProtocolVersion);
-  return version !== undefined && eraOf(version) === "modern";
+  const meta = message.params?._meta;
+  if (isObject(meta) && meta[MetaKey.ProtocolVersion] !== undefined) return true;
+  return version !== null && message.method !== "initialize" && eraOf(version) === "modern";
 }
 
 /** No header says anything: a message that did not come by HTTP. */
-export const NO_HEADERS: HeaderReader = () => undefined;
+const NO_HEADERS: HeaderReader = () => undefined;
 
 /**
  * Reads the envelope of a modern request. A header that names another version is the first thing

@@ -139,9 +139,9 @@ function invalid(raw: string, id: Json | undefined, why: string): InvalidMessage
 
 /** The id as the peer wrote it; a number beyond 2^53 must come back digit for digit. */
 export function idTextOf(message: RequestMessage): string {
-  return typeof message.id === "number" && !Number.isSafeInteger(message.id)
-    ? rawAt(message.raw, ["id"])!
-    : JSON.stringify(message.id);
+  const { id } = message;
+  if (typeof id === "string") return JSON.stringify(id);
+  return Number.isSafeInteger(id) ? String(id) : rawAt(message.raw, ["id"])!;
 }
 
 /** The response to another request that is to be answered alike. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { requireBothTypes, requireEventStream } from "../../src/front/streamable.ts";
-import { PostReply, readBody, Refusal } from "../../src/front/reply.ts";
+import { PostReply, type PostReplyOptions, readBody, Refusal } from "../../src/front/reply.ts";
 import { ListReply } from "../../src/registry/answers.ts";
 import {
   EventLog,
@@ -39,7 +39,8 @@ async function bodyStatus(init: RequestInit, limit: number): Promise<number> {
     const pending = new KeepAlive(60_000);
     using _ = { [Symbol.dispose]: () => pending.close() };
     const context = { bodyLimit: limit, pending };
-    await readBody(new Request("http://localhost/", { method: "POST", ...init }), context);
+    const request = new Request("http://localhost/", { method: "POST", ...init });
+    await new Promise<string>((take, fail) => readBody(request, context, take, fail));
     return 200;
   } catch (error) {
     assert.ok(error instanceof Refusal, String(error));
@@ -61,6 +62,13 @@ test("readBody() holds to content type and limit, declared or not", async () => 
     415,
   );
 });
+
+/** A reply, and the response it gives. */
+function replying(keepAlive: KeepAlive, options: PostReplyOptions = {}) {
+  const { promise, resolve } = Promise.withResolvers<Response>();
+  const reply = new PostReply({ pending: keepAlive, keepAlive }, resolve, options);
+  return { reply, response: promise };
+}
 
 test("EventStream frames a message as one event, line breaks or not", async () => {
   const stream = new EventStream();
@@ -92,12 +100,12 @@ test("EventStream cuts off a client that does not read, after one message of any
 
 test("PostReply answers with JSON when the answer comes first", async () => {
   const keepAlive = new KeepAlive(5_000);
-  const reply = new PostReply({ pending: keepAlive, keepAlive }, {
+  const { reply, response: responded } = replying(keepAlive, {
     headers: { "mcp-session-id": "s" },
   });
   reply.finish('{"a":1}');
   reply.send('{"late":true}');
-  const response = await reply.response;
+  const response = await responded;
   assert.equal(response.headers.get("content-type"), "application/json");
   assert.equal(response.headers.get("mcp-session-id"), "s");
   assert.equal(await response.text(), '{"a":1}');
@@ -106,9 +114,9 @@ test("PostReply answers with JSON when the answer comes first", async () => {
 
 test("PostReply streams as soon as a notification comes first, the answer last", async () => {
   const keepAlive = new KeepAlive(5_000);
-  const reply = new PostReply({ pending: keepAlive, keepAlive });
+  const { reply, response: responded } = replying(keepAlive);
   reply.send('{"n":1}');
-  const response = await reply.response;
+  const response = await responded;
   assert.equal(response.headers.get("content-type"), "text/event-stream");
   const list = { text: '"tools":[]', isNarrow: false, nextCursor: undefined };
   reply.finish(new ListReply("1", { ...list, ttlMs: undefined, cacheScope: undefined }, "}}"));
@@ -122,11 +130,12 @@ test("PostReply streams as soon as a notification comes first, the answer last",
 
 test("PostReply opens its stream when the answer takes long, and keeps it alive", async () => {
   const keepAlive = new KeepAlive(5_000);
-  const reply = new PostReply({ pending: keepAlive, keepAlive });
+  const { reply, response: responded } = replying(keepAlive);
   const now = performance.now();
+  keepAlive.tick(now);
   keepAlive.tick(now + 9_000);
   keepAlive.tick(now + 11_000);
-  const response = await reply.response;
+  const response = await responded;
   keepAlive.tick(now + 20_000);
   keepAlive.tick(now + 27_000);
   reply.finish('{"r":1}');
@@ -140,11 +149,12 @@ test("PostReply opens its stream when the answer takes long, and keeps it alive"
 test("PostReply opens a stream sooner where the client can come back for it", async () => {
   const keepAlive = new KeepAlive(5_000);
   const session = new ResumableStream(1, new EventLog(), true, () => {});
-  const reply = new PostReply({ pending: keepAlive, keepAlive }, { resumable: () => session });
+  const { reply, response: responded } = replying(keepAlive, { open: () => session });
   const now = performance.now();
+  keepAlive.tick(now);
   keepAlive.tick(now + 1_500);
   keepAlive.tick(now + 2_500);
-  const response = await reply.response;
+  const response = await responded;
   reply.finish('{"r":1}');
   assert.equal(
     await response.text(),
@@ -156,9 +166,9 @@ test("PostReply opens a stream sooner where the client can come back for it", as
 
 test("PostReply ends an empty stream when the call was cancelled", async () => {
   const keepAlive = new KeepAlive(5_000);
-  const reply = new PostReply({ pending: keepAlive, keepAlive });
+  const { reply, response: responded } = replying(keepAlive);
   reply.finish(undefined);
-  const response = await reply.response;
+  const response = await responded;
   assert.equal(response.headers.get("content-type"), "text/event-stream");
   assert.equal(await response.text(), "");
   keepAlive.close();
@@ -167,9 +177,9 @@ test("PostReply ends an empty stream when the call was cancelled", async () => {
 test("PostReply reports a client that leaves the stream, once", async () => {
   const keepAlive = new KeepAlive(5_000);
   let gone = 0;
-  const reply = new PostReply({ pending: keepAlive, keepAlive }, { onGone: () => gone++ });
+  const { reply, response: responded } = replying(keepAlive, { onGone: () => gone++ });
   reply.send("{}");
-  await (await reply.response).body!.cancel();
+  await (await responded).body!.cancel();
   assert.equal(gone, 1);
   reply.finish("{}");
   assert.equal(gone, 1);

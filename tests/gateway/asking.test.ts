@@ -142,7 +142,10 @@ function exchange(answer: (method: string, params: string | undefined) => string
     client,
     message,
     new Sink(),
-    (method, params) => Promise.resolve(response(answer(method, params))),
+    {
+      ask: (_, method, params) => Promise.resolve(response(answer(method, params))),
+      ended: () => {},
+    },
   );
 }
 

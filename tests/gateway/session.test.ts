@@ -21,7 +21,12 @@ class Host implements SessionParts {
 
   handle(exchange: ActiveExchange): Promise<Reply | undefined> {
     this.exchanges.push(exchange);
-    return new Promise((resolve) => this.answers.push(resolve));
+    return new Promise((resolve) =>
+      this.answers.push((reply) => {
+        exchange.end();
+        resolve(reply);
+      })
+    );
   }
 
   readonly elicitations = new Owners();

@@ -42,7 +42,6 @@ function modern(method = "tools/list", meta: JsonObject = {}, params: JsonObject
 }
 
 const legacy = parseMessage('{"jsonrpc":"2.0","id":1,"method":"tools/list"}') as RequestMessage;
-const none = () => undefined;
 
 test("error codes are what the specification and the docs say", () => {
   assert.deepEqual({ ...ErrorCode }, {
@@ -74,17 +73,15 @@ test("negotiateVersion() keeps known legacy versions and offers the latest for o
   assert.equal(eraOf("toString"), undefined);
 });
 
-test("isModern() goes by the envelope, then by the version header, never by Mcp-Method", () => {
-  assert.equal(isModern(modern(), none), true);
-  assert.equal(isModern(legacy, none), false);
-  assert.equal(isModern(legacy, (name) => name === "mcp-method" ? "tools/list" : undefined), false);
-  assert.equal(
-    isModern(legacy, (name) => name === "mcp-protocol-version" ? "2026-07-28" : undefined),
-    true,
-  );
-  assert.equal(isModern(modern("initialize"), none), true);
+test("isModern() goes by the envelope, then by the version header", () => {
+  for (const nothing of [undefined, null, "", "2025-11-25", "tools/list"]) {
+    assert.equal(isModern(modern(), nothing), true);
+    assert.equal(isModern(legacy, nothing), false);
+  }
+  assert.equal(isModern(legacy, "2026-07-28"), true);
+  assert.equal(isModern(modern("initialize"), null), true);
   const initialize = parseMessage('{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}');
-  assert.equal(isModern(initialize, () => "2026-07-28"), false);
+  assert.equal(isModern(initialize, "2026-07-28"), false);
 });
 
 test("readEnvelope() names what is missing and which versions there are", () => {

@@ -2,7 +2,7 @@ import { CancelSource } from "../../lib/cancel.ts";
 import { ErrorCode, methodNotFound, RpcError } from "../../protocol/errors.ts";
 import type { Client, Exchange, ReplaceableExchange } from "../../protocol/exchange.ts";
 import { cannotAnswer } from "../../protocol/inputs.ts";
-import type { RequestMessage } from "../../protocol/message.ts";
+import type { RequestMessage, ResponseMessage } from "../../protocol/message.ts";
 import type { CallRecord } from "../events.ts";
 
 /** Where messages to a client go: a response stream, a session stream, stdout. */
@@ -18,9 +18,24 @@ export function nextRid(): string {
   return (++count).toString(36).padStart(4, "0");
 }
 
-/** The {@link Exchange} of both eras; they differ in who aborts it and in who asks the client. */
+/** Whose an exchange is: who puts a server's questions to its client, and hears of its end. */
+export interface ExchangeOwner {
+  /** As {@link ActiveExchange.ask}. */
+  ask(exchange: ActiveExchange, ...question: Parameters<Exchange["ask"]>): Promise<ResponseMessage>;
+  /** Once, when the answer is on its way. */
+  ended(exchange: ActiveExchange): void;
+}
+
+/** A modern client is asked by `input_required` only, which `Parking` sees to; others by nobody. */
+const NOBODY: ExchangeOwner = {
+  ask: (exchange, method) =>
+    Promise.reject(cannotAnswer(exchange, method, undefined) ?? methodNotFound(method)),
+  ended: () => {},
+};
+
+/** The {@link ReplaceableExchange} of both eras; they differ in who aborts it and in whose it is. */
 export class ActiveExchange implements ReplaceableExchange {
-  readonly rid = nextRid();
+  #rid: string | undefined;
   server = "";
   /** What is to be told of it when it has ended; undefined where nobody wants to know. */
   record: CallRecord | undefined;
@@ -30,9 +45,18 @@ export class ActiveExchange implements ReplaceableExchange {
   constructor(
     readonly client: Client,
     public request: RequestMessage,
-    private readonly outlet: Outlet,
-    readonly ask: Exchange["ask"] = unasked,
+    readonly outlet: Outlet,
+    private readonly owner: ExchangeOwner = NOBODY,
   ) {}
+
+  /** Made for the first log line that wants it, which is seldom. */
+  get rid(): string {
+    return this.#rid ??= nextRid();
+  }
+
+  ask(...question: Parameters<Exchange["ask"]>): Promise<ResponseMessage> {
+    return this.owner.ask(this, ...question);
+  }
 
   notify(raw: string): void {
     if (!this.#ended) this.outlet.send(raw);
@@ -45,16 +69,13 @@ export class ActiveExchange implements ReplaceableExchange {
 
   /** The answer is on its way: whatever comes later about this request is dropped. */
   end(): void {
+    if (this.#ended) return;
     this.#ended = true;
+    this.owner.ended(this);
   }
 }
 
 /** What a server hears whose question to a client comes to nothing. */
 export function unanswered(why: string): RpcError {
   return new RpcError(ErrorCode.InternalError, `Not answered: ${why}`);
-}
-
-/** A modern client is asked by `input_required` only, which `Parking` sees to; others by nobody. */
-function unasked(this: ActiveExchange, method: string): Promise<never> {
-  return Promise.reject(cannotAnswer(this, method, undefined) ?? methodNotFound(method));
 }

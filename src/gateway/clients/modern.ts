@@ -16,11 +16,12 @@ import {
   resultResponse,
 } from "../../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../../protocol/methods.ts";
-import { discoverResult, type Reply } from "../../registry/answers.ts";
+import { discoverResult } from "../../registry/answers.ts";
 import type { ResourceRoute } from "../../registry/types.ts";
 import type { Gateway } from "../gateway.ts";
 import { exposedNotification } from "../tasks.ts";
 import type { ActiveExchange } from "./exchange.ts";
+import type { Answering } from "./session.ts";
 import { MAX_SUBSCRIPTIONS, type ResourceSubscriber } from "./subscriptions.ts";
 
 /** The client behind one modern request, as its envelope describes it; `pipe` as in {@link Client}. */
@@ -54,15 +55,19 @@ export function checkMethod(
   throw methodNotFound(method);
 }
 
-/** Answers one modern request; `undefined` when it was cancelled. Never rejects. */
-export async function serveModern(
+/** Answers one modern request; `undefined` when it was cancelled. Never throws nor rejects. */
+export function serveModern(
   exchange: ActiveExchange,
   endpoint: Endpoint,
   gateway: Gateway,
-): Promise<Reply | undefined> {
-  const { request } = exchange;
-  if (request.method === "subscriptions/listen") return await listen(exchange, endpoint, gateway);
-  if (request.method !== "server/discover") return await gateway.handle(exchange, endpoint);
+): Answering {
+  const { method } = exchange.request;
+  if (method === "subscriptions/listen") return listen(exchange, endpoint, gateway);
+  if (method === "server/discover") return discover(exchange, endpoint, gateway);
+  return gateway.handle(exchange, endpoint);
+}
+
+async function discover({ request }: ActiveExchange, endpoint: Endpoint, gateway: Gateway) {
   await gateway.snapshots.whenListable(endpoint);
   const view = gateway.snapshots.view(endpoint);
   if (view === undefined) return errorResponse(idTextOf(request), gone(endpoint));

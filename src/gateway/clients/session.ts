@@ -1,6 +1,6 @@
 import { changeMethods, type Endpoint, gone, type ListListener } from "../../gating/endpoint.ts";
 import { anyCancelled, type CancelSignal } from "../../lib/cancel.ts";
-import { isObject, type JsonObject } from "../../lib/json.ts";
+import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
 import { MetaKey, negotiateVersion, resourceNotFound, SSE_VERSION } from "../../protocol/eras.ts";
 import { invalidParams, invalidRequest, toRpcError } from "../../protocol/errors.ts";
 import type { Client } from "../../protocol/exchange.ts";
@@ -8,7 +8,6 @@ import { cannotAnswer } from "../../protocol/inputs.ts";
 import { LIST_RULES, type ListKind } from "../../protocol/lists.ts";
 import {
   errorResponse,
-  idKey,
   idTextOf,
   type Message,
   notification,
@@ -31,14 +30,17 @@ import type { Facts, SessionKind } from "../events.ts";
 import type { Members } from "../members/members.ts";
 import type { Snapshots } from "../snapshots.ts";
 import { exposedNotification, type Owners } from "../tasks.ts";
-import { ActiveExchange, type Outlet, unanswered } from "./exchange.ts";
+import { ActiveExchange, type ExchangeOwner, type Outlet, unanswered } from "./exchange.ts";
 import type { Note } from "./journal.ts";
 import type { LogLevels, ResourceSubscriber, Subscriptions } from "./subscriptions.ts";
 
 /** The gateway's parts that a session works with. */
 export interface SessionParts {
-  /** Answers a request; `undefined` when it was cancelled and nothing may be sent. Never rejects. */
-  handle(exchange: ActiveExchange, endpoint: Endpoint): Promise<Reply | undefined>;
+  /**
+   * Answers a request and ends its exchange; `undefined` when it was cancelled and nothing may be
+   * sent. Never throws nor rejects.
+   */
+  handle(exchange: ActiveExchange, endpoint: Endpoint): Answering;
   readonly snapshots: Pick<Snapshots, "view" | "whenListable">;
   readonly members: Pick<Members, "behind">;
   readonly levels: Pick<LogLevels, "changed">;
@@ -47,6 +49,9 @@ export interface SessionParts {
   /** Elicitations that go on in a browser after the call that caused them. */
   readonly elicitations: Owners;
 }
+
+/** What a request is answered with, now or later; `undefined`: nothing is to be sent. */
+export type Answering = Reply | undefined | Promise<Reply | undefined>;
 
 /** What the session has to know of its client. */
 export type KnownClient = Pick<Client, "protocolVersion" | "capabilities" | "info" | "logLevel">;
@@ -62,15 +67,13 @@ const UNKNOWN_CLIENT: KnownClient = {
 /** What waits for a stream of a client that has none at the moment, beyond changed lists. */
 const MAX_QUEUED = 64;
 
-const NOTHING = Promise.resolve(undefined);
-
 let count = 0;
 
 /**
  * One legacy client from `initialize` to its end, behind whichever front it came. The front owns
  * the streams and hands messages in; the session owns what is in flight and what is not sent yet.
  */
-export class Session implements ListListener, ResourceSubscriber {
+export class Session implements ListListener, ResourceSubscriber, ExchangeOwner {
   /** Unguessable; whoever knows it is the client. Never logged. Changed by the store alone. */
   id: string = crypto.randomUUID();
   readonly era = "legacy";
@@ -87,7 +90,7 @@ export class Session implements ListListener, ResourceSubscriber {
   readonly closed: AbortSignal = this.#closed.signal;
   #lastSeen = Date.now();
   #stream: { readonly outlet: Outlet; readonly replaced: () => void } | undefined;
-  readonly #inflight = new Map<string, ActiveExchange>();
+  readonly #inflight = new Map<Json | undefined, ActiveExchange>();
   readonly #asks = new Asks();
   readonly #queued: string[] = [];
   /** Lists that have changed since the client last read them and was last told. */
@@ -129,15 +132,15 @@ export class Session implements ListListener, ResourceSubscriber {
 
   /**
    * Takes one message of the client. What belongs to it goes to `outlet`, except the response to a
-   * request, which is returned (`undefined`: nothing is to be sent). Never rejects.
+   * request, which is returned (`undefined`: nothing is to be sent). Never throws nor rejects.
    */
-  receive(message: Message, outlet: Outlet): Promise<Reply | undefined> {
+  receive(message: Message, outlet: Outlet): Answering {
     this.#lastSeen = Date.now();
-    if (message.kind === "request") return Promise.resolve(this.#request(message, outlet));
+    if (message.kind === "request") return this.#request(message, outlet);
     if (message.kind === "notification") this.#notified(message);
     // A response that nothing waits for is late or invented; either way it concerns nobody.
     else this.#asks.answer(message);
-    return NOTHING;
+    return undefined;
   }
 
   /**
@@ -194,7 +197,7 @@ export class Session implements ListListener, ResourceSubscriber {
     for (const raw of this.#queued.splice(0)) this.#stream.outlet.send(raw);
   }
 
-  #request(message: RequestMessage, outlet: Outlet): Promise<Reply | undefined> | Reply {
+  #request(message: RequestMessage, outlet: Outlet): Answering {
     if (message.method === "ping") return resultResponse(idTextOf(message), "{}");
     if (message.method === "initialize") return this.#initialize(message);
     if (this.#client === undefined) {
@@ -205,25 +208,22 @@ export class Session implements ListListener, ResourceSubscriber {
       this.#isImplied = true;
       this.resume(UNKNOWN_CLIENT);
     }
-    const key = idKey(message.id);
-    if (this.#inflight.has(key)) {
+    if (this.#inflight.has(message.id)) {
       return refusal(message, `id ${idTextOf(message)} is already in flight in this session`);
     }
     if (STATEFUL_METHODS.has(message.method)) return this.#stateful(message);
-    const exchange: ActiveExchange = new ActiveExchange(
-      this.#client!,
-      message,
-      outlet,
-      (...question) => this.#ask(exchange, outlet, ...question),
-    );
-    this.#inflight.set(key, exchange);
-    return this.parts.handle(exchange, this.endpoint).finally(() => {
-      this.#inflight.delete(key);
-      this.#lastSeen = Date.now();
-      // What the client has just read needs no announcement any more.
-      const handling = methodRule(message.method, "legacy")?.handling;
-      if (handling?.by === "list") this.#unsent.delete(handling.rule.kind);
-    });
+    const exchange = new ActiveExchange(this.#client!, message, outlet, this);
+    this.#inflight.set(message.id, exchange);
+    return this.parts.handle(exchange, this.endpoint);
+  }
+
+  ended({ request: { id, method } }: ActiveExchange): void {
+    this.#inflight.delete(id);
+    this.#lastSeen = Date.now();
+    if (this.#unsent.size === 0) return;
+    // What the client has just read needs no announcement any more.
+    const handling = methodRule(method, "legacy")?.handling;
+    if (handling?.by === "list") this.#unsent.delete(handling.rule.kind);
   }
 
   /** Answers what changes the session itself; such requests reach no upstream as they are. */
@@ -259,9 +259,8 @@ export class Session implements ListListener, ResourceSubscriber {
   }
 
   /** A question that belongs to a task names it as this client knows it, and so does the answer. */
-  async #ask(
+  async ask(
     exchange: ActiveExchange,
-    outlet: Outlet,
     method: string,
     params: string | undefined,
     takenBack: CancelSignal = exchange.signal,
@@ -276,7 +275,7 @@ export class Session implements ListListener, ResourceSubscriber {
     const told = ofTask ? exposedQuestion(params!, server) : params;
     const off = anyCancelled(signal, takenBack);
     try {
-      const answer = await this.#asks.ask(exchange, outlet, method, told, off.signal);
+      const answer = await this.#asks.ask(exchange, exchange.outlet, method, told, off.signal);
       return ofTask ? restoredAnswer(answer, server) : answer;
     } finally {
       off.detach();
@@ -323,7 +322,7 @@ export class Session implements ListListener, ResourceSubscriber {
         upstream.notifyClientRoots(this.label);
       }
     } else if (message.method === "notifications/cancelled") {
-      this.#inflight.get(idKey(message.params?.requestId))?.cancel("cancelled by the client");
+      this.#inflight.get(message.params?.requestId)?.cancel("cancelled by the client");
     }
   }
 }

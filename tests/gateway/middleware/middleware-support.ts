@@ -53,7 +53,12 @@ export function callTo(options: CallOptions = {}): TestCall {
   ) as RequestMessage;
   const sent: string[] = [];
   const outlet = { send: (raw: string) => sent.push(raw) };
-  const exchange = new ActiveExchange(clientOf(session, options.client), request, outlet, ask);
+  const owner = ask &&
+    {
+      ask: (_: ActiveExchange, ...question: Parameters<typeof ask>) => ask(...question),
+      ended: () => {},
+    };
+  const exchange = new ActiveExchange(clientOf(session, options.client), request, outlet, owner);
   return { ...callOf(exchange, "s", tool, []), exchange, sent };
 }
 
