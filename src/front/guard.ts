@@ -22,24 +22,18 @@ export interface RequestGuardOptions {
 /** Checks one request's headers; throws a {@link Refusal} with 403. */
 export type RequestGuard = (host: string | null, origin: string | null) => void;
 
-/** Verdicts are remembered: in practice all requests carry the same two or three pairs. */
-const MEMORY = 256;
-
 /** Builds the check for one listener. */
 export function createGuard({ publicUrl, ...given }: RequestGuardOptions): RequestGuard {
   const known = publicUrl === undefined ? [] : [new URL(publicUrl).hostname];
   const options = { ...given, allowedHosts: [...given.allowedHosts, ...known] };
-  const verdicts = new Map<string, string | undefined>();
+  // Who was let in last: nearly all requests are of such.
+  let lastHost: string | null | undefined;
+  let lastOrigin: string | null | undefined;
   return (host, origin) => {
-    // An absent header is no text, "null" included.
-    const key = JSON.stringify([host, origin]);
-    let verdict = verdicts.get(key);
-    if (verdict === undefined && !verdicts.has(key)) {
-      verdict = objection(host, origin, options);
-      if (verdicts.size >= MEMORY) verdicts.clear();
-      verdicts.set(key, verdict);
-    }
+    if (host === lastHost && origin === lastOrigin) return;
+    const verdict = objection(host, origin, options);
     if (verdict !== undefined) throw new Refusal(403, verdict);
+    [lastHost, lastOrigin] = [host, origin];
   };
 }
 

@@ -17,7 +17,8 @@ import {
 } from "../protocol/message.ts";
 import { checkParamHeaders, declaredHeaders } from "../protocol/param-headers.ts";
 import type { Reply } from "../registry/answers.ts";
-import { type FrontContext, jsonResponse, PostReply, type Respond } from "./reply.ts";
+import { type FrontContext, jsonResponse, PostReply } from "./reply.ts";
+import type { Respond } from "./streams.ts";
 
 /** Answers one modern message. */
 export function postModern(

@@ -10,6 +10,7 @@ import {
   EventStream,
   type KeepAlive,
   type PlainHeaders,
+  type Respond,
   type ResumableStream,
   type SessionStreams,
   type Silent,
@@ -41,9 +42,6 @@ export interface FrontContext {
   /** The answer to a request that something was thrown for. */
   failed(error: unknown, request: Request): Response;
 }
-
-/** Gives the answer to a request; once, what comes after the first is dropped. */
-export type Respond = (response: Response) => void;
 
 /** What a {@link PostReply} needs to know of whom it answers; {@link SessionStreams} are it, too. */
 export interface PostReplyOptions {
@@ -170,7 +168,6 @@ class Arrival implements Silent {
   /** Set by the first tick, which most bodies never see. */
   #due: number | undefined;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-  #isOver = false;
 
   constructor(
     private readonly pending: KeepAlive,
@@ -220,10 +217,8 @@ class Arrival implements Silent {
   }
 
   #end(outcome: string | Refusal): void {
-    // It was given up before it came after all.
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.pending.delete(this);
+    // It may have been given up before it came after all.
+    if (!this.pending.delete(this)) return;
     // What has come of it is let go, though its connection may stay.
     this.#reader?.cancel().catch(() => {});
     if (outcome instanceof Refusal) return this.fail(outcome);

@@ -10,15 +10,8 @@ import { BATCH_VERSION, eraOf, Header, isModern } from "../protocol/eras.ts";
 import { errorResponse, InvalidMessage, type Message, parseMessages } from "../protocol/message.ts";
 import { replyText } from "../registry/answers.ts";
 import { postModern } from "./modern-http.ts";
-import {
-  type FrontContext,
-  methodNotAllowed,
-  PostReply,
-  readBody,
-  Refusal,
-  type Respond,
-} from "./reply.ts";
-import { type EventStream, lostStream, SessionStreams } from "./streams.ts";
+import { type FrontContext, methodNotAllowed, PostReply, readBody, Refusal } from "./reply.ts";
+import { type EventStream, lostStream, type Respond, SessionStreams } from "./streams.ts";
 
 type Messages = ReturnType<typeof parseMessages>;
 
@@ -160,16 +153,11 @@ const newStreams = (session: Session) => new SessionStreams(session);
 
 /**
  * The messages of a body.
- * @throws {Refusal}
+ * @throws {Refusal} for more of them than there may be
+ * @throws {InvalidMessage} as {@link parseMessages}
  */
 export function readMessages(body: string): Messages {
-  let read: Messages;
-  try {
-    read = parseMessages(body);
-  } catch (error) {
-    if (!(error instanceof InvalidMessage)) throw error;
-    throw new Refusal(400, error.message, error.code, error.idText);
-  }
+  const read = parseMessages(body);
   if (read.messages.length <= MAX_BATCH) return read;
   throw new Refusal(400, `Invalid request: a batch may hold ${MAX_BATCH} messages`);
 }

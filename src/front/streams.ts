@@ -4,6 +4,7 @@ import { withoutLineBreaks } from "../lib/json-edit.ts";
 import { attempt } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import { errorResponse } from "../protocol/message.ts";
+import { OPEN_ENDED } from "../runtime/listen.ts";
 
 /** First version whose clients understand an event without data (2025-11-25, transports). */
 const PRIMING_SINCE = "2025-11-25";
@@ -194,6 +195,9 @@ function eventId({ stream, sequence }: { stream: number; sequence: number }): st
 /** A client that does not read loses its stream before it costs more than this many bytes. */
 export const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 
+/** Gives the answer to a request; once, what comes after the first is dropped. */
+export type Respond = (response: Response) => void;
+
 /** Headers of a response, by name. */
 export type PlainHeaders = Readonly<Record<string, string>>;
 
@@ -231,7 +235,9 @@ export class EventStream implements Outlet {
 
   /** The response this stream is the body of. */
   response(headers?: PlainHeaders): Response {
-    return new Response(this.body, { headers: { ...EVENT_STREAM_HEADERS, ...headers } });
+    const given = new Response(this.body, { headers: { ...EVENT_STREAM_HEADERS, ...headers } });
+    OPEN_ENDED.add(given);
+    return given;
   }
 
   /** `id` is the event id a client may come back with. */
@@ -301,8 +307,9 @@ export class KeepAlive {
     this.#timer ??= setInterval(() => this.tick(performance.now()), this.every);
   }
 
-  delete(member: Silent): void {
-    this.#members.delete(member);
+  /** False for who was not there any more. */
+  delete(member: Silent): boolean {
+    return this.#members.delete(member);
   }
 
   /** Ticks everyone; stops the timer when nobody is left. */

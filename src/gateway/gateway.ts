@@ -2,7 +2,7 @@ import { collectSecrets } from "../config/secrets.ts";
 import { type Config, keepUnchanged, type ServerConfig } from "../config/types.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { Gating } from "../gating/gating.ts";
-import { type CancelSignal, CancelSource } from "../lib/cancel.ts";
+import { CancelSource } from "../lib/cancel.ts";
 import { createRedactor } from "../lib/secrets.ts";
 import { within } from "../lib/time.ts";
 import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
@@ -68,9 +68,8 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   readonly #active = new Set<ActiveExchange>();
   /** Called when nothing is in flight any more, by whoever waits for that. */
   #onIdle: (() => void) | undefined;
-  readonly #stopping = new CancelSource();
-  /** Aborted when the gateway begins to stop: open-ended streams end then. */
-  readonly stopping: CancelSignal = this.#stopping;
+  /** Tripped when the gateway begins to stop, by itself alone: open-ended streams end then. */
+  readonly stopping = new CancelSource();
 
   constructor({ config, runtime, cache, directory, patience }: GatewayOptions) {
     logFacts(this.events);
@@ -179,9 +178,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     this.#active.add(exchange);
     if (this.events.hasListeners("call")) exchange.record = newRecord(exchange);
     try {
-      if (this.stopping.aborted) {
-        throw new RpcError(ErrorCode.ShuttingDown, "The gateway is stopping");
-      }
+      this.stopping.throwIfAborted();
       const reply = route(exchange, endpoint, this);
       // Not async, as all on the way of a call: each layer of promises shows in a profile.
       if (!(reply instanceof Promise)) return this.#ended(exchange, reply);
@@ -217,7 +214,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   }
 
   #stop(): void {
-    this.#stopping.cancel(new Error("the gateway is stopping"));
+    this.stopping.cancel(new RpcError(ErrorCode.ShuttingDown, "The gateway is stopping"));
     // First of all: who has asked for the end may have little patience.
     void this.#cache?.flush();
     this.snapshots.close();

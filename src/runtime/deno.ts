@@ -3,7 +3,7 @@
 import { stat, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { internalError, listenError, report, shuttingDown } from "./listen.ts";
+import { internalError, listenError, OPEN_ENDED, report, shuttingDown } from "./listen.ts";
 import { onSignal } from "./node/process.ts";
 import { spawn } from "./node/spawn.ts";
 import { watchDirectory } from "./node/watch.ts";
@@ -31,16 +31,23 @@ class ActiveRequests {
   readonly #idle = Promise.withResolvers<void>();
   draining = false;
 
-  // One closure for all requests: nothing but the promise of Deno itself is made per request.
   readonly #done = (): void => {
     this.#count--;
     if (this.draining && this.#count === 0) this.#idle.resolve();
   };
 
-  /** `completed` also rejects, for a response that was not taken; both mean it is over. */
-  track(completed: Promise<void>): void {
+  /** Counts a request until there is a response, and one that is open-ended until its end. */
+  track(answer: Response | Promise<Response>, info: Deno.ServeHandlerInfo): typeof answer {
     this.#count++;
-    completed.then(this.#done, this.#done);
+    if (answer instanceof Promise) answer.then((given) => this.#given(given, info), this.#done);
+    else this.#given(answer, info);
+    return answer;
+  }
+
+  /** To ask `completed` for each costs more than all else here; that it rejects means an end, too. */
+  #given(response: Response, info: Deno.ServeHandlerInfo): void {
+    if (OPEN_ENDED.has(response)) info.completed.then(this.#done, this.#done);
+    else this.#done();
   }
 
   drained(): Promise<void> {
@@ -73,8 +80,7 @@ function listen({ hostname, port, handler, onError }: ListenOptions): HttpServer
         },
       }, (request, info) => {
         if (active.draining) return shuttingDown();
-        active.track(info.completed);
-        return handler(request);
+        return active.track(handler(request), info);
       });
     } catch (error) {
       throw listenError(hostname, port, error);

@@ -24,6 +24,12 @@ export function listenError(hostname: string, port: number, cause: unknown): Lis
   return new ListenError(`Cannot listen on "${host}:${port}": ${reason}`, code, { cause });
 }
 
+/**
+ * Responses that are not over before somebody ends them, put in here by whoever makes one: a stop
+ * has to know of them, and to look at a response for it costs more than the response does.
+ */
+export const OPEN_ENDED = new WeakSet<Response>();
+
 /** The answer to a request whose handler threw: no details, whatever was thrown. */
 export function internalError(): Response {
   return Response.json({ error: "Internal error" }, { status: 500 });

@@ -7,6 +7,7 @@ import { connect } from "node:net";
 import { request } from "node:http";
 import process from "node:process";
 import { after, before, test } from "node:test";
+import { TRAIL } from "../../src/lib/trail.ts";
 import { configFile } from "../cli/support.ts";
 import { cacheEnv } from "../support/cache.ts";
 import { rawHttp, statusOf } from "../support/clients/raw.ts";
@@ -266,6 +267,58 @@ test("a path is resolved before it is looked at, on every runtime", async () => 
   const message = JSON.stringify(INITIALIZE);
   const { status } = await post("/x/../mcp", INITIALIZE);
   assert.equal(status, 200, message);
+});
+
+test("a path leads to the same place however it is spelled, past the same guards", async () => {
+  const pairs = [
+    ["/mcp", "/%6dcp"],
+    ["/mcp", "/mcp/"],
+    ["/mcp", "/mcp?next=/../x"],
+    ["/mcp", "/./mcp"],
+    ["/gated/mcp", "/%67ated/mcp"],
+    ["/servers/alpha/mcp", "/servers/al%70ha/mcp"],
+    ["/servers/alpha/mcp", "/servers/beta/../alpha/mcp"],
+    ["/profiles/one/mcp", "/profiles/one/mcp/"],
+    ["/profiles/one/gated/mcp", "/profiles/o%6ee/gated/mcp"],
+  ] as const;
+  const ping = { jsonrpc: "2.0", id: 7, method: "ping" };
+  for (const [plain, odd] of pairs) {
+    const headers = { "mcp-session-id": await session(plain) };
+    for (const path of [plain, odd]) {
+      const told = await post(path, ping, { ...headers, origin: "https://friend.example" });
+      assert.equal(told.text, '{"jsonrpc":"2.0","id":7,"result":{}}', path);
+      assert.equal(told.headers["access-control-allow-origin"], "https://friend.example", path);
+      const refusals = [
+        { host: "evil.example" },
+        { origin: "https://evil.example" },
+        { "mcproxy-trail": TRAIL.header(0) },
+        { accept: "text/html" },
+        { "content-type": "text/plain" },
+        { "mcp-session-id": "unknown" },
+      ];
+      const statuses = refusals.map(async (more) =>
+        (await post(path, ping, { ...headers, ...more })).status
+      );
+      assert.deepEqual(await Promise.all(statuses), [403, 403, 508, 406, 415, 404], path);
+      const broken = await ask(path, {
+        method: "POST",
+        headers: { ...JSON_TYPES, ...headers },
+        body: "{",
+      });
+      assert.deepEqual([broken.status, JSON.parse(broken.text).error.code], [400, -32700], path);
+    }
+  }
+  for (
+    const path of [
+      "/servers/:name/mcp",
+      "/servers//mcp",
+      "/servers/beta/mcp",
+      "/servers/alpha/gated/mcp",
+      "/MCP",
+    ]
+  ) {
+    assert.equal((await post(path, INITIALIZE)).status, 404, path);
+  }
 });
 
 test("publicUrl is a host that counts, and the path before all that clients are told", async () => {

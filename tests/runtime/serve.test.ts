@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import process from "node:process";
 import { test } from "node:test";
 import { runtime } from "#runtime";
+import { OPEN_ENDED } from "../../src/runtime/listen.ts";
 import { type HttpHandler, type HttpServer, ListenError } from "../../src/runtime/types.ts";
 import { scriptArguments } from "../support/program.ts";
 import { eventually } from "../support/inbox.ts";
@@ -51,8 +52,10 @@ function eventStream(): EventStream {
     },
     cancel: () => cancelled.resolve(),
   });
+  const response = new Response(body, { headers: { "content-type": "text/event-stream" } });
+  OPEN_ENDED.add(response);
   return {
-    response: new Response(body, { headers: { "content-type": "text/event-stream" } }),
+    response,
     cancelled: cancelled.promise,
     send: (text) => controller.enqueue(new TextEncoder().encode(text)),
     close: () => controller.close(),
@@ -184,6 +187,23 @@ test("abort() cuts a stream that never ends, and tells its producer", async () =
   await assert.rejects(reader.read());
   await stream.cancelled;
   await served.server.stop();
+});
+
+test("stop() waits for a stream, which abort() still cuts then", async () => {
+  const stream = eventStream();
+  await using served = await serve(() => stream.response);
+  stream.send("first");
+  const reader = (await fetch(served.base)).body!.getReader();
+  assert.equal(await readText(reader), "first");
+  let stopped = false;
+  const stop = served.server.stop().then(() => stopped = true);
+  const refused = await fetch(served.base).then((response) => response.status, () => "refused");
+  assert.ok(refused === "refused" || refused === 503);
+  assert.equal(stopped, false);
+  served.server.abort();
+  await assert.rejects(reader.read());
+  await stream.cancelled;
+  await stop;
 });
 
 test("abort() ends a stop() that waits for a client that does not read", async () => {
