@@ -113,8 +113,10 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
     const start = url.indexOf("/", 8);
     const end = url.indexOf("?", start);
     const path = url.slice(start, end < 0 ? undefined : end);
-    const [, head, name, tail] = NAMED.exec(path) ?? [];
-    return direct.get(name === undefined ? path : `${head}:name${tail}`)?.(name ?? "");
+    const whole = direct.get(path);
+    if (whole !== undefined) return whole("");
+    const [, head, name = "", tail] = NAMED.exec(path) ?? [];
+    return direct.get(`${head}:name${tail}`)?.(name);
   };
   const mount = (path: string, endpointOf: EndpointOf, answers: Answers) => {
     if (answers === streamable) direct.set(path, endpointOf);
