@@ -41,7 +41,7 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
   "src/lib": 1_327,
-  "src/runtime": 788,
+  "src/runtime": 794,
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1_546,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_280;
+const MOST_CODE_IN_ALL = 32_353;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
