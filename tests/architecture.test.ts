@@ -47,12 +47,12 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/protocol": 1_546,
   "src/config": 4_490,
   "src/upstream": 2_360,
-  "src/upstream/connection": 1_672,
+  "src/upstream/connection": 1_674,
   "src/upstream/transport": 1_622,
   "src/registry": 1_923,
   "src/gating": 2_206,
   "src/gating/words + src/gating/meaning": 1_776,
-  "src/gateway": 1_400,
+  "src/gateway": 1_413,
   "src/gateway/clients": 1_096,
   "src/gateway/members": 578,
   "src/gateway/middleware": 863,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_353;
+const MOST_CODE_IN_ALL = 32_368;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -278,7 +278,7 @@ async function readUnlisted(exchange: Exchange, view: View, parts: CallParts): P
 
 // There and back.
 
-async function call(
+function call(
   exchange: ActiveExchange,
   { server, own, edits, tool }: Target,
   view: View,
@@ -286,15 +286,15 @@ async function call(
 ): Promise<Reply> {
   const { method } = exchange.request;
   const chain = own === undefined ? undefined : parts.chains.of(method, server, own, view);
-  const response = chain === undefined
-    ? await send(exchange, server, edits, view, parts)
-    : await compose(
-      chain,
-      (last) => send(last.exchange, last.server, last.edits, view, parts),
-    )(callOf(exchange, server, own!, edits));
-  rememberTask(response, exchange, server, parts.tasks);
-  if (exchange.record !== undefined) recordAnswer(exchange.record, response, tool);
-  return exposed(response, method, server, view);
+  const answer = chain === undefined ? send(exchange, server, edits, view, parts) : compose(
+    chain,
+    (last) => send(last.exchange, last.server, last.edits, view, parts),
+  )(callOf(exchange, server, own!, edits));
+  return answer.then((response) => {
+    rememberTask(response, exchange, server, parts.tasks);
+    if (exchange.record !== undefined) recordAnswer(exchange.record, response, tool);
+    return exposed(response, method, server, view);
+  });
 }
 
 function send(

@@ -10,6 +10,7 @@ import type { ResponseMessage } from "../protocol/message.ts";
 import { structuredContentEdits } from "../protocol/projection.ts";
 import type { View } from "../registry/types.ts";
 import { withRounds } from "../upstream/connection/questions.ts";
+import type { OnceLine } from "../upstream/connection/line.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { badState, type Parking } from "./parking.ts";
 
@@ -20,22 +21,38 @@ export type Forwarder = Pick<Upstream, "name" | "lineFor">;
  * Forwards and bridges. `edits` put the upstream's own names into the request.
  * @throws {RpcError}
  */
-export async function forwardTo(
+export function forwardTo(
   upstream: Forwarder,
   exchange: Exchange,
   edits: readonly JsonEdit[],
   view: View,
   parking: Parking,
 ): Promise<ResponseMessage> {
+  // Not async, as little on the way of a call is: it returns the promise it is given.
   const { client, request } = exchange;
   exchange.server = upstream.name;
   const isRetry = client.era === "modern" && request.params?.requestState !== undefined;
   const resumed = isRetry ? parking.resume(exchange, upstream.name) : undefined;
-  if (resumed !== undefined) return await resumed;
-  const found = upstream.lineFor(exchange);
-  const line = found instanceof Promise ? await found : found;
-  if (client.era === "modern" && line.era === "legacy") {
-    if (isRetry) {
+  if (resumed !== undefined) return resumed;
+  const over = (line: OnceLine) =>
+    client.era === line.era
+      ? line.forwardOnce(exchange, edits)
+      : bridge(upstream, line, exchange, edits, view, parking);
+  const line = upstream.lineFor(exchange);
+  return line instanceof Promise ? line.then(over) : over(line);
+}
+
+/** Forwards to a server that speaks the other era. */
+async function bridge(
+  upstream: Forwarder,
+  line: OnceLine,
+  exchange: Exchange,
+  edits: readonly JsonEdit[],
+  view: View,
+  parking: Parking,
+): Promise<ResponseMessage> {
+  if (exchange.client.era === "modern") {
+    if (exchange.request.params?.requestState !== undefined) {
       line.release();
       throw badState("it is not ours");
     }
@@ -43,11 +60,10 @@ export async function forwardTo(
     return await parking.start(
       exchange,
       upstream.name,
-      (parked) => line.forward(parked, edits).finally(() => line.release()),
+      (parked) => line.forwardOnce(parked, edits),
     );
   }
   try {
-    if (client.era === line.era) return await line.forward(exchange, edits);
     const send = (answers: readonly JsonEdit[]) => line.forward(exchange, [...edits, ...answers]);
     const response = await withRounds(exchange, send);
     return legacyOutput(response, exchange, edits, upstream.name, view);

@@ -16,7 +16,7 @@ import { methodRule } from "../protocol/methods.ts";
 import { isTaskMethod } from "../protocol/tasks.ts";
 import { Admission } from "./admission.ts";
 import { type Chooser, giveBack, type Slot, type Taken } from "./choose.ts";
-import type { Line } from "./connection/line.ts";
+import type { Line, OnceLine } from "./connection/line.ts";
 import { HttpStatusError, LostCallError } from "./transport/failures.ts";
 
 /** The calls of one upstream. Owned by it. */
@@ -175,7 +175,7 @@ interface Failed {
  * A line whose use is counted, from when it is given out to its release, and which finds another
  * way for a request whose connection is lost. Each request has one outcome.
  */
-class UsedLine implements Line {
+class UsedLine implements OnceLine {
   readonly era: Era;
   /** The line and the place at the instance are ours to give back. */
   #held = true;

@@ -6,7 +6,7 @@ import type { Inventory } from "../protocol/lists.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import { Calls } from "./calls.ts";
 import { Chooser, Slot, slotLabel } from "./choose.ts";
-import type { Line } from "./connection/line.ts";
+import type { OnceLine } from "./connection/line.ts";
 import { Instance } from "./instance.ts";
 import type { UpstreamEvents, UpstreamOptions } from "./opener.ts";
 import { ShownInventory } from "./shown.ts";
@@ -133,7 +133,7 @@ export class Upstream {
    * exchange has ended.
    * @throws {RpcError} as {@link Upstream.forward}, and when no more connections may be opened
    */
-  lineFor(exchange: Exchange): Line | Promise<Line> {
+  lineFor(exchange: Exchange): OnceLine | Promise<OnceLine> {
     return this.#calls.lineFor(exchange);
   }
 

@@ -71,7 +71,8 @@ function routerBefore(
         name,
         lineFor: () => ({
           era: "legacy",
-          forward: (exchange, edits) => {
+          forward: () => assert.fail("there is one request"),
+          forwardOnce: (exchange, edits) => {
             received.push(exchange.request.raw);
             sent.push(editJson(exchange.request.raw, edits));
             return Promise.resolve(answered({ exchange } as never, result));

@@ -20,10 +20,14 @@ export interface Line {
    * @throws {RpcError} UpstreamUnavailable, UpstreamTimeout, UpstreamProtocol
    */
   forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage>;
-  /** The same for the only request of a line: whatever becomes of it, the line is given back. */
-  forwardOnce?(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage>;
   /** Gives it back; to be called once, when nothing more is forwarded. */
   release(): void;
+}
+
+/** A line of which most exchanges need one request only. */
+export interface OnceLine extends Line {
+  /** {@link Line.forward} and, whatever becomes of it, {@link Line.release}. */
+  forwardOnce(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage>;
 }
 
 /** As whom a connection introduces itself. */
