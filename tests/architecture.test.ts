@@ -44,7 +44,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/runtime": 794,
   "src/log": 967,
   "src/schema": 884,
-  "src/protocol": 1_546,
+  "src/protocol": 1_547,
   "src/config": 4_490,
   "src/upstream": 2_360,
   "src/upstream/connection": 1_674,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_368;
+const MOST_CODE_IN_ALL = 32_369;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -75,6 +75,8 @@ export function responseTaskEdits(
       : [{ path: ["result", "tasks"], value: `[${tasks.join(",")}]` }];
   }
   const path = TASK_METHODS.has(method) ? ["result", "taskId"] : createdTaskPath(result, method);
+  // Nearly all of them.
+  if (path === undefined && result._meta === undefined) return NONE;
   return [
     ...exposing(path, { result }, server),
     ...exposing(["result", ...RELATED], { result }, server),

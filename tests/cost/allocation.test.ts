@@ -59,8 +59,8 @@ test("a call and a list allocate no more than their budgets", {
       const perCall = await bytesOf(gateway, client, "tools/call", call);
       const perList = await bytesOf(gateway, client, "tools/list", {});
       console.log(`bytes: ${Math.round(perCall)} a call, ${Math.round(perList)} a list`);
-      assert.ok(perCall < 30_000, `${perCall} bytes a call`);
-      assert.ok(perList < 20_000, `${perList} bytes a list`);
+      assert.ok(perCall < 18_500, `${perCall} bytes a call`);
+      assert.ok(perList < 9_500, `${perList} bytes a list`);
     } finally {
       await gateway.kill();
     }
