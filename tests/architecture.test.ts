@@ -46,9 +46,9 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/schema": 884,
   "src/protocol": 1_547,
   "src/config": 4_490,
-  "src/upstream": 2_360,
+  "src/upstream": 2_359,
   "src/upstream/connection": 1_674,
-  "src/upstream/transport": 1_622,
+  "src/upstream/transport": 1_645,
   "src/registry": 1_923,
   "src/gating": 2_206,
   "src/gating/words + src/gating/meaning": 1_776,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_369;
+const MOST_CODE_IN_ALL = 32_391;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

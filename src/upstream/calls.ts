@@ -137,21 +137,21 @@ export class Calls {
       );
     }
     only.inUse++;
-    const refused = (error: unknown) => {
-      only.inUse--;
-      return this.#refused(error, admitted);
-    };
     try {
       const line = only.instance.lineFor(exchange);
-      return line instanceof Promise
-        ? line.then((ready) => new UsedLine(this, ready, only, admitted), refused)
-        : new UsedLine(this, line, only, admitted);
+      if (!(line instanceof Promise)) return new UsedLine(this, line, only, admitted);
+      return line.then(
+        (ready) => new UsedLine(this, ready, only, admitted),
+        (error) => this.#refused(error, admitted, only),
+      );
     } catch (error) {
-      return refused(error);
+      return this.#refused(error, admitted, only);
     }
   }
 
-  #refused(error: unknown, admitted: boolean): never {
+  /** `slot` is the one it has taken a place at. */
+  #refused(error: unknown, admitted: boolean, slot?: Slot): never {
+    if (slot !== undefined) slot.inUse--;
     this.ended(true, admitted);
     throw error;
   }

@@ -94,6 +94,40 @@ test("An answer that waits for room is given up with its request", async () => {
   }
 });
 
+test("An answer is what the server sent, whatever it was cut into, or it broke off", async () => {
+  const sizes = [1, 4_095, 4_096, 4_097, 3, 16_384, 70_000, 65_536, 200_000];
+  const parts = sizes.map((size, index) => `${index}é`.repeat(size).slice(0, size));
+  const whole = parts.join("");
+  const server = await serveHttp(async ({ url }, response) => {
+    if (url === "/small") return void response.end(parts[1]);
+    if (url === "/cut") {
+      response.writeHead(200, { "content-length": "100" });
+      return void response.write("begun", () => response.destroy());
+    }
+    for (const part of parts) {
+      await new Promise<void>((taken) => response.write(part, () => taken()));
+      await nextTurn();
+    }
+    response.end();
+  });
+  const ask = async (path: string) => {
+    const client = new HttpClient("x", httpTarget(`${server.url}${path}`) as HttpTarget);
+    const { signal } = new AbortController();
+    const sent = { method: "POST", headers: {}, body: "{}", signal, what: "it" } as const;
+    return await client.text(await client.send(sent), "it");
+  };
+  try {
+    assert.equal(await ask("/small"), parts[1]);
+    assert.ok(await ask("/whole") === whole);
+    await assert.rejects(
+      ask("/cut"),
+      /^\w+: Server "x" broke off its answer to it: connection closed$/,
+    );
+  } finally {
+    await server.close();
+  }
+});
+
 test("An answer that is given up is over, though its stream never is", async () => {
   const client = new HttpClient("x", httpTarget("http://localhost/") as HttpTarget);
   const bytes = new TextEncoder().encode(MIB);
