@@ -270,7 +270,8 @@ async function readUnlisted(exchange: Exchange, view: View, parts: CallParts): P
     .filter((server) => view.allows(server, "resource", uri));
   for (const server of readable) {
     exchange.signal.throwIfAborted();
-    const response = await send(exchange, server, AS_IT_IS, view, parts).catch(ifRefused);
+    const asked = Promise.try(() => send(exchange, server, AS_IT_IS, view, parts));
+    const response = await asked.catch(ifRefused);
     if (response?.result !== undefined) return exposed(response, method, server, view);
   }
   throw resourceNotFound(uri, `Resource not found: no server offers "${uri}"`, era);

@@ -41,7 +41,7 @@ export async function listTasks(
   if (questions === undefined) throw invalidParams("unknown cursor");
   const answers = await Promise.all(questions.map(async (question) => ({
     server: question.server,
-    response: await send(question.server, taskListEdits(question)).catch(ifRefused),
+    response: await Promise.try(send, question.server, taskListEdits(question)).catch(ifRefused),
   })));
   const mine = (server: string, taskId: string) => owners.get(server, taskId) === session;
   return resultResponse(idTextOf(request), `{${mergedTaskList(answers, mine)}}`);

@@ -15,6 +15,8 @@ export interface LineDecoderOptions {
 }
 
 const LF = 10;
+/** So much of a line is its beginning, in characters. */
+const HEAD = 200;
 const DEFAULT_LIMIT = 64 * 1024 * 1024;
 /** Lines between two looks at the clock. */
 const LOOK_EVERY = 16;
@@ -110,7 +112,8 @@ export class LineDecoder {
   #keep(part: Uint8Array): void {
     if (this.#dropping || part.length === 0) return;
     const text = this.#decoder.decode(part, { stream: true });
-    if (this.#size === 0) this.#head = text.slice(0, 200);
+    if (this.#size === 0) this.#head = "";
+    if (this.#head.length < HEAD) this.#head = (this.#head + text).slice(0, HEAD);
     this.#begun += text;
     this.#size += part.length;
     if (this.#size > this.#limit || this.options.isTooLong?.(this.#head, this.#size)) {

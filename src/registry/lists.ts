@@ -17,8 +17,7 @@ export interface CacheHints {
 }
 
 /**
- * One list of one view, serialised once: by text when first read, by bytes when first sent.
- * Immutable but for its caches.
+ * One list of one view, serialised once, when first read. Immutable but for its caches.
  */
 export class ListText implements CacheHints {
   readonly ttlMs: number | undefined;

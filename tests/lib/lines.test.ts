@@ -68,8 +68,9 @@ test("LineDecoder asks of each line by its beginning whether it has grown too lo
   for (const piece of pieces) decoder.push(bytes(piece));
   decoder.end();
   assert.deepEqual(lines, ["list", "text of much and more", "list"]);
-  assert.deepEqual(overlong, ["list"]);
-  assert.deepEqual([...asked], ["list", "te", "li"]);
+  assert.deepEqual(overlong, ["list of much"]);
+  const text = ["te", "text of much", "text of much and more"];
+  assert.deepEqual([...asked], ["list", "list of ", "list of much", ...text, "li"]);
 });
 
 test("LineDecoder gives the same lines however the bytes are cut", () => {

@@ -293,7 +293,16 @@ test("What a server may not answer an event stream with is a failure of that req
   }
 });
 
-for (const [kind, chunk] of [["text", "x"], ["events", "data: 1\n\n"]] as const) {
+/** Of a length that the runtimes show, and do not go by. */
+const LYING = { "content-length": "10", "transfer-encoding": "chunked" };
+
+for (
+  const [kind, chunk, headers = {}] of [
+    ["text", "x"],
+    ["events", "data: 1\n\n"],
+    ["text that is longer than it says", "x", LYING],
+  ] as const
+) {
   test(`An answer in tiny chunks leaves others their turn, though none takes long: ${kind}`, async () => {
     const client = new HttpClient("x", httpTarget("http://localhost/") as HttpTarget);
     let [left, inTurn, most] = [5_000, 0, 0];
@@ -306,11 +315,12 @@ for (const [kind, chunk] of [["text", "x"], ["events", "data: 1\n\n"]] as const)
           else stream.close();
         },
       }),
+      { headers },
     );
     let isOver = false;
-    const read = kind === "text"
-      ? client.text(response, "x")
-      : client.events(response, "x", { onEvent: () => {} });
+    const read = kind === "events"
+      ? client.events(response, "x", { onEvent: () => {} })
+      : client.text(response, "x");
     void read.then(() => isOver = true);
     for (; !isOver; inTurn = 0) await new Promise((next) => setImmediate(next));
     assert.ok(most < 600, `${most} in one turn`);
@@ -337,9 +347,12 @@ test("A list is cut where it has too many items or bytes, in one page or in many
     JSON.stringify({ name, description, inputSchema: {} });
   const page = (tools: readonly string[], cursor = "") => `{"tools":[${tools}]${cursor}}`;
   const many = page(Array.from({ length: 10_001 }, (_, index) => tool(`t${index}`)));
+  const odd = page([...Array.from({ length: 10_001 }, (_, index) => tool(`t${index}`)), "{}"]
+    .toSpliced(5, 1, "{}"));
   const big = "x".repeat(3 * 1024 * 1024);
   const cases = [
     [() => many, /^List of tools cut at 10000 items: more than 10000 items$/],
+    [() => odd, /^List of tools cut at 9999 items: more than 10000 items$/],
     [
       (nth: number) => page([tool(`t${nth}`, big)], `,"nextCursor":"${nth}"`),
       /^List of tools cut at 2 items: more than 8 MiB$/,

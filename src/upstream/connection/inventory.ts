@@ -23,6 +23,7 @@ import type { Handshake } from "./handshake.ts";
 const MAX_PAGES = 1_000;
 /** See {@link MAX_PAGES}. */
 const MAX_ITEMS = 10_000;
+const TOO_MANY = `more than ${MAX_ITEMS} items`;
 /** See {@link MAX_PAGES}. In characters. */
 const LIST_LIMIT = 8 * 1024 * 1024;
 /** So many that are left out are told of each. */
@@ -132,7 +133,7 @@ async function readList(
     let stop: string | undefined;
     for (const item of found.items) {
       size += item.raw.length;
-      if (items.length >= MAX_ITEMS) stop = `more than ${MAX_ITEMS} items`;
+      if (items.length >= MAX_ITEMS) stop = TOO_MANY;
       else if (size > LIST_LIMIT) stop = `more than ${LIST_LIMIT / 1024 / 1024} MiB`;
       if (stop !== undefined) break;
       const fault = usesHeaders && rule.kind === "tools" ? headerProblem(item.raw) : undefined;
@@ -141,6 +142,7 @@ async function readList(
         problems.push(`Left out tool ${JSON.stringify(snippet(item.key))}: ${snippet(fault)}`);
       }
     }
+    if (found.isCut) stop ??= TOO_MANY;
     skipped += found.skipped;
     hints = combineHints(hints, response.result);
     const next = response.result.nextCursor;
@@ -163,17 +165,17 @@ async function readList(
 function readItems(
   { field, key, kind }: ListRule,
   { raw, result }: ResponseMessage,
-): { items: ListItem[]; skipped: number } {
+): { items: ListItem[]; skipped: number; isCut: boolean } {
   const parsed = result![field];
   if (!Array.isArray(parsed)) throw new Error(`the result has no array "${field}" of ${kind}`);
-  // One more, which says that there are too many.
-  const texts = rawElements(rawAt(raw, ["result", field])!, MAX_ITEMS + 1)!;
+  const texts = rawElements(rawAt(raw, ["result", field])!, MAX_ITEMS)!;
   const items: ListItem[] = [];
   texts.forEach((raw, index) => {
     const value = isObject(parsed[index]) ? parsed[index][key] : undefined;
     if (typeof value === "string") items.push({ key: value, raw });
   });
-  return { items, skipped: texts.length - items.length };
+  const isCut = parsed.length > texts.length;
+  return { items, skipped: texts.length - items.length, isCut };
 }
 
 /** The list lives as long as its shortest page, and is private if one of them is (SEP-2549). */

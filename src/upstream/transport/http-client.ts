@@ -192,7 +192,9 @@ export class HttpClient {
   async text(response: Response, what: string): Promise<string> {
     const { headers } = response;
     const declared = headers.get("content-length");
-    if (declared !== null && Number(declared) <= PIECE && !headers.has("content-encoding")) {
+    // Beside either of the others the length says nothing.
+    const isSo = !headers.has("content-encoding") && !headers.has("transfer-encoding");
+    if (declared !== null && Number(declared) <= PIECE && isSo) {
       return await response.text().catch((error) => Promise.reject(this.#cutOff(error, what)));
     }
     const decoder = new TextDecoder();

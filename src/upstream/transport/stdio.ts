@@ -157,7 +157,9 @@ export class StdioTransport implements Transport {
     const { size } = this.#unread;
     if (size === 0) this.#unread.since = this.options.clock.now();
     // What nothing is in the way of goes, whatever its size.
-    else if (size + line.length > MOST_UNREAD) return Promise.reject(this.#tooMuch(line.length));
+    else if (size + line.length > MOST_UNREAD) {
+      return Promise.reject(this.#tooMuch(line.length, requestId));
+    }
     if (this.#outbox === "") setImmediate(this.#flush);
     this.#outbox += line;
     this.#unread.size += line.length;
@@ -231,10 +233,12 @@ export class StdioTransport implements Transport {
   }
 
   /** Who reads slowly gets no more than it can take; only who reads nothing at all is given up. */
-  #tooMuch(size: number): LostCallError {
+  #tooMuch(size: number, requestId: number | undefined): LostCallError {
     const { server, clock } = this.options;
     const waits = `does not read its input: ${mib(this.#unread.size)} MiB wait for it`;
     if (!this.#closing && clock.now() - this.#unread.since > DEAF_AFTER) {
+      // Its end tells all calls, this one as well.
+      if (requestId !== undefined) this.#unwritten.push(requestId);
       this.#end({ code: "disconnected", message: waits });
     }
     const why = `${waits}, and ${mib(size)} MiB more are beyond the bound of ${

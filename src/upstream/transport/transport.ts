@@ -98,7 +98,10 @@ export interface Transport {
   close(): Promise<void>;
 }
 
-/** Longest page of a list, in characters: reading it must not take others' turns. */
+/**
+ * Longest page of a list, in characters, or bytes where it comes in parts: reading it must not take
+ * others' turns.
+ */
 export const PAGE_LIMIT = 4 * 1024 * 1024;
 
 /**
