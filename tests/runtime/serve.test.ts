@@ -160,7 +160,7 @@ test("stop() resolves at once when the streams close on a drain signal", async (
   const stopped = served.server.stop();
   drain.abort();
   await stopped;
-  assert.ok(performance.now() - before < 1000);
+  assert.ok(performance.now() - before < 5_000);
   for (const reader of readers) {
     assert.equal(await readText(reader), "last");
     assert.equal((await reader.read()).done, true);
