@@ -20,12 +20,16 @@ async function following(
     readonly hidden: () => readonly string[];
     /** Writes the file and reads it again. */
     readonly becomes: (config: unknown) => Promise<boolean>;
+    /** Lets no server start until what it returns is called. */
+    readonly holdStarts: () => () => void;
   }) => Promise<void>,
 ): Promise<void> {
   const file = await configFile(config);
   const plan = () => planServe({ config: file.path }, { env: {}, cwd: file.directory });
   const started = await plan();
-  const gateway = new Gateway({ config: started.config, runtime });
+  let mayStart = Promise.resolve();
+  const spawn: typeof runtime.spawn = (options) => mayStart.then(() => runtime.spawn(options));
+  const gateway = new Gateway({ config: started.config, runtime: { ...runtime, spawn } });
   const told: string[] = [];
   let secrets: readonly string[] = [];
   const reloader = new Reloader({
@@ -54,6 +58,11 @@ async function following(
         await writeFile(file.path, typeof next === "string" ? next : JSON.stringify(next));
         return (await reloader.reload({ final: true, asked: false })).used;
       },
+      holdStarts: () => {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        mayStart = promise;
+        return resolve;
+      },
     });
   } finally {
     await gateway.close();
@@ -80,12 +89,14 @@ test("Reloader.reload() keeps out of the log what is still there of earlier conf
     pageSize,
     mcpServers: { a: { ...server, env: { TOKEN: token } } },
   });
-  await following(of("token-of-first"), async ({ gateway, hidden, becomes }) => {
+  await following(of("token-of-first"), async ({ gateway, hidden, becomes, holdStarts }) => {
     // The first one goes on serving until the second one is there.
+    const start = holdStarts();
     await becomes(of("token-of-second"));
     await becomes(of("token-of-second", 10));
     await becomes(of("token-of-second", 20));
     assert.deepEqual(hidden().toSorted(), ["token-of-first", "token-of-second"]);
+    start();
     await eventually(() => gateway.members.isSteady, (steady) => steady, "the end of the first");
     await becomes(of("token-of-second", 30));
     assert.deepEqual(hidden(), ["token-of-second"]);
