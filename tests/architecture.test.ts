@@ -56,14 +56,14 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/clients": 1_096,
   "src/gateway/members": 578,
   "src/gateway/middleware": 863,
-  "src/front": 1_303,
+  "src/front": 1_309,
   "src/app": 707,
   "src/cli": 2_777,
   "src/cli/view": 247,
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_401;
+const MOST_CODE_IN_ALL = 32_407;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -131,7 +131,8 @@ export function jsonResponse(body: Reply, status = 200, headers?: PlainHeaders):
   return new Response(content, { status, headers: { ...JSON_INIT.headers, ...headers } });
 }
 
-const JSON_TYPE = "application/json";
+/** What bodies are of, both ways. */
+export const JSON_TYPE = "application/json";
 const JSON_INIT = { headers: { "content-type": JSON_TYPE } };
 
 /** A JSON response; state of this moment, so `headers` usually say `no-store`. */

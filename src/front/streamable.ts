@@ -10,7 +10,14 @@ import { BATCH_VERSION, eraOf, Header, isModern } from "../protocol/eras.ts";
 import { errorResponse, InvalidMessage, type Message, parseMessages } from "../protocol/message.ts";
 import { replyText } from "../registry/answers.ts";
 import { postModern } from "./modern-http.ts";
-import { type FrontContext, methodNotAllowed, PostReply, readBody, Refusal } from "./reply.ts";
+import {
+  type FrontContext,
+  JSON_TYPE,
+  methodNotAllowed,
+  PostReply,
+  readBody,
+  Refusal,
+} from "./reply.ts";
 import { type EventStream, lostStream, type Respond, SessionStreams } from "./streams.ts";
 
 type Messages = ReturnType<typeof parseMessages>;
@@ -273,7 +280,6 @@ async function dispatchAll(
   reply.finish(texts.length === 0 ? undefined : `[${texts.join(",")}]`);
 }
 
-const JSON_TYPE = "application/json";
 const STREAM_TYPE = "text/event-stream";
 const BOTH_TYPES = `${JSON_TYPE}, ${STREAM_TYPE}`;
 let lastAccepted = BOTH_TYPES;
