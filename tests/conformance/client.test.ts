@@ -61,10 +61,8 @@ const direct = new Map<string, Promise<Report>>();
 
 /** The client by itself; judged once. */
 function playDirect(scenario: string, revision: Revision): Promise<Report> {
-  const key = `${scenario} ${revision}`;
-  const known = direct.get(key) ?? play(scenario, revision, "direct");
-  direct.set(key, known);
-  return known;
+  const byItself = () => play(scenario, revision, "direct");
+  return direct.getOrInsertComputed(`${scenario} ${revision}`, byItself);
 }
 
 /** On Deno the client is on Deno, too, as its gateway is what runs it. */

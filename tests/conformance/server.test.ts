@@ -17,12 +17,10 @@ const direct = new Map<Revision, Promise<Report>>();
 
 /** The fixture by itself; judged once. */
 function judgeFixture(revision: Revision): Promise<Report> {
-  const known = direct.get(revision) ?? (async () => {
+  return direct.getOrInsertComputed(revision, async () => {
     await using fixture = await startHttpFixture();
     return await refereeServer(fixture.url, revision);
-  })();
-  direct.set(revision, known);
-  return known;
+  });
 }
 
 for (const revision of REVISIONS) {
