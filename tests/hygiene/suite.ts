@@ -100,7 +100,7 @@ export function addTests(mode: ProcessMode): void {
   };
 
   const endedBy = async (gateway: Gateway) =>
-    await within(gateway.process!.exited, "the end of the gateway", 5_000);
+    await within(gateway.process!.exited, "the end of the gateway");
 
   check("after SIGKILL nothing is left", async (house) => {
     const { gateway, all } = await full(house);

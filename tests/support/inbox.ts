@@ -2,7 +2,7 @@
  * How long a test waits for something that should come at once, ms. Generous, because a loaded
  * machine is slow: a test that passes never waits for it.
  */
-export const PATIENCE = 15_000;
+export const PATIENCE = 60_000;
 
 /** What arrived from somewhere, in order, and a way to wait for what has not arrived yet. */
 export class Inbox<T> {

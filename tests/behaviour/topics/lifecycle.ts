@@ -47,19 +47,19 @@ export function lifecycle({ verifiesProcess }: Suite): void {
     gateway.process!.signal("SIGINT");
     await gateway.waitForLog(STOPPING, from);
     await web.core.release("busy");
-    const exit = await within(gateway.process!.exited, "the stop after SIGINT", 5_000);
+    const exit = await within(gateway.process!.exited, "the stop after SIGINT");
     assert.deepEqual(exit, { code: 0, signal: null });
     await waitUntilGone(pid);
   });
 
   verifiesProcess("stop.second", async (tools) => {
-    const { gateway, pid } = await busy(tools, { shutdownTimeout: "1m" });
+    const { gateway, pid } = await busy(tools, { shutdownTimeout: "10m" });
     const from = gateway.logs.items.length;
     gateway.process!.signal("SIGTERM");
     await gateway.waitForLog(STOPPING, from);
     assert.ok(await isAlive(gateway.pid));
     gateway.process!.signal("SIGTERM");
-    const { code } = await within(gateway.process!.exited, "the second signal", 3_000);
+    const { code } = await within(gateway.process!.exited, "the second signal");
     assert.notEqual(code, 0);
     await waitUntilGone(pid);
   });
