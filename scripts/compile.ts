@@ -10,6 +10,7 @@
 
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { bundleInto } from "./bundle.ts";
 import { BUN, DENO, ROOT, TEST_BINARIES } from "./paths.ts";
 
 /**
@@ -65,8 +66,7 @@ async function forTests(): Promise<number> {
 async function denoCompile(output: string, target?: string, env?: Record<string, string>) {
   const folder = await Deno.makeTempDir({ prefix: "mcproxy-compile-" });
   try {
-    const bundle = ["bundle", "--quiet", "--minify", "--code-splitting", "--outdir", folder];
-    if (!await run(DENO, [...bundle, "main.ts"])) return false;
+    await bundleInto(folder);
     const args = ["compile", "-A", "--quiet", "--no-check", "--no-config"];
     args.push(`--v8-flags=${V8_FLAGS}`, "--unstable-net", "--unstable-no-legacy-abort");
     if (target !== undefined) args.push("--target", target);
