@@ -18,3 +18,12 @@ test("every file in packaging/ is explained in docs/running.md", () => {
   assert.ok(files.length >= 5);
   assert.deepEqual(files.filter((name) => !docs.includes(`packaging/${name}`)), []);
 });
+
+test("the engine's settings are the same wherever they are written", () => {
+  const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
+  const [, flags] = /V8_FLAGS = "(\S+)"/.exec(read("scripts/compile.ts"))!;
+  for (const path of ["package.json", "docs/running.md", "docs/decisions/0004-memory.md"]) {
+    assert.ok(read(path).includes(flags!), `${path} has no ${flags}`);
+    assert.doesNotMatch(read(path).replaceAll(flags!, ""), /--v8-flags=[^\s"]/, path);
+  }
+});

@@ -44,7 +44,7 @@ export const SERVICE_GRAMMAR: Grammar = {
     CacheDirectory: NAME,
     ConfigurationDirectory: NAME,
     WorkingDirectory: PATH,
-    Environment: /^[A-Z_]+=\S*$/,
+    Environment: /^[A-Za-z_]+=\S*$/,
     EnvironmentFile: /^-?(\/|%E\/)\S+$/,
     LoadCredential: CREDENTIAL,
     LoadCredentialEncrypted: CREDENTIAL,
