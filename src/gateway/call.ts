@@ -61,6 +61,8 @@ interface Target {
 }
 
 const AS_IT_IS: readonly JsonEdit[] = [];
+const NAME: readonly string[] = ["params", "name"];
+const URI: readonly string[] = ["params", "uri"];
 
 /**
  * Answers one request.
@@ -190,7 +192,7 @@ function targetOf({ client, request }: Exchange, view: View, tasks: Owners): Tar
       const found = view[handling.of](name);
       if (found === undefined) return undefined;
       const { server, name: own } = found;
-      const edits = renamed(["params", "name"], name, own);
+      const edits = renamed(NAME, name, own);
       return handling.of === "tool" ? { server, own, edits, tool: found } : { server, own, edits };
     }
     case "resource": {
@@ -198,7 +200,7 @@ function targetOf({ client, request }: Exchange, view: View, tasks: Owners): Tar
       const found = view.resource(uri);
       if (found !== undefined) {
         const { server, uri: own } = found;
-        return { server, own, edits: renamed(["params", "uri"], uri, own) };
+        return { server, own, edits: renamed(URI, uri, own) };
       }
       const several = view.ambiguous("resource", uri).map((one) => one.exposed);
       if (several.length === 0) return undefined;
@@ -306,13 +308,23 @@ function send(
   parts: CallParts,
 ): Promise<ResponseMessage> {
   const all = decided(exchange.request, edits);
-  const forward = () => {
-    // Looked up when it is needed: a reload may have put another one in its place.
-    const upstream = parts.members.upstream(server);
-    if (upstream !== undefined) return forwardTo(upstream, exchange, all, view, parts.parking);
-    throw gone(serverEndpoint(server));
-  };
-  return parts.levels.want(server, exchange.client)?.then(forward) ?? forward();
+  const told = parts.levels.want(server, exchange.client);
+  return told === undefined
+    ? forward(exchange, server, all, view, parts)
+    : told.then(forward.bind(undefined, exchange, server, all, view, parts));
+}
+
+function forward(
+  exchange: Exchange,
+  server: string,
+  edits: readonly JsonEdit[],
+  view: View,
+  { members, parking }: CallParts,
+): Promise<ResponseMessage> {
+  // Looked up when it is needed: a reload may have put another one in its place.
+  const upstream = members.upstream(server);
+  if (upstream !== undefined) return forwardTo(upstream, exchange, edits, view, parking);
+  throw gone(serverEndpoint(server));
 }
 
 function renamed(path: readonly string[], given: string, own: string): readonly JsonEdit[] {

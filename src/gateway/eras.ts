@@ -34,22 +34,33 @@ export function forwardTo(
   const isRetry = client.era === "modern" && request.params?.requestState !== undefined;
   const resumed = isRetry ? parking.resume(exchange, upstream.name) : undefined;
   if (resumed !== undefined) return resumed;
-  const over = (line: OnceLine) =>
-    client.era === line.era
-      ? line.forwardOnce(exchange, edits)
-      : bridge(upstream, line, exchange, edits, view, parking);
   const line = upstream.lineFor(exchange);
-  return line instanceof Promise ? line.then(over) : over(line);
+  return line instanceof Promise
+    ? line.then(over.bind(undefined, upstream, exchange, edits, view, parking))
+    : over(upstream, exchange, edits, view, parking, line);
+}
+
+function over(
+  upstream: Forwarder,
+  exchange: Exchange,
+  edits: readonly JsonEdit[],
+  view: View,
+  parking: Parking,
+  line: OnceLine,
+): Promise<ResponseMessage> {
+  return exchange.client.era === line.era
+    ? line.forwardOnce(exchange, edits)
+    : bridge(upstream, exchange, edits, view, parking, line);
 }
 
 /** Forwards to a server that speaks the other era. */
 async function bridge(
   upstream: Forwarder,
-  line: OnceLine,
   exchange: Exchange,
   edits: readonly JsonEdit[],
   view: View,
   parking: Parking,
+  line: OnceLine,
 ): Promise<ResponseMessage> {
   if (exchange.client.era === "modern") {
     if (exchange.request.params?.requestState !== undefined) {

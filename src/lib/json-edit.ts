@@ -193,6 +193,8 @@ function skipValue(text: string, at: number): number {
   return at;
 }
 
+const NO_KEYS: readonly string[] = [];
+
 /** A text that is being edited. */
 interface Scan {
   readonly text: string;
@@ -212,7 +214,7 @@ function editObject(scan: Scan, start: number, edits: readonly JsonEdit[], depth
   /** Everything before is in `out`, or gone. */
   let from = start + 1;
   let keptBefore = -1;
-  let seen: string[] | undefined;
+  let seen = NO_KEYS;
   let at = skipSpace(text, start + 1);
   while (at < text.length && text.charCodeAt(at) !== CLOSE_BRACE) {
     const keyStart = at;
@@ -224,9 +226,9 @@ function editObject(scan: Scan, start: number, edits: readonly JsonEdit[], depth
       at = nextMember(text, keptBefore);
       continue;
     }
-    if (seen === undefined) seen = [key];
-    else if (seen.includes(key)) throw new DuplicateKey(start, key);
-    else seen.push(key);
+    if (seen.includes(key)) throw new DuplicateKey(start, key);
+    // Not pushed: an array that grows gets room for 17.
+    seen = [...seen, key];
     const value = editValue(scan, valueStart, edits, depth, key);
     const valueEnd = scan.at;
     at = nextMember(text, valueEnd);
@@ -243,10 +245,9 @@ function editObject(scan: Scan, start: number, edits: readonly JsonEdit[], depth
     }
   }
   scan.at = at + 1;
-  const missing = seen === undefined
-    ? edits
-    : edits.filter((edit) => !seen.includes(edit.path[depth]!));
-  const added = missing.length === 0 ? "" : newMembers(missing, depth);
+  let missing: JsonEdit[] | undefined;
+  for (const edit of edits) if (!seen.includes(edit.path[depth]!)) (missing ??= []).push(edit);
+  const added = missing === undefined ? "" : newMembers(missing, depth);
   const comma = added !== "" && keptBefore >= 0 ? "," : "";
   return `{${added}${comma}${out}${text.slice(from, at + 1)}`;
 }
@@ -276,6 +277,7 @@ function editValue(
 ): string | undefined {
   const { text } = scan;
   let deeper = 0;
+  let one: JsonEdit | undefined;
   for (let index = edits.length - 1; index >= 0; index--) {
     const edit = edits[index]!;
     if (edit.path[depth] !== key) continue;
@@ -284,8 +286,13 @@ function editValue(
       return edit.value;
     }
     deeper++;
+    one = edit;
   }
-  const inner = deeper === edits.length ? edits : edits.filter(({ path }) => path[depth] === key);
+  const inner = deeper === edits.length
+    ? edits
+    : deeper === 1
+    ? [one!]
+    : edits.filter(({ path }) => path[depth] === key);
   if (text.charCodeAt(start) === OPEN_BRACE) return editObject(scan, start, inner, depth + 1);
   scan.at = skipValue(text, start);
   const created = newMembers(inner, depth + 1);
