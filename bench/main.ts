@@ -1,32 +1,62 @@
 /**
  * `deno task bench`: every budget that can be measured, each against a baseline in the
  * same run. Budgets are reported, not enforced: exits with 1 only when something could not be
- * measured. A run of all cases writes `bench/results`.
+ * measured. A run of all cases with the usual flags writes `bench/results`, any other with `--save`.
  *
- *     deno task bench [--target deno|bun|binary]... [--only CASE]... [--rounds N]
+ *     deno task bench [--target deno|deno-bundle|bun|binary]... [--only CASE]... [--rounds N]
+ *         [--minutes N] [--v8-flags=FLAGS] [--save]
  */
 
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { allocated } from "./cases/allocated.ts";
+import { callHttp } from "./cases/call-http.ts";
 import { call } from "./cases/call.ts";
+import { clients } from "./cases/clients.ts";
 import { crash } from "./cases/crash.ts";
 import { execute } from "./cases/execute.ts";
+import { large } from "./cases/large.ts";
 import { jsonEdit } from "./cases/json-edit.ts";
 import { list } from "./cases/list.ts";
 import { memory } from "./cases/memory.ts";
 import { profiles } from "./cases/profiles.ts";
 import { reload } from "./cases/reload.ts";
+import { restart } from "./cases/restart.ts";
 import { start } from "./cases/start.ts";
+import { typical } from "./cases/typical.ts";
 import { Generator } from "./harness/load.ts";
-import { availableTargets, runtimeCommand, type Target } from "./harness/programs.ts";
-import { type Results, sectionOf, tableOf } from "./harness/report.ts";
-import type { Row } from "./harness/row.ts";
+import {
+  availableTargets,
+  flagsOf,
+  runtimeCommand,
+  runtimeOf,
+  type Target,
+  TARGETS,
+  useV8Flags,
+} from "./harness/programs.ts";
+import { type CaseRow, type Results, sectionOf, tableOf } from "./harness/report.ts";
 
-const CASES = [start, list, profiles, call, execute, memory, crash, reload, jsonEdit];
+const CASES = [
+  start,
+  restart,
+  list,
+  profiles,
+  call,
+  callHttp,
+  large,
+  execute,
+  allocated,
+  memory,
+  clients,
+  typical,
+  crash,
+  reload,
+  jsonEdit,
+];
 const RESULTS = fileURLToPath(new URL("results/", import.meta.url));
 
 const { values } = parseArgs({
@@ -34,18 +64,24 @@ const { values } = parseArgs({
     target: { type: "string", multiple: true },
     only: { type: "string", multiple: true },
     rounds: { type: "string", default: "5" },
+    minutes: { type: "string" },
+    "v8-flags": { type: "string" },
+    save: { type: "boolean", default: false },
   },
 });
+if (values["v8-flags"] !== undefined) useV8Flags(values["v8-flags"]);
 const targets = chosen(values.target, availableTargets(), "target");
 const names = chosen(values.only, CASES.map(({ name }) => name), "case");
 const rounds = Number(values.rounds);
+// Ten minutes for who asks for it by name, one among all the others.
+const minutes = Number(values.minutes ?? (values.only?.includes(typical.name) ? 10 : 1));
 const machine = `${availableParallelism()} cores ${process.platform} ${process.arch}`;
 
 // Not by default: what was started leads process groups of its own, which Ctrl+C does not reach.
 process.on("SIGINT", () => process.exit(130));
 process.on("SIGTERM", () => process.exit(143));
 
-await using generator = await Generator.start();
+await using generator = new Generator();
 const all: Results[] = [];
 for (const target of targets) {
   const results = await measure(target);
@@ -53,16 +89,17 @@ for (const target of targets) {
   for (const failure of results.failures) console.log(`NOT MEASURED ${failure}`);
   all.push(results);
 }
-if (values.only === undefined) save();
+if (values.save || (values.only ?? values["v8-flags"]) === undefined) save();
 process.exitCode = all.every(({ failures }) => failures.length === 0) ? 0 : 1;
 
 async function measure(target: Target): Promise<Results> {
-  const rows: Row[] = [];
+  const rows: CaseRow[] = [];
   const failures: string[] = [];
   for (const { name, run } of CASES.filter((one) => names.includes(one.name))) {
     console.error(`${target}: ${name} …`);
     try {
-      rows.push(...await run({ target, generator, rounds }));
+      const measured = await run({ target, generator, rounds, minutes });
+      rows.push(...measured.map((row) => ({ ...row, case: name })));
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       console.error(message);
@@ -71,31 +108,42 @@ async function measure(target: Target): Promise<Results> {
     }
   }
   const date = new Date().toISOString().slice(0, 10);
-  return { target, version: versionOf(target), date, machine, rounds, rows, failures };
+  const [version, flags] = [versionOf(target), flagsOf(target)];
+  return { target, version, flags, date, machine, rounds, rows, failures };
 }
 
 function versionOf(target: Target): string {
   const { command, args } = runtimeCommand(target);
   const text = execFileSync(command, [...args, "--version"], { encoding: "utf8" });
   const number = /\d+\.\d+\.\d+/.exec(text)?.[0] ?? "unknown";
-  return `${target === "deno" ? "Deno" : "Bun"} ${number}`;
+  return `${runtimeOf(target) === "deno" ? "Deno" : "Bun"} ${number}`;
 }
 
-/** Writes what was measured now; targets that were not keep their last results. */
+/** Writes what was measured now; targets and cases that were not keep their last results. */
 function save(): void {
+  const known = CASES.map(({ name }) => name);
+  const others = known.filter((name) => !names.includes(name));
   for (const results of all) {
-    writeFileSync(`${RESULTS}${results.target}.json`, `${JSON.stringify(results, null, 2)}\n`);
+    const kept = (saved(results.target)?.rows ?? []).filter((row) => others.includes(row.case));
+    const rows = [...kept, ...results.rows].sort((a, b) =>
+      known.indexOf(a.case) - known.indexOf(b.case)
+    );
+    const text = JSON.stringify({ ...results, rows }, null, 2);
+    writeFileSync(`${RESULTS}${results.target}.json`, `${text}\n`);
   }
-  const sections = (["deno", "bun", "binary"] as const).flatMap((target) => {
-    try {
-      return [sectionOf(JSON.parse(readFileSync(`${RESULTS}${target}.json`, "utf8")) as Results)];
-    } catch {
-      return []; // never measured
-    }
+  const sections = TARGETS.flatMap((target) => {
+    const results = saved(target);
+    return results === undefined ? [] : [sectionOf(results)];
   });
   const head = "# Benchmark results\n\nWritten by `deno task bench`; see " +
     `\`docs/performance.md\` for what each line means. Machine: ${machine}.\n\n`;
   writeFileSync(`${RESULTS}README.md`, head + sections.join("\n"));
+}
+
+/** What `bench/results` has of a target, unless it has never been measured. */
+function saved(target: string): Results | undefined {
+  const path = `${RESULTS}${target}.json`;
+  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) as Results : undefined;
 }
 
 function chosen<Name extends string>(

@@ -1,4 +1,4 @@
-import { type Case, type Context, interleave } from "../harness/case.ts";
+import { byRuntime, type Case, type Context, interleave } from "../harness/case.ts";
 import { fakeArgs, fakeUpstreams } from "../harness/config.ts";
 import type { Load } from "../harness/load.ts";
 import { baselineCommand, gatewayCommand } from "../harness/programs.ts";
@@ -47,7 +47,7 @@ async function run({ target, generator, rounds }: Context): Promise<readonly Row
       name: "tools/call over stdio, 16 connections",
       unit: "requests/s",
       ...compare(many, (load) => load.perSecond),
-      budget: atLeast(0.75),
+      budget: atLeast(byRuntime(target, 0.8, 0.92)),
       note: "bare forwarder: Hono, child_process, parse and stringify",
     }),
     row({
@@ -61,7 +61,7 @@ async function run({ target, generator, rounds }: Context): Promise<readonly Row
       unit: "ms",
       ...compare(one, (load) => load.p50),
       how: "difference",
-      budget: atMost(0.15),
+      budget: atMost(byRuntime(target, 0.05, 0.04)),
       note: "added to what the bare forwarder takes",
     }),
     row({

@@ -9,6 +9,9 @@ import { openSessions, post, ready, servers } from "../harness/session.ts";
 
 const FAKE = { tools: 20 };
 
+/** Longest wait for one that has crashed, ms. */
+const PATIENCE = 30_000;
+
 /** A killed stdio upstream until it serves again, against the start of such a process alone. */
 export const crash: Case = { name: "crash", run };
 
@@ -55,8 +58,10 @@ async function kill(
   process.kill(pid!, "SIGKILL");
   const began = performance.now();
   // Until then it would look ready because the gateway has not noticed yet.
-  while ((await servers(server))[index]!.pid === pid) await rest(1);
-  while (!await serves(index)) await rest(2);
+  const isLate = () => performance.now() - began > PATIENCE;
+  while ((await servers(server))[index]!.pid === pid && !isLate()) await rest(1);
+  while (!await serves(index) && !isLate()) await rest(2);
+  if (isLate()) throw new Error(`Cannot measure: not ready ${PATIENCE} ms after a crash`);
   return performance.now() - began;
 }
 
@@ -83,6 +88,7 @@ function ownStart(): Promise<number> {
     const env = { PATH: process.env["PATH"], HOME: process.env["HOME"] };
     const child = spawn("node", fakeArgs(FAKE), { env, stdio: ["pipe", "pipe", "inherit"] });
     child.once("error", reject);
+    child.once("close", () => reject(new Error("Cannot measure: the server has ended")));
     child.stdout.once("data", () => {
       resolve(performance.now() - began);
       child.stdin.end();

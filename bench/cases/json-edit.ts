@@ -15,7 +15,7 @@ interface Sample {
 
 async function run({ target }: Context): Promise<readonly Row[]> {
   const { command, args } = baselineCommand(target, "json-edit.ts");
-  const { stdout } = await promisify(execFile)(command, [...args], { cwd: ROOT });
+  const { stdout } = await promisify(execFile)(command, [...args], { cwd: ROOT, timeout: 120_000 });
   const micros = (samples: readonly number[]) => samples.map((nanoseconds) => nanoseconds / 1_000);
   return (JSON.parse(stdout) as Sample[]).map(({ name, ours, plain }) =>
     row({

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Case, type Context, interleave } from "../harness/case.ts";
+import { byRuntime, type Case, type Context, interleave } from "../harness/case.ts";
 import { fakeUpstreams } from "../harness/config.ts";
 import { baselineCommand, gatewayCommand } from "../harness/programs.ts";
 import { atLeast, type Row, row } from "../harness/row.ts";
@@ -57,7 +57,7 @@ async function run({ target, generator, rounds }: Context): Promise<readonly Row
       unit: "requests/s",
       ours: perSecond("ours"),
       baseline: perSecond("text"),
-      budget: atLeast(0.9),
+      budget: atLeast(byRuntime(target, 0.78, 0.85)),
       note: `bare Hono handler, the same ${size} as one constant string, whatever was asked`,
     }),
     row({

@@ -65,7 +65,7 @@ async function edits({ target }: Context): Promise<readonly Row[]> {
 
 async function planning({ target }: Context): Promise<readonly Row[]> {
   const { command, args } = baselineCommand(target, "reload.ts");
-  const { stdout } = await promisify(execFile)(command, [...args], { cwd: ROOT });
+  const { stdout } = await promisify(execFile)(command, [...args], { cwd: ROOT, timeout: 120_000 });
   const { reading, planning } = JSON.parse(stdout) as Record<"reading" | "planning", number[]>;
   return [
     row({
@@ -106,6 +106,7 @@ function ownStart(): Promise<number> {
     const env = { PATH: process.env["PATH"], HOME: process.env["HOME"] };
     const child = spawn("node", fakeArgs(FAKE), { env, stdio: ["pipe", "pipe", "inherit"] });
     child.once("error", reject);
+    child.once("close", () => reject(new Error("Cannot measure: the server has ended")));
     const say = (message: object) =>
       child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
     let heard = "";

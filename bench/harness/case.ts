@@ -1,5 +1,5 @@
 import type { Generator } from "./load.ts";
-import type { Target } from "./programs.ts";
+import { runtimeOf, type Target } from "./programs.ts";
 import type { Row } from "./row.ts";
 
 /** What a measurement works with. */
@@ -8,12 +8,19 @@ export interface Context {
   readonly generator: Generator;
   /** How often each side is measured. */
   readonly rounds: number;
+  /** How long what is measured over a long time is watched. */
+  readonly minutes: number;
 }
 
 /** One measurement: several rows of the report for one target. */
 export interface Case {
   readonly name: string;
   readonly run: (context: Context) => Promise<readonly Row[]>;
+}
+
+/** A figure that differs between the runtimes. */
+export function byRuntime<Value>(target: Target, deno: Value, bun: Value): Value {
+  return runtimeOf(target) === "deno" ? deno : bun;
 }
 
 /**

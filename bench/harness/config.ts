@@ -33,13 +33,18 @@ export function fakeArgs({ tools, delay = 0 }: Fake): string[] {
  * would replace the lists of hundreds of tools that are measured; `/gated/mcp` has it all the same.
  */
 export function fakeUpstreams(count: number, fake: Fake, more: object = {}): ConfigFile {
-  const settings = { gating: "off", ...more };
-  const mcpServers = Object.fromEntries(
+  const servers = Object.fromEntries(
     Array.from({ length: count }, (_, index) => [
       `server${String(index).padStart(2, "0")}`,
       { command: "node", args: fakeArgs(fake) },
     ]),
   );
+  return configOf(servers, more);
+}
+
+/** Writes a config with these servers, without gating as well. */
+export function configOf(mcpServers: Readonly<Record<string, unknown>>, more = {}): ConfigFile {
+  const settings = { gating: "off", ...more };
   const folder = mkdtempSync(join(tmpdir(), "mcproxy-bench-"));
   const path = join(folder, "mcp-servers.json");
   writeFileSync(path, JSON.stringify({ ...settings, mcpServers }));

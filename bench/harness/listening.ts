@@ -3,6 +3,7 @@ import process from "node:process";
 import { startProcess } from "../../tests/support/process.ts";
 import { emptyCache } from "./cache.ts";
 import { type CommandLine, ROOT } from "./programs.ts";
+import { end } from "./server.ts";
 
 /** A port nobody listens on now. */
 export async function freePort(): Promise<number> {
@@ -30,8 +31,7 @@ export async function timeToListen(line: CommandLine, port: number): Promise<num
     return performance.now() - began;
   } finally {
     // Only after its own stop, so that its children do not disturb the next measurement.
-    if (!running.stdout.ended) running.signal("SIGTERM");
-    await running.exited;
+    await end(running);
   }
 }
 

@@ -6,13 +6,20 @@ export interface Results {
   readonly target: string;
   /** Of the runtime below it. */
   readonly version: string;
+  /** Of the engine. */
+  readonly flags?: string;
   /** ISO 8601, the day. */
   readonly date: string;
   readonly machine: string;
   readonly rounds: number;
-  readonly rows: readonly Row[];
+  readonly rows: readonly CaseRow[];
   /** What could not be measured, and why. */
   readonly failures: readonly string[];
+}
+
+/** A row, and the case it is of. */
+export interface CaseRow extends Row {
+  readonly case: string;
 }
 
 const TITLES = ["", "ours", "baseline", "compared", "budget", "verdict"];
@@ -28,12 +35,14 @@ export function tableOf(rows: readonly Row[]): string[] {
 }
 
 /** The markdown of one target's section. */
-export function sectionOf({ target, version, date, rounds, rows, failures }: Results): string {
+export function sectionOf(results: Results): string {
+  const { target, version, flags, date, rounds, rows, failures } = results;
+  const engine = !flags ? "" : ` \`${flags}\`.`;
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   return [
     `## ${target} (${version})`,
     "",
-    `${date}, ${rounds} rounds. Median (smallest to largest).`,
+    `${date}, ${rounds} rounds. Median (smallest to largest).${engine}`,
     "",
     line(["what", "ours", "baseline", "compared", "budget", "verdict", "baseline is"]),
     "|---|---:|---:|---:|---:|---|---|",

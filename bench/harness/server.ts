@@ -1,17 +1,25 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
-import { type Exit, startProcess } from "../../tests/support/process.ts";
+import { within } from "../../tests/support/inbox.ts";
+import { startProcess, type TestProcess } from "../../tests/support/process.ts";
 import { emptyCache } from "./cache.ts";
 import { type CommandLine, ROOT } from "./programs.ts";
+
+/** What sizes are reported in, bytes. */
+export const MB = 1_000_000;
 
 /** A server process that is being measured. */
 export interface Server extends AsyncDisposable {
   readonly pid: number;
+  readonly process: TestProcess;
   readonly port: number;
   /** Its address without path. */
   readonly base: string;
   /** Resident memory now, bytes. */
   rss(): number;
+  /** Largest resident memory since the start or since {@link forgetPeak}, bytes. */
+  peak(): number;
+  forgetPeak(): void;
   /** Processor time used so far by the process with all its threads, ms. */
   cpu(): number;
 }
@@ -21,7 +29,7 @@ export async function startServer(line: CommandLine): Promise<Server> {
   const cache = emptyCache();
   const running = await startProcess(line.command, line.args, {
     cwd: ROOT,
-    env: { ...process.env, ...cache.env, NO_COLOR: "1" },
+    env: { ...process.env, ...cache.env, ...line.env, NO_COLOR: "1" },
   });
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   for (const output of [running.stdout, running.stderr]) {
@@ -33,28 +41,51 @@ export async function startServer(line: CommandLine): Promise<Server> {
       reject(new Error(`Cannot start a server to measure: ${reason}\n${said}`));
     });
   }
-  const port = await promise;
+  const stop = async () => {
+    await end(running);
+    cache[Symbol.dispose]();
+  };
+  const port = await within(promise, `the start of ${line.command}`, 30_000).catch(
+    async (error) => {
+      await stop();
+      throw error;
+    },
+  );
   return {
     pid: running.pid,
+    process: running,
     port: Number(port),
     base: `http://127.0.0.1:${port}`,
-    rss: () => rssOf(running.pid),
+    rss: () => memoryOf(running.pid, "VmRSS"),
+    peak: () => memoryOf(running.pid, "VmHWM"),
+    forgetPeak: () => writeFileSync(`/proc/${running.pid}/clear_refs`, "5"),
     cpu: () => cpuOf(running.pid),
-    [Symbol.asyncDispose]: async () => {
-      if (!running.stdout.ended) running.signal("SIGTERM");
-      await Promise.race([running.exited, patience(5_000)]);
-      await running.kill();
-      cache[Symbol.dispose]();
-    },
+    [Symbol.asyncDispose]: stop,
   };
 }
 
-function patience(ms: number): Promise<Exit | undefined> {
-  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms).unref());
+/** The largest resident size while a job runs, bytes. */
+export async function largest(server: Server, job: Promise<unknown>): Promise<number> {
+  let size = 0;
+  const timer = setInterval(() => size = Math.max(size, server.rss()), 20);
+  try {
+    await job;
+  } finally {
+    clearInterval(timer);
+  }
+  return size;
 }
 
-function rssOf(pid: number): number {
-  const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+/** Stops a process as an init system does, and whatever is left of its group after 5 s. */
+export async function end(running: TestProcess): Promise<void> {
+  if (!running.stdout.ended) running.signal("SIGTERM");
+  await within(running.exited, "a stop", 5_000).catch(() => {});
+  await running.kill();
+}
+
+function memoryOf(pid: number, what: "VmRSS" | "VmHWM"): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const kilobytes = new RegExp(`^${what}:\\s+(\\d+) kB`, "m").exec(status)?.[1];
   if (kilobytes === undefined) throw new Error(`Cannot read the memory of process ${pid}`);
   return Number(kilobytes) * 1024;
 }

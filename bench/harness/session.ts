@@ -1,5 +1,8 @@
 import type { Server } from "./server.ts";
 
+/** Longest wait for one answer, ms. */
+const PATIENCE = 30_000;
+
 const ACCEPT = "application/json, text/event-stream";
 
 /** Opens sessions on a gateway, at the aggregate or another `path`, and returns their ids. */
@@ -11,17 +14,15 @@ export async function openSessions(
   return await Promise.all(Array.from({ length: count }, () => openSession(server, path)));
 }
 
+const INITIALIZE = {
+  protocolVersion: "2025-11-25",
+  capabilities: {},
+  clientInfo: { name: "bench", version: "1" },
+};
+
 async function openSession(server: Server, path?: string): Promise<string> {
-  const response = await post(server, undefined, {
-    jsonrpc: "2.0",
-    id: "init",
-    method: "initialize",
-    params: {
-      protocolVersion: "2025-11-25",
-      capabilities: {},
-      clientInfo: { name: "bench", version: "1" },
-    },
-  }, path);
+  const message = { jsonrpc: "2.0", id: "init", method: "initialize", params: INITIALIZE };
+  const response = await post(server, undefined, message, path);
   const id = response.headers.get("mcp-session-id");
   await response.body?.cancel();
   if (id === null) throw new Error(`Cannot open a session: HTTP ${response.status}`);
@@ -46,6 +47,7 @@ export function post(
       ...(session === undefined ? {} : { "mcp-session-id": session }),
     },
     body: JSON.stringify(message),
+    signal: AbortSignal.timeout(PATIENCE),
   });
 }
 
@@ -57,25 +59,43 @@ export function requestText(
   id = 1,
   path = "/mcp",
 ): string {
-  const body = JSON.stringify({ jsonrpc: "2.0", id, method, params });
+  return httpText(`POST ${path}`, session, JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+}
+
+/** What a client sends to open a session and its stream, where the session's id is `SESSION`. */
+export function clientSteps(): string[] {
+  const method = "initialize";
+  const initialize = JSON.stringify({ jsonrpc: "2.0", id: "init", method, params: INITIALIZE });
+  const initialized = JSON.stringify({ jsonrpc: "2.0", method: "notifications/initialized" });
   return [
-    `POST ${path} HTTP/1.1`,
+    httpText("POST /mcp", undefined, initialize),
+    httpText("POST /mcp", "SESSION", initialized),
+    httpText("GET /mcp", "SESSION"),
+  ];
+}
+
+function httpText(target: string, session: string | undefined, body?: string): string {
+  return [
+    `${target} HTTP/1.1`,
     "host: 127.0.0.1",
     "connection: keep-alive",
     "content-type: application/json",
-    `accept: ${ACCEPT}`,
-    `mcp-session-id: ${session}`,
-    "mcp-protocol-version: 2025-11-25",
-    `content-length: ${body.length}`,
+    `accept: ${body === undefined ? "text/event-stream" : ACCEPT}`,
+    ...(session === undefined
+      ? []
+      : [`mcp-session-id: ${session}`, "mcp-protocol-version: 2025-11-25"]),
+    ...(body === undefined ? [] : [`content-length: ${body.length}`]),
     "",
-    body,
+    body ?? "",
   ].join("\r\n");
 }
 
 /** Waits until every upstream of a gateway has settled; all must be ready. */
 export async function ready(server: Server): Promise<void> {
   for (let tries = 0; tries < 6_000; tries++) {
-    const response = await fetch(`${server.base}/readyz`);
+    const response = await fetch(`${server.base}/readyz`, {
+      signal: AbortSignal.timeout(PATIENCE),
+    });
     await response.body?.cancel();
     if (response.status === 200) return await requireReady(server);
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -103,6 +123,8 @@ export interface ServerState {
 
 /** The upstreams of a gateway. */
 export async function servers(server: Server): Promise<readonly ServerState[]> {
-  const response = await fetch(`${server.base}/api/status`);
+  const response = await fetch(`${server.base}/api/status`, {
+    signal: AbortSignal.timeout(PATIENCE),
+  });
   return (await response.json() as { servers: readonly ServerState[] }).servers;
 }

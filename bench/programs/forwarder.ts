@@ -21,7 +21,9 @@ let rest = "";
 
 child.stdout.setEncoding("utf8");
 child.stdout.on("data", (chunk: string) => {
-  const lines = (rest + chunk).split("\n");
+  rest += chunk;
+  if (!chunk.includes("\n")) return; // A result of 5 MB comes in eighty pieces.
+  const lines = rest.split("\n");
   rest = lines.pop()!;
   for (const line of lines) {
     const answer = JSON.parse(line) as Rpc;

@@ -1,5 +1,6 @@
 // A stdio MCP server as fast as one can be: raw JSON-RPC on plain Node, nothing else.
-// Arguments: how many tools it lists, milliseconds before it answers `initialize`.
+// Arguments: how many tools it lists, milliseconds before it answers `initialize`. A call with
+// `bytes` is answered with so much text.
 
 const [tools, delay] = process.argv.slice(2).map(Number);
 
@@ -28,6 +29,19 @@ function answer(id, text) {
   process.stdout.write(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},${text}}\n`);
 }
 
+const made = new Map();
+
+/** Lines with something to escape, made once. */
+function large(bytes) {
+  if (!made.has(bytes)) {
+    const line =
+      'A line of some text with "quotes" in it, as files have them, and no more than that.\n';
+    const text = line.repeat(Math.ceil(bytes / line.length)).slice(0, bytes);
+    made.set(bytes, JSON.stringify({ content: [{ type: "text", text }], isError: false }));
+  }
+  return made.get(bytes);
+}
+
 function handle({ id, method, params }) {
   if (id === undefined) return;
   switch (method) {
@@ -42,7 +56,9 @@ function handle({ id, method, params }) {
     case "tools/list":
       return answer(id, `"result":${LIST}`);
     case "tools/call": {
-      const content = [{ type: "text", text: `Echo: ${params.arguments.message}` }];
+      const { message, bytes } = params.arguments;
+      if (bytes !== undefined) return answer(id, `"result":${large(bytes)}`);
+      const content = [{ type: "text", text: `Echo: ${message}` }];
       return answer(id, `"result":${JSON.stringify({ content, isError: false })}`);
     }
     case "ping":
