@@ -40,7 +40,7 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_334,
+  "src/lib": 1_335,
   "src/runtime": 794,
   "src/log": 967,
   "src/schema": 884,
@@ -50,9 +50,9 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/upstream/connection": 1_677,
   "src/upstream/transport": 1_649,
   "src/registry": 1_923,
-  "src/gating": 2_206,
-  "src/gating/words + src/gating/meaning": 1_776,
-  "src/gateway": 1_435,
+  "src/gating": 2_223,
+  "src/gating/words + src/gating/meaning": 1_792,
+  "src/gateway": 1_436,
   "src/gateway/clients": 1_096,
   "src/gateway/members": 578,
   "src/gateway/middleware": 863,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_433;
+const MOST_CODE_IN_ALL = 32_468;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

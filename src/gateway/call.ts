@@ -38,7 +38,7 @@ import { exposed, ifRefused, listTasks, type Owners, rememberTask } from "./task
 export interface CallParts {
   readonly snapshots: Pick<Snapshots, "registry" | "whenListable" | "whenNamed">;
   /** Answers the tools that find tools. */
-  readonly gating: Pick<Gating, "answers" | "answer" | "isConstant" | "provisioned">;
+  readonly gating: Pick<Gating, "answers" | "answer" | "isConstant" | "listed" | "provisioned">;
   readonly config: { readonly settings: Pick<Settings, "pageSize"> };
   /** Whose a task is. */
   readonly tasks: Owners;
@@ -127,6 +127,7 @@ function list(
   { gating, config: { settings: { pageSize } } }: CallParts,
 ): Reply {
   const view = viewIn(registry, endpoint);
+  if (kind === "tools") gating.listed(endpoint, registry);
   const cursor = cursorOf(request);
   const own = kind === "tools"
     ? gating.provisioned.ownTools(client, endpoint, registry)

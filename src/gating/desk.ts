@@ -46,7 +46,7 @@ export interface GatingHost {
 }
 
 /** The search that a {@link Desk} asks. */
-export type DeskFinder = Pick<Finder, "find" | "prepare" | "called" | "close">;
+export type DeskFinder = Pick<Finder, "find" | "index" | "prepare" | "called" | "close">;
 
 /** Answers calls of meta tools. Everything behind it is loaded with it. */
 export class Desk {
@@ -87,7 +87,7 @@ export class Desk {
         await host.whenNamed(endpoint, (view) => view.tool(id) !== undefined);
         return gateBefore(endpoint, host);
       },
-      nearest: (id) => nearestTools(gateBefore(endpoint, host), host.registry, this.#tags, id),
+      nearest: (id) => nearestTools(gateBefore(endpoint, host), host.registry, this.finder, id),
     });
   }
 
@@ -114,7 +114,7 @@ export class Desk {
     const { finder } = this;
     switch (name) {
       case "discover_tools":
-        return discoverTools(call, { finder, servers: this.#servers(call), tags: this.#tags });
+        return discoverTools(call, { finder, servers: this.#servers(call) });
       case "provision_tools":
         return this.#provision(call);
       case "list_provisioned_tools":
@@ -127,7 +127,7 @@ export class Desk {
   #provision(call: MetaCall): MetaResult {
     const { client, endpoint, gate, registry } = call;
     const before = this.provisioned.ownTools(client, endpoint, registry);
-    const nearest = (id: string) => nearestTools(gate, registry, this.#tags, id);
+    const nearest = (id: string) => nearestTools(gate, registry, this.finder, id);
     const result = provisionTools(call, this.provisioned, nearest);
     const after = this.provisioned.ownTools(client, endpoint, registry);
     const was = before ?? gate.view.list("tools", client.era);
@@ -135,10 +135,6 @@ export class Desk {
       this.options.session(client.session)?.listsChanged(["tools"]);
     }
     return result;
-  }
-
-  get #tags(): Config["settings"]["tags"] {
-    return this.options.config().settings.tags;
   }
 
   #servers(call: MetaCall): readonly ServerFacts[] {

@@ -1,4 +1,3 @@
-import type { TagRule } from "../config/types.ts";
 import { suggest } from "../lib/suggest.ts";
 import { cut } from "../lib/text.ts";
 import type { Finder, FoundTools } from "./finder.ts";
@@ -21,14 +20,11 @@ import {
 } from "./servers.ts";
 import { listedTools } from "./view.ts";
 import { fits, type SearchOptions } from "./words/index.ts";
-import { indexOf } from "./words/search.ts";
 
 /** What a search needs. */
 export interface DiscoverDeps {
-  readonly finder: Pick<Finder, "find">;
+  readonly finder: Pick<Finder, "find" | "index">;
   readonly servers: readonly ServerFacts[];
-  /** The tags of the configuration: the same array each time. */
-  readonly tags: readonly TagRule[];
 }
 
 const DEFAULT_LIMIT = 8;
@@ -88,7 +84,7 @@ export async function discoverTools(call: MetaCall, deps: DiscoverDeps): Promise
 
 /** All that fit, in the order of the list. */
 function inOrder({ gate, registry }: MetaCall, deps: DiscoverDeps, wanted: Wanted): FoundTools {
-  const { documents } = indexOf(gate.full, registry.entries, deps.tags);
+  const { documents } = deps.finder.index(gate.full, registry);
   const fitting = documents.filter((document) => fits(document, wanted));
   const tools = fitting.slice(0, wanted.limit).map((document) => ({ document, score: 0 }));
   return { tools, more: fitting.length - tools.length };
@@ -106,7 +102,7 @@ function moreText(more: number, { limit, server }: Wanted): readonly string[] {
 
 function nothingText(
   { gate, registry }: MetaCall,
-  { servers, tags: rules }: DiscoverDeps,
+  { servers, finder }: DiscoverDeps,
   { query, server, tags }: Wanted,
 ): string {
   const sought = [
@@ -116,7 +112,7 @@ function nothingText(
   ];
   const parts = [`No tool found ${sought.join(" ")}.`];
   if (tags.length > 0) {
-    const { documents } = indexOf(gate.full, registry.entries, rules);
+    const { documents } = finder.index(gate.full, registry);
     const known = [...new Set(documents.flatMap((document) => document.tags))];
     parts.push(
       known.length === 0
@@ -152,11 +148,11 @@ const MOST_EDITS = 3;
 export function nearestTools(
   { full }: Gate,
   registry: Snapshot,
-  tags: readonly TagRule[],
+  finder: Pick<Finder, "index">,
   id: string,
 ): readonly string[] {
   const spelt = suggest(id, full.names("tool"), MOST_EDITS);
-  const alike = indexOf(full, registry.entries, tags).search(id, { limit: MOST }).hits;
+  const alike = finder.index(full, registry).search(id, { limit: MOST }).hits;
   const ids = alike.map(({ document }) => document.id);
   return [...new Set([...(spelt === undefined ? [] : [spelt]), ...ids])].slice(0, MOST);
 }

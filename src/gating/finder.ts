@@ -1,6 +1,5 @@
-import { setTimeout } from "node:timers/promises";
 import type { EmbeddingsConfig, Settings } from "../config/types.ts";
-import { type Clock, systemClock } from "../lib/time.ts";
+import { type Clock, systemClock, takingTurns, TURN } from "../lib/time.ts";
 import { getLogger, type Logger } from "../log/mod.ts";
 import { memoised } from "../registry/source.ts";
 import type { Route, ServerEntry, View } from "../registry/types.ts";
@@ -17,7 +16,7 @@ import {
   type SearchIndex,
   type SearchOptions,
 } from "./words/index.ts";
-import { indexOf, knownIndex, prepareIndex } from "./words/search.ts";
+import { forgetIndexes, indexOf, knownIndex, prepareIndex } from "./words/search.ts";
 
 /** What a {@link Finder} stands on. */
 export interface FinderOptions {
@@ -45,13 +44,16 @@ export interface FoundTools {
 }
 
 /**
- * Tools of all gates together that are indexed before anybody searches them. An index of 3 000 is
- * some 10 MB and a tenth of a second of work, and a configuration may have a profile for each client.
+ * Tools of all gates together that get vectors before anybody searches them: a configuration may have
+ * a profile for each client.
  */
 const MOST_UNASKED = 10_000;
 
-/** Whose index is built at once: less than two tenths of a second of work. */
-const MOST_AT_ONCE = 5_000;
+/** What only searches need is let go after so many milliseconds without one. */
+export const KEPT_FOR = 600_000;
+
+/** Whose index is built at once: a few hundredths of a second of work. */
+const MOST_AT_ONCE = 500;
 
 /**
  * Finds tools behind a gate: by words, where embeddings are configured also by meaning, and where the
@@ -70,6 +72,10 @@ export class Finder {
   readonly #closing = new Set<Promise<void>>();
   /** Indexes that somebody waits for, by what they are built from. */
   readonly #building = new WeakMap<readonly ServerEntry[], Map<View, Promise<SearchIndex>>>();
+  /** When the last search was. */
+  #searchedAt = -Infinity;
+  /** Takes back that what searches need is let go. */
+  #keep: (() => void) | undefined;
   #isClosed = false;
 
   constructor({ settings, directory, fetch, clock, wall, log }: FinderOptions) {
@@ -101,6 +107,7 @@ export class Finder {
     options: SearchOptions,
   ): FoundTools | Promise<FoundTools> {
     const { tags, embeddings } = this.#settings();
+    this.#wanted();
     const before = this.#semantic;
     const semantic = this.#semanticFor(embeddings);
     if (semantic !== before || !this.#searched.has(full.id)) {
@@ -117,6 +124,12 @@ export class Finder {
       : found(index, vector);
   }
 
+  /** The index of a view, built at once where it is not there. */
+  index(view: View, { entries }: Snapshot): SearchIndex {
+    this.#wanted();
+    return indexOf(view, entries, this.#settings().tags);
+  }
+
   /** That of many tools is built in turns with everything else, once for all who wait for it. */
   #index(
     view: View,
@@ -127,18 +140,19 @@ export class Finder {
     if (known !== undefined) return known;
     if (view.counts.tools <= MOST_AT_ONCE) return indexOf(view, entries, tags);
     const building = memoised(this.#building, entries, () => new Map());
-    let built = building.get(view);
-    if (built === undefined) {
-      built = inTurns(prepareIndex(view, entries, tags), this.#parts.clock);
-      building.set(view, built);
-      built.catch(() => {}).finally(() => building.delete(view));
-    }
-    return built;
+    return building.getOrInsertComputed(view, async () => {
+      try {
+        for await (const _step of takingTurns(prepareIndex(view, entries, tags)));
+        return indexOf(view, entries, tags);
+      } finally {
+        building.delete(view);
+      }
+    });
   }
 
   /**
    * There is another snapshot: what searches need of it is got ready later, in small pieces, for
-   * gates that were searched, and for closed ones up to {@link MOST_UNASKED} tools.
+   * gates that were searched lately. With embeddings, tools behind closed ones get vectors as well.
    */
   prepare(registry: Snapshot): void {
     // What a reload took away is asked nothing from now on.
@@ -155,6 +169,7 @@ export class Finder {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#preparer.close();
+    this.#keep?.();
     this.#leave();
     await Promise.all([this.#use.flush(), ...this.#closing]);
   }
@@ -192,20 +207,40 @@ export class Finder {
 
   *#steps(registry: Snapshot): Generator<void, void> {
     const { aggregate, profiles } = registry.gates;
-    const { tags } = this.#settings();
+    const { tags, embeddings } = this.#settings();
     const documents: (readonly ToolDocument[])[] = [];
     let unasked = 0;
     for (const { full, config, isClosed } of [aggregate, ...profiles.values()]) {
       if (config.usageRanking) void this.#use.load();
       if (!this.#searched.has(full.id)) {
         const { tools } = full.counts;
-        if (!isClosed || unasked + tools > MOST_UNASKED) continue;
+        if (embeddings === undefined || !isClosed || unasked + tools > MOST_UNASKED) continue;
         unasked += tools;
       }
       documents.push((yield* prepareIndex(full, registry.entries, tags)).documents);
     }
+    if (documents.length > 0) this.#letGoAfter(KEPT_FOR);
     // They may have changed since the first step.
     this.#semanticFor(this.#settings().embeddings)?.want(documents.flat());
+  }
+
+  /** What searches need is kept for a while from now on. */
+  #wanted(): void {
+    this.#searchedAt = this.#parts.clock.now();
+    this.#letGoAfter(KEPT_FOR);
+  }
+
+  #letGoAfter(ms: number): void {
+    if (this.#isClosed) return;
+    const { clock } = this.#parts;
+    this.#keep ??= clock.after(ms, () => {
+      this.#keep = undefined;
+      const left = this.#searchedAt + KEPT_FOR - clock.now();
+      if (left > 0) return this.#letGoAfter(left);
+      this.#searched.clear();
+      forgetIndexes();
+      if (this.#semantic?.isKept === true) this.#leave();
+    }, true);
   }
 
   /** What the settings ask for: the same as long as they do. */
@@ -232,17 +267,6 @@ function isSame(one: EmbeddingsConfig, other: EmbeddingsConfig): boolean {
   return one === other || JSON.stringify(one) === JSON.stringify(other);
 }
 
-/** Does all steps with turns of the event loop in between. */
-async function inTurns<T>(steps: Generator<void, T>, clock: Clock): Promise<T> {
-  for (let end = clock.now() + TURN;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-    if (clock.now() < end) continue;
-    await setTimeout(0);
-    end = clock.now() + TURN;
-  }
-}
-
 /** What {@link Preparer} stands on. */
 export interface PreparerOptions {
   /** What is to be done for a snapshot, in steps of a few milliseconds. */
@@ -257,9 +281,6 @@ const QUIET = 200;
 
 /** Where it never is, the work begins after so many milliseconds. */
 const PATIENCE = 2_000;
-
-/** Milliseconds of work between two turns of the event loop. */
-const TURN = 8;
 
 /** Does what a new snapshot needs, later and in small pieces, so that no request waits for it. */
 export class Preparer {

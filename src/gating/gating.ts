@@ -21,8 +21,8 @@ const log = getLogger("mcproxy", "gating");
 
 /**
  * The tools that find tools: knows which calls are theirs, remembers who has provisioned what, and
- * keeps the search up to date. One for a gateway. What answers the calls is loaded when a gate
- * closes or a call comes: most of it is not needed where all tools are listed.
+ * keeps the search up to date. One for a gateway. What answers the calls is loaded for the first
+ * client that is shown a gated list, or calls without having looked.
  */
 export class Gating {
   /** What clients have provisioned, and the lists of their own that come of it. */
@@ -89,7 +89,17 @@ export class Gating {
     for (const gate of gates) this.#warnOfClashes(gate);
     this.#registry = registry;
     if (this.#desk !== undefined) this.#desk.finder.prepare(registry);
-    else if (gates.some(({ isClosed }) => isClosed)) void this.#open();
+    // Vectors come from elsewhere, which takes longer than anybody who searches would wait.
+    else if (this.options.config().settings.embeddings !== undefined) {
+      if (gates.some(({ isClosed }) => isClosed)) void this.#open();
+    }
+  }
+
+  /** A client is shown the tools of this endpoint. Where they are gated, it will call them. */
+  listed(endpoint: Endpoint, registry: Snapshot): void {
+    if (this.#opening !== undefined) return;
+    const gate = gateOf(registry, endpoint);
+    if (gate !== undefined && isGated(endpoint, gate)) void this.#open();
   }
 
   /** Whether calls are to be told to {@link Gating.called}: some gate ranks by use. */

@@ -2,15 +2,19 @@
 export interface Clock {
   /** Milliseconds; only differences mean anything. */
   now(): number;
-  /** Calls back once after `ms`; returns the function that takes it back. */
-  after(ms: number, callback: () => void): () => void;
+  /**
+   * Calls back once after `ms`; returns the function that takes it back. What is `idle` keeps no
+   * process alive.
+   */
+  after(ms: number, callback: () => void, idle?: boolean): () => void;
 }
 
 /** The real time. */
 export const systemClock: Clock = {
   now: () => performance.now(),
-  after(ms, callback) {
+  after(ms, callback, idle = false) {
     const timer = setTimeout(callback, Math.min(Math.max(ms, 0), MAX_DURATION_MS));
+    if (idle) timer.unref();
     return () => clearTimeout(timer);
   },
 };

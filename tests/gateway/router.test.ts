@@ -61,6 +61,7 @@ function routerBefore(
       answers: () => false,
       answer: () => undefined,
       isConstant: () => false,
+      listed: () => {},
       provisioned: new Provisioned({ sessions: 1 }),
     },
     tasks: new Owners(),

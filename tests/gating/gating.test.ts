@@ -11,6 +11,7 @@ import {
 } from "../../src/gating/endpoint.ts";
 import type { Snapshot } from "../../src/gating/gate.ts";
 import { Gating } from "../../src/gating/gating.ts";
+import { buildIndex } from "../../src/gating/words/index.ts";
 import type { Route } from "../../src/registry/types.ts";
 import { clientOf, exchangeOf, GATED, GatingWorld } from "./support.ts";
 
@@ -70,14 +71,22 @@ test("a profile that a reload takes away is an error, not an answer of another v
   );
 });
 
-test("Gating makes a finder for a closed gate, tells it of snapshots, and of calls where use counts", async () => {
+test("Gating makes a finder for who is shown a closed gate, for vectors, and where use counts", async () => {
+  const embeddings = { url: "http://127.0.0.1:1/v1", model: "m" };
   for (
-    const [gating, expected] of [
-      [{ mode: "on" }, [1, 1, 0, 1]],
-      [{ mode: "on", usageRanking: true }, [1, 1, 1, 1]],
-      [{ mode: "off", usageRanking: true }, [1, 1, 1, 1]],
-      [{ mode: "off" }, [0, 0, 0, 0]],
-    ] as const
+    const [gating, { shown, settings = {} }, expected] of [
+      [{ mode: "on" }, {}, [0, 0, 0, 0]],
+      [{ mode: "on" }, { shown: AGGREGATE }, [1, 1, 0, 1]],
+      [{ mode: "on" }, { shown: UNGATED }, [0, 0, 0, 0]],
+      [{ mode: "on" }, { shown: serverEndpoint("github") }, [0, 0, 0, 0]],
+      [{ mode: "off" }, { shown: AGGREGATE }, [0, 0, 0, 0]],
+      [{ mode: "off" }, { shown: GATED }, [1, 1, 0, 1]],
+      [{ mode: "on" }, { settings: { embeddings } }, [1, 1, 0, 1]],
+      [{ mode: "off" }, { settings: { embeddings } }, [0, 0, 0, 0]],
+      [{ mode: "on", usageRanking: true }, {}, [1, 1, 1, 1]],
+      [{ mode: "off", usageRanking: true }, {}, [1, 1, 1, 1]],
+      [{ mode: "off" }, {}, [0, 0, 0, 0]],
+    ] as readonly [object, { shown?: Endpoint; settings?: object }, number[]][]
   ) {
     const world = new GatingWorld({ gating });
     const told = { made: 0, prepared: 0, called: 0, closed: 0 };
@@ -87,6 +96,7 @@ test("Gating makes a finder for a closed gate, tells it of snapshots, and of cal
         told.made++;
         return Promise.resolve({
           find: () => ({ tools: [], more: 0 }),
+          index: () => buildIndex([]),
           prepare: (registry: Snapshot) => {
             assert.equal(registry, world.registry);
             told.prepared++;
@@ -95,14 +105,15 @@ test("Gating makes a finder for a closed gate, tells it of snapshots, and of cal
           close: () => Promise.resolve(void told.closed++),
         });
       },
-      config: () => ({}) as never,
+      config: () => ({ settings }) as never,
       phase: () => undefined,
       session: () => undefined,
     });
     of.registryChanged(world.registry);
+    if (shown !== undefined) of.listed(shown, world.registry);
     of.called({ server: "github", name: "create_issue", exposed: "github_create_issue" });
     await of.close();
-    assert.deepEqual(Object.values(told), expected, JSON.stringify(gating));
+    assert.deepEqual(Object.values(told), expected, JSON.stringify([gating, shown, settings]));
   }
 });
 

@@ -65,18 +65,23 @@ export class VectorFile {
     return vectors;
   }
 
-  /** Puts these in place of what is there. Never rejects: one line says where that cannot be. */
-  async write(vectors: readonly (readonly [string, Vector])[]): Promise<void> {
+  /**
+   * Puts these in place of what is there; whether it could. Never rejects: one line says where that
+   * cannot be.
+   */
+  async write(vectors: readonly (readonly [string, Vector])[]): Promise<boolean> {
     const path = await this.#path();
     try {
       await replaceFile(path, await encodeVectors(this.#owner, vectors));
+      return true;
     } catch (error) {
-      if (this.#hasComplained) return;
+      if (this.#hasComplained) return false;
       this.#hasComplained = true;
       this.options.log.warning(
         "Cannot keep vectors in {file}: {reason}; the next start will ask for them anew",
         { file: path, reason: systemReason(error) },
       );
+      return false;
     }
   }
 

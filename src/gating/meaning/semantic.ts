@@ -1,5 +1,5 @@
 import type { EmbeddingsConfig } from "../../config/types.ts";
-import { type Clock, pause } from "../../lib/time.ts";
+import { type Clock, pause, within } from "../../lib/time.ts";
 import type { ToolDocument } from "../words/document.ts";
 import type { SearchIndex } from "../words/index.ts";
 import {
@@ -44,6 +44,8 @@ export class Semantic {
   readonly #queries: QueryVectors;
   readonly #stop = new AbortController();
   readonly #loaded: Promise<void>;
+  /** Whether the file has all that there is; `undefined` as long as it is being read. */
+  #isOnDisk: boolean | undefined;
   /** By the version of the store: a search looks at thousands of them. */
   readonly #meant = new WeakMap<SearchIndex, { version: number; tools: readonly Meant[] }>();
   #unschedule: (() => void) | undefined;
@@ -94,7 +96,15 @@ export class Semantic {
    */
   query(query: string): Vector | undefined | Promise<Vector | undefined> {
     const text = embeddedQuery(query);
-    return text === "" || this.#store.size === 0 ? undefined : this.#queries.get(text);
+    if (text === "") return undefined;
+    return this.#isOnDisk !== undefined
+      ? this.#vectorOf(text)
+      : within(this.config.timeout, this.#loaded).then(() => this.#vectorOf(text));
+  }
+
+  /** Whether another one of the same configuration would read from disk all that this one has. */
+  get isKept(): boolean {
+    return this.#isOnDisk === true && this.#unschedule === undefined && !this.#filler.isRunning;
   }
 
   /** All tools that are to be found by meaning. Their vectors come in the background. */
@@ -113,9 +123,14 @@ export class Semantic {
     await this.#writing;
   }
 
+  #vectorOf(text: string): Vector | undefined | Promise<Vector | undefined> {
+    return this.#store.size === 0 ? undefined : this.#queries.get(text);
+  }
+
   async #load(): Promise<void> {
-    if (this.#file === undefined) return;
+    if (this.#file === undefined) return void (this.#isOnDisk = false);
     this.#store.load(await this.#file.read());
+    this.#isOnDisk = true;
     await this.#file.prune();
   }
 
@@ -139,7 +154,10 @@ export class Semantic {
   #writeNow(): void {
     this.#unschedule?.();
     this.#unschedule = undefined;
-    this.#writing = this.#writing.then(() => this.#file?.write([...this.#store.entries()]));
+    this.#isOnDisk = false;
+    this.#writing = this.#writing.then(async () => {
+      this.#isOnDisk = await this.#file?.write([...this.#store.entries()]) ?? false;
+    });
   }
 }
 
@@ -189,6 +207,11 @@ export class Filler {
   /** Looks once more what is missing. */
   again(): void {
     this.#running ??= this.#run().finally(() => this.#running = undefined);
+  }
+
+  /** Whether something is under way. */
+  get isRunning(): boolean {
+    return this.#running !== undefined;
   }
 
   /** Resolves when nothing is under way. Never rejects. */

@@ -1,8 +1,6 @@
 /** What a search knows of a tool. */
 
 import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
-import type { ListItem } from "../../protocol/lists.ts";
-import { memoised } from "../../registry/source.ts";
 
 /** One parameter of a tool, as far as it can be told in a line. */
 export interface ToolParameter {
@@ -47,25 +45,6 @@ const MOST_PARAMETERS = 100;
 const MOST_VALUES = 50;
 const DEEPEST = 3;
 const LONGEST_SERVER_TEXT = 600;
-
-const texts = new WeakMap<ListItem, ToolText>();
-
-/** What a listed tool says, read once from its JSON. */
-export function toolText(item: ListItem): ToolText {
-  return memoised(texts, item, () => readTool(JSON.parse(item.raw)));
-}
-
-/** The document of a listed tool. */
-export function documentOf(
-  item: ListItem,
-  { id, server, tags = [] }: {
-    readonly id: string;
-    readonly server: ServerText;
-    readonly tags?: readonly string[];
-  },
-): ToolDocument {
-  return { id, name: item.origin ?? item.key, server, text: toolText(item), tags };
-}
 
 /** Reads a tool's JSON; what is missing or of another type counts as empty. */
 export function readTool(tool: unknown): ToolText {

@@ -6,7 +6,13 @@ import { tagsOf } from "../../registry/filter.ts";
 import { shapeInventory } from "../../registry/shape.ts";
 import { memoised } from "../../registry/source.ts";
 import type { ServerEntry, View } from "../../registry/types.ts";
-import { documentOf, type ServerText, serverText, type ToolDocument } from "./document.ts";
+import {
+  readTool,
+  type ServerText,
+  serverText,
+  type ToolDocument,
+  type ToolText,
+} from "./document.ts";
 import { indexSteps, type SearchIndex } from "./index.ts";
 import { finish } from "./postings.ts";
 
@@ -18,8 +24,9 @@ interface Indexed {
   readonly index: SearchIndex;
 }
 
-const indexes = new WeakMap<View, Indexed>();
-const serverTexts = new WeakMap<ServerEntry["inventory"], Map<string, ServerText>>();
+let indexes = new WeakMap<View, Indexed>();
+let texts = new WeakMap<ListItem, ToolText>();
+let serverTexts = new WeakMap<ServerEntry["inventory"], Map<string, ServerText>>();
 const NO_RULES: readonly TagRule[] = [];
 
 /** After so many tools reading them lets others have a turn: about a millisecond of work. */
@@ -76,6 +83,13 @@ function inputsOf(
   return [rules, ...own.flatMap(({ inventory, shape }) => [inventory, shape])];
 }
 
+/** Lets go of all indexes and what was read for them: views live much longer than searches in them. */
+export function forgetIndexes(): void {
+  indexes = new WeakMap();
+  texts = new WeakMap();
+  serverTexts = new WeakMap();
+}
+
 /** What {@link indexOf} gives without building anything. */
 export function knownIndex(
   view: View,
@@ -106,7 +120,8 @@ function* documentSteps(
     const server = route && servers.get(route.server);
     const item = server?.items.get(route!.name);
     if (server === undefined || item === undefined) continue;
-    documents.push(documentOf(item, { id, server: server.text, tags: server.tags(item) }));
+    const text = memoised(texts, item, () => readTool(JSON.parse(item.raw)));
+    documents.push({ id, name: route!.name, server: server.text, text, tags: server.tags(item) });
     if (documents.length % SLICE === 0) yield;
   }
   return documents;

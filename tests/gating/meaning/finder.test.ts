@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { EmbeddingsConfig } from "../../../src/config/types.ts";
 import type { Clock } from "../../../src/lib/time.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
 import {
   answerWith,
+  configOf,
   type Endpoint,
-  GATING,
   idsOf,
   Search,
+  SECRET,
   SERVERS,
   snapshot,
   tool,
@@ -18,20 +18,7 @@ import {
   withDirectory,
   withEndpoint,
 } from "./support.ts";
-import { buildSnapshot } from "../../../src/gating/gate.ts";
-import { prepareIndex } from "../../../src/gating/words/search.ts";
 import { entry, inventory } from "../../registry/builders.ts";
-
-const SECRET = "sk-0123456789";
-
-/** Long enough for a busy machine; tests of slowness turn the time themselves. */
-const configOf = (url: string, more: Partial<EmbeddingsConfig> = {}): EmbeddingsConfig => ({
-  url,
-  model: "m",
-  apiKey: SECRET,
-  timeout: 20_000,
-  ...more,
-});
 
 /** The texts that stand for the tools of {@link SERVERS}. */
 const TEXTS = [
@@ -376,45 +363,6 @@ test("a reload in the middle of a preparation is not taken back by its end", asy
     await search.finder.close();
     assert.equal(endpoint.asked.length, 0);
   });
-});
-
-test("of gates that nobody searched only so many are prepared", () => {
-  const clock = new FakeClock();
-  const search = new Search({ clock });
-  const many = Array.from({ length: 4_000 }, (_, index) => tool(`t${index}`, "Does it."));
-  const profiles = Array.from({ length: 4 }, (_, index) => ({
-    name: `p${index}`,
-    tools: { exclude: [`t${index}`] },
-  }));
-  const registry = buildSnapshot({
-    version: 1,
-    servers: [entry("many", inventory({ tools: { items: many } }))],
-    gating: GATING,
-    profiles,
-  });
-  const views = [registry.aggregate, ...registry.profiles.values()];
-  const prepared = () =>
-    views.filter((view) => prepareIndex(view, registry.entries, search.tags).next().done).length;
-  search.finder.prepare(registry);
-  clock.tick(200);
-  while (clock.armed > 0) clock.tick(1);
-  assert.equal(prepared(), 2);
-  // Whoever searches gets it, and keeps it.
-  const last = registry.gates.profiles.get("p3")!;
-  assert.ok(!(search.finder.find(last, registry, "t7", {}) instanceof Promise));
-  assert.equal(prepared(), 3);
-  const next = buildSnapshot({
-    version: 2,
-    servers: [entry("many", inventory({ tools: { items: many.slice(1) } }))],
-    gating: GATING,
-    profiles,
-  }, registry);
-  search.finder.prepare(next);
-  clock.tick(200);
-  while (clock.armed > 0) clock.tick(1);
-  const { profiles: views2, entries } = next;
-  assert.ok(prepareIndex(views2.get("p3")!, entries, search.tags).next().done);
-  assert.ok(!prepareIndex(views2.get("p2")!, entries, search.tags).next().done);
 });
 
 test("close() ends a request that is under way, and nothing is asked after it", async () => {

@@ -144,6 +144,18 @@ export class Lines {
   }
 }
 
+/** A key that nothing but a header may have. */
+export const SECRET = "sk-0123456789";
+
+/** An endpoint. Long enough for a busy machine; tests of slowness turn the time themselves. */
+export const configOf = (url: string, more: Partial<EmbeddingsConfig> = {}): EmbeddingsConfig => ({
+  url,
+  model: "m",
+  apiKey: SECRET,
+  timeout: 20_000,
+  ...more,
+});
+
 /** How all gates of these tests are. */
 export const GATING: GatingConfig = {
   mode: "on",
