@@ -5,7 +5,7 @@ import { byRuntime, type Case, type Context, interleave } from "../harness/case.
 import { fakeUpstreams } from "../harness/config.ts";
 import { baselineCommand, gatewayCommand } from "../harness/programs.ts";
 import { atLeast, type Row, row } from "../harness/row.ts";
-import { openSessions, post, ready, requestText } from "../harness/session.ts";
+import { openSessions, post, ready, requestText, withShortIds } from "../harness/session.ts";
 import { type Server, startServer } from "../harness/server.ts";
 
 const CONNECTIONS = 16;
@@ -35,17 +35,18 @@ async function run({ target, generator, rounds }: Context): Promise<readonly Row
   await using gatedText = await startServer(short);
   rmSync(folder, { recursive: true });
 
-  for (const server of [ours, text, bytes, echo]) await generator.warm(server, connections);
+  await generator.warm(ours, connections);
   await generator.warm(ours, gated.connections);
-  await generator.warm(gatedText, connections);
-  const load = (server: Server, list = { connections }) =>
-    generator.run(server, { connections: list.connections, ...JOB });
+  const plain = withShortIds(connections);
+  for (const server of [text, bytes, echo, gatedText]) await generator.warm(server, plain);
+  const load = (server: Server, requests = plain) =>
+    generator.run(server, { connections: requests, ...JOB });
   const samples = await interleave(rounds, {
-    ours: () => load(ours),
+    ours: () => load(ours, connections),
     text: () => load(text),
     bytes: () => load(bytes),
     echo: () => load(echo),
-    gated: () => load(ours, gated),
+    gated: () => load(ours, gated.connections),
     gatedText: () => load(gatedText),
   });
   const perSecond = (side: keyof typeof samples) => samples[side].map((one) => one.perSecond);

@@ -5,7 +5,7 @@ import { type Case, type Context, interleave } from "../harness/case.ts";
 import { fakeUpstreams } from "../harness/config.ts";
 import { baselineCommand, gatewayCommand } from "../harness/programs.ts";
 import { atLeast, type Row, row } from "../harness/row.ts";
-import { openSessions, post, ready, requestText } from "../harness/session.ts";
+import { openSessions, post, ready, requestText, withShortIds } from "../harness/session.ts";
 import { type Server, startServer } from "../harness/server.ts";
 
 const CONNECTIONS_EACH = 3;
@@ -41,8 +41,11 @@ async function run({ target, generator, rounds }: Context): Promise<readonly Row
   rmSync(folder, { recursive: true });
 
   const connections = views.flatMap(({ requests }) => requests);
-  for (const server of [ours, text, echo]) await generator.warm(server, connections);
-  const load = (server: Server) => generator.run(server, { connections, ...JOB });
+  const short = withShortIds(connections);
+  const requestsTo = (server: Server) => server === ours ? connections : short;
+  for (const server of [ours, text, echo]) await generator.warm(server, requestsTo(server));
+  const load = (server: Server) =>
+    generator.run(server, { connections: requestsTo(server), ...JOB });
   const samples = await interleave(rounds, {
     ours: () => load(ours),
     text: () => load(text),
