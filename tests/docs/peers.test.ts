@@ -1,0 +1,89 @@
+/** How `deno task bench:peers` writes what it has measured. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  barsPlot,
+  linesPlot,
+  markdownTable,
+  peersSection,
+  plots,
+  written,
+} from "../../bench/peers/report.ts";
+
+const sides = ["mcproxy on Deno", "bare forwarder on Deno", "one (1.0.0)", "two <b> & co"];
+const results = {
+  date: "2026-01-01",
+  machine: "one",
+  sides,
+  figures: {
+    "rate/16": { [sides[0]!]: 100, [sides[1]!]: 900, [sides[2]!]: 200, [sides[3]!]: "failed: a|b" },
+    "latency/1": { [sides[0]!]: 1, [sides[2]!]: 0.95 },
+  },
+  notes: ["three could not be had"],
+};
+
+test("a cell says what it says, and keeps its table whole", () => {
+  assert.deepEqual([undefined, 0, 0.254, 12.34, 1234.5, "failed: x"].map(written), [
+    "–",
+    "0.00",
+    "0.25",
+    "12.3",
+    "1235",
+    "failed: x",
+  ]);
+  const table = markdownTable(["", "a"], [["x|y\n<z>", "`1\\2"]]);
+  assert.deepEqual(table.split("\n"), ["|  | a |", "|---|---:|", "| x\\|y \\<z> | \\`1\\\\2 |"]);
+});
+
+test("a bar that is known is drawn to scale, others and none are no bar", () => {
+  const plot = barsPlot("t < u", [
+    { name: "a&b", value: 10 },
+    { name: "c", value: 5 },
+    { name: "d", value: undefined },
+  ]);
+  assert.deepEqual(plot.match(/width="[\d.]+" height="18"/g), [
+    'width="380" height="18"',
+    'width="190" height="18"',
+    'width="0" height="18"',
+  ]);
+  assert.ok(plot.includes("a&amp;b") && plot.includes("t &lt; u") && plot.includes(">–<"));
+  for (const bars of [[], [{ name: "zero", value: 0 }]]) {
+    assert.doesNotMatch(barsPlot("t", bars), /NaN|Infinity/);
+  }
+});
+
+test("a line has a point for each value that is known", () => {
+  const plot = linesPlot("t", ["1", "2", "3"], [
+    { name: "a", values: [0, undefined, 20] },
+    { name: "b", values: [10, 10, 10] },
+  ]);
+  assert.deepEqual(plot.match(/points="[^"]*"/g), [
+    'points="60,260 400,50"',
+    'points="60,155 230,155 400,155"',
+  ]);
+  for (const [steps, values] of [[[], []], [["1"], [7]], [["1"], [0]]] as const) {
+    const drawn = linesPlot("t", steps, [{ name: "a", values }]);
+    assert.doesNotMatch(drawn, /NaN|Infinity/);
+  }
+});
+
+test("the section says what others do better, and leaves baselines out of it", () => {
+  const section = peersSection(results, "images");
+  assert.deepEqual(section.match(/^- .*$/gm), [
+    "- calls a second, 16 connections: **one (1.0.0)** 200, ours 100 (mcproxy on Deno)",
+    "- three could not be had",
+  ]);
+  assert.ok(section.includes("failed: a\\|b"));
+  assert.match(peersSection({ ...results, figures: {} }, "images"), /None of the others/);
+});
+
+test("every plot that the section shows is written, and small", () => {
+  const drawn = plots(results);
+  const shown = peersSection(results, "images").matchAll(/\(images\/([^)]+)\)/g);
+  assert.deepEqual(Array.from(shown, (match) => match[1]).sort(), Object.keys(drawn).sort());
+  for (const plot of Object.values(drawn)) {
+    assert.ok(plot.length < 20_000);
+    assert.match(plot, /^<svg [^]*prefers-color-scheme:dark[^]*<\/svg>\n$/);
+  }
+});
