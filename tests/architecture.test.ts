@@ -41,17 +41,17 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
   "src/lib": 1_335,
-  "src/runtime": 794,
+  "src/runtime": 810,
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1_547,
   "src/config": 4_490,
   "src/upstream": 2_359,
   "src/upstream/connection": 1_677,
-  "src/upstream/transport": 1_649,
+  "src/upstream/transport": 1_669,
   "src/registry": 1_923,
   "src/gating": 2_223,
-  "src/gating/words + src/gating/meaning": 1_792,
+  "src/gating/words + src/gating/meaning": 1_793,
   "src/gateway": 1_436,
   "src/gateway/clients": 1_096,
   "src/gateway/members": 578,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_468;
+const MOST_CODE_IN_ALL = 32_505;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -331,7 +331,7 @@ export class BridgeLink {
       };
       const take = (text: string | undefined): void => {
         if (text === undefined || text.trim() === "") return;
-        receive(text, { onMessage, onInvalid: () => {}, onClose: () => {} }, undefined);
+        receive(text, { onMessage, onInvalid: () => {} }, undefined);
         write(withoutLineBreaks(text));
       };
       if (ok && (raw === undefined || mediaType(response) === EVENT_STREAM)) {

@@ -28,7 +28,7 @@ import { Owners } from "./tasks.ts";
 /** What the gateway stands on. */
 export interface GatewayOptions {
   readonly config: Config;
-  readonly runtime: Pick<Runtime, "spawn" | "request">;
+  readonly runtime: Pick<Runtime, "spawn" | "request" | "once">;
   /** Keeps the lists of one run for the next; nothing is kept without. */
   readonly cache?: ListCache | undefined;
   /** Where the search keeps what it has learned, see `cacheDirectory()`; nothing is kept without. */
@@ -242,7 +242,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     return this.#ended(exchange, errorResponse(idTextOf(request), told));
   }
 
-  #member(config: ServerConfig, runtime: Pick<Runtime, "spawn" | "request">): Member {
+  #member(config: ServerConfig, runtime: Pick<Runtime, "spawn" | "request" | "once">): Member {
     return new Member({
       config,
       runtime,

@@ -138,6 +138,11 @@ export interface Runtime {
    * has none, and leads past no proxy. Undefined where `fetch` has no such limit, or proxies are set.
    */
   readonly request?: ((url: URL, init: TextRequest) => Promise<Response>) | undefined;
+  /**
+   * A body that reaches a server once, whatever becomes of the connection: Deno sends a text again
+   * where one in use before is cut, and no stream. Undefined where a text is sent once.
+   */
+  readonly once?: ((text: string) => Blob) | undefined;
   /** Registers a handler and returns the function that removes it. */
   onSignal(signal: ProcessSignal, handler: () => void): () => void;
 }

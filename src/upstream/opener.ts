@@ -169,7 +169,7 @@ export interface UpstreamEvents {
 export interface UpstreamOptions {
   /** For an instance, {@link ServerConfig.instances} has that very one alone. */
   readonly config: ServerConfig;
-  readonly runtime: Pick<Runtime, "spawn" | "request">;
+  readonly runtime: Pick<Runtime, "spawn" | "request" | "once">;
   readonly log: UpstreamLog;
   readonly events?: UpstreamEvents;
   /** @default the real time */

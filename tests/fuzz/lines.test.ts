@@ -98,7 +98,6 @@ test("receive() makes messages or complaints of any text and never throws", () =
         assert.doesNotThrow(() => JSON.parse(error.idText));
         assert.ok(snippet.length <= 500, `a snippet of ${snippet.length} characters`);
       },
-      onClose: () => assert.fail("closed by a message"),
     }, undefined);
     const value = isJson(text) ? JSON.parse(text) : undefined;
     assert.equal(said, Array.isArray(value) ? Math.max(1, value.length) : 1);

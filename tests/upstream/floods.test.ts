@@ -244,7 +244,7 @@ test("However many event streams are open, others go on", async () => {
   const stop = new AbortController();
   const { signal } = stop;
   const target = httpTarget(`${server.url}/mcp`) as HttpTarget;
-  const client = new HttpClient("x", target, undefined, runtime.request);
+  const client = new HttpClient("x", target, undefined, runtime);
   const open = async () => {
     const headers = { accept: EVENT_STREAM };
     const response = await client.send({ method: "GET", headers, signal, what: "a stream" });
@@ -283,7 +283,7 @@ test("What a server may not answer an event stream with is a failure of that req
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as AddressInfo;
     const target = httpTarget(`http://127.0.0.1:${port}/mcp`) as HttpTarget;
-    const client = new HttpClient("x", target, undefined, runtime.request);
+    const client = new HttpClient("x", target, undefined, runtime);
     const { signal } = new AbortController();
     const sent = client.send({ method: "GET", headers: {}, signal, what: "a stream" });
     // Deno refuses what its own responses cannot have, too.
@@ -403,7 +403,6 @@ for (const [where, carriedBy, write] of LONG) {
       receive(long, {
         onMessage: () => assert.fail("it was read"),
         onInvalid: ({ kind, error }) => said = { kind, idText: error.idText },
-        onClose: () => {},
         isList,
       }, carriedBy);
       return said;

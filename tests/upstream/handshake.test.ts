@@ -150,7 +150,6 @@ function received(text: string): unknown {
   receive(text, {
     onMessage: (message: Message) => found = message.kind === "response" ? message.id : message,
     onInvalid: ({ error }) => found = `broken ${error.idText}`,
-    onClose: () => {},
   }, undefined);
   return found;
 }

@@ -9,7 +9,7 @@ import {
   SAFE_VARIABLES,
   SAFE_WINDOWS_VARIABLES,
 } from "../../src/upstream/transport/stdio.ts";
-import { networkFault } from "../../src/upstream/transport/http-client.ts";
+import { networkFault } from "../../src/upstream/transport/failures.ts";
 import { Refresher } from "../../src/upstream/catalogue.ts";
 import { restoreId } from "../../src/upstream/connection/correlation.ts";
 import {

@@ -76,6 +76,16 @@ for (const [how, begin] of RUNNING) {
   });
 }
 
+test("A call that is sent only once is sent whole, and with its length", async () => {
+  const word = "é".repeat(50_000);
+  await withHttp(legacy(() => false), async (upstream, server) => {
+    assert.equal(textOf((await upstream.forward(call(word), [])).raw), "ok");
+    const { headers, body } = server.seen.find(named(word))!;
+    assert.equal(Number(headers["content-length"]), Buffer.byteLength(JSON.stringify(body)));
+    assert.equal(headers["transfer-encoding"], undefined);
+  });
+});
+
 test("A message of HTTP+SSE that is cut off is the loss of one call alone", async () => {
   let send: ReturnType<typeof sse> = () => {};
   let slowId: unknown;

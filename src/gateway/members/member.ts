@@ -19,7 +19,7 @@ const READING_PATIENCE = 2_000;
 /** What one configured server needs to take part. */
 export interface MemberOptions {
   readonly config: ServerConfig;
-  readonly runtime: Pick<Runtime, "spawn" | "request">;
+  readonly runtime: Pick<Runtime, "spawn" | "request" | "once">;
   /** How long a lost server keeps its entries, milliseconds. */
   readonly staleGrace: () => number;
   /** Its inventory, or how it may be used, has changed. */

@@ -24,7 +24,7 @@ export interface EraAnswer {
 export interface EstablishOptions
   extends Pick<ChannelOptions, "log" | "clock" | "events" | "identity"> {
   readonly config: ServerConfig;
-  readonly runtime: Pick<Runtime, "spawn" | "request">;
+  readonly runtime: Pick<Runtime, "spawn" | "request" | "once">;
   /** From an earlier connection; it is trusted, and failing is the way to find out it is stale. */
   readonly verdict: EraAnswer | undefined;
   /** Which arguments of a tool a modern HTTP request repeats in headers. */
@@ -163,7 +163,7 @@ function createTransport(kind: TransportKind, options: EstablishOptions): Transp
   const target = config.instances[0]!;
   if (target.kind === "stdio") return new StdioTransport({ server, target, runtime, log, clock });
   const trail = () => TRAIL.header(clock.now());
-  const http = { server, target, log, clock, trail, request: runtime.request };
+  const http = { server, target, log, clock, trail, runtime };
   return kind === "sse"
     ? new SseTransport(http)
     : new StreamableHttpTransport({ ...http, toolHeaders });

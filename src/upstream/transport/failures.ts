@@ -1,7 +1,7 @@
 /** The errors an upstream's failures become, so that all of them read alike and name the server. */
 
 import { isObject, parsedObject } from "../../lib/json.ts";
-import { snippet } from "../../lib/text.ts";
+import { codeOf, snippet } from "../../lib/text.ts";
 import { formatDuration } from "../../lib/time.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { CloseReason, NetworkFault } from "./transport.ts";
@@ -124,3 +124,42 @@ function wordsIn(said = ""): string {
   const told = isObject(error) ? error.message : detail;
   return snippet(typeof told === "string" ? told : said.trim());
 }
+
+/**
+ * What went wrong on the network, without the URL: it may hold a secret in its path or query, and
+ * both runtimes put it into their messages.
+ */
+export function networkFault(
+  error: unknown,
+): { readonly fault: NetworkFault; readonly words: string } {
+  const chain: string[] = [];
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    chain.push(codeOf(at) ?? "", at.message);
+  }
+  // Deno names the URL, whose words mean nothing here.
+  const text = chain.join(" ").replace(/\bhttps?:\/\/\S+/g, "");
+  const [, fault, words] = FAULTS.find(([pattern]) => pattern.test(text))!;
+  return { fault, words };
+}
+
+/** In the words of both runtimes. What is wrong with a certificate may name hosts: it goes first. */
+const FAULTS: readonly (readonly [RegExp, NetworkFault, string])[] = [
+  [/CERT_HAS_EXPIRED|certificate (has )?expired/i, "tls", "TLS error: its certificate has expired"],
+  [/yet valid|NOT_YET_VALID|not valid yet/i, "tls", "TLS error: its certificate is not valid yet"],
+  [/ALTNAME|not valid for/i, "tls", "TLS error: its certificate is for another host name"],
+  [/CaUsedAsEnd/, "tls", "TLS error: its certificate is one of an authority, and of no server"],
+  [/self.?signed/i, "tls", "TLS error: its certificate is self-signed; see NODE_EXTRA_CA_CERTS"],
+  [/issuer|UNABLE_TO_VERIFY/i, "tls", "TLS error: unknown issuer; see NODE_EXTRA_CA_CERTS"],
+  [
+    /corrupt message|EPROTO|WRONG_VERSION/i,
+    "tls",
+    "TLS error: no handshake; perhaps no TLS is spoken at that port",
+  ],
+  [/refused|ConnectionRefused/i, "refused", "connection refused"],
+  [/dns|ENOTFOUND|EAI_AGAIN|name or service|resolve/i, "dns", "unknown host"],
+  [/certificate|tls|ssl|fatal alert/i, "tls", "TLS error (certificate or handshake)"],
+  [/timed? ?out|ETIMEDOUT/i, "timeout", "connection timed out"],
+  [/unreachable|ENETUNREACH|EHOSTUNREACH/i, "network", "host unreachable"],
+  [/reset|closed|ECONNRESET|socket|incomplete|unexpected end|body/i, "closed", "connection closed"],
+  [/^/, "network", "network error"],
+];

@@ -1,18 +1,24 @@
 /** What both HTTP transports need: where to send, with which headers, and how to read what comes. */
 
 import process from "node:process";
-import { createParser, type EventSourceMessage } from "eventsource-parser";
+import { createParser, type EventSourceMessage, type EventSourceParser } from "eventsource-parser";
 import type { HttpTarget } from "../../config/types.ts";
 import { editJson, rawAt } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject, parsedObject } from "../../lib/json.ts";
-import { codeOf } from "../../lib/text.ts";
 import { type Clock, nextTurn, TURN } from "../../lib/time.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { TRAIL_HEADER } from "../../lib/trail.ts";
 import { encodeHeaderValue, Header, nameOf } from "../../protocol/eras.ts";
 import { RpcError } from "../../protocol/errors.ts";
-import { HttpStatusError, NetworkError, protocolFault, unavailable } from "./failures.ts";
-import type { NetworkFault } from "./transport.ts";
+import { headersOf, type ParamHeader } from "../../protocol/param-headers.ts";
+import {
+  HttpStatusError,
+  NetworkError,
+  networkFault,
+  protocolFault,
+  unavailable,
+} from "./failures.ts";
+import type { UpstreamLog } from "./transport.ts";
 
 /** Largest response body, and largest single event, in bytes. */
 const BODY_LIMIT = 64 * 1024 * 1024;
@@ -40,10 +46,20 @@ const ROOM = 4 * 1024;
 const MOST_CHUNKS = 256;
 /** While more bytes are kept of a server's others, an answer goes on to a piece, the oldest to its end. */
 const MOST_AT_ONCE = 128 * 1024 * 1024;
-/** Bun ends a request that is silent for 5 minutes; ours have their own limits. */
-const FETCHED = { redirect: "manual", timeout: false } as const;
+const ANY_RUNTIME = { once: (text: string) => new Blob([text]) };
 const MAX_REDIRECTS = 3;
 const REDIRECTS = new Set([301, 302, 307, 308]);
+
+/** What the HTTP transports are made of. */
+export interface HttpOptions {
+  readonly server: string;
+  readonly target: HttpTarget;
+  /** {@link HttpClient} */
+  readonly trail?: () => string;
+  readonly runtime?: Pick<Runtime, "request" | "once">;
+  readonly log: UpstreamLog;
+  readonly clock: Clock;
+}
 
 /** One request, as both transports make it. */
 export interface HttpRequest {
@@ -57,6 +73,15 @@ export interface HttpRequest {
   readonly url?: URL;
   /** Doing it twice does no harm. */
   readonly mayRepeat?: boolean;
+}
+
+/** What is told of an event stream while it is read. */
+export interface EventHandlers {
+  onEvent(event: EventSourceMessage): void;
+  onId?(id: string): void;
+  onRetry?(ms: number): void;
+  /** Longest event in bytes, where not {@link BODY_LIMIT}. */
+  readonly limit?: number | undefined;
 }
 
 /** What is being read of one server's answers, over all its connections. */
@@ -106,7 +131,7 @@ export class HttpClient {
     private readonly server: string,
     target: HttpTarget,
     private readonly trail?: () => string,
-    private readonly request?: Runtime["request"],
+    private readonly runtime: Pick<Runtime, "request" | "once"> = ANY_RUNTIME,
   ) {
     this.#answers = ANSWERS.getOrInsertComputed(target, () => new Answers());
     const { url, headers } = withoutCredentials(target.url);
@@ -122,14 +147,27 @@ export class HttpClient {
    * signal's reason when it aborts
    */
   async send(request: HttpRequest): Promise<Response> {
-    let url = request.url ?? this.url;
-    for (let redirects = 0;; redirects++) {
-      const response = await this.#fetch(url, request);
+    let { url = this.url, mayRepeat = false } = request;
+    for (let redirects = 0;;) {
+      let response;
+      try {
+        response = await this.#fetch(url, request, mayRepeat);
+        this.#mayReuse = true;
+      } catch (error) {
+        request.signal.throwIfAborted();
+        const { fault, words } = networkFault(error);
+        if (fault === "closed" && mayRepeat && this.#mayReuse) {
+          mayRepeat = false;
+          continue;
+        }
+        const why = `could not be reached for ${request.what}${this.via}: ${words}`;
+        throw new NetworkError(this.server, "connect", fault, why, { cause: error });
+      }
       if (!REDIRECTS.has(response.status)) return response;
       await response.body?.cancel();
       const location = response.headers.get("location");
       const next = location === null ? null : URL.parse(location, url);
-      if (next === null || redirects === MAX_REDIRECTS) {
+      if (next === null || redirects++ === MAX_REDIRECTS) {
         throw new HttpStatusError(this.server, response.status, request.what);
       }
       if (next.origin !== this.url.origin) {
@@ -153,35 +191,19 @@ export class HttpClient {
     await response.body?.cancel();
   }
 
-  async #fetch(url: URL, request: HttpRequest): Promise<Response> {
-    const { method, headers, body, signal, what, mayRepeat } = request;
-    const trail = this.trail === undefined ? {} : { [TRAIL_HEADER]: this.trail() };
-    const init = {
-      method,
-      headers: { ...this.#headers, ...headers, ...trail },
-      signal,
-      ...(body === undefined ? {} : { body }),
-    };
+  #fetch(url: URL, request: HttpRequest, mayRepeat: boolean): Promise<Response> {
+    const { method, body, signal } = request;
+    const headers = { ...this.#headers, ...request.headers };
+    if (this.trail !== undefined) headers[TRAIL_HEADER] = this.trail();
     // Event streams stay open, and calls may take their time: neither is to keep others waiting.
-    const isApart = method === "GET" || Sendings.inProcess > MOST_FETCHED;
-    try {
-      const response = await (isApart && this.request !== undefined
-        ? this.request(url, init)
-        // Deno sends a text again by itself where a connection in use before is cut, a blob never.
-        : body === undefined || mayRepeat
-        ? fetch(url, { ...init, ...FETCHED })
-        : fetch(url, { ...init, ...FETCHED, body: new Blob([body]) }));
-      this.#mayReuse = true;
-      return response;
-    } catch (error) {
-      signal.throwIfAborted();
-      const { fault, words } = networkFault(error);
-      if (fault === "closed" && mayRepeat && this.#mayReuse) {
-        return await this.#fetch(url, { ...request, mayRepeat: false });
-      }
-      const why = `could not be reached for ${what}${this.via}: ${words}`;
-      throw new NetworkError(this.server, "connect", fault, why, { cause: error });
+    const { request: apart, once } = this.runtime;
+    if (apart !== undefined && (method === "GET" || Sendings.inProcess > MOST_FETCHED)) {
+      return apart(url, { method, headers, signal, ...(body === undefined ? {} : { body }) });
     }
+    const sent = body === undefined || mayRepeat ? body : once?.(body) ?? body;
+    // Bun ends a request that is silent for 5 minutes; ours have their own limits.
+    const init = { method, headers, signal, redirect: "manual", timeout: false } as const;
+    return fetch(url, sent === undefined ? init : Object.assign(init, { body: sent }));
   }
 
   /**
@@ -191,10 +213,10 @@ export class HttpClient {
    */
   async text(response: Response, what: string): Promise<string> {
     const { headers } = response;
-    const declared = headers.get("content-length");
     // Beside either of the others the length says nothing.
     const isSo = !headers.has("content-encoding") && !headers.has("transfer-encoding");
-    if (declared !== null && Number(declared) <= PIECE && isSo) {
+    // Where it can be read into what is there already, that costs less.
+    if (!this.#readsInto && isSo && Number(headers.get("content-length") ?? Infinity) <= PIECE) {
       return await response.text().catch((error) => Promise.reject(this.#cutOff(error, what)));
     }
     const decoder = new TextDecoder();
@@ -218,35 +240,33 @@ export class HttpClient {
   }
 
   /**
-   * Reads an event stream to its end.
+   * Reads an event stream to its end; before more is read there is to be `room`.
    * @throws {RpcError} as {@link HttpClient.text}
    */
-  async events(
-    response: Response,
-    what: string,
-    handlers: {
-      readonly onEvent: (event: EventSourceMessage) => void;
-      readonly onId?: (id: string) => void;
-      readonly onRetry?: (ms: number) => void;
-      /** What is to be waited for before more is read. */
-      readonly room?: () => Promise<void> | undefined;
-      /** Longest event in bytes, where not {@link BODY_LIMIT}. */
-      readonly limit?: number | undefined;
-    },
-  ): Promise<void> {
-    const { room, limit, ...rest } = handlers;
-    const parser = createParser(rest);
-    const decoder = new TextDecoder();
+  events(response: Response, what: string, told: EventHandlers, room?: Sendings): Promise<void> {
+    let parser: EventSourceParser | undefined;
+    let decoder: TextDecoder | undefined;
     // An event may be cut in the middle of its end.
     let last = "";
     const onChunk = (chunk: Uint8Array) => {
+      const data = parser === undefined ? wholeMessage(chunk) : undefined;
+      if (data !== undefined) {
+        told.onEvent({ data });
+        return true;
+      }
+      decoder ??= new TextDecoder();
+      parser ??= createParser({
+        onEvent: (event) => told.onEvent(event),
+        onId: (id) => told.onId?.(id),
+        onRetry: (ms) => told.onRetry?.(ms),
+      });
       const text = decoder.decode(chunk, { stream: true });
       parser.feed(text);
       const near = last + text;
       last = near.slice(-2);
       return /\n\r?\n|\r\r/.test(near);
     };
-    await this.#read(response, what, onChunk, PIECE, room, limit);
+    return this.#read(response, what, onChunk, PIECE, room, told.limit);
   }
 
   async #read(
@@ -255,13 +275,13 @@ export class HttpClient {
     /** True where what came before this chunk is kept no more, and of this one at most its end. */
     onChunk: (chunk: Uint8Array) => unknown,
     piece = Infinity,
-    room?: () => Promise<void> | undefined,
+    room?: Sendings,
     limit = BODY_LIMIT,
   ): Promise<void> {
     let [busy, chunks, size] = [0, 0, 0];
     if (response.body === null) return;
     const reader = this.#readerOf(response.body);
-    let into = new Uint8Array(ROOM);
+    let into = new Uint8Array(this.#readsInto ? ROOM : 0);
     try {
       for (;;) {
         const { done, value } = await reader.read(into);
@@ -277,7 +297,7 @@ export class HttpClient {
           }
           if (onChunk(bytes) === true) size = this.#answers.free(size, reader);
           busy += performance.now() - began;
-          const full = room?.();
+          const full = room?.room;
           if (full !== undefined) await full;
           while (size > PIECE && this.#answers.isFull(size, reader)) {
             // What has come to its end, or is given up meanwhile, waits for nothing.
@@ -290,7 +310,7 @@ export class HttpClient {
           busy = chunks = 0;
         }
         // What is read into becomes that of the chunk.
-        if (into.length > 0) continue;
+        if (into.length > 0 || !this.#readsInto) continue;
         const { length, buffer } = value;
         const isFull = length === buffer.byteLength;
         into = new Uint8Array(isFull ? new ArrayBuffer(Math.min(length * 4, PIECE)) : buffer);
@@ -415,6 +435,14 @@ export function loginWords({ status, headers }: Response): string | undefined {
     : undefined;
 }
 
+const WHOLE = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** The data of a chunk that is one message and no more, as nearly all answers are. */
+function wholeMessage(chunk: Uint8Array): string | undefined {
+  if (chunk.at(-1) !== 10 || chunk.at(-2) !== 10) return undefined;
+  return /^(?:event: message\n)?data: ([^\r\n]+)\n\n$/.exec(WHOLE.decode(chunk))?.[1];
+}
+
 /** The media type of a response, lower case, without parameters; empty where there is none. */
 export function mediaType(response: Response): string {
   return (response.headers.get("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
@@ -426,18 +454,22 @@ export function messageIn({ event, data }: EventSourceMessage): string | undefin
 }
 
 /**
- * Adds to `headers` what a modern request repeats there of its body (2026-07-28 transports).
- * Returns what `Mcp-Name` mirrors.
+ * Adds to `headers` what a modern request repeats there of its body (2026-07-28 transports);
+ * `toolHeaders` tells it of the arguments of a tool.
  */
 export function repeatInHeaders(
   headers: Record<string, string>,
   method: string,
   params: JsonObject | undefined,
-): string | undefined {
+  toolHeaders: (tool: string) => readonly ParamHeader[] = () => [],
+): void {
   headers[Header.Method] = encodeHeaderValue(method);
   const name = nameOf(method, params);
-  if (name !== undefined) headers[Header.Name] = encodeHeaderValue(name);
-  return name;
+  if (name === undefined) return;
+  headers[Header.Name] = encodeHeaderValue(name);
+  if (method !== "tools/call") return;
+  const args = isObject(params?.arguments) ? params.arguments : undefined;
+  for (const [key, value] of headersOf(toolHeaders(name), args)) headers[key] = value;
 }
 
 /**
@@ -449,42 +481,3 @@ export function errorBody(text: string, idText: string): string | undefined {
   if (body?.jsonrpc !== "2.0" || !isObject(body.error)) return undefined;
   return rawAt(text, ["id"]) === idText ? text : editJson(text, [{ path: ["id"], value: idText }]);
 }
-
-/**
- * What went wrong on the network, without the URL: it may hold a secret in its path or query, and
- * both runtimes put it into their messages.
- */
-export function networkFault(
-  error: unknown,
-): { readonly fault: NetworkFault; readonly words: string } {
-  const chain: string[] = [];
-  for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    chain.push(codeOf(at) ?? "", at.message);
-  }
-  // Deno names the URL, whose words mean nothing here.
-  const text = chain.join(" ").replace(/\bhttps?:\/\/\S+/g, "");
-  const [, fault, words] = FAULTS.find(([pattern]) => pattern.test(text))!;
-  return { fault, words };
-}
-
-/** In the words of both runtimes. What is wrong with a certificate may name hosts: it goes first. */
-const FAULTS: readonly (readonly [RegExp, NetworkFault, string])[] = [
-  [/CERT_HAS_EXPIRED|certificate (has )?expired/i, "tls", "TLS error: its certificate has expired"],
-  [/yet valid|NOT_YET_VALID|not valid yet/i, "tls", "TLS error: its certificate is not valid yet"],
-  [/ALTNAME|not valid for/i, "tls", "TLS error: its certificate is for another host name"],
-  [/CaUsedAsEnd/, "tls", "TLS error: its certificate is one of an authority, and of no server"],
-  [/self.?signed/i, "tls", "TLS error: its certificate is self-signed; see NODE_EXTRA_CA_CERTS"],
-  [/issuer|UNABLE_TO_VERIFY/i, "tls", "TLS error: unknown issuer; see NODE_EXTRA_CA_CERTS"],
-  [
-    /corrupt message|EPROTO|WRONG_VERSION/i,
-    "tls",
-    "TLS error: no handshake; perhaps no TLS is spoken at that port",
-  ],
-  [/refused|ConnectionRefused/i, "refused", "connection refused"],
-  [/dns|ENOTFOUND|EAI_AGAIN|name or service|resolve/i, "dns", "unknown host"],
-  [/certificate|tls|ssl|fatal alert/i, "tls", "TLS error (certificate or handshake)"],
-  [/timed? ?out|ETIMEDOUT/i, "timeout", "connection timed out"],
-  [/unreachable|ENETUNREACH|EHOSTUNREACH/i, "network", "host unreachable"],
-  [/reset|closed|ECONNRESET|socket|incomplete|unexpected end|body/i, "closed", "connection closed"],
-  [/^/, "network", "network error"],
-];

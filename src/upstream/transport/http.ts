@@ -1,11 +1,9 @@
-import type { HttpTarget } from "../../config/types.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { messageOf } from "../../lib/text.ts";
-import { type Clock, pause } from "../../lib/time.ts";
+import { pause } from "../../lib/time.ts";
 import { type Era, Header } from "../../protocol/eras.ts";
-import { InvalidMessage, type ResponseMessage } from "../../protocol/message.ts";
-import { headersOf, type ParamHeader } from "../../protocol/param-headers.ts";
-import type { Runtime } from "../../runtime/types.ts";
+import { InvalidMessage, type Message, type ResponseMessage } from "../../protocol/message.ts";
+import type { ParamHeader } from "../../protocol/param-headers.ts";
 import {
   HttpStatusError,
   LostCallError,
@@ -17,7 +15,9 @@ import {
 import {
   errorBody,
   EVENT_STREAM,
+  type EventHandlers,
   HttpClient,
+  type HttpOptions,
   loginWords,
   mediaType,
   messageIn,
@@ -28,6 +28,7 @@ import {
 import {
   mayBeForgotten,
   PROBE_LIMIT,
+  type ReadRefusal,
   refusalIn,
   SESSION_PROBE,
   type SessionRefusal,
@@ -40,21 +41,10 @@ import {
   PAGE_LIMIT,
   receive,
   type SendOptions,
+  type TextHandlers,
   type Transport,
   type TransportHandlers,
-  type UpstreamLog,
 } from "./transport.ts";
-
-/** What the HTTP transports are made of. */
-export interface HttpOptions {
-  readonly server: string;
-  readonly target: HttpTarget;
-  /** {@link HttpClient} */
-  readonly trail?: () => string;
-  readonly request?: Runtime["request"];
-  readonly log: UpstreamLog;
-  readonly clock: Clock;
-}
 
 /** What {@link StreamableHttpTransport} is made of. */
 export interface StreamableHttpOptions extends HttpOptions {
@@ -73,17 +63,16 @@ const MIN_RETRY = 50;
 const NOTIFY_TIMEOUT = 30_000;
 const SERVER_STREAM = "the event stream";
 
-/** What a status of 300 and more came with. */
-interface ReadRefusal {
-  readonly status: number;
-  readonly text: string | undefined;
-  readonly isForgotten: boolean;
-  /** What else is known of it. */
-  readonly why: string | undefined;
+/** What the streams of a transport tell of. */
+interface Told {
+  /** Undefined when nothing is to be told any more. */
+  handlers: TransportHandlers | undefined;
+  /** An answer that may mean that the session is gone; where it does not, it is an answer. */
+  doubt(message: ResponseMessage, what: string): Promise<void>;
 }
 
-/** State of one response stream over all the connections it takes. */
-class Stream {
+/** State of one response, be it a stream over all the connections it takes or a single text. */
+class Stream implements EventHandlers, TextHandlers {
   lastEventId: string | undefined;
   retry = DEFAULT_RETRY;
   answered = false;
@@ -96,7 +85,59 @@ class Stream {
   /** Why nobody was there when it was last asked for. */
   gone: NetworkFault | undefined;
 
-  constructor(readonly what: string, readonly requestId: number | undefined) {}
+  constructor(
+    readonly what: string,
+    readonly requestId: number | undefined,
+    private readonly told: Told,
+  ) {}
+
+  get limit(): number | undefined {
+    return this.isList(this.requestId ?? 0) ? PAGE_LIMIT : undefined;
+  }
+
+  isList(id: number): boolean {
+    return this.told.handlers?.isList?.(id) === true;
+  }
+
+  onId(id: string): void {
+    this.lastEventId = id === "" ? undefined : id;
+    this.progress++;
+  }
+
+  onRetry(ms: number): void {
+    this.retry = Math.max(MIN_RETRY, Math.min(ms, MAX_RETRY));
+  }
+
+  onEvent(event: Parameters<typeof messageIn>[0]): void {
+    this.progress++;
+    const text = messageIn(event);
+    if (text === undefined) return;
+    this.messages++;
+    receive(text, this, this.requestId);
+  }
+
+  onMessage(message: Message, carriedBy: number | undefined): void {
+    if (message.kind === "response" && message.id === this.requestId) {
+      this.answered = true;
+      if (mayBeForgotten({ status: 200, code: message.error?.code })) {
+        return void this.told.doubt(message, this.what);
+      }
+    }
+    this.told.handlers?.onMessage(message, carriedBy);
+  }
+
+  onInvalid(input: InvalidInput): void {
+    const { handlers } = this.told;
+    // What is no event is the answer, whatever it is.
+    if (this.messages === 0 || input.error.idText.replaceAll('"', "") === String(this.requestId)) {
+      this.answered = true;
+      return handlers?.onInvalid(input);
+    }
+    // Beside its answer a stream may carry what is none, and of nobody's request.
+    this.junk = input;
+    const error = new InvalidMessage(input.error.code, input.error.message, "null");
+    handlers?.onInvalid({ ...input, error, carriedBy: undefined });
+  }
 }
 
 /**
@@ -111,13 +152,21 @@ export class StreamableHttpTransport implements Transport {
   readonly #closing = new AbortController();
   readonly #sendings: Sendings;
   readonly #session: SessionWatch;
-  #handlers: TransportHandlers | undefined;
+  readonly #told: Told = {
+    handlers: undefined,
+    doubt: async (message, what) => {
+      const id = message.id as number;
+      const isForgotten = await this.#isForgotten(refusalIn(200, message.raw), what);
+      if (isForgotten) this.#session.forget(id);
+      else this.#told.handlers?.onMessage(message, id);
+    },
+  };
   #sessionId: string | undefined;
   #version: string | undefined;
   #era: Era = "legacy";
 
   constructor(private readonly options: StreamableHttpOptions) {
-    this.#http = new HttpClient(options.server, options.target, options.trail, options.request);
+    this.#http = new HttpClient(options.server, options.target, options.trail, options.runtime);
     this.#sendings = new Sendings(options.clock);
     this.#session = new SessionWatch({
       clock: options.clock,
@@ -128,7 +177,7 @@ export class StreamableHttpTransport implements Transport {
   }
 
   start(handlers: TransportHandlers): Promise<void> {
-    this.#handlers = handlers;
+    this.#told.handlers = handlers;
     return Promise.resolve();
   }
 
@@ -196,14 +245,8 @@ export class StreamableHttpTransport implements Transport {
     const headers = Object.assign(this.#headers(), POST_HEADERS);
     if (this.#era === "modern" && method !== "") {
       const { params } = JSON.parse(raw) as JsonObject;
-      const object = isObject(params) ? params : undefined;
-      const name = repeatInHeaders(headers, method, object);
-      if (name !== undefined && method === "tools/call") {
-        const args = isObject(object?.arguments) ? object.arguments : undefined;
-        for (const [key, value] of headersOf(this.options.toolHeaders(name), args)) {
-          headers[key] = value;
-        }
-      }
+      const known = isObject(params) ? params : undefined;
+      repeatInHeaders(headers, method, known, this.options.toolHeaders);
     }
     return headers;
   }
@@ -238,13 +281,14 @@ export class StreamableHttpTransport implements Transport {
     }
     const type = mediaType(response);
     if (type === EVENT_STREAM) {
-      await this.#follow(response, new Stream(what, requestId), signal);
+      await this.#follow(response, new Stream(what, requestId, this.#told), signal);
     } else if (response.status === 202 || response.status === 204) {
       await response.body?.cancel();
       throw protocolFault(this.options.server, `accepted ${what} without an answer`);
     } else if (type === "application/json" || type === "") {
-      const text = await this.#http.text(response, what);
-      if (!this.#deliver(text, requestId, what)) {
+      const answer = new Stream(what, requestId, this.#told);
+      receive(await this.#http.text(response, what), answer, requestId);
+      if (!answer.answered) {
         throw protocolFault(this.options.server, `answered ${what} with something else`);
       }
     } else {
@@ -283,7 +327,7 @@ export class StreamableHttpTransport implements Transport {
     if (own === undefined || status === 401) {
       throw new HttpStatusError(this.options.server, status, what + this.#http.via, text, why);
     }
-    this.#deliver(own, requestId, what);
+    receive(own, new Stream(what, requestId, this.#told), requestId);
   }
 
   /** Whether a refusal means that the session is gone; 404 means it by itself (transports). */
@@ -297,8 +341,8 @@ export class StreamableHttpTransport implements Transport {
     const sending = this.#sendings.begin(undefined, PROBE_LIMIT);
     const what = "a probe of the session";
     try {
-      const headers = { ...this.#headers(), ...POST_HEADERS };
       const { signal } = sending;
+      const headers = this.#postHeaders(SESSION_PROBE, "");
       const probe = { method: "POST", headers, body: SESSION_PROBE, signal, what } as const;
       const response = await this.#http.send(probe);
       let text: string | undefined;
@@ -311,43 +355,6 @@ export class StreamableHttpTransport implements Transport {
     } finally {
       this.#sendings.end(undefined, sending);
     }
-  }
-
-  /** An answer that may mean that the session is gone; where it does not, it is an answer. */
-  async #doubt(message: ResponseMessage, what: string): Promise<void> {
-    const requestId = message.id as number;
-    if (await this.#isForgotten(refusalIn(200, message.raw), what)) this.#session.forget(requestId);
-    else this.#handlers?.onMessage(message, requestId);
-  }
-
-  /** Hands a text on, of a stream or whole; true when it holds the answer to `requestId`. */
-  #deliver(text: string, requestId: number | undefined, what: string, stream?: Stream): boolean {
-    const handlers = this.#handlers;
-    if (handlers === undefined) return true;
-    let answered = false;
-    receive(text, {
-      ...handlers,
-      onMessage: (message, carriedBy) => {
-        if (message.kind === "response" && message.id === requestId) {
-          answered = true;
-          if (mayBeForgotten({ status: 200, code: message.error?.code })) {
-            return void this.#doubt(message, what);
-          }
-        }
-        handlers.onMessage(message, carriedBy);
-      },
-      onInvalid: (input) => {
-        if (stream === undefined || input.error.idText.replaceAll('"', "") === String(requestId)) {
-          answered = true;
-          return handlers.onInvalid(input);
-        }
-        // Beside its answer a stream may carry what is none, and of nobody's request.
-        stream.junk = input;
-        const error = new InvalidMessage(input.error.code, input.error.message, "null");
-        handlers.onInvalid({ ...input, error, carriedBy: undefined });
-      },
-    }, requestId);
-    return answered;
   }
 
   /**
@@ -363,7 +370,7 @@ export class StreamableHttpTransport implements Transport {
       if (current !== undefined) {
         const { messages } = stream;
         try {
-          await this.#pump(current, stream);
+          await this.#http.events(current, stream.what, stream, this.#sendings);
           reason = "ended its answer stream";
           // Closing is how a server has a client poll (2025-11-25); the call's own limit bounds it.
           if (stream.lastEventId !== undefined) failures = 0;
@@ -378,7 +385,7 @@ export class StreamableHttpTransport implements Transport {
         else idle++;
       }
       if (stream.lastEventId === undefined || this.#era === "modern") {
-        if (stream.junk !== undefined) return this.#handlers?.onInvalid(stream.junk);
+        if (stream.junk !== undefined) return this.#told.handlers?.onInvalid(stream.junk);
         throw new LostCallError(this.options.server, `${reason} before it answered ${stream.what}`);
       }
       if (++failures > RESUME_ATTEMPTS) {
@@ -418,25 +425,6 @@ export class StreamableHttpTransport implements Transport {
     return undefined;
   }
 
-  async #pump(response: Response, stream: Stream): Promise<void> {
-    await this.#http.events(response, stream.what, {
-      limit: this.#handlers?.isList?.(stream.requestId ?? 0) ? PAGE_LIMIT : undefined,
-      room: () => this.#sendings.room,
-      onId: (id) => {
-        stream.lastEventId = id === "" ? undefined : id;
-        stream.progress++;
-      },
-      onRetry: (ms) => stream.retry = Math.max(MIN_RETRY, Math.min(ms, MAX_RETRY)),
-      onEvent: (event) => {
-        stream.progress++;
-        const text = messageIn(event);
-        if (text === undefined) return;
-        stream.messages++;
-        if (this.#deliver(text, stream.requestId, stream.what, stream)) stream.answered = true;
-      },
-    });
-  }
-
   /**
    * The stream for messages outside any request; a server need not have one (405), and that there is
    * none is no loss. Only where nobody listens any more the server itself is gone.
@@ -444,7 +432,7 @@ export class StreamableHttpTransport implements Transport {
   async #serverStream(): Promise<void> {
     if (this.#era === "modern") return;
     const signal = this.#closing.signal;
-    const stream = new Stream(SERVER_STREAM, undefined);
+    const stream = new Stream(SERVER_STREAM, undefined, this.#told);
     let worked = false;
     let failures = 0;
     let idle = 0;
@@ -456,7 +444,7 @@ export class StreamableHttpTransport implements Transport {
         const response = await this.#resume(stream, signal);
         if (response !== undefined) {
           opened = worked = true;
-          await this.#pump(response, stream);
+          await this.#http.events(response, SERVER_STREAM, stream, this.#sendings);
         }
       } catch (error) {
         if (signal.aborted) return;
@@ -474,7 +462,7 @@ export class StreamableHttpTransport implements Transport {
       // A server that ends an empty stream again and again is asked less and less often.
       idle = stream.progress > progress ? 0 : Math.min(idle + 1, 10);
       mute = stream.messages > messages ? 0 : Math.min(mute + 1, 10);
-      if (opened && stream.lastEventId === undefined) this.#handlers?.onGap?.();
+      if (opened && stream.lastEventId === undefined) this.#told.handlers?.onGap?.();
       const rest = Math.min(stream.retry * 2 ** idle, MAX_RETRY);
       await pause(Math.max(rest, restAfter(stream, mute)), this.options.clock, signal);
       if (signal.aborted) return;
@@ -482,9 +470,9 @@ export class StreamableHttpTransport implements Transport {
   }
 
   #lost(reason: CloseReason): void {
-    const handlers = this.#handlers;
+    const handlers = this.#told.handlers;
     if (handlers === undefined) return;
-    this.#handlers = undefined;
+    this.#told.handlers = undefined;
     handlers.onClose({ ...reason, unsent: this.#session.unsent });
     this.#session.close();
     this.#sessionId = undefined;

@@ -12,6 +12,15 @@ export interface SessionRefusal {
   readonly words?: unknown;
 }
 
+/** What a status of 300 and more came with. */
+export interface ReadRefusal {
+  readonly status: number;
+  readonly text: string | undefined;
+  readonly isForgotten: boolean;
+  /** What else is known of it. */
+  readonly why: string | undefined;
+}
+
 /** What a live session is not refused; its id is none of the channel's. */
 export const SESSION_PROBE = request("0", "tools/list");
 /** What error messages call the probe's method, and what is refused like that proves nothing. */

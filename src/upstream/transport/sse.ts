@@ -7,8 +7,8 @@ import {
   protocolFault,
   unavailable,
 } from "./failures.ts";
+import type { HttpOptions } from "./http-client.ts";
 import { EVENT_STREAM, HttpClient, loginWords, mediaType, Sendings } from "./http-client.ts";
-import type { HttpOptions } from "./http.ts";
 import { PROBE_LIMIT, SESSION_PROBE, SessionWatch } from "./lost-session.ts";
 import {
   type CloseReason,
@@ -45,7 +45,7 @@ export class SseTransport implements Transport {
 
   constructor(options: HttpOptions) {
     this.#server = options.server;
-    this.#http = new HttpClient(options.server, options.target, options.trail, options.request);
+    this.#http = new HttpClient(options.server, options.target, options.trail, options.runtime);
     this.#sendings = new Sendings(options.clock);
     this.#session = new SessionWatch({
       clock: options.clock,
@@ -171,7 +171,7 @@ export class SseTransport implements Transport {
         receive(data, this.#handlers, undefined);
       }
     };
-    this.#http.events(response, STREAM, { room: () => this.#sendings.room, onEvent })
+    this.#http.events(response, STREAM, { onEvent }, this.#sendings)
       .then(() => "ended its event stream", (error) => error.why ?? TOO_MUCH)
       .then((why) => {
         reject(unavailable(this.#server, `${why} before it named its endpoint`));

@@ -47,13 +47,17 @@ export interface InvalidInput {
   readonly carriedBy: number | undefined;
 }
 
-/** What a transport calls. None of them may throw; after `onClose` none is called again. */
-export interface TransportHandlers {
+/** What is told of a text that has come. None of it may throw. */
+export interface TextHandlers {
   /** `carriedBy` is the gateway's id of the request on whose response stream it came (HTTP). */
   onMessage(message: Message, carriedBy: number | undefined): void;
   onInvalid(input: InvalidInput): void;
   /** Whether the answer to the request of this id is to be no longer than {@link PAGE_LIMIT}. */
   isList?(id: number): boolean;
+}
+
+/** What a transport calls. None of them may throw; after `onClose` none is called again. */
+export interface TransportHandlers extends TextHandlers {
   /** Called once; also after {@link Transport.close}. */
   onClose(reason: CloseReason): void;
   /** Server messages may have been missed (a stream broke and could not be resumed). */
@@ -110,7 +114,7 @@ export const PAGE_LIMIT = 4 * 1024 * 1024;
  */
 export function receive(
   text: string,
-  handlers: TransportHandlers,
+  handlers: TextHandlers,
   carriedBy: number | undefined,
 ): void {
   // Before anything looks into it: what came in parts is put together for that, which takes long.
@@ -171,7 +175,7 @@ function answeredBy(text: string): string {
 function report(
   error: InvalidMessage,
   text: string,
-  handlers: TransportHandlers,
+  handlers: TextHandlers,
   carriedBy: number | undefined,
 ): void {
   const isJunk = error.code === ErrorCode.ParseError;
@@ -184,12 +188,12 @@ function report(
  * Whether a text of this size that begins so is the answer with a page longer than
  * {@link PAGE_LIMIT}; `id` is that of the request it answers, where it is known.
  */
-export function isLongPage(head: string, size: number, told: TransportHandlers, id?: number) {
+export function isLongPage(head: string, size: number, told: TextHandlers, id?: number) {
   return size > PAGE_LIMIT && !!told.isList?.(id ?? Number(answeredBy(head)));
 }
 
 /** Tells of a text beyond the limit that begins so, and is not read. */
-export function refuseOverlong(head: string, limit: number, told: TransportHandlers, id?: number) {
+export function refuseOverlong(head: string, limit: number, told: TextHandlers, id?: number) {
   const asked = String(id ?? answeredBy(head));
   // Of anything but a list the beginning is not believed: a call would fail by a guess.
   const [bound, idText] = told.isList?.(Number(asked)) ? [PAGE_LIMIT, asked] : [limit, "null"];
