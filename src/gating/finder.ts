@@ -335,6 +335,10 @@ export class Preparer {
 
   #after(ms: number, callback: () => void): void {
     this.#unschedule?.();
-    this.#unschedule = this.options.clock.after(ms, callback);
+    this.#unschedule = this.options.clock.after(ms, () => {
+      // What it would take back has an index in it.
+      this.#unschedule = undefined;
+      callback();
+    });
   }
 }

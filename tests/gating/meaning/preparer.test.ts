@@ -71,6 +71,37 @@ test("a snapshot that comes meanwhile has its turn when the work is done", () =>
   assert.deepEqual(done, ["1.1", "1.2", "1.3", "1.4", "3.1", "3.2", "3.3", "3.4"]);
 });
 
+test("what has been called back is taken back no more: it would keep the index that was built", () => {
+  const fake = new FakeClock();
+  let late = 0;
+  const preparer = new Preparer({
+    clock: {
+      now: fake.now,
+      after(ms, callback) {
+        let isOver = false;
+        const takeBack = fake.after(ms, () => {
+          isOver = true;
+          callback();
+        });
+        return () => {
+          if (isOver) late++;
+          takeBack();
+        };
+      },
+    },
+    onError: (error) => assert.fail(String(error)),
+    *steps() {
+      yield;
+    },
+  });
+  for (let version = 1; version <= 3; version++) {
+    preparer.later(registry(version));
+    fake.tick(1_000);
+  }
+  preparer.close();
+  assert.equal(late, 0);
+});
+
 test("close() ends the work, and nothing begins after it", () => {
   const { clock, done, preparer } = world();
   preparer.later(registry(1));
