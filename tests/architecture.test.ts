@@ -50,7 +50,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/upstream/connection": 1_677,
   "src/upstream/transport": 1_669,
   "src/registry": 1_923,
-  "src/gating": 2_223,
+  "src/gating": 2_226,
   "src/gating/words + src/gating/meaning": 1_793,
   "src/gateway": 1_436,
   "src/gateway/clients": 1_096,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_505;
+const MOST_CODE_IN_ALL = 32_507;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

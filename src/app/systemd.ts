@@ -51,7 +51,8 @@ export class Notifier {
   #timer: ReturnType<typeof setInterval> | null = null;
   #idle: (() => void) | null = null;
 
-  constructor(private readonly send: Send | null, private readonly interval: number | null) {}
+  /** @param send `null` where nobody listens */
+  constructor(readonly send: Send | null, private readonly interval: number | null) {}
 
   /** The service is up, or up again after {@link Notifier.reloading}. */
   ready(): void {

@@ -5,7 +5,6 @@ import { destinationOf, planServe, type ServePlan } from "../app/plan.ts";
 import type { Followed, FollowOptions } from "../app/reload.ts";
 import { runUntilStopped, Server } from "../app/server.ts";
 import { createNotifier } from "../app/systemd.ts";
-import { serveStdio, STDIO_PATIENCE } from "../front/stdio.ts";
 import {
   cacheDirectory,
   ListCache,
@@ -56,7 +55,8 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
     notifier.ready();
     notifier.watchdog();
     const summary = () => summaryText(liveServers(gateway));
-    const stopProgress = onProgress(gateway, () => notifier.status(summary()));
+    // Put together anew for every state of every server: only where it is read.
+    const stopProgress = notifier.send && onProgress(gateway, () => notifier.status(summary()));
     void gateway.settled().then(() => {
       log.info("All servers have settled: {summary}", { summary: summary() });
       return hintAtGating(gateway, live === undefined ? undefined : io.stderr);
@@ -76,7 +76,7 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
       onReload: () => reloads.now(),
       onStopping: () => {
         reloads.close();
-        stopProgress();
+        stopProgress?.();
         live?.end();
         notifier.stopping();
       },
@@ -155,7 +155,7 @@ export async function openServer(
   const cache = config.settings.warmStart ? new ListCache(directory) : undefined;
   try {
     const stateDirectory = stateDirectoryIn(env);
-    const patience = stdio ? STDIO_PATIENCE : undefined;
+    const patience = stdio ? (await import("../front/stdio.ts")).STDIO_PATIENCE : undefined;
     const parts = { config, runtime, listen, cache, directory, stateDirectory, patience };
     return await Server.start(parts);
   } catch (error) {
@@ -240,6 +240,7 @@ async function stdioClient(
   endpoint: Endpoint,
   { stdin, stdout }: Io,
 ): Promise<void> {
+  const { serveStdio } = await import("../front/stdio.ts");
   const closed = Promise.withResolvers<void>();
   const served = serveStdio({
     gateway,

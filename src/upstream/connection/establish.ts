@@ -7,8 +7,6 @@ import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { ParamHeader } from "../../protocol/param-headers.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { HttpStatusError, unavailable } from "../transport/failures.ts";
-import { StreamableHttpTransport } from "../transport/http.ts";
-import { SseTransport } from "../transport/sse.ts";
 import { StdioTransport } from "../transport/stdio.ts";
 import type { Transport, TransportKind } from "../transport/transport.ts";
 import { Channel, type ChannelOptions } from "./channel.ts";
@@ -82,10 +80,11 @@ async function over(kind: TransportKind, options: EstablishOptions): Promise<Est
   signal.addEventListener("abort", stop);
   const reopen = async () => {
     await channel?.close();
+    const transport = await createTransport(kind, options);
     signal.throwIfAborted();
     channel = new Channel({
       server: config.name,
-      transport: createTransport(kind, options),
+      transport,
       log: options.log,
       clock: options.clock,
       timeout: config.timeout,
@@ -157,14 +156,15 @@ async function shakeHands(
   }
 }
 
-function createTransport(kind: TransportKind, options: EstablishOptions): Transport {
+/** What many have no server for is loaded with the first that is reached like that. */
+async function createTransport(kind: TransportKind, options: EstablishOptions): Promise<Transport> {
   const { config, log, clock, runtime, toolHeaders } = options;
   const { name: server } = config;
   const target = config.instances[0]!;
   if (target.kind === "stdio") return new StdioTransport({ server, target, runtime, log, clock });
   const trail = () => TRAIL.header(clock.now());
   const http = { server, target, log, clock, trail, runtime };
-  return kind === "sse"
-    ? new SseTransport(http)
-    : new StreamableHttpTransport({ ...http, toolHeaders });
+  if (kind === "sse") return new (await import("../transport/sse.ts")).SseTransport(http);
+  const { StreamableHttpTransport } = await import("../transport/http.ts");
+  return new StreamableHttpTransport({ ...http, toolHeaders });
 }
