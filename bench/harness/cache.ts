@@ -15,7 +15,7 @@ export interface EmptyCache extends Disposable {
 export function emptyCache(): EmptyCache {
   const folder = mkdtempSync(join(tmpdir(), "mcproxy-bench-cache-"));
   return {
-    env: { CACHE_DIRECTORY: folder },
+    env: { CACHE_DIRECTORY: folder, STATE_DIRECTORY: join(folder, "state") },
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
