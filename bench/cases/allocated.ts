@@ -3,6 +3,7 @@ import { fakeArgs, fakeUpstreams } from "../harness/config.ts";
 import type { Job } from "../harness/load.ts";
 import {
   baselineCommand,
+  baselineFile,
   type CommandLine,
   gatewayCommand,
   gatewayScript,
@@ -28,7 +29,7 @@ async function run({ target, generator, rounds }: Context): Promise<readonly Row
   await using ours = await startServer(counted(gateway, gatewayScript(target)));
   await ready(ours);
   const forwarder = baselineCommand(target, "forwarder.ts", ["node", ...fakeArgs(FAKE)]);
-  await using bare = await startServer(counted(forwarder, `${ROOT}bench/programs/forwarder.ts`));
+  await using bare = await startServer(counted(forwarder, baselineFile(target, "forwarder.ts")));
   const sessions = await openSessions(ours, CONNECTIONS);
   const requests = (method: string, params: object) =>
     sessions.map((session) => [requestText(session, method, params)]);

@@ -4,7 +4,7 @@ import process from "node:process";
 import { promisify } from "node:util";
 import { type Case, type Context, interleave } from "../harness/case.ts";
 import { type ConfigFile, fakeArgs, fakeUpstreams } from "../harness/config.ts";
-import { baselineCommand, gatewayCommand, ROOT } from "../harness/programs.ts";
+import { baselineCommand, gatewayCommand, isBuilt, ROOT } from "../harness/programs.ts";
 import { atMost, type Row, row } from "../harness/row.ts";
 import { openSessions, ready } from "../harness/session.ts";
 import { startServer } from "../harness/server.ts";
@@ -64,6 +64,7 @@ async function edits({ target }: Context): Promise<readonly Row[]> {
 }
 
 async function planning({ target }: Context): Promise<readonly Row[]> {
+  if (isBuilt(target)) return []; // It runs in the program of the benchmark, not in ours.
   const { command, args } = baselineCommand(target, "reload.ts");
   const { stdout } = await promisify(execFile)(command, [...args], { cwd: ROOT, timeout: 120_000 });
   const { reading, planning } = JSON.parse(stdout) as Record<"reading" | "planning", number[]>;

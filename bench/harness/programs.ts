@@ -1,4 +1,7 @@
-import { existsSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
@@ -14,6 +17,12 @@ export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const BUN = `${ROOT}node_modules/bun/bin/bun.exe`;
 const BUNDLE = `${ROOT}dist/mcproxy.js`;
 const BINARY = `${ROOT}dist/test/mcproxy-bun`;
+
+/** What has to be built, as the file that tells when it was, and what builds it. */
+const BUILDS: Partial<Record<Target, readonly [file: string, by: string]>> = {
+  "deno-bundle": [`${ROOT}dist/bundle/main.js`, "deno task bundle"],
+  binary: [BINARY, "deno run -A scripts/compile.ts --for-tests"],
+};
 
 /** The flags of the release and of `npm start`, unless others are tried. */
 let v8Flags = "--max-semi-space-size=2,--optimize-for-size";
@@ -34,15 +43,33 @@ export function useV8Flags(flags: string): void {
   v8Flags = flags;
 }
 
-/** The targets that can be measured here. */
+/** The targets that can be measured here; of each other one stderr is told why not. */
 export function availableTargets(): Target[] {
-  const built = { deno: true, "deno-bundle": existsSync(BUNDLE), bun: true };
-  return TARGETS.filter((target) => ({ ...built, binary: existsSync(BINARY) })[target]);
+  const sources = readdirSync(`${ROOT}src`, { recursive: true }).map((name) => `src/${name}`);
+  const newest = Math.max(...["main.ts", ...sources].map((name) => changedAt(ROOT + name)));
+  return TARGETS.filter((target) => {
+    const [file, by] = BUILDS[target] ?? [];
+    if (file === undefined || changedAt(file) > newest) return true;
+    // What was built from an earlier source would be measured as today's.
+    const what = changedAt(file) === 0 ? "it is not built" : "its build is older than the source";
+    console.error(`${target} is left out, since ${what}: run "${by}"`);
+    return false;
+  });
+}
+
+/** When a file was changed last, ms; 0 where there is none. */
+function changedAt(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
 /** What runs a target; the binary is Bun's. */
 export function runtimeOf(target: Target): "deno" | "bun" {
   return target === "deno" || target === "deno-bundle" ? "deno" : "bun";
+}
+
+/** Whether a target is a build, not the source. */
+export function isBuilt(target: Target): boolean {
+  return BUILDS[target] !== undefined;
 }
 
 /** The engine flags of a target, for the report. */
@@ -63,13 +90,36 @@ export function gatewayScript(target: Exclude<Target, "binary">): string {
   return target === "deno-bundle" ? BUNDLE : `${ROOT}main.ts`;
 }
 
-/** A baseline in `bench/programs`, on the runtime of the target. */
+/** A baseline in `bench/programs`, on the runtime of the target and built as the target is. */
 export function baselineCommand(
   target: Target,
   program: string,
   args: readonly string[] = [],
 ): CommandLine {
-  return script(runtimeOf(target), `${ROOT}bench/programs/${program}`, args);
+  const file = baselineFile(target, program);
+  return target === "binary" ? { command: file, args } : script(runtimeOf(target), file, args);
+}
+
+let builds: string | undefined;
+const built = new Set<string>();
+
+/** The file of a baseline, which is built at its first use: source starts later than what is. */
+export function baselineFile(target: Target, program: string): string {
+  const source = `${ROOT}bench/programs/${program}`;
+  if (!isBuilt(target)) return source;
+  if (builds === undefined) {
+    const folder = builds = mkdtempSync(join(tmpdir(), "mcproxy-bench-builds-"));
+    process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  }
+  const file = join(builds, `${target}-${program}${target === "binary" ? "" : ".js"}`);
+  if (!built.has(file)) {
+    const [command, args] = target === "binary"
+      ? [BUN, ["build", "--compile", "--minify", "--bytecode", "--format=esm", "--outfile"]]
+      : [process.execPath, ["bundle", "--quiet", "--minify", "--output"]];
+    execFileSync(command, [...args, file, source], { cwd: ROOT, stdio: "pipe" });
+    built.add(file);
+  }
+  return file;
 }
 
 /** The runtime a target's baselines run on. */

@@ -11,6 +11,8 @@ import {
   type CommandLine,
   gatewayCommand,
   ROOT,
+  runtimeOf,
+  type Target,
 } from "../harness/programs.ts";
 import { Client } from "./client.mjs";
 import { familyOf } from "./processes.mjs";
@@ -54,7 +56,8 @@ const PATIENCE = 20_000;
 /** What is compared, ours first: on Deno the bundle, or else the source. */
 export function allSides(): readonly Side[] {
   const built = availableTargets();
-  const onDeno = built.includes("deno-bundle") ? "deno-bundle" : "deno";
+  const onDeno: Target = built.includes("deno-bundle") ? "deno-bundle" : "deno";
+  const onBun: Target = built.includes("binary") ? "binary" : "bun";
   const all = { aggregates: true, reloads: true };
   const bridge = { aggregates: false, reloads: false };
   return [
@@ -66,13 +69,14 @@ export function allSides(): readonly Side[] {
     {
       name: "mcproxy, binary of Bun",
       ...all,
-      ...(built.includes("binary") ? {} : { missing: "not built" }),
+      ...(onBun === "binary" ? {} : { missing: "there is no build of this source" }),
       command: (config, port) => gatewayCommand("binary", config, port),
     },
-    ...(["deno", "bun"] as const).map((runtime): Side => ({
-      name: `bare forwarder on ${runtime === "deno" ? "Deno" : "Bun"}`,
+    // Built as ours is.
+    ...[onDeno, onBun].map((target): Side => ({
+      name: `bare forwarder on ${runtimeOf(target) === "deno" ? "Deno" : "Bun"}`,
       ...bridge,
-      command: (_, __, upstream) => baselineCommand(runtime, "forwarder.ts", upstream),
+      command: (_, __, upstream) => baselineCommand(target, "forwarder.ts", upstream),
     })),
     {
       ...ofPackage("@modelcontextprotocol/sdk", "the SDK way"),
@@ -115,11 +119,15 @@ export async function startSide(side: Side, { upstreams, tools }: Setting): Prom
   const port = await freePort();
   const { command, args } = side.command(config.path, port, ["node", ...fakeArgs({ tools })]);
   // What a peer keeps in its user's folders is in one that is removed.
-  const env = command === "node" ? { HOME: home } : { CACHE_DIRECTORY: home };
+  const env: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: "1" };
+  if (command === "node") {
+    env["HOME"] = home;
+    for (const name of Object.keys(env)) if (name.startsWith("XDG_")) delete env[name];
+  } else Object.assign(env, { CACHE_DIRECTORY: home, STATE_DIRECTORY: join(home, "state") });
   const began = performance.now();
   const running = await startProcess(command, args, {
     cwd: home,
-    env: { ...process.env, NO_COLOR: "1", ...env },
+    env,
   });
   const stop = async () => {
     for (const pid of familyOf(running.pid)) {
