@@ -87,25 +87,49 @@ export function plots({ sides, figures }: PeerResults): Readonly<Record<string, 
   };
 }
 
-/** What others do better than the better one of ours, by a tenth at least; baselines are none. */
+/** All that is compared, by its key: what the section's tables have. */
+const COMPARED: Readonly<Record<string, string>> = {
+  ...LINES,
+  ...Object.fromEntries(
+    GROWTHS.flatMap(([, title, along, key]) =>
+      COUNTS[along].map((count) => [key.replace("@", count), `${title}, ${along}: ${count}`])
+    ),
+  ),
+  ...LINES,
+};
+
+/**
+ * What others do better than the better one of ours, by a tenth at least; baselines are none. Where
+ * all of ours failed, whoever did not is better.
+ */
 function othersBetter({ sides, figures }: PeerResults): string[] {
-  const said = Object.entries(LINES).flatMap(([key, title]) => {
+  let compared = 0;
+  const said = Object.entries(COMPARED).flatMap(([key, title]) => {
     const sign = key.startsWith("rate") ? -1 : 1;
-    const known = sides.flatMap((side) => {
-      const figure = figures[key]?.[side];
-      return typeof figure === "number" ? [{ side, figure, cost: sign * figure }] : [];
+    const known = sides.map((side) => {
+      // One of ours has every line, so one that it has not comes after a step that failed.
+      const figure = figures[key]?.[side] ?? "not measured";
+      return { side, figure, cost: typeof figure === "number" ? sign * figure : Infinity };
     });
-    const [ours] = known.filter(({ side }) => isOurs(side)).sort((a, b) => a.cost - b.cost);
-    if (ours === undefined) return [];
-    return known
-      .filter(({ side }) => !isOurs(side) && !side.startsWith("bare "))
-      .filter(({ cost }) => ours.cost - cost > ours.figure / 10)
-      .map(({ side, figure }) =>
-        `- ${title}: **${side}** ${written(figure)}, ours ${written(ours.figure)} (${ours.side})`
-      );
+    const [ours] = known.filter(({ side }) => isOurs(side))
+      .sort((a, b) => Number(a.cost > b.cost) - Number(a.cost < b.cost));
+    const others = known.filter(({ side, cost }) =>
+      !isOurs(side) && !side.startsWith("bare ") && cost < Infinity
+    );
+    if (ours === undefined || others.length === 0) return [];
+    compared++;
+    const tenth = typeof ours.figure === "number" ? ours.figure / 10 : 0;
+    return others.filter(({ cost }) => ours.cost - cost > tenth).map(({ side, figure }) =>
+      `- ${title}: **${side}** ${written(figure)}, ours ${
+        unmarked(written(ours.figure))
+      } (${ours.side})`
+    );
   });
+  if (compared === 0) return ["There is nothing to compare: no line has a figure of both sides."];
   return said.length === 0
-    ? ["None of the others was better than ours by a tenth in any of these lines."]
+    ? [
+      `None of the others was better than ours by a tenth in any line that has both (${compared}).`,
+    ]
     : ["Where others were better than the better one of ours, by a tenth or more:", "", ...said];
 }
 
@@ -119,15 +143,17 @@ export function written(figure: Figure | undefined): string {
   return figure.toFixed(figure >= 100 ? 0 : figure >= 10 ? 1 : 2);
 }
 
+/** What someone else says, as no markup. */
+function unmarked(text: string): string {
+  return text.replace(/[\r\n]+/g, " ").replace(/[\\|<`]/g, "\\$&");
+}
+
 /** A table; what a cell says does not break it. */
 export function markdownTable(
   head: readonly string[],
   rows: readonly (readonly string[])[],
 ): string {
-  const line = (cells: readonly string[]) =>
-    `| ${
-      cells.map((cell) => cell.replace(/[\r\n]+/g, " ").replace(/[\\|<`]/g, "\\$&")).join(" | ")
-    } |`;
+  const line = (cells: readonly string[]) => `| ${cells.map(unmarked).join(" | ")} |`;
   return [line(head), `|---|${"---:|".repeat(head.length - 1)}`, ...rows.map(line)].join("\n");
 }
 

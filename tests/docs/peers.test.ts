@@ -1,7 +1,9 @@
 /** How `deno task bench:peers` writes what it has measured. */
 
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import { test } from "node:test";
+import { Client } from "../../bench/peers/client.mjs";
 import {
   barsPlot,
   linesPlot,
@@ -75,7 +77,56 @@ test("the section says what others do better, and leaves baselines out of it", (
     "- three could not be had",
   ]);
   assert.ok(section.includes("failed: a\\|b"));
-  assert.match(peersSection({ ...results, figures: {} }, "images"), /None of the others/);
+});
+
+test("of others nothing is said that was not measured", () => {
+  const said = (figures: Record<string, Record<string, number | string>>) =>
+    peersSection({ ...results, figures }, "images").split("\n")
+      .filter((line) => /others was better|nothing to compare|, ours /.test(line));
+  const [ours, bare, other] = sides as [string, string, string];
+  const none = ["There is nothing to compare: no line has a figure of both sides."];
+  assert.deepEqual(said({}), none);
+  assert.deepEqual(said({ recovery: { [ours]: 1 } }), none);
+  assert.deepEqual(said({ recovery: { [ours]: 1, [bare]: 1, [other]: "failed: x" } }), none);
+  assert.deepEqual(said({ recovery: { [ours]: 1, [other]: 1 } }), [
+    "None of the others was better than ours by a tenth in any line that has both (1).",
+  ]);
+  const title = "SIGKILL of the upstream to the next answer (ms)";
+  assert.deepEqual(said({ recovery: { [ours]: "failed: `x`", [other]: 7_000 } }), [
+    `- ${title}: **${other}** 7000, ours failed: \\\`x\\\` (${ours})`,
+  ]);
+  assert.deepEqual(said({ "rate/4": { [other]: 8 } }), [
+    `- calls a second, clients: 4: **${other}** 8.00, ours not measured (${ours})`,
+  ]);
+  assert.deepEqual(said({ "list/1x1000": { [ours]: 2, [other]: 1 } }), [
+    `- p50 of a list (ms), tools: 1000: **${other}** 1.00, ours 2.00 (${ours})`,
+  ]);
+});
+
+test("a client ends its session, once", async () => {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(`${request.method} ${request.headers["mcp-session-id"] ?? ""}`.trim());
+    if (request.method === "DELETE") return void response.destroy(); // What fails is ignored.
+    const headers = { "content-type": "application/json", "mcp-session-id": "one" };
+    let body = "";
+    request.on("data", (text) => body += text);
+    request.on("end", () => {
+      const { id } = JSON.parse(body);
+      if (id === undefined) return void response.writeHead(202, headers).end();
+      response.writeHead(200, headers).end(JSON.stringify({ jsonrpc: "2.0", id, result: {} }));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    const { port } = server.address() as { readonly port: number };
+    const client = await Client.open({ port, sse: false });
+    await client.close();
+    await client.close();
+    assert.deepEqual(asked, ["POST", "POST one", "DELETE one"]);
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
 });
 
 test("every plot that the section shows is written, and small", () => {
