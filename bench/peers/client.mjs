@@ -79,6 +79,7 @@ function joined(chunks) {
 
 /** A client with a session of its own. */
 export class Client {
+  #port;
   #connection;
   #endpoint = "/mcp";
   #session;
@@ -90,6 +91,7 @@ export class Client {
   /** Opens a session at `{ port, sse }`. */
   static async open({ port, sse }) {
     const client = new Client();
+    client.#port = port;
     client.#connection = new Connection(port);
     try {
       if (sse) await client.#listen(port);
@@ -125,16 +127,30 @@ export class Client {
     return JSON.parse(await this.request("tools/list", {})).result.tools.map(({ name }) => name);
   }
 
-  close() {
+  /**
+   * Ends the session too, where it has an id, so that nothing of it counts in what comes after.
+   * Waits for that a second at most, and never fails.
+   */
+  async close() {
     this.#connection.close();
     this.#stream?.destroy();
+    const session = this.#session;
+    if (session === undefined) return;
+    this.#session = undefined;
+    // One of its own: the other may be in the middle of an answer.
+    const connection = new Connection(this.#port);
+    const timer = setTimeout(() => connection.close(), 1_000);
+    await connection.send(
+      `DELETE ${this.#endpoint} HTTP/1.1\r\nhost: 127.0.0.1\r\n` +
+        `accept: application/json, text/event-stream\r\n${headersOf(session)}\r\n`,
+    ).catch(() => {});
+    clearTimeout(timer);
+    connection.close();
   }
 
   async #post(message) {
     const body = JSON.stringify(message);
-    const session = this.#session === undefined
-      ? ""
-      : `mcp-session-id: ${this.#session}\r\nmcp-protocol-version: 2025-06-18\r\n`;
+    const session = this.#session === undefined ? "" : headersOf(this.#session);
     const answer = await this.#connection.send(
       `POST ${this.#endpoint} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n` +
         `accept: application/json, text/event-stream\r\n${session}` +
@@ -171,6 +187,10 @@ export class Client {
       );
     }).then((line) => this.#endpoint = line.slice(5).trim());
   }
+}
+
+function headersOf(session) {
+  return `mcp-session-id: ${session}\r\nmcp-protocol-version: 2025-06-18\r\n`;
 }
 
 /** The JSON of the answer in a body, which is that or events. */

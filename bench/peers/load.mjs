@@ -82,6 +82,6 @@ async function run({ target, pid, clients, warmup, duration, method, params, aga
     };
   } finally {
     state = "over";
-    for (const client of open) client.close();
+    await Promise.all(open.map((client) => client.close()));
   }
 }

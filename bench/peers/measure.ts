@@ -155,7 +155,7 @@ async function recovery({ pid, target, tool }: RunningSide): Promise<number> {
         await call();
         return performance.now() - began;
       } catch {
-        client.close();
+        void client.close();
         await new Promise((resolve) => setTimeout(resolve, 5));
         // As a client does: what is left of the old session is not asked for.
         client = await withinTime(2_000, Client.open(target)).catch(() => client);
@@ -163,6 +163,6 @@ async function recovery({ pid, target, tool }: RunningSide): Promise<number> {
     }
     throw new Error(`not within ${RECOVERY / 1000} s`);
   } finally {
-    client.close();
+    await client.close();
   }
 }

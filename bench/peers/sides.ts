@@ -145,8 +145,9 @@ export async function startSide(side: Side, { upstreams, tools }: Setting): Prom
     // The bare forwarder picks its port, and prints it.
     const picked = () => /http:\/\/127\.0\.0\.1:(\d+)/.exec(running.stdout.items[0] ?? "")?.[1];
     const target = () => ({ port: Number(picked() ?? port), sse: side.sse === true });
-    const names = await untilListed(target, upstreams * tools, () => running.stdout.ended);
-    const started = performance.now() - began;
+    const ended = () => running.stdout.ended;
+    const { names, at } = await untilListed(target, upstreams * tools, ended);
+    const started = at - began;
     const tool = names.find((name) => /^(server00.*)?read_document_000$/.test(name))!;
     const { pid } = running;
     return {
@@ -164,12 +165,12 @@ export async function startSide(side: Side, { upstreams, tools }: Setting): Prom
   }
 }
 
-/** Asks for the list until it has so many tools. */
+/** Asks for the list until it has so many tools; these, and when it had. */
 async function untilListed(
   target: () => RunningSide["target"],
   count: number,
   hasEnded: () => boolean,
-): Promise<readonly string[]> {
+): Promise<{ readonly names: readonly string[]; readonly at: number }> {
   const end = performance.now() + PATIENCE;
   let client: Client | undefined;
   let why = "";
@@ -179,18 +180,18 @@ async function untilListed(
       try {
         client ??= await withinTime(2_000, Client.open(target()));
         const names: string[] = await withinTime(5_000, client.tools());
-        if (names.length >= count) return names;
+        if (names.length >= count) return { names, at: performance.now() };
         why = `${names.length} of ${count} tools`;
       } catch (error) {
         why = (error as Error).message;
-        client?.close();
+        void client?.close();
         client = undefined;
       }
       await new Promise((resolve) => setTimeout(resolve, 3));
     }
     throw new Error(`no complete list within ${PATIENCE / 1000} s: ${why}`);
   } finally {
-    client?.close();
+    await client?.close();
   }
 }
 
