@@ -11,6 +11,7 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { bundleInto } from "./bundle.ts";
+import { V8_FLAGS } from "./engine.ts";
 import { BUN, DENO, ROOT, TEST_BINARIES } from "./paths.ts";
 
 /**
@@ -18,9 +19,6 @@ import { BUN, DENO, ROOT, TEST_BINARIES } from "./paths.ts";
  * bytecode a start takes half as long, for 13 MB on disk and 4 MB of mapped pages.
  */
 const BUN_BUILD = ["build", "--compile", "--minify", "--splitting", "--bytecode", "--format=esm"];
-
-/** Measured under load: half the memory for a tenth of the throughput (docs/decisions). */
-const V8_FLAGS = "--max-semi-space-size=2,--optimize-for-size";
 
 const { values } = parseArgs({
   args: Deno.args,

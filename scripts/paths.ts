@@ -15,8 +15,11 @@ export const TEST_BINARIES = {
   deno: `${ROOT}dist/test/mcproxy-deno`,
 } as const;
 
+/** What is built comes here. */
+export const DIST = `${ROOT}dist`;
+
 /** The program bundled for Deno, and what it loads. */
-export const BUNDLE = { program: `${ROOT}dist/mcproxy.js`, folder: `${ROOT}dist/bundle` } as const;
+export const BUNDLE = { program: `${DIST}/mcproxy.js`, folder: `${DIST}/bundle` } as const;
 
 /** What says that the agents are there: the lock file they were installed by. */
 export const AGENTS_INSTALLED = `${ROOT}tests/slow/agents/programs/node_modules/.installed`;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { V8_FLAGS } from "../../scripts/engine.ts";
 
 /** What the gateway is run as, in the order of the report. The benchmark itself runs on Deno. */
 export const TARGETS = ["deno", "deno-bundle", "bun", "binary"] as const;
@@ -25,7 +26,7 @@ const BUILDS: Partial<Record<Target, readonly [file: string, by: string]>> = {
 };
 
 /** The flags of the release and of `npm start`, unless others are tried. */
-let v8Flags = "--max-semi-space-size=2,--optimize-for-size";
+let v8Flags = V8_FLAGS;
 
 /** What `deno.json` switches on, for a program that is not found below it. */
 const UNSTABLE = ["--unstable-net", "--unstable-no-legacy-abort"];

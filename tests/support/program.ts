@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { V8_FLAGS } from "../../scripts/engine.ts";
 import { cacheEnv } from "./cache.ts";
 import { startProcess, type TestProcess } from "./process.ts";
 
@@ -17,7 +18,7 @@ export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 export const BUN = `${ROOT}node_modules/bun/bin/bun.exe`;
 
 /** The engine's trade of memory for speed that `npm start` and the binary have. */
-export const AS_RELEASED = { DENO_V8_FLAGS: "--max-semi-space-size=2,--optimize-for-size" };
+export const AS_RELEASED = { DENO_V8_FLAGS: V8_FLAGS };
 
 /** True on Bun. The process modes are run from one runtime only, which is Deno. */
 export const ON_BUN = process.versions.bun !== undefined;
