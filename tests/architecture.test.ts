@@ -41,14 +41,14 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
   "src/lib": 1_335,
-  "src/runtime": 810,
+  "src/runtime": 811,
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1_547,
   "src/config": 4_490,
   "src/upstream": 2_359,
   "src/upstream/connection": 1_677,
-  "src/upstream/transport": 1_669,
+  "src/upstream/transport": 1_670,
   "src/registry": 1_923,
   "src/gating": 2_226,
   "src/gating/words + src/gating/meaning": 1_793,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_507;
+const MOST_CODE_IN_ALL = 32_509;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

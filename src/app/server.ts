@@ -93,7 +93,7 @@ export class Server {
 const LINGER = 200;
 
 /** Milliseconds a stop may take beyond the calls it lets finish; systemd and people wait 5 s. */
-const STOP_MARGIN = 900;
+export const STOP_MARGIN = 900;
 
 /** Options of {@link runUntilStopped}. */
 export interface LifecycleOptions {

@@ -96,6 +96,7 @@ export const runtime: Runtime = {
   openDatagram: () => null,
   watchDirectory,
   onSignal,
+  once: (text) => text,
   request: hasProxy ? undefined : request,
 };
 

@@ -140,9 +140,9 @@ export interface Runtime {
   readonly request?: ((url: URL, init: TextRequest) => Promise<Response>) | undefined;
   /**
    * A body that reaches a server once, whatever becomes of the connection: Deno sends a text again
-   * where one in use before is cut, and no stream. Undefined where a text is sent once.
+   * where one in use before is cut, and no stream. A blob, which is safe anywhere, without it.
    */
-  readonly once?: ((text: string) => Blob) | undefined;
+  readonly once?: ((text: string) => Blob | string) | undefined;
   /** Registers a handler and returns the function that removes it. */
   onSignal(signal: ProcessSignal, handler: () => void): () => void;
 }

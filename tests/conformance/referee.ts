@@ -32,9 +32,9 @@ const REFEREE = `${ROOT}node_modules/@modelcontextprotocol/conformance/dist/inde
  * How long one scenario may take, ms. A second does where nothing else runs; a client scenario
  * starts two programs, and beside other tests on two processors that alone has taken ten.
  */
-const SCENARIO_TIMEOUT = 120_000;
+const SCENARIO_TIMEOUT = 300_000;
 /** How long a run may take, ms. */
-const RUN_TIMEOUT = 300_000;
+const RUN_TIMEOUT = 400_000;
 
 /** Judges a server by everything a revision requires, and by what is run beside it unscored. */
 export function refereeServer(url: string, revision: Revision): Promise<Report> {

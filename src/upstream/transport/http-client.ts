@@ -46,7 +46,7 @@ const ROOM = 4 * 1024;
 const MOST_CHUNKS = 256;
 /** While more bytes are kept of a server's others, an answer goes on to a piece, the oldest to its end. */
 const MOST_AT_ONCE = 128 * 1024 * 1024;
-const ANY_RUNTIME = { once: (text: string) => new Blob([text]) };
+const blobOf = (text: string) => new Blob([text]);
 const MAX_REDIRECTS = 3;
 const REDIRECTS = new Set([301, 302, 307, 308]);
 
@@ -131,7 +131,7 @@ export class HttpClient {
     private readonly server: string,
     target: HttpTarget,
     private readonly trail?: () => string,
-    private readonly runtime: Pick<Runtime, "request" | "once"> = ANY_RUNTIME,
+    private readonly runtime: Pick<Runtime, "request" | "once"> = {},
   ) {
     this.#answers = ANSWERS.getOrInsertComputed(target, () => new Answers());
     const { url, headers } = withoutCredentials(target.url);
@@ -196,11 +196,11 @@ export class HttpClient {
     const headers = { ...this.#headers, ...request.headers };
     if (this.trail !== undefined) headers[TRAIL_HEADER] = this.trail();
     // Event streams stay open, and calls may take their time: neither is to keep others waiting.
-    const { request: apart, once } = this.runtime;
+    const { request: apart, once = blobOf } = this.runtime;
     if (apart !== undefined && (method === "GET" || Sendings.inProcess > MOST_FETCHED)) {
       return apart(url, { method, headers, signal, ...(body === undefined ? {} : { body }) });
     }
-    const sent = body === undefined || mayRepeat ? body : once?.(body) ?? body;
+    const sent = body === undefined || mayRepeat ? body : once(body);
     // Bun ends a request that is silent for 5 minutes; ours have their own limits.
     const init = { method, headers, signal, redirect: "manual", timeout: false } as const;
     return fetch(url, sent === undefined ? init : Object.assign(init, { body: sent }));
@@ -281,7 +281,8 @@ export class HttpClient {
     let [busy, chunks, size] = [0, 0, 0];
     if (response.body === null) return;
     const reader = this.#readerOf(response.body);
-    let into = new Uint8Array(this.#readsInto ? ROOM : 0);
+    const readsInto = this.#readsInto;
+    let into = new Uint8Array(readsInto ? ROOM : 0);
     try {
       for (;;) {
         const { done, value } = await reader.read(into);
@@ -310,7 +311,7 @@ export class HttpClient {
           busy = chunks = 0;
         }
         // What is read into becomes that of the chunk.
-        if (into.length > 0 || !this.#readsInto) continue;
+        if (into.length > 0 || !readsInto) continue;
         const { length, buffer } = value;
         const isFull = length === buffer.byteLength;
         into = new Uint8Array(isFull ? new ArrayBuffer(Math.min(length * 4, PIECE)) : buffer);

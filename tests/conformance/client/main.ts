@@ -13,8 +13,8 @@ const context = JSON.parse(env["MCP_CONFORMANCE_CONTEXT"] ?? "{}");
 const server = process.argv.at(-1)!;
 
 /**
- * How long the start of a gateway and then the scenario may take, ms: both together less than the
- * referee waits, for that leaves the gateway behind and does not say what was waited for.
+ * How long each of the waits here may take, ms: all together less than the referee waits, for that
+ * leaves the gateway behind and does not say what was waited for.
  */
 const DEADLINE = 50_000;
 
