@@ -8,10 +8,11 @@
  *
  *     deno task bench:peers [--only PART-OF-A-NAME] [--minutes N]
  *
- * `--only` prints what it measures and writes nothing. A slow machine needs more than ten minutes.
+ * `--only` prints what it measures and writes nothing. A slow machine needs more than ten minutes,
+ * which `npm ci` is part of.
  */
 
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import process from "node:process";
@@ -26,6 +27,10 @@ import { allSides } from "./sides.ts";
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const RESULTS = `${ROOT}bench/results`;
 const PAGE = `${ROOT}docs/performance.md`;
+/** The last step takes 70 s at most, and what it has started is stopped and all written then, ms. */
+const LAST = 90_000;
+/** Of minutes: one for the registry, and the last step. */
+const LEAST = 3;
 const WITH_LOOPBACK = ["-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"];
 
 const { values } = parseArgs({
@@ -34,44 +39,97 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "10" },
     // From this program to itself.
     inside: { type: "string" },
+    until: { type: "string", default: "" },
     notes: { type: "string", default: "[]" },
   },
 });
-process.on("SIGINT", () => process.exit(130));
-process.on("SIGTERM", () => process.exit(143));
-if (values.inside === undefined) prepare();
-else await measure(values.inside === "true", JSON.parse(values.notes));
+const minutes = Number(values.minutes);
+if (!(minutes >= LEAST)) {
+  console.error(
+    `Cannot measure for "${values.minutes}" minutes: expected a number from ${LEAST} on`,
+  );
+  process.exit(2);
+}
+/** What runs now, in a group of its own; its end. */
+let running: { readonly pid: number; readonly ended: Promise<unknown> } | undefined;
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  process.on(signal, () => void stop(signal).finally(() => process.exit(code)));
+}
+if (values.inside === undefined) await prepare();
+else await measure(values.inside === "true", Number(values.until), JSON.parse(values.notes));
 
 /** What needs the registry, then this program again without a network. */
-function prepare(): void {
+async function prepare(): Promise<void> {
+  const until = Date.now() + minutes * 60_000;
   const notes: string[] = [];
-  const npm = (...args: readonly string[]) =>
-    spawnSync("npm", args, { cwd: HERE, encoding: "utf8", timeout: 90_000 });
+  const npm = (...args: readonly string[]) => run("npm", args, 90_000);
   console.error("npm ci …");
-  const { status, stderr } = npm("ci", "--ignore-scripts", "--no-audit", "--no-fund");
+  const { status, stderr } = await npm("ci", "--ignore-scripts", "--no-audit", "--no-fund");
   if (status !== 0) notes.push(`The others could not be installed: ${lastError(stderr)}`);
-  const one = npm("view", "@1mcp/agent", "version");
+  const one = await npm("view", "@1mcp/agent", "version");
   notes.push(
     one.status === 0
       ? `1mcp (@1mcp/agent ${one.stdout.trim()}) is not among those installed.`
       : `1mcp could not be had: npm says ${lastError(one.stderr)} for @1mcp/agent, the name in ` +
         "its repository.",
   );
-  const isolated = spawnSync("unshare", [...WITH_LOOPBACK, "true"]).status === 0;
+  const isolated = (await run("unshare", [...WITH_LOOPBACK, "true"], 10_000)).status === 0;
   const again = ["run", "-A", `${HERE}main.ts`, "--inside", String(isolated)];
-  again.push("--notes", JSON.stringify(notes), "--only", values.only, "--minutes", values.minutes);
+  again.push("--notes", JSON.stringify(notes), "--only", values.only, "--until", String(until));
   const command = [Deno.execPath(), ...again];
   const [first, ...rest] = isolated ? ["unshare", ...WITH_LOOPBACK, ...command] : command;
-  process.exitCode = spawnSync(first!, rest, { stdio: "inherit" }).status ?? 1;
+  process.exitCode = (await run(first!, rest)).status ?? 1;
+}
+
+/** Runs a command; one with a limit (ms) keeps its output to itself, and ends with it. */
+async function run(command: string, args: readonly string[], limit?: number) {
+  const stdio = limit === undefined ? "inherit" : "pipe";
+  const child = spawn(command, [...args], { cwd: HERE, detached: true, stdio });
+  const said = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name]?.setEncoding("utf8").on("data", (text: string) => said[name] += text);
+  }
+  const ended = new Promise<number | null>((resolve) => {
+    child.once("close", resolve);
+    child.once("error", () => resolve(null)); // There is no such command.
+  });
+  if (child.pid !== undefined) running = { pid: child.pid, ended };
+  const timer = limit === undefined ? undefined : setTimeout(() => end("SIGKILL"), limit);
+  const status = await ended;
+  clearTimeout(timer);
+  running = undefined;
+  return { status, ...said };
+}
+
+/** Passes a signal on, and kills the group of whom it has not ended within five seconds. */
+async function stop(signal: NodeJS.Signals): Promise<void> {
+  if (running === undefined) return;
+  const { ended } = running;
+  end(signal);
+  await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 5_000))]);
+  end("SIGKILL");
+}
+
+/** Signals the whole group of what runs now. */
+function end(signal: NodeJS.Signals): void {
+  try {
+    if (running !== undefined) process.kill(-running.pid, signal);
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 function lastError(stderr: string): string {
   return /npm error code (\S+)/.exec(stderr)?.[1] ?? "nothing of use";
 }
 
-async function measure(isolated: boolean, notes: readonly string[]): Promise<void> {
-  // What comes before, and the step that runs then, take less than two minutes.
-  const end = performance.now() + (Number(values.minutes) - 2) * 60_000;
+/** `until`: when it is to have ended, by the clock, ms. */
+async function measure(
+  isolated: boolean,
+  until: number,
+  notes: readonly string[],
+): Promise<void> {
+  const end = performance.now() + until - Date.now() - LAST;
   const figures: Record<string, Record<string, Figure>> = {};
   const told = [...notes];
   const sides: string[] = [];
