@@ -38,7 +38,7 @@ import {
   TARGETS,
   useV8Flags,
 } from "./harness/programs.ts";
-import { type CaseRow, type Results, sectionOf, tableOf } from "./harness/report.ts";
+import { type CaseRow, merged, type Results, sectionOf, tableOf } from "./harness/report.ts";
 
 const CASES = [
   start,
@@ -122,13 +122,8 @@ function versionOf(target: Target): string {
 /** Writes what was measured now; targets and cases that were not keep their last results. */
 function save(): void {
   const known = CASES.map(({ name }) => name);
-  const others = known.filter((name) => !names.includes(name));
   for (const results of all) {
-    const kept = (saved(results.target)?.rows ?? []).filter((row) => others.includes(row.case));
-    const rows = [...kept, ...results.rows].sort((a, b) =>
-      known.indexOf(a.case) - known.indexOf(b.case)
-    );
-    const text = JSON.stringify({ ...results, rows }, null, 2);
+    const text = JSON.stringify(merged(saved(results.target), results, known, names), null, 2);
     writeFileSync(`${RESULTS}${results.target}.json`, `${text}\n`);
   }
   const sections = TARGETS.flatMap((target) => {

@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
 import { Client } from "../../bench/peers/client.mjs";
+import { merged, type Results, sectionOf } from "../../bench/harness/report.ts";
+import { row } from "../../bench/harness/row.ts";
 import {
   barsPlot,
   linesPlot,
@@ -137,4 +139,42 @@ test("every plot that the section shows is written, and small", () => {
     assert.ok(plot.length < 20_000);
     assert.match(plot, /^<svg [^]*prefers-color-scheme:dark[^]*<\/svg>\n$/);
   }
+});
+
+test("a part of a benchmark that is measured anew leaves the rest as it was measured", () => {
+  const measured = (name: string, of?: string) => ({
+    ...row({ name, unit: "ms", ours: [1] }),
+    ...(of === undefined ? {} : { case: of }),
+  });
+  const target = { target: "deno", machine: "one" };
+  const before: Results = {
+    ...target,
+    ...{ version: "Deno 1.0.0", flags: "--old", date: "2026-01-01", rounds: 9 },
+    rows: [measured("untold"), measured("first"), measured("a", "start"), measured("b", "call")],
+    failures: ["start: x", "list: y: z"],
+  };
+  const now: Results = {
+    ...target,
+    ...{ version: "Deno 2.0.0", flags: "", date: "2026-02-02", rounds: 1 },
+    rows: [measured("first", "start")],
+    failures: ["start: w"],
+  };
+  const cases = ["start", "list", "call"];
+  const part = merged(before, now, cases, ["start"]);
+  assert.deepEqual(part.rows.map(({ name }) => name), ["first", "b", "untold"]);
+  assert.deepEqual(part.failures, ["list: y: z", "start: w"]);
+  const told = sectionOf(part);
+  assert.match(told, /^2026-02-02, 1 rounds\./m);
+  const old = "(measured 2026-01-01, 9 rounds, Deno 1.0.0, one. `--old`.)";
+  assert.deepEqual(told.split("\n").map((line) => line.includes(old)).filter(Boolean).length, 2);
+  assert.ok(!told.split("\n").find((line) => line.includes("| first"))!.includes("measured"));
+  // However often: a row tells how it was measured itself.
+  const again = merged(part, { ...now, rows: [] }, cases, ["list"]);
+  assert.deepEqual(again.rows.map(({ run }) => run?.date), [
+    "2026-02-02",
+    "2026-01-01",
+    "2026-01-01",
+  ]);
+  assert.deepEqual(merged(before, now, cases, cases), now);
+  assert.equal(merged(undefined, now, cases, ["start"]), now);
 });
