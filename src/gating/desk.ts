@@ -124,11 +124,11 @@ export class Desk {
     }
   }
 
-  #provision(call: MetaCall): MetaResult {
+  async #provision(call: MetaCall): Promise<MetaResult> {
     const { client, endpoint, gate, registry } = call;
     const before = this.provisioned.ownTools(client, endpoint, registry);
     const nearest = (id: string) => nearestTools(gate, registry, this.finder, id);
-    const result = provisionTools(call, this.provisioned, nearest);
+    const result = await provisionTools(call, this.provisioned, nearest);
     const after = this.provisioned.ownTools(client, endpoint, registry);
     const was = before ?? gate.view.list("tools", client.era);
     if (client.session !== undefined && after !== undefined && !after.sameItems(was)) {

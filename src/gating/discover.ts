@@ -61,8 +61,8 @@ export async function discoverTools(call: MetaCall, deps: DiscoverDeps): Promise
   if (query === undefined && server === undefined && wanted.tags.length === 0) {
     return mistake(`"query" must say what the tool is to do. ${knownServers(deps.servers)}`);
   }
-  const { tools, more } = query === undefined
-    ? inOrder(call, deps, wanted)
+  const { tools, more }: FoundTools = query === undefined
+    ? await inOrder(call, deps, wanted)
     : await deps.finder.find(gate, registry, query, wanted);
   const listed = listedTools(gate.full, call.client.era);
   const hits = tools.flatMap(({ document, score, reason }) => {
@@ -76,15 +76,15 @@ export async function discoverTools(call: MetaCall, deps: DiscoverDeps): Promise
   });
   return {
     text: hits.length === 0
-      ? nothingText(call, deps, wanted)
+      ? await nothingText(call, deps, wanted)
       : [...hits.map(hitLine), ...moreText(more, wanted)].join("\n"),
     structured: { tools: hits, more },
   };
 }
 
 /** All that fit, in the order of the list. */
-function inOrder({ gate, registry }: MetaCall, deps: DiscoverDeps, wanted: Wanted): FoundTools {
-  const { documents } = deps.finder.index(gate.full, registry);
+async function inOrder({ gate, registry }: MetaCall, deps: DiscoverDeps, wanted: Wanted) {
+  const { documents } = await deps.finder.index(gate.full, registry);
   const fitting = documents.filter((document) => fits(document, wanted));
   const tools = fitting.slice(0, wanted.limit).map((document) => ({ document, score: 0 }));
   return { tools, more: fitting.length - tools.length };
@@ -100,11 +100,11 @@ function moreText(more: number, { limit, server }: Wanted): readonly string[] {
   return [`${more} more: ${ways.join(" or ")}`];
 }
 
-function nothingText(
+async function nothingText(
   { gate, registry }: MetaCall,
   { servers, finder }: DiscoverDeps,
   { query, server, tags }: Wanted,
-): string {
+): Promise<string> {
   const sought = [
     ...(query === undefined ? [] : [`for ${JSON.stringify(echo(query))}`]),
     ...(server === undefined ? [] : [`on server ${JSON.stringify(server)}`]),
@@ -112,7 +112,7 @@ function nothingText(
   ];
   const parts = [`No tool found ${sought.join(" ")}.`];
   if (tags.length > 0) {
-    const { documents } = finder.index(gate.full, registry);
+    const { documents } = await finder.index(gate.full, registry);
     const known = [...new Set(documents.flatMap((document) => document.tags))];
     parts.push(
       known.length === 0
@@ -145,14 +145,14 @@ const MOST = 3;
 const MOST_EDITS = 3;
 
 /** Present tools that an unknown id may have meant, best first: misspelt, renamed, or gone since. */
-export function nearestTools(
+export async function nearestTools(
   { full }: Gate,
   registry: Snapshot,
   finder: Pick<Finder, "index">,
   id: string,
-): readonly string[] {
+): Promise<readonly string[]> {
   const spelt = suggest(id, full.names("tool"), MOST_EDITS);
-  const alike = finder.index(full, registry).search(id, { limit: MOST }).hits;
+  const alike = (await finder.index(full, registry)).search(id, { limit: MOST }).hits;
   const ids = alike.map(({ document }) => document.id);
   return [...new Set([...(spelt === undefined ? [] : [spelt]), ...ids])].slice(0, MOST);
 }

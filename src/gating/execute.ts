@@ -38,7 +38,7 @@ export interface ExecutionDeps {
    */
   whenNamed(id: string): Promise<Gate>;
   /** Present tools that an unknown id may have meant, best first. */
-  nearest(id: string): readonly string[];
+  nearest(id: string): Promise<readonly string[]>;
 }
 
 /** Most tools of the same server that an unknown id is answered with. */
@@ -200,12 +200,12 @@ function wrongArguments(
   );
 }
 
-function unknownTool(
+async function unknownTool(
   { client: { era } }: ReplaceableExchange,
   id: string,
   { full }: Gate,
   deps: ExecutionDeps,
-): MetaResult {
+): Promise<MetaResult> {
   const listed = listedTools(full, era);
   const tool_id = shownId(id);
   const several = full.ambiguous("tool", id).map(({ exposed }) => exposed)
@@ -216,7 +216,7 @@ function unknownTool(
       nearest: several,
     });
   }
-  const nearest = deps.nearest(id).filter((name) => listed.has(name));
+  const nearest = (await deps.nearest(id)).filter((name) => listed.has(name));
   const siblings = toolsOfSameServer(listed, id, MOST_SIBLINGS)
     .filter((name) => !nearest.includes(name));
   const texts = [

@@ -52,7 +52,7 @@ const MOST_UNASKED = 10_000;
 /** What only searches need is let go after so many milliseconds without one. */
 export const KEPT_FOR = 600_000;
 
-/** Whose index is built at once: a few hundredths of a second of work. */
+/** Whose index is built at once: some hundredths of a second of work, and a tenth the first time. */
 const MOST_AT_ONCE = 500;
 
 /**
@@ -70,8 +70,8 @@ export class Finder {
   #semantic: Semantic | undefined;
   /** Of endpoints that a reload took away. */
   readonly #closing = new Set<Promise<void>>();
-  /** Indexes that somebody waits for, by what they are built from. */
-  readonly #building = new WeakMap<readonly ServerEntry[], Map<View, Promise<SearchIndex>>>();
+  /** Indexes that are being built, by what they are built from. */
+  readonly #building = new WeakMap<readonly ServerEntry[], Map<View, Generator<void>>>();
   /** When the last search was. */
   #searchedAt = -Infinity;
   /** Takes back that what searches need is let go. */
@@ -97,8 +97,9 @@ export class Finder {
 
   /**
    * The best tools of a gate's view for a query, which may be any text. A promise only where the
-   * vector of the query is waited for; it never rejects. With embeddings, scores are sums of
-   * reciprocal ranks (see `combine()`), else those of the words.
+   * vector of the query or the index of many tools is waited for; a vector that does not come is no
+   * failure. With embeddings, scores are sums of reciprocal ranks (see `combine()`), else those of
+   * the words.
    */
   find(
     { full, config }: Gate,
@@ -106,17 +107,12 @@ export class Finder {
     query: string,
     options: SearchOptions,
   ): FoundTools | Promise<FoundTools> {
-    const { tags, embeddings } = this.#settings();
-    this.#wanted();
     const before = this.#semantic;
-    const semantic = this.#semanticFor(embeddings);
-    if (semantic !== before || !this.#searched.has(full.id)) {
-      this.#searched.add(full.id);
-      this.#preparer.later(registry);
-    }
+    const semantic = this.#semanticFor(this.#settings().embeddings);
+    if (semantic !== before) this.#preparer.later(registry);
     // Before the words: the endpoint works on it meanwhile.
     const vector = semantic?.query(query);
-    const index = this.#index(full, registry, tags);
+    const index = this.index(full, registry);
     const found = (index: SearchIndex, known: Vector | undefined): FoundTools =>
       this.#found(index, query, options, config.usageRanking, known, semantic);
     return index instanceof Promise || vector instanceof Promise
@@ -124,30 +120,32 @@ export class Finder {
       : found(index, vector);
   }
 
-  /** The index of a view, built at once where it is not there. */
-  index(view: View, { entries }: Snapshot): SearchIndex {
-    this.#wanted();
-    return indexOf(view, entries, this.#settings().tags);
+  /**
+   * The index of a view, for somebody who searches it. A promise where it is not there and is of many
+   * tools: then it is built in turns with everything else.
+   */
+  index(view: View, registry: Snapshot): SearchIndex | Promise<SearchIndex> {
+    const { tags } = this.#settings();
+    this.#searchedAt = this.#parts.clock.now();
+    this.#letGoAfter(KEPT_FOR);
+    if (!this.#searched.has(view.id)) {
+      this.#searched.add(view.id);
+      this.#preparer.later(registry);
+    }
+    const known = knownIndex(view, registry.entries, tags);
+    if (known !== undefined) return known;
+    if (view.counts.tools <= MOST_AT_ONCE) return indexOf(view, registry.entries, tags);
+    return (async () => {
+      for await (const _step of takingTurns(this.#build(view, registry.entries, tags)));
+      return indexOf(view, registry.entries, tags);
+    })();
   }
 
-  /** That of many tools is built in turns with everything else, once for all who wait for it. */
-  #index(
-    view: View,
-    { entries }: Snapshot,
-    tags: Settings["tags"],
-  ): SearchIndex | Promise<SearchIndex> {
-    const known = knownIndex(view, entries, tags);
-    if (known !== undefined) return known;
-    if (view.counts.tools <= MOST_AT_ONCE) return indexOf(view, entries, tags);
+  /** Builds an index in steps. Whoever needs the same goes on with what the others have begun. */
+  *#build(view: View, entries: readonly ServerEntry[], tags: Settings["tags"]): Generator<void> {
     const building = memoised(this.#building, entries, () => new Map());
-    return building.getOrInsertComputed(view, async () => {
-      try {
-        for await (const _step of takingTurns(prepareIndex(view, entries, tags)));
-        return indexOf(view, entries, tags);
-      } finally {
-        building.delete(view);
-      }
-    });
+    yield* building.getOrInsertComputed(view, () => prepareIndex(view, entries, tags));
+    building.delete(view);
   }
 
   /**
@@ -217,17 +215,12 @@ export class Finder {
         if (embeddings === undefined || !isClosed || unasked + tools > MOST_UNASKED) continue;
         unasked += tools;
       }
-      documents.push((yield* prepareIndex(full, registry.entries, tags)).documents);
+      yield* this.#build(full, registry.entries, tags);
+      documents.push(indexOf(full, registry.entries, tags).documents);
+      this.#letGoAfter(KEPT_FOR);
     }
-    if (documents.length > 0) this.#letGoAfter(KEPT_FOR);
     // They may have changed since the first step.
     this.#semanticFor(this.#settings().embeddings)?.want(documents.flat());
-  }
-
-  /** What searches need is kept for a while from now on. */
-  #wanted(): void {
-    this.#searchedAt = this.#parts.clock.now();
-    this.#letGoAfter(KEPT_FOR);
   }
 
   #letGoAfter(ms: number): void {
@@ -240,6 +233,8 @@ export class Finder {
       this.#searched.clear();
       forgetIndexes();
       if (this.#semantic?.isKept === true) this.#leave();
+      // It has more to write, perhaps.
+      else if (this.#semantic !== undefined) this.#letGoAfter(KEPT_FOR);
     }, true);
   }
 

@@ -33,6 +33,7 @@ export class Gating {
   #registry: Snapshot | undefined;
   #desk: Desk | undefined;
   #opening: Promise<Desk> | undefined;
+  #hasFailed = false;
 
   constructor(private readonly options: GatingOptions) {
     this.provisioned = new Provisioned({ sessions: options.maxSessions });
@@ -109,7 +110,7 @@ export class Gating {
 
   /** A tool was called with success. */
   called(route: Route): void {
-    if (this.#countsUse) void this.#open().then(({ finder }) => finder.called(route));
+    if (this.#countsUse) this.#open().then(({ finder }) => finder.called(route), () => {});
   }
 
   /** A legacy session has ended. */
@@ -117,19 +118,27 @@ export class Gating {
     this.provisioned.forget(sessionKey(label));
   }
 
-  /** Ends the search. */
+  /** Ends the search. Never rejects. */
   async close(): Promise<void> {
-    const desk = await this.#opening;
+    const desk = await this.#opening?.catch(() => undefined);
     await desk?.finder.close();
   }
 
+  /** Whoever does not wait for it need not look after its failure; the next call tries again. */
   #open(): Promise<Desk> {
-    return this.#opening ??= Promise.all([import("./desk.ts"), this.options.createFinder()])
+    if (this.#opening !== undefined) return this.#opening;
+    const opening = Promise.all([import("./desk.ts"), this.options.createFinder()])
       .then(([{ Desk }, finder]) => {
         this.#desk = new Desk(this.options, this.provisioned, finder);
         if (this.#registry !== undefined) finder.prepare(this.#registry);
         return this.#desk;
       });
+    opening.catch((error) => {
+      this.#opening = undefined;
+      if (!this.#hasFailed) log.error("The search cannot be loaded, and is tried again", { error });
+      this.#hasFailed = true;
+    });
+    return this.#opening = opening;
   }
 
   #warnOfClashes({ full, isClosed }: Gate): void {

@@ -38,11 +38,11 @@ const HANDLE_LOST =
  * @param nearest present tools that an id may have meant, best first
  * @throws {ArgumentMistake}
  */
-export function provisionTools(
+export async function provisionTools(
   call: MetaCall,
   store: Provisioned,
-  nearest: (id: string) => readonly string[],
-): MetaResult {
+  nearest: (id: string) => Promise<readonly string[]>,
+): Promise<MetaResult> {
   const { args, client, gate } = call;
   const { ids, left } = wantedIds(args);
   if (ids.length === 0) {
@@ -56,7 +56,7 @@ export function provisionTools(
   const handle = isNew ? crypto.randomUUID() : given;
   const key = provisionKey(client, gate.full.id, handle)!;
   if (given !== undefined && !store.knows(key)) return mistake(HANDLE_LOST);
-  const { fitting, tooLarge, unknown } = chosen(call, ids, budget, nearest);
+  const { fitting, tooLarge, unknown } = await chosen(call, ids, budget, nearest);
   if (fitting.length > 0) store.add(key, fitting.map(({ tool }) => tool.route.exposed));
   const tools = fitting.map(({ definition, tokens }) => ({ ...definition, tokens }));
   const notes: JsonObject = {
@@ -77,11 +77,11 @@ export function provisionTools(
 }
 
 /** First come, first served; what is too large leaves its room to those behind it. */
-function chosen(
+async function chosen(
   { gate, client: { era } }: MetaCall,
   ids: readonly string[],
   budget: number,
-  nearest: (id: string) => readonly string[],
+  nearest: (id: string) => Promise<readonly string[]>,
 ) {
   const fitting: { tool: ListedTool; definition: JsonObject; tokens: number }[] = [];
   const tooLarge: { id: string; tokens: number }[] = [];
@@ -92,7 +92,7 @@ function chosen(
     const tool = findTool(gate.full, id, era);
     if (tool === undefined) {
       const isExplained = unknown.length < MOST_EXPLAINED;
-      unknown.push({ id: shownId(id), nearest: isExplained ? [...nearest(id)] : [] });
+      unknown.push({ id: shownId(id), nearest: isExplained ? [...await nearest(id)] : [] });
       continue;
     }
     if (seen.has(tool)) continue;

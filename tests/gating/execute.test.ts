@@ -44,7 +44,7 @@ function prepare(
   const answer = prepareExecution(exchange, name, given, {
     isProvisioned: () => false,
     whenNamed: () => Promise.resolve(given),
-    nearest: () => [],
+    nearest: () => Promise.resolve([]),
     ...deps,
   });
   return { answer, exchange };
@@ -287,7 +287,7 @@ test("prepareExecution() waits for servers that start, and looks again", async (
 });
 
 test("prepareExecution() answers an id that nobody has with what is near", async () => {
-  const nearest = () => ["github_list_issues", "not_listed"];
+  const nearest = () => Promise.resolve(["github_list_issues", "not_listed"]);
   const unknown = await prepare(call("github_list_isues"), { deps: { nearest } }).answer;
   assert.equal(unknown?.isError, true);
   assert.deepEqual(unknown.structured, {

@@ -1,4 +1,6 @@
+import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
 import assert from "node:assert/strict";
+import process from "node:process";
 import { test } from "node:test";
 import type { GatingMode } from "../../src/config/types.ts";
 import {
@@ -9,9 +11,11 @@ import {
   UNGATED,
   withGating,
 } from "../../src/gating/endpoint.ts";
+import { Finder } from "../../src/gating/finder.ts";
 import type { Snapshot } from "../../src/gating/gate.ts";
 import { Gating } from "../../src/gating/gating.ts";
 import { buildIndex } from "../../src/gating/words/index.ts";
+import { replyText } from "../../src/registry/answers.ts";
 import type { Route } from "../../src/registry/types.ts";
 import { clientOf, exchangeOf, GATED, GatingWorld } from "./support.ts";
 
@@ -114,6 +118,64 @@ test("Gating makes a finder for who is shown a closed gate, for vectors, and whe
     of.called({ server: "github", name: "create_issue", exposed: "github_create_issue" });
     await of.close();
     assert.deepEqual(Object.values(told), expected, JSON.stringify([gating, shown, settings]));
+  }
+});
+
+test("a search that could not be loaded is tried again, told of once, and in nobody's way", async () => {
+  const unhandled: unknown[] = [];
+  const hear = (error: unknown) => void unhandled.push(error);
+  const lines: unknown[] = [];
+  const keep = ({ level, rawMessage }: LogRecord) => void lines.push([level, rawMessage]);
+  const categories = [["mcproxy", "gating"], ["logtape", "meta"]];
+  const loggers = categories.map((category, at) => ({ category, sinks: at === 0 ? ["keep"] : [] }));
+  configureSync({ sinks: { keep }, loggers, reset: true });
+  process.on("unhandledRejection", hear);
+  try {
+    const world = new GatingWorld({ gating: { mode: "on", usageRanking: true } });
+    let tries = 0;
+    let isBroken = true;
+    const of = new Gating({
+      maxSessions: 10_000,
+      createFinder: () => {
+        tries++;
+        return isBroken
+          ? Promise.reject(new Error("too many open files"))
+          : Promise.resolve(new Finder({ settings: () => ({ tags: [] }) as never }));
+      },
+      config: () => ({ servers: new Map(), settings: { profiles: [] } }) as never,
+      phase: () => undefined,
+      session: () => undefined,
+    });
+    of.registryChanged(world.registry);
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    const discover = async () => {
+      const exchange = exchangeOf("discover_tools", { query: "forecast" }, clientOf());
+      const reply = await of.answer(exchange, GATED, world);
+      return replyText(reply!);
+    };
+    for (
+      const need of [
+        () => of.listed(AGGREGATE, world.registry),
+        () => of.called({ server: "github", name: "create_issue", exposed: "github_create_issue" }),
+        () => assert.rejects(discover(), /too many open files/),
+        () => of.listed(AGGREGATE, world.registry),
+      ]
+    ) {
+      const before = tries;
+      await need();
+      assert.equal(tries, before + 1);
+      // Where it is under way, too.
+      await of.close();
+      await turn();
+    }
+    assert.deepEqual(unhandled, []);
+    assert.deepEqual(lines, [["error", "The search cannot be loaded, and is tried again"]]);
+    isBroken = false;
+    assert.match(await discover(), /weather_get_forecast/);
+    await of.close();
+  } finally {
+    process.off("unhandledRejection", hear);
+    resetSync();
   }
 });
 

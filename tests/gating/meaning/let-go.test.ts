@@ -5,8 +5,9 @@ import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { ProfileConfig } from "../../../src/config/types.ts";
 import { KEPT_FOR } from "../../../src/gating/finder.ts";
-import { buildSnapshot, type Snapshot } from "../../../src/gating/gate.ts";
+import { buildSnapshot, type Gate, type Snapshot } from "../../../src/gating/gate.ts";
 import { knownIndex, prepareIndex } from "../../../src/gating/words/search.ts";
+import type { View } from "../../../src/registry/types.ts";
 import { entry, inventory } from "../../registry/builders.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
 import {
@@ -18,6 +19,7 @@ import {
   snapshot,
   tool,
   vectorsOf,
+  withDirectory,
   withEndpoint,
 } from "./support.ts";
 
@@ -93,7 +95,7 @@ test("what only searches need is let go ten minutes after the last, and comes ba
   const registry = snapshot();
   const { aggregate, entries } = registry;
   const hits = await search.find(registry, "letter");
-  const index = search.finder.index(aggregate, registry);
+  const index = await search.finder.index(aggregate, registry);
   const text = index.documents[0]!.text;
   clock.tick(KEPT_FOR - 1);
   assert.deepEqual(await search.find(registry, "letter"), hits);
@@ -109,7 +111,7 @@ test("what only searches need is let go ten minutes after the last, and comes ba
   assert.equal(knownIndex(aggregate, entries, search.tags), undefined);
   assert.deepEqual(await search.find(registry, "letter"), hits);
   // An unknown name is searched as well.
-  const next = search.finder.index(aggregate, registry);
+  const next = await search.finder.index(aggregate, registry);
   assert.deepEqual(next.documents[0]!.text, text);
   assert.notEqual(next.documents[0]!.text, text);
   clock.tick(KEPT_FOR);
@@ -164,3 +166,93 @@ test("vectors that are nowhere else stay", async () => {
     }
   });
 });
+
+/** A snapshot in which somebody hears whenever names of a view are asked for: once for an index. */
+function watched({ entries, gates }: Snapshot, onNames: (gate: Gate) => void): Snapshot {
+  const watch = (gate: Gate): Gate => {
+    const { full } = gate;
+    const names: View["names"] = (kind) => {
+      onNames(gate);
+      return full.names(kind);
+    };
+    const { id, counts } = full;
+    const tool: View["tool"] = (name) => full.tool(name);
+    return { ...gate, full: { id, counts, names, tool } as View };
+  };
+  const profiles = new Map(Array.from(gates.profiles, ([name, gate]) => [name, watch(gate)]));
+  return { entries, gates: { aggregate: watch(gates.aggregate), profiles } } as never;
+}
+
+test("an index that a search and the preparer need at the same time is built once", async () => {
+  for (const embeddings of [undefined, configOf("http://127.0.0.1:1/v1")]) {
+    const clock = new FakeClock();
+    const search = new Search({
+      clock,
+      fetch: answering(() => 200),
+      ...(embeddings === undefined ? {} : { embeddings }),
+    });
+    let built = 0;
+    const registry = watched(profiled(["many"], []), () => built++);
+    const found = search.find(registry, "t7");
+    assert.ok(found instanceof Promise);
+    // The preparer is done before the search is.
+    clock.tick(1_000);
+    assert.equal(idsOf(await found)[0], "many_t7");
+    assert.equal(built, 1);
+    await search.finder.close();
+  }
+});
+
+test("what was prepared is let go even where the rest could not be", async () => {
+  const clock = new FakeClock();
+  const embeddings = configOf("http://127.0.0.1:1/v1");
+  const search = new Search({ clock, fetch: answering(() => 503), embeddings });
+  const registry = watched(profiled(["few"], [{ name: "p" }]), ({ full }) => {
+    if (full.id !== registry.gates.aggregate.full.id) throw new Error("broken");
+  });
+  const { entries, gates: { aggregate } } = registry;
+  search.finder.prepare(registry);
+  clock.tick(200);
+  assert.deepEqual(search.lines.all, ["Preparing the search failed"]);
+  assert.notEqual(knownIndex(aggregate.full, entries, search.tags), undefined);
+  clock.tick(KEPT_FOR);
+  assert.equal(knownIndex(aggregate.full, entries, search.tags), undefined);
+  await search.finder.close();
+});
+
+test("vectors that could not be let go when it was time are let go later", async () => {
+  await withDirectory(async (directory) => {
+    const embeddings = configOf("http://127.0.0.1:1/v1");
+    const first = new Search({ embeddings, directory, fetch: answering(() => 200) });
+    await first.embedded(snapshot());
+    await first.finder.close();
+    const clock = new FakeClock();
+    let status = 503;
+    const fetch = answering((input) => input.join().includes("Does it.") ? status : 200);
+    const search = new Search({ embeddings, directory, clock, fetch });
+    const more = entry("more", inventory({ tools: { items: [tool("x", "Does it.")] } }));
+    const registry = snapshot([...SERVERS, more]);
+    await search.find(registry, "mail");
+    clock.tick(200);
+    await search.lines.when("503");
+    // It is still after the vector of one tool.
+    clock.tick(KEPT_FOR);
+    // Until the tool is given up.
+    status = 400;
+    while (clock.armed > 0) {
+      clock.tick(KEPT_FOR);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.ok(search.find(registry, "mail") instanceof Promise);
+    await search.finder.close();
+  });
+});
+
+/** What answers with vectors, or with another status. */
+function answering(statusOf: (input: readonly string[]) => number): typeof globalThis.fetch {
+  const answer = (_url: unknown, { body }: { body: string }) => {
+    const { input } = JSON.parse(body);
+    return Promise.resolve(Response.json(vectorsOf(input), { status: statusOf(input) }));
+  };
+  return answer as never;
+}
