@@ -1,7 +1,7 @@
 /** Search waits for somebody who searches, and is let go when nobody does any more. */
 
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { ProfileConfig } from "../../../src/config/types.ts";
 import { KEPT_FOR } from "../../../src/gating/finder.ts";
@@ -244,6 +244,32 @@ test("vectors that could not be let go when it was time are let go later", async
       await new Promise((resolve) => setImmediate(resolve));
     }
     assert.ok(search.find(registry, "mail") instanceof Promise);
+    await search.finder.close();
+  });
+});
+
+test("vectors that another gateway has replaced on disk meanwhile are asked for again", async () => {
+  await withDirectory(async (directory) => {
+    const embeddings = configOf("http://127.0.0.1:1/v1");
+    const registry = snapshot();
+    const first = new Search({ embeddings, directory, fetch: answering(() => 200) });
+    await first.embedded(registry);
+    await first.finder.close();
+    const clock = new FakeClock();
+    const search = new Search({ embeddings, directory, clock, fetch: answering(() => 200) });
+    assert.equal((await search.ids(registry, "mail"))[0], "bureau_send");
+    clock.tick(200);
+    await rm(directory, { recursive: true });
+    const others = [entry("more", inventory({ tools: { items: [tool("x", "Does it.")] } }))];
+    const other = new Search({ embeddings, directory, fetch: answering(() => 200) });
+    await other.embedded(snapshot(others));
+    await other.finder.close();
+    clock.tick(KEPT_FOR);
+    assert.equal(clock.armed, 0);
+    assert.deepEqual(await search.ids(registry, "mail"), []);
+    clock.tick(200);
+    await search.lines.when("Embedded 4 tools");
+    assert.equal((await search.ids(registry, "mail"))[0], "bureau_send");
     await search.finder.close();
   });
 });
