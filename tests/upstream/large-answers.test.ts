@@ -164,44 +164,48 @@ test("What has come of an event stream counts no longer than until it was handed
   assert.equal(await endless.outcome, 'Server "x" answered x with more than 64 MiB');
 });
 
-test("What is on an event stream is the same, wherever it is cut", async () => {
-  const texts = [
-    "event: message\ndata: a\n\n",
-    "data: é\n\n",
-    "data: two\ndata: lines\n\n",
-    "data: \n\n",
-    "event: other\ndata: b\n\n",
-    "id: 7\nretry: 90\ndata: c\n\n",
-    ": note\r\n\r\ndata: d\r\n\r\n",
-    "data:e\n\ndata: f\n\n",
-    "data: g\n",
-    "\n",
-    "data: lost\n",
-  ];
-  const client = new HttpClient("x", httpTarget("http://localhost/") as HttpTarget);
-  const told = async (chunks: readonly Uint8Array[]) => {
-    const all: string[] = [];
-    const body = new ReadableStream({
-      start(stream) {
-        for (const chunk of chunks) stream.enqueue(chunk);
-        stream.close();
-      },
-    });
-    await client.events(new Response(body), "x", {
-      onEvent: ({ event = "message", data }) => void all.push(`${event} ${data}`),
-      onId: (id) => void all.push(`id ${id}`),
-      onRetry: (ms) => void all.push(`retry ${ms}`),
-    });
-    return all;
-  };
-  const encoder = new TextEncoder();
-  const whole = encoder.encode(texts.join(""));
-  const expected = await told([...whole].map((byte) => Uint8Array.of(byte)));
-  assert.deepEqual(expected.filter((one) => /^message .$/.test(one)).map((one) => one.at(-1)), [
-    ...["a", "é", "c", "d", "e", "f", "g"],
-  ]);
-  assert.deepEqual(await told(texts.map((text) => encoder.encode(text))), expected);
-  for (let at = 1; at < whole.length; at++) {
-    assert.deepEqual(await told([whole.slice(0, at), whole.slice(at)]), expected, `cut at ${at}`);
-  }
-});
+// One that can be read into what is there already, and one that cannot.
+for (const type of ["bytes", undefined] as const) {
+  test(`What is on a stream of ${type ?? "chunks"} is the same, wherever it is cut`, async () => {
+    const texts = [
+      "event: message\ndata: a\n\n",
+      "data: é\n\n",
+      "data: two\ndata: lines\n\n",
+      "data: \n\n",
+      "event: other\ndata: b\n\n",
+      "id: 7\nretry: 90\ndata: c\n\n",
+      ": note\r\n\r\ndata: d\r\n\r\n",
+      "data:e\n\ndata: f\n\n",
+      "data: g\n",
+      "\n",
+      "data: lost\n",
+    ];
+    const client = new HttpClient("x", httpTarget("http://localhost/") as HttpTarget);
+    const told = async (chunks: readonly Uint8Array[]) => {
+      const all: string[] = [];
+      const body = new ReadableStream({
+        type: type as undefined,
+        start(stream) {
+          for (const chunk of chunks) stream.enqueue(chunk.slice());
+          stream.close();
+        },
+      });
+      await client.events(new Response(body), "x", {
+        onEvent: ({ event = "message", data }) => void all.push(`${event} ${data}`),
+        onId: (id) => void all.push(`id ${id}`),
+        onRetry: (ms) => void all.push(`retry ${ms}`),
+      });
+      return all;
+    };
+    const encoder = new TextEncoder();
+    const whole = encoder.encode(texts.join(""));
+    const expected = await told([...whole].map((byte) => Uint8Array.of(byte)));
+    assert.deepEqual(expected.filter((one) => /^message .$/.test(one)).map((one) => one.at(-1)), [
+      ...["a", "é", "c", "d", "e", "f", "g"],
+    ]);
+    assert.deepEqual(await told(texts.map((text) => encoder.encode(text))), expected);
+    for (let at = 1; at < whole.length; at++) {
+      assert.deepEqual(await told([whole.slice(0, at), whole.slice(at)]), expected, `cut at ${at}`);
+    }
+  });
+}
