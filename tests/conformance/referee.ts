@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
 import { within } from "../support/inbox.ts";
 import { startProcess } from "../support/process.ts";
 import { ROOT } from "../support/program.ts";
@@ -26,7 +27,10 @@ export interface Report {
 export const TIMEOUT = 900_000;
 
 const BUN = `${ROOT}node_modules/bun/bin/bun.exe`;
-const REFEREE = `${ROOT}node_modules/@modelcontextprotocol/conformance/dist/index.js`;
+const REFEREE = [
+  `--preload=${fileURLToPath(new URL("./patient.mjs", import.meta.url))}`,
+  `${ROOT}node_modules/@modelcontextprotocol/conformance/dist/index.js`,
+];
 
 /**
  * How long one scenario may take, ms. A second does where nothing else runs; a client scenario
@@ -111,7 +115,7 @@ async function run(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<{ readonly code: number | null; readonly output: string }> {
-  const referee = await startProcess(BUN, [REFEREE, ...args], {
+  const referee = await startProcess(BUN, [...REFEREE, ...args], {
     env: { ...process.env, NO_COLOR: "1", ...env },
   });
   referee.endInput();
