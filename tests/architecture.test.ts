@@ -41,7 +41,7 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
   "src/lib": 1_335,
-  "src/runtime": 811,
+  "src/runtime": 817,
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1_547,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_509;
+const MOST_CODE_IN_ALL = 32_511;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 

@@ -18,28 +18,35 @@ export const runtime: Runtime = {
   openDatagram,
   watchDirectory,
   onSignal,
-  once: (text) => Once.isAsked ? new Once(ENCODER.encode(text)) : new Blob([text]),
+  once: (text) => Once.of(text),
 };
 
 /** {@link Runtime.once} without the parts of a blob, which cost more than the rest of a request. */
 class Once extends Blob {
-  /** A request takes the stream that is defined here. */
-  static isAsked = false;
+  /** Whether a request takes the stream that is defined here; tried with the first body. */
+  static #isAsked: boolean | undefined;
   override readonly size: number;
 
-  constructor(private readonly content: Uint8Array<ArrayBuffer>) {
+  private constructor(private readonly content: Uint8Array<ArrayBuffer>) {
     super();
     this.size = content.length;
   }
 
+  static of(text: string): Blob {
+    if (Once.#isAsked === undefined) {
+      Once.#isAsked = false;
+      new Request("http://localhost", { method: "POST", body: new Once(ENCODER.encode("{}")) });
+    }
+    return Once.#isAsked ? new Once(ENCODER.encode(text)) : new Blob([text]);
+  }
+
   override stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    Once.isAsked = true;
+    Once.#isAsked = true;
     return new Response(this.content).body!;
   }
 }
 
 const ENCODER = new TextEncoder();
-new Request("http://localhost", { method: "POST", body: new Once(ENCODER.encode("{}")) });
 
 /**
  * Counts what is being answered, because Deno cannot cut connections once its own graceful shutdown
