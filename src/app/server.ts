@@ -13,7 +13,7 @@ import { ExitCode, type Io } from "./io.ts";
 
 /** What a running gateway stands on. */
 export interface ServerOptions extends GatewayOptions {
-  readonly runtime: Pick<Runtime, "serve" | "spawn" | "request" | "once">;
+  readonly runtime: GatewayOptions["runtime"] & Pick<Runtime, "serve">;
   /** Without it there is no HTTP listener (`--stdio` alone). */
   readonly listen: boolean;
   /** Where it is kept what makes sessions outlive the process. */

@@ -310,6 +310,7 @@ function send(
 ): Promise<ResponseMessage> {
   const all = decided(exchange.request, edits);
   const told = parts.levels.want(server, exchange.client);
+  // Bound, as in `forwardTo`.
   return told === undefined
     ? forward(exchange, server, all, view, parts)
     : told.then(forward.bind(undefined, exchange, server, all, view, parts));

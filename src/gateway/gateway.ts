@@ -8,7 +8,6 @@ import { within } from "../lib/time.ts";
 import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
 import { errorResponse, idTextOf } from "../protocol/message.ts";
 import type { Reply } from "../registry/answers.ts";
-import type { Runtime } from "../runtime/types.ts";
 import { type AttemptBudget, createAttemptBudget } from "../upstream/supervisor.ts";
 import { type CallParts, route } from "./call.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
@@ -18,7 +17,7 @@ import { LogLevels, Subscriptions } from "./clients/subscriptions.ts";
 import { type UpcallParts, Upcalls } from "./clients/upcalls.ts";
 import { Facts, logFacts, newRecord, recordEnd, type SessionKind } from "./events.ts";
 import type { ListCache } from "./members/list-cache.ts";
-import { Member } from "./members/member.ts";
+import { Member, type MemberOptions } from "./members/member.ts";
 import { ConfigState, Members } from "./members/members.ts";
 import { Chains } from "./middleware/chains.ts";
 import { Parking } from "./parking.ts";
@@ -28,7 +27,7 @@ import { Owners } from "./tasks.ts";
 /** What the gateway stands on. */
 export interface GatewayOptions {
   readonly config: Config;
-  readonly runtime: Pick<Runtime, "spawn" | "request" | "once">;
+  readonly runtime: MemberOptions["runtime"];
   /** Keeps the lists of one run for the next; nothing is kept without. */
   readonly cache?: ListCache | undefined;
   /** Where the search keeps what it has learned, see `cacheDirectory()`; nothing is kept without. */
@@ -242,7 +241,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     return this.#ended(exchange, errorResponse(idTextOf(request), told));
   }
 
-  #member(config: ServerConfig, runtime: Pick<Runtime, "spawn" | "request" | "once">): Member {
+  #member(config: ServerConfig, runtime: MemberOptions["runtime"]): Member {
     return new Member({
       config,
       runtime,

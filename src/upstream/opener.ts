@@ -5,12 +5,11 @@ import type { Exchange } from "../protocol/exchange.ts";
 import { type Inventory, LIST_RULES } from "../protocol/lists.ts";
 import type { NotificationMessage, RequestMessage } from "../protocol/message.ts";
 import { declaredHeaders } from "../protocol/param-headers.ts";
-import type { Runtime } from "../runtime/types.ts";
 import { type InventoryResult, readInventory } from "./connection/inventory.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { ChannelEvents } from "./connection/channel.ts";
 import { Connection, type ConnectionOptions } from "./connection/connection.ts";
-import type { EraAnswer } from "./connection/establish.ts";
+import type { EraAnswer, EstablishOptions } from "./connection/establish.ts";
 import { HandshakeError } from "./connection/handshake.ts";
 import { SHARED_IDENTITY } from "./connection/line.ts";
 import type { LineLimits } from "./lines.ts";
@@ -169,7 +168,7 @@ export interface UpstreamEvents {
 export interface UpstreamOptions {
   /** For an instance, {@link ServerConfig.instances} has that very one alone. */
   readonly config: ServerConfig;
-  readonly runtime: Pick<Runtime, "spawn" | "request" | "once">;
+  readonly runtime: EstablishOptions["runtime"];
   readonly log: UpstreamLog;
   readonly events?: UpstreamEvents;
   /** @default the real time */

@@ -4,8 +4,7 @@ import { getLogger, textLogger } from "../../log/mod.ts";
 import { checkedInventory, EMPTY_INVENTORY, type Inventory } from "../../protocol/lists.ts";
 import type { LoggingLevel } from "../../protocol/methods.ts";
 import type { ServerEntry } from "../../registry/types.ts";
-import type { Runtime } from "../../runtime/types.ts";
-import type { UpstreamEvents } from "../../upstream/opener.ts";
+import type { UpstreamEvents, UpstreamOptions } from "../../upstream/opener.ts";
 import type { AttemptBudget } from "../../upstream/supervisor.ts";
 import { Upstream } from "../../upstream/upstream.ts";
 import type { ListCache } from "./list-cache.ts";
@@ -19,7 +18,7 @@ const READING_PATIENCE = 2_000;
 /** What one configured server needs to take part. */
 export interface MemberOptions {
   readonly config: ServerConfig;
-  readonly runtime: Pick<Runtime, "spawn" | "request" | "once">;
+  readonly runtime: UpstreamOptions["runtime"];
   /** How long a lost server keeps its entries, milliseconds. */
   readonly staleGrace: () => number;
   /** Its inventory, or how it may be used, has changed. */

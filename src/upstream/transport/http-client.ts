@@ -131,7 +131,7 @@ export class HttpClient {
     private readonly server: string,
     target: HttpTarget,
     private readonly trail?: () => string,
-    private readonly runtime: Pick<Runtime, "request" | "once"> = {},
+    private readonly runtime: NonNullable<HttpOptions["runtime"]> = {},
   ) {
     this.#answers = ANSWERS.getOrInsertComputed(target, () => new Answers());
     const { url, headers } = withoutCredentials(target.url);
