@@ -3,6 +3,19 @@ import type { JsonObject } from "../lib/json.ts";
 import type { Envelope, Era } from "./eras.ts";
 import type { RequestMessage, ResponseMessage } from "./message.ts";
 
+/** Who is behind a request, as the door has found out; nobody behind it knows how. */
+export interface Principal {
+  /**
+   * The same for one person or program, whatever it shows: the name of a key, or issuer and subject
+   * of a token. What belongs to somebody is bound to it.
+   */
+  readonly id: string;
+  /** What people call it: for log lines, status and audit. */
+  readonly who: string;
+  /** All that `access` may know it by: a name, `key:NAME`, `group:GROUP`, `scope:SCOPE`. */
+  readonly names: readonly string[];
+}
+
 /**
  * Who a request comes from. For a legacy client it lives as long as the session; for a modern one
  * it is read from the envelope of each request.
@@ -18,6 +31,8 @@ export interface Client extends Envelope {
   /** The stdin it came by, where nobody else's requests do; a name like the above. */
   readonly pipe?: string | undefined;
   readonly era: Era;
+  /** Undefined where nobody has to say who he is. */
+  readonly principal?: Principal | undefined;
   /**
    * The least severe log level it asked for: by `logging/setLevel` (legacy) or in the envelope of
    * this request (modern). Undefined where it asked for none.
