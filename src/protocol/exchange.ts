@@ -16,6 +16,9 @@ export interface Principal {
   readonly names: readonly string[];
 }
 
+/** Whoever can read this user's own files: the gateway's commands, and the client on its stdin. */
+export const LOCAL: Principal = { id: "local", who: "local", names: [] };
+
 /**
  * Who a request comes from. For a legacy client it lives as long as the session; for a modern one
  * it is read from the envelope of each request.
