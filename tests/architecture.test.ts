@@ -44,7 +44,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/runtime": 817,
   "src/log": 967,
   "src/schema": 884,
-  "src/protocol": 1_547,
+  "src/protocol": 1_554,
   "src/config": 4_490,
   "src/upstream": 2_359,
   "src/upstream/connection": 1_677,
@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_511;
+const MOST_CODE_IN_ALL = 32_518;
 const MOST_FILES = 215;
 const MOST_LINES = 500;
 
