@@ -270,6 +270,8 @@ export class Refusal extends Error {
     message: string,
     readonly code: number = ErrorCode.InvalidRequest,
     readonly idText = "null",
+    /** What belongs to its status, such as `www-authenticate`. */
+    readonly headers?: PlainHeaders,
   ) {
     super(message);
   }
@@ -277,7 +279,7 @@ export class Refusal extends Error {
   toResponse(): Response {
     const text = errorResponse(this.idText, new RpcError(this.code, this.message));
     const isForNow = this.status === 408 || this.status === 503;
-    return jsonResponse(text, this.status, isForNow ? LATER : undefined);
+    return jsonResponse(text, this.status, this.headers ?? (isForNow ? LATER : undefined));
   }
 }
 

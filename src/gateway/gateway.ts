@@ -6,6 +6,7 @@ import { CancelSource } from "../lib/cancel.ts";
 import { createRedactor } from "../lib/secrets.ts";
 import { within } from "../lib/time.ts";
 import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
+import type { Principal } from "../protocol/exchange.ts";
 import { errorResponse, idTextOf } from "../protocol/message.ts";
 import type { Reply } from "../registry/answers.ts";
 import { type AttemptBudget, createAttemptBudget } from "../upstream/supervisor.ts";
@@ -163,11 +164,23 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
    * Opens a session for a legacy client; the front closes it with `session.close`. `label` is for
    * one that goes on.
    */
-  openSession(transport: SessionKind, endpoint: Endpoint, label?: string): Session {
-    const session = new Session(transport, endpoint, this, (closed, reason) => {
-      stop();
-      this.#sessionClosed(closed, reason);
-    }, label);
+  openSession(
+    transport: SessionKind,
+    endpoint: Endpoint,
+    label?: string,
+    principal?: Principal,
+  ): Session {
+    const session = new Session(
+      transport,
+      endpoint,
+      this,
+      (closed, reason) => {
+        stop();
+        this.#sessionClosed(closed, reason);
+      },
+      label,
+      principal,
+    );
     const stop = this.snapshots.listen(session);
     this.sessions.add(session);
     return session;

@@ -6,7 +6,7 @@ import { editJson } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { type Envelope, MetaKey } from "../../protocol/eras.ts";
 import { invalidParams, methodNotFound } from "../../protocol/errors.ts";
-import type { Client } from "../../protocol/exchange.ts";
+import type { Client, Principal } from "../../protocol/exchange.ts";
 import type { ListKind } from "../../protocol/lists.ts";
 import {
   errorResponse,
@@ -24,8 +24,8 @@ import type { ActiveExchange } from "./exchange.ts";
 import type { Answering } from "./session.ts";
 import { MAX_SUBSCRIPTIONS, type ResourceSubscriber } from "./subscriptions.ts";
 
-/** The client behind one modern request, as its envelope describes it; `pipe` as in {@link Client}. */
-export function modernClient(envelope: Envelope, pipe?: string): Client {
+/** The client behind one modern request, as its envelope describes it; the rest as in {@link Client}. */
+export function modernClient(envelope: Envelope, pipe?: string, principal?: Principal): Client {
   const name = typeof envelope.info.name === "string" ? envelope.info.name : "unnamed";
   return {
     label: `modern:${name.slice(0, 40)}`,
@@ -35,6 +35,7 @@ export function modernClient(envelope: Envelope, pipe?: string): Client {
     info: envelope.info,
     session: undefined,
     pipe,
+    principal,
     logLevel: envelope.logLevel,
   };
 }

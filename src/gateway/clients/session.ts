@@ -3,7 +3,7 @@ import { anyCancelled, type CancelSignal } from "../../lib/cancel.ts";
 import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
 import { MetaKey, negotiateVersion, resourceNotFound, SSE_VERSION } from "../../protocol/eras.ts";
 import { invalidParams, invalidRequest, toRpcError } from "../../protocol/errors.ts";
-import type { Client } from "../../protocol/exchange.ts";
+import type { Client, Principal } from "../../protocol/exchange.ts";
 import { cannotAnswer } from "../../protocol/inputs.ts";
 import { LIST_RULES, type ListKind } from "../../protocol/lists.ts";
 import {
@@ -103,6 +103,8 @@ export class Session implements ListListener, ResourceSubscriber, ExchangeOwner 
     private readonly onClosed: (session: Session, reason: string) => void,
     /** Names the session in logs and status, and to servers. */
     readonly label: string = `c${++count}`,
+    /** Whose it is; others do not find it. Undefined where nobody has to say who he is. */
+    readonly principal?: Principal,
   ) {}
 
   /** The client behind it, `undefined` before `initialize`. */
@@ -112,7 +114,8 @@ export class Session implements ListListener, ResourceSubscriber, ExchangeOwner 
 
   /** Goes on with a client that was initialized before; it may have missed that lists changed. */
   resume(known: KnownClient): void {
-    this.#client = { label: this.label, era: "legacy", session: this.label, ...known };
+    const { label, principal } = this;
+    this.#client = { label, era: "legacy", session: label, principal, ...known };
     this.isResumed = this.#ready = true;
     this.tell();
     this.listsChanged(LIST_RULES.map(({ kind }) => kind));
@@ -299,6 +302,7 @@ export class Session implements ListListener, ResourceSubscriber, ExchangeOwner 
       capabilities: isObject(capabilities) ? capabilities : {},
       info: isObject(clientInfo) ? clientInfo : {},
       session: this.label,
+      principal: this.principal,
       logLevel: undefined,
     };
     const { snapshots } = this.parts;
