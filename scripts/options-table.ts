@@ -26,6 +26,9 @@ const SECTIONS: readonly string[] = [
   "features",
 ];
 
+/** Another thing than the setting of this name: how the gateway is known to the server. */
+const NOT_INHERITED = "auth";
+
 /** Replaces what stands between the marks `<!-- options:NAME -->` and `<!-- options:end -->`. */
 export function fillTables(page: string, schema: OptionSchema): string {
   const settings = Object.entries(schema.properties ?? {})
@@ -49,7 +52,9 @@ export function fillTables(page: string, schema: OptionSchema): string {
       ["Option", "Default", "Example", "Meaning"],
       own.map(([name, option]) => [
         code(name),
-        names.has(name) && !("default" in option) ? "the setting" : standard(option),
+        names.has(name) && !("default" in option) && name !== NOT_INHERITED
+          ? "the setting"
+          : standard(option),
         example(option),
         (option.description ?? "").replace(" By default as for all servers.", ""),
       ]),

@@ -1,7 +1,9 @@
 import * as v from "valibot";
 import { CLIENT_KEYS } from "../src/config/client-keys.ts";
 import { about } from "../src/config/schema-parts.ts";
-import { schemaLink, serverOptions, SettingsSchema } from "../src/config/schema.ts";
+import { loadOptions, schemaLink, serverOptions, SettingsSchema } from "../src/config/schema.ts";
+
+await loadOptions("auth");
 
 /** A whole file, for the JSON schema of editors: every layout, and the keys of other clients. */
 

@@ -45,7 +45,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1_554,
-  "src/config": 4_490,
+  "src/config": 4_709,
   "src/upstream": 2_359,
   "src/upstream/connection": 1_677,
   "src/upstream/transport": 1_670,
@@ -57,14 +57,15 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 578,
   "src/gateway/middleware": 863,
   "src/front": 1_310,
-  "src/app": 707,
+  "src/front/auth": 31,
+  "src/app": 709,
   "src/cli": 2_777,
   "src/cli/view": 247,
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_536;
-const MOST_FILES = 215;
+const MOST_CODE_IN_ALL = 32_786;
+const MOST_FILES = 217;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */

@@ -5,6 +5,7 @@ import { type ConfigIssue, formatIssue } from "../config/issue.ts";
 import { loadConfig } from "../config/load.ts";
 import { collectSecrets } from "../config/secrets.ts";
 import { type FlagSettings, type Layers, parsePort, settingsFromEnv } from "../config/settings.ts";
+import { loadOptions } from "../config/schema.ts";
 import type { Config, ConfigResult, LogLevel, SyslogAddress } from "../config/types.ts";
 import { AGGREGATE, type Endpoint, profileEndpoint } from "../gating/endpoint.ts";
 import { isLoopback } from "../lib/text.ts";
@@ -55,6 +56,7 @@ export async function planServe(
   { running = false }: { readonly running?: boolean } = {},
 ): Promise<ServePlan> {
   const flags = readFlags(options);
+  await loadOptions(Object.keys(io.env).join(" "));
   const environment = settingsFromEnv(io.env);
   if (environment.issues.length > 0) throw configurationError(environment.issues);
   const layers = { environment, flags };

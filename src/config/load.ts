@@ -5,6 +5,7 @@
 
 import process from "node:process";
 import { canonicalJson, isObject, valueAt } from "../lib/json.ts";
+import { isLoopback } from "../lib/text.ts";
 import { loadCredentials } from "./credentials.ts";
 import { type ConfigTree, fromEntries } from "./document.ts";
 import {
@@ -21,7 +22,7 @@ import { isClientFile, shapeDocument, type ShapeResult } from "./layouts.ts";
 import { reportAliases, reportCollision, warnUnusedChoices } from "./profiles.ts";
 import { warnBareKey } from "./schema-gating.ts";
 import { loadPatterns, mentionsPatterns } from "./schema-results.ts";
-import { RootSchema, SettingsSchema } from "./schema.ts";
+import { loadOptions, RootSchema, SettingsSchema } from "./schema.ts";
 import { secretsOfVariables } from "./secrets.ts";
 import { parseServer } from "./server.ts";
 import { DEFAULT_SETTINGS, type Layers, settingsFromEnv } from "./settings.ts";
@@ -109,6 +110,7 @@ async function readShaped(file: string, sources: Map<string, string>): Promise<S
     return { ok: false, issues: [issue] };
   }
   if (mentionsPatterns(read.text)) await loadPatterns();
+  await loadOptions(read.text);
   const parsed = await parseText(read.text, file);
   return parsed.ok ? shapeDocument(parsed.document, ROOT_KEYS) : parsed;
 }
@@ -188,6 +190,7 @@ export function parseTree(
   if (settings.embeddings !== undefined && settings.embeddings === fromFile.embeddings) {
     warnBareKey(settings.embeddings, collector);
   }
+  checkIssuers(settings, collector);
   const servers = parseServers(settings, context);
   const issues = [...environment.issues, ...collector.issues];
   if (issues.length > 0) return { ok: false, issues: inOrder(issues, files) };
@@ -196,6 +199,25 @@ export function parseTree(
   const config: Config = { file, servers, settings, expandedSecrets };
   const warnings = inOrder([...environment.warnings, ...collector.warnings], files);
   return { ok: true, config, warnings };
+}
+
+/** Reports what `auth` needs of others: its schema sees no further than itself. */
+function checkIssuers({ auth, publicUrl }: Settings, collector: IssueCollector): void {
+  const issuers = auth?.issuers ?? [];
+  if (issuers.length > 0 && publicUrl === undefined) {
+    collector.error(["auth", "issuers"], "tokens are for an address, and there is none", {
+      remedy: 'set "publicUrl" to where clients reach the gateway',
+    });
+  }
+  issuers.forEach(({ issuer, jwks = issuer }, index) => {
+    const { protocol, hostname = "" } = URL.parse(jwks) ?? {};
+    if (protocol !== "http:" || isLoopback(hostname)) return;
+    collector.warn(
+      ["auth", "issuers", index],
+      "its keys cross the network in the clear: anybody on the way can make tokens",
+      { remedy: "use https" },
+    );
+  });
 }
 
 interface ParseContext {
@@ -229,8 +251,9 @@ function parseSettings(ours: object, { tree, store, collector, used }: ParseCont
     warnShortTimeout(tree.value[key], key, collector);
   }
   if (output === undefined) return DEFAULT_SETTINGS;
-  const { $schema: _schema, mcpServers: _servers, syslog, roots, embeddings, ...rest } = output;
-  return withoutUndefined({ ...rest, syslog, roots, embeddings });
+  const { $schema: _schema, mcpServers: _servers, syslog, roots, embeddings, auth, ...rest } =
+    output;
+  return withoutUndefined({ ...rest, syslog, roots, embeddings, auth });
 }
 
 function parseServers(

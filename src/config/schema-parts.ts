@@ -160,6 +160,19 @@ export function chosen<Schema extends v.GenericSchema>(
   };
 }
 
+/**
+ * Stands for a schema that is loaded for those who have the option; until it {@link becomes} that, it
+ * accepts nothing.
+ */
+export function late<Schema extends v.GenericSchema>(): Schema {
+  return { ...v.never("an option whose schema is loaded") } as unknown as Schema;
+}
+
+/** Makes the schema of {@link late} what it stands for. */
+export function becomes<Schema extends v.GenericSchema>(stand: Schema, schema: Schema): void {
+  Object.assign(stand, schema);
+}
+
 /** For valibot an array is an object with keys "0", "1", …; in a configuration it is a mistake. */
 export function notArray<Schema extends v.GenericSchema>(schema: Schema): Schema {
   return chosen(schema, (dataset) => {

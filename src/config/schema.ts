@@ -5,16 +5,19 @@
 
 import * as v from "valibot";
 import { profileOptions } from "./profiles.ts";
+import type { authOption } from "./schema-auth.ts";
 import { gatingOptions } from "./schema-gating.ts";
 import {
   about,
   address,
   basicCredentials,
+  becomes,
   choice,
   count,
   duration,
   flag,
   httpUrl,
+  late,
   notArray,
   optional,
   prefix,
@@ -180,6 +183,18 @@ const SyslogSchema = v.pipe(
   ),
 );
 
+const gatewayAuth = late<typeof authOption>();
+
+/**
+ * Loads the schemas of settings that few have, if this text may have one: to be awaited before a
+ * configuration, or the environment, is checked.
+ */
+export async function loadOptions(text: string): Promise<void> {
+  if (/\bauth\b|MCPROXY_AUTH/.test(text)) {
+    becomes(gatewayAuth, (await import("./schema-auth.ts")).authOption);
+  }
+}
+
 /** The settings at the top of the file, beside `mcpServers`, with their defaults. */
 export const SettingsSchema = v.strictObject(optional({
   host: text(
@@ -261,6 +276,7 @@ export const SettingsSchema = v.strictObject(optional({
     "Whether ${cmd:…} runs its command at every start and reload. Only for files that nobody " +
       "else can write.",
   ),
+  auth: gatewayAuth,
   ...gatingOptions,
   ...profileOptions,
 }, {

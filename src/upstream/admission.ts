@@ -5,14 +5,14 @@ import type { Clock } from "../lib/time.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import { serverLabel, unavailable } from "./transport/failures.ts";
 
-/** The settings an {@link Admission} goes by. */
+/** The settings an {@link CallAdmission} goes by. */
 export type AdmissionLimits = Pick<ServerConfig, "maxConcurrency" | "maxQueue" | "timeout">;
 
 /**
  * How many calls a server gets at a time: the next ones wait, first come, first served, and beyond
  * the queue they are refused. One for all its instances. Owned by the upstream, like its calls.
  */
-export class Admission {
+export class CallAdmission {
   #most: number;
   #inside = 0;
   /** Told that they are inside, or why they will never be. */
@@ -44,7 +44,7 @@ export class Admission {
     this.#letIn();
   }
 
-  /** Enters where there is room and nobody waits; to be followed by {@link Admission.leave}. */
+  /** Enters where there is room and nobody waits; to be followed by {@link CallAdmission.leave}. */
   tryEnter(): boolean {
     if (this.#inside >= this.#most || this.#waiting.size > 0) return false;
     this.#inside++;
@@ -54,7 +54,7 @@ export class Admission {
   /**
    * Waits for room; resolves inside.
    * @throws {RpcError} (rejects) UpstreamBusy at once when the queue is full, UpstreamTimeout after
-   * the time a call may take, UpstreamUnavailable when `signal` aborts or on {@link Admission.close}
+   * the time a call may take, UpstreamUnavailable when `signal` aborts or on {@link CallAdmission.close}
    */
   enter(signal: CancelSignal): Promise<void> {
     const refusal = this.#refusal(signal);

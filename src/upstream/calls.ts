@@ -14,7 +14,7 @@ import { calledName } from "../protocol/inputs.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import { methodRule } from "../protocol/methods.ts";
 import { isTaskMethod } from "../protocol/tasks.ts";
-import { Admission } from "./admission.ts";
+import { CallAdmission } from "./admission.ts";
 import { type Chooser, giveBack, type Slot, type Taken } from "./choose.ts";
 import type { Line, OnceLine } from "./connection/line.ts";
 import { HttpStatusError, LostCallError } from "./transport/failures.ts";
@@ -25,7 +25,7 @@ export class Calls {
   total = 0;
   /** Those that ended with an error, the server's own or the gateway's. */
   failed = 0;
-  readonly #admission: Admission;
+  readonly #admission: CallAdmission;
   readonly #idle: (() => void)[] = [];
   #shape: ServerConfig["shape"];
   /** Calls that have begun and not ended; a parked one counts. */
@@ -39,7 +39,7 @@ export class Calls {
     clock: Clock,
   ) {
     this.#shape = config.shape;
-    this.#admission = new Admission(config.name, config, clock);
+    this.#admission = new CallAdmission(config.name, config, clock);
   }
 
   /** Calls that wait for others to end. */

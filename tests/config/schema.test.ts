@@ -38,6 +38,8 @@ const WITHOUT_DEFAULT = new Set([
   ...["idleTimeout", "maxConcurrency", "alias", "instructions", "ttl"],
   ...["auth.type", "auth.token", "auth.credentials", "syslog.socket", "syslog.udp", "syslog.tcp"],
   ...["embeddings", "embeddings.url", "embeddings.model", "embeddings.apiKey"],
+  ...["auth.keys", "auth.issuers", "auth.proxy", "auth.proxy.header", "auth.proxy.groups"],
+  "auth.proxy.from",
   ...["roots.uri", "roots.name"],
 ]);
 

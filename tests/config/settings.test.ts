@@ -116,6 +116,10 @@ test("settingsFromEnv() has a variable for every setting, each read by its schem
     syslog: ['{"udp":"h:514"}', { udp: "h:514" }],
     allowCommands: ["true", true],
     cacheSize: ["1048576", 1_048_576],
+    auth: [
+      `{"keys":{"a":"sha256:${"0a".repeat(32)}"}}`,
+      { keys: [{ name: "a", hash: "0a".repeat(32), expires: undefined }] },
+    ],
     gating: ["off", { ...DEFAULT_SETTINGS.gating, mode: "off" }],
     embeddings: ['{"url":"http://h","model":"m"}', { url: "http://h", model: "m", timeout: 300 }],
     profiles: ['{"dev":{}}', [{ name: "dev" }]],

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { CancelSource } from "../../src/lib/cancel.ts";
 import { ErrorCode } from "../../src/protocol/errors.ts";
-import { Admission } from "../../src/upstream/admission.ts";
+import { CallAdmission } from "../../src/upstream/admission.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import { askingTarget, callText, exchangeFor, serverConfig, withUpstream } from "./support.ts";
 
@@ -12,7 +12,7 @@ function admission(maxConcurrency: number | undefined, maxQueue: number) {
   const limits = { maxQueue, timeout: 5_000 };
   const limitsOf = (most: number | undefined) =>
     most === undefined ? limits : { ...limits, maxConcurrency: most };
-  const gate = new Admission("x", limitsOf(maxConcurrency), clock);
+  const gate = new CallAdmission("x", limitsOf(maxConcurrency), clock);
   const entered: string[] = [];
   const enter = (name: string, signal = new CancelSource()) => {
     const waiting = gate.enter(signal).then(() => void entered.push(name));
@@ -23,7 +23,7 @@ function admission(maxConcurrency: number | undefined, maxQueue: number) {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test("Admission lets in as many as it may, then one for each that leaves, in their order", async () => {
+test("CallAdmission lets in as many as it may, then one for each that leaves, in their order", async () => {
   const { gate, entered, enter } = admission(2, 10);
   assert.deepEqual([gate.tryEnter(), gate.tryEnter(), gate.tryEnter()], [true, true, false]);
   const waiting = ["a", "b", "c"].map((name) => enter(name));
@@ -41,7 +41,7 @@ test("Admission lets in as many as it may, then one for each that leaves, in the
   assert.equal(gate.waiting, 0);
 });
 
-test("Admission refuses beyond its queue at once, and says how full it is", async () => {
+test("CallAdmission refuses beyond its queue at once, and says how full it is", async () => {
   const { gate, enter } = admission(1, 2);
   gate.tryEnter();
   const waiting = [enter("a"), enter("b")];
@@ -55,7 +55,7 @@ test("Admission refuses beyond its queue at once, and says how full it is", asyn
   await Promise.all(waiting);
 });
 
-test("Admission lets nobody wait who has gone, nor longer than a call may take", async () => {
+test("CallAdmission lets nobody wait who has gone, nor longer than a call may take", async () => {
   const { gate, enter, clock, entered } = admission(1, 10);
   gate.tryEnter();
   const gone = enter("gone");
@@ -76,7 +76,7 @@ test("Admission lets nobody wait who has gone, nor longer than a call may take",
   assert.equal(clock.armed, 0);
 });
 
-test("Admission.reconfigure() lets in at once who may now, and turns out nobody", async () => {
+test("CallAdmission.reconfigure() lets in at once who may now, and turns out nobody", async () => {
   const { gate, enter, entered, limitsOf } = admission(1, 10);
   gate.tryEnter();
   const waiting = ["a", "b", "c", "d"].map((name) => enter(name));
@@ -93,7 +93,7 @@ test("Admission.reconfigure() lets in at once who may now, and turns out nobody"
   assert.equal(gate.isBounded, false);
 });
 
-test("Admission.close() ends every wait, and lets nobody wait again", async () => {
+test("CallAdmission.close() ends every wait, and lets nobody wait again", async () => {
   const { gate, enter, clock } = admission(1, 10);
   gate.tryEnter();
   const waiting = enter("a");
@@ -104,7 +104,7 @@ test("Admission.close() ends every wait, and lets nobody wait again", async () =
   assert.equal(clock.armed, 0);
 });
 
-test("Admission never has more inside than it may, keeps the order, and forgets nobody", async () => {
+test("CallAdmission never has more inside than it may, keeps the order, and forgets nobody", async () => {
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.constant("enter" as const) },
     { weight: 3, arbitrary: fc.constant("leave" as const) },
