@@ -6,6 +6,7 @@
 import type { Outlet } from "../gateway/clients/exchange.ts";
 import type { Session } from "../gateway/clients/session.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
+import type { Principal } from "../protocol/exchange.ts";
 import { BATCH_VERSION, eraOf, Header, isModern } from "../protocol/eras.ts";
 import { errorResponse, InvalidMessage, type Message, parseMessages } from "../protocol/message.ts";
 import { replyText } from "../registry/answers.ts";
@@ -111,12 +112,13 @@ export async function del(
   request: Request,
   endpoint: Endpoint,
   context: FrontContext,
+  principal?: Principal,
 ): Promise<Response> {
   const id = idOf(request);
   const before = context.gateway.sessions.get(id);
-  if (before !== undefined) requireOwn(before, endpoint);
+  if (before !== undefined) requireOwn(before, endpoint, principal);
   // Written down before it is answered; a session that has gone by itself is ended as well.
-  const isOurs = await context.lasting.end(id, endpoint);
+  const isOurs = await context.lasting.end(id, endpoint, principal);
   // Another request may have taken it up meanwhile.
   const session = context.gateway.sessions.get(id) ?? before;
   if (session === undefined && !isOurs) throw lost();
@@ -180,7 +182,7 @@ async function initialize(
   const old = request.headers.get(Header.SessionId);
   if (old !== null) {
     context.gateway.sessions.get(old)?.close("started anew");
-    await context.lasting.end(old, endpoint);
+    await context.lasting.end(old, endpoint, undefined);
   }
   await context.lasting.ready();
   const session = context.gateway.openSession("http", endpoint);
@@ -201,13 +203,14 @@ function sessionOf(
   request: Request,
   endpoint: Endpoint,
   { gateway, lasting }: FrontContext,
+  principal?: Principal,
 ): Session | Promise<Session> {
   const id = idOf(request);
   const session = gateway.sessions.get(id);
-  if (session !== undefined) return requireOwn(session, endpoint);
+  if (session !== undefined) return requireOwn(session, endpoint, principal);
   // Its client would take a 404 for the end of the session.
   if (gateway.stopping.aborted) throw new Refusal(503, "The gateway is stopping; try again");
-  return lasting.takeUp(id, endpoint).then((found) => {
+  return lasting.takeUp(id, endpoint, principal).then((found) => {
     if (found === undefined) throw lost();
     return found;
   });
@@ -219,8 +222,12 @@ function idOf(request: Request): string {
   throw new Refusal(400, "Bad request: Mcp-Session-Id header is required after initialize");
 }
 
-function requireOwn(session: Session, endpoint: Endpoint): Session {
-  if (session.kind === "http" && session.endpoint.key === endpoint.key) return session;
+function requireOwn(
+  session: Session,
+  endpoint: Endpoint,
+  principal: Principal | undefined,
+): Session {
+  if (session.kind === "http" && session.isOf(principal, endpoint)) return session;
   throw lost();
 }
 

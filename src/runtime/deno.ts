@@ -108,7 +108,7 @@ function listen({ hostname, port, handler, onError }: ListenOptions): HttpServer
         },
       }, (request, info) => {
         if (active.draining) return shuttingDown();
-        return active.track(handler(request), info);
+        return active.track(handler(request, info), info);
       });
     } catch (error) {
       throw listenError(hostname, port, error);

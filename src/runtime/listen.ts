@@ -2,7 +2,7 @@
 
 import { attempt } from "../lib/json.ts";
 import { codeOf, messageOf } from "../lib/text.ts";
-import { ListenError } from "./types.ts";
+import { ListenError, type PeerSource } from "./types.ts";
 
 /** A long text is sent as it is where V8 keeps it; JavaScriptCore copies it, and bytes are cheaper. */
 export const SENDS_TEXT = !("Bun" in globalThis);
@@ -22,6 +22,16 @@ export function listenError(hostname: string, port: number, cause: unknown): Lis
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   const reason = REASONS[code] ?? messageOf(cause);
   return new ListenError(`Cannot listen on "${host}:${port}": ${reason}`, code, { cause });
+}
+
+/** The address a request came from: neither runtime has it at hand, and few ask for it. */
+export function peerOf(request: Request, source: PeerSource | undefined): string | undefined {
+  if (source === undefined) return undefined;
+  const address = "requestIP" in source
+    ? source.requestIP(request)?.address
+    : source.remoteAddr.hostname;
+  // A listener for both families calls 127.0.0.1 so.
+  return address?.replace(/^::ffff:(?=\d+\.)/i, "");
 }
 
 /**

@@ -6,8 +6,19 @@
  * (`Pick<Runtime, "spawn">`), so that tests hand in a fake.
  */
 
-/** Answers one HTTP request. A throw becomes a 500 without details; it never ends the process. */
-export type HttpHandler = (request: Request) => Response | Promise<Response>;
+/** What knows the address a request came from, as either runtime hands it over: see `peerOf()`. */
+export type PeerSource =
+  | { readonly remoteAddr: { readonly hostname: string } }
+  | { requestIP(request: Request): { readonly address: string } | null };
+
+/**
+ * Answers one HTTP request, which in tests may come from nowhere. A throw becomes a 500 without
+ * details; it never ends the process.
+ */
+export type HttpHandler = (
+  request: Request,
+  source?: PeerSource,
+) => Response | Promise<Response>;
 
 /** Where to listen and who answers. */
 export interface ListenOptions {

@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import process from "node:process";
 import { test } from "node:test";
 import { runtime } from "#runtime";
-import { OPEN_ENDED } from "../../src/runtime/listen.ts";
+import { OPEN_ENDED, peerOf } from "../../src/runtime/listen.ts";
 import { type HttpHandler, type HttpServer, ListenError } from "../../src/runtime/types.ts";
 import { scriptArguments } from "../support/program.ts";
 import { eventually } from "../support/inbox.ts";
@@ -347,4 +347,14 @@ test("More connections than there are files to open end no listener", async () =
   await eventually(() => ask(""), (text) => text === "here", "an answer");
   await ask("stop");
   await child.line(/stopped/);
+});
+
+test("the address of who asks is known, where somebody wants to know it", async () => {
+  await using served = await serve((request, source) => new Response(peerOf(request, source)));
+  assert.equal(await (await fetch(served.base)).text(), "127.0.0.1");
+  const request = new Request("http://localhost");
+  assert.equal(peerOf(request, undefined), undefined);
+  assert.equal(peerOf(request, { requestIP: () => null }), undefined);
+  assert.equal(peerOf(request, { remoteAddr: { hostname: "::ffff:10.0.0.7" } }), "10.0.0.7");
+  assert.equal(peerOf(request, { requestIP: () => ({ address: "::1" }) }), "::1");
 });

@@ -5,6 +5,7 @@ import type { Endpoint } from "../../gating/endpoint.ts";
 import { sessionKey } from "../../gating/provisioned.ts";
 import { attempt } from "../../lib/json.ts";
 import { getLogger } from "../../log/mod.ts";
+import type { Principal } from "../../protocol/exchange.ts";
 import { isLoggingLevel } from "../../protocol/methods.ts";
 import type { Gateway } from "../gateway.ts";
 import type { Journal } from "./journal.ts";
@@ -16,6 +17,10 @@ interface Tools {
   seal(session: SealedSession): string | undefined;
   open(id: string): SealedSession | undefined;
   readonly journal: Journal;
+}
+
+function isOf({ e, p }: SealedSession, principal: Principal | undefined, { key }: Endpoint) {
+  return e === key && p === (principal?.id ?? null);
 }
 
 const log = getLogger("mcproxy", "gateway");
@@ -43,12 +48,12 @@ export class LastingSessions {
 
   /** Gives a session that knows its client its lasting id, once {@link LastingSessions.ready}. */
   name(session: Session): void {
-    const { client, endpoint } = session;
+    const { client, endpoint, principal } = session;
     if (client === undefined || this.#tools === undefined) return;
     const { protocolVersion: v, capabilities: c, info: n } = client;
     const [i, t] = [session.id.replaceAll("-", "").slice(0, 16), Date.now()];
     const { label: l } = session;
-    const sealed = { i, h: this.#home, l, t, e: endpoint.key, v, c, n, p: null };
+    const sealed = { i, h: this.#home, l, t, e: endpoint.key, v, c, n, p: principal?.id ?? null };
     const id = this.#tools.seal(sealed);
     if (id === undefined) return;
     this.gateway.sessions.rename(session, id);
@@ -56,19 +61,28 @@ export class LastingSessions {
   }
 
   /** The session of an id that nobody has in memory; `undefined` where it may not go on. */
-  async takeUp(id: string, endpoint: Endpoint): Promise<Session | undefined> {
+  async takeUp(
+    id: string,
+    endpoint: Endpoint,
+    principal: Principal | undefined,
+  ): Promise<Session | undefined> {
     const tools = await this.#load();
     const { gateway } = this;
     // Another request of the same client may have been faster.
     const there = gateway.sessions.get(id);
-    if (there !== undefined) return there.endpoint.key === endpoint.key ? there : undefined;
+    if (there !== undefined) return there.isOf(principal, endpoint) ? there : undefined;
     const sealed = tools.open(id);
-    if (sealed === undefined || sealed.e !== endpoint.key || sealed.p !== null) return undefined;
+    if (sealed === undefined || !isOf(sealed, principal, endpoint)) return undefined;
     const { i, h, l, t, v, c, n } = sealed;
     if (gateway.stopping.aborted || !tools.journal.goesOn(i, t)) return undefined;
     const noted = tools.journal.of(i);
     // Tasks are remembered by it.
-    const session = gateway.openSession("http", endpoint, h === this.#home ? l : undefined);
+    const session = gateway.openSession(
+      "http",
+      endpoint,
+      h === this.#home ? l : undefined,
+      principal,
+    );
     const logLevel = isLoggingLevel(noted?.level) ? noted.level : undefined;
     session.resume({ protocolVersion: v, capabilities: c, info: n, logLevel });
     gateway.sessions.rename(session, id);
@@ -80,11 +94,11 @@ export class LastingSessions {
     return session;
   }
 
-  /** Ends a session for good, in memory or not; false where the id is none of this endpoint. */
-  async end(id: string, endpoint: Endpoint): Promise<boolean> {
+  /** Ends a session for good, in memory or not; false where the id is none of theirs here. */
+  async end(id: string, endpoint: Endpoint, principal: Principal | undefined): Promise<boolean> {
     const { journal, open } = await this.#load();
     const sealed = open(id);
-    if (sealed === undefined || sealed.e !== endpoint.key) return false;
+    if (sealed === undefined || !isOf(sealed, principal, endpoint)) return false;
     if (journal.goesOn(sealed.i, sealed.t)) journal.write(sealed.i, sealed.t, "end");
     return true;
   }

@@ -28,8 +28,8 @@ export interface SealedSession {
   readonly c: JsonObject;
   /** The client's own name and version. */
   readonly n: JsonObject;
-  /** Whose it is; nobody has to say so yet. */
-  readonly p: null;
+  /** Whose it is; null where nobody has to say who he is. */
+  readonly p: string | null;
 }
 
 const PREFIX = "v1.";

@@ -112,6 +112,11 @@ export class Session implements ListListener, ResourceSubscriber, ExchangeOwner 
     return this.#client;
   }
 
+  /** Whether this principal has it, at this endpoint: for anybody else it does not exist. */
+  isOf(principal: Principal | undefined, { key }: Endpoint): boolean {
+    return this.principal?.id === principal?.id && this.endpoint.key === key;
+  }
+
   /** Goes on with a client that was initialized before; it may have missed that lists changed. */
   resume(known: KnownClient): void {
     const { label, principal } = this;
