@@ -313,11 +313,9 @@ const TAIL = ',"jsonrpc":"2.0","id":';
 export function restoreId(response: ResponseMessage, idText: string): string {
   const { raw, id } = response;
   const own = String(id);
-  // The last member decides, so nothing before it can matter.
+  // The last member decides, so nothing before it can matter; behind it is the brace alone.
   const end = raw.length - own.length - 1;
-  if (raw.endsWith(TAIL, end) && raw.startsWith(own, end) && raw.endsWith("}")) {
-    return `${raw.slice(0, end)}${idText}}`;
-  }
+  if (raw.endsWith(TAIL, end) && raw.startsWith(own, end)) return `${raw.slice(0, end)}${idText}}`;
   const behind = HEAD.length + own.length;
   if (
     raw.startsWith(HEAD) && raw.startsWith(own, HEAD.length) && raw[behind] === "," &&
