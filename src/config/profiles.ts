@@ -8,6 +8,7 @@ import { profileGating } from "./schema-gating.ts";
 import {
   about,
   type Checked,
+  choice,
   notArray,
   optional,
   prefix,
@@ -35,6 +36,11 @@ const profile = members(optional({
   tools: profileFilter("tools"),
   prompts: profileFilter("prompts"),
   resources: profileFilter("resources"),
+  risk: choice(
+    ["read", "write"],
+    "Leaves only tools that say of themselves that they only read, or also write and destroy " +
+      "nothing; as the tools' own annotations say, or overrides of them.",
+  ),
   instructions: prose("What clients are told before what the servers say.", "Only read."),
   prefix,
   separator,

@@ -5,6 +5,7 @@ import { isObject, type JsonObject, parsedText, unlessTooDeep } from "../lib/jso
 import { argumentEdits, type ArgumentRules } from "../protocol/arguments.ts";
 import type { ReplaceableExchange } from "../protocol/exchange.ts";
 import type { RequestMessage } from "../protocol/message.ts";
+import { type Risk, riskOf } from "../registry/filter.ts";
 import { memoised } from "../registry/source.ts";
 import { type ArgumentCheck, argumentCheck, LONGEST_SCHEMA } from "../schema/arguments.ts";
 import type { Mismatch } from "../schema/run.ts";
@@ -18,14 +19,7 @@ import {
   readMetaArguments,
   readString,
 } from "./meta-call.ts";
-import {
-  executes,
-  type Executor,
-  executorOf,
-  isMetaTool,
-  type Risk,
-  riskOf,
-} from "./meta-tools.ts";
+import { executes, type Executor, executorOf, isMetaTool } from "./meta-tools.ts";
 import { findTool, type ListedTool, listedTools, toolsOfSameServer } from "./view.ts";
 
 /** What {@link prepareExecution} needs of the gateway. */

@@ -4,7 +4,8 @@ import type { GatingConfig } from "../config/types.ts";
 import { isObject, type Json, type JsonObject, unlessTooDeep } from "../lib/json.ts";
 import { cut } from "../lib/text.ts";
 import { estimateTokens } from "../lib/tokens.ts";
-import { executorOf, riskOf } from "./meta-tools.ts";
+import { riskOf } from "../registry/filter.ts";
+import { executorOf } from "./meta-tools.ts";
 import type { ListedTool } from "./view.ts";
 import { asText, titleOf } from "./words/document.ts";
 

@@ -5,10 +5,8 @@
  */
 
 import type { GatingConfig } from "../config/types.ts";
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
-
-/** How much a call may do, by the annotations of its tool (server/tools: annotations). */
-export type Risk = "read" | "write" | "destructive";
+import type { JsonObject } from "../lib/json.ts";
+import { isWithin, type Risk, RISKS } from "../registry/filter.ts";
 
 /** The names of all meta tools. */
 export const META_TOOLS = [
@@ -160,26 +158,13 @@ const listed = (how: string, executors: readonly JsonObject[]): readonly string[
 const WHOLE = listed("execute_tool", [EXECUTE]);
 const SPLIT = listed("the tool it names", EXECUTE_BY_RISK);
 
-/**
- * How much a call of a tool with these annotations may do. Nothing said is the worst, as the
- * specification has it (server/tools: annotations), and only what is said in so many words counts.
- */
-export function riskOf(annotations: Json | undefined): Risk {
-  if (!isObject(annotations)) return "destructive";
-  if (annotations.readOnlyHint === true) return "read";
-  return annotations.destructiveHint === false ? "write" : "destructive";
-}
-
 /** The meta tool that executes tools of this risk, and what a client's rules of approval see. */
 export function executorOf(risk: Risk, { splitByRisk }: ToolSet): Executor {
   return splitByRisk ? `execute_${risk}` : "execute_tool";
 }
 
-/** Least risk first. */
-const BY_RISK: readonly Risk[] = ["read", "write", "destructive"];
-
 /** Whether a meta tool of `splitByRisk` executes tools of this risk: its own, and any lesser. */
 export function executes(executor: Executor, risk: Risk): boolean {
-  const most = BY_RISK.findIndex((one) => executor === `execute_${one}`);
-  return most >= BY_RISK.indexOf(risk);
+  const most = RISKS.find((one) => executor === `execute_${one}`);
+  return most !== undefined && isWithin(risk, most);
 }

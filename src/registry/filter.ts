@@ -3,7 +3,7 @@
 import type { Filter, ShapedKind, TagRule } from "../config/types.ts";
 import { type Glob, parseGlob } from "../lib/glob.ts";
 import { rawAt } from "../lib/json-edit.ts";
-import { decodedPercent } from "../lib/json.ts";
+import { decodedPercent, isObject, type Json } from "../lib/json.ts";
 import type { ListItem, ListKind } from "../protocol/lists.ts";
 import { exposedName } from "../protocol/names.ts";
 import { memoised } from "./source.ts";
@@ -132,6 +132,27 @@ export function ownNames(kind: ListKind, item: ListItem): readonly string[] {
   if (kind === "tools" || kind === "prompts") return [own];
   const name: unknown = JSON.parse(rawAt(item.raw, ["name"]) ?? "null");
   return typeof name === "string" ? [own, name] : [own];
+}
+
+/** How much a call may do, by the annotations of its tool; the least first. */
+export const RISKS = ["read", "write", "destructive"] as const;
+
+/** One of {@link RISKS}. */
+export type Risk = (typeof RISKS)[number];
+
+/**
+ * How much a call of a tool with these annotations may do. Nothing said is the worst, as the
+ * specification has it (server/tools: annotations), and only what is said in so many words counts.
+ */
+export function riskOf(annotations: Json | undefined): Risk {
+  if (!isObject(annotations)) return "destructive";
+  if (annotations.readOnlyHint === true) return "read";
+  return annotations.destructiveHint === false ? "write" : "destructive";
+}
+
+/** Whether it is no more than `most`. */
+export function isWithin(risk: Risk, most: Risk): boolean {
+  return RISKS.indexOf(risk) <= RISKS.indexOf(most);
 }
 
 /** Of these patterns those that match nothing of all that was asked for. */

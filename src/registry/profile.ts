@@ -2,6 +2,7 @@
 
 import type { ProfileConfig, TagRule } from "../config/types.ts";
 import { type Glob, parseGlob } from "../lib/glob.ts";
+import type { JsonObject } from "../lib/json.ts";
 import {
   EMPTY_INVENTORY,
   type Inventory,
@@ -16,8 +17,10 @@ import {
   admitsUri,
   anyMatch,
   compileFilter,
+  isWithin,
   ownNames,
   PatternUse,
+  riskOf,
   SHAPE_OF,
   type Unused,
   unusedPatterns,
@@ -134,7 +137,10 @@ function profileList(
 ): Omit<ProfileList, "context"> {
   const filter = profile[SHAPE_OF[kind]];
   const { include, exclude } = patternsOf(profile, kind);
-  if (whole && filter === undefined) return { list, unused: { include, exclude } };
+  const risk = kind === "tools" ? profile.risk : undefined;
+  if (whole && filter === undefined && risk === undefined) {
+    return { list, unused: { include, exclude } };
+  }
   const compiled = compileFilter(filter);
   const use = { include: new PatternUse(include), exclude: new PatternUse(exclude) };
   const tags = new Set(profile.tags);
@@ -146,7 +152,9 @@ function profileList(
     if (!whole && !anyMatch(ownTags, own) && !anyMatch(allTags, names)) return false;
     use.include.note(names);
     use.exclude.note(names);
-    return (SHAPE_OF[kind] === "resources" ? admitsUri : admits)(compiled, names);
+    return (SHAPE_OF[kind] === "resources" ? admitsUri : admits)(compiled, names) &&
+      (risk === undefined ||
+        isWithin(riskOf((JSON.parse(item.raw) as JsonObject).annotations), risk));
   });
   return {
     list: items.length === list.items.length ? list : { ...list, items },

@@ -1,14 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  executes,
-  type Executor,
-  executorOf,
-  META_TOOLS,
-  type Risk,
-  riskOf,
-} from "../../src/gating/meta-tools.ts";
+import { executes, type Executor, executorOf, META_TOOLS } from "../../src/gating/meta-tools.ts";
 import type { Json } from "../../src/lib/json.ts";
+import { type Risk, riskOf } from "../../src/registry/filter.ts";
 
 const RISKS: readonly (readonly [annotations: Json | undefined, Risk])[] = [
   [undefined, "destructive"],

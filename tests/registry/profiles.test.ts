@@ -88,6 +88,41 @@ test("buildRegistry() filters a profile by own, new and prefixed names", () => {
   assert.equal(view.allows("b", "tool", "put_b"), false);
 });
 
+test("buildRegistry() leaves a profile no tool that may do more than its risk", () => {
+  const item = (key: string, annotations?: object) => ({
+    key,
+    raw: JSON.stringify({ name: key, ...(annotations && { annotations }) }),
+  });
+  const tools = {
+    items: [
+      item("look", { readOnlyHint: true }),
+      item("add", { destructiveHint: false }),
+      item("drop", { readOnlyHint: false }),
+      item("said"),
+      item("lies", { readOnlyHint: true }),
+    ],
+  };
+  const given = entry("s", { tools, prompts: ["p"] }, {
+    shape: {
+      tools: {
+        overrides: [
+          { match: "said", annotations: { readOnlyHint: true } },
+          { match: "lies", annotations: { readOnlyHint: false } },
+        ],
+      },
+    },
+  });
+  const view = (profile: Omit<ProfileConfig, "name">) =>
+    build([{ name: "x", ...profile }], { servers: [given, a] }).profiles.get("x")!;
+  assert.deepEqual(view({ risk: "read" }).names("tool"), ["s_look", "s_said"]);
+  assert.deepEqual(view({ risk: "write" }).names("tool"), ["s_look", "s_add", "s_said"]);
+  const both = view({ risk: "write", tools: { exclude: ["look"] } });
+  assert.deepEqual(both.names("tool"), ["s_add", "s_said"]);
+  assert.equal(both.tool("s_drop"), undefined);
+  assert.equal(both.allows("s", "tool", "drop"), false);
+  assert.deepEqual(both.names("prompt"), ["s_p", "a_p"]);
+});
+
 test("buildRegistry() never shows in a profile what a server's shape leaves out", () => {
   const shaped = { ...a, shape: { tools: { exclude: ["put_*"] } } };
   const profiles = [{ name: "x", tools: { include: ["*"] } }];
