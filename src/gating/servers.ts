@@ -2,6 +2,7 @@ import type { Config } from "../config/types.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
 import { plural } from "../lib/text.ts";
+import { EMPTY_INVENTORY } from "../protocol/lists.ts";
 import type { Phase } from "../upstream/state.ts";
 import { isBehind } from "./endpoint.ts";
 import { summary } from "./hit.ts";
@@ -115,10 +116,19 @@ export function serverFacts(
         instructions: entry?.inventory.instructions,
       };
     });
-  // By tags any server might be chosen; one that turns out not to be is not this client's business.
-  return chosen?.tags === undefined
-    ? facts
-    : facts.filter(({ tools, prompts }) => tools + prompts > 0);
+  if (chosen === undefined) return facts;
+  // One of which nothing is left is not this client's business, nor is one that may turn out so: by
+  // tags any server might be chosen, and filters might leave nothing of it.
+  const left = new Set(
+    [...view.capabilities().declared.values()].flatMap((all) => all.map(({ server }) => server)),
+  );
+  const { servers, tags, tools: only, prompts: shown, resources, risk } = chosen;
+  const isFiltered = (only ?? shown ?? resources ?? risk) !== undefined;
+  const mayWait = tags === undefined && (servers !== undefined || !isFiltered);
+  return facts.filter(({ name, tools, prompts }) =>
+    tools + prompts > 0 || left.has(name) ||
+    (mayWait && (entries.get(name)?.inventory ?? EMPTY_INVENTORY) === EMPTY_INVENTORY)
+  );
 }
 
 /** The server that a model means: by its name or alias, upper and lower case equal. */

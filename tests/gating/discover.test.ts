@@ -158,6 +158,15 @@ test("discover_tools finds nothing outside its own view", async () => {
   assert.deepEqual(servers.structuredContent.servers.map(({ name }: { name: string }) => name), [
     "github",
   ]);
+  // Nothing but prompts is left of the one, and nothing at all of the other.
+  const left = await world.call("list_mcp_servers", {}, { endpoint: at("reads") });
+  assert.deepEqual(left.structuredContent.servers.map(({ name }: { name: string }) => name), [
+    "github",
+  ]);
+  const hidden = await world.call("list_mcp_servers", { server: "weather" }, {
+    endpoint: at("reads"),
+  });
+  assert.match(hidden.text, /No server "weather" here\. Servers: github\./);
   const provisioned = await world.call("provision_tools", { tool_ids: ["github_create_issue"] }, {
     endpoint: at("sky"),
   });
