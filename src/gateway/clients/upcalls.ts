@@ -38,7 +38,10 @@ interface Said {
   readonly server: string;
   readonly message: NotificationMessage;
   readonly exchange: Exchange | undefined;
-  /** The session whose own connection brought it. */
+  /**
+   * The session whose own connection brought it, else the one that owns what it names. In this
+   * order: two processes of a server may give the same ids.
+   */
   readonly owner: string | undefined;
 }
 
@@ -55,7 +58,7 @@ export class Upcalls {
     return {
       ownerOf,
       onNotification: (message, exchange, owner) =>
-        this.#notified({ server, message, exchange, owner: ownerOf(message.params) ?? owner }),
+        this.#notified({ server, message, exchange, owner: owner ?? ownerOf(message.params) }),
       onRequest: (message) => this.#asked(server, message),
     };
   }
@@ -70,12 +73,12 @@ export class Upcalls {
       case "notifications/resources/updated":
         return this.#updated(server, message);
       case "notifications/elicitation/complete": {
-        const session = this.parts.elicitations.get(server, params?.elicitationId) ?? owner;
+        const session = owner ?? this.parts.elicitations.get(server, params?.elicitationId);
         return this.#deliver({ ...said, exchange: undefined, owner: session });
       }
       case "notifications/tasks/status":
       case "notifications/tasks": {
-        const label = this.parts.tasks.get(server, params?.taskId) ?? owner;
+        const label = owner ?? this.parts.tasks.get(server, params?.taskId);
         return this.parts.sessions.labelled(label)?.hear(server, message);
       }
       default:
