@@ -11,7 +11,7 @@ import { type Endpoint, gone, serverEndpoint, viewOf } from "../gating/endpoint.
 import type { Snapshot } from "../gating/gate.ts";
 import type { Gating } from "../gating/gating.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
-import { isObject, type JsonObject } from "../lib/json.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
 import { resourceNotFound } from "../protocol/eras.ts";
 import { ErrorCode, invalidParams, methodNotFound, RpcError } from "../protocol/errors.ts";
@@ -94,7 +94,7 @@ export function route(
     if (stored !== undefined) return stored;
   }
   if (endpoint.server !== undefined) {
-    return call(exchange, directTarget(exchange, endpoint.server, view), view, parts);
+    return call(exchange, directTarget(exchange, endpoint.server, view, parts.tasks), view, parts);
   }
   if (handling?.by === "taskList") {
     const ask = (server: string, edits: readonly JsonEdit[]) =>
@@ -136,7 +136,7 @@ function list(
     ? view.page(kind, client.era, cursor, pageSize)
     : pageOf(own, view.id, cursor, pageSize);
   if (page === undefined) throw invalidParams("unknown cursor");
-  const tail = client.era === "legacy" ? "}}" : `,${modernMembers(view, page)}}}`;
+  const tail = client.era === "legacy" ? "}}" : `,${modernMembers(view, page, client.principal)}}}`;
   return new ListReply(idTextOf(request), page, tail);
 }
 
@@ -224,9 +224,8 @@ function targetOf({ client, request }: Exchange, view: View, tasks: Owners): Tar
     }
     case "task": {
       const found = typeof taskId === "string" ? view.task(taskId) : undefined;
-      const owner = found && tasks.get(found.server, found.taskId);
-      if (found === undefined || (owner !== undefined && owner !== client.session)) {
-        throw badParams(`Unknown task ${JSON.stringify(taskId ?? null)}`);
+      if (found === undefined || !tasks.mayHave(client, found.server, found.taskId)) {
+        throw unknownTask(taskId);
       }
       const edits = view.labelsTasks ? incomingTaskEdits(request, found.server) : AS_IT_IS;
       return { server: found.server, edits };
@@ -237,15 +236,25 @@ function targetOf({ client, request }: Exchange, view: View, tasks: Owners): Tar
 /**
  * One server 1:1: what it is sent stays as it is. What the configuration leaves out of it cannot be
  * reached here either; asked about the member that the method is about, for a client may send any
- * others beside it.
+ * others beside it. Nor can a task of somebody else be had, where they have to say who they are.
  */
-function directTarget({ client, request }: Exchange, server: string, view: View): Target {
-  const { method, params: { name, uri, ref } = {} } = request;
+function directTarget(
+  { client, request }: Exchange,
+  server: string,
+  view: View,
+  tasks: Owners,
+): Target {
+  const { method, params: { name, uri, ref, taskId } = {} } = request;
   const called = method === "resources/read" ? uri : name;
   const own = typeof called === "string" ? called : undefined;
   const target = { server, own, edits: AS_IT_IS };
   const handling = methodRule(method, client.era)?.handling;
-  if (handling?.by !== "owner" || handling.of === "task") return target;
+  if (handling?.by !== "owner") return target;
+  if (handling.of === "task") {
+    const isOwn = client.principal === undefined || tasks.isOf(client, server, taskId);
+    if (isOwn) return target;
+    throw unknownTask(taskId);
+  }
   const check = (kind: "tool" | "prompt" | "resource", asked: unknown) => {
     if (typeof asked !== "string" || view.allows(server, kind, asked)) return;
     const what = kind === "resource" ? "Resource not found" : `Unknown ${kind}`;
@@ -267,7 +276,7 @@ function directTarget({ client, request }: Exchange, server: string, view: View)
  * server with resources is asked in turn. Reading has no side effects.
  */
 async function readUnlisted(exchange: Exchange, view: View, parts: CallParts): Promise<Reply> {
-  const { request: { method, params }, client: { era } } = exchange;
+  const { request: { params }, client: { era } } = exchange;
   const uri = String(params?.uri);
   const readable = view.serversWith("resources")
     .filter((server) => view.allows(server, "resource", uri));
@@ -275,7 +284,9 @@ async function readUnlisted(exchange: Exchange, view: View, parts: CallParts): P
     exchange.signal.throwIfAborted();
     const asked = Promise.try(() => send(exchange, server, AS_IT_IS, view, parts));
     const response = await asked.catch(ifRefused);
-    if (response?.result !== undefined) return exposed(response, method, server, view);
+    if (response?.result !== undefined) {
+      return exposed(response, exchange, server, view, parts.tasks);
+    }
   }
   throw resourceNotFound(uri, `Resource not found: no server offers "${uri}"`, era);
 }
@@ -297,7 +308,7 @@ function call(
   return answer.then((response) => {
     rememberTask(response, exchange, server, parts.tasks);
     if (exchange.record !== undefined) recordAnswer(exchange.record, response, tool);
-    return exposed(response, method, server, view);
+    return exposed(response, exchange, server, view, parts.tasks);
   });
 }
 
@@ -343,13 +354,15 @@ function decided(
 ): readonly JsonEdit[] {
   // An escape may spell any of them.
   const isOnce = !raw.includes("\\u") && !isTwice(raw, '"method"') &&
-    (edits.length > 0 || !(isTwice(raw, '"name"') || isTwice(raw, '"uri"')));
+    (edits.length > 0 || !(isTwice(raw, '"name"') || isTwice(raw, '"uri"'))) &&
+    (params?.taskId === undefined || !isTwice(raw, '"taskId"'));
   if (isOnce) return edits;
   const ref = isObject(params?.ref) ? params.ref : {};
   const members: readonly (readonly [unknown, ...string[]])[] = [
     [method, "method"],
     [params?.name, "params", "name"],
     [params?.uri, "params", "uri"],
+    [params?.taskId, "params", "taskId"],
     [ref.name, "params", "ref", "name"],
     [ref.uri, "params", "ref", "uri"],
   ];
@@ -366,6 +379,10 @@ function isTwice(raw: string, quoted: string): boolean {
 }
 
 // What a client is told instead.
+
+function unknownTask(taskId: Json | undefined): RpcError {
+  return badParams(`Unknown task ${JSON.stringify(taskId ?? null)}`);
+}
 
 function badParams(text: string, data?: JsonObject): RpcError {
   return new RpcError(ErrorCode.InvalidParams, text, data);

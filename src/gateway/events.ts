@@ -8,7 +8,7 @@ import { TokenBucket } from "../lib/rate-limit.ts";
 import { cut, snippet } from "../lib/text.ts";
 import { getLogger } from "../log/mod.ts";
 import type { RpcError } from "../protocol/errors.ts";
-import type { Client, Exchange } from "../protocol/exchange.ts";
+import type { Client, Exchange, Principal } from "../protocol/exchange.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import { conflictText, noticeText } from "../registry/build.ts";
 import type { Route } from "../registry/types.ts";
@@ -27,7 +27,7 @@ export type CallOutcome = "ok" | "toolError" | "unfinished" | "error" | "cancell
 export interface CallRecord {
   readonly kind: "call";
   readonly rid: string;
-  readonly client: Pick<Client, "label" | "session" | "era">;
+  readonly client: Pick<Client, "label" | "session" | "era" | "principal">;
   readonly method: string;
   /** The name or URI that was asked for, as the client knows it; of a meta tool that of its tool. */
   name: string | undefined;
@@ -51,6 +51,8 @@ export interface FailureFact {
   readonly rid: string | undefined;
   /** The label of the client, or what it calls itself in `User-Agent`. */
   readonly client: string | undefined;
+  /** Who is behind it, where that is known. */
+  readonly principal?: Principal | undefined;
   /** Of one that was turned away, that of HTTP and the path. */
   readonly method: string;
   /** What the client is told; secrets are masked. */
@@ -79,7 +81,7 @@ export interface ListsFact {
 /** A legacy client has said who it is, or goes on as who it was; or it went for a reason. */
 export interface ClientFact {
   readonly kind: "client";
-  readonly client: Pick<Client, "label" | "info">;
+  readonly client: Pick<Client, "label" | "info" | "principal">;
   readonly transport: SessionKind;
   /** The key of its endpoint. */
   readonly endpoint: string;
@@ -191,16 +193,18 @@ export function logFacts(events: Facts, now = () => performance.now()): void {
       log.warn("{notice}", { notice: text });
     }
   });
-  events.on("client", ({ client: { label, info }, transport, endpoint, left }) => {
+  events.on("client", ({ client: { label, info, principal }, transport, endpoint, left }) => {
     const words = [info.name, info.version].filter((word) => typeof word === "string");
     const name = JSON.stringify(snippet(words.join(" "), 80));
     const path = `/${endpoint}/${transport === "sse" ? "sse" : "mcp"}`.replace("/*", "");
     const text = left === undefined ? "came" : "went: {left}";
-    tell(comings, `Client {client} {name} ${text}`, { client: label, name, left, transport, path });
+    const facts = { client: label, name, left, transport, path, who: principal?.who };
+    tell(comings, `Client {client} {name} ${text}`, facts);
   });
-  events.on("failure", ({ rid, client, method, told, cause }) => {
+  events.on("failure", ({ rid, client, principal, method, told, cause }) => {
     // What a client or a server has sent stands in both, at any length.
-    const facts = { rid, client, method: cut(method, 100), error: cut(told.message, 1_000) };
+    const error = cut(told.message, 1_000);
+    const facts = { rid, client, who: principal?.who, method: cut(method, 100), error };
     if (rid === undefined) tell(refusals, "{method} was refused: {error}", facts);
     else if (cause === undefined) {
       log.info("{method} failed: {error}", { ...facts, code: told.code });

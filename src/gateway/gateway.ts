@@ -249,7 +249,8 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     const told = new RpcError(code, this.redact(message), data);
     const cause = error instanceof RpcError ? undefined : error;
     const { rid, request: { method } } = exchange;
-    this.events.emit({ kind: "failure", rid, client: client.label, method, told, cause });
+    const { label, principal } = client;
+    this.events.emit({ kind: "failure", rid, client: label, principal, method, told, cause });
     if (record !== undefined) Object.assign(record, { outcome: "error", code });
     return this.#ended(exchange, errorResponse(idTextOf(request), told));
   }

@@ -68,7 +68,7 @@ export class Parking {
     const { request } = exchange;
     const state = request.params?.requestState;
     if (typeof state !== "string") return undefined;
-    const claims = this.#signer.verify(state, stateContext(request, server));
+    const claims = this.#signer.verify(state, stateContext(exchange, server));
     if (claims === undefined) return undefined;
     if (claims.expires < Date.now()) throw badState("it has expired");
     const call = this.#calls.get(claims.call);
@@ -109,7 +109,7 @@ export class Parking {
     const response = await call.visit(exchange);
     if (response?.id === request.id) return response;
     if (response !== undefined) return withId(response, request);
-    const state = this.#signer.sign(call.claims, stateContext(request, server));
+    const state = this.#signer.sign(call.claims, stateContext(exchange, server));
     const raw = resultResponse(
       idTextOf(request),
       `{"resultType":"input_required","inputRequests":${call.questionsText()},` +
@@ -357,8 +357,11 @@ export class StateSigner {
   }
 }
 
-/** All that a retry must repeat: everything but what differs between rounds. */
-export function stateContext({ method, params }: RequestMessage, server: string): string {
+/** All that a retry must repeat: everything but what differs between rounds, and who asks. */
+export function stateContext(
+  { request: { method, params }, client: { principal } }: Pick<Exchange, "request" | "client">,
+  server: string,
+): string {
   const { _meta, inputResponses: _responses, requestState: _state, ...same } = params ?? {};
-  return canonicalJson([server, method, same]);
+  return canonicalJson([server, method, same, principal?.id ?? null]);
 }

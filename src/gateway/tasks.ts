@@ -4,10 +4,10 @@
  * shared connection a server would show every client's tasks to each.
  */
 
-import { editJson, type JsonEdit } from "../lib/json-edit.ts";
+import { editJson, type JsonEdit, rawAt, rawElements } from "../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { invalidParams, RpcError } from "../protocol/errors.ts";
-import type { Exchange } from "../protocol/exchange.ts";
+import { type Client, type Exchange, holderOf } from "../protocol/exchange.ts";
 import { cursorOf } from "../protocol/lists.ts";
 import {
   idTextOf,
@@ -36,14 +36,14 @@ export async function listTasks(
   owners: Owners,
   send: (server: string, edits: readonly JsonEdit[]) => Promise<ResponseMessage>,
 ): Promise<string> {
-  const { request, client: { session } } = exchange;
+  const { request, client } = exchange;
   const questions = taskListQuestions(cursorOf(request), view.capabilities().taskLists);
   if (questions === undefined) throw invalidParams("unknown cursor");
   const answers = await Promise.all(questions.map(async (question) => ({
     server: question.server,
     response: await Promise.try(send, question.server, taskListEdits(question)).catch(ifRefused),
   })));
-  const mine = (server: string, taskId: string) => owners.get(server, taskId) === session;
+  const mine = (server: string, taskId: string) => owners.isOf(client, server, taskId);
   return resultResponse(idTextOf(request), `{${mergedTaskList(answers, mine)}}`);
 }
 
@@ -60,21 +60,50 @@ export function rememberTask(
   owners: Owners,
 ): void {
   const taskId = createdTask(response, request.method);
-  if (taskId !== undefined && client.session !== undefined) {
-    owners.set(server, taskId, client.session);
-  }
+  if (taskId !== undefined) owners.set(server, taskId, client);
 }
 
-/** The text of a response with tasks and URIs as the view's clients know them. */
+/** The text of a response with tasks and URIs as the view's clients know them, and as they may. */
 export function exposed(
   response: ResponseMessage,
-  method: string,
+  exchange: Exchange,
   server: string,
   view: View,
+  owners: Owners,
 ): string {
   // First, for it may write the whole result anew.
   const raw = withExposedUris(response, server, view);
-  return view.labelsTasks ? editJson(raw, responseTaskEdits(response, method, server)) : raw;
+  const { request: { method }, client } = exchange;
+  const own = client.principal === undefined ? raw : editJson(
+    raw,
+    view.labelsTasks || method !== "tasks/list"
+      ? scopeEdits(response, client)
+      : ownTaskEdits(response, client, server, owners),
+  );
+  return view.labelsTasks ? editJson(own, responseTaskEdits(response, method, server)) : own;
+}
+
+/** What a server calls public is so among those who may use it, and not for who is in between. */
+function scopeEdits({ result }: ResponseMessage, { era }: Client): readonly JsonEdit[] {
+  return era === "legacy" || result?.cacheScope !== "public"
+    ? []
+    : [{ path: ["result", "cacheScope"], value: '"private"' }];
+}
+
+/** Leaves a server's list of tasks those of the client. */
+function ownTaskEdits(
+  { raw, result }: ResponseMessage,
+  client: Client,
+  server: string,
+  owners: Owners,
+): readonly JsonEdit[] {
+  if (result === undefined) return [];
+  const { tasks } = result;
+  const own = (rawElements(rawAt(raw, ["result", "tasks"]) ?? "") ?? []).filter((_text, at) => {
+    const task = Array.isArray(tasks) ? tasks[at] : undefined;
+    return isObject(task) && owners.isOf(client, server, task.taskId);
+  });
+  return [{ path: ["result", "tasks"], value: `[${own.join(",")}]` }];
 }
 
 /** The text of a notification about a task or a resource as the view's clients know them. */
@@ -127,18 +156,21 @@ export function withExposedUris(
 /** More than any gateway has open at one time; the oldest is forgotten first. */
 const MAX_OWNERS = 10_000;
 
+type Owner = Pick<Client, "session" | "principal">;
+
 /**
- * Which session something long-lived belongs to that an upstream names later without saying whose
- * it is: an elicitation in a browser, a task. Bounded, oldest forgotten first.
+ * Whose something long-lived is that an upstream names later without saying whose it is: an
+ * elicitation in a browser, a task. Bounded, oldest forgotten first.
  */
 export class Owners {
-  readonly #owners = new Map<string, string>();
+  readonly #owners = new Map<string, Owner>();
 
-  /** Remembers that `id` of `server` belongs to `session`. */
-  set(server: string, id: string, session: string): void {
-    const key = JSON.stringify([server, id]);
+  /** Remembers that `id` of `server` belongs to a client that can be recognised. */
+  set(server: string, id: string, { session, principal }: Owner): void {
+    if (session === undefined && principal === undefined) return;
+    const key = keyOf(server, id);
     this.#owners.delete(key);
-    this.#owners.set(key, session);
+    this.#owners.set(key, { session, principal });
     if (this.#owners.size <= MAX_OWNERS) return;
     const { value: oldest } = this.#owners.keys().next();
     this.#owners.delete(oldest!);
@@ -147,6 +179,22 @@ export class Owners {
   /** The session, where it is known; `id` is what the server gives for one, where it names any. */
   get(server: string, id: Json | undefined): string | undefined {
     // Asked for each word of a server, of which few name one.
-    return id === undefined ? undefined : this.#owners.get(JSON.stringify([server, id]));
+    return id === undefined ? undefined : this.#owners.get(keyOf(server, id))?.session;
   }
+
+  /** Whether it is known to be this client's: of its session, or of who is behind it. */
+  isOf(client: Owner, server: string, id: Json | undefined): boolean {
+    const owner = id === undefined ? undefined : this.#owners.get(keyOf(server, id));
+    return owner !== undefined && holderOf(owner) === holderOf(client);
+  }
+
+  /** Whether this client may have it: its own; and, where nobody has to say who he is, nobody's. */
+  mayHave(client: Owner, server: string, id: string): boolean {
+    return this.isOf(client, server, id) ||
+      (client.principal === undefined && !this.#owners.has(keyOf(server, id)));
+  }
+}
+
+function keyOf(server: string, id: Json): string {
+  return JSON.stringify([server, id]);
 }

@@ -124,16 +124,17 @@ function dropFirst<K>(kept: Map<K, unknown> | Set<K>, most: number): void {
 
 /**
  * Under what a client's tools are remembered. A legacy client is its session. A modern one has none,
- * and none is made up for it: it names the handle it was given, which holds for one view. `undefined`
- * where there is neither.
+ * and none is made up for it: it names the handle it was given, which holds for one view and whoever
+ * got it. `undefined` where there is neither.
  */
 export function provisionKey(
-  { session }: Pick<Client, "session">,
+  { session, principal }: Pick<Client, "session" | "principal">,
   view: string,
   handle: string | undefined,
 ): string | undefined {
   if (session !== undefined) return sessionKey(session);
-  return handle === undefined ? undefined : JSON.stringify(["handle", view, handle]);
+  const owner = principal?.id ?? null;
+  return handle === undefined ? undefined : JSON.stringify(["handle", view, handle, owner]);
 }
 
 const SESSION = "session ";

@@ -19,13 +19,6 @@ export interface Principal {
 /** Whoever can read this user's own files: the gateway's commands, and the client on its stdin. */
 export const LOCAL: Principal = { id: "local", who: "local", names: [] };
 
-/** What somebody was let in by. */
-export interface Admission {
-  readonly principal: Principal;
-  /** Whether it still holds at `now` (ms since the epoch): what is open-ended asks now and then. */
-  holds(now: number): boolean;
-}
-
 /**
  * Who a request comes from. For a legacy client it lives as long as the session; for a modern one
  * it is read from the envelope of each request.
@@ -48,6 +41,14 @@ export interface Client extends Envelope {
    * this request (modern). Undefined where it asked for none.
    */
   readonly logLevel: string | undefined;
+}
+
+/**
+ * By what it is kept that something belongs to this client: who is behind it, else its session;
+ * undefined for one that cannot be recognised. No session is called like a principal.
+ */
+export function holderOf({ principal, session }: Pick<Client, "principal" | "session">) {
+  return principal === undefined ? session : `principal ${principal.id}`;
 }
 
 /**

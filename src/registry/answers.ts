@@ -2,6 +2,7 @@
 
 import { VERSION } from "../lib/version.ts";
 import { MetaKey, MODERN_VERSIONS } from "../protocol/eras.ts";
+import type { Principal } from "../protocol/exchange.ts";
 import { SENDS_TEXT } from "../runtime/listen.ts";
 import type { CacheHints, Page } from "./lists.ts";
 import type { View } from "./types.ts";
@@ -46,9 +47,17 @@ export function serverMeta(view: View): string {
   return `"_meta":{${JSON.stringify(MetaKey.ServerInfo)}:${serverInfoText(view)}}`;
 }
 
-/** What a modern result of the gateway's own that may be kept says beside its content. */
-export function modernMembers(view: View, { ttlMs, cacheScope }: Partial<CacheHints> = {}): string {
-  const hints = `"ttlMs":${ttlMs ?? DEFAULT_TTL_MS},"cacheScope":"${cacheScope ?? "private"}"`;
+/**
+ * What a modern result of the gateway's own that may be kept says beside its content. `principal` is
+ * whose it is: what is for one that is known is public for nobody in between.
+ */
+export function modernMembers(
+  view: View,
+  { ttlMs, cacheScope = "private" }: Partial<CacheHints> = {},
+  principal?: Principal,
+): string {
+  const scope = principal === undefined ? cacheScope : "private";
+  const hints = `"ttlMs":${ttlMs ?? DEFAULT_TTL_MS},"cacheScope":"${scope}"`;
   return `"resultType":"complete",${hints},${serverMeta(view)}`;
 }
 

@@ -182,10 +182,10 @@ export class SessionConnections {
 /**
  * Connections for the calls of clients that have no session (2026-07-28): each is lent to one call
  * alone, until that has ended or its parking expires, and then to another whose client can do the
- * same.
+ * same; of another principal never, for what a server knows of one it may say whenever it likes.
  */
 export class Leases {
-  /** Each with the capabilities it declared, as canonical JSON. */
+  /** Each with the capabilities it declared and whose calls it serves, as canonical JSON. */
   readonly #all = new Map<ExtraConnection, string>();
   /** Whoever came last has got one, or will get none: the next is served then, so nobody is passed. */
   #queue: Promise<unknown> = Promise.resolve();
@@ -237,7 +237,7 @@ export class Leases {
   async #take(client: Client, deadline: number, signal: CancelSignal): Promise<ExtraConnection> {
     const { clock } = this;
     const capabilities = answerable(client.capabilities);
-    const key = canonicalJson(capabilities);
+    const key = canonicalJson([capabilities, client.principal?.id ?? null]);
     for (;;) {
       const { name } = this.config();
       if (signal.aborted) throw unavailable(name, "is no longer asked");

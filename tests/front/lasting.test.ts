@@ -194,7 +194,7 @@ check("a session that the reaper took is to servers who it was", async (house) =
   const first = await house.start();
   const client = await HttpClient.connect(first.url!);
   const { label } = [...first.gateway.sessions][0]!;
-  first.gateway.tasks.set("u", "job", label);
+  first.gateway.tasks.set("u", "job", { session: label });
   first.gateway.sessions.reap(Date.now() + 24 * 3_600_000);
   assert.equal((await client.post(PING)).status, 200);
   assert.equal([...first.gateway.sessions][0]!.label, label);

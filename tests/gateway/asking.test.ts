@@ -232,10 +232,10 @@ test("Subscriptions tells changes of a server's set, and who wants what", async 
 
 test("Owners remembers by server and id, and forgets the oldest", () => {
   const owners = new Owners();
-  owners.set("s", "1", "c1");
-  owners.set("t", "1", "c2");
+  owners.set("s", "1", { session: "c1" });
+  owners.set("t", "1", { session: "c2" });
   assert.deepEqual([owners.get("s", "1"), owners.get("t", "1")], ["c1", "c2"]);
-  for (let i = 0; i < 10_000; i++) owners.set("x", String(i), "c3");
+  for (let i = 0; i < 10_000; i++) owners.set("x", String(i), { session: "c3" });
   assert.equal(owners.get("s", "1"), undefined);
   assert.equal(owners.get("x", "9999"), "c3");
 });

@@ -12,6 +12,7 @@ import { createApp } from "../../src/front/app.ts";
 import type { Json, JsonObject } from "../../src/lib/json.ts";
 import { createRedactor } from "../../src/lib/secrets.ts";
 import { renderEntry } from "../../src/log/entry.ts";
+import type { Principal } from "../../src/protocol/exchange.ts";
 import { type Message, parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
 import { replyText } from "../../src/registry/answers.ts";
 import { eventually } from "../support/inbox.ts";
@@ -261,6 +262,31 @@ test("the log says which client came, by what way and to where, and why it went"
     'Client c7 "" came transport=sse path=/profiles/dev/sse',
     'Client c7 "1" came transport=http path=/gated/mcp',
   ]);
+});
+
+test("the log and the record of a call say who is behind a client, where that is known", async () => {
+  const principal: Principal = { id: "key:ci", who: "ci", names: ["group:bots"] };
+  const lines = await logged(async () => {
+    const gateway = new Gateway({ config: configOf({ mcpServers: {} }), runtime });
+    const records: CallRecord[] = [];
+    gateway.events.on("call", (record) => void records.push(record));
+    const session = gateway.openSession("http", AGGREGATE, undefined, principal);
+    const outlet = { send: () => {} };
+    await session.receive(initialize({ name: "editor" }), outlet);
+    const call = { jsonrpc: "2.0", id: 2, method: "tools/call", params: { name: "none" } };
+    await session.receive(parseMessage(JSON.stringify(call)), outlet);
+    session.close("done");
+    assert.equal(records[0]!.client.principal, principal);
+    await gateway.close();
+  });
+  assert.equal(lines.length, 3);
+  assert.match(lines[0]!, /^Client c\d+ "editor" came transport=http path=\/mcp who=ci$/);
+  assert.match(
+    lines[1]!,
+    /^tools\/call failed: Unknown tool "none" rid=\w+ client=c\d+ who=ci code=/,
+  );
+  assert.match(lines[2]!, /^Client c\d+ "editor" went: done .* who=ci$/);
+  assert.doesNotMatch(lines.join(""), /bots|key:/);
 });
 
 test("no name of a client makes a line of its own, or a long one", async () => {

@@ -3,13 +3,21 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { stateContext, StateSigner } from "../../src/gateway/parking.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
+import { LOCAL, type Principal } from "../../src/protocol/exchange.ts";
 import { parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
+import { clientOf } from "./middleware/middleware-support.ts";
 
 const PARAMS = { name: "a", arguments: { x: 1, y: 2 } };
 
-function contextOf(params: JsonObject, server = "s", method = "tools/call"): string {
+function contextOf(
+  params: JsonObject,
+  server = "s",
+  method = "tools/call",
+  principal?: Principal,
+): string {
   const text = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
-  return stateContext(parseMessage(text) as RequestMessage, server);
+  const request = parseMessage(text) as RequestMessage;
+  return stateContext({ request, client: clientOf(undefined, { principal }) }, server);
 }
 
 const context = contextOf(PARAMS);
@@ -31,6 +39,8 @@ test("StateSigner refuses a state in any other context", () => {
       contextOf({ ...PARAMS, name: "b" }),
       contextOf({ ...PARAMS, more: 1 }),
       contextOf(PARAMS, 's","tools/call'),
+      contextOf(PARAMS, "s", "tools/call", LOCAL),
+      contextOf(PARAMS, "s", "tools/call", { ...LOCAL, id: "null" }),
       `${context} `,
       "",
     ]

@@ -16,6 +16,7 @@ import { type CallParts, route } from "../../src/gateway/call.ts";
 import { editJson } from "../../src/lib/json-edit.ts";
 import type { Json } from "../../src/lib/json.ts";
 import { RpcError } from "../../src/protocol/errors.ts";
+import type { Client } from "../../src/protocol/exchange.ts";
 import {
   type NotificationMessage,
   parseMessage,
@@ -85,12 +86,15 @@ function routerBefore(
   };
   const ask = (method: string, params: Json) =>
     askText(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }));
+  let caller: Client = client;
   const askText = async (text: string) => {
     const request = parseMessage(text) as RequestMessage;
-    const exchange = new ActiveExchange(client, request, { send: () => {} });
+    const exchange = new ActiveExchange(caller, request, { send: () => {} });
     return replyText(await route(exchange, endpoint, parts));
   };
-  return { ask, askText, received, sent };
+  /** Who asks from now on. */
+  const as = (other: Client) => void (caller = other);
+  return { ask, askText, as, received, sent };
 }
 
 test("route() 1:1 asks of what the method is about whether it is left out", async () => {
@@ -129,6 +133,45 @@ test("route() 1:1 passes on what is left, and what it does not know", async () =
   ];
   for (const [method, params] of passed) await ask(method, params);
   assert.equal(received.length, passed.length);
+});
+
+test("route() knows a task for its own principal only, 1:1 and behind names", async () => {
+  const principal = { id: "alice", who: "Alice", names: [] };
+  const other = { ...principal, id: "bob" };
+  const begun = JSON.stringify({ task: { taskId: "1", status: "working" } });
+  const offers = { tools: ["echo"] };
+  for (
+    const [endpoint, taskId, name] of [
+      [serverEndpoint("s"), "1", "echo"],
+      [AGGREGATE, "s.1", "s_echo"],
+    ] as const
+  ) {
+    const given = { endpoint, result: begun, client: clientOf("a", { principal }) };
+    const { ask, askText, as, sent } = routerBefore([entry("s", offers), entry("t", {})], given);
+    await ask("tools/call", { name, arguments: {} });
+    await ask("tasks/get", { taskId });
+    as(clientOf(undefined, { principal }));
+    await ask("tasks/get", { taskId });
+    for (const client of [clientOf("a", { principal: other }), clientOf("a"), clientOf()]) {
+      as(client);
+      const unknown = /^Unknown task /;
+      if (client.principal !== undefined || endpoint === AGGREGATE) {
+        await assert.rejects(ask("tasks/cancel", { taskId }), {
+          message: `Unknown task "${taskId}"`,
+        });
+      }
+      if (client.principal !== undefined) {
+        await assert.rejects(ask("tasks/get", { taskId: 1 }), { message: unknown });
+        await assert.rejects(ask("tasks/get", { taskId: taskId + "0" }), { message: unknown });
+      }
+    }
+    as(clientOf("a", { principal }));
+    const two = `"params":{"taskId":"2","taskId":${JSON.stringify(taskId)}}`;
+    const before = sent.length;
+    await askText(`{"jsonrpc":"2.0","id":1,"method":"tasks/get",${two}}`);
+    assert.deepEqual(JSON.parse(sent[before]!).params, { taskId: "1" });
+    assert.doesNotMatch(sent[before]!, /"2"/, "what the server may take instead");
+  }
 });
 
 test("route() shows shared URIs in answers about tasks as clients know them", async () => {

@@ -102,7 +102,11 @@ test("prepareExecution() makes a call that caches and parking cannot tell from a
     return callKey(callOf(one, "github", "create_issue", []), "");
   };
   assert.equal(keyOf(exchange.request), keyOf(direct));
-  assert.equal(stateContext(exchange.request, "github"), stateContext(direct, "github"));
+  const { client } = exchange;
+  assert.equal(
+    stateContext(exchange, "github"),
+    stateContext({ client, request: direct }, "github"),
+  );
 });
 
 const ARGUMENTS: readonly (readonly [outer: string, text: string])[] = [

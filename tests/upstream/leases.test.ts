@@ -68,6 +68,22 @@ test("Leases let a connection rest before the next client has it, and open anoth
   assert.equal(opened.length, 2);
 });
 
+test("Leases never hand to one principal what has served another, however long ago", async () => {
+  const { clock, opened, leases } = open(2);
+  const of = (id?: string) => ({
+    ...CAN_NOTHING,
+    ...(id === undefined ? {} : { principal: { id, who: id, names: [] } }),
+  });
+  for (const id of ["a", "b", undefined, "a", "b"]) {
+    (await leases.acquire(of(id), WANTED)).release();
+    clock.tick(2 * AFTERWORDS);
+  }
+  assert.equal(opened.length, 5);
+  (await leases.acquire(of("a"), WANTED)).release();
+  (await leases.acquire(of("b"), WANTED)).release();
+  assert.equal(opened.length, 5, "those are there");
+});
+
 test("Leases of one that declared something else make room, and one that is not wanted any more holds up nobody", async () => {
   const { clock, opened, leases } = open(1, 1_000);
   const line = await leases.acquire(CAN_NOTHING, WANTED);

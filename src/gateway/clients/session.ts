@@ -277,7 +277,7 @@ export class Session implements ListListener, ResourceSubscriber, ExchangeOwner 
     if (method === "elicitation/create" && params !== undefined) {
       // One in a browser is completed by a notification that says no more than its id.
       const { elicitationId: id } = JSON.parse(params) as JsonObject;
-      if (typeof id === "string") this.parts.elicitations.set(server, id, this.label);
+      if (typeof id === "string") this.parts.elicitations.set(server, id, exchange.client);
     }
     const ofTask = this.endpoint.server === undefined && params?.includes(MetaKey.RelatedTask);
     const told = ofTask ? exposedQuestion(params!, server) : params;

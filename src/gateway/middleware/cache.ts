@@ -206,14 +206,14 @@ export function responseOf({ request }: Exchange, resultText: string): ResponseM
 }
 
 /**
- * Gives a tool's result again for the same arguments. A principal gets only what it was answered
- * itself, unless the rule makes results public; a client that cannot be recognised gets no others.
+ * Gives a tool's result again for the same arguments. Everybody gets only what he was answered
+ * himself, unless the rule makes results public; a client that cannot be recognised gets no others.
  * `settings` is text that changes with whatever a result depends on beside the call.
  */
 export function cacheResults(rule: CacheRule, cache: ResultCache, settings: string): Middleware {
   const { ttl } = rule;
   return (call, next) => {
-    const whose = rule.public ? "" : call.principal;
+    const whose = rule.public ? "" : call.holder;
     if (whose === undefined) return next(call);
     const scope = JSON.stringify([rule.public, whose, settings]);
     return cache.answer(call, next, scope, ttl);
@@ -226,16 +226,18 @@ const LONGEST_TTL = 24 * 60 * 60_000;
 /**
  * Gives what was read from a resource again, for as long as its server said it may be (`ttlMs` of
  * `resources/read`, 2026-07-28), and only what it said is `public`: modern clients, the only ones
- * that are told, cannot be told apart. It is the one kind of call whose results say so; nothing has
- * to be set for it.
+ * that are told, cannot be told apart. Where they can, each gets his own all the same: what a server
+ * calls public is so among those who may use it. It is the one kind of call whose results say so;
+ * nothing has to be set for it.
  */
 export function cacheReads(cache: ResultCache): Middleware {
   // Most servers never say so, and then nothing is looked up.
   const hinting = new Set<string>();
   return async (call, next) => {
-    const { exchange, server } = call;
+    const { exchange, server, holder } = call;
     if (exchange.client.era === "legacy") return await next(call);
-    const keyBefore = hinting.has(server) ? cache.keyOf(call, "reads") : undefined;
+    const scope = holder === undefined ? "reads" : `reads ${holder}`;
+    const keyBefore = hinting.has(server) ? cache.keyOf(call, scope) : undefined;
     if (keyBefore !== undefined) {
       const kept = cache.find(keyBefore);
       if (kept !== undefined) return left(responseOf(exchange, kept.resultText), kept.age);
@@ -246,7 +248,7 @@ export function cacheReads(cache: ResultCache): Middleware {
     if (cacheScope !== "public" || typeof ttlMs !== "number" || !(ttlMs > 0)) return response;
     hinting.add(server);
     // After a change in between, the key of before is nobody's any more.
-    const key = keyBefore ?? cache.keyOf(call, "reads");
+    const key = keyBefore ?? cache.keyOf(call, scope);
     if (key !== undefined) await cache.keep(key, server, response, Math.min(ttlMs, LONGEST_TTL));
     return response;
   };

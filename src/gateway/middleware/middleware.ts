@@ -6,7 +6,7 @@
 
 import { type JsonEdit, rawAt } from "../../lib/json-edit.ts";
 import { argumentEdits, type ArgumentRules } from "../../protocol/arguments.ts";
-import type { Exchange } from "../../protocol/exchange.ts";
+import { type Exchange, holderOf } from "../../protocol/exchange.ts";
 import type { ListItem } from "../../protocol/lists.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
 
@@ -24,10 +24,10 @@ export interface Call {
   /** What is changed in the text of the request before it is sent. A later one counts. */
   readonly edits: readonly JsonEdit[];
   /**
-   * Whose the answer is: what one principal was told, another must not be. Undefined where the
-   * client cannot be recognised.
+   * Whose the answer is, see {@link holderOf}: what one was told, another must not be. Undefined
+   * where the client cannot be recognised.
    */
-  readonly principal: string | undefined;
+  readonly holder: string | undefined;
 }
 
 /** Answers a call; the last one in a row sends it to the upstream. */
@@ -50,14 +50,14 @@ export function compose(middlewares: readonly Middleware[], send: Next): Next {
   );
 }
 
-/** An exchange as a {@link Call}. A session is a principal; without one there is nothing to go by. */
+/** An exchange as a {@link Call}. */
 export function callOf(
   exchange: Exchange,
   server: string,
   name: string,
   edits: readonly JsonEdit[],
 ): Call {
-  return { exchange, server, name, edits, principal: exchange.client.session };
+  return { exchange, server, name, edits, holder: holderOf(exchange.client) };
 }
 
 /**

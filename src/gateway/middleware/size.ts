@@ -1,7 +1,7 @@
 import { type JsonEdit, rawAt } from "../../lib/json-edit.ts";
 import { isObject } from "../../lib/json.ts";
 import { resourceNotFound } from "../../protocol/eras.ts";
-import type { Client, Exchange } from "../../protocol/exchange.ts";
+import { type Client, type Exchange, holderOf } from "../../protocol/exchange.ts";
 import { idTextOf, type ResponseMessage, resultResponse } from "../../protocol/message.ts";
 import { modernMembers } from "../../registry/answers.ts";
 import type { View } from "../../registry/types.ts";
@@ -33,7 +33,7 @@ export function limitResults({ limit, store, declaresOutput }: LimitResultsOptio
     const mayDrop = () => response.result?.isError === true || !declaresOutput(call);
     const excess = excessOf(response, limit, mayDrop);
     if (excess === undefined) return response;
-    const uri = await store.put(call.principal, excess.whole);
+    const uri = await store.put(call.holder, excess.whole);
     const items = [note(excess, uri), ...link(call, response, excess, uri)];
     return edited(response, trimEdits(response, excess, items));
   };
@@ -176,10 +176,10 @@ const decoder = new TextDecoder();
 
 /**
  * Results that were too large to be given whole, for those they were for. The id is as long as a
- * secret has to be: where there is no session to compare, knowing it is the right to read.
+ * secret has to be: where there is no holder to compare, knowing it is the right to read.
  */
 export class ResultStore {
-  readonly #results: ByteCache<{ readonly principal: string | undefined }>;
+  readonly #results: ByteCache<{ readonly holder: string | undefined }>;
   readonly #age: number;
 
   constructor(limits: StoreLimits = STORE_LIMITS, now: () => number = () => performance.now()) {
@@ -192,18 +192,18 @@ export class ResultStore {
   }
 
   /**
-   * Keeps a result for `principal`, or for whoever knows its URI where that is undefined. Resolves
+   * Keeps a result for `holder`, or for whoever knows its URI where that is undefined. Resolves
    * with the URI, or with `undefined` where it is too large to be kept.
    */
   async put(
-    principal: string | undefined,
+    holder: string | undefined,
     parts: readonly StoredPart[],
   ): Promise<string | undefined> {
     const id = crypto.randomUUID();
     const uri = STORED_PREFIX + id;
     const contents = parts.map((part) => JSON.stringify({ uri, ...part })).join(",");
     const bytes = encoder.encode(`[${contents}]`);
-    const isKept = await this.#results.set(id, { bytes, about: { principal } }, this.#age);
+    const isKept = await this.#results.set(id, { bytes, about: { holder } }, this.#age);
     return isKept ? uri : undefined;
   }
 
@@ -212,14 +212,14 @@ export class ResultStore {
    * which is another's to read.
    * @throws {RpcError} for one that is not kept any more, or not for this client
    */
-  read(uri: string, { session, era }: Client): string | undefined {
+  read(uri: string, client: Client): string | undefined {
     if (!uri.startsWith(STORED_PREFIX)) return undefined;
     const found = this.#results.get(uri.slice(STORED_PREFIX.length));
-    if (found !== undefined && found.about.principal === session) {
+    if (found !== undefined && found.about.holder === holderOf(client)) {
       return decoder.decode(found.bytes);
     }
     const why = `Cannot read "${uri}": this result is not kept any more; call the tool again`;
-    throw resourceNotFound(uri, why, era);
+    throw resourceNotFound(uri, why, client.era);
   }
 }
 
