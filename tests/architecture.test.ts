@@ -40,32 +40,32 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_335,
+  "src/lib": 1_358,
   "src/runtime": 830,
   "src/log": 967,
   "src/schema": 884,
-  "src/protocol": 1_557,
-  "src/config": 4_715,
+  "src/protocol": 1_561,
+  "src/config": 4_796,
   "src/upstream": 2_359,
   "src/upstream/connection": 1_677,
-  "src/upstream/transport": 1_670,
+  "src/upstream/transport": 1_679,
   "src/registry": 1_947,
   "src/gating": 2_226,
   "src/gating/words + src/gating/meaning": 1_793,
-  "src/gateway": 1_509,
+  "src/gateway": 1_578,
   "src/gateway/clients": 1_116,
-  "src/gateway/members": 578,
+  "src/gateway/members": 559,
   "src/gateway/middleware": 864,
   "src/front": 1_317,
   "src/front/auth": 31,
   "src/app": 709,
-  "src/cli": 2_777,
+  "src/cli": 2_774,
   "src/cli/view": 247,
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 32_916;
-const MOST_FILES = 217;
+const MOST_CODE_IN_ALL = 33_081;
+const MOST_FILES = 220;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */

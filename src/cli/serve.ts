@@ -5,17 +5,14 @@ import { destinationOf, planServe, type ServePlan } from "../app/plan.ts";
 import type { Followed, FollowOptions } from "../app/reload.ts";
 import { runUntilStopped, Server } from "../app/server.ts";
 import { createNotifier } from "../app/systemd.ts";
-import {
-  cacheDirectory,
-  ListCache,
-  stateDirectory as stateDirectoryIn,
-} from "../gateway/members/list-cache.ts";
+import { ListCache } from "../gateway/members/list-cache.ts";
 import { formatIssue } from "../config/issue.ts";
 import { settingsFromEnv } from "../config/settings.ts";
 import type { Config } from "../config/types.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { exceeds } from "../gating/gate.ts";
 import { isObject } from "../lib/json.ts";
+import { cacheDirectory, stateDirectory as stateDirectoryIn } from "../lib/own-file.ts";
 import { hostInUrl } from "../lib/text.ts";
 import { VERSION } from "../lib/version.ts";
 import {

@@ -22,7 +22,7 @@ import { isClientFile, shapeDocument, type ShapeResult } from "./layouts.ts";
 import { reportAliases, reportCollision, warnUnusedChoices } from "./profiles.ts";
 import { warnBareKey } from "./schema-gating.ts";
 import { loadPatterns, mentionsPatterns } from "./schema-results.ts";
-import { loadOptions, RootSchema, SettingsSchema } from "./schema.ts";
+import { lateChecks, loadOptions, RootSchema, SettingsSchema } from "./schema.ts";
 import { secretsOfVariables } from "./secrets.ts";
 import { parseServer } from "./server.ts";
 import { DEFAULT_SETTINGS, type Layers, settingsFromEnv } from "./settings.ts";
@@ -191,6 +191,7 @@ export function parseTree(
     warnBareKey(settings.embeddings, collector);
   }
   checkIssuers(settings, collector);
+  lateChecks.access?.(settings, collector);
   const servers = parseServers(settings, context);
   const issues = [...environment.issues, ...collector.issues];
   if (issues.length > 0) return { ok: false, issues: inOrder(issues, files) };
@@ -251,9 +252,17 @@ function parseSettings(ours: object, { tree, store, collector, used }: ParseCont
     warnShortTimeout(tree.value[key], key, collector);
   }
   if (output === undefined) return DEFAULT_SETTINGS;
-  const { $schema: _schema, mcpServers: _servers, syslog, roots, embeddings, auth, ...rest } =
-    output;
-  return withoutUndefined({ ...rest, syslog, roots, embeddings, auth });
+  const {
+    $schema: _schema,
+    mcpServers: _servers,
+    syslog,
+    roots,
+    embeddings,
+    auth,
+    access,
+    ...rest
+  } = output;
+  return withoutUndefined({ ...rest, syslog, roots, embeddings, auth, access });
 }
 
 function parseServers(

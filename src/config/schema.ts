@@ -5,6 +5,7 @@
 
 import * as v from "valibot";
 import { profileOptions } from "./profiles.ts";
+import type { accessOption, checkAccess } from "./schema-access.ts";
 import type { authOption } from "./schema-auth.ts";
 import { gatingOptions } from "./schema-gating.ts";
 import {
@@ -184,6 +185,10 @@ const SyslogSchema = v.pipe(
 );
 
 const gatewayAuth = late<typeof authOption>();
+const access = late<typeof accessOption>();
+
+/** What looks at settings beside each other, of those that {@link loadOptions} loads. */
+export const lateChecks: { access?: typeof checkAccess } = {};
 
 /**
  * Loads the schemas of settings that few have, if this text may have one: to be awaited before a
@@ -192,6 +197,11 @@ const gatewayAuth = late<typeof authOption>();
 export async function loadOptions(text: string): Promise<void> {
   if (/\bauth\b|MCPROXY_AUTH/.test(text)) {
     becomes(gatewayAuth, (await import("./schema-auth.ts")).authOption);
+  }
+  if (/\baccess\b|MCPROXY_ACCESS/.test(text)) {
+    const { accessOption, checkAccess } = await import("./schema-access.ts");
+    becomes(access, accessOption);
+    lateChecks.access = checkAccess;
   }
 }
 
@@ -277,6 +287,7 @@ export const SettingsSchema = v.strictObject(optional({
       "else can write.",
   ),
   auth: gatewayAuth,
+  access,
   ...gatingOptions,
   ...profileOptions,
 }, {

@@ -12,6 +12,7 @@ import type { Override, ServerShape } from "./schema-shaping.ts";
 import type { SettingsSchema } from "./schema.ts";
 
 export type { ProfileConfig } from "./profiles.ts";
+export type { AccessRule } from "./schema-access.ts";
 export type { AuthConfig, IssuerConfig, KeyConfig, ProxyConfig } from "./schema-auth.ts";
 export type { EmbeddingsConfig, GatingConfig, GatingMode } from "./schema-gating.ts";
 export type { CacheRule, ReplaceRule, ServerTransform, SizeRule } from "./schema-results.ts";

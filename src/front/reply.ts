@@ -164,6 +164,13 @@ const MOST_ON_THE_WAY = 128 * 1024 * 1024;
 /** Of all bodies that are no small ones. */
 let bytesOnTheWay = 0;
 
+/** Who takes a body. An object: a promise or closures for each call show in a profile. */
+export interface BodyTaker {
+  /** What it throws goes to {@link fail} as well. */
+  take(text: string): void;
+  fail(error: unknown): void;
+}
+
 /** A body on its way. By hand: a race of promises, or a timer for each, shows in a profile. */
 class Arrival implements Silent {
   /** Set by the first tick, which most bodies never see. */
@@ -172,8 +179,7 @@ class Arrival implements Silent {
 
   constructor(
     private readonly pending: KeepAlive,
-    private readonly take: (text: string) => void,
-    private readonly fail: (error: unknown) => void,
+    private readonly taker: BodyTaker,
   ) {
     pending.add(this);
   }
@@ -222,26 +228,24 @@ class Arrival implements Silent {
     if (!this.pending.delete(this)) return;
     // What has come of it is let go, though its connection may stay.
     this.#reader?.cancel().catch(() => {});
-    if (outcome instanceof Refusal) return this.fail(outcome);
+    if (outcome instanceof Refusal) return this.taker.fail(outcome);
     try {
-      this.take(outcome);
+      this.taker.take(outcome);
     } catch (error) {
-      this.fail(error);
+      this.taker.fail(error);
     }
   }
 }
 
 /**
- * Reads a JSON request body as text, for `take`; what that throws goes to `fail` as well, which is
- * told a {@link Refusal}: 400 for a part of a body, 413 beyond `bodyLimit`, 408 for one that does not
- * come, 503 where too many do. By callbacks: a promise for each call shows in a profile.
+ * Reads a JSON request body as text, for `taker`, whose `fail` is told a {@link Refusal}: 400 for a
+ * part of a body, 413 beyond `bodyLimit`, 408 for one that does not come, 503 where too many do.
  * @throws {Refusal} 415 for another content type, 413
  */
 export function readBody(
   request: Request,
   { bodyLimit, pending }: Pick<FrontContext, "bodyLimit" | "pending">,
-  take: (text: string) => void,
-  fail: (error: unknown) => void,
+  taker: BodyTaker,
 ): void {
   const type = request.headers.get("content-type");
   if (type !== JSON_TYPE && (type === null || !/^application\/json\s*(;|$)/i.test(type))) {
@@ -250,7 +254,7 @@ export function readBody(
   // The server holds the client to what it declares, so there is nothing to count.
   const declared = Number(request.headers.get("content-length") ?? Infinity);
   if (declared > bodyLimit && declared < Infinity) throw tooLarge(bodyLimit);
-  const arrival = new Arrival(pending, take, fail);
+  const arrival = new Arrival(pending, taker);
   const isSmall = declared <= SMALL_BODY || request.body === null;
   arrival.settle(isSmall ? request.text() : arrival.read(request.body, bodyLimit));
 }

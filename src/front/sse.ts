@@ -32,7 +32,9 @@ export async function postSse(request: Request, context: FrontContext): Promise<
   if (id === null || id === "") {
     throw new Refusal(400, "Bad request: the sessionId parameter is missing");
   }
-  const body = await new Promise<string>((take, fail) => readBody(request, context, take, fail));
+  const body = await new Promise<string>((take, fail) =>
+    readBody(request, context, { take, fail })
+  );
   // Not before: a session may end while a body is on its way.
   const session = context.gateway.sessions.get(id);
   const stream = context.sse.get(id);

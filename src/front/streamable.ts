@@ -12,6 +12,7 @@ import { errorResponse, InvalidMessage, type Message, parseMessages } from "../p
 import { replyText } from "../registry/answers.ts";
 import { postModern } from "./modern-http.ts";
 import {
+  type BodyTaker,
   type FrontContext,
   JSON_TYPE,
   methodNotAllowed,
@@ -35,45 +36,106 @@ export function post(
   endpoint: Endpoint,
   context: FrontContext,
 ): Promise<Response> {
-  return new Promise((respond) => {
-    const fail = (error: unknown) => respond(context.failed(error, request));
-    try {
-      requireBothTypes(request.headers.get("accept"));
-      readBody(request, context, (body) => {
-        receive(body, request, endpoint, context, respond)?.catch(fail);
-      }, fail);
-    } catch (error) {
-      fail(error);
-    }
-  });
+  return new Promise((respond) => new Post(request, endpoint, context, respond));
 }
 
-/**
- * Takes a body. What is returned has failed where it rejects, and `respond` has not been called.
- * @throws {Refusal}
- */
-function receive(
-  body: string,
-  request: Request,
-  endpoint: Endpoint,
-  context: FrontContext,
-  respond: Respond,
-): Promise<void> | undefined {
-  const read = readMessages(body);
-  const first = read.messages[0]!;
-  const version = request.headers.get(Header.ProtocolVersion);
-  if (!read.batch && !(first instanceof InvalidMessage)) {
-    if (isModern(first, version)) {
-      return void postModern(first, request, endpoint, context, respond);
-    }
-    if (first.kind === "request" && first.method === "initialize") {
-      return initialize(request, first, endpoint, context, respond);
+/** One POST, from its body to who answers it: an object of its own, as {@link BodyTaker} says. */
+class Post implements BodyTaker {
+  constructor(
+    private readonly request: Request,
+    private readonly endpoint: Endpoint,
+    private readonly context: FrontContext,
+    private readonly respond: Respond,
+  ) {
+    try {
+      requireBothTypes(request.headers.get("accept"));
+      readBody(request, context, this);
+    } catch (error) {
+      this.fail(error);
     }
   }
-  const found = sessionOf(request, endpoint, context);
-  return found instanceof Promise
-    ? found.then((session) => dispatch(read, version, session, context, respond))
-    : dispatch(read, version, found, context, respond);
+
+  fail(error: unknown): void {
+    this.respond(this.context.failed(error, this.request));
+  }
+
+  take(body: string): void {
+    this.#receive(readMessages(body))?.catch(this.fail.bind(this));
+  }
+
+  /** What is returned has failed where it rejects, and nothing has been answered. */
+  #receive(read: Messages): Promise<void> | undefined {
+    const { request, endpoint, context } = this;
+    const first = read.messages[0]!;
+    const version = request.headers.get(Header.ProtocolVersion);
+    if (!read.batch && !(first instanceof InvalidMessage)) {
+      if (isModern(first, version)) {
+        return void postModern(first, request, endpoint, context, this.respond);
+      }
+      if (first.kind === "request" && first.method === "initialize") return this.#initialize(first);
+    }
+    const found = sessionOf(request, endpoint, context);
+    // Bound, as a closure costs every call the room for what it would close over.
+    return found instanceof Promise
+      ? found.then(this.#dispatch.bind(this, read, version))
+      : this.#dispatch(read, version, found);
+  }
+
+  async #initialize(message: Message): Promise<void> {
+    const { request, endpoint, context, respond } = this;
+    // A client that starts anew without dropping the old id means a new session all the same.
+    const old = request.headers.get(Header.SessionId);
+    if (old !== null) {
+      context.gateway.sessions.get(old)?.close("started anew");
+      await context.lasting.end(old, endpoint, undefined);
+    }
+    await context.lasting.ready();
+    const session = context.gateway.openSession("http", endpoint);
+    const headers: Record<string, string> = {};
+    const reply = new PostReply(context, respond, { headers });
+    const answer = session.receive(message, reply);
+    // Who the client is stands in the id, so it is known by now; where it was refused there is none.
+    if (session.client !== undefined) {
+      context.lasting.name(session);
+      headers[Header.SessionId] = session.id;
+    }
+    reply.finish(await answer);
+    if (session.client === undefined) session.close("initialize failed");
+  }
+
+  #dispatch(read: Messages, version: string | null, session: Session): Promise<void> | undefined {
+    const { context, respond } = this;
+    const { batch, messages } = read;
+    checkVersion(version);
+    if (batch) checkBatch(session);
+    const first = messages[0]!;
+    const isOne = !batch && !(first instanceof InvalidMessage) && first.kind === "request";
+    const streams = streamsOf(session, context);
+    const reply = new PostReply(context, respond, streams, isOne ? first : undefined);
+    if (!isOne) return this.#dispatchAll(messages, session, reply);
+    const answer = session.receive(first, reply);
+    if (answer instanceof Promise) answer.then(reply.finish.bind(reply));
+    else reply.finish(answer);
+    return undefined;
+  }
+
+  /** Hands on what is no single request. */
+  async #dispatchAll(
+    messages: readonly (Message | InvalidMessage)[],
+    session: Session,
+    reply: PostReply,
+  ): Promise<void> {
+    const answered = messages.some((one) => !("kind" in one) || one.kind === "request");
+    if (!answered) reply.abandon();
+    const all = await Promise.all(
+      messages.map((one) =>
+        one instanceof InvalidMessage ? errorResponse(one.idText, one) : session.receive(one, reply)
+      ),
+    );
+    if (!answered) return this.respond(new Response(null, { status: 202 }));
+    const texts = all.filter((told) => told !== undefined).map(replyText);
+    reply.finish(texts.length === 0 ? undefined : `[${texts.join(",")}]`);
+  }
 }
 
 /**
@@ -171,33 +233,6 @@ export function readMessages(body: string): Messages {
   throw new Refusal(400, `Invalid request: a batch may hold ${MAX_BATCH} messages`);
 }
 
-async function initialize(
-  request: Request,
-  message: Message,
-  endpoint: Endpoint,
-  context: FrontContext,
-  respond: Respond,
-): Promise<void> {
-  // A client that starts anew without dropping the old id means a new session all the same.
-  const old = request.headers.get(Header.SessionId);
-  if (old !== null) {
-    context.gateway.sessions.get(old)?.close("started anew");
-    await context.lasting.end(old, endpoint, undefined);
-  }
-  await context.lasting.ready();
-  const session = context.gateway.openSession("http", endpoint);
-  const headers: Record<string, string> = {};
-  const reply = new PostReply(context, respond, { headers });
-  const answer = session.receive(message, reply);
-  // Who the client is stands in the id, so it is known by now; where it was refused there is none.
-  if (session.client !== undefined) {
-    context.lasting.name(session);
-    headers[Header.SessionId] = session.id;
-  }
-  reply.finish(await answer);
-  if (session.client === undefined) session.close("initialize failed");
-}
-
 /** No promise where the session is in memory: every call comes through here. */
 function sessionOf(
   request: Request,
@@ -245,46 +280,6 @@ function checkBatch(session: Session): void {
   if (session.client?.protocolVersion !== BATCH_VERSION) {
     throw new Refusal(400, `Invalid request: batches exist in protocol ${BATCH_VERSION} only`);
   }
-}
-
-function dispatch(
-  { batch, messages }: Messages,
-  version: string | null,
-  session: Session,
-  context: FrontContext,
-  respond: Respond,
-): Promise<void> | undefined {
-  checkVersion(version);
-  if (batch) checkBatch(session);
-  const first = messages[0]!;
-  const streams = streamsOf(session, context);
-  if (batch || first instanceof InvalidMessage || first.kind !== "request") {
-    return dispatchAll(messages, session, new PostReply(context, respond, streams), respond);
-  }
-  const reply = new PostReply(context, respond, streams, first);
-  const answer = session.receive(first, reply);
-  if (answer instanceof Promise) answer.then((told) => reply.finish(told));
-  else reply.finish(answer);
-  return undefined;
-}
-
-/** Hands on what is no single request. */
-async function dispatchAll(
-  messages: readonly (Message | InvalidMessage)[],
-  session: Session,
-  reply: PostReply,
-  respond: Respond,
-): Promise<void> {
-  const answered = messages.some((one) => one instanceof InvalidMessage || one.kind === "request");
-  if (!answered) reply.abandon();
-  const all = await Promise.all(
-    messages.map((one) =>
-      one instanceof InvalidMessage ? errorResponse(one.idText, one) : session.receive(one, reply)
-    ),
-  );
-  if (!answered) return respond(new Response(null, { status: 202 }));
-  const texts = all.filter((told) => told !== undefined).map(replyText);
-  reply.finish(texts.length === 0 ? undefined : `[${texts.join(",")}]`);
 }
 
 const STREAM_TYPE = "text/event-stream";

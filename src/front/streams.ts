@@ -298,13 +298,14 @@ export interface Silent {
 export class KeepAlive {
   readonly #members = new Set<Silent>();
   #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #beat = () => this.tick(performance.now());
 
   /** `every`: how often ticks come, milliseconds. */
   constructor(private readonly every: number) {}
 
   add(member: Silent): void {
     this.#members.add(member);
-    this.#timer ??= setInterval(() => this.tick(performance.now()), this.every);
+    this.#timer ??= setInterval(this.#beat, this.every);
   }
 
   /** False for who was not there any more. */

@@ -30,14 +30,10 @@ class DuplicateKey extends Error {
  */
 export function editJson(text: string, edits: readonly JsonEdit[]): string {
   if (edits.length === 0) return text;
-  const scan: Scan = { text, at: 0, hasEscapes: text.includes("\\") };
-  const start = skipSpace(text, 0);
+  const scan: Scan = { text, at: 0, hasEscapes: text.includes("\\"), out: "", from: 0 };
   try {
-    const edited = editObject(scan, start, edits, 0);
-    // What surrounds the object is white space.
-    return start === 0 && scan.at === text.length
-      ? edited
-      : text.slice(0, start) + edited + text.slice(scan.at);
+    editObject(scan, skipSpace(text, 0), edits, 0);
+    return scan.out + text.slice(scan.from);
   } catch (error) {
     if (!(error instanceof DuplicateKey)) throw error;
     return editJson(withoutRepeats(text, error.start, error.key), edits);
@@ -193,8 +189,6 @@ function skipValue(text: string, at: number): number {
   return at;
 }
 
-const NO_KEYS: readonly string[] = [];
-
 /** A text that is being edited. */
 interface Scan {
   readonly text: string;
@@ -202,19 +196,29 @@ interface Scan {
   at: number;
   /** Without an escape anywhere, keys can be compared as they stand. */
   readonly hasEscapes: boolean;
+  /** What the text before `from` has become. */
+  out: string;
+  from: number;
+}
+
+/** Goes on behind `next`, with `value` for what stands between `end` and there. */
+function replace(scan: Scan, end: number, value: string, next: number): void {
+  scan.out += scan.text.slice(scan.from, end) + value;
+  scan.from = next;
 }
 
 /**
- * The object at `start` with the edits applied; `scan.at` is behind it then. Goes over the text
- * once, and copies only what surrounds an edit.
+ * Edits the object at `start`; `scan.at` is behind it then. Goes over the text once, and copies only
+ * what surrounds an edit.
  */
-function editObject(scan: Scan, start: number, edits: readonly JsonEdit[], depth: number): string {
+function editObject(scan: Scan, start: number, edits: readonly JsonEdit[], depth: number): void {
   const { text } = scan;
-  let out = "";
-  /** Everything before is in `out`, or gone. */
-  let from = start + 1;
+  /** Where new members go, in what comes out. */
+  const head = scan.out.length + start + 1 - scan.from;
   let keptBefore = -1;
-  let seen = NO_KEYS;
+  // Of the size it may need: an array that grows gets room for 17.
+  const seen = new Array<string>(edits.length);
+  let count = 0;
   let at = skipSpace(text, start + 1);
   while (at < text.length && text.charCodeAt(at) !== CLOSE_BRACE) {
     const keyStart = at;
@@ -227,29 +231,22 @@ function editObject(scan: Scan, start: number, edits: readonly JsonEdit[], depth
       continue;
     }
     if (seen.includes(key)) throw new DuplicateKey(start, key);
-    // Not pushed: an array that grows gets room for 17.
-    seen = [...seen, key];
-    const value = editValue(scan, valueStart, edits, depth, key);
-    const valueEnd = scan.at;
-    at = nextMember(text, valueEnd);
-    if (value !== undefined) {
-      out += text.slice(from, valueStart) + value;
-      from = keptBefore = valueEnd;
-    } else if (keptBefore >= 0) {
-      // It goes with the comma before it, and the first one with the comma behind it.
-      out += text.slice(from, keptBefore);
-      from = keptBefore = valueEnd;
-    } else {
-      out += text.slice(from, keyStart);
-      from = at;
-    }
+    seen[count++] = key;
+    const stays = editValue(scan, valueStart, edits, depth, key);
+    at = nextMember(text, scan.at);
+    // What goes does so with the comma before it, and the first one with the comma behind it.
+    if (!stays && keptBefore >= 0) replace(scan, keptBefore, "", scan.at);
+    else if (!stays) replace(scan, keyStart, "", at);
+    if (stays || keptBefore >= 0) keptBefore = scan.at;
   }
   scan.at = at + 1;
   let missing: JsonEdit[] | undefined;
   for (const edit of edits) if (!seen.includes(edit.path[depth]!)) (missing ??= []).push(edit);
   const added = missing === undefined ? "" : newMembers(missing, depth);
-  const comma = added !== "" && keptBefore >= 0 ? "," : "";
-  return `{${added}${comma}${out}${text.slice(from, at + 1)}`;
+  if (added === "") return;
+  if (scan.from <= start) replace(scan, start + 1, "", start + 1);
+  const comma = keptBefore >= 0 ? "," : "";
+  scan.out = `${scan.out.slice(0, head)}${added}${comma}${scan.out.slice(head)}`;
 }
 
 /** The key that an edit wants to reach and this member has. */
@@ -267,14 +264,14 @@ function editedKey(
   return undefined;
 }
 
-/** The new text of a member that edits touch, or `undefined` when it goes. */
+/** Edits the value of a member; false when it goes. */
 function editValue(
   scan: Scan,
   start: number,
   edits: readonly JsonEdit[],
   depth: number,
   key: string,
-): string | undefined {
+): boolean {
   const { text } = scan;
   let deeper = 0;
   let one: JsonEdit | undefined;
@@ -283,7 +280,8 @@ function editValue(
     if (edit.path[depth] !== key) continue;
     if (edit.path.length === depth + 1) {
       scan.at = skipValue(text, start);
-      return edit.value;
+      if (edit.value !== undefined) replace(scan, start, edit.value, scan.at);
+      return edit.value !== undefined;
     }
     deeper++;
     one = edit;
@@ -293,10 +291,13 @@ function editValue(
     : deeper === 1
     ? [one!]
     : edits.filter(({ path }) => path[depth] === key);
-  if (text.charCodeAt(start) === OPEN_BRACE) return editObject(scan, start, inner, depth + 1);
-  scan.at = skipValue(text, start);
-  const created = newMembers(inner, depth + 1);
-  return created === "" ? text.slice(start, scan.at) : `{${created}}`;
+  if (text.charCodeAt(start) === OPEN_BRACE) editObject(scan, start, inner, depth + 1);
+  else {
+    scan.at = skipValue(text, start);
+    const created = newMembers(inner, depth + 1);
+    if (created !== "") replace(scan, start, `{${created}}`, scan.at);
+  }
+  return true;
 }
 
 /** Members for edits whose key is not there yet, without braces; deletions add nothing. */

@@ -1,10 +1,44 @@
 /** Files that are kept from one run to the next: for this user alone, versioned, bounded. */
 
 import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import process from "node:process";
 import { attempt, joinBytes, type Json, sha256 } from "./json.ts";
 import { codeOf, messageOf } from "./text.ts";
+
+/**
+ * The directory for what may be lost: `CACHE_DIRECTORY` or `STATE_DIRECTORY` as systemd sets them
+ * (of several the first), `$XDG_CACHE_HOME/mcproxy`, `~/.cache/mcproxy`. As the XDG specification
+ * says, paths that are not absolute do not count; `undefined` where none is left. It need not exist.
+ */
+export function cacheDirectory(
+  env: Readonly<Record<string, string | undefined>>,
+): string | undefined {
+  const { CACHE_DIRECTORY: cache, STATE_DIRECTORY: state, XDG_CACHE_HOME: xdg, HOME: home } = env;
+  const candidates = [
+    cache?.split(":")[0],
+    state?.split(":")[0],
+    xdg && join(xdg, "mcproxy"),
+    home && join(home, ".cache", "mcproxy"),
+  ];
+  return candidates.find((path) => path && isAbsolute(path));
+}
+
+/**
+ * The directory for what is no cache: `STATE_DIRECTORY` as systemd sets it, `$XDG_STATE_HOME/mcproxy`,
+ * `~/.local/state/mcproxy`, and where all of these are missing that of {@link cacheDirectory}.
+ */
+export function stateDirectory(
+  env: Readonly<Record<string, string | undefined>>,
+): string | undefined {
+  const { STATE_DIRECTORY: state, XDG_STATE_HOME: xdg, HOME: home } = env;
+  const candidates = [
+    state?.split(":")[0],
+    xdg && join(xdg, "mcproxy"),
+    home && join(home, ".local", "state", "mcproxy"),
+  ];
+  return candidates.find((path) => path && isAbsolute(path)) ?? cacheDirectory(env);
+}
 
 /** Bytes a file may have; one that is bigger was not written by us. */
 export const MAX_OWN_FILE = 64 * 1024 * 1024;

@@ -19,6 +19,13 @@ export interface Principal {
 /** Whoever can read this user's own files: the gateway's commands, and the client on its stdin. */
 export const LOCAL: Principal = { id: "local", who: "local", names: [] };
 
+/** What somebody was let in by. */
+export interface Admission {
+  readonly principal: Principal;
+  /** Whether it still holds at `now` (ms since the epoch): what is open-ended asks now and then. */
+  holds(now: number): boolean;
+}
+
 /**
  * Who a request comes from. For a legacy client it lives as long as the session; for a modern one
  * it is read from the envelope of each request.

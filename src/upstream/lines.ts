@@ -91,17 +91,19 @@ export class Lines {
    * server that has been seen to ask for what this one cannot would ask in vain.
    */
   exclusiveFor({ capabilities }: Client): boolean {
-    return this.exclusive || (this.options.config().sharing === "auto" && this.#questions.some(
-      ({ method, params }) => lackingCapability(capabilities, method, params) !== undefined,
-    ));
+    // By hand: a closure for each call shows in a profile.
+    for (const { method, params } of this.#questions) {
+      const lacking = lackingCapability(capabilities, method, params);
+      if (lacking !== undefined && this.options.config().sharing === "auto") return true;
+    }
+    return this.exclusive;
   }
 
   /** The upstream asks clients for this. */
   asks(method: string, params: JsonObject | undefined): void {
-    const known = this.#questions.some((one) =>
-      one.method === method && one.params?.mode === params?.mode
-    );
-    if (!known) this.#questions.push({ method, params: params && { mode: params.mode } });
+    const { mode } = params ?? {};
+    const known = this.#questions.some((one) => one.method === method && one.params?.mode === mode);
+    if (!known) this.#questions.push({ method, params: params && { mode } });
   }
 
   /** The live connections. */

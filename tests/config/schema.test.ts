@@ -40,6 +40,7 @@ const WITHOUT_DEFAULT = new Set([
   ...["embeddings", "embeddings.url", "embeddings.model", "embeddings.apiKey"],
   ...["auth.keys", "auth.issuers", "auth.proxy", "auth.proxy.header", "auth.proxy.groups"],
   "auth.proxy.from",
+  "access",
   ...["roots.uri", "roots.name", "risk"],
 ]);
 

@@ -120,6 +120,7 @@ test("settingsFromEnv() has a variable for every setting, each read by its schem
       `{"keys":{"a":"sha256:${"0a".repeat(32)}"}}`,
       { keys: [{ name: "a", hash: "0a".repeat(32), expires: undefined }] },
     ],
+    access: ['{"*":"dev"}', [{ who: "*", gives: ["dev"] }]],
     gating: ["off", { ...DEFAULT_SETTINGS.gating, mode: "off" }],
     embeddings: ['{"url":"http://h","model":"m"}', { url: "http://h", model: "m", timeout: 300 }],
     profiles: ['{"dev":{}}', [{ name: "dev" }]],

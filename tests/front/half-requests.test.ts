@@ -113,7 +113,7 @@ function upload(declared?: number) {
   };
   const init = { method: "POST", headers, body, duplex: "half" } as RequestInit;
   const request = new Request("http://localhost/", init);
-  const text = new Promise<string>((take, fail) => readBody(request, context, take, fail));
+  const text = new Promise<string>((take, fail) => readBody(request, context, { take, fail }));
   let isOver = false;
   const outcome = text.then(({ length }) => length, ({ status }: Refusal) => -status)
     .finally(() => isOver = true);

@@ -40,7 +40,7 @@ async function bodyStatus(init: RequestInit, limit: number): Promise<number> {
     using _ = { [Symbol.dispose]: () => pending.close() };
     const context = { bodyLimit: limit, pending };
     const request = new Request("http://localhost/", { method: "POST", ...init });
-    await new Promise<string>((take, fail) => readBody(request, context, take, fail));
+    await new Promise<string>((take, fail) => readBody(request, context, { take, fail }));
     return 200;
   } catch (error) {
     assert.ok(error instanceof Refusal, String(error));

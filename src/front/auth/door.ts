@@ -1,24 +1,23 @@
 /** The door: a request becomes somebody, or is refused. Loaded only where `auth` is configured. */
 
 import type { Settings } from "../../config/types.ts";
-import type { Principal } from "../../protocol/exchange.ts";
+import type { Admission } from "../../protocol/exchange.ts";
+import type { PeerSource } from "../../runtime/types.ts";
 import { Refusal } from "../reply.ts";
-
-/** What somebody was let in by. */
-export interface Admission {
-  readonly principal: Principal;
-  /** Whether it still holds at `now` (ms since the epoch): what is open-ended asks now and then. */
-  holds(now: number): boolean;
-}
 
 /** Who stands before everything but the public paths. */
 export interface Door {
   /**
-   * Whoever asks; at once for a credential that was seen before. `peer` is the address of the socket,
-   * `path` that of the endpoint, below `publicUrl`.
+   * Whoever asks; at once for a credential that was seen before. `peer` is what knows the address of
+   * the socket (`peerOf()`, which is not to be asked for nothing), `path` that of the endpoint, below
+   * `publicUrl`.
    * @throws {Refusal} 401, 429, 503 with their headers; rejects with it as well
    */
-  admit(request: Request, peer: string | undefined, path: string): Admission | Promise<Admission>;
+  admit(
+    request: Request,
+    peer: PeerSource | undefined,
+    path: string,
+  ): Admission | Promise<Admission>;
   /**
    * What is to be read below `/.well-known/oauth-protected-resource` for this path (RFC 9728);
    * undefined where no issuer is told, which stays 404.

@@ -1,5 +1,5 @@
-import { isAbsolute, join } from "node:path";
-import type { Env, ServerConfig } from "../../config/types.ts";
+import { join } from "node:path";
+import type { ServerConfig } from "../../config/types.ts";
 import { editJson, type JsonEdit } from "../../lib/json-edit.ts";
 import { isObject, type Json, parsedObject, sha256 } from "../../lib/json.ts";
 import {
@@ -163,36 +163,6 @@ export type KeptServer = Pick<ServerConfig, "name" | "key">;
 
 /** How the name of every file of lists ends. */
 export const LIST_SUFFIX = ".lists";
-
-/**
- * The directory for what may be lost: `CACHE_DIRECTORY` or `STATE_DIRECTORY` as systemd sets them
- * (of several the first), `$XDG_CACHE_HOME/mcproxy`, `~/.cache/mcproxy`. As the XDG specification
- * says, paths that are not absolute do not count; `undefined` where none is left. It need not exist.
- */
-export function cacheDirectory(env: Env): string | undefined {
-  const { CACHE_DIRECTORY: cache, STATE_DIRECTORY: state, XDG_CACHE_HOME: xdg, HOME: home } = env;
-  const candidates = [
-    cache?.split(":")[0],
-    state?.split(":")[0],
-    xdg && join(xdg, "mcproxy"),
-    home && join(home, ".cache", "mcproxy"),
-  ];
-  return candidates.find((path) => path && isAbsolute(path));
-}
-
-/**
- * The directory for what is no cache: `STATE_DIRECTORY` as systemd sets it, `$XDG_STATE_HOME/mcproxy`,
- * `~/.local/state/mcproxy`, and where all of these are missing that of {@link cacheDirectory}.
- */
-export function stateDirectory(env: Env): string | undefined {
-  const { STATE_DIRECTORY: state, XDG_STATE_HOME: xdg, HOME: home } = env;
-  const candidates = [
-    state?.split(":")[0],
-    xdg && join(xdg, "mcproxy"),
-    home && join(home, ".local", "state", "mcproxy"),
-  ];
-  return candidates.find((path) => path && isAbsolute(path)) ?? cacheDirectory(env);
-}
 
 /** Whose lists a file may hold. Configurations that differ in what is connected to differ here. */
 export async function ownerOf({ name, key }: KeptServer): Promise<ListOwner> {

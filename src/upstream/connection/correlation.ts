@@ -124,7 +124,9 @@ export class Forwarding extends SentRequest {
   override text(): string {
     const { exchange: { request, client }, from: { era } } = this;
     const value = String(this.id);
-    const all: JsonEdit[] = [{ path: ID, value }, ...this.edits];
+    const id: JsonEdit = { path: ID, value };
+    // Not spread: an array that grows gets room for 17.
+    const all = [id].concat(this.edits);
     this.tokenText = tokenTextOf(request);
     if (this.tokenText !== undefined) all.push({ path: TOKEN, value });
     if (client.era !== era) all.push(...requestEdits(client, era, CLIENT_INFO));
@@ -311,9 +313,9 @@ const TAIL = ',"jsonrpc":"2.0","id":';
 export function restoreId(response: ResponseMessage, idText: string): string {
   const { raw, id } = response;
   const own = String(id);
-  // The last member decides, so nothing before it can matter.
-  const tail = `${TAIL}${own}}`;
-  if (raw.endsWith(tail)) return `${raw.slice(0, -own.length - 1)}${idText}}`;
+  // The last member decides, so nothing before it can matter; behind it is the brace alone.
+  const end = raw.length - own.length - 1;
+  if (raw.endsWith(TAIL, end) && raw.startsWith(own, end)) return `${raw.slice(0, end)}${idText}}`;
   const behind = HEAD.length + own.length;
   if (
     raw.startsWith(HEAD) && raw.startsWith(own, HEAD.length) && raw[behind] === "," &&

@@ -1,15 +1,13 @@
-import { readFileSync, readlinkSync } from "node:fs";
-import { hostname } from "node:os";
 import process from "node:process";
 import { setImmediate } from "node:timers";
 import type { StdioTarget } from "../../config/types.ts";
 import { withoutLineBreaks } from "../../lib/json-edit.ts";
-import { attempt } from "../../lib/json.ts";
 import { LineDecoder } from "../../lib/lines.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
-import { codeOf, messageOf, snippet } from "../../lib/text.ts";
-import { type Clock, pause, within } from "../../lib/time.ts";
-import type { ChildProcess, ExitStatus, Runtime, SpawnOptions } from "../../runtime/types.ts";
+import { messageOf, snippet } from "../../lib/text.ts";
+import { type Clock, pause } from "../../lib/time.ts";
+import type { ChildProcess, ExitStatus, Runtime } from "../../runtime/types.ts";
+import type { Container } from "./container.ts";
 import { LostCallError, NOT_SENT, unavailable } from "./failures.ts";
 import {
   type CloseReason,
@@ -56,6 +54,8 @@ const SAYS_NOTHING = new RegExp(
     /\s*(?:Run|See|Try|For more)\b.*(?:--help|information)/,
   ].map(({ source }) => `^(?:${source})`).join("|"),
 );
+/** What may leave a container behind. */
+const RUNS_CONTAINERS = /(^|[\\/])(docker|podman|nerdctl)(\.exe)?$/;
 /** How long a server that takes no input any more may take to end by itself, in ms. */
 const END_GRACE = 3_000;
 
@@ -119,9 +119,12 @@ export class StdioTransport implements Transport {
       cwd,
       env: childEnv(process.env, target.env, process.platform),
     };
-    this.#container = Container.of(program, runtime);
     try {
-      await this.#container?.sweep();
+      if (RUNS_CONTAINERS.test(command)) {
+        const { Container } = await import("./container.ts");
+        this.#container = Container.of(program, runtime);
+        await this.#container?.sweep();
+      }
       if (this.#closing) throw unavailable(server, "was stopped");
       this.#child = await runtime.spawn({
         ...program,
@@ -297,129 +300,6 @@ export class StdioTransport implements Transport {
 }
 
 const mib = (size: number) => Math.ceil(size / 1024 / 1024);
-
-/** What is asked of a program that runs containers has to be answered in so many ms. */
-const CONTAINER_PATIENCE = 3_000;
-/** And in so many characters, which some thousand containers take. */
-const MOST_SAID = 1024 * 1024;
-/** Each container carries it, with the host, the process and the run of the gateway it is of. */
-const LABEL = "mcproxy";
-const HOST = `${hostname()}${nameOfPids()}/`;
-const RUN = `${HOST}${process.pid}/${crypto.randomUUID()}/`;
-
-type Program = Pick<SpawnOptions, "command" | "args" | "cwd" | "env">;
-
-/** Programs that run containers and were asked for what an earlier gateway has left. */
-const swept = new Map<string, Promise<boolean>>();
-
-/** Tells hosts of one name apart, and containers of one host: each has process ids of its own. */
-function nameOfPids(): string {
-  const machine = attempt(() => readFileSync("/etc/machine-id", "utf8").trim()) ?? "";
-  const space = attempt(() => readlinkSync("/proc/self/ns/pid").replaceAll(/\D/g, "")) ?? "";
-  return [machine, space].filter((one) => one !== "").map((one) => `-${one}`).join("");
-}
-
-/**
- * What `docker run` has started. It is no child of ours: the first process of a container ignores
- * SIGTERM unless it says otherwise, and whoever kills `docker run` leaves the container behind.
- */
-class Container {
-  readonly #label = `${LABEL}=${RUN}${crypto.randomUUID()}`;
-  /** The words before `run`: options, or `container`. */
-  readonly #words: readonly string[];
-
-  private constructor(
-    private readonly program: Program,
-    private readonly runtime: Pick<Runtime, "spawn">,
-    private readonly at: number,
-  ) {
-    this.#words = program.args.slice(0, at);
-  }
-
-  /** Undefined where the program runs none. */
-  static of(program: Program, runtime: Pick<Runtime, "spawn">): Container | undefined {
-    const { command, args } = program;
-    const at = args.indexOf("run");
-    const isRun = /(^|[\\/])(docker|podman|nerdctl)(\.exe)?$/.test(command) && at !== -1 &&
-      args.slice(0, at).every((word, index) =>
-        word === "container" || word.startsWith("-") || args[index - 1]?.startsWith("-")
-      );
-    return isRun ? new Container(program, runtime, at) : undefined;
-  }
-
-  /** The arguments of the program, by which the container is known again. */
-  get args(): readonly string[] {
-    return this.program.args.toSpliced(this.at + 1, 0, "--label", this.#label);
-  }
-
-  /** Ends it, however it is. Never rejects. */
-  remove(): Promise<void> {
-    return this.#removeLabelled(this.#label, () => true).then(() => {});
-  }
-
-  /** Ends, once, what gateways have left that were killed. Never rejects. */
-  async sweep(): Promise<void> {
-    const { command, env } = this.program;
-    const key = JSON.stringify([command, this.#words, env["DOCKER_HOST"], env["DOCKER_CONTEXT"]]);
-    const isLeft = (label: string) =>
-      label.startsWith(HOST) && !label.startsWith(RUN) &&
-      !isAlive(Number(label.slice(HOST.length).split("/")[0]));
-    // One that could not be asked may be there later.
-    if (!await swept.getOrInsertComputed(key, () => this.#removeLabelled(LABEL, isLeft))) {
-      swept.delete(key);
-    }
-  }
-
-  /** Whether it could be found out which there are. */
-  async #removeLabelled(label: string, isMeant: (label: string) => boolean): Promise<boolean> {
-    const format = `{{.ID}} {{.Label "${LABEL}"}}`;
-    const list = await this.#ask("ps", "--all", "--filter", `label=${label}`, "--format", format);
-    if (list === undefined) return false;
-    const rows = list.split("\n").map((line) => line.trim().split(" "));
-    const ids = rows.flatMap(([id, own]) => id && isMeant(own ?? "") ? [id] : []);
-    if (ids.length > 0) await this.#ask("rm", "--force", ...ids);
-    return true;
-  }
-
-  /** What it says, undefined where it fails. */
-  async #ask(...words: string[]): Promise<string | undefined> {
-    let said = "";
-    let isDone = false;
-    const ended = Promise.withResolvers<void>();
-    try {
-      const child = await this.runtime.spawn({
-        ...this.program,
-        args: [...this.#words, ...words],
-        onStdout: (chunk) => {
-          if (said.length > MOST_SAID) ended.resolve();
-          else said += new TextDecoder().decode(chunk);
-        },
-        onStderr: () => {},
-        onExit: ({ code }) => {
-          isDone = code === 0;
-          ended.resolve();
-        },
-      });
-      await within(CONTAINER_PATIENCE, ended.promise);
-      child.kill("SIGKILL");
-    } catch {
-      // That it is missing is told by the start of the server.
-    }
-    // Half a list has half an id, which means other containers.
-    return isDone && said.length <= MOST_SAID ? said : undefined;
-  }
-}
-
-/** Whether another gateway may be there, of this process id. */
-function isAlive(pid: number): boolean {
-  // In a container each run has the same one.
-  if (pid === process.pid) return false;
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return codeOf(error) === "EPERM";
-  }
-}
 
 /**
  * Inherited from the gateway because programs break without them; nothing else is, since the

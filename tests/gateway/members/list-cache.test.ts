@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { lstat, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { cacheDirectory, stateDirectory } from "../../../src/gateway/members/list-cache.ts";
+import { cacheDirectory, stateDirectory } from "../../../src/lib/own-file.ts";
 import { EMPTY_INVENTORY } from "../../../src/protocol/lists.ts";
 import { inventory } from "../../registry/builders.ts";
 import { FakeClock } from "../../upstream/fakes/clock.ts";
