@@ -40,7 +40,7 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_358,
+  "src/lib": 1_360,
   "src/runtime": 830,
   "src/log": 967,
   "src/schema": 884,
@@ -58,14 +58,14 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/middleware": 864,
   "src/front": 1_317,
   "src/front/auth": 31,
-  "src/app": 709,
-  "src/cli": 2_774,
+  "src/app": 782,
+  "src/cli": 2_875,
   "src/cli/view": 247,
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 33_081;
-const MOST_FILES = 220;
+const MOST_CODE_IN_ALL = 33_258;
+const MOST_FILES = 222;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */

@@ -10,13 +10,14 @@ import { within } from "../lib/time.ts";
 import { getLogger } from "../log/mod.ts";
 import type { HttpServer, Runtime } from "../runtime/types.ts";
 import { ExitCode, type Io } from "./io.ts";
+import { LocalKey, newKey } from "./local-key.ts";
 
 /** What a running gateway stands on. */
 export interface ServerOptions extends GatewayOptions {
   readonly runtime: GatewayOptions["runtime"] & Pick<Runtime, "serve">;
   /** Without it there is no HTTP listener (`--stdio` alone). */
   readonly listen: boolean;
-  /** Where it is kept what makes sessions outlive the process. */
+  /** Where it is kept what makes sessions outlive the process, and the key for commands. */
   readonly stateDirectory?: string | undefined;
 }
 
@@ -36,6 +37,8 @@ export class Server {
     readonly gateway: Gateway,
     private readonly app?: App,
     private readonly http?: HttpServer,
+    /** What commands of this machine are let in by. */
+    readonly localKey?: LocalKey,
   ) {
     this.#host = config.settings.host;
   }
@@ -53,7 +56,8 @@ export class Server {
       return new Server(config, gateway);
     }
     const { host, port } = config.settings;
-    const app = createApp({ gateway, boundHost: host, stateDirectory });
+    const key = stateDirectory === undefined ? undefined : newKey();
+    const app = createApp({ gateway, boundHost: host, stateDirectory, localKey: key });
     const http = await runtime.serve({
       hostname: host,
       port,
@@ -61,7 +65,10 @@ export class Server {
       onError: (error) => log.error("Request handler failed: {error}", { error }),
     });
     gateway.start();
-    return new Server(config, gateway, app, http);
+    const localKey = stateDirectory === undefined || key === undefined
+      ? undefined
+      : new LocalKey({ directory: stateDirectory, host, port: http.port, key });
+    return new Server(config, gateway, app, http, localKey);
   }
 
   /** The URL clients are to be given, `undefined` without a listener. */
@@ -79,6 +86,7 @@ export class Server {
   }
 
   async #stop(): Promise<void> {
+    this.localKey?.close();
     const accepted = this.http?.stop();
     await this.gateway.drain(this.gateway.config.settings.shutdownTimeout);
     await this.gateway.close();

@@ -1,6 +1,6 @@
 import { ExitCode, type Io, say } from "../app/io.ts";
 import { withoutLineBreaks } from "../lib/json-edit.ts";
-import { isObject, type JsonObject, valueAt } from "../lib/json.ts";
+import { canonicalJson, isObject, type JsonObject, valueAt } from "../lib/json.ts";
 import { LineDecoder } from "../lib/lines.ts";
 import { backOff, type Clock, pause, systemClock, within } from "../lib/time.ts";
 import { Header, isModern, MetaKey } from "../protocol/eras.ts";
@@ -31,6 +31,7 @@ import {
 } from "../upstream/transport/http-client.ts";
 import { receive } from "../upstream/transport/transport.ts";
 import type { Invocation } from "./command.ts";
+import { type Credential, credentialFor } from "./credential.ts";
 import { namedGateway } from "./urls.ts";
 
 /**
@@ -43,6 +44,7 @@ export async function run({ args: [url], options }: Invocation, io: Io): Promise
   const link = new BridgeLink({
     url: urls.mcp,
     label: urls.label,
+    credential: credentialFor(urls.mcp, io),
     write: (line) => void io.stdout.write(`${line}\n`).catch(end),
     tell: (text) => {
       void say(io.stderr, `${options.json === true ? JSON.stringify({ message: text }) : text}\n`);
@@ -81,6 +83,8 @@ export interface BridgeLinkOptions {
   readonly write: (line: string) => void;
   /** Takes what a person who reads stderr should know. */
   readonly tell: (text: string) => void;
+  /** What each request is let in by. */
+  readonly credential?: Credential;
   /** @default {@link systemClock} */
   readonly clock?: Clock;
 }
@@ -133,6 +137,8 @@ interface Failure {
    */
   readonly kind: "refused" | "forgotten" | "unreached" | "broken";
   readonly why: string;
+  /** What helps, where that is known. */
+  readonly remedy?: string;
   /** Where it refused with one. */
   readonly status?: number;
 }
@@ -158,6 +164,8 @@ export class BridgeLink {
   #renewing: Promise<string | undefined> | undefined;
   /** Whether the gateway has ever answered. */
   #met = false;
+  /** What requests are let in by, as long as they are. */
+  #credential: HeaderFields | undefined;
 
   readonly #clock: Clock;
 
@@ -190,10 +198,31 @@ export class BridgeLink {
   async close(): Promise<void> {
     await within(END_PATIENCE, Promise.all(this.#pending));
     this.#closing.abort();
-    const headers = this.#session?.headers ?? {};
+    const headers = { ...this.#session?.headers, ...this.#credential };
     if (headers[Header.SessionId] === undefined) return;
     // It ends by itself when nobody uses it.
     await this.#http.endSession(headers).catch(() => {});
+  }
+
+  /**
+   * Sends a request with the credential. One that is not taken is read anew: a gateway that was
+   * restarted has another local key, and one that has just begun to listen is about to write it.
+   */
+  async #admitted(request: Parameters<HttpClient["send"]>[0]): Promise<Response> {
+    const { credential } = this.options;
+    if (credential === undefined) return await this.#http.send(request);
+    for (let attempt = 0;; attempt++) {
+      const shown = this.#credential ??= await credential.headers();
+      const headers = { ...request.headers, ...shown };
+      const response = await this.#http.send({ ...request, headers });
+      if (response.status !== 401 || attempt > 2) return response;
+      const other = await credential.headers();
+      const isSame = canonicalJson(other) === canonicalJson(shown);
+      if (isSame && (this.#met || Object.keys(shown).length > 0)) return response;
+      await response.body?.cancel();
+      this.#credential = other;
+      if (isSame) await pause(RETRY_PAUSE, this.#clock, request.signal);
+    }
   }
 
   #message(message: Message): void {
@@ -312,7 +341,7 @@ export class BridgeLink {
       : { method: "POST", headers: { ...POST_HEADERS, ...headers }, body: raw } as const;
     const what = "a message";
     try {
-      const response = await this.#http.send({ ...request, signal, what });
+      const response = await this.#admitted({ ...request, signal, what });
       const { ok, status } = response;
       // Nothing of it has been carried out: a gateway that is about to stop takes nothing on.
       if (status === 503) {
@@ -338,6 +367,8 @@ export class BridgeLink {
         await this.#http.events(response, what, { onEvent: (event) => take(messageIn(event)) });
       } else {
         const body = await this.#http.text(response, what);
+        const refusal = this.options.credential?.refusal(status, body);
+        if (refusal !== undefined) return { kind: "refused", ...refusal, status };
         // The gateway may not know whose error it is.
         const [only, another] = waiting.values();
         const error = only && !another ? errorBody(body, idTextOf(only)) : undefined;
@@ -431,7 +462,8 @@ function isSafe({ method }: RequestMessage): boolean {
 }
 
 /** What the client is told about a request that got no answer. */
-function failureText({ kind, why }: Failure, label: string): string {
+function failureText(failure: Failure, label: string): string {
+  const { kind, why, remedy = "expected mcproxy there" } = failure;
   const gateway = `the gateway at "${label}"`;
   switch (kind) {
     case "unreached":
@@ -440,6 +472,6 @@ function failureText({ kind, why }: Failure, label: string): string {
       return `Cannot tell what became of the request: ${gateway} went away before it answered ` +
         `(${why}); it may or may not have been carried out`;
     default:
-      return `Cannot use ${gateway}: ${why}; expected mcproxy there`;
+      return `Cannot use ${gateway}: ${why}; ${remedy}`;
   }
 }

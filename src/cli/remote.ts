@@ -14,6 +14,7 @@ import { HttpStatusError, NetworkError } from "../upstream/transport/failures.ts
 import { HttpClient } from "../upstream/transport/http-client.ts";
 import { StreamableHttpTransport } from "../upstream/transport/http.ts";
 import type { OptionValues } from "./command.ts";
+import { type Credential, credentialFor, NotLetInError } from "./credential.ts";
 import { costIn, type ViewCost, viewCost } from "./costs.ts";
 import { type GatewayUrls, gatewayUrls, ownAddress } from "./urls.ts";
 
@@ -31,13 +32,17 @@ const NOTHING: { readonly body: JsonObject } = { body: {} };
  */
 export async function remoteCaller(
   { url, config, json }: OptionValues,
-  io: Pick<Io, "env" | "cwd" | "stderr">,
+  io: Pick<Io, "env" | "cwd" | "stderr" | "secrets">,
 ): Promise<RemoteCaller | undefined> {
-  if (url !== undefined) return new RemoteCaller(gatewayUrls(url));
-  const { file, env } = await ownAddress(io, config);
+  if (url !== undefined) return new RemoteCaller(gatewayUrls(url), io);
+  const { file, env, hasAuth } = await ownAddress(io, config);
   const urls = gatewayUrls(undefined, env);
-  const caller = new RemoteCaller(urls);
-  const { body } = file === undefined ? NOTHING : await caller.status().catch(() => NOTHING);
+  const caller = new RemoteCaller(urls, io);
+  const { body } = file === undefined ? NOTHING : await caller.status().catch((error: unknown) => {
+    // It may well be the one, and does not tell that to everybody.
+    if (hasAuth && error instanceof NotLetInError) throw error;
+    return NOTHING;
+  });
   if (isObject(body.config) && body.config.path === file) {
     if (json !== true) await say(io.stderr, `Asking the gateway that runs at ${urls.label}\n`);
     return caller;
@@ -60,9 +65,13 @@ export interface RemoteAnswer {
  */
 export class RemoteCaller {
   readonly #closing = new AbortController();
+  readonly #credential: Credential;
   #id = 0;
 
-  constructor(private readonly urls: GatewayUrls) {}
+  /** `io` has what is shown to the gateway. @throws {UsageError} */
+  constructor(private readonly urls: GatewayUrls, io: Pick<Io, "env" | "secrets"> = { env: {} }) {
+    this.#credential = credentialFor(urls.mcp, io);
+  }
 
   /** The status as text and parsed. @throws {CliError} where it cannot be had */
   status(): Promise<RemoteAnswer> {
@@ -84,9 +93,10 @@ export class RemoteCaller {
     const http = new HttpClient("gateway", { kind: "http", url, transport: "http", headers: {} });
     const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(STATUS_TIMEOUT)]);
     try {
-      const headers = { accept: "application/json" };
+      const headers = { accept: "application/json", ...await this.#credential.headers() };
       const response = await http.send({ method: "GET", headers, signal, what });
       const raw = await http.text(response, what);
+      this.#checkLetIn(response.status, raw);
       const body = parsedObject(raw);
       const answer = body && { ok: response.ok, raw, body };
       if (answer !== undefined && expected(answer)) return answer;
@@ -199,7 +209,7 @@ export class RemoteCaller {
   ): Promise<ResponseMessage> {
     const transport = new StreamableHttpTransport({
       server: "gateway",
-      target: { kind: "http", url, transport: "http", headers: {} },
+      target: { kind: "http", url, transport: "http", headers: await this.#credential.headers() },
       log: { debug() {}, info() {}, warn() {}, error() {} },
       clock: systemClock,
       toolHeaders: () => [],
@@ -230,9 +240,16 @@ export class RemoteCaller {
     throw notAGateway(this.urls.label, 200);
   }
 
+  /** @throws {NotLetInError} */
+  #checkLetIn(status: number, said = ""): void {
+    const refusal = this.#credential.refusal(status, said);
+    if (refusal !== undefined) throw new NotLetInError(this.urls.label, refusal);
+  }
+
   #explain(error: unknown, signal: AbortSignal): Error {
     const { label } = this.urls;
     if (error instanceof CliError) return error;
+    if (error instanceof HttpStatusError) this.#checkLetIn(error.status, error.said);
     if (error instanceof HttpStatusError) return notAGateway(label, error.status, error);
     const why = signal.aborted
       ? "did not answer in time"

@@ -160,7 +160,7 @@ export async function openServer(
     const { message: why } = error;
     if (!isSeen(plan, env)) log.fatal("{why}", { why });
     const taken = error.code === "EADDRINUSE";
-    const hint = taken ? { hint: await addressHint(config.settings) } : {};
+    const hint = taken ? { hint: await addressHint(config.settings, env) } : {};
     throw new CliError(ExitCode.Failed, error.message, { cause: error, ...hint });
   }
 }
@@ -169,12 +169,14 @@ export async function openServer(
 const PATIENCE = 500;
 
 /** Who holds the address, as far as asking tells. */
-async function addressHint({ host, port }: Config["settings"]): Promise<string> {
+async function addressHint({ host, port }: Config["settings"], env: Io["env"]): Promise<string> {
   const free = "use --port PORT for another one, --port 0 for any that is free";
   const base = `http://${hostInUrl(host)}:${port}`;
   try {
     const signal = AbortSignal.timeout(PATIENCE);
-    const response = await fetch(`${base}/api/status`, { signal, redirect: "manual" });
+    const { credentialFor } = await import("./credential.ts");
+    const headers = await credentialFor(base, { env }).headers();
+    const response = await fetch(`${base}/api/status`, { signal, headers, redirect: "manual" });
     const status: unknown = await response.json();
     if (isObject(status) && Array.isArray(status.servers) && isObject(status.config)) {
       const running = `version ${String(status.version)}, config ${String(status.config.path)}`;

@@ -19,7 +19,7 @@ const MAX_INTERVAL = 3_600_000;
 export async function run({ options }: Invocation, io: Io): Promise<ExitCode> {
   const interval = options.watch === undefined ? undefined : readInterval(options.watch);
   const json = options.json === true;
-  const caller = new RemoteCaller(await namedGateway(options.url, io));
+  const caller = new RemoteCaller(await namedGateway(options.url, io), io);
   if (interval !== undefined) {
     if (options.health === true) {
       throw new UsageError("Cannot use --health with --watch; expected one of them");

@@ -73,28 +73,40 @@ export async function namedGateway(
   return gatewayUrls(text, text === undefined ? (await ownAddress(io)).env : io.env);
 }
 
-/** The configuration's files, commas between them, and the environment with the address in them. */
+/** What the files of a configuration say of its gateway. */
+export interface OwnAddress {
+  /** The files, commas between them. */
+  readonly file: string | undefined;
+  /** The environment with the address in them. */
+  readonly env: Io["env"];
+  /** Whether they say who is let in. */
+  readonly hasAuth: boolean;
+}
+
+/** Where the gateway of this configuration listens. */
 export async function ownAddress(
   { env, cwd }: Pick<Io, "env" | "cwd">,
   path?: string | readonly string[],
-): Promise<{ readonly file: string | undefined; readonly env: Io["env"] }> {
+): Promise<OwnAddress> {
   const found = await resolveConfigFiles({ path, env, cwd });
-  if (!found.ok) return { file: undefined, env };
+  if (!found.ok) return { file: undefined, env, hasAuth: false };
   const said: { MCPROXY_HOST?: string; MCPROXY_PORT?: string } = {};
+  let hasAuth = false;
   const listed = await Promise.all(found.paths.map((one) => listFiles(one, new Map())));
   const files = listed.flatMap((one) => one.files);
   for (const file of files) {
     const parsed = await parseText(await readFile(file, "utf8").catch(() => ""), file);
-    const { host, port } = parsed.ok && isObject(parsed.document.value)
+    const { host, port, auth } = parsed.ok && isObject(parsed.document.value)
       ? parsed.document.value
       : {};
+    if (auth !== undefined) hasAuth = true;
     // A file of whatever folder this is must not send anybody to another machine.
     if (typeof host === "string" && isLoopback(hostInUrl(host))) said.MCPROXY_HOST = host;
     if (typeof port === "number") said.MCPROXY_PORT = String(port);
   }
   // An empty variable is none, as at a start.
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value));
-  return { file: files.join(", "), env: { ...said, ...set } };
+  return { file: files.join(", "), env: { ...said, ...set }, hasAuth };
 }
 
 function defaultUrl(env: Readonly<Record<string, string | undefined>>): string {

@@ -31,6 +31,8 @@ export interface AppOptions {
   readonly boundHost: string;
   /** Where it is kept what makes sessions outlive the process; without, they do not. */
   readonly stateDirectory?: string | undefined;
+  /** What the gateway's own commands are let in by; without, they need a key as all others do. */
+  readonly localKey?: string | undefined;
 }
 
 /** The HTTP front: the handler for the listener, and the timers to stop with it. */

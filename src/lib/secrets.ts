@@ -150,6 +150,9 @@ const AUTHORIZATION_HEADER =
 /** Outside the header only what looks like a credential: "basic support" is none. */
 const AUTHORIZATION = /(?<=\b(?:bearer|basic)\s{1,4})(?=[\w.~+\/-]*[\d=])[\w.~+\/-]{8,}=*/gi;
 
+/** A key of a gateway of ours. */
+const OWN_KEY = /mcproxy_[\w-]{43}/g;
+
 type Span = [start: number, end: number];
 
 /**
@@ -185,6 +188,7 @@ function shapedSpans(text: string): Span[] {
   };
   if (text.includes("://")) collect(URL_USERINFO);
   if (text.includes("=")) collect(URL_PARAMETER);
+  if (text.includes("mcproxy_")) collect(OWN_KEY);
   if (/bearer|basic/i.test(text)) collect(AUTHORIZATION);
   if (/authorization/i.test(text)) collect(AUTHORIZATION_HEADER);
   return spans;

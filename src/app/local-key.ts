@@ -1,0 +1,98 @@
+/**
+ * The key of one listener for the commands of this machine: whoever can read the state directory of
+ * a gateway may do what it can do. Two lines, `mcproxy_…` and the address it is for.
+ */
+
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { isReadableByOthers, readText } from "../config/files.ts";
+import { attempt } from "../lib/json.ts";
+import { replaceFile, systemReason } from "../lib/own-file.ts";
+import { hostInUrl } from "../lib/text.ts";
+import { getLogger } from "../log/mod.ts";
+
+const log = getLogger("mcproxy");
+
+/** A new key: what begins like this is one of ours, for whoever finds it in the wrong place. */
+export function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(32));
+  return `mcproxy_${bytes.toBase64({ alphabet: "base64url", omitPadding: true })}`;
+}
+
+/** What a {@link LocalKey} is kept for. */
+export interface LocalKeyOptions {
+  /** The state directory. */
+  readonly directory: string;
+  /** Where the gateway listens. */
+  readonly host: string;
+  readonly port: number;
+  readonly key: string;
+}
+
+/** The file with the key of a listener, from when it listens to its stop. */
+export class LocalKey {
+  readonly #path: string;
+  readonly #text: string;
+  #isClosed = false;
+  /** Resolves when the file is there, or cannot be. */
+  readonly written: Promise<void>;
+
+  /** Begins to write, for nobody to wait for. */
+  constructor({ directory, host, port, key }: LocalKeyOptions) {
+    this.#path = fileIn(directory, port);
+    this.#text = `${key}\n${hostInUrl(host)}\n`;
+    this.written = this.#write();
+  }
+
+  async #write(): Promise<void> {
+    try {
+      await replaceFile(this.#path, new TextEncoder().encode(this.#text));
+      if (this.#isClosed) this.#remove();
+    } catch (error) {
+      log.debug("Cannot write the key for commands of this machine, {file}: {reason}", {
+        file: this.#path,
+        reason: systemReason(error),
+      });
+    }
+  }
+
+  /**
+   * Removes the file, if it is still this one's. At once: as long as the port is held, no successor
+   * can have written its own in between.
+   */
+  close(): void {
+    this.#isClosed = true;
+    this.#remove();
+  }
+
+  #remove(): void {
+    attempt(() => {
+      if (readFileSync(this.#path, "utf8") === this.#text) rmSync(this.#path);
+    });
+  }
+}
+
+/**
+ * The key of the gateway that listens at this URL, as far as the first of the directories that has
+ * one knows. Nothing is told to another address than that of the gateway, by name neither: behind
+ * the same port somebody else may listen there.
+ */
+export async function readLocalKey(
+  directories: readonly string[],
+  { hostname, port, protocol }: URL,
+): Promise<string | undefined> {
+  for (const directory of directories) {
+    const file = fileIn(directory, Number(port || (protocol === "https:" ? 443 : 80)));
+    const read = await readText(file, { limit: 1024 });
+    // One that others can read was not written by us.
+    if (!read.ok || isReadableByOthers(read.mode, process.platform)) continue;
+    const [key, address] = read.text.split("\n");
+    if (address === hostname && /^mcproxy_[\w-]+$/.test(key ?? "")) return key;
+  }
+  return undefined;
+}
+
+function fileIn(directory: string, port: number): string {
+  return join(directory, `local.${port}.key`);
+}

@@ -1,0 +1,77 @@
+/** What a command shows the gateway it asks, and what is said where that does not let it in. */
+
+import { CliError, ExitCode, type Io, UsageError } from "../app/io.ts";
+import { readLocalKey } from "../app/local-key.ts";
+import { stateDirectory } from "../lib/own-file.ts";
+import { parsedObject, valueAt } from "../lib/json.ts";
+import { isLoopback, snippet } from "../lib/text.ts";
+
+/** What this user shows one gateway. */
+export interface Credential {
+  /** The headers of a request as things stand: a gateway that is restarted has another local key. */
+  headers(): Promise<Readonly<Record<string, string>>>;
+  /**
+   * Why the gateway does not let this user in, as the end of a sentence, and what helps. Undefined
+   * for another status.
+   */
+  refusal(
+    status: number,
+    said: string,
+  ): { readonly why: string; readonly remedy: string } | undefined;
+}
+
+/** Where the state of a gateway is that systemd runs. */
+const SYSTEM_STATE = "/var/lib/mcproxy";
+
+/**
+ * For the gateway at this URL: `MCPROXY_KEY`, else on this machine the local key of its listener. No
+ * request goes to another origin than that of the URL, after a redirect neither.
+ * @throws {UsageError} where the variable holds what no header can
+ */
+export function credentialFor(
+  url: string,
+  { env, secrets }: Pick<Io, "env" | "secrets">,
+): Credential {
+  const given = env["MCPROXY_KEY"]?.trim();
+  if (given && !/^[\x21-\x7e]+$/.test(given)) {
+    throw new UsageError("Cannot use MCPROXY_KEY: found what no header can hold; expected a key");
+  }
+  if (given) secrets?.add(given);
+  const asked = new URL(url);
+  const { hostname, username, password, port } = asked;
+  const directories = [stateDirectory(env) ?? SYSTEM_STATE, SYSTEM_STATE];
+  const isHere = isLoopback(hostname);
+  return {
+    async headers() {
+      const key = given || isHere && await readLocalKey(directories, asked);
+      if (!key) return {};
+      // Where the URL says who asks, a proxy is to read that in `Authorization`.
+      return username + password === "" ? { authorization: `Bearer ${key}` } : { "x-api-key": key };
+    },
+    refusal(status, said) {
+      if (status !== 401 && status !== 403) return undefined;
+      const text = valueAt(parsedObject(said), ["error", "message"]);
+      const words = typeof text === "string" ? ` (${snippet(text)})` : "";
+      if (status === 403) {
+        const remedy = '"access" in its configuration says what the key in MCPROXY_KEY may do';
+        return { why: `it does not allow that${words}`, remedy };
+      }
+      const why = given ? "it does not take the key in MCPROXY_KEY" : "it wants a key";
+      // A name may lead to more than one who listens.
+      const isNamed = hostname === "localhost" && !given;
+      const remedy = (isNamed ? `name it by its address, 127.0.0.1:${port || "80"}, or ` : "") +
+        'set MCPROXY_KEY to one of its keys; "mcproxy keys add NAME" makes one where it runs';
+      return { why: why + words, remedy };
+    },
+  };
+}
+
+/** The end of a command that a gateway did not let in. */
+export class NotLetInError extends CliError {
+  override readonly name = "NotLetInError";
+
+  constructor(label: string, { why, remedy }: { readonly why: string; readonly remedy: string }) {
+    const hint = remedy.replace(/^[a-z]/, (letter) => letter.toUpperCase());
+    super(ExitCode.Failed, `Cannot ask the gateway at "${label}": ${why}`, { hint });
+  }
+}
