@@ -12,6 +12,7 @@ export interface OptionSchema {
   readonly clientKey?: boolean;
   readonly properties?: Readonly<Record<string, OptionSchema>>;
   readonly anyOf?: readonly OptionSchema[];
+  readonly items?: OptionSchema;
   readonly additionalProperties?: OptionSchema | boolean;
 }
 
@@ -36,6 +37,7 @@ export function fillTables(page: string, schema: OptionSchema): string {
   const section = schema.properties?.["mcpServers"]?.additionalProperties;
   const server = typeof section === "object" ? Object.entries(section.properties ?? {}) : [];
   const own = server.filter(([, option]) => option.clientKey !== true);
+  const auth = schema.properties?.["auth"];
   const names = new Set(settings.map(([name]) => name));
   const tables: Readonly<Record<string, string>> = {
     settings: table(
@@ -61,6 +63,9 @@ export function fillTables(page: string, schema: OptionSchema): string {
     ),
     gating: members(schema.properties?.["gating"]),
     embeddings: members(schema.properties?.["embeddings"]),
+    auth: members(auth),
+    issuers: members(auth?.properties?.["issuers"]?.items),
+    proxy: members(auth?.properties?.["proxy"]),
     clients: table(
       ["Key", "Meaning"],
       server.filter(([, option]) => option.clientKey === true)

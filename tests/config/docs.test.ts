@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { formatIssue } from "../../src/config/issue.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { loadPatterns } from "../../src/config/schema-results.ts";
+import { loadOptions } from "../../src/config/schema.ts";
 
 const DOCS = new URL("../../docs/", import.meta.url);
 
@@ -37,6 +38,7 @@ const examples = pages.flatMap(examplesIn);
 for (const { place, text } of examples) {
   test(`parseConfig() accepts the example at ${place}, without a warning`, async () => {
     await loadPatterns();
+    await loadOptions(text);
     const result = parseConfig(text, { file: place, env: environmentOf(text) });
     const issues = result.ok
       ? [

@@ -23,6 +23,8 @@ const NOT_ON_THE_PAGE: readonly (readonly [place: string, text: RegExp, why: str
   ["src/gateway/clients/", /^found/, "the reason of another: of Cannot use"],
   ["src/gateway/members/", /^(?:found|lists of)/, "the reason of another: of Cannot use"],
   ["src/lib/own-file", /^found/, "the reason of another: of Cannot use"],
+  ["src/front/auth/key-set", /^(?:its|…|there)/, "the reason of another: of Cannot get the keys"],
+  ["src/protocol/issuer", /^…/, "the reason of another: of Cannot get the keys"],
   ["src/upstream/", /^no (?:JSON|reason)/, "the reason of another"],
   ["src/upstream/connection/questions", /^The server/, "an end that the server wanted"],
   ["src/upstream/connection/listen", /^Replaced/, "an end that somebody wanted"],

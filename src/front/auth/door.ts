@@ -1,9 +1,19 @@
 /** The door: a request becomes somebody, or is refused. Loaded only where `auth` is configured. */
 
 import type { Settings } from "../../config/types.ts";
+import { canonicalJson } from "../../lib/json.ts";
+import { TokenBucket } from "../../lib/rate-limit.ts";
+import { getLogger } from "../../log/mod.ts";
 import type { Admission } from "../../protocol/exchange.ts";
+import type { FetchDocument } from "../../protocol/issuer.ts";
+import { peerOf } from "../../runtime/listen.ts";
 import type { PeerSource } from "../../runtime/types.ts";
-import { Refusal } from "../reply.ts";
+import type { Refusal } from "../reply.ts";
+import { type CredentialFault, remember, UndecidableError, WrongCredential } from "./admission.ts";
+import { addressOf, Challenges, refusal } from "./challenge.ts";
+import { forElsewhere, Issuer, issuerIn, type VerifiedToken } from "./issuers.ts";
+import { Keys } from "./keys.ts";
+import { TrustedProxy } from "./proxy.ts";
 
 /** Who stands before everything but the public paths. */
 export interface Door {
@@ -26,27 +36,281 @@ export interface Door {
   /** 403 for somebody to whom one more of these scopes would open `path`. */
   lacksScope(scopes: readonly string[], path: string): Refusal;
   /** Another configuration: what is gone from it stops holding at once, and the rest goes on. */
-  reload(settings: Settings): void;
+  reload(settings: DoorSettings): void;
 }
+
+/** The settings a {@link Door} goes by. */
+export type DoorSettings = Pick<Settings, "auth" | "publicUrl">;
 
 /** What a {@link Door} is made from. */
 export interface DoorOptions {
-  readonly settings: Settings;
+  readonly settings: DoorSettings;
   /** The key of this listener, which the gateway's own commands have. */
   readonly localKey?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
+  /** How the keys of issuers are fetched. */
+  readonly fetch?: FetchDocument;
 }
 
-/** A door that lets nobody in yet. */
-export function createDoor(_options: DoorOptions): Door {
-  const refuse = () => new Refusal(401, "Unauthorized");
-  return {
-    admit: () => {
-      throw refuse();
-    },
-    metadata: () => undefined,
-    lacksScope: () => new Refusal(403, "Forbidden"),
-    reload: () => {},
-  };
+/** A door with nobody behind it yet. */
+export function createDoor(options: DoorOptions): Door {
+  return new Doorkeeper(options);
+}
+
+/** Characters of all that a request shows, and of what is remembered of those that are wrong. */
+const LONGEST = 16_384;
+const LONGEST_WRONG = 4_096;
+/** Milliseconds that a token is taken for what it was, and a wrong one for wrong. */
+const KEPT = 300_000;
+const WRONG_KEPT = 30_000;
+/** So many tokens are verified a second, and of these so many of addresses that fail too often. */
+const VERIFIED = 100;
+const VERIFIED_FAILING = 20;
+/** So many failures an address has in so many milliseconds. */
+const FAILURES = 20;
+const FAILURES_IN = 60_000;
+
+const log = getLogger("mcproxy", "front");
+
+/** A token, and who can tell whether it is right. */
+type Unverified = readonly [token: string, issuer: Issuer];
+
+/** What a request says of who it is from. */
+interface Shown {
+  readonly authorization: string | null;
+  readonly apiKey: string | null;
+  readonly headers: Headers;
+  /** The address it is from. */
+  readonly address: () => string;
+  readonly peer: () => string | undefined;
+}
+
+class Doorkeeper implements Door {
+  readonly #now: () => number;
+  readonly #fetch: FetchDocument;
+  readonly #keys: Keys;
+  #issuers = new Map<string, Issuer>();
+  #proxy: TrustedProxy | undefined;
+  /** Headers of issuers that have one of their own. */
+  #headers: readonly string[] = [];
+  #address = "";
+  #challenges: Challenges;
+  /** By the whole text of the headers. */
+  readonly #right = new Map<string, VerifiedToken>();
+  readonly #wrong = new Map<string, CredentialFault>();
+  readonly #pending = new Map<string, Promise<VerifiedToken>>();
+  readonly #failures = new Map<string, { count: number; readonly until: number }>();
+  readonly #budget: TokenBucket;
+  readonly #failingBudget: TokenBucket;
+
+  constructor({ settings, localKey, now = Date.now, fetch = globalThis.fetch }: DoorOptions) {
+    this.#now = now;
+    this.#fetch = fetch;
+    this.#keys = new Keys(localKey);
+    const bucket = (ratePerSecond: number) =>
+      new TokenBucket({ ratePerSecond, burst: ratePerSecond, now: now() });
+    this.#budget = bucket(VERIFIED);
+    this.#failingBudget = bucket(VERIFIED_FAILING);
+    this.#challenges = new Challenges(settings);
+    this.reload(settings);
+  }
+
+  reload(settings: DoorSettings): void {
+    const { keys = [], issuers = [], proxy } = settings.auth ?? {};
+    this.#address = addressOf(settings);
+    this.#challenges = new Challenges(settings);
+    this.#headers = [...new Set(issuers.flatMap(({ header }) => header ?? []))];
+    this.#keys.reload(keys);
+    const before = this.#issuers;
+    this.#issuers = new Map(issuers.map((config) => {
+      const text = canonicalJson([this.#address, config]);
+      const issuer = before.get(text) ?? new Issuer(config, this.#address, this.#now, this.#fetch);
+      before.delete(text);
+      return [text, issuer];
+    }));
+    for (const issuer of before.values()) issuer.gone = true;
+    if (canonicalJson(proxy) !== canonicalJson(this.#proxy?.config)) {
+      if (this.#proxy !== undefined) this.#proxy.gone = true;
+      this.#proxy = proxy && new TrustedProxy(proxy);
+    }
+    // What was wrong may be right now.
+    this.#wrong.clear();
+  }
+
+  metadata(path: string): Response | undefined {
+    return this.#challenges.metadata(path);
+  }
+
+  lacksScope(scopes: readonly string[], path: string): Refusal {
+    return this.#challenges.lacksScope(scopes, path);
+  }
+
+  admit(
+    request: Request,
+    source: PeerSource | undefined,
+    path: string,
+  ): Admission | Promise<Admission> {
+    const { headers } = request;
+    const authorization = headers.get("authorization");
+    const apiKey = headers.get("x-api-key");
+    const text = apiKey === null && this.#headers.length === 0
+      ? authorization ?? ""
+      : [authorization, apiKey, ...this.#headers.map((name) => headers.get(name))].join("\n");
+    const known = this.#right.get(text);
+    const now = this.#now();
+    const isKnown = known !== undefined && now < known.until && known.pass.holds(now);
+    if (isKnown && this.#isFor(known, path)) return known.pass;
+    const peer = () => peerOf(request, source);
+    const address = () => this.#proxy?.addressBehind(headers, peer()) ?? peer() ?? "";
+    try {
+      if (isKnown) throw forElsewhere();
+      const found = this.#judge(text, { authorization, apiKey, headers, address, peer });
+      if (!(found instanceof Promise)) return found;
+      return found.then((verified) => this.#enter(verified, path))
+        .catch((error) => this.#refuse(error, address, path));
+    } catch (error) {
+      return this.#refuse(error, address, path);
+    }
+  }
+
+  #isFor({ audience }: VerifiedToken, path: string): boolean {
+    return audience === undefined || audience.includes(this.#address + path);
+  }
+
+  #enter(verified: VerifiedToken, path: string): Admission {
+    // Its issuer may have gone meanwhile, or come back as another.
+    if (!verified.pass.holds(this.#now())) throw new UndecidableError();
+    if (!this.#isFor(verified, path)) throw forElsewhere();
+    return verified.pass;
+  }
+
+  /** What is not remembered as right. All that is shown has to be right; the first of it counts. */
+  #judge(
+    text: string,
+    { authorization, apiKey, headers, address, peer }: Shown,
+  ): Admission | Promise<VerifiedToken> {
+    const now = this.#now();
+    if (text.length > LONGEST) throw new WrongCredential({ why: "invalid" });
+    const fault = this.#wrong.get(text);
+    if (fault !== undefined && now < fault.until!) throw new WrongCredential(fault);
+    const tokens: Unverified[] = [];
+    let key: Admission | undefined;
+    const [, bearer = null] = /^bearer(?: +|$)(.*)$/i.exec(authorization ?? "") ?? [];
+    for (const shown of [bearer, apiKey]) {
+      if (shown === null) continue;
+      const found = this.#keys.find(shown, now);
+      if (found === undefined) tokens.push([shown, this.#issuerOf(shown)]);
+      key ??= found;
+    }
+    for (const header of this.#headers) {
+      const token = headers.get(header)?.replace(/^bearer +/i, "");
+      if (token) tokens.push([token, this.#issuerOf(token, header)]);
+    }
+    if (tokens.length > 0) return this.#verified(text, tokens, key, address);
+    if (key !== undefined) {
+      remember(this.#right, text, { pass: key, until: Infinity, audience: undefined });
+      return key;
+    }
+    const named = this.#proxy?.admit(headers, peer());
+    if (named === undefined) throw new WrongCredential();
+    return named;
+  }
+
+  /** Which of those that use this header a token says it is from. @throws {WrongCredential} */
+  #issuerOf(token: string, header?: string): Issuer {
+    const name = this.#issuers.size === 0 ? undefined : issuerIn(token);
+    for (const issuer of this.#issuers.values()) {
+      if (issuer.config.issuer === name && issuer.config.header === header) return issuer;
+    }
+    throw new WrongCredential({ why: "invalid" });
+  }
+
+  /** What is verified at the moment is not verified twice. */
+  #verified(
+    text: string,
+    tokens: readonly Unverified[],
+    key: Admission | undefined,
+    address: () => string,
+  ): Promise<VerifiedToken> {
+    const pending = this.#pending.get(text);
+    if (pending !== undefined) return pending;
+    const now = this.#now();
+    // Whoever floods the gateway takes no others' turns.
+    const isFailing = this.#waitOf(address(), now) > 0;
+    for (const _ of tokens) {
+      if (isFailing && !this.#failingBudget.take(now).allowed || !this.#budget.take(now).allowed) {
+        throw new UndecidableError(
+          "Cannot verify the token now: too many others are to be verified",
+          1,
+        );
+      }
+    }
+    const verifying = this.#verify(text, tokens, key).finally(() => this.#pending.delete(text));
+    this.#pending.set(text, verifying);
+    return verifying;
+  }
+
+  async #verify(
+    text: string,
+    tokens: readonly Unverified[],
+    key: Admission | undefined,
+  ): Promise<VerifiedToken> {
+    try {
+      let until = this.#now() + KEPT;
+      const all: VerifiedToken[] = [];
+      for (const [token, issuer] of tokens) {
+        const verified = await issuer.verify(token);
+        until = Math.min(until, verified.until);
+        all.push(verified);
+      }
+      const first = key === undefined ? all[0]! : { pass: key, audience: undefined };
+      const verified = { ...first, until };
+      remember(this.#right, text, verified);
+      return verified;
+    } catch (error) {
+      const fault = error instanceof WrongCredential ? error.fault : undefined;
+      if (fault !== undefined && text.length <= LONGEST_WRONG) {
+        const until = Math.min(fault.until ?? Infinity, this.#now() + WRONG_KEPT);
+        remember(this.#wrong, text, { ...fault, until });
+      }
+      throw error;
+    }
+  }
+
+  /** @throws {Refusal} for what was thrown at the door */
+  #refuse(error: unknown, address: () => string, path: string): never {
+    if (error instanceof UndecidableError) {
+      throw refusal(503, error.message, { "retry-after": String(error.seconds) });
+    }
+    if (!(error instanceof WrongCredential)) throw error;
+    const { fault } = error;
+    const wait = fault === undefined || fault.genuine ? 0 : this.#failed(address());
+    if (wait === 0) throw this.#challenges.unauthorized(path, fault);
+    const message = `Too many wrong credentials; try again in ${wait} s`;
+    throw refusal(429, message, { "retry-after": String(wait) });
+  }
+
+  /** Counts a failure. Seconds until an address may have one more; 0 where it may have this one. */
+  #failed(address: string): number {
+    const now = this.#now();
+    let failures = this.#failures.get(address);
+    if (failures === undefined || now >= failures.until) {
+      this.#failures.delete(address);
+      failures = { count: 0, until: now + FAILURES_IN };
+      remember(this.#failures, address, failures);
+    }
+    if (++failures.count === FAILURES + 1) {
+      log.warning("More than {count} wrong credentials in a minute from {address}", {
+        count: FAILURES,
+        address,
+      });
+    }
+    return this.#waitOf(address, now);
+  }
+
+  #waitOf(address: string, now: number): number {
+    const { count = 0, until = now } = this.#failures.get(address) ?? {};
+    return count > FAILURES ? Math.max(0, Math.ceil((until - now) / 1_000)) : 0;
+  }
 }

@@ -1,0 +1,74 @@
+/**
+ * What an authorization server says about itself (RFC 8414, OpenID Connect Discovery), and how the
+ * documents of one are read: bounded in bytes and time, without being led elsewhere.
+ */
+
+import { joinBytes, type JsonObject, parsedObject } from "../lib/json.ts";
+import { snippet } from "../lib/text.ts";
+
+/** `fetch`, or what stands in for it. */
+export type FetchDocument = (url: string, init: RequestInit) => Promise<Response>;
+
+/** Bytes of a document. */
+export const MOST_DOCUMENT = 256 * 1024;
+/** Milliseconds until a document must be there. */
+const PATIENCE = 10_000;
+
+/**
+ * The JSON object at a URL, or why what is there is none, as the end of a sentence.
+ * @throws {Error} where nothing answers in time
+ */
+export async function readDocument(
+  url: string,
+  fetch: FetchDocument,
+): Promise<JsonObject | string> {
+  const signal = AbortSignal.timeout(PATIENCE);
+  const headers = { accept: "application/json" };
+  const response = await fetch(url, { headers, redirect: "error", signal });
+  if (response.status !== 200) {
+    response.body?.cancel().catch(() => {});
+    return `${url} answers ${response.status}`;
+  }
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    chunks.push(chunk);
+    size += chunk.length;
+    // The loop lets the rest go.
+    if (size > MOST_DOCUMENT) return `${url} has more than ${MOST_DOCUMENT} bytes`;
+  }
+  const text = new TextDecoder().decode(joinBytes(chunks, size));
+  return parsedObject(text) ?? `${url} has no JSON object`;
+}
+
+/** Where an issuer's metadata may be, in the order the MCP specification asks for them. */
+export function metadataUrls(issuer: string): readonly string[] {
+  const { origin, pathname } = new URL(issuer);
+  const path = pathname.replace(/\/+$/, "");
+  return [
+    ...new Set([
+      `${origin}/.well-known/oauth-authorization-server${path}`,
+      `${origin}/.well-known/openid-configuration${path}`,
+      `${origin}${path}/.well-known/openid-configuration`,
+    ]),
+  ];
+}
+
+/**
+ * The metadata of an issuer, or why there are none, as the end of a sentence.
+ * @throws {Error} where nothing answers in time
+ */
+export async function issuerMetadata(
+  issuer: string,
+  fetch: FetchDocument,
+): Promise<JsonObject | string> {
+  let why = "";
+  for (const url of metadataUrls(issuer)) {
+    const found = await readDocument(url, fetch);
+    if (typeof found === "string") why ||= found;
+    // Whoever may speak for another could let in anybody (RFC 8414, section 3.3).
+    else if (found.issuer === issuer) return found;
+    else why = `${url} is of the issuer ${JSON.stringify(snippet(String(found.issuer)))}`;
+  }
+  return why;
+}
