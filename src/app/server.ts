@@ -58,12 +58,8 @@ export class Server {
     const { host, port } = config.settings;
     const key = stateDirectory === undefined ? undefined : newKey();
     const app = createApp({ gateway, boundHost: host, stateDirectory, localKey: key });
-    const http = await runtime.serve({
-      hostname: host,
-      port,
-      handler: app.handler,
-      onError: (error) => log.error("Request handler failed: {error}", { error }),
-    });
+    const onError = (error: unknown) => log.error("Request handler failed: {error}", { error });
+    const http = await runtime.serve({ hostname: host, port, handler: app.handler, onError });
     gateway.start();
     const localKey = stateDirectory === undefined || key === undefined
       ? undefined
@@ -190,8 +186,6 @@ export async function runUntilStopped(io: Io, options: LifecycleOptions): Promis
 
 /** The upstream processes; each leads a group of its own. */
 function childrenOf({ gateway }: Server): number[] {
-  return gateway.members.all.flatMap(({ upstream }) => {
-    const status = upstream.status();
-    return (status.instances ?? [status]).flatMap(({ pid }) => pid ?? []);
-  });
+  const servers = gateway.members.all.map(({ upstream }) => upstream.status());
+  return servers.flatMap((one) => (one.instances ?? [one]).flatMap(({ pid }) => pid ?? []));
 }

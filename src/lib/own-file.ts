@@ -6,38 +6,35 @@ import process from "node:process";
 import { attempt, joinBytes, type Json, sha256 } from "./json.ts";
 import { codeOf, messageOf } from "./text.ts";
 
+/** Variables of the environment. */
+type Variables = Readonly<Record<string, Path>>;
+type Path = string | undefined;
+
 /**
  * The directory for what may be lost: `CACHE_DIRECTORY` or `STATE_DIRECTORY` as systemd sets them
  * (of several the first), `$XDG_CACHE_HOME/mcproxy`, `~/.cache/mcproxy`. As the XDG specification
  * says, paths that are not absolute do not count; `undefined` where none is left. It need not exist.
  */
-export function cacheDirectory(
-  env: Readonly<Record<string, string | undefined>>,
-): string | undefined {
+export function cacheDirectory(env: Variables): string | undefined {
   const { CACHE_DIRECTORY: cache, STATE_DIRECTORY: state, XDG_CACHE_HOME: xdg, HOME: home } = env;
-  const candidates = [
-    cache?.split(":")[0],
-    state?.split(":")[0],
-    xdg && join(xdg, "mcproxy"),
-    home && join(home, ".cache", "mcproxy"),
-  ];
-  return candidates.find((path) => path && isAbsolute(path));
+  return ownDirectory([cache, state], xdg, home && join(home, ".cache"));
 }
 
 /**
  * The directory for what is no cache: `STATE_DIRECTORY` as systemd sets it, `$XDG_STATE_HOME/mcproxy`,
  * `~/.local/state/mcproxy`, and where all of these are missing that of {@link cacheDirectory}.
  */
-export function stateDirectory(
-  env: Readonly<Record<string, string | undefined>>,
-): string | undefined {
+export function stateDirectory(env: Variables): string | undefined {
   const { STATE_DIRECTORY: state, XDG_STATE_HOME: xdg, HOME: home } = env;
-  const candidates = [
-    state?.split(":")[0],
-    xdg && join(xdg, "mcproxy"),
-    home && join(home, ".local", "state", "mcproxy"),
-  ];
-  return candidates.find((path) => path && isAbsolute(path)) ?? cacheDirectory(env);
+  return ownDirectory([state], xdg, home && join(home, ".local", "state")) ?? cacheDirectory(env);
+}
+
+/** The first that counts: systemd's are for us alone, of the others we get a part. */
+function ownDirectory(systemd: readonly Path[], ...shared: readonly Path[]): Path {
+  return [
+    ...systemd.map((paths) => paths?.split(":")[0]),
+    ...shared.map((path) => path && join(path, "mcproxy")),
+  ].find((path) => path && isAbsolute(path));
 }
 
 /** Bytes a file may have; one that is bigger was not written by us. */

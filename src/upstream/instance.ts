@@ -132,12 +132,16 @@ export class Instance {
    * Begins to connect; does nothing when it has begun, or cannot. A lazy one of which the lists
    * are known, be it from an earlier run, waits for a use; a subscription is one.
    */
-  start(known?: Inventory): void {
-    if (known !== undefined) this.#catalogue.recall(known);
+  start(): void {
     if (this.#resting) return;
     const mayWait = this.#catalogue.known !== undefined && this.#subscribed.size === 0;
     if (this.#config.lazy && mayWait) this.#supervisor.postpone();
     else this.#supervisor.start();
+  }
+
+  /** What it offered in an earlier run; it counts until the server has answered. */
+  recall(known: Inventory): void {
+    this.#catalogue.recall(known);
   }
 
   /** Begins to connect if it is at rest, whatever for. */

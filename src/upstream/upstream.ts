@@ -92,13 +92,18 @@ export class Upstream {
 
   /**
    * Begins to connect, all instances at the same time; of lazy ones the first, the others where it
-   * is not enough. Does nothing when it has begun, or cannot. `known` is what it offered in an
-   * earlier run: it counts until the server has answered, and a lazy one is not started for it.
+   * is not enough. Does nothing when it has begun, or cannot; a lazy one whose lists are known waits
+   * for a use.
    */
-  start(known?: Inventory): void {
+  start(): void {
     this.#started = true;
-    if (known !== undefined) this.#shown.recall(known);
-    for (const { instance } of this.#wanted) instance.start(known);
+    for (const { instance } of this.#wanted) instance.start();
+  }
+
+  /** What it offered in an earlier run; it counts until the server has answered. */
+  recall(known: Inventory): void {
+    this.#shown.recall(known);
+    for (const { instance } of this.#wanted) instance.recall(known);
   }
 
   /**

@@ -78,6 +78,22 @@ test("Instance.lineFor() starts a lazy one, and the call is served", async () =>
   await server.close();
 });
 
+test("Instance whose lists are known and which was not started yet is started by a call, at once", async () => {
+  const server = new Scripted();
+  server.instance.recall(knownInventory("echo"));
+  assert.equal(server.instance.inventory.lists.tools.items.length, 1);
+  // It has settled nothing: unlike a lazy one it is on its way.
+  assert.deepEqual([server.phase, server.instance.status().reason], ["idle", undefined]);
+  const answer = server.call();
+  assert.equal(server.phase, "connecting");
+  await server.until(() => server.held.length === 1);
+  server.instance.start();
+  assert.equal(server.spawned.length, 1, "its own turn finds it started");
+  server.answer();
+  await answer;
+  await server.close();
+});
+
 test("Instance starts a lazy one once where no list is known, and stops it when unused", async () => {
   const server = await new Scripted({ lazy: true }).start();
   assert.equal(server.phase, "ready");

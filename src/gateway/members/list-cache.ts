@@ -72,15 +72,9 @@ export class ListCache {
     if (waiting !== undefined) return waiting.lists;
     const owner = await ownerOf(server);
     const file = join(this.#directory, fileName(owner));
-    return await readKept(
-      file,
-      (bytes) => decodeLists(bytes, owner),
-      (reason) =>
-        this.parts.log.warning(
-          "Cannot use the kept lists in {file}: {reason}; starting without them",
-          { file, reason },
-        ),
-    );
+    const message = "Cannot use the kept lists in {file}: {reason}; starting without them";
+    const warn = (reason: string) => this.parts.log.warning(message, { file, reason });
+    return await readKept(file, (bytes) => decodeLists(bytes, owner), warn);
   }
 
   /**

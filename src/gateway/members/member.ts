@@ -114,16 +114,20 @@ export class Member {
   }
 
   /**
-   * Starts it. Until it has answered, `kept` is what it is taken to offer; where it is only started
-   * at its first use that is as good as any news.
+   * Until it has answered, `kept` is what it is taken to offer; where it is only started at its
+   * first use that is as good as any news.
    */
-  start(kept: Inventory | undefined): void {
-    if (kept !== undefined && this.upstream.state.phase === "idle") {
-      this.#known = true;
-      this.#show({ inventory: kept, stale: !this.#config.lazy });
-      this.#first.resolve();
-    }
-    this.upstream.start(kept);
+  recall(kept: Inventory | undefined): void {
+    if (kept === undefined || this.upstream.state.phase !== "idle") return;
+    this.upstream.recall(kept);
+    this.#known = true;
+    this.#show({ inventory: kept, stale: !this.#config.lazy });
+    this.#first.resolve();
+  }
+
+  /** Nobody misses it for a moment: its lists are there, and a call starts it at once. */
+  get canWait(): boolean {
+    return this.#known && !this.#config.lazy && this.#config.instances[0]!.kind === "stdio";
   }
 
   /**

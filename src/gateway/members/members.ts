@@ -1,6 +1,6 @@
 import { type Config, diffConfig, type ServerConfig, type Settings } from "../../config/types.ts";
 import { type Endpoint, isBehind } from "../../gating/endpoint.ts";
-import { within } from "../../lib/time.ts";
+import { type Clock, pause, systemClock, within } from "../../lib/time.ts";
 import { getLogger } from "../../log/mod.ts";
 import type { ServerEntry } from "../../registry/types.ts";
 import type { Upstream } from "../../upstream/upstream.ts";
@@ -19,7 +19,15 @@ export interface MembersOptions {
   readonly onSwap: (names: readonly string[]) => void;
   /** Those in force. */
   readonly settings: () => Settings;
+  /** @default the real time */
+  readonly clock?: Clock;
 }
+
+/**
+ * Milliseconds before each start of a server that can wait: about what one takes to load, shared
+ * by the processors. All at once, ten of them keep an event loop from its clients for a second.
+ */
+const SPACING = Math.ceil(80 / navigator.hardwareConcurrency);
 
 const log = getLogger("mcproxy", "gateway");
 
@@ -108,13 +116,20 @@ export class Members {
   }
 
   /**
-   * Starts every member at once and waits for none. What was offered in the last run is shown for
-   * all of them in the same turn: nobody sees half of it. Resolves when they have been started.
+   * Starts every member and waits for none. What was offered in the last run is shown for all of
+   * them in the same turn: nobody sees half of it. Resolves when they have been started: those that
+   * can wait one after the other, with time for clients in between.
    */
   async start(): Promise<void> {
     const members = this.all;
     const kept = await Promise.all(members.map((member) => member.kept()));
-    members.forEach((member, at) => member.start(kept[at]));
+    members.forEach((member, at) => member.recall(kept[at]));
+    for (const member of members) if (!member.canWait) member.upstream.start();
+    for (const { upstream } of members.filter(({ canWait }) => canWait)) {
+      await pause(SPACING, this.options.clock ?? systemClock);
+      if (this.#closed) return;
+      upstream.start();
+    }
   }
 
   /**
@@ -190,7 +205,10 @@ export class Members {
   }
 
   #start(member: Member | undefined): void {
-    void member?.kept().then((kept) => member.start(kept));
+    void member?.kept().then((kept) => {
+      member.recall(kept);
+      member.upstream.start();
+    });
   }
 
   #abandon(name: string): void {

@@ -79,7 +79,8 @@ export class Scripted {
 
   /** Starts it and waits for the end of the first attempt. */
   async start(known?: Inventory): Promise<this> {
-    this.instance.start(known);
+    if (known !== undefined) this.instance.recall(known);
+    this.instance.start();
     await this.instance.settled;
     return this;
   }
