@@ -8,6 +8,7 @@ import { runSteps, type Step } from "./steps.ts";
 import { onBun, onDeno } from "./suites.ts";
 
 const RESTARTS = ["tests/slow/restarts.test.ts"];
+const DOOR = ["tests/slow/auth/door.test.ts", "tests/slow/auth/fuzz.test.ts"];
 const soak = onDeno("soak, on Deno", ["tests/soak/soak.test.ts"]);
 
 /** Agents as published, as clients of the binary that `deno task ok` has made. */
@@ -20,6 +21,8 @@ function agents(...files: readonly string[]): Step {
 const steps: readonly Step[] = [
   onDeno("twenty restarts, on Deno", RESTARTS),
   onBun("twenty restarts, on Bun", RESTARTS),
+  onDeno("the door, on Deno", DOOR),
+  onBun("the door, on Bun", DOOR),
   // With the binary that `deno task ok` has made.
   { ...soak, env: { ...soak.env, SOAK_SECONDS: "40" } },
   { name: "agents from npm", command: [DENO, "run", "-A", "scripts/agents.ts"] },

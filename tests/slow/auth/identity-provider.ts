@@ -1,0 +1,93 @@
+/** A real identity provider on loopback, which can be told to change its keys, to hang, to be gone. */
+
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { exportJWK, generateKeyPair } from "jose";
+import Provider from "oidc-provider";
+
+const CLIENT = { id: "client", secret: "client-secret-of-the-test" };
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** An identity provider; its tokens are for whom they are asked for. */
+export class IdentityProvider {
+  readonly issuer: string;
+  /** Paths that were asked for. */
+  readonly asked: string[] = [];
+  /** Instead of the provider, for what is about keys. */
+  instead: Handler | undefined;
+  #provider!: Handler;
+
+  private constructor(private readonly server: Server) {
+    this.issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+      this.asked.push(request.url ?? "");
+      const isToken = request.url === "/token";
+      (isToken ? this.#provider : this.instead ?? this.#provider)(request, response);
+    });
+  }
+
+  static async start(): Promise<IdentityProvider> {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const provider = new IdentityProvider(server);
+    await provider.rotate();
+    return provider;
+  }
+
+  /** Another key, and no other. */
+  async rotate(): Promise<void> {
+    const { privateKey } = await generateKeyPair("ES256", { extractable: true });
+    const provider = new Provider(this.issuer, {
+      clients: [{
+        client_id: CLIENT.id,
+        client_secret: CLIENT.secret,
+        grant_types: ["client_credentials"],
+        redirect_uris: [],
+        response_types: [],
+        id_token_signed_response_alg: "ES256",
+      }],
+      jwks: { keys: [{ ...await exportJWK(privateKey), alg: "ES256", use: "sig" }] },
+      features: {
+        devInteractions: { enabled: false },
+        clientCredentials: { enabled: true },
+        resourceIndicators: {
+          enabled: true,
+          getResourceServerInfo: (_: unknown, resource: string) => ({
+            scope: "mcp:use mcp:write",
+            audience: resource,
+            accessTokenFormat: "jwt",
+            accessTokenTTL: 7_200,
+            jwt: { sign: { alg: "ES256" } },
+          }),
+        },
+      },
+    });
+    const callback = provider.callback();
+    this.#provider = (request, response) => void callback(request, response);
+  }
+
+  /** A token of the client for a resource. */
+  async token(resource: string, scope = "mcp:use"): Promise<string> {
+    const response = await fetch(`${this.issuer}/token`, {
+      method: "POST",
+      headers: { authorization: `Basic ${btoa(`${CLIENT.id}:${CLIENT.secret}`)}` },
+      body: new URLSearchParams({ grant_type: "client_credentials", resource, scope }),
+    });
+    const answer = await response.json() as { access_token?: string };
+    if (answer.access_token === undefined) throw new Error(JSON.stringify(answer));
+    return answer.access_token;
+  }
+
+  /** Cuts all its connections. */
+  hangUp(): void {
+    this.server.closeAllConnections();
+  }
+
+  async stop(): Promise<void> {
+    this.hangUp();
+    this.server.close();
+    await once(this.server, "close");
+  }
+}
