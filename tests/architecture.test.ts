@@ -64,7 +64,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_816,
 };
 
-const MOST_CODE_IN_ALL = 33_966;
+const MOST_CODE_IN_ALL = 33_965;
 const MOST_FILES = 229;
 const MOST_LINES = 500;
 
