@@ -127,8 +127,9 @@ export class Members {
     for (const member of members) if (!member.canWait) member.upstream.start();
     for (const { upstream } of members.filter(({ canWait }) => canWait)) {
       await pause(SPACING, this.options.clock ?? systemClock);
-      if (this.#closed) return;
-      upstream.start();
+      if (!this.#closed) upstream.start();
+      // It is forked behind this, which may take longer than the pause: that begins when it is done.
+      await pause(0, this.options.clock ?? systemClock);
     }
   }
 

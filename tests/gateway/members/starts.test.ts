@@ -15,6 +15,7 @@ class House {
   readonly clock = new FakeClock();
   readonly told: { readonly what: string; readonly at: number }[] = [];
   readonly members: Members;
+  onStart: () => void = () => {};
 
   constructor(names: readonly string[]) {
     this.members = new Members({
@@ -39,7 +40,12 @@ class House {
       canWait: config.name.startsWith("known"),
       kept: () => Promise.resolve(undefined),
       recall: () => tell("recall"),
-      upstream: { start: () => tell("start") },
+      upstream: {
+        start: () => {
+          tell("start");
+          this.onStart();
+        },
+      },
       close: () => Promise.resolve(),
     } as unknown as Member;
   }
@@ -57,6 +63,17 @@ test("Members.start() starts those that can wait one after the other, and waits 
   assert.deepEqual([first, second], [house.told[0]!.at, house.told[0]!.at]);
   // Clients get a time between any two of the others, and before the first.
   assert.ok([second!, ...waiting].every((at, index, all) => index === 0 || at > all[index - 1]!));
+});
+
+test("Members.start() leaves clients their time however long a fork takes", async () => {
+  const fork = 500;
+  const house = new House(["known1", "known2", "known3"]);
+  // In the turn of the start, and nothing else happens meanwhile.
+  house.onStart = () => queueMicrotask(() => house.clock.tick(fork));
+  await house.clock.flowUntil(house.members.start());
+  const [first, second, third] = house.told.slice(3).map(({ at }) => at);
+  assert.ok(second! > first! + fork, `${first}, ${second}`);
+  assert.ok(third! > second! + fork, `${second}, ${third}`);
 });
 
 test("Members.start() starts nobody after the end", async () => {
