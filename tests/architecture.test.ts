@@ -59,13 +59,13 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/front": 1_317,
   "src/front/auth": 688,
   "src/app": 776,
-  "src/cli": 2_875,
+  "src/cli": 3_022,
   "src/cli/view": 247,
-  "src/cli/clients": 1_816,
+  "src/cli/clients": 1_979,
 };
 
-const MOST_CODE_IN_ALL = 33_965;
-const MOST_FILES = 229;
+const MOST_CODE_IN_ALL = 34_276;
+const MOST_FILES = 231;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */

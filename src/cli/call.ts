@@ -87,7 +87,8 @@ export function readCallArguments(text: string): string {
   throw refused(`found ${printable(text.trim()).slice(0, 60)}; expected an object`);
 }
 
-async function readAll(input: AsyncIterable<Uint8Array>): Promise<string> {
+/** All that comes. */
+export async function readAll(input: AsyncIterable<Uint8Array>): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const chunk of input) text += decoder.decode(chunk, { stream: true });

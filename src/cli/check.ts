@@ -1,5 +1,8 @@
+import { stat } from "node:fs/promises";
+import process from "node:process";
 import { ExitCode, type Io, print, say } from "../app/io.ts";
 import { type Configuration, configurationError, findConfiguration } from "../app/plan.ts";
+import { fileIssue, modeText } from "../config/files.ts";
 import { type ConfigIssue, formatIssue } from "../config/issue.ts";
 import { collectSecrets } from "../config/secrets.ts";
 import type { Config, ServerConfig } from "../config/types.ts";
@@ -16,7 +19,7 @@ export async function run({ options }: Invocation, io: Io): Promise<ExitCode | n
   if (!configuration.ok && options.json !== true) {
     throw configurationError(configuration.issues, { missing: configuration.file === undefined });
   }
-  const read = checkReport(configuration);
+  const read = checkReport(configuration, await writableFiles(configuration));
   // Whoever only validates a file does not load a gateway for it.
   const connected = options.connect === true && configuration.ok
     ? await (await import("./diagnose.ts")).connectReport(configuration.config, io)
@@ -62,14 +65,18 @@ type CheckReport = ReturnType<typeof checkReport> & {
 };
 
 /** The report about a configuration. A server's own problem counts while it is enabled. */
-function checkReport(configuration: Configuration) {
+function checkReport(configuration: Configuration, writable: readonly ConfigIssue[]) {
   const { file = null } = configuration;
   if (!configuration.ok) {
     return { ok: false, file, servers: [], issues: configuration.issues, warnings: [] };
   }
   const servers = checkedServers(configuration.config);
   const issues = servers.flatMap(({ problem }) => problem ?? []);
-  const warnings = [...configuration.warnings, ...openAddress(configuration.config)];
+  const warnings = [
+    ...configuration.warnings,
+    ...openAddress(configuration.config),
+    ...writable,
+  ];
   return { ok: issues.length === 0, file, servers, issues, warnings };
 }
 
@@ -79,6 +86,22 @@ function openAddress({ file, settings: { host } }: Config): ConfigIssue[] {
   const message = `found host ${JSON.stringify(host)}, expected a loopback address, or a start ` +
     "with --no-auth: other machines could use every server without authentication";
   return [{ file, line: 0, column: 0, path: "", message }];
+}
+
+/** Where there are keys, whoever writes to a file of the configuration may do what it can do. */
+async function writableFiles(configuration: Configuration): Promise<ConfigIssue[]> {
+  if (!configuration.ok || configuration.config.settings.auth?.keys === undefined) return [];
+  const found = [...configuration.sources.keys()].map(async (file) => {
+    const found = await stat(file).catch(() => undefined);
+    // The own group of a user has nobody else in it.
+    const others = found?.gid === process.getgid?.() ? 0o002 : 0o022;
+    if (!found?.isFile() || process.platform === "win32" || (found.mode & others) === 0) return [];
+    const message =
+      `found mode ${modeText(found.mode & 0o777)}: others can write to the file, and ` +
+      "put keys of their own into it";
+    return [fileIssue(file, message, "run: chmod go-w on it")];
+  });
+  return (await Promise.all(found)).flat();
 }
 
 function checkedServers(config: Config) {

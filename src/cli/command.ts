@@ -78,6 +78,7 @@ export const OPTIONS = {
   gated: flag("The endpoint with five tools that find all others, instead of all of them"),
   undo: flag("Take the gateway out of the client's configuration again"),
   replace: flag("Take the place of another entry of the gateway's name"),
+  expires: text("TIME", "When the key ends, such as 90d, 12h or 2099-12-31; without, never"),
   json: flag("Machine-readable output"),
   help: { ...flag("Show this help"), short: "h" },
   version: flag("Show the version"),

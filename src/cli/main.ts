@@ -99,8 +99,24 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
     notes: [
       "Without CLIENT the known clients are listed.",
       "Shows what it would change. With --write it changes that, and keeps a backup of the file.",
+      "Where the configuration has keys, the client gets one of its name; again, a new one.",
+      "With --url it gets the one in MCPROXY_KEY.",
     ],
     load: async () => (await import("./clients/connect.ts")).run,
+  },
+  {
+    name: "keys",
+    summary: "Make, list and take out the keys that let clients in",
+    words: ["ACTION", "[NAME]"],
+    options: ["config", "credentials", "expires"],
+    notes: [
+      "keys add NAME      makes one, prints it once, and writes its hash into the configuration",
+      "keys list          names, and when they end",
+      "keys remove NAME   takes one out; a running gateway ends what was let in by it",
+      "keys hash          the hash of a key that is read from stdin, to be written by hand",
+      "With the first key nobody gets in without one any more.",
+    ],
+    load: async () => (await import("./keys.ts")).run,
   },
   {
     name: "schema",

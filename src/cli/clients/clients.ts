@@ -11,6 +11,13 @@ export interface Reach {
   readonly url: string;
   /** The program and the first of its arguments; `bridge` and the address come behind. */
   readonly command: readonly [string, ...string[]];
+  /** What the client is let in by, where one is needed. */
+  readonly key?: string | undefined;
+}
+
+/** The headers with the key, under the name that a client has for them. */
+function headersWith({ key }: Reach, name = "headers"): JsonObject {
+  return key === undefined ? {} : { [name]: { Authorization: `Bearer ${key}` } };
 }
 
 /** One row of the table. */
@@ -48,7 +55,11 @@ export const CLIENTS: readonly ClientApp[] = [
     section: ["mcpServers"],
     user: (places) => [places.settings("Claude", "claude_desktop_config.json")],
     // Its file takes programs only; addresses are added in its settings, through the internet.
-    entry: ({ url, command: [command, ...args] }) => ({ command, args: [...args, "bridge", url] }),
+    entry: ({ url, command: [command, ...args], key }) => ({
+      command,
+      args: [...args, "bridge", url],
+      ...(key === undefined ? {} : { env: { MCPROXY_KEY: key } }),
+    }),
   },
   {
     name: "claude-code",
@@ -56,7 +67,7 @@ export const CLIENTS: readonly ClientApp[] = [
     section: ["mcpServers"],
     user: (places) => [places.named("CLAUDE_CONFIG_DIR", "", ".claude.json")],
     project: (places) => [places.project(".mcp.json")],
-    entry: ({ url }) => ({ type: "http", url }),
+    entry: (reach) => ({ type: "http", url: reach.url, ...headersWith(reach) }),
     remover: "claude mcp remove --scope user",
   },
   {
@@ -65,7 +76,7 @@ export const CLIENTS: readonly ClientApp[] = [
     section: ["mcpServers"],
     user: (places) => [places.home(".cursor", "mcp.json")],
     project: (places) => [places.project(".cursor", "mcp.json")],
-    entry: ({ url }) => ({ url }),
+    entry: (reach) => ({ url: reach.url, ...headersWith(reach) }),
   },
   {
     name: "vscode",
@@ -73,14 +84,14 @@ export const CLIENTS: readonly ClientApp[] = [
     section: ["servers"],
     user: (places) => EDITORS.map((editor) => places.settings(editor, "User", "mcp.json")),
     project: (places) => [places.project(".vscode", "mcp.json")],
-    entry: ({ url }) => ({ type: "http", url }),
+    entry: (reach) => ({ type: "http", url: reach.url, ...headersWith(reach) }),
   },
   {
     name: "windsurf",
     title: "Windsurf",
     section: ["mcpServers"],
     user: (places) => [places.home(".codeium", "windsurf", "mcp_config.json")],
-    entry: ({ url }) => ({ serverUrl: url }),
+    entry: (reach) => ({ serverUrl: reach.url, ...headersWith(reach) }),
   },
   {
     name: "zed",
@@ -88,7 +99,7 @@ export const CLIENTS: readonly ClientApp[] = [
     section: ["context_servers"],
     user: (places) => [places.config(places.isWindows ? "Zed" : "zed", "settings.json")],
     project: (places) => [places.project(".zed", "settings.json")],
-    entry: ({ url }) => ({ url }),
+    entry: (reach) => ({ url: reach.url, ...headersWith(reach) }),
   },
   {
     name: "cline",
@@ -107,7 +118,7 @@ export const CLIENTS: readonly ClientApp[] = [
       ),
       places.home(".cline", "data", "settings", "cline_mcp_settings.json"),
     ],
-    entry: ({ url }) => ({ type: "streamableHttp", url }),
+    entry: (reach) => ({ type: "streamableHttp", url: reach.url, ...headersWith(reach) }),
   },
   {
     name: "codex",
@@ -116,7 +127,7 @@ export const CLIENTS: readonly ClientApp[] = [
     section: ["mcp_servers"],
     user: (places) => [places.named("CODEX_HOME", ".codex", "config.toml")],
     project: (places) => [places.project(".codex", "config.toml")],
-    entry: ({ url }) => ({ url }),
+    entry: (reach) => ({ url: reach.url, ...headersWith(reach, "http_headers") }),
     remover: "codex mcp remove",
     // Not written: with it Codex does not start at all while the gateway is away.
     note: 'Codex waits one second for a server; "required = true" makes it wait, or not start',
@@ -127,7 +138,7 @@ export const CLIENTS: readonly ClientApp[] = [
     section: ["mcpServers"],
     user: (places) => [places.home(".gemini", "settings.json")],
     project: (places) => [places.project(".gemini", "settings.json")],
-    entry: ({ url }) => ({ httpUrl: url }),
+    entry: (reach) => ({ httpUrl: reach.url, ...headersWith(reach) }),
     remover: "gemini mcp remove --scope user",
     note: "Gemini CLI starts no server in a folder it does not trust: /permissions trusts one",
   },
@@ -142,7 +153,7 @@ export const CLIENTS: readonly ClientApp[] = [
           : places.config("opencode", file)
       ),
     project: (places) => [places.project("opencode.json"), places.project("opencode.jsonc")],
-    entry: ({ url }) => ({ type: "remote", url, enabled: true }),
+    entry: (reach) => ({ type: "remote", url: reach.url, enabled: true, ...headersWith(reach) }),
   },
 ];
 

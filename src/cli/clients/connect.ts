@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { basename, dirname } from "node:path";
 import process from "node:process";
 import { CliError, ExitCode, type Io, print, UsageError } from "../../app/io.ts";
+import { newKey } from "../../app/local-key.ts";
 import { configurationError } from "../../app/plan.ts";
 import { lineIndex } from "../../config/document.ts";
 import { describeKind } from "../../config/issue.ts";
@@ -10,7 +11,7 @@ import { storeOf } from "../../config/values.ts";
 import { canonicalJson, isObject, type Json, type JsonObject, valueAt } from "../../lib/json.ts";
 import { didYouMean, suggest } from "../../lib/suggest.ts";
 import { printable, quotedNames } from "../../lib/text.ts";
-import type { Invocation } from "../command.ts";
+import type { Invocation, OptionValues } from "../command.ts";
 import { namedGateway } from "../urls.ts";
 import { renderTable, type Style, styleFor } from "../view/table.ts";
 import {
@@ -20,11 +21,13 @@ import {
   ENTRY_NAME,
   findClient,
   isConnection,
+  type Reach,
   type Surroundings,
 } from "./clients.ts";
 import { backupsOf, parseClientText, readClientFile, removeText, rewriteFile } from "./files.ts";
 import { isSame, readImportSources } from "./import-source.ts";
 import { readTarget, serversOf } from "./import-target.ts";
+import { hashOfKey, putKey, readKeys } from "./keys-file.ts";
 import { applyEdits, type Edit, putProperty, removeProperty } from "./json-text.ts";
 
 /**
@@ -54,11 +57,12 @@ export async function run({ args: [name], options }: Invocation, io: Io): Promis
   const url = options.gated === true
     ? mcp.replace(/(?<!\/servers\/[^/]+)(\/(un)?gated)?\/mcp$/, "/gated/mcp")
     : mcp;
-  const reach = { url, command: commandOf(process) };
+  const given = await keyFor(file, await readEntry(text, file), options, io);
+  const reach = { url, command: commandOf(process), key: given?.key };
   const step = options.undo === true
-    ? await planUndo(text, file)
-    : await planConnect(text, client.entry(reach), file, options.replace === true);
-  const backup = options.write === true ? await write(path, read.text, step) : undefined;
+    ? await planUndo(text, reach, file)
+    : await planConnect(text, reach, file, options.replace === true);
+  const backup = options.write === true ? await write(path, read.text, step, given) : undefined;
   // What a gateway elsewhere serves is not known here.
   const twice = options.undo === true || options.url !== undefined ? [] : await served(file, io);
   const report: ConnectReport = {
@@ -67,11 +71,12 @@ export async function run({ args: [name], options }: Invocation, io: Io): Promis
     action: step.action,
     written: options.write === true && step.action !== "none",
     backup: backup ?? null,
+    key: given?.name ?? null,
     twice,
   };
   const lines = json
     ? [JSON.stringify(report)]
-    : renderConnect(report, text, step.edits ?? [], style);
+    : renderConnect(report, addedLines(text, step.edits ?? [], given?.key, style), style);
   await print(io, linesOf(lines));
   return ExitCode.Ok;
 }
@@ -90,6 +95,8 @@ export interface ConnectReport {
   readonly action: ConnectAction;
   readonly written: boolean;
   readonly backup: string | null;
+  /** The name of the key that the client gets, or that is taken out with it. */
+  readonly key: string | null;
   /** Entries of the file that the gateway serves as well. */
   readonly twice: readonly string[];
 }
@@ -144,16 +151,79 @@ export function commandOf(
     : [execPath, script];
 }
 
+/** The key of a client. */
+interface ClientKey {
+  /** What the client is given; undefined where it is to be disconnected. */
+  readonly key: string | undefined;
+  /** In the configuration, where that has it. */
+  readonly name?: string;
+  /** Has the configuration know it, or no longer know it; returns what takes that back. */
+  readonly keep?: () => Promise<() => Promise<unknown>>;
+}
+
+/**
+ * The key to write into the file of a client. One that is named after the client and is in its file
+ * is replaced; one of that name that is somebody else's stays, and the new one gets a number.
+ */
+async function keyFor(
+  { client }: EditedFile,
+  found: unknown,
+  { url, undo }: OptionValues,
+  io: Io,
+): Promise<ClientKey | undefined> {
+  if (url !== undefined) return { key: undo === true ? undefined : io.env["MCPROXY_KEY"] };
+  // What is wrong with the configuration is said by who starts with it.
+  const file = await readKeys({}, io).catch(() => undefined);
+  const keys = file?.settings.auth?.keys;
+  if (file === undefined || keys === undefined) return undefined;
+  const old = await hashOfKey(keyIn(found) ?? "");
+  const own = keys.find(({ name, hash }) =>
+    `sha256:${hash}` === old && name.replace(/-\d+$/, "") === client.name
+  );
+  let name = own?.name ?? client.name;
+  const isTaken = () => own === undefined && keys.some((one) => one.name === name);
+  for (let count = 2; isTaken(); count++) name = `${client.name}-${count}`;
+  if (undo === true) {
+    if (own === undefined || !file.isEditable) return undefined;
+    return { key: undefined, name, keep: () => putKey(file, name, undefined) };
+  }
+  if (!file.isEditable) {
+    const title = JSON.stringify(client.title);
+    throw new CliError(
+      ExitCode.Failed,
+      `Cannot make a key for ${title}: ${JSON.stringify(file.path)} is no JSON to be edited`,
+      { hint: `Make one with "mcproxy keys add ${name}"; MCPROXY_KEY and --url hand it over` },
+    );
+  }
+  const key = newKey();
+  return { key, name, keep: async () => await putKey(file, name, await hashOfKey(key)) };
+}
+
+function keyIn(entry: unknown): string | undefined {
+  return /mcproxy_[\w-]{43}/.exec(JSON.stringify(entry) ?? "")?.[0];
+}
+
+/** Whether an entry is the one that is meant, with another key or none. */
+function leadsThere(entry: unknown, { client }: EditedFile, reach: Reach): boolean {
+  return entry !== undefined &&
+    [undefined, keyIn(entry)].some((key) =>
+      canonicalJson(client.entry({ ...reach, key })) === canonicalJson(entry)
+    );
+}
+
 async function planConnect(
   text: string,
-  entry: Json,
+  reach: Reach,
   file: EditedFile,
   replace: boolean,
 ): Promise<Step> {
+  const entry = file.client.entry(reach);
   const found = await readEntry(text, file);
   if (found === undefined) return { action: "add", ...await withEntry(text, entry, file) };
   if (canonicalJson(found) === canonicalJson(entry)) return { action: "none" };
-  if (replace) return { action: "replace", ...await withEntry(text, entry, file) };
+  if (replace || leadsThere(found, file, reach)) {
+    return { action: "replace", ...await withEntry(text, entry, file) };
+  }
   throw new CliError(
     ExitCode.Failed,
     `Cannot connect ${JSON.stringify(file.client.title)}: found another entry ` +
@@ -162,7 +232,7 @@ async function planConnect(
   );
 }
 
-async function planUndo(text: string, file: EditedFile): Promise<Step> {
+async function planUndo(text: string, reach: Reach, file: EditedFile): Promise<Step> {
   const entry = await readEntry(text, file);
   if (entry === undefined) return { action: "none" };
   if (!isConnection(entry)) {
@@ -173,8 +243,14 @@ async function planUndo(text: string, file: EditedFile): Promise<Step> {
     );
   }
   // A backup that does not parse is from another time.
-  const makes = (from: string): Promise<boolean> =>
-    withEntry(from, entry as Json, file).then((made) => made.text === text, () => false);
+  const makes = async (from: string): Promise<boolean> => {
+    // With an older key, or from before there were any: it goes as well.
+    if (leadsThere(await readEntry(from, file).catch(() => undefined), file, reach)) return false;
+    return await withEntry(from, entry as Json, file).then(
+      (made) => made.text === text,
+      () => false,
+    );
+  };
   // What connecting made of a backup is undone by that backup, to the byte.
   for (const backup of await backupsOf(file.path)) {
     if (backup !== text && await makes(backup)) return { action: "restore", text: backup };
@@ -198,9 +274,17 @@ async function write(
   path: string,
   before: string | undefined,
   { action, text }: Step,
+  key: ClientKey | undefined,
 ): Promise<string | undefined> {
-  if (action === "delete" && before !== undefined) await removeText(path, before);
-  return text === undefined ? undefined : await rewriteFile(path, text, before);
+  if (action === "none") return undefined;
+  const takeBack = await key?.keep?.();
+  try {
+    if (action === "delete" && before !== undefined) await removeText(path, before);
+    return text === undefined ? undefined : await rewriteFile(path, text, before);
+  } catch (error) {
+    await takeBack?.();
+    throw error;
+  }
 }
 
 /** The file to write to: the first that is there, else the first that has a folder. */
@@ -298,6 +382,13 @@ async function valueOf(text: string, { client, path }: EditedFile): Promise<Json
   return document.value as JsonObject;
 }
 
+/** The names of the clients that have been connected. */
+export async function connectedClients(io: Pick<Io, "env" | "cwd">): Promise<readonly string[]> {
+  const surroundings = surroundingsOf(io);
+  const states = await Promise.all(CLIENTS.map((one) => stateOf(one, surroundings)));
+  return states.filter(({ state }) => state === "connected").map(({ client }) => client);
+}
+
 /** What `connect` tells of a client without changing anything. */
 interface ClientState {
   readonly client: string;
@@ -342,9 +433,8 @@ const DONE: Readonly<Record<ConnectAction, string>> = {
 
 /** The report for people: the lines that change, and no others, since those may hold secrets. */
 function renderConnect(
-  { client, file, action, written, backup, twice }: ConnectReport,
-  before: string,
-  edits: readonly Edit[],
+  { client, file, action, written, backup, key, twice }: ConnectReport,
+  added: readonly string[],
   style: Style,
 ): string[] {
   const { title, remover, note } = findClient(client)!;
@@ -356,18 +446,25 @@ function renderConnect(
   return [
     style.bold(printable(file)),
     ...(action === "add" ? [] : [style.bad(`-  "${ENTRY_NAME}"`)]),
-    ...addedLines(before, edits, style),
+    ...added,
     "",
     written
       ? style.good(`${title} ${DONE[action]}`)
       : "Nothing was written; the same with --write does it",
+    ...(written && key !== null ? [style.dim(`Key: ${key}`)] : []),
     ...(backup === null ? [] : [style.dim(`Backup: ${printable(backup)}`)]),
     ...advice,
   ];
 }
 
 /** The new lines with their numbers in the file as it is. */
-function addedLines(before: string, edits: readonly Edit[], style: Style): string[] {
+function addedLines(
+  before: string,
+  edits: readonly Edit[],
+  key: string | undefined,
+  style: Style,
+): string[] {
+  const shown = (line: string) => key === undefined ? line : line.replaceAll(key, "***");
   const locate = lineIndex(before.replace(/^\uFEFF/, ""));
   return edits.filter(({ content }) => content.trim().length > 1).flatMap(({ offset, content }) => {
     const lines = content.replace(/^,/, "").split(/\r\n|\n|\r/).filter((line) =>
@@ -375,7 +472,7 @@ function addedLines(before: string, edits: readonly Edit[], style: Style): strin
     );
     return [
       style.dim(`@@ line ${locate(offset).line}`),
-      ...lines.map((line) => style.good(`+  ${printable(withoutUser(line))}`)),
+      ...lines.map((line) => style.good(`+  ${printable(withoutUser(shown(line)))}`)),
     ];
   });
 }

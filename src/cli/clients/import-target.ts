@@ -61,8 +61,7 @@ async function findTarget({ config }: OptionValues, { env, cwd }: Io): Promise<s
     const [path, ...more] = found.paths;
     if (path !== undefined && more.length === 0) return path;
     throw new UsageError(
-      `Cannot import into ${found.paths.length} files; expected one: --config FILE`,
-      'Run "mcproxy help import" for usage',
+      `Cannot add to ${found.paths.length} files; expected one: --config FILE`,
     );
   }
   const directory = userDirectory(env);

@@ -53,8 +53,8 @@ function startsWith(path: readonly string[], start: readonly (string | number)[]
 }
 
 /**
- * The edits that put a table of simple values at `path`, in place of the one that is there under
- * headers. The keys of the path need no quotes.
+ * The edits that put a table at `path`, in place of the one that is there under headers. The keys of
+ * the path and of objects need no quotes.
  */
 export function putTable(
   text: string,
@@ -62,7 +62,12 @@ export function putTable(
   value: JsonObject,
 ): readonly Edit[] {
   const eol = /\r\n|\n/.exec(text)?.[0] ?? "\n";
-  const lines = [`[${path.join(".")}]`, ...stringify(value).trimEnd().split("\n")];
+  // In one line, so that the table has no others below it.
+  const lineOf = ([key, one]: [string, unknown]) =>
+    isObject(one)
+      ? `${key} = { ${stringify(one).trimEnd().replaceAll("\n", ", ")} }`
+      : stringify({ [key]: one }).trimEnd();
+  const lines = [`[${path.join(".")}]`, ...Object.entries(value).map(lineOf)];
   const content = lines.map((line) => `${line}${eol}`).join("");
   const [first, ...rest] = removeTable(text, path);
   if (first !== undefined) return [{ ...first, content }, ...rest];

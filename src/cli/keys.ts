@@ -1,0 +1,125 @@
+/** `mcproxy keys`: who has a key to the gateway. The configuration has the hashes alone. */
+
+import { CliError, ExitCode, type Io, print, say, UsageError } from "../app/io.ts";
+import { newKey } from "../app/local-key.ts";
+import { suggest } from "../lib/suggest.ts";
+import { quotedNames } from "../lib/text.ts";
+import { parseDuration } from "../lib/time.ts";
+import { readAll } from "./call.ts";
+import { checkKey, hashOfKey, putKey, readKeys } from "./clients/keys-file.ts";
+import type { Invocation, OptionValues } from "./command.ts";
+import { gatewayUrls, ownAddress } from "./urls.ts";
+import { renderTable, styleFor } from "./view/table.ts";
+
+/** What is printed: the one with `--json`, the other without. */
+type Told = readonly [data: Readonly<Record<string, unknown>>, text: string];
+
+type Action = (name: string, options: OptionValues, io: Io) => Promise<Told>;
+
+const ACTIONS: Readonly<Record<string, Action>> = { add, list, remove, hash };
+
+/** `mcproxy keys add NAME`, `list`, `remove NAME` and `hash`. */
+export async function run({ args, options }: Invocation, io: Io): Promise<ExitCode> {
+  const [action = "", name = ""] = args;
+  const isNamed = action === "add" || action === "remove";
+  if (!Object.hasOwn(ACTIONS, action) || isNamed !== (name !== "")) {
+    throw new UsageError(
+      `Cannot run "keys ${args.join(" ")}": expected add NAME, list, remove NAME or hash`,
+      'Run "mcproxy help keys" for usage',
+    );
+  }
+  const [data, text] = await ACTIONS[action]!(name, options, io);
+  await print(io, `${options.json === true ? JSON.stringify(data) : text}\n`);
+  return ExitCode.Ok;
+}
+
+async function add(name: string, options: OptionValues, io: Io): Promise<Told> {
+  const file = await readKeys(options, io);
+  const { path, settings: { auth, publicUrl } } = file;
+  const key = newKey();
+  const hash = await hashOfKey(key);
+  const expires = options.expires === undefined ? undefined : endOf(options.expires);
+  const written = expires === undefined ? hash : { hash, expires };
+  const data = { name, key, file: path, expires: expires ?? null, first: auth === undefined };
+  checkKey(name, written);
+  if (auth?.keys?.some((one) => one.name === name)) {
+    const message = `Cannot add the key "${name}": found one of this name; expected a new name`;
+    const hint = `"mcproxy keys remove ${name}" takes that one out`;
+    throw new CliError(ExitCode.Failed, message, { hint });
+  }
+  await putKey(file, name, written).catch(async (error) => {
+    // Whoever writes the line by hand is to have the key.
+    if (!file.isEditable) {
+      await print(io, `${options.json === true ? JSON.stringify(data) : key}\n`);
+    }
+    throw error;
+  });
+  const url = gatewayUrls(publicUrl, (await ownAddress(io, options.config)).env).mcp;
+  const lines = [
+    `Key "${name}" is in ${path}; nobody can show it again. With MCPROXY_KEY set to it:`,
+    `  claude mcp add --transport http mcproxy ${url} --header "Authorization: Bearer $MCPROXY_KEY"`,
+  ];
+  if (auth === undefined) {
+    const { connectedClients } = await import("./clients/connect.ts");
+    const others = await connectedClients(io);
+    lines.push(
+      "It is the first one: from now on nobody gets in without a key. To give clients theirs:",
+      ...(others.length > 0 ? others : ["CLIENT"]).map((one) => `  mcproxy connect ${one} --write`),
+    );
+  }
+  await say(io.stderr, `${lines.join("\n")}\n`);
+  return [data, key];
+}
+
+/** As the configuration has it: `90d` is counted from now. */
+function endOf(text: string): string {
+  const [, days] = /^(\d{1,4})d$/.exec(text) ?? [];
+  const ms = days === undefined ? parseDuration(text) : Number(days) * 86_400_000;
+  return ms === undefined ? text : new Date(Date.now() + ms).toISOString().replace(/\.\d+/, "");
+}
+
+async function list(_: string, options: OptionValues, io: Io): Promise<Told> {
+  const { path, settings: { auth } } = await readKeys(options, io);
+  const keys = (auth?.keys ?? []).map(({ name, expires = Infinity }) => ({
+    name,
+    expires: expires === Infinity ? null : new Date(expires).toISOString(),
+    expired: expires <= Date.now(),
+  }));
+  const rows = keys.map((one) => [
+    one.name,
+    one.expires ?? "never",
+    one.expired ? "has expired" : "",
+  ]);
+  const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
+  const lines = rows.length > 0
+    ? renderTable(["NAME", "EXPIRES", ""], rows, { style })
+    : [`${path} has no keys`];
+  return [{ file: path, keys }, lines.join("\n")];
+}
+
+async function remove(name: string, options: OptionValues, io: Io): Promise<Told> {
+  const file = await readKeys(options, io);
+  const { path, settings: { auth } } = file;
+  const names = auth?.keys?.map((one) => one.name) ?? [];
+  if (!names.includes(name)) {
+    const near = suggest(name, names);
+    const hint = near ? `Did you mean "${near}"?` : `Found: ${quotedNames(names) || "none"}`;
+    throw new CliError(ExitCode.Failed, `Cannot find the key "${name}" in ${path}`, { hint });
+  }
+  await putKey(file, name, undefined);
+  const left = names.length - 1;
+  const last = left > 0
+    ? ""
+    : '\nIt was the last one. Where everybody may get in, take "auth" out as well';
+  return [{ name, file: path, left }, `Key "${name}" was taken out of ${path}${last}`];
+}
+
+async function hash(_: string, _options: OptionValues, { stdin }: Io): Promise<Told> {
+  const key = (await readAll(stdin)).trim();
+  if (key.length < 20) {
+    const message = "Cannot hash what stdin has: expected a random key of at least 20 characters";
+    throw new UsageError(message, "mcproxy keys add makes one");
+  }
+  const text = await hashOfKey(key);
+  return [{ hash: text }, text];
+}
