@@ -53,19 +53,19 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gating": 2_226,
   "src/gating/words + src/gating/meaning": 1_793,
   "src/gateway": 1_578,
-  "src/gateway/clients": 1_116,
+  "src/gateway/clients": 1_119,
   "src/gateway/members": 565,
   "src/gateway/middleware": 864,
-  "src/front": 1_317,
+  "src/front": 1_542,
   "src/front/auth": 688,
-  "src/app": 776,
+  "src/app": 782,
   "src/cli": 3_022,
   "src/cli/view": 247,
   "src/cli/clients": 1_979,
 };
 
-const MOST_CODE_IN_ALL = 34_276;
-const MOST_FILES = 231;
+const MOST_CODE_IN_ALL = 34_511;
+const MOST_FILES = 232;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */

@@ -46,14 +46,14 @@ export interface ServeFlags extends ConfigurationFlags {
 }
 
 /**
- * Decides, in the order flags, environment, file, defaults. `running`: for a gateway that listens
- * already.
+ * Decides, in the order flags, environment, file, defaults. `listening`: the host of a gateway that
+ * runs, which stays where it listens; the status says that another address waits for a start.
  * @throws {CliError} exit code 2 for what the flags ask, 3 for the configuration
  */
 export async function planServe(
   options: ServeFlags,
   io: ConfigurationIo,
-  { running = false }: { readonly running?: boolean } = {},
+  { listening }: { readonly listening?: string } = {},
 ): Promise<ServePlan> {
   const flags = readFlags(options);
   await loadOptions(Object.keys(io.env).join(" "));
@@ -64,8 +64,9 @@ export async function planServe(
   const { settings } = config;
   const stdio = options.stdio === true;
   const listen = !stdio || (flags.port ?? environment.settings.port) !== undefined;
-  // A gateway that runs stays where it listens; the status says that the address waits for a start.
-  if (listen && !running && options["no-auth"] !== true) refuseOpenAddress(settings.host);
+  if (listen && settings.auth === undefined && options["no-auth"] !== true) {
+    refuseOpenAddress(listening ?? settings.host);
+  }
   return {
     config,
     sources,
@@ -124,8 +125,12 @@ function refuseOpenAddress(host: string): void {
   throw new CliError(
     ExitCode.Usage,
     `Cannot listen on ${JSON.stringify(host)}: other machines could use every server without ` +
-      'authentication; expected a loopback address ("host": "127.0.0.1"), or --no-auth',
-    { hint: "Add --no-auth where the network, or a proxy in front, decides who may connect" },
+      'authentication; expected a loopback address ("host": "127.0.0.1"), "auth", or --no-auth',
+    {
+      hint:
+        'Run "mcproxy keys add NAME" to let in who has a key; add --no-auth where the network, ' +
+        "or a proxy in front, decides who may connect",
+    },
   );
 }
 

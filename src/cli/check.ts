@@ -81,10 +81,10 @@ function checkReport(configuration: Configuration, writable: readonly ConfigIssu
 }
 
 /** A start refuses such an address unless its command line says that it is meant. */
-function openAddress({ file, settings: { host } }: Config): ConfigIssue[] {
-  if (isLoopback(host)) return [];
-  const message = `found host ${JSON.stringify(host)}, expected a loopback address, or a start ` +
-    "with --no-auth: other machines could use every server without authentication";
+function openAddress({ file, settings: { host, auth } }: Config): ConfigIssue[] {
+  if (isLoopback(host) || auth !== undefined) return [];
+  const message = `found host ${JSON.stringify(host)}, expected a loopback address, "auth", or a ` +
+    "start with --no-auth: other machines could use every server without authentication";
   return [{ file, line: 0, column: 0, path: "", message }];
 }
 

@@ -63,7 +63,7 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
     const reloads = follow({
       gateway,
       started: plan,
-      plan: () => planServe(options, io, { running: true }),
+      plan: () => planServe(options, io, { listening: plan.config.settings.host }),
       runtime: io.runtime,
       logging,
       notifier,

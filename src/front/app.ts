@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { getPathNoStrict } from "hono/utils/url";
 import { LastingSessions } from "../gateway/clients/lasting.ts";
 import type { Gateway } from "../gateway/gateway.ts";
@@ -16,10 +16,21 @@ import { TRAIL, TRAIL_HEADER } from "../lib/trail.ts";
 import { getLogger } from "../log/mod.ts";
 import { VERSION } from "../lib/version.ts";
 import { InvalidMessage } from "../protocol/message.ts";
-import type { HttpHandler } from "../runtime/types.ts";
+import type { Admission } from "../protocol/exchange.ts";
+import type { HttpHandler, PeerSource } from "../runtime/types.ts";
+import type { createDoor } from "./auth/door.ts";
+import type { Entrance } from "./entrance.ts";
 import { corsHeaders, createGuard, isForeignFetch, preflight } from "./guard.ts";
 import { mountHealth, TOOLS_PATH } from "./health.ts";
-import { type FrontContext, json, methodNotAllowed, notFound, Refusal } from "./reply.ts";
+import {
+  type FrontContext,
+  json,
+  LAPSED,
+  methodNotAllowed,
+  notFound,
+  Refusal,
+  type Visit,
+} from "./reply.ts";
 import { openSse, postSse } from "./sse.ts";
 import { del, get, post } from "./streamable.ts";
 import { KeepAlive } from "./streams.ts";
@@ -31,14 +42,17 @@ export interface AppOptions {
   readonly boundHost: string;
   /** Where it is kept what makes sessions outlive the process; without, they do not. */
   readonly stateDirectory?: string | undefined;
-  /** What the gateway's own commands are let in by; without, they need a key as all others do. */
+  /** What opens the door to the gateway's own commands. */
   readonly localKey?: string | undefined;
+  /** Another door than `createDoor()`. */
+  readonly door?: typeof createDoor | undefined;
 }
 
 /** The HTTP front: the handler for the listener, and the timers to stop with it. */
 export interface App {
   readonly handler: HttpHandler;
   readonly pending: KeepAlive;
+  readonly keepAlive: KeepAlive;
   close(): void;
 }
 
@@ -47,7 +61,7 @@ type EndpointOf = (name: string) => Endpoint | undefined;
 
 /** What answers which method of a path. */
 type Answers = ReadonlyMap<string, Answer>;
-type Answer = (request: Request, endpoint: Endpoint) => Response | Promise<Response>;
+type Answer = (request: Request, visit: Visit) => Response | Promise<Response>;
 
 /** Of the URL of a request: a path in which something is to be resolved. */
 const UNRESOLVED = /\\|\/(\.|%2e)/i;
@@ -71,8 +85,11 @@ function below(base: string, request: Request): Request {
 }
 
 /** Puts all routes together. Every unknown path is 404 with a JSON body. */
-export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): App {
+export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: AppOptions): App {
   let base = "";
+  /** Where `auth` is configured; not there yet while it is loaded. */
+  let entrance: Entrance | undefined;
+  let opening: Promise<void> | undefined;
   const context: FrontContext = {
     gateway,
     get base() {
@@ -86,6 +103,8 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
     },
     streams: new WeakMap(),
     sse: new Map(),
+    holds: (visit) =>
+      visit.admission === undefined ? settings.auth === undefined : entrance?.holds(visit) === true,
     failed: (error, request) => {
       if (error instanceof Refusal) return refuse(error, request);
       if (error instanceof InvalidMessage) {
@@ -104,10 +123,17 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
   const paths = () =>
     known ??= [...new Set(app.routes.map(({ path }) => path.replace(":name", "<name>")))]
       .filter((path) => path !== "/messages");
-  const isRoute = (path: string) => app.router.match("GET", path)[0].length > 0;
+  const isRoute = (path: string, method = "GET") =>
+    app.router.match(method === "HEAD" ? "GET" : method, path)[0].length > 0;
   const profileOf = (name: string) =>
     gateway.snapshots.registry.profiles.has(name) ? profileEndpoint(name) : undefined;
 
+  /** Those whom the door has let in come with their admission. */
+  const admissionIn = ({ env }: Context) => env as Admission | undefined;
+  const visitTo = (endpoint: Endpoint, c: Context): Visit | undefined => {
+    const admission = admissionIn(c);
+    return admission === undefined ? endpoint : entrance!.visit(endpoint, admission, c.req.path);
+  };
   /** The paths that take all the load, as they are mounted. */
   const direct = new Map<string, EndpointOf>();
   /** Finds them before Hono does, and faster, where they are spelled like that to the letter. */
@@ -127,18 +153,19 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
     // methods: with several for one path Hono composes them anew per request.
     app.all(path, (c) => {
       const endpoint = endpointOf(c.req.param("name") ?? "");
-      if (endpoint === undefined) return notFound(c.req.path, paths());
+      const visit = endpoint && visitTo(endpoint, c);
+      if (visit === undefined) return notFound(c.req.path, paths());
       const answer = answers.get(c.req.method);
-      return answer === undefined ? methodNotAllowed(allowed) : answer(c.req.raw, endpoint);
+      return answer === undefined ? methodNotAllowed(allowed) : answer(c.req.raw, visit);
     });
   };
   const streamable: Answers = new Map<string, Answer>([
-    ["GET", (request, endpoint) => get(request, endpoint, context)],
-    ["POST", (request, endpoint) => post(request, endpoint, context)],
-    ["DELETE", (request, endpoint) => del(request, endpoint, context)],
+    ["GET", (request, visit) => get(request, visit, context)],
+    ["POST", (request, visit) => post(request, visit, context)],
+    ["DELETE", (request, visit) => del(request, visit, context)],
   ]);
   const sse: Answers = new Map([
-    ["GET", (request, endpoint) => openSse(request, endpoint, context)],
+    ["GET", (request, visit) => openSse(request, visit, context)],
   ]);
   const gated = withGating(AGGREGATE, true);
   mount("/mcp", () => AGGREGATE, streamable);
@@ -158,7 +185,7 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
   }
   mount("/sse", () => AGGREGATE, sse);
   mount("/profiles/:name/sse", profileOf, sse);
-  app.post("/messages", (c) => postSse(c.req.raw, context));
+  app.post("/messages", (c) => postSse(c.req.raw, admissionIn(c)?.principal, context));
   app.all("/messages", () => methodNotAllowed("POST"));
 
   mountHealth(app, gateway);
@@ -181,48 +208,92 @@ export function createApp({ gateway, boundHost, stateDirectory }: AppOptions): A
     // The gateway's own paths stay what they are, whatever the public one is called.
     return base === "" || isRoute(getPathNoStrict(plain)) ? plain : below(base, plain);
   };
-  const answer = (request: Request, called: Endpoint | undefined) =>
-    called === undefined ? app.fetch(request) : post(request, called, context);
+  const open = async (): Promise<void> => {
+    const [{ Entrance }, { createDoor }] = await Promise.all([
+      import("./entrance.ts"),
+      import("./auth/door.ts"),
+    ]);
+    if (settings.auth !== undefined) {
+      const { localKey, door = createDoor } = doorway;
+      const answer = (request: Request, admission?: Admission) => app.fetch(request, admission);
+      entrance = new Entrance(door({ settings, localKey }), settings, { context, answer, isRoute });
+    }
+    opening = undefined;
+  };
+  /** Takes on another configuration. Whoever may not go on under it ends at once. */
+  const renew = () => {
+    const { auth, access, profiles } = settings;
+    ({ settings } = gateway.config);
+    guard = createGuard({ ...settings, boundHost });
+    base = basePath(settings.publicUrl);
+    const before = entrance;
+    entrance = undefined;
+    if (settings.auth !== undefined && opening === undefined) {
+      if (before === undefined) opening = open();
+      else entrance = before.renewed(settings);
+    }
+    if (auth === settings.auth && access === settings.access && profiles === settings.profiles) {
+      return;
+    }
+    for (const ticks of [context.pending, context.keepAlive]) ticks.tick(performance.now());
+    for (const session of [...gateway.sessions]) {
+      const visit = context.streams.get(session)?.visit ?? session.endpoint;
+      if (session.kind !== "stdio" && !context.holds(visit)) session.close(LAPSED);
+    }
+  };
+  gateway.events.on("config", renew);
+  if (settings.auth !== undefined) opening = open();
+  const answer = (
+    request: Request,
+    called: Endpoint | undefined,
+    asked: Request,
+    peer: PeerSource | undefined,
+  ) => {
+    // Not by what is loaded: where it could not be, nobody is let in.
+    if (settings.auth !== undefined) return entrance!.handle(request, called, asked, peer);
+    return called === undefined ? app.fetch(request) : post(request, called, context);
+  };
+  const handle = (asked: Request, peer: PeerSource | undefined) => {
+    const called = asked.method === "POST" ? endpointAt(asked.url) : undefined;
+    const request = called === undefined ? resolved(asked) : asked;
+    const { method, headers } = request;
+    const origin = headers.get("origin");
+    try {
+      guard(headers.get("host"), origin);
+      const trail = headers.get(TRAIL_HEADER);
+      if (trail !== null && !TRAIL.admits(trail, systemClock.now())) {
+        throw new Refusal(
+          508,
+          "it is this gateway itself, or has it among its servers: remove one",
+        );
+      }
+    } catch (error) {
+      if (error instanceof Refusal) return refuse(error, request);
+      throw error;
+    }
+    if (origin === null) {
+      if (method !== "GET" || !isForeignFetch(headers, getPathNoStrict(request))) {
+        return answer(request, called, asked, peer);
+      }
+      return refuse(new Refusal(403, "Pages of other sites are not allowed here"), request);
+    }
+    // No page is to read what servers there are, not even one that may use them. The path is the
+    // one that routes are found by: `/api/%74ools/` is that as well.
+    if (getPathNoStrict(request) === TOOLS_PATH) return answer(request, called, asked, peer);
+    if (method === "OPTIONS") {
+      return preflight(origin, headers.get("access-control-request-headers"));
+    }
+    const told = Promise.resolve(answer(request, called, asked, peer));
+    return told.then((response) => corsHeaders(response, origin));
+  };
 
   return {
-    handler: (asked) => {
-      if (settings !== gateway.config.settings) {
-        settings = gateway.config.settings;
-        guard = createGuard({ ...settings, boundHost });
-        base = basePath(settings.publicUrl);
-      }
-      const called = asked.method === "POST" ? endpointAt(asked.url) : undefined;
-      const request = called === undefined ? resolved(asked) : asked;
-      const { method, headers } = request;
-      const origin = headers.get("origin");
-      try {
-        guard(headers.get("host"), origin);
-        const trail = headers.get(TRAIL_HEADER);
-        if (trail !== null && !TRAIL.admits(trail, systemClock.now())) {
-          throw new Refusal(
-            508,
-            "it is this gateway itself, or has it among its servers: remove one",
-          );
-        }
-      } catch (error) {
-        if (error instanceof Refusal) return refuse(error, request);
-        throw error;
-      }
-      if (origin === null) {
-        if (method !== "GET" || !isForeignFetch(headers, getPathNoStrict(request))) {
-          return answer(request, called);
-        }
-        return refuse(new Refusal(403, "Pages of other sites are not allowed here"), request);
-      }
-      // No page is to read what servers there are, not even one that may use them. The path is the
-      // one that routes are found by: `/api/%74ools/` is that as well.
-      if (getPathNoStrict(request) === TOOLS_PATH) return app.fetch(request);
-      if (method === "OPTIONS") {
-        return preflight(origin, headers.get("access-control-request-headers"));
-      }
-      return Promise.resolve(answer(request, called)).then((told) => corsHeaders(told, origin));
-    },
+    handler: (asked, peer) =>
+      opening === undefined
+        ? handle(asked, peer)
+        : opening.then(() => handle(asked, peer)).catch((error) => context.failed(error, asked)),
     pending: context.pending,
+    keepAlive: context.keepAlive,
     close: () => {
       context.keepAlive.close();
       context.pending.close();

@@ -89,8 +89,10 @@ export function isForeignFetch(headers: Headers, path: string): boolean {
 
 // CORS for origins the guard has let through (loopback pages and `allowedOrigins`).
 
-const ALLOWED = `content-type, accept, authorization, ${Object.values(Header).join(", ")}`;
-const EXPOSED = [Header.SessionId, Header.ProtocolVersion].join(", ");
+const ALLOWED = `content-type, accept, authorization, x-api-key, ${
+  Object.values(Header).join(", ")
+}`;
+const EXPOSED = [Header.SessionId, Header.ProtocolVersion, "www-authenticate"].join(", ");
 
 /** Names of headers, as many as a client may mean: `Mcp-Param-*` and its own. */
 const HEADER_NAMES = /^[\w!#$%&'*+.^`|~, -]{1,4096}$/;

@@ -17,14 +17,14 @@ import {
 } from "../protocol/message.ts";
 import { checkParamHeaders, declaredHeaders } from "../protocol/param-headers.ts";
 import type { Reply } from "../registry/answers.ts";
-import { type FrontContext, jsonResponse, PostReply } from "./reply.ts";
+import { type FrontContext, jsonResponse, PostReply, type Visit } from "./reply.ts";
 import type { Respond } from "./streams.ts";
 
 /** Answers one modern message. */
 export function postModern(
   message: Message,
   request: Request,
-  endpoint: Endpoint,
+  visit: Visit,
   context: FrontContext,
   respond: Respond,
 ): void {
@@ -35,18 +35,18 @@ export function postModern(
   try {
     const envelope = readEnvelope(message, header);
     checkModernHeaders(message, envelope, header);
-    checkMethod(message, endpoint, context.gateway);
-    checkArguments(message, header, endpoint, context.gateway);
-    client = modernClient(envelope);
+    checkMethod(message, visit, context.gateway);
+    checkArguments(message, header, visit, context.gateway);
+    client = modernClient(envelope, undefined, visit.admission?.principal);
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
     const text = errorResponse(idTextOf(message), error);
     return respond(jsonResponse(text, ERROR_STATUS.get(error.code) ?? 400));
   }
   const onGone = () => exchange.cancel("the client closed the stream");
-  const reply = new PostReply(context, respond, { onGone });
+  const reply = new PostReply(context, respond, { visit, onGone, onEnded: onGone }, message);
   const exchange = new ActiveExchange(client, message, reply);
-  const answer = serveModern(exchange, endpoint, context.gateway);
+  const answer = serveModern(exchange, visit, context.gateway);
   if (!(answer instanceof Promise)) return reply.finish(answer, statusOf(answer));
   const { signal } = request;
   const gone = () => exchange.cancel("the client closed the connection");

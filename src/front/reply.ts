@@ -1,9 +1,11 @@
 import type { Outlet } from "../gateway/clients/exchange.ts";
 import type { LastingSessions } from "../gateway/clients/lasting.ts";
 import type { Session } from "../gateway/clients/session.ts";
+import type { Endpoint } from "../gating/endpoint.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { joinBytes } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import type { Admission } from "../protocol/exchange.ts";
 import { errorResponse, idTextOf, type RequestMessage } from "../protocol/message.ts";
 import { type Reply, replyText } from "../registry/answers.ts";
 import {
@@ -23,6 +25,11 @@ const RESUMABLE_PATIENCE = 2_000;
 /** Milliseconds between two comments on a silent stream. */
 const COMMENT_EVERY = 15_000;
 
+/** An endpoint as somebody has come to it; without admission where nobody has to say who he is. */
+export interface Visit extends Endpoint {
+  readonly admission?: Admission | undefined;
+}
+
 /** What every HTTP front works with. */
 export interface FrontContext {
   readonly gateway: Gateway;
@@ -39,16 +46,21 @@ export interface FrontContext {
   readonly sse: Map<string, EventStream>;
   /** Largest request body, bytes. */
   readonly bodyLimit: number;
+  /** Whether a visit may go on: what takes its time asks at its ticks. */
+  holds(visit: Visit): boolean;
   /** The answer to a request that something was thrown for. */
   failed(error: unknown, request: Request): Response;
 }
 
 /** What a {@link PostReply} needs to know of whom it answers; {@link SessionStreams} are it, too. */
 export interface PostReplyOptions {
+  readonly visit: Visit;
   /** Headers for either form of the response, the session id for one. */
   readonly headers?: PlainHeaders;
   /** The client has closed the response stream before it was complete. */
   readonly onGone?: () => void;
+  /** The visit is over; where it was about a request, its client has been told. */
+  readonly onEnded?: (request: RequestMessage | undefined) => void;
   /**
    * Makes the logical stream for a request (its id, as JSON), which outlives its connection; without
    * it, none does.
@@ -68,7 +80,7 @@ export class PostReply implements Outlet, Silent {
 
   /** @param request the one that is answered, where it is one and may outlive its connection */
   constructor(
-    private readonly context: Pick<FrontContext, "pending" | "keepAlive">,
+    private readonly context: Pick<FrontContext, "pending" | "keepAlive" | "holds">,
     private readonly respond: Respond,
     private readonly options: PostReplyOptions,
     private readonly request?: RequestMessage,
@@ -83,8 +95,13 @@ export class PostReply implements Outlet, Silent {
   }
 
   tick(now: number): void {
+    const { context, options, request } = this;
+    if (!context.holds(options.visit)) {
+      this.finish(request && errorResponse(idTextOf(request), ENDED));
+      return options.onEnded?.(request);
+    }
     const silence = now - (this.#lastSaid ??= now);
-    const patience = this.options.open === undefined ? PATIENCE : RESUMABLE_PATIENCE;
+    const patience = options.open === undefined ? PATIENCE : RESUMABLE_PATIENCE;
     if (silence < (this.#stream === undefined ? patience : COMMENT_EVERY)) return;
     this.#lastSaid = now;
     this.#open().comment();
@@ -95,6 +112,7 @@ export class PostReply implements Outlet, Silent {
    * holds where no stream has been opened meanwhile.
    */
   finish(reply: Reply | undefined, status = 200): void {
+    if (this.#finished) return;
     this.abandon();
     if (this.#stream === undefined && reply !== undefined) {
       this.respond(jsonResponse(reply, status, this.options.headers));
@@ -123,6 +141,10 @@ export class PostReply implements Outlet, Silent {
     return this.#stream = resumable ?? events;
   }
 }
+
+/** Why what was open has come to its end. */
+export const LAPSED = "The credential has ended, or does not open this any more";
+const ENDED = new RpcError(ErrorCode.InvalidRequest, `${LAPSED}; what it asked for is cancelled`);
 
 /** A JSON response with a text that is JSON already. */
 export function jsonResponse(body: Reply, status = 200, headers?: PlainHeaders): Response {
@@ -166,6 +188,8 @@ let bytesOnTheWay = 0;
 
 /** Who takes a body. An object: a promise or closures for each call show in a profile. */
 export interface BodyTaker {
+  /** Whether it may not be taken any more. */
+  isOver?(): boolean;
   /** What it throws goes to {@link fail} as well. */
   take(text: string): void;
   fail(error: unknown): void;
@@ -220,6 +244,7 @@ class Arrival implements Silent {
 
   tick(now: number): void {
     this.#due ??= now + BODY_PATIENCE;
+    if (this.taker.isOver?.()) this.#end(new Refusal(403, LAPSED));
     if (now > this.#due) this.#end(new Refusal(408, "The body of the request does not come"));
   }
 

@@ -1,9 +1,9 @@
 /** HTTP+SSE of 2024-11-05: `GET /sse` is the session, `POST /messages` talks into it. */
 
-import type { Endpoint } from "../gating/endpoint.ts";
+import type { Principal } from "../protocol/exchange.ts";
 import { errorResponse, InvalidMessage } from "../protocol/message.ts";
 import { replyText } from "../registry/answers.ts";
-import { type FrontContext, readBody, Refusal } from "./reply.ts";
+import { type FrontContext, readBody, Refusal, type Visit } from "./reply.ts";
 import { holdSessionStream, readMessages, requireEventStream } from "./streamable.ts";
 import { EventStream } from "./streams.ts";
 
@@ -11,9 +11,10 @@ import { EventStream } from "./streams.ts";
  * Answers `GET /sse`. The first event names the URL to post to; the session ends with the stream.
  * @throws {Refusal}
  */
-export function openSse(request: Request, endpoint: Endpoint, context: FrontContext): Response {
+export function openSse(request: Request, visit: Visit, context: FrontContext): Response {
   requireEventStream(request.headers.get("accept"));
-  const session = context.gateway.openSession("sse", endpoint);
+  const principal = visit.admission?.principal;
+  const session = context.gateway.openSession("sse", visit, undefined, principal);
   const stream = new EventStream();
   stream.whenGone(() => session.close("the client has left"));
   context.sse.set(session.id, stream);
@@ -27,7 +28,11 @@ export function openSse(request: Request, endpoint: Endpoint, context: FrontCont
  * Answers `POST /messages`: takes the message and says so; what it brings comes by the stream.
  * @throws {Refusal}
  */
-export async function postSse(request: Request, context: FrontContext): Promise<Response> {
+export async function postSse(
+  request: Request,
+  principal: Principal | undefined,
+  context: FrontContext,
+): Promise<Response> {
   const id = new URL(request.url).searchParams.get("sessionId");
   if (id === null || id === "") {
     throw new Refusal(400, "Bad request: the sessionId parameter is missing");
@@ -38,7 +43,7 @@ export async function postSse(request: Request, context: FrontContext): Promise<
   // Not before: a session may end while a body is on its way.
   const session = context.gateway.sessions.get(id);
   const stream = context.sse.get(id);
-  if (session === undefined || stream === undefined) {
+  if (stream === undefined || session?.isOf(principal, session.endpoint) !== true) {
     throw new Refusal(404, "Session not found; open /sse for a new one");
   }
   for (const message of readMessages(body).messages) {

@@ -10,6 +10,7 @@ import { LineDecoder } from "../lib/lines.ts";
 import { within } from "../lib/time.ts";
 import { isModern, readEnvelope } from "../protocol/eras.ts";
 import { ErrorCode, invalidRequest, RpcError } from "../protocol/errors.ts";
+import { LOCAL } from "../protocol/exchange.ts";
 import {
   errorResponse,
   idKey,
@@ -65,7 +66,10 @@ class StdioFront implements Outlet {
   readonly #pending = new Set<Promise<void>>();
 
   constructor(private readonly options: StdioFrontOptions) {
-    this.#session = options.gateway.openSession("stdio", options.endpoint);
+    const { gateway, endpoint } = options;
+    // Who started the gateway may do everything, and is somebody where others are.
+    const principal = gateway.config.settings.auth && LOCAL;
+    this.#session = gateway.openSession("stdio", endpoint, undefined, principal);
     this.#session.attach(this, () => {});
   }
 
@@ -126,7 +130,7 @@ class StdioFront implements Outlet {
       const envelope = readEnvelope(message);
       checkMethod(message, this.options.endpoint, this.options.gateway);
       const exchange = new ActiveExchange(
-        modernClient(envelope, this.#session.label),
+        modernClient(envelope, this.#session.label, this.#session.principal),
         message,
         this,
       );

@@ -5,8 +5,6 @@
 
 import type { Outlet } from "../gateway/clients/exchange.ts";
 import type { Session } from "../gateway/clients/session.ts";
-import type { Endpoint } from "../gating/endpoint.ts";
-import type { Principal } from "../protocol/exchange.ts";
 import { BATCH_VERSION, eraOf, Header, isModern } from "../protocol/eras.ts";
 import { errorResponse, InvalidMessage, type Message, parseMessages } from "../protocol/message.ts";
 import { replyText } from "../registry/answers.ts";
@@ -15,10 +13,12 @@ import {
   type BodyTaker,
   type FrontContext,
   JSON_TYPE,
+  LAPSED,
   methodNotAllowed,
   PostReply,
   readBody,
   Refusal,
+  type Visit,
 } from "./reply.ts";
 import { type EventStream, lostStream, type Respond, SessionStreams } from "./streams.ts";
 
@@ -33,17 +33,17 @@ const MAX_BATCH = 100;
  */
 export function post(
   request: Request,
-  endpoint: Endpoint,
+  visit: Visit,
   context: FrontContext,
 ): Promise<Response> {
-  return new Promise((respond) => new Post(request, endpoint, context, respond));
+  return new Promise((respond) => new Post(request, visit, context, respond));
 }
 
 /** One POST, from its body to who answers it: an object of its own, as {@link BodyTaker} says. */
 class Post implements BodyTaker {
   constructor(
     private readonly request: Request,
-    private readonly endpoint: Endpoint,
+    private readonly visit: Visit,
     private readonly context: FrontContext,
     private readonly respond: Respond,
   ) {
@@ -59,22 +59,26 @@ class Post implements BodyTaker {
     this.respond(this.context.failed(error, this.request));
   }
 
+  isOver(): boolean {
+    return !this.context.holds(this.visit);
+  }
+
   take(body: string): void {
     this.#receive(readMessages(body))?.catch(this.fail.bind(this));
   }
 
   /** What is returned has failed where it rejects, and nothing has been answered. */
   #receive(read: Messages): Promise<void> | undefined {
-    const { request, endpoint, context } = this;
+    const { request, visit, context } = this;
     const first = read.messages[0]!;
     const version = request.headers.get(Header.ProtocolVersion);
     if (!read.batch && !(first instanceof InvalidMessage)) {
       if (isModern(first, version)) {
-        return void postModern(first, request, endpoint, context, this.respond);
+        return void postModern(first, request, visit, context, this.respond);
       }
       if (first.kind === "request" && first.method === "initialize") return this.#initialize(first);
     }
-    const found = sessionOf(request, endpoint, context);
+    const found = sessionOf(request, visit, context);
     // Bound, as a closure costs every call the room for what it would close over.
     return found instanceof Promise
       ? found.then(this.#dispatch.bind(this, read, version))
@@ -82,17 +86,19 @@ class Post implements BodyTaker {
   }
 
   async #initialize(message: Message): Promise<void> {
-    const { request, endpoint, context, respond } = this;
+    const { request, visit, context, respond } = this;
+    const principal = visit.admission?.principal;
     // A client that starts anew without dropping the old id means a new session all the same.
     const old = request.headers.get(Header.SessionId);
     if (old !== null) {
-      context.gateway.sessions.get(old)?.close("started anew");
-      await context.lasting.end(old, endpoint, undefined);
+      const before = context.gateway.sessions.get(old);
+      if (before?.principal?.id === principal?.id) before?.close("started anew");
+      await context.lasting.end(old, visit, principal);
     }
     await context.lasting.ready();
-    const session = context.gateway.openSession("http", endpoint);
+    const session = context.gateway.openSession("http", visit, undefined, principal);
     const headers: Record<string, string> = {};
-    const reply = new PostReply(context, respond, { headers });
+    const reply = new PostReply(context, respond, { visit, headers });
     const answer = session.receive(message, reply);
     // Who the client is stands in the id, so it is known by now; where it was refused there is none.
     if (session.client !== undefined) {
@@ -104,13 +110,13 @@ class Post implements BodyTaker {
   }
 
   #dispatch(read: Messages, version: string | null, session: Session): Promise<void> | undefined {
-    const { context, respond } = this;
+    const { context, respond, visit } = this;
     const { batch, messages } = read;
     checkVersion(version);
     if (batch) checkBatch(session);
     const first = messages[0]!;
     const isOne = !batch && !(first instanceof InvalidMessage) && first.kind === "request";
-    const streams = streamsOf(session, context);
+    const streams = streamsOf(session, context, visit);
     const reply = new PostReply(context, respond, streams, isOne ? first : undefined);
     if (!isOne) return this.#dispatchAll(messages, session, reply);
     const answer = session.receive(first, reply);
@@ -145,15 +151,15 @@ class Post implements BodyTaker {
  */
 export async function get(
   request: Request,
-  endpoint: Endpoint,
+  visit: Visit,
   context: FrontContext,
 ): Promise<Response> {
   requireEventStream(request.headers.get("accept"));
   // Clients that try for a stream before they have a session take this, and nothing else, in silence.
   if (!request.headers.get(Header.SessionId)) return methodNotAllowed("POST");
-  const session = await sessionOf(request, endpoint, context);
+  const session = await sessionOf(request, visit, context);
   checkVersion(request.headers.get(Header.ProtocolVersion));
-  const streams = streamsOf(session, context);
+  const streams = streamsOf(session, context, visit);
   const lastEventId = request.headers.get(Header.LastEventId);
   const resumed = lastEventId === null ? undefined : streams.resume(lastEventId);
   if (resumed === undefined && lastEventId !== null) {
@@ -172,15 +178,15 @@ export async function get(
  */
 export async function del(
   request: Request,
-  endpoint: Endpoint,
+  visit: Visit,
   context: FrontContext,
-  principal?: Principal,
 ): Promise<Response> {
+  const principal = visit.admission?.principal;
   const id = idOf(request);
   const before = context.gateway.sessions.get(id);
-  if (before !== undefined) requireOwn(before, endpoint, principal);
+  if (before !== undefined) requireOwn(before, visit);
   // Written down before it is answered; a session that has gone by itself is ended as well.
-  const isOurs = await context.lasting.end(id, endpoint, principal);
+  const isOurs = await context.lasting.end(id, visit, principal);
   // Another request may have taken it up meanwhile.
   const session = context.gateway.sessions.get(id) ?? before;
   if (session === undefined && !isOurs) throw lost();
@@ -198,7 +204,12 @@ export function holdSessionStream(
   events: EventStream,
   context: FrontContext,
 ): void {
-  const silent = { tick: () => events.comment() };
+  const tick = () => {
+    if (context.holds(context.streams.get(session)?.visit ?? session.endpoint)) events.comment();
+    else if (session.kind === "sse") session.close(LAPSED);
+    else end();
+  };
+  const silent = { tick };
   const leave = () => {
     context.keepAlive.delete(silent);
     session.closed.removeEventListener("abort", end);
@@ -216,8 +227,10 @@ export function holdSessionStream(
   session.attach(outlet, leave);
 }
 
-function streamsOf(session: Session, context: FrontContext): SessionStreams {
-  return context.streams.getOrInsertComputed(session, newStreams);
+function streamsOf(session: Session, context: FrontContext, visit: Visit): SessionStreams {
+  const streams = context.streams.getOrInsertComputed(session, newStreams);
+  streams.visit = visit;
+  return streams;
 }
 
 const newStreams = (session: Session) => new SessionStreams(session);
@@ -236,16 +249,15 @@ export function readMessages(body: string): Messages {
 /** No promise where the session is in memory: every call comes through here. */
 function sessionOf(
   request: Request,
-  endpoint: Endpoint,
+  visit: Visit,
   { gateway, lasting }: FrontContext,
-  principal?: Principal,
 ): Session | Promise<Session> {
   const id = idOf(request);
   const session = gateway.sessions.get(id);
-  if (session !== undefined) return requireOwn(session, endpoint, principal);
+  if (session !== undefined) return requireOwn(session, visit);
   // Its client would take a 404 for the end of the session.
   if (gateway.stopping.aborted) throw new Refusal(503, "The gateway is stopping; try again");
-  return lasting.takeUp(id, endpoint, principal).then((found) => {
+  return lasting.takeUp(id, visit, visit.admission?.principal).then((found) => {
     if (found === undefined) throw lost();
     return found;
   });
@@ -257,12 +269,8 @@ function idOf(request: Request): string {
   throw new Refusal(400, "Bad request: Mcp-Session-Id header is required after initialize");
 }
 
-function requireOwn(
-  session: Session,
-  endpoint: Endpoint,
-  principal: Principal | undefined,
-): Session {
-  if (session.kind === "http" && session.isOf(principal, endpoint)) return session;
+function requireOwn(session: Session, visit: Visit): Session {
+  if (session.kind === "http" && session.isOf(visit.admission?.principal, visit)) return session;
   throw lost();
 }
 

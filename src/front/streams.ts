@@ -1,9 +1,10 @@
 import type { Outlet } from "../gateway/clients/exchange.ts";
 import type { Session } from "../gateway/clients/session.ts";
+import type { Endpoint } from "../gating/endpoint.ts";
 import { withoutLineBreaks } from "../lib/json-edit.ts";
 import { attempt } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import { errorResponse } from "../protocol/message.ts";
+import { errorResponse, type RequestMessage } from "../protocol/message.ts";
 import { OPEN_ENDED } from "../runtime/listen.ts";
 
 /** First version whose clients understand an event without data (2025-11-25, transports). */
@@ -63,8 +64,11 @@ export class SessionStreams {
   readonly #live = new Map<number, ResumableStream>();
   readonly #primed: boolean;
   #count = STANDALONE;
+  /** The last there was. */
+  visit: Endpoint;
 
-  constructor(session: Session) {
+  constructor(private readonly session: Session) {
+    this.visit = session.endpoint;
     // Ids count from the start again, and those from before must not be taken for ours.
     this.#log = new EventLog(session.isResumed ? `${crypto.randomUUID().slice(0, 8)}.` : "");
     this.#primed = (session.client?.protocolVersion ?? "") >= PRIMING_SINCE;
@@ -76,6 +80,12 @@ export class SessionStreams {
    */
   open(requestId?: string): ResumableStream {
     return this.#stream(++this.#count, requestId);
+  }
+
+  /** A batch is not taken apart. */
+  onEnded(request: RequestMessage | undefined): void {
+    if (request === undefined) this.session.close("its credential has ended");
+    else this.session.cancel(request.id, "its credential has ended");
   }
 
   /** The stream for what comes unasked; the same one however often its connection breaks. */

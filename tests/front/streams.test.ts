@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { AGGREGATE } from "../../src/gating/endpoint.ts";
 import { requireBothTypes, requireEventStream } from "../../src/front/streamable.ts";
 import { PostReply, type PostReplyOptions, readBody, Refusal } from "../../src/front/reply.ts";
 import { ListReply } from "../../src/registry/answers.ts";
@@ -38,7 +39,7 @@ async function bodyStatus(init: RequestInit, limit: number): Promise<number> {
   try {
     const pending = new KeepAlive(60_000);
     using _ = { [Symbol.dispose]: () => pending.close() };
-    const context = { bodyLimit: limit, pending };
+    const context = { bodyLimit: limit, pending, holds: () => true };
     const request = new Request("http://localhost/", { method: "POST", ...init });
     await new Promise<string>((take, fail) => readBody(request, context, { take, fail }));
     return 200;
@@ -64,9 +65,10 @@ test("readBody() holds to content type and limit, declared or not", async () => 
 });
 
 /** A reply, and the response it gives. */
-function replying(keepAlive: KeepAlive, options: PostReplyOptions = {}) {
+function replying(keepAlive: KeepAlive, given: Omit<PostReplyOptions, "visit"> = {}) {
   const { promise, resolve } = Promise.withResolvers<Response>();
-  const reply = new PostReply({ pending: keepAlive, keepAlive }, resolve, options);
+  const context = { pending: keepAlive, keepAlive, holds: () => true };
+  const reply = new PostReply(context, resolve, { visit: AGGREGATE, ...given });
   return { reply, response: promise };
 }
 

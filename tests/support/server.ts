@@ -57,7 +57,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
   const reloads = follow({
     gateway: server.gateway,
     started: plan,
-    plan: () => planServe(flags, { env, cwd }, { running: true }),
+    plan: () => planServe(flags, { env, cwd }, { listening: plan.config.settings.host }),
     runtime,
     logging,
   });

@@ -186,6 +186,11 @@ export class Session implements ListListener, ResourceSubscriber, ExchangeOwner 
     this.#flush();
   }
 
+  /** Cancels a request in flight, if it is one; `reason` goes to the log. */
+  cancel(id: Json | undefined, reason: string): void {
+    this.#inflight.get(id)?.cancel(reason);
+  }
+
   /** Ends the session: what is in flight is cancelled, and it is forgotten. Idempotent. */
   close(reason: string): void {
     if (this.closed.aborted) return;
@@ -331,7 +336,7 @@ export class Session implements ListListener, ResourceSubscriber, ExchangeOwner 
         upstream.notifyClientRoots(this.label);
       }
     } else if (message.method === "notifications/cancelled") {
-      this.#inflight.get(message.params?.requestId)?.cancel("cancelled by the client");
+      this.cancel(message.params?.requestId, "cancelled by the client");
     }
   }
 }
