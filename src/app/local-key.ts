@@ -5,8 +5,6 @@
 
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
-import { isReadableByOthers, readText } from "../config/files.ts";
 import { attempt } from "../lib/json.ts";
 import { replaceFile, systemReason } from "../lib/own-file.ts";
 import { hostInUrl } from "../lib/text.ts";
@@ -40,7 +38,7 @@ export class LocalKey {
 
   /** Begins to write, for nobody to wait for. */
   constructor({ directory, host, port, key }: LocalKeyOptions) {
-    this.#path = fileIn(directory, port);
+    this.#path = localKeyFile(directory, port);
     this.#text = `${key}\n${hostInUrl(host)}\n`;
     this.written = this.#write();
   }
@@ -50,10 +48,8 @@ export class LocalKey {
       await replaceFile(this.#path, new TextEncoder().encode(this.#text));
       if (this.#isClosed) this.#remove();
     } catch (error) {
-      log.debug("Cannot write the key for commands of this machine, {file}: {reason}", {
-        file: this.#path,
-        reason: systemReason(error),
-      });
+      const told = { file: this.#path, reason: systemReason(error) };
+      log.debug("Cannot write the local key {file}: {reason}", told);
     }
   }
 
@@ -73,26 +69,7 @@ export class LocalKey {
   }
 }
 
-/**
- * The key of the gateway that listens at this URL, as far as the first of the directories that has
- * one knows. Nothing is told to another address than that of the gateway, by name neither: behind
- * the same port somebody else may listen there.
- */
-export async function readLocalKey(
-  directories: readonly string[],
-  { hostname, port, protocol }: URL,
-): Promise<string | undefined> {
-  for (const directory of directories) {
-    const file = fileIn(directory, Number(port || (protocol === "https:" ? 443 : 80)));
-    const read = await readText(file, { limit: 1024 });
-    // One that others can read was not written by us.
-    if (!read.ok || isReadableByOthers(read.mode, process.platform)) continue;
-    const [key, address] = read.text.split("\n");
-    if (address === hostname && /^mcproxy_[\w-]+$/.test(key ?? "")) return key;
-  }
-  return undefined;
-}
-
-function fileIn(directory: string, port: number): string {
+/** The file with the key of the gateway at this port. */
+export function localKeyFile(directory: string, port: number | string): string {
   return join(directory, `local.${port}.key`);
 }

@@ -1,7 +1,9 @@
 /** What a command shows the gateway it asks, and what is said where that does not let it in. */
 
+import process from "node:process";
 import { CliError, ExitCode, type Io, UsageError } from "../app/io.ts";
-import { readLocalKey } from "../app/local-key.ts";
+import { localKeyFile } from "../app/local-key.ts";
+import { isReadableByOthers, readText } from "../config/files.ts";
 import { stateDirectory } from "../lib/own-file.ts";
 import { parsedObject, valueAt } from "../lib/json.ts";
 import { isLoopback, snippet } from "../lib/text.ts";
@@ -64,6 +66,26 @@ export function credentialFor(
       return { why: why + words, remedy };
     },
   };
+}
+
+/**
+ * The key of the gateway that listens at this URL, as far as the first of the directories that has
+ * one knows. Nothing is told to another address than that of the gateway, by name neither: behind
+ * the same port somebody else may listen there.
+ */
+export async function readLocalKey(
+  directories: readonly string[],
+  { hostname, port, protocol }: URL,
+): Promise<string | undefined> {
+  for (const directory of directories) {
+    const file = localKeyFile(directory, port || (protocol === "https:" ? 443 : 80));
+    const read = await readText(file, { limit: 1024 });
+    // One that others can read was not written by us.
+    if (!read.ok || isReadableByOthers(read.mode, process.platform)) continue;
+    const [key, address] = read.text.split("\n");
+    if (address === hostname && /^mcproxy_[\w-]+$/.test(key ?? "")) return key;
+  }
+  return undefined;
 }
 
 /** The end of a command that a gateway did not let in. */

@@ -99,8 +99,7 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
     notes: [
       "Without CLIENT the known clients are listed.",
       "Shows what it would change. With --write it changes that, and keeps a backup of the file.",
-      "Where the configuration has keys, the client gets one of its name; again, a new one.",
-      "With --url it gets the one in MCPROXY_KEY.",
+      "Where there are keys, the client gets a new one; with --url, that in MCPROXY_KEY.",
     ],
     load: async () => (await import("./clients/connect.ts")).run,
   },
@@ -110,10 +109,8 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
     words: ["ACTION", "[NAME]"],
     options: ["config", "credentials", "expires"],
     notes: [
-      "keys add NAME      makes one, prints it once, and writes its hash into the configuration",
-      "keys list          names, and when they end",
-      "keys remove NAME   takes one out; a running gateway ends what was let in by it",
-      "keys hash          the hash of a key that is read from stdin, to be written by hand",
+      "ACTION is add NAME, list, remove NAME or hash (of a key on stdin).",
+      "add prints a new key once, and writes its hash into the configuration.",
       "With the first key nobody gets in without one any more.",
     ],
     load: async () => (await import("./keys.ts")).run,

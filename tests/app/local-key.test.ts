@@ -6,8 +6,9 @@ import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promis
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { LocalKey, newKey, readLocalKey } from "../../src/app/local-key.ts";
+import { LocalKey, newKey } from "../../src/app/local-key.ts";
 import { Server } from "../../src/app/server.ts";
+import { readLocalKey } from "../../src/cli/credential.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { createRedactor } from "../../src/lib/secrets.ts";
 import { inDirectory } from "../config/temp.ts";
