@@ -18,6 +18,7 @@ import { callHttp } from "./cases/call-http.ts";
 import { call } from "./cases/call.ts";
 import { clients } from "./cases/clients.ts";
 import { crash } from "./cases/crash.ts";
+import { door } from "./cases/door.ts";
 import { execute } from "./cases/execute.ts";
 import { large } from "./cases/large.ts";
 import { jsonEdit } from "./cases/json-edit.ts";
@@ -56,6 +57,7 @@ const CASES = [
   crash,
   reload,
   jsonEdit,
+  door,
 ];
 const RESULTS = fileURLToPath(new URL("results/", import.meta.url));
 

@@ -19,16 +19,15 @@ const hash = v.pipe(
   v.transform((written) => written.slice("sha256:".length).toLowerCase()),
 );
 
+const DATE = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z)?$/;
 const DATE_HINT = 'a date such as "2027-03-31", or with a time such as "2027-03-31T12:00:00Z"';
 
 /** Milliseconds since the epoch: a day ends where the next one begins, by the clock of UTC. */
 function endOf(date: string): number {
-  const [day, time] =
-    /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z)?$/.exec(date)?.slice(1) ??
-      [];
+  const [, day = "", time] = DATE.exec(date) ?? [];
   const start = Date.parse(`${day}T00:00:00Z`);
   // 30 February is no day, though it is one for some.
-  if (Number.isNaN(start) || !new Date(start).toISOString().startsWith(day!)) return NaN;
+  if (Number.isNaN(start) || !new Date(start).toISOString().startsWith(day)) return NaN;
   return time === undefined ? start + 86_400_000 : Date.parse(date);
 }
 
@@ -129,9 +128,13 @@ const issuer = members({
 /** Somebody whose signed tokens let in. */
 export type IssuerConfig = Checked<typeof issuer>;
 
-/** Where one begins with the other, its people could have the names of the other's. */
-function isOneOfTwo(a: string, b: string): boolean {
-  return a.startsWith(b) || b.startsWith(a);
+/** Where one prefix begins with another, the people of one issuer could be called as another's. */
+function areApart(issuers: readonly Pick<IssuerConfig, "issuer" | "as">[]): boolean {
+  return issuers.every(({ issuer, as = "" }, index) =>
+    issuers.slice(0, index).every(({ issuer: other, as: before = "" }) =>
+      other !== issuer && !before.startsWith(as) && !as.startsWith(before)
+    )
+  );
 }
 
 /** Whether it is an IP address, or a block of them such as `10.0.0.0/8`. */
@@ -166,26 +169,11 @@ const auth = v.pipe(
     keys,
     issuers: v.pipe(
       v.array(issuer, "an array of issuers"),
-      v.rawCheck(({ dataset: { typed, value }, addIssue }) => {
-        if (!typed) return;
-        value.forEach(({ issuer, as }, index) => {
-          const others = value.slice(0, index);
-          const input = value[index];
-          const item = {
-            type: "array",
-            origin: "value",
-            input: value,
-            key: index,
-            value: input,
-          } as const;
-          const report = (message: string) => addIssue({ input, message, path: [item] });
-          if (others.some((other) => other.issuer === issuer)) {
-            report("an issuer that stands here only once");
-          } else if (others.some((other) => isOneOfTwo(other.as ?? "", as ?? ""))) {
-            report('each with an "as" of its own such as "corp/", none the beginning of another');
-          }
-        });
-      }),
+      v.check(
+        (issuers) => areApart(issuers),
+        'issuers that stand here once, each with an "as" of its own such as "corp/", none the ' +
+          "beginning of another",
+      ),
       v.metadata(
         about("Whose signed tokens (JWT) let in.", [{ issuer: "https://id.example.com" }]),
       ),

@@ -24,9 +24,9 @@ export class Pass implements Admission {
 export interface CredentialFault {
   readonly why: "expired" | "invalid";
   /** Whoever shows it has it rightly: it is old, or for another place, and nobody guesses. */
-  readonly genuine?: boolean | undefined;
+  readonly genuine: boolean;
   /** The verdict may be another one from then on, where that is soon; ms since the epoch. */
-  readonly until?: number;
+  readonly until?: number | undefined;
 }
 
 /** A credential that lets nobody in, or none. */

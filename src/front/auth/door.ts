@@ -73,18 +73,13 @@ const FAILURES_IN = 60_000;
 
 const log = getLogger("mcproxy", "front");
 
+const TOO_MANY = "Cannot verify the token now: too many others are to be verified";
+
+/** Other schemes are for others, such as a proxy. */
+const BEARER = /^bearer(?: +|$)(.*)$/i;
+
 /** A token, and who can tell whether it is right. */
 type Unverified = readonly [token: string, issuer: Issuer];
-
-/** What a request says of who it is from. */
-interface Shown {
-  readonly authorization: string | null;
-  readonly apiKey: string | null;
-  readonly headers: Headers;
-  /** The address it is from. */
-  readonly address: () => string;
-  readonly peer: () => string | undefined;
-}
 
 class Doorkeeper implements Door {
   readonly #now: () => number;
@@ -136,6 +131,7 @@ class Doorkeeper implements Door {
     }
     // What was wrong may be right now.
     this.#wrong.clear();
+    this.#pending.clear();
   }
 
   metadata(path: string): Response | undefined {
@@ -161,17 +157,21 @@ class Doorkeeper implements Door {
     const now = this.#now();
     const isKnown = known !== undefined && now < known.until && known.pass.holds(now);
     if (isKnown && this.#isFor(known, path)) return known.pass;
-    const peer = () => peerOf(request, source);
-    const address = () => this.#proxy?.addressBehind(headers, peer()) ?? peer() ?? "";
+    const failed = (error: unknown) => this.#refuse(error, this.#addressOf(request, source), path);
     try {
       if (isKnown) throw forElsewhere();
-      const found = this.#judge(text, { authorization, apiKey, headers, address, peer });
+      const found = this.#judge(text, request, source);
       if (!(found instanceof Promise)) return found;
-      return found.then((verified) => this.#enter(verified, path))
-        .catch((error) => this.#refuse(error, address, path));
+      return found.then((verified) => this.#enter(verified, path)).catch(failed);
     } catch (error) {
-      return this.#refuse(error, address, path);
+      return failed(error);
     }
+  }
+
+  /** Whom failures are counted for. */
+  #addressOf(request: Request, source: PeerSource | undefined): string {
+    const peer = peerOf(request, source) ?? "";
+    return this.#proxy?.addressBehind(request.headers, peer) ?? peer;
   }
 
   #isFor({ audience }: VerifiedToken, path: string): boolean {
@@ -188,16 +188,18 @@ class Doorkeeper implements Door {
   /** What is not remembered as right. All that is shown has to be right; the first of it counts. */
   #judge(
     text: string,
-    { authorization, apiKey, headers, address, peer }: Shown,
+    request: Request,
+    source: PeerSource | undefined,
   ): Admission | Promise<VerifiedToken> {
+    const { headers } = request;
     const now = this.#now();
-    if (text.length > LONGEST) throw new WrongCredential({ why: "invalid" });
+    if (text.length > LONGEST) throw new WrongCredential({ why: "invalid", genuine: false });
     const fault = this.#wrong.get(text);
     if (fault !== undefined && now < fault.until!) throw new WrongCredential(fault);
     const tokens: Unverified[] = [];
     let key: Admission | undefined;
-    const [, bearer = null] = /^bearer(?: +|$)(.*)$/i.exec(authorization ?? "") ?? [];
-    for (const shown of [bearer, apiKey]) {
+    const [, bearer = null] = BEARER.exec(headers.get("authorization") ?? "") ?? [];
+    for (const shown of [bearer, headers.get("x-api-key")]) {
       if (shown === null) continue;
       const found = this.#keys.find(shown, now);
       if (found === undefined) tokens.push([shown, this.#issuerOf(shown)]);
@@ -207,12 +209,15 @@ class Doorkeeper implements Door {
       const token = headers.get(header)?.replace(/^bearer +/i, "");
       if (token) tokens.push([token, this.#issuerOf(token, header)]);
     }
-    if (tokens.length > 0) return this.#verified(text, tokens, key, address);
+    if (tokens.length > 0) {
+      return this.#pending.get(text) ??
+        this.#verified(text, tokens, key, this.#addressOf(request, source));
+    }
     if (key !== undefined) {
       remember(this.#right, text, { pass: key, until: Infinity, audience: undefined });
       return key;
     }
-    const named = this.#proxy?.admit(headers, peer());
+    const named = this.#proxy?.admit(headers, peerOf(request, source));
     if (named === undefined) throw new WrongCredential();
     return named;
   }
@@ -223,27 +228,22 @@ class Doorkeeper implements Door {
     for (const issuer of this.#issuers.values()) {
       if (issuer.config.issuer === name && issuer.config.header === header) return issuer;
     }
-    throw new WrongCredential({ why: "invalid" });
+    throw new WrongCredential({ why: "invalid", genuine: false });
   }
 
-  /** What is verified at the moment is not verified twice. */
+  /** What is being verified is not verified twice at a time. */
   #verified(
     text: string,
     tokens: readonly Unverified[],
     key: Admission | undefined,
-    address: () => string,
+    address: string,
   ): Promise<VerifiedToken> {
-    const pending = this.#pending.get(text);
-    if (pending !== undefined) return pending;
     const now = this.#now();
     // Whoever floods the gateway takes no others' turns.
-    const isFailing = this.#waitOf(address(), now) > 0;
+    const isFailing = this.#waitOf(address, now) > 0;
     for (const _ of tokens) {
       if (isFailing && !this.#failingBudget.take(now).allowed || !this.#budget.take(now).allowed) {
-        throw new UndecidableError(
-          "Cannot verify the token now: too many others are to be verified",
-          1,
-        );
+        throw new UndecidableError(TOO_MANY, 1);
       }
     }
     const verifying = this.#verify(text, tokens, key).finally(() => this.#pending.delete(text));
@@ -270,7 +270,8 @@ class Doorkeeper implements Door {
       return verified;
     } catch (error) {
       const fault = error instanceof WrongCredential ? error.fault : undefined;
-      if (fault !== undefined && text.length <= LONGEST_WRONG) {
+      const isOld = tokens.some(([, issuer]) => issuer.gone);
+      if (fault !== undefined && !isOld && text.length <= LONGEST_WRONG) {
         const until = Math.min(fault.until ?? Infinity, this.#now() + WRONG_KEPT);
         remember(this.#wrong, text, { ...fault, until });
       }
@@ -279,13 +280,13 @@ class Doorkeeper implements Door {
   }
 
   /** @throws {Refusal} for what was thrown at the door */
-  #refuse(error: unknown, address: () => string, path: string): never {
+  #refuse(error: unknown, address: string, path: string): never {
     if (error instanceof UndecidableError) {
       throw refusal(503, error.message, { "retry-after": String(error.seconds) });
     }
     if (!(error instanceof WrongCredential)) throw error;
     const { fault } = error;
-    const wait = fault === undefined || fault.genuine ? 0 : this.#failed(address());
+    const wait = fault?.genuine === false ? this.#failed(address) : 0;
     if (wait === 0) throw this.#challenges.unauthorized(path, fault);
     const message = `Too many wrong credentials; try again in ${wait} s`;
     throw refusal(429, message, { "retry-after": String(wait) });

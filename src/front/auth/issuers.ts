@@ -55,7 +55,7 @@ export class Issuer {
       const newer = await this.#newer(keys, result);
       // Keys as fresh as these are not fetched again: the token may be of the next ones.
       if (newer === undefined) {
-        throw new WrongCredential({ why: "invalid", until: keys.at + PAUSE });
+        throw new WrongCredential({ why: "invalid", genuine: false, until: keys.at + PAUSE });
       }
       keys = newer;
     }
@@ -67,15 +67,14 @@ export class Issuer {
       return await this.#keys.newer(keys);
     } catch (error) {
       if (found === "no key") throw error;
-      throw new WrongCredential({ why: "invalid" });
+      throw new WrongCredential({ why: "invalid", genuine: false });
     }
   }
 
   async #check(
     token: string,
-    { find }: FetchedKeys,
+    { find, verify }: FetchedKeys,
   ): Promise<JWTVerifyResult | "no key" | "no match"> {
-    const { jwtVerify } = await import("jose/jwt/verify");
     const options: JWTVerifyOptions = {
       algorithms: ALGORITHMS,
       issuer: this.config.issuer,
@@ -84,7 +83,7 @@ export class Issuer {
       currentDate: new Date(this.now()),
     };
     try {
-      return await jwtVerify(token, find, options);
+      return await verify(token, find, options);
     } catch (error) {
       const code = codeOf(error);
       if (code === "ERR_JWKS_NO_MATCHING_KEY") return "no key";
@@ -93,7 +92,7 @@ export class Issuer {
       // Without the name of a key it may be any.
       for await (const key of error as unknown as AsyncIterable<CryptoKey>) {
         try {
-          return await jwtVerify(token, key, options);
+          return await verify(token, key, options);
         } catch (error) {
           if (codeOf(error) !== "ERR_JWS_SIGNATURE_VERIFICATION_FAILED") throw wrong(error);
         }
@@ -105,7 +104,7 @@ export class Issuer {
   #admitted({ payload, protectedHeader }: JWTVerifyResult): VerifiedToken {
     const { sub, exp } = payload;
     if (typeof sub !== "string" || sub === "" || OTHER_USE.test(protectedHeader.typ ?? "")) {
-      throw new WrongCredential({ why: "invalid" });
+      throw new WrongCredential({ why: "invalid", genuine: false });
     }
     const pass = new Pass(this.#principal(payload, sub), (exp! + TOLERANCE) * 1_000, this);
     return { pass, until: exp! * 1_000, audience: this.#audience(payload) };

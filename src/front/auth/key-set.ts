@@ -1,5 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
-import type { JSONWebKeySet, JWTVerifyGetKey } from "jose";
+import type { JSONWebKeySet, jwtVerify, JWTVerifyGetKey } from "jose";
 import type { IssuerConfig } from "../../config/types.ts";
 import { isObject, type Json, parsedObject } from "../../lib/json.ts";
 import { messageOf } from "../../lib/text.ts";
@@ -26,6 +26,7 @@ const log = getLogger("mcproxy", "front");
 /** Keys as they were at a time. */
 export interface FetchedKeys {
   readonly find: JWTVerifyGetKey;
+  readonly verify: typeof jwtVerify;
   readonly at: number;
 }
 
@@ -73,9 +74,10 @@ export class KeySet {
   }
 
   async #load(): Promise<FetchedKeys> {
+    const set = usable((await this.#read()).keys);
     const { createLocalJWKSet } = await import("jose/jwks/local");
-    const find = createLocalJWKSet(usable((await this.#read()).keys));
-    return this.#keys = { find, at: this.now() };
+    const { jwtVerify } = await import("jose/jwt/verify");
+    return this.#keys = { find: createLocalJWKSet(set), verify: jwtVerify, at: this.now() };
   }
 
   async #read() {

@@ -41,5 +41,5 @@ export class Keys {
 }
 
 function digestOf(key: string): string {
-  return nodeCrypto().createHash("sha256").update(key).digest("hex");
+  return nodeCrypto().hash("sha256", key, "hex");
 }
