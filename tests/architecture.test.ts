@@ -45,7 +45,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1_611,
-  "src/config": 4_796,
+  "src/config": 4_784,
   "src/upstream": 2_364,
   "src/upstream/connection": 1_677,
   "src/upstream/transport": 1_679,
@@ -65,7 +65,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_979,
 };
 
-const MOST_CODE_IN_ALL = 34_511;
+const MOST_CODE_IN_ALL = 34_499;
 const MOST_FILES = 232;
 const MOST_LINES = 500;
 
