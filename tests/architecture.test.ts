@@ -65,7 +65,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_979,
 };
 
-const MOST_CODE_IN_ALL = 34_499;
+const MOST_CODE_IN_ALL = 34_494;
 const MOST_FILES = 232;
 const MOST_LINES = 500;
 
