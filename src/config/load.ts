@@ -5,7 +5,6 @@
 
 import process from "node:process";
 import { canonicalJson, isObject, valueAt } from "../lib/json.ts";
-import { isLoopback } from "../lib/text.ts";
 import { loadCredentials } from "./credentials.ts";
 import { type ConfigTree, fromEntries } from "./document.ts";
 import {
@@ -190,7 +189,7 @@ export function parseTree(
   if (settings.embeddings !== undefined && settings.embeddings === fromFile.embeddings) {
     warnBareKey(settings.embeddings, collector);
   }
-  checkIssuers(settings, collector);
+  lateChecks.auth?.(settings, collector);
   lateChecks.access?.(settings, collector);
   const servers = parseServers(settings, context);
   const issues = [...environment.issues, ...collector.issues];
@@ -200,25 +199,6 @@ export function parseTree(
   const config: Config = { file, servers, settings, expandedSecrets };
   const warnings = inOrder([...environment.warnings, ...collector.warnings], files);
   return { ok: true, config, warnings };
-}
-
-/** Reports what `auth` needs of others: its schema sees no further than itself. */
-function checkIssuers({ auth, publicUrl }: Settings, collector: IssueCollector): void {
-  const issuers = auth?.issuers ?? [];
-  if (issuers.length > 0 && publicUrl === undefined) {
-    collector.error(["auth", "issuers"], "tokens are for an address, and there is none", {
-      remedy: 'set "publicUrl" to where clients reach the gateway',
-    });
-  }
-  issuers.forEach(({ issuer, jwks = issuer }, index) => {
-    const { protocol, hostname = "" } = URL.parse(jwks) ?? {};
-    if (protocol !== "http:" || isLoopback(hostname)) return;
-    collector.warn(
-      ["auth", "issuers", index],
-      "its keys cross the network in the clear: anybody on the way can make tokens",
-      { remedy: "use https" },
-    );
-  });
 }
 
 interface ParseContext {

@@ -3,8 +3,10 @@
 import process from "node:process";
 import * as v from "valibot";
 import { isObject } from "../lib/json.ts";
+import { isLoopback } from "../lib/text.ts";
 import { about, type Checked, chosen, httpUrl, notArray, optional, text } from "./schema-parts.ts";
 import { members } from "./schema-shaping.ts";
+import type { IssueCollector } from "./validate.ts";
 
 const HASH = "sha256:9f2c4d1e8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2c1d";
 
@@ -205,3 +207,28 @@ export const authOption = v.pipe(
     { keys: { laptop: HASH } },
   )),
 );
+
+/** Reports what `auth` needs of other settings: its schema sees no further than itself. */
+export function checkIssuers(
+  { auth, publicUrl }: {
+    readonly auth?: AuthConfig | undefined;
+    readonly publicUrl?: string | undefined;
+  },
+  collector: Pick<IssueCollector, "error" | "warn">,
+): void {
+  const issuers = auth?.issuers ?? [];
+  if (issuers.length > 0 && publicUrl === undefined) {
+    collector.error(["auth", "issuers"], "tokens are for an address, and there is none", {
+      remedy: 'set "publicUrl" to where clients reach the gateway',
+    });
+  }
+  issuers.forEach(({ issuer, jwks = issuer }, index) => {
+    const { protocol, hostname = "" } = URL.parse(jwks) ?? {};
+    if (protocol !== "http:" || isLoopback(hostname)) return;
+    collector.warn(
+      ["auth", "issuers", index],
+      "its keys cross the network in the clear: anybody on the way can make tokens",
+      { remedy: "use https" },
+    );
+  });
+}

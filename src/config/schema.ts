@@ -6,7 +6,7 @@
 import * as v from "valibot";
 import { profileOptions } from "./profiles.ts";
 import type { accessOption, checkAccess } from "./schema-access.ts";
-import type { authOption } from "./schema-auth.ts";
+import type { authOption, checkIssuers } from "./schema-auth.ts";
 import { gatingOptions } from "./schema-gating.ts";
 import {
   about,
@@ -188,7 +188,7 @@ const gatewayAuth = late<typeof authOption>();
 const access = late<typeof accessOption>();
 
 /** What looks at settings beside each other, of those that {@link loadOptions} loads. */
-export const lateChecks: { access?: typeof checkAccess } = {};
+export const lateChecks: { auth?: typeof checkIssuers; access?: typeof checkAccess } = {};
 
 /**
  * Loads the schemas of settings that few have, if this text may have one: to be awaited before a
@@ -196,7 +196,9 @@ export const lateChecks: { access?: typeof checkAccess } = {};
  */
 export async function loadOptions(text: string): Promise<void> {
   if (/\bauth\b|MCPROXY_AUTH/.test(text)) {
-    becomes(gatewayAuth, (await import("./schema-auth.ts")).authOption);
+    const { authOption, checkIssuers } = await import("./schema-auth.ts");
+    becomes(gatewayAuth, authOption);
+    lateChecks.auth = checkIssuers;
   }
   if (/\baccess\b|MCPROXY_ACCESS/.test(text)) {
     const { accessOption, checkAccess } = await import("./schema-access.ts");

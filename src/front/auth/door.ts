@@ -175,7 +175,10 @@ class Doorkeeper implements Door {
   }
 
   #isFor({ audience }: VerifiedToken, path: string): boolean {
-    return audience === undefined || audience.includes(this.#address + path);
+    if (audience === undefined) return true;
+    // HTTP+SSE: what is sent there is for a session of whoever has the stream, at another path.
+    if (path === "/messages") return audience.some((url) => url.endsWith("/sse"));
+    return audience.includes(this.#address + path);
   }
 
   #enter(verified: VerifiedToken, path: string): Admission {

@@ -5,9 +5,12 @@ import { test } from "node:test";
 import { SignJWT } from "jose";
 import { bearer, doorOf, FakeIssuer, ISSUER, issuerOf, NOW, PUBLIC_URL } from "./support.ts";
 
-const METADATA = `resource_metadata="${PUBLIC_URL}/.well-known/oauth-protected-resource/mcp"`;
+const WELL_KNOWN = `${PUBLIC_URL}/.well-known/oauth-protected-resource`;
+const METADATA = `resource_metadata="${WELL_KNOWN}/mcp"`;
 const MISSING = `401 Bearer ${METADATA}`;
-const wrong = (why: string) => `${MISSING}, error="invalid_token", error_description="${why}"`;
+const wrong = (why: string, path = "/mcp") =>
+  `401 Bearer resource_metadata="${WELL_KNOWN}${path}", error="invalid_token", ` +
+  `error_description="${why}"`;
 const inAs = (sub: string) => `in as ${ISSUER} ${sub}`;
 const SECONDS = NOW / 1_000;
 
@@ -104,6 +107,9 @@ test("a token is good at the endpoint that it is for, and remembered as that", a
   const path = "/profiles/dev/mcp";
   assert.equal(await refused(token), wrong("invalid"));
   assert.equal(await refused(token, { path }), inAs("u1"));
+  const old = bearer(await issuer.sign({ aud: `${PUBLIC_URL}/profiles/dev/sse` }));
+  assert.equal(await refused(old, { path: "/messages" }), inAs("u1"));
+  assert.equal(await refused(token, { path: "/messages" }), wrong("invalid", "/messages"));
   // It is nobody's guess, so it is never too many.
   for (let i = 0; i < 30; i++) assert.equal(await refused(token), wrong("invalid"));
   assert.equal(await refused(token, { path }), inAs("u1"));
