@@ -45,7 +45,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1_611,
-  "src/config": 4_784,
+  "src/config": 4_793,
   "src/upstream": 2_364,
   "src/upstream/connection": 1_677,
   "src/upstream/transport": 1_679,
@@ -58,14 +58,14 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 565,
   "src/gateway/middleware": 864,
   "src/front": 1_542,
-  "src/front/auth": 688,
+  "src/front/auth": 690,
   "src/app": 782,
   "src/cli": 3_034,
   "src/cli/view": 247,
   "src/cli/clients": 1_979,
 };
 
-const MOST_CODE_IN_ALL = 34_494;
+const MOST_CODE_IN_ALL = 34_505;
 const MOST_FILES = 232;
 const MOST_LINES = 500;
 
