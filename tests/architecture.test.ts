@@ -40,33 +40,34 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_353,
+  "src/lib": 1_366,
   "src/runtime": 830,
   "src/log": 967,
   "src/schema": 884,
-  "src/protocol": 1_611,
-  "src/config": 4_793,
+  "src/protocol": 1_612,
+  "src/config": 4_802,
   "src/upstream": 2_364,
   "src/upstream/connection": 1_677,
   "src/upstream/transport": 1_679,
-  "src/registry": 1_947,
-  "src/gating": 2_226,
+  "src/registry": 1_949,
+  "src/gating": 2_229,
   "src/gating/words + src/gating/meaning": 1_793,
   "src/gateway/access": 69,
-  "src/gateway": 1_509,
+  "src/gateway": 1_568,
   "src/gateway/clients": 1_119,
-  "src/gateway/members": 565,
+  "src/gateway/members": 595,
   "src/gateway/middleware": 864,
+  "src/gateway/pins": 571,
   "src/front": 1_542,
   "src/front/auth": 690,
   "src/app": 782,
-  "src/cli": 3_034,
+  "src/cli": 3_178,
   "src/cli/view": 247,
   "src/cli/clients": 1_979,
 };
 
-const MOST_CODE_IN_ALL = 34_505;
-const MOST_FILES = 232;
+const MOST_CODE_IN_ALL = 35_338;
+const MOST_FILES = 237;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */

@@ -17,8 +17,6 @@ export interface ServerOptions extends GatewayOptions {
   readonly runtime: GatewayOptions["runtime"] & Pick<Runtime, "serve">;
   /** Without it there is no HTTP listener (`--stdio` alone). */
   readonly listen: boolean;
-  /** Where it is kept what makes sessions outlive the process, and the key for commands. */
-  readonly stateDirectory?: string | undefined;
 }
 
 const log = getLogger("mcproxy");
@@ -50,7 +48,7 @@ export class Server {
   static async start(
     { config, runtime, listen, cache, directory, stateDirectory, patience }: ServerOptions,
   ): Promise<Server> {
-    const gateway = new Gateway({ config, runtime, cache, directory, patience });
+    const gateway = new Gateway({ config, runtime, cache, directory, stateDirectory, patience });
     if (!listen) {
       gateway.start();
       return new Server(config, gateway);

@@ -127,7 +127,7 @@ function checkWords(command: Command, given: readonly string[]): void {
   if (missing !== undefined) {
     throw new UsageError(`Cannot run "${name}": ${missing} is missing; expected "${usage}"`);
   }
-  const extra = given[words.length];
+  const extra = words.at(-1)?.endsWith("…]") ? undefined : given[words.length];
   if (extra === undefined) return;
   const found = `found ${JSON.stringify(extra)} too many`;
   throw new UsageError(`Cannot run "${name}": ${found}; expected "${usage}"`);

@@ -16,7 +16,7 @@ export interface Command {
   readonly aliases?: readonly string[];
   /** One line for the overview. */
   readonly summary: string;
-  /** The words it takes: `NAME` must be there, `[NAME]` may. */
+  /** The words it takes: `NAME` must be there, `[NAME]` may, as many as there are of `[NAME…]`. */
   readonly words?: readonly string[];
   /** Besides {@link COMMON_OPTIONS}. */
   readonly options?: readonly OptionName[];
@@ -79,6 +79,7 @@ export const OPTIONS = {
   undo: flag("Take the gateway out of the client's configuration again"),
   replace: flag("Take the place of another entry of the gateway's name"),
   expires: text("TIME", "When the key ends, such as 90d, 12h or 2099-12-31; without, never"),
+  yes: flag("Do not ask"),
   json: flag("Machine-readable output"),
   help: { ...flag("Show this help"), short: "h" },
   version: flag("Show the version"),

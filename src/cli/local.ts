@@ -3,6 +3,7 @@ import { type ConfigurationFlags, requireConfiguration } from "../app/plan.ts";
 import type { Config, ServerConfig } from "../config/types.ts";
 import { ActiveExchange } from "../gateway/clients/exchange.ts";
 import { Gateway } from "../gateway/gateway.ts";
+import { stateDirectory } from "../lib/own-file.ts";
 import { type ServerOffer, serverOffers } from "../gateway/offers.ts";
 import { AGGREGATE, UNGATED } from "../gating/endpoint.ts";
 import type { Tokenizer } from "../lib/tokens.ts";
@@ -58,7 +59,10 @@ export class LocalGateway {
 
   /** Starts all servers at once. */
   constructor(config: Config, io: Io) {
-    this.gateway = new Gateway({ config, runtime: io.runtime });
+    const blocks = config.servers.values().some(({ pin }) => pin === "block");
+    // Who warns is the gateway that goes on.
+    const state = blocks ? stateDirectory(io.env) : undefined;
+    this.gateway = new Gateway({ config, runtime: io.runtime, stateDirectory: state });
     if (io.stderr.isTerminal && io.env["TERM"] !== "dumb") {
       const style = styleFor({ isTerminal: true, env: io.env });
       this.#screen = new LiveScreen(

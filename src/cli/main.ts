@@ -80,6 +80,17 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
     load: async () => (await import("./status.ts")).run,
   },
   {
+    name: "approve",
+    summary: "Show what of a server is not as it was approved, and approve it",
+    words: ["[SERVER]", "[TOOL…]"],
+    options: ["yes"],
+    notes: [
+      "Without SERVER, what waits is listed. TOOL may be a prompt, or instructions.",
+      "A running gateway notices it; without one it holds from the next start on.",
+    ],
+    load: async () => (await import("./approve.ts")).run,
+  },
+  {
     name: "import",
     summary: "Add the servers of AI clients to the configuration",
     words: ["[FILE]"],

@@ -152,6 +152,9 @@ export async function openServer(
   const cache = config.settings.warmStart ? new ListCache(directory) : undefined;
   try {
     const stateDirectory = stateDirectoryIn(env);
+    if (stateDirectory === undefined && config.servers.values().some(({ pin }) => pin !== "off")) {
+      log.warn("Cannot keep pins: there is no directory for state; HOME is not set");
+    }
     const patience = stdio ? (await import("../front/stdio.ts")).STDIO_PATIENCE : undefined;
     const parts = { config, runtime, listen, cache, directory, stateDirectory, patience };
     return await Server.start(parts);

@@ -71,9 +71,24 @@ function headLines(body: JsonObject): readonly HeadLine[] {
     const when = since === "" ? "" : ` since ${since}`;
     lines.push([`config not reloaded${when}: ${firstLine(config.error)}`, "bad"]);
   }
+  const waiting = waitingText(body);
+  if (waiting !== undefined) lines.push([waiting, "warn"]);
+  if (typeof body.pinProblem === "string") lines.push([firstLine(body.pinProblem), "bad"]);
   const restart = Array.isArray(config.restartNeeded) ? config.restartNeeded.map(printed) : [];
   if (restart.length > 0) lines.push([`restart needed to apply: ${restart.join(", ")}`, "warn"]);
   return lines;
+}
+
+/** `definitions not as approved: github 2, linear 1 held back; see "mcproxy approve"`. */
+function waitingText({ servers }: JsonObject): string | undefined {
+  const parts = (Array.isArray(servers) ? servers.filter(isObject) : []).flatMap((server) => {
+    const { waiting, held } = isObject(server.pins) ? server.pins : {};
+    if (typeof waiting !== "number" || waiting === 0) return [];
+    const name = fit(printed(server.name), MAX_NAME);
+    return [`${name} ${waiting}${Number(held) > 0 ? " held back" : ""}`];
+  });
+  if (parts.length === 0) return undefined;
+  return `definitions not as approved: ${parts.join(", ")}; see "mcproxy approve"`;
 }
 
 /**

@@ -71,6 +71,11 @@ const auth = v.pipe(
 /** What `transport` and `type` may say. */
 export const TRANSPORTS = ["stdio", "http", "streamable-http", "sse"] as const;
 
+const PIN_MODES = ["warn", "block", "off"] as const;
+const PIN =
+  "What becomes of tools, prompts and instructions that are not as they were approved, or are new: " +
+  "warn tells of them, block holds them back until mcproxy approve, off compares nothing.";
+
 /** The description of an option of a server that all of them have, too. */
 function inherited(description: string): string {
   return `${description} By default as for all servers.`;
@@ -155,6 +160,7 @@ export const serverOptions = optional({
   roots: roots(inherited(ROOTS)),
   ...shapingOptions,
   ...TRANSFORM_ENTRIES,
+  pin: choice(PIN_MODES, inherited(PIN)),
   description: prose("A note for people; the gateway ignores it.", "Issues and pull requests"),
 }, { protocol: "auto", sharing: "auto", maxResultBytes: 0, replace: () => [], cache: () => ({}) });
 
@@ -230,6 +236,7 @@ export const SettingsSchema = v.strictObject(optional({
     "Whether the lists of the last run are shown until the servers have answered again.",
   ),
   startupGrace: duration(0, "How long after a start first lists wait for servers.", "2s"),
+  pin: choice(PIN_MODES, PIN),
   staleGrace: duration(0, "How long a server that was lost keeps its entries in the lists.", "1h"),
   sessionIdleTimeout: duration(
     1,
@@ -304,6 +311,7 @@ export const SettingsSchema = v.strictObject(optional({
   healthThreshold: 2,
   warmStart: true,
   startupGrace: "1s",
+  pin: "warn",
   staleGrace: "5m",
   sessionIdleTimeout: "30m",
   sessionMaxAge: "168h",

@@ -104,6 +104,7 @@ export function parseServer(
     separator: checked.separator ?? settings.separator,
     sharing,
     roots: checked.roots ?? settings.roots,
+    pin: checked.pin ?? settings.pin,
     shape: serverShape(checked),
     transform: serverTransform(checked),
     key: canonicalJson({ instances, protocol, sharing }),

@@ -102,6 +102,8 @@ export interface ServerConfig {
   readonly sharing: SharingMode;
   /** What a server that asks for roots outside any call is told; none when absent. */
   readonly roots?: Settings["roots"];
+  /** What becomes of definitions that are not as they were approved. */
+  readonly pin: Settings["pin"];
   /** What clients see of it; everything, as it is, when absent. */
   readonly shape?: ServerShape;
   /**

@@ -22,7 +22,7 @@ import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts"
 import { incomingTaskEdits } from "../protocol/tasks.ts";
 import { ListReply, modernMembers, type Reply } from "../registry/answers.ts";
 import { pageOf } from "../registry/lists.ts";
-import type { Route, View } from "../registry/types.ts";
+import type { NamedKind, Route, View } from "../registry/types.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
 import type { LogLevels } from "./clients/subscriptions.ts";
 import { type Forwarder, forwardTo } from "./eras.ts";
@@ -46,6 +46,8 @@ export interface CallParts {
   readonly chains: Chains;
   readonly levels: Pick<LogLevels, "want">;
   readonly members: { upstream(name: string): Forwarder | undefined };
+  /** Why there is none of this name, where it is there and held back. */
+  heldBack?(kind: NamedKind, name: string, endpoint: Endpoint): string | undefined;
   readonly parking: Parking;
 }
 
@@ -94,7 +96,7 @@ export function route(
     if (stored !== undefined) return stored;
   }
   if (endpoint.server !== undefined) {
-    return call(exchange, directTarget(exchange, endpoint.server, view, parts.tasks), view, parts);
+    return call(exchange, directTarget(exchange, endpoint, view, parts), view, parts);
   }
   if (handling?.by === "taskList") {
     const ask = (server: string, edits: readonly JsonEdit[]) =>
@@ -169,7 +171,9 @@ async function callLate(
   const target = targetOf(exchange, view, parts.tasks);
   if (target !== undefined) return await call(exchange, target, view, parts);
   const { method, params } = exchange.request;
-  throw unknownName(method === "tools/call" ? "tool" : "prompt", String(params?.name), view);
+  const kind = method === "tools/call" ? "tool" : "prompt";
+  const held = parts.heldBack?.(kind, String(params?.name), endpoint);
+  throw held === undefined ? unknownName(kind, String(params?.name), view) : badParams(held);
 }
 
 /**
@@ -240,10 +244,11 @@ function targetOf({ client, request }: Exchange, view: View, tasks: Owners): Tar
  */
 function directTarget(
   { client, request }: Exchange,
-  server: string,
+  endpoint: Endpoint,
   view: View,
-  tasks: Owners,
+  parts: CallParts,
 ): Target {
+  const server = endpoint.server!;
   const { method, params: { name, uri, ref, taskId } = {} } = request;
   const called = method === "resources/read" ? uri : name;
   const own = typeof called === "string" ? called : undefined;
@@ -251,13 +256,15 @@ function directTarget(
   const handling = methodRule(method, client.era)?.handling;
   if (handling?.by !== "owner") return target;
   if (handling.of === "task") {
-    const isOwn = client.principal === undefined || tasks.isOf(client, server, taskId);
+    const isOwn = client.principal === undefined || parts.tasks.isOf(client, server, taskId);
     if (isOwn) return target;
     throw unknownTask(taskId);
   }
   const check = (kind: "tool" | "prompt" | "resource", asked: unknown) => {
     if (typeof asked !== "string" || view.allows(server, kind, asked)) return;
     const what = kind === "resource" ? "Resource not found" : `Unknown ${kind}`;
+    const held = kind === "resource" ? undefined : parts.heldBack?.(kind, asked, endpoint);
+    if (held !== undefined) throw badParams(held);
     throw badParams(`${what}: ${JSON.stringify(asked)}`);
   };
   if (handling.of !== "completion") {

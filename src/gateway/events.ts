@@ -97,8 +97,27 @@ export interface ConfigFact {
   readonly refused: string | undefined;
 }
 
+/**
+ * A definition of a server's is not as it was approved, and is held back or waits only; or it was
+ * approved.
+ */
+export interface PinFact {
+  readonly kind: "pin";
+  readonly server: string;
+  /** `tool NAME`, `prompt NAME` or `instructions`. */
+  readonly item: string;
+  readonly what: "held" | "waiting" | "approved";
+}
+
 /** All there is to be told of; none of it holds a secret. */
-export type Fact = CallRecord | FailureFact | ServerFact | ListsFact | ClientFact | ConfigFact;
+export type Fact =
+  | CallRecord
+  | FailureFact
+  | ServerFact
+  | ListsFact
+  | ClientFact
+  | ConfigFact
+  | PinFact;
 
 type Kind = Fact["kind"];
 type Of<K extends Kind> = Extract<Fact, { readonly kind: K }>;

@@ -8,7 +8,10 @@ import { within } from "../lib/time.ts";
 import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { errorResponse, idTextOf } from "../protocol/message.ts";
+import type { Inventory } from "../protocol/lists.ts";
 import type { Reply } from "../registry/answers.ts";
+import type { NamedKind } from "../registry/types.ts";
+import type { Runtime } from "../runtime/types.ts";
 import { type AttemptBudget, createAttemptBudget } from "../upstream/supervisor.ts";
 import { type CallParts, route } from "./call.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
@@ -22,17 +25,20 @@ import { Member, type MemberOptions } from "./members/member.ts";
 import { ConfigState, Members } from "./members/members.ts";
 import { Chains } from "./middleware/chains.ts";
 import { Parking } from "./parking.ts";
+import type { PinGuard } from "./pins/pin-guard.ts";
 import { Snapshots } from "./snapshots.ts";
 import { Owners } from "./tasks.ts";
 
 /** What the gateway stands on. */
 export interface GatewayOptions {
   readonly config: Config;
-  readonly runtime: MemberOptions["runtime"];
+  readonly runtime: MemberOptions["runtime"] & Partial<Pick<Runtime, "watchDirectory">>;
   /** Keeps the lists of one run for the next; nothing is kept without. */
   readonly cache?: ListCache | undefined;
   /** Where the search keeps what it has learned, see `cacheDirectory()`; nothing is kept without. */
   readonly directory?: string | undefined;
+  /** Where it is kept what was approved, see `stateDirectory()`; without, only `block` compares. */
+  readonly stateDirectory?: string | undefined;
   /** How long after the start first lists wait for servers, where `startupGrace` is less. */
   readonly patience?: number | undefined;
 }
@@ -59,10 +65,14 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   readonly elicitations = new Owners();
   readonly tasks = new Owners();
   readonly parking = new Parking();
+  /** What was approved of what servers offer; undefined while there was nothing to compare. */
+  pins: PinGuard | undefined;
   /** What must not leave the gateway. */
   #secrets: readonly string[];
   #redact: (text: string) => string;
   readonly #cache: ListCache | undefined;
+  readonly #pinsFrom: Pick<GatewayOptions, "stateDirectory" | "runtime">;
+  #openingPins: Promise<PinGuard> | undefined;
   readonly #attempts: AttemptBudget = createAttemptBudget();
   readonly #upcalls = new Upcalls(this);
   readonly #active = new Set<ActiveExchange>();
@@ -71,8 +81,10 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   /** Tripped when the gateway begins to stop, by itself alone: open-ended streams end then. */
   readonly stopping = new CancelSource();
 
-  constructor({ config, runtime, cache, directory, patience }: GatewayOptions) {
+  constructor(options: GatewayOptions) {
+    const { config, runtime, cache, directory, patience } = options;
     logFacts(this.events);
+    this.#pinsFrom = options;
     this.#cache = cache;
     this.configState = new ConfigState(config, this.events);
     this.#secrets = collectSecrets(config);
@@ -98,6 +110,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
       config: current,
       phase: (server) => members.upstream(server)?.state.phase,
       session: (label) => this.sessions.labelled(label),
+      heldBack: (tool, endpoint) => this.heldBack("tool", tool, endpoint),
     });
     members.create(config.servers);
     this.snapshots = new Snapshots(members, gating, chains, this.events, current, patience);
@@ -134,13 +147,16 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     void this.settled().then(() => {
       // Whoever started it may end it the moment it has what it wanted.
       void this.#cache?.flush();
-      return this.#cache?.prune(this.config.servers.values());
+      void this.#cache?.prune(this.config.servers.values());
+      if (this.#pinsFrom.stateDirectory === undefined) return;
+      this.#comparePins();
+      this.events.on("lists", () => this.#comparePins());
     });
   }
 
   /** Resolves when every configured server has settled its first attempt, up or down. */
   async settled(): Promise<void> {
-    await Promise.all(this.members.all.map((member) => member.upstream.settled));
+    await Promise.all(this.members.all.map((member) => member.settled));
     this.snapshots.flush();
   }
 
@@ -223,6 +239,32 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     await this.members.close();
     await this.gating.close();
     await this.#cache?.flush();
+    await (await this.#openingPins)?.close();
+  }
+
+  heldBack(kind: NamedKind, name: string, endpoint: Endpoint): string | undefined {
+    return this.pins?.heldBack(kind, name, endpoint, this.snapshots.registry);
+  }
+
+  #vet(server: ServerConfig, inventory: Inventory): Promise<Inventory> {
+    this.#openingPins ??= import("./pins/pin-guard.ts").then(({ PinGuard }) =>
+      this.pins = new PinGuard({
+        directory: this.#pinsFrom.stateDirectory,
+        runtime: this.#pinsFrom.runtime,
+        events: this.events,
+        config: () => this.config,
+        onChange: (name) => this.members.get(name)?.offerAgain(),
+      })
+    );
+    return this.#openingPins.then((pins) => pins.vet(server, inventory));
+  }
+
+  /** What is shown whatever comes of it can wait until all servers have been heard of. */
+  #comparePins(): void {
+    if (this.stopping.aborted) return;
+    for (const { config, offered, known } of this.members.all) {
+      if (config.pin === "warn" && known) void this.#vet(config, offered);
+    }
   }
 
   #stop(): void {
@@ -267,6 +309,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
         if (this.members.get(config.name) === member) this.#tellState(config.name);
       },
       cache: this.#cache,
+      vet: (server, inventory) => server.pin === "block" ? this.#vet(server, inventory) : undefined,
       attempts: this.#attempts,
     });
   }
@@ -277,6 +320,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     for (const name of names) {
       this.#tellState(name);
       this.chains.cache.forget(name);
+      if ((this.members.get(name)?.config.pin ?? "off") === "off") this.pins?.forget(name);
       const upstream = this.members.upstream(name);
       if (upstream === undefined) continue;
       void this.levels.tell(upstream);

@@ -119,7 +119,7 @@ export class Snapshots {
         .filter((member) => !member.isSettled);
       const left = overdue - performance.now();
       if (view === undefined || known(view) || starting.length === 0 || left <= 0) return;
-      await within(left, Promise.race(starting.map((member) => member.upstream.settled)));
+      await within(left, Promise.race(starting.map((member) => member.settled)));
     }
   }
 
@@ -133,7 +133,7 @@ export class Snapshots {
 
   async #waitListable(open: readonly Member[], limit: number): Promise<void> {
     const everyone = Promise.all(
-      open.map(({ firstInventory, upstream }) => Promise.race([firstInventory, upstream.settled])),
+      open.map(({ firstInventory, settled }) => Promise.race([firstInventory, settled])),
     );
     await within(limit, Promise.race([everyone, this.#closed.promise]));
     this.flush();

@@ -36,6 +36,8 @@ export async function gatewayStatus(
     // Names that two servers share, with what was done about it.
     conflicts: registry.conflicts,
     // Servers that a reload has let go and that still finish calls.
+    // Why what was approved cannot be read.
+    pinProblem: gateway.pins?.problem,
     draining: gateway.members.leaving.map((member) => member.config.name),
     // In the order of the configuration.
     servers: [...gateway.config.servers.values()].map((server) => {
@@ -55,7 +57,7 @@ export function disabledServer({ name, instances }: ServerConfig) {
 }
 
 /** @param tokens about how many its tools take in the list of all */
-function serverStatus(member: Member, { members, redact }: Gateway, tokens: number) {
+function serverStatus(member: Member, { members, pins, redact }: Gateway, tokens: number) {
   const { lastError, problems, instances, ...status } = member.upstream.status();
   const redacted = (text: string | undefined) => text === undefined ? undefined : redact(text);
   return {
@@ -68,5 +70,7 @@ function serverStatus(member: Member, { members, redact }: Gateway, tokens: numb
     // The state of what a reload has started to take its place.
     successor: members.successor(member.config.name)?.upstream.state.phase,
     tokens,
+    // Definitions that are not as they were approved, and how many of them are held back.
+    pins: pins?.counts(member.config.name),
   };
 }

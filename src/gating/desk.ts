@@ -33,6 +33,8 @@ export interface DeskOptions {
   readonly phase: (server: string) => Phase | undefined;
   /** A legacy session by its label. */
   session(label: string): Pick<ListListener, "listsChanged"> | undefined;
+  /** Why there is no such tool, where it is there and held back. */
+  heldBack?(tool: string, endpoint: Endpoint): string | undefined;
 }
 
 /** What {@link Desk} needs of whoever routes a call. */
@@ -88,6 +90,7 @@ export class Desk {
         return gateBefore(endpoint, host);
       },
       nearest: (id) => nearestTools(gateBefore(endpoint, host), host.registry, this.finder, id),
+      heldBack: (id) => this.options.heldBack?.(id, endpoint),
     });
   }
 

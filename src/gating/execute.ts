@@ -33,6 +33,8 @@ export interface ExecutionDeps {
   whenNamed(id: string): Promise<Gate>;
   /** Present tools that an unknown id may have meant, best first. */
   nearest(id: string): Promise<readonly string[]>;
+  /** Why there is no such tool, where it is there and held back. */
+  heldBack?(id: string): string | undefined;
 }
 
 /** Most tools of the same server that an unknown id is answered with. */
@@ -202,6 +204,8 @@ async function unknownTool(
 ): Promise<MetaResult> {
   const listed = listedTools(full, era);
   const tool_id = shownId(id);
+  const held = deps.heldBack?.(id);
+  if (held !== undefined) return mistake(held, { tool_id });
   const several = full.ambiguous("tool", id).map(({ exposed }) => exposed)
     .filter((exposed) => listed.has(exposed));
   if (several.length > 0) {

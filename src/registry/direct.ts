@@ -93,7 +93,9 @@ export class DirectView extends ListedView implements View {
   allows(server: string, kind: NamedKind | "resource", own: string): boolean {
     if (server !== this.id) return false;
     if (kind === "resource") return mayRead(this.#shown, own);
-    const filter = this.#shown.shape?.[kind === "tool" ? "tools" : "prompts"];
+    const list = kind === "tool" ? "tools" : "prompts";
+    if (this.entry.inventory.held?.[list].has(own)) return false;
+    const filter = this.#shown.shape?.[list];
     return admits(compileFilter(filter), [own]);
   }
 

@@ -20,6 +20,7 @@ function server(change: Partial<ServerConfig>): ServerConfig {
     prefix: "always",
     separator: "_",
     sharing: "auto",
+    pin: "warn",
     key: "k",
     ...change,
   };

@@ -42,6 +42,7 @@ export function serverConfig(
     prefix: "always",
     separator: "_",
     sharing: "auto",
+    pin: "warn",
     key: "k",
     ...overrides,
   };

@@ -29,6 +29,8 @@ export interface MemberOptions {
   readonly onState: (member: Member) => void;
   /** Keeps its lists for the next start. */
   readonly cache: ListCache | undefined;
+  /** What may be shown of what it offers; undefined where that is all of it. */
+  readonly vet: (config: ServerConfig, inventory: Inventory) => Promise<Inventory> | undefined;
   /** What all servers together may try to reconnect. */
   readonly attempts: AttemptBudget;
 }
@@ -40,6 +42,8 @@ export interface MemberOptions {
 export class Member {
   readonly #first = Promise.withResolvers<void>();
   readonly upstream: Upstream;
+  /** Resolves when its first attempt has ended, up or down, and is shown what came of it. */
+  readonly settled: Promise<void>;
   /** Resolves with the first inventory; rejects never, stays pending while there is none. */
   readonly firstInventory: Promise<void> = this.#first.promise;
   /**
@@ -49,6 +53,10 @@ export class Member {
   modernLevel: LoggingLevel | undefined;
   #config: ServerConfig;
   #entry: ServerEntry;
+  /** All that it offers, what is held back included. */
+  #offered: Inventory = EMPTY_INVENTORY;
+  /** Undefined while nothing is being looked at before it is shown. */
+  #vetting: Promise<void> | undefined;
   #known = false;
   #settled = false;
   #grace: ReturnType<typeof setTimeout> | undefined;
@@ -69,7 +77,8 @@ export class Member {
         onStateChange: () => this.#stateChanged(),
       },
     });
-    this.upstream.settled.then(() => {
+    this.settled = this.upstream.settled.then(() => this.#vetting);
+    this.settled.then(() => {
       this.#settled = true;
       options.onState(this);
     });
@@ -86,6 +95,17 @@ export class Member {
     this.upstream.reconfigure(config);
     const { prefix, separator, shape } = config;
     this.#show({ prefix, separator, shape });
+    this.offerAgain();
+  }
+
+  /** Something else may be shown of what it offers. */
+  offerAgain(): void {
+    if (this.#offered !== EMPTY_INVENTORY) this.#offer(this.#offered);
+  }
+
+  /** All that it offers, what is held back included. */
+  get offered(): Inventory {
+    return this.#offered;
   }
 
   /** Its part in the registry; the same object until something changed. */
@@ -120,9 +140,8 @@ export class Member {
   recall(kept: Inventory | undefined): void {
     if (kept === undefined || this.upstream.state.phase !== "idle") return;
     this.upstream.recall(kept);
-    this.#known = true;
-    this.#show({ inventory: kept, stale: !this.#config.lazy });
-    this.#first.resolve();
+    this.#show({ stale: !this.#config.lazy });
+    this.#offer(kept);
   }
 
   /** Nobody misses it for a moment: its lists are there, and a call starts it at once. */
@@ -136,8 +155,7 @@ export class Member {
    */
   inherit(old: Member): void {
     if (this.#known || !old.known || this.upstream.state.phase === "closed") return;
-    this.#known = true;
-    this.#show({ inventory: old.entry.inventory });
+    this.#offer(old.offered);
     this.#away();
   }
 
@@ -153,8 +171,7 @@ export class Member {
     const { phase } = this.upstream.state;
     if (phase === "ready") this.#present();
     // At rest, or on its way, what was known before still holds.
-    else if (this.#known && (phase === "backoff" || phase === "closed")) this.#away();
-    if (this.#known) this.#first.resolve();
+    else if (this.#known && this.#isLost) this.#away();
     this.options.onState(this);
   }
 
@@ -162,10 +179,35 @@ export class Member {
   #present(): void {
     clearTimeout(this.#grace);
     this.#grace = undefined;
-    this.#known = true;
     const { inventory } = this.upstream;
-    this.#show({ inventory, stale: false });
+    this.#show({ stale: false });
+    this.#offer(inventory);
     this.options.cache?.set(this.#config, inventory);
+  }
+
+  /** Shows what is offered, or what may be shown of it as soon as that is known. */
+  #offer(inventory: Inventory): void {
+    this.#offered = inventory;
+    const vetted = this.options.vet(this.#config, inventory);
+    const vetting = this.#vetting = vetted?.then((shown) => {
+      // Another list may have come meanwhile.
+      if (this.#vetting === vetting) this.#reveal(shown);
+    });
+    if (vetting === undefined) this.#reveal(inventory);
+  }
+
+  #reveal(inventory: Inventory): void {
+    this.#vetting = undefined;
+    this.#known = true;
+    this.#show({ inventory });
+    this.#first.resolve();
+    // It may have gone meanwhile.
+    if (this.#isLost) this.#away();
+  }
+
+  get #isLost(): boolean {
+    const { phase } = this.upstream.state;
+    return phase === "backoff" || phase === "closed";
   }
 
   #away(): void {
@@ -173,6 +215,8 @@ export class Member {
     this.#grace ??= setTimeout(() => {
       this.#grace = undefined;
       this.#known = false;
+      this.#vetting = undefined;
+      this.#offered = EMPTY_INVENTORY;
       this.#show({ inventory: EMPTY_INVENTORY, stale: false });
     }, this.options.staleGrace());
   }

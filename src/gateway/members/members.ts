@@ -192,7 +192,7 @@ export class Members {
     if (member === undefined) return;
     this.#coming.set(name, member);
     this.#start(member);
-    void member.upstream.settled.then(() => {
+    void member.settled.then(() => {
       // A later reload may have thought better of it.
       if (this.#closed || this.#coming.get(name) !== member) return;
       this.#coming.delete(name);

@@ -102,6 +102,7 @@ async function memberOf(server: object, kept: boolean): Promise<Member> {
     upcalls: {},
     onState: () => {},
     cache: { get: () => Promise.resolve(kept ? lists : undefined) } as unknown as ListCache,
+    vet: () => undefined,
     attempts: createAttemptBudget(),
   });
   member.recall(await member.kept());

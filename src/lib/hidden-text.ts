@@ -1,0 +1,28 @@
+/** Characters that a model reads and a person does not see. */
+
+/**
+ * A flag emoji made of tags (which passes), or one hidden character: tags, bidi controls, zero-width
+ * space, word joiner and invisible operators, byte order mark, private use, variation selectors 17 to
+ * 256, controls but tab and newlines. Joiners (ZWJ, ZWNJ) pass: emoji and Persian need them.
+ */
+const HIDDEN =
+  // deno-lint-ignore no-control-regex
+  /(\u{1f3f4}[\u{e0030}-\u{e0039}\u{e0061}-\u{e007a}]{3,7}\u{e007f})|[\u{e0000}-\u{e007f}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u200b\u2060-\u2064\ufeff\ue000-\uf8ff\u{f0000}-\u{ffffd}\u{100000}-\u{10fffd}\u{e0100}-\u{e01ef}\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/gu;
+
+/** As JSON text has them: what is above U+001F stands there as it is. */
+const HIDDEN_ESCAPE = /(?:^|[^\\])(?:\\\\)*\\(?:[bf]|u00[01])/;
+
+/** Whether a text, or a text in such JSON as `JSON.stringify` writes, has hidden characters. */
+export function hasHidden(text: string): boolean {
+  if (/^[\x20-\x7e]*$/.test(text)) return HIDDEN_ESCAPE.test(text);
+  return text.replace(HIDDEN, "$1").length !== text.length || HIDDEN_ESCAPE.test(text);
+}
+
+/** The text with every hidden character as `\u{E0041}`. */
+export function showHidden(text: string): string {
+  return text.replace(HIDDEN, (found, flag?: string) => flag ?? visible(found));
+}
+
+function visible(char: string): string {
+  return `\\u{${char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}}`;
+}
