@@ -8,7 +8,7 @@ import { runSteps, type Step } from "./steps.ts";
 import { onBun, onDeno } from "./suites.ts";
 
 const RESTARTS = ["tests/slow/restarts.test.ts"];
-const DOOR = ["tests/slow/auth/door.test.ts", "tests/slow/auth/fuzz.test.ts"];
+const DOOR = ["door", "clients", "fuzz"].map((name) => `tests/slow/auth/${name}.test.ts`);
 const soak = onDeno("soak, on Deno", ["tests/soak/soak.test.ts"]);
 
 /** Agents as published, as clients of the binary that `deno task ok` has made. */

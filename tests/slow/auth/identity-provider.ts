@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair } from "jose";
 import Provider from "oidc-provider";
 
-const CLIENT = { id: "client", secret: "client-secret-of-the-test" };
+export const CLIENT = { id: "client", secret: "client-secret-of-the-test" };
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
