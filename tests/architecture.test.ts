@@ -61,12 +61,12 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/front": 1_542,
   "src/front/auth": 690,
   "src/app": 782,
-  "src/cli": 3_178,
+  "src/cli": 3_179,
   "src/cli/view": 247,
   "src/cli/clients": 1_979,
 };
 
-const MOST_CODE_IN_ALL = 35_338;
+const MOST_CODE_IN_ALL = 35_339;
 const MOST_FILES = 237;
 const MOST_LINES = 500;
 

@@ -50,7 +50,9 @@ export function readInterval(text: string | true): number {
 
 async function showHealth(caller: RemoteCaller, io: Io, json: boolean): Promise<ExitCode> {
   const { ok, raw, body } = await caller.health();
-  await print(io, `${json ? raw.trimEnd() : healthText(body)}\n`);
+  // Strangers are told no more than the status.
+  const text = body.servers === undefined ? printed(body.status) : healthText(body);
+  await print(io, `${json ? raw.trimEnd() : text}\n`);
   return ok ? ExitCode.Ok : ExitCode.Failed;
 }
 

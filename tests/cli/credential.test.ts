@@ -131,7 +131,7 @@ function bridgeTo(
   });
   const ask = (id: number) => {
     link.receive(`{"jsonrpc":"2.0","id":${id},"method":"tools/list"}`);
-    return out.waitFor((line) => line.includes(`"id":${id}`));
+    return out.waitFor((line) => JSON.parse(line).id === id);
   };
   return { link, ask };
 }
