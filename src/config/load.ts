@@ -64,6 +64,7 @@ export async function loadConfig(
   options: LoadConfigOptions,
 ): Promise<LoadResult> {
   const { env, cwd = process.cwd() } = options;
+  await loadOptions(Object.keys(env).join(" "));
   const { layers = { environment: settingsFromEnv(env) } } = options;
   const sources = new Map<string, string>();
   const named = typeof paths === "string" ? [paths] : paths;

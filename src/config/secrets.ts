@@ -71,7 +71,8 @@ export function collectSecrets(config: Config): readonly string[] {
     }
   };
   config.expandedSecrets.forEach(add);
-  const { embeddings } = config.settings;
+  const { auth, embeddings } = config.settings;
+  (auth?.issuers ?? []).flatMap(({ jwks = "" }) => secretsOfUrl(jwks)).forEach(add);
   if (embeddings !== undefined) {
     [embeddings.apiKey ?? "", ...secretsOfUrl(embeddings.url)].forEach(add);
   }

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatIssue } from "../../src/config/issue.ts";
 import { parseConfig } from "../../src/config/load.ts";
+import { collectSecrets } from "../../src/config/secrets.ts";
 import { loadOptions } from "../../src/config/schema.ts";
 
 await loadOptions("auth");
@@ -109,4 +110,11 @@ test("auth.proxy counts from addresses and blocks only", () => {
     assert.match(issuesOf({ proxy: { header, from } }), /auth\.proxy\.from.*address/);
   }
   issuesOf({ proxy: { header } });
+});
+
+test("the log hides what is secret in the URL of an issuer's keys", () => {
+  const jwks = "https://me:hunter22@id.example.com/keys?api_key=s3cr3ts3cr3t";
+  const result = parse({ issuers: [{ issuer, jwks }] });
+  assert.ok(result.ok);
+  assert.deepEqual(collectSecrets(result.config), ["s3cr3ts3cr3t", "hunter22"]);
 });

@@ -7,6 +7,7 @@ import { type ConfigIssue, formatPath } from "../../config/issue.ts";
 import { shapeDocument } from "../../config/layouts.ts";
 import { parseTree, ROOT_KEYS } from "../../config/load.ts";
 import { loadPatterns, mentionsPatterns } from "../../config/schema-results.ts";
+import { loadOptions } from "../../config/schema.ts";
 import type { ServerConfig } from "../../config/types.ts";
 import type { ValueStore } from "../../config/values.ts";
 import { isObject, valueAt } from "../../lib/json.ts";
@@ -66,6 +67,7 @@ export async function readImportSources(
   }
   if (!isNamed && read.text.trim() === "") return [];
   if (mentionsPatterns(read.text)) await loadPatterns();
+  await loadOptions([read.text, ...Object.keys(store.env)].join(" "));
   const parsed = await parseClientText(read.text, path);
   if (!parsed.ok) return broken(parsed.issues);
   const parts = partsOf(parsed.document, client);

@@ -65,14 +65,9 @@ export class Challenges {
   /** The metadata of the gateway, or of what is at a path; undefined where no issuer is told. */
   metadata(path: string): Response | undefined {
     if (this.#servers.length === 0) return undefined;
-    // RFC 9728 puts the well-known part before the path of the address, clients do not always.
-    const { pathname } = new URL(this.#address);
-    const own = path.startsWith(`${pathname}/`) || path === pathname
-      ? path.slice(pathname.replace(/\/$/, "").length)
-      : path;
     const scopes = this.#scopes.filter((scope) => scope !== NO_RIGHT);
     const document = {
-      resource: this.#address + pathIn(own),
+      resource: this.#address + pathIn(path),
       authorization_servers: this.#servers,
       ...(scopes.length === 0 ? {} : { scopes_supported: scopes }),
       bearer_methods_supported: ["header"],
