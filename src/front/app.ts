@@ -209,37 +209,23 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
     return base === "" || isRoute(getPathNoStrict(plain)) ? plain : below(base, plain);
   };
   const open = async (): Promise<void> => {
-    const [{ Entrance }, { createDoor }] = await Promise.all([
-      import("./entrance.ts"),
-      import("./auth/door.ts"),
-    ]);
+    const { Entrance } = await import("./entrance.ts");
     if (settings.auth !== undefined) {
-      const { localKey, door = createDoor } = doorway;
-      const answer = (request: Request, admission?: Admission) => app.fetch(request, admission);
-      entrance = new Entrance(door({ settings, localKey }), settings, { context, answer, isRoute });
+      entrance = new Entrance({ ...doorway, settings, context, isRoute, answer: app.fetch });
     }
     opening = undefined;
+    entrance?.endLapsed();
   };
-  /** Takes on another configuration. Whoever may not go on under it ends at once. */
   const renew = () => {
-    const { auth, access, profiles } = settings;
     ({ settings } = gateway.config);
     guard = createGuard({ ...settings, boundHost });
     base = basePath(settings.publicUrl);
     const before = entrance;
     entrance = undefined;
-    if (settings.auth !== undefined && opening === undefined) {
-      if (before === undefined) opening = open();
-      else entrance = before.renewed(settings);
-    }
-    if (auth === settings.auth && access === settings.access && profiles === settings.profiles) {
-      return;
-    }
-    for (const ticks of [context.pending, context.keepAlive]) ticks.tick(performance.now());
-    for (const session of [...gateway.sessions]) {
-      const visit = context.streams.get(session)?.visit ?? session.endpoint;
-      if (session.kind !== "stdio" && !context.holds(visit)) session.close(LAPSED);
-    }
+    if (before !== undefined) {
+      entrance = before.renewed(settings);
+      before.endLapsed(settings);
+    } else if (settings.auth !== undefined) opening ??= open();
   };
   gateway.events.on("config", renew);
   if (settings.auth !== undefined) opening = open();

@@ -12,12 +12,15 @@ import {
 import { AGGREGATE, type Endpoint } from "../gating/endpoint.ts";
 import type { Admission, Principal } from "../protocol/exchange.ts";
 import type { PeerSource } from "../runtime/types.ts";
-import type { Door } from "./auth/door.ts";
-import { type FrontContext, json, methodNotAllowed, Refusal, type Visit } from "./reply.ts";
+import { createDoor, type Door, type DoorOptions } from "./auth/door.ts";
+import { type FrontContext, json, LAPSED, methodNotAllowed, Refusal, type Visit } from "./reply.ts";
 import { post } from "./streamable.ts";
 
-/** What an {@link Entrance} stands before. */
-export interface EntranceParts {
+/** What an {@link Entrance} is made from, and stands before. */
+export interface EntranceParts extends DoorOptions {
+  readonly settings: Settings;
+  /** Another door than that of {@link createDoor}. */
+  readonly door?: ((options: DoorOptions) => Door) | undefined;
   readonly context: FrontContext;
   /** Answers by the path, to a stranger where there is no admission. Never rejects. */
   readonly answer: (request: Request, admission?: Admission) => Response | Promise<Response>;
@@ -36,15 +39,28 @@ export class Entrance {
   readonly #access = new WeakMap<Principal, Access>();
 
   constructor(
-    private readonly door: Door,
-    private readonly settings: Settings,
     private readonly parts: EntranceParts,
+    private readonly door = (parts.door ?? createDoor)(parts),
   ) {}
 
-  /** The same door under another configuration. */
-  renewed(settings: Settings): Entrance {
+  /** The same door under another configuration; undefined where there is to be none. */
+  renewed(settings: Settings): Entrance | undefined {
+    if (settings.auth === undefined) return undefined;
     this.door.reload(settings);
-    return new Entrance(this.door, settings, this.parts);
+    return new Entrance({ ...this.parts, settings }, this.door);
+  }
+
+  /** Ends what may not go on under the settings in force, if they are others about that. */
+  endLapsed({ auth, access, profiles }: Partial<Settings> = {}): void {
+    const { context, settings } = this.parts;
+    if (auth === settings.auth && access === settings.access && profiles === settings.profiles) {
+      return;
+    }
+    for (const ticks of [context.pending, context.keepAlive]) ticks.tick(performance.now());
+    for (const session of [...context.gateway.sessions]) {
+      const visit = context.streams.get(session)?.visit ?? session.endpoint;
+      if (session.kind !== "stdio" && !context.holds(visit)) session.close(LAPSED);
+    }
   }
 
   /** Whether somebody may go on, there. */
@@ -114,14 +130,17 @@ export class Entrance {
 
   #refusal({ principal: { who } }: Admission, denial: Denial, path: string): Refusal {
     // Without an issuer there is nobody to get a scope from.
-    if (typeof denial === "object" && this.settings.auth?.issuers !== undefined) {
+    if (typeof denial === "object" && this.parts.settings.auth?.issuers !== undefined) {
       return this.door.lacksScope(denial.scopes, path);
     }
     return new Refusal(403, `${path} is not open to ${JSON.stringify(who)}; see "access"`);
   }
 
   #accessOf({ principal }: Admission): Access {
-    return this.#access.getOrInsertComputed(principal, () => accessOf(principal, this.settings));
+    return this.#access.getOrInsertComputed(
+      principal,
+      () => accessOf(principal, this.parts.settings),
+    );
   }
 
   #metadata(request: Request, path: string): Response | Promise<Response> {
