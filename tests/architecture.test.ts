@@ -58,7 +58,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 595,
   "src/gateway/middleware": 864,
   "src/gateway/pins": 571,
-  "src/front": 1_542,
+  "src/front": 1_553,
   "src/front/auth": 686,
   "src/app": 782,
   "src/cli": 3_179,
@@ -66,7 +66,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 35_339;
+const MOST_CODE_IN_ALL = 35_350;
 const MOST_FILES = 237;
 const MOST_LINES = 500;
 

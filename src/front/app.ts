@@ -21,7 +21,7 @@ import type { HttpHandler, PeerSource } from "../runtime/types.ts";
 import type { createDoor } from "./auth/door.ts";
 import type { Entrance } from "./entrance.ts";
 import { corsHeaders, createGuard, isForeignFetch, preflight } from "./guard.ts";
-import { mountHealth, TOOLS_PATH } from "./health.ts";
+import type { HealthAnswer } from "./health.ts";
 import {
   type FrontContext,
   json,
@@ -31,7 +31,6 @@ import {
   Refusal,
   type Visit,
 } from "./reply.ts";
-import { openSse, postSse } from "./sse.ts";
 import { del, get, post } from "./streamable.ts";
 import { KeepAlive } from "./streams.ts";
 
@@ -68,6 +67,9 @@ const UNRESOLVED = /\\|\/(\.|%2e)/i;
 
 /** A path with a name in it, and nothing in that which is to be resolved or decoded. */
 const NAMED = /^(\/\w+\/)(\w[\w.-]*)(\/[\w/]+)$/;
+
+/** Where to ask what every server offers. */
+const TOOLS_PATH = "/api/tools";
 
 const log = getLogger("mcproxy", "front");
 
@@ -164,8 +166,10 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
     ["POST", (request, visit) => post(request, visit, context)],
     ["DELETE", (request, visit) => del(request, visit, context)],
   ]);
+  // Few clients come that way any more.
+  const oldWay = () => import("./sse.ts");
   const sse: Answers = new Map([
-    ["GET", (request, visit) => openSse(request, visit, context)],
+    ["GET", async (request, visit) => (await oldWay()).openSse(request, visit, context)],
   ]);
   const gated = withGating(AGGREGATE, true);
   mount("/mcp", () => AGGREGATE, streamable);
@@ -185,10 +189,22 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
   }
   mount("/sse", () => AGGREGATE, sse);
   mount("/profiles/:name/sse", profileOf, sse);
-  app.post("/messages", (c) => postSse(c.req.raw, admissionIn(c)?.principal, context));
+  app.post(
+    "/messages",
+    async (c) => (await oldWay()).postSse(c.req.raw, admissionIn(c)?.principal, context),
+  );
   app.all("/messages", () => methodNotAllowed("POST"));
 
-  mountHealth(app, gateway);
+  // What is asked of a gateway that has started is loaded then.
+  let health: Promise<ReadonlyMap<string, HealthAnswer>> | undefined;
+  for (const path of ["/livez", "/readyz", "/health", "/api/status", TOOLS_PATH]) {
+    // Hono answers a HEAD by the handler of GET.
+    app.get(path, async (c) => {
+      health ??= import("./health.ts").then((module) => module.healthAnswers(gateway));
+      return (await health).get(path)!(c);
+    });
+    app.all(path, () => methodNotAllowed("GET, HEAD"));
+  }
 
   app.get("/", () => json({ name: "mcproxy", version: VERSION, paths: paths() }));
   app.all("/", () => methodNotAllowed("GET, HEAD"));

@@ -1,12 +1,12 @@
 /** What monitors, service managers, load balancers and tools about the gateway ask (docs/status.md). */
 
-import type { Context, Hono } from "hono";
+import type { Context } from "hono";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { TokenTally } from "../gateway/offers.ts";
 import { gatewayStatus } from "../gateway/status.ts";
 import { takingTurns } from "../lib/time.ts";
 import type { Phase } from "../upstream/state.ts";
-import { json, methodNotAllowed } from "./reply.ts";
+import { json } from "./reply.ts";
 
 /** One enabled server as its health is judged. */
 export interface ServerHealth {
@@ -103,37 +103,33 @@ export function healthStatus({ status }: HealthSummary): 200 | 503 {
   return status === "stopping" ? 503 : 200;
 }
 
-/** Where to ask what every server offers. */
-export const TOOLS_PATH = "/api/tools";
+/** What answers a GET. */
+export type HealthAnswer = (c: Context) => Response | Promise<Response>;
 
-/** Mounts `/livez`, `/readyz`, `/health`, `/api/status` and {@link TOOLS_PATH}. */
-export function mountHealth(app: Hono, gateway: Gateway): void {
-  const ready = createReadiness(gateway);
+/** What answers at `/livez`, `/readyz`, `/health`, `/api/status` and `/api/tools`. */
+export function healthAnswers(gateway: Gateway): ReadonlyMap<string, HealthAnswer> {
   let tally: TokenTally | undefined;
-  // Hono answers a HEAD by the handler of GET.
-  const mount = (path: string, answer: (c: Context) => Response | Promise<Response>) => {
-    app.get(path, answer);
-    app.all(path, () => methodNotAllowed("GET, HEAD"));
-  };
-  mount("/livez", () => answer({ status: "ok" }));
-  mount("/readyz", ready);
-  mount("/health", () => {
-    const summary = gatewayHealth(gateway);
-    return answer(summary, healthStatus(summary));
-  });
   // What counts tokens is loaded when somebody asks for it.
   const counting = async () => {
     const { TokenTally } = await import("../gateway/offers.ts");
     return tally ??= new TokenTally();
   };
-  mount("/api/status", async () => answer(await gatewayStatus(gateway, await counting())));
-  mount(TOOLS_PATH, async (c) => {
-    const only = c.req.query("server");
-    const { servers } = gateway.config;
-    if (only === undefined || servers.has(only)) return offered(gateway, await counting(), only);
-    const message = `No such server: ${only}`;
-    return answer({ error: "not_found", message, servers: [...servers.keys()] }, 404);
-  });
+  return new Map<string, HealthAnswer>([
+    ["/livez", () => answer({ status: "ok" })],
+    ["/readyz", createReadiness(gateway)],
+    ["/health", () => {
+      const summary = gatewayHealth(gateway);
+      return answer(summary, healthStatus(summary));
+    }],
+    ["/api/status", async () => answer(await gatewayStatus(gateway, await counting()))],
+    ["/api/tools", async (c) => {
+      const only = c.req.query("server");
+      const { servers } = gateway.config;
+      if (only === undefined || servers.has(only)) return offered(gateway, await counting(), only);
+      const message = `No such server: ${only}`;
+      return answer({ error: "not_found", message, servers: [...servers.keys()] }, 404);
+    }],
+  ]);
 }
 
 /**
