@@ -25,7 +25,6 @@ import type { HealthAnswer } from "./health.ts";
 import {
   type FrontContext,
   json,
-  LAPSED,
   methodNotAllowed,
   notFound,
   Refusal,
