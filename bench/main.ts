@@ -24,6 +24,7 @@ import { large } from "./cases/large.ts";
 import { jsonEdit } from "./cases/json-edit.ts";
 import { list } from "./cases/list.ts";
 import { memory } from "./cases/memory.ts";
+import { pins } from "./cases/pins.ts";
 import { profiles } from "./cases/profiles.ts";
 import { reload } from "./cases/reload.ts";
 import { restart } from "./cases/restart.ts";
@@ -58,6 +59,7 @@ const CASES = [
   reload,
   jsonEdit,
   door,
+  pins,
 ];
 const RESULTS = fileURLToPath(new URL("results/", import.meta.url));
 

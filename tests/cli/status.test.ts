@@ -341,3 +341,16 @@ test("status --health and --watch exclude each other", async () => {
   assert.equal(code, 2);
   assert.match(stderr, /^Cannot use --health with --watch/);
 });
+
+test("renderStatus() tells what waits for approval, and why nothing can be compared", () => {
+  const servers = [
+    { name: "a", state: "ready", pins: { waiting: 2, held: 0 } },
+    { name: "b", state: "ready", pins: { waiting: 1, held: 1 } },
+    { name: "c", state: "ready", pins: { waiting: 0, held: 0 } },
+  ];
+  const lines = renderStatus({ servers, pinProblem: 'Cannot use "/x": found mode 644' }, WIDE);
+  assert.ok(
+    lines.includes('definitions not as approved: a 2, b 1 held back; see "mcproxy approve"'),
+  );
+  assert.ok(lines.includes('Cannot use "/x": found mode 644'));
+});

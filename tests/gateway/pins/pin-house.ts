@@ -8,7 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Server } from "../../../src/app/server.ts";
 import { parseConfig } from "../../../src/config/load.ts";
+import type { Config } from "../../../src/config/types.ts";
 import type { PinFact } from "../../../src/gateway/events.ts";
+import { ListCache } from "../../../src/gateway/members/list-cache.ts";
 import { createRedactor } from "../../../src/lib/secrets.ts";
 import { renderEntry } from "../../../src/log/entry.ts";
 import { HttpClient } from "../../support/clients/http.ts";
@@ -148,6 +150,17 @@ export class PinHouse implements AsyncDisposable {
     return JSON.parse(await readFile(this.file, "utf8"));
   }
 
+  /** The configuration of all servers. */
+  config(settings: object = {}, one: object = {}): Config {
+    const mcpServers = Object.fromEntries(
+      Object.keys(this.fakes).map((name) => [name, { command: name, ...one }]),
+    );
+    const text = JSON.stringify({ port: 0, healthInterval: 0, ...settings, mcpServers });
+    const parsed = parseConfig(text, { file: "pins.json", env: {} });
+    assert.ok(parsed.ok, JSON.stringify(parsed));
+    return parsed.config;
+  }
+
   /** A gateway with all servers, when all have settled. */
   async gateway(settings: object = {}, one: object = {}): Promise<PinGateway> {
     const fake = new FakeRuntime({
@@ -155,21 +168,16 @@ export class PinHouse implements AsyncDisposable {
         Object.entries(this.fakes).map(([name, { program }]) => [name, program]),
       ),
     });
-    const mcpServers = Object.fromEntries(
-      Object.keys(this.fakes).map((name) => [name, { command: name, ...one }]),
-    );
-    const text = JSON.stringify({ port: 0, healthInterval: 0, ...settings, mcpServers });
-    const parsed = parseConfig(text, { file: "pins.json", env: {} });
-    assert.ok(parsed.ok, JSON.stringify(parsed));
     const facts: PinFact[] = [];
     const server = await Server.start({
-      config: parsed.config,
+      config: this.config(settings, one),
       runtime: {
         ...listeningWith(runtime.serve, fake),
         watchDirectory: (...rest) => runtime.watchDirectory(...rest),
       },
       listen: true,
       stateDirectory: this.directory,
+      cache: new ListCache(this.directory),
     });
     this.#undo.push(() => server.stop());
     const { gateway } = server;

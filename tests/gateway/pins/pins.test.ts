@@ -196,6 +196,43 @@ test("hidden characters are never pinned silently, and shown by the log; flags a
   assert.match(await gateway.ask("/mcp", "tools/list"), /Subtracts\.\u{e0041}/u);
 });
 
+test("lists from the last run are compared before they are shown", async () => {
+  const { house, fake } = await pinned();
+  await using _ = house;
+  const first = await house.gateway();
+  await house.written(isPinned);
+  fake.change(tool("add"), tool("sub", "Else"));
+  await first.waits(1);
+  await first.server.stop();
+  // At its first use: until then there is nothing but what it listed last.
+  const lazy = await house.gateway({ pin: "block" }, { lazy: true });
+  assert.equal(lazy.server.gateway.members.get("s")!.upstream.state.phase, "idle");
+  assert.deepEqual(await lazy.tools(), ["s_add"]);
+  assert.match(await lazy.ask("/mcp", "tools/call", { name: "s_sub" }), /held back/);
+  assert.match(await lazy.ask("/servers/s/mcp", "tools/call", { name: "sub" }), /held back/);
+});
+
+test("a reload that says block holds back what has changed, and one that says off nothing", async () => {
+  const { house, fake } = await pinned();
+  await using _ = house;
+  const gateway = await house.gateway();
+  await house.written(isPinned);
+  fake.change(tool("add"), tool("sub", "Else"));
+  await gateway.waits(1);
+  const shows = (count: number) =>
+    eventually(() => gateway.tools(), ({ length }) => length === count, `${count} tools`);
+  gateway.server.gateway.reload(house.config({ pin: "block" }));
+  await shows(1);
+  assert.deepEqual(gateway.counts(), { waiting: 1, held: 1 });
+  // Another process: its successor is looked at before it takes its place.
+  gateway.server.gateway.reload(house.config({ pin: "block" }, { args: ["other"] }));
+  await eventually(() => gateway.server.gateway.members.isSteady, (is) => is, "the successor");
+  await shows(1);
+  gateway.server.gateway.reload(house.config({ pin: "off" }, { args: ["other"] }));
+  await shows(2);
+  assert.match(await gateway.ask("/mcp", "tools/call", { name: "s_sub" }), /called sub/);
+});
+
 test("off compares nothing, and loads nothing", async () => {
   const { house, fake } = await pinned();
   await using _ = house;

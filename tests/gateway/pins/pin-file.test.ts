@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { readFile, symlink, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import {
+  DAMAGED,
+  type Pin,
+  pinFile,
+  readPins,
+  updatePins,
+} from "../../../src/gateway/pins/pin-file.ts";
+import { inDirectory } from "../../config/temp.ts";
+
+const NONE: ReadonlyMap<string, Pin> = new Map();
+
+function pin(text?: string): Pin {
+  return { sha256: "s", raw: "r", ...(text === undefined ? {} : { text }) };
+}
+
+test("updatePins() loses nothing of what many write at once", () =>
+  inDirectory(async (directory) => {
+    const file = pinFile(join(directory, "made"));
+    const names = Array.from({ length: 6 }, (_, at) => `s${at}`);
+    await Promise.all(
+      names.map((name) =>
+        updatePins(file, (book) => {
+          book.set(name, { seen: 1, pinned: new Map([["tool a", pin("t")]]), waiting: NONE });
+        })
+      ),
+    );
+    const read = await readPins(file);
+    assert.ok(read.ok);
+    assert.deepEqual([...read.value.keys()].sort(), names.sort());
+    assert.deepEqual(read.value.get("s1")!.pinned.get("tool a"), pin("t"));
+  }));
+
+test("updatePins() takes the lock of a process that was killed", () =>
+  inDirectory(async (directory) => {
+    const file = pinFile(directory);
+    await writeFile(`${file}.lock`, "");
+    const long = new Date(Date.now() - 60_000);
+    await utimes(`${file}.lock`, long, long);
+    await updatePins(file, (book) => void book.set("a", { seen: 1, pinned: NONE, waiting: NONE }));
+    assert.ok((await readFile(file, "utf8")).includes('"a"'));
+  }));
+
+test("what is kept of a server is bounded: texts, then entries", () =>
+  inDirectory(async (directory) => {
+    const file = pinFile(directory);
+    const text = "x".repeat(100_000);
+    const many = (count: number, of?: string) =>
+      new Map(Array.from({ length: count }, (_, at) => [`tool ${at}`, pin(of)]));
+    await updatePins(file, (book) => {
+      book.set("long", { seen: 1, pinned: many(40, text), waiting: many(1, text) });
+      book.set("many", { seen: 1, pinned: many(6_000), waiting: many(2_000) });
+    });
+    const read = await readPins(file);
+    assert.ok(read.ok);
+    const { pinned, waiting } = read.value.get("long")!;
+    assert.equal(pinned.size, 40);
+    assert.ok(waiting.get("tool 0")!.text !== undefined);
+    assert.equal(pinned.values().filter((one) => one.text !== undefined).toArray().length, 19);
+    assert.equal(read.value.get("many")!.pinned.size, 5_000);
+    assert.equal(read.value.get("many")!.waiting.size, 1_000);
+  }));
+
+test("readPins() takes nothing for pins that is none, and follows no link", () =>
+  inDirectory(async (directory) => {
+    const file = pinFile(directory);
+    const bad = [
+      "",
+      "{}",
+      "[]",
+      '{"version":2,"servers":{}}',
+      '{"version":1,"servers":{"a":1}}',
+      '{"version":1,"servers":{"a":{"seen":1,"pinned":{},"waiting":{"x":{}}}}}',
+      '{"version":1,"servers":{"constructor":{"seen":1}}}',
+      '{"version":1,"servers":{"a":{"seen":1,"pinned":{"x":{"sha256":1,"raw":""}},"waiting":{}}}}',
+    ];
+    for (const content of bad) {
+      await writeFile(file, content, { mode: 0o600 });
+      assert.deepEqual(await readPins(file), { ok: false, reason: DAMAGED }, content);
+    }
+    const link = pinFile(join(directory));
+    await symlink(file, `${link}.link`);
+    const read = await readPins(`${link}.link`);
+    assert.ok(!read.ok && read.reason === "found no regular file");
+  }));
