@@ -3,7 +3,7 @@ import { CLIENT_KEYS } from "../src/config/client-keys.ts";
 import { about } from "../src/config/schema-parts.ts";
 import { loadOptions, schemaLink, serverOptions, SettingsSchema } from "../src/config/schema.ts";
 
-await loadOptions("auth access");
+await loadOptions("auth access sandbox");
 
 /** A whole file, for the JSON schema of editors: every layout, and the keys of other clients. */
 
@@ -12,7 +12,9 @@ export const ServerFileSchema = v.pipe(
   v.strictObject({ ...serverOptions, ...clientOptions() }),
   v.metadata({
     description: "An MCP server: a program to start, or an address.",
-    oneOf: ["command", "url", "urls", "serverUrl", "httpUrl"].map((key) => ({ required: [key] })),
+    oneOf: ["command", "image", "url", "urls", "serverUrl", "httpUrl"].map((key) => ({
+      required: [key],
+    })),
   }),
 );
 

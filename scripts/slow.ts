@@ -25,6 +25,11 @@ const steps: readonly Step[] = [
   onBun("the door, on Bun", DOOR),
   // With the binary that `deno task ok` has made.
   { ...soak, env: { ...soak.env, SOAK_SECONDS: "40" } },
+  { name: "bubblewrap", command: [DENO, "run", "-A", "scripts/bubblewrap.ts"] },
+  {
+    ...onDeno("sandboxes and images, of both runtimes", ["tests/slow/kept-in/kept-in.test.ts"]),
+    after: "bubblewrap",
+  },
   { name: "agents from npm", command: [DENO, "run", "-A", "scripts/agents.ts"] },
   agents("opencode"),
   agents("gemini-cli", "claude-code", "codex"),

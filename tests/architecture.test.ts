@@ -45,10 +45,10 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1_612,
-  "src/config": 4_804,
+  "src/config": 4_930,
   "src/upstream": 2_364,
   "src/upstream/connection": 1_677,
-  "src/upstream/transport": 1_679,
+  "src/upstream/transport": 2_012,
   "src/registry": 1_949,
   "src/gating": 2_229,
   "src/gating/words + src/gating/meaning": 1_793,
@@ -61,13 +61,13 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/front": 1_553,
   "src/front/auth": 686,
   "src/app": 782,
-  "src/cli": 3_179,
+  "src/cli": 3_240,
   "src/cli/view": 247,
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 35_349;
-const MOST_FILES = 237;
+const MOST_CODE_IN_ALL = 35_869;
+const MOST_FILES = 240;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */

@@ -19,7 +19,10 @@ export async function run({ options }: Invocation, io: Io): Promise<ExitCode | n
   if (!configuration.ok && options.json !== true) {
     throw configurationError(configuration.issues, { missing: configuration.file === undefined });
   }
-  const read = checkReport(configuration, await writableFiles(configuration));
+  const here = configuration.ok
+    ? [...await writableFiles(configuration), ...await confining(configuration.config, io)]
+    : [];
+  const read = checkReport(configuration, here);
   // Whoever only validates a file does not load a gateway for it.
   const connected = options.connect === true && configuration.ok
     ? await (await import("./diagnose.ts")).connectReport(configuration.config, io)
@@ -65,19 +68,22 @@ type CheckReport = ReturnType<typeof checkReport> & {
 };
 
 /** The report about a configuration. A server's own problem counts while it is enabled. */
-function checkReport(configuration: Configuration, writable: readonly ConfigIssue[]) {
+function checkReport(configuration: Configuration, here: readonly ConfigIssue[]) {
   const { file = null } = configuration;
   if (!configuration.ok) {
     return { ok: false, file, servers: [], issues: configuration.issues, warnings: [] };
   }
   const servers = checkedServers(configuration.config);
   const issues = servers.flatMap(({ problem }) => problem ?? []);
-  const warnings = [
-    ...configuration.warnings,
-    ...openAddress(configuration.config),
-    ...writable,
-  ];
+  const warnings = [...configuration.warnings, ...openAddress(configuration.config), ...here];
   return { ok: issues.length === 0, file, servers, issues, warnings };
+}
+
+/** What can be said of sandboxes and images here. */
+async function confining(config: Config, { env }: Io): Promise<readonly ConfigIssue[]> {
+  const targets = [...config.servers.values()].map(({ instances }) => instances[0]!);
+  if (!targets.some((one) => one.kind === "stdio" && (one.sandbox ?? one.image))) return [];
+  return await (await import("./check-sandbox.ts")).confiningWarnings(config, env);
 }
 
 /** A start refuses such an address unless its command line says that it is meant. */

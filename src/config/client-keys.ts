@@ -37,7 +37,6 @@ export const CLIENT_KEYS: Readonly<Record<string, ClientKey>> = {
   version: { client: "VS Code" },
   dev: { client: "VS Code" },
   sandboxEnabled: { client: "VS Code", remedy: "the program runs with the gateway's own rights" },
-  sandbox: { client: "VS Code", remedy: "the program runs with the gateway's own rights" },
   watchPaths: { client: "Roo Code" },
   remote: { client: "Zed" },
   source: { client: "Zed" },
@@ -99,7 +98,12 @@ export function addServer(
 /** What becomes of a key that is none of ours. */
 function clientKey(key: string, value: unknown): Partial<ClientKey> | undefined {
   // What Cursor calls "auth" is about OAuth, and what it says is none of ours.
-  const name = key === "auth" && isObject(value) && "CLIENT_ID" in value ? "oauth" : key;
+  const isCursors = key === "auth" && isObject(value) && "CLIENT_ID" in value;
+  // Nor what VS Code means by "sandbox": rules for files and domains.
+  const isVscodes = key === "sandbox" && isObject(value) &&
+    !("read" in value || "write" in value) &&
+    ("filesystem" in value || isObject(value["network"]));
+  const name = isCursors ? "oauth" : isVscodes ? "sandboxEnabled" : key;
   return Object.hasOwn(CLIENT_KEYS, name) ? CLIENT_KEYS[name] : undefined;
 }
 

@@ -5,7 +5,7 @@
 
 import process from "node:process";
 import { canonicalJson, isObject, valueAt } from "../lib/json.ts";
-import { loadCredentials } from "./credentials.ts";
+import { credentialsFile, loadCredentials } from "./credentials.ts";
 import { type ConfigTree, fromEntries } from "./document.ts";
 import {
   expandTree,
@@ -93,7 +93,9 @@ export async function loadConfig(
   const allowCommands = layers.environment.settings.allowCommands ??
     merged.tree.value["allowCommands"] === true;
   const store = { env, credentials: credentials.values, allowCommands, fetch: fetches.fetch };
-  const parse = () => parseTree(merged.tree, { files, store, layers });
+  const secret = credentialsFile({ env, cwd, path: options.credentials });
+  const hidden = secret === undefined ? files : [...files, secret.path];
+  const parse = () => parseTree(merged.tree, { files, hidden, store, layers });
   let result = parse();
   // A path may be in a file: each round can ask for more.
   while (await fetches.settle()) result = parse();
@@ -157,6 +159,8 @@ function withNotes(
 export interface ParseTreeOptions {
   /** In the order they were loaded; see {@link Config.file}. */
   readonly files: readonly string[];
+  /** What no server that is kept in may see. @default the files */
+  readonly hidden?: readonly string[];
   readonly store: ValueStore;
   /** @default the `MCPROXY_*` of the environment */
   readonly layers?: Layers | undefined;
@@ -165,7 +169,8 @@ export interface ParseTreeOptions {
 /** Checks and completes the internal raw form. Pure. */
 export function parseTree(
   tree: ConfigTree,
-  { files, store, layers = { environment: settingsFromEnv(store.env) } }: ParseTreeOptions,
+  { files, hidden = files, store, layers = { environment: settingsFromEnv(store.env) } }:
+    ParseTreeOptions,
 ): ConfigResult {
   const collector = new IssueCollector(tree);
   const source = tree.value;
@@ -182,7 +187,7 @@ export function parseTree(
     collector.error([], 'missing key "mcpServers", expected an object of servers');
   }
   const used: UsedVariable[] = [];
-  const context: ParseContext = { tree, store, collector, used };
+  const context: ParseContext = { tree, store, collector, used, hidden };
   const fromFile = parseSettings(ours, context);
   const { environment, flags = {} } = layers;
   const settings = { ...fromFile, ...environment.settings, ...withoutUndefined(flags) };
@@ -207,6 +212,7 @@ interface ParseContext {
   readonly store: ValueStore;
   readonly collector: IssueCollector;
   readonly used: UsedVariable[];
+  readonly hidden: readonly string[];
 }
 
 /** By file, those that were not loaded as configuration first, then by line and column. */
@@ -248,7 +254,7 @@ function parseSettings(ours: object, { tree, store, collector, used }: ParseCont
 
 function parseServers(
   settings: Settings,
-  { tree, store, collector, used }: ParseContext,
+  { tree, store, collector, used, hidden }: ParseContext,
 ): ReadonlyMap<string, ServerConfig> {
   const servers = new Map<string, ServerConfig>();
   const section = tree.value["mcpServers"];
@@ -264,7 +270,7 @@ function parseServers(
     const origin = tree.origin(["mcpServers", name]);
     const lookup = lookupIn(values, origin);
     const before = collector.issues.length;
-    const server = parseServer(name, entry, { lookup, settings, collector, used });
+    const server = parseServer(name, entry, { lookup, settings, collector, used, hidden });
     // What its own client may put up with is no reason to serve nothing.
     const leavesOut = isClientFile(origin.file);
     if (server !== undefined || !leavesOut) reportCollision(name, taken, collector);

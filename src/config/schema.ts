@@ -31,6 +31,7 @@ import {
   URL_OR_VARIABLE,
 } from "./schema-parts.ts";
 import { TRANSFORM_ENTRIES } from "./schema-results.ts";
+import type { checkConfining, confiningOptions } from "./schema-sandbox.ts";
 import { shapingOptions } from "./schema-shaping.ts";
 
 const ROOTS = "What a server is told that asks for roots outside any call of a client.";
@@ -68,6 +69,13 @@ const auth = v.pipe(
   ),
 );
 
+const confining = {
+  sandbox: late<typeof confiningOptions["sandbox"]>(),
+  image: late<typeof confiningOptions["image"]>(),
+  mounts: late<typeof confiningOptions["mounts"]>(),
+  network: late<typeof confiningOptions["network"]>(),
+};
+
 /** What `transport` and `type` may say. */
 export const TRANSPORTS = ["stdio", "http", "streamable-http", "sse"] as const;
 
@@ -93,6 +101,7 @@ export const serverOptions = optional({
     "${workspaceFolder}/.env",
   ),
   cwd: text("Working directory of the program; that of the gateway by default.", "${HOME}"),
+  ...confining,
   url: v.pipe(
     httpUrl,
     v.metadata({
@@ -194,7 +203,11 @@ const gatewayAuth = late<typeof authOption>();
 const access = late<typeof accessOption>();
 
 /** What looks at settings beside each other, of those that {@link loadOptions} loads. */
-export const lateChecks: { auth?: typeof checkIssuers; access?: typeof checkAccess } = {};
+export const lateChecks: {
+  auth?: typeof checkIssuers;
+  access?: typeof checkAccess;
+  confining?: typeof checkConfining;
+} = {};
 
 /**
  * Loads the schemas of settings that few have, if this text may have one: to be awaited before a
@@ -210,6 +223,14 @@ export async function loadOptions(text: string): Promise<void> {
     const { accessOption, checkAccess } = await import("./schema-access.ts");
     becomes(access, accessOption);
     lateChecks.access = checkAccess;
+  }
+  if (/\b(?:sandbox|image|mounts|network)\b/.test(text)) {
+    const { confiningOptions, checkConfining } = await import("./schema-sandbox.ts");
+    becomes(confining.sandbox, confiningOptions.sandbox);
+    becomes(confining.image, confiningOptions.image);
+    becomes(confining.mounts, confiningOptions.mounts);
+    becomes(confining.network, confiningOptions.network);
+    lateChecks.confining = checkConfining;
   }
 }
 

@@ -21,7 +21,7 @@ import {
 import { authorizationOf } from "./schema-parts.ts";
 import { serverTransform } from "./schema-results.ts";
 import { serverShape } from "./schema-shaping.ts";
-import { type CheckedServer, ServerSchema, TRANSPORTS } from "./schema.ts";
+import { type CheckedServer, lateChecks, ServerSchema, TRANSPORTS } from "./schema.ts";
 import type { ServerConfig, ServerTarget, Settings } from "./types.ts";
 import { type IssueCollector, reportUnknownKeys, validate } from "./validate.ts";
 import { parseEnvFile } from "./values.ts";
@@ -45,6 +45,8 @@ export interface ServerContext {
   readonly collector: IssueCollector;
   /** Gets the variables it used. */
   readonly used: UsedVariable[];
+  /** Files that a server which is kept in must not see. */
+  readonly hidden: readonly string[];
 }
 
 /**
@@ -54,7 +56,7 @@ export interface ServerContext {
 export function parseServer(
   name: string,
   source: unknown,
-  { lookup, settings, used, ...context }: ServerContext,
+  { lookup, settings, used, hidden, ...context }: ServerContext,
 ): ServerConfig | undefined {
   const collector = context.collector.below(["mcpServers", name]);
   const before = collector.issues.length;
@@ -72,6 +74,7 @@ export function parseServer(
   const meant = reportUnknownKeys(raw, KNOWN_KEYS, collector);
   const checked = checkServer(source, expansion, collector);
   reportTargetIssues(raw, meant, collector);
+  lateChecks.confining?.(raw, collector);
   reportAliases(raw, collector);
   for (const key of DURATIONS) warnShortTimeout(raw[key], key, collector);
   reportMapKeys(raw, collector);
@@ -80,7 +83,7 @@ export function parseServer(
   if (checked === undefined || collector.issues.length > before) return undefined;
 
   const { env, unread } = readEnvFile(raw, lookup);
-  const instances = buildTargets(checked, { ...raw, env });
+  const instances = buildTargets(checked, { ...raw, env }, hidden);
   const { protocol, sharing } = checked;
   const [missing = unread] = expansion.missing;
   const problem = missing === undefined
@@ -148,7 +151,8 @@ function reportTargetIssues(
   meant: ReadonlySet<string>,
   collector: IssueCollector,
 ): void {
-  const hasCommand = "command" in raw;
+  const hasImage = "image" in raw;
+  const hasCommand = hasImage || "command" in raw;
   const hasUrl = "url" in raw || "urls" in raw;
   if ("url" in raw && "urls" in raw) {
     collector.error(["urls"], 'found both "url" and "urls", expected one of them', {
@@ -157,16 +161,22 @@ function reportTargetIssues(
     });
     return;
   }
-  if (hasCommand && hasUrl) {
-    const key = "url" in raw ? "url" : "urls";
-    collector.error([key], `found both "command" and "${key}", expected one of them`, {
+  const starts = hasImage ? "image" : "command";
+  if ((hasCommand && hasUrl) || (hasImage && "command" in raw)) {
+    const key = !hasUrl ? "command" : "url" in raw ? "url" : "urls";
+    const uses = {
+      command: '"command" to start a program',
+      image: '"image" to start a container',
+      url: '"url" to reach a running server',
+    };
+    collector.error([key], `found both "${starts}" and "${key}", expected one of them`, {
       part: "key",
-      remedy: 'keep "command" to start a program, "url" to reach a running server',
+      remedy: `keep ${uses[starts]}, ${uses[hasUrl ? "url" : "command"]}`,
     });
     return;
   }
   if (!hasCommand && !hasUrl) {
-    if (["command", "url", "urls"].some((key) => meant.has(key))) return;
+    if (["command", "image", "url", "urls"].some((key) => meant.has(key))) return;
     collector.error([], 'found neither "command" nor "url", expected one of them', {
       part: "key",
       remedy: 'add "command" to start a program, or "url" to reach a running server',
@@ -177,7 +187,7 @@ function reportTargetIssues(
   const pinKey = "transport" in raw ? "transport" : "type";
   if (typeof pin === "string" && (pin === "stdio") !== hasCommand && isTransport(pin)) {
     const [has, expected] = hasCommand
-      ? ["command", '"stdio"']
+      ? [starts, '"stdio"']
       : ["url" in raw ? "url" : "urls", '"http" or "sse"'];
     collector.error([pinKey], `found ${quote(pin)} beside "${has}", expected ${expected}`);
   }
@@ -187,10 +197,10 @@ function reportTargetIssues(
     });
   }
   const meaningless = hasCommand
-    ? ["headers", "auth"]
+    ? ["headers", "auth", ...(hasImage ? ["cwd"] : [])]
     : ["args", "env", "envFile", "cwd", "instances"];
   for (const key of meaningless.filter((key) => key in raw)) {
-    const other = hasCommand ? "url" : "command";
+    const other = hasCommand && key !== "cwd" ? "url" : "command";
     collector.warn([key], `"${key}" has no effect without "${other}"`, { part: "key" });
   }
 }
@@ -226,15 +236,22 @@ function reportAliases(raw: RawObject, collector: IssueCollector): void {
  * The targets of a checked entry, one for each instance; `raw` is the same entry, expanded and
  * unchecked.
  */
-function buildTargets(checked: CheckedServer, raw: RawObject): readonly ServerTarget[] {
-  const { command, cwd, instances = 1 } = checked;
+function buildTargets(
+  checked: CheckedServer,
+  raw: RawObject,
+  hidden: readonly string[],
+): readonly ServerTarget[] {
+  const { image, command = image, cwd, sandbox, instances = 1 } = checked;
   if (command !== undefined) {
+    const { mounts = [], network = false } = checked;
     const target: ServerTarget = {
       kind: "stdio",
       command,
       args: checked.args ?? [],
       env: stringsOf(raw["env"]),
       ...(cwd === undefined ? {} : { cwd }),
+      ...(sandbox === undefined ? {} : { sandbox, hidden }),
+      ...(image === undefined ? {} : { image: { mounts, network }, hidden }),
     };
     return Array.from({ length: instances }, () => target);
   }

@@ -8,6 +8,7 @@ import { canonicalJson, type JsonObject } from "../lib/json.ts";
 import type { ConfigIssue } from "./issue.ts";
 import type { Checked } from "./schema-parts.ts";
 import type { ServerTransform } from "./schema-results.ts";
+import type { Sandbox } from "./schema-sandbox.ts";
 import type { Override, ServerShape } from "./schema-shaping.ts";
 import type { SettingsSchema } from "./schema.ts";
 
@@ -46,15 +47,24 @@ export type ProtocolMode = "auto" | "legacy" | "modern";
  */
 export type SharingMode = "auto" | "shared" | "session";
 
+export type { Sandbox } from "./schema-sandbox.ts";
+
 /** A process that speaks MCP on its stdin and stdout. */
 export interface StdioTarget {
   readonly kind: "stdio";
+  /** The program, or the name of the {@link StdioTarget.image}. */
   readonly command: string;
   readonly args: readonly string[];
   /** Only what the file says; the safe list of inherited variables is the upstream's business. */
   readonly env: Readonly<Record<string, string>>;
   /** As written: relative means relative to the gateway's own working directory. */
   readonly cwd?: string;
+  /** What is let through, where it runs in a sandbox. */
+  readonly sandbox?: Sandbox;
+  /** What the container is given, where an image is run. */
+  readonly image?: { readonly mounts: readonly string[]; readonly network: boolean };
+  /** Where it is kept in: files of the gateway that it must not see. */
+  readonly hidden?: readonly string[];
 }
 
 /** A server reached over HTTP. */

@@ -7,8 +7,8 @@ const SECONDS = /^\d+$/;
 const SPAN = /^\d+(ms|s|m|h)?$/;
 const TEXT = /^\S.*$/;
 const UNITS = /^[\w@-]+\.(target|service|socket)( [\w@-]+\.(target|service|socket))*$/;
-/** Absolute, or beginning with a directory of systemd's. */
-const PATH = /^(\/|%[hECS]\/)\S*$/;
+/** Absolute, or beginning with a directory of systemd's; with a dash it may be missing. */
+const PATH = /^-?(\/|%[hECS]\/)\S*$/;
 const NAME = /^[a-z][a-z0-9-]*$/;
 const CREDENTIAL = /^[A-Z_]+:(\/|%E\/)\S+$/;
 
@@ -35,6 +35,7 @@ export const SERVICE_GRAMMAR: Grammar = {
     Type: /^notify(-reload)?$/,
     NotifyAccess: /^all$/,
     ExecStart: /^(\/|%h\/)\S+( \S+)*$/,
+    ExecStartPre: /^\/bin\/mkdir -p \/\S+$/,
     ExecReload: /^\/bin\/kill -HUP \$MAINPID$/,
     WatchdogSec: SECONDS,
     TimeoutStopSec: SECONDS,
@@ -62,7 +63,8 @@ export const SERVICE_GRAMMAR: Grammar = {
     ProtectClock: BOOLEAN,
     ProtectHostname: BOOLEAN,
     RestrictAddressFamilies: /^AF_\w+( AF_\w+)*$/,
-    RestrictNamespaces: BOOLEAN,
+    RestrictNamespaces:
+      /^(yes|(user|mnt|pid|ipc|uts|net|cgroup)( (user|mnt|pid|ipc|uts|net|cgroup))*)$/,
     RestrictRealtime: BOOLEAN,
     RestrictSUIDSGID: BOOLEAN,
     LockPersonality: BOOLEAN,

@@ -137,6 +137,41 @@ test("mcproxy.service is hardened", () => {
   ) assert.deepEqual(valuesOf(unit, "Service", key), [value], key);
 });
 
+test("mcproxy.service gives its servers a home that is not the directory of its state", () => {
+  const unit = parseUnit(packaged("mcproxy.service"));
+  const home = "/var/lib/mcproxy/home";
+  assert.deepEqual(valuesOf(unit, "Service", "WorkingDirectory"), [`-${home}`]);
+  assert.ok(valuesOf(unit, "Service", "Environment").includes(`HOME=${home}`));
+  assert.deepEqual(valuesOf(unit, "Service", "ExecStartPre"), [`/bin/mkdir -p ${home}`]);
+});
+
+const DROP_IN = "mcproxy-sandbox.conf";
+
+test(`${DROP_IN} loosens what a sandbox needs, and nothing else`, () => {
+  const dropIn = parseUnit(packaged(DROP_IN));
+  assert.deepEqual(faults(dropIn, SERVICE_GRAMMAR), []);
+  assert.deepEqual(dropIn.map(({ section, key, value }) => [section, key, value]), [
+    ["Service", "RestrictNamespaces", "user mnt pid ipc uts net cgroup"],
+    ["Service", "SystemCallFilter", "@mount"],
+    ["Service", "ProtectKernelTunables", "no"],
+    ["Service", "ProtectKernelLogs", "no"],
+    ["Service", "ProtectHostname", "no"],
+  ]);
+  // Each is something that the unit sets.
+  const unit = parseUnit(packaged("mcproxy.service"));
+  for (const { key } of dropIn) assert.equal(valuesOf(unit, "Service", key).length, 1, key);
+});
+
+if (version !== undefined) {
+  test(`mcproxy.service with ${DROP_IN} is what systemd-analyze accepts without a word`, () => {
+    const [, settings = ""] = packaged(DROP_IN).split("[Service]\n");
+    const whole = forVersion(packaged("mcproxy.service"), version)
+      .replace("\n[Install]", () => `${settings}\n[Install]`);
+    const verified = analyze(["--system", "verify"], whole, "/usr/local/bin/mcproxy");
+    assert.deepEqual(verified, { status: 0, output: "" });
+  });
+}
+
 // `security --offline` came with 250.
 if (version !== undefined && version >= 250) {
   test(`mcproxy.service is exposed to no more than 2.5 of 10, says systemd-analyze`, () => {

@@ -4,14 +4,15 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import process from "node:process";
 import { attempt } from "../../lib/json.ts";
-import { codeOf } from "../../lib/text.ts";
+import { codeOf, messageOf } from "../../lib/text.ts";
 import { within } from "../../lib/time.ts";
 import type { Runtime, SpawnOptions } from "../../runtime/types.ts";
 
-/** What is asked of a program that runs containers has to be answered in so many ms. */
-const CONTAINER_PATIENCE = 3_000;
+/** What is asked of a program has to be answered in so many ms. */
+const PATIENCE = 3_000;
 /** And in so many characters, which some thousand containers take. */
 const MOST_SAID = 1024 * 1024;
+const MOST_COMPLAINED = 4_096;
 /** Each container carries it, with the host, the process and the run of the gateway it is of. */
 const LABEL = "mcproxy";
 const HOST = `${hostname()}${nameOfPids()}/`;
@@ -94,31 +95,42 @@ export class Container {
 
   /** What it says, undefined where it fails. */
   async #ask(...words: string[]): Promise<string | undefined> {
-    let said = "";
-    let isDone = false;
-    const ended = Promise.withResolvers<void>();
-    try {
-      const child = await this.runtime.spawn({
-        ...this.program,
-        args: [...this.#words, ...words],
-        onStdout: (chunk) => {
-          if (said.length > MOST_SAID) ended.resolve();
-          else said += new TextDecoder().decode(chunk);
-        },
-        onStderr: () => {},
-        onExit: ({ code }) => {
-          isDone = code === 0;
-          ended.resolve();
-        },
-      });
-      await within(CONTAINER_PATIENCE, ended.promise);
-      child.kill("SIGKILL");
-    } catch {
-      // That it is missing is told by the start of the server.
-    }
-    // Half a list has half an id, which means other containers.
-    return isDone && said.length <= MOST_SAID ? said : undefined;
+    const program = { ...this.program, args: [...this.#words, ...words] };
+    const { isDone, said } = await ask(program, this.runtime);
+    return isDone ? said : undefined;
   }
+}
+
+/** What a program says that ends by itself, and whether that is well and whole. Never rejects. */
+export async function ask(
+  program: Program,
+  runtime: Pick<Runtime, "spawn">,
+): Promise<{ readonly isDone: boolean; readonly said: string; readonly complaint: string }> {
+  let [said, complaint] = ["", ""];
+  let isDone = false;
+  const ended = Promise.withResolvers<void>();
+  try {
+    const child = await runtime.spawn({
+      ...program,
+      onStdout: (chunk) => {
+        if (said.length > MOST_SAID) ended.resolve();
+        else said += new TextDecoder().decode(chunk);
+      },
+      onStderr: (chunk) => {
+        if (complaint.length < MOST_COMPLAINED) complaint += new TextDecoder().decode(chunk);
+      },
+      onExit: ({ code }) => {
+        isDone = code === 0;
+        ended.resolve();
+      },
+    });
+    await within(PATIENCE, ended.promise);
+    child.kill("SIGKILL");
+  } catch (error) {
+    complaint ||= messageOf(error);
+  }
+  // Half a list has half an id, which means other containers.
+  return { isDone: isDone && said.length <= MOST_SAID, said, complaint };
 }
 
 /** Whether another gateway may be there, of this process id. */

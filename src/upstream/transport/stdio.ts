@@ -7,7 +7,7 @@ import { TokenBucket } from "../../lib/rate-limit.ts";
 import { messageOf, snippet } from "../../lib/text.ts";
 import { type Clock, pause } from "../../lib/time.ts";
 import type { ChildProcess, ExitStatus, Runtime } from "../../runtime/types.ts";
-import type { Container } from "./container.ts";
+import type { Container, Program } from "./container.ts";
 import { LostCallError, NOT_SENT, unavailable } from "./failures.ts";
 import {
   type CloseReason,
@@ -113,14 +113,19 @@ export class StdioTransport implements Transport {
     });
     this.#handlers = handlers;
     const { command, args, cwd } = target;
-    const program = {
+    let program: Program = {
       command,
       args,
       cwd,
       env: childEnv(process.env, target.env, process.platform),
     };
     try {
-      if (RUNS_CONTAINERS.test(command)) {
+      if (target.sandbox !== undefined || target.image !== undefined) {
+        const { keptIn } = await import("./sandbox.ts");
+        const { platform, env } = process;
+        program = await keptIn(server, target, program, { platform, env, runtime });
+      }
+      if (target.sandbox === undefined && RUNS_CONTAINERS.test(program.command)) {
         const { Container } = await import("./container.ts");
         this.#container = Container.of(program, runtime);
         await this.#container?.sweep();
@@ -128,7 +133,7 @@ export class StdioTransport implements Transport {
       if (this.#closing) throw unavailable(server, "was stopped");
       this.#child = await runtime.spawn({
         ...program,
-        args: this.#container?.args ?? args,
+        args: this.#container?.args ?? program.args,
         onStdout: (chunk) => {
           const work = stdout.pushInTurns(chunk);
           return work === undefined ? this.#whenTaken() : work.then(() => this.#whenTaken());
