@@ -93,6 +93,10 @@ function header(description: string, example: string) {
   return v.pipe(
     v.string("a string"),
     v.regex(/^[\w!#$%&'*+.^`|~-]{1,128}$/, "the name of a header"),
+    v.check(
+      (name) => !/^(authorization|x-api-key)$/i.test(name),
+      "a header of its own, not that of keys and tokens",
+    ),
     v.metadata(about(description, example)),
     v.transform((name) => name.toLowerCase()),
   );

@@ -110,6 +110,10 @@ test("auth.proxy counts from addresses and blocks only", () => {
     assert.match(issuesOf({ proxy: { header, from } }), /auth\.proxy\.from.*address/);
   }
   issuesOf({ proxy: { header } });
+  for (const header of ["Authorization", "x-api-key", "a b", ""]) {
+    issuesOf({ proxy: { header, from } });
+    issuesOf({ issuers: [{ issuer, header }] });
+  }
 });
 
 test("the log hides what is secret in the URL of an issuer's keys", () => {
