@@ -45,7 +45,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1_612,
-  "src/config": 4_930,
+  "src/config": 4_934,
   "src/upstream": 2_364,
   "src/upstream/connection": 1_677,
   "src/upstream/transport": 2_012,
@@ -66,7 +66,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 35_869;
+const MOST_CODE_IN_ALL = 35_873;
 const MOST_FILES = 240;
 const MOST_LINES = 500;
 
