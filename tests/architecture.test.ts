@@ -61,12 +61,12 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/front": 1_553,
   "src/front/auth": 686,
   "src/app": 782,
-  "src/cli": 3_240,
+  "src/cli": 3_245,
   "src/cli/view": 247,
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 35_873;
+const MOST_CODE_IN_ALL = 35_878;
 const MOST_FILES = 240;
 const MOST_LINES = 500;
 

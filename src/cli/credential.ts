@@ -92,7 +92,11 @@ export async function readLocalKey(
 export class NotLetInError extends CliError {
   override readonly name = "NotLetInError";
 
-  constructor(label: string, { why, remedy }: { readonly why: string; readonly remedy: string }) {
+  constructor(
+    label: string,
+    readonly status: number,
+    { why, remedy }: { readonly why: string; readonly remedy: string },
+  ) {
     const hint = remedy.replace(/^[a-z]/, (letter) => letter.toUpperCase());
     super(ExitCode.Failed, `Cannot ask the gateway at "${label}": ${why}`, { hint });
   }

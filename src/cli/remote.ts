@@ -39,9 +39,10 @@ export async function remoteCaller(
   const urls = gatewayUrls(undefined, env);
   const caller = new RemoteCaller(urls, io);
   const { body } = file === undefined ? NOTHING : await caller.status().catch((error: unknown) => {
+    if (!hasAuth || !(error instanceof NotLetInError)) return NOTHING;
     // It may well be the one, and does not tell that to everybody.
-    if (hasAuth && error instanceof NotLetInError) throw error;
-    return NOTHING;
+    if (error.status === 401) throw error;
+    return { body: { config: { path: file } } };
   });
   if (isObject(body.config) && body.config.path === file) {
     if (json !== true) await say(io.stderr, `Asking the gateway that runs at ${urls.label}\n`);
@@ -243,7 +244,7 @@ export class RemoteCaller {
   /** @throws {NotLetInError} */
   #checkLetIn(status: number, said = ""): void {
     const refusal = this.#credential.refusal(status, said);
-    if (refusal !== undefined) throw new NotLetInError(this.urls.label, refusal);
+    if (refusal !== undefined) throw new NotLetInError(this.urls.label, status, refusal);
   }
 
   #explain(error: unknown, signal: AbortSignal): Error {

@@ -83,6 +83,19 @@ test("commands get in with the local key, or that in MCPROXY_KEY, and what acces
   });
 });
 
+test("a call by the configuration alone asks the gateway that runs, and starts no second one", async () => {
+  await withGateway(async ({ url, cli, reload }) => {
+    const reader = (await cli(["keys", "add", "reader"])).stdout.trim();
+    await reload();
+    const at = { MCPROXY_HOST: OWN_ADDRESS, MCPROXY_PORT: new URL(url).port };
+    const call = async (env: Record<string, string>) =>
+      (await cli(["call", "x"], { ...at, ...env })).stderr;
+    assert.match(await call({}), /^Cannot ask the gateway at ".*": it wants a key/);
+    const known = await call({ MCPROXY_KEY: reader });
+    assert.match(known, /^Asking the gateway that runs at .*\nCannot call "x"/);
+  });
+});
+
 test("a bridge ends with its key, and says so", async () => {
   await withGateway(async ({ url, cli, reload }) => {
     const MCPROXY_KEY = (await cli(["keys", "add", "all"])).stdout.trim();
