@@ -8,6 +8,7 @@ import { runSteps, type Step } from "./steps.ts";
 import { onBun, onDeno } from "./suites.ts";
 
 const RESTARTS = ["tests/slow/restarts.test.ts"];
+const PRINCIPALS = ["tests/slow/principals.test.ts"];
 const DOOR = ["door", "clients", "fuzz"].map((name) => `tests/slow/auth/${name}.test.ts`);
 const soak = onDeno("soak, on Deno", ["tests/soak/soak.test.ts"]);
 
@@ -21,6 +22,8 @@ function agents(...files: readonly string[]): Step {
 const steps: readonly Step[] = [
   onDeno("twenty restarts, on Deno", RESTARTS),
   onBun("twenty restarts, on Bun", RESTARTS),
+  onDeno("a thousand rounds of two principals, on Deno", PRINCIPALS),
+  onBun("a thousand rounds of two principals, on Bun", PRINCIPALS),
   onDeno("the door, on Deno", DOOR),
   onBun("the door, on Bun", DOOR),
   // With the binary that `deno task ok` has made.
