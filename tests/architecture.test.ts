@@ -66,7 +66,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 35_878;
+const MOST_CODE_IN_ALL = 35_877;
 const MOST_FILES = 240;
 const MOST_LINES = 500;
 

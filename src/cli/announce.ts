@@ -116,8 +116,8 @@ export async function announceJson({ gateway, url }: Started, output: TextOutput
   const emit = (event: object) => say(output, `${JSON.stringify(event)}\n`);
   const { file: config } = gateway.config;
   await emit({ event: "listening", url: url ?? null, version: VERSION, config });
-  await Promise.all(gateway.members.all.map(async ({ config: { name }, upstream }) => {
-    await upstream.settled;
+  await Promise.all(gateway.members.all.map(async ({ config: { name }, settled }) => {
+    await settled;
     const server = liveServers(gateway).find((one) => one.name === name);
     if (server === undefined) return;
     const { phase: state, ms, counts, error } = server;

@@ -71,6 +71,6 @@ function serverStatus(member: Member, { members, pins, redact }: Gateway, tokens
     successor: members.successor(member.config.name)?.upstream.state.phase,
     tokens,
     // Definitions that are not as they were approved, and how many of them are held back.
-    pins: pins?.counts(member.config.name),
+    pins: member.config.pin === "off" ? undefined : pins?.counts(member.config.name),
   };
 }

@@ -77,8 +77,7 @@ export class Member {
         onStateChange: () => this.#stateChanged(),
       },
     });
-    this.settled = this.upstream.settled.then(() => this.#vetting);
-    this.settled.then(() => {
+    this.settled = this.upstream.settled.then(() => this.#vetting).then(() => {
       this.#settled = true;
       options.onState(this);
     });
