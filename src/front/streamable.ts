@@ -190,7 +190,7 @@ export async function del(
   // Another request may have taken it up meanwhile.
   const session = context.gateway.sessions.get(id) ?? before;
   if (session === undefined && !isOurs) throw lost();
-  session?.close("ended by the client");
+  if (session !== undefined) requireOwn(session, visit).close("ended by the client");
   return new Response(null, { status: 204 });
 }
 
