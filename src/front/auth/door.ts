@@ -159,7 +159,7 @@ class Doorkeeper implements Door {
     if (isKnown && this.#isFor(known, path)) return known.pass;
     const failed = (error: unknown) => this.#refuse(error, this.#addressOf(request, source), path);
     try {
-      if (isKnown) throw forElsewhere();
+      if (isKnown) throw forElsewhere(known.audience);
       const found = this.#judge(text, request, source);
       if (!(found instanceof Promise)) return found;
       return found.then((verified) => this.#enter(verified, path)).catch(failed);
@@ -184,7 +184,7 @@ class Doorkeeper implements Door {
   #enter(verified: VerifiedToken, path: string): Admission {
     // Its issuer may have gone meanwhile, or come back as another.
     if (!verified.pass.holds(this.#now())) throw new UndecidableError();
-    if (!this.#isFor(verified, path)) throw forElsewhere();
+    if (!this.#isFor(verified, path)) throw forElsewhere(verified.audience);
     return verified.pass;
   }
 

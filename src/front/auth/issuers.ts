@@ -1,11 +1,14 @@
 import type { JWTPayload, JWTVerifyOptions, JWTVerifyResult } from "jose";
 import type { IssuerConfig } from "../../config/types.ts";
 import { attempt, type Json, type JsonObject, parsedObject, valueAt } from "../../lib/json.ts";
-import { codeOf } from "../../lib/text.ts";
+import { codeOf, messageOf, quotedNames } from "../../lib/text.ts";
+import { getLogger } from "../../log/mod.ts";
 import type { Admission } from "../../protocol/exchange.ts";
 import type { FetchDocument } from "../../protocol/issuer.ts";
 import { Pass, principalOf, WrongCredential } from "./admission.ts";
 import { type FetchedKeys, KeySet, PAUSE } from "./key-set.ts";
+
+const log = getLogger("mcproxy", "front");
 
 /** Signatures by a key that only the issuer has. */
 const ALGORITHMS = ["RS", "PS", "ES"].flatMap((kind) => [`${kind}256`, `${kind}384`, `${kind}512`])
@@ -115,13 +118,13 @@ export class Issuer {
     const given = (typeof aud === "string" ? [aud] : aud).filter((one) => typeof one === "string");
     if (audience !== undefined) {
       if (given.some((one) => audience.includes(one))) return undefined;
-      throw forElsewhere();
+      throw forElsewhere(given);
     }
     // Clients write a bare origin with its slash.
     const urls = given.map((one) => one.replace(/\/+$/, ""));
     if (urls.includes(this.address)) return undefined;
     const below = urls.filter((url) => url.startsWith(`${this.address}/`));
-    if (below.length === 0) throw forElsewhere();
+    if (below.length === 0) throw forElsewhere(given);
     return below;
   }
 
@@ -144,12 +147,14 @@ export class Issuer {
 
 /** What is wrong with a token, whoever found it: jose, or the runtime beneath it. */
 function wrong(error: unknown): WrongCredential {
+  log.debug("A token was refused: {reason}", { reason: messageOf(error) });
   const isOld = codeOf(error) === "ERR_JWT_EXPIRED";
   return new WrongCredential({ why: isOld ? "expired" : "invalid", genuine: isOld });
 }
 
 /** For a token that is for another place. */
-export function forElsewhere(): WrongCredential {
+export function forElsewhere(audience: readonly string[] = []): WrongCredential {
+  log.debug("A token was refused: it is for {audience}", { audience: quotedNames(audience) });
   return new WrongCredential({ why: "invalid", genuine: true });
 }
 
