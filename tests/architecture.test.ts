@@ -59,14 +59,14 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/middleware": 864,
   "src/gateway/pins": 571,
   "src/front": 1_553,
-  "src/front/auth": 686,
+  "src/front/auth": 690,
   "src/app": 782,
   "src/cli": 3_245,
   "src/cli/view": 247,
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 35_877;
+const MOST_CODE_IN_ALL = 35_881;
 const MOST_FILES = 240;
 const MOST_LINES = 500;
 
