@@ -45,10 +45,10 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1_612,
-  "src/config": 4_934,
+  "src/config": 4_937,
   "src/upstream": 2_364,
   "src/upstream/connection": 1_677,
-  "src/upstream/transport": 2_012,
+  "src/upstream/transport": 2_016,
   "src/registry": 1_949,
   "src/gating": 2_229,
   "src/gating/words + src/gating/meaning": 1_793,
@@ -66,7 +66,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 35_881;
+const MOST_CODE_IN_ALL = 35_888;
 const MOST_FILES = 240;
 const MOST_LINES = 500;
 

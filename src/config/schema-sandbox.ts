@@ -5,6 +5,7 @@
 
 import * as v from "valibot";
 import { isObject } from "../lib/json.ts";
+import { quote } from "./issue.ts";
 import { about, type Checked, chosen, flag, optional } from "./schema-parts.ts";
 import { members } from "./schema-shaping.ts";
 import type { IssueCollector } from "./validate.ts";
@@ -78,19 +79,32 @@ export const confiningOptions = {
 /** What a sandbox lets through. */
 export type Sandbox = Checked<typeof options>;
 
-/** What each of these is about. */
-const BELONGS = [["sandbox", "command"], ["mounts", "image"], ["network", "image"]] as const;
+/** What has no effect without another: nobody shall think that it had. */
+const NEEDS = { sandbox: "command", mounts: "image", network: "image" } as const;
 
-/** Reports what would keep nobody in. */
+/** Reports what would keep nobody in, and what an image cannot stand beside. */
 export function checkConfining(
   raw: Readonly<Record<string, unknown>>,
   collector: IssueCollector,
 ): void {
-  for (const [key, other] of BELONGS) {
+  for (const [key, other] of Object.entries(NEEDS)) {
     if (!(key in raw) || other in raw) continue;
     const remedy = key === "network" && "command" in raw
       ? 'put it into "sandbox"'
       : `remove it, or set "${other}"`;
     collector.error([key], `found "${key}" without "${other}"`, { part: "key", remedy });
+  }
+  if (!("image" in raw)) return;
+  for (const key of ["command", "url", "urls"].filter((key) => key in raw)) {
+    collector.error([key], `found both "image" and "${key}", expected one of them`, {
+      part: "key",
+      remedy: 'keep "image" to start a container',
+    });
+  }
+  for (const key of ["transport", "type"].filter((key) => (raw[key] ?? "stdio") !== "stdio")) {
+    collector.error([key], `found ${quote(String(raw[key]))} beside "image", expected "stdio"`);
+  }
+  for (const key of ["headers", "auth", "cwd"].filter((key) => key in raw)) {
+    collector.warn([key], `"${key}" has no effect beside "image"`, { part: "key" });
   }
 }

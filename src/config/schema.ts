@@ -69,12 +69,10 @@ const auth = v.pipe(
   ),
 );
 
-const confining = {
-  sandbox: late<typeof confiningOptions["sandbox"]>(),
-  image: late<typeof confiningOptions["image"]>(),
-  mounts: late<typeof confiningOptions["mounts"]>(),
-  network: late<typeof confiningOptions["network"]>(),
-};
+const CONFINING = ["sandbox", "image", "mounts", "network"] as const;
+const confining = Object.fromEntries(
+  CONFINING.map((key) => [key, late()]),
+) as unknown as typeof confiningOptions;
 
 /** What `transport` and `type` may say. */
 export const TRANSPORTS = ["stdio", "http", "streamable-http", "sse"] as const;
@@ -224,12 +222,9 @@ export async function loadOptions(text: string): Promise<void> {
     becomes(access, accessOption);
     lateChecks.access = checkAccess;
   }
-  if (/\b(?:sandbox|image|mounts|network)\b/.test(text)) {
+  if (new RegExp(`\\b(?:${CONFINING.join("|")})\\b`).test(text)) {
     const { confiningOptions, checkConfining } = await import("./schema-sandbox.ts");
-    becomes(confining.sandbox, confiningOptions.sandbox);
-    becomes(confining.image, confiningOptions.image);
-    becomes(confining.mounts, confiningOptions.mounts);
-    becomes(confining.network, confiningOptions.network);
+    for (const key of CONFINING) becomes<v.GenericSchema>(confining[key], confiningOptions[key]);
     lateChecks.confining = checkConfining;
   }
 }

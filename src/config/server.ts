@@ -151,8 +151,9 @@ function reportTargetIssues(
   meant: ReadonlySet<string>,
   collector: IssueCollector,
 ): void {
-  const hasImage = "image" in raw;
-  const hasCommand = hasImage || "command" in raw;
+  // All that there is to say of an image is said where its options are.
+  if ("image" in raw) return;
+  const hasCommand = "command" in raw;
   const hasUrl = "url" in raw || "urls" in raw;
   if ("url" in raw && "urls" in raw) {
     collector.error(["urls"], 'found both "url" and "urls", expected one of them', {
@@ -161,17 +162,11 @@ function reportTargetIssues(
     });
     return;
   }
-  const starts = hasImage ? "image" : "command";
-  if ((hasCommand && hasUrl) || (hasImage && "command" in raw)) {
-    const key = !hasUrl ? "command" : "url" in raw ? "url" : "urls";
-    const uses = {
-      command: '"command" to start a program',
-      image: '"image" to start a container',
-      url: '"url" to reach a running server',
-    };
-    collector.error([key], `found both "${starts}" and "${key}", expected one of them`, {
+  if (hasCommand && hasUrl) {
+    const key = "url" in raw ? "url" : "urls";
+    collector.error([key], `found both "command" and "${key}", expected one of them`, {
       part: "key",
-      remedy: `keep ${uses[starts]}, ${uses[hasUrl ? "url" : "command"]}`,
+      remedy: 'keep "command" to start a program, "url" to reach a running server',
     });
     return;
   }
@@ -187,7 +182,7 @@ function reportTargetIssues(
   const pinKey = "transport" in raw ? "transport" : "type";
   if (typeof pin === "string" && (pin === "stdio") !== hasCommand && isTransport(pin)) {
     const [has, expected] = hasCommand
-      ? [starts, '"stdio"']
+      ? ["command", '"stdio"']
       : ["url" in raw ? "url" : "urls", '"http" or "sse"'];
     collector.error([pinKey], `found ${quote(pin)} beside "${has}", expected ${expected}`);
   }
@@ -197,10 +192,10 @@ function reportTargetIssues(
     });
   }
   const meaningless = hasCommand
-    ? ["headers", "auth", ...(hasImage ? ["cwd"] : [])]
+    ? ["headers", "auth"]
     : ["args", "env", "envFile", "cwd", "instances"];
   for (const key of meaningless.filter((key) => key in raw)) {
-    const other = hasCommand && key !== "cwd" ? "url" : "command";
+    const other = hasCommand ? "url" : "command";
     collector.warn([key], `"${key}" has no effect without "${other}"`, { part: "key" });
   }
 }

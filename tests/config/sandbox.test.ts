@@ -82,7 +82,7 @@ test("an image is a program of podman's, with all it is given", () => {
     network: true,
     cwd: "/x",
   });
-  assert.match(told, /"cwd" has no effect without "command"/);
+  assert.match(told, /"cwd" has no effect beside "image"/);
   assert.ok(target?.kind === "stdio");
   const { command, args, image, hidden } = target;
   assert.deepEqual({ command, args, image, hidden }, {

@@ -134,6 +134,9 @@ for (
     ],
     ["the configuration", [{ at: CONFIG.path, real: CONFIG.path }], /s\.json is in it/],
     ["its directory", [{ at: "/x", real: CONFIG.mask }], /s\.json is in it/],
+    ["what a sandbox has itself", [{ at: "/tmp", real: "/tmp" }], /has one of its own/],
+    ["what is in /proc", [{ at: "/x", real: "/proc/1/root" }], /has one of its own/],
+    ["devices", [{ at: "/dev/sda", real: "/dev/sda", isWritable: true }], /has one of its own/],
     ["what a server may make a link", [{ at: "/w", real: "/w", isWritable: true }, {
       at: "/w/in",
       real: "/root",

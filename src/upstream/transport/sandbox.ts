@@ -65,6 +65,9 @@ const WALLS = [
 const wallsOf = ({ network }: Pick<Sandbox, "network">) =>
   network ? WALLS : [...WALLS, "--unshare-net"];
 
+/** What every sandbox has of its own, and nothing of the machine can take the place of. */
+const OWN = /^\/(?:(?:proc|dev)(?:$|\/)|(?:tmp|var\/tmp)$|tmp\/(?:home|cache)(?:$|\/))/;
+
 /** Variables that say where things are outside. */
 const OF_OUTSIDE = /^(?:HOME|SHELL|TMPDIR|XDG_.*)$/;
 
@@ -113,6 +116,9 @@ function roomsOf(
   places: readonly ShownPath[],
   hidden: readonly Hidden[],
 ) {
+  if (OWN.test(at) || OWN.test(real)) {
+    throw new Error(`it cannot be given ${at}: each sandbox has one of its own`);
+  }
   // Whoever may write there can let it lead anywhere until the next start.
   const outer = places.find((one) => one.isWritable && one.at !== at && isInside(at, one.at));
   if (outer !== undefined && at !== real) {
@@ -312,8 +318,8 @@ async function programPlaces(
 /** What belongs to a program, by where it is. */
 function rootsOf(file: string, home: string): readonly string[] {
   const directory = dirname(file);
-  // Beside it is everything its user has.
-  if (isInside(home, directory)) return [file];
+  // Beside it is everything its user has, or what everybody puts there.
+  if (isInside(home, directory) || OWN.test(directory)) return [file];
   const modules = /^.*?\/node_modules(?=\/)/.exec(file);
   if (modules !== null) return [modules[0]];
   if (basename(directory) !== "bin") return [directory];
