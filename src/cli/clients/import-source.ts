@@ -333,7 +333,7 @@ function sectionDocument(
 }
 
 /** What says where a server is and how it is reached; the rest may have been set here since. */
-const TARGET_KEYS = ["command", "args", "cwd", "env", "url", "headers"];
+const TARGET_KEYS = ["command", "image", "args", "cwd", "env", "url", "headers"];
 
 /** Whether two entries have the same target. A variable in the one we have stands for any text. */
 export function isSame(ours: unknown, theirs: unknown): boolean {

@@ -237,7 +237,7 @@ function transportOf({ entry, server }: FoundServer): string {
   return target.transport === "auto" ? "http" : target.transport;
 }
 
-function targetOf({ command, url, urls }: RawObject): string {
+function targetOf({ image, command = image, url, urls }: RawObject): string {
   if (typeof command === "string") return looksSecret("", command) ? "" : command;
   const first: unknown = url ?? (Array.isArray(urls) ? urls[0] : undefined);
   if (typeof first !== "string") return "";
