@@ -42,8 +42,8 @@ const program = (heard: Inbox<string>): FakeProgram => (process) => {
       } else if (method === "ping") say({ id, result: {} });
       else if (method === "tools/call" && params.name === "echo") {
         say({ id, result: { content: [{ type: "text", text: "echoed" }] } });
-      } else if (method !== "tools/call" && id !== undefined) {
-        say({ id, error: { code: -32601, message: "Unknown" } });
+      } else if (params?.name !== "slow" && id !== undefined) {
+        say({ id, error: { code: -32602, message: `Unknown tool "${params?.name}"` } });
       }
     }
   });
