@@ -69,6 +69,27 @@ test("planServe() refuses an open address without --no-auth, whoever asks for it
   assert.equal(address(await plan({ host: "localhost" })), "localhost:12009");
 });
 
+test("planServe() lets auth listen for other machines, and takes it from no gateway that does", async () => {
+  const auth = { keys: { a: `sha256:${"0a".repeat(32)}` } };
+  const open = { mcpServers: {}, host: "0.0.0.0", auth };
+  assert.equal(address(await plan({}, { config: open })), "0.0.0.0:12009");
+  assert.equal(
+    address(await plan({ host: "::" }, { config: { mcpServers: {}, auth } })),
+    ":::12009",
+  );
+  // The file says another address, but the gateway stays where it listens until it is started anew.
+  const file = await configFile({ mcpServers: {} });
+  const again = (listening: string, options: OptionValues = {}) =>
+    planServe({ config: file.path, ...options }, { env: {}, cwd: file.directory }, { listening });
+  try {
+    assert.equal(address(await again("127.0.0.1", { host: "0.0.0.0" })), "0.0.0.0:12009");
+    assert.equal(address(await again("0.0.0.0", { "no-auth": true })), "127.0.0.1:12009");
+    await assert.rejects(again("0.0.0.0"), /Cannot listen on "0\.0\.0\.0".*"auth", or --no-auth/);
+  } finally {
+    await file.close();
+  }
+});
+
 test("planServe() refuses ports, levels and formats that are none", async () => {
   for (
     const [options, expected] of [
