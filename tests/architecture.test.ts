@@ -40,34 +40,34 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_366,
+  "src/lib": 1_369,
   "src/runtime": 830,
   "src/log": 967,
   "src/schema": 884,
-  "src/protocol": 1_612,
-  "src/config": 4_937,
+  "src/protocol": 1_618,
+  "src/config": 5_037,
   "src/upstream": 2_364,
   "src/upstream/connection": 1_677,
   "src/upstream/transport": 2_016,
-  "src/registry": 1_949,
+  "src/registry": 1_962,
   "src/gating": 2_229,
   "src/gating/words + src/gating/meaning": 1_793,
-  "src/gateway/access": 69,
-  "src/gateway": 1_568,
+  "src/gateway/access": 695,
+  "src/gateway": 1_663,
   "src/gateway/clients": 1_119,
   "src/gateway/members": 595,
   "src/gateway/middleware": 864,
   "src/gateway/pins": 571,
-  "src/front": 1_553,
+  "src/front": 1_556,
   "src/front/auth": 690,
   "src/app": 782,
-  "src/cli": 3_245,
+  "src/cli": 3_377,
   "src/cli/view": 247,
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 35_888;
-const MOST_FILES = 240;
+const MOST_CODE_IN_ALL = 36_867;
+const MOST_FILES = 247;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */

@@ -62,7 +62,10 @@ export class LocalGateway {
     const blocks = config.servers.values().some(({ pin }) => pin === "block");
     // Who warns is the gateway that goes on.
     const state = blocks ? stateDirectory(io.env) : undefined;
-    this.gateway = new Gateway({ config, runtime: io.runtime, stateDirectory: state });
+    // Of an audit there is one writer, the gateway that goes on.
+    const { audit: _audit, ...settings } = config.settings;
+    const own = { ...config, settings };
+    this.gateway = new Gateway({ config: own, runtime: io.runtime, stateDirectory: state });
     if (io.stderr.isTerminal && io.env["TERM"] !== "dumb") {
       const style = styleFor({ isTerminal: true, env: io.env });
       this.#screen = new LiveScreen(

@@ -127,6 +127,18 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
     load: async () => (await import("./keys.ts")).run,
   },
   {
+    name: "audit",
+    summary: "Show who has done what, or verify that nothing of it was changed",
+    words: ["[verify]", "[FILE…]"],
+    options: ["who", "event", "since", "head", "config", "credentials"],
+    notes: [
+      "Without FILE it shows the files of the configuration's audit.",
+      "verify wants all files, audit.jsonl*, and names the first line that is not as it was written.",
+      "It exits with 1 where there is one.",
+    ],
+    load: async () => (await import("./audit.ts")).run,
+  },
+  {
     name: "schema",
     summary: "Print the JSON schema of the configuration file",
     load: async () => (await import("./help.ts")).printSchema,

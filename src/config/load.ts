@@ -247,9 +247,11 @@ function parseSettings(ours: object, { tree, store, collector, used }: ParseCont
     embeddings,
     auth,
     access,
+    limits,
+    audit,
     ...rest
   } = output;
-  return withoutUndefined({ ...rest, syslog, roots, embeddings, auth, access });
+  return withoutUndefined({ ...rest, syslog, roots, embeddings, auth, access, limits, audit });
 }
 
 function parseServers(

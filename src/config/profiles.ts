@@ -5,10 +5,12 @@ import { parseGlob } from "../lib/glob.ts";
 import { sanitizeName } from "../lib/text.ts";
 import { quote, withoutUndefined } from "./issue.ts";
 import { profileGating } from "./schema-gating.ts";
+import type { limitsOption } from "./schema-limits.ts";
 import {
   about,
   type Checked,
   choice,
+  late,
   notArray,
   optional,
   prefix,
@@ -30,6 +32,9 @@ import type { IssueCollector } from "./validate.ts";
 const PROFILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const NAME_HINT = "a profile name: letters, digits and . _ -, starting with a letter or digit";
 
+/** The limits of all and those of a profile; loaded with the others that few have. */
+export const limits = late<typeof limitsOption>();
+
 const profile = members(optional({
   servers: patterns("Names of servers, or patterns for them.", ["github", "docs-*"]),
   tags: tags("Tags of servers, or of single tools, prompts and resources.", ["read"]),
@@ -45,6 +50,7 @@ const profile = members(optional({
   prefix,
   separator,
   gating: profileGating,
+  limits,
 }));
 
 /**

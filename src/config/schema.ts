@@ -4,9 +4,10 @@
  */
 
 import * as v from "valibot";
-import { profileOptions } from "./profiles.ts";
+import { limits, profileOptions } from "./profiles.ts";
 import type { accessOption, checkAccess } from "./schema-access.ts";
 import type { authOption, checkIssuers } from "./schema-auth.ts";
+import type { auditOption, rateOption } from "./schema-limits.ts";
 import { gatingOptions } from "./schema-gating.ts";
 import {
   about,
@@ -87,6 +88,8 @@ function inherited(description: string): string {
   return `${description} By default as for all servers.`;
 }
 
+const rate = late<typeof rateOption>();
+
 /** The options of one server: the form every MCP client uses, and what we add to it. */
 export const serverOptions = optional({
   command: text("Program to start; it speaks MCP on stdin and stdout.", "npx"),
@@ -156,6 +159,7 @@ export const serverOptions = optional({
     "How many calls may wait where maxConcurrency is reached.",
     { example: 20, standard: 100 },
   ),
+  rate,
   prefix,
   separator,
   sharing: choice(
@@ -199,6 +203,7 @@ const SyslogSchema = v.pipe(
 
 const gatewayAuth = late<typeof authOption>();
 const access = late<typeof accessOption>();
+const audit = late<typeof auditOption>();
 
 /** What looks at settings beside each other, of those that {@link loadOptions} loads. */
 export const lateChecks: {
@@ -226,6 +231,12 @@ export async function loadOptions(text: string): Promise<void> {
     const { confiningOptions, checkConfining } = await import("./schema-sandbox.ts");
     for (const key of CONFINING) becomes<v.GenericSchema>(confining[key], confiningOptions[key]);
     lateChecks.confining = checkConfining;
+  }
+  if (/\b(?:limits|audit|rate)\b|MCPROXY_(?:LIMITS|AUDIT)/.test(text)) {
+    const { limitsOption, auditOption, rateOption } = await import("./schema-limits.ts");
+    becomes(limits, limitsOption);
+    becomes(audit, auditOption);
+    becomes(rate, rateOption);
   }
 }
 
@@ -313,6 +324,8 @@ export const SettingsSchema = v.strictObject(optional({
   ),
   auth: gatewayAuth,
   access,
+  limits,
+  audit,
   ...gatingOptions,
   ...profileOptions,
 }, {

@@ -103,6 +103,7 @@ export function parseServer(
     idleTimeout: checked.idleTimeout,
     maxConcurrency: checked.maxConcurrency,
     maxQueue: checked.maxQueue ?? MAX_QUEUE,
+    rate: checked.rate,
     prefix: checked.prefix ?? settings.prefix,
     separator: checked.separator ?? settings.separator,
     sharing,

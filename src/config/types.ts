@@ -6,6 +6,7 @@
 import { parseGlob } from "../lib/glob.ts";
 import { canonicalJson, type JsonObject } from "../lib/json.ts";
 import type { ConfigIssue } from "./issue.ts";
+import type { Rate } from "./schema-limits.ts";
 import type { Checked } from "./schema-parts.ts";
 import type { ServerTransform } from "./schema-results.ts";
 import type { Sandbox } from "./schema-sandbox.ts";
@@ -15,6 +16,7 @@ import type { SettingsSchema } from "./schema.ts";
 export type { ProfileConfig } from "./profiles.ts";
 export type { AccessRule } from "./schema-access.ts";
 export type { AuthConfig, IssuerConfig, KeyConfig, ProxyConfig } from "./schema-auth.ts";
+export type { AuditConfig, LimitsConfig, Rate } from "./schema-limits.ts";
 export type { EmbeddingsConfig, GatingConfig, GatingMode } from "./schema-gating.ts";
 export type { CacheRule, ReplaceRule, ServerTransform, SizeRule } from "./schema-results.ts";
 export type {
@@ -106,6 +108,8 @@ export interface ServerConfig {
   readonly maxConcurrency?: number;
   /** Calls that may wait for one of those to end. */
   readonly maxQueue: number;
+  /** How many it gets in which time; no bound when absent. */
+  readonly rate?: Rate;
   readonly prefix: PrefixMode;
   /** Between server name and tool name. */
   readonly separator: string;

@@ -23,6 +23,7 @@ import { incomingTaskEdits } from "../protocol/tasks.ts";
 import { ListReply, modernMembers, type Reply } from "../registry/answers.ts";
 import { pageOf } from "../registry/lists.ts";
 import type { NamedKind, Route, View } from "../registry/types.ts";
+import type { Limits } from "./access/limits.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
 import type { LogLevels } from "./clients/subscriptions.ts";
 import { type Forwarder, forwardTo } from "./eras.ts";
@@ -49,6 +50,8 @@ export interface CallParts {
   /** Why there is none of this name, where it is there and held back. */
   heldBack?(kind: NamedKind, name: string, endpoint: Endpoint): string | undefined;
   readonly parking: Parking;
+  /** Undefined where nothing is limited. */
+  readonly control?: Pick<Limits, "spend"> | undefined;
 }
 
 /** Where a request goes. */
@@ -339,10 +342,11 @@ function forward(
   server: string,
   edits: readonly JsonEdit[],
   view: View,
-  { members, parking }: CallParts,
+  { members, parking, control }: CallParts,
 ): Promise<ResponseMessage> {
   // Looked up when it is needed: a reload may have put another one in its place.
   const upstream = members.upstream(server);
+  control?.spend(exchange, server);
   if (upstream !== undefined) return forwardTo(upstream, exchange, edits, view, parking);
   throw gone(serverEndpoint(server));
 }

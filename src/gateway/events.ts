@@ -3,8 +3,10 @@
  * service manager, a screen. Nobody who listens can hold up or break what he is told of.
  */
 
+import type { Endpoint } from "../gating/endpoint.ts";
 import type { Snapshot } from "../gating/gate.ts";
 import { TokenBucket } from "../lib/rate-limit.ts";
+import type { JsonObject } from "../lib/json.ts";
 import { cut, snippet } from "../lib/text.ts";
 import { getLogger } from "../log/mod.ts";
 import type { RpcError } from "../protocol/errors.ts";
@@ -29,6 +31,10 @@ export interface CallRecord {
   readonly rid: string;
   readonly client: Pick<Client, "label" | "session" | "era" | "principal">;
   readonly method: string;
+  /** The key of its endpoint. */
+  readonly endpoint: string;
+  /** What was asked for as the client has said it; it may hold secrets. */
+  params: JsonObject | undefined;
   /** The name or URI that was asked for, as the client knows it; of a meta tool that of its tool. */
   name: string | undefined;
   /** Who was asked last; empty where it was nobody. */
@@ -109,7 +115,35 @@ export interface PinFact {
   readonly what: "held" | "waiting" | "approved";
 }
 
-/** All there is to be told of; none of it holds a secret. */
+/** A call came beyond a limit, and was not carried out; there is no {@link CallRecord} of it. */
+export interface LimitedFact extends Pick<CallRecord, "rid" | "client" | "method" | "name"> {
+  readonly kind: "limited";
+  readonly endpoint: string;
+  /** Whose rate it was; empty where it was a limit of the principal's. */
+  readonly server: string;
+  /** What the client is told. */
+  readonly told: string;
+}
+
+/** Somebody has shown who he is, and is not given what he asks for. */
+export interface DeniedFact {
+  readonly kind: "denied";
+  readonly principal: Principal;
+  readonly address: string | undefined;
+  /** That of HTTP and the path. */
+  readonly method: string;
+  /** That of HTTP: 403, or 404 for what is hidden. */
+  readonly status: number;
+}
+
+/** A wrong credential was shown. */
+export interface AuthFailedFact {
+  readonly kind: "authFailed";
+  readonly address: string | undefined;
+  readonly why: string;
+}
+
+/** All there is to be told of; none of it but {@link CallRecord.params} holds a secret. */
 export type Fact =
   | CallRecord
   | FailureFact
@@ -117,7 +151,10 @@ export type Fact =
   | ListsFact
   | ClientFact
   | ConfigFact
-  | PinFact;
+  | PinFact
+  | LimitedFact
+  | DeniedFact
+  | AuthFailedFact;
 
 type Kind = Fact["kind"];
 type Of<K extends Kind> = Extract<Fact, { readonly kind: K }>;
@@ -162,9 +199,25 @@ export class Facts {
 }
 
 /** The record of a call that has just come. */
-export function newRecord({ rid, client, request: { method } }: Exchange): CallRecord {
-  const open = { name: undefined, tool: undefined, code: undefined, server: "", duration: 0 };
-  return { kind: "call", rid, client, method, outcome: "ok", started: performance.now(), ...open };
+export function newRecord(
+  { rid, client, request: { method } }: Exchange,
+  { key: endpoint }: Endpoint,
+): CallRecord {
+  return {
+    kind: "call",
+    rid,
+    client,
+    method,
+    endpoint,
+    params: undefined,
+    name: undefined,
+    server: "",
+    tool: undefined,
+    outcome: "ok",
+    code: undefined,
+    started: performance.now(),
+    duration: 0,
+  };
 }
 
 /** Fills in what a server's answer says of the call. */
@@ -183,13 +236,18 @@ export function recordAnswer(
 
 /** Fills in what is known at the end. */
 export function recordEnd(record: CallRecord, { request, server, signal }: Exchange): CallRecord {
-  const { name, uri } = request.params ?? {};
-  const asked = name ?? uri;
-  record.name = typeof asked === "string" ? asked : undefined;
+  record.params = request.params;
+  record.name = nameIn(request.params);
   record.server = server;
   if (signal.aborted) record.outcome = "cancelled";
   record.duration = performance.now() - record.started;
   return record;
+}
+
+/** The name or URI that is asked for. */
+export function nameIn({ name, uri }: JsonObject = {}): string | undefined {
+  const asked = name ?? uri;
+  return typeof asked === "string" ? asked : undefined;
 }
 
 /** Why clients that never said goodbye are sent away. */
@@ -199,6 +257,7 @@ export const SILENT = { idle: "idle for too long", crowded: "too many sessions" 
 export function logFacts(events: Facts, now = () => performance.now()): void {
   const comings = new TokenBucket({ ratePerSecond: 5, burst: 100, now: now() });
   const refusals = new TokenBucket({ ratePerSecond: 0.1, burst: 5, now: now() });
+  const limited = new TokenBucket({ ratePerSecond: 0.1, burst: 5, now: now() });
   const tell = (bucket: TokenBucket, text: string, facts: object) => {
     const verdict = bucket.take(now());
     if (verdict.allowed) log.info(text, { ...facts, suppressed: verdict.suppressed || undefined });
@@ -219,6 +278,10 @@ export function logFacts(events: Facts, now = () => performance.now()): void {
     const text = left === undefined ? "came" : "went: {left}";
     const facts = { client: label, name, left, transport, path, who: principal?.who };
     tell(comings, `Client {client} {name} ${text}`, facts);
+  });
+  events.on("limited", ({ rid, client: { label, principal }, method, told }) => {
+    const facts = { rid, client: label, who: principal?.who, error: told };
+    tell(limited, `${method} was refused: {error}`, facts);
   });
   events.on("failure", ({ rid, client, principal, method, told, cause }) => {
     // What a client or a server has sent stands in both, at any length.

@@ -3,9 +3,10 @@ import { type Config, keepUnchanged, type ServerConfig } from "../config/types.t
 import type { Endpoint } from "../gating/endpoint.ts";
 import { Gating } from "../gating/gating.ts";
 import { CancelSource } from "../lib/cancel.ts";
-import { createRedactor } from "../lib/secrets.ts";
+import { createRedactor, type Redactor } from "../lib/secrets.ts";
 import { within } from "../lib/time.ts";
-import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
+import { getLogger } from "../log/mod.ts";
+import { ErrorCode, LaterError, RpcError, toRpcError } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { errorResponse, idTextOf } from "../protocol/message.ts";
 import type { Inventory } from "../protocol/lists.ts";
@@ -13,6 +14,7 @@ import type { Reply } from "../registry/answers.ts";
 import type { NamedKind } from "../registry/types.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { type AttemptBudget, createAttemptBudget } from "../upstream/supervisor.ts";
+import type { Control } from "./access/control.ts";
 import { type CallParts, route } from "./call.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
 import { type Answering, Session, type SessionParts } from "./clients/session.ts";
@@ -29,6 +31,15 @@ import type { PinGuard } from "./pins/pin-guard.ts";
 import { Snapshots } from "./snapshots.ts";
 import { Owners } from "./tasks.ts";
 
+const log = getLogger("mcproxy", "gateway");
+
+/** Whether anything is asked before a call. */
+function isOverseen({ settings: { auth, limits, audit, profiles }, servers }: Config): boolean {
+  return (auth ?? limits ?? audit) !== undefined ||
+    profiles.some((profile) => profile.limits !== undefined) ||
+    servers.values().some(({ rate }) => rate !== undefined);
+}
+
 /** What the gateway stands on. */
 export interface GatewayOptions {
   readonly config: Config;
@@ -37,7 +48,7 @@ export interface GatewayOptions {
   readonly cache?: ListCache | undefined;
   /** Where the search keeps what it has learned, see `cacheDirectory()`; nothing is kept without. */
   readonly directory?: string | undefined;
-  /** Where it is kept what was approved, see `stateDirectory()`; without, only `block` compares. */
+  /** Where it is kept what was approved, and the key of the audit; see `stateDirectory()`. */
   readonly stateDirectory?: string | undefined;
   /** How long after the start first lists wait for servers, where `startupGrace` is less. */
   readonly patience?: number | undefined;
@@ -67,9 +78,13 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   readonly parking = new Parking();
   /** What was approved of what servers offer; undefined while there was nothing to compare. */
   pins: PinGuard | undefined;
+  /** What is asked before a call, where the configuration says so. */
+  control: Control | undefined;
+  /** Pending until that does what the configuration says; no request is handled before. */
+  #controlling: Promise<unknown> | undefined;
   /** What must not leave the gateway. */
   #secrets: readonly string[];
-  #redact: (text: string) => string;
+  redactor: Redactor;
   readonly #cache: ListCache | undefined;
   readonly #pinsFrom: Pick<GatewayOptions, "stateDirectory" | "runtime">;
   #openingPins: Promise<PinGuard> | undefined;
@@ -88,7 +103,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     this.#cache = cache;
     this.configState = new ConfigState(config, this.events);
     this.#secrets = collectSecrets(config);
-    this.#redact = createRedactor(this.#secrets, this.isName).text;
+    this.redactor = createRedactor(this.#secrets, this.isName);
     const current = () => this.config;
     const settings = () => this.config.settings;
     const members = this.members = new Members({
@@ -117,6 +132,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     this.levels = new LogLevels(this.sessions, members);
     this.subscriptions = new Subscriptions(members, this.snapshots);
     this.#countUse();
+    this.#oversee();
   }
 
   /** The configuration in force; replaced as a whole by {@link Gateway.reload}. */
@@ -124,9 +140,14 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     return this.configState.current;
   }
 
+  /** See {@link GatewayOptions}. */
+  get stateDirectory(): string | undefined {
+    return this.#pinsFrom.stateDirectory;
+  }
+
   /** Masks the configuration's secrets in text that leaves the gateway: servers quote them. */
   get redact(): (text: string) => string {
-    return this.#redact;
+    return this.redactor.text;
   }
 
   /** Whether a word names a server or a tool; those are never masked. */
@@ -170,10 +191,11 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     // What is let go may still quote the old secrets, and what is not gone yet older ones.
     const before = this.members.isSteady ? collectSecrets(this.config) : this.#secrets;
     this.#secrets = [...new Set([...collectSecrets(config), ...before])];
-    this.#redact = createRedactor(this.#secrets, this.isName).text;
+    this.redactor = createRedactor(this.#secrets, this.isName);
     this.configState.accept(config);
     this.chains.cache.limit = config.settings.cacheSize;
     this.members.reconcile(config.servers);
+    this.#oversee();
   }
 
   /**
@@ -199,24 +221,36 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     );
     const stop = this.snapshots.listen(session);
     this.sessions.add(session);
+    this.control?.opened(session);
     return session;
   }
 
   handle(exchange: ActiveExchange, endpoint: Endpoint): Answering {
+    if (this.#controlling !== undefined) return this.#handleLater(exchange, endpoint);
     this.#active.add(exchange);
-    if (this.events.hasListeners("call")) exchange.record = newRecord(exchange);
+    if (this.events.hasListeners("call")) exchange.record = newRecord(exchange, endpoint);
     try {
       this.stopping.throwIfAborted();
+      this.control?.enter(exchange, endpoint);
       const reply = route(exchange, endpoint, this);
       // Not async, as all on the way of a call: each layer of promises shows in a profile.
       if (!(reply instanceof Promise)) return this.#ended(exchange, reply);
       return reply.then(
         (told) => this.#ended(exchange, told),
-        (why) => this.#failed(exchange, why),
+        (why) => this.#failed(exchange, endpoint, why),
       );
     } catch (error) {
-      return this.#failed(exchange, error);
+      return this.#failed(exchange, endpoint, error);
     }
+  }
+
+  async #handleLater(exchange: ActiveExchange, endpoint: Endpoint): Promise<Reply | undefined> {
+    try {
+      await this.#controlling;
+    } catch (error) {
+      return this.#failed(exchange, endpoint, error);
+    }
+    return await this.handle(exchange, endpoint);
   }
 
   /**
@@ -240,6 +274,23 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     await this.gating.close();
     await this.#cache?.flush();
     await (await this.#openingPins)?.close();
+    await this.#controlling?.catch(() => {});
+    // Last: it tells of all this.
+    await this.control?.close();
+  }
+
+  /** Brings limits and audit to what the configuration says. What cannot be limited is refused. */
+  #oversee(): void {
+    if (this.control === undefined && !isOverseen(this.config)) return;
+    const controlling = this.#controlling = this.#control();
+    controlling.then(() => {
+      if (this.#controlling === controlling) this.#controlling = undefined;
+    }, (error) => log.fatal("Cannot load limits and audit: {error}", { error }));
+  }
+
+  async #control(): Promise<void> {
+    this.control ??= new (await import("./access/control.ts")).Control(this);
+    await this.control.reload();
   }
 
   heldBack(kind: NamedKind, name: string, endpoint: Endpoint): string | undefined {
@@ -279,14 +330,18 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     const told = signal.aborted ? undefined : reply;
     exchange.end();
     this.#active.delete(exchange);
+    this.control?.leave(exchange);
     if (this.#active.size === 0) this.#onIdle?.();
     if (record !== undefined) this.events.emit(recordEnd(record, exchange));
     return told;
   }
 
-  #failed(exchange: ActiveExchange, error: unknown): Reply | undefined {
+  #failed(exchange: ActiveExchange, endpoint: Endpoint, error: unknown): Reply | undefined {
     const { request, client, record, signal } = exchange;
     if (signal.aborted) return this.#ended(exchange, undefined);
+    if (error instanceof LaterError) {
+      return this.#ended(exchange, this.control!.answer(exchange, endpoint, error));
+    }
     const { code, message, data } = toRpcError(error);
     const told = new RpcError(code, this.redact(message), data);
     const cause = error instanceof RpcError ? undefined : error;

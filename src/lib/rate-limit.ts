@@ -51,6 +51,11 @@ export class TokenBucket {
     return { allowed: true, suppressed: this.takeSuppressed() };
   }
 
+  /** Milliseconds from the last question until something may pass. */
+  get wait(): number {
+    return Math.max(0, (1 - this.#tokens) * 1000 / this.options.ratePerSecond);
+  }
+
   /** What was refused since the last thing that passed, counted once: for the end of a stream. */
   takeSuppressed(): number {
     const suppressed = this.#suppressed;

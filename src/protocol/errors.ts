@@ -17,6 +17,8 @@ export const ErrorCode = {
   ShuttingDown: -32013,
   /** The upstream has as many calls as it may get, and as many wait (`maxConcurrency`, `maxQueue`). */
   UpstreamBusy: -32014,
+  /** As many calls as `limits` or `rate` allow. HTTP 429, but for tools. */
+  LimitReached: -32015,
   /** 2024-11-05 … 2025-11-25: unknown resource. */
   LegacyResourceNotFound: -32002,
   /** 2026-07-28: a header contradicts the body. HTTP 400. */
@@ -42,6 +44,13 @@ export class RpcError extends Error {
     options?: ErrorOptions,
   ) {
     super(message, options);
+  }
+}
+
+/** For a request that may come again: HTTP has a status for it, and `Retry-After`. */
+export class LaterError extends RpcError {
+  constructor(readonly status: 429 | 503, message: string, readonly seconds: number) {
+    super(status === 429 ? ErrorCode.LimitReached : ErrorCode.InternalError, message);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { VERSION } from "../lib/version.ts";
 import { MetaKey, MODERN_VERSIONS } from "../protocol/eras.ts";
+import type { LaterError } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { SENDS_TEXT } from "../runtime/listen.ts";
 import type { CacheHints, Page } from "./lists.ts";
@@ -62,7 +63,7 @@ export function modernMembers(
 }
 
 /** The text of one response on its way to a client; a list is put together when it is sent. */
-export type Reply = string | ListReply;
+export type Reply = string | ListReply | LaterReply;
 
 /** The reply as text, for transports that write text. */
 export function replyText(reply: Reply): string {
@@ -108,6 +109,22 @@ export class ListReply {
   #template(): Uint8Array<ArrayBuffer> {
     const room = " ".repeat(ID_ROOM);
     return encoder.encode(new ListReply(room, this.page, this.tail).text());
+  }
+}
+
+/** An error with a status of its own, where the transport has any. */
+export class LaterReply {
+  constructor(
+    private readonly json: string,
+    readonly error: Pick<LaterError, "status" | "seconds">,
+  ) {}
+
+  text(): string {
+    return this.json;
+  }
+
+  body(): string {
+    return this.json;
   }
 }
 

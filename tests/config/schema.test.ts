@@ -51,7 +51,8 @@ const WITHOUT_DEFAULT = new Set([
   ...["embeddings", "embeddings.url", "embeddings.model", "embeddings.apiKey"],
   ...["auth.keys", "auth.issuers", "auth.proxy", "auth.proxy.header", "auth.proxy.groups"],
   "auth.proxy.from",
-  "access",
+  ...["access", "rate", "limits", "limits.calls", "limits.concurrent", "limits.sessions"],
+  ...["audit", "audit.file"],
   ...["roots.uri", "roots.name", "risk"],
 ]);
 

@@ -123,6 +123,8 @@ test("settingsFromEnv() has a variable for every setting, each read by its schem
       { keys: [{ name: "a", hash: "0a".repeat(32), expires: undefined }] },
     ],
     access: ['{"*":"dev"}', [{ who: "*", gives: ["dev"] }]],
+    limits: ['{"calls":"5/s"}', { calls: { count: 5, per: "second" } }],
+    audit: ['{"file":"/a"}', { file: "/a", arguments: "none", required: false }],
     gating: ["off", { ...DEFAULT_SETTINGS.gating, mode: "off" }],
     embeddings: ['{"url":"http://h","model":"m"}', { url: "http://h", model: "m", timeout: 300 }],
     profiles: ['{"dev":{}}', [{ name: "dev" }]],

@@ -55,6 +55,7 @@ test("error codes are what the specification and the docs say", () => {
     UpstreamProtocol: -32012,
     ShuttingDown: -32013,
     UpstreamBusy: -32014,
+    LimitReached: -32015,
     LegacyResourceNotFound: -32002,
     HeaderMismatch: -32020,
     MissingClientCapability: -32021,

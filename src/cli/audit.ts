@@ -1,0 +1,128 @@
+/** `mcproxy audit`: who has done what, by the files of the audit, and whether those hold. */
+
+import { readdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { CliError, ExitCode, type Io, print, say, UsageError } from "../app/io.ts";
+import { requireConfiguration } from "../app/plan.ts";
+import {
+  auditLine,
+  auditLines,
+  type BrokenLine,
+  ChainCheck,
+  inWrittenOrder,
+} from "../gateway/access/audit-chain.ts";
+import type { JsonObject } from "../lib/json.ts";
+import { systemReason } from "../lib/own-file.ts";
+import { plural, printable } from "../lib/text.ts";
+import { parseDuration } from "../lib/time.ts";
+import type { Invocation, OptionValues } from "./command.ts";
+
+/** Characters that are printed at a time. */
+const CHUNK = 32 * 1024;
+
+/** `mcproxy audit [FILE…]` and `mcproxy audit verify FILE…`. */
+export async function run({ args, options }: Invocation, io: Io): Promise<ExitCode> {
+  const isCheck = args[0] === "verify";
+  const named = isCheck ? args.slice(1) : args;
+  if (isCheck && named.length === 0) {
+    throw new UsageError('Cannot run "audit verify": FILE is missing; expected all files of it');
+  }
+  try {
+    const files = await inWrittenOrder(named.length > 0 ? named : await configured(options, io));
+    return await (isCheck ? verify : show)(files, options, io);
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw new CliError(ExitCode.Failed, `Cannot read the audit: ${systemReason(error)}`);
+  }
+}
+
+/** The file of the configuration, and those that were moved away. */
+async function configured(options: OptionValues, io: Io): Promise<string[]> {
+  const { config: { settings: { audit } } } = await requireConfiguration(options, io);
+  if (audit === undefined) {
+    throw new CliError(ExitCode.Failed, 'Cannot show the audit: the configuration has no "audit"');
+  }
+  const name = basename(audit.file);
+  const all = await readdir(dirname(audit.file));
+  return all.filter((one) =>
+    one === name || /^\.\d+$/.test(one.slice(name.length)) && one.startsWith(name)
+  )
+    .map((one) => join(dirname(audit.file), one));
+}
+
+async function verify(files: readonly string[], options: OptionValues, io: Io): Promise<ExitCode> {
+  const check = new ChainCheck();
+  const broken = await firstBroken(files, check) ?? check.end(options.head);
+  const { from = 1, to, head } = check.held;
+  if (options.json === true) {
+    await print(io, `${JSON.stringify({ ok: broken === undefined, from, to, head, broken })}\n`);
+  } else if (broken !== undefined) {
+    await print(io, `${printable(broken.file)}:${broken.line}: ${broken.why}\n`);
+  } else {
+    const lines = [
+      `${
+        plural(to === 0 ? 0 : to - from + 1, "line")
+      }, number ${from} to ${to}, each as it was written`,
+      `The last comes to ${head}; compare it with what the log says, or with --head`,
+      ...from > 1 ? [`What was before number ${from} is in none of these files`] : [],
+    ];
+    await print(io, `${lines.join("\n")}\n`);
+  }
+  return broken === undefined ? ExitCode.Ok : ExitCode.Failed;
+}
+
+async function firstBroken(
+  files: readonly string[],
+  check: ChainCheck,
+): Promise<BrokenLine | undefined> {
+  for (const file of files) {
+    let line = 0;
+    for await (const { bytes, isWhole } of auditLines(file)) {
+      const broken = check.push(bytes, isWhole, { file, line: ++line });
+      if (broken !== undefined) return broken;
+    }
+  }
+}
+
+async function show(files: readonly string[], options: OptionValues, io: Io): Promise<ExitCode> {
+  const since = options.since === undefined ? "" : sinceOf(options.since);
+  const { who, event } = options;
+  let [text, damaged] = ["", 0];
+  for (const file of files) {
+    for await (const { bytes } of auditLines(file)) {
+      const line = auditLine(bytes);
+      if (line === undefined) damaged++;
+      else if (
+        (who === undefined || line.who === who) && (event === undefined || line.event === event) &&
+        String(line.t) >= since
+      ) text += `${options.json === true ? JSON.stringify(line) : readable(line)}\n`;
+      if (text.length < CHUNK) continue;
+      await print(io, text);
+      text = "";
+    }
+  }
+  await print(io, text);
+  const found = `${plural(damaged, "line")} cannot be read; "mcproxy audit verify" tells more\n`;
+  if (damaged > 0) await say(io.stderr, found);
+  return ExitCode.Ok;
+}
+
+function readable(
+  { t, event, who, client, address, server, name, ms, outcome }: JsonObject,
+): string {
+  const parts = [t, event, who ?? client ?? address, server, name, outcome];
+  const told = parts.filter((part) => part !== undefined && part !== "").map(String);
+  return printable([...told, ...ms === undefined ? [] : [`${ms} ms`]].join("  "));
+}
+
+/** As times are written in the lines. */
+function sinceOf(text: string): string {
+  const days = /^(\d{1,4})d$/.exec(text)?.[1];
+  const ago = days === undefined ? parseDuration(text) : Number(days) * 86_400_000;
+  const at = ago === undefined ? Date.parse(text) : Date.now() - ago;
+  if (!Number.isNaN(at)) return new Date(at).toISOString();
+  throw new UsageError(
+    `Cannot use --since ${JSON.stringify(text)}: expected a time such as 2h, 7d or 2026-11-30`,
+    'Run "mcproxy help audit" for usage',
+  );
+}

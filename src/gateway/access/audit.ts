@@ -1,0 +1,167 @@
+/** What is written down of who has done what: the facts that count, as lines of an {@link AuditFile}. */
+
+import { join } from "node:path";
+import process from "node:process";
+import { isReadableByOthers, modeText, readText } from "../../config/files.ts";
+import type { AuditConfig } from "../../config/types.ts";
+import { canonicalJson, type Json, nodeCrypto, unlessTooDeep } from "../../lib/json.ts";
+import { replaceFile, systemReason } from "../../lib/own-file.ts";
+import type { Redactor } from "../../lib/secrets.ts";
+import { cut } from "../../lib/text.ts";
+import { type Clock, systemClock } from "../../lib/time.ts";
+import { getLogger } from "../../log/mod.ts";
+import type { Client } from "../../protocol/exchange.ts";
+import type { Facts } from "../events.ts";
+import { type AuditDisk, AuditFile } from "./audit-file.ts";
+
+/** What an {@link Audit} stands on. */
+export interface AuditParts {
+  readonly config: AuditConfig;
+  readonly events: Facts;
+  /** Masks what the configuration knows as secret. */
+  readonly redactor: () => Redactor;
+  /** Where the key is kept that arguments are hashed with. */
+  readonly stateDirectory: string | undefined;
+  /** Nothing is written before. */
+  readonly after?: Promise<void> | undefined;
+  readonly clock?: Clock | undefined;
+  readonly disk?: AuditDisk | undefined;
+}
+
+const CALLS: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
+
+/** Characters of arguments, and of a name. */
+const [MAX_ARGUMENTS, MAX_NAME] = [8 * 1024, 1_000];
+/** Addresses whose failures are counted in a minute; those of others are counted together. */
+const MAX_ADDRESSES = 1_000;
+const MINUTE = 60_000;
+
+const log = getLogger("mcproxy", "gateway");
+
+/** Listens to facts, from its making on. */
+export class Audit {
+  readonly #file: AuditFile;
+  readonly #off: (() => void)[];
+  readonly #failures = new Map<string, number>();
+  #unschedule: (() => void) | undefined;
+  /** Undefined until it is read, and where it is not needed. */
+  #key: Uint8Array | undefined;
+  /** Resolves when it is known whether lines can be written. */
+  readonly opened: Promise<void>;
+
+  constructor(private readonly parts: AuditParts) {
+    const { config: { file: path, arguments: shown }, events, after, disk } = parts;
+    const { clock = systemClock } = parts;
+    this.#file = new AuditFile({ path, log, after, clock, disk });
+    this.#add({ event: "config", outcome: "in force" });
+    this.#off = [
+      events.on("call", (record) => {
+        if (!CALLS.has(record.method)) return;
+        const { rid, client, method, endpoint, server, name, params, duration, outcome } = record;
+        const args = this.#arguments(params?.arguments);
+        const ms = Math.round(duration * 1_000) / 1_000;
+        const did = { endpoint, server, name: this.#name(name), method, args, ms, outcome };
+        this.#add({ event: "call", rid, ...whoOf(client), ...did });
+      }),
+      events.on("limited", ({ rid, client, method, endpoint, server, name, told: outcome }) => {
+        const did = { endpoint, server, name: this.#name(name), method, outcome };
+        this.#add({ event: "limited", rid, ...whoOf(client), ...did });
+      }),
+      events.on("denied", ({ principal: { who }, address, method, status: outcome }) => {
+        this.#add({ event: "denied", who, address, name: this.#name(method), outcome });
+      }),
+      events.on("authFailed", ({ address = "" }) => {
+        const isKnown = this.#failures.has(address) || this.#failures.size < MAX_ADDRESSES;
+        const key = isKnown ? address : "others";
+        this.#failures.set(key, (this.#failures.get(key) ?? 0) + 1);
+        this.#unschedule ??= clock.after(MINUTE, () => this.#tellFailures(), true);
+      }),
+      events.on("client", ({ client, transport, endpoint, left }) => {
+        const { name, version } = client.info;
+        const named = this.#name(`${name ?? ""} ${version ?? ""} by ${transport}`.trim());
+        const did = { endpoint, name: named, outcome: left ?? "came" };
+        this.#add({ event: "session", ...whoOf(client), ...did });
+      }),
+      events.on("config", ({ file, refused = "in force" }) => {
+        this.#add({ event: "config", name: file, outcome: cut(refused, MAX_NAME) });
+      }),
+    ];
+    this.opened = Promise.all([
+      this.#file.flush(),
+      shown === "hash" ? this.#readKey() : undefined,
+    ]).then(() => {});
+  }
+
+  /** Why calls have to be refused. */
+  get refusal(): string | undefined {
+    return this.parts.config.required ? this.#file.problem : undefined;
+  }
+
+  /** Writes what is left, and listens no more. */
+  async close(): Promise<void> {
+    for (const off of this.#off) off();
+    this.#tellFailures();
+    await this.#file.close();
+  }
+
+  #add(members: object): void {
+    this.#file.add(new Date().toISOString(), members);
+  }
+
+  #tellFailures(): void {
+    this.#unschedule?.();
+    this.#unschedule = undefined;
+    for (const [address, count] of this.#failures) {
+      this.#add({ event: "auth-failed", address, outcome: `${count} in a minute` });
+    }
+    this.#failures.clear();
+  }
+
+  #name(name: string | undefined): string | undefined {
+    return name === undefined ? undefined : this.parts.redactor().text(cut(name, MAX_NAME));
+  }
+
+  #arguments(args: Json | undefined): string | undefined {
+    const { config: { arguments: shown }, redactor } = this.parts;
+    if (shown === "none" || args === undefined) return undefined;
+    if (shown === "full") return cut(JSON.stringify(redactor().value(args)), MAX_ARGUMENTS);
+    const text = unlessTooDeep(() => canonicalJson(args));
+    if (text === undefined || this.#key === undefined) return undefined;
+    return nodeCrypto().createHmac("sha256", this.#key).update(text).digest("hex");
+  }
+
+  /** The same from run to run, or equal arguments could not be told. */
+  async #readKey(): Promise<void> {
+    const fresh = crypto.getRandomValues(new Uint8Array(32));
+    const { stateDirectory } = this.parts;
+    try {
+      if (stateDirectory === undefined) throw new Error("there is no directory for state");
+      this.#key = await keptKey(join(stateDirectory, "audit.key"), fresh);
+    } catch (error) {
+      const reason = systemReason(error);
+      log.error("Cannot use the key of the audit, hashes are of this run only: {reason}", {
+        reason,
+      });
+      this.#key = fresh;
+    }
+  }
+}
+
+function whoOf({ label, principal }: Pick<Client, "label" | "principal">) {
+  return { who: principal?.who, client: label };
+}
+
+async function keptKey(path: string, fresh: Uint8Array): Promise<Uint8Array> {
+  const read = await readText(path, { limit: 1024 });
+  if (!read.ok && !read.missing) throw new Error(read.why);
+  if (!read.ok) {
+    await replaceFile(path, new TextEncoder().encode(`${fresh.toHex()}\n`));
+    return fresh;
+  }
+  if (isReadableByOthers(read.mode, process.platform)) {
+    throw new Error(`found mode ${modeText(read.mode)} of "${path}", expected 0600`);
+  }
+  const text = read.text.trim();
+  if (/^[0-9a-f]{64}$/.test(text)) return Uint8Array.fromHex(text);
+  throw new Error(`found no key in "${path}"`);
+}

@@ -1,0 +1,112 @@
+/** What is asked before a call, where limits, an audit or `auth` are configured. Loaded for those. */
+
+import type { AuditConfig, Config } from "../../config/types.ts";
+import type { Endpoint } from "../../gating/endpoint.ts";
+import type { Redactor } from "../../lib/secrets.ts";
+import { within } from "../../lib/time.ts";
+import { LaterError } from "../../protocol/errors.ts";
+import type { Exchange } from "../../protocol/exchange.ts";
+import { errorResponse, idTextOf, resultResponse } from "../../protocol/message.ts";
+import { LaterReply, type Reply } from "../../registry/answers.ts";
+import type { ActiveExchange } from "../clients/exchange.ts";
+import type { Session } from "../clients/session.ts";
+import { type Facts, nameIn, SILENT } from "../events.ts";
+import { Audit } from "./audit.ts";
+import { limitAt, Limits } from "./limits.ts";
+
+/** The gateway's parts that it works with. */
+export interface ControlParts {
+  readonly config: Config;
+  readonly events: Facts;
+  readonly sessions: Iterable<Session>;
+  readonly redactor: Redactor;
+  readonly stateDirectory: string | undefined;
+}
+
+/** Sessions of one principal where nothing is said of them. */
+const MOST_SESSIONS = 100;
+/** Milliseconds a stop waits for a disk. */
+const PATIENCE = 500;
+
+/** Limits, and the audit where there is one. */
+export class Control {
+  readonly #limits: Limits;
+  #audit: Audit | undefined;
+  #audited: AuditConfig | undefined;
+
+  constructor(private readonly parts: ControlParts) {
+    this.#limits = new Limits(() => parts.config);
+  }
+
+  /** Does what the configuration says now. Resolves when it is known whether the audit is written. */
+  async reload(): Promise<void> {
+    const { audit: config } = this.parts.config.settings;
+    if (config === this.#audited) return;
+    this.#audited = config;
+    const { events, stateDirectory } = this.parts;
+    const redactor = () => this.parts.redactor;
+    // It listens from now on, and writes when the one before has written its last.
+    const after = this.#audit?.close();
+    this.#audit = config && new Audit({ config, events, stateDirectory, redactor, after });
+    await (this.#audit?.opened ?? after);
+  }
+
+  /** Counts a call that has come. @throws {LaterError} where it is to come again */
+  enter(exchange: Exchange, endpoint: Endpoint): void {
+    const refusal = this.#audit?.refusal;
+    if (refusal !== undefined) {
+      throw new LaterError(503, "Calls are refused while the audit cannot be written", 5);
+    }
+    this.#limits.enter(exchange, endpoint);
+  }
+
+  /** A call has ended. */
+  leave(exchange: Exchange): void {
+    this.#limits.leave(exchange);
+  }
+
+  /** Counts a call that is about to be sent to a server. @throws {LaterError} as {@link enter} */
+  spend(exchange: Exchange, server: string): void {
+    this.#limits.spend(exchange, server);
+  }
+
+  /** What the client is told instead. Models read results, and wait. */
+  answer(exchange: ActiveExchange, { key: endpoint }: Endpoint, error: LaterError): Reply {
+    const { rid, client, request, server } = exchange;
+    const { method, params } = request;
+    const id = idTextOf(request);
+    const { status, code, message: told } = error;
+    if (status === 429) {
+      const fact = { rid, client, method, name: nameIn(params), endpoint, server, told };
+      this.parts.events.emit({ kind: "limited", ...fact });
+      exchange.record = undefined;
+    } else if (exchange.record !== undefined) {
+      Object.assign(exchange.record, { outcome: "error", code });
+    }
+    if (status !== 429 || method !== "tools/call") {
+      return new LaterReply(errorResponse(id, error), error);
+    }
+    const type = client.era === "legacy" ? {} : { resultType: "complete" };
+    const content = [{ type: "text", text: told }];
+    return resultResponse(id, JSON.stringify({ content, isError: true, ...type }));
+  }
+
+  /** Ends the idlest sessions of a principal that has one too many. */
+  opened({ endpoint, principal }: Session): void {
+    const { settings } = this.parts.config;
+    const { value = MOST_SESSIONS, scope } = limitAt("sessions", endpoint, settings);
+    const own = [...this.parts.sessions].filter((one) =>
+      one.kind !== "stdio" && one.principal?.id === principal?.id &&
+      limitAt("sessions", one.endpoint, settings).scope === scope
+    );
+    const now = Date.now();
+    // The latest is the one that has just come.
+    const idlest = own.slice(0, -1).sort((a, b) => b.idleFor(now) - a.idleFor(now));
+    for (const one of idlest.slice(0, Math.max(0, own.length - value))) one.close(SILENT.crowded);
+  }
+
+  /** Writes the last of the audit. */
+  async close(): Promise<void> {
+    await within(PATIENCE, this.#audit?.close() ?? Promise.resolve());
+  }
+}

@@ -1,0 +1,122 @@
+/** How much a principal may do: asked before each call, where the configuration has limits. */
+
+import type { Config, LimitsConfig, Rate } from "../../config/types.ts";
+import type { Endpoint } from "../../gating/endpoint.ts";
+import { TokenBucket } from "../../lib/rate-limit.ts";
+import { plural } from "../../lib/text.ts";
+import { LaterError } from "../../protocol/errors.ts";
+import type { Exchange } from "../../protocol/exchange.ts";
+
+/** What is a call here; lists are answered from memory. */
+const COUNTED: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
+
+const SECONDS = { second: 1, minute: 60, hour: 3_600 } as const;
+
+/** Principals that are counted at a time; whoever has been quiet the longest is forgotten. */
+const MOST = 10_000;
+
+/** Counts what is allowed by the time, for as long as the same is allowed. */
+class Meter {
+  readonly #buckets = new Map<string, TokenBucket>();
+
+  constructor(readonly rate: Rate, private readonly most: number) {}
+
+  /** Takes one for somebody; milliseconds to wait where there is none left. */
+  take(who: string, now: number): number {
+    const { count, per } = this.rate;
+    const ratePerSecond = count / SECONDS[per];
+    const bucket = this.#buckets.get(who) ??
+      new TokenBucket({ ratePerSecond, burst: Math.max(5, ratePerSecond * 10), now });
+    this.#buckets.delete(who);
+    this.#buckets.set(who, bucket);
+    if (this.#buckets.size > this.most) this.#buckets.delete(this.#buckets.keys().next().value!);
+    return bucket.take(now).allowed ? 0 : bucket.wait;
+  }
+}
+
+/** What counts at an endpoint, and what it is counted with: the name of a profile, or of none. */
+interface Scoped<Value> {
+  readonly value: Value | undefined;
+  readonly scope: string;
+}
+
+/** A limit at an endpoint: what its profile says is counted apart from everything else. */
+export function limitAt<Key extends keyof LimitsConfig>(
+  key: Key,
+  { profile }: Endpoint,
+  { limits, profiles }: Pick<Config["settings"], "limits" | "profiles">,
+): Scoped<LimitsConfig[Key]> {
+  const own = profile === undefined
+    ? undefined
+    : profiles.find(({ name }) => name === profile)?.limits?.[key];
+  return own === undefined
+    ? { value: limits?.[key], scope: "" }
+    : { value: own, scope: `profile ${profile}\0` };
+}
+
+/** The limits of a configuration, as it is now. What is the same after a reload is counted on. */
+export class Limits {
+  readonly #meters = new Map<string, Meter>();
+  readonly #inFlight = new Map<string, number>();
+  /** What those in flight count for. */
+  readonly #entered = new Map<Exchange, string>();
+
+  constructor(
+    private readonly config: () => Pick<Config, "settings" | "servers">,
+    private readonly now: () => number = () => performance.now(),
+  ) {}
+
+  /** Counts a call that has come. @throws {LaterError} where there are too many */
+  enter(exchange: Exchange, endpoint: Endpoint): void {
+    if (!COUNTED.has(exchange.request.method)) return;
+    const { settings } = this.config();
+    const who = exchange.client.principal?.id ?? "";
+    const concurrent = limitAt("concurrent", endpoint, settings);
+    const key = concurrent.scope + who;
+    const inFlight = this.#inFlight.get(key) ?? 0;
+    if (concurrent.value !== undefined && inFlight >= concurrent.value) {
+      throw reached(`${plural(concurrent.value, "call")} at a time`, 0);
+    }
+    const calls = limitAt("calls", endpoint, settings);
+    if (calls.value !== undefined) this.#take(calls.scope, calls.value, who, "");
+    // Counted also without a limit: a reload may bring one.
+    this.#inFlight.set(key, inFlight + 1);
+    this.#entered.set(exchange, key);
+  }
+
+  /** A call has ended, or was never one. */
+  leave(exchange: Exchange): void {
+    const key = this.#entered.get(exchange);
+    if (key === undefined) return;
+    this.#entered.delete(exchange);
+    const left = this.#inFlight.get(key)! - 1;
+    if (left > 0) this.#inFlight.set(key, left);
+    else this.#inFlight.delete(key);
+  }
+
+  /** Counts a call that is about to be sent to a server. @throws {LaterError} as {@link enter} */
+  spend({ request: { method } }: Exchange, server: string): void {
+    const rate = this.config().servers.get(server)?.rate;
+    if (rate === undefined || !COUNTED.has(method)) return;
+    this.#take(`server ${server}`, rate, "", ` to ${JSON.stringify(server)}`);
+  }
+
+  #take(scope: string, rate: Rate, who: string, where: string): void {
+    let meter = this.#meters.get(scope);
+    if (meter?.rate.count !== rate.count || meter.rate.per !== rate.per) {
+      meter = new Meter(rate, MOST);
+      this.#meters.set(scope, meter);
+    }
+    const wait = meter.take(who, this.now());
+    const { count, per } = rate;
+    if (wait > 0) {
+      throw reached(`${plural(count, "call")} ${per === "hour" ? "an" : "a"} ${per}${where}`, wait);
+    }
+  }
+}
+
+function reached(limit: string, wait: number): LaterError {
+  const seconds = Math.max(1, Math.ceil(wait / 1_000));
+  const message = `Limit of ${limit} reached; try again in ${seconds} s`;
+  return new LaterError(429, message, seconds);
+}
