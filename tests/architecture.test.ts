@@ -53,8 +53,8 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gating": 2_229,
   "src/gating/words + src/gating/meaning": 1_793,
   "src/gateway/access": 695,
-  "src/gateway": 1_663,
-  "src/gateway/clients": 1_119,
+  "src/gateway": 1_695,
+  "src/gateway/clients": 1_120,
   "src/gateway/members": 595,
   "src/gateway/middleware": 864,
   "src/gateway/pins": 571,
@@ -66,7 +66,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 36_867;
+const MOST_CODE_IN_ALL = 36_900;
 const MOST_FILES = 247;
 const MOST_LINES = 500;
 

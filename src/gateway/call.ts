@@ -31,9 +31,16 @@ import { recordAnswer } from "./events.ts";
 import type { Chains } from "./middleware/chains.ts";
 import { callOf, compose } from "./middleware/middleware.ts";
 import { storedReply } from "./middleware/size.ts";
-import type { Parking } from "./parking.ts";
+import { badState, type Parking } from "./parking.ts";
 import type { Snapshots } from "./snapshots.ts";
-import { exposed, ifRefused, listTasks, type Owners, rememberTask } from "./tasks.ts";
+import {
+  exposed,
+  hasForeignState,
+  ifRefused,
+  listTasks,
+  type Owners,
+  rememberOwner,
+} from "./tasks.ts";
 
 /** The gateway's parts on the way of a call. */
 export interface CallParts {
@@ -43,6 +50,8 @@ export interface CallParts {
   readonly config: { readonly settings: Pick<Settings, "pageSize"> };
   /** Whose a task is. */
   readonly tasks: Owners;
+  /** Whose a `requestState` is. */
+  readonly states: Owners;
   /** What calls and results go through. */
   readonly chains: Chains;
   readonly levels: Pick<LogLevels, "want">;
@@ -310,13 +319,14 @@ function call(
   parts: CallParts,
 ): Promise<Reply> {
   const { method } = exchange.request;
+  if (hasForeignState(exchange, server, parts.states)) throw badState("it is not ours");
   const chain = own === undefined ? undefined : parts.chains.of(method, server, own, view);
   const answer = chain === undefined ? send(exchange, server, edits, view, parts) : compose(
     chain,
     (last) => send(last.exchange, last.server, last.edits, view, parts),
   )(callOf(exchange, server, own!, edits));
   return answer.then((response) => {
-    rememberTask(response, exchange, server, parts.tasks);
+    rememberOwner(response, exchange, server, parts.tasks, parts.states);
     if (exchange.record !== undefined) recordAnswer(exchange.record, response, tool);
     return exposed(response, exchange, server, view, parts.tasks);
   });
@@ -366,7 +376,8 @@ function decided(
   // An escape may spell any of them.
   const isOnce = !raw.includes("\\u") && !isTwice(raw, '"method"') &&
     (edits.length > 0 || !(isTwice(raw, '"name"') || isTwice(raw, '"uri"'))) &&
-    (params?.taskId === undefined || !isTwice(raw, '"taskId"'));
+    (params?.taskId === undefined || !isTwice(raw, '"taskId"')) &&
+    (params?.requestState === undefined || !isTwice(raw, '"requestState"'));
   if (isOnce) return edits;
   const ref = isObject(params?.ref) ? params.ref : {};
   const members: readonly (readonly [unknown, ...string[]])[] = [
@@ -374,6 +385,7 @@ function decided(
     [params?.name, "params", "name"],
     [params?.uri, "params", "uri"],
     [params?.taskId, "params", "taskId"],
+    [params?.requestState, "params", "requestState"],
     [ref.name, "params", "ref", "name"],
     [ref.uri, "params", "ref", "uri"],
   ];

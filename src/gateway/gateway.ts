@@ -75,6 +75,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   readonly subscriptions: Subscriptions;
   readonly elicitations = new Owners();
   readonly tasks = new Owners();
+  readonly states = new Owners();
   readonly parking = new Parking();
   /** What was approved of what servers offer; undefined while there was nothing to compare. */
   pins: PinGuard | undefined;

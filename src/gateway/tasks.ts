@@ -5,7 +5,7 @@
  */
 
 import { editJson, type JsonEdit, rawAt, rawElements } from "../lib/json-edit.ts";
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { isObject, type Json, type JsonObject, shortHash } from "../lib/json.ts";
 import { invalidParams, RpcError } from "../protocol/errors.ts";
 import { type Client, type Exchange, holderOf } from "../protocol/exchange.ts";
 import { cursorOf } from "../protocol/lists.ts";
@@ -52,15 +52,39 @@ export function ifRefused(error: unknown): undefined {
   if (!(error instanceof RpcError)) throw error;
 }
 
-/** Remembers whose task a response says was created. */
-export function rememberTask(
+/** Remembers whose what is that a response gives to come back with: a task, a `requestState`. */
+export function rememberOwner(
   response: ResponseMessage,
   { client, request }: Exchange,
   server: string,
-  owners: Owners,
+  tasks: Owners,
+  states: Owners,
 ): void {
   const taskId = createdTask(response, request.method);
-  if (taskId !== undefined) owners.set(server, taskId, client);
+  if (taskId !== undefined) tasks.set(server, taskId, client);
+  const state = stateOf(client, response.result);
+  if (state !== undefined) states.set(server, state, client);
+}
+
+/**
+ * Whether a request carries a `requestState` that its principal was not given. A server cannot tell:
+ * to it the gateway is one client.
+ */
+export function hasForeignState(
+  { client, request: { params } }: Exchange,
+  server: string,
+  states: Owners,
+): boolean {
+  const state = stateOf(client, params);
+  return state !== undefined && !states.isOf(client, server, state);
+}
+
+/** A short form of it, which may be kilobytes long; a server may give several clients the same. */
+function stateOf({ principal }: Client, given: JsonObject | undefined): string | undefined {
+  const state = given?.requestState;
+  return principal === undefined || typeof state !== "string"
+    ? undefined
+    : shortHash(JSON.stringify([principal.id, state]), 32);
 }
 
 /** The text of a response with tasks and URIs as the view's clients know them, and as they may. */
@@ -104,6 +128,14 @@ function ownTaskEdits(
     return isObject(task) && owners.isOf(client, server, task.taskId);
   });
   return [{ path: ["result", "tasks"], value: `[${own.join(",")}]` }];
+}
+
+/**
+ * Whether clients of a view may hear this of a server: a resource they have subscribed to may be
+ * theirs no more.
+ */
+export function mayHear({ params }: NotificationMessage, server: string, view: View): boolean {
+  return typeof params?.uri !== "string" || view.allows(server, "resource", params.uri);
 }
 
 /** The text of a notification about a task or a resource as the view's clients know them. */
@@ -160,7 +192,7 @@ type Owner = Pick<Client, "session" | "principal">;
 
 /**
  * Whose something long-lived is that an upstream names later without saying whose it is: an
- * elicitation in a browser, a task. Bounded, oldest forgotten first.
+ * elicitation in a browser, a task, a state. Bounded, oldest forgotten first.
  */
 export class Owners {
   readonly #owners = new Map<string, Owner>();

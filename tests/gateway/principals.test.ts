@@ -7,12 +7,19 @@ import { parseConfig } from "../../src/config/load.ts";
 import { AGGREGATE } from "../../src/gating/endpoint.ts";
 import { provisionKey } from "../../src/gating/provisioned.ts";
 import { LastingSessions } from "../../src/gateway/clients/lasting.ts";
-import type { Session } from "../../src/gateway/clients/session.ts";
+import { Session } from "../../src/gateway/clients/session.ts";
 import { Upcalls } from "../../src/gateway/clients/upcalls.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { cacheReads, cacheResults, ResultCache } from "../../src/gateway/middleware/cache.ts";
 import { ResultStore } from "../../src/gateway/middleware/size.ts";
-import { exposed, listTasks, Owners, rememberTask } from "../../src/gateway/tasks.ts";
+import {
+  exposed,
+  hasForeignState,
+  listTasks,
+  Owners,
+  rememberOwner,
+} from "../../src/gateway/tasks.ts";
+import type { Json } from "../../src/lib/json.ts";
 import type { Client, Principal } from "../../src/protocol/exchange.ts";
 import { type NotificationMessage, parseMessage } from "../../src/protocol/message.ts";
 import { modernMembers } from "../../src/registry/answers.ts";
@@ -137,7 +144,7 @@ test("a list of tasks has those of who asks, of several servers and of one", asy
   const begin = (principal: Principal, taskId: string) => {
     const call = callBy(principal);
     const result = JSON.stringify({ resultType: "task", taskId });
-    rememberTask(answered(call, result), call.exchange, "s", owners);
+    rememberOwner(answered(call, result), call.exchange, "s", owners, new Owners());
   };
   begin(alice!, "1");
   begin(bob!, "2");
@@ -245,4 +252,59 @@ test("a session's id is worth nothing to others, in memory, out of it and after 
     assert.equal(await lasting.takeUp(id, AGGREGATE, own), undefined);
   }
   await gateway.close();
+});
+
+test("a requestState is taken from whom it was given to, though a server gives all the same", () => {
+  const states = new Owners();
+  const give = (who: Principal | undefined, state: string) => {
+    const call = callBy(who);
+    const result = JSON.stringify({ resultType: "input_required", requestState: state });
+    rememberOwner(answered(call, result), call.exchange, "s", new Owners(), states);
+  };
+  const isForeign = (who: Principal | undefined, requestState: Json, server = "s") => {
+    const params = JSON.stringify({ name: "t", requestState });
+    return hasForeignState(callBy(who, { params }).exchange, server, states);
+  };
+  give(alice, "step 1");
+  assert.deepEqual([isForeign(alice, "step 1"), isForeign(bob, "step 1")], [false, true]);
+  give(bob, "step 1");
+  assert.deepEqual([isForeign(alice, "step 1"), isForeign(bob, "step 1")], [false, false]);
+  assert.ok(isForeign(alice, "step 1", "t") && isForeign(alice, "step 2"));
+  assert.ok(!isForeign(undefined, "step 9"), "as ever where nobody has to say who he is");
+  assert.ok(!isForeign(alice, null), "no state at all");
+});
+
+test("who has subscribed to a resource hears no more of it when it is no more theirs", () => {
+  const offers = { resources: ["r://a", "r://b"] };
+  const of = (exclude: readonly string[]) =>
+    buildRegistry({
+      version: 1,
+      servers: [entry("s", offers)],
+      profiles: [{ name: "p", resources: { exclude: [...exclude] } }],
+    }).profiles.get("p")!;
+  let view = of([]);
+  const session = new Session(
+    "http",
+    AGGREGATE,
+    { snapshots: { view: () => view }, events: { emit: () => {} } } as never,
+    () => {},
+  );
+  session.resume({
+    protocolVersion: "2025-11-25",
+    capabilities: {},
+    info: {},
+    logLevel: undefined,
+  });
+  const heard: string[] = [];
+  session.attach({ send: (raw) => void heard.push(/r:..\w/.exec(raw)?.[0] ?? "") }, () => {});
+  heard.length = 0;
+  const updated = (uri: string) => {
+    const params = { uri };
+    const text = { jsonrpc: "2.0", method: "notifications/resources/updated", params };
+    session.hear("s", parseMessage(JSON.stringify(text)) as NotificationMessage);
+  };
+  ["r://a", "r://b"].forEach(updated);
+  view = of(["r://b"]);
+  ["r://a", "r://b"].forEach(updated);
+  assert.deepEqual(heard, ["r://a", "r://b", "r://a"]);
 });

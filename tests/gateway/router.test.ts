@@ -66,6 +66,7 @@ function routerBefore(
       provisioned: new Provisioned({ sessions: 1 }),
     },
     tasks: new Owners(),
+    states: new Owners(),
     config: { settings: { pageSize: 0 } },
     levels: { want: () => undefined },
     members: {

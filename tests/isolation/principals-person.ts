@@ -133,6 +133,7 @@ export class Person {
           this.#request(era, profileEndpoint(this.word), "resources/read", { uri: "mod://1" }),
         );
       case 8:
+        if (era === "modern") call("mask", {}, profileEndpoint(this.word));
         ask("prompts/get", { name: "greet" });
         return ask("completion/complete", {
           ref: { type: "ref/prompt", name: "greet" },
@@ -280,7 +281,7 @@ export class Person {
         const [key] = Object.keys(more.inputRequests);
         const inputResponses = { [key!]: { action: "accept", content: { word: this.#own() } } };
         const retry = { inputResponses, requestState: value };
-        return this.#call("modern", endpoint, "ask", retry, value);
+        return this.#call("modern", endpoint, more.name, retry, value);
       }
     }
   }
@@ -419,8 +420,8 @@ export class Person {
     add("task", isNew?.taskId);
     add("stored", /mcproxy:\/\/results\/[\w-]+/.exec(JSON.stringify(result ?? {}))?.[0]);
     add("handle", result?.structuredContent?.handle);
-    if (params.name === "ask" && result?.resultType === "input_required") {
-      add("state", result.requestState, result);
+    if (result?.resultType === "input_required") {
+      add("state", result.requestState, { ...result, name: params.name });
     }
   }
 

@@ -197,6 +197,14 @@ const remember: Tool = (connection) => {
   return text(memory.join(" "));
 };
 
+/** Asks as a modern server does, with a state that could be guessed: it says what the call is for. */
+const mask: Tool = ({ backstage }, { params: { requestState } }) => {
+  if (requestState !== undefined) return text(backstage.token(), `${requestState} is done`);
+  const params = { mode: "form", message: backstage.token(), requestedSchema: { type: "object" } };
+  const inputRequests = { word: { method: "elicitation/create", params } };
+  return { resultType: "input_required", inputRequests, requestState: backstage.token() };
+};
+
 const ask: Tool = async (connection) => {
   const message = connection.backstage.token();
   const requestedSchema = { type: "object", properties: { word: { type: "string" } } };
@@ -226,6 +234,7 @@ export const OFFERS: Readonly<Record<string, Offer>> = {
     era: "modern",
     tools: {
       mplain: plain,
+      mask,
       mjob: (connection) => ({ ...connection.task(), resultType: "task" }),
     },
     resources: ["mod://1"],

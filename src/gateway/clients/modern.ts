@@ -19,7 +19,7 @@ import { isForeign, methodRule, STATEFUL_METHODS } from "../../protocol/methods.
 import { discoverResult } from "../../registry/answers.ts";
 import type { ResourceRoute } from "../../registry/types.ts";
 import type { Gateway } from "../gateway.ts";
-import { exposedNotification } from "../tasks.ts";
+import { exposedNotification, mayHear } from "../tasks.ts";
 import type { ActiveExchange } from "./exchange.ts";
 import type { Answering } from "./session.ts";
 import { MAX_SUBSCRIPTIONS, type ResourceSubscriber } from "./subscriptions.ts";
@@ -108,7 +108,7 @@ async function listen(exchange: ActiveExchange, endpoint: Endpoint, gateway: Gat
   const subscriber: ResourceSubscriber = {
     hear(server, message) {
       const view = acknowledged ? snapshots.view(endpoint) : undefined;
-      if (view === undefined) return;
+      if (view === undefined || !mayHear(message, server, view)) return;
       exchange.notify(editJson(exposedNotification(message, server, view), [
         { path: ["params", "_meta", MetaKey.SubscriptionId], value: idText },
       ]));

@@ -29,7 +29,7 @@ import { initializeResult, type Reply } from "../../registry/answers.ts";
 import type { Facts, SessionKind } from "../events.ts";
 import type { Members } from "../members/members.ts";
 import type { Snapshots } from "../snapshots.ts";
-import { exposedNotification, type Owners } from "../tasks.ts";
+import { exposedNotification, mayHear, type Owners } from "../tasks.ts";
 import { ActiveExchange, type ExchangeOwner, type Outlet, unanswered } from "./exchange.ts";
 import type { Note } from "./journal.ts";
 import type { LogLevels, ResourceSubscriber, Subscriptions } from "./subscriptions.ts";
@@ -176,7 +176,8 @@ export class Session implements ListListener, ResourceSubscriber, ExchangeOwner 
 
   hear(server: string, message: NotificationMessage): void {
     const view = this.parts.snapshots.view(this.endpoint);
-    if (view !== undefined) this.send(exposedNotification(message, server, view));
+    if (view === undefined || !mayHear(message, server, view)) return;
+    this.send(exposedNotification(message, server, view));
   }
 
   /** Sends what no request asked for; it waits, within bounds, for a stream and for the client. */
