@@ -74,7 +74,7 @@ test("judgePins() finds every change of what models are told, and none of what t
 
 test("judgePins() holds names of any length, and definitions of any depth, apart", async () => {
   const deep = (end: string) => {
-    const schema = `${'{"items":'.repeat(5_000)}${end}${"}".repeat(5_000)}`;
+    const schema = `${'{"items":'.repeat(3_000)}${end}${"}".repeat(3_000)}`;
     return { key: "deep", raw: `{"name":"deep","inputSchema":${schema}}` };
   };
   const of = (end: string, name: string): Inventory => {
