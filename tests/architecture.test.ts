@@ -48,7 +48,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/config": 5_037,
   "src/upstream": 2_364,
   "src/upstream/connection": 1_677,
-  "src/upstream/transport": 2_016,
+  "src/upstream/transport": 2_021,
   "src/registry": 1_962,
   "src/gating": 2_229,
   "src/gating/words + src/gating/meaning": 1_793,
@@ -66,7 +66,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 36_900;
+const MOST_CODE_IN_ALL = 36_905;
 const MOST_FILES = 247;
 const MOST_LINES = 500;
 

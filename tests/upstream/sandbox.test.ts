@@ -67,7 +67,8 @@ test("sandboxed() shows names in /etc, never all of it", () => {
 
 test("sandboxed() has the network only where it is named", () => {
   assert.ok(line().args.includes("--unshare-net"));
-  assert.ok(!line({}, { network: true }).args.includes("--unshare-net"));
+  const { args, env } = line({}, { network: true });
+  assert.ok(!args.includes("--unshare-net") && !("UV_OFFLINE" in env));
 });
 
 test("sandboxed() starts in the directory that is asked for", () => {
@@ -167,7 +168,11 @@ test("sandboxed() tells a server where things are inside, unless it is configure
   };
   const make = (own: Record<string, string>) =>
     sandboxed({ ...PROGRAM, env: { ...env, ...own } }, own, { network: false }, FACTS).env;
-  const inside = { HOME: "/tmp/home", XDG_CACHE_HOME: "/tmp/cache" };
+  const inside = {
+    ...{ HOME: "/tmp/home", XDG_CACHE_HOME: "/tmp/cache" },
+    // There is nobody to fetch from.
+    ...{ npm_config_offline: "true", UV_OFFLINE: "1" },
+  };
   assert.deepEqual(make({}), { TZ: "UTC", ...inside });
   assert.deepEqual(make({ HOME: "/h", TOKEN: "t" }), {
     TZ: "UTC",

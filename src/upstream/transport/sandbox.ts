@@ -106,7 +106,13 @@ export function sandboxed(
       ...rooms.toSorted((a, b) => depth(a) - depth(b)).flatMap(({ at, words }) => [...words, at]),
       ...["--remount-ro", "/", "--chdir", cwd ?? HOME, "--", program, ...args],
     ],
-    env: { ...Object.fromEntries(inherited), HOME, XDG_CACHE_HOME: CACHE, ...own },
+    env: {
+      ...Object.fromEntries(inherited),
+      ...{ HOME, XDG_CACHE_HOME: CACHE },
+      // Else npx and uvx ask for newer versions of what they have, for minutes.
+      ...(sandbox.network ? {} : { npm_config_offline: "true", UV_OFFLINE: "1" }),
+      ...own,
+    },
   };
 }
 
