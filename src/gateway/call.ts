@@ -16,6 +16,7 @@ import { suggest } from "../lib/suggest.ts";
 import { resourceNotFound } from "../protocol/eras.ts";
 import { ErrorCode, invalidParams, methodNotFound, RpcError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
+import { badState } from "../protocol/inputs.ts";
 import { cursorOf, type ListKind } from "../protocol/lists.ts";
 import { idTextOf, type RequestMessage, type ResponseMessage } from "../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
@@ -26,12 +27,11 @@ import type { NamedKind, Route, View } from "../registry/types.ts";
 import type { Limits } from "./access/limits.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
 import type { LogLevels } from "./clients/subscriptions.ts";
-import { type Forwarder, forwardTo } from "./eras.ts";
+import { type Forwarder, forwardTo, type Parked } from "./eras.ts";
 import { recordAnswer } from "./events.ts";
 import type { Chains } from "./middleware/chains.ts";
 import { callOf, compose } from "./middleware/middleware.ts";
 import { storedReply } from "./middleware/size.ts";
-import { badState, type Parking } from "./parking.ts";
 import type { Snapshots } from "./snapshots.ts";
 import {
   exposed,
@@ -58,7 +58,7 @@ export interface CallParts {
   readonly members: { upstream(name: string): Forwarder | undefined };
   /** Why there is none of this name, where it is there and held back. */
   heldBack?(kind: NamedKind, name: string, endpoint: Endpoint): string | undefined;
-  readonly parking: Parking;
+  readonly parking: Parked;
   /** Undefined where nothing is limited. */
   readonly control?: Pick<Limits, "spend"> | undefined;
 }

@@ -5,14 +5,17 @@
 
 import { editJson, type JsonEdit } from "../lib/json-edit.ts";
 import type { Exchange } from "../protocol/exchange.ts";
-import { calledName } from "../protocol/inputs.ts";
+import { badState, calledName } from "../protocol/inputs.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import { structuredContentEdits } from "../protocol/projection.ts";
 import type { View } from "../registry/types.ts";
 import { withRounds } from "../upstream/connection/questions.ts";
 import type { OnceLine } from "../upstream/connection/line.ts";
 import type { Upstream } from "../upstream/upstream.ts";
-import { badState, type Parking } from "./parking.ts";
+import type { Parking } from "./parking.ts";
+
+/** Where calls wait that ask their clients; loaded with the first that may. */
+export type Parked = () => Promise<Parking>;
 
 /** What a request can be forwarded to. */
 export type Forwarder = Pick<Upstream, "name" | "lineFor">;
@@ -26,14 +29,30 @@ export function forwardTo(
   exchange: Exchange,
   edits: readonly JsonEdit[],
   view: View,
-  parking: Parking,
+  parking: Parked,
 ): Promise<ResponseMessage> {
   // Not async, as little on the way of a call is: it returns the promise it is given.
   const { client, request } = exchange;
   exchange.server = upstream.name;
   const isRetry = client.era === "modern" && request.params?.requestState !== undefined;
-  const resumed = isRetry ? parking.resume(exchange, upstream.name) : undefined;
-  if (resumed !== undefined) return resumed;
+  return isRetry
+    ? resume(upstream, exchange, edits, view, parking)
+    : begin(upstream, exchange, edits, view, parking);
+}
+
+/** The retry of a call that is parked here, or of one that its server keeps in mind. */
+async function resume(...call: Parameters<typeof forwardTo>): Promise<ResponseMessage> {
+  const [upstream, exchange, , , parking] = call;
+  return await ((await parking()).resume(exchange, upstream.name) ?? begin(...call));
+}
+
+function begin(
+  upstream: Forwarder,
+  exchange: Exchange,
+  edits: readonly JsonEdit[],
+  view: View,
+  parking: Parked,
+): Promise<ResponseMessage> {
   const line = upstream.lineFor(exchange);
   // Bound, as a closure costs every call the room for what it would close over.
   return line instanceof Promise
@@ -46,7 +65,7 @@ function over(
   exchange: Exchange,
   edits: readonly JsonEdit[],
   view: View,
-  parking: Parking,
+  parking: Parked,
   line: OnceLine,
 ): Promise<ResponseMessage> {
   return exchange.client.era === line.era
@@ -60,7 +79,7 @@ async function bridge(
   exchange: Exchange,
   edits: readonly JsonEdit[],
   view: View,
-  parking: Parking,
+  parking: Parked,
   line: OnceLine,
 ): Promise<ResponseMessage> {
   if (exchange.client.era === "modern") {
@@ -68,8 +87,12 @@ async function bridge(
       line.release();
       throw badState("it is not ours");
     }
+    const calls = await parking().catch((error) => {
+      line.release();
+      throw error;
+    });
     // The call may outlive this request, and then its line with it.
-    return await parking.start(
+    return await calls.start(
       exchange,
       upstream.name,
       (parked) => line.forwardOnce(parked, edits),

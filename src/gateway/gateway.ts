@@ -26,7 +26,7 @@ import type { ListCache } from "./members/list-cache.ts";
 import { Member, type MemberOptions } from "./members/member.ts";
 import { ConfigState, Members } from "./members/members.ts";
 import { Chains } from "./middleware/chains.ts";
-import { Parking } from "./parking.ts";
+import type { Parking } from "./parking.ts";
 import type { PinGuard } from "./pins/pin-guard.ts";
 import { Snapshots } from "./snapshots.ts";
 import { Owners } from "./tasks.ts";
@@ -76,7 +76,6 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   readonly elicitations = new Owners();
   readonly tasks = new Owners();
   readonly states = new Owners();
-  readonly parking = new Parking();
   /** What was approved of what servers offer; undefined while there was nothing to compare. */
   pins: PinGuard | undefined;
   /** What is asked before a call, where the configuration says so. */
@@ -91,6 +90,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   #openingPins: Promise<PinGuard> | undefined;
   readonly #attempts: AttemptBudget = createAttemptBudget();
   readonly #upcalls = new Upcalls(this);
+  #parking: Parking | undefined;
   readonly #active = new Set<ActiveExchange>();
   /** Called when nothing is in flight any more, by whoever waits for that. */
   #onIdle: (() => void) | undefined;
@@ -156,6 +156,11 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     if (this.members.get(word) !== undefined) return true;
     const { aggregate } = this.snapshots.registry;
     return aggregate.tool(word) !== undefined || aggregate.ambiguous("tool", word).length > 0;
+  };
+
+  readonly parking = async (): Promise<Parking> => {
+    const { Parking } = await import("./parking.ts");
+    return this.#parking ??= new Parking();
   };
 
   /** How many client requests are in flight. */
@@ -263,7 +268,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     if (this.#active.size > 0) {
       await within(limit, new Promise<void>((resolve) => this.#onIdle = resolve));
     }
-    this.parking.close();
+    this.#parking?.close();
     for (const exchange of this.#active) exchange.cancel("the gateway is stopping");
   }
 

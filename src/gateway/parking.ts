@@ -7,9 +7,9 @@
 import { type CancelSignal, CancelSource } from "../lib/cancel.ts";
 import { editJson, rawAt } from "../lib/json-edit.ts";
 import { canonicalJson, isObject, type JsonObject, nodeCrypto } from "../lib/json.ts";
-import { ErrorCode, invalidParams, RpcError } from "../protocol/errors.ts";
+import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
-import { cannotAnswer } from "../protocol/inputs.ts";
+import { badState, cannotAnswer } from "../protocol/inputs.ts";
 import {
   idTextOf,
   parseMessage,
@@ -117,11 +117,6 @@ export class Parking {
     );
     return parseMessage(raw) as ResponseMessage;
   }
-}
-
-/** For a request that claims to be the retry of a call, and is not, or comes too late. */
-export function badState(why: string): RpcError {
-  return invalidParams(`requestState cannot be resumed (${why}); send the call again without it`);
 }
 
 /** Starts the upstream call of an exchange. */

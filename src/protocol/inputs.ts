@@ -6,7 +6,7 @@
 
 import { type JsonEdit, rawAt } from "../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
-import { ErrorCode, methodNotFound, RpcError } from "./errors.ts";
+import { ErrorCode, invalidParams, methodNotFound, RpcError } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import type { RequestMessage, ResponseMessage } from "./message.ts";
 
@@ -159,4 +159,9 @@ export function readInputRequired(
     }),
     stateText: rawAt(raw, ["result", "requestState"]),
   };
+}
+
+/** For a request that claims to be the retry of a call, and is not, or comes too late. */
+export function badState(why: string): RpcError {
+  return invalidParams(`requestState cannot be resumed (${why}); send the call again without it`);
 }

@@ -56,7 +56,7 @@ function routerBefore(
   const store = new ResultStore();
   const parts: CallParts = {
     snapshots: { registry, whenListable: () => undefined, whenNamed: () => Promise.resolve() },
-    parking: new Parking(),
+    parking: () => Promise.resolve(new Parking()),
     chains: { store, of: () => undefined } as unknown as Chains,
     gating: {
       answers: () => false,

@@ -151,7 +151,7 @@ export class PrincipalsHouse implements Home, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     systemClock.now = this.#now;
-    this.gateway.parking.close();
+    (await this.gateway.parking()).close();
     await this.gateway.close();
   }
 
