@@ -144,7 +144,7 @@ export class PostReply implements Outlet, Silent {
 
 /** Why what was open has come to its end. */
 export const LAPSED = "The credential has ended, or does not open this any more";
-const ENDED = new RpcError(ErrorCode.InvalidRequest, `${LAPSED}; what it asked for is cancelled`);
+const ENDED = new RpcError(ErrorCode.InvalidRequest, LAPSED);
 
 /** A JSON response with a text that is JSON already. */
 export function jsonResponse(body: Reply, status = 200, headers?: PlainHeaders): Response {
