@@ -40,7 +40,12 @@ export class Entrance {
 
   constructor(
     private readonly parts: EntranceParts,
-    private readonly door = (parts.door ?? createDoor)(parts),
+    private readonly door = (parts.door ?? createDoor)({
+      ...parts,
+      onWrong: (address, why) => {
+        parts.context.gateway.events.emit({ kind: "authFailed", address, why });
+      },
+    }),
   ) {}
 
   /** The same door under another configuration; undefined where there is to be none. */
@@ -119,7 +124,7 @@ export class Entrance {
   visit(endpoint: Endpoint, admission: Admission, path: string): Visit | undefined {
     const shown = endpointFor(this.#accessOf(admission), endpoint);
     if (typeof shown === "object" && "key" in shown) return { ...shown, admission };
-    if (shown === "hidden") return undefined;
+    if (shown === "hidden") return void this.#denied(admission, path, 404);
     throw this.#refusal(admission, shown, path);
   }
 
@@ -128,12 +133,20 @@ export class Entrance {
     if (denial !== undefined) throw this.#refusal(admission, denial, path);
   }
 
-  #refusal({ principal: { who } }: Admission, denial: Denial, path: string): Refusal {
+  #denied({ principal }: Admission, path: string, status: number): void {
+    this.parts.context.gateway.events.emit({ kind: "denied", principal, path, status });
+  }
+
+  #refusal(admission: Admission, denial: Denial, path: string): Refusal {
+    this.#denied(admission, path, 403);
     // Without an issuer there is nobody to get a scope from.
     if (typeof denial === "object" && this.parts.settings.auth?.issuers !== undefined) {
       return this.door.lacksScope(denial.scopes, path);
     }
-    return new Refusal(403, `${path} is not open to ${JSON.stringify(who)}; see "access"`);
+    return new Refusal(
+      403,
+      `${path} is not open to ${JSON.stringify(admission.principal.who)}; see "access"`,
+    );
   }
 
   #accessOf({ principal }: Admission): Access {
@@ -162,11 +175,12 @@ export class Entrance {
   ): Promise<Response> {
     const told = await this.parts.answer(request);
     try {
-      this.#require(await this.door.admit(asked, peer, path), path);
-      return told;
+      const admission = await this.door.admit(asked, peer, path);
+      if (pathDenial(this.#accessOf(admission), path) === undefined) return told;
     } catch {
-      const { status } = await told.json();
-      return json({ status }, told.status, { "cache-control": "no-store" });
+      // A stranger, as most monitors are.
     }
+    const { status } = await told.json();
+    return json({ status }, told.status, { "cache-control": "no-store" });
   }
 }

@@ -129,9 +129,7 @@ export interface LimitedFact extends Pick<CallRecord, "rid" | "client" | "method
 export interface DeniedFact {
   readonly kind: "denied";
   readonly principal: Principal;
-  readonly address: string | undefined;
-  /** That of HTTP and the path. */
-  readonly method: string;
+  readonly path: string;
   /** That of HTTP: 403, or 404 for what is hidden. */
   readonly status: number;
 }

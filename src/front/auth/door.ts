@@ -49,6 +49,8 @@ export interface DoorOptions {
   readonly localKey?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
+  /** Told of each wrong credential: from where, and what is wrong with it. */
+  readonly onWrong?: (address: string, why: string) => void;
   /** How the keys of issuers are fetched. */
   readonly fetch?: FetchDocument;
 }
@@ -83,6 +85,7 @@ type Unverified = readonly [token: string, issuer: Issuer];
 
 class Doorkeeper implements Door {
   readonly #now: () => number;
+  readonly #onWrong: DoorOptions["onWrong"];
   readonly #fetch: FetchDocument;
   readonly #keys: Keys;
   #issuers = new Map<string, Issuer>();
@@ -99,7 +102,10 @@ class Doorkeeper implements Door {
   readonly #budget: TokenBucket;
   readonly #failingBudget: TokenBucket;
 
-  constructor({ settings, localKey, now = Date.now, fetch = globalThis.fetch }: DoorOptions) {
+  constructor(
+    { settings, localKey, onWrong, now = Date.now, fetch = globalThis.fetch }: DoorOptions,
+  ) {
+    this.#onWrong = onWrong;
     this.#now = now;
     this.#fetch = fetch;
     this.#keys = new Keys(localKey);
@@ -289,6 +295,7 @@ class Doorkeeper implements Door {
     }
     if (!(error instanceof WrongCredential)) throw error;
     const { fault } = error;
+    if (fault !== undefined) this.#onWrong?.(address, fault.why);
     const wait = fault?.genuine === false ? this.#failed(address) : 0;
     if (wait === 0) throw this.#challenges.unauthorized(path, fault);
     const message = `Too many wrong credentials; try again in ${wait} s`;

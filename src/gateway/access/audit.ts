@@ -67,8 +67,8 @@ export class Audit {
         const did = { endpoint, server, name: this.#name(name), method, outcome };
         this.#add({ event: "limited", rid, ...whoOf(client), ...did });
       }),
-      events.on("denied", ({ principal: { who }, address, method, status: outcome }) => {
-        this.#add({ event: "denied", who, address, name: this.#name(method), outcome });
+      events.on("denied", ({ principal: { who }, path, status: outcome }) => {
+        this.#add({ event: "denied", who, name: this.#name(path), outcome });
       }),
       events.on("authFailed", ({ address = "" }) => {
         const isKnown = this.#failures.has(address) || this.#failures.size < MAX_ADDRESSES;
@@ -81,6 +81,9 @@ export class Audit {
         const named = this.#name(`${name ?? ""} ${version ?? ""} by ${transport}`.trim());
         const did = { endpoint, name: named, outcome: left ?? "came" };
         this.#add({ event: "session", ...whoOf(client), ...did });
+      }),
+      events.on("pin", ({ server, item: name, what: outcome }) => {
+        this.#add({ event: "pin", server, name: this.#name(name), outcome });
       }),
       events.on("config", ({ file, refused = "in force" }) => {
         this.#add({ event: "config", name: file, outcome: cut(refused, MAX_NAME) });

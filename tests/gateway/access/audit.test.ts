@@ -130,7 +130,8 @@ test("limits, refusals, sessions, configurations and wrong credentials are writt
     const call = { rid: "1", client, method: "tools/call", name: "x" };
     events.emit({ kind: "limited", ...call, endpoint: "*", server: "gh", told: "Limit of 1" });
     const address = "192.0.2.1";
-    events.emit({ kind: "denied", principal, address, method: "GET /api/status", status: 403 });
+    events.emit({ kind: "denied", principal, path: "/api/status", status: 403 });
+    events.emit({ kind: "pin", server: "gh", item: "tool x", what: "held" });
     const info = { name: "editor", version: "2" };
     const session = { client: { ...client, info }, transport: "http", endpoint: "*" } as const;
     events.emit({ kind: "client", ...session, left: undefined });
@@ -152,8 +153,9 @@ test("limits, refusals, sessions, configurations and wrong credentials are writt
     },
     {
       event: "denied",
-      ...{ who: "ci", address: "192.0.2.1", name: "GET /api/status", outcome: 403 },
+      ...{ who: "ci", name: "/api/status", outcome: 403 },
     },
+    { event: "pin", server: "gh", name: "tool x", outcome: "held" },
     { event: "session", ...who, ...named, outcome: "came" },
     { event: "config", name: "f.json", outcome: "it is broken" },
     { event: "auth-failed", address: "192.0.2.1", outcome: "3 in a minute" },
