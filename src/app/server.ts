@@ -46,9 +46,10 @@ export class Server {
    * @throws {ListenError} when the address cannot be had; no upstream has been started then
    */
   static async start(
-    { config, runtime, listen, cache, directory, stateDirectory, patience }: ServerOptions,
+    { listen, stateDirectory, ...parts }: ServerOptions,
   ): Promise<Server> {
-    const gateway = new Gateway({ config, runtime, cache, directory, stateDirectory, patience });
+    const { config, runtime } = parts;
+    const gateway = new Gateway({ ...parts, stateDirectory });
     if (!listen) {
       gateway.start();
       return new Server(config, gateway);

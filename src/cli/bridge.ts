@@ -172,7 +172,10 @@ export class BridgeLink {
   constructor(private readonly options: BridgeLinkOptions) {
     const { url, clock = systemClock } = options;
     this.#clock = clock;
-    this.#http = new HttpClient("gateway", { kind: "http", url, transport: "http", headers: {} });
+    this.#http = new HttpClient({
+      server: "gateway",
+      target: { kind: "http", url, transport: "http", headers: {} },
+    });
   }
 
   /** Takes one line of the client. What comes of it goes to `write`. */

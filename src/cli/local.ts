@@ -65,7 +65,8 @@ export class LocalGateway {
     // Of an audit there is one writer, the gateway that goes on.
     const { audit: _audit, ...settings } = config.settings;
     const own = { ...config, settings };
-    this.gateway = new Gateway({ config: own, runtime: io.runtime, stateDirectory: state });
+    const parts = { runtime: io.runtime, stateDirectory: state, logins: io };
+    this.gateway = new Gateway({ config: own, ...parts });
     if (io.stderr.isTerminal && io.env["TERM"] !== "dumb") {
       const style = styleFor({ isTerminal: true, env: io.env });
       this.#screen = new LiveScreen(

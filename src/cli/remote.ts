@@ -91,7 +91,10 @@ export class RemoteCaller {
     what: string,
     expected: (answer: RemoteAnswer) => boolean,
   ): Promise<RemoteAnswer> {
-    const http = new HttpClient("gateway", { kind: "http", url, transport: "http", headers: {} });
+    const http = new HttpClient({
+      server: "gateway",
+      target: { kind: "http", url, transport: "http", headers: {} },
+    });
     const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(STATUS_TIMEOUT)]);
     try {
       const headers = { accept: "application/json", ...await this.#credential.headers() };

@@ -41,7 +41,7 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
   const notifier = createNotifier({ env: io.env, runtime: io.runtime });
   let code: number = ExitCode.Failed;
   try {
-    const server = await openServer(plan, io);
+    const server = await openServer(plan, io, options.credentials);
     const { gateway, url } = server;
     logging.setSecrets(plan.secrets, gateway.isName);
     tellStart(plan, url);
@@ -145,7 +145,8 @@ async function refuse(error: Error, options: OptionValues, io: Io): Promise<neve
 /** Starts the server. @throws {CliError} where the address cannot be had */
 export async function openServer(
   plan: ServePlan,
-  { runtime, env }: Pick<Io, "runtime" | "env">,
+  { runtime, env, cwd = "/" }: Pick<Io, "runtime" | "env"> & Partial<Pick<Io, "cwd">>,
+  credentials?: string,
 ): Promise<Server> {
   const { config, listen, stdio } = plan;
   const directory = cacheDirectory(env);
@@ -156,7 +157,8 @@ export async function openServer(
       log.warn("Cannot keep pins: there is no directory for state; HOME is not set");
     }
     const patience = stdio ? (await import("../front/stdio.ts")).STDIO_PATIENCE : undefined;
-    const parts = { config, runtime, listen, cache, directory, stateDirectory, patience };
+    const logins = { env, cwd, credentials };
+    const parts = { config, runtime, listen, cache, directory, stateDirectory, patience, logins };
     return await Server.start(parts);
   } catch (error) {
     if (!(error instanceof ListenError)) throw error;

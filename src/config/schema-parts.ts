@@ -270,7 +270,7 @@ export const httpUrl = v.pipe(
 
 /** `auth` as the schema leaves it. */
 export interface Auth {
-  readonly type: "bearer" | "basic";
+  readonly type: string;
   readonly token?: string | undefined;
   readonly credentials?: string | undefined;
 }

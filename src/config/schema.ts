@@ -4,10 +4,12 @@
  */
 
 import * as v from "valibot";
+import { isObject } from "../lib/json.ts";
 import { limits, profileOptions } from "./profiles.ts";
 import type { accessOption, checkAccess } from "./schema-access.ts";
 import type { authOption, checkIssuers } from "./schema-auth.ts";
 import type { auditOption, rateOption } from "./schema-limits.ts";
+import type { loginOption } from "./schema-login.ts";
 import { gatingOptions } from "./schema-gating.ts";
 import {
   about,
@@ -15,6 +17,7 @@ import {
   basicCredentials,
   becomes,
   choice,
+  chosen,
   count,
   duration,
   flag,
@@ -45,9 +48,10 @@ const HEALTH_INTERVAL =
 const HEALTH_THRESHOLD =
   "After so many probes without an answer, one after the other, the connection is made anew.";
 
-const auth = v.pipe(
+const AUTH_TYPES = ["bearer", "basic", "oauth", "client-credentials"] as const;
+const fixedAuth = v.pipe(
   notArray(v.strictObject({
-    type: choice(["bearer", "basic"], "How the server is told who asks."),
+    type: choice(AUTH_TYPES, "How the server is told who asks."),
     token: v.optional(text("What bearer sends.", "${TOKEN}")),
     credentials: v.optional(v.pipe(
       v.string("a string"),
@@ -65,9 +69,21 @@ const auth = v.pipe(
         : credentials !== undefined && token === undefined,
     '"token" for "bearer", "credentials" for "basic"',
   ),
-  v.metadata(
-    about("The Authorization header of every request.", { type: "bearer", token: "${TOKEN}" }),
+);
+const loginAuth = late<typeof loginOption>();
+const auth = v.pipe(
+  chosen(
+    v.union([fixedAuth, loginAuth]),
+    ({ value }) =>
+      isObject(value) && /^(oauth|client-credentials)$/.test(String(value.type))
+        ? loginAuth
+        : fixedAuth,
   ),
+  v.metadata(about(
+    "How it is told who asks: by a header, a login, or tokens of the gateway's own.",
+    { type: "bearer", token: "${TOKEN}" },
+    { type: "oauth" },
+  )),
 );
 
 const CONFINING = ["sandbox", "image", "mounts", "network"] as const;
@@ -221,6 +237,9 @@ export async function loadOptions(text: string): Promise<void> {
     const { authOption, checkIssuers } = await import("./schema-auth.ts");
     becomes(gatewayAuth, authOption);
     lateChecks.auth = checkIssuers;
+  }
+  if (/\boauth\b|\bclient-credentials\b/.test(text)) {
+    becomes(loginAuth, (await import("./schema-login.ts")).loginOption);
   }
   if (/\baccess\b|MCPROXY_ACCESS/.test(text)) {
     const { accessOption, checkAccess } = await import("./schema-access.ts");

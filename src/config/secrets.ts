@@ -87,6 +87,10 @@ export function collectSecrets(config: Config): readonly string[] {
 
 function secretsOfHttp(target: HttpTarget): string[] {
   const secrets = secretsOfUrl(target.url);
+  const { login } = target;
+  if (login !== undefined) {
+    secrets.push(login.clientSecret ?? "", ("privateKey" in login && login.privateKey) || "");
+  }
   for (const value of Object.values(target.headers)) {
     secrets.push(value);
     // "Bearer abc": the token turns up without its scheme, too.

@@ -22,7 +22,7 @@ import { authorizationOf } from "./schema-parts.ts";
 import { serverTransform } from "./schema-results.ts";
 import { serverShape } from "./schema-shaping.ts";
 import { type CheckedServer, lateChecks, ServerSchema, TRANSPORTS } from "./schema.ts";
-import type { ServerConfig, ServerTarget, Settings } from "./types.ts";
+import type { LoginConfig, ServerConfig, ServerTarget, Settings } from "./types.ts";
 import { type IssueCollector, reportUnknownKeys, validate } from "./validate.ts";
 import { parseEnvFile } from "./values.ts";
 
@@ -256,13 +256,20 @@ function buildTargets(
   // A URL with an unset variable was left out of the check; it stays readable as written.
   const written = Array.isArray(raw["urls"]) ? raw["urls"].map(String) : [String(raw["url"])];
   const headers = stringsOf(raw["headers"]);
-  if (checked.auth !== undefined) headers["Authorization"] = authorizationOf(checked.auth);
+  const { auth } = checked;
+  const login = auth !== undefined && isLogin(auth) ? { login: auth } : {};
+  if (auth !== undefined && !isLogin(auth)) headers["Authorization"] = authorizationOf(auth);
   return (checked.urls ?? (checked.url === undefined ? written : [checked.url])).map((url) => ({
     kind: "http",
     url,
     transport,
     headers,
+    ...login,
   }));
+}
+
+function isLogin(auth: NonNullable<CheckedServer["auth"]>): auth is LoginConfig {
+  return auth.type === "oauth" || auth.type === "client-credentials";
 }
 
 /**

@@ -7,6 +7,7 @@ import { parseGlob } from "../lib/glob.ts";
 import { canonicalJson, type JsonObject } from "../lib/json.ts";
 import type { ConfigIssue } from "./issue.ts";
 import type { Rate } from "./schema-limits.ts";
+import type { LoginConfig } from "./schema-login.ts";
 import type { Checked } from "./schema-parts.ts";
 import type { ServerTransform } from "./schema-results.ts";
 import type { Sandbox } from "./schema-sandbox.ts";
@@ -18,6 +19,7 @@ export type { AccessRule } from "./schema-access.ts";
 export type { AuthConfig, IssuerConfig, KeyConfig, ProxyConfig } from "./schema-auth.ts";
 export type { AuditConfig, LimitsConfig, Rate } from "./schema-limits.ts";
 export type { EmbeddingsConfig, GatingConfig, GatingMode } from "./schema-gating.ts";
+export type { ClientConfig, LoginConfig } from "./schema-login.ts";
 export type { CacheRule, ReplaceRule, ServerTransform, SizeRule } from "./schema-results.ts";
 export type {
   Filter,
@@ -77,6 +79,8 @@ export interface HttpTarget {
   /** `http` is Streamable HTTP, `sse` is HTTP+SSE; `auto` tries them in this order. */
   readonly transport: "auto" | "http" | "sse";
   readonly headers: Readonly<Record<string, string>>;
+  /** How it is told who asks, where that is no header that stays the same. */
+  readonly login?: LoginConfig;
 }
 
 /** Where an upstream is and how it is reached. */

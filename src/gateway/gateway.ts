@@ -13,6 +13,8 @@ import type { Inventory } from "../protocol/lists.ts";
 import type { Reply } from "../registry/answers.ts";
 import type { NamedKind } from "../registry/types.ts";
 import type { Runtime } from "../runtime/types.ts";
+import type { GrantPlace } from "../upstream/oauth/grants.ts";
+import type { Logins } from "../upstream/oauth/logins.ts";
 import { type AttemptBudget, createAttemptBudget } from "../upstream/supervisor.ts";
 import type { Control } from "./access/control.ts";
 import { type CallParts, route } from "./call.ts";
@@ -44,6 +46,8 @@ function isOverseen({ settings: { auth, limits, audit, profiles }, servers }: Co
 export interface GatewayOptions {
   readonly config: Config;
   readonly runtime: MemberOptions["runtime"] & Partial<Pick<Runtime, "watchDirectory">>;
+  /** Where logins to servers are kept; without, nobody can be logged in. */
+  readonly logins?: GrantPlace | undefined;
   /** Keeps the lists of one run for the next; nothing is kept without. */
   readonly cache?: ListCache | undefined;
   /** Where the search keeps what it has learned, see `cacheDirectory()`; nothing is kept without. */
@@ -91,6 +95,8 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   readonly #attempts: AttemptBudget = createAttemptBudget();
   readonly #upcalls = new Upcalls(this);
   #parking: Parking | undefined;
+  readonly #loginsIn: GrantPlace | undefined;
+  #logins: Promise<Logins> | undefined;
   readonly #active = new Set<ActiveExchange>();
   /** Called when nothing is in flight any more, by whoever waits for that. */
   #onIdle: (() => void) | undefined;
@@ -101,6 +107,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     const { config, runtime, cache, directory, patience } = options;
     logFacts(this.events);
     this.#pinsFrom = options;
+    this.#loginsIn = options.logins;
     this.#cache = cache;
     this.configState = new ConfigState(config, this.events);
     this.#secrets = collectSecrets(config);
@@ -162,6 +169,12 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     const { Parking } = await import("./parking.ts");
     return this.#parking ??= new Parking();
   };
+
+  /** The logins to servers, loaded for the first that wants one. */
+  readonly logins = (): Promise<Logins> =>
+    this.#logins ??= import("../upstream/oauth/logins.ts").then((module) =>
+      module.openLogins(this.#loginsIn)
+    );
 
   /** How many client requests are in flight. */
   get inFlight(): number {
@@ -277,6 +290,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     this.#stop();
     this.sessions.close("the gateway is stopping");
     await this.members.close();
+    (await this.#logins)?.close();
     await this.gating.close();
     await this.#cache?.flush();
     await (await this.#openingPins)?.close();
@@ -362,6 +376,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     return new Member({
       config,
       runtime,
+      logins: this.logins,
       staleGrace: () => this.config.settings.staleGrace,
       onChange: () => this.snapshots.changed(),
       upcalls: this.#upcalls.of(config.name),

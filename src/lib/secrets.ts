@@ -45,6 +45,9 @@ const ONE_WORD = /^[\p{L}\p{M}]+$/u;
 /** What a name is made of, as servers, tools and prompts have them. */
 const NAME_CHARACTER = /[\w.\/-]/;
 
+/** Forms of secrets that have come into being since the start: every redactor knows these, too. */
+export const LATE_SECRETS: { forms: readonly string[] } = { forms: [] };
+
 /** Replaces secrets; no method changes its argument. */
 export interface Redactor {
   /** The text with every secret replaced by {@link REDACTED}. */
@@ -68,7 +71,9 @@ export function createRedactor(
 ): Redactor {
   const needles = expandSecrets(secrets);
   const others = needles.filter((needle) => !ONE_WORD.test(needle));
-  const mask = (input: string, needles: readonly string[]): string => {
+  const mask = (input: string, known: readonly string[]): string => {
+    const { forms } = LATE_SECRETS;
+    const needles = forms.length === 0 ? known : [...known, ...forms];
     const spans = shapedSpans(input);
     for (const needle of needles) {
       for (let at = input.indexOf(needle); at >= 0; at = input.indexOf(needle, at + 1)) {
@@ -108,7 +113,7 @@ export function isSensitiveKey(key: string): boolean {
 }
 
 /** Every form in which a secret may be met: as it is, escaped, its lines, its credential part. */
-function expandSecrets(secrets: Iterable<string>): string[] {
+export function expandSecrets(secrets: Iterable<string>): string[] {
   const needles = new Set<string>();
   const add = (needle: string) => {
     if (isMaskable(needle)) needles.add(needle);

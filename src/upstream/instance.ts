@@ -73,6 +73,7 @@ export class Instance {
     });
     this.#opener = new Opener({
       runtime: options.runtime,
+      logins: options.logins,
       log,
       clock,
       config: () => this.#config,
@@ -321,7 +322,8 @@ export class Instance {
   #lost(connection: Connection): void {
     const closed = connection.closed!;
     this.#forget();
-    this.#supervisor.lost(unavailable(this.name, closed.message), reasonOfClose(closed));
+    const error = unavailable(this.name, closed.message);
+    this.#supervisor.lost(error, reasonOfClose(closed), closed.granted);
   }
 
   #leave(end: Promise<unknown>): void {

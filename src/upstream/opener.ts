@@ -21,7 +21,7 @@ import type { UpstreamLog } from "./transport/transport.ts";
 /** What an {@link Opener} is made of. */
 interface OpenerOptions
   extends
-    Pick<UpstreamOptions, "runtime" | "log">,
+    Pick<UpstreamOptions, "runtime" | "logins" | "log">,
     Required<Pick<ChannelEvents, "onAmbiguous" | "onQuestion">> {
   readonly clock: Clock;
   /** As it is now. */
@@ -105,11 +105,12 @@ export class Opener {
     session: string | undefined,
     onClose: () => void,
   ): Promise<Connection> {
-    const { runtime, log, clock, catalogue, events, onRelease, ...rest } = this.options;
+    const { runtime, logins, log, clock, catalogue, events, onRelease, ...rest } = this.options;
     const { onAmbiguous, onQuestion, onGivenUp } = rest;
     const connection: Connection = await Connection.open({
       ...options,
       runtime,
+      logins,
       log,
       clock,
       onRelease,
@@ -169,6 +170,8 @@ export interface UpstreamOptions {
   /** For an instance, {@link ServerConfig.instances} has that very one alone. */
   readonly config: ServerConfig;
   readonly runtime: EstablishOptions["runtime"];
+  /** @default nobody is logged in anywhere */
+  readonly logins?: EstablishOptions["logins"];
   readonly log: UpstreamLog;
   readonly events?: UpstreamEvents;
   /** @default the real time */

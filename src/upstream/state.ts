@@ -2,7 +2,12 @@
 
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import { SpawnError } from "../runtime/types.ts";
-import { ConnectionLostError, HttpStatusError, NetworkError } from "./transport/failures.ts";
+import {
+  ConnectionLostError,
+  HttpStatusError,
+  LoginError,
+  NetworkError,
+} from "./transport/failures.ts";
 import type { CloseReason } from "./transport/transport.ts";
 
 /** Where an upstream is in its life. `closed` is final. */
@@ -121,6 +126,7 @@ export const STATE_REASONS = {
   network: "the network failed in another way",
   closed: "its connection or its event stream was closed",
   unauthorized: "it answered HTTP 401 or 403",
+  login: "it wants a login, and waits for it",
   "http-status": "it answered with another HTTP status that is no answer",
   protocol: "what it said is no MCP, or no version of it that is known here",
   timeout: "it was not ready in time",
@@ -136,6 +142,7 @@ export type StateReason = keyof typeof STATE_REASONS;
 export function reasonOf(error: unknown): StateReason {
   if (error instanceof ConnectionLostError) return reasonOfClose(error.reason);
   if (error instanceof NetworkError) return error.fault;
+  if (error instanceof LoginError) return error.granted === undefined ? "unauthorized" : "login";
   if (error instanceof HttpStatusError) {
     return error.status === 401 || error.status === 403 ? "unauthorized" : "http-status";
   }
@@ -145,6 +152,12 @@ export function reasonOf(error: unknown): StateReason {
   if (error.cause instanceof HttpStatusError) return reasonOf(error.cause);
   if (error.code === ErrorCode.UpstreamTimeout) return "timeout";
   return error.code === ErrorCode.UpstreamProtocol ? "protocol" : "failed";
+}
+
+/** What {@link reasonOf} `login` waits for; undefined for all other reasons. */
+export function loginOf(error: unknown): Promise<void> | undefined {
+  if (error instanceof ConnectionLostError) return error.reason.granted;
+  return error instanceof LoginError ? error.granted : undefined;
 }
 
 /** The reason behind the end of a connection. */

@@ -5,6 +5,7 @@ import { backOff, type Clock, pause } from "../lib/time.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import {
   INITIAL_STATE,
+  loginOf,
   reasonOf,
   type StateReason,
   transition,
@@ -121,11 +122,12 @@ export class Supervisor {
     this.#move({ type: "opened" }, undefined);
   }
 
-  /** What was opened has gone away by itself. */
-  lost(error: RpcError, reason: StateReason): void {
+  /** What was opened has gone away by itself; with reason `login`, until `granted`. */
+  lost(error: RpcError, reason: StateReason, granted?: Promise<void>): void {
     const { clock, log } = this.options;
     this.#noteError(error);
     const stable = clock.now() - this.#readyAt >= STABLE_AFTER;
+    if (granted !== undefined) return this.#awaitLogin({ type: "lost", stable }, granted);
     if (this.#backOff({ type: "lost", stable }, reason) === undefined) return;
     // The first attempt after a stable run needs no call to make it; and a server that has only
     // forgotten the session is there, unless it does nothing but forget.
@@ -147,7 +149,8 @@ export class Supervisor {
     const { clock, startupTimeout } = this.options;
     if (this.#state.phase === "idle") this.start();
     const spacing = this.#reason === "unauthorized" ? REFUSED_SPACING : RETRY_SPACING;
-    if (clock.now() - this.#failedAt >= spacing) this.#retry();
+    const mayTry = this.#reason !== "login" && clock.now() - this.#failedAt >= spacing;
+    if (mayTry) this.#retry();
     const turn = this.#turn;
     if (turn === undefined || signal.aborted) return;
     // A first start has its own deadline; later nobody should wait that long for a dead server.
@@ -265,6 +268,8 @@ export class Supervisor {
     if (this.#state.phase === "closed") return;
     this.#noteError(known);
     const reason = reasonOf(error);
+    const granted = loginOf(error);
+    if (granted !== undefined) return this.#awaitLogin({ type: "failed" }, granted);
     const least = reason === "unauthorized" ? REFUSED_FAILURES : 0;
     const delay = this.#backOff({ type: "failed" }, reason, least);
     if (delay === undefined) return;
@@ -272,6 +277,15 @@ export class Supervisor {
       reason,
       retryInMs: delay,
       failures: this.#state.failures,
+    });
+  }
+
+  /** It is not tried before somebody has logged in. */
+  #awaitLogin(event: UpstreamEvent, granted: Promise<void>): void {
+    if (!this.#move(event, "login")) return;
+    this.options.log.warn(this.#lastError!.message, { reason: "login" });
+    void granted.then(() => {
+      if (this.#reason === "login") this.#retry();
     });
   }
 

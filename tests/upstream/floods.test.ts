@@ -6,7 +6,8 @@ import { runtime } from "#runtime";
 import type { HttpTarget, ServerConfig } from "../../src/config/types.ts";
 import { nextTurn, systemClock } from "../../src/lib/time.ts";
 import type { SpawnOptions } from "../../src/runtime/types.ts";
-import { EVENT_STREAM, HttpClient, Sendings } from "../../src/upstream/transport/http-client.ts";
+import { EVENT_STREAM, HttpClient } from "../../src/upstream/transport/http-client.ts";
+import { Sendings } from "../../src/upstream/transport/sendings.ts";
 import { StdioTransport } from "../../src/upstream/transport/stdio.ts";
 import { type CloseReason, receive } from "../../src/upstream/transport/transport.ts";
 import { Upstream } from "../../src/upstream/upstream.ts";
@@ -244,7 +245,7 @@ test("However many event streams are open, others go on", async () => {
   const stop = new AbortController();
   const { signal } = stop;
   const target = httpTarget(`${server.url}/mcp`) as HttpTarget;
-  const client = new HttpClient("x", target, undefined, runtime);
+  const client = new HttpClient({ server: "x", target, runtime });
   const open = async () => {
     const headers = { accept: EVENT_STREAM };
     const response = await client.send({ method: "GET", headers, signal, what: "a stream" });
@@ -283,7 +284,7 @@ test("What a server may not answer an event stream with is a failure of that req
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as AddressInfo;
     const target = httpTarget(`http://127.0.0.1:${port}/mcp`) as HttpTarget;
-    const client = new HttpClient("x", target, undefined, runtime);
+    const client = new HttpClient({ server: "x", target, runtime });
     const { signal } = new AbortController();
     const sent = client.send({ method: "GET", headers: {}, signal, what: "a stream" });
     // Deno refuses what its own responses cannot have, too.
@@ -304,7 +305,10 @@ for (
   ] as const
 ) {
   test(`An answer in tiny chunks leaves others their turn, though none takes long: ${kind}`, async () => {
-    const client = new HttpClient("x", httpTarget("http://localhost/") as HttpTarget);
+    const client = new HttpClient({
+      server: "x",
+      target: httpTarget("http://localhost/") as HttpTarget,
+    });
     let [left, inTurn, most] = [5_000, 0, 0];
     const bytes = new TextEncoder().encode(chunk);
     const response = new Response(

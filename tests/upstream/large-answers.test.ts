@@ -12,7 +12,7 @@ import { httpTarget } from "./support.ts";
 
 /** An answer that comes when it is told to, over a connection of its own. */
 function answering(target: HttpTarget, kind: "text" | "events" = "text") {
-  const client = new HttpClient("x", target);
+  const client = new HttpClient({ server: "x", target });
   let stream!: ReadableStreamDefaultController<Uint8Array>;
   const response = new Response(new ReadableStream({ start: (given) => void (stream = given) }));
   let isOver = false;
@@ -75,7 +75,7 @@ test("An answer that waits for room is given up with its request", async () => {
   const large = [answering(target), answering(target), answering(target)];
   try {
     for (const one of large) await one.come(MIB, 45);
-    const client = new HttpClient("x", target, undefined, runtime);
+    const client = new HttpClient({ server: "x", target, runtime });
     for (const method of ["GET", "POST"] as const) {
       const stop = new AbortController();
       const { signal } = stop;
@@ -111,7 +111,10 @@ test("An answer is what the server sent, whatever it was cut into, or it broke o
     response.end();
   });
   const ask = async (path: string) => {
-    const client = new HttpClient("x", httpTarget(`${server.url}${path}`) as HttpTarget);
+    const client = new HttpClient({
+      server: "x",
+      target: httpTarget(`${server.url}${path}`) as HttpTarget,
+    });
     const { signal } = new AbortController();
     const sent = { method: "POST", headers: {}, body: "{}", signal, what: "it" } as const;
     return await client.text(await client.send(sent), "it");
@@ -129,7 +132,10 @@ test("An answer is what the server sent, whatever it was cut into, or it broke o
 });
 
 test("An answer that is given up is over, though its stream never is", async () => {
-  const client = new HttpClient("x", httpTarget("http://localhost/") as HttpTarget);
+  const client = new HttpClient({
+    server: "x",
+    target: httpTarget("http://localhost/") as HttpTarget,
+  });
   const bytes = new TextEncoder().encode(MIB);
   const endless = new ReadableStream({
     pull: (stream) => stream.enqueue(bytes),
@@ -180,7 +186,10 @@ for (const type of ["bytes", undefined] as const) {
       "\n",
       "data: lost\n",
     ];
-    const client = new HttpClient("x", httpTarget("http://localhost/") as HttpTarget);
+    const client = new HttpClient({
+      server: "x",
+      target: httpTarget("http://localhost/") as HttpTarget,
+    });
     const told = async (chunks: readonly Uint8Array[]) => {
       const all: string[] = [];
       const body = new ReadableStream({

@@ -16,7 +16,17 @@ import { OWN_ADDRESS, OWN_PORT } from "../support/own-address.ts";
 test("STATE_REASONS are exactly these", () => {
   assert.deepEqual(Object.keys(STATE_REASONS), [
     ...["starting", "lazy", "unused", "configuration", "disabled", "stopped", "spawn", "exited"],
-    ...["refused", "dns", "tls", "network", "closed", "unauthorized", "http-status", "protocol"],
+    ...[
+      "refused",
+      "dns",
+      "tls",
+      "network",
+      "closed",
+      "unauthorized",
+      "login",
+      "http-status",
+      "protocol",
+    ],
     ...["timeout", "unresponsive", "session-expired", "failed"],
   ]);
 });

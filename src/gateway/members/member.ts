@@ -19,6 +19,7 @@ const READING_PATIENCE = 2_000;
 export interface MemberOptions {
   readonly config: ServerConfig;
   readonly runtime: UpstreamOptions["runtime"];
+  readonly logins?: UpstreamOptions["logins"];
   /** How long a lost server keeps its entries, milliseconds. */
   readonly staleGrace: () => number;
   /** Its inventory, or how it may be used, has changed. */
@@ -62,13 +63,14 @@ export class Member {
   #grace: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly options: MemberOptions) {
-    const { config, runtime } = options;
+    const { config, runtime, logins } = options;
     const { name, prefix, separator, shape } = config;
     this.#config = config;
     this.#entry = { name, prefix, separator, shape, inventory: EMPTY_INVENTORY, stale: false };
     this.upstream = new Upstream({
       config,
       runtime,
+      logins,
       attempts: options.attempts,
       log: textLogger(getLogger("mcproxy", "upstream", name)),
       events: {

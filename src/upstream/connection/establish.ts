@@ -1,6 +1,6 @@
 /** Finds out how to talk to one server, and opens a channel that is ready to use. */
 
-import type { ServerConfig } from "../../config/types.ts";
+import type { HttpTarget, ServerConfig } from "../../config/types.ts";
 import { TRAIL } from "../../lib/trail.ts";
 import type { Era } from "../../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
@@ -8,7 +8,7 @@ import type { ParamHeader } from "../../protocol/param-headers.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { HttpStatusError, unavailable } from "../transport/failures.ts";
 import { StdioTransport } from "../transport/stdio.ts";
-import type { Transport, TransportKind } from "../transport/transport.ts";
+import type { ServerCredential, Transport, TransportKind } from "../transport/transport.ts";
 import { Channel, type ChannelOptions } from "./channel.ts";
 import { discover, type Handshake, HandshakeError, initialize, probe } from "./handshake.ts";
 
@@ -18,11 +18,19 @@ export interface EraAnswer {
   readonly transport: TransportKind;
 }
 
+/** Who knows how servers are told who asks. */
+export interface LoginBook {
+  /** The credential for the server at this address, the same for all connections. */
+  of(server: string, target: HttpTarget): ServerCredential;
+}
+
 /** What one connection is made of. */
 export interface EstablishOptions
   extends Pick<ChannelOptions, "log" | "clock" | "events" | "identity"> {
   readonly config: ServerConfig;
   readonly runtime: Pick<Runtime, "spawn" | "request" | "once">;
+  /** What knows the logins to servers, loaded when the first wants one. */
+  readonly logins?: (() => Promise<LoginBook>) | undefined;
   /** From an earlier connection; it is trusted, and failing is the way to find out it is stale. */
   readonly verdict: EraAnswer | undefined;
   /** Which arguments of a tool a modern HTTP request repeats in headers. */
@@ -158,12 +166,14 @@ async function shakeHands(
 
 /** What many have no server for is loaded with the first that is reached like that. */
 async function createTransport(kind: TransportKind, options: EstablishOptions): Promise<Transport> {
-  const { config, log, clock, runtime, toolHeaders } = options;
+  const { config, log, clock, runtime, logins, toolHeaders } = options;
   const { name: server } = config;
   const target = config.instances[0]!;
   if (target.kind === "stdio") return new StdioTransport({ server, target, runtime, log, clock });
   const trail = () => TRAIL.header(clock.now());
-  const http = { server, target, log, clock, trail, runtime };
+  const findCredential = logins && (async () => (await logins()).of(server, target));
+  const credential = target.login === undefined ? undefined : await findCredential?.();
+  const http = { server, target, log, clock, trail, runtime, credential, findCredential };
   if (kind === "sse") return new (await import("../transport/sse.ts")).SseTransport(http);
   const { StreamableHttpTransport } = await import("../transport/http.ts");
   return new StreamableHttpTransport({ ...http, toolHeaders });

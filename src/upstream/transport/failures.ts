@@ -48,6 +48,19 @@ export class ConnectionLostError extends UnavailableError {
   }
 }
 
+/** Whoever asks is not known to the server, and no retry will help. */
+export class LoginError extends UnavailableError {
+  constructor(
+    server: string,
+    /** The message without the server's name. */
+    readonly why: string,
+    /** Resolves when somebody has logged in; undefined where nobody can. */
+    readonly granted?: Promise<void>,
+  ) {
+    super(server, why);
+  }
+}
+
 /** How far a call had come when its connection was lost. */
 export interface LossFacts {
   /** The server may have got it; false only where that is certainly not so. */

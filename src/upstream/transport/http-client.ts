@@ -18,7 +18,8 @@ import {
   protocolFault,
   unavailable,
 } from "./failures.ts";
-import type { UpstreamLog } from "./transport.ts";
+import { Sendings } from "./sendings.ts";
+import type { ServerCredential, UpstreamLog } from "./transport.ts";
 
 /** Largest response body, and largest single event, in bytes. */
 const BODY_LIMIT = 64 * 1024 * 1024;
@@ -36,8 +37,6 @@ export const POST_HEADERS = {
 const MOST_FETCHED = 128;
 /** How long the end of a session may take, in ms. */
 const DELETE_TIMEOUT = 1_000;
-/** Most answers that may wait for a server while it is still listened to. */
-const MOST_REPLIES = 100;
 /** As much of an event stream is read before others may have a turn, in bytes. */
 const PIECE = 64 * 1024;
 /** Room for a chunk at first; one that fills it is followed by a larger one, up to a piece. */
@@ -57,6 +56,10 @@ export interface HttpOptions {
   /** {@link HttpClient} */
   readonly trail?: () => string;
   readonly runtime?: Pick<Runtime, "request" | "once">;
+  /** What the server is told who asks by, where the configuration says that it is a login. */
+  readonly credential?: ServerCredential | undefined;
+  /** The same for a server of which nothing is said, once it wants one. */
+  readonly findCredential?: (() => Promise<ServerCredential>) | undefined;
   readonly log: UpstreamLog;
   readonly clock: Clock;
 }
@@ -111,6 +114,10 @@ class Answers {
 
 /** By server. */
 const ANSWERS = new WeakMap<HttpTarget, Answers>();
+/** Those that were asked for without a word about it in the configuration. */
+const CREDENTIALS = new WeakMap<HttpTarget, ServerCredential>();
+/** How often a request is sent again because it was refused. */
+const MOST_REFUSALS = 3;
 
 /** HTTP to one server: its URL, its configured headers, redirects only inside its origin. */
 export class HttpClient {
@@ -126,13 +133,16 @@ export class HttpClient {
   /** Follows what a failure was about: that a proxy is on the way, and which. */
   readonly via: string;
 
+  readonly #server: string;
+  readonly #runtime: NonNullable<HttpOptions["runtime"]>;
+  #credential: ServerCredential | undefined;
+
   /** `trail` is what each request says in {@link TRAIL_HEADER}. */
-  constructor(
-    private readonly server: string,
-    target: HttpTarget,
-    private readonly trail?: () => string,
-    private readonly runtime: NonNullable<HttpOptions["runtime"]> = {},
-  ) {
+  constructor(private readonly options: Omit<HttpOptions, "log" | "clock">) {
+    const { server, target, runtime = {}, credential = CREDENTIALS.get(target) } = options;
+    this.#server = server;
+    this.#runtime = runtime;
+    this.#credential = credential;
     this.#answers = ANSWERS.getOrInsertComputed(target, () => new Answers());
     const { url, headers } = withoutCredentials(target.url);
     for (const [name, value] of Object.entries(target.headers)) headers[name.toLowerCase()] = value;
@@ -148,10 +158,12 @@ export class HttpClient {
    */
   async send(request: HttpRequest): Promise<Response> {
     let { url = this.url, mayRepeat = false } = request;
-    for (let redirects = 0;;) {
+    for (let redirects = 0, refusals = 0;;) {
+      const found = this.#credential?.header();
+      const header = typeof found === "object" ? await found : found;
       let response;
       try {
-        response = await this.#fetch(url, request, mayRepeat);
+        response = await this.#fetch(url, request, mayRepeat, header);
         this.#mayReuse = true;
       } catch (error) {
         request.signal.throwIfAborted();
@@ -161,22 +173,56 @@ export class HttpClient {
           continue;
         }
         const why = `could not be reached for ${request.what}${this.via}: ${words}`;
-        throw new NetworkError(this.server, "connect", fault, why, { cause: error });
+        throw new NetworkError(this.#server, "connect", fault, why, { cause: error });
       }
-      if (!REDIRECTS.has(response.status)) return response;
+      const { status } = response;
+      if ((status === 401 || status === 403) && refusals++ < MOST_REFUSALS) {
+        if (await this.#isToRepeat(response, header)) continue;
+      }
+      if (!REDIRECTS.has(status)) return response;
       await response.body?.cancel();
       const location = response.headers.get("location");
       const next = location === null ? null : URL.parse(location, url);
       if (next === null || redirects++ === MAX_REDIRECTS) {
-        throw new HttpStatusError(this.server, response.status, request.what);
+        throw new HttpStatusError(this.#server, response.status, request.what);
       }
       if (next.origin !== this.url.origin) {
         throw unavailable(
-          this.server,
+          this.#server,
           `redirects ${request.what} to another origin, ${next.origin}; put that into "url"`,
         );
       }
       url = next;
+    }
+  }
+
+  /**
+   * Whether the server, which has not carried out what it refuses, is to be asked with another token.
+   * @throws {LoginError} where somebody has to log in
+   */
+  async #isToRepeat(
+    { status, headers, body }: Response,
+    header: string | undefined,
+  ): Promise<boolean> {
+    const { target, findCredential } = this.options;
+    const challenge = headers.get("www-authenticate");
+    let isToRepeat = true;
+    try {
+      if (status === 403) {
+        const lack = this.#credential?.lacks(challenge);
+        if (lack !== undefined) throw lack;
+        return isToRepeat = false;
+      }
+      if (this.#credential === undefined) {
+        if (findCredential === undefined || this.#headers["authorization"] !== undefined) {
+          return isToRepeat = false;
+        }
+        this.#credential = await findCredential();
+        CREDENTIALS.set(target, this.#credential);
+      }
+      return isToRepeat = await this.#credential.refused(header, challenge);
+    } finally {
+      if (isToRepeat) await body?.cancel();
     }
   }
 
@@ -191,12 +237,19 @@ export class HttpClient {
     await response.body?.cancel();
   }
 
-  #fetch(url: URL, request: HttpRequest, mayRepeat: boolean): Promise<Response> {
+  #fetch(
+    url: URL,
+    request: HttpRequest,
+    mayRepeat: boolean,
+    authorization: string | undefined,
+  ): Promise<Response> {
     const { method, body, signal } = request;
     const headers = { ...this.#headers, ...request.headers };
-    if (this.trail !== undefined) headers[TRAIL_HEADER] = this.trail();
+    if (authorization !== undefined) headers["authorization"] = authorization;
+    const { trail } = this.options;
+    if (trail !== undefined) headers[TRAIL_HEADER] = trail();
     // Event streams stay open, and calls may take their time: neither is to keep others waiting.
-    const { request: apart, once = blobOf } = this.runtime;
+    const { request: apart, once = blobOf } = this.#runtime;
     if (apart !== undefined && (method === "GET" || Sendings.inProcess > MOST_FETCHED)) {
       return apart(url, { method, headers, signal, ...(body === undefined ? {} : { body }) });
     }
@@ -294,7 +347,7 @@ export class HttpClient {
           this.#answers.size += bytes.length;
           if (size > limit) {
             const most = limit / 1024 / 1024;
-            throw protocolFault(this.server, `answered ${what} with more than ${most} MiB`);
+            throw protocolFault(this.#server, `answered ${what} with more than ${most} MiB`);
           }
           if (onChunk(bytes) === true) size = this.#answers.free(size, reader);
           busy += performance.now() - began;
@@ -339,65 +392,7 @@ export class HttpClient {
   #cutOff(error: unknown, what: string): NetworkError {
     const { fault, words } = networkFault(error);
     const why = `broke off its answer to ${what}: ${words}`;
-    return new NetworkError(this.server, "read", fault, why, { cause: error });
-  }
-}
-
-/**
- * What a transport is sending, each of which can be ended alone, and all of them at the end. By
- * hand: `AbortSignal.any` on one long-lived signal piles up listeners.
- */
-export class Sendings {
-  /** How many there are, over all. */
-  static inProcess = 0;
-  /** With what stops their clocks. */
-  readonly #all = new Map<AbortController, (() => void) | undefined>();
-  readonly #requests = new Map<number, AbortController>();
-  #room: PromiseWithResolvers<void> | undefined;
-
-  constructor(private readonly clock: Clock) {}
-
-  /** One begins; it is aborted after `limit` ms, if there is one. */
-  begin(requestId: number | undefined, limit: number | undefined): AbortController {
-    const abort = new AbortController();
-    const late = limit === undefined ? undefined : this.clock.after(limit, () => abort.abort());
-    this.#all.set(abort, late);
-    Sendings.inProcess++;
-    if (requestId !== undefined) this.#requests.set(requestId, abort);
-    return abort;
-  }
-
-  /** The one that was begun with these is over. */
-  end(requestId: number | undefined, abort: AbortController): void {
-    this.#all.get(abort)?.();
-    if (this.#all.delete(abort)) Sendings.inProcess--;
-    if (requestId !== undefined) this.#requests.delete(requestId);
-    if (this.#room !== undefined && !this.#isFull) {
-      this.#room.resolve();
-      this.#room = undefined;
-    }
-  }
-
-  /**
-   * Who asks and does not take the answers is not listened to meanwhile: resolves when enough of
-   * what is no request is sent, undefined when it is.
-   */
-  get room(): Promise<void> | undefined {
-    return this.#isFull ? (this.#room ??= Promise.withResolvers<void>()).promise : undefined;
-  }
-
-  get #isFull(): boolean {
-    return this.#all.size - this.#requests.size > MOST_REPLIES;
-  }
-
-  /** Nobody waits for the answer to a request any more. */
-  abandon(requestId: number): void {
-    this.#requests.get(requestId)?.abort();
-  }
-
-  /** Nor for any of them. */
-  abandonAll(): void {
-    for (const abort of this.#all.keys()) abort.abort();
+    return new NetworkError(this.#server, "read", fault, why, { cause: error });
   }
 }
 

@@ -6,6 +6,7 @@ import { InvalidMessage, type Message, type ResponseMessage } from "../../protoc
 import type { ParamHeader } from "../../protocol/param-headers.ts";
 import {
   HttpStatusError,
+  LoginError,
   LostCallError,
   NetworkError,
   NOT_SENT,
@@ -23,7 +24,6 @@ import {
   messageIn,
   POST_HEADERS,
   repeatInHeaders,
-  Sendings,
 } from "./http-client.ts";
 import {
   mayBeForgotten,
@@ -34,6 +34,7 @@ import {
   type SessionRefusal,
   SessionWatch,
 } from "./lost-session.ts";
+import { Sendings } from "./sendings.ts";
 import {
   type CloseReason,
   type InvalidInput,
@@ -161,12 +162,14 @@ export class StreamableHttpTransport implements Transport {
       else this.#told.handlers?.onMessage(message, id);
     },
   };
+  /** Why nothing can be asked any more, when all that was asked before is answered. */
+  #unknown: LoginError | undefined;
   #sessionId: string | undefined;
   #version: string | undefined;
   #era: Era = "legacy";
 
   constructor(private readonly options: StreamableHttpOptions) {
-    this.#http = new HttpClient(options.server, options.target, options.trail, options.runtime);
+    this.#http = new HttpClient(options);
     this.#sendings = new Sendings(options.clock);
     this.#session = new SessionWatch({
       clock: options.clock,
@@ -204,9 +207,17 @@ export class StreamableHttpTransport implements Transport {
         if (error.neverSent && requestId !== undefined) this.#session.unsent.add(requestId);
         this.#lost({ code: "disconnected", fault: error.fault, message: error.why });
       }
+      if (error instanceof LoginError && error.granted !== undefined) {
+        this.#unknown = error;
+        if (requestId !== undefined) this.#session.unsent.add(requestId);
+      }
       throw error;
     } finally {
       this.#sendings.end(requestId, sending);
+      if (this.#unknown !== undefined && this.#sendings.isIdle) {
+        const { why: message, granted } = this.#unknown;
+        this.#lost({ code: "login", message, granted });
+      }
     }
     if (method === "notifications/initialized") void this.#serverStream();
   }

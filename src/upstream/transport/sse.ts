@@ -1,6 +1,7 @@
 import type { EventSourceMessage } from "eventsource-parser";
 import {
   HttpStatusError,
+  LoginError,
   LostCallError,
   NetworkError,
   NOT_SENT,
@@ -8,8 +9,9 @@ import {
   unavailable,
 } from "./failures.ts";
 import type { HttpOptions } from "./http-client.ts";
-import { EVENT_STREAM, HttpClient, loginWords, mediaType, Sendings } from "./http-client.ts";
+import { EVENT_STREAM, HttpClient, loginWords, mediaType } from "./http-client.ts";
 import { PROBE_LIMIT, SESSION_PROBE, SessionWatch } from "./lost-session.ts";
+import { Sendings } from "./sendings.ts";
 import {
   type CloseReason,
   receive,
@@ -45,7 +47,7 @@ export class SseTransport implements Transport {
 
   constructor(options: HttpOptions) {
     this.#server = options.server;
-    this.#http = new HttpClient(options.server, options.target, options.trail, options.runtime);
+    this.#http = new HttpClient(options);
     this.#sendings = new Sendings(options.clock);
     this.#session = new SessionWatch({
       clock: options.clock,
@@ -126,6 +128,10 @@ export class SseTransport implements Transport {
       if (error instanceof NetworkError && error.fault !== "closed") {
         if (error.neverSent && requestId !== undefined) this.#session.unsent.add(requestId);
         this.#end({ code: "disconnected", fault: error.fault, message: error.why });
+      }
+      if (error instanceof LoginError && error.granted !== undefined) {
+        if (requestId !== undefined) this.#session.unsent.add(requestId);
+        this.#end({ code: "login", message: error.why, granted: error.granted });
       }
       throw error;
     } finally {

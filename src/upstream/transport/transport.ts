@@ -2,7 +2,7 @@
 
 import { snippet } from "../../lib/text.ts";
 import type { Era } from "../../protocol/eras.ts";
-import { ErrorCode } from "../../protocol/errors.ts";
+import { ErrorCode, type RpcError } from "../../protocol/errors.ts";
 import {
   InvalidMessage,
   type Message,
@@ -22,15 +22,41 @@ export interface CloseReason {
   /**
    * `exited`: the process ended. `disconnected`: the network or the stream broke.
    * `session-expired`: the server has forgotten the session; a new `initialize` helps.
-   * `unresponsive`: it is there, and does not answer. `closed`: {@link Transport.close} was called.
+   * `unresponsive`: it is there, and does not answer. `login`: it takes ours no more. `closed`:
+   * {@link Transport.close} was called.
    */
-  readonly code: "exited" | "disconnected" | "session-expired" | "unresponsive" | "closed";
+  readonly code:
+    | "exited"
+    | "disconnected"
+    | "session-expired"
+    | "unresponsive"
+    | "login"
+    | "closed";
   /** What `disconnected` it, where that is known. */
   readonly fault?: NetworkFault;
   /** A clause that follows the server's name: `exited with code 1: bad flag`. No secrets. */
   readonly message: string;
+  /** Resolves when somebody has logged in. */
+  readonly granted?: Promise<void> | undefined;
   /** The requests that certainly were not carried out: they never arrived, or were refused. */
   readonly unsent?: ReadonlySet<number>;
+}
+
+/** How a server is told who asks, where that changes with time: for all connections to it. */
+export interface ServerCredential {
+  /**
+   * The `Authorization` header, a promise only where it has to be had first; none where nobody
+   * has asked for one.
+   * @throws {LoginError} and rejects, when there can be none
+   */
+  header(): string | undefined | Promise<string | undefined>;
+  /**
+   * The server has answered 401 to this header: whether to ask again, with another.
+   * @throws {RpcError} where that takes somebody to log in
+   */
+  refused(header: string | undefined, challenge: string | null): Promise<boolean>;
+  /** What a 403 with this challenge comes to, if the rights do not do. */
+  lacks(challenge: string | null): RpcError | undefined;
 }
 
 /** Something came in that is no message. */

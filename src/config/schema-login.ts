@@ -1,0 +1,119 @@
+/** The `auth` of a server that is told who asks by tokens, which change with time. */
+
+import * as v from "valibot";
+import { isLoopback } from "../lib/text.ts";
+import { about, type Checked, choice, chosen, httpUrl, optional, text } from "./schema-parts.ts";
+import { members } from "./schema-shaping.ts";
+
+const SAFE_HINT = 'a URL of https, or of http on loopback, such as "https://id.example.com"';
+
+/** What is sent in the clear is anybody's, and whoever answers there may be anybody. */
+function isSafe(value: string): boolean {
+  const url = URL.parse(value);
+  return url !== null && url.username === "" && url.hash === "" &&
+    (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname)));
+}
+
+function safeUrl(description: string, example: string) {
+  return v.pipe(httpUrl, v.check(isSafe, SAFE_HINT), v.metadata(about(description, example)));
+}
+
+const SCOPE_HINT = 'scopes with blanks between, such as "read write"';
+
+const shared = optional({
+  scope: v.pipe(
+    v.string(SCOPE_HINT),
+    // RFC 6749, section 3.3.
+    v.regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/, SCOPE_HINT),
+    v.maxLength(2_048, "at most 2048 characters"),
+    v.metadata(about("What is asked for, where the server does not say it.", "read write")),
+  ),
+  resource: v.pipe(
+    v.union([v.pipe(v.string(), v.nonEmpty()), v.literal(false)], "a string, or false"),
+    v.metadata(about(
+      "What the token is for: the address of the server by default; false says nothing of it.",
+      "https://example.com/mcp",
+      false,
+    )),
+  ),
+});
+
+const clientId = text("The name of the gateway at the issuer.", "mcproxy");
+const clientSecret = text("The secret of that client.", "${CLIENT_SECRET}");
+
+const oauth = v.pipe(
+  members({
+    type: v.literal("oauth"),
+    ...optional({
+      clientId,
+      clientSecret,
+      clientUrl: safeUrl(
+        "Address of a document about the client, for issuers that take one instead of a name.",
+        "https://mcp.example.com/.well-known/mcproxy-client.json",
+      ),
+      redirect: v.pipe(
+        v.string("a string"),
+        v.check(
+          (value) => isSafe(value) && isLoopback(URL.parse(value)?.hostname ?? ""),
+          'a URL on loopback, such as "http://127.0.0.1:8765/callback"',
+        ),
+        v.metadata(about(
+          "Where a login comes back to, for issuers that want to know it before.",
+          "http://127.0.0.1:8765/callback",
+        )),
+      ),
+      issuer: safeUrl(
+        "Who gives the tokens, where the server does not say it.",
+        "https://id.example.com",
+      ),
+      per: v.pipe(
+        choice(["user"], "Whose the login is; user is not built yet."),
+        v.check(
+          () => false,
+          'no "per": a login of each user is not built yet; leave it out, and one login is for all',
+        ),
+      ),
+    }),
+    ...shared,
+  }),
+  v.check(
+    ({ clientId, clientSecret }) => clientSecret === undefined || clientId !== undefined,
+    '"clientId" beside "clientSecret"',
+  ),
+  v.check(
+    ({ clientId, clientUrl }) => clientId === undefined || clientUrl === undefined,
+    '"clientId" or "clientUrl", not both',
+  ),
+);
+
+const clientCredentials = v.pipe(
+  members({
+    type: v.literal("client-credentials"),
+    issuer: safeUrl("Who gives the tokens.", "https://id.example.com"),
+    clientId,
+    ...optional({
+      clientSecret,
+      privateKey: text(
+        "The key that signs for the client, instead of a secret: PEM (PKCS #8) or a JWK.",
+        "${file:/etc/mcproxy/key.pem}",
+      ),
+    }),
+    ...shared,
+  }),
+  v.check(
+    ({ clientSecret, privateKey }) => (clientSecret === undefined) !== (privateKey === undefined),
+    'either "clientSecret" or "privateKey"',
+  ),
+);
+
+/** How a server is logged into. */
+export const loginOption = chosen(
+  v.union([oauth, clientCredentials]),
+  ({ value }) => (value as { type?: unknown }).type === "oauth" ? oauth : clientCredentials,
+);
+
+/** By a login that a person has made, or by what the gateway itself is given tokens for. */
+export type LoginConfig = Checked<typeof loginOption>;
+
+/** {@link LoginConfig} of a gateway that is known by name to who gives the tokens. */
+export type ClientConfig = Extract<LoginConfig, { readonly type: "client-credentials" }>;

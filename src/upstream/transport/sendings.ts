@@ -1,0 +1,67 @@
+import type { Clock } from "../../lib/time.ts";
+
+/** Most answers that may wait for a server while it is still listened to. */
+const MOST_REPLIES = 100;
+
+/**
+ * What a transport is sending, each of which can be ended alone, and all of them at the end. By
+ * hand: `AbortSignal.any` on one long-lived signal piles up listeners.
+ */
+export class Sendings {
+  /** How many there are, over all. */
+  static inProcess = 0;
+  /** With what stops their clocks. */
+  readonly #all = new Map<AbortController, (() => void) | undefined>();
+  readonly #requests = new Map<number, AbortController>();
+  #room: PromiseWithResolvers<void> | undefined;
+
+  constructor(private readonly clock: Clock) {}
+
+  /** One begins; it is aborted after `limit` ms, if there is one. */
+  begin(requestId: number | undefined, limit: number | undefined): AbortController {
+    const abort = new AbortController();
+    const late = limit === undefined ? undefined : this.clock.after(limit, () => abort.abort());
+    this.#all.set(abort, late);
+    Sendings.inProcess++;
+    if (requestId !== undefined) this.#requests.set(requestId, abort);
+    return abort;
+  }
+
+  /** The one that was begun with these is over. */
+  end(requestId: number | undefined, abort: AbortController): void {
+    this.#all.get(abort)?.();
+    if (this.#all.delete(abort)) Sendings.inProcess--;
+    if (requestId !== undefined) this.#requests.delete(requestId);
+    if (this.#room !== undefined && !this.#isFull) {
+      this.#room.resolve();
+      this.#room = undefined;
+    }
+  }
+
+  /**
+   * Who asks and does not take the answers is not listened to meanwhile: resolves when enough of
+   * what is no request is sent, undefined when it is.
+   */
+  get room(): Promise<void> | undefined {
+    return this.#isFull ? (this.#room ??= Promise.withResolvers<void>()).promise : undefined;
+  }
+
+  get #isFull(): boolean {
+    return this.#all.size - this.#requests.size > MOST_REPLIES;
+  }
+
+  /** Whether no request waits for its answer. */
+  get isIdle(): boolean {
+    return this.#requests.size === 0;
+  }
+
+  /** Nobody waits for the answer to a request any more. */
+  abandon(requestId: number): void {
+    this.#requests.get(requestId)?.abort();
+  }
+
+  /** Nor for any of them. */
+  abandonAll(): void {
+    for (const abort of this.#all.keys()) abort.abort();
+  }
+}

@@ -1,0 +1,209 @@
+/** What the gateway asks because others have named it: 40 ways to lead it to where it must not go. */
+
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { test } from "node:test";
+import { guardedFetch, whyForbidden, zoneOf } from "../../../src/upstream/oauth/guard.ts";
+import { issuerMetadata } from "../../../src/protocol/issuer.ts";
+
+/** Answers, and tells what it was asked. */
+async function listen(answer: (path: string) => readonly [number, string, string?]) {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? "");
+    const [status, body, location] = answer(request.url ?? "");
+    response.writeHead(status, location === undefined ? {} : { location }).end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const close = () => {
+    server.closeAllConnections();
+    return new Promise<void>((resolve) => server.close(() => resolve()));
+  };
+  return { asked, port, url: `http://127.0.0.1:${port}`, close };
+}
+
+test("zoneOf() knows whose an address is, in whatever clothes it comes", () => {
+  const zones = {
+    "link-local": ["169.254.169.254", "fe80::1", "fe80::1%eth0", "::ffff:169.254.169.254"],
+    loopback: ["127.0.0.1", "127.9.9.9", "0.0.0.0", "::1", "::", "[::1]", "::ffff:127.0.0.1"],
+    private: ["10.1.2.3", "172.31.0.1", "192.168.1.1", "100.64.0.1", "fd00:ec2::254", "fec0::1"],
+    public: ["8.8.8.8", "172.32.0.1", "2606:4700::1111", "64:ff9b::8.8.8.8", "::8.8.8.8"],
+    nobody: ["224.0.0.1", "255.255.255.255", "ff02::1", "2001::1", "example.com", ""],
+  };
+  for (const [zone, addresses] of Object.entries(zones)) {
+    for (const address of addresses) assert.equal(zoneOf(address), zone, address);
+  }
+  const inner = ["::ffff:7f00:1", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"];
+  for (const address of inner) assert.equal(zoneOf(address), "loopback", address);
+  assert.equal(zoneOf("::ffff:0:10.0.0.1"), "private");
+});
+
+test("whyForbidden() asks for https, but on loopback, and for nothing more private", () => {
+  const why = (
+    url: string,
+    addresses: readonly string[],
+    least: "public" | "private" | "loopback",
+  ) => whyForbidden(new URL(url), addresses, least);
+  assert.equal(why("https://a.example", ["8.8.8.8"], "public"), undefined);
+  assert.equal(why("https://a.example", ["10.0.0.1", "8.8.8.8"], "private"), undefined);
+  assert.equal(why("http://localhost:1", ["127.0.0.1", "::1"], "loopback"), undefined);
+  assert.match(why("https://a.example", ["8.8.8.8", "10.0.0.1"], "public")!, /a private address/);
+  assert.match(why("http://a.example", ["8.8.8.8"], "public")!, /not encrypted/);
+  assert.match(why("http://a.example", ["127.0.0.1", "8.8.8.8"], "loopback")!, /not encrypted/);
+  assert.match(why("http://localhost", ["127.0.0.1"], "public")!, /a loopback address/);
+  assert.match(why("https://me:pw@a.example", ["8.8.8.8"], "public")!, /user name/);
+  assert.doesNotMatch(why("https://me:pw@a.example", ["8.8.8.8"], "public")!, /pw/);
+  assert.match(why("ftp://a.example", ["8.8.8.8"], "public")!, /not encrypted/);
+  assert.match(why("https://a.example", [], "public")!, /unknown host/);
+});
+
+/** Forty of them, for a listener on loopback that belongs to nobody they may ask. */
+function hostileUrls(port: number): readonly string[] {
+  const hosts = [
+    "127.0.0.1",
+    "127.1",
+    "0x7f.1",
+    "2130706433",
+    "017700000001",
+    "0.0.0.0",
+    "0",
+    "127.255.255.254",
+    "localhost",
+    "a.localhost",
+    "LOCALHOST.",
+    "[::1]",
+    "[::]",
+    "[0:0:0:0:0:0:0:1]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[::127.0.0.1]",
+    "[64:ff9b::127.0.0.1]",
+    "[2002:7f00:1::]",
+    "[::ffff:0:127.0.0.1]",
+    "inner.example",
+    "mixed.example",
+    "unknown.example",
+    "mapped.example",
+    "①②⑦.0.0.1",
+    "127。0。0。1",
+  ];
+  return [
+    ...hosts.map((host) => `http://${host}:${port}/`),
+    ...["127.0.0.1", "inner.example", "mixed.example", "[::1]"].map((h) => `https://${h}:${port}/`),
+    `https://good.example@127.0.0.1:${port}/`,
+    `https://169.254.169.254/latest/meta-data/`,
+    `https://[fe80::1]:${port}/`,
+    `https://10.0.0.1:${port}/`,
+    `https://192.168.0.1:${port}/`,
+    `https://[fd00:ec2::254]:${port}/`,
+    `https://100.100.100.200:${port}/`,
+    `ftp://127.0.0.1:${port}/`,
+    `https://224.0.0.1:${port}/`,
+    `file:///etc/passwd`,
+  ];
+}
+
+const NAMES: Readonly<Record<string, readonly string[]>> = {
+  "good.example": ["8.8.8.8"],
+  "inner.example": ["127.0.0.1"],
+  "mixed.example": ["8.8.8.8", "127.0.0.1"],
+  "mapped.example": ["::ffff:127.0.0.1"],
+  "localhost": ["127.0.0.1", "::1"],
+  "localhost.": ["127.0.0.1"],
+  "a.localhost": ["127.0.0.1"],
+};
+
+test("a public server leads the gateway to nobody of this machine or network", async () => {
+  const listener = await listen(() => [200, "{}"]);
+  const resolve = (host: string) => {
+    const found = NAMES[host];
+    return found ? Promise.resolve(found) : Promise.reject(new Error(`unknown host ${host}`));
+  };
+  try {
+    const fetch = guardedFetch(["https://good.example/mcp"], { resolve, env: {} });
+    const urls = hostileUrls(listener.port);
+    assert.equal(urls.length, 40);
+    for (const url of urls) {
+      await assert.rejects(async () => await fetch(url, {}), Error, url);
+      await assert.rejects(
+        async () => await fetch(url, { method: "POST", body: "secret" }),
+        Error,
+        url,
+      );
+    }
+    assert.deepEqual(listener.asked, []);
+  } finally {
+    await listener.close();
+  }
+});
+
+test("the address that was looked at is the one that is connected to", async () => {
+  const listener = await listen(() => [200, '{"a":1}']);
+  let turns = 0;
+  const resolve = () => Promise.resolve([turns++ < 2 ? "127.0.0.1" : "127.0.0.9"]);
+  try {
+    const fetch = guardedFetch([`http://it.example:${listener.port}/`], { resolve, env: {} });
+    // No resolver of the system knows this name.
+    const response = await fetch(`http://it.example:${listener.port}/x`, {});
+    assert.deepEqual(await response.json(), { a: 1 });
+    assert.equal(turns, 2);
+  } finally {
+    await listener.close();
+  }
+});
+
+test("redirects stay inside the origin, end after three, and never take a POST along", async () => {
+  const inner = await listen(() => [200, "{}"]);
+  const steps: Record<string, readonly [number, string, string?]> = {
+    "/1": [302, "", "/2"],
+    "/2": [307, "", "/3"],
+    "/3": [301, "", "/4"],
+    "/4": [200, '{"end":true}'],
+    "/0": [302, "", "/1"],
+    "/loop": [302, "", "/loop"],
+    "/inner": [302, "", `${inner.url}/secret`],
+    "/scheme": [302, "", "file:///etc/passwd"],
+    "/broken": [302, "", "http://["],
+    "/nowhere": [304, ""],
+  };
+  const server = await listen((path) => steps[path] ?? [404, ""]);
+  try {
+    const fetch = guardedFetch([server.url], { env: {} });
+    assert.deepEqual(await (await fetch(`${server.url}/1`, {})).json(), { end: true });
+    assert.equal((await fetch(`${server.url}/nowhere`, {})).status, 304);
+    for (const path of ["/0", "/loop", "/inner", "/scheme", "/broken"]) {
+      await assert.rejects(async () => await fetch(server.url + path, {}), /redirects/, path);
+    }
+    await assert.rejects(
+      async () => await fetch(`${server.url}/3`, { method: "POST", body: "secret" }),
+      /redirects/,
+    );
+    assert.equal(server.asked.filter((path) => path === "/4").length, 1);
+    assert.deepEqual(inner.asked, []);
+  } finally {
+    await Promise.all([server.close(), inner.close()]);
+  }
+});
+
+test("an answer that is too long, or of an issuer that lies, is none", async () => {
+  const server = await listen((path) => [
+    200,
+    path === "/long" ? "x".repeat(300_000) : '{"issuer":"https://id.example.com"}',
+  ]);
+  try {
+    const fetch = guardedFetch([server.url], { env: {} });
+    await assert.rejects(
+      async () => await fetch(`${server.url}/long`, {}),
+      /more than 262144 bytes/,
+    );
+    const small = guardedFetch([server.url], { env: {}, limit: 10 });
+    await assert.rejects(async () => await small(`${server.url}/`, {}), /more than 10 bytes/);
+    assert.match(String(await issuerMetadata(server.url, fetch)), /of the issuer/);
+    const gone = AbortSignal.abort(new Error("given up"));
+    await assert.rejects(async () => await fetch(server.url, { signal: gone }), /given up/);
+  } finally {
+    await server.close();
+  }
+});

@@ -1,0 +1,297 @@
+/** Tokens that are had anew before they end: when, by whom, and what becomes of refusals. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LoginError } from "../../../src/upstream/transport/failures.ts";
+import type { HttpTarget, LoginConfig } from "../../../src/config/types.ts";
+import { GrantFile } from "../../../src/upstream/oauth/grants.ts";
+import { Logins } from "../../../src/upstream/oauth/logins.ts";
+import {
+  type Directory,
+  directory,
+  FakeIssuer,
+  grantFor,
+  ISSUER,
+  Time,
+  URL_OF_IT,
+} from "./support.ts";
+
+const BEARER = 'Bearer resource_metadata="https://mcp.example.com/x"';
+const oauth: LoginConfig = { type: "oauth" };
+
+class House {
+  readonly time = new Time();
+  readonly issuer = new FakeIssuer();
+  readonly file: GrantFile;
+  readonly #all: Logins[] = [];
+
+  constructor(private readonly place: Directory) {
+    this.file = new GrantFile(place.path);
+  }
+
+  /** As another process has them. */
+  logins(): Logins {
+    const { issuer: { fetchFor }, time: { now } } = this;
+    const logins = new Logins({ file: new GrantFile(this.place.path), fetchFor, now });
+    this.#all.push(logins);
+    return logins;
+  }
+
+  credential(login: LoginConfig | null = oauth, url = URL_OF_IT, logins = this.logins()) {
+    const target: HttpTarget = {
+      kind: "http",
+      url,
+      transport: "auto",
+      headers: {},
+      ...(login === null ? {} : { login }),
+    };
+    return logins.of("it", target);
+  }
+
+  async [Symbol.asyncDispose]() {
+    for (const one of this.#all) one.close();
+    await this.place[Symbol.asyncDispose]();
+  }
+}
+
+async function open(): Promise<House> {
+  return new House(await directory());
+}
+
+/** The error, which must be about a login. */
+async function loginError(work: () => unknown): Promise<LoginError> {
+  const error = await (async () => await work())().then(() => undefined, (error) => error);
+  assert.ok(error instanceof LoginError, String(error));
+  return error;
+}
+
+test("a grant is used until its last minute, then renewed once for all who ask", async () => {
+  await using house = await open();
+  const { file, issuer, time } = house;
+  await file.put(grantFor(time));
+  const it = house.credential();
+  assert.equal(await it.header(), "Bearer access-0");
+  assert.equal(it.header(), "Bearer access-0", "at once");
+  time.ms += 3_540_000 - 1;
+  assert.equal(it.header(), "Bearer access-0");
+  time.ms += 1;
+  const all = await Promise.all(Array.from({ length: 5 }, () => it.header()));
+  assert.deepEqual(new Set(all), new Set(["Bearer access-1"]));
+  assert.equal(issuer.asked.length, 1);
+  assert.deepEqual(Object.fromEntries(issuer.asked[0]!.form), {
+    grant_type: "refresh_token",
+    refresh_token: "refresh-0",
+    resource: URL_OF_IT,
+    client_id: "client",
+  });
+  assert.deepEqual(issuer.trusted, [[URL_OF_IT]]);
+  const kept = await file.find({ server: "it", principal: "" });
+  assert.equal(kept?.accessToken, "access-1");
+  assert.equal(kept?.refreshToken, "refresh-1");
+  assert.equal(kept?.scope, "read", "what is not said anew stays");
+  // A tenth of a short life.
+  issuer.life = "10";
+  time.ms = kept!.expiresAt!;
+  assert.equal(await it.header(), "Bearer access-2");
+  time.ms += 8_999;
+  assert.equal(it.header(), "Bearer access-2");
+  time.ms += 1;
+  const due = it.header();
+  assert.ok(due instanceof Promise);
+  assert.equal(await due, "Bearer access-3");
+});
+
+test("two processes refresh once, by the file", async () => {
+  await using house = await open();
+  await house.file.put(grantFor(house.time, { expiresAt: house.time.ms }));
+  const all = [house.credential(), house.credential(), house.credential()];
+  const headers = await Promise.all(all.flatMap((one) => [one.header(), one.header()]));
+  assert.deepEqual(new Set(headers), new Set(["Bearer access-1"]));
+  assert.equal(house.issuer.asked.length, 1);
+});
+
+test("without a grant nobody is asked, until there is one for this very address", async () => {
+  await using house = await open();
+  const { file, time } = house;
+  const logins = house.logins();
+  const it = house.credential(oauth, URL_OF_IT, logins);
+  const error = await loginError(() => it.header());
+  assert.equal(error.message, 'Server "it" needs a login: run "mcproxy login it"');
+  await file.put(grantFor(time, { url: "https://other.example.com/mcp" }));
+  await logins.look();
+  await loginError(() => it.header());
+  await file.put(grantFor(time, { url: "https://mcp.example.com/other" }));
+  await logins.look();
+  await loginError(() => it.header());
+  await file.put(grantFor(time, { url: `${URL_OF_IT}/?x=1` }));
+  await logins.look();
+  await error.granted;
+  assert.equal(it.header(), "Bearer access-0");
+  // With more rights, from another login.
+  await file.put(grantFor(time, { accessToken: "wider", issuedAt: time.ms + 1 }));
+  await logins.look();
+  assert.equal(it.header(), "Bearer wider");
+  await file.remove({ server: "it", principal: "" });
+  await logins.look();
+  await loginError(() => it.header());
+});
+
+test("a server of which nothing is said is asked without, until it wants a login", async () => {
+  await using house = await open();
+  const plain = house.credential(null);
+  assert.equal(plain.header(), undefined);
+  // It may want something else.
+  assert.equal(await plain.refused(undefined, null), false);
+  assert.equal(await plain.refused(undefined, 'Basic realm="x"'), false);
+  assert.equal(plain.header(), undefined);
+  await loginError(() => plain.refused(undefined, BEARER));
+  await loginError(() => plain.header());
+  await house.file.put(grantFor(house.time));
+  const other = house.credential(null);
+  assert.equal(await other.refused(undefined, null), true, "there is a grant");
+  assert.equal(other.header(), "Bearer access-0");
+});
+
+for (const code of ["invalid_grant", "invalid_client", "unauthorized_client"]) {
+  test(`${code} ends a grant, which is kept with the reason and not tried again`, async () => {
+    await using house = await open();
+    const { file, issuer, time } = house;
+    await file.put(grantFor(time, { expiresAt: time.ms }));
+    issuer.instead = () => Response.json({ error: code }, { status: 400 });
+    const logins = house.logins();
+    const it = house.credential(oauth, URL_OF_IT, logins);
+    for (let n = 0; n < 3; n++) {
+      const { message } = await loginError(() => it.header());
+      const text = `refused its login on 2027-01-15 (${code}): run "mcproxy login it"`;
+      assert.equal(message, `Server "it" ${text}`);
+    }
+    assert.equal(issuer.asked.length, 1);
+    const kept = await file.find({ server: "it", principal: "" });
+    assert.deepEqual(kept?.dead, { reason: code, at: time.ms });
+    const { granted } = await loginError(() => it.header());
+    await file.put(grantFor(time, { issuedAt: time.ms + 1, accessToken: "anew" }));
+    await logins.look();
+    await granted;
+    assert.equal(it.header(), "Bearer anew");
+  });
+}
+
+test("somebody who logs in while a refresh is refused has the say", async () => {
+  await using house = await open();
+  const { file, issuer, time } = house;
+  await file.put(grantFor(time, { expiresAt: time.ms }));
+  issuer.instead = async () => {
+    await file.put(grantFor(time, { issuedAt: time.ms + 1, accessToken: "anew" }));
+    return Response.json({ error: "invalid_grant" }, { status: 400 });
+  };
+  assert.equal(await house.credential().header(), "Bearer anew");
+  assert.equal((await file.find({ server: "it", principal: "" }))?.dead, undefined);
+});
+
+test("while an issuer is not there a good token is used, and it is asked less and less often", async () => {
+  await using house = await open();
+  const { file, issuer, time } = house;
+  await file.put(grantFor(time));
+  const it = house.credential();
+  time.ms += 3_550_000;
+  issuer.instead = () => Response.json({}, { status: 503 });
+  assert.equal(await it.header(), "Bearer access-0");
+  assert.equal(await it.header(), "Bearer access-0");
+  assert.equal(issuer.asked.length, 1);
+  time.ms += 50_000; // its end
+  await assert.rejects(async () => await it.header(), /gets no token: .* answered HTTP 503/);
+  assert.equal(issuer.asked.length, 2);
+  for (const [pause, asked] of [[19_999, 2], [1, 3], [39_999, 3], [1, 4], [80_000, 5]]) {
+    time.ms += pause!;
+    await assert.rejects(async () => await it.header(), /HTTP 503/);
+    assert.equal(issuer.asked.length, asked);
+  }
+  time.ms += 300_000;
+  issuer.instead = undefined;
+  assert.equal(await it.header(), "Bearer access-1");
+});
+
+test("a fresh token that is refused is renewed once a minute; the second refusal ends the grant", async () => {
+  await using house = await open();
+  const { file, issuer, time } = house;
+  await file.put(grantFor(time));
+  const it = house.credential();
+  const first = await it.header();
+  const again = await Promise.all([1, 2, 3].map(() => it.refused(first, BEARER)));
+  assert.deepEqual(again, [true, true, true]);
+  assert.equal(issuer.asked.length, 1);
+  assert.equal(it.header(), "Bearer access-1");
+  assert.equal(await it.refused(first, BEARER), true, "late news of the old one");
+  time.ms += 60_000;
+  assert.equal(await it.refused("Bearer access-1", BEARER), true);
+  assert.equal(it.header(), "Bearer access-2");
+  time.ms += 59_999;
+  const error = await loginError(() => it.refused("Bearer access-2", BEARER));
+  assert.match(error.message, /\(HTTP 401\)/);
+  await loginError(() => it.refused("Bearer access-2", BEARER));
+  await loginError(() => it.header());
+  assert.equal(issuer.asked.length, 2);
+});
+
+test("a grant that cannot be renewed ends with its token", async () => {
+  await using house = await open();
+  await house.file.put(grantFor(house.time, { refreshToken: undefined }));
+  const it = house.credential();
+  assert.equal(await it.header(), "Bearer access-0");
+  house.time.ms += 3_600_000;
+  assert.match((await loginError(() => it.header())).message, /\(expired\)/);
+});
+
+test("rights that do not do are named, as far as they can stand in a command", async () => {
+  await using house = await open();
+  await house.file.put(grantFor(house.time));
+  const it = house.credential();
+  await it.header();
+  const said = (challenge: string | null) => it.lacks(challenge)?.message;
+  assert.equal(
+    said('Bearer error="insufficient_scope", scope="repo gist read"'),
+    `Server "it" needs more rights: run "mcproxy login it --scope 'read repo gist'"`,
+  );
+  assert.equal(
+    said(`Bearer error="insufficient_scope", scope="'; rm -rf / --x ok $(x)"`),
+    `Server "it" needs more rights: run "mcproxy login it --scope 'read rm / ok'"`,
+  );
+  assert.equal(said('Bearer error="invalid_token"'), undefined);
+  assert.equal(said(null), undefined);
+});
+
+test("the gateway's own tokens come from the issuer of the file, and stay in memory", async () => {
+  await using house = await open();
+  const { issuer, time, file } = house;
+  const login: LoginConfig = {
+    type: "client-credentials",
+    issuer: ISSUER,
+    clientId: "gw",
+    clientSecret: "s3cret-of-gw",
+    scope: "a b",
+  };
+  const logins = house.logins();
+  const it = house.credential(login, `${URL_OF_IT}?key=hidden`, logins);
+  assert.equal(house.credential(login, `${URL_OF_IT}?key=hidden`, logins), it);
+  const all = await Promise.all(Array.from({ length: 5 }, () => it.header()));
+  assert.deepEqual(new Set(all), new Set(["Bearer access-1"]));
+  assert.equal(issuer.asked.length, 1);
+  assert.deepEqual(Object.fromEntries(issuer.asked[0]!.form), {
+    grant_type: "client_credentials",
+    scope: "a b",
+    resource: URL_OF_IT,
+    client_id: "gw",
+    client_secret: "s3cret-of-gw",
+  });
+  assert.deepEqual(issuer.trusted.flat(), [ISSUER, ISSUER]);
+  assert.equal(await file.version(), "");
+  // A refusal by the server is tried once with another token, and stays what it is.
+  assert.equal(await it.refused("Bearer access-1", BEARER), true);
+  assert.equal(await it.refused("Bearer access-2", BEARER), false);
+  assert.match(it.lacks('Bearer error="insufficient_scope"')!.message, /"scope" in its "auth"/);
+  time.ms += 3_540_000;
+  issuer.instead = () => Response.json({ error: "invalid_client" }, { status: 401 });
+  const error = await loginError(() => it.header());
+  assert.match(error.message, /gets no token: .*"invalid_client"/);
+  assert.equal(error.granted, undefined);
+});
