@@ -40,34 +40,35 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_369,
+  "src/lib": 1_372,
   "src/runtime": 830,
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1_621,
-  "src/config": 5_037,
-  "src/upstream": 2_364,
-  "src/upstream/connection": 1_677,
-  "src/upstream/transport": 2_021,
+  "src/config": 5_170,
+  "src/upstream": 2_391,
+  "src/upstream/connection": 1_683,
+  "src/upstream/transport": 2_107,
+  "src/upstream/oauth": 926,
   "src/registry": 1_962,
   "src/gating": 2_229,
   "src/gating/words + src/gating/meaning": 1_793,
   "src/gateway/access": 698,
-  "src/gateway": 1_714,
+  "src/gateway": 1_725,
   "src/gateway/clients": 1_120,
-  "src/gateway/members": 595,
+  "src/gateway/members": 596,
   "src/gateway/middleware": 864,
   "src/gateway/pins": 571,
   "src/front": 1_568,
   "src/front/auth": 696,
   "src/app": 782,
-  "src/cli": 3_377,
+  "src/cli": 3_386,
   "src/cli/view": 247,
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 36_947;
-const MOST_FILES = 247;
+const MOST_CODE_IN_ALL = 38_152;
+const MOST_FILES = 256;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */
