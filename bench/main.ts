@@ -24,6 +24,7 @@ import { large } from "./cases/large.ts";
 import { jsonEdit } from "./cases/json-edit.ts";
 import { list } from "./cases/list.ts";
 import { memory } from "./cases/memory.ts";
+import { audit } from "./cases/audit.ts";
 import { pins } from "./cases/pins.ts";
 import { profiles } from "./cases/profiles.ts";
 import { reload } from "./cases/reload.ts";
@@ -60,6 +61,7 @@ const CASES = [
   jsonEdit,
   door,
   pins,
+  audit,
 ];
 const RESULTS = fileURLToPath(new URL("results/", import.meta.url));
 

@@ -18,7 +18,7 @@ export interface AuditLine extends JsonObject {
 
 /** What the next line has as its `prev`: the SHA-256 of a line without its end. */
 export function lineDigest(line: string | Uint8Array): string {
-  return nodeCrypto().createHash("sha256").update(line).digest("hex");
+  return nodeCrypto().hash("sha256", line, "hex");
 }
 
 /** What a line says; undefined where it is none of an audit. */

@@ -108,7 +108,8 @@ export class AuditFile {
   /** Why nothing can be written now. */
   get problem(): string | undefined {
     const isStuck = this.#writing !== undefined && this.#clock.now() - this.#since > PATIENCE;
-    return this.#problem ?? (isStuck ? "the disk does not answer" : undefined);
+    if (this.#problem !== undefined) return this.#problem;
+    return isStuck || this.#chain === undefined ? "the disk does not answer" : undefined;
   }
 
   /** Takes a line: its time, and its other members. */

@@ -100,6 +100,11 @@ export class Audit {
     return this.parts.config.required ? this.#file.problem : undefined;
   }
 
+  /** Writes what waits. */
+  flush(): Promise<void> {
+    return this.#file.flush();
+  }
+
   /** Writes what is left, and listens no more. */
   async close(): Promise<void> {
     for (const off of this.#off) off();

@@ -25,7 +25,7 @@ export interface ControlParts {
 
 /** Sessions of one principal where nothing is said of them. */
 const MOST_SESSIONS = 100;
-/** Milliseconds a stop waits for a disk. */
+/** Milliseconds that start, reload and stop wait for a disk. */
 const PATIENCE = 500;
 
 /** Limits, and the audit where there is one. */
@@ -46,9 +46,9 @@ export class Control {
     const { events, stateDirectory } = this.parts;
     const redactor = () => this.parts.redactor;
     // It listens from now on, and writes when the one before has written its last.
-    const after = this.#audit?.close();
+    const after = this.#audit && within(PATIENCE, this.#audit.close());
     this.#audit = config && new Audit({ config, events, stateDirectory, redactor, after });
-    await (this.#audit?.opened ?? after);
+    await within(PATIENCE, this.#audit?.opened ?? after ?? Promise.resolve());
   }
 
   /** Counts a call that has come. @throws {LaterError} where it is to come again */

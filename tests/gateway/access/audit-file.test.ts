@@ -206,6 +206,7 @@ test("what waits for the disk is bounded, and what was lost is counted", async (
 
 test("a disk that does not answer counts as one that is full", async () => {
   const { disk, clock, file, add } = openFile();
+  assert.equal(file.problem, "the disk does not answer", "nobody has asked it yet");
   await file.flush();
   const answer = Promise.withResolvers<void>();
   disk.hold = answer.promise;
