@@ -42,7 +42,7 @@ async function time(isAudited: boolean): Promise<number> {
     required: false,
   } as const;
   const audit = isAudited
-    ? new Audit({ config, events, stateDirectory: directory, redactor: () => redactor })
+    ? new Audit({ config, source: "", events, stateDirectory: directory, redactor: () => redactor })
     : undefined;
   await audit?.opened;
   const before = process.cpuUsage();

@@ -18,6 +18,8 @@ import { type AuditDisk, AuditFile } from "./audit-file.ts";
 export interface AuditParts {
   readonly config: AuditConfig;
   readonly events: Facts;
+  /** The file that says so. */
+  readonly source: string;
   /** Masks what the configuration knows as secret. */
   readonly redactor: () => Redactor;
   /** Where the key is kept that arguments are hashed with. */
@@ -53,7 +55,7 @@ export class Audit {
     const { config: { file: path, arguments: shown }, events, after, disk } = parts;
     const { clock = systemClock } = parts;
     this.#file = new AuditFile({ path, log, after, clock, disk });
-    this.#add({ event: "config", outcome: "in force" });
+    this.#add({ event: "config", name: parts.source, outcome: "in force" });
     this.#off = [
       events.on("call", (record) => {
         if (!CALLS.has(record.method)) return;

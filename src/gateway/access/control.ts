@@ -43,11 +43,11 @@ export class Control {
     const { audit: config } = this.parts.config.settings;
     if (config === this.#audited) return;
     this.#audited = config;
-    const { events, stateDirectory } = this.parts;
+    const { events, stateDirectory, config: { file: source } } = this.parts;
     const redactor = () => this.parts.redactor;
     // It listens from now on, and writes when the one before has written its last.
     const after = this.#audit && within(PATIENCE, this.#audit.close());
-    this.#audit = config && new Audit({ config, events, stateDirectory, redactor, after });
+    this.#audit = config && new Audit({ config, source, events, stateDirectory, redactor, after });
     await within(PATIENCE, this.#audit?.opened ?? after ?? Promise.resolve());
   }
 

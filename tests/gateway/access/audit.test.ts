@@ -32,13 +32,21 @@ async function audited(
   const [events, clock, disk] = [new Facts(), new HandClock(), new FakeDisk()];
   const config = { file: PATH, arguments: shown, required: false };
   const redactor = createRedactor([SECRET]);
-  const parts = { config, events, clock, disk, stateDirectory, redactor: () => redactor };
+  const parts = {
+    config,
+    source: "f.json",
+    events,
+    clock,
+    disk,
+    stateDirectory,
+    redactor: () => redactor,
+  };
   const audit = new Audit(parts);
   await audit.opened;
   run(events, clock);
   await audit.close();
   const lines = disk.files.get(PATH)!.trimEnd().split("\n").map((line) => JSON.parse(line));
-  assert.equal(lines[0].event, "config");
+  assert.deepEqual([lines[0].event, lines[0].name], ["config", "f.json"]);
   return lines.slice(1);
 }
 
