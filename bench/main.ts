@@ -31,6 +31,7 @@ import { reload } from "./cases/reload.ts";
 import { restart } from "./cases/restart.ts";
 import { start } from "./cases/start.ts";
 import { typical } from "./cases/typical.ts";
+import { withKey } from "./cases/with-key.ts";
 import { Generator } from "./harness/load.ts";
 import {
   availableTargets,
@@ -62,6 +63,7 @@ const CASES = [
   door,
   pins,
   audit,
+  withKey,
 ];
 const RESULTS = fileURLToPath(new URL("results/", import.meta.url));
 

@@ -15,6 +15,8 @@ export interface Server extends AsyncDisposable {
   readonly port: number;
   /** Its address without path. */
   readonly base: string;
+  /** What is shown to it, where it wants to know who asks. */
+  readonly key?: string;
   /** Resident memory now, bytes. */
   rss(): number;
   /** Largest resident memory since the start or since {@link forgetPeak}, bytes. */

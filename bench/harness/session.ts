@@ -32,6 +32,19 @@ async function openSession(server: Server, path?: string): Promise<string> {
   return id;
 }
 
+/** What a server with a key is shown. */
+function authorization({ key }: Server): Readonly<Record<string, string>> {
+  return key === undefined ? {} : { authorization: `Bearer ${key}` };
+}
+
+/** The same requests with a key. */
+export function withKey(connections: readonly (readonly string[])[], key: string): string[][] {
+  const header = `\r\nauthorization: Bearer ${key}`;
+  return connections.map((requests) =>
+    requests.map((text) => text.replace(/(?=\r\nmcp-session-id:)/, header))
+  );
+}
+
 /** Sends one message of a session. */
 export function post(
   server: Server,
@@ -44,6 +57,7 @@ export function post(
     headers: {
       "content-type": "application/json",
       accept: ACCEPT,
+      ...authorization(server),
       ...(session === undefined ? {} : { "mcp-session-id": session }),
     },
     body: JSON.stringify(message),
@@ -134,6 +148,7 @@ export interface ServerState {
 /** The upstreams of a gateway. */
 export async function servers(server: Server): Promise<readonly ServerState[]> {
   const response = await fetch(`${server.base}/api/status`, {
+    headers: authorization(server),
     signal: AbortSignal.timeout(PATIENCE),
   });
   return (await response.json() as { servers: readonly ServerState[] }).servers;
