@@ -53,7 +53,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/registry": 1_962,
   "src/gating": 2_229,
   "src/gating/words + src/gating/meaning": 1_793,
-  "src/gateway/access": 703,
+  "src/gateway/access": 725,
   "src/gateway": 1_725,
   "src/gateway/clients": 1_120,
   "src/gateway/members": 596,
@@ -67,7 +67,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 38_157;
+const MOST_CODE_IN_ALL = 38_161;
 const MOST_FILES = 256;
 const MOST_LINES = 500;
 

@@ -7,7 +7,7 @@ import { joinBytes } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Admission } from "../protocol/exchange.ts";
 import { errorResponse, idTextOf, type RequestMessage } from "../protocol/message.ts";
-import { LaterReply, type Reply, replyText } from "../registry/answers.ts";
+import { type Reply, replyText } from "../registry/answers.ts";
 import {
   EventStream,
   type KeepAlive,
@@ -149,9 +149,9 @@ const ENDED = new RpcError(ErrorCode.InvalidRequest, LAPSED);
 /** A JSON response with a text that is JSON already. */
 export function jsonResponse(body: Reply, status = 200, headers?: PlainHeaders): Response {
   const content = typeof body === "string" ? body : body.body();
-  if (body instanceof LaterReply) {
-    const later = { ...JSON_INIT.headers, ...headers, "retry-after": String(body.error.seconds) };
-    return new Response(content, { status: body.error.status, headers: later });
+  if (typeof body === "object" && "seconds" in body) {
+    const later = { ...JSON_INIT.headers, ...headers, "retry-after": String(body.seconds) };
+    return new Response(content, { status: body.status, headers: later });
   }
   if (status === 200 && headers === undefined) return new Response(content, JSON_INIT);
   return new Response(content, { status, headers: { ...JSON_INIT.headers, ...headers } });

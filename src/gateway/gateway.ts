@@ -6,7 +6,7 @@ import { CancelSource } from "../lib/cancel.ts";
 import { createRedactor, type Redactor } from "../lib/secrets.ts";
 import { within } from "../lib/time.ts";
 import { getLogger } from "../log/mod.ts";
-import { ErrorCode, LaterError, RpcError, toRpcError } from "../protocol/errors.ts";
+import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { errorResponse, idTextOf } from "../protocol/message.ts";
 import type { Inventory } from "../protocol/lists.ts";
@@ -359,9 +359,8 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   #failed(exchange: ActiveExchange, endpoint: Endpoint, error: unknown): Reply | undefined {
     const { request, client, record, signal } = exchange;
     if (signal.aborted) return this.#ended(exchange, undefined);
-    if (error instanceof LaterError) {
-      return this.#ended(exchange, this.control!.answer(exchange, endpoint, error));
-    }
+    const later = this.control?.answer(exchange, endpoint, error);
+    if (later !== undefined) return this.#ended(exchange, later);
     const { code, message, data } = toRpcError(error);
     const told = new RpcError(code, this.redact(message), data);
     const cause = error instanceof RpcError ? undefined : error;

@@ -47,13 +47,6 @@ export class RpcError extends Error {
   }
 }
 
-/** For a request that may come again: HTTP has a status for it, and `Retry-After`. */
-export class LaterError extends RpcError {
-  constructor(readonly status: 429 | 503, message: string, readonly seconds: number) {
-    super(status === 429 ? ErrorCode.LimitReached : ErrorCode.InternalError, message);
-  }
-}
-
 /** For a request whose parameters cannot be meant; `why` names the one that is wrong. */
 export function invalidParams(why: string): RpcError {
   return new RpcError(ErrorCode.InvalidParams, `Invalid params: ${why}`);

@@ -2,7 +2,6 @@
 
 import { VERSION } from "../lib/version.ts";
 import { MetaKey, MODERN_VERSIONS } from "../protocol/eras.ts";
-import type { LaterError } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { SENDS_TEXT } from "../runtime/listen.ts";
 import type { CacheHints, Page } from "./lists.ts";
@@ -113,19 +112,12 @@ export class ListReply {
 }
 
 /** An error with a status of its own, where the transport has any. */
-export class LaterReply {
-  constructor(
-    private readonly json: string,
-    readonly error: Pick<LaterError, "status" | "seconds">,
-  ) {}
-
-  text(): string {
-    return this.json;
-  }
-
-  body(): string {
-    return this.json;
-  }
+export interface LaterReply {
+  readonly status: 429 | 503;
+  /** When the request may come again. */
+  readonly seconds: number;
+  text(): string;
+  body(): string;
 }
 
 const encoder = new TextEncoder();

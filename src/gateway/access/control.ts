@@ -2,17 +2,18 @@
 
 import type { AuditConfig, Config } from "../../config/types.ts";
 import type { Endpoint } from "../../gating/endpoint.ts";
+import { TokenBucket } from "../../lib/rate-limit.ts";
 import type { Redactor } from "../../lib/secrets.ts";
 import { within } from "../../lib/time.ts";
-import { LaterError } from "../../protocol/errors.ts";
+import { getLogger } from "../../log/mod.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import { errorResponse, idTextOf, resultResponse } from "../../protocol/message.ts";
-import { LaterReply, type Reply } from "../../registry/answers.ts";
+import type { Reply } from "../../registry/answers.ts";
 import type { ActiveExchange } from "../clients/exchange.ts";
 import type { Session } from "../clients/session.ts";
 import { type Facts, nameIn, SILENT } from "../events.ts";
 import { Audit } from "./audit.ts";
-import { limitAt, Limits } from "./limits.ts";
+import { LaterError, limitAt, Limits } from "./limits.ts";
 
 /** The gateway's parts that it works with. */
 export interface ControlParts {
@@ -28,6 +29,8 @@ const MOST_SESSIONS = 100;
 /** Milliseconds that start, reload and stop wait for a disk. */
 const PATIENCE = 500;
 
+const log = getLogger("mcproxy", "gateway");
+
 /** Limits, and the audit where there is one. */
 export class Control {
   readonly #limits: Limits;
@@ -36,6 +39,15 @@ export class Control {
 
   constructor(private readonly parts: ControlParts) {
     this.#limits = new Limits(() => parts.config);
+    const lines = new TokenBucket({ ratePerSecond: 0.1, burst: 5, now: performance.now() });
+    parts.events.on("limited", ({ rid, client: { label: client, principal }, method, told }) => {
+      const verdict = lines.take(performance.now());
+      if (!verdict.allowed) return;
+      const who = principal?.who;
+      const suppressed = verdict.suppressed || undefined;
+      const facts = { rid, client, who, method, error: told, suppressed };
+      log.info("{method} was refused: {error}", facts);
+    });
   }
 
   /** Does what the configuration says now. Resolves when it is known whether the audit is written. */
@@ -70,12 +82,17 @@ export class Control {
     this.#limits.spend(exchange, server);
   }
 
-  /** What the client is told instead. Models read results, and wait. */
-  answer(exchange: ActiveExchange, { key: endpoint }: Endpoint, error: LaterError): Reply {
+  /** What the client is told of what was thrown here. Models read results, and wait. */
+  answer(
+    exchange: ActiveExchange,
+    { key: endpoint }: Endpoint,
+    error: unknown,
+  ): Reply | undefined {
+    if (!(error instanceof LaterError)) return undefined;
     const { rid, client, request, server } = exchange;
     const { method, params } = request;
     const id = idTextOf(request);
-    const { status, code, message: told } = error;
+    const { status, code, message: told, seconds } = error;
     if (status === 429) {
       const fact = { rid, client, method, name: nameIn(params), endpoint, server, told };
       this.parts.events.emit({ kind: "limited", ...fact });
@@ -84,7 +101,8 @@ export class Control {
       Object.assign(exchange.record, { outcome: "error", code });
     }
     if (status !== 429 || method !== "tools/call") {
-      return new LaterReply(errorResponse(id, error), error);
+      const text = () => errorResponse(id, error);
+      return { status, seconds, text, body: text };
     }
     const type = client.era === "legacy" ? {} : { resultType: "complete" };
     const content = [{ type: "text", text: told }];

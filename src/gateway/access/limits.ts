@@ -4,8 +4,15 @@ import type { Config, LimitsConfig, Rate } from "../../config/types.ts";
 import type { Endpoint } from "../../gating/endpoint.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
 import { plural } from "../../lib/text.ts";
-import { LaterError } from "../../protocol/errors.ts";
+import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
+
+/** For a request that may come again: HTTP has a status for it, and `Retry-After`. */
+export class LaterError extends RpcError {
+  constructor(readonly status: 429 | 503, message: string, readonly seconds: number) {
+    super(status === 429 ? ErrorCode.LimitReached : ErrorCode.InternalError, message);
+  }
+}
 
 /** What is a call here; lists are answered from memory. */
 const COUNTED: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
