@@ -9,7 +9,7 @@ import { onBun, onDeno } from "./suites.ts";
 
 const RESTARTS = ["tests/slow/restarts.test.ts"];
 const PRINCIPALS = ["tests/slow/principals.test.ts"];
-const DOOR = ["door", "clients", "fuzz"].map((name) => `tests/slow/auth/${name}.test.ts`);
+const DOOR = ["door", "clients", "fuzz", "logins"].map((name) => `tests/slow/auth/${name}.test.ts`);
 const soak = onDeno("soak, on Deno", ["tests/soak/soak.test.ts"]);
 
 /** Agents as published, as clients of the binary that `deno task ok` has made. */

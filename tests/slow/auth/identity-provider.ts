@@ -8,6 +8,9 @@ import Provider from "oidc-provider";
 
 export const CLIENT = { id: "client", secret: "client-secret-of-the-test" };
 
+/** A client without a secret, for people. */
+export const APP = { id: "app" };
+
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** An identity provider; its tokens are for whom they are asked for. */
@@ -18,6 +21,7 @@ export class IdentityProvider {
   /** Instead of the provider, for what is about keys. */
   instead: Handler | undefined;
   #provider!: Handler;
+  #oidc!: Provider;
 
   private constructor(private readonly server: Server) {
     this.issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -47,7 +51,17 @@ export class IdentityProvider {
         redirect_uris: [],
         response_types: [],
         id_token_signed_response_alg: "ES256",
+      }, {
+        client_id: APP.id,
+        token_endpoint_auth_method: "none",
+        grant_types: ["authorization_code", "refresh_token"],
+        redirect_uris: ["http://127.0.0.1/callback"],
+        response_types: ["code"],
+        application_type: "native",
+        id_token_signed_response_alg: "ES256",
       }],
+      findAccount: (_: unknown, sub: string) => ({ accountId: sub, claims: () => ({ sub }) }),
+      rotateRefreshToken: true,
       jwks: { keys: [{ ...await exportJWK(privateKey), alg: "ES256", use: "sig" }] },
       features: {
         devInteractions: { enabled: false },
@@ -64,6 +78,7 @@ export class IdentityProvider {
         },
       },
     });
+    this.#oidc = provider;
     const callback = provider.callback();
     this.#provider = (request, response) => void callback(request, response);
   }
@@ -78,6 +93,23 @@ export class IdentityProvider {
     const answer = await response.json() as { access_token?: string };
     if (answer.access_token === undefined) throw new Error(JSON.stringify(answer));
     return answer.access_token;
+  }
+
+  /** A refresh token, as a login brings one: good once, and the end of all that came of it when used twice. */
+  async login(resource: string): Promise<string> {
+    const { Grant, RefreshToken, Client } = this.#oidc;
+    const grant = new Grant({ accountId: "alice", clientId: APP.id });
+    grant.addOIDCScope("openid offline_access");
+    grant.addResourceScope(resource, "mcp:use");
+    const token = new RefreshToken({
+      accountId: "alice",
+      client: await Client.find(APP.id),
+      grantId: await grant.save(),
+      gty: "authorization_code",
+      scope: "openid offline_access mcp:use",
+      resource,
+    } as never);
+    return await token.save();
   }
 
   /** Cuts all its connections. */
