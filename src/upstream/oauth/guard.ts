@@ -12,6 +12,7 @@ import { joinBytes } from "../../lib/json.ts";
 import { printable, snippet } from "../../lib/text.ts";
 import type { FetchDocument } from "../../protocol/issuer.ts";
 import { viaProxy } from "../transport/http-client.ts";
+import { unlessAborted } from "../transport/sendings.ts";
 
 /** Where an address may be, the most private first. */
 const ZONES = ["link-local", "loopback", "private", "public"] as const;
@@ -150,7 +151,7 @@ export function guardedFetch(
     const first = new URL(address);
     let url = first;
     for (let redirects = 0;; redirects++) {
-      const response = await withSignal(one(url, init, signal), signal);
+      const response = await unlessAborted(one(url, init, signal), signal);
       const location = response.headers.get("location");
       if (response.status < 300 || response.status > 399 || location === null) return response;
       const next = URL.parse(location, url);
@@ -161,19 +162,6 @@ export function guardedFetch(
       url = next;
     }
   };
-}
-
-/** Names are resolved by the system, which knows no signal. */
-async function withSignal<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: over, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener("abort", onAbort);
-  promise.catch(() => {});
-  try {
-    return await Promise.race([promise, over]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }
 
 const tooMuch = (limit: number) => new ForbiddenUrlError(`the answer has more than ${limit} bytes`);

@@ -1,5 +1,6 @@
 /** By what the gateway is known to the servers that want a login, for as long as it runs. */
 
+import { clearInterval, setInterval } from "node:timers";
 import type { HttpTarget } from "../../config/types.ts";
 import { canonicalJson } from "../../lib/json.ts";
 import type { FetchDocument } from "../../protocol/issuer.ts";
@@ -83,6 +84,6 @@ export class Logins {
     if (this.#file === undefined || this.#timer !== undefined) return;
     this.#timer = setInterval(() => void this.look(), LOOK);
     // It keeps no process alive.
-    (this.#timer as { unref?: () => void }).unref?.();
+    this.#timer.unref();
   }
 }

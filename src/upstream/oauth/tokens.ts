@@ -98,7 +98,7 @@ export abstract class Tokens implements ServerCredential {
         await this.#renew(undefined);
         return this.#header;
       } catch (error) {
-        if (error instanceof LoginError) throw error;
+        if (error instanceof LoginError && error.granted !== undefined) throw error;
       }
     }
     if (this.token !== undefined && now() < (this.token.expiresAt ?? Infinity)) return this.#header;
@@ -119,7 +119,8 @@ export abstract class Tokens implements ServerCredential {
       const failure = this.#lastFailure = error instanceof TokenError
         ? unavailable(server, `gets no token: ${error.message}`, { cause: error })
         : error;
-      if (!(error instanceof LoginError)) {
+      // Nobody asks the issuer again who waits for a person.
+      if (!(error instanceof LoginError) || error.granted === undefined) {
         const pause = backOff(++this.#failures, FIRST_PAUSE, LONGEST_PAUSE);
         this.#pausedUntil = now() + pause;
       }

@@ -18,7 +18,7 @@ import {
   protocolFault,
   unavailable,
 } from "./failures.ts";
-import { Sendings } from "./sendings.ts";
+import { Sendings, unlessAborted } from "./sendings.ts";
 import type { ServerCredential, UpstreamLog } from "./transport.ts";
 
 /** Largest response body, and largest single event, in bytes. */
@@ -160,7 +160,7 @@ export class HttpClient {
     let { url = this.url, mayRepeat = false } = request;
     for (let redirects = 0, refusals = 0;;) {
       const found = this.#credential?.header();
-      const header = typeof found === "object" ? await found : found;
+      const header = typeof found === "object" ? await unlessAborted(found, request.signal) : found;
       let response;
       try {
         response = await this.#fetch(url, request, mayRepeat, header);

@@ -65,3 +65,17 @@ export class Sendings {
     for (const abort of this.#all.keys()) abort.abort();
   }
 }
+
+/** What comes of something that knows no signal; it goes on, and nobody waits for it. */
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: over, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort);
+  promise.catch(() => {});
+  try {
+    return await Promise.race([promise, over]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

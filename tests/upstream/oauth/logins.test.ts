@@ -291,7 +291,12 @@ test("the gateway's own tokens come from the issuer of the file, and stay in mem
   assert.match(it.lacks('Bearer error="insufficient_scope"')!.message, /"scope" in its "auth"/);
   time.ms += 3_540_000;
   issuer.instead = () => Response.json({ error: "invalid_client" }, { status: 401 });
+  assert.equal(await it.header(), "Bearer access-2", "to its end");
+  time.ms += 60_000;
   const error = await loginError(() => it.header());
   assert.match(error.message, /gets no token: .*"invalid_client"/);
   assert.equal(error.granted, undefined);
+  const { length } = issuer.asked;
+  await loginError(() => it.header());
+  assert.equal(issuer.asked.length, length, "it is asked again after a pause only");
 });
