@@ -1,9 +1,21 @@
-/** The `auth` of a server that is told who asks by tokens, which change with time. */
+/** The `auth` of a server: by what it is told who asks. */
 
 import * as v from "valibot";
+import { attempt, isObject } from "../lib/json.ts";
 import { isLoopback } from "../lib/text.ts";
-import { about, type Checked, choice, chosen, httpUrl, optional, text } from "./schema-parts.ts";
+import type { RawObject } from "./document.ts";
+import {
+  about,
+  type Checked,
+  choice,
+  chosen,
+  httpUrl,
+  notArray,
+  optional,
+  text,
+} from "./schema-parts.ts";
 import { members } from "./schema-shaping.ts";
+import type { IssueCollector } from "./validate.ts";
 
 const SAFE_HINT = 'a URL of https, or of http on loopback, such as "https://id.example.com"';
 
@@ -106,10 +118,61 @@ const clientCredentials = v.pipe(
   ),
 );
 
-/** How a server is logged into. */
-export const loginOption = chosen(
+const loginOption = chosen(
   v.union([oauth, clientCredentials]),
   ({ value }) => (value as { type?: unknown }).type === "oauth" ? oauth : clientCredentials,
+);
+
+/** Credentials as they are sent: `user:password` encoded, or what is encoded already. */
+function basicCredentials(text: string): string | undefined {
+  // RFC 7617, section 2.1: UTF-8, then Base64.
+  if (text.includes(":")) return new TextEncoder().encode(text).toBase64();
+  return attempt(() => atob(text))?.includes(":") ? text : undefined;
+}
+
+const AUTH_TYPES = ["bearer", "basic", "oauth", "client-credentials"] as const;
+const fixedAuth = v.pipe(
+  notArray(v.strictObject({
+    type: choice(AUTH_TYPES, "How the server is told who asks."),
+    token: v.optional(text("What bearer sends.", "${TOKEN}")),
+    credentials: v.optional(v.pipe(
+      v.string("a string"),
+      v.check(
+        (value) => basicCredentials(value) !== undefined,
+        'a user name and a password, "user:password"',
+      ),
+      v.metadata(about('What basic sends: "user:password".', "me:${PASSWORD}")),
+    )),
+  }, 'an object with "type", and "token" or "credentials"')),
+  v.check(
+    ({ type, token, credentials }) =>
+      type === "bearer"
+        ? token !== undefined && credentials === undefined
+        : credentials !== undefined && token === undefined,
+    '"token" for "bearer", "credentials" for "basic"',
+  ),
+  v.transform(({ type, token = "", credentials = "" }) => ({
+    /** The value of the `Authorization` header that it stands for. */
+    header: type === "bearer"
+      ? `Bearer ${token}`
+      : `Basic ${basicCredentials(credentials) ?? credentials}`,
+  })),
+);
+
+/** How a server is told who asks. */
+export const serverAuthOption = v.pipe(
+  chosen(
+    v.union([fixedAuth, loginOption]),
+    ({ value }) =>
+      isObject(value) && /^(oauth|client-credentials)$/.test(String(value.type))
+        ? loginOption
+        : fixedAuth,
+  ),
+  v.metadata(about(
+    "How it is told who asks: by a header, a login, or tokens of the gateway's own.",
+    { type: "bearer", token: "${TOKEN}" },
+    { type: "oauth" },
+  )),
 );
 
 /** By a login that a person has made, or by what the gateway itself is given tokens for. */
@@ -117,3 +180,14 @@ export type LoginConfig = Checked<typeof loginOption>;
 
 /** {@link LoginConfig} of a gateway that is known by name to who gives the tokens. */
 export type ClientConfig = Extract<LoginConfig, { readonly type: "client-credentials" }>;
+
+/** Two ways to say who asks must not stand side by side. */
+export function checkServerAuth(raw: RawObject, collector: IssueCollector): void {
+  if (raw["auth"] === undefined) return;
+  const header = Object.keys(raw["headers"] ?? {}).find((name) => /^authorization$/i.test(name));
+  if (header === undefined) return;
+  collector.error(["auth"], `found both "auth" and the header "${header}", expected one`, {
+    part: "key",
+    remedy: "keep one of them",
+  });
+}

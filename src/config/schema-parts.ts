@@ -4,7 +4,6 @@
  */
 
 import * as v from "valibot";
-import { attempt } from "../lib/json.ts";
 import { didYouMean, suggest } from "../lib/suggest.ts";
 import { DURATION_PATTERN, MAX_DURATION_MS, parseDuration } from "../lib/time.ts";
 
@@ -267,24 +266,3 @@ export const httpUrl = v.pipe(
   v.string("a string"),
   v.check(isHttpUrl, 'a URL such as "https://example.com/mcp"'),
 );
-
-/** `auth` as the schema leaves it. */
-export interface Auth {
-  readonly type: string;
-  readonly token?: string | undefined;
-  readonly credentials?: string | undefined;
-}
-
-/** The value of the `Authorization` header that it stands for. */
-export function authorizationOf({ type, token = "", credentials = "" }: Auth): string {
-  return type === "bearer"
-    ? `Bearer ${token}`
-    : `Basic ${basicCredentials(credentials) ?? credentials}`;
-}
-
-/** Credentials as they are sent: `user:password` encoded, or what is encoded already. */
-export function basicCredentials(text: string): string | undefined {
-  // RFC 7617, section 2.1: UTF-8, then Base64.
-  if (text.includes(":")) return new TextEncoder().encode(text).toBase64();
-  return attempt(() => atob(text))?.includes(":") ? text : undefined;
-}

@@ -4,20 +4,17 @@
  */
 
 import * as v from "valibot";
-import { isObject } from "../lib/json.ts";
 import { limits, profileOptions } from "./profiles.ts";
 import type { accessOption, checkAccess } from "./schema-access.ts";
 import type { authOption, checkIssuers } from "./schema-auth.ts";
 import type { auditOption, rateOption } from "./schema-limits.ts";
-import type { loginOption } from "./schema-login.ts";
+import type { checkServerAuth, serverAuthOption } from "./schema-login.ts";
 import { gatingOptions } from "./schema-gating.ts";
 import {
   about,
   address,
-  basicCredentials,
   becomes,
   choice,
-  chosen,
   count,
   duration,
   flag,
@@ -48,43 +45,7 @@ const HEALTH_INTERVAL =
 const HEALTH_THRESHOLD =
   "After so many probes without an answer, one after the other, the connection is made anew.";
 
-const AUTH_TYPES = ["bearer", "basic", "oauth", "client-credentials"] as const;
-const fixedAuth = v.pipe(
-  notArray(v.strictObject({
-    type: choice(AUTH_TYPES, "How the server is told who asks."),
-    token: v.optional(text("What bearer sends.", "${TOKEN}")),
-    credentials: v.optional(v.pipe(
-      v.string("a string"),
-      v.check(
-        (value) => basicCredentials(value) !== undefined,
-        'a user name and a password, "user:password"',
-      ),
-      v.metadata(about('What basic sends: "user:password".', "me:${PASSWORD}")),
-    )),
-  }, 'an object with "type", and "token" or "credentials"')),
-  v.check(
-    ({ type, token, credentials }) =>
-      type === "bearer"
-        ? token !== undefined && credentials === undefined
-        : credentials !== undefined && token === undefined,
-    '"token" for "bearer", "credentials" for "basic"',
-  ),
-);
-const loginAuth = late<typeof loginOption>();
-const auth = v.pipe(
-  chosen(
-    v.union([fixedAuth, loginAuth]),
-    ({ value }) =>
-      isObject(value) && /^(oauth|client-credentials)$/.test(String(value.type))
-        ? loginAuth
-        : fixedAuth,
-  ),
-  v.metadata(about(
-    "How it is told who asks: by a header, a login, or tokens of the gateway's own.",
-    { type: "bearer", token: "${TOKEN}" },
-    { type: "oauth" },
-  )),
-);
+const auth = late<typeof serverAuthOption>();
 
 const CONFINING = ["sandbox", "image", "mounts", "network"] as const;
 const confining = Object.fromEntries(
@@ -223,6 +184,7 @@ const audit = late<typeof auditOption>();
 
 /** What looks at settings beside each other, of those that {@link loadOptions} loads. */
 export const lateChecks: {
+  serverAuth?: typeof checkServerAuth;
   auth?: typeof checkIssuers;
   access?: typeof checkAccess;
   confining?: typeof checkConfining;
@@ -236,10 +198,10 @@ export async function loadOptions(text: string): Promise<void> {
   if (/\bauth\b|MCPROXY_AUTH/.test(text)) {
     const { authOption, checkIssuers } = await import("./schema-auth.ts");
     becomes(gatewayAuth, authOption);
+    const { checkServerAuth, serverAuthOption } = await import("./schema-login.ts");
+    becomes(auth, serverAuthOption);
+    lateChecks.serverAuth = checkServerAuth;
     lateChecks.auth = checkIssuers;
-  }
-  if (/\boauth\b|\bclient-credentials\b/.test(text)) {
-    becomes(loginAuth, (await import("./schema-login.ts")).loginOption);
   }
   if (/\baccess\b|MCPROXY_ACCESS/.test(text)) {
     const { accessOption, checkAccess } = await import("./schema-access.ts");

@@ -3,7 +3,7 @@
 import { attempt, decodedPercent } from "../lib/json.ts";
 import { isMaskable } from "../lib/secrets.ts";
 import type { UsedVariable } from "./expand.ts";
-import type { Config, HttpTarget, StdioTarget } from "./types.ts";
+import type { ClientConfig, Config, HttpTarget, StdioTarget } from "./types.ts";
 
 /** Variables that name places and people, not secrets; any other may hold one. */
 const HARMLESS_VARIABLE =
@@ -87,10 +87,8 @@ export function collectSecrets(config: Config): readonly string[] {
 
 function secretsOfHttp(target: HttpTarget): string[] {
   const secrets = secretsOfUrl(target.url);
-  const { login } = target;
-  if (login !== undefined) {
-    secrets.push(login.clientSecret ?? "", ("privateKey" in login && login.privateKey) || "");
-  }
+  const { clientSecret = "", privateKey = "" } = (target.login ?? {}) as Partial<ClientConfig>;
+  secrets.push(clientSecret, privateKey);
   for (const value of Object.values(target.headers)) {
     secrets.push(value);
     // "Bearer abc": the token turns up without its scheme, too.

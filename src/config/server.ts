@@ -18,11 +18,10 @@ import {
   quote,
   withoutUndefined,
 } from "./issue.ts";
-import { authorizationOf } from "./schema-parts.ts";
 import { serverTransform } from "./schema-results.ts";
 import { serverShape } from "./schema-shaping.ts";
 import { type CheckedServer, lateChecks, ServerSchema, TRANSPORTS } from "./schema.ts";
-import type { LoginConfig, ServerConfig, ServerTarget, Settings } from "./types.ts";
+import type { ServerConfig, ServerTarget, Settings } from "./types.ts";
 import { type IssueCollector, reportUnknownKeys, validate } from "./validate.ts";
 import { parseEnvFile } from "./values.ts";
 
@@ -78,7 +77,7 @@ export function parseServer(
   reportAliases(raw, collector);
   for (const key of DURATIONS) warnShortTimeout(raw[key], key, collector);
   reportMapKeys(raw, collector);
-  reportAuth(raw, collector);
+  lateChecks.serverAuth?.(raw, collector);
   warnShellWords(source, collector);
   if (checked === undefined || collector.issues.length > before) return undefined;
 
@@ -257,8 +256,8 @@ function buildTargets(
   const written = Array.isArray(raw["urls"]) ? raw["urls"].map(String) : [String(raw["url"])];
   const headers = stringsOf(raw["headers"]);
   const { auth } = checked;
-  const login = auth !== undefined && isLogin(auth) ? { login: auth } : {};
-  if (auth !== undefined && !isLogin(auth)) headers["Authorization"] = authorizationOf(auth);
+  const login = auth === undefined || "header" in auth ? {} : { login: auth };
+  if (auth !== undefined && "header" in auth) headers["Authorization"] = auth.header;
   return (checked.urls ?? (checked.url === undefined ? written : [checked.url])).map((url) => ({
     kind: "http",
     url,
@@ -266,10 +265,6 @@ function buildTargets(
     headers,
     ...login,
   }));
-}
-
-function isLogin(auth: NonNullable<CheckedServer["auth"]>): auth is LoginConfig {
-  return auth.type === "oauth" || auth.type === "client-credentials";
 }
 
 /**
@@ -286,17 +281,6 @@ const UNCHECKED_KEYS = ["__proto__", "prototype", "constructor"];
 
 /** RFC 9110, section 5.1: a field name is a token. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-
-/** Two ways to say who asks must not stand side by side. */
-function reportAuth(raw: RawObject, collector: IssueCollector): void {
-  if (raw["auth"] === undefined) return;
-  const header = Object.keys(raw["headers"] ?? {}).find((name) => /^authorization$/i.test(name));
-  if (header === undefined) return;
-  collector.error(["auth"], `found both "auth" and the header "${header}", expected one`, {
-    part: "key",
-    remedy: "keep one of them",
-  });
-}
 
 /** Nobody between here and the program makes anything of what only a shell understands. */
 function warnShellWords({ command, args, cwd, env }: RawObject, collector: IssueCollector): void {

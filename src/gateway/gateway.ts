@@ -90,12 +90,11 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   #secrets: readonly string[];
   redactor: Redactor;
   readonly #cache: ListCache | undefined;
-  readonly #pinsFrom: Pick<GatewayOptions, "stateDirectory" | "runtime">;
+  readonly #from: Pick<GatewayOptions, "stateDirectory" | "runtime" | "logins">;
   #openingPins: Promise<PinGuard> | undefined;
   readonly #attempts: AttemptBudget = createAttemptBudget();
   readonly #upcalls = new Upcalls(this);
   #parking: Parking | undefined;
-  readonly #loginsIn: GrantPlace | undefined;
   #logins: Promise<Logins> | undefined;
   readonly #active = new Set<ActiveExchange>();
   /** Called when nothing is in flight any more, by whoever waits for that. */
@@ -106,8 +105,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   constructor(options: GatewayOptions) {
     const { config, runtime, cache, directory, patience } = options;
     logFacts(this.events);
-    this.#pinsFrom = options;
-    this.#loginsIn = options.logins;
+    this.#from = options;
     this.#cache = cache;
     this.configState = new ConfigState(config, this.events);
     this.#secrets = collectSecrets(config);
@@ -150,7 +148,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
 
   /** See {@link GatewayOptions}. */
   get stateDirectory(): string | undefined {
-    return this.#pinsFrom.stateDirectory;
+    return this.#from.stateDirectory;
   }
 
   /** Masks the configuration's secrets in text that leaves the gateway: servers quote them. */
@@ -173,7 +171,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   /** The logins to servers, loaded for the first that wants one. */
   readonly logins = (): Promise<Logins> =>
     this.#logins ??= import("../upstream/oauth/logins.ts").then((module) =>
-      module.openLogins(this.#loginsIn)
+      module.openLogins(this.#from.logins)
     );
 
   /** How many client requests are in flight. */
@@ -188,7 +186,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
       // Whoever started it may end it the moment it has what it wanted.
       void this.#cache?.flush();
       void this.#cache?.prune(this.config.servers.values());
-      if (this.#pinsFrom.stateDirectory === undefined) return;
+      if (this.#from.stateDirectory === undefined) return;
       this.#comparePins();
       this.events.on("lists", () => this.#comparePins());
     });
@@ -320,8 +318,8 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   #vet(server: ServerConfig, inventory: Inventory): Promise<Inventory> {
     this.#openingPins ??= import("./pins/pin-guard.ts").then(({ PinGuard }) =>
       this.pins = new PinGuard({
-        directory: this.#pinsFrom.stateDirectory,
-        runtime: this.#pinsFrom.runtime,
+        directory: this.#from.stateDirectory,
+        runtime: this.#from.runtime,
         events: this.events,
         config: () => this.config,
         onChange: (name) => this.members.get(name)?.offerAgain(),

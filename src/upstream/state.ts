@@ -154,12 +154,6 @@ export function reasonOf(error: unknown): StateReason {
   return error.code === ErrorCode.UpstreamProtocol ? "protocol" : "failed";
 }
 
-/** What {@link reasonOf} `login` waits for; undefined for all other reasons. */
-export function loginOf(error: unknown): Promise<void> | undefined {
-  if (error instanceof ConnectionLostError) return error.reason.granted;
-  return error instanceof LoginError ? error.granted : undefined;
-}
-
 /** The reason behind the end of a connection. */
 export function reasonOfClose({ code, fault }: CloseReason): StateReason {
   if (code === "disconnected") return fault ?? "closed";

@@ -5,14 +5,13 @@ import { backOff, type Clock, pause } from "../lib/time.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import {
   INITIAL_STATE,
-  loginOf,
   reasonOf,
   type StateReason,
   transition,
   type UpstreamEvent,
   type UpstreamState,
 } from "./state.ts";
-import { serverLabel, unavailable } from "./transport/failures.ts";
+import { type LoginError, serverLabel, unavailable } from "./transport/failures.ts";
 import type { UpstreamLog } from "./transport/transport.ts";
 
 /** How long a call to a server in back-off waits for the attempt it started, in ms. */
@@ -268,7 +267,7 @@ export class Supervisor {
     if (this.#state.phase === "closed") return;
     this.#noteError(known);
     const reason = reasonOf(error);
-    const granted = loginOf(error);
+    const { granted } = error as Partial<LoginError>;
     if (granted !== undefined) return this.#awaitLogin({ type: "failed" }, granted);
     const least = reason === "unauthorized" ? REFUSED_FAILURES : 0;
     const delay = this.#backOff({ type: "failed" }, reason, least);
@@ -283,10 +282,8 @@ export class Supervisor {
   /** It is not tried before somebody has logged in. */
   #awaitLogin(event: UpstreamEvent, granted: Promise<void>): void {
     if (!this.#move(event, "login")) return;
-    this.options.log.warn(this.#lastError!.message, { reason: "login" });
-    void granted.then(() => {
-      if (this.#reason === "login") this.#retry();
-    });
+    this.options.log.warn(this.#lastError!.message);
+    void granted.then(() => this.#reason === "login" && this.#retry());
   }
 
   #noteError(error: RpcError): void {

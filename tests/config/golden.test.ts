@@ -13,8 +13,11 @@ import { test } from "node:test";
 import type { Config, ConfigResult, ServerConfig } from "../../src/config/types.ts";
 import { formatIssue } from "../../src/config/issue.ts";
 import { parseConfig } from "../../src/config/load.ts";
+import { loadOptions } from "../../src/config/schema.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings.ts";
 import { loadGolden } from "./golden-files.ts";
+
+await loadOptions("auth");
 
 const FOLDER = new URL("../golden/config/", import.meta.url);
 const SEPARATOR = "\n----------\n";

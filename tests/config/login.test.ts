@@ -8,7 +8,7 @@ import { loadOptions } from "../../src/config/schema.ts";
 import { collectSecrets } from "../../src/config/secrets.ts";
 import type { HttpTarget } from "../../src/config/types.ts";
 
-await loadOptions("oauth");
+await loadOptions("auth");
 
 function parse(auth: unknown, more: object = { url: "https://mcp.example.com/mcp" }) {
   const text = JSON.stringify({ mcpServers: { it: { ...more, auth } } });

@@ -46,6 +46,11 @@ export class ConnectionLostError extends UnavailableError {
   constructor(server: string, readonly reason: CloseReason) {
     super(server, reason.message);
   }
+
+  /** As of a {@link LoginError}. */
+  get granted(): Promise<void> | undefined {
+    return this.reason.granted;
+  }
 }
 
 /** Whoever asks is not known to the server, and no retry will help. */
