@@ -63,7 +63,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/front/auth": 696,
   "src/app": 782,
   "src/cli": 3_386,
-  "src/cli/view": 247,
+  "src/cli/view": 262,
   "src/cli/clients": 1_981,
 };
 

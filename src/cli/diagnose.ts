@@ -22,7 +22,7 @@ import {
   toolFindings,
 } from "./diagnose-tool.ts";
 import { LocalGateway } from "./local.ts";
-import { NO_COUNTS, withoutName } from "./view/live.ts";
+import { NO_COUNTS, withoutName } from "./announce.ts";
 
 /**
  * What `check --connect` adds: the servers are started, asked what they offer, and stopped. Where a

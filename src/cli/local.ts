@@ -14,7 +14,8 @@ import { exposedName } from "../protocol/names.ts";
 import { replyText } from "../registry/answers.ts";
 import { unknownServer } from "./args.ts";
 import { counterOf, type ViewCost, viewCosts } from "./costs.ts";
-import { LiveScreen, liveServers, renderServers } from "./view/live.ts";
+import { liveServers } from "./announce.ts";
+import { LiveScreen, renderServers } from "./view/live.ts";
 import { styleFor } from "./view/table.ts";
 
 /** The command line as a client of its own gateway. */

@@ -23,9 +23,8 @@ import {
   type StandardOutputs,
 } from "../log/mod.ts";
 import { ListenError } from "../runtime/types.ts";
-import { announceJson, LiveStart, onProgress, summaryText, wantsLiveView } from "./announce.ts";
+import { announceJson, liveServers, onProgress, summaryText, wantsLiveView } from "./announce.ts";
 import type { Invocation, OptionValues } from "./command.ts";
-import { liveServers } from "./view/live.ts";
 
 const log = getLogger("mcproxy");
 
@@ -33,7 +32,7 @@ const log = getLogger("mcproxy");
 export async function run({ options }: Invocation, io: Io): Promise<number> {
   const plan = await planServe(options, io).catch((error) => refuse(error, options, io));
   const live = !plan.stdio && options.json !== true && wantsLiveView(io, options.log === true)
-    ? new LiveStart(io.stderr, io.env)
+    ? new (await import("./view/live.ts")).LiveStart(io.stderr, io.env)
     : undefined;
   const guard = (output: Output) => live?.screen.guard(output) ?? output;
   const outputs = { stdout: guard(io.stdout), stderr: guard(io.stderr) };

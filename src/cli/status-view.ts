@@ -3,7 +3,7 @@
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { firstLine, fit, printable } from "../lib/text.ts";
 import { costIn, savedPercent, ungatedHint } from "./costs.ts";
-import { withoutName } from "./view/live.ts";
+import { withoutName } from "./announce.ts";
 import { type Cell, type Column, firstByRank, renderTable, type Style } from "./view/table.ts";
 
 /** How the lines are made. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { renderStart, summaryText } from "../../src/cli/announce.ts";
-import { type LiveServer, liveServer, renderServers } from "../../src/cli/view/live.ts";
+import { type LiveServer, liveServer, summaryText } from "../../src/cli/announce.ts";
+import { renderServers, renderStart } from "../../src/cli/view/live.ts";
 import { renderSnippets, snippets } from "../../src/cli/urls.ts";
 import { COLORED, PLAIN } from "../../src/cli/view/table.ts";
 import type { UpstreamStatus } from "../../src/upstream/status.ts";

@@ -1,24 +1,13 @@
-/** What a person sees while the servers start: pure functions from state to lines. */
+/** What a person sees while the servers start: from state to lines, and onto the screen. Loaded where somebody looks. */
 
-import type { TextOutput } from "../../app/io.ts";
-import type { Gateway } from "../../gateway/gateway.ts";
+import type { Io, TextOutput } from "../../app/io.ts";
 import { firstLine, fit, printable, widthOf } from "../../lib/text.ts";
 import type { Output } from "../../log/output.ts";
+import { VERSION } from "../../lib/version.ts";
 import { LIST_RULES, type ListKind } from "../../protocol/lists.ts";
-import type { UpstreamStatus } from "../../upstream/status.ts";
-import { firstByRank, type Style } from "./table.ts";
-
-/** One server as the view shows it. */
-export interface LiveServer {
-  readonly name: string;
-  /** `idle`: it is started at its next use, and what it offers is known. */
-  readonly phase: "connecting" | "ready" | "idle" | "failed" | "disabled";
-  /** What its start took, or how long it has been starting. Milliseconds. */
-  readonly ms: number;
-  readonly counts: Readonly<Record<ListKind, number>>;
-  /** Why it failed, without its name. */
-  readonly error: string | undefined;
-}
+import { type LiveServer, liveServers, type Started } from "../announce.ts";
+import { renderSnippets } from "../urls.ts";
+import { firstByRank, type Style, styleFor } from "./table.ts";
 
 /** How lines are made. */
 export interface LiveOptions {
@@ -34,37 +23,6 @@ export interface LiveOptions {
 /** What somebody looks for first. */
 const RANK = { failed: 0, connecting: 1, ready: 2, idle: 3, disabled: 4 };
 const SPINNER = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
-
-/** What a server that is not there offers. */
-export const NO_COUNTS = { tools: 0, prompts: 0, resources: 0, templates: 0 };
-
-/** A server of the running gateway, at the time `now` (milliseconds since the epoch). */
-export function liveServer(status: UpstreamStatus, settled: boolean, now: number): LiveServer {
-  const { name, state, counts, startedInMs, lastError, since } = status;
-  const isStarting = !settled || (state === "connecting" && lastError === undefined);
-  const isSteady = state === "ready" || (state === "idle" && settled);
-  const phase = isSteady ? state : isStarting ? "connecting" : "failed";
-  const waited = Math.max(0, now - Date.parse(since));
-  const ms = phase === "ready" ? startedInMs ?? waited : waited;
-  const error = phase === "failed" ? withoutName(lastError ?? `is ${state}`, name) : undefined;
-  return { name, phase, ms, counts, error };
-}
-
-/** Every configured server, disabled ones included, in the order of the configuration. */
-export function liveServers(gateway: Gateway, now = Date.now()): LiveServer[] {
-  return [...gateway.config.servers.keys()].map((name) => {
-    const member = gateway.members.get(name);
-    return member === undefined
-      ? { name, phase: "disabled", ms: 0, counts: NO_COUNTS, error: undefined }
-      : liveServer(member.upstream.status(), member.isSettled, now);
-  });
-}
-
-/** Errors name their server, and so does the line they are shown on. */
-export function withoutName(error: string, name: string): string {
-  const start = `Server ${JSON.stringify(name)} `;
-  return error.startsWith(start) ? error.slice(start.length) : error;
-}
 
 /**
  * A line for each server, fitted to the terminal. Where they are too many, those that are ready go
@@ -200,5 +158,65 @@ export class LiveScreen {
   #write(text: string): void {
     // A terminal that has gone is found out by whoever writes something that matters.
     this.output.write(text).catch(() => {});
+  }
+}
+
+/**
+ * The whole view: servers, then the URL, then what to paste. Where the terminal is too small for
+ * all of it the snippets go first; with `rows` and `columns` infinite nothing is left out.
+ */
+export function renderStart(
+  url: string | undefined,
+  servers: readonly LiveServer[],
+  { columns, rows, style, frame }: LiveOptions,
+): string[] {
+  const address = url === undefined ? [] : ["", `  ${style.bold("Listening on")} ${url}`];
+  const snippets = url === undefined ? [] : ["", ...renderSnippets(url, style)];
+  // Only the final view may wrap: redrawing counts lines. Painted text is not cut, so it has to go.
+  const fits = columns === Infinity ||
+    renderWidth(snippets) < columns && servers.length + address.length + snippets.length + 1 < rows;
+  const tail = fits ? [...address, ...snippets] : address;
+  const head = fit(`mcproxy ${VERSION}`, columns);
+  const room = Math.max(1, rows - tail.length - 1);
+  return [
+    style.dim(head),
+    ...renderServers(servers, { columns, rows: room, style, frame }),
+    ...tail,
+  ];
+}
+
+function renderWidth(lines: readonly string[]): number {
+  // deno-lint-ignore no-control-regex
+  return Math.max(0, ...lines.map((line) => line.replace(/\x1b\[\d+m/g, "").length));
+}
+
+/** The live view of a start that will be given by {@link LiveStart.begin}. */
+export class LiveStart {
+  readonly screen: LiveScreen;
+  readonly #style: Style;
+  #started: Started | undefined;
+
+  constructor(output: TextOutput, env: Io["env"]) {
+    this.#style = styleFor({ isTerminal: true, env });
+    this.screen = new LiveScreen(output, (frame, size) => this.#lines({ ...size, frame }));
+  }
+
+  /** Draws until every server has settled, then leaves the complete view behind. */
+  async begin(started: Started): Promise<void> {
+    this.#started = started;
+    this.screen.start();
+    await started.gateway.settled();
+    this.end();
+  }
+
+  /** Leaves the view as it is now; does nothing when that has been done. */
+  end(): void {
+    this.screen.clear(this.#lines({ columns: Infinity, rows: Infinity, frame: 0 }));
+  }
+
+  #lines(options: Omit<LiveOptions, "style">): string[] {
+    if (this.#started === undefined) return [];
+    const { url, gateway } = this.#started;
+    return renderStart(url, liveServers(gateway), { ...options, style: this.#style });
   }
 }
