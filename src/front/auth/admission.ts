@@ -1,5 +1,6 @@
+import { nodeCrypto } from "../../lib/json.ts";
 import { cut } from "../../lib/text.ts";
-import type { Admission, Principal } from "../../protocol/exchange.ts";
+import { type Admission, LOCAL, type Principal } from "../../protocol/exchange.ts";
 
 /** An {@link Admission} that ends at a time, or when what stands behind it is taken away. */
 export class Pass implements Admission {
@@ -54,8 +55,16 @@ export function remember<Value>(map: Map<string, Value>, key: string, value: Val
   map.set(key, value);
 }
 
+/** What stands for a text that is secret, or long. */
+export function digestOf(text: string): string {
+  return nodeCrypto().hash("sha256", text, "hex");
+}
+
 /** What in `access` is no name of a person, whatever an issuer or a proxy calls somebody. */
 const RESERVED = /^(\*$|(key|group|scope):)/;
+
+/** Characters of what people call somebody. */
+const LONGEST_NAME = 100;
 
 /**
  * Somebody that others vouch for: by a name, where there is one, and with groups and scopes.
@@ -68,5 +77,9 @@ export function principalOf(
   other = id,
 ): Principal {
   const isName = name !== undefined && !RESERVED.test(name);
-  return { id, who: cut(name ?? other, 100), names: isName ? [name, ...more] : more };
+  // Audit and log must accuse nobody else: neither the holder of a key, nor the gateway's own
+  // commands, nor whoever's long name begins alike.
+  const called = [name, other].find((one = "*") => one !== LOCAL.who && !RESERVED.test(one)) ?? id;
+  const mark = called.length > LONGEST_NAME ? digestOf(called).slice(0, 12) : "";
+  return { id, who: cut(called, LONGEST_NAME) + mark, names: isName ? [name, ...more] : more };
 }

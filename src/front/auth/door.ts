@@ -9,7 +9,13 @@ import type { FetchDocument } from "../../protocol/issuer.ts";
 import { peerOf } from "../../runtime/listen.ts";
 import type { PeerSource } from "../../runtime/types.ts";
 import type { Refusal } from "../reply.ts";
-import { type CredentialFault, remember, UndecidableError, WrongCredential } from "./admission.ts";
+import {
+  type CredentialFault,
+  digestOf,
+  remember,
+  UndecidableError,
+  WrongCredential,
+} from "./admission.ts";
 import { addressOf, Challenges, refusal } from "./challenge.ts";
 import { forElsewhere, Issuer, issuerIn, type VerifiedToken } from "./issuers.ts";
 import { Keys } from "./keys.ts";
@@ -60,9 +66,9 @@ export function createDoor(options: DoorOptions): Door {
   return new Doorkeeper(options);
 }
 
-/** Characters of all that a request shows, and of what is remembered of those that are wrong. */
+/** Characters of all that a request shows, and of what is remembered of it but by its digest. */
 const LONGEST = 16_384;
-const LONGEST_WRONG = 4_096;
+const LONGEST_KEPT = 4_096;
 /** Milliseconds that a token is taken for what it was, and a wrong one for wrong. */
 const KEPT = 300_000;
 const WRONG_KEPT = 30_000;
@@ -79,6 +85,15 @@ const TOO_MANY = "Cannot verify the token now: too many others are to be verifie
 
 /** Other schemes are for others, such as a proxy. */
 const BEARER = /^bearer(?: +|$)(.*)$/i;
+/** How most clients spell that. */
+const PLAIN = /^Bearer [^ ]/;
+
+/** What went wrong for an address in a time: wrong credentials, and genuine ones verified in vain. */
+interface Failures {
+  count: number;
+  genuine: number;
+  readonly until: number;
+}
 
 /** A token, and who can tell whether it is right. */
 type Unverified = readonly [token: string, issuer: Issuer];
@@ -94,11 +109,11 @@ class Doorkeeper implements Door {
   #headers: readonly string[] = [];
   #address = "";
   #challenges: Challenges;
-  /** By the whole text of the headers. */
+  /** By what is shown, however that is spelled: one credential is one entry. */
   readonly #right = new Map<string, VerifiedToken>();
   readonly #wrong = new Map<string, CredentialFault>();
   readonly #pending = new Map<string, Promise<VerifiedToken>>();
-  readonly #failures = new Map<string, { count: number; readonly until: number }>();
+  readonly #failures = new Map<string, Failures>();
   readonly #budget: TokenBucket;
   readonly #failingBudget: TokenBucket;
 
@@ -154,11 +169,12 @@ class Doorkeeper implements Door {
     path: string,
   ): Admission | Promise<Admission> {
     const { headers } = request;
-    const authorization = headers.get("authorization");
+    const authorization = spelledPlainly(headers.get("authorization") ?? "");
     const apiKey = headers.get("x-api-key");
-    const text = apiKey === null && this.#headers.length === 0
-      ? authorization ?? ""
-      : [authorization, apiKey, ...this.#headers.map((name) => headers.get(name))].join("\n");
+    const shown = apiKey === null && this.#headers.length === 0
+      ? authorization
+      : [authorization, apiKey, ...this.#headers.map((name) => tokenIn(headers, name))].join("\n");
+    const text = shown.length > LONGEST_KEPT ? digestOf(shown) : shown;
     const known = this.#right.get(text);
     const now = this.#now();
     const isKnown = known !== undefined && now < known.until && known.pass.holds(now);
@@ -166,6 +182,7 @@ class Doorkeeper implements Door {
     const failed = (error: unknown) => this.#refuse(error, this.#addressOf(request, source), path);
     try {
       if (isKnown) throw forElsewhere(known.audience);
+      if (shown.length > LONGEST) throw new WrongCredential({ why: "invalid", genuine: false });
       const found = this.#judge(text, request, source);
       if (!(found instanceof Promise)) return found;
       return found.then((verified) => this.#enter(verified, path)).catch(failed);
@@ -202,7 +219,6 @@ class Doorkeeper implements Door {
   ): Admission | Promise<VerifiedToken> {
     const { headers } = request;
     const now = this.#now();
-    if (text.length > LONGEST) throw new WrongCredential({ why: "invalid", genuine: false });
     const fault = this.#wrong.get(text);
     if (fault !== undefined && now < fault.until!) throw new WrongCredential(fault);
     const tokens: Unverified[] = [];
@@ -215,7 +231,7 @@ class Doorkeeper implements Door {
       key ??= found;
     }
     for (const header of this.#headers) {
-      const token = headers.get(header)?.replace(/^bearer +/i, "");
+      const token = tokenIn(headers, header);
       if (token) tokens.push([token, this.#issuerOf(token, header)]);
     }
     if (tokens.length > 0) {
@@ -249,13 +265,15 @@ class Doorkeeper implements Door {
   ): Promise<VerifiedToken> {
     const now = this.#now();
     // Whoever floods the gateway takes no others' turns.
-    const isFailing = this.#waitOf(address, now) > 0;
+    const { count = 0, genuine = 0, until = 0 } = this.#failures.get(address) ?? {};
+    const isFailing = now < until && count + genuine > FAILURES;
     for (const _ of tokens) {
       if (isFailing && !this.#failingBudget.take(now).allowed || !this.#budget.take(now).allowed) {
         throw new UndecidableError(TOO_MANY, 1);
       }
     }
-    const verifying = this.#verify(text, tokens, key).finally(() => this.#pending.delete(text));
+    const verifying = this.#verify(text, tokens, key, address)
+      .finally(() => this.#pending.delete(text));
     this.#pending.set(text, verifying);
     return verifying;
   }
@@ -264,6 +282,7 @@ class Doorkeeper implements Door {
     text: string,
     tokens: readonly Unverified[],
     key: Admission | undefined,
+    address: string,
   ): Promise<VerifiedToken> {
     try {
       let until = this.#now() + KEPT;
@@ -280,7 +299,8 @@ class Doorkeeper implements Door {
     } catch (error) {
       const fault = error instanceof WrongCredential ? error.fault : undefined;
       const isOld = tokens.some(([, issuer]) => issuer.gone);
-      if (fault !== undefined && !isOld && text.length <= LONGEST_WRONG) {
+      if (fault?.genuine) this.#failuresOf(address, this.#now()).genuine++;
+      if (fault !== undefined && !isOld) {
         const until = Math.min(fault.until ?? Infinity, this.#now() + WRONG_KEPT);
         remember(this.#wrong, text, { ...fault, until });
       }
@@ -305,23 +325,34 @@ class Doorkeeper implements Door {
   /** Counts a failure. Seconds until an address may have one more; 0 where it may have this one. */
   #failed(address: string): number {
     const now = this.#now();
-    let failures = this.#failures.get(address);
-    if (failures === undefined || now >= failures.until) {
-      this.#failures.delete(address);
-      failures = { count: 0, until: now + FAILURES_IN };
-      remember(this.#failures, address, failures);
-    }
+    const failures = this.#failuresOf(address, now);
     if (++failures.count === FAILURES + 1) {
       log.warning("More than {count} wrong credentials in a minute from {address}", {
         count: FAILURES,
         address,
       });
     }
-    return this.#waitOf(address, now);
+    return failures.count > FAILURES ? Math.ceil((failures.until - now) / 1_000) : 0;
   }
 
-  #waitOf(address: string, now: number): number {
-    const { count = 0, until = now } = this.#failures.get(address) ?? {};
-    return count > FAILURES ? Math.max(0, Math.ceil((until - now) / 1_000)) : 0;
+  #failuresOf(address: string, now: number): Failures {
+    let failures = this.#failures.get(address);
+    if (failures === undefined || now >= failures.until) {
+      this.#failures.delete(address);
+      failures = { count: 0, genuine: 0, until: now + FAILURES_IN };
+      remember(this.#failures, address, failures);
+    }
+    return failures;
   }
+}
+
+/** `Bearer`, one blank and what follows; nothing of a scheme that is for others. */
+function spelledPlainly(authorization: string): string {
+  if (PLAIN.test(authorization)) return authorization;
+  const [, token] = BEARER.exec(authorization) ?? [];
+  return token === undefined ? "" : `Bearer ${token}`;
+}
+
+function tokenIn(headers: Headers, name: string): string | undefined {
+  return headers.get(name)?.replace(/^bearer +/i, "");
 }

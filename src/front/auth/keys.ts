@@ -1,7 +1,6 @@
 import type { KeyConfig } from "../../config/types.ts";
-import { nodeCrypto } from "../../lib/json.ts";
 import { LOCAL } from "../../protocol/exchange.ts";
-import { Pass, WrongCredential } from "./admission.ts";
+import { digestOf, Pass, WrongCredential } from "./admission.ts";
 
 /**
  * The keys of the configuration, and that of the listener. They are found by their digest: how long
@@ -38,8 +37,4 @@ export class Keys {
     if (pass === undefined || pass.holds(now)) return pass;
     throw new WrongCredential({ why: "expired", genuine: true });
   }
-}
-
-function digestOf(key: string): string {
-  return nodeCrypto().hash("sha256", key, "hex");
 }

@@ -133,7 +133,7 @@ test("nobody is called what access calls keys, groups, scopes and all", async ()
   const { enter } = doorOf({ proxy });
   for (const name of ["key:ci", "group:admins", "scope:x", "*"]) {
     const { principal } = await enter({ "x-user": name }, { peer: "127.0.0.1" });
-    assert.deepEqual(principal, { id: `proxy:${name}`, who: name, names: [] });
+    assert.deepEqual(principal, { id: `proxy:${name}`, who: `proxy:${name}`, names: [] });
   }
   // What the client has added itself stands beside what the proxy says, and is a name nobody has.
   const headers = new Headers([["x-user", "admin"], ["x-user", "alice"]]);

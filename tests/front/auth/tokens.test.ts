@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SignJWT } from "jose";
-import { bearer, doorOf, FakeIssuer, ISSUER, issuerOf, NOW, PUBLIC_URL } from "./support.ts";
+import { bearer, doorOf, FakeIssuer, ISSUER, issuerOf, key, NOW, PUBLIC_URL } from "./support.ts";
 
 const WELL_KNOWN = `${PUBLIC_URL}/.well-known/oauth-protected-resource`;
 const METADATA = `resource_metadata="${WELL_KNOWN}/mcp"`;
@@ -57,8 +57,17 @@ test("a name counts as far as the issuer stands up for it", async () => {
   assert.deepEqual(await named(email, { email: "a@b", email_verified: "false" }), ["u1"]);
   assert.deepEqual(await named(email, {}), ["u1"]);
   assert.deepEqual(await named(email, { email: ["a@b"] }), ["u1"]);
-  assert.deepEqual(await named(email, { email: "group:admins" }), ["group:admins"]);
-  assert.deepEqual(await named({}, { sub: "key:ci", groups: ["admins"] }), ["key:ci"]);
+  assert.deepEqual(await named(email, { email: "group:admins" }), ["u1"]);
+  // Nor does anybody look like somebody else to whoever reads the log.
+  const full = `${ISSUER} key:ci`;
+  assert.deepEqual(await named({}, { sub: "key:ci", groups: ["admins"] }), [full]);
+  assert.deepEqual(await named(email, { email: "local", email_verified: true }), ["u1", "local"]);
+  assert.deepEqual(await named(email, { email: "*", sub: "local" }), [`${ISSUER} local`]);
+  const long = await Promise.all(
+    ["a", "b"].map(async (end) => (await named({}, { sub: "x".repeat(100) + end }))[0]!),
+  );
+  assert.notEqual(long[0], long[1]);
+  assert.match(long[0]!, /^x{100}…[0-9a-f]{12}$/);
   const url = { groups: "https://example.com/groups" };
   assert.deepEqual(await named(url, { "https://example.com/groups": "a b" }), [
     "u1",
@@ -113,6 +122,46 @@ test("a token is good at the endpoint that it is for, and remembered as that", a
   // It is nobody's guess, so it is never too many.
   for (let i = 0; i < 30; i++) assert.equal(await refused(token), wrong("invalid"));
   assert.equal(await refused(token, { path }), inAs("u1"));
+});
+
+test("old tokens, however they are spelled and accompanied, take no turns of others", async () => {
+  const { issuer, clock, enter, refused } = await house();
+  const old = await issuer.sign({ exp: SECONDS - 99, more: "x".repeat(4_000) });
+  for (let i = 1; i < 120; i++) {
+    const authorization = `${i % 2 ? "bearer" : "BEARER"}${" ".repeat(i)}${old}`;
+    assert.equal(await refused({ authorization }), wrong("expired"));
+  }
+  // Another one is genuine as well, and not what is looked at first.
+  const [head, payload] = (await issuer.sign()).split(".");
+  const told = new Map<string, number>();
+  for (let i = 100; i < 220; i++) {
+    const answer = await refused({ ...bearer(old), "x-api-key": `${head}.${payload}.A${i}` });
+    told.set(answer, (told.get(answer) ?? 0) + 1);
+  }
+  assert.deepEqual([...told.keys()], [wrong("expired"), "503 1"]);
+  assert.ok(told.get(wrong("expired"))! <= 41);
+  const other = { peer: "192.0.2.2" };
+  const admission = await enter(bearer(await issuer.sign()), other);
+  // Nor is that a guess, so that whoever has a new token there is let in.
+  clock.now += 1_000;
+  assert.equal(
+    (await enter(bearer(await issuer.sign({ jti: "2" })))).principal.id,
+    admission.principal.id,
+  );
+});
+
+test("one key, however it is spelled and accompanied, is remembered once", async () => {
+  const issuer = new FakeIssuer();
+  await issuer.rotate("a");
+  const { enter } = doorOf({ issuers: [issuerOf()], keys: [key("ci", "mcproxy_ci")] }, issuer);
+  const token = bearer(await issuer.sign());
+  const admission = await enter(token);
+  for (let i = 0; i < 1_400; i++) {
+    await enter({ authorization: `bearer${" ".repeat(i + 1)}mcproxy_ci` });
+    await enter({ authorization: `BEARER${" ".repeat(i + 1)}mcproxy_ci` });
+    await enter({ authorization: `Basic ${i}`, "x-api-key": "mcproxy_ci" });
+  }
+  assert.equal(await enter(token), admission);
 });
 
 test("an audience that is configured is the only one", async () => {
