@@ -67,6 +67,9 @@ const UNRESOLVED = /\\|\/(\.|%2e)/i;
 /** A path with a name in it, and nothing in that which is to be resolved or decoded. */
 const NAMED = /^(\/\w+\/)(\w[\w.-]*)(\/[\w/]+)$/;
 
+/** Stands for what has no such name. */
+const NOBODYS = serverEndpoint("");
+
 /** Where to ask what every server offers. */
 const TOOLS_PATH = "/api/tools";
 
@@ -154,8 +157,9 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
     // methods: with several for one path Hono composes them anew per request.
     app.all(path, (c) => {
       const endpoint = endpointOf(c.req.param("name") ?? "");
-      const visit = endpoint && visitTo(endpoint, c);
-      if (visit === undefined) return notFound(c.req.path, paths());
+      // A name that nobody has is answered like one that is not for them: no names are tried out.
+      const visit = visitTo(endpoint ?? NOBODYS, c);
+      if (endpoint === undefined || visit === undefined) return notFound(c.req.path, paths());
       const answer = answers.get(c.req.method);
       return answer === undefined ? methodNotAllowed(allowed) : answer(c.req.raw, visit);
     });
@@ -224,9 +228,16 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
     return base === "" || isRoute(getPathNoStrict(plain)) ? plain : below(base, plain);
   };
   const open = async (): Promise<void> => {
-    const { Entrance } = await import("./entrance.ts");
-    if (settings.auth !== undefined) {
-      entrance = new Entrance({ ...doorway, settings, context, isRoute, answer: app.fetch });
+    try {
+      const { Entrance } = await import("./entrance.ts");
+      if (settings.auth !== undefined) {
+        const parts = { settings, context, isRoute, inForce: () => entrance, answer: app.fetch };
+        entrance = new Entrance({ ...doorway, ...parts });
+      }
+    } catch (error) {
+      log.error("Nobody is let in: the door cannot be loaded; restart the gateway: {error}", {
+        error,
+      });
     }
     opening = undefined;
     entrance?.endLapsed();
@@ -251,7 +262,10 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
     peer: PeerSource | undefined,
   ) => {
     // Not by what is loaded: where it could not be, nobody is let in.
-    if (settings.auth !== undefined) return entrance!.handle(request, called, asked, peer);
+    if (settings.auth !== undefined) {
+      return entrance?.handle(request, called, asked, peer) ??
+        json({ error: "internal error" }, 500);
+    }
     return called === undefined ? app.fetch(request) : post(request, called, context);
   };
   const handle = (asked: Request, peer: PeerSource | undefined) => {

@@ -24,6 +24,8 @@ export interface EntranceParts extends DoorOptions {
   readonly context: FrontContext;
   /** Answers by the path, to a stranger where there is no admission. Never rejects. */
   readonly answer: (request: Request, admission?: Admission) => Response | Promise<Response>;
+  /** The one that stands there by now; undefined where none does. */
+  readonly inForce: () => Entrance | undefined;
   /** Whether anything answers there. */
   readonly isRoute: (path: string, method: string) => boolean;
 }
@@ -72,7 +74,7 @@ export class Entrance {
   holds(visit: Visit): boolean {
     if (!visit.admission?.holds(Date.now())) return false;
     const shown = endpointFor(this.#accessOf(visit.admission), visit);
-    return typeof shown === "object" && "key" in shown && shown.key === visit.key;
+    return isEndpoint(shown) && shown.key === visit.key;
   }
 
   /**
@@ -100,18 +102,28 @@ export class Entrance {
     try {
       const admitted = this.door.admit(asked, peer, path);
       return admitted instanceof Promise
-        ? admitted.then((one) => this.#enter(one, request, called, path)).catch(fail)
+        ? admitted.then((one) => this.#inForce().#enter(one, request, called, path)).catch(fail)
         : this.#enter(admitted, request, called, path);
     } catch (error) {
       return fail(error);
     }
   }
 
+  /** What `access` says may have changed while a token was verified. */
+  #inForce(): Entrance {
+    const entrance = this.parts.inForce();
+    if (entrance === undefined) {
+      throw new Refusal(503, "Another configuration is taken on; try again");
+    }
+    return entrance;
+  }
+
   #enter(admission: Admission, request: Request, called: Endpoint | undefined, path: string) {
     const { answer, context } = this.parts;
     if (called !== undefined) {
-      const visit = this.visit(called, admission, path);
-      if (visit !== undefined) return post(request, visit, context);
+      const shown = endpointFor(this.#accessOf(admission), called);
+      // Whatever else is told where all other paths are.
+      if (isEndpoint(shown)) return post(request, { ...shown, admission }, context);
     } else if (!BY_ENDPOINT.test(path)) this.#require(admission, path);
     else if (path === "/") this.visit(AGGREGATE, admission, path);
     return answer(request, admission);
@@ -123,7 +135,7 @@ export class Entrance {
    */
   visit(endpoint: Endpoint, admission: Admission, path: string): Visit | undefined {
     const shown = endpointFor(this.#accessOf(admission), endpoint);
-    if (typeof shown === "object" && "key" in shown) return { ...shown, admission };
+    if (isEndpoint(shown)) return { ...shown, admission };
     if (shown === "hidden") return void this.#denied(admission, path, 404);
     throw this.#refusal(admission, shown, path);
   }
@@ -176,11 +188,15 @@ export class Entrance {
     const told = await this.parts.answer(request);
     try {
       const admission = await this.door.admit(asked, peer, path);
-      if (pathDenial(this.#accessOf(admission), path) === undefined) return told;
+      if (pathDenial(this.#inForce().#accessOf(admission), path) === undefined) return told;
     } catch {
       // A stranger, as most monitors are.
     }
     const { status } = await told.json();
     return json({ status }, told.status, { "cache-control": "no-store" });
   }
+}
+
+function isEndpoint(shown: Endpoint | Denial): shown is Endpoint {
+  return typeof shown === "object" && "key" in shown;
 }

@@ -206,6 +206,13 @@ test(
       assert.match((await told.json()).error.message, /is not open to "key:nobody"; see "access"/);
     }
     assert.equal((await status("/", "nobody")).status, 403);
+    // As are names that nobody has: neither here nor by a scope can they be tried out.
+    for (const path of ["/servers/none/mcp", "/profiles/none/mcp", "/profiles/none/sse"]) {
+      for (const method of ["GET", "POST"]) {
+        assert.equal((await status(path, "nobody", method)).status, 403, `${method} ${path}`);
+      }
+      assert.equal((await status(path, "root")).status, 404, path);
+    }
     // A server, another's profile, and what nobody has are the same to her.
     const hidden = [
       "/servers/a/mcp",

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { AGGREGATE } from "../../../src/gating/endpoint.ts";
 import { serveStdio } from "../../../src/front/stdio.ts";
 import type { Admission, Principal } from "../../../src/protocol/exchange.ts";
-import { within } from "../../support/inbox.ts";
+import { Inbox, within } from "../../support/inbox.ts";
 import { doorFor, House, inScope, keysOf, messagesOf } from "./house.ts";
 
 /** Lets in until it is told otherwise. */
@@ -239,6 +239,13 @@ test(
     for (let i = 0; i < 2; i++) {
       assert.equal((await house.modern("/mcp", "tools/list", {}, { as: "ann" })).status, 500);
     }
+    // Nor is anybody kept out by it where there is none any more, whether anybody came or not.
+    house.reload({});
+    assert.equal((await house.modern("/mcp", "tools/list")).status, 200);
+    house.reload({ auth });
+    await settle();
+    house.reload({});
+    assert.equal((await house.modern("/mcp", "tools/list")).status, 200);
     const other = await House.open(scope, { auth }, (options) => ({
       ...doorFor(new Map([["Bearer mcproxy_tess", new Ticket("tess")]]))(options),
       reload() {
@@ -247,7 +254,38 @@ test(
     }));
     assert.equal((await other.modern("/mcp", "tools/list", {}, { as: "tess" })).status, 200);
     other.reload({ auth: { keys: {} } });
-    await assert.rejects(other.modern("/mcp", "tools/list", {}, { as: "tess" }), TypeError);
+    assert.equal((await other.modern("/mcp", "tools/list", {}, { as: "tess" })).status, 500);
+  }),
+);
+
+test(
+  "whose token is verified while the settings change is let in to what they give by then",
+  inScope(async (scope) => {
+    const auth = { keys: {} };
+    const asked = new Inbox<(admission: Admission) => void>("who waits at the door");
+    const house = await House.open(scope, { auth, access: { tess: "*" } }, (options) => ({
+      ...doorFor(new Map())(options),
+      admit: () => new Promise((resolve) => void asked.push(resolve)),
+    }));
+    const during = async (settings: object, ask: () => Promise<Response>) => {
+      house.reload({ auth, access: { tess: "*" } });
+      const { length } = asked.items;
+      const told = ask();
+      if (asked.items.length === length) await asked.waitFor(() => true, { from: length });
+      house.reload(settings);
+      asked.items.at(-1)!(new Ticket("tess"));
+      return await within(told, "the answer");
+    };
+    const list = (path: string) => () => house.modern(path, "tools/list");
+    const taken = { auth, access: { tess: "pa" } };
+    assert.equal((await during(taken, list("/servers/b/mcp"))).status, 404);
+    assert.equal((await during(taken, () => house.ask("/api/status"))).status, 403);
+    const health = await during(taken, () => house.ask("/health"));
+    assert.deepEqual(Object.keys(await health.json()), ["status"]);
+    const [told] = await messagesOf(await during(taken, list("/mcp")));
+    assert.equal(told.result.tools.length, 2);
+    const late = await during({}, list("/mcp"));
+    assert.deepEqual([late.status, late.headers.get("retry-after")], [503, "1"]);
   }),
 );
 

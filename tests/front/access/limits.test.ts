@@ -114,6 +114,9 @@ test(
     assert.equal(await ask("/api/status", "alice"), 403);
     assert.equal(await ask("/profiles/pb/mcp", "alice"), 404);
     assert.equal(await ask("/mcp", "nobody"), 403);
+    // Once each, also where most requests come by the short way.
+    assert.equal((await house.modern("/servers/a/mcp", "ping", {}, { as: "alice" })).status, 404);
+    assert.equal((await house.modern("/servers/a/mcp", "ping", {}, { as: "nobody" })).status, 403);
     const said = facts.map((fact) =>
       fact.kind === "denied"
         ? `${fact.principal.who} ${fact.path} ${fact.status}`
@@ -124,6 +127,8 @@ test(
       "key:alice /api/status 403",
       "key:alice /profiles/pb/mcp 404",
       "key:nobody /mcp 403",
+      "key:alice /servers/a/mcp 404",
+      "key:nobody /servers/a/mcp 403",
     ]);
   }),
 );
