@@ -59,7 +59,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 596,
   "src/gateway/middleware": 864,
   "src/gateway/pins": 571,
-  "src/front": 1_568,
+  "src/front": 1_590,
   "src/front/auth": 724,
   "src/app": 782,
   "src/cli": 3_386,
@@ -67,7 +67,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 38_177;
+const MOST_CODE_IN_ALL = 38_199;
 const MOST_FILES = 256;
 const MOST_LINES = 500;
 
