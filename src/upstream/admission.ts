@@ -32,6 +32,11 @@ export class CallAdmission {
     return this.#waiting.size;
   }
 
+  /** Whether nobody is inside, or waits. */
+  get isEmpty(): boolean {
+    return this.#inside === 0 && this.#waiting.size === 0;
+  }
+
   /** Whether there is a bound at all. */
   get isBounded(): boolean {
     return this.#most < Infinity;

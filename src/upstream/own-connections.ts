@@ -9,6 +9,7 @@ import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
 import { answerable } from "../protocol/inputs.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
+import { CallAdmission } from "./admission.ts";
 import type { Connection } from "./connection/connection.ts";
 import { CLIENT_INFO, type Identity, identityOf, type Line } from "./connection/line.ts";
 import { AFTERWORDS } from "./connection/questions.ts";
@@ -191,6 +192,8 @@ export class Leases {
   #queue: Promise<unknown> = Promise.resolve();
   /** Something has changed for the one that waits. */
   #wake = () => {};
+  /** Those who hold some, or wait: nobody holds more than half, so that others find one. */
+  readonly #holders = new Map<string, CallAdmission>();
 
   /** There are `max` at one time, for which a call waits as long as it may take by `config`. */
   constructor(
@@ -218,9 +221,17 @@ export class Leases {
    */
   async acquire(client: Client, signal: CancelSignal): Promise<Line> {
     const deadline = this.clock.now() + this.config().timeout;
+    const { principal } = client;
+    // Before the queue: who waits for his own calls keeps nobody else waiting.
+    const leave = principal && await this.#enter(principal.id, signal);
     const own = this.#queue.then(() => this.#take(client, deadline, signal));
     this.#queue = own.catch(() => {});
-    return await this.#lend(await own, client);
+    try {
+      return await this.#lend(await own, client, leave);
+    } catch (error) {
+      leave?.();
+      throw error;
+    }
   }
 
   /** Ends those that are not lent; others may be opened again. */
@@ -232,6 +243,29 @@ export class Leases {
   close(): void {
     for (const own of [...this.#all.keys()]) this.#drop(own);
     this.#wake();
+  }
+
+  /** Resolves with what ends it when this principal holds less than its share. */
+  async #enter(id: string, signal: CancelSignal): Promise<() => void> {
+    const { name, timeout } = this.config();
+    const maxConcurrency = Math.max(1, Math.floor(this.max / 2));
+    const limits = { maxConcurrency, maxQueue: Infinity, timeout };
+    const holder = this.#holders.getOrInsertComputed(
+      id,
+      () => new CallAdmission(name, limits, this.clock),
+    );
+    const tidy = () => {
+      if (holder.isEmpty) this.#holders.delete(id);
+    };
+    try {
+      if (!holder.tryEnter()) await holder.enter(signal);
+    } finally {
+      tidy();
+    }
+    return () => {
+      holder.leave();
+      tidy();
+    };
   }
 
   async #take(client: Client, deadline: number, signal: CancelSignal): Promise<ExtraConnection> {
@@ -292,13 +326,14 @@ export class Leases {
     return own;
   }
 
-  async #lend(own: ExtraConnection, client: Client): Promise<Line> {
+  async #lend(own: ExtraConnection, client: Client, leave?: () => void): Promise<Line> {
     const connection = own.connection ?? await this.#opened(own);
     if (client.logLevel !== undefined) await connection.setLogLevel(client.logLevel);
     return new OwnLine(own, connection, (clean) => {
       own.restsUntil = this.clock.now() + AFTERWORDS;
       // What a call left unfinished may still speak; nobody else must hear it.
       if (!clean || connection.closed !== undefined) this.#drop(own);
+      leave?.();
       this.#wake();
     });
   }

@@ -103,3 +103,29 @@ test("Leases of one that declared something else make room, and one that is not 
   clock.tick(1_000);
   assert.match(String(await calls[2]), /serves 1 calls of clients without session/);
 });
+
+test("Leases are never held by one principal alone: beyond half of them it waits, and others do not", async () => {
+  const { clock, leases } = open(4);
+  const of = (id: string) => ({ ...CAN_NOTHING, principal: { id, who: id, names: [] } });
+  const held = [await leases.acquire(of("a"), WANTED), await leases.acquire(of("a"), WANTED)];
+  const served: string[] = [];
+  const third = leases.acquire(of("a"), WANTED).then((line) => {
+    served.push("a");
+    return line;
+  });
+  const late = assert.rejects(leases.acquire(of("a"), AbortSignal.abort()), /is no longer asked/);
+  for (const id of ["b", "b", "c"]) {
+    const line = leases.acquire(of(id), WANTED);
+    await settled();
+    served.push(id);
+    if (id === "b") (await line).release();
+    else void line.then((one) => one.release());
+  }
+  assert.deepEqual(served, ["b", "b", "c"]);
+  await late;
+  for (const line of held) line.release();
+  await settled();
+  clock.tick(AFTERWORDS);
+  (await third).release();
+  assert.deepEqual(served, ["b", "b", "c", "a"]);
+});
