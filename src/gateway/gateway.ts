@@ -7,7 +7,7 @@ import { createRedactor, type Redactor } from "../lib/secrets.ts";
 import { within } from "../lib/time.ts";
 import { getLogger } from "../log/mod.ts";
 import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
-import type { Principal } from "../protocol/exchange.ts";
+import type { Client, Principal } from "../protocol/exchange.ts";
 import { errorResponse, idTextOf } from "../protocol/message.ts";
 import type { Inventory } from "../protocol/lists.ts";
 import type { Reply } from "../registry/answers.ts";
@@ -165,7 +165,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
 
   readonly parking = async (): Promise<Parking> => {
     const { Parking } = await import("./parking.ts");
-    return this.#parking ??= new Parking();
+    return this.#parking ??= new Parking(undefined, () => this.control);
   };
 
   /** The logins to servers, loaded for the first that wants one. */
@@ -259,6 +259,28 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     } catch (error) {
       return this.#failed(exchange, endpoint, error);
     }
+  }
+
+  /** Holds a subscription open, where there may be one more. `open` is told of how many resources. */
+  async subscribe(
+    exchange: ActiveExchange,
+    endpoint: Endpoint,
+    uris: number,
+    open: (uris: number) => Promise<Reply | undefined>,
+  ): Promise<Reply | undefined> {
+    let place;
+    try {
+      await this.#controlling;
+      place = this.control?.listen(exchange, endpoint, uris);
+    } catch (error) {
+      return this.#failed(exchange, endpoint, error);
+    }
+    return await open(place?.uris ?? uris).finally(place?.end);
+  }
+
+  /** Gives up what waits for clients that will not be let in any more. */
+  endParked(isOver: (client: Client) => boolean, why: string): void {
+    this.#parking?.cancelWhere(isOver, why);
   }
 
   async #handleLater(exchange: ActiveExchange, endpoint: Endpoint): Promise<Reply | undefined> {

@@ -18,6 +18,7 @@ import {
   resultResponse,
   withId,
 } from "../protocol/message.ts";
+import type { Limits } from "./access/limits.ts";
 import { nextRid, unanswered } from "./clients/exchange.ts";
 
 /**
@@ -40,7 +41,11 @@ export class Parking {
   #characters = 0;
   #count = 0;
 
-  constructor(readonly limits = PARKING_LIMITS) {}
+  /** `control` is where a parked call keeps its place among those in flight. */
+  constructor(
+    readonly limits = PARKING_LIMITS,
+    private readonly control: () => Pick<Limits, "park" | "leave"> | undefined = () => undefined,
+  ) {}
 
   /** Calls between start and end, parked or not. */
   get size(): number {
@@ -74,8 +79,16 @@ export class Parking {
     const call = this.#calls.get(claims.call);
     if (call === undefined) throw badState("the call has ended");
     if (call.claims.round !== claims.round || !call.isParked) throw badState("answered already");
+    this.#go(call);
     call.answer(request);
     return this.#visit(call, exchange, server);
+  }
+
+  /** Gives up what waits for these clients: they will not be let in any more. */
+  cancelWhere(isOver: (client: Client) => boolean, why: string): void {
+    for (const call of this.#calls.values()) {
+      if (call.isParked && isOver(call.client)) call.cancel(why);
+    }
   }
 
   /** Cancels everything that is parked. */
@@ -102,6 +115,13 @@ export class Parking {
   /** Nobody can come back for a call any more. */
   forget(call: ParkedCall): void {
     if (this.#calls.delete(call.claims.call)) this.#characters -= call.reserved;
+    this.#go(call);
+  }
+
+  /** A call does not wait any more. */
+  #go(call: ParkedCall): void {
+    if (call.state !== undefined) this.control()?.leave(call.state);
+    call.state = undefined;
   }
 
   async #visit(call: ParkedCall, exchange: Exchange, server: string): Promise<ResponseMessage> {
@@ -110,6 +130,8 @@ export class Parking {
     if (response?.id === request.id) return response;
     if (response !== undefined) return withId(response, request);
     const state = this.#signer.sign(call.claims, stateContext(exchange, server));
+    // It may have been given up meanwhile.
+    if (call.isParked) this.control()?.park(exchange, call.state = state);
     const raw = resultResponse(
       idTextOf(request),
       `{"resultType":"input_required","inputRequests":${call.questionsText()},` +
@@ -147,6 +169,8 @@ class ParkedCall implements Exchange {
   readonly claims: StateClaims;
   /** Whether it waits for its client. */
   isParked = false;
+  /** What its client was given to come back with, while it waits. */
+  state: string | undefined;
   /** Characters of questions and notifications that are held for it. */
   reserved = 0;
   readonly #questions = new Map<string, Question>();

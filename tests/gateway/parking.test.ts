@@ -244,3 +244,15 @@ test("Parking gives progress of a parked call to the next round, under its token
   up.finish({});
   await reply;
 });
+
+test("Parking gives up what waits for clients that are not let in any more, and nothing else", async () => {
+  const parking = new Parking(limits);
+  const [gone, stays] = [await asking(parking), await asking(parking)];
+  const { client } = gone.call;
+  Object.assign(gone.call, { client: { ...client, label: "gone" } });
+  parking.cancelWhere(({ label }) => label === "gone", "its key is gone");
+  await assert.rejects(gone.answer, /its key is gone/);
+  assert.deepEqual([gone.call.signal.aborted, stays.call.signal.aborted], [true, false]);
+  assert.equal(parking.size, 1);
+  parking.close();
+});

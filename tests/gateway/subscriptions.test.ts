@@ -82,7 +82,9 @@ test("a listen for 10 000 resources is one change, and its acknowledgement tells
       acknowledged.resolve();
     },
   });
-  const gateway = { snapshots, subscriptions, stopping: new AbortController().signal };
+  const subscribe: Gateway["subscribe"] = (_exchange, _endpoint, uris, open) => open(uris);
+  const stopping = new AbortController().signal;
+  const gateway = { snapshots, subscriptions, subscribe, stopping };
   const ended = serveModern(exchange, AGGREGATE, gateway as unknown as Gateway);
   await acknowledged.promise;
   exchange.cancel("enough");

@@ -13,6 +13,7 @@ import { getLogger } from "../../log/mod.ts";
 import type { Client } from "../../protocol/exchange.ts";
 import type { Facts } from "../events.ts";
 import { type AuditDisk, AuditFile } from "./audit-file.ts";
+import { COUNTED } from "./limits.ts";
 
 /** What an {@link Audit} stands on. */
 export interface AuditParts {
@@ -29,8 +30,6 @@ export interface AuditParts {
   readonly clock?: Clock | undefined;
   readonly disk?: AuditDisk | undefined;
 }
-
-const CALLS: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
 
 /** Characters of arguments, and of a name. */
 const [MAX_ARGUMENTS, MAX_NAME] = [8 * 1024, 1_000];
@@ -58,7 +57,7 @@ export class Audit {
     this.#add({ event: "config", name: parts.source, outcome: "in force" });
     this.#off = [
       events.on("call", (record) => {
-        if (!CALLS.has(record.method)) return;
+        if (!COUNTED.has(record.method)) return;
         const { rid, client, method, endpoint, server, name, params, duration, outcome } = record;
         const args = this.#arguments(params?.arguments);
         const ms = Math.round(duration * 1_000) / 1_000;

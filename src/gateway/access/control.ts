@@ -4,6 +4,7 @@ import type { AuditConfig, Config } from "../../config/types.ts";
 import type { Endpoint } from "../../gating/endpoint.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
 import type { Redactor } from "../../lib/secrets.ts";
+import { plural } from "../../lib/text.ts";
 import { within } from "../../lib/time.ts";
 import { getLogger } from "../../log/mod.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
@@ -13,7 +14,8 @@ import type { ActiveExchange } from "../clients/exchange.ts";
 import type { Session } from "../clients/session.ts";
 import { type Facts, nameIn, SILENT } from "../events.ts";
 import { Audit } from "./audit.ts";
-import { LaterError, limitAt, Limits } from "./limits.ts";
+import { MAX_SUBSCRIPTIONS } from "../clients/subscriptions.ts";
+import { COUNTED, LaterError, limitAt, Limits, reached } from "./limits.ts";
 
 /** The gateway's parts that it works with. */
 export interface ControlParts {
@@ -24,8 +26,10 @@ export interface ControlParts {
   readonly stateDirectory: string | undefined;
 }
 
-/** Sessions of one principal where nothing is said of them. */
+/** Sessions of one principal where nothing is said of them; subscriptions likewise. */
 const MOST_SESSIONS = 100;
+/** Resources that all subscriptions of one principal are for. */
+const MOST_URIS = 10 * MAX_SUBSCRIPTIONS;
 /** Milliseconds that start, reload and stop wait for a disk. */
 const PATIENCE = 500;
 
@@ -34,6 +38,8 @@ const log = getLogger("mcproxy", "gateway");
 /** Limits, and the audit where there is one. */
 export class Control {
   readonly #limits: Limits;
+  /** Subscriptions of modern clients that are open, and their resources. */
+  readonly #listening = new Map<string, { count: number; uris: number }>();
   #audit: Audit | undefined;
   #audited: AuditConfig | undefined;
 
@@ -65,16 +71,46 @@ export class Control {
 
   /** Counts a call that has come. @throws {LaterError} where it is to come again */
   enter(exchange: Exchange, endpoint: Endpoint): void {
-    const refusal = this.#audit?.refusal;
-    if (refusal !== undefined) {
+    if (this.#audit?.refusal !== undefined && COUNTED.has(exchange.request.method)) {
       throw new LaterError(503, "Calls are refused while the audit cannot be written", 5);
     }
     this.#limits.enter(exchange, endpoint);
   }
 
-  /** A call has ended. */
-  leave(exchange: Exchange): void {
-    this.#limits.leave(exchange);
+  /** See {@link Limits.park}. */
+  park(exchange: Exchange, state: string): void {
+    this.#limits.park(exchange, state);
+  }
+
+  /** A call has ended, or one that was parked goes on. */
+  leave(one: Exchange | string): void {
+    this.#limits.leave(one);
+  }
+
+  /**
+   * Counts a subscription to so many resources, of which it may be to fewer, until `end`.
+   * @throws {LaterError} where its client has as many as it may
+   */
+  listen({ client: { principal, pipe } }: Exchange, endpoint: Endpoint, uris: number) {
+    const { value = MOST_SESSIONS, scope } = limitAt(
+      "sessions",
+      endpoint,
+      this.parts.config.settings,
+    );
+    const key = scope + (principal?.id ?? "");
+    const open = this.#listening.get(key) ?? { count: 0, uris: 0 };
+    if (pipe === undefined && open.count >= value) {
+      throw reached(`${plural(value, "subscription")} at a time`, 0);
+    }
+    const own = Math.min(uris, MOST_URIS - open.uris);
+    open.count++;
+    open.uris += own;
+    this.#listening.set(key, open);
+    const end = () => {
+      open.uris -= own;
+      if (--open.count === 0) this.#listening.delete(key);
+    };
+    return { uris: own, end };
   }
 
   /** Counts a call that is about to be sent to a server. @throws {LaterError} as {@link enter} */

@@ -15,7 +15,11 @@ export class LaterError extends RpcError {
 }
 
 /** What is a call here; lists are answered from memory. */
-const COUNTED: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
+export const COUNTED: ReadonlySet<string> = new Set([
+  "tools/call",
+  "prompts/get",
+  "resources/read",
+]);
 
 const SECONDS = { second: 1, minute: 60, hour: 3_600 } as const;
 
@@ -61,12 +65,18 @@ export function limitAt<Key extends keyof LimitsConfig>(
     : { value: own, scope: `profile ${profile}\0` };
 }
 
+/** A call in flight, and what keeps its place: its exchange, the state that it is parked under. */
+interface CallPlace {
+  readonly key: string;
+  holders: number;
+}
+
 /** The limits of a configuration, as it is now. What is the same after a reload is counted on. */
 export class Limits {
   readonly #meters = new Map<string, Meter>();
   readonly #inFlight = new Map<string, number>();
-  /** What those in flight count for. */
-  readonly #entered = new Map<Exchange, string>();
+  /** By the exchange; and where the call waits for its client's next one, by its `requestState`. */
+  readonly #places = new Map<Exchange | string, CallPlace>();
 
   constructor(
     private readonly config: () => Pick<Config, "settings" | "servers">,
@@ -81,21 +91,37 @@ export class Limits {
     const concurrent = limitAt("concurrent", endpoint, settings);
     const key = concurrent.scope + who;
     const inFlight = this.#inFlight.get(key) ?? 0;
-    if (concurrent.value !== undefined && inFlight >= concurrent.value) {
+    const state = exchange.request.params?.requestState;
+    const parked = typeof state === "string" ? this.#places.get(state) : undefined;
+    // Who comes back to a call has its place, once at a time: it may not be for that call after all.
+    const own = parked?.key === key && parked.holders === 1 ? parked : undefined;
+    if (own === undefined && concurrent.value !== undefined && inFlight >= concurrent.value) {
       throw reached(`${plural(concurrent.value, "call")} at a time`, 0);
     }
     const calls = limitAt("calls", endpoint, settings);
     if (calls.value !== undefined) this.#take(calls.scope, calls.value, who, "");
     // Counted also without a limit: a reload may bring one.
-    this.#inFlight.set(key, inFlight + 1);
-    this.#entered.set(exchange, key);
+    const place = own ?? { key, holders: 0 };
+    if (own === undefined) this.#inFlight.set(key, inFlight + 1);
+    place.holders++;
+    this.#places.set(exchange, place);
   }
 
-  /** A call has ended, or was never one. */
-  leave(exchange: Exchange): void {
-    const key = this.#entered.get(exchange);
-    if (key === undefined) return;
-    this.#entered.delete(exchange);
+  /** A call waits for its client to come back with this state: until {@link leave} it is in flight. */
+  park(exchange: Exchange, state: string): void {
+    const place = this.#places.get(exchange);
+    if (place === undefined) return;
+    place.holders++;
+    this.#places.set(state, place);
+  }
+
+  /** A call has ended, or was never one; one that was parked has, or goes on. */
+  leave(one: Exchange | string): void {
+    const place = this.#places.get(one);
+    if (place === undefined) return;
+    this.#places.delete(one);
+    if (--place.holders > 0) return;
+    const { key } = place;
     const left = this.#inFlight.get(key)! - 1;
     if (left > 0) this.#inFlight.set(key, left);
     else this.#inFlight.delete(key);
@@ -122,7 +148,8 @@ export class Limits {
   }
 }
 
-function reached(limit: string, wait: number): LaterError {
+/** What is told beyond a limit. */
+export function reached(limit: string, wait: number): LaterError {
   const seconds = Math.max(1, Math.ceil(wait / 1_000));
   const message = `Limit of ${limit} reached; try again in ${seconds} s`;
   return new LaterError(429, message, seconds);

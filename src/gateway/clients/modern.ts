@@ -83,14 +83,29 @@ const LISTS = ["tools", "prompts", "resources"];
  * Acknowledges the part of the filter that is honoured: the lists, and the resources whose servers
  * can be subscribed to.
  */
-async function listen(exchange: ActiveExchange, endpoint: Endpoint, gateway: Gateway) {
-  const { snapshots, subscriptions } = gateway;
-  const idText = idTextOf(exchange.request);
+function listen(exchange: ActiveExchange, endpoint: Endpoint, gateway: Gateway): Answering {
   const filter = exchange.request.params?.notifications;
   if (!isObject(filter)) {
     exchange.end();
-    return errorResponse(idText, invalidParams('"notifications" must be an object'));
+    const error = invalidParams('"notifications" must be an object');
+    return errorResponse(idTextOf(exchange.request), error);
   }
+  const { resourceSubscriptions: uris } = filter;
+  const most = Array.isArray(uris) ? Math.min(uris.length, MAX_SUBSCRIPTIONS) : 0;
+  const open = (most: number) => holdOpen(exchange, endpoint, gateway, filter, most);
+  return gateway.subscribe(exchange, endpoint, most, open);
+}
+
+/** `most` resources of its filter can be subscribed to. */
+async function holdOpen(
+  exchange: ActiveExchange,
+  endpoint: Endpoint,
+  gateway: Gateway,
+  filter: JsonObject,
+  most: number,
+) {
+  const { snapshots, subscriptions } = gateway;
+  const idText = idTextOf(exchange.request);
   const wanted = LISTS.filter((list) => filter[`${list}ListChanged`] === true);
   const honoured: JsonObject = {};
   for (const list of wanted) honoured[`${list}ListChanged`] = true;
@@ -98,7 +113,7 @@ async function listen(exchange: ActiveExchange, endpoint: Endpoint, gateway: Gat
   const { resourceSubscriptions: uris } = filter;
   for (const uri of Array.isArray(uris) ? uris : []) {
     // What is not acknowledged is not honoured.
-    if (routes.size === MAX_SUBSCRIPTIONS) break;
+    if (routes.size === most) break;
     const route = typeof uri === "string" ? subscriptions.find(endpoint, uri) : undefined;
     if (route !== undefined) routes.set(uri as string, route);
   }

@@ -11,13 +11,22 @@ import { LaterError, Limits } from "../../../src/gateway/access/limits.ts";
 import type { ActiveExchange } from "../../../src/gateway/clients/exchange.ts";
 import type { Fact } from "../../../src/gateway/events.ts";
 import { Gateway } from "../../../src/gateway/gateway.ts";
-import type { Principal } from "../../../src/protocol/exchange.ts";
+import { serveModern } from "../../../src/gateway/clients/modern.ts";
+import { Parking } from "../../../src/gateway/parking.ts";
+import type { JsonObject } from "../../../src/lib/json.ts";
+import type { Exchange, Principal } from "../../../src/protocol/exchange.ts";
+import {
+  parseMessage,
+  type ResponseMessage,
+  resultResponse,
+} from "../../../src/protocol/message.ts";
 import { replyText } from "../../../src/registry/answers.ts";
 import { holdTime } from "../../support/time.ts";
 import { callTo } from "../middleware/middleware-support.ts";
 
 await loadOptions("limits");
 
+const FORM = '{"message":"who?","requestedSchema":{}}';
 const [alice, bob] = ["alice", "bob"].map((id): Principal => ({ id, who: id, names: [] }));
 
 function configOf(settings: object): Config {
@@ -42,7 +51,7 @@ function limited(settings: object) {
     }
   };
   const exchangeOf = (principal?: Principal, method = "tools/call") =>
-    callTo({ method, client: { principal } }).exchange;
+    callTo({ method, client: { principal, capabilities: { elicitation: {} } } }).exchange;
   const enter = (exchange: ActiveExchange, endpoint: Endpoint = AGGREGATE) =>
     ask(() => limits.enter(exchange, endpoint));
   /** So many calls that end at once: how many of them passed. */
@@ -122,6 +131,61 @@ test("calls in flight are those that have not ended, and one that was refused is
   limits.leave(one!);
   assert.equal(enter(three!), "passed");
   assert.match(enter(one!), /^Limit/);
+});
+
+test("a parked call keeps its place, its next round takes that over, and nobody else does", async () => {
+  const { enter, limits, passed, exchangeOf } = limited({ limits: { concurrent: 1 } });
+  const parking = new Parking(undefined, () => limits);
+  const first = exchangeOf(alice);
+  assert.equal(enter(first), "passed");
+  const done = Promise.withResolvers<ResponseMessage>();
+  const upstream = Promise.withResolvers<Exchange>();
+  const asked = parking.start(first, "s", (exchange) => {
+    upstream.resolve(exchange);
+    return done.promise;
+  });
+  (await upstream.promise).ask("elicitation/create", FORM).catch(() => {});
+  const { inputRequests, requestState } = JSON.parse((await asked).raw).result;
+  limits.leave(first);
+  assert.deepEqual([passed(1, alice), passed(1, bob)], [0, 1]);
+  const inputResponses = { [Object.keys(inputRequests)[0]!]: { action: "accept" } };
+  const retryOf = (more: JsonObject, principal: Principal | undefined = alice) => {
+    const params = { ...first.request.params!, inputResponses, requestState, ...more };
+    return callTo({ client: { principal }, params: JSON.stringify(params) }).exchange;
+  };
+  // One for another call than that has a place as long as it lasts, and the parked one keeps its own.
+  const other = retryOf({ name: "other" });
+  assert.deepEqual([enter(other), passed(1, alice)], ["passed", 0]);
+  assert.match(enter(retryOf({})), /^Limit/);
+  assert.equal(parking.resume(other, "s"), undefined);
+  limits.leave(other);
+  assert.equal(passed(1, alice), 0);
+  const retry = retryOf({});
+  assert.equal(enter(retry), "passed");
+  const answer = parking.resume(retry, "s")!;
+  assert.equal(passed(1, alice), 0);
+  done.resolve(parseMessage(resultResponse("1", "{}")) as ResponseMessage);
+  await answer;
+  limits.leave(retry);
+  assert.equal(passed(1, alice), 1);
+});
+
+test("a parked call that is given up has no place any more", async () => {
+  const { enter, limits, passed, exchangeOf } = limited({ limits: { concurrent: 1 } });
+  const parking = new Parking(undefined, () => limits);
+  const first = exchangeOf(alice);
+  assert.equal(enter(first), "passed");
+  const asked = parking.start(first, "s", (exchange) => {
+    exchange.ask("elicitation/create", FORM).catch(() => {});
+    return new Promise((_, reject) =>
+      exchange.signal.addEventListener("abort", () => reject(exchange.signal.reason))
+    );
+  });
+  await asked;
+  limits.leave(first);
+  assert.equal(passed(1, alice), 0);
+  parking.cancelWhere(({ principal }) => principal === alice, "it is over");
+  assert.equal(passed(1, alice), 1);
 });
 
 test("the rate of a server is that of everybody together, whatever else is limited", () => {
@@ -242,6 +306,47 @@ test("one session too many ends the idlest of the same principal", async () => {
     open(alice, profileEndpoint("p"));
     assert.equal(others[2]!.closed.aborted, true);
     assert.equal(next.closed.aborted, false);
+  });
+});
+
+test("subscriptions of modern clients have the limit of sessions, and bounded resources in all", async () => {
+  const settings = { limits: { sessions: 2 }, profiles: { p: { limits: { sessions: 1 } } } };
+  await inGateway(settings, async (gateway) => {
+    const listening: Promise<unknown>[] = [];
+    const listen = (
+      principal: Principal | undefined,
+      endpoint: Endpoint = AGGREGATE,
+      pipe?: string,
+    ) => {
+      const params = '{"notifications":{"toolsListChanged":true}}';
+      const client = { principal, pipe };
+      const { exchange } = callTo({ method: "subscriptions/listen", params, client });
+      const heard = new Promise<string>((resolve) => exchange.notify = resolve);
+      const answer = Promise.resolve(serveModern(exchange, endpoint, gateway));
+      listening.push(answer);
+      return { exchange, answer, outcome: Promise.race([answer, heard]) };
+    };
+    const first = listen(alice);
+    for (const open of [first, listen(alice), listen(bob), listen(alice, profileEndpoint("p"))]) {
+      assert.match(String(await open.outcome), /acknowledged/);
+    }
+    for (const endpoint of [AGGREGATE, profileEndpoint("p")]) {
+      const reply = await listen(alice, endpoint).answer as { status: number };
+      assert.equal(reply.status, 429);
+    }
+    assert.match(String(await listen(alice, AGGREGATE, "stdio").outcome), /acknowledged/);
+    first.exchange.cancel("it is over");
+    await first.answer;
+    const rest = gateway.control!;
+    const { uris, end } = rest.listen(
+      callTo({ client: { principal: bob } }).exchange,
+      AGGREGATE,
+      1e9,
+    );
+    assert.equal(uris, 10_000);
+    end();
+    gateway.stopping.cancel(new Error("enough"));
+    await Promise.all(listening);
   });
 });
 
