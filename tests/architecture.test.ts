@@ -67,7 +67,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 38_320;
+const MOST_CODE_IN_ALL = 38_329;
 const MOST_FILES = 256;
 const MOST_LINES = 500;
 
