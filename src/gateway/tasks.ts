@@ -4,6 +4,7 @@
  * shared connection a server would show every client's tasks to each.
  */
 
+import { dropOfBusiest } from "../gating/provisioned.ts";
 import { editJson, type JsonEdit, rawAt, rawElements } from "../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject, shortHash } from "../lib/json.ts";
 import { invalidParams, RpcError } from "../protocol/errors.ts";
@@ -185,14 +186,14 @@ export function withExposedUris(
   return changed ? editJson(raw, [{ path: [member], value: JSON.stringify(said) }]) : raw;
 }
 
-/** More than any gateway has open at one time; the oldest is forgotten first. */
+/** More than any gateway has open at one time; the oldest of who has the most is forgotten first. */
 const MAX_OWNERS = 10_000;
 
 type Owner = Pick<Client, "session" | "principal">;
 
 /**
  * Whose something long-lived is that an upstream names later without saying whose it is: an
- * elicitation in a browser, a task, a state. Bounded, oldest forgotten first.
+ * elicitation in a browser, a task, a state. Bounded, see {@link dropOfBusiest}.
  */
 export class Owners {
   readonly #owners = new Map<string, Owner>();
@@ -203,9 +204,7 @@ export class Owners {
     const key = keyOf(server, id);
     this.#owners.delete(key);
     this.#owners.set(key, { session, principal });
-    if (this.#owners.size <= MAX_OWNERS) return;
-    const { value: oldest } = this.#owners.keys().next();
-    this.#owners.delete(oldest!);
+    dropOfBusiest(this.#owners, MAX_OWNERS, (_, { principal }) => principal?.id);
   }
 
   /** The session, where it is known; `id` is what the server gives for one, where it names any. */

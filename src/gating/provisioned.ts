@@ -52,7 +52,8 @@ export class Provisioned {
     const clients = this.#clients(key);
     clients.set(key, tools);
     const { sessions, handles } = this.#limits;
-    dropFirst(clients, clients === this.#sessions ? sessions : handles);
+    if (clients === this.#sessions) dropFirst(clients, sessions);
+    else dropOfBusiest(clients, handles, ownerOf);
     if (clients === this.#sessions) this.onAdded?.(key.slice(SESSION.length), ids);
   }
 
@@ -115,6 +116,32 @@ export class Provisioned {
   }
 }
 
+/**
+ * Of more entries than `most`, the oldest of whoever has the most of them go: nobody drives out
+ * others. Of many a hundredth at once, as it looks at all.
+ */
+export function dropOfBusiest<Value>(
+  kept: Map<string, Value>,
+  most: number,
+  holderOf: (key: string, value: Value) => string | undefined,
+): void {
+  if (kept.size <= most) return;
+  const counts = new Map<string | undefined, number>();
+  let busiest: string | undefined;
+  for (const [key, value] of kept) {
+    const holder = holderOf(key, value);
+    const count = (counts.get(holder) ?? 0) + 1;
+    counts.set(holder, count);
+    if (count > (counts.get(busiest) ?? 0)) busiest = holder;
+  }
+  let excess = Math.max(kept.size - most, Math.floor(counts.get(busiest)! / 100));
+  for (const [key, value] of kept) {
+    if (holderOf(key, value) !== busiest) continue;
+    kept.delete(key);
+    if (--excess <= 0) return;
+  }
+}
+
 function dropFirst<K>(kept: Map<K, unknown> | Set<K>, most: number): void {
   for (const key of kept.keys()) {
     if (kept.size <= most) return;
@@ -134,7 +161,12 @@ export function provisionKey(
 ): string | undefined {
   if (session !== undefined) return sessionKey(session);
   const owner = principal?.id ?? null;
-  return handle === undefined ? undefined : JSON.stringify(["handle", view, handle, owner]);
+  return handle === undefined ? undefined : JSON.stringify(["handle", owner, view, handle]);
+}
+
+/** Who has a handle, which {@link provisionKey} begins with. */
+function ownerOf(key: string): string {
+  return /^\["handle",(?:"(?:[^"\\]|\\.)*"|null)/.exec(key)?.[0] ?? key;
 }
 
 const SESSION = "session ";

@@ -308,3 +308,12 @@ test("who has subscribed to a resource hears no more of it when it is no more th
   ["r://a", "r://b"].forEach(updated);
   assert.deepEqual(heard, ["r://a", "r://b", "r://a"]);
 });
+
+test("Owners forgets what is of who has the most, so that nobody drives out others", () => {
+  const owners = new Owners();
+  owners.set("s", "first", modernOf(bob));
+  for (let at = 0; at < 10_150; at++) owners.set("s", `t${at}`, modernOf(alice));
+  assert.equal(owners.isOf(modernOf(bob), "s", "first"), true);
+  assert.equal(owners.isOf(modernOf(alice), "s", "t0"), false);
+  assert.equal(owners.isOf(modernOf(alice), "s", "t10149"), true);
+});

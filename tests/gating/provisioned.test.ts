@@ -50,3 +50,17 @@ test("provisionKey() is of the session, else of handle and view, else of nothing
   const keys = [provisionKey(modern, "a", 'b"c'), provisionKey(modern, 'a"b', "c")];
   assert.notEqual(keys[0], keys[1]);
 });
+
+test("Provisioned forgets handles of who has the most, so that nobody drives out others", () => {
+  const store = new Provisioned({ sessions: 2, handles: 5, tools: 3 });
+  const keyOf = (id: string, handle: string) => {
+    const principal = { id, who: id, names: [] };
+    return provisionKey({ session: undefined, principal }, "v", handle)!;
+  };
+  const [quiet, greedy] = ['b","a', "a"];
+  store.add(keyOf(quiet, "1"), ["x"]);
+  for (let at = 0; at < 50; at++) store.add(keyOf(greedy, String(at)), ["x"]);
+  store.add(keyOf(quiet, "2"), ["x"]);
+  const kept = [keyOf(quiet, "1"), keyOf(quiet, "2"), keyOf(greedy, "46"), keyOf(greedy, "47")];
+  assert.deepEqual(kept.map((key) => store.knows(key)), [true, true, false, true]);
+});
