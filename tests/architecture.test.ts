@@ -51,10 +51,10 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/upstream/transport": 2_122,
   "src/upstream/oauth": 926,
   "src/registry": 1_955,
-  "src/gating": 2_229,
+  "src/gating": 2_254,
   "src/gating/words + src/gating/meaning": 1_793,
   "src/gateway/access": 773,
-  "src/gateway": 1_752,
+  "src/gateway": 1_751,
   "src/gateway/clients": 1_133,
   "src/gateway/members": 596,
   "src/gateway/middleware": 864,
@@ -67,7 +67,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 38_329;
+const MOST_CODE_IN_ALL = 38_353;
 const MOST_FILES = 256;
 const MOST_LINES = 500;
 
