@@ -53,7 +53,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/registry": 1_955,
   "src/gating": 2_254,
   "src/gating/words + src/gating/meaning": 1_793,
-  "src/gateway/access": 773,
+  "src/gateway/access": 821,
   "src/gateway": 1_751,
   "src/gateway/clients": 1_133,
   "src/gateway/members": 596,
@@ -67,7 +67,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 38_353;
+const MOST_CODE_IN_ALL = 38_401;
 const MOST_FILES = 256;
 const MOST_LINES = 500;
 

@@ -2,6 +2,7 @@
 
 import { type FileHandle, mkdir, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
+import process from "node:process";
 import { systemReason } from "../../lib/own-file.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
 import { codeOf } from "../../lib/text.ts";
@@ -24,7 +25,11 @@ const DISK: AuditDisk = {
     ifThere(async () => {
       const file = await open(path, "r");
       try {
-        const { size } = await file.stat();
+        const { size, mode } = await file.stat();
+        // Whoever has made it so, it is nothing for everybody; a group may be meant to read it.
+        if ((mode & 0o007) > 0 && process.platform !== "win32") {
+          await file.chmod(0o600).catch(() => {});
+        }
         const bytes = new Uint8Array(Math.min(size, most));
         const { bytesRead } = await file.read(bytes, 0, bytes.length, size - bytes.length);
         return { size, bytes: bytes.subarray(0, bytesRead) };
@@ -93,6 +98,7 @@ export class AuditFile {
   #since = 0;
   #problem: string | undefined;
   #told: string | undefined;
+  #followed = false;
   #untell: () => void;
   readonly #complaints: TokenBucket;
   readonly #clock: Clock;
@@ -153,9 +159,10 @@ export class AuditFile {
     await after;
     this.#since = this.#clock.now();
     try {
-      const chain = this.#chain ??= await this.#open();
+      const chain = this.#chain ??= await this.#begin();
       do {
         // What was begun comes first.
+        if (this.#rest.length === 0) await this.#follow(chain);
         if (this.#rest.length === 0) await this.#compose(chain);
         do {
           const written = await this.#disk.append(path, this.#rest);
@@ -181,22 +188,50 @@ export class AuditFile {
   }
 
   /** Finds where the lines of the last run end, so that those of this one follow. */
-  async #open() {
+  async #begin() {
     const { path, log } = this.parts;
-    const end = await this.#disk.end(path, END);
-    const size = end?.size ?? 0;
-    const last = size > 0 ? end : await this.#disk.end(`${path}.1`, END);
-    if (last === undefined || last.size === 0) return { n: 0, head: NO_LINE, fileSize: size };
-    const { n, head, isCut } = chainEnd(last.bytes);
-    if (isCut && size > 0) {
+    const { isCut, ...chain } = await this.#open();
+    const { n, head } = chain;
+    if (isCut) {
       log.warning("The audit {file} ends in a line that was cut off, number {n}", {
         file: path,
         n,
       });
-      this.#rest = new Uint8Array([10]);
     }
-    log.info("The audit {file} goes on after line {n}: {head}", { file: path, n, head });
-    return { n, head, fileSize: size };
+    if (n > 0) log.info("The audit {file} goes on after line {n}: {head}", { file: path, n, head });
+    return chain;
+  }
+
+  /**
+   * Goes on behind what somebody else has written meanwhile, another gateway for one. Only where
+   * that comes later: what was taken out or changed must show.
+   */
+  async #follow(chain: { n: number; head: string; fileSize: number }): Promise<void> {
+    const { path, log } = this.parts;
+    if (this.#waiting.length === 0) return;
+    const size = (await this.#disk.end(path, 0))?.size ?? 0;
+    if (size === chain.fileSize) return;
+    if (size > chain.fileSize && !this.#followed) {
+      this.#followed = true;
+      log.warning("Somebody else writes to the audit {file}: each gateway needs its own", {
+        file: path,
+      });
+    }
+    const { isCut: _, ...found } = await this.#open();
+    if (found.n > chain.n) Object.assign(chain, found);
+    else chain.fileSize = found.fileSize;
+  }
+
+  async #open() {
+    const { path } = this.parts;
+    const end = await this.#disk.end(path, END);
+    const size = end?.size ?? 0;
+    const last = size > 0 ? end : await this.#disk.end(`${path}.1`, END);
+    const none = { n: 0, head: NO_LINE, isCut: false };
+    const found = last === undefined || last.size === 0 ? none : chainEnd(last.bytes);
+    const isCut = found.isCut && size > 0;
+    if (isCut) this.#rest = new Uint8Array([10]);
+    return { ...found, isCut, fileSize: size };
   }
 
   async #compose(chain: { n: number; head: string; fileSize: number }): Promise<void> {

@@ -35,6 +35,9 @@ export interface AuditParts {
 const [MAX_ARGUMENTS, MAX_NAME] = [8 * 1024, 1_000];
 /** Addresses whose failures are counted in a minute; those of others are counted together. */
 const MAX_ADDRESSES = 1_000;
+const OTHERS = "others";
+/** Lines of one that is refused in a minute; what comes then is counted. */
+const MOST_REFUSALS = 10;
 const MINUTE = 60_000;
 
 const log = getLogger("mcproxy", "gateway");
@@ -44,6 +47,8 @@ export class Audit {
   readonly #file: AuditFile;
   readonly #off: (() => void)[];
   readonly #failures = new Map<string, number>();
+  /** Refusals of this minute, by what and whose they are. */
+  readonly #refusals = new Map<string, number>();
   #unschedule: (() => void) | undefined;
   /** Undefined until it is read, and where it is not needed. */
   #key: Uint8Array | undefined;
@@ -65,17 +70,16 @@ export class Audit {
         this.#add({ event: "call", rid, ...whoOf(client), ...did });
       }),
       events.on("limited", ({ rid, client, method, endpoint, server, name, told: outcome }) => {
+        if (!this.#isFew("limited", client.principal?.who)) return;
         const did = { endpoint, server, name: this.#name(name), method, outcome };
         this.#add({ event: "limited", rid, ...whoOf(client), ...did });
       }),
       events.on("denied", ({ principal: { who }, path, status: outcome }) => {
+        if (!this.#isFew("denied", who)) return;
         this.#add({ event: "denied", who, name: this.#name(path), outcome });
       }),
       events.on("authFailed", ({ address = "" }) => {
-        const isKnown = this.#failures.has(address) || this.#failures.size < MAX_ADDRESSES;
-        const key = isKnown ? address : "others";
-        this.#failures.set(key, (this.#failures.get(key) ?? 0) + 1);
-        this.#unschedule ??= clock.after(MINUTE, () => this.#tellFailures(), true);
+        this.#count(this.#failures, address);
       }),
       events.on("client", ({ client, transport, endpoint, left }) => {
         const { name, version } = client.info;
@@ -117,6 +121,20 @@ export class Audit {
     this.#file.add(new Date().toISOString(), members);
   }
 
+  #count(counts: Map<string, number>, who: string): number {
+    const key = counts.has(who) || counts.size < MAX_ADDRESSES ? who : OTHERS;
+    const count = (counts.get(key) ?? 0) + 1;
+    counts.set(key, count);
+    const { clock = systemClock } = this.parts;
+    this.#unschedule ??= clock.after(MINUTE, () => this.#tellFailures(), true);
+    return count;
+  }
+
+  /** Whether one more has a line of its own: nobody can push out of the file what he has done. */
+  #isFew(event: string, who = ""): boolean {
+    return this.#count(this.#refusals, `${event} ${who}`) <= MOST_REFUSALS;
+  }
+
   #tellFailures(): void {
     this.#unschedule?.();
     this.#unschedule = undefined;
@@ -124,6 +142,13 @@ export class Audit {
       this.#add({ event: "auth-failed", address, outcome: `${count} in a minute` });
     }
     this.#failures.clear();
+    for (const [key, count] of this.#refusals) {
+      if (count <= MOST_REFUSALS) continue;
+      const [event, ...who] = key === OTHERS ? ["denied", OTHERS] : key.split(" ");
+      const outcome = `${count - MOST_REFUSALS} more in a minute`;
+      this.#add({ event, who: who.join(" ") || undefined, outcome });
+    }
+    this.#refusals.clear();
   }
 
   #name(name: string | undefined): string | undefined {

@@ -1,7 +1,7 @@
 /** What holds the lines of an audit together, and what becomes of them with a disk that fails. */
 
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { chmod, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
@@ -252,5 +252,39 @@ test("files are looked at in the order they were written in, whatever they are c
     assert.deepEqual(await inWrittenOrder([now, one, ten]), [ten, one, now]);
     const empty = await put("empty", 0, 0);
     assert.deepEqual(await inWrittenOrder([empty, now, one]), [one, now, empty]);
+  });
+});
+
+test("two that write to one file go on behind each other, say so once, and hide nothing", async () => {
+  const disk = new FakeDisk();
+  const [one, two] = [openFile({ disk }), openFile({ disk })];
+  for (const { file } of [one, two]) await file.flush();
+  for (let at = 0; at < 3; at++) {
+    for (const { file, add } of [one, two]) {
+      add(`line ${at}`);
+      await file.flush();
+    }
+  }
+  assert.equal(broken([one.text()]), undefined);
+  assert.equal(one.text().trimEnd().split("\n").length, 6);
+  const told = two.logged.filter((line) => line.startsWith("Somebody else writes to the audit"));
+  assert.equal(told.length, 1);
+  // What is taken out shows, as it did.
+  disk.files.set(PATH, `${one.text().trimEnd().split("\n").slice(0, 4).join("\n")}\n`);
+  two.add("after");
+  await two.file.flush();
+  assert.match(broken([two.text()])!.why, /expected number 5, found 7/);
+  for (const { file } of [one, two]) await file.close();
+});
+
+test("a file that everybody can read is this user's alone from then on", async () => {
+  await inDirectory(async (directory) => {
+    const path = join(directory, "audit.jsonl");
+    await writeFile(path, "");
+    await chmod(path, 0o644);
+    const file = new AuditFile({ path, log: logTo([]), clock: new HandClock() });
+    file.add("2026-11-30T12:00:00.000Z", { event: "call" });
+    await file.close();
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
   });
 });

@@ -182,6 +182,20 @@ test("failures from any number of addresses take bounded room", async () => {
   assert.deepEqual(lines.at(-1)!.outcome, "2000 in a minute");
 });
 
+test("what is refused to somebody over and over has ten lines a minute, and a count", async () => {
+  const principal = { id: "key:x", who: "x y", names: [] };
+  const lines = await audited("none", (events, clock) => {
+    for (let at = 0; at < 500; at++) {
+      events.emit({ kind: "denied", principal, path: `/p${at}`, status: 404 });
+    }
+    clock.pass(60_000);
+    events.emit({ kind: "denied", principal, path: "/p", status: 404 });
+  });
+  const { event, who, outcome } = lines[10]!;
+  assert.deepEqual([event, who, outcome], ["denied", "x y", "490 more in a minute"]);
+  assert.deepEqual([lines.length, lines[9]!.name, lines[11]!.name], [12, "/p9", "/p"]);
+});
+
 test("calls are refused while the audit cannot be written, if it is required, and only then", async () => {
   await inDirectory(async (directory) => {
     const file = join(directory, "blocked", "audit.jsonl");
@@ -202,6 +216,7 @@ test("calls are refused while the audit cannot be written, if it is required, an
       assert.ok(typeof reply === "object" && "seconds" in reply);
       assert.equal(reply.status, 503);
       assert.match(said, /"code":-32603,"message":"Calls are refused while the audit cannot be/);
+      assert.match((await ask("tools/list")).said, /"tools":\[\]/);
       gateway.reload(configOf({ file }));
       assert.match((await ask()).said, /Unknown tool/);
       const other = join(directory, "new", "audit.jsonl");
