@@ -134,7 +134,7 @@ export function dropOfBusiest<Value>(
     counts.set(holder, count);
     if (count > (counts.get(busiest) ?? 0)) busiest = holder;
   }
-  let excess = Math.max(kept.size - most, Math.floor(counts.get(busiest)! / 100));
+  let excess = Math.max(kept.size - most, Math.floor(0.01 * counts.get(busiest)!));
   for (const [key, value] of kept) {
     if (holderOf(key, value) !== busiest) continue;
     kept.delete(key);
@@ -166,7 +166,7 @@ export function provisionKey(
 
 /** Who has a handle, which {@link provisionKey} begins with. */
 function ownerOf(key: string): string {
-  return /^\["handle",(?:"(?:[^"\\]|\\.)*"|null)/.exec(key)?.[0] ?? key;
+  return key.startsWith("[") ? String(JSON.parse(key)[1]) : key;
 }
 
 const SESSION = "session ";
