@@ -5,7 +5,7 @@
 
 import process from "node:process";
 import { canonicalJson, isObject, valueAt } from "../lib/json.ts";
-import { credentialsFile, loadCredentials } from "./credentials.ts";
+import { loadCredentials } from "./credentials.ts";
 import { type ConfigTree, fromEntries } from "./document.ts";
 import {
   expandTree,
@@ -93,9 +93,8 @@ export async function loadConfig(
   const allowCommands = layers.environment.settings.allowCommands ??
     merged.tree.value["allowCommands"] === true;
   const store = { env, credentials: credentials.values, allowCommands, fetch: fetches.fetch };
-  const secret = credentialsFile({ env, cwd, path: options.credentials });
-  const hidden = secret === undefined ? files : [...files, secret.path];
-  const parse = () => parseTree(merged.tree, { files, hidden, store, layers });
+  const parse = () =>
+    parseTree(merged.tree, { files, hidden: [...sources.keys()].sort(), store, layers });
   let result = parse();
   // A path may be in a file: each round can ask for more.
   while (await fetches.settle()) result = parse();
@@ -264,6 +263,7 @@ function parseServers(
   if (tree.names.length === 0) {
     collector.warn(["mcpServers"], "found no server, so there is nothing to serve");
   }
+  const own = settings.audit === undefined ? hidden : [...hidden, settings.audit.file];
   const taken = new Map<string, string>();
   for (const name of tree.names) {
     const entry: unknown = section[name];
@@ -272,7 +272,7 @@ function parseServers(
     const origin = tree.origin(["mcpServers", name]);
     const lookup = lookupIn(values, origin);
     const before = collector.issues.length;
-    const server = parseServer(name, entry, { lookup, settings, collector, used, hidden });
+    const server = parseServer(name, entry, { lookup, settings, collector, used, hidden: own });
     // What its own client may put up with is no reason to serve nothing.
     const leavesOut = isClientFile(origin.file);
     if (server !== undefined || !leavesOut) reportCollision(name, taken, collector);

@@ -9,13 +9,20 @@ const HIDDEN =
   // deno-lint-ignore no-control-regex
   /(\u{1f3f4}[\u{e0030}-\u{e0039}\u{e0061}-\u{e007a}]{3,7}\u{e007f})|[\u{e0000}-\u{e007f}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u200b\u2060-\u2064\ufeff\ue000-\uf8ff\u{f0000}-\u{ffffd}\u{100000}-\u{10fffd}\u{e0100}-\u{e01ef}\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/gu;
 
-/** As JSON text has them: what is above U+001F stands there as it is. */
-const HIDDEN_ESCAPE = /(?:^|[^\\])(?:\\\\)*\\(?:[bf]|u00[01])/;
-
 /** Whether a text, or a text in such JSON as `JSON.stringify` writes, has hidden characters. */
 export function hasHidden(text: string): boolean {
-  if (/^[\x20-\x7e]*$/.test(text)) return HIDDEN_ESCAPE.test(text);
-  return text.replace(HIDDEN, "$1").length !== text.length || HIDDEN_ESCAPE.test(text);
+  const isPlain = /^[\x20-\x7e]*$/.test(text);
+  return !isPlain && text.replace(HIDDEN, "$1").length !== text.length || hasEscape(text);
+}
+
+/** As JSON text has them: what is above U+001F stands there as it is. A loop: text may be all `\`. */
+function hasEscape(text: string): boolean {
+  for (let at = text.indexOf("\\"); at !== -1; at = text.indexOf("\\", at + 2)) {
+    const next = text[at + 1];
+    if (next === "b" || next === "f") return true;
+    if (next === "u" && /^u00[01]/.test(text.slice(at + 1, at + 5))) return true;
+  }
+  return false;
 }
 
 /** The text with every hidden character as `\u{E0041}`. */

@@ -52,23 +52,26 @@ export function valueAt(value: unknown, path: readonly (string | number)[]): Jso
 /**
  * JSON with the keys of every object in one fixed order and no white space, so that equal values
  * give equal text whatever order they were written in. Members that are `undefined` are left out, as in `JSON.stringify`. Meant for plain data of bounded depth: a cycle or a bigint
- * throws a `TypeError`, a nesting of thousands a `RangeError`.
+ * throws a `TypeError`, a nesting of thousands, or deeper than `most`, a `RangeError`.
  */
-export function canonicalJson(value: unknown): string {
-  return JSON.stringify(sorted(value, new Set())) ?? "null";
+export function canonicalJson(value: unknown, most = Infinity): string {
+  return JSON.stringify(sorted(value, new Set(), most)) ?? "null";
 }
 
-function sorted(value: unknown, ancestors: Set<object>): unknown {
+function sorted(value: unknown, ancestors: Set<object>, most: number): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (ancestors.has(value)) throw new TypeError("Cannot write canonical JSON: value has a cycle");
+  if (ancestors.size >= most) throw new RangeError("Cannot write canonical JSON: too deep");
   ancestors.add(value);
   try {
-    if (Array.isArray(value)) return value.map((item) => sorted(item, ancestors));
+    if (Array.isArray(value)) return value.map((item) => sorted(item, ancestors, most));
     const source = value as Record<string, unknown>;
     // No prototype, or a key "__proto__" would set one instead of a member. Keys that look like
     // array indexes come first in any object, in numeric order: still one order for one set.
     const result: Record<string, unknown> = Object.create(null);
-    for (const key of Object.keys(source).sort()) result[key] = sorted(source[key], ancestors);
+    for (const key of Object.keys(source).sort()) {
+      result[key] = sorted(source[key], ancestors, most);
+    }
     return result;
   } finally {
     ancestors.delete(value);

@@ -1,6 +1,6 @@
 /** Files that are kept from one run to the next: for this user alone, versioned, bounded. */
 
-import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { lchown, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 import process from "node:process";
 import { attempt, joinBytes, type Json, sha256 } from "./json.ts";
@@ -96,13 +96,19 @@ export async function readOwnFile(
  * Puts a file in its place as a whole: whoever reads it, now or after a crash of this process, finds
  * the old bytes or the new ones, and of two writers the last one's. It is not forced to the disk: a
  * power cut may damage it, which the reader notices, and what is in it can be had again.
+ * @param owner who gets it, by id: readers refuse another user's
  * @throws {Error} with the system's `code`; nothing is left behind then
  */
-export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+export async function replaceFile(
+  path: string,
+  bytes: Uint8Array,
+  owner?: number,
+): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID()}${TEMPORARY_SUFFIX}`;
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   try {
     await writeFile(temporary, bytes, { mode: 0o600, flag: "wx" });
+    if (owner !== undefined) await lchown(temporary, owner, -1);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});

@@ -80,8 +80,6 @@ export interface Inventory {
   readonly era?: Era;
   readonly instructions: string | undefined;
   readonly lists: Readonly<Record<ListKind, List>>;
-  /** What the server lists and nobody may reach: its names, left out of the lists. */
-  readonly held?: Readonly<Record<"tools" | "prompts", ReadonlySet<string>>>;
   /**
    * What views of several servers show instead, where it is not as the protocol has it: their
    * clients would refuse all of a list for one entry. `faults`: what was wrong, for log and status.

@@ -1,7 +1,7 @@
 import type { ServerShape } from "../config/types.ts";
 import { editJson } from "../lib/json-edit.ts";
 import type { Era } from "../protocol/eras.ts";
-import type { ListKind } from "../protocol/lists.ts";
+import type { List, ListKind } from "../protocol/lists.ts";
 import type { TaskRoute } from "../protocol/tasks.ts";
 import { readCapabilities } from "./capabilities.ts";
 import { admits, compileFilter } from "./filter.ts";
@@ -58,7 +58,7 @@ export class DirectView extends ListedView implements View {
   /** Builds the view; `previous` itself where inventory and shape are the same objects. */
   static build(entry: ServerEntry, previous?: DirectView): DirectView {
     return previous?.id === entry.name && previous.entry.inventory === entry.inventory &&
-        previous.entry.shape === entry.shape
+        previous.entry.shape === entry.shape && previous.entry.isClosed === entry.isClosed
       ? previous
       : new DirectView(entry, previous);
   }
@@ -94,7 +94,9 @@ export class DirectView extends ListedView implements View {
     if (server !== this.id) return false;
     if (kind === "resource") return mayRead(this.#shown, own);
     const list = kind === "tool" ? "tools" : "prompts";
-    if (this.entry.inventory.held?.[list].has(own)) return false;
+    if (this.entry.isClosed && !keysOf(this.#shown.inventory.lists[list]).has(own)) {
+      return false;
+    }
     const filter = this.#shown.shape?.[list];
     return admits(compileFilter(filter), [own]);
   }
@@ -130,6 +132,12 @@ export class DirectView extends ListedView implements View {
   #named(kind: NamedKind, name: string): Route | undefined {
     return this.allows(this.id, kind, name) ? { server: this.id, name, exposed: name } : undefined;
   }
+}
+
+const keys = new WeakMap<List, ReadonlySet<string>>();
+
+function keysOf(list: List): ReadonlySet<string> {
+  return memoised(keys, list, () => new Set(list.items.map(({ key }) => key)));
 }
 
 const policies = new WeakMap<ServerShape, ServerShape>();

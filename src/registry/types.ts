@@ -22,6 +22,8 @@ export interface ServerEntry {
   readonly shape?: ServerShape | undefined;
   /** The server is lost for the moment and `inventory` is what it offered last. */
   readonly stale: boolean;
+  /** Nobody may reach what the inventory has not: what was never approved is held back. */
+  readonly isClosed?: boolean;
 }
 
 /** Where a name or URI of a view leads. */

@@ -142,3 +142,22 @@ test("resolveConfigFiles() lists where it looked", () =>
     assert.ok(text.includes(` in ${JSON.stringify(cwd)}, "`), text);
     assert.match(text, /, "\/etc\/mcproxy"; create one of them/);
   }));
+
+test("loadConfig() hides from a sandbox all that was read for it, and the audit", () =>
+  inDirectory(async (directory) => {
+    const [path, token, keys] = ["c.json", "token", "keys"].map((name) => join(directory, name));
+    await writeFile(token!, "t", { mode: 0o600 });
+    await mkdir(keys!);
+    await writeFile(join(keys!, "K"), "k");
+    const audit = { file: "/var/log/mcproxy/audit.jsonl" };
+    const a = { command: "x", sandbox: true, env: { T: "${file:token}" } };
+    await writeFile(path!, JSON.stringify({ audit, mcpServers: { a } }));
+    const env = { CREDENTIALS_DIRECTORY: keys!, MCP_CREDENTIALS_PATH: join(keys!, "none.json") };
+    await writeFile(env.MCP_CREDENTIALS_PATH, "{}", { mode: 0o600 });
+    const result = await loadConfig(path!, { env });
+    assert.ok(result.ok, JSON.stringify(result));
+    const target = result.config.servers.get("a")?.instances[0];
+    assert.ok(target?.kind === "stdio");
+    const hidden = [path, token, keys, join(keys!, "K"), env.MCP_CREDENTIALS_PATH, audit.file];
+    assert.deepEqual([...target.hidden!].sort(), hidden.sort());
+  }));

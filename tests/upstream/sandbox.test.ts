@@ -344,6 +344,28 @@ if (ON_LINUX) {
       await assert.rejects(start({ command: "none", sandbox: sandbox() }), /no program "none"/);
     }));
 
+  test("keptIn() hides a directory as a whole, and lets a server write where it starts", () =>
+    inMachine(async ({ root, bin, start }) => {
+      await program(join(bin, "x"));
+      const keys = join(root, "data/keys");
+      await mkdir(keys);
+      await writeFile(join(keys, "a"), "");
+      const hidden = [keys, join(keys, "a"), join(keys, "b")];
+      const given = sandbox({ read: [join(root, "data")] });
+      const { args } = await start({ hidden, sandbox: given });
+      assert.deepEqual(args.filter((word) => word === keys), [keys]);
+      await assert.rejects(
+        start({ hidden: [keys], sandbox: sandbox({ read: [keys] }) }),
+        /is in it, which is the gateway's own/,
+      );
+      const mount = { mounts: [`${join(root, "data")}:/d`], network: false };
+      await assert.rejects(start({ hidden: [keys], image: mount }), /keys is in it/);
+      const out = join(root, "out/sub");
+      await mkdir(out, { recursive: true });
+      const inside = await start({ cwd: out, sandbox: sandbox({ write: [join(root, "out")] }) });
+      assert.deepEqual(inside.args.filter((word) => word === out), [out]);
+    }));
+
   test("bwrapOf() says why there can be no sandbox, and asks again after that", () =>
     inMachine(async ({ bin, machine, runtime }) => {
       const closed = { network: false };

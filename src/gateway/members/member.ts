@@ -64,9 +64,14 @@ export class Member {
 
   constructor(private readonly options: MemberOptions) {
     const { config, runtime, logins } = options;
-    const { name, prefix, separator, shape } = config;
+    const { name, prefix, separator, shape, pin } = config;
+    const isClosed = pin === "block";
     this.#config = config;
-    this.#entry = { name, prefix, separator, shape, inventory: EMPTY_INVENTORY, stale: false };
+    this.#entry = {
+      ...{ name, prefix, separator, shape, isClosed },
+      inventory: EMPTY_INVENTORY,
+      stale: false,
+    };
     this.upstream = new Upstream({
       config,
       runtime,
@@ -94,8 +99,8 @@ export class Member {
   reconfigure(config: ServerConfig): void {
     this.#config = config;
     this.upstream.reconfigure(config);
-    const { prefix, separator, shape } = config;
-    this.#show({ prefix, separator, shape });
+    const { prefix, separator, shape, pin } = config;
+    this.#show({ prefix, separator, shape, isClosed: pin === "block" });
     this.offerAgain();
   }
 

@@ -15,6 +15,8 @@ const KINDS = [["tools", "tool"], ["prompts", "prompt"]] as const;
 const MEMBERS = "name title description inputSchema outputSchema annotations arguments".split(" ");
 /** A longer name is told by its beginning, and known by its digest. */
 const LONGEST_NAME = 200;
+/** What is nested deeper has no text, whatever stack is left. */
+const DEEPEST = 500;
 
 /** What a tool or prompt is called among the pins. */
 export function pinId(kind: NamedKind, name: string): string {
@@ -45,22 +47,21 @@ export async function definitionsOf(
     const before = known?.get(id);
     if (before?.raw === raw) pins.set(id, { sha256: before.sha256, raw });
     else {
-      const text = texts.map(canonicalText).join("\n");
-      pins.set(id, { sha256: digest(text), raw, text });
+      const text = unlessTooDeep(() => texts.map(canonicalText).join("\n"));
+      pins.set(id, { sha256: text === undefined ? raw : digest(text), raw, text });
     }
   }
   return pins;
 }
 
-/** What no client would take, nested too deep, is compared as it is written. */
+/** @throws {RangeError} where it is nested too deep: no client would take it */
 function canonicalText(raw: string): string {
-  return unlessTooDeep(() => {
-    const value = JSON.parse(raw);
-    const isText = typeof value === "string";
-    return canonicalJson(
-      isText ? value : Object.fromEntries(MEMBERS.map((name) => [name, value[name]])),
-    );
-  }) ?? raw;
+  const value = JSON.parse(raw);
+  const isText = typeof value === "string";
+  return canonicalJson(
+    isText ? value : Object.fromEntries(MEMBERS.map((name) => [name, value[name]])),
+    DEEPEST,
+  );
 }
 
 function digest(text: string): string {
@@ -69,7 +70,7 @@ function digest(text: string): string {
 
 /**
  * What waits of what is offered. Of a server that nobody has seen before all is pinned, `first`, that
- * has no hidden characters.
+ * has no hidden characters, as far as that can be known.
  */
 export function judgePins(
   pinned: PinMap | undefined,
@@ -79,15 +80,16 @@ export function judgePins(
   const waiting = new Map<string, Pin>();
   for (const [id, pin] of offered) {
     if (pinned?.get(id)?.sha256 === pin.sha256) continue;
-    const isPinned = pinned === undefined && !hasHidden(pin.text ?? "");
-    (isPinned ? first : waiting).set(id, pin);
+    const isClean = pin.text !== undefined && !hasHidden(pin.text);
+    (pinned === undefined && isClean ? first : waiting).set(id, pin);
   }
   return { first: pinned === undefined ? first : undefined, waiting };
 }
 
 /** Why a definition waits, as the end of a sentence. */
-export function whyWaiting(pinned: PinMap | undefined, id: string, { text = "" }: Pin): string {
+export function whyWaiting(pinned: PinMap | undefined, id: string, { text }: Pin): string {
   const why = pinned?.has(id) ? "its definition changed" : "it is new";
+  if (text === undefined) return `${why}, and too long or too deep to be shown`;
   return hasHidden(text) ? `${why}, and has hidden characters` : why;
 }
 
@@ -95,18 +97,14 @@ export function whyWaiting(pinned: PinMap | undefined, id: string, { text = "" }
 export function withoutHeld(inventory: Inventory, waiting: PinMap): Inventory {
   if (waiting.size === 0) return inventory;
   const lists = { ...inventory.lists };
-  const held = { tools: new Set<string>(), prompts: new Set<string>() };
   for (const [list, kind] of KINDS) {
-    const items = lists[list].items.filter(({ key }) =>
-      !waiting.has(pinId(kind, key)) || !held[list].add(key)
-    );
+    const items = lists[list].items.filter(({ key }) => !waiting.has(pinId(kind, key)));
     if (items.length < lists[list].items.length) lists[list] = { ...lists[list], items };
   }
   const { mended } = inventory;
   return {
     ...inventory,
     lists,
-    held,
     instructions: waiting.has(INSTRUCTIONS) ? undefined : inventory.instructions,
     ...mended && { mended: { ...mended, inventory: withoutHeld(mended.inventory, waiting) } },
   };
@@ -124,32 +122,32 @@ export function pinDifference(old: string | undefined, next: string | undefined)
   const before = valuesOf(old);
   const after = valuesOf(next);
   return [...new Set([...before.keys(), ...after.keys()])].flatMap((path) => {
-    const [from, to] = [before.get(path), after.get(path)];
-    if (from === to) return [];
+    const written = [before.get(path), after.get(path)];
+    if (written[0] === written[1]) return [];
+    const plain = written.map((text) => text?.startsWith('"') ? JSON.parse(text) as string : text);
+    // `1` and `"1"` are not the same.
+    const [from, to] = plain[0] === plain[1] ? written : plain;
     const line = (sign: string, text: string | undefined, other = "") =>
       text === undefined ? [] : [oneLine(showHidden(`${sign} ${path}: ${differing(text, other)}`))];
     return [...line("-", from, to), ...line("+", to, from)];
   });
 }
 
-/** The single values of a definition by their paths, none of which is another's. */
+/** The single values of a definition as JSON by their paths, none of which is another's. */
 function valuesOf(canonical: string | undefined): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
   const read = (value: Json | undefined, path: string): void => {
     const members = typeof value === "object" && value !== null ? Object.entries(value) : [];
     for (const [name, member] of members) {
-      const step = /^[\w$-]+$/.test(name) ? name : JSON.stringify(name);
+      const isPlain = Array.isArray(value) || /^[A-Za-z_$][\w$-]*$/.test(name);
+      const step = isPlain ? name : JSON.stringify(name);
       read(member, path === "" ? step : `${path}.${step}`);
     }
-    if (members.length > 0) return;
-    values.set(path || INSTRUCTIONS, typeof value === "string" ? value : JSON.stringify(value));
+    if (members.length === 0) values.set(path || INSTRUCTIONS, JSON.stringify(value));
   };
-  const isRead = unlessTooDeep(() => {
-    // One that is listed more than once.
-    canonical?.split("\n").forEach((text, at) => read(JSON.parse(text), at === 0 ? "" : `#${at}`));
-    return true;
-  });
-  return isRead ? values : new Map([["definition", canonical!]]);
+  // One that is listed more than once.
+  canonical?.split("\n").forEach((text, at) => read(JSON.parse(text), at === 0 ? "" : `#${at}`));
+  return values;
 }
 
 /** The text without the beginning and the end that it shares with the other one. */

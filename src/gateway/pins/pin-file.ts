@@ -7,7 +7,7 @@
  *       "waiting": {"tool steal": {"sha256": "…", "raw": "…", "text": "{…}"}}}}}
  */
 
-import { lchown, lstat, mkdir, rm, writeFile } from "node:fs/promises";
+import { lstat, mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { attempt, type Json } from "../../lib/json.ts";
@@ -62,7 +62,10 @@ export function pinFile(directory: string): string {
 /** What tells one state of the file from another; empty where there is none. */
 export async function pinStamp(path: string): Promise<string> {
   const found = await lstat(path).catch(() => undefined);
-  return found === undefined ? "" : `${found.ino} ${found.size} ${found.mtimeMs}`;
+  if (found === undefined) return "";
+  // Not the time of the change: Deno knows only the second.
+  const { ino, size, mtimeMs, mode, uid } = found;
+  return `${ino} ${size} ${mtimeMs} ${mode} ${uid}`;
 }
 
 /**
@@ -97,9 +100,7 @@ export async function updatePins(
     const whole = encoded(read.value, MOST_TEXT);
     const bytes = whole.length <= LARGEST_FILE ? whole : encoded(read.value, 0);
     if (bytes.length > LARGEST_FILE) throw new Error(`it would have ${bytes.length} bytes`);
-    await replaceFile(path, bytes);
-    // Its gateway would refuse another user's.
-    if (owner !== undefined) await lchown(path, owner, -1);
+    await replaceFile(path, bytes, owner);
     return { book: read.value, stamp: await pinStamp(path) };
   });
 }

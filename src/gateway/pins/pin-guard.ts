@@ -62,7 +62,7 @@ interface Offer {
 
 /** Milliseconds from a change to its writing, and from an event to a look at the file. */
 const DELAY = 200;
-/** Milliseconds between two looks where the directory cannot be watched. */
+/** Milliseconds between two looks where the directory cannot be watched, or two tries to write. */
 const POLL = 2_000;
 /** So many digests of one server are remembered as told. */
 const MOST_TOLD = 5_000;
@@ -90,6 +90,8 @@ export class PinGuard {
   #stamp: string | undefined;
   /** Why the file cannot be used. */
   #problem: string | undefined;
+  /** Why it could not be written; each reason is told once. */
+  #complaint: string | undefined;
   /** The file was damaged: what is not in it may have been. */
   #isLost = false;
   /** Servers to be written, and whether what waits there is all that waits. */
@@ -209,16 +211,16 @@ export class PinGuard {
       (blocks && (this.#isLost || this.#problem !== undefined) ? NOTHING : undefined);
     // Where nothing is offered yet, there is nothing to hold a server to.
     const isOpen = pinned === undefined && (isEmpty || this.#problem !== undefined);
-    const { first, waiting } = judgePins(isOpen ? definitions : pinned, definitions);
+    const { first, waiting } = judgePins(pinned, definitions);
     // Another list has come, or that of the server that takes its place.
     if (offer.inventory !== inventory) return waiting;
     offer.waiting = waiting;
-    if (first !== undefined) {
+    if (first !== undefined && !isOpen) {
       offer.first = first;
       this.#book.set(name, { seen: now, pinned: withoutTexts(first), waiting: NOTHING });
     }
+    if (this.#problem === undefined) await this.#tell(name, offer, known?.waiting);
     if (this.#problem === undefined && !isOpen) {
-      await this.#tell(name, offer, known?.waiting);
       const isSaid = covers(known?.waiting, waiting) && now - (known?.seen ?? 0) < SEEN_AGAIN;
       if (first || !isSaid || (isNew && waiting.size !== known?.waiting.size)) {
         this.#wishes.set(name, isNew || this.#wishes.get(name) === true);
@@ -336,6 +338,8 @@ export class PinGuard {
 
   async #write(): Promise<void> {
     if (this.#path === undefined || this.#wishes.size === 0 || this.#problem !== undefined) return;
+    // What is not compared yet may be all there is to be pinned.
+    await Promise.all(this.#offers.values().map(({ compared }) => compared));
     const wishes = [...this.#wishes];
     this.#wishes.clear();
     try {
@@ -346,19 +350,25 @@ export class PinGuard {
           if (seen < now - FORGOTTEN_AFTER && !servers.has(name)) book.delete(name);
         }
         for (const [name, isAll] of wishes) {
-          const { pinned, waiting = NOTHING } = book.get(name) ?? {};
-          const { first = NOTHING, waiting: mine = NOTHING } = this.#offers.get(name) ?? {};
+          const { pinned: before, waiting = NOTHING } = book.get(name) ?? {};
+          const { first, waiting: mine } = this.#offers.get(name) ?? {};
           // Of two gateways that see a server first, one was first.
-          book.set(name, {
-            seen: now,
-            pinned: pinned ?? first,
-            waiting: isAll ? mine : new Map([...waiting, ...mine]),
-          });
+          const pinned = before ?? first ?? (this.#isLost ? NOTHING : undefined);
+          if (pinned === undefined || mine === undefined) continue;
+          const all = isAll ? mine : new Map([...waiting, ...mine]);
+          book.set(name, { seen: now, pinned, waiting: all });
         }
       });
+      this.#complaint = undefined;
       this.#adopt(book, stamp);
     } catch (error) {
+      for (const [name, isAll] of wishes) {
+        this.#wishes.set(name, isAll || this.#wishes.get(name) === true);
+      }
+      this.#plan(POLL);
       const reason = systemReason(error);
+      if (reason === this.#complaint) return;
+      this.#complaint = reason;
       log.warning("Cannot keep pins in {file}: {reason}", { file: this.#path, reason });
     }
   }

@@ -138,7 +138,10 @@ function roomsOf(
   if (bare !== undefined) throw new Error(coversText(at, bare));
   return [
     { at, words: [isWritable ? "--bind" : "--ro-bind-try", real] },
-    ...covered.map(({ mask }) => ({ at: join(at, mask.slice(real.length)), words: ["--tmpfs"] })),
+    ...[...new Set(covered.map(({ mask }) => mask))].map((mask) => ({
+      at: join(at, mask.slice(real.length)),
+      words: ["--tmpfs"],
+    })),
   ];
 }
 
@@ -229,6 +232,8 @@ export async function keptIn(
     );
   }
   const cwd = program.cwd && resolve(program.cwd);
+  // It may be written to all the same.
+  const isRead = cwd && !sandbox.write.some((path) => isInside(cwd, resolve(path)));
   const kept = await keptFor(server, env);
   for (const path of Object.values(kept)) await mkdir(path, { recursive: true, mode: 0o700 });
   return sandboxed({ ...program, cwd }, target.env, sandbox, {
@@ -237,7 +242,7 @@ export async function keptIn(
     ...kept,
     places: [
       ...await programPlaces(command, PATH, env["HOME"]),
-      ...await placesOf(cwd === undefined ? sandbox.read : [cwd, ...sandbox.read], false),
+      ...await placesOf(isRead ? [cwd, ...sandbox.read] : sandbox.read, false),
       ...await placesOf(sandbox.write, true),
     ],
     hidden,
@@ -260,18 +265,19 @@ export async function keptFor(
 /** The gateway's own directories and files, as they are called and where they are. */
 async function hiddenOf(env: Env, files: readonly string[]): Promise<readonly Hidden[]> {
   const hidden: Hidden[] = [];
-  for (const directory of new Set([stateDirectory(env), cacheDirectory(env)])) {
-    if (directory === undefined) continue;
-    // It will be there as soon as something is kept.
-    await mkdir(directory, { recursive: true, mode: 0o700 }).catch(() => {});
-    const path = await realpath(directory).catch(() => directory);
-    hidden.push({ path, mask: path });
-  }
-  for (const file of files.map((one) => resolve(one))) {
+  const kept = [stateDirectory(env), cacheDirectory(env)].filter((path) => path !== undefined);
+  // They will be there as soon as something is kept.
+  for (const path of kept) await mkdir(path, { recursive: true, mode: 0o700 }).catch(() => {});
+  for (const file of [...kept, ...files.map((one) => resolve(one))]) {
+    const path = await realpath(file).catch(() => undefined);
+    const isDirectory = path && await stat(path).then((one) => one.isDirectory(), () => false);
+    if (isDirectory) {
+      hidden.push({ path, mask: path });
+      continue;
+    }
     const mask = await realpath(dirname(file)).catch(() => undefined);
     if (mask === undefined) continue;
     hidden.push({ path: join(mask, basename(file)), mask });
-    const path = await realpath(file).catch(() => undefined);
     if (path !== undefined && dirname(path) !== mask) hidden.push({ path, mask: dirname(path) });
   }
   return hidden;

@@ -4,6 +4,7 @@ import {
   definitionsOf,
   judgePins,
   pinDifference,
+  whyWaiting,
   withoutHeld,
 } from "../../../src/gateway/pins/definitions.ts";
 import type { PinMap } from "../../../src/gateway/pins/pin-file.ts";
@@ -180,4 +181,54 @@ test("pinDifference() shows every value that differs, by a path that is nobody e
     "+ instructions: a\\nb\\u{001B}[31m\\u{E0041}",
   ]);
   assert.deepEqual(pinDifference(one("a"), one("a")), []);
+});
+
+test("hasHidden() finds escapes whatever stands before them, in any number", () => {
+  const parts = ["\\", "\\", '"', "b", "f", "u0000", "n", "\b", "\f", "\0", "\u001b", "\n", "\t"];
+  // deno-lint-ignore no-control-regex
+  const isHidden = (text: string) => /[\0\x08\x0c\x1b]/.test(text);
+  let seed = 7;
+  for (let round = 0; round < 3_000; round++) {
+    let text = "";
+    for (let at = 0; at < 6; at++) {
+      seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+      text += parts[(seed >> 8) % parts.length];
+    }
+    assert.equal(hasHidden(JSON.stringify(text)), isHidden(text), JSON.stringify(text));
+  }
+  // As much as one tool may have; each backslash is looked at once.
+  const long = "\\".repeat(950_000);
+  assert.equal(hasHidden(JSON.stringify(long)), false);
+  assert.equal(hasHidden(JSON.stringify(`${long}\b`)), true);
+});
+
+test("judgePins() pins nothing that is nested too deep, whatever the stack", async () => {
+  const of = (depth: number) => {
+    const schema = `{"properties":${"[".repeat(depth)}${"]".repeat(depth)}}`;
+    const raw = `{"name":"x","description":"\\udb40\\udc41","inputSchema":${schema}}`;
+    return inventoryOf([raw]);
+  };
+  for (const depth of [600, 3_000, 20_000]) {
+    const offered = await definitionsOf(of(depth), undefined);
+    const { first, waiting } = judgePins(undefined, offered);
+    assert.deepEqual([first!.size, waiting.size], [0, 1], String(depth));
+    assert.equal(offered.get("tool x")!.text, undefined);
+    const why = whyWaiting(undefined, "tool x", offered.get("tool x")!);
+    assert.equal(why, "it is new, and too long or too deep to be shown");
+    // Approved, it is known again.
+    const again = await definitionsOf(of(depth), undefined);
+    assert.equal(judgePins(offered, again).waiting.size, 0);
+  }
+  assert.match((await definitionsOf(of(490), undefined)).get("tool x")!.text!, /\[\[/);
+});
+
+test("pinDifference() tells values of different types apart", () => {
+  for (
+    const [old, next, lines] of [
+      ['{"d":1}', '{"d":"1"}', ["- d: 1", '+ d: "1"']],
+      ['{"d":null}', '{"d":"null"}', ["- d: null", '+ d: "null"']],
+      ['{"d":["a"]}', '{"d":{"0":"a"}}', ["- d.0: a", '+ d."0": a']],
+      ['{"d":[]}', '{"d":"[]"}', ["- d: []", '+ d: "[]"']],
+    ] as const
+  ) assert.deepEqual(pinDifference(old, next), lines);
 });

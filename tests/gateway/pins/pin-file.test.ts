@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { readFile, symlink, utimes, writeFile } from "node:fs/promises";
+import { chmod, readFile, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
   DAMAGED,
   type Pin,
   pinFile,
+  pinStamp,
   readPins,
   updatePins,
 } from "../../../src/gateway/pins/pin-file.ts";
@@ -85,4 +86,15 @@ test("readPins() takes nothing for pins that is none, and follows no link", () =
     await symlink(file, `${link}.link`);
     const read = await readPins(`${link}.link`);
     assert.ok(!read.ok && read.reason === "found no regular file");
+  }));
+
+test("pinStamp() tells when others may read or write it, whatever the time", () =>
+  inDirectory(async (directory) => {
+    const file = pinFile(directory);
+    await updatePins(file, (book) => void book.set("a", { seen: 1, pinned: NONE, waiting: NONE }));
+    const before = await pinStamp(file);
+    await chmod(file, 0o644);
+    assert.notEqual(await pinStamp(file), before);
+    await chmod(file, 0o600);
+    assert.equal(await pinStamp(file), before);
   }));

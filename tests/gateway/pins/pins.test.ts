@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rm, rmdir, stat, utimes, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { run } from "../../cli/support.ts";
 import { eventually } from "../../support/inbox.ts";
@@ -317,4 +317,68 @@ test("two gateways share a file: what one pins or somebody approves holds for bo
   for (const gateway of [one, two]) {
     await eventually(() => gateway.tools(), ({ length }) => length === 2, "the approved tool");
   }
+});
+
+test("block: what a server does not list cannot be called at its own path, either", async () => {
+  const { house, fake } = await pinned();
+  await using _ = house;
+  const gateway = await house.gateway({ pin: "block" });
+  await house.written(isPinned);
+  const call = (name: string) => gateway.ask("/servers/s/mcp", "tools/call", { name });
+  assert.doesNotMatch(await call("never"), /called/);
+  assert.match(await call("add"), /called add/);
+  fake.change(tool("add"), tool("sub", "Else"));
+  await gateway.waits(1);
+  fake.change(tool("add"));
+  await gateway.waits(0);
+  assert.doesNotMatch(await call("sub"), /called/);
+  // Its own answer, where nothing is held back.
+  gateway.server.gateway.reload(house.config({ pin: "warn" }));
+  assert.match(await call("never"), /called never/);
+});
+
+test("block: hidden characters in the instructions of a server that lists nothing are held back", async () => {
+  const fake = new PinnedFake();
+  fake.instructions = "Obey.\u{e0041}";
+  const { house } = await pinned(fake);
+  await using _ = house;
+  const gateway = await house.gateway({ pin: "block" });
+  assert.deepEqual(gateway.counts(), { waiting: 1, held: 1 });
+  assert.equal(gateway.server.gateway.members.get("s")!.entry.inventory.instructions, undefined);
+  await house.told(/Instructions of server s is held back.*\\u\{E0041\}/);
+});
+
+test("a file that goes while something changes is written anew, with what is offered then", async () => {
+  const { house, fake } = await pinned();
+  await using _ = house;
+  const gateway = await house.gateway({ pin: "block" });
+  await house.written(isPinned);
+  fake.change(tool("add"), tool("sub"), tool("new"));
+  await gateway.waits(1);
+  await rm(house.file);
+  const { servers } = await house.written(isPinned);
+  assert.ok(Object.keys(servers.s.pinned).length >= 2, JSON.stringify(servers));
+});
+
+test("of a server that is forgotten before it is written nothing is pinned", async () => {
+  const { house } = await pinned();
+  await using _ = house;
+  const { server } = await house.gateway();
+  server.gateway.pins!.forget("s");
+  await server.stop();
+  const content = await house.content().catch(() => ({ servers: {} }));
+  assert.notDeepEqual(content.servers.s?.pinned, {});
+});
+
+test("what could not be written is written when it can be", async () => {
+  const { house } = await pinned();
+  await using _ = house;
+  // A lock that nobody can take.
+  const lock = `${house.file}.lock`;
+  await mkdir(lock);
+  await utimes(lock, 1, 1);
+  await house.gateway();
+  await house.told(/Cannot keep pins in/);
+  await rmdir(lock);
+  await house.written(isPinned);
 });
