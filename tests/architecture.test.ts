@@ -40,7 +40,7 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_372,
+  "src/lib": 1387,
   "src/runtime": 830,
   "src/log": 967,
   "src/schema": 884,
@@ -48,17 +48,17 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/config": 5_170,
   "src/upstream": 2_418,
   "src/upstream/connection": 1_683,
-  "src/upstream/transport": 2_122,
+  "src/upstream/transport": 2127,
   "src/upstream/oauth": 926,
-  "src/registry": 1_955,
+  "src/registry": 1962,
   "src/gating": 2_254,
   "src/gating/words + src/gating/meaning": 1_793,
   "src/gateway/access": 821,
   "src/gateway": 1_751,
   "src/gateway/clients": 1_133,
-  "src/gateway/members": 596,
+  "src/gateway/members": 601,
   "src/gateway/middleware": 864,
-  "src/gateway/pins": 571,
+  "src/gateway/pins": 576,
   "src/front": 1_590,
   "src/front/auth": 724,
   "src/app": 782,
@@ -67,7 +67,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 38_401;
+const MOST_CODE_IN_ALL = 38_437;
 const MOST_FILES = 256;
 const MOST_LINES = 500;
 

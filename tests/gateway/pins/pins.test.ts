@@ -363,7 +363,7 @@ test("a file that goes while something changes is written anew, with what is off
 test("of a server that is forgotten before it is written nothing is pinned", async () => {
   const { house } = await pinned();
   await using _ = house;
-  const { server } = await house.gateway();
+  const { server } = await house.gateway({ pin: "block" });
   server.gateway.pins!.forget("s");
   await server.stop();
   const content = await house.content().catch(() => ({ servers: {} }));
