@@ -22,6 +22,8 @@ const files = groups([
   ["conformance", /^tests\/conformance\//],
   // What changes or watches the whole process stays apart from the rest.
   ["processes", /^tests\/(log|runtime)\//],
+  // Half of the parts: whatever takes longest last leaves a processor without work.
+  ["commands", /^tests\/(cli|config|app)\//],
   ["parts", /./],
 ]);
 const of = (name: typeof files extends ReadonlyMap<infer Name, unknown> ? Name : never) =>
@@ -32,7 +34,8 @@ const steps: readonly Step[] = [
   { name: "binary", command: [DENO, "run", "-A", "scripts/compile.ts", "--for-tests"] },
   ...CHECKS,
   togetherOnDeno("parts, on Deno", of("parts")),
-  onBun("parts, on Bun", [...of("parts"), ...of("processes")]),
+  onBun("parts, on Bun", [...of("parts"), ...of("commands"), ...of("processes")]),
+  togetherOnDeno("commands, on Deno", of("commands")),
   { ...onDeno("soak, on Deno", of("soak")), after: "binary", isLight: true },
   // Gateways on both runtimes, beside the same servers and clients without one.
   onDeno("conformance", of("conformance")),

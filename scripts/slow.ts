@@ -3,9 +3,10 @@
  * seeded rounds, and is not for every change. CI runs it behind `deno task ok`.
  */
 
+import { readFileSync } from "node:fs";
 import { AGENTS_INSTALLED, DENO, ROOT } from "./paths.ts";
 import { runSteps, type Step } from "./steps.ts";
-import { onBun, onDeno } from "./suites.ts";
+import { onBun, onDeno, TEST_FILES } from "./suites.ts";
 
 const RESTARTS = ["tests/slow/restarts.test.ts"];
 const PRINCIPALS = ["tests/slow/principals.test.ts"];
@@ -18,6 +19,16 @@ function agents(...files: readonly string[]): Step {
   return { ...step, after: "agents from npm", needs: AGENTS_INSTALLED };
 }
 
+/** Of which `deno task ok` runs a part only: see `rounds()`. */
+const PROPERTIES = TEST_FILES.filter((file) =>
+  readFileSync(`${ROOT}${file}`, "utf8").includes("/support/rounds.ts")
+);
+
+/** A step with all rounds of each property. */
+function allRounds(step: Step): Step {
+  return { ...step, env: { ...step.env, ALL_ROUNDS: "1" } };
+}
+
 /** A row for each. What is in `tests/slow` is in no step of `deno task ok`. */
 const steps: readonly Step[] = [
   onDeno("twenty restarts, on Deno", RESTARTS),
@@ -26,6 +37,8 @@ const steps: readonly Step[] = [
   onBun("a thousand rounds of two principals, on Bun", PRINCIPALS),
   onDeno("the door, on Deno", DOOR),
   onBun("the door, on Bun", DOOR),
+  allRounds(onDeno("properties, all rounds, on Deno", PROPERTIES)),
+  allRounds(onBun("properties, all rounds, on Bun", PROPERTIES)),
   // With the binary that `deno task ok` has made.
   { ...soak, env: { ...soak.env, SOAK_SECONDS: "40" } },
   { name: "bubblewrap", command: [DENO, "run", "-A", "scripts/bubblewrap.ts"] },

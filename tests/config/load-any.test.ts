@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { formatIssue } from "../../src/config/issue.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { inDirectory } from "./temp.ts";
+import { rounds } from "../support/rounds.ts";
 
 /** Whatever comes out must be printable, and where the file could be read, placed in it. */
 async function assertLoads(path: string): Promise<void> {
@@ -34,7 +35,7 @@ function forAnyBytes(
             await writeFile(path, content);
             await assertLoads(path);
           }),
-          { numRuns },
+          { numRuns: rounds(numRuns) },
         );
       }
     }));
@@ -162,7 +163,7 @@ test("loadConfig() never throws for good YAML with a piece cut, doubled or repla
         await writeFile(path, text.slice(0, from) + piece + text.slice(from + length));
         await assertLoads(path);
       }),
-      { numRuns: 500 },
+      { numRuns: rounds(500) },
     );
   });
 });
@@ -181,6 +182,6 @@ test("loadConfig() never throws for credentials of any content", () =>
         const result = await loadConfig(config, { env: {}, credentials });
         if (!result.ok) assert.ok(result.issues.every(({ file }) => file === credentials));
       }),
-      { numRuns: 200 },
+      { numRuns: rounds(200) },
     );
   }));

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import type { Config, Env } from "../../src/config/types.ts";
 import { formatIssue } from "../../src/config/issue.ts";
 import { parseConfig } from "../../src/config/load.ts";
+import { rounds } from "../support/rounds.ts";
 
 function parse(text: string, env: Env = {}): Config {
   const result = parseConfig(text, { file: "f.json", env });
@@ -36,11 +37,11 @@ test("parseConfig() never throws for any text", () => {
     fc.string({ unit: "binary" }),
     fc.array(token, { maxLength: 30 }).map((tokens) => tokens.join("")),
   );
-  fc.assert(fc.property(text, assertSound), { numRuns: 1000 });
+  fc.assert(fc.property(text, assertSound), { numRuns: rounds(1000) });
 });
 
 test("parseConfig() never throws for any JSON", () => {
-  fc.assert(fc.property(fc.json({ maxDepth: 6 }), assertSound), { numRuns: 500 });
+  fc.assert(fc.property(fc.json({ maxDepth: 6 }), assertSound), { numRuns: rounds(500) });
 });
 
 test("parseConfig() never throws for nearly right configurations", () => {
@@ -74,7 +75,7 @@ test("parseConfig() never throws for nearly right configurations", () => {
       // No server is ever lost without a word.
       if (result.ok) assert.equal(result.config.servers.size, Object.keys(mcpServers).length);
     }),
-    { numRuns: 1000 },
+    { numRuns: rounds(1000) },
   );
 });
 

@@ -11,6 +11,7 @@ import {
 } from "../../src/config/schema-results.ts";
 import { ServerSchema, SettingsSchema } from "../../src/config/schema.ts";
 import type { ServerTransform } from "../../src/config/types.ts";
+import { rounds } from "../support/rounds.ts";
 
 const Schema = v.pick(ServerSchema, ["maxResultBytes", "replace", "cache"]);
 
@@ -141,7 +142,7 @@ test("patternProblem() sees with the engine exactly what cannot be compiled", as
         else if (!problem.includes("look-around")) assert.throws(compiles);
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: rounds(2000) },
   );
 });
 

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { fittingInput, httpInput } from "./arbitrary.ts";
 import { corpus, type HttpInput } from "./input.ts";
 import { Target } from "./target.ts";
+import { rounds } from "../support/rounds.ts";
 
 /** The runs are the same every time. A failure prints its input: it belongs into the corpus. */
 const SEED = 20261120;
@@ -32,7 +33,7 @@ for (
   test(`HTTP front answers ${name} and goes on`, async () => {
     await using target = await Target.start();
     const property = fc.asyncProperty(arbitrary, (input) => target.send(input));
-    await fc.assert(property, { seed: SEED, numRuns });
+    await fc.assert(property, { seed: SEED, numRuns: rounds(numRuns) });
     await target.checkAlive();
     assert.deepEqual(uncaught, []);
   });

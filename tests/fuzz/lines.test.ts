@@ -11,8 +11,9 @@ import { LineDecoder } from "../../src/lib/lines.ts";
 import { receive } from "../../src/upstream/transport/transport.ts";
 import { brokenText, jsonText, rpcText } from "./arbitrary.ts";
 import { bytesOf, corpus, type Part } from "./input.ts";
+import { rounds } from "../support/rounds.ts";
 
-const RUNS = { seed: 20261120, numRuns: 2_000 };
+const RUNS = { seed: 20261120, numRuns: rounds(2_000) };
 
 const uncaught: unknown[] = [];
 process.on("unhandledRejection", (error) => uncaught.push(error));
@@ -161,7 +162,7 @@ test("stdio front survives every kept line and any other, and answers what comes
   );
   await fc.assert(
     fc.asyncProperty(lines, async (lines) => checkWritten(await converse(lines))),
-    { ...RUNS, numRuns: 500 },
+    { ...RUNS, numRuns: rounds(500) },
   );
   assert.deepEqual(uncaught, []);
 });

@@ -2,9 +2,10 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { AFTERWORDS } from "../../src/upstream/connection/questions.ts";
 import { ChannelModel, ID_TEXTS, type Step, TIMEOUT, TOKEN_TEXTS } from "./channel-model.ts";
+import { rounds } from "../support/rounds.ts";
 
 /** The runs are the same every time; a failure prints its seed and its shortest steps. */
-const RUNS = { seed: 20261120, numRuns: 1_000 };
+const RUNS = { seed: 20261120, numRuns: rounds(1_000) };
 
 const of = fc.nat(20);
 

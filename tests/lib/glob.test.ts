@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { MAX_ALTERNATIVES, parseGlob } from "../../src/lib/glob.ts";
+import { rounds } from "../support/rounds.ts";
 
 const matches = (pattern: string, text: string) => parseGlob(pattern).matches(text);
 
@@ -79,7 +80,7 @@ test("Glob.matches() agrees with a regular expression", () => {
       const regex = new RegExp(`^${parts.map((one) => one.regex).join("")}$`, "u");
       assert.equal(matches(glob, candidate), regex.test(candidate), `${glob} ~ ${candidate}`);
     }),
-    { numRuns: 1_000 },
+    { numRuns: rounds(1_000) },
   );
 });
 

@@ -10,6 +10,7 @@ import {
   withoutLineBreaks,
 } from "../../src/lib/json-edit.ts";
 import type { Json, JsonObject } from "../../src/lib/json.ts";
+import { rounds } from "../support/rounds.ts";
 
 test("editJson() replaces a value and leaves every other character", () => {
   const text = '{ "id" : 7, "big": 12345678901234567890, "s": "a\\"}{" }';
@@ -132,7 +133,7 @@ test("editJson() applies several edits that do not contain each other, in any la
       const normal = JSON.parse(text) as JsonObject;
       assert.deepEqual(JSON.parse(editJson(text, changes)), changes.reduce(applied, normal));
     }),
-    { numRuns: 2000 },
+    { numRuns: rounds(2000) },
   );
 });
 
@@ -158,7 +159,7 @@ test("editJson() means the same as editing the parsed value", () => {
       const normal = JSON.parse(text) as JsonObject;
       assert.deepEqual(JSON.parse(editJson(text, [change])), applied(normal, change));
     }),
-    { numRuns: 2000 },
+    { numRuns: rounds(2000) },
   );
 });
 

@@ -6,6 +6,7 @@ import { ErrorCode } from "../../src/protocol/errors.ts";
 import { CallAdmission } from "../../src/upstream/admission.ts";
 import { FakeClock } from "./fakes/clock.ts";
 import { askingTarget, callText, exchangeFor, serverConfig, withUpstream } from "./support.ts";
+import { rounds } from "../support/rounds.ts";
 
 function admission(maxConcurrency: number | undefined, maxQueue: number) {
   const clock = new FakeClock();
@@ -154,7 +155,7 @@ test("CallAdmission never has more inside than it may, keeps the order, and forg
       assert.equal(clock.armed, 0);
     },
   );
-  await fc.assert(property, { seed: 20261120, numRuns: 100 });
+  await fc.assert(property, { seed: 20261120, numRuns: rounds(100) });
 });
 
 test("Upstream lets calls wait in their order, counts them, and tells one too many that it is busy", async () => {

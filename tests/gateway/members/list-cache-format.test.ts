@@ -6,6 +6,7 @@ import { nextTurn } from "../../../src/lib/time.ts";
 import { EMPTY_INVENTORY, type Inventory, LIST_RULES } from "../../../src/protocol/lists.ts";
 import { jsonText } from "../../fuzz/arbitrary.ts";
 import { NOW, OFFERS, signed } from "./list-cache-support.ts";
+import { rounds } from "../../support/rounds.ts";
 
 const item = (key: string) =>
   fc.tuple(fc.string({ unit: "binary" }), jsonText, fc.constantFrom("", " ", "\n\t")).map(
@@ -44,7 +45,7 @@ test("decodeLists() gives back every inventory character for character", async (
       // Objects of fast-check have no prototype, which strict equality would take for a difference.
       assert.deepEqual(decoded, { ok: true, value: { inventory: plain(inventory), savedAt: 1 } });
     }),
-    { numRuns: 200 },
+    { numRuns: rounds(200) },
   );
 });
 

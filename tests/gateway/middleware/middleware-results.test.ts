@@ -18,6 +18,7 @@ import { buildRegistry } from "../../../src/registry/build.ts";
 import type { View } from "../../../src/registry/types.ts";
 import { entry } from "../../registry/builders.ts";
 import { answered, callTo, clientOf, textResult } from "./middleware-support.ts";
+import { rounds } from "../../support/rounds.ts";
 
 interface Result {
   readonly content: JsonObject[];
@@ -161,7 +162,7 @@ test("limitResults() leaves well-formed items for any content", async () => {
         own(one).filter((each) => each?.type !== "text" && each?.type !== "resource");
       assert.deepEqual(untouched(after), untouched(before));
     }),
-    { numRuns: 200 },
+    { numRuns: rounds(200) },
   );
 });
 
