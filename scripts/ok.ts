@@ -22,8 +22,6 @@ const files = groups([
   ["conformance", /^tests\/conformance\//],
   // What changes or watches the whole process stays apart from the rest.
   ["processes", /^tests\/(log|runtime)\//],
-  // Half of the parts: whatever takes longest last leaves a processor without work.
-  ["commands", /^tests\/(cli|config|app)\//],
   ["parts", /./],
 ]);
 const of = (name: typeof files extends ReadonlyMap<infer Name, unknown> ? Name : never) =>
@@ -34,8 +32,7 @@ const steps: readonly Step[] = [
   { name: "binary", command: [DENO, "run", "-A", "scripts/compile.ts", "--for-tests"] },
   ...CHECKS,
   togetherOnDeno("parts, on Deno", of("parts")),
-  onBun("parts, on Bun", [...of("parts"), ...of("commands"), ...of("processes")]),
-  togetherOnDeno("commands, on Deno", of("commands")),
+  onBun("parts, on Bun", [...of("parts"), ...of("processes")]),
   { ...onDeno("soak, on Deno", of("soak")), after: "binary", isLight: true },
   // Gateways on both runtimes, beside the same servers and clients without one.
   onDeno("conformance", of("conformance")),

@@ -212,6 +212,8 @@ test("a batch is bounded on every way in", async () => {
 });
 
 test("a body that breaks off is the client's failure, and no line of the log", async () => {
+  // Other files' gateways may have had something to say, in the same engine.
+  const before = lines.items.length;
   const port = Number(new URL(gateway.url).port);
   const head = (more: string) =>
     `POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${more}\r\n\r\n`;
@@ -240,7 +242,8 @@ test("a body that breaks off is the client's failure, and no line of the log", a
   // Whatever those have brought has been met when this one is answered.
   await session();
   await session();
-  assert.deepEqual(lines.items.filter((line) => /error +front|failed inside/.test(line)), []);
+  const said = lines.items.slice(before);
+  assert.deepEqual(said.filter((line) => /error +front|failed inside/.test(line)), []);
 });
 
 test("a path is resolved before it is looked at, on every runtime", async () => {
