@@ -161,8 +161,8 @@ test("sandboxed() lets in the home of servers that are not kept in, and what lie
 test("sandboxed() tells a server where things are inside, unless it is configured otherwise", () => {
   const env = {
     HOME: "/root",
-    XDG_STATE_HOME: "/root/s",
-    TMPDIR: "/root/t",
+    XDG_STATE_HOME: "/home/me/s",
+    TMPDIR: "/home/me/t",
     SHELL: "/bin/sh",
     TZ: "UTC",
   };
