@@ -11,6 +11,7 @@ import { onBun, onDeno, TEST_FILES } from "./suites.ts";
 const RESTARTS = ["tests/slow/restarts.test.ts"];
 const PRINCIPALS = ["tests/slow/principals.test.ts"];
 const DOOR = ["door", "clients", "fuzz", "logins"].map((name) => `tests/slow/auth/${name}.test.ts`);
+const MEMORY = ["", "eras/"].map((folder) => `tests/behaviour/${folder}memory.test.ts`);
 const soak = onDeno("soak, on Deno", ["tests/soak/soak.test.ts"]);
 
 /** Agents as published, as clients of the binary that `deno task ok` has made. */
@@ -39,6 +40,7 @@ const steps: readonly Step[] = [
   onBun("the door, on Bun", DOOR),
   allRounds(onDeno("properties, all rounds, on Deno", PROPERTIES)),
   allRounds(onBun("properties, all rounds, on Bun", PROPERTIES)),
+  onBun("behaviour in memory, on Bun", MEMORY),
   // With the binary that `deno task ok` has made.
   { ...soak, env: { ...soak.env, SOAK_SECONDS: "40" } },
   { name: "bubblewrap", command: [DENO, "run", "-A", "scripts/bubblewrap.ts"] },
