@@ -1,7 +1,5 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import type { Case, Context } from "../harness/case.ts";
-import { baselineCommand, isBuilt, ROOT } from "../harness/programs.ts";
+import { isBuilt, printedBy } from "../harness/programs.ts";
 import { atMost, type Row, row } from "../harness/row.ts";
 
 /** What a call costs that is written down, in one process of the runtime. */
@@ -9,9 +7,10 @@ export const audit: Case = { name: "audit", run };
 
 async function run({ target }: Context): Promise<readonly Row[]> {
   if (isBuilt(target)) return []; // It runs in the program of the benchmark, not in ours.
-  const { command, args } = baselineCommand(target, "audit.ts");
-  const { stdout } = await promisify(execFile)(command, [...args], { cwd: ROOT, timeout: 120_000 });
-  const { audited, plain } = JSON.parse(stdout) as Record<string, readonly number[]>;
+  const { audited, plain } = await printedBy(target, "audit.ts") as Record<
+    string,
+    readonly number[]
+  >;
   return [
     row({
       name: "a call that is written down",

@@ -1,7 +1,5 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import type { Case, Context } from "../harness/case.ts";
-import { baselineCommand, isBuilt, ROOT } from "../harness/programs.ts";
+import { isBuilt, printedBy } from "../harness/programs.ts";
 import { type Row, row } from "../harness/row.ts";
 
 /** Forwarding as text against parse and stringify, in one process of the runtime. */
@@ -15,10 +13,8 @@ interface Sample {
 
 async function run({ target }: Context): Promise<readonly Row[]> {
   if (isBuilt(target)) return []; // It runs in the program of the benchmark, not in ours.
-  const { command, args } = baselineCommand(target, "json-edit.ts");
-  const { stdout } = await promisify(execFile)(command, [...args], { cwd: ROOT, timeout: 120_000 });
   const micros = (samples: readonly number[]) => samples.map((nanoseconds) => nanoseconds / 1_000);
-  return (JSON.parse(stdout) as Sample[]).map(({ name, ours, plain }) =>
+  return (await printedBy(target, "json-edit.ts") as Sample[]).map(({ name, ours, plain }) =>
     row({
       name: `forward a ${name} as text`,
       unit: "µs",

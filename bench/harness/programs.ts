@@ -1,9 +1,10 @@
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { V8_FLAGS } from "../../scripts/engine.ts";
 
 /** What the gateway is run as, in the order of the report. The benchmark itself runs on Deno. */
@@ -99,6 +100,13 @@ export function baselineCommand(
 ): CommandLine {
   const file = baselineFile(target, program);
   return target === "binary" ? { command: file, args } : script(runtimeOf(target), file, args);
+}
+
+/** What a program in `bench/programs` that measures something by itself prints as JSON. */
+export async function printedBy(target: Target, program: string): Promise<unknown> {
+  const { command, args } = baselineCommand(target, program);
+  const { stdout } = await promisify(execFile)(command, [...args], { cwd: ROOT, timeout: 120_000 });
+  return JSON.parse(stdout);
 }
 
 let builds: string | undefined;
