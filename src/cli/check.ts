@@ -2,10 +2,11 @@ import { stat } from "node:fs/promises";
 import process from "node:process";
 import { ExitCode, type Io, print, say } from "../app/io.ts";
 import { type Configuration, configurationError, findConfiguration } from "../app/plan.ts";
-import { fileIssue, modeText } from "../config/files.ts";
+import { fileIssue } from "../config/files.ts";
 import { type ConfigIssue, formatIssue } from "../config/issue.ts";
 import { collectSecrets } from "../config/secrets.ts";
 import type { Config, ServerConfig } from "../config/types.ts";
+import { modeText } from "../lib/own-file.ts";
 import { createRedactor } from "../lib/secrets.ts";
 import { firstLine, isLoopback, plural, printable } from "../lib/text.ts";
 import type { ConnectionReport } from "./diagnose.ts";
@@ -102,8 +103,7 @@ async function writableFiles(configuration: Configuration): Promise<ConfigIssue[
     // The own group of a user has nobody else in it.
     const others = found?.gid === process.getgid?.() ? 0o002 : 0o022;
     if (!found?.isFile() || process.platform === "win32" || (found.mode & others) === 0) return [];
-    const message =
-      `found mode ${modeText(found.mode & 0o777)}: others can write to the file, and ` +
+    const message = `found mode ${modeText(found.mode)}: others can write to the file, and ` +
       "put keys of their own into it";
     return [fileIssue(file, message, "run: chmod go-w on it")];
   });

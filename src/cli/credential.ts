@@ -1,10 +1,9 @@
 /** What a command shows the gateway it asks, and what is said where that does not let it in. */
 
-import process from "node:process";
 import { CliError, ExitCode, type Io, UsageError } from "../app/io.ts";
 import { localKeyFile } from "../app/local-key.ts";
-import { isReadableByOthers, readText } from "../config/files.ts";
-import { stateDirectory } from "../lib/own-file.ts";
+import { readText } from "../config/files.ts";
+import { isReadableByOthers, stateDirectory } from "../lib/own-file.ts";
 import { parsedObject, valueAt } from "../lib/json.ts";
 import { isLoopback, snippet } from "../lib/text.ts";
 
@@ -81,7 +80,7 @@ export async function readLocalKey(
     const file = localKeyFile(directory, port || (protocol === "https:" ? 443 : 80));
     const read = await readText(file, { limit: 1024 });
     // One that others can read was not written by us.
-    if (!read.ok || isReadableByOthers(read.mode, process.platform)) continue;
+    if (!read.ok || isReadableByOthers(read.mode)) continue;
     const [key, address] = read.text.split("\n");
     if (address === hostname && /^mcproxy_[\w-]+$/.test(key ?? "")) return key;
   }

@@ -4,18 +4,10 @@
  */
 
 import { join, resolve } from "node:path";
-import process from "node:process";
 import { isObject } from "../lib/json.ts";
+import { isReadableByOthers, modeText } from "../lib/own-file.ts";
 import { placesOf } from "./document.ts";
-import {
-  fileIssue,
-  isReadableByOthers,
-  modeText,
-  parseText,
-  readNames,
-  readText,
-  userDirectory,
-} from "./files.ts";
+import { fileIssue, parseText, readNames, readText, userDirectory } from "./files.ts";
 import { type ConfigIssue, describeKind, quote } from "./issue.ts";
 import type { Env } from "./types.ts";
 import { IssueCollector } from "./validate.ts";
@@ -87,7 +79,7 @@ async function readFile(
       ? "create it, or name another one with --credentials FILE or MCP_CREDENTIALS_PATH"
       : read.remedy;
     found.issues.push(fileIssue(path, `Cannot read the credentials: ${read.why}`, remedy));
-  } else if (isReadableByOthers(read.mode, process.platform)) {
+  } else if (isReadableByOthers(read.mode)) {
     const message = `Cannot use the credentials: found mode ${modeText(read.mode)}, ` +
       "expected a file that only its owner can read";
     found.issues.push(fileIssue(path, message, `run: chmod 600 ${shellWord(path)}`));

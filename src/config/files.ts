@@ -276,16 +276,6 @@ function unusable(why: string, remedy?: string): ReadText {
   return { ok: false, missing: false, why, remedy };
 }
 
-/** Whether somebody beside the owner may read it; always false where modes say nothing. */
-export function isReadableByOthers(mode: number, platform: string): boolean {
-  return platform !== "win32" && (mode & 0o077) !== 0;
-}
-
-/** A mode as people write it: `0600`. */
-export function modeText(mode: number): string {
-  return mode.toString(8).padStart(4, "0");
-}
-
 /** Files of a directory that count as configuration, by their names. */
 export const CONFIG_FILE: RegExp = /\.(jsonc?|ya?ml)$/i;
 

@@ -1,11 +1,11 @@
 /** What expressions stand for: environment, credentials, files, commands, inputs and places. */
 
 import { basename, resolve, sep } from "node:path";
-import process from "node:process";
+import { isReadableByOthers, modeText } from "../lib/own-file.ts";
 import type { Fetched } from "./command.ts";
 import type { FileOrigin } from "./document.ts";
 import type { Found, Lookup, Reference } from "./expand.ts";
-import { fileIssue, isReadableByOthers, modeText, readText } from "./files.ts";
+import { fileIssue, readText } from "./files.ts";
 import { type ConfigIssue, quote } from "./issue.ts";
 import type { Env } from "./types.ts";
 
@@ -72,7 +72,7 @@ export class Fetches {
       const remedy = read.missing ? "create it, or name another one" : read.remedy;
       return { why: `Cannot read ${quote(path)}: ${read.why}`, remedy };
     }
-    if (isReadableByOthers(read.mode, process.platform)) {
+    if (isReadableByOthers(read.mode)) {
       const found = `found mode ${modeText(read.mode)}, so others can read this secret`;
       const remedy = "take the rights of group and others away, with chmod 600";
       this.warnings.push(fileIssue(path, `${found}; expected 0600`, remedy));

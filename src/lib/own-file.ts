@@ -74,6 +74,7 @@ export async function readKept<T>(
 export async function readOwnFile(
   path: string,
   user: number | undefined = process.getuid?.(),
+  isPrivate = false,
 ): Promise<FromFile<Bytes> | undefined> {
   try {
     // Not followed: reading what a link leads to, a pipe for one, may never end.
@@ -81,6 +82,10 @@ export async function readOwnFile(
     if (!found.isFile()) return { ok: false, reason: "found no regular file" };
     if (user !== undefined && found.uid !== user) {
       return { ok: false, reason: `found a file of user ${found.uid}, expected one of ${user}` };
+    }
+    if (isPrivate && isReadableByOthers(found.mode)) {
+      const remedy = `run: chmod 600 ${path}; others may know what is in it`;
+      return { ok: false, reason: `found mode ${modeText(found.mode)}, expected 0600; ${remedy}` };
     }
     if (found.size > MAX_OWN_FILE) {
       return { ok: false, reason: `found ${found.size} bytes, expected at most ${MAX_OWN_FILE}` };
@@ -90,6 +95,21 @@ export async function readOwnFile(
     const reason = systemReason(error);
     return reason === "ENOENT" || reason === "ENOTDIR" ? undefined : { ok: false, reason };
   }
+}
+
+/** As {@link readOwnFile}, of what nobody else may read, either; a cache may lie where all can. */
+export function readPrivateFile(path: string, user?: number): ReturnType<typeof readOwnFile> {
+  return readOwnFile(path, user, true);
+}
+
+/** Whether somebody beside the owner may read it; always false where modes say nothing. */
+export function isReadableByOthers(mode: number): boolean {
+  return process.platform !== "win32" && (mode & 0o077) !== 0;
+}
+
+/** A mode as people write it: `0600`. */
+export function modeText(mode: number): string {
+  return (mode & 0o777).toString(8).padStart(4, "0");
 }
 
 /**

@@ -113,7 +113,7 @@ test("approve refuses a file that others can read, and one that is damaged", () 
     await chmod(file, 0o640);
     assert.match(
       (await approve(directory)).stderr,
-      /Cannot use ".*": found mode 640, expected 600/,
+      /Cannot use ".*": found mode 0640, expected 0600; run: chmod 600/,
     );
     await chmod(file, 0o600);
     await writeFile(file, '{"version":1,"servers":{"a":{}}}');

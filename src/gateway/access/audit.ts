@@ -1,11 +1,9 @@
 /** What is written down of who has done what: the facts that count, as lines of an {@link AuditFile}. */
 
 import { join } from "node:path";
-import process from "node:process";
-import { isReadableByOthers, modeText, readText } from "../../config/files.ts";
 import type { AuditConfig } from "../../config/types.ts";
 import { canonicalJson, type Json, nodeCrypto, unlessTooDeep } from "../../lib/json.ts";
-import { replaceFile, systemReason } from "../../lib/own-file.ts";
+import { readPrivateFile, replaceFile, systemReason } from "../../lib/own-file.ts";
 import type { Redactor } from "../../lib/secrets.ts";
 import { cut } from "../../lib/text.ts";
 import { type Clock, systemClock } from "../../lib/time.ts";
@@ -186,16 +184,13 @@ function whoOf({ label, principal }: Pick<Client, "label" | "principal">) {
 }
 
 async function keptKey(path: string, fresh: Uint8Array): Promise<Uint8Array> {
-  const read = await readText(path, { limit: 1024 });
-  if (!read.ok && !read.missing) throw new Error(read.why);
-  if (!read.ok) {
+  const read = await readPrivateFile(path);
+  if (read === undefined) {
     await replaceFile(path, new TextEncoder().encode(`${fresh.toHex()}\n`));
     return fresh;
   }
-  if (isReadableByOthers(read.mode, process.platform)) {
-    throw new Error(`found mode ${modeText(read.mode)} of "${path}", expected 0600`);
-  }
-  const text = read.text.trim();
+  if (!read.ok) throw new Error(read.reason);
+  const text = new TextDecoder().decode(read.value).trim();
   if (/^[0-9a-f]{64}$/.test(text)) return Uint8Array.fromHex(text);
   throw new Error(`found no key in "${path}"`);
 }

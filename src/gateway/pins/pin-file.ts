@@ -11,7 +11,7 @@ import { lstat, mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { attempt, type Json } from "../../lib/json.ts";
-import { type FromFile, jsonIn, readOwnFile, replaceFile } from "../../lib/own-file.ts";
+import { type FromFile, jsonIn, readPrivateFile, replaceFile } from "../../lib/own-file.ts";
 import { codeOf } from "../../lib/text.ts";
 import { pause, systemClock } from "../../lib/time.ts";
 
@@ -73,13 +73,9 @@ export async function pinStamp(path: string): Promise<string> {
  * @param owner whose it may be; by default ours
  */
 export async function readPins(path: string, owner?: number): Promise<FromFile<PinBook>> {
-  const read = await readOwnFile(path, owner);
+  const read = await readPrivateFile(path, owner);
   if (read === undefined) return { ok: true, value: new Map() };
   if (!read.ok) return read;
-  const mode = await lstat(path).then((found) => found.mode & 0o777, () => 0o777);
-  if ((mode & 0o077) !== 0) {
-    return { ok: false, reason: `found mode ${mode.toString(8)}, expected 600` };
-  }
   const book = bookOf(jsonIn(read.value));
   return book === undefined ? { ok: false, reason: DAMAGED } : { ok: true, value: book };
 }

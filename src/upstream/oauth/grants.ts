@@ -5,11 +5,9 @@
 
 import { link, lstat, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import process from "node:process";
 import { loadCredentials } from "../../config/credentials.ts";
-import { isReadableByOthers, modeText } from "../../config/files.ts";
 import { attempt, isObject, type Json, shortHash } from "../../lib/json.ts";
-import { jsonIn, readOwnFile, replaceFile, stateDirectory } from "../../lib/own-file.ts";
+import { jsonIn, readPrivateFile, replaceFile, stateDirectory } from "../../lib/own-file.ts";
 import { codeOf } from "../../lib/text.ts";
 import { pause, systemClock } from "../../lib/time.ts";
 import { keepSecret, type Token, type TokenClient } from "./token.ts";
@@ -79,14 +77,9 @@ export class GrantFile {
 
   /** @throws {GrantFileError} */
   async read(): Promise<readonly Grant[]> {
-    const read = await readOwnFile(this.path);
+    const read = await readPrivateFile(this.path);
     if (read === undefined) return [];
-    if (!read.ok) throw this.#unusable(read.reason, "move it away, and log in again");
-    const { mode } = await lstat(this.path);
-    if (isReadableByOthers(mode, process.platform)) {
-      const remedy = `run: chmod 600 ${this.path}; others may know the logins in it`;
-      throw this.#unusable(`found mode ${modeText(mode & 0o777)}, expected 0600`, remedy);
-    }
+    if (!read.ok) throw this.#unusable(read.reason, "mend that, or move it away, and log in again");
     const content = jsonIn(read.value) ?? jsonIn(await this.#decrypted(read.value));
     if (!isObject(content) || content.version !== 1 || !Array.isArray(content.grants)) {
       throw this.#unusable("found no grants in it", "move it away, and log in again");

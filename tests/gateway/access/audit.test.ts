@@ -2,7 +2,7 @@
 
 import { runtime } from "#runtime";
 import assert from "node:assert/strict";
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parseConfig } from "../../../src/config/load.ts";
@@ -125,6 +125,10 @@ test("hashes tell equal arguments from run to run, by a key that nobody else can
     assert.deepEqual(await hashes(), first);
     const { mode } = await stat(join(state, "audit.key"));
     assert.equal(mode & 0o777, 0o600);
+    await chmod(join(state, "audit.key"), 0o640);
+    assert.notDeepEqual(await hashes(), first);
+    await chmod(join(state, "audit.key"), 0o600);
+    assert.deepEqual(await hashes(), first);
     await writeFile(join(state, "audit.key"), "nonsense\n");
     assert.notDeepEqual(await hashes(), first);
     assert.equal(await readFile(join(state, "audit.key"), "utf8"), "nonsense\n");

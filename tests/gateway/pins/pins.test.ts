@@ -267,13 +267,13 @@ test("a file that others can write or read, or that is too big, is refused, and 
   await chmod(house.file, 0o644);
   const blocking = await house.gateway({ pin: "block" });
   assert.deepEqual(await blocking.tools(), []);
-  await house.told(/found mode 644, expected 600/);
+  await house.told(/found mode 0644, expected 0600; run: chmod 600 .*pins\.json/);
   assert.match(
     await blocking.ask("/mcp", "tools/call", { name: "s_add" }),
     /held back: what was approved cannot be read/,
   );
   const status = await (await fetch(new URL("/api/status", blocking.server.url))).json();
-  assert.match(status.pinProblem, /found mode 644/);
+  assert.match(status.pinProblem, /found mode 0644/);
   // A running gateway notices that it is put right.
   await chmod(house.file, 0o600);
   await rm(house.file);
