@@ -17,6 +17,7 @@ const files = groups([
   ["deno", /^tests\/behaviour\/(eras\/)?deno\.test/],
   ["bun", /^tests\/behaviour\/(eras\/)?bun\.test/],
   ["binary", /^tests\/behaviour\/(eras\/)?binary\.test/],
+  // Of `deno task ok:slow`: what it asks is asked of processes below.
   ["memory", /^tests\/behaviour\/(eras\/)?memory\.test/],
   ["behaviour", /^tests\/behaviour\//],
   ["isolation", /^tests\/isolation\//],
@@ -38,8 +39,7 @@ const steps: readonly Step[] = [
   // Gateways on both runtimes, beside the same servers and clients without one.
   onDeno("conformance", of("conformance")),
   togetherOnDeno("isolation, on Deno", of("isolation")),
-  // In memory on one runtime: the other has the same requirements as a process, here and as a binary.
-  togetherOnDeno("behaviour, on Deno", [...of("memory"), ...of("behaviour")]),
+  togetherOnDeno("behaviour, on Deno", of("behaviour")),
   onBun("behaviour, on Bun", of("behaviour")),
   togetherOnDeno("a Deno process, on Deno", of("deno")),
   { ...onDeno("hygiene, on Deno", of("hygiene")), after: "binary" },

@@ -40,6 +40,7 @@ const steps: readonly Step[] = [
   onBun("the door, on Bun", DOOR),
   allRounds(onDeno("properties, all rounds, on Deno", PROPERTIES)),
   allRounds(onBun("properties, all rounds, on Bun", PROPERTIES)),
+  onDeno("behaviour in memory, on Deno", MEMORY),
   onBun("behaviour in memory, on Bun", MEMORY),
   // With the binary that `deno task ok` has made.
   { ...soak, env: { ...soak.env, SOAK_SECONDS: "40" } },
