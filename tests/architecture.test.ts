@@ -48,7 +48,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/config": 5_154,
   "src/upstream": 2_418,
   "src/upstream/connection": 1_683,
-  "src/upstream/transport": 2127,
+  "src/upstream/transport": 2039,
   "src/upstream/oauth": 926,
   "src/registry": 1962,
   "src/gating": 2_254,
@@ -62,12 +62,12 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/front": 1_590,
   "src/front/auth": 724,
   "src/app": 782,
-  "src/cli": 3_386,
+  "src/cli": 3_381,
   "src/cli/view": 262,
   "src/cli/clients": 1_981,
 };
 
-const MOST_CODE_IN_ALL = 38_437;
+const MOST_CODE_IN_ALL = 38_345;
 const MOST_FILES = 256;
 const MOST_LINES = 500;
 

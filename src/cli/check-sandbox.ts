@@ -1,7 +1,7 @@
 /** What `check` finds out about servers that are kept in. Loaded only where there is one. */
 
 import { runtime } from "#runtime";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import process from "node:process";
 import type { ConfigIssue } from "../config/issue.ts";
@@ -10,8 +10,8 @@ import { attempt } from "../lib/json.ts";
 import { messageOf } from "../lib/text.ts";
 import { bwrapOf, clientOf, keptFor } from "../upstream/transport/sandbox.ts";
 
-const UNIT = "mcproxy.service";
-const UNITS = ["etc/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system"];
+const UNIT = "systemd/system/mcproxy.service";
+const DROP_IN = `etc/${UNIT}.d/sandbox.conf`;
 
 /** Where what these have fetched is found again. */
 const FETCHED: Readonly<Record<string, string>> = { npx: ".npm/_npx", uvx: "uv" };
@@ -23,46 +23,42 @@ export async function confiningWarnings(
   root = "/",
 ): Promise<readonly ConfigIssue[]> {
   const issues: ConfigIssue[] = [];
-  const warn = (name: string, key: string, message: string) =>
-    issues.push({ file, line: 0, column: 0, path: `mcpServers.${name}.${key}`, message });
   for (const { name, disabled, instances: [target] } of servers.values()) {
     if (disabled || target?.kind !== "stdio") continue;
     const { sandbox, image } = target;
     const key = image === undefined ? "sandbox" : "image";
-    const { platform } = process;
+    const warn = (message: string) =>
+      issues.push({ file, line: 0, column: 0, path: `mcpServers.${name}.${key}`, message });
     try {
-      if (sandbox !== undefined) await bwrapOf(sandbox, { platform, env, runtime });
-      else if (image !== undefined) await clientOf({ env });
+      if (sandbox !== undefined) {
+        await bwrapOf(sandbox, { platform: process.platform, env, runtime });
+      } else if (image !== undefined) clientOf({ env });
     } catch (error) {
-      warn(name, key, messageOf(error));
+      warn(messageOf(error));
     }
     if (sandbox === undefined) continue;
     if (unitForbids(root)) {
-      const remedy = `put packaging/mcproxy-sandbox.conf into /etc/systemd/system/${UNIT}.d`;
-      warn(name, key, `the unit ${UNIT} of this machine forbids sandboxes; ${remedy}`);
+      const remedy = `install packaging/mcproxy-sandbox.conf as /${DROP_IN}`;
+      warn(`the unit mcproxy.service of this machine forbids sandboxes; ${remedy}`);
     }
-    if (!sandbox.network && await fetchesFirst(name, target, env)) {
-      warn(name, key, `${target.command} needs "network": true until it has fetched its program`);
+    if (!sandbox.network && fetchesFirst(name, target, env)) {
+      warn(`${target.command} needs "network": true until it has fetched its program`);
     }
   }
   return issues;
 }
 
 /** Whether what the program fetches at its first start is not there yet. */
-async function fetchesFirst(server: string, { command }: StdioTarget, env: Env): Promise<boolean> {
+function fetchesFirst(server: string, { command }: StdioTarget, env: Env): boolean {
   const fetched = FETCHED[basename(command)];
-  if (fetched === undefined) return false;
-  return !Object.values(await keptFor(server, env)).some((kept) => existsSync(join(kept, fetched)));
+  return fetched !== undefined &&
+    !Object.values(keptFor(server, env)).some((kept) => kept && existsSync(join(kept, fetched)));
 }
 
 /** Whether the hardened unit is installed, without the drop-in that loosens it. */
 function unitForbids(root: string): boolean {
-  const read = (path: string) => attempt(() => readFileSync(path, "utf8")) ?? "";
-  return UNITS.some((directory) => {
-    const unit = join(root, directory, UNIT);
-    const folder = `${unit}.d`;
-    const dropIns = attempt(() => readdirSync(folder)) ?? [];
-    return /^RestrictNamespaces=yes/m.test(read(unit)) &&
-      !dropIns.some((name) => /^RestrictNamespaces=/m.test(read(join(folder, name))));
-  });
+  const units = ["etc", "usr/local/lib", "usr/lib"].map((place) => join(root, place, UNIT));
+  const isHardened = (unit: string) =>
+    /^RestrictNamespaces=yes/m.test(attempt(() => readFileSync(unit, "utf8")) ?? "");
+  return !existsSync(join(root, DROP_IN)) && units.some(isHardened);
 }

@@ -1,7 +1,7 @@
 /** What `check` says of servers that are kept in. */
 
 import assert from "node:assert/strict";
-import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
@@ -79,7 +79,14 @@ if (process.platform === "linux") {
         said,
         /^mcpServers\.a\.sandbox: the unit mcproxy\.service .*mcproxy-sandbox\.conf/,
       );
-      await put(`${unit}.d/sandbox.conf`, "[Service]\nRestrictNamespaces=user mnt\n");
+      const dropIn = `${unit}.d/sandbox.conf`;
+      await put(dropIn, "[Service]\nRestrictNamespaces=user mnt\n");
       assert.equal(await warnings(root, servers), "");
+      // What a package brings is loosened at the same place.
+      await put(join(root, "usr/lib/systemd/system/mcproxy.service"), "RestrictNamespaces=yes\n");
+      assert.equal(await warnings(root, servers), "");
+      await rm(dropIn);
+      await rm(unit);
+      assert.match(await warnings(root, servers), /install packaging.* as \/etc\/systemd/);
     }));
 }

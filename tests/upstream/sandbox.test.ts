@@ -19,18 +19,18 @@ import { FakeRuntime } from "../support/fake-runtime.ts";
 
 const FACTS: SandboxFacts = {
   bwrap: "/usr/bin/bwrap",
-  program: "/opt/app/bin/server",
+  network: false,
   places: [],
   hidden: [{ path: "/home/me/.local/state/mcproxy", mask: "/home/me/.local/state/mcproxy" }],
 };
 
-const PROGRAM = { command: "server", args: ["--x", "-y"], cwd: undefined, env: {} };
+const PROGRAM = { command: "/opt/app/bin/server", args: ["--x", "-y"], cwd: undefined, env: {} };
 const CONFIG = { path: "/home/me/.config/mcproxy/s.json", mask: "/home/me/.config/mcproxy" };
 
 /** The words of a command line by the place they are about, what is the same for all left out. */
 function line(facts: Partial<SandboxFacts> = {}, { network = false, cwd = "" } = {}) {
   const program = cwd === "" ? PROGRAM : { ...PROGRAM, cwd };
-  const { command, args, env } = sandboxed(program, {}, { network }, { ...FACTS, ...facts });
+  const { command, args, env } = sandboxed(program, {}, { ...FACTS, network, ...facts });
   assert.equal(command, "/usr/bin/bwrap");
   return { text: ` ${args.join(" ")} `, args, env };
 }
@@ -79,13 +79,10 @@ test("sandboxed() gives words on as they are, whatever they look like", () => {
   const at = "/srv/--bind /:x";
   const places: ShownPath[] = [{ at, real: at }];
   const args = ["--", "--bind", "/", "/", ""];
-  const { args: words } = sandboxed({ ...PROGRAM, args }, {}, { network: false }, {
-    ...FACTS,
-    places,
-  });
+  const { args: words } = sandboxed({ ...PROGRAM, args }, {}, { ...FACTS, places });
   const from = words.indexOf(at);
   assert.deepEqual(words.slice(from - 1, from + 2), ["--ro-bind-try", at, at]);
-  assert.deepEqual(words.slice(words.indexOf("--")), ["--", FACTS.program, ...args]);
+  assert.deepEqual(words.slice(words.indexOf("--")), ["--", PROGRAM.command, ...args]);
 });
 
 test("sandboxed() puts what lies deeper over what it lies in, and masks between them", () => {
@@ -167,7 +164,7 @@ test("sandboxed() tells a server where things are inside, unless it is configure
     TZ: "UTC",
   };
   const make = (own: Record<string, string>) =>
-    sandboxed({ ...PROGRAM, env: { ...env, ...own } }, own, { network: false }, FACTS).env;
+    sandboxed({ ...PROGRAM, env: { ...env, ...own } }, own, FACTS).env;
   const inside = {
     ...{ HOME: "/tmp/home", XDG_CACHE_HOME: "/tmp/cache" },
     // There is nobody to fetch from.
@@ -300,8 +297,8 @@ if (ON_LINUX) {
       assert.deepEqual(await shown(join(root, "home/server")), ["home/server"]);
     }));
 
-  test("keptIn() keeps a home and a cache for each server, and tries bwrap once", () =>
-    inMachine(async ({ bin, state, cache, runtime, start }) => {
+  test("keptIn() keeps a home and a cache for each server", () =>
+    inMachine(async ({ bin, state, cache, start }) => {
       await program(join(bin, "x"));
       const first = await start({ sandbox: sandbox() });
       const binds = first.args.flatMap((word, at) =>
@@ -312,7 +309,6 @@ if (ON_LINUX) {
       assert.ok(binds[1]!.startsWith(`${cache}/sandbox/x-`) && binds[1]!.endsWith("/cache"));
       for (const path of binds) assert.equal(await realpath(path), path);
       assert.deepEqual((await start({ sandbox: sandbox() })).args, first.args);
-      assert.equal(runtime.children.length, 1);
       assert.equal(first.command, join(bin, "bwrap"));
       assert.ok(first.args.includes(join(bin, "x")));
     }));

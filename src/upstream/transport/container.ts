@@ -12,11 +12,16 @@ import type { Runtime, SpawnOptions } from "../../runtime/types.ts";
 const PATIENCE = 3_000;
 /** And in so many characters, which some thousand containers take. */
 const MOST_SAID = 1024 * 1024;
-const MOST_COMPLAINED = 4_096;
+
 /** Each container carries it, with the host, the process and the run of the gateway it is of. */
 const LABEL = "mcproxy";
-const HOST = `${hostname()}${nameOfPids()}/`;
-const RUN = `${HOST}${process.pid}/${crypto.randomUUID()}/`;
+/** Tells hosts of one name apart, and containers of one host: each has process ids of its own. */
+const HOST = [
+  hostname(),
+  attempt(() => readFileSync("/etc/machine-id", "utf8").trim()),
+  attempt(() => readlinkSync("/proc/self/ns/pid").replaceAll(/\D/g, "")),
+].filter((one) => one).join("-");
+const RUN = `${HOST}/${process.pid}/${crypto.randomUUID()}/`;
 
 /** What is started, without what becomes of it. */
 export type Program = Pick<SpawnOptions, "command" | "args" | "cwd" | "env">;
@@ -24,58 +29,49 @@ export type Program = Pick<SpawnOptions, "command" | "args" | "cwd" | "env">;
 /** Programs that run containers and were asked for what an earlier gateway has left. */
 const swept = new Map<string, Promise<boolean>>();
 
-/** Tells hosts of one name apart, and containers of one host: each has process ids of its own. */
-function nameOfPids(): string {
-  const machine = attempt(() => readFileSync("/etc/machine-id", "utf8").trim()) ?? "";
-  const space = attempt(() => readlinkSync("/proc/self/ns/pid").replaceAll(/\D/g, "")) ?? "";
-  return [machine, space].filter((one) => one !== "").map((one) => `-${one}`).join("");
-}
-
 /**
  * What `docker run` has started. It is no child of ours: the first process of a container ignores
  * SIGTERM unless it says otherwise, and whoever kills `docker run` leaves the container behind.
  */
 export class Container {
   readonly #label = `${LABEL}=${RUN}${crypto.randomUUID()}`;
-  /** The words before `run`: options, or `container`. */
-  readonly #words: readonly string[];
+  /** The arguments of the program, by which the container is known again. */
+  readonly args: readonly string[];
 
+  /** `client` has the words before `run`: options, or `container`. */
   private constructor(
-    private readonly program: Program,
+    private readonly client: Program,
+    rest: readonly string[],
     private readonly runtime: Pick<Runtime, "spawn">,
-    private readonly at: number,
   ) {
-    this.#words = program.args.slice(0, at);
+    this.args = [...client.args, "run", "--label", this.#label, ...rest];
   }
 
   /** Undefined where what runs containers, which `program` is, is to do something else. */
   static of(program: Program, runtime: Pick<Runtime, "spawn">): Container | undefined {
-    const { args } = program;
-    const at = args.indexOf("run");
+    const at = program.args.indexOf("run");
+    const args = program.args.slice(0, Math.max(at, 0));
     const isRun = at !== -1 &&
-      args.slice(0, at).every((word, index) =>
+      args.every((word, index) =>
         word === "container" || word.startsWith("-") || args[index - 1]?.startsWith("-")
       );
-    return isRun ? new Container(program, runtime, at) : undefined;
-  }
-
-  /** The arguments of the program, by which the container is known again. */
-  get args(): readonly string[] {
-    return this.program.args.toSpliced(this.at + 1, 0, "--label", this.#label);
+    if (!isRun) return undefined;
+    return new Container({ ...program, args }, program.args.slice(at + 1), runtime);
   }
 
   /** Ends it, however it is. Never rejects. */
-  remove(): Promise<void> {
-    return this.#removeLabelled(this.#label, () => true).then(() => {});
+  async remove(): Promise<void> {
+    await this.#removeLabelled(this.#label, () => true);
   }
 
   /** Ends, once, what gateways have left that were killed. Never rejects. */
   async sweep(): Promise<void> {
-    const { command, env } = this.program;
-    const key = JSON.stringify([command, this.#words, env["DOCKER_HOST"], env["DOCKER_CONTEXT"]]);
-    const isLeft = (label: string) =>
-      label.startsWith(HOST) && !label.startsWith(RUN) &&
-      !isAlive(Number(label.slice(HOST.length).split("/")[0]));
+    const { command, args, env } = this.client;
+    const key = JSON.stringify([command, args, env["DOCKER_HOST"], env["DOCKER_CONTEXT"]]);
+    const isLeft = (label: string) => {
+      const [host, pid] = label.split("/");
+      return host === HOST && !label.startsWith(RUN) && !isAlive(Number(pid));
+    };
     // One that could not be asked may be there later.
     if (!await swept.getOrInsertComputed(key, () => this.#removeLabelled(LABEL, isLeft))) {
       swept.delete(key);
@@ -84,20 +80,17 @@ export class Container {
 
   /** Whether it could be found out which there are. */
   async #removeLabelled(label: string, isMeant: (label: string) => boolean): Promise<boolean> {
+    const { client, runtime } = this;
+    const tell = (...words: string[]) =>
+      ask({ ...client, args: [...client.args, ...words] }, runtime);
     const format = `{{.ID}} {{.Label "${LABEL}"}}`;
-    const list = await this.#ask("ps", "--all", "--filter", `label=${label}`, "--format", format);
-    if (list === undefined) return false;
-    const rows = list.split("\n").map((line) => line.trim().split(" "));
+    const filter = `label=${label}`;
+    const { isDone, said } = await tell("ps", "--all", "--filter", filter, "--format", format);
+    if (!isDone) return false;
+    const rows = said.split("\n").map((line) => line.trim().split(" "));
     const ids = rows.flatMap(([id, own]) => id && isMeant(own ?? "") ? [id] : []);
-    if (ids.length > 0) await this.#ask("rm", "--force", ...ids);
+    if (ids.length > 0) await tell("rm", "--force", ...ids);
     return true;
-  }
-
-  /** What it says, undefined where it fails. */
-  async #ask(...words: string[]): Promise<string | undefined> {
-    const program = { ...this.program, args: [...this.#words, ...words] };
-    const { isDone, said } = await ask(program, this.runtime);
-    return isDone ? said : undefined;
   }
 }
 
@@ -106,31 +99,26 @@ export async function ask(
   program: Program,
   runtime: Pick<Runtime, "spawn">,
 ): Promise<{ readonly isDone: boolean; readonly said: string; readonly complaint: string }> {
-  let [said, complaint] = ["", ""];
-  let isDone = false;
-  const ended = Promise.withResolvers<void>();
+  const heard = { isDone: false, said: "", complaint: "" };
+  const ended = Promise.withResolvers<boolean>();
+  const hears = (part: "said" | "complaint") => (chunk: Uint8Array) => {
+    heard[part] += new TextDecoder().decode(chunk);
+    // Half a list has half an id, which means other containers.
+    if (heard[part].length > MOST_SAID) ended.resolve(false);
+  };
   try {
     const child = await runtime.spawn({
       ...program,
-      onStdout: (chunk) => {
-        if (said.length > MOST_SAID) ended.resolve();
-        else said += new TextDecoder().decode(chunk);
-      },
-      onStderr: (chunk) => {
-        if (complaint.length < MOST_COMPLAINED) complaint += new TextDecoder().decode(chunk);
-      },
-      onExit: ({ code }) => {
-        isDone = code === 0;
-        ended.resolve();
-      },
+      onStdout: hears("said"),
+      onStderr: hears("complaint"),
+      onExit: ({ code }) => ended.resolve(code === 0),
     });
-    await within(PATIENCE, ended.promise);
+    await within(PATIENCE, ended.promise.then((isDone) => heard.isDone = isDone));
     child.kill("SIGKILL");
   } catch (error) {
-    complaint ||= messageOf(error);
+    heard.complaint = messageOf(error);
   }
-  // Half a list has half an id, which means other containers.
-  return { isDone: isDone && said.length <= MOST_SAID, said, complaint };
+  return heard;
 }
 
 /** Whether another gateway may be there, of this process id. */

@@ -3,12 +3,21 @@
  * containers in place of one. Loaded only for such a server.
  */
 
-import { constants } from "node:fs";
-import { access, mkdir, open, readlink, realpath, stat } from "node:fs/promises";
+import {
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import process from "node:process";
 import type { Env, Sandbox, StdioTarget } from "../../config/types.ts";
-import { sha256 } from "../../lib/json.ts";
+import { attempt, nodeCrypto } from "../../lib/json.ts";
 import { cacheDirectory, keptName, stateDirectory } from "../../lib/own-file.ts";
 import { snippet } from "../../lib/text.ts";
 import type { Runtime } from "../../runtime/types.ts";
@@ -32,13 +41,12 @@ export interface Hidden {
 /** What has to be known of this machine to put a program into a sandbox. */
 export interface SandboxFacts {
   readonly bwrap: string;
-  /** Where the program is. */
-  readonly program: string;
+  readonly network: boolean;
   readonly places: readonly ShownPath[];
   readonly hidden: readonly Hidden[];
   /** What is kept for the server from one start to the next, where there is a place for it. */
-  readonly home?: string;
-  readonly cache?: string;
+  readonly home?: string | undefined;
+  readonly cache?: string | undefined;
 }
 
 /** What no program does without; in `/etc` by name, for what else is there may be secret. */
@@ -47,7 +55,7 @@ const SYSTEM = [
   ...("alternatives ca-certificates crypto-policies fonts gai.conf group host.conf hosts " +
     "ld.so.cache ld.so.conf ld.so.conf.d localtime magic mime.types nsswitch.conf os-release " +
     "passwd pki protocols resolv.conf services ssl timezone").split(" ").map((one) => `etc/${one}`),
-].map((path) => `/${path}`);
+].map((path) => ({ at: `/${path}`, real: `/${path}` }));
 
 /** Where a server is at home inside. Nothing above it is anything that a server can change. */
 const HOME = "/tmp/home";
@@ -62,14 +70,20 @@ const WALLS = [
   ...["--unshare-cgroup-try", "--cap-drop", "ALL", "--die-with-parent"],
 ];
 
-const wallsOf = ({ network }: Pick<Sandbox, "network">) =>
-  network ? WALLS : [...WALLS, "--unshare-net"];
+const wallsOf = (network: boolean) => network ? WALLS : [...WALLS, "--unshare-net"];
 
 /** What every sandbox has of its own, and nothing of the machine can take the place of. */
 const OWN = /^\/(?:(?:proc|dev)(?:$|\/)|(?:tmp|var\/tmp)$|tmp\/(?:home|cache)(?:$|\/))/;
 
+/** Directories of the gateway's own. */
+const PRIVATE = { recursive: true, mode: 0o700 };
+
 /** Variables that say where things are outside. */
 const OF_OUTSIDE = /^(?:HOME|SHELL|TMPDIR|XDG_.*)$/;
+
+function fail(why: string): never {
+  throw new Error(why);
+}
 
 function isInside(path: string, directory: string): boolean {
   return path === directory || path.startsWith(directory === "/" ? "/" : `${directory}/`);
@@ -81,86 +95,70 @@ function isInside(path: string, directory: string): boolean {
  * @throws {Error} where something would be seen that must not be, as the end of a sentence
  */
 export function sandboxed(
-  { args, cwd, env }: Program,
+  { command, args, cwd = HOME, env }: Program,
   own: Program["env"],
-  sandbox: Pick<Sandbox, "network">,
-  { bwrap, program, places, hidden, home, cache }: SandboxFacts,
+  facts: SandboxFacts,
 ): Program {
-  const system = SYSTEM.filter((path) =>
-    !places.some(({ at, real }) => at === real && isInside(path, at))
-  ).map((path) => ({ at: path, real: path }));
+  const { bwrap, network, places, home, cache } = facts;
+  const system = SYSTEM.filter((part) =>
+    !places.some(({ at, real }) => at === real && isInside(part.at, at))
+  );
   const rooms = [
-    { at: "/proc", words: ["--proc"] },
-    { at: "/dev", words: ["--dev"] },
-    ...["/tmp", "/var/tmp"].map((at) => ({ at, words: ["--tmpfs"] })),
-    { at: HOME, words: home === undefined ? ["--tmpfs"] : ["--bind", home] },
-    { at: CACHE, words: cache === undefined ? ["--tmpfs"] : ["--bind", cache] },
-    ...[...system, ...places].flatMap((place) => roomsOf(place, places, hidden)),
+    ...[["--proc", "/proc"], ["--dev", "/dev"], ["--tmpfs", "/tmp"], ["--tmpfs", "/var/tmp"]],
+    home === undefined ? ["--tmpfs", HOME] : ["--bind", home, HOME],
+    cache === undefined ? ["--tmpfs", CACHE] : ["--bind", cache, CACHE],
+    ...[...system, ...places].flatMap((place) => roomsOf(place, facts)),
   ];
-  const depth = ({ at }: { readonly at: string }) => at === "/" ? 0 : at.split("/").length;
+  const depth = (room: readonly string[]) => room.at(-1)!.split(/\/(?=.)/).length;
   const inherited = Object.entries(env).filter(([name]) => !OF_OUTSIDE.test(name));
   return {
     command: bwrap,
     args: [
-      ...wallsOf(sandbox),
-      ...rooms.toSorted((a, b) => depth(a) - depth(b)).flatMap(({ at, words }) => [...words, at]),
-      ...["--remount-ro", "/", "--chdir", cwd ?? HOME, "--", program, ...args],
+      ...wallsOf(network),
+      // What is deeper comes over what it is in.
+      ...rooms.toSorted((a, b) => depth(a) - depth(b)).flat(),
+      ...["--remount-ro", "/", "--chdir", cwd, "--", command, ...args],
     ],
     env: {
       ...Object.fromEntries(inherited),
       ...{ HOME, XDG_CACHE_HOME: CACHE },
       // Else npx and uvx ask for newer versions of what they have, for minutes.
-      ...(sandbox.network ? {} : { npm_config_offline: "true", UV_OFFLINE: "1" }),
+      ...(network ? {} : { npm_config_offline: "true", UV_OFFLINE: "1" }),
       ...own,
     },
   };
 }
 
 /** A place, and the masks before what must not be seen in it. */
-function roomsOf(
-  { at, real, isWritable = false }: ShownPath,
-  places: readonly ShownPath[],
-  hidden: readonly Hidden[],
-) {
-  if (OWN.test(at) || OWN.test(real)) {
-    throw new Error(`it cannot be given ${at}: each sandbox has one of its own`);
-  }
+function roomsOf(place: ShownPath, { places, hidden }: SandboxFacts): string[][] {
+  const { at, real, isWritable } = place;
+  if (OWN.test(at) || OWN.test(real)) refuse(at, "each sandbox has one of its own");
   // Whoever may write there can let it lead anywhere until the next start.
   const outer = places.find((one) => one.isWritable && one.at !== at && isInside(at, one.at));
-  if (outer !== undefined && at !== real) {
-    throw new Error(
-      `it cannot be given ${at}: it is a link below ${outer.at}, which it may change`,
-    );
-  }
-  const covered = notItsOwn(at, real, hidden);
-  // And can move something from behind its mask.
-  const bare = covered.find(({ mask }) => isWritable || mask === real || !isInside(mask, real));
-  if (bare !== undefined) throw new Error(coversText(at, bare));
+  if (outer && at !== real) refuse(at, `it is a link below ${outer.at}, which it may change`);
   return [
-    { at, words: [isWritable ? "--bind" : "--ro-bind-try", real] },
-    ...[...new Set(covered.map(({ mask }) => mask))].map((mask) => ({
-      at: join(at, mask.slice(real.length)),
-      words: ["--tmpfs"],
-    })),
+    [isWritable ? "--bind" : "--ro-bind-try", real, at],
+    ...masksIn(place, hidden).map((mask) => ["--tmpfs", join(at, mask.slice(real.length))]),
   ];
 }
 
-const coversText = (at: string, { path }: Hidden) =>
-  `it cannot be given ${at}: ${path} is in it, which is the gateway's own; name narrower paths`;
+const refuse = (at: string, why: string) => fail(`it cannot be given ${at}: ${why}`);
 
 /**
- * What is hidden and in this place.
- * @throws {Error} where the place is in something that is hidden
+ * The directories in a place that have to be empty, so that nothing hidden is seen there.
+ * @throws {Error} where the place is in what is hidden, or that cannot be made sure of
  */
-function notItsOwn(at: string, real: string, hidden: readonly Hidden[]): readonly Hidden[] {
+function masksIn({ at, real, isWritable }: ShownPath, hidden: readonly Hidden[]): string[] {
   // The home of servers that are not kept in is in the state directory of a system service.
   const outer = hidden.find(({ path }) =>
     path !== real && isInside(real, path) && !isInside(real, join(path, "home"))
   );
-  if (outer !== undefined) {
-    throw new Error(`it cannot be given ${at}: it is in ${outer.path}, which is the gateway's own`);
-  }
-  return hidden.filter(({ path }) => isInside(path, real));
+  if (outer) refuse(at, `it is in ${outer.path}, which is the gateway's own`);
+  const covered = hidden.filter(({ path }) => isInside(path, real));
+  // Whoever may write there could move something from behind its mask.
+  const bare = covered.find(({ mask }) => isWritable || mask === real || !isInside(mask, real));
+  if (bare) refuse(at, `${bare.path} is in it, which is the gateway's own; name narrower paths`);
+  return [...new Set(covered.map(({ mask }) => mask))];
 }
 
 /** Variables by which people steer what runs containers. */
@@ -176,10 +174,8 @@ export function imageProgram(
   env: Program["env"],
 ): Program {
   const odd = Object.keys(own).find((name) => STEERS.test(name) || !/^\w[\w.-]*$/.test(name));
-  if (odd !== undefined) {
-    throw new Error(
-      `its container cannot be given ${odd}, which steers ${client}: set it in the image`,
-    );
+  if (odd) {
+    fail(`its container cannot be given ${odd}, which steers ${client}: set it in the image`);
   }
   return {
     command: client,
@@ -211,218 +207,141 @@ export async function keptIn(
   program: Program,
   machine: Machine,
 ): Promise<Program> {
-  const { sandbox, image, hidden: files = [] } = target;
+  const { sandbox, image, env: own } = target;
   const { env } = machine;
-  const hidden = await hiddenOf(env, files);
-  if (image !== undefined || sandbox === undefined) {
-    for (const mount of image?.mounts ?? []) {
-      const [source = ""] = mount.split(":");
-      if (!source.startsWith("/")) continue;
-      const [covered] = notItsOwn(source, await existing(source), hidden);
-      if (covered !== undefined) throw new Error(coversText(source, covered));
-    }
-    return imageProgram(await clientOf(machine), target, clientEnv(program.env, machine));
+  const hidden = hiddenOf(env, target.hidden ?? []);
+  if (sandbox === undefined) {
+    const sources = (image?.mounts ?? []).flatMap((mount) => /^\/[^:]*/.exec(mount) ?? []);
+    // Nothing is masked in a container, so as if it could be changed.
+    for (const place of placesOf(sources, true)) masksIn(place, hidden);
+    const told = Object.entries(env).filter(([name]) => /^(?:DOCKER|CONTAINERS?)_/.test(name));
+    const outside = { ...program.env, ...Object.fromEntries(told) } as Program["env"];
+    return imageProgram(clientOf(machine), target, outside);
   }
-  const bwrap = await bwrapOf(sandbox, machine);
   const { PATH } = program.env;
-  const command = await find(program.command, PATH, program.cwd);
-  if (command === undefined) {
-    throw new Error(
-      `found no program "${program.command}" on the PATH of its environment, ${PATH}`,
-    );
-  }
+  const command = find(program.command, PATH, program.cwd) ??
+    fail(`found no program "${program.command}" on the PATH of its environment, ${PATH}`);
   const cwd = program.cwd && resolve(program.cwd);
-  // It may be written to all the same.
-  const isRead = cwd && !sandbox.write.some((path) => isInside(cwd, resolve(path)));
-  const kept = await keptFor(server, env);
-  for (const path of Object.values(kept)) await mkdir(path, { recursive: true, mode: 0o700 });
-  return sandboxed({ ...program, cwd }, target.env, sandbox, {
-    bwrap,
-    program: command,
+  const read = [...rootsOf(command, PATH, env["HOME"]), ...sandbox.read];
+  // Else it may be written to.
+  if (cwd && !sandbox.write.some((path) => isInside(cwd, resolve(path)))) read.push(cwd);
+  const kept = keptFor(server, env);
+  for (const path of Object.values(kept)) if (path) mkdirSync(path, PRIVATE);
+  return sandboxed({ ...program, command, cwd }, own, {
     ...kept,
-    places: [
-      ...await programPlaces(command, PATH, env["HOME"]),
-      ...await placesOf(isRead ? [cwd, ...sandbox.read] : sandbox.read, false),
-      ...await placesOf(sandbox.write, true),
-    ],
+    bwrap: await bwrapOf(sandbox, machine),
+    network: sandbox.network,
+    places: [...placesOf(read, false), ...placesOf(sandbox.write, true)],
     hidden,
   });
 }
 
-/** What is kept for a server from one start to the next, where there are places for it. */
-export async function keptFor(
-  server: string,
-  env: Env,
-): Promise<Pick<SandboxFacts, "home" | "cache">> {
-  const name = keptName(server, await sha256(new TextEncoder().encode(server)), "");
-  const [state, cache] = [stateDirectory(env), cacheDirectory(env)];
-  return {
-    ...(state === undefined ? {} : { home: join(state, "sandbox", name, "home") }),
-    ...(cache === undefined ? {} : { cache: join(cache, "sandbox", name, "cache") }),
-  };
+/** Where the things of a server are that it finds again. */
+export function keptFor(server: string, env: Env): Pick<SandboxFacts, "home" | "cache"> {
+  const digest = nodeCrypto().createHash("sha256").update(server).digest("hex");
+  const [state, cache] = [stateDirectory(env), cacheDirectory(env)].map((directory) =>
+    directory && join(directory, "sandbox", keptName(server, digest, ""))
+  );
+  return { home: state && join(state, "home"), cache: cache && join(cache, "cache") };
 }
 
 /** The gateway's own directories and files, as they are called and where they are. */
-async function hiddenOf(env: Env, files: readonly string[]): Promise<readonly Hidden[]> {
-  const hidden: Hidden[] = [];
-  const kept = [stateDirectory(env), cacheDirectory(env)].filter((path) => path !== undefined);
+function hiddenOf(env: Env, files: readonly string[]): readonly Hidden[] {
+  const kept = [stateDirectory(env), cacheDirectory(env)].flatMap((path) => path ?? []);
   // They will be there as soon as something is kept.
-  for (const path of kept) await mkdir(path, { recursive: true, mode: 0o700 }).catch(() => {});
-  for (const file of [...kept, ...files.map((one) => resolve(one))]) {
-    const path = await realpath(file).catch(() => undefined);
-    const isDirectory = path && await stat(path).then((one) => one.isDirectory(), () => false);
-    if (isDirectory) {
-      hidden.push({ path, mask: path });
-      continue;
-    }
-    const mask = await realpath(dirname(file)).catch(() => undefined);
-    if (mask === undefined) continue;
-    hidden.push({ path: join(mask, basename(file)), mask });
-    if (path !== undefined && dirname(path) !== mask) hidden.push({ path, mask: dirname(path) });
-  }
-  return hidden;
+  for (const path of kept) attempt(() => mkdirSync(path, PRIVATE));
+  const paths = [...kept, ...files].flatMap((file) => [
+    attempt(() => join(realpathSync(dirname(resolve(file))), basename(file))) ?? [],
+    attempt(() => realpathSync(file)) ?? [],
+  ]);
+  return paths.flat().map((path) => {
+    const isDirectory = attempt(() => lstatSync(path).isDirectory());
+    return { path, mask: isDirectory ? path : dirname(path) };
+  });
 }
 
-function placesOf(paths: readonly string[], isWritable: boolean): Promise<ShownPath[]> {
-  return Promise.all(paths.map(async (path) => {
+/** @throws {Error} where there is none */
+function placesOf(paths: readonly string[], isWritable: boolean): ShownPath[] {
+  return paths.map((path) => {
     const at = resolve(path);
-    return { at, real: await existing(at), isWritable };
-  }));
-}
-
-async function existing(path: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    throw new Error(`it cannot be given ${path}: it is missing, or not to be read`, {
-      cause: error,
-    });
-  }
+    const real = attempt(() => realpathSync(at)) ?? refuse(at, "it is missing, or not to be read");
+    return { at, real, isWritable };
+  });
 }
 
 /** Links and interpreters that are followed from a program. */
 const MOST_HOPS = 16;
 
 /** Where a program is with what it consists of, its interpreter, and all that links lead through. */
-async function programPlaces(
-  program: string,
-  path: string | undefined,
-  home = "/root",
-): Promise<ShownPath[]> {
+function rootsOf(program: string, path: string | undefined, home = "/root"): readonly string[] {
   const files = new Set([program]);
   // A set goes on with what is added meanwhile.
   for (const file of files) {
-    if (files.size > MOST_HOPS) break;
-    const link = await readlink(file).catch(() => undefined);
-    const next = link === undefined
-      ? await interpreterOf(file, path)
-      : resolve(dirname(file), link);
-    if (next !== undefined) files.add(next);
+    if (files.size <= MOST_HOPS) leadsTo(file, path).forEach((next) => files.add(next));
   }
-  const roots = new Set([...files].flatMap((file) => rootsOf(file, home)));
-  const places = [...roots].map(async (at) => {
-    const real = await realpath(at).catch(() => undefined);
-    return real === undefined ? [] : [{ at, real }];
+  const roots = [...files].flatMap((file) => {
+    const directory = dirname(file);
+    // Beside it is everything its user has, or what everybody puts there.
+    if (isInside(home, directory) || OWN.test(directory)) return [file];
+    const modules = /^.*?\/node_modules(?=\/)/.exec(file);
+    if (modules !== null) return [modules[0]];
+    if (basename(directory) !== "bin") return [directory];
+    const parts = ["lib", "lib64", "pyvenv.cfg"].map((name) => join(dirname(directory), name));
+    return [directory, ...parts];
   });
-  return (await Promise.all(places)).flat();
+  return [...new Set(roots)].filter(existsSync);
 }
 
-/** What belongs to a program, by where it is. */
-function rootsOf(file: string, home: string): readonly string[] {
-  const directory = dirname(file);
-  // Beside it is everything its user has, or what everybody puts there.
-  if (isInside(home, directory) || OWN.test(directory)) return [file];
-  const modules = /^.*?\/node_modules(?=\/)/.exec(file);
-  if (modules !== null) return [modules[0]];
-  if (basename(directory) !== "bin") return [directory];
-  const prefix = dirname(directory);
-  return [directory, ...["lib", "lib64", "pyvenv.cfg"].map((name) => join(prefix, name))];
+/** What a link leads to; of a script, the programs in its first line. */
+function leadsTo(file: string, path: string | undefined): readonly string[] {
+  const link = attempt(() => readlinkSync(file));
+  if (link !== undefined) return [resolve(dirname(file), link)];
+  const [, line = ""] = /^#!([^\n\0]*)/.exec(attempt(() => headOf(file)) ?? "") ?? [];
+  return line.split(/\s+/).flatMap((word) => find(word, path) ?? []);
 }
 
-/** The program that the first line of a script names. */
-async function interpreterOf(file: string, path: string | undefined): Promise<string | undefined> {
-  const handle = await open(file).catch(() => undefined);
-  if (handle === undefined) return undefined;
-  try {
-    const { bytesRead, buffer } = await handle.read(new Uint8Array(512), 0, 512, 0);
-    const line = new TextDecoder().decode(buffer.subarray(0, bytesRead)).split("\n", 1)[0]!;
-    const [name, ...words] = line.replace(/^#! */, "").trim().split(/\s+/);
-    if (!line.startsWith("#!") || name === undefined) return undefined;
-    if (basename(name) !== "env") return await find(name, path);
-    const called = words.find((word) => !/^-|=/.test(word));
-    return called === undefined ? undefined : await find(called, path);
-  } finally {
-    await handle.close();
-  }
+function headOf(file: string): string {
+  const [descriptor, head] = [openSync(file, "r"), new Uint8Array(512)];
+  attempt(() => readSync(descriptor, head));
+  closeSync(descriptor);
+  return new TextDecoder().decode(head);
 }
 
 /** Where a program is. */
-async function find(
-  name: string,
-  path: string | undefined,
-  cwd = process.cwd(),
-): Promise<string | undefined> {
-  const directories = name.includes("/") ? [cwd] : (path ?? "").split(":").filter((one) => one);
-  for (const file of directories.map((directory) => resolve(cwd, directory, name))) {
-    const isProgram = await access(file, constants.X_OK).then(() => stat(file)).then(
-      (found) => found.isFile(),
-      () => false,
-    );
-    if (isProgram) return file;
-  }
-  return undefined;
+function find(name: string, path = "", cwd = process.cwd()): string | undefined {
+  const directories = name.includes("/") ? [cwd] : path.split(":").filter((one) => one !== "");
+  return directories.map((directory) => resolve(cwd, directory, name)).find((file) => {
+    const found = attempt(() => statSync(file));
+    return found?.isFile() && (found.mode & 0o111) !== 0;
+  });
 }
-
-/** What a bwrap that was tried has complained of; one that works is not tried again. */
-const tried = new Map<string, Promise<string | undefined>>();
 
 /**
  * A bwrap that works.
  * @throws {Error} where there is none, with the reason
  */
 export async function bwrapOf(
-  sandbox: Pick<Sandbox, "network">,
+  { network }: Pick<Sandbox, "network">,
   { platform, env, runtime }: Machine,
 ): Promise<string> {
-  if (platform !== "linux") {
-    throw new Error(`it cannot be put into a sandbox: found ${platform}, expected Linux`);
-  }
-  const bwrap = await find("bwrap", `${env["PATH"] ?? ""}:/usr/bin`);
-  if (bwrap === undefined) {
-    throw new Error("it cannot be put into a sandbox: there is no bwrap; install bubblewrap");
-  }
+  const cannot = "it cannot be put into a sandbox:";
+  if (platform !== "linux") fail(`${cannot} found ${platform}, expected Linux`);
+  const bwrap = find("bwrap", `${env["PATH"] ?? ""}:/usr/bin`) ??
+    fail(`${cannot} there is no bwrap; install bubblewrap`);
   const rooms = ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"];
-  const args = [...wallsOf(sandbox), ...rooms, "--", bwrap, "--version"];
-  const key = JSON.stringify([bwrap, args]);
-  const complaint = await tried.getOrInsertComputed(key, async () => {
-    const { isDone, complaint } = await ask({ command: bwrap, args, env: {} }, runtime);
-    return isDone ? undefined : complaint.trim() || "it does not end well";
-  });
-  if (complaint === undefined) return bwrap;
-  // Somebody may mend it meanwhile.
-  tried.delete(key);
-  throw new Error(
-    `it cannot be put into a sandbox: ${bwrap} does not work here (${snippet(complaint, 300)}); ` +
-      "a hardened unit needs packaging/mcproxy-sandbox.conf, other machines docs/security.md",
-  );
+  const args = [...wallsOf(network), ...rooms, "--", bwrap, "--version"];
+  const { isDone, complaint } = await ask({ command: bwrap, args, env: {} }, runtime);
+  if (isDone) return bwrap;
+  const why = snippet(complaint.trim(), 300) || "it does not end well";
+  const unit = "a hardened unit needs packaging/mcproxy-sandbox.conf";
+  fail(`${cannot} ${bwrap} does not work here (${why}); ${unit}, other machines docs/security.md`);
 }
 
 /**
  * What runs containers here.
  * @throws {Error} where nothing does
  */
-export async function clientOf({ env }: Pick<Machine, "env">): Promise<string> {
-  const client = await find("podman", env["PATH"]) ?? await find("docker", env["PATH"]);
-  if (client !== undefined) return client;
-  throw new Error(
-    "its image cannot be run: found neither podman nor docker on the PATH of the gateway",
-  );
-}
-
-/** What podman and docker are told by people stays with them: the container gets its own. */
-function clientEnv(inherited: Program["env"], { env }: Machine): Program["env"] {
-  const told = Object.entries(env).filter((entry): entry is [string, string] =>
-    /^(?:DOCKER|CONTAINERS?)_/.test(entry[0]) && entry[1] !== undefined
-  );
-  return { ...inherited, ...Object.fromEntries(told) };
+export function clientOf({ env }: Pick<Machine, "env">): string {
+  return find("podman", env["PATH"]) ?? find("docker", env["PATH"]) ??
+    fail("its image cannot be run: found neither podman nor docker on the PATH of the gateway");
 }
