@@ -40,16 +40,16 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1401,
+  "src/lib": 1484,
   "src/runtime": 830,
   "src/log": 967,
   "src/schema": 884,
-  "src/protocol": 1_616,
-  "src/config": 5_154,
+  "src/protocol": 1622,
+  "src/config": 5_152,
   "src/upstream": 2_418,
   "src/upstream/connection": 1_683,
   "src/upstream/transport": 2039,
-  "src/upstream/oauth": 926,
+  "src/upstream/oauth": 771,
   "src/registry": 1962,
   "src/gating": 2_254,
   "src/gating/words + src/gating/meaning": 1_793,

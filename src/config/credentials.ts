@@ -6,6 +6,7 @@
 import { join, resolve } from "node:path";
 import { isObject } from "../lib/json.ts";
 import { isReadableByOthers, modeText } from "../lib/own-file.ts";
+import { shellWord } from "../lib/text.ts";
 import { placesOf } from "./document.ts";
 import { fileIssue, parseText, readNames, readText, userDirectory } from "./files.ts";
 import { type ConfigIssue, describeKind, quote } from "./issue.ts";
@@ -134,9 +135,4 @@ async function readDirectory(
       await addCredentials(read.text, path, found);
     } else found.values.set(name, read.text.trim());
   }
-}
-
-/** A path as a shell takes it. */
-function shellWord(path: string): string {
-  return /^[\w./@%+:,-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -45,8 +45,31 @@ const ONE_WORD = /^[\p{L}\p{M}]+$/u;
 /** What a name is made of, as servers, tools and prompts have them. */
 const NAME_CHARACTER = /[\w.\/-]/;
 
-/** Forms of secrets that have come into being since the start: every redactor knows these, too. */
-export const LATE_SECRETS: { forms: readonly string[] } = { forms: [] };
+/** Secrets that have come into being since the start, with their forms, the oldest first. */
+const LATE = new Map<string, readonly string[]>();
+const MOST_LATE = 400;
+/** All their forms: every redactor knows these, too. */
+let lateForms: readonly string[] = [];
+
+/** Whoever gives them may choose them: what is shorter, or made of words, may be a text of ours. */
+const MIN_LATE_LENGTH = 8;
+const WORDS = /^\p{Lu}?[\p{Ll}\p{M}\s/._:-]{0,19}$/u;
+
+/**
+ * From now on no log, error or status of this process has this text in it. What anybody could
+ * guess is no secret, and stays: a server that calls its token "other" must not blank out words.
+ */
+export function keepSecret(secret: string): void {
+  const forms = LATE.get(secret) ?? expandSecrets([secret])
+    .filter((form) => form.length >= MIN_LATE_LENGTH && !WORDS.test(form));
+  LATE.delete(secret);
+  LATE.set(secret, forms);
+  for (const oldest of LATE.keys()) {
+    if (LATE.size <= MOST_LATE) break;
+    LATE.delete(oldest);
+  }
+  lateForms = [...LATE.values()].flat();
+}
 
 /** Replaces secrets; no method changes its argument. */
 export interface Redactor {
@@ -72,8 +95,7 @@ export function createRedactor(
   const needles = expandSecrets(secrets);
   const others = needles.filter((needle) => !ONE_WORD.test(needle));
   const mask = (input: string, known: readonly string[]): string => {
-    const { forms } = LATE_SECRETS;
-    const needles = forms.length === 0 ? known : [...known, ...forms];
+    const needles = lateForms.length === 0 ? known : [...known, ...lateForms];
     const spans = shapedSpans(input);
     for (const needle of needles) {
       for (let at = input.indexOf(needle); at >= 0; at = input.indexOf(needle, at + 1)) {

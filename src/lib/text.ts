@@ -155,3 +155,8 @@ export function hostInUrl(host: string): string {
 export function sanitizeName(name: string): string {
   return name.replaceAll(/[^A-Za-z0-9_-]/gu, "_");
 }
+
+/** A word as a shell takes it. */
+export function shellWord(word: string): string {
+  return /^[\w./@%+:,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}

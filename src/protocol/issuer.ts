@@ -29,16 +29,25 @@ export async function readDocument(
     response.body?.cancel().catch(() => {});
     return `${url} answers ${response.status}`;
   }
+  const bytes = await bytesIn(response.body ?? [], MOST_DOCUMENT);
+  if (bytes === undefined) return `${url} has more than ${MOST_DOCUMENT} bytes`;
+  return parsedObject(new TextDecoder().decode(bytes)) ?? `${url} has no JSON object`;
+}
+
+/** All bytes of a body, undefined where there are more than `most`. */
+export async function bytesIn(
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  most: number,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of body) {
     chunks.push(chunk);
     size += chunk.length;
     // The loop lets the rest go.
-    if (size > MOST_DOCUMENT) return `${url} has more than ${MOST_DOCUMENT} bytes`;
+    if (size > most) return undefined;
   }
-  const text = new TextDecoder().decode(joinBytes(chunks, size));
-  return parsedObject(text) ?? `${url} has no JSON object`;
+  return joinBytes(chunks, size);
 }
 
 /** Where an issuer's metadata may be, in the order the MCP specification asks for them. */

@@ -6,6 +6,7 @@ import {
   createRedactor,
   isMaskable,
   isSensitiveKey,
+  keepSecret,
   MIN_SECRET_LENGTH,
   REDACTED,
 } from "../../src/lib/secrets.ts";
@@ -162,6 +163,19 @@ test("createRedactor() leaves what every log is made of, and masks other short v
   assert.equal(createRedactor(plain).text(line), line);
   const redactor = createRedactor(["k3y!", "abcd", "root1", "/a1b", "1.2-3"]);
   assert.equal(redactor.text("k3y! abcd root1 /a1b 1.2-3"), Array(5).fill(REDACTED).join(" "));
+});
+
+test("keepSecret() is known to every redactor, unless anybody could have guessed it", () => {
+  const { text } = createRedactor();
+  const line = 'Server "a" is other than ready, Upstream refused, tools/call done, count 1234567';
+  const plain = ["other", "Upstream", "tools/call", "refused", "1234567", "is other than", ""];
+  for (const one of plain) keepSecret(one);
+  assert.equal(text(line), line);
+  for (const one of ["kept-late-1", "qWeRtYuI", "lowercase-and-as-long-as-that"]) {
+    keepSecret(one);
+    assert.equal(text(`got <${one}>`), `got <${REDACTED}>`);
+  }
+  assert.equal(text("got kept-la…"), `got ${REDACTED}…`);
 });
 
 test("isSensitiveKey() knows the names secrets have", () => {

@@ -1,85 +1,87 @@
-import type { LoginConfig } from "../../config/types.ts";
-import { messageOf } from "../../lib/text.ts";
+import { messageOf, shellWord } from "../../lib/text.ts";
 import { getLogger } from "../../log/mod.ts";
 import { LoginError } from "../transport/failures.ts";
-import { type Grant, type GrantFile, GrantFileError, type GrantKey } from "./grants.ts";
+import type { Grant, GrantFile, GrantKey } from "./grants.ts";
 import { requestToken, type Token, TokenError, wantsBearer } from "./token.ts";
-import { Tokens, type TokensOptions } from "./tokens.ts";
+import { resourceOf, Tokens, type TokensOptions } from "./tokens.ts";
 
 const log = getLogger("mcproxy", "upstream");
 
+/** What has become of a grant. */
+export type GrantNews = "received" | "refreshed" | "dead" | "removed";
+/** Is told of it. */
+export type OnGrant = (what: GrantNews, key: GrantKey) => void;
+
+/** What {@link GrantTokens} are made of. */
+export interface GrantTokensOptions extends TokensOptions, GrantKey {
+  /** Without a file nobody can be logged in. */
+  readonly file?: GrantFile | undefined;
+  readonly onGrant?: OnGrant | undefined;
+}
+
+/** What there is to be known of a login; nothing in it is secret. */
+export interface LoginStatus extends GrantKey, Pick<Grant, "expiresAt" | "scope"> {
+  /** `none`: nobody has asked for one. */
+  readonly state: "none" | "needed" | "dead" | "valid";
+  /** Why it is dead, and since when, in ms since the epoch. */
+  readonly reason?: string | undefined;
+  readonly since?: number | undefined;
+}
+
 /** The tokens of a login, by a grant that is written before it is used. */
-export class GrantTokens extends Tokens {
+export class GrantTokens extends Tokens<GrantTokensOptions> {
   #grant: Grant | undefined;
   #granted = Promise.withResolvers<void>();
-  readonly #key: GrantKey;
+  /** Somebody has said that it takes a login: the configuration, the server, or who has made one. */
+  #isWanted = this.options.login !== undefined;
 
-  constructor(
-    options: TokensOptions,
-    private readonly file: GrantFile | undefined,
-    /** Undefined where nobody has said that it needs one. */
-    private readonly config: LoginConfig | undefined,
-  ) {
-    super(options);
-    this.#key = { server: options.server, principal: "" };
+  get status(): LoginStatus {
+    const { server, principal } = this.options;
+    const { expiresAt, scope, dead } = this.#grant ?? {};
+    const state = dead ? "dead" : this.#grant ? "valid" : this.#isWanted ? "needed" : "none";
+    return { server, principal, state, expiresAt, scope, reason: dead?.reason, since: dead?.at };
   }
 
-  /** Takes on what the file says now. Never rejects. */
-  async reload(): Promise<void> {
-    const kept = await this.#kept().catch(() => undefined);
-    const isOther = kept === undefined || kept.issuedAt > (this.#grant?.issuedAt ?? -Infinity);
-    if (!isOther && kept.dead === undefined) return;
-    this.#adopt(kept);
+  /** Takes on what the file has now. */
+  reload(found: Grant | undefined): void {
+    const kept = this.#usable(found);
+    const isSame = kept !== undefined && kept.accessToken === this.#grant?.accessToken;
+    if (!isSame || kept.dead !== undefined) this.#adopt(kept);
   }
-
-  /** Nobody has ever asked for a login. */
-  #isUnknown = true;
 
   override header(): string | undefined | Promise<string | undefined> {
-    // Who has not asked for a login so far is asked without.
-    return this.config === undefined && this.#isUnknown ? undefined : super.header();
+    return this.#isWanted ? super.header() : undefined;
   }
 
   override async refused(header: string | undefined, challenge: string | null): Promise<boolean> {
-    if (wantsBearer(challenge)) this.#isUnknown = false;
-    try {
-      return await super.refused(header, challenge);
-    } catch (error) {
-      // It may want something else than a token.
-      const isElse = this.config === undefined && this.#isUnknown && error instanceof LoginError;
-      if (isElse) return false;
-      throw error;
-    }
+    if (wantsBearer(challenge)) this.#isWanted = true;
+    // It may want something else than a token, unless there is one.
+    if (!this.#isWanted) this.#adopt(await this.#kept().catch(() => undefined));
+    return this.#isWanted && await super.refused(header, challenge);
   }
 
-  protected async obtain(refused: Token | undefined): Promise<Token | undefined> {
-    const kept = await this.#kept();
-    const isUsable = (grant: Grant) =>
-      this.isFresh(grant) && grant.accessToken !== refused?.accessToken;
-    if (kept === undefined || kept.dead !== undefined || this.file === undefined) {
-      this.#adopt(kept);
-      throw this.#needed();
-    }
-    // It may still be good for a while.
-    if (this.#grant !== kept) this.#adopt(kept);
-    if (isUsable(kept)) return kept;
-    return await this.file.exclusively(this.#key, async () => {
-      const now = await this.#kept();
-      if (now !== undefined && (now.dead !== undefined || isUsable(now))) {
-        if (this.#adopt(now) !== undefined) return now;
-      }
-      if (now === undefined || now.dead !== undefined) throw this.#needed();
-      return await this.#refreshed(now, refused === undefined ? "expired" : "HTTP 401");
+  protected async obtain(refused: Token | undefined): Promise<void> {
+    if (await this.#due(refused) === undefined) return;
+    await this.options.file?.exclusively(this.options, async () => {
+      // Another process may have been quicker.
+      const grant = await this.#due(refused);
+      if (grant !== undefined) await this.#refresh(grant, refused ? "HTTP 401" : "expired");
     });
   }
 
-  async #refreshed(grant: Grant, why: string): Promise<Grant | undefined> {
-    const { url, now, fetchFor } = this.options;
+  /** The grant there is, where it is to be renewed. @throws {LoginError} where there is none */
+  async #due(refused: Token | undefined): Promise<Grant | undefined> {
+    const kept = await this.#kept();
+    this.#adopt(kept);
+    if (kept === undefined || kept.dead !== undefined) throw this.#needed();
+    return this.isFresh(kept) && kept.accessToken !== refused?.accessToken ? undefined : kept;
+  }
+
+  async #refresh(grant: Grant, why: string): Promise<void> {
+    const { now, fetch } = this.options;
     const { refreshToken, tokenEndpoint: endpoint, client, resource } = grant;
-    if (refreshToken === undefined) throw await this.#dies(grant, why);
+    if (refreshToken === undefined) throw await this.#die(grant, why);
     const params = { grant_type: "refresh_token", refresh_token: refreshToken, resource };
-    const issuer = this.config?.type === "oauth" ? this.config.issuer : undefined;
-    const fetch = fetchFor(issuer === undefined ? [url] : [url, issuer]);
     let token: Token;
     try {
       token = await requestToken({ endpoint, client, params }, fetch, now);
@@ -87,98 +89,83 @@ export class GrantTokens extends Tokens {
       if (!(error instanceof TokenError) || !error.isFinal) throw error;
       // Somebody may have logged in meanwhile.
       const other = await this.#kept();
-      if (other !== undefined && other.dead === undefined && other.issuedAt > grant.issuedAt) {
-        return this.#adopt(other);
+      if (other === undefined || other.dead || other.issuedAt <= grant.issuedAt) {
+        throw await this.#die(grant, error.code);
       }
-      throw await this.#dies(grant, error.code ?? "refused");
+      return this.#adopt(other);
     }
-    const next = {
-      ...grant,
-      ...token,
-      refreshToken: token.refreshToken ?? refreshToken,
-      scope: token.scope ?? grant.scope,
-    };
-    await this.#write(next);
-    return this.#adopt(next);
+    const { refreshToken: next = refreshToken, scope = grant.scope } = token;
+    await this.#keep({ ...grant, ...token, refreshToken: next, scope }, "refreshed");
   }
 
   protected async rejected(): Promise<boolean> {
     const grant = this.#grant;
-    if (grant !== undefined && grant.dead === undefined) throw await this.#dies(grant, "HTTP 401");
-    throw this.#needed();
+    throw grant && !grant.dead ? await this.#die(grant, "HTTP 401") : this.#needed();
   }
 
-  protected lacking(scopes: string): LoginError {
-    const why = `needs more rights: run "mcproxy login ${this.#word} --scope '${scopes}'"`;
-    return new LoginError(this.options.server, why);
+  protected lacking(scopes: string): string {
+    const server = shellWord(this.options.server);
+    return `needs more rights: run "mcproxy login ${server} --scope '${scopes}'"`;
   }
 
-  async #dies(grant: Grant, reason: string): Promise<LoginError> {
-    const dead = { ...grant, dead: { reason, at: this.options.now() } };
-    await this.#write(dead);
-    this.#adopt(dead);
+  async #die(grant: Grant, reason: string): Promise<LoginError> {
+    await this.#keep({ ...grant, dead: { reason, at: this.options.now() } }, "dead");
     return this.#needed();
   }
 
   /** What cannot be written is used all the same: the token before it is spent. */
-  async #write(grant: Grant): Promise<void> {
+  async #keep(grant: Grant, what: GrantNews): Promise<void> {
+    const { file, server, principal, onGrant } = this.options;
     try {
-      await this.file?.replace(grant);
+      await file?.replace(grant);
     } catch (error) {
-      const { server } = this.options;
-      log.error('Cannot keep the login of server "{server}": {reason}', {
-        server,
-        reason: messageOf(error),
-      });
+      const reason = messageOf(error);
+      log.error('Cannot keep the login of server "{server}": {reason}', { server, reason });
     }
+    this.#adopt(grant);
+    onGrant?.(what, { server, principal });
   }
 
-  /** The grant for this very address, as the file has it, or as it could not be written. */
+  /** The grant as the file has it. @throws {LoginError} where the file is of no use */
   async #kept(): Promise<Grant | undefined> {
-    let kept: Grant | undefined;
     try {
-      kept = await this.file?.find(this.#key);
+      return this.#usable(await this.options.file?.find(this.options));
     } catch (error) {
-      if (!(error instanceof GrantFileError)) throw error;
       this.#adopt(undefined);
-      throw new LoginError(this.options.server, error.message, this.#granted.promise);
+      throw new LoginError(this.options.server, messageOf(error), this.#granted.promise);
     }
-    if (kept === undefined || placeOf(kept.url) !== placeOf(this.options.url)) return undefined;
-    return this.#grant !== undefined && this.#grant.issuedAt > kept.issuedAt ? this.#grant : kept;
   }
 
-  #adopt(grant: Grant | undefined): Grant | undefined {
+  /** It is for this very address, or it is none; one that could not be written may be newer. */
+  #usable(found: Grant | undefined): Grant | undefined {
+    if (found === undefined || !isSamePlace(found.url, this.options.url)) return undefined;
+    return this.#grant !== undefined && this.#grant.issuedAt > found.issuedAt ? this.#grant : found;
+  }
+
+  #adopt(grant: Grant | undefined): void {
     this.#grant = grant;
+    if (grant !== undefined) this.#isWanted = true;
     const living = grant?.dead === undefined ? grant : undefined;
-    if (grant !== undefined) this.#isUnknown = false;
     this.hold(living);
-    if (living === undefined) return undefined;
+    if (living === undefined) return;
     this.#granted.resolve();
     this.#granted = Promise.withResolvers();
-    return living;
   }
 
   #needed(): LoginError {
     const { server } = this.options;
     const { dead } = this.#grant ?? {};
-    const run = `run "mcproxy login ${this.#word}"`;
-    if (dead === undefined) {
-      return new LoginError(server, `needs a login: ${run}`, this.#granted.promise);
-    }
-    const day = new Date(dead.at).toISOString().slice(0, 10);
-    const why = `refused its login on ${day} (${dead.reason}): ${run}`;
+    const run = `run "mcproxy login ${shellWord(server)}"`;
+    const day = new Date(dead?.at ?? 0).toISOString().slice(0, 10);
+    const why = dead === undefined
+      ? `needs a login: ${run}`
+      : `refused its login on ${day} (${dead.reason}): ${run}`;
     return new LoginError(server, why, this.#granted.promise);
-  }
-
-  /** The name of the server as a shell takes it. */
-  get #word(): string {
-    const { server } = this.options;
-    return /^[\w.:@%+][\w.:@%+-]*$/.test(server) ? server : `'${server.replaceAll("'", "'\\''")}'`;
   }
 }
 
-/** Where a grant may go: it says nothing of a query. */
-function placeOf(url: string): string {
-  const { origin, pathname } = new URL(url);
-  return origin + pathname.replace(/\/+$/, "");
+/** Whether what was made for one address may go to another: it says nothing of a query. */
+export function isSamePlace(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((url) => resourceOf(url).replace(/\/+$/, ""));
+  return a === b;
 }

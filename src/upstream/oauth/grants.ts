@@ -3,33 +3,64 @@
  * and `mcproxy login` read and write.
  */
 
-import { link, lstat, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { lstat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import * as v from "valibot";
 import { loadCredentials } from "../../config/credentials.ts";
-import { attempt, isObject, type Json, shortHash } from "../../lib/json.ts";
+import { attempt, isObject, shortHash } from "../../lib/json.ts";
+import { exclusively } from "../../lib/lock-file.ts";
 import { jsonIn, readPrivateFile, replaceFile, stateDirectory } from "../../lib/own-file.ts";
-import { codeOf } from "../../lib/text.ts";
-import { pause, systemClock } from "../../lib/time.ts";
-import { keepSecret, type Token, type TokenClient } from "./token.ts";
+import { keepSecret } from "../../lib/secrets.ts";
+
+/** What may stand in a header. */
+export const ACCESS_TOKEN = /^[\x21-\x7E]+$/;
+
+const text = v.string("expected a text");
+const url = v.pipe(text, v.check((given) => URL.canParse(given), "expected a URL"));
+const time = v.number("expected milliseconds since 1970");
+const object = ({ expected }: { readonly expected: string | null }) =>
+  expected === "Object" ? "expected an object" : "is missing";
+
+/** Of a {@link Grant}. */
+const grantSchema = v.object({
+  server: text,
+  /** Whose it is; empty for the gateway's own, which is for everybody. */
+  principal: text,
+  /** The address it was made for: it goes to no other. */
+  url,
+  issuer: url,
+  tokenEndpoint: url,
+  client: v.object({
+    id: text,
+    secret: v.optional(text),
+    auth: v.picklist(
+      ["basic", "post", "none", "private_key_jwt"],
+      "expected how a secret is shown",
+    ),
+  }, object),
+  /** Sent with every request for a token; absent where it is not to be sent. */
+  resource: v.optional(text),
+  scope: v.optional(text),
+  accessToken: v.pipe(text, v.regex(ACCESS_TOKEN, "expected what may stand in a header")),
+  refreshToken: v.optional(text),
+  issuedAt: time,
+  expiresAt: v.optional(time),
+  /** Why it is of no use any more, and since when. It is kept, for people to read. */
+  dead: v.optional(v.object({ reason: text, at: time }, object)),
+}, object);
 
 /** What a login has brought, for one server and one principal. Times are ms since the epoch. */
-export interface Grant extends Token {
-  readonly server: string;
-  /** Whose it is; empty for the gateway's own, which is for everybody. */
-  readonly principal: string;
-  /** The address it was made for: it goes to no other. */
-  readonly url: string;
-  readonly issuer: string;
-  readonly tokenEndpoint: string;
-  readonly client: TokenClient;
-  /** Sent with every request for a token; absent where it is not to be sent. */
-  readonly resource?: string | undefined;
-  /** Why it is of no use any more, and since when. It is kept, for people to read. */
-  readonly dead?: { readonly reason: string; readonly at: number } | undefined;
-}
+export type Grant = Readonly<v.InferOutput<typeof grantSchema>>;
 
 /** What there can be no two of. */
 export type GrantKey = Pick<Grant, "server" | "principal">;
+
+/** The grant that this is, or why it is none: a sentence that names the member. */
+export function grantIn(value: unknown): Grant | string {
+  const { success, output, issues } = v.safeParse(grantSchema, value);
+  if (success) return output;
+  return `${v.getDotPath(issues[0]) ?? "a grant"}: ${issues[0].message}`;
+}
 
 /** The file cannot be used; the message is a sentence with the remedy. */
 export class GrantFileError extends Error {
@@ -52,20 +83,12 @@ export function grantFileIn({ env, cwd, credentials: path }: GrantPlace): GrantF
   return directory === undefined ? undefined : new GrantFile(directory, key);
 }
 
-/** How long whoever holds a lock may take, in ms; then they count as killed. */
-const STALE = 30_000;
-/** And how long one waits for it. */
-const PATIENCE = 45_000;
-
 /** The file with the grants. It is read anew each time: others write it, too. */
 export class GrantFile {
   readonly path: string;
 
   /** `stateKey` gives `MCPROXY_STATE_KEY`, where there is one: the file is encrypted then. */
-  constructor(
-    directory: string,
-    private readonly stateKey: () => Promise<string | undefined> = () => Promise.resolve(undefined),
-  ) {
+  constructor(directory: string, private readonly stateKey?: () => Promise<string | undefined>) {
     this.path = join(directory, "grants.json");
   }
 
@@ -80,20 +103,20 @@ export class GrantFile {
     const read = await readPrivateFile(this.path);
     if (read === undefined) return [];
     if (!read.ok) throw this.#unusable(read.reason, "mend that, or move it away, and log in again");
-    const content = jsonIn(read.value) ?? jsonIn(await this.#decrypted(read.value));
+    const content = jsonIn(read.value) ?? await this.#decrypted(read.value);
     if (!isObject(content) || content.version !== 1 || !Array.isArray(content.grants)) {
       throw this.#unusable("found no grants in it", "move it away, and log in again");
     }
-    const grants = content.grants.filter(isGrant);
-    for (const { accessToken, refreshToken, client } of grants) {
-      for (const secret of [accessToken, refreshToken, client.secret]) keepSecret(secret ?? "");
-    }
-    return grants;
+    // Whatever else is in it was not written by us.
+    return content.grants.filter((one) => v.is(grantSchema, one));
   }
 
   /** @throws {GrantFileError} */
   async find(key: GrantKey): Promise<Grant | undefined> {
-    return (await this.read()).find((grant) => isOf(grant, key));
+    const found = (await this.read()).find((grant) => isOf(grant, key));
+    const { accessToken = "", refreshToken = "", client } = found ?? {};
+    [accessToken, refreshToken, client?.secret ?? ""].forEach(keepSecret);
+    return found;
   }
 
   /** Puts a grant in the place of the one there was. @throws {GrantFileError} */
@@ -116,19 +139,23 @@ export class GrantFile {
   /** Does something about one grant that nobody else does at the same time, in any process. */
   exclusively<T>({ server, principal }: GrantKey, work: () => Promise<T>): Promise<T> {
     const name = shortHash(JSON.stringify([server, principal]), 16);
-    return locked(join(dirname(this.path), `grants.${name}.lock`), work);
+    return exclusively(join(dirname(this.path), `grants.${name}.lock`), work);
   }
 
   #change(edit: (all: readonly Grant[]) => readonly Grant[]): Promise<void> {
-    return locked(`${this.path}.lock`, async () => {
-      const grants = edit(await this.read()) as unknown as Json;
-      const text = `${JSON.stringify({ version: 1, grants }, undefined, 2)}\n`;
-      await replaceFile(this.path, await this.#encrypted(new TextEncoder().encode(text)));
+    return exclusively(`${this.path}.lock`, async () => {
+      const content = { version: 1, grants: [...edit(await this.read())] };
+      const key = await this.#key();
+      const text = key === undefined
+        ? `${JSON.stringify(content, undefined, 2)}\n`
+        : await new (await import("jose/jwt/encrypt")).EncryptJWT(content)
+          .setProtectedHeader({ alg: "dir", enc: "A256GCM" }).encrypt(key);
+      await replaceFile(this.path, new TextEncoder().encode(text));
     });
   }
 
   async #key(): Promise<Uint8Array | undefined> {
-    const text = (await this.stateKey())?.trim();
+    const text = (await this.stateKey?.())?.trim();
     if (!text) return undefined;
     keepSecret(text);
     const alphabet = /[-_]/.test(text) ? "base64url" : "base64";
@@ -137,22 +164,14 @@ export class GrantFile {
     throw this.#unusable("MCPROXY_STATE_KEY is no key", "make one: openssl rand -base64 32");
   }
 
-  async #encrypted(bytes: Uint8Array): Promise<Uint8Array> {
-    const key = await this.#key();
-    if (key === undefined) return bytes;
-    const { CompactEncrypt } = await import("jose/jwe/compact/encrypt");
-    const encrypt = new CompactEncrypt(bytes).setProtectedHeader({ alg: "dir", enc: "A256GCM" });
-    return new TextEncoder().encode(await encrypt.encrypt(key));
-  }
-
-  async #decrypted(bytes: Uint8Array): Promise<Uint8Array> {
+  async #decrypted(bytes: Uint8Array): Promise<unknown> {
     const key = await this.#key();
     const remedy = "set the MCPROXY_STATE_KEY it was written with, or log in again without it";
     if (key === undefined) throw this.#unusable("it is encrypted, or damaged", remedy);
-    const { compactDecrypt } = await import("jose/jwe/compact/decrypt");
+    const { jwtDecrypt } = await import("jose/jwt/decrypt");
+    const how = { keyManagementAlgorithms: ["dir"], contentEncryptionAlgorithms: ["A256GCM"] };
     try {
-      const how = { keyManagementAlgorithms: ["dir"], contentEncryptionAlgorithms: ["A256GCM"] };
-      return (await compactDecrypt(new TextDecoder().decode(bytes).trim(), key, how)).plaintext;
+      return (await jwtDecrypt(new TextDecoder().decode(bytes).trim(), key, how)).payload;
     } catch {
       throw this.#unusable("it is encrypted with another key, or damaged", remedy);
     }
@@ -165,77 +184,4 @@ export class GrantFile {
 
 function isOf(grant: Grant, { server, principal }: GrantKey): boolean {
   return grant.server === server && grant.principal === principal;
-}
-
-/** Whatever else is in the file was not written by us. */
-function isGrant(value: Json): value is Json & Grant {
-  if (!isObject(value) || !isObject(value.client)) return false;
-  const { server, principal, url, issuer, tokenEndpoint, accessToken, client, issuedAt } = value;
-  return [server, principal, issuer, accessToken, client.id].every((one) =>
-    typeof one === "string"
-  ) &&
-    [url, tokenEndpoint].every((one) => typeof one === "string" && URL.canParse(one)) &&
-    typeof issuedAt === "number" && /^[\x21-\x7E]+$/.test(String(accessToken)) &&
-    /^(basic|post|none|private_key_jwt)$/.test(String(client.auth));
-}
-
-/** What this process holds or waits for itself, so that it does not wait for its own file. */
-const QUEUES = new Map<string, Promise<unknown>>();
-
-/** One at a time, in this process and in all that see the directory. */
-async function locked<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const before = QUEUES.get(path);
-  const turn = (before ?? Promise.resolve()).then(
-    () => withFile(path, work),
-    () => withFile(path, work),
-  );
-  QUEUES.set(path, turn);
-  try {
-    return await turn;
-  } finally {
-    if (QUEUES.get(path) === turn) QUEUES.delete(path);
-  }
-}
-
-async function withFile<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const mine = crypto.randomUUID();
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const overdue = Date.now() + PATIENCE;
-  while (!await created(path, mine)) {
-    if (Date.now() > overdue) throw new GrantFileError(`cannot lock ${path}: another holds it`);
-    await removeStale(path);
-    await pause(20 + 40 * Math.random(), systemClock);
-  }
-  try {
-    return await work();
-  } finally {
-    // Who took too long may have lost it.
-    if (await readFile(path, "utf8").catch(() => "") === mine) await rm(path, { force: true });
-  }
-}
-
-async function created(path: string, content: string): Promise<boolean> {
-  try {
-    await writeFile(path, content, { flag: "wx", mode: 0o600 });
-    return true;
-  } catch (error) {
-    if (codeOf(error) === "EEXIST") return false;
-    throw new GrantFileError(`cannot write ${path}: ${codeOf(error)}; check its directory`);
-  }
-}
-
-/** Takes away what a process left behind that was killed; of two that see it, one. */
-async function removeStale(path: string): Promise<void> {
-  const seen = await lstat(path).catch(() => undefined);
-  if (seen === undefined || Math.abs(Date.now() - seen.mtimeMs) < STALE) return;
-  const aside = `${path}.${crypto.randomUUID()}.tmp`;
-  try {
-    await rename(path, aside);
-    const { ino, mtimeMs } = await lstat(aside);
-    // Another was quicker, and this is already the next one's.
-    if (ino !== seen.ino || mtimeMs !== seen.mtimeMs) await link(aside, path).catch(() => {});
-    await rm(aside, { force: true });
-  } catch {
-    // Somebody else does it.
-  }
 }

@@ -3,12 +3,13 @@
 import { clearInterval, setInterval } from "node:timers";
 import type { HttpTarget } from "../../config/types.ts";
 import { canonicalJson } from "../../lib/json.ts";
-import type { FetchDocument } from "../../protocol/issuer.ts";
-import type { ServerCredential } from "../transport/transport.ts";
-import { ClientTokens } from "./client-tokens.ts";
-import { type GrantFile, grantFileIn, type GrantPlace } from "./grants.ts";
-import { GrantTokens } from "./grant-tokens.ts";
-import { guardedFetch } from "./guard.ts";
+import { type FetchDocument, issuerMetadata } from "../../protocol/issuer.ts";
+import { GrantTokens, isSamePlace, type LoginStatus, type OnGrant } from "./grant-tokens.ts";
+import { type Grant, type GrantFile, GrantFileError, grantFileIn } from "./grants.ts";
+import type { GrantKey, GrantPlace } from "./grants.ts";
+import { ForbiddenUrlError, guardedFetch, judgeUrl } from "./guard.ts";
+import { postForm } from "./token.ts";
+import { ClientTokens } from "./tokens.ts";
 
 /** What {@link Logins} are made of. */
 export interface LoginsOptions {
@@ -18,60 +19,130 @@ export interface LoginsOptions {
   readonly fetchFor?: (trusted: readonly string[]) => FetchDocument;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number;
+  /** Of what happens here; what others write into the file is no news. */
+  readonly onGrant?: OnGrant | undefined;
 }
 
 /** Those of a gateway with these variables. */
-export function openLogins(place: GrantPlace | undefined): Logins {
-  return new Logins(place && { file: grantFileIn(place) });
+export function openLogins(place: GrantPlace | undefined, onGrant?: OnGrant): Logins {
+  return new Logins({ file: place && grantFileIn(place), onGrant });
 }
 
 /** How often it is looked whether somebody has logged in, in ms. */
 const LOOK = 1_000;
-/** Each reload may bring others; those of long ago are let go. */
+/** How long it takes at most to tell an issuer of the end of a login, in ms. */
+const REVOCATION = 10_000;
+/** Each reload, and each principal, may bring others; who was not asked for longest is let go. */
 const MOST = 4_096;
 
 /** The credentials of all servers that want a login, each for all connections to it. */
 export class Logins {
-  readonly #file: GrantFile | undefined;
-  readonly #all = new Map<string, ServerCredential>();
-  readonly #grants = new Set<GrantTokens>();
+  /** Who was asked for last comes last. */
+  readonly #all = new Map<string, ClientTokens | GrantTokens>();
   #version = "";
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  constructor(private readonly options: LoginsOptions = {}) {
-    this.#file = options.file;
+  constructor(private readonly options: LoginsOptions = {}) {}
+
+  /** How the server at this address is told who asks: everybody, or a principal of its own. */
+  of(server: string, target: HttpTarget, principal = ""): ClientTokens | GrantTokens {
+    const key = canonicalJson([server, target.url, target.login, principal]);
+    const found = this.#all.get(key) ?? this.#create(server, target, principal);
+    this.#all.delete(key);
+    this.#all.set(key, found);
+    if (this.#all.size > MOST) {
+      // The gateway's own are waited for by their connections.
+      const keys = [...this.#all.keys()];
+      this.#all.delete(keys.find((one) => !one.endsWith(',""]')) ?? keys[0]!);
+    }
+    return found;
   }
 
-  /** How the server at this address is told who asks. */
-  of(server: string, target: HttpTarget): ServerCredential {
-    const { url, login } = target;
-    const key = canonicalJson([server, url, login]);
-    const known = this.#all.get(key);
-    if (known !== undefined) return known;
+  /** Of those that were asked for so far. */
+  list(): readonly LoginStatus[] {
+    return this.#grants().map(({ status }) => status);
+  }
+
+  /** Of one, as the file has it now; undefined where it takes nobody to log in. */
+  async status(
+    server: string,
+    target: HttpTarget,
+    principal = "",
+  ): Promise<LoginStatus | undefined> {
+    const found = this.of(server, target, principal);
+    if (!(found instanceof GrantTokens)) return undefined;
+    found.reload(await this.options.file?.find({ server, principal }).catch(() => undefined));
+    return found.status;
+  }
+
+  /**
+   * Takes a grant that somebody has brought for this server, and uses it at once.
+   * @throws {ForbiddenUrlError} where it is for elsewhere, or leads there
+   * @throws {Error} where it cannot be kept; the message is a sentence
+   */
+  async receive(grant: Grant, target: HttpTarget): Promise<void> {
+    const { file, now = Date.now } = this.options;
+    if (file === undefined) throw new GrantFileError("no place for logins; set STATE_DIRECTORY");
+    if (!isSamePlace(grant.url, target.url)) {
+      throw new ForbiddenUrlError(`"url" is not the address of the server`);
+    }
+    const urls = [grant.issuer, grant.tokenEndpoint].map((url) => new URL(url));
+    await Promise.all(urls.map((url) => judgeUrl(url, trustedBy(target))));
+    // By our own clock, whoever has brought it.
+    const issuedAt = now();
+    const expiresAt = grant.expiresAt && issuedAt + grant.expiresAt - grant.issuedAt;
+    const kept = { ...grant, issuedAt, expiresAt, dead: undefined };
+    await file.put(kept);
+    this.#tell("received", kept, kept);
+  }
+
+  /**
+   * Ends a login; whether there was one. Its issuer is told where that is possible (RFC 7009); of
+   * a server that is none of the configuration's any more, only a public one.
+   * @throws {Error} where it cannot be taken out of the file; the message is a sentence
+   */
+  async forget(key: GrantKey, target?: HttpTarget): Promise<boolean> {
+    const { file } = this.options;
+    // Nobody must renew it meanwhile.
+    const grant = await file?.exclusively(key, async () => {
+      const found = await file.find(key);
+      if (found !== undefined) await file.remove(key);
+      return found;
+    });
+    if (grant === undefined) return false;
+    this.#tell("removed", key, undefined);
+    await this.#revoke(grant, target && trustedBy(target)).catch(() => {});
+    return true;
+  }
+
+  async #revoke(grant: Grant, trusted: readonly string[] = []): Promise<void> {
     const { fetchFor = guardedFetch, now = Date.now } = this.options;
-    const common = { server, url, now, fetchFor };
-    let made: ServerCredential;
-    if (login?.type === "client-credentials") made = new ClientTokens(common, login);
-    else {
-      made = new GrantTokens(common, this.#file, login);
-      this.#grants.add(made as GrantTokens);
-      this.#watch();
+    const { issuer, client, refreshToken: token = grant.accessToken } = grant;
+    const signal = AbortSignal.timeout(REVOCATION);
+    const guarded = fetchFor(trusted);
+    const fetch: FetchDocument = (url, init) => guarded(url, { ...init, signal });
+    const metadata = await issuerMetadata(issuer, fetch);
+    const endpoint = typeof metadata === "object" && metadata.revocation_endpoint;
+    if (typeof endpoint !== "string") return;
+    await postForm({ endpoint, client, params: { token } }, fetch, now);
+  }
+
+  #tell(what: "received" | "removed", { server, principal }: GrantKey, kept: Grant | undefined) {
+    for (const one of this.#grants()) {
+      if (keyOf(one.status) === keyOf({ server, principal })) one.reload(kept);
     }
-    this.#all.set(key, made);
-    if (this.#all.size > MOST) {
-      const [oldest = "", gone] = this.#all.entries().next().value ?? [];
-      this.#all.delete(oldest);
-      this.#grants.delete(gone as GrantTokens);
-    }
-    return made;
+    this.options.onGrant?.(what, { server, principal });
   }
 
   /** Takes on what has changed in the file since. Never rejects. */
   async look(): Promise<void> {
-    const version = await this.#file?.version() ?? "";
+    const { file } = this.options;
+    const version = await file?.version() ?? "";
     if (version === this.#version) return;
     this.#version = version;
-    await Promise.all([...this.#grants].map((one) => one.reload()));
+    const kept = await file?.read().catch(() => []) ?? [];
+    const byKey = new Map(kept.map((grant) => [keyOf(grant), grant]));
+    for (const one of this.#grants()) one.reload(byKey.get(keyOf(one.status)));
   }
 
   /** Looks no more. */
@@ -80,10 +151,24 @@ export class Logins {
     this.#timer = undefined;
   }
 
-  #watch(): void {
-    if (this.#file === undefined || this.#timer !== undefined) return;
-    this.#timer = setInterval(() => void this.look(), LOOK);
-    // It keeps no process alive.
-    this.#timer.unref();
+  #grants(): readonly GrantTokens[] {
+    return [...this.#all.values()].filter((one) => one instanceof GrantTokens);
   }
+
+  #create(server: string, target: HttpTarget, principal: string) {
+    const { file, fetchFor = guardedFetch, now = Date.now, onGrant } = this.options;
+    const { url, login } = target;
+    const common = { server, url, now, fetch: fetchFor(trustedBy(target)) };
+    if (login?.type === "client-credentials") return new ClientTokens({ ...common, login });
+    // It keeps no process alive.
+    if (file !== undefined) this.#timer ??= setInterval(() => void this.look(), LOOK).unref();
+    return new GrantTokens({ ...common, login, principal, file, onGrant });
+  }
+}
+
+const keyOf = ({ server, principal }: GrantKey) => JSON.stringify([server, principal]);
+
+/** What the configuration says of a server, by which is judged what others say of it. */
+function trustedBy({ url, login }: HttpTarget): readonly string[] {
+  return login?.issuer === undefined ? [url] : [url, login.issuer];
 }

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, isIP } from "node:net";
 import { test } from "node:test";
-import { guardedFetch, whyForbidden, zoneOf } from "../../../src/upstream/oauth/guard.ts";
+import { guardedFetch, judgeUrl, zoneOf } from "../../../src/upstream/oauth/guard.ts";
 import { issuerMetadata } from "../../../src/protocol/issuer.ts";
 
 /** Answers, and tells what it was asked. */
@@ -30,33 +30,76 @@ test("zoneOf() knows whose an address is, in whatever clothes it comes", () => {
     loopback: ["127.0.0.1", "127.9.9.9", "0.0.0.0", "::1", "::", "[::1]", "::ffff:127.0.0.1"],
     private: ["10.1.2.3", "172.31.0.1", "192.168.1.1", "100.64.0.1", "fd00:ec2::254", "fec0::1"],
     public: ["8.8.8.8", "172.32.0.1", "2606:4700::1111", "64:ff9b::8.8.8.8", "::8.8.8.8"],
-    nobody: ["224.0.0.1", "255.255.255.255", "ff02::1", "2001::1", "example.com", ""],
+    nobody: [
+      "224.0.0.1",
+      "255.255.255.255",
+      "ff02::1",
+      "2001::1",
+      "2002:7f00:1::",
+      "a.example",
+      "",
+    ],
   };
   for (const [zone, addresses] of Object.entries(zones)) {
     for (const address of addresses) assert.equal(zoneOf(address), zone, address);
   }
-  const inner = ["::ffff:7f00:1", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"];
+  const inner = ["::ffff:7f00:1", "::127.0.0.1", "64:ff9b::7f00:1", "::ffff:0:7f00:1"];
   for (const address of inner) assert.equal(zoneOf(address), "loopback", address);
   assert.equal(zoneOf("::ffff:0:10.0.0.1"), "private");
 });
 
-test("whyForbidden() asks for https, but on loopback, and for nothing more private", () => {
-  const why = (
+/** As a system resolves names. */
+const known = (addresses: readonly string[]) =>
+  addresses.map((address) => ({ address, family: isIP(address) }));
+
+test("judgeUrl() asks for https, but on loopback, and for nothing more private", async () => {
+  const leasts = { public: ["8.8.4.4", "10.0.0.1"], private: ["10.0.0.1"], loopback: ["::1"] };
+  const why = async (
     url: string,
     addresses: readonly string[],
-    least: "public" | "private" | "loopback",
-  ) => whyForbidden(new URL(url), addresses, least);
-  assert.equal(why("https://a.example", ["8.8.8.8"], "public"), undefined);
-  assert.equal(why("https://a.example", ["10.0.0.1", "8.8.8.8"], "private"), undefined);
-  assert.equal(why("http://localhost:1", ["127.0.0.1", "::1"], "loopback"), undefined);
-  assert.match(why("https://a.example", ["8.8.8.8", "10.0.0.1"], "public")!, /a private address/);
-  assert.match(why("http://a.example", ["8.8.8.8"], "public")!, /not encrypted/);
-  assert.match(why("http://a.example", ["127.0.0.1", "8.8.8.8"], "loopback")!, /not encrypted/);
-  assert.match(why("http://localhost", ["127.0.0.1"], "public")!, /a loopback address/);
-  assert.match(why("https://me:pw@a.example", ["8.8.8.8"], "public")!, /user name/);
-  assert.doesNotMatch(why("https://me:pw@a.example", ["8.8.8.8"], "public")!, /pw/);
-  assert.match(why("ftp://a.example", ["8.8.8.8"], "public")!, /not encrypted/);
-  assert.match(why("https://a.example", [], "public")!, /unknown host/);
+    least: keyof typeof leasts,
+    trusted = ["https://trusted.example"],
+  ) => {
+    const resolve = (host: string) =>
+      Promise.resolve(known(host === "trusted.example" ? leasts[least] : addresses));
+    try {
+      assert.deepEqual(
+        await judgeUrl(new URL(url), trusted, { resolve, env: {} }),
+        known(addresses),
+      );
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  assert.equal(await why("https://a.example", ["8.8.8.8"], "public"), undefined);
+  assert.equal(await why("https://a.example", ["10.0.0.1", "8.8.8.8"], "private"), undefined);
+  assert.equal(await why("http://localhost:1", ["127.0.0.1", "::1"], "loopback"), undefined);
+  assert.equal(await why("https://a.example", ["8.8.8.8"], "public", []), undefined);
+  assert.match((await why("https://a.example", ["10.0.0.1"], "loopback", []))!, /a private/);
+  const mixed = await why("https://a.example", ["8.8.8.8", "10.0.0.1"], "public");
+  assert.match(mixed!, /a private address/);
+  assert.match((await why("http://a.example", ["8.8.8.8"], "public"))!, /not encrypted/);
+  const half = await why("http://a.example", ["127.0.0.1", "8.8.8.8"], "loopback");
+  assert.match(half!, /not encrypted/);
+  assert.match((await why("http://localhost", ["127.0.0.1"], "public"))!, /a loopback address/);
+  assert.match((await why("https://a.example", ["224.0.0.1"], "loopback"))!, /a nobody address/);
+  const named = await why("https://me:pw@a.example", ["8.8.8.8"], "public");
+  assert.match(named!, /user name/);
+  assert.doesNotMatch(named!, /pw/);
+  assert.match((await why("ftp://a.example", ["8.8.8.8"], "public"))!, /not encrypted/);
+  assert.match((await why("https://a.example", [], "public"))!, /unknown host/);
+});
+
+test("what a proxy resolves counts as public, and an address stays what it is", async () => {
+  const resolve = () => Promise.reject(new Error("no resolver here"));
+  const judge = (url: string, no_proxy = "") =>
+    judgeUrl(new URL(url), ["https://it.example/mcp"], {
+      resolve,
+      env: { HTTPS_PROXY: "http://10.0.0.9:3128", no_proxy },
+    });
+  assert.equal((await judge("https://id.example/token")).length, 1);
+  await assert.rejects(judge("https://10.0.0.1/"), /a private address/);
+  await assert.rejects(judge("https://id.example/", "id.example"), /unknown host/);
 });
 
 /** Forty of them, for a listener on loopback that belongs to nobody they may ask. */
@@ -119,7 +162,9 @@ test("a public server leads the gateway to nobody of this machine or network", a
   const listener = await listen(() => [200, "{}"]);
   const resolve = (host: string) => {
     const found = NAMES[host];
-    return found ? Promise.resolve(found) : Promise.reject(new Error(`unknown host ${host}`));
+    return found
+      ? Promise.resolve(known(found))
+      : Promise.reject(new Error(`unknown host ${host}`));
   };
   try {
     const fetch = guardedFetch(["https://good.example/mcp"], { resolve, env: {} });
@@ -142,7 +187,7 @@ test("a public server leads the gateway to nobody of this machine or network", a
 test("the address that was looked at is the one that is connected to", async () => {
   const listener = await listen(() => [200, '{"a":1}']);
   let turns = 0;
-  const resolve = () => Promise.resolve([turns++ < 2 ? "127.0.0.1" : "127.0.0.9"]);
+  const resolve = () => Promise.resolve(known([turns++ < 2 ? "127.0.0.1" : "127.0.0.9"]));
   try {
     const fetch = guardedFetch([`http://it.example:${listener.port}/`], { resolve, env: {} });
     // No resolver of the system knows this name.
@@ -198,8 +243,6 @@ test("an answer that is too long, or of an issuer that lies, is none", async () 
       async () => await fetch(`${server.url}/long`, {}),
       /more than 262144 bytes/,
     );
-    const small = guardedFetch([server.url], { env: {}, limit: 10 });
-    await assert.rejects(async () => await small(`${server.url}/`, {}), /more than 10 bytes/);
     assert.match(String(await issuerMetadata(server.url, fetch)), /of the issuer/);
     const gone = AbortSignal.abort(new Error("given up"));
     await assert.rejects(async () => await fetch(server.url, { signal: gone }), /given up/);

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LoginError } from "../../../src/upstream/transport/failures.ts";
 import type { HttpTarget, LoginConfig } from "../../../src/config/types.ts";
-import { GrantFile } from "../../../src/upstream/oauth/grants.ts";
+import { type Grant, GrantFile, type GrantKey } from "../../../src/upstream/oauth/grants.ts";
+import { ForbiddenUrlError } from "../../../src/upstream/oauth/guard.ts";
 import { Logins } from "../../../src/upstream/oauth/logins.ts";
 import {
   type Directory,
@@ -23,6 +24,7 @@ class House {
   readonly time = new Time();
   readonly issuer = new FakeIssuer();
   readonly file: GrantFile;
+  readonly news: string[] = [];
   readonly #all: Logins[] = [];
 
   constructor(private readonly place: Directory) {
@@ -32,7 +34,9 @@ class House {
   /** As another process has them. */
   logins(): Logins {
     const { issuer: { fetchFor }, time: { now } } = this;
-    const logins = new Logins({ file: new GrantFile(this.place.path), fetchFor, now });
+    const onGrant = (what: string, { server, principal }: GrantKey) =>
+      void this.news.push([what, server, principal].join(" ").trim());
+    const logins = new Logins({ file: new GrantFile(this.place.path), fetchFor, now, onGrant });
     this.#all.push(logins);
     return logins;
   }
@@ -283,7 +287,7 @@ test("the gateway's own tokens come from the issuer of the file, and stay in mem
     client_id: "gw",
     client_secret: "s3cret-of-gw",
   });
-  assert.deepEqual(issuer.trusted.flat(), [ISSUER, ISSUER]);
+  assert.deepEqual(issuer.trusted, [[`${URL_OF_IT}?key=hidden`, ISSUER]]);
   assert.equal(await file.version(), "");
   // A refusal by the server is tried once with another token, and stays what it is.
   assert.equal(await it.refused("Bearer access-1", BEARER), true);
@@ -299,4 +303,131 @@ test("the gateway's own tokens come from the issuer of the file, and stay in mem
   const { length } = issuer.asked;
   await loginError(() => it.header());
   assert.equal(issuer.asked.length, length, "it is asked again after a pause only");
+});
+
+const key = { server: "it", principal: "" };
+/** Addresses that nobody has to look up. */
+const TARGET: HttpTarget = {
+  kind: "http",
+  url: "https://8.8.8.8/mcp",
+  transport: "auto",
+  headers: {},
+  login: { type: "oauth" },
+};
+
+test("a login that is handed over is judged, kept by our own clock, and used at once", async () => {
+  await using house = await open();
+  const { file, time } = house;
+  const logins = house.logins();
+  const it = logins.of("it", TARGET);
+  const { granted } = await loginError(() => it.header());
+  const grant = grantFor(time, {
+    url: "https://8.8.8.8/mcp/",
+    issuer: "https://8.8.4.4",
+    tokenEndpoint: "https://8.8.4.4/token",
+    issuedAt: time.ms - 9_000_000,
+    expiresAt: time.ms - 9_000_000 + 60_000,
+    dead: { reason: "invalid_grant", at: 1 },
+  });
+  const wrong: readonly Partial<Grant>[] = [
+    { url: "https://8.8.4.4/mcp" },
+    { url: "https://8.8.8.8/other" },
+    { issuer: "https://10.0.0.1" },
+    { issuer: "http://8.8.4.4" },
+    { tokenEndpoint: "https://127.0.0.1/token" },
+    { tokenEndpoint: "https://169.254.169.254/token" },
+    { tokenEndpoint: "https://me:pw@8.8.4.4/token" },
+  ];
+  for (const one of wrong) {
+    const refused = logins.receive({ ...grant, ...one }, TARGET);
+    await assert.rejects(refused, ForbiddenUrlError, JSON.stringify(one));
+  }
+  assert.equal(await file.version(), "");
+  await logins.receive(grant, TARGET);
+  await granted;
+  assert.equal(it.header(), "Bearer access-0");
+  const { dead, issuedAt, expiresAt } = (await file.find(key))!;
+  assert.deepEqual([dead, issuedAt, expiresAt], [undefined, time.ms, time.ms + 60_000]);
+  assert.deepEqual(house.news, ["received it"]);
+  // The issuer of the configuration is trusted, wherever it is.
+  const home = { ...TARGET, login: { type: "oauth", issuer: "https://10.0.0.1" } } as const;
+  const ofHome = { ...grant, issuer: "https://10.0.0.1", tokenEndpoint: "https://10.0.0.2/token" };
+  await logins.receive(ofHome, home);
+  await assert.rejects(new Logins().receive(grant, TARGET), /no place for logins/);
+});
+
+test("a login that is ended is gone at once, and its issuer is told where that is possible", async () => {
+  await using house = await open();
+  const { file, issuer } = house;
+  const logins = house.logins();
+  const it = house.credential(oauth, URL_OF_IT, logins);
+  await file.put(grantFor(house.time));
+  await file.put(grantFor(house.time, { principal: "alice", accessToken: "of-alice-1" }));
+  assert.equal(await it.header(), "Bearer access-0");
+  assert.equal(await logins.forget(key, { ...TARGET, url: URL_OF_IT }), true);
+  assert.deepEqual(issuer.trusted.at(-1), [URL_OF_IT]);
+  assert.deepEqual(issuer.asked.map(({ url }) => url), [`${ISSUER}/revoke`]);
+  const { form } = issuer.asked[0]!;
+  assert.deepEqual([form.get("token"), form.get("client_id")], ["refresh-0", "client"]);
+  await loginError(() => it.header());
+  assert.equal(await logins.forget(key), false);
+  issuer.instead = () => Promise.reject(new Error("gone"));
+  assert.equal(await logins.forget({ ...key, principal: "alice" }), true);
+  assert.deepEqual(issuer.trusted.at(-1), [], "of a server that nobody knows only what is public");
+  assert.deepEqual(await file.read(), []);
+  assert.deepEqual(house.news, ["removed it", "removed it alice"]);
+});
+
+test("each principal has a login of their own", async () => {
+  await using house = await open();
+  const { file, time } = house;
+  const logins = house.logins();
+  const target = { ...TARGET, url: URL_OF_IT };
+  const [own, alices, bobs] = ["", "alice", "bob"].map((one) => logins.of("it", target, one));
+  assert.equal(logins.of("it", { ...target }, "alice"), alices);
+  const { granted } = await loginError(() => alices!.header());
+  await file.put(grantFor(time, { principal: "alice", accessToken: "of-alice-1" }));
+  await logins.look();
+  await granted;
+  assert.equal(alices!.header(), "Bearer of-alice-1");
+  for (const other of [own, bobs]) await loginError(() => other!.header());
+  await file.put(grantFor(time, { principal: "bob", accessToken: "of-bob-1" }));
+  assert.equal(await bobs!.header(), "Bearer of-bob-1");
+  time.ms += 3_600_000;
+  assert.deepEqual(await Promise.all([alices!.header(), alices!.header()]), [
+    "Bearer access-1",
+    "Bearer access-1",
+  ]);
+  assert.equal((await file.find({ ...key, principal: "bob" }))?.accessToken, "of-bob-1");
+  assert.deepEqual(house.news, ["refreshed it alice"]);
+});
+
+test("what there is to be known of a login has no secrets in it", async () => {
+  await using house = await open();
+  const { file, issuer, time } = house;
+  const logins = house.logins();
+  const target = { ...TARGET, url: URL_OF_IT };
+  const { login: _, ...unsaid } = target;
+  const state = async (one: HttpTarget = target) => (await logins.status("it", one))?.state;
+  assert.deepEqual([await state(unsaid), await state()], ["none", "needed"]);
+  await file.put(grantFor(time));
+  assert.deepEqual([await state(unsaid), await state()], ["valid", "valid"]);
+  const status = {
+    ...key,
+    state: "valid",
+    scope: "read",
+    expiresAt: time.ms + 3_600_000,
+    reason: undefined,
+    since: undefined,
+  };
+  assert.deepEqual(await logins.status("it", target), status);
+  time.ms += 3_600_000;
+  issuer.instead = () => Response.json({ error: "invalid_grant" }, { status: 400 });
+  await loginError(() => logins.of("it", target).header());
+  const { state: now, reason, since } = (await logins.status("it", target))!;
+  assert.deepEqual([now, reason, since], ["dead", "invalid_grant", time.ms]);
+  assert.deepEqual(house.news, ["dead it"]);
+  const login = { type: "client-credentials", issuer: ISSUER, clientId: "gw" } as const;
+  const own = { ...target, login: { ...login, clientSecret: "s3cret-of-gw" } };
+  assert.equal(await logins.status("it", own), undefined);
 });

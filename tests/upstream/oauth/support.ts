@@ -42,7 +42,9 @@ export class FakeIssuer {
   async #answer(url: string, init: RequestInit): Promise<Response> {
     if (url.includes("/.well-known/")) {
       const methods = { token_endpoint_auth_methods_supported: ["client_secret_post"] };
-      return Response.json({ issuer: ISSUER, token_endpoint: `${ISSUER}/token`, ...methods });
+      const revocation = { revocation_endpoint: `${ISSUER}/revoke` };
+      const known = { issuer: ISSUER, token_endpoint: `${ISSUER}/token` };
+      return Response.json({ ...known, ...methods, ...revocation });
     }
     const form = new URLSearchParams(String(init.body));
     const asked = { url, headers: new Headers(init.headers), form };
