@@ -95,10 +95,7 @@ export class Container {
 }
 
 /** What a program says that ends by itself, and whether that is well and whole. Never rejects. */
-export async function ask(
-  program: Program,
-  runtime: Pick<Runtime, "spawn">,
-): Promise<{ readonly isDone: boolean; readonly said: string; readonly complaint: string }> {
+export async function ask(program: Program, runtime: Pick<Runtime, "spawn">) {
   const heard = { isDone: false, said: "", complaint: "" };
   const ended = Promise.withResolvers<boolean>();
   const hears = (part: "said" | "complaint") => (chunk: Uint8Array) => {

@@ -65,12 +65,9 @@ const CACHE = "/tmp/cache";
  * What holds for every sandbox. No `--new-session`: the server is in a session without a terminal
  * already, and has to stay in the group that is stopped.
  */
-const WALLS = [
-  ...["--unshare-user-try", "--unshare-pid", "--unshare-ipc", "--unshare-uts"],
-  ...["--unshare-cgroup-try", "--cap-drop", "ALL", "--die-with-parent"],
-];
-
-const wallsOf = (network: boolean) => network ? WALLS : [...WALLS, "--unshare-net"];
+const wallsOf = (network: boolean) =>
+  ("--unshare-user-try --unshare-pid --unshare-ipc --unshare-uts --unshare-cgroup-try " +
+    `--cap-drop ALL --die-with-parent${network ? "" : " --unshare-net"}`).split(" ");
 
 /** What every sandbox has of its own, and nothing of the machine can take the place of. */
 const OWN = /^\/(?:(?:proc|dev)(?:$|\/)|(?:tmp|var\/tmp)$|tmp\/(?:home|cache)(?:$|\/))/;
@@ -132,17 +129,17 @@ export function sandboxed(
 /** A place, and the masks before what must not be seen in it. */
 function roomsOf(place: ShownPath, { places, hidden }: SandboxFacts): string[][] {
   const { at, real, isWritable } = place;
-  if (OWN.test(at) || OWN.test(real)) refuse(at, "each sandbox has one of its own");
+  const isOwn = OWN.test(at) || OWN.test(real);
+  if (isOwn) fail(`it cannot be given ${at}: each sandbox has one of its own`);
   // Whoever may write there can let it lead anywhere until the next start.
-  const outer = places.find((one) => one.isWritable && one.at !== at && isInside(at, one.at));
-  if (outer && at !== real) refuse(at, `it is a link below ${outer.at}, which it may change`);
+  const isLoose = (one: ShownPath) => one.isWritable && one.at !== at && isInside(at, one.at);
+  const outer = at === real ? undefined : places.find(isLoose)?.at;
+  if (outer) fail(`it cannot be given ${at}: it is a link below ${outer}, which it may change`);
   return [
     [isWritable ? "--bind" : "--ro-bind-try", real, at],
     ...masksIn(place, hidden).map((mask) => ["--tmpfs", join(at, mask.slice(real.length))]),
   ];
 }
-
-const refuse = (at: string, why: string) => fail(`it cannot be given ${at}: ${why}`);
 
 /**
  * The directories in a place that have to be empty, so that nothing hidden is seen there.
@@ -153,12 +150,14 @@ function masksIn({ at, real, isWritable }: ShownPath, hidden: readonly Hidden[])
   const outer = hidden.find(({ path }) =>
     path !== real && isInside(real, path) && !isInside(real, join(path, "home"))
   );
-  if (outer) refuse(at, `it is in ${outer.path}, which is the gateway's own`);
+  if (outer) fail(`it cannot be given ${at}: it is in ${outer.path}, which is the gateway's own`);
   const covered = hidden.filter(({ path }) => isInside(path, real));
   // Whoever may write there could move something from behind its mask.
   const bare = covered.find(({ mask }) => isWritable || mask === real || !isInside(mask, real));
-  if (bare) refuse(at, `${bare.path} is in it, which is the gateway's own; name narrower paths`);
-  return [...new Set(covered.map(({ mask }) => mask))];
+  if (bare === undefined) return [...new Set(covered.map(({ mask }) => mask))];
+  return fail(
+    `it cannot be given ${at}: ${bare.path} is in it, which is the gateway's own; name narrower paths`,
+  );
 }
 
 /** Variables by which people steer what runs containers. */
@@ -238,11 +237,9 @@ export async function keptIn(
 
 /** Where the things of a server are that it finds again. */
 export function keptFor(server: string, env: Env): Pick<SandboxFacts, "home" | "cache"> {
-  const digest = nodeCrypto().createHash("sha256").update(server).digest("hex");
-  const [state, cache] = [stateDirectory(env), cacheDirectory(env)].map((directory) =>
-    directory && join(directory, "sandbox", keptName(server, digest, ""))
-  );
-  return { home: state && join(state, "home"), cache: cache && join(cache, "cache") };
+  const own = join("sandbox", keptName(server, nodeCrypto().hash("sha256", server, "hex"), ""));
+  const [state, cache] = [stateDirectory(env), cacheDirectory(env)];
+  return { home: state && join(state, own, "home"), cache: cache && join(cache, own, "cache") };
 }
 
 /** The gateway's own directories and files, as they are called and where they are. */
@@ -254,30 +251,26 @@ function hiddenOf(env: Env, files: readonly string[]): readonly Hidden[] {
     attempt(() => join(realpathSync(dirname(resolve(file))), basename(file))) ?? [],
     attempt(() => realpathSync(file)) ?? [],
   ]);
-  return paths.flat().map((path) => {
-    const isDirectory = attempt(() => lstatSync(path).isDirectory());
-    return { path, mask: isDirectory ? path : dirname(path) };
-  });
+  const isDirectory = (path: string) => attempt(() => lstatSync(path).isDirectory());
+  return paths.flat().map((path) => ({ path, mask: isDirectory(path) ? path : dirname(path) }));
 }
 
 /** @throws {Error} where there is none */
 function placesOf(paths: readonly string[], isWritable: boolean): ShownPath[] {
   return paths.map((path) => {
     const at = resolve(path);
-    const real = attempt(() => realpathSync(at)) ?? refuse(at, "it is missing, or not to be read");
+    const real = attempt(() => realpathSync(at)) ??
+      fail(`it cannot be given ${at}: it is missing, or not to be read`);
     return { at, real, isWritable };
   });
 }
 
-/** Links and interpreters that are followed from a program. */
-const MOST_HOPS = 16;
-
 /** Where a program is with what it consists of, its interpreter, and all that links lead through. */
 function rootsOf(program: string, path: string | undefined, home = "/root"): readonly string[] {
   const files = new Set([program]);
-  // A set goes on with what is added meanwhile.
+  // A set goes on with what is added meanwhile. No honest program has so many.
   for (const file of files) {
-    if (files.size <= MOST_HOPS) leadsTo(file, path).forEach((next) => files.add(next));
+    if (files.size <= 16) leadsTo(file, path).forEach((next) => files.add(next));
   }
   const roots = [...files].flatMap((file) => {
     const directory = dirname(file);
@@ -286,8 +279,7 @@ function rootsOf(program: string, path: string | undefined, home = "/root"): rea
     const modules = /^.*?\/node_modules(?=\/)/.exec(file);
     if (modules !== null) return [modules[0]];
     if (basename(directory) !== "bin") return [directory];
-    const parts = ["lib", "lib64", "pyvenv.cfg"].map((name) => join(dirname(directory), name));
-    return [directory, ...parts];
+    return [".", "../lib", "../lib64", "../pyvenv.cfg"].map((one) => join(directory, one));
   });
   return [...new Set(roots)].filter(existsSync);
 }
@@ -324,17 +316,19 @@ export async function bwrapOf(
   { network }: Pick<Sandbox, "network">,
   { platform, env, runtime }: Machine,
 ): Promise<string> {
-  const cannot = "it cannot be put into a sandbox:";
-  if (platform !== "linux") fail(`${cannot} found ${platform}, expected Linux`);
-  const bwrap = find("bwrap", `${env["PATH"] ?? ""}:/usr/bin`) ??
-    fail(`${cannot} there is no bwrap; install bubblewrap`);
+  const bwrap = platform === "linux"
+    ? find("bwrap", `${env["PATH"] ?? ""}:/usr/bin`)
+    : fail(`it cannot be put into a sandbox: found ${platform}, expected Linux`);
+  if (!bwrap) fail("it cannot be put into a sandbox: there is no bwrap; install bubblewrap");
   const rooms = ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"];
   const args = [...wallsOf(network), ...rooms, "--", bwrap, "--version"];
   const { isDone, complaint } = await ask({ command: bwrap, args, env: {} }, runtime);
   if (isDone) return bwrap;
-  const why = snippet(complaint.trim(), 300) || "it does not end well";
-  const unit = "a hardened unit needs packaging/mcproxy-sandbox.conf";
-  fail(`${cannot} ${bwrap} does not work here (${why}); ${unit}, other machines docs/security.md`);
+  const said = snippet(complaint.trim(), 300) || "it does not end well";
+  return fail(
+    `it cannot be put into a sandbox: ${bwrap} does not work here (${said}); ` +
+      "a hardened unit needs packaging/mcproxy-sandbox.conf, other machines docs/security.md",
+  );
 }
 
 /**
