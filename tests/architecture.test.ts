@@ -62,12 +62,12 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/front": 1_590,
   "src/front/auth": 724,
   "src/app": 782,
-  "src/cli": 3_381,
+  "src/cli": 3_335,
   "src/cli/view": 262,
-  "src/cli/clients": 1_981,
+  "src/cli/clients": 1_948,
 };
 
-const MOST_CODE_IN_ALL = 38_345;
+const MOST_CODE_IN_ALL = 38_215;
 const MOST_FILES = 256;
 const MOST_LINES = 500;
 

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { CliError, ExitCode, UsageError } from "../app/io.ts";
 import { didYouMean, suggest } from "../lib/suggest.ts";
+import { parseDuration } from "../lib/time.ts";
 import {
   type Command,
   COMMON_OPTIONS,
@@ -113,6 +114,12 @@ function readValue(
     throw new UsageError(`Option "${rawName}" needs a value: ${rawName} ${placeholder}`);
   }
   return value;
+}
+
+/** Milliseconds of a duration that may be one of days, such as `90d`; undefined for what is none. */
+export function longDuration(text: string): number | undefined {
+  const days = /^(\d{1,4})d$/.exec(text)?.[1];
+  return days === undefined ? parseDuration(text) : Number(days) * 86_400_000;
 }
 
 /** How a command is written: its name, and the words behind it. */

@@ -7,26 +7,22 @@ import { requireConfiguration } from "../app/plan.ts";
 import {
   auditLine,
   auditLines,
-  type BrokenLine,
   ChainCheck,
   inWrittenOrder,
 } from "../gateway/access/audit-chain.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { systemReason } from "../lib/own-file.ts";
 import { plural, printable } from "../lib/text.ts";
-import { parseDuration } from "../lib/time.ts";
+import { longDuration } from "./args.ts";
 import type { Invocation, OptionValues } from "./command.ts";
 
 /** Characters that are printed at a time. */
 const CHUNK = 32 * 1024;
 
-/** `mcproxy audit [FILE…]` and `mcproxy audit verify FILE…`. */
+/** `mcproxy audit [FILE…]` and `mcproxy audit verify [FILE…]`. */
 export async function run({ args, options }: Invocation, io: Io): Promise<ExitCode> {
   const isCheck = args[0] === "verify";
   const named = isCheck ? args.slice(1) : args;
-  if (isCheck && named.length === 0) {
-    throw new UsageError('Cannot run "audit verify": FILE is missing; expected all files of it');
-  }
   try {
     const files = await inWrittenOrder(named.length > 0 ? named : await configured(options, io));
     return await (isCheck ? verify : show)(files, options, io);
@@ -42,39 +38,32 @@ async function configured(options: OptionValues, io: Io): Promise<string[]> {
   if (audit === undefined) {
     throw new CliError(ExitCode.Failed, 'Cannot show the audit: the configuration has no "audit"');
   }
-  const name = basename(audit.file);
-  const all = await readdir(dirname(audit.file));
-  return all.filter((one) =>
-    one === name || /^\.\d+$/.test(one.slice(name.length)) && one.startsWith(name)
-  )
-    .map((one) => join(dirname(audit.file), one));
+  const [directory, name] = [dirname(audit.file), basename(audit.file)];
+  return (await readdir(directory))
+    .filter((one) => one.startsWith(name) && /^(\.\d+)?$/.test(one.slice(name.length)))
+    .map((one) => join(directory, one));
 }
 
 async function verify(files: readonly string[], options: OptionValues, io: Io): Promise<ExitCode> {
   const check = new ChainCheck();
   const broken = await firstBroken(files, check) ?? check.end(options.head);
   const { from = 1, to, head } = check.held;
-  if (options.json === true) {
-    await print(io, `${JSON.stringify({ ok: broken === undefined, from, to, head, broken })}\n`);
-  } else if (broken !== undefined) {
-    await print(io, `${printable(broken.file)}:${broken.line}: ${broken.why}\n`);
-  } else {
-    const lines = [
-      `${
-        plural(to === 0 ? 0 : to - from + 1, "line")
-      }, number ${from} to ${to}, each as it was written`,
+  const count = plural(to === 0 ? 0 : to - from + 1, "line");
+  const lines = broken !== undefined
+    ? [`${printable(broken.file)}:${broken.line}: ${broken.why}`]
+    : [
+      `${count}, number ${from} to ${to}, each as it was written`,
       `The last comes to ${head}; compare it with what the log says, or with --head`,
       ...from > 1 ? [`What was before number ${from} is in none of these files`] : [],
     ];
-    await print(io, `${lines.join("\n")}\n`);
-  }
+  const text = options.json === true
+    ? JSON.stringify({ ok: broken === undefined, from, to, head, broken })
+    : lines.join("\n");
+  await print(io, `${text}\n`);
   return broken === undefined ? ExitCode.Ok : ExitCode.Failed;
 }
 
-async function firstBroken(
-  files: readonly string[],
-  check: ChainCheck,
-): Promise<BrokenLine | undefined> {
+async function firstBroken(files: readonly string[], check: ChainCheck) {
   for (const file of files) {
     let line = 0;
     for await (const { bytes, isWhole } of auditLines(file)) {
@@ -84,18 +73,21 @@ async function firstBroken(
   }
 }
 
-async function show(files: readonly string[], options: OptionValues, io: Io): Promise<ExitCode> {
-  const since = options.since === undefined ? "" : sinceOf(options.since);
-  const { who, event } = options;
+async function show(
+  files: readonly string[],
+  { since, who, event, json }: OptionValues,
+  io: Io,
+): Promise<ExitCode> {
+  const from = since === undefined ? "" : timeOf(since);
+  const isMeant = (line: JsonObject) =>
+    (who ?? line.who) === line.who && (event ?? line.event) === line.event &&
+    String(line.t) >= from;
   let [text, damaged] = ["", 0];
   for (const file of files) {
     for await (const { bytes } of auditLines(file)) {
       const line = auditLine(bytes);
       if (line === undefined) damaged++;
-      else if (
-        (who === undefined || line.who === who) && (event === undefined || line.event === event) &&
-        String(line.t) >= since
-      ) text += `${options.json === true ? JSON.stringify(line) : readable(line)}\n`;
+      else if (isMeant(line)) text += `${json ? JSON.stringify(line) : readable(line)}\n`;
       if (text.length < CHUNK) continue;
       await print(io, text);
       text = "";
@@ -110,19 +102,18 @@ async function show(files: readonly string[], options: OptionValues, io: Io): Pr
 function readable(
   { t, event, who, client, address, server, name, ms, outcome }: JsonObject,
 ): string {
-  const parts = [t, event, who ?? client ?? address, server, name, outcome];
-  const told = parts.filter((part) => part !== undefined && part !== "").map(String);
-  return printable([...told, ...ms === undefined ? [] : [`${ms} ms`]].join("  "));
+  const took = ms === undefined ? undefined : `${ms} ms`;
+  const parts = [t, event, who ?? client ?? address, server, name, outcome, took];
+  return printable(parts.filter((part) => part !== undefined && part !== "").join("  "));
 }
 
 /** As times are written in the lines. */
-function sinceOf(text: string): string {
-  const days = /^(\d{1,4})d$/.exec(text)?.[1];
-  const ago = days === undefined ? parseDuration(text) : Number(days) * 86_400_000;
+function timeOf(text: string): string {
+  const ago = longDuration(text);
   const at = ago === undefined ? Date.parse(text) : Date.now() - ago;
   if (!Number.isNaN(at)) return new Date(at).toISOString();
+  const said = JSON.stringify(text);
   throw new UsageError(
-    `Cannot use --since ${JSON.stringify(text)}: expected a time such as 2h, 7d or 2026-11-30`,
-    'Run "mcproxy help audit" for usage',
+    `Cannot use --since ${said}: expected a time such as 2h, 7d or 2026-11-30`,
   );
 }

@@ -4,9 +4,9 @@ import { CliError, ExitCode, type Io, print, say, UsageError } from "../app/io.t
 import { newKey } from "../app/local-key.ts";
 import { suggest } from "../lib/suggest.ts";
 import { quotedNames } from "../lib/text.ts";
-import { parseDuration } from "../lib/time.ts";
+import { longDuration } from "./args.ts";
 import { readAll } from "./call.ts";
-import { checkKey, hashOfKey, putKey, readKeys } from "./clients/keys-file.ts";
+import { hashOfKey, putKey, readKeys } from "./clients/keys-file.ts";
 import type { Invocation, OptionValues } from "./command.ts";
 import { gatewayUrls, ownAddress } from "./urls.ts";
 import { renderTable, styleFor } from "./view/table.ts";
@@ -15,6 +15,8 @@ import { renderTable, styleFor } from "./view/table.ts";
 type Told = readonly [data: Readonly<Record<string, unknown>>, text: string];
 
 type Action = (name: string, options: OptionValues, io: Io) => Promise<Told>;
+
+const CONNECT = "To give a client a key of its own:\n  mcproxy connect CLIENT --write";
 
 const ACTIONS: Readonly<Record<string, Action>> = { add, list, remove, hash };
 
@@ -36,45 +38,29 @@ export async function run({ args, options }: Invocation, io: Io): Promise<ExitCo
 async function add(name: string, options: OptionValues, io: Io): Promise<Told> {
   const file = await readKeys(options, io);
   const { path, settings: { auth, publicUrl } } = file;
-  const key = newKey();
-  const hash = await hashOfKey(key);
-  const expires = options.expires === undefined ? undefined : endOf(options.expires);
-  const written = expires === undefined ? hash : { hash, expires };
-  const data = { name, key, file: path, expires: expires ?? null, first: auth === undefined };
-  checkKey(name, written);
   if (auth?.keys?.some((one) => one.name === name)) {
     const message = `Cannot add the key "${name}": found one of this name; expected a new name`;
     const hint = `"mcproxy keys remove ${name}" takes that one out`;
     throw new CliError(ExitCode.Failed, message, { hint });
   }
-  await putKey(file, name, written).catch(async (error) => {
-    // Whoever writes the line by hand is to have the key.
-    if (!file.isEditable) {
-      await print(io, `${options.json === true ? JSON.stringify(data) : key}\n`);
-    }
-    throw error;
-  });
+  const key = newKey();
+  const hash = await hashOfKey(key);
+  const expires = options.expires === undefined ? undefined : endOf(options.expires);
+  await putKey(file, name, expires === undefined ? hash : { hash, expires });
   const url = gatewayUrls(publicUrl, (await ownAddress(io, options.config)).env).mcp;
+  const isFirst = auth === undefined;
   const lines = [
     `Key "${name}" is in ${path}; nobody can show it again. With MCPROXY_KEY set to it:`,
     `  claude mcp add --transport http mcproxy ${url} --header "Authorization: Bearer $MCPROXY_KEY"`,
+    ...isFirst ? ["It is the first one: nobody gets in without a key any more.", CONNECT] : [],
   ];
-  if (auth === undefined) {
-    const { connectedClients } = await import("./clients/connect.ts");
-    const others = await connectedClients(io);
-    lines.push(
-      "It is the first one: from now on nobody gets in without a key. To give clients theirs:",
-      ...(others.length > 0 ? others : ["CLIENT"]).map((one) => `  mcproxy connect ${one} --write`),
-    );
-  }
   await say(io.stderr, `${lines.join("\n")}\n`);
-  return [data, key];
+  return [{ name, key, file: path, expires: expires ?? null, first: isFirst }, key];
 }
 
 /** As the configuration has it: `90d` is counted from now. */
 function endOf(text: string): string {
-  const [, days] = /^(\d{1,4})d$/.exec(text) ?? [];
-  const ms = days === undefined ? parseDuration(text) : Number(days) * 86_400_000;
+  const ms = longDuration(text);
   return ms === undefined ? text : new Date(Date.now() + ms).toISOString().replace(/\.\d+/, "");
 }
 
@@ -85,16 +71,11 @@ async function list(_: string, options: OptionValues, io: Io): Promise<Told> {
     expires: expires === Infinity ? null : new Date(expires).toISOString(),
     expired: expires <= Date.now(),
   }));
-  const rows = keys.map((one) => [
-    one.name,
-    one.expires ?? "never",
-    one.expired ? "has expired" : "",
-  ]);
+  const data = { file: path, keys };
+  if (keys.length === 0) return [data, `${path} has no keys`];
+  const rows = keys.map((one) => [one.name, one.expires ?? "never", one.expired ? "expired" : ""]);
   const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
-  const lines = rows.length > 0
-    ? renderTable(["NAME", "EXPIRES", ""], rows, { style })
-    : [`${path} has no keys`];
-  return [{ file: path, keys }, lines.join("\n")];
+  return [data, renderTable(["NAME", "EXPIRES", ""], rows, { style }).join("\n")];
 }
 
 async function remove(name: string, options: OptionValues, io: Io): Promise<Told> {

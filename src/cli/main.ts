@@ -133,8 +133,7 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
     options: ["who", "event", "since", "head", "config", "credentials"],
     notes: [
       "Without FILE it shows the files of the configuration's audit.",
-      "verify wants all files, audit.jsonl*, and names the first line that is not as it was written.",
-      "It exits with 1 where there is one.",
+      "verify names the first line that is not as it was written, and exits with 1 then.",
     ],
     load: async () => (await import("./audit.ts")).run,
   },

@@ -66,13 +66,14 @@ test("audit shows the files of the configuration from the oldest line on, filter
   }));
 
 test("audit verify names the first line that is not as it was written", () =>
-  withFiles(async ({ now, old }) => {
+  withFiles(async ({ now, old, config }) => {
     const good = await run(["audit", "verify", now, old]);
     assert.equal(good.code, 0, good.stdout);
     assert.match(
       good.stdout,
       /^4 lines, number 1 to 4, each as it was written\nThe last comes to /,
     );
+    assert.equal((await run(["audit", "verify", "--config", config])).stdout, good.stdout);
     const head = /comes to ([0-9a-f]{64})/.exec(good.stdout)![1]!;
     assert.equal((await run(["audit", "verify", now, old, "--head", head])).code, 0);
     const part = await run(["audit", "verify", now]);
@@ -99,7 +100,7 @@ test("audit says what is missing", () =>
     await writeFile(config, '{"mcpServers": {}}');
     const none = await run(["audit", "--config", config]);
     assert.match(none.stderr, /Cannot show the audit: the configuration has no "audit"/);
-    assert.match((await run(["audit", "verify"])).stderr, /FILE is missing/);
+    assert.match((await run(["audit", "verify", "--config", config])).stderr, /has no "audit"/);
     const lost = await run(["audit", "verify", join(directory, "none")]);
     assert.deepEqual([lost.code, /Cannot read the audit: ENOENT/.test(lost.stderr)], [1, true]);
   }));

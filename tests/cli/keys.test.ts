@@ -87,9 +87,8 @@ test("keys go into the file that says auth, the last one of several", async () =
 });
 
 test("the first key makes a file where there is none, and says what changes for whom", async () => {
-  const { home, keys } = await homeOf({}, ["cursor"]);
+  const { home, keys } = await homeOf({});
   await using _ = home;
-  await run(["connect", "cursor", "--write"], home.options);
   const { code, stdout, stderr } = await keys("add", "laptop", "--json");
   assert.equal(code, 0, stderr);
   const { key, file, ...rest } = JSON.parse(stdout);
@@ -97,7 +96,7 @@ test("the first key makes a file where there is none, and says what changes for 
   assert.equal(file, join(home.directory, ".config/mcproxy/mcp-servers.json"));
   assert.equal((await stat(file)).mode & 0o777, 0o600);
   assert.deepEqual((await keysIn(file, home))?.map(({ hash }) => `sha256:${hash}`), [hashOf(key)]);
-  assert.match(stderr, /nobody gets in without a key[^]*\n {2}mcproxy connect cursor --write\n$/);
+  assert.match(stderr, /nobody gets in without a key[^]*\n {2}mcproxy connect CLIENT --write\n$/);
 });
 
 test("a key may end, and the list says so", async () => {
@@ -127,7 +126,7 @@ test("a key may end, and the list says so", async () => {
     expires: "2100-01-01T00:00:00.000Z",
     expired: false,
   });
-  assert.match((await keys("list")).stdout, /gone +2020-03-01T00:00:00\.000Z +has expired/);
+  assert.match((await keys("list")).stdout, /gone +2020-03-01T00:00:00\.000Z +expired/);
 });
 
 test("what would let nobody in is refused", async () => {
@@ -163,27 +162,32 @@ test("keys remove names what is near, and tells of the last one", async () => {
   assert.match((await keys("remove", "old")).stderr, /Found: none/);
 });
 
-test("YAML is left to its owner, with the line to add or to take out", async () => {
-  const text = `mcpServers: {}\nauth:\n  keys: {}\n`;
-  const { home, keys, path, read } = await homeOf({ "mcp-servers.yaml": text });
+test("keys go into YAML and out of it, and its comments stay", async () => {
+  const text = "# who gets in\nmcpServers: {}\nauth:\n  keys:\n" +
+    `    old: sha256:${"a".repeat(64)} # laptop\n`;
+  const { home, keys, path, read } = await homeOf({ "mcp-servers.yaml": text }, ["cursor"]);
   await using _ = home;
   const { code, stdout, stderr } = await keys("add", "ci", "--expires", "2099-12-31");
-  assert.equal(code, 1);
-  const line = `"ci": {"hash":"${hashOf(stdout.trim())}","expires":"2099-12-31"}`;
-  assert.ok(stderr.includes(`Add this line to "keys" in its "auth":\n    ${line}`), stderr);
+  assert.equal(code, 0, stderr);
+  const written = await read("mcp-servers.yaml");
+  assert.ok(written.startsWith(text), written);
+  const known = await keysIn(path("mcp-servers.yaml"), home);
+  assert.deepEqual(known?.[1], {
+    name: "ci",
+    hash: hashOf(stdout.trim()).slice(7),
+    expires: Date.parse("2100-01-01"),
+  });
+  assert.match((await run(["connect", "cursor", "--write"], home.options)).stdout, /Key: cursor/);
+  assert.equal((await keys("remove", "cursor")).code, 0);
+  assert.equal((await keys("remove", "ci")).code, 0);
   assert.equal(await read("mcp-servers.yaml"), text);
-  // As it says.
-  await home.write(path("mcp-servers.yaml"), `mcpServers: {}\nauth:\n  keys:\n    ${line}\n`);
-  assert.equal((await keysIn(path("mcp-servers.yaml"), home))?.length, 1);
-  assert.match((await keys("remove", "ci")).stderr, /Take "ci" out of "keys" in its "auth"/);
-  const connect = await run(["connect", "cursor"], (await withCursor(home)).options);
-  assert.match(connect.stderr, /Make one with "mcproxy keys add cursor"; MCPROXY_KEY and --url/);
+  // What no edit can follow stays as it is.
+  const odd = "mcpServers: {}\nx: &k {}\nauth: { keys: *k }\n";
+  await home.write(path("odd.yaml"), odd);
+  const refused = await keys("add", "x", "-c", "odd.yaml");
+  assert.match(refused.stderr, /odd\.yaml/);
+  assert.deepEqual([refused.code === 0, await read("odd.yaml")], [false, odd]);
 });
-
-async function withCursor(home: Home): Promise<Home> {
-  await home.write(home.file("cursor"), "{}");
-  return home;
-}
 
 test("keys hash makes the line of a key that somebody has", async () => {
   const hash = async (text: string, ...args: string[]) => {

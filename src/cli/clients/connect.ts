@@ -28,7 +28,7 @@ import { backupsOf, parseClientText, readClientFile, removeText, rewriteFile } f
 import { isSame, readImportSources } from "./import-source.ts";
 import { readTarget, serversOf } from "./import-target.ts";
 import { hashOfKey, putKey, readKeys } from "./keys-file.ts";
-import { applyEdits, type Edit, putProperty, removeProperty } from "./json-text.ts";
+import { applyEdits, type Edit, putProperty } from "./json-text.ts";
 
 /**
  * `mcproxy connect [CLIENT]`: puts the gateway into the configuration of a client, or takes it out
@@ -57,7 +57,7 @@ export async function run({ args: [name], options }: Invocation, io: Io): Promis
   const url = options.gated === true
     ? mcp.replace(/(?<!\/servers\/[^/]+)(\/(un)?gated)?\/mcp$/, "/gated/mcp")
     : mcp;
-  const given = await keyFor(file, await readEntry(text, file), options, io);
+  const given = await keyFor(client, await readEntry(text, file), options, io);
   const reach = { url, command: commandOf(process), key: given?.key };
   const step = options.undo === true
     ? await planUndo(text, reach, file)
@@ -76,7 +76,7 @@ export async function run({ args: [name], options }: Invocation, io: Io): Promis
   };
   const lines = json
     ? [JSON.stringify(report)]
-    : renderConnect(report, addedLines(text, step.edits ?? [], given?.key, style), style);
+    : renderConnect(report, text, step.edits ?? [], style);
   await print(io, linesOf(lines));
   return ExitCode.Ok;
 }
@@ -157,8 +157,8 @@ interface ClientKey {
   readonly key: string | undefined;
   /** In the configuration, where that has it. */
   readonly name?: string;
-  /** Has the configuration know it, or no longer know it; returns what takes that back. */
-  readonly keep?: () => Promise<() => Promise<unknown>>;
+  /** Has the configuration know it, or no longer know it. */
+  readonly keep?: () => Promise<void>;
 }
 
 /**
@@ -166,7 +166,7 @@ interface ClientKey {
  * is replaced; one of that name that is somebody else's stays, and the new one gets a number.
  */
 async function keyFor(
-  { client }: EditedFile,
+  { name: client }: ClientApp,
   found: unknown,
   { url, undo }: OptionValues,
   io: Io,
@@ -178,23 +178,15 @@ async function keyFor(
   if (file === undefined || keys === undefined) return undefined;
   const old = await hashOfKey(keyIn(found) ?? "");
   const own = keys.find(({ name, hash }) =>
-    `sha256:${hash}` === old && name.replace(/-\d+$/, "") === client.name
-  );
-  let name = own?.name ?? client.name;
-  const isTaken = () => own === undefined && keys.some((one) => one.name === name);
-  for (let count = 2; isTaken(); count++) name = `${client.name}-${count}`;
+    `sha256:${hash}` === old && name.replace(/-\d+$/, "") === client
+  )?.name;
   if (undo === true) {
-    if (own === undefined || !file.isEditable) return undefined;
-    return { key: undefined, name, keep: () => putKey(file, name, undefined) };
+    return own === undefined
+      ? undefined
+      : { key: undefined, name: own, keep: () => putKey(file, own, undefined) };
   }
-  if (!file.isEditable) {
-    const title = JSON.stringify(client.title);
-    throw new CliError(
-      ExitCode.Failed,
-      `Cannot make a key for ${title}: ${JSON.stringify(file.path)} is no JSON to be edited`,
-      { hint: `Make one with "mcproxy keys add ${name}"; MCPROXY_KEY and --url hand it over` },
-    );
-  }
+  const names = [client, ...keys.keys().map((at) => `${client}-${at + 2}`)];
+  const name = own ?? names.find((one) => !keys.some((other) => other.name === one))!;
   const key = newKey();
   return { key, name, keep: async () => await putKey(file, name, await hashOfKey(key)) };
 }
@@ -277,14 +269,9 @@ async function write(
   key: ClientKey | undefined,
 ): Promise<string | undefined> {
   if (action === "none") return undefined;
-  const takeBack = await key?.keep?.();
-  try {
-    if (action === "delete" && before !== undefined) await removeText(path, before);
-    return text === undefined ? undefined : await rewriteFile(path, text, before);
-  } catch (error) {
-    await takeBack?.();
-    throw error;
-  }
+  await key?.keep?.();
+  if (action === "delete" && before !== undefined) await removeText(path, before);
+  return text === undefined ? undefined : await rewriteFile(path, text, before);
 }
 
 /** The file to write to: the first that is there, else the first that has a folder. */
@@ -348,9 +335,7 @@ async function editsOf(
   { format, section }: ClientApp,
 ): Promise<readonly Edit[]> {
   const path = [...section, ENTRY_NAME];
-  if (format !== "toml") {
-    return entry === undefined ? removeProperty(body, path) : putProperty(body, path, entry);
-  }
+  if (format !== "toml") return putProperty(body, path, entry);
   const { putTable, removeTable } = await import("./toml.ts");
   return entry === undefined ? removeTable(body, path) : putTable(body, path, entry as JsonObject);
 }
@@ -380,13 +365,6 @@ async function valueOf(text: string, { client, path }: EditedFile): Promise<Json
     throw configurationError([issue]);
   }
   return document.value as JsonObject;
-}
-
-/** The names of the clients that have been connected. */
-export async function connectedClients(io: Pick<Io, "env" | "cwd">): Promise<readonly string[]> {
-  const surroundings = surroundingsOf(io);
-  const states = await Promise.all(CLIENTS.map((one) => stateOf(one, surroundings)));
-  return states.filter(({ state }) => state === "connected").map(({ client }) => client);
 }
 
 /** What `connect` tells of a client without changing anything. */
@@ -434,7 +412,8 @@ const DONE: Readonly<Record<ConnectAction, string>> = {
 /** The report for people: the lines that change, and no others, since those may hold secrets. */
 function renderConnect(
   { client, file, action, written, backup, key, twice }: ConnectReport,
-  added: readonly string[],
+  before: string,
+  edits: readonly Edit[],
   style: Style,
 ): string[] {
   const { title, remover, note } = findClient(client)!;
@@ -446,7 +425,7 @@ function renderConnect(
   return [
     style.bold(printable(file)),
     ...(action === "add" ? [] : [style.bad(`-  "${ENTRY_NAME}"`)]),
-    ...added,
+    ...addedLines(before, edits, style),
     "",
     written
       ? style.good(`${title} ${DONE[action]}`)
@@ -458,13 +437,7 @@ function renderConnect(
 }
 
 /** The new lines with their numbers in the file as it is. */
-function addedLines(
-  before: string,
-  edits: readonly Edit[],
-  key: string | undefined,
-  style: Style,
-): string[] {
-  const shown = (line: string) => key === undefined ? line : line.replaceAll(key, "***");
+function addedLines(before: string, edits: readonly Edit[], style: Style): string[] {
   const locate = lineIndex(before.replace(/^\uFEFF/, ""));
   return edits.filter(({ content }) => content.trim().length > 1).flatMap(({ offset, content }) => {
     const lines = content.replace(/^,/, "").split(/\r\n|\n|\r/).filter((line) =>
@@ -472,12 +445,13 @@ function addedLines(
     );
     return [
       style.dim(`@@ line ${locate(offset).line}`),
-      ...lines.map((line) => style.good(`+  ${printable(withoutUser(shown(line)))}`)),
+      ...lines.map((line) => style.good(`+  ${printable(withoutSecrets(line))}`)),
     ];
   });
 }
 
-/** User and password of an address are for the file only. */
-function withoutUser(line: string): string {
-  return line.replaceAll(/:\/\/[^/@\s"]+@/g, "://***@");
+/** The key, and user and password of an address, are for the file only. */
+function withoutSecrets(line: string): string {
+  return line.replaceAll(/(?<=Bearer |MCPROXY_KEY"?\s*[:=]\s*")[^"]+/g, "***")
+    .replaceAll(/:\/\/[^/@\s"]+@/g, "://***@");
 }

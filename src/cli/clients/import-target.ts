@@ -108,8 +108,8 @@ function without({ mcpServers, ...rest }: RawObject, names: ReadonlyMap<string, 
 }
 
 /**
- * The text of a file, JSON or YAML, with these values at `section`; what is there is not touched.
- * Blank text begins a file.
+ * The text of a file, JSON or YAML, with these values at `section`, and without those that are
+ * undefined; what else is there is not touched. Blank text begins a file.
  * @throws {Error} where something on the way to a value is no object
  */
 export async function addTo(
@@ -122,7 +122,7 @@ export async function addTo(
   // Without what only a parser knows: prototypes, dates.
   const additions = [...values].map(([name, value]): Addition => [
     [...section, name],
-    JSON.parse(JSON.stringify(value)) as Json,
+    (value && JSON.parse(JSON.stringify(value))) as Json | undefined,
   ]);
   if (/\.ya?ml$/i.test(path)) return mark + await addToYaml(body, additions);
   return mark + additions.reduce(
@@ -131,13 +131,16 @@ export async function addTo(
   );
 }
 
-type Addition = readonly [path: readonly string[], value: Json];
+type Addition = readonly [path: readonly string[], value: Json | undefined];
 
 /** Comments stay where they are; spaces inside a line may become what the library writes. */
 async function addToYaml(text: string, additions: readonly Addition[]): Promise<string> {
   const { parseDocument } = await import("yaml");
   const document = parseDocument(text);
-  for (const [path, value] of additions) document.setIn(path, document.createNode(value));
+  for (const [path, value] of additions) {
+    if (value === undefined) document.deleteIn(path);
+    else document.setIn(path, document.createNode(value));
+  }
   const indent = /^( +)\S/m.exec(text)?.[1]?.length ?? 2;
   const indentSeq = !/^( *)[^\s#-][^\n]*:[ \t]*\n\1- /m.test(text);
   const result = document.toString({ lineWidth: 0, indent: Math.max(1, indent), indentSeq });

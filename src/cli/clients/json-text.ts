@@ -29,11 +29,16 @@ export function applyEdits(text: string, edits: readonly Edit[]): string {
 }
 
 /**
- * The edits that set the value at `path`, with the objects on the way to it where they are missing.
- * The text is valid, or blank.
+ * The edits that set the value at `path`, with the objects on the way to it where they are missing;
+ * without a value, those that take out what is there. The text is valid, or blank.
  * @throws {Error} where something on the way is no object
  */
-export function putProperty(text: string, path: readonly string[], value: Json): readonly Edit[] {
+export function putProperty(
+  text: string,
+  path: readonly string[],
+  value: Json | undefined,
+): readonly Edit[] {
+  if (value === undefined) return removeProperty(text, path);
   const root = readTree(text);
   if (root === undefined) {
     const content = `${JSON.stringify(nest(path, value), null, 2)}\n`;

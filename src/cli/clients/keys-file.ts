@@ -9,20 +9,15 @@ import { authOption } from "../../config/schema-auth.ts";
 import { DEFAULT_SETTINGS } from "../../config/settings.ts";
 import type { Settings } from "../../config/types.ts";
 import { sha256 } from "../../lib/json.ts";
+import { messageOf } from "../../lib/text.ts";
 import type { OptionValues } from "../command.ts";
 import { makeDirectory, rewriteFile } from "./files.ts";
-import { readTarget, type Target } from "./import-target.ts";
-import { applyEdits, putProperty, removeProperty } from "./json-text.ts";
-
-/** As it stands in the file: the hash, with its end where it has one. */
-export type WrittenKey = string | { readonly hash: string; readonly expires: string };
+import { addTo, readTarget, type Target } from "./import-target.ts";
 
 /** A configuration that keys are added to. */
 export interface KeysFile extends Pick<Target, "path" | "text"> {
   /** Of the whole configuration. */
   readonly settings: Settings;
-  /** YAML is left to its owner. */
-  readonly isEditable: boolean;
 }
 
 /** The hash of a key, as the configuration has it. */
@@ -40,22 +35,38 @@ export async function readKeys(options: OptionValues, io: Io): Promise<KeysFile>
   if (!found.ok && found.file !== undefined) throw configurationError(found.issues);
   const settings = found.ok ? found.config.settings : DEFAULT_SETTINGS;
   const named = await resolveConfigFiles({ ...io, path: options.config });
-  const listed = named.ok
-    ? await Promise.all(named.paths.map((path) => listFiles(path, new Map())))
-    : [];
-  const files = listed.flatMap((one) => one.files);
-  let target: Target | undefined;
+  const listed = named.ok ? named.paths.map((path) => listFiles(path, new Map())) : [];
+  const files = (await Promise.all(listed)).flatMap((one) => one.files);
   for (const config of files.toReversed()) {
-    target = await readTarget({ config }, io);
-    if ("auth" in target.value) break;
-    if (files.length > 1) target = undefined;
+    const target = await readTarget({ config }, io);
+    if ("auth" in target.value || files.length === 1) return { ...target, settings };
   }
-  target ??= await readTarget(options, io);
-  return { ...target, settings, isEditable: !/\.ya?ml$/i.test(target.path) };
+  return { ...await readTarget(options, io), settings };
 }
 
-/** Refuses what the configuration would refuse. @throws {UsageError} */
-export function checkKey(name: string, key: WrittenKey): void {
+/**
+ * Writes the hash of a key into the file, or takes it out; all else stays as it is.
+ * @throws {CliError} where the file cannot be changed
+ * @throws {UsageError} for what the configuration would refuse
+ */
+export async function putKey(
+  { path, text }: KeysFile,
+  name: string,
+  key: string | { readonly hash: string; readonly expires: string } | undefined,
+): Promise<void> {
+  if (key !== undefined) checkKey(name, key);
+  const begun = text?.trim() ? text : '{\n  "mcpServers": {}\n}\n';
+  const result = await addTo({ path, text: begun }, ["auth", "keys"], new Map([[name, key]])).catch(
+    (error: unknown) => {
+      const message = `Cannot change the keys in ${JSON.stringify(path)}: ${messageOf(error)}`;
+      throw new CliError(ExitCode.Failed, message, { cause: error });
+    },
+  );
+  if (text === undefined) await makeDirectory(dirname(path));
+  await rewriteFile(path, result, text);
+}
+
+function checkKey(name: string, key: unknown): void {
   const { success, output } = v.safeParse(authOption, { keys: { [name]: key } });
   const { expires = Infinity } = (success ? output.keys?.[0] : undefined) ?? { expires: NaN };
   if (expires > Date.now()) return;
@@ -63,36 +74,4 @@ export function checkKey(name: string, key: WrittenKey): void {
     `Cannot make the key ${JSON.stringify(name)}: expected a name of letters, digits and . _ -, ` +
       "and with --expires a time to come, such as 90d, 12h or 2099-12-31",
   );
-}
-
-/**
- * Writes a key into the file, or takes one out; all else stays as it is. Returns what takes that
- * back.
- * @throws {CliError} where the file cannot be changed
- */
-export async function putKey(
-  { path, text, isEditable }: KeysFile,
-  name: string,
-  key: WrittenKey | undefined,
-): Promise<() => Promise<unknown>> {
-  if (!isEditable) {
-    const said = JSON.stringify(name);
-    throw new CliError(
-      ExitCode.Failed,
-      `Cannot change the keys in ${JSON.stringify(path)}: only files of JSON are edited`,
-      {
-        hint: key === undefined
-          ? `Take ${said} out of "keys" in its "auth"`
-          : `Add this line to "keys" in its "auth":\n    ${said}: ${JSON.stringify(key)}`,
-      },
-    );
-  }
-  const mark = text?.startsWith("\uFEFF") ? "\uFEFF" : "";
-  const body = text?.slice(mark.length) || '{\n  "mcpServers": {}\n}\n';
-  const at = ["auth", "keys", name];
-  const edits = key === undefined ? removeProperty(body, at) : putProperty(body, at, key);
-  const result = mark + applyEdits(body, edits);
-  if (text === undefined) await makeDirectory(dirname(path));
-  await rewriteFile(path, result, text);
-  return () => rewriteFile(path, text ?? "", result);
 }
