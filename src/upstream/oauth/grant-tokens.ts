@@ -8,7 +8,7 @@ import { resourceOf, Tokens, type TokensOptions } from "./tokens.ts";
 const log = getLogger("mcproxy", "upstream");
 
 /** What has become of a grant. */
-export type GrantNews = "received" | "refreshed" | "dead" | "removed";
+export type GrantNews = "refreshed" | "dead";
 /** Is told of it. */
 export type OnGrant = (what: GrantNews, key: GrantKey) => void;
 
@@ -35,18 +35,22 @@ export class GrantTokens extends Tokens<GrantTokensOptions> {
   /** Somebody has said that it takes a login: the configuration, the server, or who has made one. */
   #isWanted = this.options.login !== undefined;
 
-  get status(): LoginStatus {
+  /** As the file has it now. Never rejects. */
+  async status(): Promise<LoginStatus> {
+    await this.#living().catch(() => {});
     const { server, principal } = this.options;
     const { expiresAt, scope, dead } = this.#grant ?? {};
     const state = dead ? "dead" : this.#grant ? "valid" : this.#isWanted ? "needed" : "none";
     return { server, principal, state, expiresAt, scope, reason: dead?.reason, since: dead?.at };
   }
 
-  /** Takes on what the file has now. */
+  /**
+   * Takes on what the file has: for this very address, or it is none; what could not be written may
+   * be newer.
+   */
   reload(found: Grant | undefined): void {
-    const kept = this.#usable(found);
-    const isSame = kept !== undefined && kept.accessToken === this.#grant?.accessToken;
-    if (!isSame || kept.dead !== undefined) this.#adopt(kept);
+    if (found === undefined || !isSamePlace(found.url, this.options.url)) this.#adopt(undefined);
+    else if (!this.#grant || this.#grant.issuedAt <= found.issuedAt) this.#adopt(found);
   }
 
   override header(): string | undefined | Promise<string | undefined> {
@@ -56,25 +60,32 @@ export class GrantTokens extends Tokens<GrantTokensOptions> {
   override async refused(header: string | undefined, challenge: string | null): Promise<boolean> {
     if (wantsBearer(challenge)) this.#isWanted = true;
     // It may want something else than a token, unless there is one.
-    if (!this.#isWanted) this.#adopt(await this.#kept().catch(() => undefined));
+    if (!this.#isWanted) await this.#living().catch(() => {});
     return this.#isWanted && await super.refused(header, challenge);
   }
 
   protected async obtain(refused: Token | undefined): Promise<void> {
-    if (await this.#due(refused) === undefined) return;
+    const isGood = (grant: Grant) =>
+      this.isFresh(grant) && grant.accessToken !== refused?.accessToken;
+    if (isGood(await this.#living())) return;
     await this.options.file?.exclusively(this.options, async () => {
       // Another process may have been quicker.
-      const grant = await this.#due(refused);
-      if (grant !== undefined) await this.#refresh(grant, refused ? "HTTP 401" : "expired");
+      const grant = await this.#living();
+      if (!isGood(grant)) await this.#refresh(grant, refused ? "HTTP 401" : "expired");
     });
   }
 
-  /** The grant there is, where it is to be renewed. @throws {LoginError} where there is none */
-  async #due(refused: Token | undefined): Promise<Grant | undefined> {
-    const kept = await this.#kept();
-    this.#adopt(kept);
-    if (kept === undefined || kept.dead !== undefined) throw this.#needed();
-    return this.isFresh(kept) && kept.accessToken !== refused?.accessToken ? undefined : kept;
+  /** The grant there is. @throws {LoginError} where there is none, or the file is of no use */
+  async #living(): Promise<Grant> {
+    const { file, server } = this.options;
+    try {
+      this.reload(await file?.find(this.options));
+    } catch (error) {
+      this.#adopt(undefined);
+      throw new LoginError(server, messageOf(error), this.#granted.promise);
+    }
+    if (this.#grant === undefined || this.#grant.dead) throw this.#needed();
+    return this.#grant;
   }
 
   async #refresh(grant: Grant, why: string): Promise<void> {
@@ -88,17 +99,15 @@ export class GrantTokens extends Tokens<GrantTokensOptions> {
     } catch (error) {
       if (!(error instanceof TokenError) || !error.isFinal) throw error;
       // Somebody may have logged in meanwhile.
-      const other = await this.#kept();
-      if (other === undefined || other.dead || other.issuedAt <= grant.issuedAt) {
-        throw await this.#die(grant, error.code);
-      }
-      return this.#adopt(other);
+      const { issuedAt } = await this.#living();
+      if (issuedAt > grant.issuedAt) return;
+      throw await this.#die(grant, error.code);
     }
     const { refreshToken: next = refreshToken, scope = grant.scope } = token;
     await this.#keep({ ...grant, ...token, refreshToken: next, scope }, "refreshed");
   }
 
-  protected async rejected(): Promise<boolean> {
+  protected override async rejected(): Promise<boolean> {
     const grant = this.#grant;
     throw grant && !grant.dead ? await this.#die(grant, "HTTP 401") : this.#needed();
   }
@@ -126,28 +135,14 @@ export class GrantTokens extends Tokens<GrantTokensOptions> {
     onGrant?.(what, { server, principal });
   }
 
-  /** The grant as the file has it. @throws {LoginError} where the file is of no use */
-  async #kept(): Promise<Grant | undefined> {
-    try {
-      return this.#usable(await this.options.file?.find(this.options));
-    } catch (error) {
-      this.#adopt(undefined);
-      throw new LoginError(this.options.server, messageOf(error), this.#granted.promise);
-    }
-  }
-
-  /** It is for this very address, or it is none; one that could not be written may be newer. */
-  #usable(found: Grant | undefined): Grant | undefined {
-    if (found === undefined || !isSamePlace(found.url, this.options.url)) return undefined;
-    return this.#grant !== undefined && this.#grant.issuedAt > found.issuedAt ? this.#grant : found;
-  }
-
   #adopt(grant: Grant | undefined): void {
+    const before = this.#grant;
     this.#grant = grant;
     if (grant !== undefined) this.#isWanted = true;
-    const living = grant?.dead === undefined ? grant : undefined;
-    this.hold(living);
-    if (living === undefined) return;
+    // What is known wakes nobody, and ends no pause.
+    if (grant?.accessToken === before?.accessToken && !grant?.dead === !before?.dead) return;
+    this.hold(grant?.dead ? undefined : grant);
+    if (this.token === undefined) return;
     this.#granted.resolve();
     this.#granted = Promise.withResolvers();
   }

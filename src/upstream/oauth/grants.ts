@@ -21,6 +21,9 @@ const time = v.number("expected milliseconds since 1970");
 const object = ({ expected }: { readonly expected: string | null }) =>
   expected === "Object" ? "expected an object" : "is missing";
 
+/** How the secret of a client is shown. */
+const CLIENT_AUTH = ["basic", "post", "none", "private_key_jwt"] as const;
+
 /** Of a {@link Grant}. */
 const grantSchema = v.object({
   server: text,
@@ -33,10 +36,7 @@ const grantSchema = v.object({
   client: v.object({
     id: text,
     secret: v.optional(text),
-    auth: v.picklist(
-      ["basic", "post", "none", "private_key_jwt"],
-      "expected how a secret is shown",
-    ),
+    auth: v.picklist(CLIENT_AUTH, `expected one of ${CLIENT_AUTH}`),
   }, object),
   /** Sent with every request for a token; absent where it is not to be sent. */
   resource: v.optional(text),

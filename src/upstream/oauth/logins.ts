@@ -3,6 +3,7 @@
 import { clearInterval, setInterval } from "node:timers";
 import type { HttpTarget } from "../../config/types.ts";
 import { canonicalJson } from "../../lib/json.ts";
+import { within } from "../../lib/time.ts";
 import { type FetchDocument, issuerMetadata } from "../../protocol/issuer.ts";
 import { GrantTokens, isSamePlace, type LoginStatus, type OnGrant } from "./grant-tokens.ts";
 import { type Grant, type GrantFile, GrantFileError, grantFileIn } from "./grants.ts";
@@ -19,7 +20,7 @@ export interface LoginsOptions {
   readonly fetchFor?: (trusted: readonly string[]) => FetchDocument;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number;
-  /** Of what happens here; what others write into the file is no news. */
+  /** Of what becomes of them here; what others write into the file is no news. */
   readonly onGrant?: OnGrant | undefined;
 }
 
@@ -40,6 +41,7 @@ export class Logins {
   /** Who was asked for last comes last. */
   readonly #all = new Map<string, ClientTokens | GrantTokens>();
   #version = "";
+  #looked = Promise.resolve();
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(private readonly options: LoginsOptions = {}) {}
@@ -58,21 +60,12 @@ export class Logins {
     return found;
   }
 
-  /** Of those that were asked for so far. */
-  list(): readonly LoginStatus[] {
-    return this.#grants().map(({ status }) => status);
-  }
-
-  /** Of one, as the file has it now; undefined where it takes nobody to log in. */
-  async status(
-    server: string,
-    target: HttpTarget,
-    principal = "",
-  ): Promise<LoginStatus | undefined> {
+  /** What there is to be known of one, as the file has it now. */
+  async status(server: string, target: HttpTarget, principal = ""): Promise<LoginStatus> {
     const found = this.of(server, target, principal);
-    if (!(found instanceof GrantTokens)) return undefined;
-    found.reload(await this.options.file?.find({ server, principal }).catch(() => undefined));
-    return found.status;
+    return found instanceof GrantTokens
+      ? await found.status()
+      : { server, principal, state: "none" };
   }
 
   /**
@@ -91,9 +84,8 @@ export class Logins {
     // By our own clock, whoever has brought it.
     const issuedAt = now();
     const expiresAt = grant.expiresAt && issuedAt + grant.expiresAt - grant.issuedAt;
-    const kept = { ...grant, issuedAt, expiresAt, dead: undefined };
-    await file.put(kept);
-    this.#tell("received", kept, kept);
+    await file.put({ ...grant, issuedAt, expiresAt, dead: undefined });
+    await this.look();
   }
 
   /**
@@ -110,49 +102,40 @@ export class Logins {
       return found;
     });
     if (grant === undefined) return false;
-    this.#tell("removed", key, undefined);
-    await this.#revoke(grant, target && trustedBy(target)).catch(() => {});
+    await this.look();
+    await within(REVOCATION, this.#revoke(grant, target && trustedBy(target)).catch(() => {}));
     return true;
   }
 
   async #revoke(grant: Grant, trusted: readonly string[] = []): Promise<void> {
     const { fetchFor = guardedFetch, now = Date.now } = this.options;
     const { issuer, client, refreshToken: token = grant.accessToken } = grant;
-    const signal = AbortSignal.timeout(REVOCATION);
-    const guarded = fetchFor(trusted);
-    const fetch: FetchDocument = (url, init) => guarded(url, { ...init, signal });
+    const fetch = fetchFor(trusted);
     const metadata = await issuerMetadata(issuer, fetch);
     const endpoint = typeof metadata === "object" && metadata.revocation_endpoint;
     if (typeof endpoint !== "string") return;
     await postForm({ endpoint, client, params: { token } }, fetch, now);
   }
 
-  #tell(what: "received" | "removed", { server, principal }: GrantKey, kept: Grant | undefined) {
-    for (const one of this.#grants()) {
-      if (keyOf(one.status) === keyOf({ server, principal })) one.reload(kept);
-    }
-    this.options.onGrant?.(what, { server, principal });
-  }
-
   /** Takes on what has changed in the file since. Never rejects. */
-  async look(): Promise<void> {
-    const { file } = this.options;
-    const version = await file?.version() ?? "";
-    if (version === this.#version) return;
-    this.#version = version;
-    const kept = await file?.read().catch(() => []) ?? [];
-    const byKey = new Map(kept.map((grant) => [keyOf(grant), grant]));
-    for (const one of this.#grants()) one.reload(byKey.get(keyOf(one.status)));
+  look(): Promise<void> {
+    return this.#looked = this.#looked.then(async () => {
+      const { file } = this.options;
+      const version = await file?.version() ?? "";
+      if (version === this.#version) return;
+      this.#version = version;
+      const kept = await file?.read().catch(() => []) ?? [];
+      const byKey = new Map(kept.map((grant) => [keyOf(grant), grant]));
+      for (const one of this.#all.values()) {
+        if (one instanceof GrantTokens) one.reload(byKey.get(keyOf(one.options)));
+      }
+    });
   }
 
   /** Looks no more. */
   close(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
-  }
-
-  #grants(): readonly GrantTokens[] {
-    return [...this.#all.values()].filter((one) => one instanceof GrantTokens);
   }
 
   #create(server: string, target: HttpTarget, principal: string) {

@@ -41,7 +41,7 @@ export abstract class Tokens<Options extends TokensOptions = TokensOptions>
   #pausedUntil = -Infinity;
   #lastFailure: unknown;
 
-  constructor(protected readonly options: Options) {}
+  constructor(readonly options: Options) {}
 
   /**
    * Gets the next token and holds it; `refused` is the one that the server did not take.
@@ -51,7 +51,9 @@ export abstract class Tokens<Options extends TokensOptions = TokensOptions>
   protected abstract obtain(refused: Token | undefined): Promise<void>;
 
   /** The server did not take the new one either: whether something is left to be tried. */
-  protected abstract rejected(): Promise<boolean>;
+  protected rejected(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
 
   /** What a call is told whose rights do not do; these would, as far as it is known. */
   protected abstract lacking(scopes: string): string;
@@ -161,11 +163,6 @@ export class ClientTokens extends Tokens<TokensOptions & { readonly login: Clien
       resource: resource === false ? undefined : resource ?? resourceOf(url),
     };
     this.hold(await requestToken({ endpoint, client, params }, fetch, now));
-  }
-
-  /** Nobody can be asked to log in: it stays the refusal that it is. */
-  protected rejected(): Promise<boolean> {
-    return Promise.resolve(false);
   }
 
   protected lacking(): string {
