@@ -160,14 +160,18 @@ export function provisionKey(
   handle: string | undefined,
 ): string | undefined {
   if (session !== undefined) return sessionKey(session);
-  const owner = principal?.id ?? null;
-  return handle === undefined ? undefined : JSON.stringify(["handle", owner, view, handle]);
+  if (handle === undefined) return undefined;
+  // Whose it is comes first, without a blank: it is looked for in many, and parsed in none.
+  const owner = encodeURIComponent(JSON.stringify(principal?.id ?? null));
+  return `${HANDLE}${owner} ${JSON.stringify([view, handle])}`;
 }
 
 /** Who has a handle, which {@link provisionKey} begins with. */
 function ownerOf(key: string): string {
-  return key.startsWith("[") ? String(JSON.parse(key)[1]) : key;
+  return key.slice(0, key.indexOf(" ", HANDLE.length));
 }
+
+const HANDLE = "handle ";
 
 const SESSION = "session ";
 

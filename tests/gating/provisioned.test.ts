@@ -64,3 +64,25 @@ test("Provisioned forgets handles of who has the most, so that nobody drives out
   const kept = [keyOf(quiet, "1"), keyOf(quiet, "2"), keyOf(greedy, "46"), keyOf(greedy, "47")];
   assert.deepEqual(kept.map((key) => store.knows(key)), [true, true, false, true]);
 });
+
+test("Provisioned tells who has a handle without reading the keys of all", () => {
+  const store = new Provisioned({ sessions: 2, handles: 100 });
+  const principal = { id: "https://id.example.com a b", who: "ann", names: [] };
+  const keys = Array.from(
+    { length: 300 },
+    (_, at) => provisionKey({ session: undefined, principal }, "*", `h${at}`)!,
+  );
+  const parse = JSON.parse;
+  let parsed = 0;
+  JSON.parse = (text, ...more) => {
+    parsed++;
+    return parse(text, ...more);
+  };
+  try {
+    for (const key of keys) store.add(key, ["x"]);
+  } finally {
+    JSON.parse = parse;
+  }
+  assert.equal(parsed, 0);
+  assert.deepEqual([store.knows(keys[0]!), store.knows(keys[299]!)], [false, true]);
+});
