@@ -37,13 +37,13 @@ export class TokenBucket {
     this.#updated = options.now;
   }
 
-  /** Asks for one thing to pass at `now` (milliseconds). */
-  take(now: number): TokenVerdict {
+  /** Asks for one thing to pass at `now` (milliseconds), where at least `least` could. */
+  take(now: number, least = 1): TokenVerdict {
     const { ratePerSecond, burst } = this.options;
     const elapsed = Math.max(0, now - this.#updated);
     this.#updated = now;
     this.#tokens = Math.min(burst, this.#tokens + elapsed * ratePerSecond / 1000);
-    if (this.#tokens < 1) {
+    if (this.#tokens < least) {
       this.#suppressed++;
       return { allowed: false };
     }

@@ -3,7 +3,6 @@ import type { IssuerConfig } from "../../config/types.ts";
 import { attempt, type Json, type JsonObject, parsedObject, valueAt } from "../../lib/json.ts";
 import { codeOf, messageOf, quotedNames } from "../../lib/text.ts";
 import { getLogger } from "../../log/mod.ts";
-import type { Admission } from "../../protocol/exchange.ts";
 import type { FetchDocument } from "../../protocol/issuer.ts";
 import { Pass, principalOf, WrongCredential } from "./admission.ts";
 import { type FetchedKeys, KeySet, PAUSE } from "./key-set.ts";
@@ -22,7 +21,7 @@ const OTHER_USE = /^(?!(application\/)?at\+jwt$).*\+jwt$/i;
 
 /** What a token was found to be. */
 export interface VerifiedToken {
-  readonly pass: Admission;
+  readonly pass: Pass;
   /** Milliseconds since the epoch until which it need not be looked at again. */
   readonly until: number;
   /** The URLs it is for, where it is not for all of the gateway. */
@@ -55,22 +54,15 @@ export class Issuer {
     for (;;) {
       const result = await this.#check(token, keys);
       if (typeof result === "object") return this.#admitted(result);
-      const newer = await this.#newer(keys, result);
+      const newer = await this.#keys.newer(keys).catch((error) => {
+        // A key that is not there may be a new one; a signature that is wrong is most likely that.
+        throw result === "no key" ? error : new WrongCredential({ why: "invalid", genuine: false });
+      });
       // Keys as fresh as these are not fetched again: the token may be of the next ones.
       if (newer === undefined) {
         throw new WrongCredential({ why: "invalid", genuine: false, until: keys.at + PAUSE });
       }
       keys = newer;
-    }
-  }
-
-  /** A key that is not there may be a new one; a signature that is wrong most likely is just that. */
-  async #newer(keys: FetchedKeys, found: "no key" | "no match"): Promise<FetchedKeys | undefined> {
-    try {
-      return await this.#keys.newer(keys);
-    } catch (error) {
-      if (found === "no key") throw error;
-      throw new WrongCredential({ why: "invalid", genuine: false });
     }
   }
 

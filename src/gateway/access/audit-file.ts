@@ -84,6 +84,13 @@ const [FLUSH, RETRY] = [100, 1_000];
 const PATIENCE = 5_000;
 const HOUR = 3_600_000;
 
+/** The last line there is, and how long the file is then. */
+interface Chain {
+  n: number;
+  head: string;
+  fileSize: number;
+}
+
 /** Appends lines, some at a time. Nobody waits for it. */
 export class AuditFile {
   #waiting: { readonly t: string; readonly rest: string }[] = [];
@@ -92,7 +99,7 @@ export class AuditFile {
   /** Written next, as it is: what has found no room stays as it was begun. */
   #rest: Uint8Array = new Uint8Array();
   /** Undefined before the file was looked at. */
-  #chain: { n: number; head: string; fileSize: number } | undefined;
+  #chain: Chain | undefined;
   #unschedule: (() => void) | undefined;
   #writing: Promise<void> | undefined;
   #since = 0;
@@ -159,10 +166,10 @@ export class AuditFile {
     await after;
     this.#since = this.#clock.now();
     try {
-      const chain = this.#chain ??= await this.#begin();
+      let chain = this.#chain ?? await this.#follow();
       do {
         // What was begun comes first.
-        if (this.#rest.length === 0) await this.#follow(chain);
+        if (this.#rest.length === 0 && this.#waiting.length > 0) chain = await this.#follow();
         if (this.#rest.length === 0) await this.#compose(chain);
         do {
           const written = await this.#disk.append(path, this.#rest);
@@ -187,54 +194,42 @@ export class AuditFile {
     this.parts.log.error("Cannot write the audit {file}: {reason}", { file, reason });
   }
 
-  /** Finds where the lines of the last run end, so that those of this one follow. */
-  async #begin() {
-    const { path, log } = this.parts;
-    const { isCut, ...chain } = await this.#open();
-    const { n, head } = chain;
-    if (isCut) {
-      log.warning("The audit {file} ends in a line that was cut off, number {n}", {
-        file: path,
-        n,
-      });
-    }
-    if (n > 0) log.info("The audit {file} goes on after line {n}: {head}", { file: path, n, head });
-    return chain;
-  }
-
   /**
-   * Goes on behind what somebody else has written meanwhile, another gateway for one. Only where
-   * that comes later: what was taken out or changed must show.
+   * Finds where the lines end that those of this run follow, and goes on behind what somebody else
+   * has written meanwhile, another gateway for one. Only where that comes later: what was taken out
+   * or changed must show.
    */
-  async #follow(chain: { n: number; head: string; fileSize: number }): Promise<void> {
+  async #follow(): Promise<Chain> {
     const { path, log } = this.parts;
-    if (this.#waiting.length === 0) return;
-    const size = (await this.#disk.end(path, 0))?.size ?? 0;
-    if (size === chain.fileSize) return;
-    if (size > chain.fileSize && !this.#followed) {
+    const known = this.#chain;
+    const fileSize = (await this.#disk.end(path, 0))?.size ?? 0;
+    if (known?.fileSize === fileSize) return known;
+    const last = await this.#disk.end(fileSize > 0 ? path : `${path}.1`, END);
+    const { isCut, n, head } = last === undefined || last.size === 0
+      ? { isCut: false, n: 0, head: NO_LINE }
+      : chainEnd(last.bytes);
+    if (isCut && fileSize > 0) this.#rest = new Uint8Array([10]);
+    if (known === undefined) {
+      if (this.#rest.length > 0) {
+        log.warning("The audit {file} ends in a line that was cut off, number {n}", {
+          file: path,
+          n,
+        });
+      }
+      if (n > 0) {
+        log.info("The audit {file} goes on after line {n}: {head}", { file: path, n, head });
+      }
+    } else if (fileSize > known.fileSize && !this.#followed) {
       this.#followed = true;
       log.warning("Somebody else writes to the audit {file}: each gateway needs its own", {
         file: path,
       });
     }
-    const { isCut: _, ...found } = await this.#open();
-    if (found.n > chain.n) Object.assign(chain, found);
-    else chain.fileSize = found.fileSize;
+    const isLater = n > (known?.n ?? -1);
+    return this.#chain = isLater ? { n, head, fileSize } : { ...known!, fileSize };
   }
 
-  async #open() {
-    const { path } = this.parts;
-    const end = await this.#disk.end(path, END);
-    const size = end?.size ?? 0;
-    const last = size > 0 ? end : await this.#disk.end(`${path}.1`, END);
-    const none = { n: 0, head: NO_LINE, isCut: false };
-    const found = last === undefined || last.size === 0 ? none : chainEnd(last.bytes);
-    const isCut = found.isCut && size > 0;
-    if (isCut) this.#rest = new Uint8Array([10]);
-    return { ...found, isCut, fileSize: size };
-  }
-
-  async #compose(chain: { n: number; head: string; fileSize: number }): Promise<void> {
+  async #compose(chain: Chain): Promise<void> {
     if (this.#waiting.length === 0) return;
     if (chain.fileSize >= (this.parts.maxSize ?? MAX_SIZE)) {
       // What cannot be moved away can still be written to.
@@ -255,7 +250,7 @@ export class AuditFile {
     this.#rest = new TextEncoder().encode(lines.join(""));
   }
 
-  async #rotate(chain: { fileSize: number }): Promise<void> {
+  async #rotate(chain: Chain): Promise<void> {
     const { path } = this.parts;
     for (let at = KEPT; at > 1; at--) {
       await this.#disk.rename(`${path}.${at - 1}`, `${path}.${at}`);

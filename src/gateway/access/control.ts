@@ -36,15 +36,14 @@ const PATIENCE = 500;
 const log = getLogger("mcproxy", "gateway");
 
 /** Limits, and the audit where there is one. */
-export class Control {
-  readonly #limits: Limits;
+export class Control extends Limits {
   /** Subscriptions of modern clients that are open, and their resources. */
   readonly #listening = new Map<string, { count: number; uris: number }>();
   #audit: Audit | undefined;
   #audited: AuditConfig | undefined;
 
   constructor(private readonly parts: ControlParts) {
-    this.#limits = new Limits(() => parts.config);
+    super(() => parts.config);
     const lines = new TokenBucket({ ratePerSecond: 0.1, burst: 5, now: performance.now() });
     parts.events.on("limited", ({ rid, client: { label: client, principal }, method, told }) => {
       const verdict = lines.take(performance.now());
@@ -70,21 +69,11 @@ export class Control {
   }
 
   /** Counts a call that has come. @throws {LaterError} where it is to come again */
-  enter(exchange: Exchange, endpoint: Endpoint): void {
+  override enter(exchange: Exchange, endpoint: Endpoint): void {
     if (this.#audit?.refusal !== undefined && COUNTED.has(exchange.request.method)) {
       throw new LaterError(503, "Calls are refused while the audit cannot be written", 5);
     }
-    this.#limits.enter(exchange, endpoint);
-  }
-
-  /** See {@link Limits.park}. */
-  park(exchange: Exchange, state: string): void {
-    this.#limits.park(exchange, state);
-  }
-
-  /** A call has ended, or one that was parked goes on. */
-  leave(one: Exchange | string): void {
-    this.#limits.leave(one);
+    super.enter(exchange, endpoint);
   }
 
   /**
@@ -111,11 +100,6 @@ export class Control {
       if (--open.count === 0) this.#listening.delete(key);
     };
     return { uris: own, end };
-  }
-
-  /** Counts a call that is about to be sent to a server. @throws {LaterError} as {@link enter} */
-  spend(exchange: Exchange, server: string): void {
-    this.#limits.spend(exchange, server);
   }
 
   /** What the client is told of what was thrown here. Models read results, and wait. */

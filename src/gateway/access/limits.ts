@@ -45,18 +45,15 @@ class Meter {
   }
 }
 
-/** What counts at an endpoint, and what it is counted with: the name of a profile, or of none. */
-interface Scoped<Value> {
-  readonly value: Value | undefined;
-  readonly scope: string;
-}
-
-/** A limit at an endpoint: what its profile says is counted apart from everything else. */
+/**
+ * What counts at an endpoint, and what it is counted with: what its profile says is counted apart
+ * from everything else.
+ */
 export function limitAt<Key extends keyof LimitsConfig>(
   key: Key,
   { profile }: Endpoint,
   { limits, profiles }: Pick<Config["settings"], "limits" | "profiles">,
-): Scoped<LimitsConfig[Key]> {
+) {
   const own = profile === undefined
     ? undefined
     : profiles.find(({ name }) => name === profile)?.limits?.[key];
