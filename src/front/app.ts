@@ -16,16 +16,20 @@ import { TRAIL, TRAIL_HEADER } from "../lib/trail.ts";
 import { getLogger } from "../log/mod.ts";
 import { VERSION } from "../lib/version.ts";
 import { InvalidMessage } from "../protocol/message.ts";
-import type { Admission } from "../protocol/exchange.ts";
+import type { Visitor } from "../protocol/exchange.ts";
+import { peerOf } from "../runtime/listen.ts";
 import type { HttpHandler, PeerSource } from "../runtime/types.ts";
 import type { createDoor } from "./auth/door.ts";
 import type { Entrance } from "./entrance.ts";
 import { corsHeaders, createGuard, isForeignFetch, preflight } from "./guard.ts";
 import type { HealthAnswer } from "./health.ts";
+import type { LoginAnswers } from "./logins.ts";
 import {
+  CLIENT_DOCUMENT,
   type FrontContext,
   json,
   methodNotAllowed,
+  NO_STORE,
   notFound,
   Refusal,
   type Visit,
@@ -70,8 +74,8 @@ const NAMED = /^(\/\w+\/)(\w[\w.-]*)(\/[\w/]+)$/;
 /** Stands for what has no such name. */
 const NOBODYS = serverEndpoint("");
 
-/** Where to ask what every server offers. */
-const TOOLS_PATH = "/api/tools";
+/** What is about the servers there are, which no page is to know, not even one that may use them. */
+const NO_PAGES = /^\/api\/(?:tools|logins|grants)(?:\/|$)/;
 
 const log = getLogger("mcproxy", "front");
 
@@ -132,11 +136,12 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
   const profileOf = (name: string) =>
     gateway.snapshots.registry.profiles.has(name) ? profileEndpoint(name) : undefined;
 
-  /** Those whom the door has let in come with their admission. */
-  const admissionIn = ({ env }: Context) => env as Admission | undefined;
+  const visitorIn = ({ env }: Context): Visitor => env ?? {};
   const visitTo = (endpoint: Endpoint, c: Context): Visit | undefined => {
-    const admission = admissionIn(c);
-    return admission === undefined ? endpoint : entrance!.visit(endpoint, admission, c.req.path);
+    const { admission, address } = visitorIn(c);
+    return admission === undefined
+      ? { ...endpoint, address }
+      : entrance!.visit(endpoint, { admission, address }, c.req.path);
   };
   /** The paths that take all the load, as they are mounted. */
   const direct = new Map<string, EndpointOf>();
@@ -194,13 +199,13 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
   mount("/profiles/:name/sse", profileOf, sse);
   app.post(
     "/messages",
-    async (c) => (await oldWay()).postSse(c.req.raw, admissionIn(c)?.principal, context),
+    async (c) => (await oldWay()).postSse(c.req.raw, visitorIn(c), context),
   );
   app.all("/messages", () => methodNotAllowed("POST"));
 
   // What is asked of a gateway that has started is loaded then.
   let health: Promise<ReadonlyMap<string, HealthAnswer>> | undefined;
-  for (const path of ["/livez", "/readyz", "/health", "/api/status", TOOLS_PATH]) {
+  for (const path of ["/livez", "/readyz", "/health", "/api/status", "/api/tools"]) {
     // Hono answers a HEAD by the handler of GET.
     app.get(path, async (c) => {
       health ??= import("./health.ts").then((module) => module.healthAnswers(gateway));
@@ -208,6 +213,27 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
     });
     app.all(path, () => methodNotAllowed("GET, HEAD"));
   }
+
+  app.get("/api/keys", () => json({ keys: entrance?.keys ?? [] }, 200, NO_STORE));
+  app.all("/api/keys", () => methodNotAllowed("GET, HEAD"));
+  let logins: Promise<LoginAnswers> | undefined;
+  const onWrong = (address: string, why: string) =>
+    gateway.events.emit({ kind: "authFailed", address, why });
+  const loginAnswers = () =>
+    logins ??= import("./logins.ts").then(({ LoginAnswers }) =>
+      new LoginAnswers(context, () => entrance, { ...doorway, onWrong })
+    );
+  for (const path of ["/api/logins", "/api/logins/:name", "/api/grants/:name"]) {
+    app.all(path, async (c) => {
+      const { req } = c;
+      return (await loginAnswers()).to(req.raw, req.path, req.param("name"), visitorIn(c));
+    });
+  }
+  app.get(
+    CLIENT_DOCUMENT,
+    async (c) => (await loginAnswers()).document() ?? notFound(c.req.path, paths()),
+  );
+  app.all(CLIENT_DOCUMENT, () => methodNotAllowed("GET, HEAD"));
 
   app.get("/", () => json({ name: "mcproxy", version: VERSION, paths: paths() }));
   app.all("/", () => methodNotAllowed("GET, HEAD"));
@@ -232,7 +258,7 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
       const { Entrance } = await import("./entrance.ts");
       if (settings.auth !== undefined) {
         const parts = { settings, context, isRoute, inForce: () => entrance, answer: app.fetch };
-        entrance = new Entrance({ ...doorway, ...parts });
+        entrance = new Entrance({ ...doorway, ...parts, onWrong });
       }
     } catch (error) {
       log.error("Nobody is let in: the door cannot be loaded; restart the gateway: {error}", {
@@ -266,7 +292,9 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
       return entrance?.handle(request, called, asked, peer) ??
         json({ error: "internal error" }, 500);
     }
-    return called === undefined ? app.fetch(request) : post(request, called, context);
+    const address = settings.audit && peerOf(asked, peer);
+    if (called === undefined) return app.fetch(request, { address });
+    return post(request, address === undefined ? called : { ...called, address }, context);
   };
   const handle = (asked: Request, peer: PeerSource | undefined) => {
     const called = asked.method === "POST" ? endpointAt(asked.url) : undefined;
@@ -292,9 +320,8 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
       }
       return refuse(new Refusal(403, "Pages of other sites are not allowed here"), request);
     }
-    // No page is to read what servers there are, not even one that may use them. The path is the
-    // one that routes are found by: `/api/%74ools/` is that as well.
-    if (getPathNoStrict(request) === TOOLS_PATH) return answer(request, called, asked, peer);
+    // The path is the one that routes are found by: `/api/%74ools/` is one of them as well.
+    if (NO_PAGES.test(getPathNoStrict(request))) return answer(request, called, asked, peer);
     if (method === "OPTIONS") {
       return preflight(origin, headers.get("access-control-request-headers"));
     }

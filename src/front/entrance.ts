@@ -9,11 +9,20 @@ import {
   endpointFor,
   pathDenial,
 } from "../gateway/access/access.ts";
-import { AGGREGATE, type Endpoint } from "../gating/endpoint.ts";
-import type { Admission, Principal } from "../protocol/exchange.ts";
+import { AGGREGATE, type Endpoint, profileEndpoint } from "../gating/endpoint.ts";
+import type { Admission, Principal, Visitor } from "../protocol/exchange.ts";
 import type { PeerSource } from "../runtime/types.ts";
 import { createDoor, type Door, type DoorOptions } from "./auth/door.ts";
-import { type FrontContext, json, LAPSED, methodNotAllowed, Refusal, type Visit } from "./reply.ts";
+import {
+  CLIENT_DOCUMENT,
+  type FrontContext,
+  json,
+  LAPSED,
+  methodNotAllowed,
+  NO_STORE,
+  Refusal,
+  type Visit,
+} from "./reply.ts";
 import { post } from "./streamable.ts";
 
 /** What an {@link Entrance} is made from, and stands before. */
@@ -22,19 +31,28 @@ export interface EntranceParts extends DoorOptions {
   /** Another door than that of {@link createDoor}. */
   readonly door?: ((options: DoorOptions) => Door) | undefined;
   readonly context: FrontContext;
-  /** Answers by the path, to a stranger where there is no admission. Never rejects. */
-  readonly answer: (request: Request, admission?: Admission) => Response | Promise<Response>;
+  /** Answers by the path, to a stranger where there is no visitor. Never rejects. */
+  readonly answer: (request: Request, visitor?: Visitor) => Response | Promise<Response>;
   /** The one that stands there by now; undefined where none does. */
   readonly inForce: () => Entrance | undefined;
   /** Whether anything answers there. */
   readonly isRoute: (path: string, method: string) => boolean;
 }
 
+/** Of these everybody sees all. */
+const PUBLIC: readonly string[] = ["/livez", CLIENT_DOCUMENT];
 /** Of these a stranger sees no more than the status. */
 const HEALTH: readonly string[] = ["/health", "/readyz"];
 const METADATA = "/.well-known/oauth-protected-resource";
-/** Who is shown what there is decided by endpoint and session; all other paths have to be given. */
-const BY_ENDPOINT = /^\/(?:servers|profiles)\/|^\/(?:(?:un)?gated\/)?(?:mcp|sse|messages)?$/;
+/**
+ * Who is shown what there is decided by endpoint and session, or by whose login it is; all other
+ * paths have to be given.
+ */
+const ELSEWHERE =
+  /^\/(?:servers|profiles)\/|^\/api\/(?:logins|grants)\/|^\/(?:(?:un)?gated\/)?(?:mcp|sse|messages)?$/;
+
+/** Who was let in. */
+export type Guest = Visitor & { readonly admission: Admission };
 
 /** Lets in whom the door admits, to what `access` gives them. */
 export class Entrance {
@@ -42,12 +60,7 @@ export class Entrance {
 
   constructor(
     private readonly parts: EntranceParts,
-    private readonly door = (parts.door ?? createDoor)({
-      ...parts,
-      onWrong: (address, why) => {
-        parts.context.gateway.events.emit({ kind: "authFailed", address, why });
-      },
-    }),
+    private readonly door = (parts.door ?? createDoor)(parts),
   ) {}
 
   /** The same door under another configuration; undefined where there is to be none. */
@@ -55,6 +68,14 @@ export class Entrance {
     if (settings.auth === undefined) return undefined;
     this.door.reload(settings);
     return new Entrance({ ...this.parts, settings }, this.door);
+  }
+
+  /** When which key was last used, since the start. */
+  get keys() {
+    return [...this.door.passes].map(({ principal: { who }, usedAt }) => ({
+      name: who.slice("key:".length),
+      lastUse: usedAt === undefined ? null : new Date(usedAt).toISOString(),
+    }));
   }
 
   /** Ends what may not go on under the settings in force, if they are others about that. */
@@ -68,6 +89,11 @@ export class Entrance {
       const visit = context.streams.get(session)?.visit ?? session.endpoint;
       if (session.kind !== "stdio" && !context.holds(visit)) session.close(LAPSED);
     }
+    const isGuarded = this.parts.inForce() !== undefined;
+    // The token of a call that waits may be old by now: who comes back for it shows another.
+    context.gateway.endParked(({ admission, pipe }) =>
+      pipe === undefined &&
+      ((admission !== undefined) !== isGuarded || admission?.holds(0) === false), LAPSED);
   }
 
   /** Whether somebody may go on, there. */
@@ -92,7 +118,9 @@ export class Entrance {
       const { method } = request;
       if (method === "OPTIONS") return methodNotAllowed("GET, HEAD, POST, DELETE");
       if (path.startsWith(METADATA)) return this.#metadata(request, path);
-      if (!this.parts.isRoute(path, method) || path === "/livez") return this.parts.answer(request);
+      if (!this.parts.isRoute(path, method) || PUBLIC.includes(path)) {
+        return this.parts.answer(request);
+      }
       if (HEALTH.includes(path)) {
         const isRead = method === "GET";
         return isRead ? this.#health(request, path, asked, peer) : this.parts.answer(request);
@@ -101,9 +129,12 @@ export class Entrance {
     const fail = (error: unknown) => this.parts.context.failed(error, request);
     try {
       const admitted = this.door.admit(asked, peer, path);
-      return admitted instanceof Promise
-        ? admitted.then((one) => this.#inForce().#enter(one, request, called, path)).catch(fail)
-        : this.#enter(admitted, request, called, path);
+      const address = this.parts.settings.audit && this.door.addressOf(asked, peer);
+      if (!(admitted instanceof Promise)) {
+        return this.#enter(admitted, address, request, called, path);
+      }
+      return admitted.then((one) => this.#inForce().#enter(one, address, request, called, path))
+        .catch(fail);
     } catch (error) {
       return fail(error);
     }
@@ -112,52 +143,72 @@ export class Entrance {
   /** What `access` says may have changed while a token was verified. */
   #inForce(): Entrance {
     const entrance = this.parts.inForce();
-    if (entrance === undefined) {
-      throw new Refusal(503, "Another configuration is taken on; try again");
-    }
+    if (entrance === undefined) throw renewing();
     return entrance;
   }
 
-  #enter(admission: Admission, request: Request, called: Endpoint | undefined, path: string) {
+  #enter(
+    admission: Admission,
+    address: string | undefined,
+    request: Request,
+    called: Endpoint | undefined,
+    path: string,
+  ) {
     const { answer, context } = this.parts;
+    const guest = { admission, address };
     if (called !== undefined) {
       const shown = endpointFor(this.#accessOf(admission), called);
       // Whatever else is told where all other paths are.
-      if (isEndpoint(shown)) return post(request, { ...shown, admission }, context);
-    } else if (!BY_ENDPOINT.test(path)) this.#require(admission, path);
-    else if (path === "/") this.visit(AGGREGATE, admission, path);
-    return answer(request, admission);
+      if (isEndpoint(shown)) return post(request, { ...shown, admission, address }, context);
+    } else if (!ELSEWHERE.test(path)) {
+      this.require(guest, path, !/^(GET|HEAD)$/.test(request.method));
+    } else if (path === "/") this.visit(AGGREGATE, guest, path);
+    return answer(request, guest);
   }
 
   /**
    * What somebody is shown at an endpoint; undefined: for them there is none.
    * @throws {Refusal} 403
    */
-  visit(endpoint: Endpoint, admission: Admission, path: string): Visit | undefined {
-    const shown = endpointFor(this.#accessOf(admission), endpoint);
-    if (isEndpoint(shown)) return { ...shown, admission };
-    if (shown === "hidden") return void this.#denied(admission, path, 404);
-    throw this.#refusal(admission, shown, path);
+  visit(endpoint: Endpoint, guest: Guest, path: string): Visit | undefined {
+    const shown = endpointFor(this.#accessOf(guest.admission), endpoint);
+    if (isEndpoint(shown)) return { ...shown, ...guest };
+    if (shown === "hidden") return void this.#denied(guest, path, 404);
+    throw this.#refusal(guest, shown, path);
   }
 
-  #require(admission: Admission, path: string): void {
-    const denial = pathDenial(this.#accessOf(admission), path);
-    if (denial !== undefined) throw this.#refusal(admission, denial, path);
+  /**
+   * Asks for what a path gives: to whom it is given, or, where something is changed, who may do
+   * everything; or for `own`, a server that somebody uses by a login of his own.
+   * @throws {Refusal} 403
+   */
+  require(guest: Guest, path: string, isChange: boolean, own?: string): void {
+    const access = this.#accessOf(guest.admission);
+    const denial = pathDenial(access, path, isChange);
+    if (denial === undefined || (own !== undefined && this.#uses(access, own))) return;
+    throw this.#refusal(guest, denial, path);
   }
 
-  #denied({ principal }: Admission, path: string, status: number): void {
-    this.parts.context.gateway.events.emit({ kind: "denied", principal, path, status });
+  #uses({ profiles }: Access, server: string): boolean {
+    const { members } = this.parts.context.gateway;
+    return [...profiles].some((profile) =>
+      members.behind(profileEndpoint(profile)).some(({ config }) => config.name === server)
+    );
   }
 
-  #refusal(admission: Admission, denial: Denial, path: string): Refusal {
-    this.#denied(admission, path, 403);
+  #denied({ admission: { principal }, address }: Guest, path: string, status: number): void {
+    this.parts.context.gateway.events.emit({ kind: "denied", principal, address, path, status });
+  }
+
+  #refusal(guest: Guest, denial: Denial, path: string): Refusal {
+    this.#denied(guest, path, 403);
     // Without an issuer there is nobody to get a scope from.
     if (typeof denial === "object" && this.parts.settings.auth?.issuers !== undefined) {
       return this.door.lacksScope(denial.scopes, path);
     }
     return new Refusal(
       403,
-      `${path} is not open to ${JSON.stringify(admission.principal.who)}; see "access"`,
+      `${path} is not open to ${JSON.stringify(guest.admission.principal.who)}; see "access"`,
     );
   }
 
@@ -193,8 +244,13 @@ export class Entrance {
       // A stranger, as most monitors are.
     }
     const { status } = await told.json();
-    return json({ status }, told.status, { "cache-control": "no-store" });
+    return json({ status }, told.status, NO_STORE);
   }
+}
+
+/** For whoever comes while what counts for him changes. */
+export function renewing(): Refusal {
+  return new Refusal(503, "Another configuration is taken on; try again");
 }
 
 function isEndpoint(shown: Endpoint | Denial): shown is Endpoint {

@@ -6,7 +6,7 @@ import type { TokenTally } from "../gateway/offers.ts";
 import { gatewayStatus } from "../gateway/status.ts";
 import { takingTurns } from "../lib/time.ts";
 import type { Phase } from "../upstream/state.ts";
-import { json } from "./reply.ts";
+import { json, NO_STORE } from "./reply.ts";
 
 /** One enabled server as its health is judged. */
 export interface ServerHealth {
@@ -178,5 +178,5 @@ async function offered(gateway: Gateway, tally: TokenTally, only?: string): Prom
 }
 
 function answer(value: unknown, status = 200): Response {
-  return json(value, status, { "cache-control": "no-store" });
+  return json(value, status, NO_STORE);
 }

@@ -37,7 +37,7 @@ export function postModern(
     checkModernHeaders(message, envelope, header);
     checkMethod(message, visit, context.gateway);
     checkArguments(message, header, visit, context.gateway);
-    client = modernClient(envelope, undefined, visit.admission?.principal);
+    client = modernClient(envelope, undefined, visit.admission?.principal, visit);
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
     const text = errorResponse(idTextOf(message), error);

@@ -5,7 +5,7 @@ import type { Endpoint } from "../gating/endpoint.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { joinBytes } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import type { Admission } from "../protocol/exchange.ts";
+import type { Visitor } from "../protocol/exchange.ts";
 import { errorResponse, idTextOf, type RequestMessage } from "../protocol/message.ts";
 import { type Reply, replyText } from "../registry/answers.ts";
 import {
@@ -25,10 +25,8 @@ const RESUMABLE_PATIENCE = 2_000;
 /** Milliseconds between two comments on a silent stream. */
 const COMMENT_EVERY = 15_000;
 
-/** An endpoint as somebody has come to it; without admission where nobody has to say who he is. */
-export interface Visit extends Endpoint {
-  readonly admission?: Admission | undefined;
-}
+/** An endpoint as somebody has come to it. */
+export interface Visit extends Endpoint, Visitor {}
 
 /** What every HTTP front works with. */
 export interface FrontContext {
@@ -142,6 +140,9 @@ export class PostReply implements Outlet, Silent {
   }
 }
 
+/** Where it stands as whom clients of this gateway ask issuers. */
+export const CLIENT_DOCUMENT = "/.well-known/mcproxy-client.json";
+
 /** Why what was open has come to its end. */
 export const LAPSED = "The credential has ended, or does not open this any more";
 const ENDED = new RpcError(ErrorCode.InvalidRequest, LAPSED);
@@ -161,7 +162,10 @@ export function jsonResponse(body: Reply, status = 200, headers?: PlainHeaders):
 export const JSON_TYPE = "application/json";
 const JSON_INIT = { headers: { "content-type": JSON_TYPE } };
 
-/** A JSON response; state of this moment, so `headers` usually say `no-store`. */
+/** For the state of this moment. */
+export const NO_STORE: PlainHeaders = { "cache-control": "no-store" };
+
+/** A JSON response; `headers` usually are {@link NO_STORE}. */
 export function json(value: unknown, status = 200, headers?: PlainHeaders): Response {
   return jsonResponse(JSON.stringify(value), status, headers);
 }

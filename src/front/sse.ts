@@ -1,6 +1,6 @@
 /** HTTP+SSE of 2024-11-05: `GET /sse` is the session, `POST /messages` talks into it. */
 
-import type { Principal } from "../protocol/exchange.ts";
+import type { Visitor } from "../protocol/exchange.ts";
 import { errorResponse, InvalidMessage } from "../protocol/message.ts";
 import { replyText } from "../registry/answers.ts";
 import { type FrontContext, readBody, Refusal, type Visit } from "./reply.ts";
@@ -13,8 +13,9 @@ import { EventStream } from "./streams.ts";
  */
 export function openSse(request: Request, visit: Visit, context: FrontContext): Response {
   requireEventStream(request.headers.get("accept"));
-  const principal = visit.admission?.principal;
-  const session = context.gateway.openSession("sse", visit, undefined, principal);
+  const { admission, address } = visit;
+  const principal = admission?.principal;
+  const session = context.gateway.openSession("sse", visit, undefined, principal, address);
   const stream = new EventStream();
   stream.whenGone(() => session.close("the client has left"));
   context.sse.set(session.id, stream);
@@ -30,7 +31,7 @@ export function openSse(request: Request, visit: Visit, context: FrontContext): 
  */
 export async function postSse(
   request: Request,
-  principal: Principal | undefined,
+  { admission, address }: Visitor,
   context: FrontContext,
 ): Promise<Response> {
   const id = new URL(request.url).searchParams.get("sessionId");
@@ -43,9 +44,10 @@ export async function postSse(
   // Not before: a session may end while a body is on its way.
   const session = context.gateway.sessions.get(id);
   const stream = context.sse.get(id);
-  if (stream === undefined || session?.isOf(principal, session.endpoint) !== true) {
+  if (stream === undefined || session?.isOf(admission?.principal, session.endpoint) !== true) {
     throw new Refusal(404, "Session not found; open /sse for a new one");
   }
+  session.cameFrom(address);
   for (const message of readMessages(body).messages) {
     if (message instanceof InvalidMessage) stream.send(errorResponse(message.idText, message));
     else {

@@ -96,7 +96,8 @@ class Post implements BodyTaker {
       await context.lasting.end(old, visit, principal);
     }
     await context.lasting.ready();
-    const session = context.gateway.openSession("http", visit, undefined, principal);
+    const { address } = visit;
+    const session = context.gateway.openSession("http", visit, undefined, principal, address);
     const headers: Record<string, string> = {};
     const reply = new PostReply(context, respond, { visit, headers });
     const answer = session.receive(message, reply);
@@ -230,6 +231,7 @@ export function holdSessionStream(
 function streamsOf(session: Session, context: FrontContext, visit: Visit): SessionStreams {
   const streams = context.streams.getOrInsertComputed(session, newStreams);
   streams.visit = visit;
+  session.cameFrom(visit.address);
   return streams;
 }
 
@@ -257,7 +259,8 @@ function sessionOf(
   if (session !== undefined) return requireOwn(session, visit);
   // Its client would take a 404 for the end of the session.
   if (gateway.stopping.aborted) throw new Refusal(503, "The gateway is stopping; try again");
-  return lasting.takeUp(id, visit, visit.admission?.principal).then((found) => {
+  const { admission, address } = visit;
+  return lasting.takeUp(id, visit, admission?.principal, address).then((found) => {
     if (found === undefined) throw lost();
     return found;
   });

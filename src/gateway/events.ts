@@ -29,7 +29,7 @@ export type CallOutcome = "ok" | "toolError" | "unfinished" | "error" | "cancell
 export interface CallRecord {
   readonly kind: "call";
   readonly rid: string;
-  readonly client: Pick<Client, "label" | "session" | "era" | "principal">;
+  readonly client: Pick<Client, "label" | "session" | "era" | "principal" | "address">;
   readonly method: string;
   /** The key of its endpoint. */
   readonly endpoint: string;
@@ -87,7 +87,7 @@ export interface ListsFact {
 /** A legacy client has said who it is, or goes on as who it was; or it went for a reason. */
 export interface ClientFact {
   readonly kind: "client";
-  readonly client: Pick<Client, "label" | "info" | "principal">;
+  readonly client: Pick<Client, "label" | "info" | "principal" | "address">;
   readonly transport: SessionKind;
   /** The key of its endpoint. */
   readonly endpoint: string;
@@ -129,6 +129,7 @@ export interface LimitedFact extends Pick<CallRecord, "rid" | "client" | "method
 export interface DeniedFact {
   readonly kind: "denied";
   readonly principal: Principal;
+  readonly address?: string | undefined;
   readonly path: string;
   /** That of HTTP: 403, or 404 for what is hidden. */
   readonly status: number;
@@ -139,6 +140,18 @@ export interface AuthFailedFact {
   readonly kind: "authFailed";
   readonly address: string | undefined;
   readonly why: string;
+}
+
+/** What became of a login to a server. */
+export interface GrantFact {
+  readonly kind: "grant";
+  readonly server: string;
+  /** Whose it is, by id; empty for the gateway's own. */
+  readonly principal: string;
+  readonly what: "received" | "refreshed" | "dead" | "removed";
+  /** Who has brought it or taken it away, and from where. */
+  readonly who?: string | undefined;
+  readonly address?: string | undefined;
 }
 
 /** All there is to be told of; none of it but {@link CallRecord.params} holds a secret. */
@@ -152,7 +165,8 @@ export type Fact =
   | PinFact
   | LimitedFact
   | DeniedFact
-  | AuthFailedFact;
+  | AuthFailedFact
+  | GrantFact;
 
 type Kind = Fact["kind"];
 type Of<K extends Kind> = Extract<Fact, { readonly kind: K }>;

@@ -171,7 +171,11 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   /** The logins to servers, loaded for the first that wants one. */
   readonly logins = (): Promise<Logins> =>
     this.#logins ??= import("../upstream/oauth/logins.ts").then((module) =>
-      module.openLogins(this.#from.logins)
+      module.openLogins(
+        this.#from.logins,
+        (what, { server, principal }) =>
+          this.events.emit({ kind: "grant", server, principal, what }),
+      )
     );
 
   /** How many client requests are in flight. */
@@ -224,6 +228,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     endpoint: Endpoint,
     label?: string,
     principal?: Principal,
+    address?: string,
   ): Session {
     const session = new Session(
       transport,
@@ -235,6 +240,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
       },
       label,
       principal,
+      address,
     );
     const stop = this.snapshots.listen(session);
     this.sessions.add(session);

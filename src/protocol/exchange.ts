@@ -26,11 +26,19 @@ export interface Admission {
   holds(now: number): boolean;
 }
 
+/** How somebody has come. */
+export interface Visitor {
+  /** What he was let in by; undefined where nobody has to say who he is. */
+  readonly admission?: Admission | undefined;
+  /** Where from, where there is an audit: finding it out costs time. */
+  readonly address?: string | undefined;
+}
+
 /**
  * Who a request comes from. For a legacy client it lives as long as the session; for a modern one
- * it is read from the envelope of each request.
+ * it is read from the envelope of each request, which has come by what it was let in by.
  */
-export interface Client extends Envelope {
+export interface Client extends Envelope, Visitor {
   /** Short, unique in this process, for logs; never the session id, which is a secret. */
   readonly label: string;
   /**

@@ -4,6 +4,9 @@ import { type Admission, LOCAL, type Principal } from "../../protocol/exchange.t
 
 /** An {@link Admission} that ends at a time, or when what stands behind it is taken away. */
 export class Pass implements Admission {
+  /** When somebody was last let in by it; milliseconds since the epoch. */
+  usedAt: number | undefined;
+
   constructor(
     readonly principal: Principal,
     /** Milliseconds since the epoch. */

@@ -12,6 +12,7 @@ import type { Refusal } from "../reply.ts";
 import {
   type CredentialFault,
   digestOf,
+  type Pass,
   remember,
   UndecidableError,
   WrongCredential,
@@ -39,8 +40,12 @@ export interface Door {
    * undefined where no issuer is told, which stays 404.
    */
   metadata(path: string): Response | undefined;
+  /** Where somebody comes from, behind a proxy that is trusted as well; empty where nobody knows. */
+  addressOf(request: Request, peer: PeerSource | undefined): string;
   /** 403 for somebody to whom one more of these scopes would open `path`. */
   lacksScope(scopes: readonly string[], path: string): Refusal;
+  /** What the keys of the configuration let in by. */
+  readonly passes: Iterable<Pass>;
   /** Another configuration: what is gone from it stops holding at once, and the rest goes on. */
   reload(settings: DoorSettings): void;
 }
@@ -72,9 +77,9 @@ const LONGEST_KEPT = 4_096;
 /** Milliseconds that a token is taken for what it was, and a wrong one for wrong. */
 const KEPT = 300_000;
 const WRONG_KEPT = 30_000;
-/** So many tokens are verified a second, and of these so many of addresses that fail too often. */
+/** So many tokens are verified a second; addresses that fail too often leave so many to others. */
 const VERIFIED = 100;
-const VERIFIED_FAILING = 20;
+const LEFT_TO_OTHERS = 60;
 /** So many failures an address has in so many milliseconds. */
 const FAILURES = 20;
 const FAILURES_IN = 60_000;
@@ -108,14 +113,13 @@ class Doorkeeper implements Door {
   /** Headers of issuers that have one of their own. */
   #headers: readonly string[] = [];
   #address = "";
-  #challenges: Challenges;
+  #challenges!: Challenges;
   /** By what is shown, however that is spelled: one credential is one entry. */
   readonly #right = new Map<string, VerifiedToken>();
   readonly #wrong = new Map<string, CredentialFault>();
   readonly #pending = new Map<string, Promise<VerifiedToken>>();
   readonly #failures = new Map<string, Failures>();
-  readonly #budget: TokenBucket;
-  readonly #failingBudget: TokenBucket;
+  readonly #turns: TokenBucket;
 
   constructor(
     { settings, localKey, onWrong, now = Date.now, fetch = globalThis.fetch }: DoorOptions,
@@ -124,11 +128,7 @@ class Doorkeeper implements Door {
     this.#now = now;
     this.#fetch = fetch;
     this.#keys = new Keys(localKey);
-    const bucket = (ratePerSecond: number) =>
-      new TokenBucket({ ratePerSecond, burst: ratePerSecond, now: now() });
-    this.#budget = bucket(VERIFIED);
-    this.#failingBudget = bucket(VERIFIED_FAILING);
-    this.#challenges = new Challenges(settings);
+    this.#turns = new TokenBucket({ ratePerSecond: VERIFIED, burst: VERIFIED, now: now() });
     this.reload(settings);
   }
 
@@ -155,6 +155,10 @@ class Doorkeeper implements Door {
     this.#pending.clear();
   }
 
+  get passes(): Iterable<Pass> {
+    return this.#keys.passes;
+  }
+
   metadata(path: string): Response | undefined {
     return this.#challenges.metadata(path);
   }
@@ -167,7 +171,7 @@ class Doorkeeper implements Door {
     request: Request,
     source: PeerSource | undefined,
     path: string,
-  ): Admission | Promise<Admission> {
+  ): Pass | Promise<Pass> {
     const { headers } = request;
     const authorization = spelledPlainly(headers.get("authorization") ?? "");
     const apiKey = headers.get("x-api-key");
@@ -178,8 +182,11 @@ class Doorkeeper implements Door {
     const known = this.#right.get(text);
     const now = this.#now();
     const isKnown = known !== undefined && now < known.until && known.pass.holds(now);
-    if (isKnown && this.#isFor(known, path)) return known.pass;
-    const failed = (error: unknown) => this.#refuse(error, this.#addressOf(request, source), path);
+    if (isKnown && this.#isFor(known, path)) {
+      known.pass.usedAt = now;
+      return known.pass;
+    }
+    const failed = (error: unknown) => this.#refuse(error, this.addressOf(request, source), path);
     try {
       if (isKnown) throw forElsewhere(known.audience);
       if (shown.length > LONGEST) throw new WrongCredential({ why: "invalid", genuine: false });
@@ -191,8 +198,7 @@ class Doorkeeper implements Door {
     }
   }
 
-  /** Whom failures are counted for. */
-  #addressOf(request: Request, source: PeerSource | undefined): string {
+  addressOf(request: Request, source: PeerSource | undefined): string {
     const peer = peerOf(request, source) ?? "";
     return this.#proxy?.addressBehind(request.headers, peer) ?? peer;
   }
@@ -204,10 +210,11 @@ class Doorkeeper implements Door {
     return audience.includes(this.#address + path);
   }
 
-  #enter(verified: VerifiedToken, path: string): Admission {
+  #enter(verified: VerifiedToken, path: string): Pass {
     // Its issuer may have gone meanwhile, or come back as another.
     if (!verified.pass.holds(this.#now())) throw new UndecidableError();
     if (!this.#isFor(verified, path)) throw forElsewhere(verified.audience);
+    verified.pass.usedAt = this.#now();
     return verified.pass;
   }
 
@@ -216,13 +223,13 @@ class Doorkeeper implements Door {
     text: string,
     request: Request,
     source: PeerSource | undefined,
-  ): Admission | Promise<VerifiedToken> {
+  ): Pass | Promise<VerifiedToken> {
     const { headers } = request;
     const now = this.#now();
     const fault = this.#wrong.get(text);
     if (fault !== undefined && now < fault.until!) throw new WrongCredential(fault);
     const tokens: Unverified[] = [];
-    let key: Admission | undefined;
+    let key: Pass | undefined;
     const [, bearer = null] = BEARER.exec(headers.get("authorization") ?? "") ?? [];
     for (const shown of [bearer, headers.get("x-api-key")]) {
       if (shown === null) continue;
@@ -235,10 +242,15 @@ class Doorkeeper implements Door {
       if (token) tokens.push([token, this.#issuerOf(token, header)]);
     }
     if (tokens.length > 0) {
-      return this.#pending.get(text) ??
-        this.#verified(text, tokens, key, this.#addressOf(request, source));
+      // What is being verified is not verified twice at a time.
+      return this.#pending.getOrInsertComputed(text, () => {
+        const address = this.addressOf(request, source);
+        this.#takeTurns(tokens.length, address);
+        return this.#verify(text, tokens, key, address).finally(() => this.#pending.delete(text));
+      });
     }
     if (key !== undefined) {
+      key.usedAt = now;
       remember(this.#right, text, { pass: key, until: Infinity, audience: undefined });
       return key;
     }
@@ -256,32 +268,20 @@ class Doorkeeper implements Door {
     throw new WrongCredential({ why: "invalid", genuine: false });
   }
 
-  /** What is being verified is not verified twice at a time. */
-  #verified(
-    text: string,
-    tokens: readonly Unverified[],
-    key: Admission | undefined,
-    address: string,
-  ): Promise<VerifiedToken> {
+  /** Whoever floods the gateway takes no others' turns. @throws {UndecidableError} */
+  #takeTurns(count: number, address: string): void {
     const now = this.#now();
-    // Whoever floods the gateway takes no others' turns.
-    const { count = 0, genuine = 0, until = 0 } = this.#failures.get(address) ?? {};
-    const isFailing = now < until && count + genuine > FAILURES;
-    for (const _ of tokens) {
-      if (isFailing && !this.#failingBudget.take(now).allowed || !this.#budget.take(now).allowed) {
-        throw new UndecidableError(TOO_MANY, 1);
-      }
+    const { count: wrong = 0, genuine = 0, until = 0 } = this.#failures.get(address) ?? {};
+    const least = now < until && wrong + genuine > FAILURES ? LEFT_TO_OTHERS : 1;
+    for (; count > 0; count--) {
+      if (!this.#turns.take(now, least).allowed) throw new UndecidableError(TOO_MANY, 1);
     }
-    const verifying = this.#verify(text, tokens, key, address)
-      .finally(() => this.#pending.delete(text));
-    this.#pending.set(text, verifying);
-    return verifying;
   }
 
   async #verify(
     text: string,
     tokens: readonly Unverified[],
-    key: Admission | undefined,
+    key: Pass | undefined,
     address: string,
   ): Promise<VerifiedToken> {
     try {

@@ -29,6 +29,11 @@ export class Keys {
     for (const [hash, pass] of before) if (this.#passes.get(hash) !== pass) pass.end();
   }
 
+  /** What the keys of the configuration let in by. */
+  get passes(): Iterable<Pass> {
+    return this.#passes.values();
+  }
+
   /** Whom a key lets in; undefined for what is none. @throws {WrongCredential} for an old one */
   find(key: string, now: number): Pass | undefined {
     const digest = digestOf(key);

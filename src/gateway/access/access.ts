@@ -77,9 +77,13 @@ function shown(given: Given, endpoint: Endpoint): Endpoint | undefined {
   return given.profiles.has(profile) ? endpoint : undefined;
 }
 
-/** Why a path that is no endpoint is not open to somebody; undefined where it is. */
-export function pathDenial(access: Access, path: string): Denial | undefined {
-  const isOpen = ({ everything, paths }: Given) => everything || paths.has(path) || undefined;
+/**
+ * Why a path that is no endpoint is not open to somebody; undefined where it is. To change something
+ * there takes everything.
+ */
+export function pathDenial(access: Access, path: string, isChange = false): Denial | undefined {
+  const isOpen = ({ everything, paths }: Given) =>
+    everything || (!isChange && paths.has(path)) || undefined;
   return isOpen(access) ? undefined : denial(access, isOpen);
 }
 

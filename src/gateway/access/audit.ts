@@ -31,9 +31,10 @@ export interface AuditParts {
 
 /** Characters of arguments, and of a name. */
 const [MAX_ARGUMENTS, MAX_NAME] = [8 * 1024, 1_000];
-/** Addresses whose failures are counted in a minute; those of others are counted together. */
-const MAX_ADDRESSES = 1_000;
+/** Counted apart in a minute; whoever comes then is counted with others. */
+const MAX_COUNTED = 1_000;
 const OTHERS = "others";
+const AUTH_FAILED = "auth-failed";
 /** Lines of one that is refused in a minute; what comes then is counted. */
 const MOST_REFUSALS = 10;
 const MINUTE = 60_000;
@@ -44,9 +45,8 @@ const log = getLogger("mcproxy", "gateway");
 export class Audit {
   readonly #file: AuditFile;
   readonly #off: (() => void)[];
-  readonly #failures = new Map<string, number>();
-  /** Refusals of this minute, by what and whose they are. */
-  readonly #refusals = new Map<string, number>();
+  /** How often in this minute, by event and whose it is. */
+  readonly #counts = new Map<string, Map<string, number>>();
   #unschedule: (() => void) | undefined;
   /** Undefined until it is read, and where it is not needed. */
   #key: Uint8Array | undefined;
@@ -72,12 +72,12 @@ export class Audit {
         const did = { endpoint, server, name: this.#name(name), method, outcome };
         this.#add({ event: "limited", rid, ...whoOf(client), ...did });
       }),
-      events.on("denied", ({ principal: { who }, path, status: outcome }) => {
+      events.on("denied", ({ principal: { who }, address, path, status: outcome }) => {
         if (!this.#isFew("denied", who)) return;
-        this.#add({ event: "denied", who, name: this.#name(path), outcome });
+        this.#add({ event: "denied", who, address, name: this.#name(path), outcome });
       }),
       events.on("authFailed", ({ address = "" }) => {
-        this.#count(this.#failures, address);
+        this.#count(AUTH_FAILED, address);
       }),
       events.on("client", ({ client, transport, endpoint, left }) => {
         const { name, version } = client.info;
@@ -87,6 +87,9 @@ export class Audit {
       }),
       events.on("pin", ({ server, item: name, what: outcome }) => {
         this.#add({ event: "pin", server, name: this.#name(name), outcome });
+      }),
+      events.on("grant", ({ server, principal, what: outcome, who, address }) => {
+        this.#add({ event: "grant", who, address, server, name: principal || undefined, outcome });
       }),
       events.on("config", ({ file, refused = "in force" }) => {
         this.#add({ event: "config", name: file, outcome: cut(refused, MAX_NAME) });
@@ -111,7 +114,7 @@ export class Audit {
   /** Writes what is left, and listens no more. */
   async close(): Promise<void> {
     for (const off of this.#off) off();
-    this.#tellFailures();
+    this.#tellCounts();
     await this.#file.close();
   }
 
@@ -119,34 +122,35 @@ export class Audit {
     this.#file.add(new Date().toISOString(), members);
   }
 
-  #count(counts: Map<string, number>, who: string): number {
-    const key = counts.has(who) || counts.size < MAX_ADDRESSES ? who : OTHERS;
+  #count(event: string, whose: string): number {
+    const counts = this.#counts.getOrInsertComputed(event, () => new Map());
+    const key = counts.has(whose) || counts.size < MAX_COUNTED ? whose : OTHERS;
     const count = (counts.get(key) ?? 0) + 1;
     counts.set(key, count);
     const { clock = systemClock } = this.parts;
-    this.#unschedule ??= clock.after(MINUTE, () => this.#tellFailures(), true);
+    this.#unschedule ??= clock.after(MINUTE, () => this.#tellCounts(), true);
     return count;
   }
 
   /** Whether one more has a line of its own: nobody can push out of the file what he has done. */
   #isFew(event: string, who = ""): boolean {
-    return this.#count(this.#refusals, `${event} ${who}`) <= MOST_REFUSALS;
+    return this.#count(event, who) <= MOST_REFUSALS;
   }
 
-  #tellFailures(): void {
+  #tellCounts(): void {
     this.#unschedule?.();
     this.#unschedule = undefined;
-    for (const [address, count] of this.#failures) {
-      this.#add({ event: "auth-failed", address, outcome: `${count} in a minute` });
+    for (const [event, counts] of this.#counts) {
+      for (const [whose, count] of counts) {
+        const more = `${count - MOST_REFUSALS} more in a minute`;
+        if (event === AUTH_FAILED) {
+          this.#add({ event, address: whose, outcome: `${count} in a minute` });
+        } else if (count > MOST_REFUSALS) {
+          this.#add({ event, who: whose || undefined, outcome: more });
+        }
+      }
     }
-    this.#failures.clear();
-    for (const [key, count] of this.#refusals) {
-      if (count <= MOST_REFUSALS) continue;
-      const [event, ...who] = key === OTHERS ? ["denied", OTHERS] : key.split(" ");
-      const outcome = `${count - MOST_REFUSALS} more in a minute`;
-      this.#add({ event, who: who.join(" ") || undefined, outcome });
-    }
-    this.#refusals.clear();
+    this.#counts.clear();
   }
 
   #name(name: string | undefined): string | undefined {
@@ -179,8 +183,8 @@ export class Audit {
   }
 }
 
-function whoOf({ label, principal }: Pick<Client, "label" | "principal">) {
-  return { who: principal?.who, client: label };
+function whoOf({ label, principal, address }: Pick<Client, "label" | "principal" | "address">) {
+  return { who: principal?.who, client: label, address };
 }
 
 async function keptKey(path: string, fresh: Uint8Array): Promise<Uint8Array> {

@@ -65,6 +65,7 @@ export class LastingSessions {
     id: string,
     endpoint: Endpoint,
     principal: Principal | undefined,
+    address?: string,
   ): Promise<Session | undefined> {
     const tools = await this.#load();
     const { gateway } = this;
@@ -82,6 +83,7 @@ export class LastingSessions {
       endpoint,
       h === this.#home ? l : undefined,
       principal,
+      address,
     );
     const logLevel = isLoggingLevel(noted?.level) ? noted.level : undefined;
     session.resume({ protocolVersion: v, capabilities: c, info: n, logLevel });

@@ -6,7 +6,7 @@ import { editJson } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { type Envelope, MetaKey } from "../../protocol/eras.ts";
 import { invalidParams, methodNotFound } from "../../protocol/errors.ts";
-import type { Client, Principal } from "../../protocol/exchange.ts";
+import type { Client, Principal, Visitor } from "../../protocol/exchange.ts";
 import type { ListKind } from "../../protocol/lists.ts";
 import {
   errorResponse,
@@ -25,7 +25,12 @@ import type { Answering } from "./session.ts";
 import { MAX_SUBSCRIPTIONS, type ResourceSubscriber } from "./subscriptions.ts";
 
 /** The client behind one modern request, as its envelope describes it; the rest as in {@link Client}. */
-export function modernClient(envelope: Envelope, pipe?: string, principal?: Principal): Client {
+export function modernClient(
+  envelope: Envelope,
+  pipe?: string,
+  principal?: Principal,
+  { admission, address }: Visitor = {},
+): Client {
   const name = typeof envelope.info.name === "string" ? envelope.info.name : "unnamed";
   return {
     label: `modern:${name.slice(0, 40)}`,
@@ -36,6 +41,8 @@ export function modernClient(envelope: Envelope, pipe?: string, principal?: Prin
     session: undefined,
     pipe,
     principal,
+    admission,
+    address,
     logLevel: envelope.logLevel,
   };
 }

@@ -79,6 +79,8 @@ export class Session implements ListListener, ResourceSubscriber, ExchangeOwner 
   readonly era = "legacy";
   /** Told of what is to be known when the session is taken up again. */
   note: (note: Note, value: string | readonly string[]) => void = () => {};
+  /** Where its client was last, where there is an audit. */
+  #address: string | undefined;
   /** Whether it goes on where another one, of before, was left off. */
   isResumed = false;
   #client: Client | undefined;
@@ -105,7 +107,10 @@ export class Session implements ListListener, ResourceSubscriber, ExchangeOwner 
     readonly label: string = `c${++count}`,
     /** Whose it is; others do not find it. Undefined where nobody has to say who he is. */
     readonly principal?: Principal,
-  ) {}
+    address?: string,
+  ) {
+    this.#address = address;
+  }
 
   /** The client behind it, `undefined` before `initialize`. */
   get client(): Client | undefined {
@@ -117,10 +122,20 @@ export class Session implements ListListener, ResourceSubscriber, ExchangeOwner 
     return this.principal?.id === principal?.id && this.endpoint.key === key;
   }
 
+  /** Its client has come from here. */
+  cameFrom(address: string | undefined): void {
+    if (address === this.#address) return;
+    this.#address = address;
+    if (this.#client !== undefined) this.#client = { ...this.#client, address };
+  }
+
   /** Goes on with a client that was initialized before; it may have missed that lists changed. */
   resume(known: KnownClient): void {
     const { label, principal } = this;
-    this.#client = { label, era: "legacy", session: label, principal, ...known };
+    this.#client = {
+      ...{ label, era: "legacy", session: label, principal, address: this.#address },
+      ...known,
+    };
     this.isResumed = this.#ready = true;
     this.tell();
     this.listsChanged(LIST_RULES.map(({ kind }) => kind));
@@ -314,6 +329,7 @@ export class Session implements ListListener, ResourceSubscriber, ExchangeOwner 
       info: isObject(clientInfo) ? clientInfo : {},
       session: this.label,
       principal: this.principal,
+      address: this.#address,
       logLevel: undefined,
     };
     const { snapshots } = this.parts;

@@ -173,6 +173,36 @@ test(
 );
 
 test(
+  "a call that waits for its client's answer ends with the key it came by, and no other does",
+  inScope(async (scope) => {
+    const house = await House.open(scope, { auth: { keys: keysOf("ann", "bob") } });
+    const can = { elicitation: {} };
+    // Of each its own server: one that is asked by two at a time is told to ask again.
+    for (const [as, name] of [["ann", "a_slow"], ["bob", "b_slow"]] as const) {
+      const slow = { name, arguments: { ask: true } };
+      const [told] = await messagesOf(await house.modern("/mcp", "tools/call", slow, { as, can }));
+      assert.equal(told.result?.resultType, "input_required", JSON.stringify(told));
+    }
+    const cancelled = () =>
+      house.heard.items.filter((line) => line === "notifications/cancelled").length;
+    house.reload({ auth: { keys: keysOf("ann", "bob") }, access: { "*": "*" } });
+    await settle();
+    assert.equal(cancelled(), 0);
+    house.reload({ auth: { keys: keysOf("bob") } });
+    while (cancelled() === 0) {
+      await house.heard.waitFor(() => true, { from: house.heard.items.length });
+    }
+    await settle();
+    assert.equal(cancelled(), 1);
+    // Nobody could come back for it.
+    house.reload({});
+    while (cancelled() === 1) {
+      await house.heard.waitFor(() => true, { from: house.heard.items.length });
+    }
+  }),
+);
+
+test(
   "what access does not give any more ends at once, and begins anew with what it gives",
   inScope(async (scope) => {
     const auth = { keys: keysOf("ann", "bob") };

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { parseConfig } from "../../../src/config/load.ts";
 import { loadOptions } from "../../../src/config/schema.ts";
-import { type App, createApp } from "../../../src/front/app.ts";
+import { type App, type AppOptions, createApp } from "../../../src/front/app.ts";
 import { createDoor, type Door, type DoorOptions } from "../../../src/front/auth/door.ts";
-import { Gateway } from "../../../src/gateway/gateway.ts";
+import { Gateway, type GatewayOptions } from "../../../src/gateway/gateway.ts";
 import type { Admission } from "../../../src/protocol/exchange.ts";
 import { Scope } from "../../behaviour/scope.ts";
 import type { FakeProgram } from "../../support/fake-child.ts";
@@ -24,7 +24,7 @@ export const keysOf = (...names: string[]) =>
 
 const keyOf = (name: string) => `mcproxy_${name}`;
 
-/** Has a tool `echo` that answers, and one `slow` that never does. */
+/** Has a tool `echo` that answers, and one `slow` that never does, and asks first if it is to. */
 const program = (heard: Inbox<string>): FakeProgram => (process) => {
   const say = (message: object) =>
     process.stdout(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
@@ -42,7 +42,11 @@ const program = (heard: Inbox<string>): FakeProgram => (process) => {
       } else if (method === "ping") say({ id, result: {} });
       else if (method === "tools/call" && params.name === "echo") {
         say({ id, result: { content: [{ type: "text", text: "echoed" }] } });
-      } else if (params?.name !== "slow" && id !== undefined) {
+      } else if (params?.name === "slow" && params.arguments.ask === true) {
+        const requestedSchema = { type: "object", properties: {} };
+        const question = { message: "Sure?", requestedSchema };
+        say({ id: `asked-${id}`, method: "elicitation/create", params: question });
+      } else if (params?.name !== "slow" && id !== undefined && method !== undefined) {
         say({ id, error: { code: -32602, message: `Unknown tool "${params?.name}"` } });
       }
     }
@@ -56,14 +60,21 @@ export interface Ask {
   readonly as?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: BodyInit | null;
+  /** Where it comes from. */
+  readonly from?: string | undefined;
+  /** What a client of the modern era can do. */
+  readonly can?: object;
 }
 
 const VERSION = "io.modelcontextprotocol/protocolVersion";
+const CAPABILITIES = "io.modelcontextprotocol/clientCapabilities";
 const META = {
   [VERSION]: "2026-07-28",
   "io.modelcontextprotocol/clientInfo": { name: "t", version: "1" },
-  "io.modelcontextprotocol/clientCapabilities": {},
 };
+
+/** Where the house keeps logins, and what opens its door. */
+type HouseParts = Pick<AppOptions, "door" | "localKey"> & Pick<GatewayOptions, "logins">;
 
 /** See the top of the file. */
 export class House {
@@ -73,12 +84,12 @@ export class House {
   readonly app: App;
   #count = 0;
 
-  private constructor(settings: object, door?: (options: DoorOptions) => Door) {
+  private constructor(settings: object, { logins, ...doorway }: HouseParts) {
     this.heard = new Inbox<string>("what the servers heard");
     const run = program(this.heard);
     const runtime = new FakeRuntime({ programs: { fake: run } });
-    this.gateway = new Gateway({ config: configOf(settings), runtime });
-    this.app = createApp({ gateway: this.gateway, boundHost: "127.0.0.1", door });
+    this.gateway = new Gateway({ config: configOf(settings), runtime, logins });
+    this.app = createApp({ gateway: this.gateway, boundHost: "127.0.0.1", ...doorway });
   }
 
   /** Servers `a` and `b`, each with a profile of its name, and these settings. */
@@ -86,8 +97,9 @@ export class House {
     scope: Scope,
     settings: object,
     door?: (options: DoorOptions) => Door,
+    parts: HouseParts = {},
   ): Promise<House> {
-    const house = new House(settings, door);
+    const house = new House(settings, { door, ...parts });
     scope.defer(() => house.app.close());
     scope.defer(() => house.gateway.close());
     house.gateway.start();
@@ -104,21 +116,23 @@ export class House {
     for (const ticks of [this.app.pending, this.app.keepAlive]) ticks.tick(performance.now());
   }
 
-  async ask(path: string, { method = "GET", as, headers = {}, body = null }: Ask = {}) {
+  async ask(path: string, { method = "GET", as, headers = {}, body = null, from }: Ask = {}) {
     const all = {
       host: "127.0.0.1:12009",
       ...as === undefined ? {} : { authorization: `Bearer ${keyOf(as)}` },
       ...headers,
     };
     const init = { method, headers: all, body, duplex: "half" } as RequestInit;
-    return await this.app.handler(new Request(`http://127.0.0.1:12009${path}`, init));
+    const peer = from === undefined ? undefined : { remoteAddr: { hostname: from } };
+    return await this.app.handler(new Request(`http://127.0.0.1:12009${path}`, init), peer);
   }
 
   /** A POST of what is JSON; `body` may be its text. */
-  post(path: string, body: unknown, { as, headers }: Ask = {}): Promise<Response> {
+  post(path: string, body: unknown, { as, headers, from }: Ask = {}): Promise<Response> {
     return this.ask(path, {
       method: "POST",
       as,
+      from,
       headers: {
         "content-type": "application/json",
         accept: "application/json, text/event-stream",
@@ -137,7 +151,8 @@ export class House {
       ...name === undefined ? {} : { "mcp-name": name },
       ...ask.headers,
     };
-    return this.post(path, this.#request(method, { ...params, _meta: META }), { ...ask, headers });
+    const _meta = { ...META, [CAPABILITIES]: ask.can ?? {} };
+    return this.post(path, this.#request(method, { ...params, _meta }), { ...ask, headers });
   }
 
   /** A request in a legacy session; without one, the answer to `initialize`. */
@@ -190,6 +205,8 @@ export function doorFor(people: ReadonlyMap<string, Admission | (() => never)>) 
       },
       metadata: (path) => real.metadata(path),
       lacksScope: (scopes, path) => real.lacksScope(scopes, path),
+      addressOf: (request, peer) => real.addressOf(request, peer),
+      passes: real.passes,
       reload: (settings) => real.reload(settings),
     };
   };

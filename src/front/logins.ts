@@ -1,0 +1,201 @@
+/** What is told of the logins to servers, and who brings one or takes it away. */
+
+import type { HttpTarget, LoginConfig, ServerConfig } from "../config/types.ts";
+import type { GrantFact } from "../gateway/events.ts";
+import { parsedObject } from "../lib/json.ts";
+import type { Visitor } from "../protocol/exchange.ts";
+import { GrantFileError, grantIn } from "../upstream/oauth/grants.ts";
+import { ForbiddenUrlError } from "../upstream/oauth/guard.ts";
+import { addressOf } from "./auth/challenge.ts";
+import { createDoor, type Door, type DoorOptions } from "./auth/door.ts";
+import { type Entrance, type Guest, renewing } from "./entrance.ts";
+import { CLIENT_DOCUMENT, type FrontContext, json, LAPSED, methodNotAllowed } from "./reply.ts";
+import { NO_STORE, readBody, Refusal } from "./reply.ts";
+
+/** A server that people log in to. */
+interface Place {
+  readonly server: string;
+  readonly target: HttpTarget;
+  /** What the configuration says of its login. */
+  readonly login: Partial<Extract<LoginConfig, { readonly type: "oauth" }>>;
+}
+
+/** Bytes of a grant. */
+const MOST_GRANT = 64 * 1024;
+
+/** What answers at `/api/logins` and `/api/grants`; loaded when somebody asks there. */
+export class LoginAnswers {
+  /** Where nobody has to say who he is, whoever changes something has to show the local key. */
+  readonly #door: Door;
+
+  constructor(
+    private readonly context: FrontContext,
+    /** Who stands before all paths; undefined where nobody does. */
+    private readonly entrance: () => Entrance | undefined,
+    doorway: Pick<DoorOptions, "localKey" | "onWrong">,
+  ) {
+    this.#door = createDoor({ ...doorway, settings: { auth: undefined, publicUrl: undefined } });
+  }
+
+  /** @throws {Refusal} 401, 403, 429 and 503 for who must not ask; 408, 413, 415 for a body */
+  async to(
+    request: Request,
+    path: string,
+    name: string | undefined,
+    visitor: Visitor,
+  ): Promise<Response> {
+    const { method } = request;
+    const isChange = path.startsWith("/api/grants/");
+    const allowed = isChange ? "PUT, DELETE" : "GET, HEAD";
+    if (!allowed.split(", ").includes(method)) return methodNotAllowed(allowed);
+    const { servers } = this.context.gateway.config;
+    const server = name === undefined ? undefined : servers.get(name);
+    const place = server && placeOf(server);
+    const own = place?.login.per === "user" ? name : undefined;
+    const guest = await this.#admitted(request, visitor, path, isChange, own);
+    const caller = guest?.admission.principal.id ?? "";
+    if (name === undefined) {
+      const places = [...servers.values()].flatMap((one) => placeOf(one) ?? []);
+      const logins = await Promise.all(places.map((one) => this.#status(one, caller)));
+      return json({ logins }, 200, NO_STORE);
+    }
+    if (server === undefined) return failure(404, `No such server: ${name}`);
+    if (place === undefined) return failure(404, `Nobody can log in to the server "${name}"`);
+    const failed = isChange ? await this.#change(request, guest!, place) : undefined;
+    return failed ?? json(await this.#status(place, caller), 200, NO_STORE);
+  }
+
+  /** What issuers may read about clients of this gateway, which have no secret; undefined for none. */
+  document(): Response | undefined {
+    const { servers, settings } = this.context.gateway.config;
+    const id = this.#documentUrl;
+    if (id === undefined) return undefined;
+    const pinned = [...servers.values()].flatMap((one) => placeOf(one)?.login.redirect ?? []);
+    const document = {
+      client_id: id,
+      client_name: "mcproxy",
+      client_uri: settings.publicUrl,
+      // Whatever the port (RFC 8252, section 7.3).
+      redirect_uris: [...new Set(["http://127.0.0.1/callback", ...pinned])],
+      grant_types: ["authorization_code", "refresh_token"],
+      response_types: ["code"],
+      token_endpoint_auth_method: "none",
+      application_type: "native",
+    };
+    return json(document, 200, { "cache-control": "public, max-age=300" });
+  }
+
+  /** Where that is: its address is the client's name, which nobody may change on the way. */
+  get #documentUrl(): string | undefined {
+    const address = addressOf(this.context.gateway.config.settings);
+    return address.startsWith("https:") ? address + CLIENT_DOCUMENT : undefined;
+  }
+
+  /**
+   * Who asks, and may have that; undefined where nobody has to say who he is. `own` is a server to
+   * which each has a login of his own.
+   */
+  async #admitted(
+    request: Request,
+    { admission, address }: Visitor,
+    path: string,
+    isChange: boolean,
+    own: string | undefined,
+  ): Promise<Guest | undefined> {
+    const { auth } = this.context.gateway.config.settings;
+    if (admission === undefined && auth === undefined) {
+      if (!isChange) return undefined;
+      const peer = address === undefined ? undefined : { remoteAddr: { hostname: address } };
+      return { admission: await this.#door.admit(request, peer, path), address };
+    }
+    const inForce = this.entrance();
+    // Another configuration has come while this was loaded.
+    if (admission === undefined || inForce === undefined) throw renewing();
+    inForce.require({ admission, address }, path, isChange, own);
+    return { admission, address };
+  }
+
+  /** Why it could not be done; undefined where it was. */
+  async #change(
+    request: Request,
+    { admission, address }: Guest,
+    place: Place,
+  ): Promise<Response | undefined> {
+    const { gateway, pending } = this.context;
+    const { server, target } = place;
+    const key = { server, principal: ownerOf(place, admission.principal.id) };
+    const logins = await gateway.logins();
+    let what: GrantFact["what"] = "removed";
+    try {
+      if (request.method === "PUT") {
+        what = "received";
+        const isOver = () => !admission.holds(Date.now());
+        const text = await new Promise<string>((take, fail) =>
+          readBody(request, { bodyLimit: MOST_GRANT, pending }, { isOver, take, fail })
+        );
+        if (isOver()) throw new Refusal(403, LAPSED);
+        const grant = grantIn({ ...parsedObject(text), ...key });
+        if (typeof grant === "string") return wrong(grant);
+        await logins.receive(grant, target);
+      } else if (!await logins.forget(key, target)) {
+        return failure(404, `Nobody is logged in to "${server}"`);
+      }
+    } catch (error) {
+      if (error instanceof ForbiddenUrlError) return wrong(error.message);
+      if (error instanceof GrantFileError) return failure(500, error.message);
+      throw error;
+    }
+    const { who } = admission.principal;
+    gateway.events.emit({ kind: "grant", ...key, what, who, address });
+    return undefined;
+  }
+
+  async #status(place: Place, caller: string): Promise<object> {
+    const { gateway } = this.context;
+    const { server: name, target, login } = place;
+    const logins = await gateway.logins();
+    const known = await logins.status(name, target, ownerOf(place, caller));
+    const { state = "none", reason, since, expiresAt, scope } = known ?? {};
+    const { per, clientId, redirect, resource, issuer } = login;
+    const ownDocument = clientId === undefined ? this.#documentUrl : undefined;
+    return {
+      ...{ name, url: shownUrl(target.url, gateway.redact), state, reason },
+      since: since && new Date(since),
+      expiresAt: expiresAt && new Date(expiresAt),
+      scope: login.scope ?? scope,
+      ...{ per, clientId, redirect, resource, issuer },
+      clientUrl: login.clientUrl ?? ownDocument,
+      hasSecret: login.clientSecret !== undefined,
+    };
+  }
+}
+
+/** Where people log in to a server; undefined where something else says who asks. */
+function placeOf({ name: server, instances: [target] }: ServerConfig): Place | undefined {
+  if (target?.kind !== "http" || target.login?.type === "client-credentials") return undefined;
+  if (Object.keys(target.headers).some((one) => /^authorization$/i.test(one))) return undefined;
+  return { server, target, login: target.login ?? {} };
+}
+
+/** Whose the login is: the caller's, or the gateway's for everybody. */
+function ownerOf({ login: { per } }: Place, caller: string): string {
+  return per === "user" ? caller : "";
+}
+
+/** Without who asks, and without a query that has a secret in it. */
+function shownUrl(text: string, redact: (text: string) => string): string {
+  const url = new URL(text);
+  url.username = url.password = url.hash = "";
+  if (redact(url.href) !== url.href) url.search = "";
+  return redact(url.href);
+}
+
+function wrong(why: string): Response {
+  return failure(400, `Cannot take the grant: ${why}`);
+}
+
+const ERRORS: Readonly<Record<number, string>> = { 400: "bad_request", 404: "not_found" };
+
+function failure(status: number, message: string): Response {
+  return json({ error: ERRORS[status] ?? "internal_error", message }, status, NO_STORE);
+}

@@ -1,0 +1,318 @@
+/** What is told of logins to servers, and who may bring one or take it away. */
+
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { Config, HttpTarget } from "../../../src/config/types.ts";
+import { loadOptions } from "../../../src/config/schema.ts";
+import type { Scope } from "../../behaviour/scope.ts";
+import { type Ask, House, inScope, keysOf } from "./house.ts";
+
+await loadOptions("auth access publicUrl");
+
+const SERVER = "http://127.0.0.1:9/mcp";
+const SECRET = "s3cr3t-of-the-query-and-client";
+
+const mcpServers = {
+  a: { command: "fake" },
+  open: { url: `${SERVER}?api_key=${SECRET}`, lazy: true },
+  known: {
+    url: SERVER,
+    lazy: true,
+    auth: {
+      type: "oauth",
+      clientId: "gw",
+      clientSecret: SECRET,
+      scope: "read",
+      resource: false,
+      redirect: "http://127.0.0.1:8765/callback",
+      issuer: "http://127.0.0.1:9",
+    },
+  },
+  header: { url: SERVER, lazy: true, headers: { Authorization: `Bearer ${SECRET}` } },
+  own: {
+    url: SERVER,
+    lazy: true,
+    auth: {
+      type: "client-credentials",
+      issuer: "http://127.0.0.1:9",
+      clientId: "gw",
+      clientSecret: SECRET,
+    },
+  },
+};
+
+const AUTH = { keys: keysOf("ann", "bob", "root", "watch") };
+const ACCESS = { "key:ann": "pa", "key:bob": "pb", "key:root": "*", "key:watch": ["/api/logins"] };
+
+const grant = (more: object = {}) => ({
+  url: SERVER,
+  issuer: "http://127.0.0.1:9",
+  tokenEndpoint: "http://127.0.0.1:9/token",
+  client: { id: "gw", auth: "none" },
+  accessToken: "access-token-of-the-login",
+  refreshToken: "refresh-token-of-the-login",
+  scope: "read",
+  issuedAt: 1_000,
+  expiresAt: 3_601_000,
+  ...more,
+});
+
+/** A gateway whose logins are in a directory of their own. */
+async function openHouse(scope: Scope, settings: object = {}) {
+  const directory = await mkdtemp(join(tmpdir(), "mcproxy-logins-"));
+  scope.defer(() => rm(directory, { recursive: true }));
+  const logins = { env: { STATE_DIRECTORY: directory }, cwd: directory };
+  const parts = { localKey: "mcproxy_local", logins };
+  const house = await House.open(scope, { mcpServers, ...settings }, undefined, parts);
+  const put = (name: string, body: unknown, ask: Ask = {}) =>
+    house.ask(`/api/grants/${name}`, {
+      method: "PUT",
+      body: typeof body === "string" ? body : JSON.stringify(body),
+      ...ask,
+      headers: { "content-type": "application/json", ...ask.headers },
+    });
+  const remove = (name: string, ask: Ask = {}) =>
+    house.ask(`/api/grants/${name}`, { method: "DELETE", ...ask });
+  const kept = async () => {
+    const text = await readFile(join(directory, "grants.json"), "utf8");
+    // deno-lint-ignore no-explicit-any
+    return (JSON.parse(text).grants as any[]).map(({ server, principal }) => [server, principal]);
+  };
+  return { house, put, remove, kept };
+}
+
+/** The same, but each has a login of his own to `open`. */
+function perUser({ servers, ...config }: Config): Config {
+  const open = servers.get("open")!;
+  const target: HttpTarget = {
+    ...open.instances[0] as HttpTarget,
+    login: { type: "oauth", per: "user" } as NonNullable<HttpTarget["login"]>,
+  };
+  const key = `${open.key} per user`;
+  return {
+    ...config,
+    servers: new Map([...servers, ["open", { ...open, key, instances: [target] }]]),
+  };
+}
+
+test(
+  "what is configured of logins is told without secrets, of those that people make",
+  inScope(async (scope) => {
+    const { house } = await openHouse(scope);
+    const response = await house.ask("/api/logins");
+    assert.equal(response.headers.get("cache-control"), "no-store");
+    const text = await response.text();
+    assert.ok(!text.includes(SECRET), text);
+    const { logins } = JSON.parse(text);
+    assert.deepEqual(logins, [
+      { name: "open", url: SERVER, state: "none", hasSecret: false },
+      {
+        name: "known",
+        url: SERVER,
+        state: "needed",
+        scope: "read",
+        clientId: "gw",
+        redirect: "http://127.0.0.1:8765/callback",
+        resource: false,
+        issuer: "http://127.0.0.1:9",
+        hasSecret: true,
+      },
+    ]);
+    assert.deepEqual(await (await house.ask("/api/logins/known")).json(), logins[1]);
+    for (
+      const [name, why] of [
+        ["none", /^No such server: none$/],
+        ["a", /^Nobody can log in to the server "a"$/],
+        ["header", /^Nobody can log in/],
+        ["own", /^Nobody can log in/],
+      ] as const
+    ) {
+      const told = await house.ask(`/api/logins/${name}`);
+      const { error, message } = await told.json();
+      assert.deepEqual([told.status, error], [404, "not_found"]);
+      assert.match(message, why);
+    }
+    for (
+      const [method, path, allow] of [
+        ["POST", "/api/logins", "GET, HEAD"],
+        ["PUT", "/api/logins/open", "GET, HEAD"],
+        ["GET", "/api/grants/open", "PUT, DELETE"],
+        ["POST", "/api/grants/open", "PUT, DELETE"],
+      ] as const
+    ) {
+      const told = await house.ask(path, { method });
+      assert.deepEqual([told.status, told.headers.get("allow")], [405, allow]);
+    }
+    assert.equal((await house.ask("/api/grants")).status, 404);
+  }),
+);
+
+test(
+  "a grant is brought and taken away by the local key where nobody has to say who he is",
+  inScope(async (scope) => {
+    const { house, put, remove, kept } = await openHouse(scope);
+    for (const ask of [{}, { as: "wrong" }, { headers: { cookie: "mcproxy_local" } }]) {
+      const told = await put("open", grant(), ask);
+      assert.equal(told.status, 401);
+      assert.match(told.headers.get("www-authenticate")!, /^Bearer realm="mcproxy"/);
+      assert.equal((await remove("open", ask)).status, 401);
+    }
+    const local = { headers: { "x-api-key": "mcproxy_local" } };
+    const told = await put("open", grant(), local);
+    const status = await told.json();
+    assert.equal(told.status, 200, JSON.stringify(status));
+    const { state, expiresAt } = status;
+    assert.equal(state, "valid");
+    // By the gateway's own clock.
+    assert.ok(Math.abs(Date.parse(expiresAt) - Date.now() - 3_600_000) < 600_000, expiresAt);
+    assert.deepEqual(await kept(), [["open", ""]]);
+    assert.equal((await remove("open", { as: "local" })).status, 200);
+    assert.deepEqual(await kept(), []);
+    const again = await remove("open", local);
+    assert.deepEqual([again.status, (await again.json()).message], [
+      404,
+      'Nobody is logged in to "open"',
+    ]);
+    assert.equal((await (await house.ask("/api/logins/open")).json()).state, "needed");
+  }),
+);
+
+test(
+  "with auth the gateway's own logins are for those with everything, read also by who is given that",
+  inScope(async (scope) => {
+    const { house, put, remove, kept } = await openHouse(scope, { auth: AUTH, access: ACCESS });
+    const statuses = async (as?: string) => {
+      const all = [
+        await house.ask("/api/logins", { as }),
+        await house.ask("/api/logins/open", { as }),
+        await put("open", grant(), { as }),
+        await remove("open", { as }),
+        await remove("none", { as }),
+      ];
+      return all.map(({ status }) => status);
+    };
+    assert.deepEqual(await statuses(), Array(5).fill(401));
+    assert.deepEqual(await statuses("ann"), Array(5).fill(403));
+    assert.deepEqual(await statuses("watch"), [200, 403, 403, 403, 403]);
+    assert.deepEqual(await statuses("root"), [200, 200, 200, 200, 404]);
+    assert.deepEqual(await statuses("local"), [200, 200, 200, 200, 404]);
+    assert.deepEqual(await kept(), []);
+    // What changes something takes everything, whatever path is given.
+    house.reload({ mcpServers, auth: AUTH, access: { "key:watch": ["/api/grants/open"] } });
+    assert.equal((await put("open", grant(), { as: "watch" })).status, 403);
+  }),
+);
+
+test(
+  "where each has a login of his own, whoever may use the server brings his, and nobody else's",
+  inScope(async (scope) => {
+    const profiles = { pa: { servers: ["open"] }, pb: { servers: ["a"] } };
+    const settings = { auth: AUTH, access: ACCESS, profiles };
+    const { house, put, remove, kept } = await openHouse(scope, settings);
+    house.gateway.reload(perUser(house.gateway.config));
+    assert.equal((await put("open", grant(), { as: "bob" })).status, 403);
+    assert.equal((await house.ask("/api/logins/open", { as: "bob" })).status, 403);
+    assert.equal((await put("known", grant(), { as: "ann" })).status, 403);
+    assert.equal((await put("open", grant(), { as: "ann" })).status, 200);
+    assert.equal((await put("open", grant(), { as: "root" })).status, 200);
+    assert.deepEqual(await kept(), [["open", "key:ann"], ["open", "key:root"]]);
+    assert.equal((await remove("open", { as: "root" })).status, 200);
+    const told = await house.ask("/api/logins/open", { as: "ann" });
+    const { state, per } = await told.json();
+    assert.deepEqual([told.status, state, per], [200, "valid", "user"]);
+    assert.equal(
+      (await (await house.ask("/api/logins/open", { as: "root" })).json()).state,
+      "needed",
+    );
+  }),
+);
+
+test(
+  "what is no grant for that server is refused with the member that is wrong, and not quoted",
+  inScope(async (scope) => {
+    const { put, kept } = await openHouse(scope);
+    const local = { headers: { authorization: "Bearer mcproxy_local" } };
+    for (
+      const [body, status, why] of [
+        ["", 400, /^Cannot take the grant: /],
+        ["[]", 400, /^Cannot take the grant: /],
+        [grant({ accessToken: `${SECRET}\n` }), 400, /accessToken/],
+        [grant({ client: { id: "gw", auth: SECRET } }), 400, /client\.auth/],
+        [grant({ client: SECRET }), 400, /client/],
+        [grant({ tokenEndpoint: "nonsense" }), 400, /tokenEndpoint/],
+        [grant({ issuedAt: "now" }), 400, /issuedAt/],
+        [grant({ url: "http://127.0.0.1:9/other" }), 400, /"url"/],
+        // Where nobody may be led by what others say: an address that is more private, or in the clear.
+        [grant({ tokenEndpoint: "http://169.254.169.254/latest" }), 400, /169\.254\.169\.254/],
+        [grant({ issuer: "http://192.0.2.1" }), 400, /192\.0\.2\.1/],
+        [grant({ scope: "x".repeat(65_536) }), 413, /65536/],
+      ] as const
+    ) {
+      const told = await put("open", body, local);
+      const text = await told.text();
+      assert.equal(told.status, status, text);
+      const { message, error } = JSON.parse(text);
+      assert.match(message ?? error.message, why);
+      assert.ok(!text.includes(SECRET), text);
+    }
+    const form = await put("open", grant(), {
+      headers: { ...local.headers, "content-type": "text/plain" },
+    });
+    assert.equal(form.status, 415);
+    await assert.rejects(kept());
+    // Whose it is and what for is not for him to say who brings it.
+    assert.equal(
+      (await put("open", grant({ server: "known", principal: "x" }), local)).status,
+      200,
+    );
+    assert.deepEqual(await kept(), [["open", ""]]);
+  }),
+);
+
+test(
+  "no page reads or changes logins, not even one that may use the servers",
+  inScope(async (scope) => {
+    const { house } = await openHouse(scope);
+    const origin = { origin: "http://localhost:3000" };
+    for (const path of ["/api/logins", "/api/logins/open", "/api/%6Cogins", "/api/grants/open"]) {
+      const asked = await house.ask(path, { method: "OPTIONS", headers: origin });
+      assert.equal(asked.status, 405);
+      const read = await house.ask(path, { headers: origin });
+      for (const told of [asked, read]) {
+        assert.equal(told.headers.get("access-control-allow-origin"), null, path);
+      }
+    }
+  }),
+);
+
+test(
+  "issuers read who clients of the gateway are, where its public address is encrypted",
+  inScope(async (scope) => {
+    const path = "/.well-known/mcproxy-client.json";
+    const publicUrl = "https://mcp.example.com/base";
+    const { house } = await openHouse(scope, { auth: AUTH, publicUrl });
+    for (const at of [path, `/base${path}`]) {
+      const told = await house.ask(at);
+      assert.equal(told.headers.get("content-type"), "application/json");
+      assert.deepEqual(await told.json(), {
+        client_id: `${publicUrl}${path}`,
+        client_name: "mcproxy",
+        client_uri: publicUrl,
+        redirect_uris: ["http://127.0.0.1/callback", "http://127.0.0.1:8765/callback"],
+        grant_types: ["authorization_code", "refresh_token"],
+        response_types: ["code"],
+        token_endpoint_auth_method: "none",
+        application_type: "native",
+      });
+    }
+    const { clientUrl } = await (await house.ask("/api/logins/open", { as: "root" })).json();
+    assert.equal(clientUrl, `${publicUrl}${path}`);
+    const known = await (await house.ask("/api/logins/known", { as: "root" })).json();
+    assert.equal("clientUrl" in known, false);
+    house.reload({ mcpServers, publicUrl: "http://127.0.0.1:12009" });
+    assert.equal((await house.ask(path)).status, 404);
+  }),
+);
