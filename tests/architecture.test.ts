@@ -40,7 +40,7 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1484,
+  "src/lib": 1482,
   "src/runtime": 830,
   "src/log": 967,
   "src/schema": 884,
@@ -49,7 +49,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/upstream": 2_418,
   "src/upstream/connection": 1_683,
   "src/upstream/transport": 2039,
-  "src/upstream/oauth": 749,
+  "src/upstream/oauth": 743,
   "src/registry": 1962,
   "src/gating": 2_256,
   "src/gating/words + src/gating/meaning": 1_793,

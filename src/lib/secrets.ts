@@ -59,15 +59,13 @@ const WORDS = /^\p{Lu}?[\p{Ll}\p{M}\s/._:-]{0,19}$/u;
  * From now on no log, error or status of this process has this text in it. What anybody could
  * guess is no secret, and stays: a server that calls its token "other" must not blank out words.
  */
-export function keepSecret(secret: string): void {
+export function keepSecret(secret = ""): void {
   const forms = LATE.get(secret) ?? expandSecrets([secret])
     .filter((form) => form.length >= MIN_LATE_LENGTH && !WORDS.test(form));
   LATE.delete(secret);
   LATE.set(secret, forms);
-  for (const oldest of LATE.keys()) {
-    if (LATE.size <= MOST_LATE) break;
-    LATE.delete(oldest);
-  }
+  const [oldest = ""] = LATE.keys();
+  if (LATE.size > MOST_LATE) LATE.delete(oldest);
   lateForms = [...LATE.values()].flat();
 }
 

@@ -65,8 +65,7 @@ export class GrantTokens extends Tokens<GrantTokensOptions> {
   }
 
   protected async obtain(refused: Token | undefined): Promise<void> {
-    const isGood = (grant: Grant) =>
-      this.isFresh(grant) && grant.accessToken !== refused?.accessToken;
+    const isGood = ({ accessToken }: Grant) => this.isFresh && accessToken !== refused?.accessToken;
     if (isGood(await this.#living())) return;
     await this.options.file?.exclusively(this.options, async () => {
       // Another process may have been quicker.

@@ -11,6 +11,7 @@ import { attempt, isObject, shortHash } from "../../lib/json.ts";
 import { exclusively } from "../../lib/lock-file.ts";
 import { jsonIn, readPrivateFile, replaceFile, stateDirectory } from "../../lib/own-file.ts";
 import { keepSecret } from "../../lib/secrets.ts";
+import { messageOf } from "../../lib/text.ts";
 
 /** What may stand in a header. */
 export const ACCESS_TOKEN = /^[\x21-\x7E]+$/;
@@ -114,8 +115,7 @@ export class GrantFile {
   /** @throws {GrantFileError} */
   async find(key: GrantKey): Promise<Grant | undefined> {
     const found = (await this.read()).find((grant) => isOf(grant, key));
-    const { accessToken = "", refreshToken = "", client } = found ?? {};
-    [accessToken, refreshToken, client?.secret ?? ""].forEach(keepSecret);
+    [found?.accessToken, found?.refreshToken, found?.client.secret].forEach(keepSecret);
     return found;
   }
 
@@ -151,6 +151,8 @@ export class GrantFile {
         : await new (await import("jose/jwt/encrypt")).EncryptJWT(content)
           .setProtectedHeader({ alg: "dir", enc: "A256GCM" }).encrypt(key);
       await replaceFile(this.path, new TextEncoder().encode(text));
+    }).catch((error) => {
+      throw error instanceof GrantFileError ? error : new GrantFileError(messageOf(error));
     });
   }
 

@@ -52,6 +52,7 @@ export function zoneOf(address: string): Zone {
   return LISTS.find(([, list]) => list.check(v6, "ipv6"))?.[0] ?? "public";
 }
 
+const PUBLIC = ZONES.indexOf("public");
 const rankOf = ({ address }: LookupAddress) => ZONES.indexOf(zoneOf(address));
 
 /** What must not be asked. Its message is the end of a sentence. */
@@ -59,8 +60,8 @@ export class ForbiddenUrlError extends Error {
   override readonly name = "ForbiddenUrlError";
 }
 
-/** What is known of the world. */
-export interface GuardOptions {
+/** What a guard knows of the world. */
+export interface World {
   /** Addresses of a host. @throws {Error} where there are none */
   readonly resolve?: (host: string) => Promise<readonly LookupAddress[]>;
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -77,18 +78,18 @@ const BEYOND_PROXY = [{ address: "8.8.8.8", family: 4 }];
 export async function judgeUrl(
   url: URL,
   trusted: readonly string[],
-  { resolve = (host) => lookup(host, { all: true }), env = process.env }: GuardOptions = {},
+  { resolve = (host) => lookup(host, { all: true }), env = process.env }: World = {},
 ): Promise<readonly LookupAddress[]> {
   const addressesOf = async (url: URL): Promise<readonly LookupAddress[]> => {
     const address = url.hostname.replace(/^\[|\]$/g, "");
     if (isIP(address) !== 0) return [{ address, family: isIP(address) }];
     return viaProxy(url, env) === "" ? await resolve(address).catch(() => []) : BEYOND_PROXY;
   };
-  const most = await Promise.all(trusted.map(async (one) => {
+  let least = PUBLIC;
+  for (const one of trusted) {
     const ranks = (await addressesOf(new URL(one))).map(rankOf);
-    return Math.max(0, ...ranks) || ZONES.indexOf("public");
-  }));
-  const least = Math.min(ZONES.indexOf("public"), ...most);
+    least = Math.min(least, Math.max(0, ...ranks) || PUBLIC);
+  }
   const addresses = await addressesOf(url);
   const ranks = addresses.map(rankOf);
   const isLocal = ranks.every((rank) => ZONES[rank] === "loopback");
@@ -111,14 +112,11 @@ const MOST_REDIRECTS = 3;
  * memory. See {@link judgeUrl}; an address that was looked at is the one that is connected to, but
  * where a proxy is on the way, which resolves names itself.
  */
-export function guardedFetch(
-  trusted: readonly string[],
-  options: GuardOptions = {},
-): FetchDocument {
+export function guardedFetch(trusted: readonly string[], world: World = {}): FetchDocument {
   const ask = async (url: URL, init: Asking, redirects = 0): Promise<Response> => {
-    const addresses = await judgeUrl(url, trusted, options);
+    const addresses = await judgeUrl(url, trusted, world);
     init.signal.throwIfAborted();
-    const { status, headers, body } = viaProxy(url, options.env ?? process.env) === ""
+    const { status, headers, body } = viaProxy(url, world.env ?? process.env) === ""
       ? await connected(url, addresses, init)
       : await fetch(url, { ...init, redirect: "manual" });
     const bytes = await bytesIn(body ?? [], MOST_DOCUMENT);
@@ -146,19 +144,16 @@ export function guardedFetch(
 type Asking = RequestInit & { readonly signal: AbortSignal };
 
 /** What is answered over a connection to one of these addresses, and to no other. */
-async function connected(
-  url: URL,
-  addresses: readonly LookupAddress[],
-  { method = "GET", headers, body, signal }: Asking,
-) {
-  const first = addresses[0]!;
+async function connected(url: URL, addresses: readonly LookupAddress[], init: Asking) {
+  const { method = "GET", headers, body, signal } = init;
+  const { address, family } = addresses[0]!;
   const sent = (url.protocol === "https:" ? overHttps : overHttp)(url, {
     method,
     signal,
     agent: false,
     headers: { ...Object.fromEntries(new Headers(headers)), "accept-encoding": "identity" },
     lookup: (_, { all }, callback) =>
-      all ? callback(null, [...addresses]) : callback(null, first.address, first.family),
+      all ? callback(null, [...addresses]) : callback(null, address, family),
   });
   // Told to whoever reads the answer, too.
   sent.on("error", () => {});

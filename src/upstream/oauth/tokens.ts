@@ -59,7 +59,7 @@ export abstract class Tokens<Options extends TokensOptions = TokensOptions>
   protected abstract lacking(scopes: string): string;
 
   header(): string | undefined | Promise<string | undefined> {
-    return this.options.now() < this.#renewAt ? this.#header : this.#due();
+    return this.isFresh ? this.#header : this.#due();
   }
 
   async refused(header: string | undefined, _challenge: string | null): Promise<boolean> {
@@ -88,20 +88,21 @@ export abstract class Tokens<Options extends TokensOptions = TokensOptions>
   protected hold(token: Token | undefined): void {
     this.token = token;
     this.#header = token && `Bearer ${token.accessToken}`;
-    this.#renewAt = token === undefined ? -Infinity : renewalOf(token);
+    const { issuedAt = 0, expiresAt = Infinity } = token ?? { expiresAt: 0 };
+    this.#renewAt = expiresAt - Math.min(LAST, (expiresAt - issuedAt) / 10);
     this.#pausedUntil = -Infinity;
   }
 
-  /** Whether a token needs no renewal yet. */
-  protected isFresh(token: Token): boolean {
-    return this.options.now() < renewalOf(token);
+  /** Whether the token needs no renewal yet. */
+  protected get isFresh(): boolean {
+    return this.options.now() < this.#renewAt;
   }
 
   async #due(): Promise<string | undefined> {
     try {
       await this.#renew(undefined);
     } catch (error) {
-      const { expiresAt = Infinity } = this.token ?? { expiresAt: -Infinity };
+      const { expiresAt = Infinity } = this.token ?? { expiresAt: 0 };
       if (isForPerson(error) || this.options.now() >= expiresAt) throw error;
     }
     return this.#header;
@@ -135,10 +136,6 @@ export abstract class Tokens<Options extends TokensOptions = TokensOptions>
 /** Nobody asks the issuer again who waits for a person. */
 function isForPerson(error: unknown): boolean {
   return error instanceof LoginError && error.granted !== undefined;
-}
-
-function renewalOf({ issuedAt, expiresAt = Infinity }: Token): number {
-  return expiresAt - Math.min(LAST, (expiresAt - issuedAt) / 10);
 }
 
 /** The tokens of a gateway that an issuer knows by name: in memory only. */

@@ -1,7 +1,16 @@
 /** The file with the grants: who may read it, who may write it, and that no two write at once. */
 
 import assert from "node:assert/strict";
-import { chmod, readdir, readFile, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  mkdir,
+  readdir,
+  readFile,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createRedactor } from "../../../src/lib/secrets.ts";
@@ -75,6 +84,16 @@ test("a file that others can read, or that is none of ours, is not used", async 
   await new GrantFile(join(place.path, "linked")).put(grantFor(time));
   await symlink(file.path, join(place.path, "linked", "link"));
   assert.equal((await other.read()).length, 1);
+});
+
+test("what cannot be written is told as what cannot be read", async () => {
+  await using place = await directory();
+  const file = new GrantFile(place.path);
+  await mkdir(`${file.path}.lock`);
+  await assert.rejects(
+    file.put(grantFor(time)),
+    /^GrantFileError: cannot lock .*grants\.json\.lock: .*; remove it$/,
+  );
 });
 
 test("with a key the file says nothing to whoever has it", async () => {
