@@ -44,7 +44,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/runtime": 830,
   "src/log": 967,
   "src/schema": 884,
-  "src/protocol": 1_626,
+  "src/protocol": 1626,
   "src/config": 5_152,
   "src/upstream": 2_418,
   "src/upstream/connection": 1_683,
