@@ -54,11 +54,11 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gating": 2_256,
   "src/gating/words + src/gating/meaning": 1_793,
   "src/gateway/access": 802,
-  "src/gateway": 1_767,
+  "src/gateway": 1_783,
   "src/gateway/clients": 1_155,
   "src/gateway/members": 601,
   "src/gateway/middleware": 864,
-  "src/gateway/pins": 572,
+  "src/gateway/pins": 413,
   "src/front": 1_826,
   "src/front/auth": 719,
   "src/app": 782,
@@ -67,7 +67,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_948,
 };
 
-const MOST_CODE_IN_ALL = 38_454;
+const MOST_CODE_IN_ALL = 38_311;
 const MOST_FILES = 257;
 const MOST_LINES = 500;
 

@@ -39,7 +39,7 @@ let sink = 0;
 const plain = () => {
   for (const { raw } of items) sink += JSON.stringify(JSON.parse(raw)).length;
 };
-const first = async () => judgePins(undefined, await definitionsOf(inventory, undefined)).first!;
+const first = async () => judgePins(undefined, await definitionsOf(inventory, undefined)).pinned;
 const pinned = await first();
 const again = async () => {
   const { waiting } = judgePins(pinned, await definitionsOf(inventory, pinned));

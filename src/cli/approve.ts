@@ -1,7 +1,7 @@
 import { existsSync, lstatSync } from "node:fs";
 import process from "node:process";
 import { CliError, ExitCode, type Io, print, say } from "../app/io.ts";
-import { pinDifference, whyWaiting } from "../gateway/pins/definitions.ts";
+import { pinDifference, pinName, whyWaiting } from "../gateway/pins/definitions.ts";
 import {
   type PinBook,
   pinFile,
@@ -9,7 +9,6 @@ import {
   type ServerPins,
   updatePins,
 } from "../gateway/pins/pin-file.ts";
-import { pinName } from "../gateway/pins/pin-guard.ts";
 import { stateDirectory, systemReason } from "../lib/own-file.ts";
 import { plural } from "../lib/text.ts";
 import type { Invocation } from "./command.ts";

@@ -12,7 +12,6 @@ import { errorResponse, idTextOf } from "../protocol/message.ts";
 import type { Inventory } from "../protocol/lists.ts";
 import type { Reply } from "../registry/answers.ts";
 import type { NamedKind } from "../registry/types.ts";
-import type { Runtime } from "../runtime/types.ts";
 import type { GrantPlace } from "../upstream/oauth/grants.ts";
 import type { Logins } from "../upstream/oauth/logins.ts";
 import { type AttemptBudget, createAttemptBudget } from "../upstream/supervisor.ts";
@@ -45,7 +44,7 @@ function isOverseen({ settings: { auth, limits, audit, profiles }, servers }: Co
 /** What the gateway stands on. */
 export interface GatewayOptions {
   readonly config: Config;
-  readonly runtime: MemberOptions["runtime"] & Partial<Pick<Runtime, "watchDirectory">>;
+  readonly runtime: MemberOptions["runtime"];
   /** Where logins to servers are kept; without, nobody can be logged in. */
   readonly logins?: GrantPlace | undefined;
   /** Keeps the lists of one run for the next; nothing is kept without. */
@@ -90,7 +89,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   #secrets: readonly string[];
   redactor: Redactor;
   readonly #cache: ListCache | undefined;
-  readonly #from: Pick<GatewayOptions, "stateDirectory" | "runtime" | "logins">;
+  readonly #from: Pick<GatewayOptions, "stateDirectory" | "logins">;
   #openingPins: Promise<PinGuard> | undefined;
   readonly #attempts: AttemptBudget = createAttemptBudget();
   readonly #upcalls = new Upcalls(this);
@@ -340,16 +339,15 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   }
 
   heldBack(kind: NamedKind, name: string, endpoint: Endpoint): string | undefined {
-    return this.pins?.heldBack(kind, name, endpoint, this.snapshots.registry);
+    const route = this.pins && this.snapshots.whole(endpoint)?.[kind](name);
+    return route && this.pins?.heldBack(kind, route.server, route.name);
   }
 
   #vet(server: ServerConfig, inventory: Inventory): Promise<Inventory> {
     this.#openingPins ??= import("./pins/pin-guard.ts").then(({ PinGuard }) =>
       this.pins = new PinGuard({
         directory: this.#from.stateDirectory,
-        runtime: this.#from.runtime,
         events: this.events,
-        config: () => this.config,
         onChange: (name) => this.members.get(name)?.offerAgain(),
       })
     );

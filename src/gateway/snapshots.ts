@@ -1,8 +1,15 @@
 import type { Config } from "../config/types.ts";
-import { announceChanges, type Endpoint, type ListListener, viewOf } from "../gating/endpoint.ts";
+import {
+  announceChanges,
+  type Endpoint,
+  type ListListener,
+  viewOf,
+  withGating,
+} from "../gating/endpoint.ts";
 import { buildSnapshot, type Snapshot } from "../gating/gate.ts";
 import type { Gating } from "../gating/gating.ts";
 import { within } from "../lib/time.ts";
+import { memoised } from "../registry/source.ts";
 import type { View } from "../registry/types.ts";
 import type { Facts } from "./events.ts";
 import type { Member } from "./members/member.ts";
@@ -22,6 +29,8 @@ export class Snapshots {
   #rebuild: ReturnType<typeof setTimeout> | undefined;
   #isListable = false;
   readonly #since = performance.now();
+  /** The same snapshots with all that is held back. */
+  readonly #wholes = new WeakMap<Snapshot, Snapshot>();
   readonly #closed = Promise.withResolvers<void>();
   #isClosed = false;
 
@@ -49,6 +58,19 @@ export class Snapshots {
   /** What clients of the endpoint see now; `undefined` where it is not configured any more. */
   view(endpoint: Endpoint): View | undefined {
     return viewOf(this.#registry, endpoint);
+  }
+
+  /** What they would see if nothing was held back; `undefined` where nothing is. */
+  whole(endpoint: Endpoint): View | undefined {
+    const { all } = this.members;
+    const servers = all.map(({ config, entry, offered }) =>
+      config.pin === "block" && entry.inventory !== offered
+        ? { ...entry, inventory: offered }
+        : entry
+    );
+    if (servers.every((one, at) => one === all[at]!.entry)) return undefined;
+    const build = () => this.#build(undefined, servers);
+    return viewOf(memoised(this.#wholes, this.#registry, build), withGating(endpoint, false));
   }
 
   /** Tells `listener` of changed lists until the returned function is called. */
@@ -139,10 +161,9 @@ export class Snapshots {
     this.flush();
   }
 
-  #build(before?: Snapshot): Snapshot {
+  #build(before?: Snapshot, servers = this.members.entries): Snapshot {
     const { servers: all, settings: { profiles, tags, gating } } = this.config();
     const version = before === undefined ? 0 : before.version + 1;
-    const servers = this.members.entries;
     const configured = all.values();
     return buildSnapshot({ version, servers, profiles, tags, gating, configured }, before);
   }

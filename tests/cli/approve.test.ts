@@ -20,11 +20,10 @@ function withPins(use: (directory: string, file: string) => Promise<void>): Prom
     await updatePins(file, (book: PinBook) => {
       const before = pin('{"description":"Adds two numbers.","name":"add"}');
       book.set("calc", {
-        seen: 1,
         pinned: new Map([["tool add", before]]),
         waiting: new Map([["tool add", CHANGED], ["prompt greet", pin('{"name":"greet"}')]]),
       });
-      book.set("quiet", { seen: 1, pinned: new Map(), waiting: new Map() });
+      book.set("quiet", { pinned: new Map(), waiting: new Map() });
     });
     await use(directory, file);
   });

@@ -1,4 +1,16 @@
-/** What of a server is compared with what was approved, and how a difference is shown. */
+/**
+ * What is decided about the definitions of a server:
+ *
+ * | the file says   | it offers               | it is held to       | waits            |
+ * | --------------- | ----------------------- | ------------------- | ---------------- |
+ * | nothing of it   | no lists yet            | nothing             | what hides       |
+ * | nothing of it   | lists                   | this, if not hidden | what hides       |
+ * | what was pinned | anything                | what was pinned     | another, new     |
+ * | it is unusable  | anything, with `"block"` | nothing             | all              |
+ * | it is unusable  | anything, with `"warn"`  | nothing             | what hides, told by nobody |
+ *
+ * What waits stands in the file until it is approved or offered no more.
+ */
 
 import { hasHidden, showHidden } from "../../lib/hidden-text.ts";
 import { canonicalJson, type Json, nodeCrypto, unlessTooDeep } from "../../lib/json.ts";
@@ -6,13 +18,13 @@ import { cut, oneLine } from "../../lib/text.ts";
 import { takingTurns } from "../../lib/time.ts";
 import type { Inventory } from "../../protocol/lists.ts";
 import type { NamedKind } from "../../registry/types.ts";
-import type { Pin, PinMap } from "./pin-file.ts";
+import type { Pin, PinMap, ServerPins } from "./pin-file.ts";
 
 /** What a server tells models about itself, as an item among its tools and prompts. */
 const INSTRUCTIONS = "instructions";
-const KINDS = [["tools", "tool"], ["prompts", "prompt"]] as const;
 /** A prompt's schema is the list of its arguments. */
-const MEMBERS = "name title description inputSchema outputSchema annotations arguments".split(" ");
+const MEMBERS = "name title description inputSchema outputSchema annotations arguments instructions"
+  .split(" ");
 /** A longer name is told by its beginning, and known by its digest. */
 const LONGEST_NAME = 200;
 /** What is nested deeper has no text, whatever stack is left. */
@@ -24,44 +36,52 @@ export function pinId(kind: NamedKind, name: string): string {
   return `${kind} ${cut(name, LONGEST_NAME)}${end}`;
 }
 
-/**
- * What a server offers, to be compared; in turns. What `known` has in the very words is not read
- * again, and has no text then.
- */
-export async function definitionsOf(
-  { lists, instructions }: Inventory,
-  known: PinMap | undefined,
-): Promise<PinMap> {
-  const raws = new Map<string, string[]>();
-  for (const [list, kind] of KINDS) {
-    for (const { key, raw } of lists[list].items) {
-      const id = pinId(kind, key);
-      // One that is listed twice is all that is said of it.
-      if (raws.get(id)?.push(raw) === undefined) raws.set(id, [raw]);
-    }
+/** What a server offers by one name. */
+export class Definition implements Pin {
+  readonly raw: string;
+  readonly sha256: string;
+  /** It was approved, or nothing in it is hidden, as far as that can be known. */
+  readonly isClean: boolean;
+
+  /** @param raws one that is listed twice is all that is said of it */
+  constructor(private readonly raws: readonly string[], pin: Pin | undefined) {
+    this.raw = digest(raws.join("\n"));
+    const isKnown = pin?.raw === this.raw;
+    const text = isKnown ? undefined : this.text;
+    this.sha256 = isKnown ? pin.sha256 : text === undefined ? this.raw : digest(text);
+    this.isClean = isKnown || (text !== undefined && !hasHidden(text));
   }
-  if (instructions?.trim()) raws.set(INSTRUCTIONS, [JSON.stringify(instructions)]);
-  const pins = new Map<string, Pin>();
-  for await (const [id, texts] of takingTurns(raws)) {
-    const raw = digest(texts.join("\n"));
-    const before = known?.get(id);
-    if (before?.raw === raw) pins.set(id, { sha256: before.sha256, raw });
-    else {
-      const text = unlessTooDeep(() => texts.map(canonicalText).join("\n"));
-      pins.set(id, { sha256: text === undefined ? raw : digest(text), raw, text });
-    }
+
+  /** Written whenever it is asked for: few ever are. Undefined where no client would take it. */
+  get text(): string | undefined {
+    return unlessTooDeep(() => this.raws.map(canonicalText).join("\n"));
   }
-  return pins;
 }
 
-/** @throws {RangeError} where it is nested too deep: no client would take it */
+/** All that a server offers, by {@link pinId}. */
+export type Definitions = ReadonlyMap<string, Definition>;
+
+/** What a server offers, to be compared; in turns. What `pinned` has in the very words is not read. */
+export async function definitionsOf(
+  { lists: { tools, prompts }, instructions }: Inventory,
+  pinned: PinMap | undefined,
+): Promise<Definitions> {
+  const raws = new Map<string, string[]>();
+  const add = (id: string, raw: string) => raws.getOrInsertComputed(id, () => []).push(raw);
+  for (const { key, raw } of tools.items) add(pinId("tool", key), raw);
+  for (const { key, raw } of prompts.items) add(pinId("prompt", key), raw);
+  if (instructions?.trim()) add(INSTRUCTIONS, JSON.stringify({ instructions }));
+  const all = new Map<string, Definition>();
+  for await (const [id, texts] of takingTurns(raws)) {
+    all.set(id, new Definition(texts, pinned?.get(id)));
+  }
+  return all;
+}
+
+/** @throws {RangeError} where it is nested too deep */
 function canonicalText(raw: string): string {
   const value = JSON.parse(raw);
-  const isText = typeof value === "string";
-  return canonicalJson(
-    isText ? value : Object.fromEntries(MEMBERS.map((name) => [name, value[name]])),
-    DEEPEST,
-  );
+  return canonicalJson(Object.fromEntries(MEMBERS.map((name) => [name, value[name]])), DEEPEST);
 }
 
 function digest(text: string): string {
@@ -69,21 +89,38 @@ function digest(text: string): string {
 }
 
 /**
- * What waits of what is offered. Of a server that nobody has seen before all is pinned, `first`, that
- * has no hidden characters, as far as that can be known.
+ * What a server is held to, and what of its definitions waits. Of one that nobody has seen before all
+ * is pinned that is clean.
  */
-export function judgePins(
-  pinned: PinMap | undefined,
-  offered: PinMap,
-): { readonly first: PinMap | undefined; readonly waiting: PinMap } {
-  const first = new Map<string, Pin>();
-  const waiting = new Map<string, Pin>();
-  for (const [id, pin] of offered) {
-    if (pinned?.get(id)?.sha256 === pin.sha256) continue;
-    const isClean = pin.text !== undefined && !hasHidden(pin.text);
-    (pinned === undefined && isClean ? first : waiting).set(id, pin);
-  }
-  return { first: pinned === undefined ? first : undefined, waiting };
+export function judgePins(pinned: PinMap | undefined, definitions: Definitions): ServerPins {
+  const held = pinned ?? new Map(definitions.entries().filter(([, { isClean }]) => isClean));
+  return { pinned: held, waiting: without(definitions, held) };
+}
+
+/** Whether two say the same; none says nothing. */
+export function isSamePins(one: PinMap = new Map(), other: PinMap): boolean {
+  return one.size === other.size && without(one, other).size === 0;
+}
+
+/** What is not in `others`, or is another there. */
+export function without(pins: PinMap, others: PinMap): PinMap {
+  return new Map(pins.entries().filter(([id, { sha256 }]) => others.get(id)?.sha256 !== sha256));
+}
+
+/** The inventory less what is held back. The same object where that is nothing. */
+export function withoutHeld(inventory: Inventory, waiting: PinMap): Inventory {
+  if (waiting.size === 0) return inventory;
+  const { lists, mended, instructions } = inventory;
+  const shown = (list: "tools" | "prompts", kind: NamedKind) => {
+    const items = lists[list].items.filter(({ key }) => !waiting.has(pinId(kind, key)));
+    return items.length < lists[list].items.length ? { ...lists[list], items } : lists[list];
+  };
+  return {
+    ...inventory,
+    lists: { ...lists, tools: shown("tools", "tool"), prompts: shown("prompts", "prompt") },
+    instructions: waiting.has(INSTRUCTIONS) ? undefined : instructions,
+    ...mended && { mended: { ...mended, inventory: withoutHeld(mended.inventory, waiting) } },
+  };
 }
 
 /** Why a definition waits, as the end of a sentence. */
@@ -93,21 +130,21 @@ export function whyWaiting(pinned: PinMap | undefined, id: string, { text }: Pin
   return hasHidden(text) ? `${why}, and has hidden characters` : why;
 }
 
-/** The inventory less what is held back. The same object where that is nothing. */
-export function withoutHeld(inventory: Inventory, waiting: PinMap): Inventory {
-  if (waiting.size === 0) return inventory;
-  const lists = { ...inventory.lists };
-  for (const [list, kind] of KINDS) {
-    const items = lists[list].items.filter(({ key }) => !waiting.has(pinId(kind, key)));
-    if (items.length < lists[list].items.length) lists[list] = { ...lists[list], items };
-  }
-  const { mended } = inventory;
-  return {
-    ...inventory,
-    lists,
-    instructions: waiting.has(INSTRUCTIONS) ? undefined : inventory.instructions,
-    ...mended && { mended: { ...mended, inventory: withoutHeld(mended.inventory, waiting) } },
-  };
+/** A name in quotes; nothing in it hides itself. */
+export function quotedName(name: string): string {
+  return JSON.stringify(oneLine(showHidden(cut(name, LONGEST_NAME))));
+}
+
+/** `Tool "x"`. */
+export function pinName(id: string): string {
+  const [kind = "", ...name] = id.split(" ");
+  const noun = kind.charAt(0).toUpperCase() + kind.slice(1);
+  return name.length === 0 ? noun : `${noun} ${quotedName(name.join(" "))}`;
+}
+
+/** What a person types who looks at what waits of a server. */
+export function approval(server: string): string {
+  return `mcproxy approve ${/^[\w.@-]+$/.test(server) ? server : quotedName(server)}`;
 }
 
 /** Characters that are shown around a difference. */
@@ -143,7 +180,7 @@ function valuesOf(canonical: string | undefined): ReadonlyMap<string, string> {
       const step = isPlain ? name : JSON.stringify(name);
       read(member, path === "" ? step : `${path}.${step}`);
     }
-    if (members.length === 0) values.set(path || INSTRUCTIONS, JSON.stringify(value));
+    if (members.length === 0) values.set(path, JSON.stringify(value));
   };
   // One that is listed more than once.
   canonical?.split("\n").forEach((text, at) => read(JSON.parse(text), at === 0 ? "" : `#${at}`));

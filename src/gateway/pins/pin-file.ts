@@ -2,18 +2,23 @@
  * The file in which it stands what was approved of the servers' definitions, and what waits for it.
  * Gateways and commands share it: who writes reads it again before, under a lock.
  *
- *     {"version": 1, "servers": {"linear": {"seen": 1795210496000,
+ *     {"version": 1, "servers": {"linear": {
  *       "pinned": {"tool create_issue": {"sha256": "…", "raw": "…", "text": "{…}"}},
  *       "waiting": {"tool steal": {"sha256": "…", "raw": "…", "text": "{…}"}}}}}
  */
 
-import { lstat, mkdir, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { lstat } from "node:fs/promises";
+import { join } from "node:path";
 import * as v from "valibot";
-import { attempt, type Json } from "../../lib/json.ts";
-import { type FromFile, jsonIn, readPrivateFile, replaceFile } from "../../lib/own-file.ts";
-import { codeOf } from "../../lib/text.ts";
-import { pause, systemClock } from "../../lib/time.ts";
+import { attempt, isObject, type Json, valueAt } from "../../lib/json.ts";
+import { exclusively } from "../../lib/lock-file.ts";
+import {
+  type FromFile,
+  jsonIn,
+  MAX_OWN_FILE,
+  readPrivateFile,
+  replaceFile,
+} from "../../lib/own-file.ts";
 
 /** One definition. */
 export interface Pin {
@@ -30,8 +35,6 @@ export type PinMap = ReadonlyMap<string, Pin>;
 
 /** What is known of a server. */
 export interface ServerPins {
-  /** When a gateway last had it, milliseconds since the epoch. */
-  readonly seen: number;
   readonly pinned: PinMap;
   readonly waiting: PinMap;
 }
@@ -44,15 +47,6 @@ const VERSION = 1;
 const MOST_TEXT = 2 * 1024 * 1024;
 const MOST_PINNED = 5_000;
 const MOST_WAITING = 1_000;
-/** Bytes. */
-const LARGEST_FILE = 32 * 1024 * 1024;
-/** Who locked the file for so long was killed, milliseconds. */
-const STALE_LOCK = 10_000;
-/** Milliseconds between two looks at a lock. */
-const LOCK_PAUSE = 25;
-
-/** Why a file is not used that is worth nothing to anybody. */
-export const DAMAGED = "found damaged or incomplete content";
 
 /** The file in a state directory. */
 export function pinFile(directory: string): string {
@@ -76,8 +70,10 @@ export async function readPins(path: string, owner?: number): Promise<FromFile<P
   const read = await readPrivateFile(path, owner);
   if (read === undefined) return { ok: true, value: new Map() };
   if (!read.ok) return read;
-  const book = bookOf(jsonIn(read.value));
-  return book === undefined ? { ok: false, reason: DAMAGED } : { ok: true, value: book };
+  const book = attempt(() => bookOf(jsonIn(read.value)));
+  return book === undefined
+    ? { ok: false, reason: "found damaged or incomplete content" }
+    : { ok: true, value: book };
 }
 
 /**
@@ -88,82 +84,49 @@ export async function updatePins(
   path: string,
   change: (book: PinBook) => void,
   owner?: number,
-): Promise<{ readonly book: PinBook; readonly stamp: string }> {
-  return await locked(path, async () => {
+): Promise<void> {
+  await exclusively(`${path}.lock`, async () => {
     const read = await readPins(path, owner);
     if (!read.ok) throw new Error(read.reason);
     change(read.value);
-    const whole = encoded(read.value, MOST_TEXT);
-    const bytes = whole.length <= LARGEST_FILE ? whole : encoded(read.value, 0);
-    if (bytes.length > LARGEST_FILE) throw new Error(`it would have ${bytes.length} bytes`);
+    const bytes = encoded(read.value);
+    if (bytes.length > MAX_OWN_FILE) throw new Error(`it would have ${bytes.length} bytes`);
     await replaceFile(path, bytes, owner);
-    return { book: read.value, stamp: await pinStamp(path) };
   });
 }
 
-async function locked<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const lock = `${path}.lock`;
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const patience = performance.now() + 2 * STALE_LOCK;
-  for (;;) {
-    try {
-      await writeFile(lock, "", { mode: 0o600, flag: "wx" });
-      break;
-    } catch (error) {
-      if (codeOf(error) !== "EEXIST") throw error;
-      const made = await lstat(lock).then(({ mtimeMs }) => mtimeMs, () => Infinity);
-      if (made < Date.now() - STALE_LOCK) await rm(lock, { force: true });
-      else if (performance.now() > patience) throw new Error(`"${lock}" is in use`);
-      else await pause(LOCK_PAUSE, systemClock);
-    }
-  }
-  try {
-    return await work();
-  } finally {
-    await rm(lock, { force: true });
-  }
-}
-
-function encoded(book: PinBook, mostText: number): Uint8Array {
-  const servers = [...book].map(([name, { seen, pinned, waiting }]) => {
-    let room = mostText;
+function encoded(book: PinBook): Uint8Array {
+  const servers = [...book].map(([name, { pinned, waiting }]) => {
+    let room = MOST_TEXT;
     const written = (pins: PinMap, most: number) =>
       Object.fromEntries(
-        pins.entries().take(most).map(([id, pin]) => {
-          room -= pin.text?.length ?? 0;
-          return [id, room >= 0 ? pin : { ...pin, text: undefined }];
+        pins.entries().take(most).map(([id, { sha256, raw, text }]) => {
+          room -= text?.length ?? 0;
+          return [id, { sha256, raw, text: room < 0 ? undefined : text }];
         }),
       );
     // First what somebody has to look at.
     const waits = written(waiting, MOST_WAITING);
-    return [name, { seen, waiting: waits, pinned: written(pinned, MOST_PINNED) }];
+    return [name, { waiting: waits, pinned: written(pinned, MOST_PINNED) }];
   });
   const content = { version: VERSION, servers: Object.fromEntries(servers) };
   return new TextEncoder().encode(JSON.stringify(content));
 }
 
-const PinsSchema = v.record(
-  v.string(),
-  v.object({ sha256: v.string(), raw: v.string(), text: v.optional(v.string()) }),
-);
-const FileSchema = v.object({
-  version: v.literal(VERSION),
-  servers: v.record(
-    v.string(),
-    v.object({ seen: v.number(), pinned: PinsSchema, waiting: PinsSchema }),
-  ),
-});
+const PinSchema = v.object({ sha256: v.string(), raw: v.string(), text: v.optional(v.string()) });
 
-function bookOf(content: Json | undefined): PinBook | undefined {
-  if (!v.is(FileSchema, content)) return undefined;
-  // As it was read: a server may be called "constructor", which the schema passes over.
-  return attempt(() =>
-    new Map(
-      Object.entries(content.servers).map(([name, { seen, pinned, waiting }]) => [name, {
-        seen,
-        pinned: new Map(Object.entries(pinned)),
-        waiting: new Map(Object.entries(waiting)),
-      }]),
-    )
-  );
+/** @throws {Error} where that is none */
+function bookOf(content: Json | undefined): PinBook {
+  if (valueAt(content, ["version"]) !== VERSION) throw new TypeError();
+  const pins = (value: Json | undefined) => mapOf(value, (pin) => v.parse(PinSchema, pin));
+  return mapOf(valueAt(content, ["servers"]), (server) => ({
+    pinned: pins(valueAt(server, ["pinned"])),
+    waiting: pins(valueAt(server, ["waiting"])),
+  }));
+}
+
+/** Of all own members: a schema passes over a server that is called "constructor". */
+function mapOf<T>(value: Json | undefined, read: (one: Json | undefined) => T): Map<string, T> {
+  if (!isObject(value)) throw new TypeError();
+  return new Map(Object.entries(value).map(([name, one]) => [name, read(one)]));
 }

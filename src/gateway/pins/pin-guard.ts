@@ -1,79 +1,61 @@
-import { rename } from "node:fs/promises";
-import { clearTimeout, setTimeout } from "node:timers";
-import type { Config, ServerConfig } from "../../config/types.ts";
-import { directoriesOf, DirectoryWatches } from "../../config/watch-directories.ts";
-import type { Endpoint } from "../../gating/endpoint.ts";
-import type { Snapshot } from "../../gating/gate.ts";
-import { showHidden } from "../../lib/hidden-text.ts";
+import { clearInterval, setInterval } from "node:timers";
+import type { ServerConfig } from "../../config/types.ts";
 import { systemReason } from "../../lib/own-file.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
-import { cut, oneLine } from "../../lib/text.ts";
+import { cut } from "../../lib/text.ts";
+import { within } from "../../lib/time.ts";
 import { getLogger } from "../../log/mod.ts";
 import { EMPTY_INVENTORY, type Inventory, LIST_RULES } from "../../protocol/lists.ts";
-import { buildRegistry } from "../../registry/build.ts";
-import { memoised } from "../../registry/source.ts";
-import type { NamedKind, Registry } from "../../registry/types.ts";
-import type { Runtime } from "../../runtime/types.ts";
+import type { NamedKind } from "../../registry/types.ts";
 import type { Facts } from "../events.ts";
 import {
+  approval,
+  type Definitions,
   definitionsOf,
+  isSamePins,
   judgePins,
   pinDifference,
   pinId,
+  pinName,
+  quotedName,
   whyWaiting,
+  without,
   withoutHeld,
 } from "./definitions.ts";
-import {
-  DAMAGED,
-  type PinBook,
-  pinFile,
-  type PinMap,
-  pinStamp,
-  readPins,
-  updatePins,
-} from "./pin-file.ts";
+import { type PinBook, pinFile, type PinMap, pinStamp, readPins, updatePins } from "./pin-file.ts";
 
-/** What {@link PinGuard} need of the gateway. */
+/** What a {@link PinGuard} needs of the gateway. */
 export interface PinGuardOptions {
-  /** Where they are kept; without, they last as long as the gateway. */
+  /** Where pins are kept; without, they last as long as the gateway. */
   readonly directory: string | undefined;
-  /** What cannot watch notices approvals at the next start. */
-  readonly runtime: Partial<Pick<Runtime, "watchDirectory">>;
   readonly events: Facts;
-  readonly config: () => Config;
   /** What is held back of a server is something else now. */
   readonly onChange: (server: string) => void;
 }
 
-/** What a server offers now, and what of it waits. */
-interface Offer {
-  inventory: Inventory;
+const NOTHING: PinMap = new Map();
+
+/** What a server offers, and what of it waits. */
+class Offer {
+  /** The newest list; the one before is in force until this one has been read. */
+  newest: Inventory = EMPTY_INVENTORY;
+  inventory: Inventory = EMPTY_INVENTORY;
+  definitions: Definitions = new Map();
   /** What waits is held back. */
-  blocks: boolean;
-  waiting: PinMap;
-  /** What was pinned because nothing was, with texts until it is written. */
-  first: PinMap | undefined;
-  /** What waits of this inventory, once it is known. */
-  compared: Promise<PinMap>;
-  /** What was told of, by name and digest. */
-  readonly told: Set<string>;
-  readonly lines: TokenBucket;
+  blocks = false;
+  /** What it is held to: what the file says, until then what it offered first. */
+  pinned: PinMap | undefined;
+  waiting = NOTHING;
+  /** The file is to say so. */
+  isDue = false;
+  readonly lines = new TokenBucket({ ratePerSecond: 0.1, burst: 20, now: performance.now() });
 }
 
-/** Milliseconds from a change to its writing, and from an event to a look at the file. */
-const DELAY = 200;
-/** Milliseconds between two looks where the directory cannot be watched, or two tries to write. */
-const POLL = 2_000;
-/** So many digests of one server are remembered as told. */
-const MOST_TOLD = 5_000;
+/** Milliseconds between two looks at the file. */
+const LOOK = 1_000;
 /** Characters of a comparison in a line of the log, and of what is compared for it. */
 const LONGEST_DIFF = 1_000;
 const LONGEST_COMPARED = 100_000;
-/** A server that no gateway had for so long is forgotten, milliseconds. */
-const FORGOTTEN_AFTER = 90 * 24 * 3_600_000;
-/** How old it may be when the file says that a gateway has it, milliseconds. */
-const SEEN_AGAIN = 24 * 3_600_000;
-const NOTHING: PinMap = new Map();
 
 const log = getLogger("mcproxy", "gateway");
 
@@ -83,69 +65,47 @@ const log = getLogger("mcproxy", "gateway");
  * something to compare.
  */
 export class PinGuard {
+  /** Why the file cannot be used. */
+  problem: string | undefined;
   readonly #path: string | undefined;
   readonly #offers = new Map<string, Offer>();
   /** What the file says, without texts. */
   #book: PinBook = new Map();
   #stamp: string | undefined;
-  /** Why the file cannot be used. */
-  #problem: string | undefined;
   /** Why it could not be written; each reason is told once. */
   #complaint: string | undefined;
-  /** The file was damaged: what is not in it may have been. */
-  #isLost = false;
-  /** Servers to be written, and whether what waits there is all that waits. */
-  readonly #wishes = new Map<string, boolean>();
+  #looking: Promise<void> | undefined;
   readonly #loaded: Promise<void>;
-  #working: Promise<void>;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #watches: DirectoryWatches | undefined;
-  #isClosed = false;
-  /** All that is offered, held back or not. */
-  readonly #wholes = new WeakMap<Snapshot, Registry>();
+  readonly #timer: ReturnType<typeof setInterval>;
 
   constructor(private readonly options: PinGuardOptions) {
-    const { directory, runtime } = options;
-    this.#path = directory && pinFile(directory);
-    this.#watches = runtime.watchDirectory && new DirectoryWatches({
-      watchDirectory: (...rest) => runtime.watchDirectory!(...rest),
-      onChange: () => this.#plan(DELAY),
-      onError: (error) => log.warning("Cannot watch the pins: {error}", { error }),
-      maxDelay: POLL,
-    });
-    this.#working = this.#loaded = this.#work();
-  }
-
-  /** Why the file cannot be used. */
-  get problem(): string | undefined {
-    return this.#problem;
+    this.#path = options.directory && pinFile(options.directory);
+    this.#loaded = this.look();
+    this.#timer = setInterval(() => void this.look(), LOOK);
+    this.#timer.unref();
   }
 
   /** How many definitions of a server wait, and how many of these are held back. */
   counts(server: string): { readonly waiting: number; readonly held: number } {
-    const { waiting: { size: waiting } = NOTHING, blocks = false } = this.#offers.get(server) ?? {};
+    const { waiting: { size: waiting } = NOTHING, blocks } = this.#offers.get(server) ?? {};
     return { waiting, held: blocks ? waiting : 0 };
   }
 
   /** Compares what a server offers, and gives what may be shown of it. */
   async vet({ name, pin }: ServerConfig, inventory: Inventory): Promise<Inventory> {
-    const offer = this.#offers.getOrInsertComputed(name, (): Offer => ({
-      inventory: EMPTY_INVENTORY,
-      blocks: false,
-      waiting: NOTHING,
-      first: undefined,
-      compared: Promise.resolve(NOTHING),
-      told: new Set(),
-      lines: new TokenBucket({ ratePerSecond: 0.1, burst: 20, now: performance.now() }),
-    }));
+    this.#offers.getOrInsertComputed(name, () => new Offer()).newest = inventory;
+    await this.#loaded;
+    const definitions = await definitionsOf(inventory, this.#book.get(name)?.pinned);
     const blocks = pin === "block";
-    if (offer.inventory !== inventory || offer.blocks !== blocks) {
-      Object.assign(offer, { inventory, blocks });
-      const before = Promise.all([this.#loaded, offer.compared]);
-      offer.compared = before.then(() => this.#compare(name, offer, inventory, true));
+    const offer = this.#offers.get(name);
+    // Another list may have come meanwhile, or that of the server that takes its place.
+    if (offer?.newest === inventory) {
+      const isNew = offer.inventory !== inventory;
+      this.#judge(name, Object.assign(offer, { inventory, definitions, blocks }), isNew);
     }
-    const held = await offer.compared;
-    return blocks ? withoutHeld(inventory, held) : inventory;
+    if (!blocks) return inventory;
+    const pinned = this.#pinned(name, { blocks, pinned: offer?.pinned });
+    return withoutHeld(inventory, judgePins(pinned, definitions).waiting);
   }
 
   /** The server is configured no more, or not to be compared. */
@@ -154,106 +114,65 @@ export class PinGuard {
   }
 
   /** What to tell a client that asks for what is held back; `undefined` where that is not it. */
-  heldBack(
-    kind: NamedKind,
-    name: string,
-    { server, profile }: Endpoint,
-    snapshot: Snapshot,
-  ): string | undefined {
-    const isAny = this.#offers.values().some(({ blocks, waiting }) => blocks && waiting.size > 0);
-    if (!isAny) return undefined;
-    // Names mean what they will mean when nothing is held back.
-    const whole = memoised(this.#wholes, snapshot, () => {
-      const { servers: all, settings: { profiles, tags } } = this.options.config();
-      const servers = snapshot.entries.map((entry) => {
-        const { blocks, inventory = entry.inventory } = this.#offers.get(entry.name) ?? {};
-        return blocks ? { ...entry, inventory } : entry;
-      });
-      return buildRegistry({ version: 0, servers, profiles, tags, configured: all.values() });
-    });
-    const views = server === undefined ? whole.profiles : whole.servers;
-    const id = server ?? profile;
-    const route = (id === undefined ? whole.aggregate : views.get(id))?.[kind](name);
-    const { blocks, waiting } = this.#offers.get(route?.server ?? "") ?? {};
-    const item = pinId(kind, route?.name ?? "");
+  heldBack(kind: NamedKind, server: string, name: string): string | undefined {
+    const { blocks, pinned, waiting } = this.#offers.get(server) ?? {};
+    const item = pinId(kind, name);
     const pin = blocks && waiting?.get(item);
-    if (route === undefined || !pin) return undefined;
-    const because = this.#problem === undefined
-      ? `${whyWaiting(this.#book.get(route.server)?.pinned, item, pin)}; ` +
-        `run "${approval(route.server)}"`
+    if (!pin) return undefined;
+    const why = this.problem === undefined
+      ? `${whyWaiting(pinned, item, pin)}; run "${approval(server)}"`
       : "what was approved cannot be read";
-    return `${pinName(item)} of ${quoted(route.server)} is held back: ${because}`;
+    return `${pinName(item)} of ${quotedName(server)} is held back: ${why}`;
+  }
+
+  /** Takes on what others have written, and writes what they do not know. Never rejects. */
+  look(): Promise<void> {
+    return this.#looking ??= this.#read().then(() => this.#write()).finally(() => {
+      this.#looking = undefined;
+    });
   }
 
   /** Writes what waits to be written, and ends. Never rejects. */
   async close(): Promise<void> {
-    this.#isClosed = true;
-    clearTimeout(this.#timer);
-    await this.#working;
-    await Promise.all(this.#offers.values().map(({ compared }) => compared));
-    await this.#write();
-    this.#watches?.[Symbol.dispose]();
+    clearInterval(this.#timer);
+    // No stop waits for another process that holds the lock.
+    await within(LOOK, this.look().then(() => this.look()));
   }
 
-  async #compare(
-    name: string,
-    offer: Offer,
-    inventory: Inventory,
-    isNew: boolean,
-  ): Promise<PinMap> {
-    const definitions = await definitionsOf(inventory, this.#book.get(name)?.pinned);
-    const { blocks, waiting: before } = offer;
-    const now = Date.now();
-    const isEmpty = LIST_RULES.every(({ kind }) => inventory.lists[kind].items.length === 0);
-    const known = this.#book.get(name);
+  /** What a server is held to; undefined where all that it offers is to be pinned. */
+  #pinned(name: string, offer: Pick<Offer, "blocks" | "pinned">): PinMap | undefined {
     // Where nobody knows what was approved, all may be another.
-    const pinned = known?.pinned ??
-      (blocks && (this.#isLost || this.#problem !== undefined) ? NOTHING : undefined);
-    // Where nothing is offered yet, there is nothing to hold a server to.
-    const isOpen = pinned === undefined && (isEmpty || this.#problem !== undefined);
-    const { first, waiting } = judgePins(pinned, definitions);
-    // Another list has come, or that of the server that takes its place.
-    if (offer.inventory !== inventory) return waiting;
+    if (this.problem !== undefined) return offer.blocks ? NOTHING : undefined;
+    const pinned = this.#book.get(name)?.pinned ?? offer.pinned;
+    return pinned?.size ? pinned : undefined;
+  }
+
+  /** Holds a server to what was approved, and makes known what comes of it. */
+  #judge(name: string, offer: Offer, isNew: boolean): void {
+    const { inventory, definitions, waiting: before } = offer;
+    const said = this.#book.get(name);
+    const { pinned, waiting } = judgePins(this.#pinned(name, offer), definitions);
     offer.waiting = waiting;
-    if (first !== undefined && !isOpen) {
-      offer.first = first;
-      this.#book.set(name, { seen: now, pinned: withoutTexts(first), waiting: NOTHING });
-    }
-    if (this.#problem === undefined) await this.#tell(name, offer, known?.waiting);
-    if (this.#problem === undefined && !isOpen) {
-      const isSaid = covers(known?.waiting, waiting) && now - (known?.seen ?? 0) < SEEN_AGAIN;
-      if (first || !isSaid || (isNew && waiting.size !== known?.waiting.size)) {
-        this.#wishes.set(name, isNew || this.#wishes.get(name) === true);
-        this.#plan(DELAY);
-      }
-    }
-    for (const [item, { sha256 }] of before) {
-      if (pinned?.get(item)?.sha256 !== sha256) continue;
+    if (this.problem !== undefined) return;
+    // The first lists are still to come.
+    const isEmpty = LIST_RULES.every(({ kind }) => inventory.lists[kind].items.length === 0);
+    offer.pinned = isEmpty ? said?.pinned ?? NOTHING : pinned;
+    const isSaid = isSamePins(said?.pinned, offer.pinned) && isSamePins(said?.waiting, waiting);
+    // What another gateway has written of its own stands until somebody has decided about it.
+    offer.isDue ||= !isSaid && (isNew || !said?.waiting.size);
+    for (const item of without(before, without(before, said?.pinned ?? NOTHING)).keys()) {
       this.options.events.emit({ kind: "pin", server: name, item, what: "approved" });
       log.info("{item} of server {server} was approved", { item: pinName(item), server: name });
     }
-    const isSame = waiting.size === before.size && covers(before, waiting);
-    if (blocks && !isNew && !isSame) this.options.onChange(name);
-    return waiting;
+    void this.#tell(name, offer, without(without(waiting, before), said?.waiting ?? NOTHING));
   }
 
-  async #tell(
-    server: string,
-    { waiting, told, blocks, lines }: Offer,
-    known: PinMap | undefined,
-  ): Promise<void> {
+  async #tell(server: string, { blocks, pinned, lines }: Offer, news: PinMap): Promise<void> {
     let old: PinMap | undefined;
-    for (const [item, pin] of waiting) {
-      const one = `${item} ${pin.sha256}`;
-      if (told.has(one) || known?.get(item)?.sha256 === pin.sha256) continue;
-      if (told.size >= MOST_TOLD) told.clear();
-      told.add(one);
+    for (const [item, pin] of news) {
       this.options.events.emit({ kind: "pin", server, item, what: blocks ? "held" : "waiting" });
-      const verdict = lines.take(performance.now());
-      if (!verdict.allowed) continue;
-      const pinned = this.#book.get(server)?.pinned;
-      // Texts are in the file alone.
-      if (pinned?.has(item)) old ??= await this.#texts(server);
+      if (!lines.take(performance.now()).allowed) continue;
+      old ??= await this.#texts(server) ?? pinned;
       const texts = [old?.get(item)?.text, pin.text] as const;
       const isLong = texts.some((text = "") => text.length > LONGEST_COMPARED);
       log.warning("{item} of server {server} is {what}: {why}; run {command}: {difference}", {
@@ -263,109 +182,55 @@ export class PinGuard {
         why: whyWaiting(pinned, item, pin),
         command: `"${approval(server)}"`,
         difference: isLong ? "it is long" : cut(pinDifference(...texts).join(" | "), LONGEST_DIFF),
-        suppressed: verdict.suppressed || undefined,
       });
     }
   }
 
-  async #texts(server: string): Promise<PinMap> {
+  /** Texts of what is pinned are in the file alone. */
+  async #texts(server: string): Promise<PinMap | undefined> {
     const read = this.#path === undefined ? undefined : await readPins(this.#path);
-    const kept = read?.ok ? read.value.get(server)?.pinned : undefined;
-    return kept ?? this.#offers.get(server)?.first ?? NOTHING;
+    return read?.ok ? read.value.get(server)?.pinned : undefined;
   }
 
-  /** One timer for all: what comes within the delay is done together. */
-  #plan(delay: number): void {
-    if (this.#isClosed || this.#path === undefined) return;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#working = this.#working.then(() => this.#work());
-    }, delay);
-    this.#timer.unref();
-  }
-
-  /** Looks whether somebody has written, and writes what is to be written. Never rejects. */
-  async #work(): Promise<void> {
-    if (this.#path === undefined || this.#isClosed) return;
-    if (await pinStamp(this.#path) !== this.#stamp) await this.#read(this.#path);
-    await this.#write();
-    if (this.#isClosed) return;
-    const again = this.#watches?.follow(new Set(await directoriesOf(this.#path)));
-    if (again !== undefined) this.#plan(Math.max(again, DELAY));
-  }
-
-  async #read(path: string): Promise<void> {
-    const stamp = await pinStamp(path);
-    const read = await readPins(path);
-    let problem = read.ok ? undefined : `Cannot use "${path}": ${read.reason}`;
-    if (!read.ok && read.reason === DAMAGED) {
-      const aside = `${path}.damaged`;
-      const why = await rename(path, aside).then(() => undefined, systemReason);
-      log.error("{problem}; it is kept as {aside}, and servers are pinned anew", {
-        problem,
-        aside: why ?? aside,
-      });
-      this.#isLost = true;
-      problem = undefined;
-    } else if (problem !== undefined && problem !== this.#problem) {
-      log.error("{problem}; nothing is pinned, and what is to be blocked is held back", {
-        problem,
-      });
+  async #read(): Promise<void> {
+    if (this.#path === undefined) return;
+    const stamp = await pinStamp(this.#path);
+    if (stamp === this.#stamp && this.problem === undefined) return;
+    const read = await readPins(this.#path);
+    const problem = read.ok ? undefined : `Cannot use "${this.#path}": ${read.reason}`;
+    if (problem !== undefined) {
+      if (problem === this.problem) return;
+      const told = "{problem}; nothing is pinned, and what is to be blocked is held back";
+      log.error(told, { problem });
     }
-    this.#problem = problem;
-    this.#adopt(read.ok ? read.value : new Map(), stamp);
-  }
-
-  /** Takes on what the file says. */
-  #adopt(book: PinBook, stamp: string): void {
     this.#stamp = stamp;
-    const before = this.#book;
-    this.#book = new Map(
-      [...book].map(([name, { seen, pinned, waiting }]) => [
-        name,
-        { seen, pinned: withoutTexts(pinned), waiting: withoutTexts(waiting) },
-      ]),
-    );
+    this.problem = problem;
+    this.#book = new Map();
+    for (const [name, { pinned, waiting }] of read.ok ? read.value : []) {
+      this.#book.set(name, { pinned: digests(pinned), waiting: digests(waiting) });
+    }
     for (const [name, offer] of this.#offers) {
-      // What is not written yet counts all the same.
-      if (book.has(name)) offer.first = undefined;
-      else if (offer.first !== undefined) this.#book.set(name, before.get(name)!);
-      offer.compared = offer.compared.then(() =>
-        this.#compare(name, offer, offer.inventory, false)
-      );
+      const before = offer.waiting;
+      offer.pinned = undefined;
+      this.#judge(name, offer, false);
+      if (offer.blocks && !isSamePins(before, offer.waiting)) this.options.onChange(name);
     }
   }
 
   async #write(): Promise<void> {
-    if (this.#path === undefined || this.#wishes.size === 0 || this.#problem !== undefined) return;
-    // What is not compared yet may be all there is to be pinned.
-    await Promise.all(this.#offers.values().map(({ compared }) => compared));
-    const wishes = [...this.#wishes];
-    this.#wishes.clear();
+    const due = [...this.#offers].filter(([, { isDue }]) => isDue);
+    if (this.#path === undefined || due.length === 0 || this.problem !== undefined) return;
     try {
-      const now = Date.now();
-      const { book, stamp } = await updatePins(this.#path, (book) => {
-        const { servers } = this.options.config();
-        for (const [name, { seen }] of book) {
-          if (seen < now - FORGOTTEN_AFTER && !servers.has(name)) book.delete(name);
-        }
-        for (const [name, isAll] of wishes) {
-          const { pinned: before, waiting = NOTHING } = book.get(name) ?? {};
-          const { first, waiting: mine } = this.#offers.get(name) ?? {};
-          // Of two gateways that see a server first, one was first.
-          const pinned = before ?? first ?? (this.#isLost ? NOTHING : undefined);
-          if (pinned === undefined || mine === undefined) continue;
-          const all = isAll ? mine : new Map([...waiting, ...mine]);
-          book.set(name, { seen: now, pinned, waiting: all });
+      await updatePins(this.#path, (book) => {
+        for (const [name, offer] of due) {
+          const theirs = book.get(name)?.pinned;
+          book.set(name, judgePins(theirs?.size ? theirs : offer.pinned, offer.definitions));
+          offer.isDue = false;
         }
       });
       this.#complaint = undefined;
-      this.#adopt(book, stamp);
     } catch (error) {
-      for (const [name, isAll] of wishes) {
-        this.#wishes.set(name, isAll || this.#wishes.get(name) === true);
-      }
-      this.#plan(POLL);
+      for (const [, offer] of due) offer.isDue = true;
       const reason = systemReason(error);
       if (reason === this.#complaint) return;
       this.#complaint = reason;
@@ -374,27 +239,6 @@ export class PinGuard {
   }
 }
 
-/** Whether all of `some` is in `pins`, as it is. */
-function covers(pins: PinMap = NOTHING, some: PinMap): boolean {
-  return some.entries().every(([id, { sha256 }]) => pins.get(id)?.sha256 === sha256);
-}
-
-function withoutTexts(pins: PinMap): PinMap {
+function digests(pins: PinMap): PinMap {
   return new Map(pins.entries().map(([id, { sha256, raw }]) => [id, { sha256, raw }]));
-}
-
-function quoted(name: string): string {
-  return JSON.stringify(oneLine(showHidden(cut(name, 200))));
-}
-
-/** `Tool "x"`; nothing in it hides itself. */
-export function pinName(id: string): string {
-  const [kind = "", ...name] = id.split(" ");
-  const noun = kind.charAt(0).toUpperCase() + kind.slice(1);
-  return name.length === 0 ? noun : `${noun} ${quoted(name.join(" "))}`;
-}
-
-/** What a person types who looks at what waits of a server. */
-function approval(server: string): string {
-  return `mcproxy approve ${/^[\w.@-]+$/.test(server) ? server : quoted(server)}`;
 }

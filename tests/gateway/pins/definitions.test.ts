@@ -25,8 +25,8 @@ function inventoryOf(
 
 /** What waits when `after` comes where `before` was pinned. */
 async function waiting(before: Inventory, after: Inventory): Promise<PinMap> {
-  const { first } = judgePins(undefined, await definitionsOf(before, undefined));
-  return judgePins(first, await definitionsOf(after, first)).waiting;
+  const { pinned } = judgePins(undefined, await definitionsOf(before, undefined));
+  return judgePins(pinned, await definitionsOf(after, pinned)).waiting;
 }
 
 test("judgePins() finds every change of what models are told, and none of what they are not", async () => {
@@ -168,7 +168,8 @@ test("pinDifference() shows every value that differs, by a path that is nobody e
     "+ c: {}",
   ]);
   const long = "x".repeat(500);
-  assert.deepEqual(pinDifference(one(`${long}one${long}`), one(`${long}two${long}`)), [
+  const said = (instructions: string) => one({ instructions });
+  assert.deepEqual(pinDifference(said(`${long}one${long}`), said(`${long}two${long}`)), [
     `- instructions: …${"x".repeat(40)}one${"x".repeat(40)}…`,
     `+ instructions: …${"x".repeat(40)}two${"x".repeat(40)}…`,
   ]);
@@ -177,7 +178,7 @@ test("pinDifference() shows every value that differs, by a path that is nobody e
     "+ a.b: evil",
     '+ "a.b": good',
   ]);
-  assert.deepEqual(pinDifference(undefined, one("a\nb\u001b[31m\u{e0041}")), [
+  assert.deepEqual(pinDifference(undefined, said("a\nb\u001b[31m\u{e0041}")), [
     "+ instructions: a\\nb\\u{001B}[31m\\u{E0041}",
   ]);
   assert.deepEqual(pinDifference(one("a"), one("a")), []);
@@ -210,8 +211,8 @@ test("judgePins() pins nothing that is nested too deep, whatever the stack", asy
   };
   for (const depth of [600, 3_000, 20_000]) {
     const offered = await definitionsOf(of(depth), undefined);
-    const { first, waiting } = judgePins(undefined, offered);
-    assert.deepEqual([first!.size, waiting.size], [0, 1], String(depth));
+    const { pinned, waiting } = judgePins(undefined, offered);
+    assert.deepEqual([pinned.size, waiting.size], [0, 1], String(depth));
     assert.equal(offered.get("tool x")!.text, undefined);
     const why = whyWaiting(undefined, "tool x", offered.get("tool x")!);
     assert.equal(why, "it is new, and too long or too deep to be shown");

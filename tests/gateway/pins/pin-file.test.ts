@@ -3,7 +3,6 @@ import { chmod, readFile, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
-  DAMAGED,
   type Pin,
   pinFile,
   pinStamp,
@@ -12,6 +11,7 @@ import {
 } from "../../../src/gateway/pins/pin-file.ts";
 import { inDirectory } from "../../config/temp.ts";
 
+const DAMAGED = "found damaged or incomplete content";
 const NONE: ReadonlyMap<string, Pin> = new Map();
 
 function pin(text?: string): Pin {
@@ -25,7 +25,7 @@ test("updatePins() loses nothing of what many write at once", () =>
     await Promise.all(
       names.map((name) =>
         updatePins(file, (book) => {
-          book.set(name, { seen: 1, pinned: new Map([["tool a", pin("t")]]), waiting: NONE });
+          book.set(name, { pinned: new Map([["tool a", pin("t")]]), waiting: NONE });
         })
       ),
     );
@@ -41,7 +41,7 @@ test("updatePins() takes the lock of a process that was killed", () =>
     await writeFile(`${file}.lock`, "");
     const long = new Date(Date.now() - 60_000);
     await utimes(`${file}.lock`, long, long);
-    await updatePins(file, (book) => void book.set("a", { seen: 1, pinned: NONE, waiting: NONE }));
+    await updatePins(file, (book) => void book.set("a", { pinned: NONE, waiting: NONE }));
     assert.ok((await readFile(file, "utf8")).includes('"a"'));
   }));
 
@@ -52,8 +52,8 @@ test("what is kept of a server is bounded: texts, then entries", () =>
     const many = (count: number, of?: string) =>
       new Map(Array.from({ length: count }, (_, at) => [`tool ${at}`, pin(of)]));
     await updatePins(file, (book) => {
-      book.set("long", { seen: 1, pinned: many(6, text), waiting: many(1, text) });
-      book.set("many", { seen: 1, pinned: many(5_010), waiting: many(1_010) });
+      book.set("long", { pinned: many(6, text), waiting: many(1, text) });
+      book.set("many", { pinned: many(5_010), waiting: many(1_010) });
     });
     const read = await readPins(file);
     assert.ok(read.ok);
@@ -74,9 +74,9 @@ test("readPins() takes nothing for pins that is none, and follows no link", () =
       "[]",
       '{"version":2,"servers":{}}',
       '{"version":1,"servers":{"a":1}}',
-      '{"version":1,"servers":{"a":{"seen":1,"pinned":{},"waiting":{"x":{}}}}}',
-      '{"version":1,"servers":{"constructor":{"seen":1}}}',
-      '{"version":1,"servers":{"a":{"seen":1,"pinned":{"x":{"sha256":1,"raw":""}},"waiting":{}}}}',
+      '{"version":1,"servers":{"a":{"pinned":{},"waiting":{"x":{}}}}}',
+      '{"version":1,"servers":{"constructor":{"pinned":1}}}',
+      '{"version":1,"servers":{"a":{"pinned":{"x":{"sha256":1,"raw":""}},"waiting":{}}}}',
     ];
     for (const content of bad) {
       await writeFile(file, content, { mode: 0o600 });
@@ -91,7 +91,7 @@ test("readPins() takes nothing for pins that is none, and follows no link", () =
 test("pinStamp() tells when others may read or write it, whatever the time", () =>
   inDirectory(async (directory) => {
     const file = pinFile(directory);
-    await updatePins(file, (book) => void book.set("a", { seen: 1, pinned: NONE, waiting: NONE }));
+    await updatePins(file, (book) => void book.set("a", { pinned: NONE, waiting: NONE }));
     const before = await pinStamp(file);
     await chmod(file, 0o644);
     assert.notEqual(await pinStamp(file), before);

@@ -107,7 +107,7 @@ export interface PinGateway {
 }
 
 export class PinHouse implements AsyncDisposable {
-  readonly #undo: (() => Promise<unknown>)[] = [];
+  readonly #servers: Server[] = [];
   /** Lines of the log. */
   readonly lines: string[] = [];
 
@@ -137,7 +137,10 @@ export class PinHouse implements AsyncDisposable {
 
   /** Resolves when the log has such a line. */
   async told(pattern: RegExp): Promise<void> {
-    const found = () => this.lines.some((line) => pattern.test(line));
+    const found = async () => {
+      await this.#look();
+      return this.lines.some((line) => pattern.test(line));
+    };
     await eventually(found, (is) => is, `a line that matches ${pattern}`);
   }
 
@@ -171,15 +174,12 @@ export class PinHouse implements AsyncDisposable {
     const facts: PinFact[] = [];
     const server = await Server.start({
       config: this.config(settings, one),
-      runtime: {
-        ...listeningWith(runtime.serve, fake),
-        watchDirectory: (...rest) => runtime.watchDirectory(...rest),
-      },
+      runtime: listeningWith(runtime.serve, fake),
       listen: true,
       stateDirectory: this.directory,
       cache: new ListCache(this.directory),
     });
-    this.#undo.push(() => server.stop());
+    this.#servers.push(server);
     const { gateway } = server;
     gateway.events.on("pin", (fact) => void facts.push(fact));
     await gateway.settled();
@@ -211,10 +211,18 @@ export class PinHouse implements AsyncDisposable {
     };
   }
 
+  /** What the gateways do with the file every second. */
+  async #look(): Promise<void> {
+    for (const { gateway } of this.#servers) await gateway.pins?.look();
+  }
+
   /** Resolves when the file says what is asked of it. */
   // deno-lint-ignore no-explicit-any
   async written(holds: (content: any) => boolean): Promise<any> {
-    const read = () => this.content().catch(() => undefined);
+    const read = async () => {
+      await this.#look();
+      return await this.content().catch(() => undefined);
+    };
     return await eventually(
       read,
       (content) => content !== undefined && holds(content),
@@ -223,7 +231,7 @@ export class PinHouse implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const undo of this.#undo.reverse()) await undo();
+    for (const server of this.#servers.reverse()) await server.stop();
     resetSync();
     await rm(this.directory, { recursive: true, force: true });
   }
