@@ -45,7 +45,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1626,
-  "src/config": 5_152,
+  "src/config": 5_126,
   "src/upstream": 2_418,
   "src/upstream/connection": 1_683,
   "src/upstream/transport": 2039,
@@ -67,7 +67,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_948,
 };
 
-const MOST_CODE_IN_ALL = 38_311;
+const MOST_CODE_IN_ALL = 38_276;
 const MOST_FILES = 257;
 const MOST_LINES = 500;
 

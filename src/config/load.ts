@@ -21,7 +21,7 @@ import { isClientFile, shapeDocument, type ShapeResult } from "./layouts.ts";
 import { reportAliases, reportCollision, warnUnusedChoices } from "./profiles.ts";
 import { warnBareKey } from "./schema-gating.ts";
 import { loadPatterns, mentionsPatterns } from "./schema-results.ts";
-import { lateChecks, loadOptions, RootSchema, SettingsSchema } from "./schema.ts";
+import { lateSchemas, loadOptions, RootSchema, SettingsSchema } from "./schema.ts";
 import { secretsOfVariables } from "./secrets.ts";
 import { parseServer } from "./server.ts";
 import { DEFAULT_SETTINGS, type Layers, settingsFromEnv } from "./settings.ts";
@@ -194,8 +194,8 @@ export function parseTree(
   if (settings.embeddings !== undefined && settings.embeddings === fromFile.embeddings) {
     warnBareKey(settings.embeddings, collector);
   }
-  lateChecks.auth?.(settings, collector);
-  lateChecks.access?.(settings, collector);
+  lateSchemas.auth?.checkIssuers(settings, collector);
+  lateSchemas.access?.checkAccess(settings, collector);
   const servers = parseServers(settings, context);
   const issues = [...environment.issues, ...collector.issues];
   if (issues.length > 0) return { ok: false, issues: inOrder(issues, files) };
@@ -238,19 +238,8 @@ function parseSettings(ours: object, { tree, store, collector, used }: ParseCont
     warnShortTimeout(tree.value[key], key, collector);
   }
   if (output === undefined) return DEFAULT_SETTINGS;
-  const {
-    $schema: _schema,
-    mcpServers: _servers,
-    syslog,
-    roots,
-    embeddings,
-    auth,
-    access,
-    limits,
-    audit,
-    ...rest
-  } = output;
-  return withoutUndefined({ ...rest, syslog, roots, embeddings, auth, access, limits, audit });
+  const { $schema: _schema, mcpServers: _servers, ...rest } = output;
+  return withoutUndefined(rest);
 }
 
 function parseServers(

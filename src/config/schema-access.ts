@@ -5,20 +5,12 @@ import { didYouMean, suggest } from "../lib/suggest.ts";
 import { quote } from "./issue.ts";
 import type { ProfileConfig } from "./profiles.ts";
 import type { AuthConfig } from "./schema-auth.ts";
-import { about, notArray } from "./schema-parts.ts";
+import { about, type Checked, notArray } from "./schema-parts.ts";
 import type { IssueCollector } from "./validate.ts";
 
 const WHO_HINT = 'a name, "key:NAME", "group:GROUP", "scope:SCOPE", or "*" for all who got in';
 const GIVEN_HINT = 'the name of a profile, "*" for everything, or a path such as "/metrics"';
 const given = v.pipe(v.string(GIVEN_HINT), v.nonEmpty(GIVEN_HINT));
-
-/** What one line of `access` gives to whom. */
-export interface AccessRule {
-  /** One of the names of a principal, or `*`. */
-  readonly who: string;
-  /** Names of profiles, paths, or `*` for everything. */
-  readonly gives: readonly string[];
-}
 
 /** The setting about who may do what. */
 export const accessOption = v.pipe(
@@ -38,10 +30,13 @@ export const accessOption = v.pipe(
       "is not given is refused. Without it they may do everything.",
     { "alice@example.com": ["dev", "reading"], "group:admins": "*", "*": "reading" },
   )),
-  v.transform((access): readonly AccessRule[] =>
+  v.transform((access) =>
     Object.entries(access).map(([who, gives]) => ({ who, gives: [gives].flat() }))
   ),
 );
+
+/** What one line gives, profiles, paths or `*`, to one of the names of a principal, or `*`. */
+export type AccessRule = Checked<typeof accessOption>[number];
 
 /** Reports what `access` gives and nobody has, and whom it names and nobody is. */
 export function checkAccess(

@@ -52,35 +52,31 @@ const KEY_NAME = v.pipe(
   v.regex(/^[A-Za-z0-9._-]{1,64}$/, "a name of letters, digits and . _ - for a key"),
 );
 
-/** A key that lets in; `hash` is SHA-256 in hexadecimal, `expires` milliseconds since the epoch. */
-export interface KeyConfig {
-  readonly name: string;
-  readonly hash: string;
-  readonly expires: number | undefined;
-}
-
 const keys = v.pipe(
   notArray(v.record(KEY_NAME, key, "an object of hashes by the names of their keys")),
   v.metadata(about(
     "Keys that let in, by name: the hash of each, or an object with hash and expires.",
     { laptop: HASH, ci: { hash: HASH, expires: "2027-03-31" } },
   )),
-  v.transform((keys): readonly KeyConfig[] =>
+  v.transform((keys) =>
     Object.entries(keys).map(([name, { hash, expires }]) => ({ name, hash, expires }))
   ),
 );
 
-const AUDIENCE_HINT = "a string, or an array of strings";
+/** A key that lets in; `hash` is SHA-256 in hexadecimal, `expires` milliseconds since the epoch. */
+export type KeyConfig = Checked<typeof keys>[number];
+
+const NON_EMPTY = v.pipe(v.string(), v.nonEmpty());
 const audience = v.pipe(
-  v.union([
-    v.pipe(v.string(), v.nonEmpty()),
-    v.pipe(v.array(v.pipe(v.string(), v.nonEmpty())), v.minLength(1)),
-  ], AUDIENCE_HINT),
+  v.union(
+    [NON_EMPTY, v.pipe(v.array(NON_EMPTY), v.minLength(1))],
+    "a string, or an array of strings",
+  ),
   v.metadata(about(
     "What a token must be for, one of these; by default publicUrl, or the endpoint that is asked.",
     ["https://mcp.example.com/mcp"],
   )),
-  v.transform((given) => typeof given === "string" ? [given] : given),
+  v.transform((given) => [given].flat()),
 );
 
 /** RFC 6749, section 3.3. */

@@ -27,13 +27,6 @@ function rate(description: string, example: string) {
   );
 }
 
-/** How much somebody may do. */
-export interface LimitsConfig {
-  readonly calls?: Rate;
-  readonly concurrent?: number;
-  readonly sessions?: number;
-}
-
 /** Of a principal, or of all together where nobody has to say who he is. */
 export const limitsOption = v.pipe(
   members(optional({
@@ -58,8 +51,11 @@ export const limitsOption = v.pipe(
       "a profile says is counted by itself there, instead.",
     { calls: "120/m", concurrent: 16 },
   )),
-  v.transform((checked): LimitsConfig => withoutUndefined(checked)),
+  v.transform(withoutUndefined),
 );
+
+/** How much somebody may do. */
+export type LimitsConfig = Readonly<v.InferOutput<typeof limitsOption>>;
 
 /** The option of a server. */
 export const rateOption = rate(

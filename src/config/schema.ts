@@ -5,10 +5,10 @@
 
 import * as v from "valibot";
 import { limits, profileOptions } from "./profiles.ts";
-import type { accessOption, checkAccess } from "./schema-access.ts";
-import type { authOption, checkIssuers } from "./schema-auth.ts";
+import type { accessOption } from "./schema-access.ts";
+import type { authOption } from "./schema-auth.ts";
 import type { auditOption, rateOption } from "./schema-limits.ts";
-import type { checkServerAuth, serverAuthOption } from "./schema-login.ts";
+import type { serverAuthOption } from "./schema-login.ts";
 import { gatingOptions } from "./schema-gating.ts";
 import {
   about,
@@ -32,7 +32,7 @@ import {
   URL_OR_VARIABLE,
 } from "./schema-parts.ts";
 import { TRANSFORM_ENTRIES } from "./schema-results.ts";
-import type { checkConfining, confiningOptions } from "./schema-sandbox.ts";
+import type { confiningOptions } from "./schema-sandbox.ts";
 import { shapingOptions } from "./schema-shaping.ts";
 
 const ROOTS = "What a server is told that asks for roots outside any call of a client.";
@@ -182,12 +182,12 @@ const gatewayAuth = late<typeof authOption>();
 const access = late<typeof accessOption>();
 const audit = late<typeof auditOption>();
 
-/** What looks at settings beside each other, of those that {@link loadOptions} loads. */
-export const lateChecks: {
-  serverAuth?: typeof checkServerAuth;
-  auth?: typeof checkIssuers;
-  access?: typeof checkAccess;
-  confining?: typeof checkConfining;
+/** What {@link loadOptions} has loaded, for what looks at settings beside each other. */
+export const lateSchemas: {
+  auth?: typeof import("./schema-auth.ts");
+  login?: typeof import("./schema-login.ts");
+  access?: typeof import("./schema-access.ts");
+  confining?: typeof import("./schema-sandbox.ts");
 } = {};
 
 /**
@@ -196,22 +196,18 @@ export const lateChecks: {
  */
 export async function loadOptions(text: string): Promise<void> {
   if (/\bauth\b|MCPROXY_AUTH/.test(text)) {
-    const { authOption, checkIssuers } = await import("./schema-auth.ts");
-    becomes(gatewayAuth, authOption);
-    const { checkServerAuth, serverAuthOption } = await import("./schema-login.ts");
-    becomes(auth, serverAuthOption);
-    lateChecks.serverAuth = checkServerAuth;
-    lateChecks.auth = checkIssuers;
+    lateSchemas.auth = await import("./schema-auth.ts");
+    becomes(gatewayAuth, lateSchemas.auth.authOption);
+    lateSchemas.login = await import("./schema-login.ts");
+    becomes(auth, lateSchemas.login.serverAuthOption);
   }
   if (/\baccess\b|MCPROXY_ACCESS/.test(text)) {
-    const { accessOption, checkAccess } = await import("./schema-access.ts");
-    becomes(access, accessOption);
-    lateChecks.access = checkAccess;
+    lateSchemas.access = await import("./schema-access.ts");
+    becomes(access, lateSchemas.access.accessOption);
   }
   if (new RegExp(`\\b(?:${CONFINING.join("|")})\\b`).test(text)) {
-    const { confiningOptions, checkConfining } = await import("./schema-sandbox.ts");
+    const { confiningOptions } = lateSchemas.confining = await import("./schema-sandbox.ts");
     for (const key of CONFINING) becomes<v.GenericSchema>(confining[key], confiningOptions[key]);
-    lateChecks.confining = checkConfining;
   }
   if (/\b(?:limits|audit|rate)\b|MCPROXY_(?:LIMITS|AUDIT)/.test(text)) {
     const { limitsOption, auditOption, rateOption } = await import("./schema-limits.ts");

@@ -20,7 +20,7 @@ import {
 } from "./issue.ts";
 import { serverTransform } from "./schema-results.ts";
 import { serverShape } from "./schema-shaping.ts";
-import { type CheckedServer, lateChecks, ServerSchema, TRANSPORTS } from "./schema.ts";
+import { type CheckedServer, lateSchemas, ServerSchema, TRANSPORTS } from "./schema.ts";
 import type { ServerConfig, ServerTarget, Settings } from "./types.ts";
 import { type IssueCollector, reportUnknownKeys, validate } from "./validate.ts";
 import { parseEnvFile } from "./values.ts";
@@ -73,11 +73,11 @@ export function parseServer(
   const meant = reportUnknownKeys(raw, KNOWN_KEYS, collector);
   const checked = checkServer(source, expansion, collector);
   reportTargetIssues(raw, meant, collector);
-  lateChecks.confining?.(raw, collector);
+  lateSchemas.confining?.checkConfining(raw, collector);
   reportAliases(raw, collector);
   for (const key of DURATIONS) warnShortTimeout(raw[key], key, collector);
   reportMapKeys(raw, collector);
-  lateChecks.serverAuth?.(raw, collector);
+  lateSchemas.login?.checkServerAuth(raw, collector);
   warnShellWords(source, collector);
   if (checked === undefined || collector.issues.length > before) return undefined;
 
