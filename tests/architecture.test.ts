@@ -49,7 +49,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/upstream": 2_418,
   "src/upstream/connection": 1_683,
   "src/upstream/transport": 2039,
-  "src/upstream/oauth": 743,
+  "src/upstream/oauth": 732,
   "src/registry": 1962,
   "src/gating": 2_256,
   "src/gating/words + src/gating/meaning": 1_793,

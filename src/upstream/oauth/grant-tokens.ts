@@ -89,12 +89,12 @@ export class GrantTokens extends Tokens<GrantTokensOptions> {
 
   async #refresh(grant: Grant, why: string): Promise<void> {
     const { now, fetch } = this.options;
-    const { refreshToken, tokenEndpoint: endpoint, client, resource } = grant;
+    const { refreshToken, resource } = grant;
     if (refreshToken === undefined) throw await this.#die(grant, why);
     const params = { grant_type: "refresh_token", refresh_token: refreshToken, resource };
     let token: Token;
     try {
-      token = await requestToken({ endpoint, client, params }, fetch, now);
+      token = await requestToken({ ...grant, params, fetch, now });
     } catch (error) {
       if (!(error instanceof TokenError) || !error.isFinal) throw error;
       // Somebody may have logged in meanwhile.

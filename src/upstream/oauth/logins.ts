@@ -109,12 +109,12 @@ export class Logins {
 
   async #revoke(grant: Grant, trusted: readonly string[] = []): Promise<void> {
     const { fetchFor = guardedFetch, now = Date.now } = this.options;
-    const { issuer, client, refreshToken: token = grant.accessToken } = grant;
     const fetch = fetchFor(trusted);
-    const metadata = await issuerMetadata(issuer, fetch);
-    const endpoint = typeof metadata === "object" && metadata.revocation_endpoint;
-    if (typeof endpoint !== "string") return;
-    await postForm({ endpoint, client, params: { token } }, fetch, now);
+    const metadata = await issuerMetadata(grant.issuer, fetch);
+    const tokenEndpoint = typeof metadata === "object" && metadata.revocation_endpoint;
+    if (typeof tokenEndpoint !== "string") return;
+    const params = { token: grant.refreshToken ?? grant.accessToken };
+    await postForm({ ...grant, tokenEndpoint, params, fetch, now });
   }
 
   /** Takes on what has changed in the file since. Never rejects. */

@@ -15,12 +15,13 @@ export type Token = Pick<
 /** Who asks, as the token endpoint knows them; with `private_key_jwt` the secret is a key, PEM or JWK. */
 export type TokenClient = Grant["client"];
 
-/** What is asked for. */
-export interface TokenRequest {
-  readonly endpoint: string;
-  readonly client: TokenClient;
+/** What is asked for, and of whom. */
+export interface TokenRequest extends Pick<Grant, "issuer" | "tokenEndpoint" | "client"> {
   /** Without the client. */
   readonly params: Readonly<Record<string, string | undefined>>;
+  readonly fetch: FetchDocument;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
 }
 
 const FINAL = ["invalid_grant", "invalid_client", "unauthorized_client", "invalid_key"];
@@ -45,13 +46,11 @@ const MOST_ANSWER = 64 * 1024;
 const LONGEST = 10 * 365 * 86_400;
 
 /** @throws {TokenError} */
-export async function requestToken(
-  request: TokenRequest,
-  fetch: FetchDocument,
-  now: () => number = Date.now,
-): Promise<Token> {
-  const { origin } = new URL(request.endpoint);
-  const { status, text } = await postForm(request, fetch, now);
+export async function requestToken(request: TokenRequest): Promise<Token> {
+  const { origin } = new URL(request.tokenEndpoint);
+  const response = await postForm(request);
+  const { status } = response;
+  const text = await response.text();
   const answer = text.length > MOST_ANSWER ? {} : parsedObject(text) ?? {};
   const said = (name: string) => typeof answer[name] === "string" && answer[name] || undefined;
   const quoted = (foreign: string) => JSON.stringify(printable(snippet(foreign)));
@@ -70,17 +69,14 @@ export async function requestToken(
   keepSecret(accessToken);
   keepSecret(refreshToken ?? "");
   const seconds = Math.min(Number(answer.expires_in ?? 0), LONGEST);
-  const issuedAt = now();
+  const issuedAt = request.now();
   const expiresAt = seconds > 0 ? issuedAt + seconds * 1_000 : undefined;
   return { accessToken, issuedAt, expiresAt, refreshToken, scope: said("scope") };
 }
 
-/** What comes of a form that says who sends it. @throws {TokenError} where nobody answers */
-export async function postForm(
-  { endpoint, client: { id, secret = "", auth }, params }: TokenRequest,
-  fetch: FetchDocument,
-  now: () => number,
-): Promise<{ readonly status: number; readonly text: string }> {
+/** What is answered to a form that says who sends it. @throws {TokenError} where nobody answers */
+export async function postForm(request: TokenRequest): Promise<Response> {
+  const { issuer, tokenEndpoint, client: { id, secret = "", auth }, params, now } = request;
   const form = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) {
     if (value !== undefined) form.set(name, value);
@@ -97,13 +93,12 @@ export async function postForm(
   if (auth === "post") form.set("client_secret", secret);
   if (auth === "private_key_jwt") {
     form.set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
-    form.set("client_assertion", await assertion(endpoint, id, secret, now()));
+    form.set("client_assertion", await assertion(issuer, id, secret, now()));
   }
   try {
-    const response = await fetch(endpoint, { method: "POST", headers, body: String(form) });
-    return { status: response.status, text: await response.text() };
+    return await request.fetch(tokenEndpoint, { method: "POST", headers, body: String(form) });
   } catch (cause) {
-    const { origin } = new URL(endpoint);
+    const { origin } = new URL(tokenEndpoint);
     throw new TokenError(`${origin} could not be reached: ${messageOf(cause)}`, "", { cause });
   }
 }
@@ -113,12 +108,7 @@ const ASSERTION_LIFE = 60;
 const CURVES = { "P-256": "ES256", "P-384": "ES384", "P-521": "ES512", Ed25519: "EdDSA" };
 
 /** RFC 7523: who holds the key has signed that this client asks there. */
-async function assertion(
-  endpoint: string,
-  id: string,
-  key: string,
-  now: number,
-): Promise<string> {
+async function assertion(aud: string, id: string, key: string, now: number): Promise<string> {
   const { SignJWT } = await import("jose/jwt/sign");
   const { createPrivateKey } = await import("node:crypto");
   let jwk: JsonObject;
@@ -129,7 +119,7 @@ async function assertion(
   }
   const { kid, crv, alg = CURVES[crv as keyof typeof CURVES] ?? "RS256" } = jwk;
   const iat = Math.floor(now / 1_000);
-  const claims = { iss: id, sub: id, aud: endpoint, iat, exp: iat + ASSERTION_LIFE };
+  const claims = { iss: id, sub: id, aud, iat, exp: iat + ASSERTION_LIFE };
   return await new SignJWT({ ...claims, jti: crypto.randomUUID() })
     .setProtectedHeader({ alg, kid } as never).sign(jwk as never);
 }
@@ -138,10 +128,10 @@ async function assertion(
 export function challengeIn(header: string | null): { error?: string; scope?: string } {
   const found = (header ?? "").slice(0, MOST_CHALLENGE)
     .matchAll(/(?<![^\s,])(error|scope)\s*=\s*(?:"([^"]*)"|([^\s,"]+))/gi);
-  return Object.fromEntries([...found].map(([, name = "", quoted, bare]) => [
-    name.toLowerCase(),
-    quoted ?? bare,
-  ]));
+  const told = [...found].map((
+    [, name = "", quoted, bare],
+  ) => [name.toLowerCase(), quoted ?? bare]);
+  return Object.fromEntries(told);
 }
 
 const MOST_CHALLENGE = 8_192;

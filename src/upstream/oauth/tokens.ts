@@ -146,8 +146,8 @@ export class ClientTokens extends Tokens<TokensOptions & { readonly login: Clien
     const found = await issuerMetadata(issuer, fetch)
       .catch((error) => `${issuer} could not be reached: ${messageOf(error)}`);
     if (typeof found === "string") throw new TokenError(found);
-    const { token_endpoint: endpoint, token_endpoint_auth_methods_supported: methods } = found;
-    if (typeof endpoint !== "string" || !URL.canParse(endpoint)) {
+    const { token_endpoint: tokenEndpoint, token_endpoint_auth_methods_supported: methods } = found;
+    if (typeof tokenEndpoint !== "string" || !URL.canParse(tokenEndpoint)) {
       throw new TokenError(`the metadata of ${issuer} name no token endpoint`);
     }
     const ways = String(methods);
@@ -159,7 +159,7 @@ export class ClientTokens extends Tokens<TokensOptions & { readonly login: Clien
       scope,
       resource: resource === false ? undefined : resource ?? resourceOf(url),
     };
-    this.hold(await requestToken({ endpoint, client, params }, fetch, now));
+    this.hold(await requestToken({ issuer, tokenEndpoint, client, params, fetch, now }));
   }
 
   protected lacking(): string {

@@ -12,7 +12,8 @@ import {
   wantsBearer,
 } from "../../../src/upstream/oauth/token.ts";
 
-const endpoint = "https://id.example.com/token";
+const issuer = "https://id.example.com";
+const tokenEndpoint = `${issuer}/token`;
 
 interface Sent {
   readonly headers: Headers;
@@ -28,15 +29,18 @@ async function ask(
 ) {
   let sent: Sent | undefined;
   const body = typeof answer === "string" ? answer : JSON.stringify(answer);
-  const token = await requestToken(
-    { endpoint, client, params: { grant_type: "refresh_token", resource: undefined } },
-    (_, { headers, body: form, method }) => {
+  const token = await requestToken({
+    issuer,
+    tokenEndpoint,
+    client,
+    params: { grant_type: "refresh_token", resource: undefined },
+    fetch: (_, { headers, body: form, method }) => {
       assert.equal(method, "POST");
       sent = { headers: new Headers(headers), form: new URLSearchParams(String(form)) };
       return Promise.resolve(new Response(body, { status }));
     },
-    () => 1_000_000,
-  );
+    now: () => 1_000_000,
+  });
   return { token, ...sent! };
 }
 
@@ -83,6 +87,7 @@ test("whatever else comes is no token, and says so without its own words in full
     [{ access_token: "a\r\nx: y" }, 200, /without a token/],
     [{ ...good, token_type: "DPoP" }, 200, /another type, "DPoP"/],
     [good, 302, /answered HTTP 302/],
+    [{ ...good, more: "x".repeat(66_000) }, 200, /without a token/],
   ];
   for (const [answer, status, expected, isFinal = false] of wrong) {
     const error = await ask(answer, { status }).then(() => undefined, (error) => error);
@@ -93,10 +98,14 @@ test("whatever else comes is no token, and says so without its own words in full
     assert.doesNotMatch(error.message, /[\x00-\x1f]/);
   }
   await assert.rejects(
-    requestToken(
-      { endpoint, client: { id: "a", auth: "none" }, params: {} },
-      () => Promise.reject(new Error("no way")),
-    ),
+    requestToken({
+      issuer,
+      tokenEndpoint,
+      client: { id: "a", auth: "none" },
+      params: {},
+      fetch: () => Promise.reject(new Error("no way")),
+      now: Date.now,
+    }),
     /could not be reached: no way/,
   );
 });
@@ -133,7 +142,7 @@ test("a client signs with a key of any kind, as PEM or JWK", async () => {
       const verified = await jwtVerify(
         form.get("client_assertion")!,
         publicKey.export({ format: "jwk" }) as never,
-        { audience: endpoint, issuer: "a", subject: "a", currentDate: new Date(1_000_000) },
+        { audience: issuer, issuer: "a", subject: "a", currentDate: new Date(1_000_000) },
       );
       assert.equal(verified.payload.exp, 1_060);
       assert.equal(verified.protectedHeader.kid, secret === jwk ? "k1" : undefined);
