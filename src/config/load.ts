@@ -253,6 +253,7 @@ function parseServers(
     collector.warn(["mcpServers"], "found no server, so there is nothing to serve");
   }
   const own = settings.audit === undefined ? hidden : [...hidden, settings.audit.file];
+  const hasUsers = settings.auth !== undefined || tree.value["auth"] !== undefined;
   const taken = new Map<string, string>();
   for (const name of tree.names) {
     const entry: unknown = section[name];
@@ -261,7 +262,8 @@ function parseServers(
     const origin = tree.origin(["mcpServers", name]);
     const lookup = lookupIn(values, origin);
     const before = collector.issues.length;
-    const server = parseServer(name, entry, { lookup, settings, collector, used, hidden: own });
+    const context = { lookup, settings, hasUsers, collector, used, hidden: own };
+    const server = parseServer(name, entry, context);
     // What its own client may put up with is no reason to serve nothing.
     const leavesOut = isClientFile(origin.file);
     if (server !== undefined || !leavesOut) reportCollision(name, taken, collector);

@@ -78,13 +78,7 @@ const oauth = v.pipe(
         "Who gives the tokens, where the server does not say it.",
         "https://id.example.com",
       ),
-      per: v.pipe(
-        choice(["user"], "Whose the login is; user is not built yet."),
-        v.check(
-          () => false,
-          'no "per": a login of each user is not built yet; leave it out, and one login is for all',
-        ),
-      ),
+      per: choice(["user"], "Whose the login is: user for one of each user, else one is for all."),
     }),
     ...shared,
   }),
@@ -181,9 +175,27 @@ export type LoginConfig = Checked<typeof loginOption>;
 /** {@link LoginConfig} of a gateway that is known by name to who gives the tokens. */
 export type ClientConfig = Extract<LoginConfig, { readonly type: "client-credentials" }>;
 
-/** Two ways to say who asks must not stand side by side. */
-export function checkServerAuth(raw: RawObject, collector: IssueCollector): void {
-  if (raw["auth"] === undefined) return;
+/** What the login of a server needs beside itself; `hasUsers` is whether the file has `auth`. */
+export function checkServerAuth(
+  raw: RawObject,
+  collector: IssueCollector,
+  hasUsers: boolean,
+): void {
+  const { auth, cache } = raw;
+  if (auth === undefined) return;
+  if (isObject(auth) && auth["per"] === "user") {
+    if (!hasUsers) {
+      collector.error(["auth", "per"], 'without "auth" nobody can be told from anybody else', {
+        remedy: 'add "auth" beside "mcpServers"; or leave "per" out, and one login is for all',
+      });
+    }
+    for (const [tools, rule] of Object.entries(isObject(cache) ? cache : {})) {
+      if (!isObject(rule) || rule["public"] !== true) continue;
+      collector.error(["cache", tools, "public"], 'found results for everybody beside "per"', {
+        remedy: "leave it out: what one user is told is for nobody else",
+      });
+    }
+  }
   const header = Object.keys(raw["headers"] ?? {}).find((name) => /^authorization$/i.test(name));
   if (header === undefined) return;
   collector.error(["auth"], `found both "auth" and the header "${header}", expected one`, {

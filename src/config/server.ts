@@ -41,6 +41,8 @@ export interface ServerContext {
   readonly lookup: Lookup;
   /** Where a server says nothing, these apply. */
   readonly settings: Settings;
+  /** The file says who is let in, rightly or not. */
+  readonly hasUsers: boolean;
   readonly collector: IssueCollector;
   /** Gets the variables it used. */
   readonly used: UsedVariable[];
@@ -55,7 +57,7 @@ export interface ServerContext {
 export function parseServer(
   name: string,
   source: unknown,
-  { lookup, settings, used, hidden, ...context }: ServerContext,
+  { lookup, settings, hasUsers, used, hidden, ...context }: ServerContext,
 ): ServerConfig | undefined {
   const collector = context.collector.below(["mcpServers", name]);
   const before = collector.issues.length;
@@ -77,7 +79,7 @@ export function parseServer(
   reportAliases(raw, collector);
   for (const key of DURATIONS) warnShortTimeout(raw[key], key, collector);
   reportMapKeys(raw, collector);
-  lateSchemas.login?.checkServerAuth(raw, collector);
+  lateSchemas.login?.checkServerAuth(raw, collector, hasUsers);
   warnShellWords(source, collector);
   if (checked === undefined || collector.issues.length > before) return undefined;
 

@@ -86,6 +86,11 @@ export interface HttpTarget {
 /** Where an upstream is and how it is reached. */
 export type ServerTarget = StdioTarget | HttpTarget;
 
+/** Whether each of its users logs in to it: what it says to one is for nobody else. */
+export function isPersonal(target: ServerTarget | undefined): boolean {
+  return target?.kind === "http" && target.login?.type === "oauth" && target.login.per === "user";
+}
+
 /** One entry of `mcpServers`, complete: defaults and global settings are already applied. */
 export interface ServerConfig {
   /** The key in the file: any text that is not empty. */

@@ -24,6 +24,7 @@ import { incomingTaskEdits } from "../protocol/tasks.ts";
 import { ListReply, modernMembers, type Reply } from "../registry/answers.ts";
 import { pageOf } from "../registry/lists.ts";
 import type { NamedKind, Route, View } from "../registry/types.ts";
+import { wantsLogin } from "../upstream/transport/failures.ts";
 import type { Limits } from "./access/limits.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
 import type { LogLevels } from "./clients/subscriptions.ts";
@@ -292,22 +293,27 @@ function directTarget(
 
 /**
  * A resource link in a tool's result need not be listed (server/tools: resource links), so every
- * server with resources is asked in turn. Reading has no side effects.
+ * server with resources is asked in turn. Reading has no side effects. One that could not be asked
+ * for want of a login may have it.
  */
 async function readUnlisted(exchange: Exchange, view: View, parts: CallParts): Promise<Reply> {
   const { request: { params }, client: { era } } = exchange;
   const uri = String(params?.uri);
   const readable = view.serversWith("resources")
     .filter((server) => view.allows(server, "resource", uri));
+  let login: unknown;
   for (const server of readable) {
     exchange.signal.throwIfAborted();
     const asked = Promise.try(() => send(exchange, server, AS_IT_IS, view, parts));
-    const response = await asked.catch(ifRefused);
+    const response = await asked.catch((error) => {
+      if (wantsLogin(error)) login ??= error;
+      return ifRefused(error);
+    });
     if (response?.result !== undefined) {
       return exposed(response, exchange, server, view, parts.tasks);
     }
   }
-  throw resourceNotFound(uri, `Resource not found: no server offers "${uri}"`, era);
+  throw login ?? resourceNotFound(uri, `Resource not found: no server offers "${uri}"`, era);
 }
 
 // There and back.

@@ -17,7 +17,7 @@ import { isTaskMethod } from "../protocol/tasks.ts";
 import { CallAdmission } from "./admission.ts";
 import { type Chooser, giveBack, type Slot, type Taken } from "./choose.ts";
 import type { Line, OnceLine } from "./connection/line.ts";
-import { HttpStatusError, LostCallError } from "./transport/failures.ts";
+import { HttpStatusError, LostCallError, wantsLogin } from "./transport/failures.ts";
 
 /** The calls of one upstream. Owned by it. */
 export class Calls {
@@ -265,7 +265,7 @@ class UsedLine implements OnceLine {
 
 /** Whether it says that the instance did not answer as it should have. */
 function isAtFault(error: unknown): boolean {
-  return error instanceof RpcError &&
+  return error instanceof RpcError && !wantsLogin(error) &&
     (error.code === ErrorCode.UpstreamUnavailable || error.code === ErrorCode.UpstreamTimeout);
 }
 

@@ -15,7 +15,7 @@ import { Opener, type UpstreamEvents, type UpstreamOptions } from "./opener.ts";
 import { reasonOfClose, type UpstreamState } from "./state.ts";
 import { countsOf, type InstanceStatus, isoTime, worstHealth } from "./status.ts";
 import { idleTimeoutOf, IdleTimer, Supervisor } from "./supervisor.ts";
-import { unavailable } from "./transport/failures.ts";
+import { ConnectionLostError, unavailable } from "./transport/failures.ts";
 
 /**
  * One instance of a configured server: keeps a connection to it alive for as long as it is wanted,
@@ -66,7 +66,7 @@ export class Instance {
     this.settled = this.#supervisor.settled;
     this.lines = new Lines({
       config: () => this.#config,
-      limits: options.limits ?? LINE_LIMITS,
+      limits: { ...LINE_LIMITS, ...options.limits },
       log,
       clock,
       open: (own) => this.#opener.openLegacy(own),
@@ -322,7 +322,7 @@ export class Instance {
   #lost(connection: Connection): void {
     const closed = connection.closed!;
     this.#forget();
-    const error = unavailable(this.name, closed.message);
+    const error = new ConnectionLostError(this.name, closed);
     this.#supervisor.lost(error, reasonOfClose(closed), closed.granted);
   }
 

@@ -3,7 +3,7 @@
  * own session, or one lent to it.
  */
 
-import type { ServerConfig } from "../config/types.ts";
+import { isPersonal, type ServerConfig } from "../config/types.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { messageOf } from "../lib/text.ts";
 import type { Clock } from "../lib/time.ts";
@@ -13,15 +13,16 @@ import type { Client, Exchange } from "../protocol/exchange.ts";
 import { lackingCapability } from "../protocol/inputs.ts";
 import type { Connection } from "./connection/connection.ts";
 import { HandshakeError } from "./connection/handshake.ts";
-import { type Line, SHARED_IDENTITY } from "./connection/line.ts";
+import { identityOf, type Line, loginOf, SHARED_IDENTITY } from "./connection/line.ts";
 import {
   ExtraConnection,
+  type Keeping,
+  KeptConnections,
   Leases,
   type OpenExtra,
   type OpenLegacyOptions,
-  SessionConnections,
 } from "./own-connections.ts";
-import { HttpStatusError, serverLabel, unavailable } from "./transport/failures.ts";
+import { HttpStatusError, serverLabel, unavailable, wantsLogin } from "./transport/failures.ts";
 import type { UpstreamLog } from "./transport/transport.ts";
 
 /** Bounds of the connections beside the shared ones. */
@@ -30,10 +31,12 @@ export interface LineLimits {
   readonly sessions: number;
   /** Connections lent to single calls. */
   readonly leases: number;
+  /** Connections of users that have each a login of their own; never processes. */
+  readonly users: number;
 }
 
 /** Each may be a process of a hundred megabytes. */
-export const LINE_LIMITS: LineLimits = { sessions: 16, leases: 4 };
+export const LINE_LIMITS: LineLimits = { sessions: 16, leases: 4, users: 64 };
 
 /** What {@link Lines} are made of. */
 interface LinesOptions {
@@ -53,7 +56,9 @@ const DOUBT = 60_000;
 
 /** The connections of one upstream beside its first, and who gets which. `close()` ends them. */
 export class Lines {
-  readonly #sessions: SessionConnections;
+  readonly #sessions: KeptConnections;
+  /** Where each user has a login of his own: nobody else's calls go over his connection. */
+  readonly #users: KeptConnections | undefined;
   readonly #leases: Leases;
   /** The shared legacy connection of a server whose first connection is modern. */
   #beside: ExtraConnection | undefined;
@@ -71,7 +76,29 @@ export class Lines {
 
   constructor(private readonly options: LinesOptions) {
     const { config, clock, limits } = options;
-    this.#sessions = new SessionConnections(config().name, limits.sessions, this.#begin);
+    const kept = (keeping: Keeping) =>
+      new KeptConnections(config().name, clock, keeping, this.#begin);
+    this.#sessions = kept({
+      owners: "client sessions",
+      max: limits.sessions,
+      wanted: (session, client) => ({
+        identity: identityOf(client),
+        session,
+        principal: loginOf(client),
+        level: client.logLevel,
+      }),
+    });
+    this.#users = !isPersonal(config().instances[0]) ? undefined : kept({
+      owners: "users",
+      max: limits.users,
+      idleTimeout: 900_000,
+      wanted: (principal) => ({
+        identity: SHARED_IDENTITY,
+        session: undefined,
+        principal,
+        level: this.#level,
+      }),
+    });
     this.#leases = new Leases(config, clock, limits.leases, this.#begin);
   }
 
@@ -86,11 +113,16 @@ export class Lines {
     return sharing === "session" || (sharing === "auto" && this.#interactive);
   }
 
+  /** Whether this client gets a legacy connection that is not everybody's. */
+  exclusiveFor(client: Client): boolean {
+    return this.#users !== undefined || this.#isExclusive(client);
+  }
+
   /**
-   * Whether this client gets one: a shared connection declares what some client can answer, and a
+   * Whether it is to be its own: a shared connection declares what some client can answer, and a
    * server that has been seen to ask for what this one cannot would ask in vain.
    */
-  exclusiveFor({ capabilities }: Client): boolean {
+  #isExclusive({ capabilities }: Client): boolean {
     // By hand: a closure for each call shows in a profile.
     for (const { method, params } of this.#questions) {
       const lacking = lackingCapability(capabilities, method, params);
@@ -109,14 +141,14 @@ export class Lines {
   /** The live connections. */
   get live(): readonly Connection[] {
     const beside = this.#beside?.connection;
-    const own = [...this.#sessions.live, ...this.#leases.live];
+    const own = [...this.#sessions.live, ...this.#users?.live ?? [], ...this.#leases.live];
     return beside === undefined ? own : [beside, ...own];
   }
 
   /** Whether a session has one of them, or a call uses one. */
   get inUse(): boolean {
     const beside = this.#beside;
-    return this.#sessions.size > 0 || this.#leases.inUse ||
+    return this.#sessions.size > 0 || this.#users?.inUse || this.#leases.inUse ||
       (beside !== undefined && (beside.isOpening || beside.connection!.lines > 0));
   }
 
@@ -132,11 +164,12 @@ export class Lines {
     return this.#sessions.get(session)?.connection !== undefined;
   }
 
-  /** The connection of the client's own session, where it lives: it needs no other. */
+  /** The connection of the client's own session, or user, where it lives: it needs no other. */
   own({ client }: Exchange): Line | Promise<Line> | undefined {
     const { era, session } = client;
     if (era !== "legacy" || session === undefined || !this.exclusiveFor(client)) return undefined;
-    return this.hasOwn(session) ? this.#sessions.acquire(session, client) : undefined;
+    const [kept, owner] = this.#ownerOf(client, session);
+    return kept.get(owner)?.connection && kept.acquire(owner, client);
   }
 
   /** The line of an exchange to an upstream whose first connection is `primary`. */
@@ -164,6 +197,7 @@ export class Lines {
   /** The level of the shared legacy connection. */
   async setLogLevel(level: string): Promise<void> {
     this.#level = level;
+    for (const connection of this.#users?.live ?? []) void connection.setLogLevel(level);
     await this.#beside?.setLogLevel(level);
   }
 
@@ -175,7 +209,7 @@ export class Lines {
   /** The connections a session's client speaks to: its own and, where sharing is in force, that. */
   ofSession(session: string, primary: Connection | undefined): readonly Connection[] {
     const own = this.#sessions.get(session)?.connection;
-    const shared = this.exclusive
+    const shared = this.exclusive || this.#users !== undefined
       ? undefined
       : primary?.era === "legacy"
       ? primary
@@ -191,6 +225,7 @@ export class Lines {
   /** Closes what nobody uses; it is opened again at the next need. Never rejects. */
   async rest(): Promise<void> {
     this.#beside?.end(unavailable(this.options.config().name, "is being stopped"));
+    this.#users?.close();
     this.#leases.rest();
     await Promise.all(this.#closing);
   }
@@ -204,9 +239,18 @@ export class Lines {
   }
 
   #ownLine({ client, signal }: Exchange): Line | Promise<Line> {
-    return client.session === undefined
-      ? this.#leases.acquire(client, signal)
-      : this.#sessions.acquire(client.session, client);
+    if (client.session === undefined && this.#isExclusive(client)) {
+      return this.#leases.acquire(client, signal);
+    }
+    const [kept, owner] = this.#ownerOf(client, client.session ?? "");
+    return kept.acquire(owner, client);
+  }
+
+  /** Whose connection serves a client that gets none of everybody's, and where it is kept. */
+  #ownerOf(client: Client, session: string): readonly [KeptConnections, string] {
+    return this.#users === undefined || this.#isExclusive(client)
+      ? [this.#sessions, session]
+      : [this.#users, loginOf(client)];
   }
 
   #maySpeakLegacy(): boolean {
@@ -224,6 +268,7 @@ export class Lines {
     const beside: ExtraConnection = this.#begin({
       identity: SHARED_IDENTITY,
       session: undefined,
+      principal: undefined,
       level: this.#level,
       onGone: () => {
         if (this.#beside === beside) this.#beside = undefined;
@@ -249,7 +294,11 @@ export class Lines {
       this.#proven = true;
       return connection;
     } catch (error) {
-      if (protocol === "auto" && (isLate || !abort.signal.aborted)) {
+      // What is not open to one user says nothing of the era.
+      const isOfUser = this.#users !== undefined &&
+        (wantsLogin(error) ||
+          error instanceof HttpStatusError && [401, 403].includes(error.status));
+      if (protocol === "auto" && !isOfUser && (isLate || !abort.signal.aborted)) {
         const refused = error instanceof HandshakeError || error instanceof HttpStatusError;
         this.#noLegacyUntil = refused ? Infinity : clock.now() + DOUBT;
         log.debug("Cannot open another connection", { error: messageOf(error) });

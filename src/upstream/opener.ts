@@ -85,13 +85,16 @@ export class Opener {
    * Opens one more connection, of the legacy era, to a server that is known by its first.
    * @throws {RpcError} naming the server, or the reason of `abort`; nothing is left open
    */
-  async openLegacy({ identity, session, abort, onClose }: OpenLegacyOptions): Promise<Connection> {
+  async openLegacy(
+    { identity, session, principal, abort, onClose }: OpenLegacyOptions,
+  ): Promise<Connection> {
     const config = this.options.config();
     const transport = this.#verdict?.transport;
     const options = {
       config: { ...config, protocol: "legacy" as const },
       verdict: transport === undefined ? undefined : { era: "legacy" as const, transport },
       identity,
+      principal,
       signal: abort.signal,
     };
     const connection = await this.#connect(options, session, onClose);
@@ -101,7 +104,7 @@ export class Opener {
 
   /** `session` owns it. */
   async #connect(
-    options: Pick<ConnectionOptions, "config" | "verdict" | "identity" | "signal">,
+    options: Pick<ConnectionOptions, "config" | "verdict" | "identity" | "principal" | "signal">,
     session: string | undefined,
     onClose: () => void,
   ): Promise<Connection> {
@@ -179,7 +182,7 @@ export interface UpstreamOptions {
   /** In [0, 1), for the jitter. @default Math.random */
   readonly random?: () => number;
   /** @default LINE_LIMITS */
-  readonly limits?: LineLimits;
+  readonly limits?: Partial<LineLimits>;
   /** Bounds how often all servers together are tried again. @default no bound */
   readonly attempts?: AttemptBudget;
 }

@@ -1,4 +1,4 @@
-/** Connections that serve one client at a time: those of client sessions, and leased ones. */
+/** Connections that are somebody's: those of client sessions and of users, and leased ones. */
 
 import type { ServerConfig } from "../config/types.ts";
 import type { CancelSignal } from "../lib/cancel.ts";
@@ -11,8 +11,9 @@ import { answerable } from "../protocol/inputs.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import { CallAdmission } from "./admission.ts";
 import type { Connection } from "./connection/connection.ts";
-import { CLIENT_INFO, type Identity, identityOf, type Line } from "./connection/line.ts";
+import { CLIENT_INFO, type Identity, type Line, loginOf } from "./connection/line.ts";
 import { AFTERWORDS } from "./connection/questions.ts";
+import { IdleTimer } from "./supervisor.ts";
 import { serverLabel, unavailable } from "./transport/failures.ts";
 
 /** How a connection beside the first one is opened. */
@@ -20,6 +21,8 @@ export interface OpenLegacyOptions {
   readonly identity: Identity;
   /** The client session whose it is, undefined for one that several use. */
   readonly session: string | undefined;
+  /** By whose login it is opened, where each user has his own. */
+  readonly principal: string | undefined;
   /** Ends the attempt. */
   readonly abort: AbortController;
   /** It is lost, or was closed. */
@@ -27,7 +30,7 @@ export interface OpenLegacyOptions {
 }
 
 /** What an {@link ExtraConnection} is made of. */
-interface ExtraOptions extends Pick<OpenLegacyOptions, "identity" | "session"> {
+interface ExtraOptions extends Pick<OpenLegacyOptions, "identity" | "session" | "principal"> {
   /** Log lines are wanted from this level on. */
   readonly level?: string | undefined;
   /** It is lost, was closed, or could not be opened. */
@@ -48,18 +51,20 @@ export class ExtraConnection {
   lines = 0;
   /** When all is said about the call it was last lent to, by the clock. */
   restsUntil = -Infinity;
+  /** Where it ends after some time without use. */
+  idle: IdleTimer | undefined;
   readonly #abort = new AbortController();
   #level: string | undefined;
 
   /** `closing` is where its end can be waited for. */
   constructor(
-    { identity, session, level, onGone }: ExtraOptions,
+    { level, onGone, ...whose }: ExtraOptions,
     open: (options: OpenLegacyOptions) => Promise<Connection>,
     private readonly closing: Set<Promise<void>>,
   ) {
     this.#level = level;
     const abort = this.#abort;
-    this.opening = open({ identity, session, abort, onClose: onGone }).then(async (connection) => {
+    this.opening = open({ ...whose, abort, onClose: onGone }).then(async (connection) => {
       this.connection = connection;
       if (connection.closed !== undefined) onGone();
       if (this.#level !== undefined) await connection.setLogLevel(this.#level);
@@ -88,18 +93,30 @@ export class ExtraConnection {
   }
 }
 
+/** Whose the connections of {@link KeptConnections} are. */
+export interface Keeping {
+  /** What their owners are, in a message. */
+  readonly owners: string;
+  /** There are so many at one time. */
+  readonly max: number;
+  /** What is opened for an owner, of whom this is the first client. */
+  readonly wanted: (owner: string, client: Client) => Omit<ExtraOptions, "onGone">;
+  /** Milliseconds without use after which one is closed; never when absent. */
+  readonly idleTimeout?: number;
+}
+
 /**
- * Connections of an upstream that belong to one client session each. Opened at first need, closed
- * with the session; one that is lost is opened again at the next need.
+ * Connections of an upstream that belong to one owner each: a client session, or a user. Opened at
+ * first need, closed with the owner; one that is lost is opened again at the next need.
  */
-export class SessionConnections {
-  /** By session, the longest unused first. */
+export class KeptConnections {
+  /** By owner, the longest unused first. */
   readonly #all = new Map<string, ExtraConnection>();
 
-  /** There are `max` at one time. */
   constructor(
     private readonly server: string,
-    private readonly max: number,
+    private readonly clock: Clock,
+    private readonly keeping: Keeping,
     private readonly open: OpenExtra,
   ) {}
 
@@ -113,23 +130,28 @@ export class SessionConnections {
     return this.#all.size;
   }
 
-  /** That of a session. */
-  get(session: string): ExtraConnection | undefined {
-    return this.#all.get(session);
+  /** Whether one of them is used, or being opened to be. */
+  get inUse(): boolean {
+    return this.#all.values().some(({ lines }) => lines > 0);
+  }
+
+  /** That of an owner. */
+  get(owner: string): ExtraConnection | undefined {
+    return this.#all.get(owner);
   }
 
   /**
-   * A line over the connection of the client's session.
+   * A line over the connection of the client's owner.
    * @throws {RpcError} (rejects) UpstreamUnavailable when all that may be there are busy, or what
    * opening one throws
    */
-  acquire(session: string, client: Client): Line | Promise<Line> {
-    const known = this.#all.get(session);
+  acquire(owner: string, client: Client): Line | Promise<Line> {
+    const known = this.#all.get(owner);
     const full = known === undefined ? this.#makeRoom() : undefined;
     if (full !== undefined) return Promise.reject(full);
-    const own = known ?? this.#begin(session, client);
-    this.#all.delete(session);
-    this.#all.set(session, own);
+    const own = known ?? this.#begin(owner, client);
+    this.#all.delete(owner);
+    this.#all.set(owner, own);
     own.lines++;
     if (own.connection !== undefined) return new OwnLine(own, own.connection);
     return own.opening.then((connection) => new OwnLine(own, connection), (error) => {
@@ -138,46 +160,61 @@ export class SessionConnections {
     });
   }
 
-  /** The session has ended: so does its connection. False where it has none. */
-  release(session: string): boolean {
-    const own = this.#all.get(session);
+  /** The owner has ended: so does its connection. False where it has none. */
+  release(owner: string): boolean {
+    const own = this.#all.get(owner);
     if (own === undefined) return false;
-    this.#all.delete(session);
+    this.#all.delete(owner);
+    own.idle?.stop();
     own.end(unavailable(this.server, "is not needed: the session has ended"));
     return true;
   }
 
   /** Ends all of them. */
   close(): void {
-    for (const session of [...this.#all.keys()]) this.release(session);
+    for (const owner of [...this.#all.keys()]) this.release(owner);
   }
 
-  #begin(session: string, client: Client): ExtraConnection {
+  #begin(owner: string, client: Client): ExtraConnection {
+    const { keeping: { wanted, idleTimeout }, clock } = this;
     const own: ExtraConnection = this.open({
-      identity: identityOf(client),
-      session,
-      level: client.logLevel,
+      ...wanted(owner, client),
       onGone: () => {
-        if (this.#all.get(session) === own) this.#all.delete(session);
+        own.idle?.stop();
+        if (this.#all.get(owner) === own) this.#all.delete(owner);
       },
     });
+    if (idleTimeout === undefined) return own;
+    own.idle = new IdleTimer({
+      clock,
+      timeout: () => idleTimeout,
+      inUse: () => isBusy(own),
+      onIdle: () => this.release(owner),
+    });
+    own.idle.arm();
     return own;
   }
 
   /** Why there is none, or `undefined`. */
   #makeRoom(): RpcError | undefined {
-    if (this.#all.size < this.max) return undefined;
-    for (const [session, { connection, lines }] of this.#all) {
-      if (connection === undefined || lines > 0 || connection.channel.inFlight > 0) continue;
-      this.release(session);
+    const { max, owners } = this.keeping;
+    if (this.#all.size < max) return undefined;
+    for (const [owner, own] of this.#all) {
+      if (isBusy(own)) continue;
+      this.release(owner);
       return undefined;
     }
     return new RpcError(
       ErrorCode.UpstreamUnavailable,
-      `${serverLabel(this.server)} serves ${this.max} client sessions, which is as many as it ` +
+      `${serverLabel(this.server)} serves ${max} ${owners}, which is as many as it ` +
         "may, and all of them have calls in flight; try again later",
     );
   }
+}
+
+/** Whether it is used, or being opened to be. */
+function isBusy({ connection, lines }: ExtraConnection): boolean {
+  return connection === undefined || lines > 0 || connection.channel.inFlight > 0;
 }
 
 /**
@@ -270,14 +307,13 @@ export class Leases {
 
   async #take(client: Client, deadline: number, signal: CancelSignal): Promise<ExtraConnection> {
     const { clock } = this;
-    const capabilities = answerable(client.capabilities);
-    const key = canonicalJson([capabilities, client.principal?.id ?? null]);
+    const key = canonicalJson([answerable(client.capabilities), client.principal?.id ?? null]);
     for (;;) {
       const { name } = this.config();
       if (signal.aborted) throw unavailable(name, "is no longer asked");
       const idle = this.#idle((one) => one === key);
       const rest = (idle?.restsUntil ?? Infinity) - clock.now();
-      const own = rest > 0 && this.#hasRoom(idle) ? this.#begin(key, capabilities) : idle;
+      const own = rest > 0 && this.#hasRoom(idle) ? this.#begin(key, client) : idle;
       if (own !== undefined && (own !== idle || rest <= 0)) {
         own.lines++;
         return own;
@@ -315,11 +351,12 @@ export class Leases {
     return idle !== undefined;
   }
 
-  #begin(key: string, capabilities: ReturnType<typeof answerable>): ExtraConnection {
+  #begin(key: string, client: Client): ExtraConnection {
     const own: ExtraConnection = this.open({
       // It serves clients of several names, one after the other.
-      identity: { info: CLIENT_INFO, capabilities },
+      identity: { info: CLIENT_INFO, capabilities: answerable(client.capabilities) },
       session: undefined,
+      principal: loginOf(client),
       onGone: () => this.#drop(own),
     });
     this.#all.set(own, key);
@@ -385,6 +422,7 @@ class OwnLine implements Line {
     if (this.#released) return;
     this.#released = true;
     this.own.lines--;
+    this.own.idle?.touch();
     this.#connection.release();
     this.giveBack?.(this.#clean && this.#open === 0);
   }

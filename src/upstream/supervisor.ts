@@ -11,7 +11,7 @@ import {
   type UpstreamEvent,
   type UpstreamState,
 } from "./state.ts";
-import { type LoginError, serverLabel, unavailable } from "./transport/failures.ts";
+import { type LoginError, serverLabel, unavailable, wantsLogin } from "./transport/failures.ts";
 import type { UpstreamLog } from "./transport/transport.ts";
 
 /** How long a call to a server in back-off waits for the attempt it started, in ms. */
@@ -171,7 +171,7 @@ export class Supervisor {
   unavailable(): RpcError {
     const error = this.#lastError;
     if (error === undefined) return unavailable(this.options.server, `is ${this.#state.phase}`);
-    return new RpcError(ErrorCode.UpstreamUnavailable, error.message);
+    return wantsLogin(error) ? error : new RpcError(ErrorCode.UpstreamUnavailable, error.message);
   }
 
   /** Ends it for good; resolves when no attempt is under way any more. Never rejects. */

@@ -57,7 +57,7 @@ test("what cannot work is said with what is expected, and no secret is shown", (
     [{ type: "oauth", clientUrl: "http://a.example/c" }, /https, or of http on loopback/],
     [{ type: "oauth", issuer: "http://10.0.0.1" }, /https, or of http on loopback/],
     [{ type: "oauth", redirect: "https://a.example/callback" }, /a URL on loopback/],
-    [{ type: "oauth", per: "user" }, /not built yet/],
+    [{ type: "oauth", per: "all" }, /auth\.per: found a string, expected one of "user"/],
     [{ type: "oauth", scope: "a  b" }, /scopes with blanks between/],
     [{ type: "oauth", scope: 'a"' }, /scopes with blanks between/],
     [{ type: "oauth", resource: true }, /a string, or false/],
@@ -90,4 +90,38 @@ test("secrets of a login are hidden, and a login beside a header is refused", ()
   assert.ok(!both.ok && /found both "auth" and the header/.test(formatIssue(both.issues[0]!)));
   const command = parse({ type: "oauth" }, { command: "x" });
   assert.ok(command.ok && /"auth" has no effect/.test(formatIssue(command.warnings[0]!)));
+});
+
+test("a login of each user needs users, and their results are not for everybody", () => {
+  const text = (more: object, server: object = {}) =>
+    JSON.stringify(
+      {
+        ...more,
+        mcpServers: {
+          jira: { url: "https://h/mcp", auth: { type: "oauth", per: "user" }, ...server },
+        },
+      },
+      undefined,
+      1,
+    );
+  const saidOf = (...given: Parameters<typeof text>) => {
+    const result = parseConfig(text(...given), { file: "f.json", env: {} });
+    return result.ok ? [] : result.issues.map(formatIssue);
+  };
+  const auth = { keys: { laptop: `sha256:${"0".repeat(64)}` } };
+  assert.deepEqual(saidOf({ auth }), []);
+  assert.deepEqual(saidOf({}), [
+    'f.json:7:12 mcpServers.jira.auth.per: without "auth" nobody can be told from anybody else; ' +
+    'add "auth" beside "mcpServers"; or leave "per" out, and one login is for all',
+  ]);
+  // An "auth" that is wrong is there all the same.
+  assert.deepEqual(saidOf({ auth: {} }).length, 1);
+  const [said = "", ...more] = saidOf({ auth }, {
+    cache: { "get_*": { ttl: "1m", public: true }, mine: { ttl: "1m" } },
+  });
+  assert.match(
+    said,
+    /jira\.cache\["get_\*"\]\.public: found results for everybody beside "per"; leave it out/,
+  );
+  assert.deepEqual(more, []);
 });

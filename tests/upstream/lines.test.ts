@@ -172,7 +172,7 @@ test("Upstream closes the idlest session's connection for a new one, and refuses
       await assert.rejects(held);
     },
     {},
-    { sessions: 2, leases: 1 },
+    { sessions: 2, leases: 1, users: 1 },
   );
 });
 
@@ -202,7 +202,7 @@ test("Upstream lends connections to modern calls, one at a time, for the same ca
       assert.equal(upstream.status().connections, 2);
     },
     {},
-    { sessions: 1, leases: 1 },
+    { sessions: 1, leases: 1, users: 1 },
   );
 });
 
@@ -239,7 +239,7 @@ test("Upstream lets a call wait for a lent connection no longer than its time, a
       await seen(upstream, CLEO);
     },
     {},
-    { sessions: 1, leases: 1 },
+    { sessions: 1, leases: 1, users: 1 },
   );
 });
 

@@ -1,6 +1,6 @@
 /** What is asked before a call, where limits, an audit or `auth` are configured. Loaded for those. */
 
-import type { AuditConfig, Config } from "../../config/types.ts";
+import { type AuditConfig, type Config, isPersonal } from "../../config/types.ts";
 import type { Endpoint } from "../../gating/endpoint.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
 import type { Redactor } from "../../lib/secrets.ts";
@@ -10,6 +10,7 @@ import { getLogger } from "../../log/mod.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import { errorResponse, idTextOf, resultResponse } from "../../protocol/message.ts";
 import type { Reply } from "../../registry/answers.ts";
+import { wantsLogin } from "../../upstream/transport/failures.ts";
 import type { ActiveExchange } from "../clients/exchange.ts";
 import type { Session } from "../clients/session.ts";
 import { type Facts, nameIn, SILENT } from "../events.ts";
@@ -108,7 +109,7 @@ export class Control extends Limits {
     { key: endpoint }: Endpoint,
     error: unknown,
   ): Reply | undefined {
-    if (!(error instanceof LaterError)) return undefined;
+    if (!(error instanceof LaterError)) return this.#ownLogin(exchange, error);
     const { rid, client, request, server } = exchange;
     const { method, params } = request;
     const id = idTextOf(request);
@@ -124,9 +125,17 @@ export class Control extends Limits {
       const text = () => errorResponse(id, error);
       return { status, seconds, text, body: text };
     }
-    const type = client.era === "legacy" ? {} : { resultType: "complete" };
-    const content = [{ type: "text", text: told }];
-    return resultResponse(id, JSON.stringify({ content, isError: true, ...type }));
+    return failedResult(exchange, told);
+  }
+
+  /** Who lacks a login of his own, or rights of it, is told so by a result, as models read it. */
+  #ownLogin(exchange: ActiveExchange, error: unknown): Reply | undefined {
+    const { request: { method }, server, record } = exchange;
+    if (method !== "tools/call" || !wantsLogin(error)) return undefined;
+    const { config: { servers }, redactor } = this.parts;
+    if (!isPersonal(servers.get(server)?.instances[0])) return undefined;
+    if (record !== undefined) Object.assign(record, { outcome: "error", code: error.code });
+    return failedResult(exchange, redactor.text(error.message));
   }
 
   /** Ends the idlest sessions of a principal that has one too many. */
@@ -147,4 +156,11 @@ export class Control extends Limits {
   async close(): Promise<void> {
     await within(PATIENCE, this.#audit?.close() ?? Promise.resolve());
   }
+}
+
+/** The result of a tool that was not called. */
+function failedResult({ client: { era }, request }: Exchange, text: string): string {
+  const type = era === "legacy" ? {} : { resultType: "complete" };
+  const content = [{ type: "text", text }];
+  return resultResponse(idTextOf(request), JSON.stringify({ content, isError: true, ...type }));
 }

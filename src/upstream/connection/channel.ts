@@ -197,7 +197,7 @@ export class Channel implements SentFrom {
     signal?.addEventListener("abort", call);
     // A text that cannot be made is a failed send too: the call must not stay in the table.
     try {
-      this.transport.send(call.text(), { method, requestId })
+      this.transport.send(call.text(), { method, requestId, client: call.exchange?.client })
         ?.catch((error) => this.#unsent(call, error));
     } catch (error) {
       this.#unsent(call, error);

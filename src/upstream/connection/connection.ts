@@ -1,4 +1,4 @@
-import type { ServerConfig } from "../../config/types.ts";
+import { isPersonal, type ServerConfig } from "../../config/types.ts";
 import type { JsonEdit } from "../../lib/json-edit.ts";
 import { isObject } from "../../lib/json.ts";
 import { messageOf } from "../../lib/text.ts";
@@ -80,6 +80,11 @@ export class Connection implements Line {
 
   get era(): Era {
     return this.handshake.era;
+  }
+
+  /** Whether each user of its server has a login of his own. */
+  get isPersonal(): boolean {
+    return isPersonal(this.#config.instances[0]);
   }
 
   get transport(): TransportKind {

@@ -1,9 +1,10 @@
 /** Finds out how to talk to one server, and opens a channel that is ready to use. */
 
-import type { HttpTarget, ServerConfig } from "../../config/types.ts";
+import { type HttpTarget, isPersonal, type ServerConfig } from "../../config/types.ts";
 import { TRAIL } from "../../lib/trail.ts";
 import type { Era } from "../../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
+import type { Client } from "../../protocol/exchange.ts";
 import type { ParamHeader } from "../../protocol/param-headers.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { HttpStatusError, unavailable } from "../transport/failures.ts";
@@ -11,6 +12,7 @@ import { StdioTransport } from "../transport/stdio.ts";
 import type { ServerCredential, Transport, TransportKind } from "../transport/transport.ts";
 import { Channel, type ChannelOptions } from "./channel.ts";
 import { discover, type Handshake, HandshakeError, initialize, probe } from "./handshake.ts";
+import { loginOf } from "./line.ts";
 
 /** What was found out about a server, remembered so that a reconnect asks nothing twice. */
 export interface EraAnswer {
@@ -20,8 +22,11 @@ export interface EraAnswer {
 
 /** Who knows how servers are told who asks. */
 export interface LoginBook {
-  /** The credential for the server at this address, the same for all connections. */
-  of(server: string, target: HttpTarget): ServerCredential;
+  /**
+   * The credential for the server at this address, the same for all connections: that of
+   * `principal`, or what the gateway itself asks by.
+   */
+  of(server: string, target: HttpTarget, principal?: string): ServerCredential;
 }
 
 /** What one connection is made of. */
@@ -31,6 +36,8 @@ export interface EstablishOptions
   readonly runtime: Pick<Runtime, "spawn" | "request" | "once">;
   /** What knows the logins to servers, loaded when the first wants one. */
   readonly logins?: (() => Promise<LoginBook>) | undefined;
+  /** Whose connection it is, where each has a login of his own; undefined for one of many. */
+  readonly principal?: string | undefined;
   /** From an earlier connection; it is trusted, and failing is the way to find out it is stale. */
   readonly verdict: EraAnswer | undefined;
   /** Which arguments of a tool a modern HTTP request repeats in headers. */
@@ -166,14 +173,20 @@ async function shakeHands(
 
 /** What many have no server for is loaded with the first that is reached like that. */
 async function createTransport(kind: TransportKind, options: EstablishOptions): Promise<Transport> {
-  const { config, log, clock, runtime, logins, toolHeaders } = options;
+  const { config, log, clock, runtime, logins, principal, toolHeaders } = options;
   const { name: server } = config;
   const target = config.instances[0]!;
   if (target.kind === "stdio") return new StdioTransport({ server, target, runtime, log, clock });
   const trail = () => TRAIL.header(clock.now());
   const findCredential = logins && (async () => (await logins()).of(server, target));
-  const credential = target.login === undefined ? undefined : await findCredential?.();
-  const http = { server, target, log, clock, trail, runtime, credential, findCredential };
+  const book = target.login === undefined ? undefined : await logins?.();
+  const isOwn = isPersonal(target);
+  const credential = book?.of(server, target, isOwn ? principal : undefined);
+  const credentialOf = book && isOwn && principal === undefined
+    ? (client: Client) => book.of(server, target, loginOf(client))
+    : undefined;
+  const told = { credential, credentialOf, findCredential };
+  const http = { server, target, log, clock, trail, runtime, ...told };
   if (kind === "sse") return new (await import("../transport/sse.ts")).SseTransport(http);
   const { StreamableHttpTransport } = await import("../transport/http.ts");
   return new StreamableHttpTransport({ ...http, toolHeaders });

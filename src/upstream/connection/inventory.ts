@@ -1,6 +1,6 @@
 /** Reads everything an upstream offers, all pages of it. */
 
-import { rawAt, rawElements } from "../../lib/json-edit.ts";
+import { editJson, rawAt, rawElements } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { messageOf, snippet } from "../../lib/text.ts";
 import { nextTurn } from "../../lib/time.ts";
@@ -67,6 +67,8 @@ export async function readInventory(
     if (known !== undefined && kinds !== undefined && !kinds.has(rule.kind)) {
       return [rule.kind, known];
     }
+    // What one user may see there others may not even know of.
+    if (connection.isPersonal && rule.capability === "resources") return [rule.kind, EMPTY];
     const told: string[] = problems[rule.kind] = [];
     const isDeclared = !!handshake.capabilities[rule.capability];
     if (!isDeclared && declaresLists(handshake)) return [rule.kind, EMPTY];
@@ -83,7 +85,9 @@ export async function readInventory(
   }));
   const lists = Object.fromEntries(read) as Record<ListKind, List>;
   const inventory: Inventory = {
-    capabilities: handshake.capabilitiesText,
+    capabilities: connection.isPersonal
+      ? withoutSubscriptions(handshake)
+      : handshake.capabilitiesText,
     serverInfo: handshake.serverInfoText,
     era: handshake.era,
     instructions: handshake.instructions,
@@ -99,6 +103,13 @@ export async function readInventory(
  */
 export function declaresLists({ capabilities }: Handshake): boolean {
   return LIST_RULES.some(({ capability }) => capabilities[capability]);
+}
+
+/** Nor can it be subscribed to: on the connection with the lists one user asks for all. */
+function withoutSubscriptions({ capabilities: { resources }, capabilitiesText }: Handshake) {
+  return isObject(resources) && "subscribe" in resources
+    ? editJson(capabilitiesText, [{ path: ["resources", "subscribe"], value: undefined }])
+    : capabilitiesText;
 }
 
 const EMPTY: List = { items: [] };

@@ -49,6 +49,11 @@ export function identityOf(client: Client): Identity {
   return { info: introduction(client, CLIENT_INFO), capabilities: answerable(client.capabilities) };
 }
 
+/** By whose login a client asks a server to which each logs in; nobody's where it is not known. */
+export function loginOf({ principal }: Client): string {
+  return principal?.id ?? "nobody";
+}
+
 /** Whether a client is able to tell its roots. */
 export function hasRoots({ capabilities }: Client): boolean {
   return isObject(capabilities.roots);

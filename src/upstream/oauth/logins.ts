@@ -1,10 +1,12 @@
 /** By what the gateway is known to the servers that want a login, for as long as it runs. */
 
 import { clearInterval, setInterval } from "node:timers";
-import type { HttpTarget } from "../../config/types.ts";
+import { type HttpTarget, isPersonal } from "../../config/types.ts";
 import { canonicalJson } from "../../lib/json.ts";
 import { within } from "../../lib/time.ts";
 import { type FetchDocument, issuerMetadata } from "../../protocol/issuer.ts";
+import { FirstLogin } from "../first-login.ts";
+import type { ServerCredential } from "../transport/transport.ts";
 import { GrantTokens, isSamePlace, type LoginStatus, type OnGrant } from "./grant-tokens.ts";
 import { type Grant, type GrantFile, GrantFileError, grantFileIn } from "./grants.ts";
 import type { GrantKey, GrantPlace } from "./grants.ts";
@@ -39,7 +41,7 @@ const MOST = 4_096;
 /** The credentials of all servers that want a login, each for all connections to it. */
 export class Logins {
   /** Who was asked for last comes last. */
-  readonly #all = new Map<string, ClientTokens | GrantTokens>();
+  readonly #all = new Map<string, ClientTokens | GrantTokens | FirstLogin>();
   #version = "";
   #looked = Promise.resolve();
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -47,7 +49,7 @@ export class Logins {
   constructor(private readonly options: LoginsOptions = {}) {}
 
   /** How the server at this address is told who asks: everybody, or a principal of its own. */
-  of(server: string, target: HttpTarget, principal = ""): ClientTokens | GrantTokens {
+  of(server: string, target: HttpTarget, principal = ""): ServerCredential {
     const key = canonicalJson([server, target.url, target.login, principal]);
     const found = this.#all.get(key) ?? this.#create(server, target, principal);
     this.#all.delete(key);
@@ -57,7 +59,7 @@ export class Logins {
       const keys = [...this.#all.keys()];
       this.#all.delete(keys.find((one) => !one.endsWith(',""]')) ?? keys[0]!);
     }
-    return found;
+    return found instanceof FirstLogin ? found.open() : found;
   }
 
   /** What there is to be known of one, as the file has it now. */
@@ -129,6 +131,7 @@ export class Logins {
       for (const one of this.#all.values()) {
         if (one instanceof GrantTokens) one.reload(byKey.get(keyOf(one.options)));
       }
+      for (const one of this.#all.values()) if (one instanceof FirstLogin) await one.reload();
     });
   }
 
@@ -138,6 +141,15 @@ export class Logins {
     this.#timer = undefined;
   }
 
+  /** The principals that are logged in to the server at this address. @throws {GrantFileError} */
+  async #users(server: string, { url }: HttpTarget): Promise<readonly string[]> {
+    const kept = await this.options.file?.read() ?? [];
+    return kept.filter((grant) =>
+      grant.server === server && grant.principal !== "" && grant.dead === undefined &&
+      isSamePlace(grant.url, url)
+    ).map(({ principal }) => principal);
+  }
+
   #create(server: string, target: HttpTarget, principal: string) {
     const { file, fetchFor = guardedFetch, now = Date.now, onGrant } = this.options;
     const { url, login } = target;
@@ -145,6 +157,10 @@ export class Logins {
     if (login?.type === "client-credentials") return new ClientTokens({ ...common, login });
     // It keeps no process alive.
     if (file !== undefined) this.#timer ??= setInterval(() => void this.look(), LOOK).unref();
+    if (principal === "" && isPersonal(target)) {
+      const of = (user: string) => this.of(server, target, user);
+      return new FirstLogin({ server, users: () => this.#users(server, target), of });
+    }
     return new GrantTokens({ ...common, login, principal, file, onGrant });
   }
 }

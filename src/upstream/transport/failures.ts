@@ -66,6 +66,12 @@ export class LoginError extends UnavailableError {
   }
 }
 
+/** Whether somebody has to log in before it can be otherwise. */
+export function wantsLogin(error: unknown): error is LoginError | ConnectionLostError {
+  return error instanceof LoginError ||
+    (error instanceof ConnectionLostError && error.granted !== undefined);
+}
+
 /** How far a call had come when its connection was lost. */
 export interface LossFacts {
   /** The server may have got it; false only where that is certainly not so. */

@@ -10,6 +10,7 @@ import type { Runtime } from "../../runtime/types.ts";
 import { TRAIL_HEADER } from "../../lib/trail.ts";
 import { encodeHeaderValue, Header, nameOf } from "../../protocol/eras.ts";
 import { RpcError } from "../../protocol/errors.ts";
+import type { Client } from "../../protocol/exchange.ts";
 import { headersOf, type ParamHeader } from "../../protocol/param-headers.ts";
 import {
   HttpStatusError,
@@ -58,6 +59,8 @@ export interface HttpOptions {
   readonly runtime?: Pick<Runtime, "request" | "once">;
   /** What the server is told who asks by, where the configuration says that it is a login. */
   readonly credential?: ServerCredential | undefined;
+  /** The same for the request of a client, where each has a login of his own. */
+  readonly credentialOf?: ((client: Client) => ServerCredential) | undefined;
   /** The same for a server of which nothing is said, once it wants one. */
   readonly findCredential?: (() => Promise<ServerCredential>) | undefined;
   readonly log: UpstreamLog;
@@ -76,6 +79,8 @@ export interface HttpRequest {
   readonly url?: URL;
   /** Doing it twice does no harm. */
   readonly mayRepeat?: boolean;
+  /** Whose it is; undefined where it is the gateway's own. */
+  readonly client?: Client | undefined;
 }
 
 /** What is told of an event stream while it is read. */
@@ -159,7 +164,8 @@ export class HttpClient {
   async send(request: HttpRequest): Promise<Response> {
     let { url = this.url, mayRepeat = false } = request;
     for (let redirects = 0, refusals = 0;;) {
-      const found = this.#credential?.header();
+      const credential = this.#credentialFor(request);
+      const found = credential?.header();
       const header = typeof found === "object" ? await unlessAborted(found, request.signal) : found;
       let response;
       try {
@@ -177,7 +183,7 @@ export class HttpClient {
       }
       const { status } = response;
       if ((status === 401 || status === 403) && refusals++ < MOST_REFUSALS) {
-        if (await this.#isToRepeat(response, header)) continue;
+        if (await this.#isToRepeat(response, header, credential)) continue;
       }
       if (!REDIRECTS.has(status)) return response;
       await response.body?.cancel();
@@ -196,6 +202,13 @@ export class HttpClient {
     }
   }
 
+  #credentialFor({ client }: HttpRequest): ServerCredential | undefined {
+    const { credentialOf } = this.options;
+    return credentialOf === undefined || client === undefined
+      ? this.#credential
+      : credentialOf(client);
+  }
+
   /**
    * Whether the server, which has not carried out what it refuses, is to be asked with another token.
    * @throws {LoginError} where somebody has to log in
@@ -203,24 +216,25 @@ export class HttpClient {
   async #isToRepeat(
     { status, headers, body }: Response,
     header: string | undefined,
+    credential: ServerCredential | undefined,
   ): Promise<boolean> {
     const { target, findCredential } = this.options;
     const challenge = headers.get("www-authenticate");
     let isToRepeat = true;
     try {
       if (status === 403) {
-        const lack = this.#credential?.lacks(challenge);
+        const lack = credential?.lacks(challenge);
         if (lack !== undefined) throw lack;
         return isToRepeat = false;
       }
-      if (this.#credential === undefined) {
+      if (credential === undefined) {
         if (findCredential === undefined || this.#headers["authorization"] !== undefined) {
           return isToRepeat = false;
         }
-        this.#credential = await findCredential();
-        CREDENTIALS.set(target, this.#credential);
+        credential = this.#credential = await findCredential();
+        CREDENTIALS.set(target, credential);
       }
-      return isToRepeat = await this.#credential.refused(header, challenge);
+      return isToRepeat = await credential.refused(header, challenge);
     } finally {
       if (isToRepeat) await body?.cancel();
     }

@@ -184,13 +184,13 @@ export class StreamableHttpTransport implements Transport {
     return Promise.resolve();
   }
 
-  async send(raw: string, { method, requestId }: SendOptions): Promise<void> {
+  async send(raw: string, { method, requestId, client }: SendOptions): Promise<void> {
     if (this.#closing.signal.aborted) {
       throw new LostCallError(this.options.server, "is disconnected", NOT_SENT);
     }
     // A request has its caller's limit; nobody else would end a notification that hangs.
     const limit = requestId === undefined ? NOTIFY_TIMEOUT : undefined;
-    const sending = this.#sendings.begin(requestId, limit);
+    const sending = this.#sendings.begin(requestId, limit, method === "subscriptions/listen");
     const { signal } = sending;
     try {
       if (this.#session.gone !== undefined) {
@@ -198,7 +198,7 @@ export class StreamableHttpTransport implements Transport {
         await this.#session.gone;
         signal.throwIfAborted();
       }
-      await this.#post(raw, method, requestId, signal);
+      await this.#post(raw, method, requestId, signal, client);
     } catch (error) {
       if (signal.aborted) throw unavailable(this.options.server, "is no longer asked");
       // Without its server there is no session either; a new handshake finds out what is left. That
@@ -207,7 +207,7 @@ export class StreamableHttpTransport implements Transport {
         if (error.neverSent && requestId !== undefined) this.#session.unsent.add(requestId);
         this.#lost({ code: "disconnected", fault: error.fault, message: error.why });
       }
-      if (error instanceof LoginError && error.granted !== undefined) {
+      if (error instanceof LoginError && error.granted && !(client && this.options.credentialOf)) {
         this.#unknown = error;
         if (requestId !== undefined) this.#session.unsent.add(requestId);
       }
@@ -267,6 +267,7 @@ export class StreamableHttpTransport implements Transport {
     method: string,
     requestId: number | undefined,
     signal: AbortSignal,
+    client: SendOptions["client"],
   ): Promise<void> {
     const what = method === "" ? "an answer" : `"${method}"`;
     const headers = this.#postHeaders(raw, method);
@@ -276,7 +277,7 @@ export class StreamableHttpTransport implements Transport {
     let response;
     if (requestId !== undefined) this.#session.sent();
     try {
-      const sent = { method: "POST", headers, body: raw, signal, what, mayRepeat } as const;
+      const sent = { method: "POST", headers, body: raw, signal, what, mayRepeat, client } as const;
       response = await this.#http.send(sent);
       if (!response.ok) refusal = await this.#readRefusal(response, what, requestId);
     } finally {

@@ -13,17 +13,24 @@ export class Sendings {
   /** With what stops their clocks. */
   readonly #all = new Map<AbortController, (() => void) | undefined>();
   readonly #requests = new Map<number, AbortController>();
+  /** Those of them that stay open for as long as there is something to be told of. */
+  readonly #streams = new Set<number>();
   #room: PromiseWithResolvers<void> | undefined;
 
   constructor(private readonly clock: Clock) {}
 
   /** One begins; it is aborted after `limit` ms, if there is one. */
-  begin(requestId: number | undefined, limit: number | undefined): AbortController {
+  begin(
+    requestId: number | undefined,
+    limit: number | undefined,
+    isStream = false,
+  ): AbortController {
     const abort = new AbortController();
     const late = limit === undefined ? undefined : this.clock.after(limit, () => abort.abort());
     this.#all.set(abort, late);
     Sendings.inProcess++;
     if (requestId !== undefined) this.#requests.set(requestId, abort);
+    if (requestId !== undefined && isStream) this.#streams.add(requestId);
     return abort;
   }
 
@@ -32,6 +39,7 @@ export class Sendings {
     this.#all.get(abort)?.();
     if (this.#all.delete(abort)) Sendings.inProcess--;
     if (requestId !== undefined) this.#requests.delete(requestId);
+    if (requestId !== undefined) this.#streams.delete(requestId);
     if (this.#room !== undefined && !this.#isFull) {
       this.#room.resolve();
       this.#room = undefined;
@@ -50,9 +58,9 @@ export class Sendings {
     return this.#all.size - this.#requests.size > MOST_REPLIES;
   }
 
-  /** Whether no request waits for its answer. */
+  /** Whether no request waits for its answer, but those that stay open. */
   get isIdle(): boolean {
-    return this.#requests.size === 0;
+    return this.#requests.size === this.#streams.size;
   }
 
   /** Nobody waits for the answer to a request any more. */

@@ -2,6 +2,7 @@
 
 import { snippet } from "../../lib/text.ts";
 import type { Era } from "../../protocol/eras.ts";
+import type { Client } from "../../protocol/exchange.ts";
 import { ErrorCode, type RpcError } from "../../protocol/errors.ts";
 import {
   InvalidMessage,
@@ -96,6 +97,8 @@ export interface SendOptions {
   readonly method: string;
   /** The gateway's id where the message is a request. */
   readonly requestId?: number;
+  /** Whose request it is; undefined where it is one of the gateway's own. */
+  readonly client?: Client | undefined;
 }
 
 /** A transport to one upstream. Used once: start, send, close. */

@@ -1,0 +1,266 @@
+/** A server to which each user logs in: by whose login it is asked, and what of one concerns others. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runtime } from "#runtime";
+import type { HttpTarget } from "../../src/config/types.ts";
+import type { Client, Principal } from "../../src/protocol/exchange.ts";
+import type { Connection } from "../../src/upstream/connection/connection.ts";
+import { LINE_LIMITS, type LineLimits } from "../../src/upstream/lines.ts";
+import { Logins } from "../../src/upstream/oauth/logins.ts";
+import { ExtraConnection, KeptConnections } from "../../src/upstream/own-connections.ts";
+import { Upstream } from "../../src/upstream/upstream.ts";
+import { FakeClock } from "./fakes/clock.ts";
+import { PersonalService, type ServiceEra } from "./personal-service.ts";
+import {
+  callText,
+  exchangeFor,
+  LEGACY_CLIENT,
+  MODERN_CLIENT,
+  RecordedLog,
+  serverConfig,
+  textOf,
+  Watch,
+} from "./support.ts";
+
+const NEEDED = 'Server "it" needs a login: run "mcproxy login it"';
+
+function by(era: "legacy" | "modern", id: string, session = id): Client {
+  const principal: Principal = { id, who: id, names: [] };
+  return era === "modern"
+    ? { ...MODERN_CLIENT, principal }
+    : { ...LEGACY_CLIENT, label: session, session, principal };
+}
+
+interface WorldOptions {
+  readonly era: ServiceEra;
+  /** Who has logged in before the start. */
+  readonly users?: readonly string[];
+  readonly limits?: Partial<LineLimits>;
+}
+
+class World implements AsyncDisposable {
+  readonly watch = new Watch();
+  readonly log = new RecordedLog();
+  readonly logins: Logins;
+  readonly upstream: Upstream;
+
+  private constructor(
+    readonly service: PersonalService,
+    { era, limits = {} }: WorldOptions,
+  ) {
+    const logins = this.logins = new Logins({ file: service.file, now: service.time.now });
+    const target: HttpTarget = {
+      kind: "http",
+      url: service.url,
+      transport: "http",
+      headers: {},
+      login: { type: "oauth", per: "user" },
+    };
+    this.upstream = new Upstream({
+      config: serverConfig(target, { name: "it", protocol: era === "dual" ? "auto" : era }),
+      runtime,
+      logins: () => Promise.resolve(logins),
+      log: this.log,
+      events: this.watch,
+      limits,
+    });
+  }
+
+  static async open(options: WorldOptions, given?: PersonalService): Promise<World> {
+    const service = given ?? await PersonalService.open(options.era);
+    for (const user of options.users ?? []) await service.grant(user);
+    const world = new World(service, options);
+    world.upstream.start();
+    await world.upstream.settled;
+    return world;
+  }
+
+  /** Somebody logs in, and the gateway notices. */
+  async grant(user: string): Promise<void> {
+    await this.service.grant(user);
+    await this.logins.look();
+  }
+
+  /** What a call comes to. */
+  async call(client: Client, n?: number): Promise<string> {
+    try {
+      const exchange = exchangeFor(callText("whose", n === undefined ? {} : { n }), client);
+      return textOf((await this.upstream.forward(exchange, [])).raw);
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  async [Symbol.asyncDispose]() {
+    this.logins.close();
+    await this.upstream.close();
+    await this.service[Symbol.asyncDispose]();
+  }
+}
+
+for (const era of ["legacy", "modern"] as const) {
+  test(`each request to a ${era} server carries the login of who asks, in whatever order`, async () => {
+    await using world = await World.open({ era, users: ["alice", "bob"] });
+    const people = ["alice", "bob", "carol"].flatMap((id) => [by("legacy", id), by("modern", id)]);
+    // A modern server is asked by modern clients here: what bridges the eras is above.
+    const clients = people.filter((client) => era === "legacy" || client.era === "modern");
+    const calls = Array.from({ length: 60 }, (_, n) => clients[(n * 7) % clients.length]!);
+    const answers = await Promise.all(calls.map((client, n) => world.call(client, n)));
+    assert.deepEqual(
+      answers,
+      calls.map(({ principal }, n) => principal!.id === "carol" ? NEEDED : `${principal!.id} ${n}`),
+    );
+    assert.equal(world.upstream.state.phase, "ready");
+    // One for the lists; over it a modern server is asked by everybody.
+    assert.equal(world.service.asked("initialize").length, era === "legacy" ? 3 : 0);
+    assert.equal(world.upstream.status().connections, era === "legacy" ? 3 : 1);
+    // Nobody who is not known asks by another's login.
+    const nobody = { ...clients[0]!, principal: undefined };
+    assert.equal(await world.call(nobody), NEEDED);
+  });
+
+  test(`a login that a ${era} server refuses is that of one user alone`, async () => {
+    await using world = await World.open({ era, users: ["alice", "bob"] });
+    const [alice, bob] = [by(era, "alice"), by(era, "bob")];
+    assert.deepEqual([await world.call(alice), await world.call(bob)], ["alice", "bob"]);
+    world.service.dead.add("bob");
+    assert.match(
+      await world.call(bob),
+      /^Server "it" refused its login .*: run "mcproxy login it"$/,
+    );
+    assert.equal(await world.call(alice), "alice");
+    assert.match(await world.call(bob), /refused its login/);
+    assert.equal(world.upstream.state.phase, "ready");
+    const kept = await world.service.file.read();
+    assert.deepEqual(kept.map(({ principal, dead }) => [principal, dead?.reason]), [
+      ["alice", undefined],
+      ["bob", "HTTP 401"],
+    ]);
+    world.service.dead.clear();
+    await world.grant("bob");
+    assert.equal(await world.call(bob), "bob");
+  });
+
+  test(`the lists of a ${era} server come by the first login that works, without what is private`, async () => {
+    await using world = await World.open({ era });
+    assert.equal(world.upstream.status().reason, "login");
+    assert.equal(world.upstream.status().lastError, NEEDED);
+    assert.equal(await world.call(by(era, "alice")), NEEDED);
+    assert.equal(world.service.http.seen.length, 0);
+    world.service.dead.add("alice");
+    await world.grant("alice");
+    await world.log.until("refused its login");
+    await world.grant("bob");
+    await world.watch.until(() => world.upstream.state.phase === "ready");
+    const { lists, capabilities } = world.upstream.inventory;
+    const keys = Object.entries(lists).map(([kind, { items }]) => [kind, items.length]);
+    assert.deepEqual(Object.fromEntries(keys), {
+      tools: 1,
+      resources: 0,
+      templates: 0,
+      prompts: 1,
+    });
+    assert.ok(!capabilities.includes("subscribe") && capabilities.includes("resources"));
+    assert.deepEqual(world.service.asked("resources/list"), []);
+    assert.deepEqual(world.service.asked("resources/templates/list"), []);
+    assert.equal(world.service.asked("tools/list", "bob").length, 1);
+    assert.equal(world.service.asked("tools/list").length, 1);
+  });
+
+  test(`when the login behind the lists of a ${era} server ends, they come by another`, async () => {
+    await using world = await World.open({ era, users: ["alice", "bob"] });
+    assert.equal(world.service.asked("tools/list", "alice").length, 1);
+    world.service.dead.add("alice");
+    assert.match(await world.call(by(era, "alice")), /refused its login/);
+    // The next thing that the gateway asks for itself.
+    void world.upstream.setSubscriptions(new Set(["x://y"]));
+    await world.service.until("tools/list", "bob");
+    await world.watch.until(() => world.upstream.state.phase === "ready");
+    assert.equal(await world.call(by(era, "bob")), "bob");
+  });
+}
+
+test("what one user's session has ended with costs no other the login", async () => {
+  const service = await PersonalService.open("legacy");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  service.held.set("stream", promise);
+  await using world = await World.open({ era: "legacy", users: ["alice", "bob"] }, service);
+  service.dead.add("alice");
+  resolve();
+  await world.log.until("Event stream broke or is refused");
+  // Over the session that alice's login has opened bob's would be refused, and end.
+  await world.upstream.setSubscriptions(new Set(["x://y"]));
+  await service.until("tools/list", "bob");
+  await world.watch.until(() => world.upstream.state.phase === "ready");
+  assert.equal(await world.call(by("legacy", "bob")), "bob");
+  const kept = await service.file.read();
+  assert.deepEqual(kept.map(({ dead }) => dead?.reason), ["HTTP 401", undefined]);
+});
+
+test("a server of both eras is reached in the client's own, by the login of who asks", async () => {
+  await using world = await World.open({ era: "dual", users: ["alice", "bob"] });
+  assert.equal(world.upstream.status().era, "modern");
+  for (const id of ["alice", "bob", "carol"]) {
+    const expected = id === "carol" ? NEEDED : id;
+    assert.equal(await world.call(by("legacy", id)), expected);
+    assert.equal(await world.call(by("modern", id)), expected);
+  }
+  // That carol may not says nothing of the era: the others keep theirs.
+  assert.equal(await world.call(by("legacy", "alice", "another")), "alice");
+  assert.equal(world.service.asked("initialize").length, 2);
+});
+
+test("a connection of a user is closed for another's when it is idle, and never in use", async () => {
+  const users = ["alice", "bob", "carol"];
+  await using world = await World.open({ era: "legacy", users, limits: { users: 2 } });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (const id of ["alice", "bob"]) world.service.held.set(id, promise);
+  const calls = ["alice", "bob"].map((id) => world.call(by("legacy", id)));
+  for (const id of ["alice", "bob"]) {
+    await world.service.until("tools/call", id);
+  }
+  assert.match(await world.call(by("legacy", "carol")), /^Server "it" serves 2 users, which is as/);
+  resolve();
+  assert.deepEqual(await Promise.all(calls), ["alice", "bob"]);
+  assert.equal(await world.call(by("legacy", "carol")), "carol");
+  assert.equal(await world.call(by("legacy", "bob")), "bob");
+  assert.equal(await world.call(by("legacy", "alice")), "alice");
+  assert.ok(world.upstream.status().connections <= 3);
+});
+
+test("a connection of a user ends after a quarter of an hour without use", async () => {
+  const clock = new FakeClock();
+  const closed: string[] = [];
+  const open = (owner: string) => {
+    const connection = {
+      channel: { inFlight: 0 },
+      acquire: () => connection,
+      release: () => {},
+      close: () => Promise.resolve(void closed.push(owner)),
+    } as unknown as Connection;
+    return connection;
+  };
+  assert.equal(LINE_LIMITS.users, 64);
+  const idleTimeout = 900_000;
+  const identity = { info: {}, capabilities: {} };
+  const wanted = (principal: string) => ({ identity, session: undefined, principal });
+  const kept = new KeptConnections("x", clock, { owners: "users", max: 64, idleTimeout, wanted }, (
+    options,
+  ) => new ExtraConnection(options, (one) => Promise.resolve(open(one.principal!)), new Set()));
+  const line = async (id: string) => await kept.acquire(id, by("legacy", id));
+  (await line("alice")).release();
+  const used = await line("bob");
+  clock.tick(idleTimeout - 1);
+  (await line("alice")).release();
+  clock.tick(idleTimeout - 1);
+  assert.equal(kept.size, 2);
+  clock.tick(1);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(closed, ["alice"]);
+  used.release();
+  clock.tick(idleTimeout);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([closed, kept.size], [["alice", "bob"], 0]);
+  assert.equal(clock.armed, 0);
+});
