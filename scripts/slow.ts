@@ -10,7 +10,10 @@ import { onBun, onDeno, TEST_FILES } from "./suites.ts";
 
 const RESTARTS = ["tests/slow/restarts.test.ts"];
 const PRINCIPALS = ["tests/slow/principals.test.ts"];
-const DOOR = ["door", "clients", "fuzz", "logins"].map((name) => `tests/slow/auth/${name}.test.ts`);
+const DOOR = ["door", "clients", "fuzz", "logins", "login"].map((name) =>
+  `tests/slow/auth/${name}.test.ts`
+);
+const LOGIN = ["tests/slow/auth/conformance.test.ts"];
 const MEMORY = ["", "eras/"].map((folder) => `tests/behaviour/${folder}memory.test.ts`);
 const soak = onDeno("soak, on Deno", ["tests/soak/soak.test.ts"]);
 
@@ -38,6 +41,8 @@ const steps: readonly Step[] = [
   onBun("a thousand rounds of two principals, on Bun", PRINCIPALS),
   onDeno("the door, on Deno", DOOR),
   onBun("the door, on Bun", DOOR),
+  onDeno("logins as the referee wants them, on Deno", LOGIN),
+  onBun("logins as the referee wants them, on Bun", LOGIN),
   allRounds(onDeno("properties, all rounds, on Deno", PROPERTIES)),
   allRounds(onBun("properties, all rounds, on Bun", PROPERTIES)),
   onDeno("behaviour in memory, on Deno", MEMORY),

@@ -59,16 +59,17 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 601,
   "src/gateway/middleware": 864,
   "src/gateway/pins": 413,
-  "src/front": 1_826,
+  "src/front": 1_827,
   "src/front/auth": 719,
   "src/app": 782,
-  "src/cli": 3_335,
+  "src/cli": 3_407,
+  "src/cli/login": 396,
   "src/cli/view": 262,
   "src/cli/clients": 1_948,
 };
 
-const MOST_CODE_IN_ALL = 38_518;
-const MOST_FILES = 258;
+const MOST_CODE_IN_ALL = 38_976;
+const MOST_FILES = 261;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */
@@ -177,6 +178,32 @@ test("no import is circular, of types and of what is loaded late neither", () =>
   };
   for (const path of graph.keys()) visit(path, []);
   assert.deepEqual(circles, []);
+});
+
+/** What is imported before anything runs; types are not. */
+function startImports({ path, text }: Source): string[] {
+  const found = withoutComments(text).matchAll(
+    /^(?:import|export)\s(?!type\s)(?:[^"';]*?from\s*)?"([^"]+)"/gm,
+  );
+  return [...found].map(([, name = ""]) =>
+    name.startsWith(".") ? relative(ROOT, resolve(ROOT, dirname(path), name)) : name
+  );
+}
+
+test("only a login loads the SDK", () => {
+  const wrong = src.flatMap((source) =>
+    startImports(source)
+      .filter((target) =>
+        target.startsWith("@modelcontextprotocol/")
+          ? source.path !== "src/cli/login/authorize.ts"
+          : target === "src/cli/login/authorize.ts" || target === "open" ||
+            (target.startsWith("src/cli/login/") && !source.path.startsWith("src/cli/login/"))
+      )
+      .map((target) => `${source.path} imports ${target} at its start`)
+  );
+  assert.deepEqual(wrong, []);
+  const authorize = find("src/cli/login/authorize.ts");
+  assert.ok(startImports(authorize!).includes("@modelcontextprotocol/client"));
 });
 
 test("only src/runtime knows the runtime", () => {

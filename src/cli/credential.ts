@@ -1,11 +1,14 @@
 /** What a command shows the gateway it asks, and what is said where that does not let it in. */
 
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { CliError, ExitCode, type Io, UsageError } from "../app/io.ts";
 import { localKeyFile } from "../app/local-key.ts";
 import { readText } from "../config/files.ts";
 import { isReadableByOthers, stateDirectory } from "../lib/own-file.ts";
 import { parsedObject, valueAt } from "../lib/json.ts";
 import { isLoopback, snippet } from "../lib/text.ts";
+import type { ServerCredential } from "../upstream/transport/transport.ts";
 
 /** What this user shows one gateway. */
 export interface Credential {
@@ -25,13 +28,14 @@ export interface Credential {
 const SYSTEM_STATE = "/var/lib/mcproxy";
 
 /**
- * For the gateway at this URL: `MCPROXY_KEY`, else on this machine the local key of its listener. No
+ * For the gateway at this URL: `MCPROXY_KEY`, else on this machine the local key of its listener, else
+ * a login to this URL. No
  * request goes to another origin than that of the URL, after a redirect neither.
  * @throws {UsageError} where the variable holds what no header can
  */
 export function credentialFor(
   url: string,
-  { env, secrets }: Pick<Io, "env" | "secrets">,
+  { env, cwd = "/", secrets }: Pick<Io, "env" | "secrets"> & Partial<Pick<Io, "cwd">>,
 ): Credential {
   const given = env["MCPROXY_KEY"]?.trim();
   if (given && !/^[\x21-\x7e]+$/.test(given)) {
@@ -42,10 +46,14 @@ export function credentialFor(
   const { hostname, username, password, port } = asked;
   const directories = [stateDirectory(env) ?? SYSTEM_STATE, SYSTEM_STATE];
   const isHere = isLoopback(hostname);
+  let granted: Promise<ServerCredential | undefined> | undefined;
   return {
     async headers() {
       const key = given || isHere && await readLocalKey(directories, asked);
-      if (!key) return {};
+      if (!key) {
+        const header = await (await (granted ??= grantedFor(url, { env, cwd })))?.header();
+        return header === undefined ? {} : { authorization: header };
+      }
       // Where the URL says who asks, a proxy is to read that in `Authorization`.
       return username + password === "" ? { authorization: `Bearer ${key}` } : { "x-api-key": key };
     },
@@ -61,7 +69,8 @@ export function credentialFor(
       // A name may lead to more than one who listens.
       const isNamed = hostname === "localhost" && !given;
       const remedy = (isNamed ? `name it by its address, 127.0.0.1:${port || "80"}, or ` : "") +
-        'set MCPROXY_KEY to one of its keys; "mcproxy keys add NAME" makes one where it runs';
+        'set MCPROXY_KEY to one of its keys; "mcproxy keys add NAME" makes one where it runs, and ' +
+        `where people log in: "mcproxy login ${loginName(url)}"`;
       return { why: why + words, remedy };
     },
   };
@@ -85,6 +94,28 @@ export async function readLocalKey(
     if (address === hostname && /^mcproxy_[\w-]+$/.test(key ?? "")) return key;
   }
   return undefined;
+}
+
+/** As what a login to this URL is kept. */
+export function loginName(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname.replace(/\/+$/, "");
+}
+
+/** What `mcproxy login URL` has brought, if anybody has run it. */
+async function grantedFor(
+  url: string,
+  place: Pick<Io, "env" | "cwd">,
+): Promise<ServerCredential | undefined> {
+  if (!existsSync(join(stateDirectory(place.env) ?? "", "grants.json"))) return undefined;
+  const [{ grantFileIn }, { openLogins }] = await Promise.all([
+    import("../upstream/oauth/grants.ts"),
+    import("../upstream/oauth/logins.ts"),
+  ]);
+  const server = loginName(url);
+  if (await grantFileIn(place)?.find({ server, principal: "" }) === undefined) return undefined;
+  const target = { kind: "http", url, transport: "http", headers: {} } as const;
+  return openLogins(place).of(server, { ...target, login: { type: "oauth" } });
 }
 
 /** The end of a command that a gateway did not let in. */

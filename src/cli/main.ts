@@ -127,6 +127,27 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
     load: async () => (await import("./keys.ts")).run,
   },
   {
+    name: "login",
+    summary: "Log in to a server that wants it (OAuth)",
+    words: ["NAME|URL"],
+    options: ["scope", "for", "url", "no-browser", "config", "credentials"],
+    notes: [
+      "NAME is a server of the running gateway, or of the configuration where none runs.",
+      "URL is any other MCP server: bridge, call and status use that login for this URL.",
+      "From another machine: --url URL of the gateway, with MCPROXY_KEY.",
+      "Where no browser is, open the address elsewhere, and paste where it leads to.",
+      'NAME of --for is as in the audit, such as key:laptop, and for "per": "user".',
+    ],
+    load: async () => (await import("./login/login.ts")).logIn,
+  },
+  {
+    name: "logout",
+    summary: "End a login, and tell who has given it",
+    words: ["NAME|URL"],
+    options: ["for", "url", "config", "credentials"],
+    load: async () => (await import("./login/login.ts")).logOut,
+  },
+  {
     name: "audit",
     summary: "Show who has done what, or verify that nothing of it was changed",
     words: ["[verify]", "[FILE…]"],

@@ -3,6 +3,7 @@ import { costsOf, type GateCost } from "../gating/gate.ts";
 import type { ServerOffer } from "../gateway/offers.ts";
 import { isObject, type JsonObject, parsedObject } from "../lib/json.ts";
 import { systemClock } from "../lib/time.ts";
+import { printable, snippet } from "../lib/text.ts";
 import type { Tokenizer } from "../lib/tokens.ts";
 import { VERSION } from "../lib/version.ts";
 import { LATEST_MODERN_VERSION, MetaKey } from "../protocol/eras.ts";
@@ -11,7 +12,7 @@ import { LIST_RULES } from "../protocol/lists.ts";
 import { request, type ResponseMessage } from "../protocol/message.ts";
 import { toolTokens } from "../registry/source.ts";
 import { HttpStatusError, NetworkError } from "../upstream/transport/failures.ts";
-import { HttpClient } from "../upstream/transport/http-client.ts";
+import { HttpClient, type HttpRequest } from "../upstream/transport/http-client.ts";
 import { StreamableHttpTransport } from "../upstream/transport/http.ts";
 import type { OptionValues } from "./command.ts";
 import { type Credential, credentialFor, NotLetInError } from "./credential.ts";
@@ -70,7 +71,10 @@ export class RemoteCaller {
   #id = 0;
 
   /** `io` has what is shown to the gateway. @throws {UsageError} */
-  constructor(private readonly urls: GatewayUrls, io: Pick<Io, "env" | "secrets"> = { env: {} }) {
+  constructor(
+    private readonly urls: GatewayUrls,
+    io: Parameters<typeof credentialFor>[1] = { env: {} },
+  ) {
     this.#credential = credentialFor(urls.mcp, io);
   }
 
@@ -86,10 +90,25 @@ export class RemoteCaller {
     return this.#ask(this.urls.health, "its health", isHealth);
   }
 
+  /** What it answers below `/api`. @throws {CliError} where it does not do it, with what it says */
+  async api(
+    method: "GET" | "PUT" | "DELETE",
+    path: string,
+    sent?: unknown,
+  ): Promise<JsonObject> {
+    const request = sent === undefined ? { method } : { method, body: JSON.stringify(sent) };
+    const url = `${this.urls.api}/${path}`;
+    const { ok, body } = await this.#ask(url, "a login", () => true, request);
+    if (ok) return body;
+    const why = snippet(printable(String(body.message ?? body.error)));
+    throw new CliError(ExitCode.Failed, `The gateway at "${this.urls.label}" refused it: ${why}`);
+  }
+
   async #ask(
     url: string,
     what: string,
     expected: (answer: RemoteAnswer) => boolean,
+    sent: Pick<HttpRequest, "method" | "body"> = { method: "GET" },
   ): Promise<RemoteAnswer> {
     const http = new HttpClient({
       server: "gateway",
@@ -97,14 +116,17 @@ export class RemoteCaller {
     });
     const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(STATUS_TIMEOUT)]);
     try {
-      const headers = { accept: "application/json", ...await this.#credential.headers() };
-      const response = await http.send({ method: "GET", headers, signal, what });
+      const type = sent.body === undefined ? {} : { "content-type": "application/json" };
+      const known = await this.#credential.headers();
+      const headers = { accept: "application/json", ...type, ...known };
+      const response = await http.send({ ...sent, headers, signal, what });
+      const { ok, status } = response;
       const raw = await http.text(response, what);
-      this.#checkLetIn(response.status, raw);
-      const body = parsedObject(raw);
-      const answer = body && { ok: response.ok, raw, body };
+      this.#checkLetIn(status, raw);
+      const body = status === 204 ? {} : parsedObject(raw);
+      const answer = body && { ok, raw, body };
       if (answer !== undefined && expected(answer)) return answer;
-      throw notAGateway(this.urls.label, response.status);
+      throw notAGateway(this.urls.label, status);
     } catch (error) {
       throw this.#explain(error, signal);
     }

@@ -17,6 +17,8 @@ export interface GatewayUrls {
   gate(profile: string | undefined, gated: boolean): string;
   readonly status: string;
   readonly health: string;
+  /** Below which it is asked and told of itself. */
+  readonly api: string;
   /** What every server offers. */
   readonly tools: string;
 }
@@ -57,6 +59,7 @@ export function gatewayUrls(
     },
     status: `${base}/api/status`,
     health: `${base}/health`,
+    api: `${base}/api`,
     tools: `${base}/api/tools`,
   };
 }

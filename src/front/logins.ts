@@ -165,6 +165,8 @@ export class LoginAnswers {
       scope: login.scope ?? scope,
       ...{ per, clientId, redirect, resource, issuer },
       clientUrl: login.clientUrl ?? ownDocument,
+      // Of the configuration, for the next login.
+      asks: login.scope,
       hasSecret: login.clientSecret !== undefined,
     };
   }

@@ -16,7 +16,7 @@ import {
   TIMEOUT,
 } from "./referee.ts";
 
-/** The gateway's upstream authorization has its own suite. */
+/** These have their own suite, tests/slow/auth/conformance.test.ts. */
 const AUTHORIZATION = /^auth\//;
 
 for (const revision of ["2025-11-25", "2026-07-28"] as const) {

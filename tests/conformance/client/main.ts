@@ -4,12 +4,13 @@ import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/cli
 import process from "node:process";
 import { within } from "../../support/inbox.ts";
 import type { Mode } from "../referee.ts";
+import { entryOf, logInAsTold, type LoginContext } from "./login.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
 const { env } = process;
 const name = env["MCP_CONFORMANCE_SCENARIO"] ?? "";
 const version = env["MCP_CONFORMANCE_PROTOCOL_VERSION"];
-const context = JSON.parse(env["MCP_CONFORMANCE_CONTEXT"] ?? "{}");
+const context: LoginContext = JSON.parse(env["MCP_CONFORMANCE_CONTEXT"] ?? "{}");
 const server = process.argv.at(-1)!;
 
 /**
@@ -21,7 +22,8 @@ const DEADLINE = 50_000;
 // Whoever ends the referee ends this program too, and with it its gateway.
 process.stdin.on("end", () => process.exit(1)).resume();
 
-const scenario = SCENARIOS.get(name);
+const isLogin = name.startsWith("auth/");
+const scenario = SCENARIOS.get(isLogin ? "auth" : name);
 if (scenario === undefined) throw new Error(`Cannot play "${name}": no such scenario`);
 const via = env["MCPROXY_CONFORMANCE_VIA"] as "direct" | Mode;
 const playing = via === "direct" ? play(server) : playThroughGateway(via);
@@ -36,12 +38,15 @@ async function playThroughGateway(mode: Mode): Promise<void> {
   const { startGateway } = await import("../../support/gateway.ts");
   const gateway = await startGateway({
     mode,
-    config: { mcpServers: { scenario: { url: server } } },
+    config: {
+      mcpServers: { scenario: isLogin ? await entryOf(name, server, context) : { url: server } },
+    },
   });
   gateway.logs.follow((line) => process.stderr.write(`${line}\n`), () => {});
   try {
     await within(gateway.ready(), "the start of the gateway", DEADLINE);
-    await play(gateway.serverUrl("scenario"));
+    const turn = () => play(gateway.serverUrl("scenario"));
+    await (isLogin ? logInAsTold(gateway, turn) : turn());
     await gateway.stop();
   } finally {
     await gateway.kill();

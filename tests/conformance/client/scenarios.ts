@@ -11,8 +11,13 @@ export interface Context {
 /** What a connected client does to show what a scenario is about. */
 export type Scenario = (client: Client, context: Context) => Promise<void>;
 
-/** The client scenarios that are not about authorization, by the referee's names. */
+/** The client scenarios by the referee's names; those about authorization do the same, `auth`. */
 export const SCENARIOS: ReadonlyMap<string, Scenario> = new Map<string, Scenario>([
+  ["auth", async (client) => {
+    await client.listTools();
+    const { isError, content } = await client.callTool({ name: "test-tool", arguments: {} });
+    if (isError) throw new Error(JSON.stringify(content));
+  }],
   ["initialize", async (client) => void await client.listTools()],
   ["request-metadata", async (client) => void await client.listTools()],
   ["json-schema-ref-no-deref", async (client) => void await client.listTools()],

@@ -118,6 +118,7 @@ test(
         redirect: "http://127.0.0.1:8765/callback",
         resource: false,
         issuer: "http://127.0.0.1:9",
+        asks: "read",
         hasSecret: true,
       },
     ]);

@@ -61,11 +61,15 @@ export class IdentityProvider {
         id_token_signed_response_alg: "ES256",
       }],
       findAccount: (_: unknown, sub: string) => ({ accountId: sub, claims: () => ({ sub }) }),
+      scopes: ["openid", "offline_access", "mcp:use", "mcp:write"],
       rotateRefreshToken: true,
+      clientDefaults: { id_token_signed_response_alg: "ES256" },
       jwks: { keys: [{ ...await exportJWK(privateKey), alg: "ES256", use: "sig" }] },
       features: {
         devInteractions: { enabled: false },
         clientCredentials: { enabled: true },
+        registration: { enabled: true },
+        revocation: { enabled: true },
         resourceIndicators: {
           enabled: true,
           getResourceServerInfo: (_: unknown, resource: string) => ({
@@ -80,7 +84,28 @@ export class IdentityProvider {
     });
     this.#oidc = provider;
     const callback = provider.callback();
-    this.#provider = (request, response) => void callback(request, response);
+    this.#provider = (request, response) =>
+      void (request.url?.startsWith("/interaction/")
+        ? this.#consent(request, response)
+        : callback(request, response));
+  }
+
+  /** Alice is whoever asks, and agrees to everything. */
+  async #consent(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { prompt, params, session } = await this.#oidc.interactionDetails(request, response);
+    if (prompt.name === "login") {
+      const login = { accountId: "alice" };
+      return await this.#oidc.interactionFinished(request, response, { login });
+    }
+    const { client_id, scope, resource } = params as Record<string, string>;
+    const grant = new this.#oidc.Grant({
+      accountId: session!.accountId!,
+      clientId: client_id!,
+    });
+    grant.addOIDCScope(scope!);
+    grant.addResourceScope(resource!, scope!);
+    const consent = { grantId: await grant.save() };
+    await this.#oidc.interactionFinished(request, response, { consent });
   }
 
   /** A token of the client for a resource. */

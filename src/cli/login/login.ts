@@ -1,0 +1,168 @@
+/** `mcproxy login` and `mcproxy logout`: a grant is made here, and spent by whoever has the server. */
+
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { CliError, ExitCode, type Io, print, say, UsageError } from "../../app/io.ts";
+import { requireConfiguration } from "../../app/plan.ts";
+import type { HttpTarget } from "../../config/types.ts";
+import { shortHash } from "../../lib/json.ts";
+import { jsonIn, readOwnFile, replaceFile, stateDirectory } from "../../lib/own-file.ts";
+import { messageOf, plural, printable, quotedNames } from "../../lib/text.ts";
+import { type GrantFile, grantFileIn } from "../../upstream/oauth/grants.ts";
+import { Logins } from "../../upstream/oauth/logins.ts";
+import { unknownServer } from "../args.ts";
+import type { Invocation, OptionValues } from "../command.ts";
+import { loginName } from "../credential.ts";
+import { type RemoteCaller, remoteCaller } from "../remote.ts";
+import type { LoginDesk, LoginSettings, Registration } from "./authorize.ts";
+
+/** `mcproxy login NAME|URL`: a person lets the gateway, or this user, use a server as they may. */
+export async function logIn({ args: [name = ""], options }: Invocation, io: Io): Promise<ExitCode> {
+  const { key, gateway, path } = await holderOf(name, options, io);
+  const found = isUrl(name)
+    ? { url: name }
+    : gateway === undefined
+    ? await configured(name, options, io)
+    : await askedFor(name, gateway, options, io);
+  const { scope = found.scope } = options;
+  const settings = scope === undefined ? found : { ...found, scope };
+  // As whom this client is known to who gives the tokens. Where there is no place, it is nobody.
+  const directory = stateDirectory(io.env) ?? "/dev/null";
+  const file = join(directory, `client.${shortHash(loginName(settings.url), 16)}.json`);
+  const before = await readOwnFile(file);
+  // The SDK, which no other command needs.
+  const { authorized, toolsOf } = await import("./authorize.ts");
+  const grant = await authorized({
+    name,
+    settings,
+    // It may ask for no more than it was registered for.
+    known: before?.ok && options.scope === undefined
+      ? jsonIn(before.value) as unknown as Registration
+      : undefined,
+    register: (made) => {
+      const text = new TextEncoder().encode(JSON.stringify(made));
+      return (made ? replaceFile(file, text) : rm(file, { force: true })).catch(() => {});
+    },
+    ask: asker(name, options, io),
+  });
+  await (gateway?.api("PUT", path, grant) ??
+    inFile((file) => file.put({ ...grant, ...key }), options, io));
+  const tools = await toolsOf(settings.url, grant);
+  const offer = typeof tools === "string"
+    ? `its tools could not be listed: ${tools}`
+    : `${plural(tools.length, "tool")} ${quotedNames(tools)}`.trim();
+  const { issuer, expiresAt } = grant;
+  const text = options.json === true
+    ? JSON.stringify({ server: name, issuer, scope: grant.scope, expiresAt, tools })
+    : printable(`Logged in to ${JSON.stringify(name)}: ${offer}`);
+  await print(io, `${text}\n`);
+  return ExitCode.Ok;
+}
+
+/** `mcproxy logout NAME|URL` */
+export async function logOut({ args: [name = ""], options }: Invocation, io: Io) {
+  const { key, gateway, path } = await holderOf(name, options, io);
+  const had = await (gateway?.api("DELETE", path) ??
+    inFile(
+      async (file) => {
+        const { url = "" } = await file.find(key) ?? {};
+        const target = { kind: "http", url, transport: "http", headers: {} } as const;
+        return await new Logins({ file }).forget(key, target);
+      },
+      options,
+      io,
+    ));
+  if (!had) throw new CliError(ExitCode.Failed, `Nobody is logged in to "${name}"`);
+  const text = options.json === true ? JSON.stringify({ server: name }) : `Logged out of "${name}"`;
+  await print(io, `${text}\n`);
+  return ExitCode.Ok;
+}
+
+function isUrl(name: string): boolean {
+  return /^https?:\/\//i.test(name) && URL.canParse(name);
+}
+
+/** Who has the grant: a gateway that runs, or without one a file of this user, by this key. */
+async function holderOf(name: string, options: OptionValues, io: Io) {
+  const { url, for: principal = "" } = options;
+  const isOwn = isUrl(name) || principal !== "";
+  if (isOwn && url !== undefined) {
+    throw new UsageError("Cannot use --url here: expected a server's NAME with it, without --for");
+  }
+  const key = { server: isUrl(name) ? loginName(name) : name, principal };
+  const gateway = isOwn ? undefined : await remoteCaller(options, io);
+  return { key, gateway, path: `grants/${encodeURIComponent(name)}` };
+}
+
+/** Does something with the file of this user. @throws {CliError} where it cannot be used */
+async function inFile<T>(
+  work: (file: GrantFile) => Promise<T>,
+  { credentials }: OptionValues,
+  { env, cwd }: Io,
+): Promise<T> {
+  const file = grantFileIn({ env, cwd, credentials });
+  if (file === undefined) {
+    throw new CliError(ExitCode.Failed, "Cannot keep logins: they have no place; set HOME");
+  }
+  return await work(file).catch((error) => {
+    throw new CliError(ExitCode.Failed, `Cannot keep logins: ${messageOf(error)}`);
+  });
+}
+
+/** What a gateway says of a server that wants a login. */
+async function askedFor(
+  name: string,
+  gateway: RemoteCaller,
+  options: OptionValues,
+  io: Io,
+): Promise<LoginSettings> {
+  const said = await gateway.api("GET", `logins/${encodeURIComponent(name)}`);
+  const settings = { ...said, scope: said.asks } as unknown as LoginSettings;
+  if (said.hasSecret !== true) return settings;
+  if (options.url === undefined) return await configured(name, options, io);
+  const message = `Cannot log in to "${name}" from here: its "clientSecret" stays where it is`;
+  const hint = `Run "mcproxy login ${name}" on the machine of the gateway`;
+  throw new CliError(ExitCode.Failed, message, { hint });
+}
+
+const saysWho = (header: string) => /^authorization$/i.test(header);
+
+/** What the configuration says of it. */
+async function configured(name: string, options: OptionValues, io: Io): Promise<LoginSettings> {
+  const { config: { servers } } = await requireConfiguration(options, io);
+  const server = servers.get(name);
+  if (server === undefined) throw unknownServer(name, servers.keys());
+  const target = server.instances[0]!;
+  const login = target.kind === "http" ? target.login : undefined;
+  const isForEach = login?.type === "oauth" && login.per === "user";
+  const why = target.kind !== "http"
+    ? "it is started by a command"
+    : login?.type === "client-credentials" || Object.keys(target.headers).some(saysWho)
+    ? 'its "auth" or "headers" say who asks'
+    : isForEach && options.for === undefined
+    ? "everybody logs in for themselves; add --for NAME, such as --for key:laptop"
+    : !isForEach && options.for !== undefined && "its login is for everybody; run it without --for";
+  if (why) throw new CliError(ExitCode.Failed, `Cannot log in to "${name}": ${why}`);
+  return { ...login, url: (target as HttpTarget).url };
+}
+
+/** Shows people the address, and waits for what comes back. */
+function asker(name: string, options: OptionValues, io: Io): LoginDesk["ask"] {
+  const tell = (text: string) => void say(io.stderr, text);
+  return async (address, callback) => {
+    if (options.json === true) await print(io, `${JSON.stringify({ address })}\n`);
+    else {
+      tell(`To log in to ${JSON.stringify(name)}, open this address:\n\n  ${address}\n\n`);
+      tell(`or paste here where it leads to in the end, ${callback.redirect.href}?…\n`);
+    }
+    const { DISPLAY, WAYLAND_DISPLAY, WSL_DISTRO_NAME, SSH_CONNECTION } = io.env;
+    const hasScreen = process.platform !== "linux" || DISPLAY || WAYLAND_DISPLAY || WSL_DISTRO_NAME;
+    const mayOpen = options["no-browser"] !== true && address.startsWith("https:");
+    if (mayOpen && hasScreen && !SSH_CONNECTION) {
+      const { default: open } = await import("open");
+      await open(address).catch((error) => tell(`Cannot open a browser: ${messageOf(error)}\n`));
+    }
+    return await callback.answer(io.stdin, tell);
+  };
+}
