@@ -40,11 +40,11 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1482,
+  "src/lib": 1_525,
   "src/runtime": 830,
   "src/log": 967,
   "src/schema": 884,
-  "src/protocol": 1626,
+  "src/protocol": 1_627,
   "src/config": 5_144,
   "src/upstream": 2_563,
   "src/upstream/connection": 1_706,
@@ -53,13 +53,13 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/registry": 1962,
   "src/gating": 2_256,
   "src/gating/words + src/gating/meaning": 1_793,
-  "src/gateway/access": 814,
+  "src/gateway/access": 798,
   "src/gateway": 1_788,
-  "src/gateway/clients": 1_155,
+  "src/gateway/clients": 1_117,
   "src/gateway/members": 601,
   "src/gateway/middleware": 864,
   "src/gateway/pins": 413,
-  "src/front": 1_827,
+  "src/front": 1_797,
   "src/front/auth": 719,
   "src/app": 782,
   "src/cli": 3_407,
@@ -68,7 +68,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_948,
 };
 
-const MOST_CODE_IN_ALL = 38_976;
+const MOST_CODE_IN_ALL = 38_936;
 const MOST_FILES = 261;
 const MOST_LINES = 500;
 

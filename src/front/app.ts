@@ -24,16 +24,8 @@ import type { Entrance } from "./entrance.ts";
 import { corsHeaders, createGuard, isForeignFetch, preflight } from "./guard.ts";
 import type { HealthAnswer } from "./health.ts";
 import type { LoginAnswers } from "./logins.ts";
-import {
-  CLIENT_DOCUMENT,
-  type FrontContext,
-  json,
-  methodNotAllowed,
-  NO_STORE,
-  notFound,
-  Refusal,
-  type Visit,
-} from "./reply.ts";
+import { changes, CLIENT_DOCUMENT, type FrontContext, json, NO_STORE } from "./reply.ts";
+import { methodNotAllowed, notFound, Refusal, type Visit } from "./reply.ts";
 import { del, get, post } from "./streamable.ts";
 import { KeepAlive } from "./streams.ts";
 
@@ -76,6 +68,9 @@ const NOBODYS = serverEndpoint("");
 
 /** What is about the servers there are, which no page is to know, not even one that may use them. */
 const NO_PAGES = /^\/api\/(?:tools|logins|grants)(?:\/|$)/;
+
+/** Where something is to be changed. */
+const CHANGED = /^\/api\/grants\//;
 
 const log = getLogger("mcproxy", "front");
 
@@ -217,11 +212,9 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
   app.get("/api/keys", () => json({ keys: entrance?.keys ?? [] }, 200, NO_STORE));
   app.all("/api/keys", () => methodNotAllowed("GET, HEAD"));
   let logins: Promise<LoginAnswers> | undefined;
-  const onWrong = (address: string, why: string) =>
-    gateway.events.emit({ kind: "authFailed", address, why });
   const loginAnswers = () =>
     logins ??= import("./logins.ts").then(({ LoginAnswers }) =>
-      new LoginAnswers(context, () => entrance, { ...doorway, onWrong })
+      new LoginAnswers(context, () => entrance)
     );
   for (const path of ["/api/logins", "/api/logins/:name", "/api/grants/:name"]) {
     app.all(path, async (c) => {
@@ -253,13 +246,18 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
     // The gateway's own paths stay what they are, whatever the public one is called.
     return base === "" || isRoute(getPathNoStrict(plain)) ? plain : below(base, plain);
   };
+  const entranceOf = ({ Entrance }: typeof import("./entrance.ts")) => {
+    const parts = { settings, context, isRoute, inForce: () => entrance, answer: app.fetch };
+    const onWrong = (address: string, why: string) =>
+      gateway.events.emit({ kind: "authFailed", address, why });
+    return new Entrance({ ...doorway, ...parts, onWrong });
+  };
+  /** Where nobody has to say who he is, what changes something takes the key of the listener. */
+  let keeper: Promise<Entrance> | undefined;
   const open = async (): Promise<void> => {
     try {
-      const { Entrance } = await import("./entrance.ts");
-      if (settings.auth !== undefined) {
-        const parts = { settings, context, isRoute, inForce: () => entrance, answer: app.fetch };
-        entrance = new Entrance({ ...doorway, ...parts, onWrong });
-      }
+      const module = await import("./entrance.ts");
+      if (settings.auth !== undefined) entrance = entranceOf(module);
     } catch (error) {
       log.error("Nobody is let in: the door cannot be loaded; restart the gateway: {error}", {
         error,
@@ -273,7 +271,7 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
     guard = createGuard({ ...settings, boundHost });
     base = basePath(settings.publicUrl);
     const before = entrance;
-    entrance = undefined;
+    entrance = keeper = undefined;
     if (before !== undefined) {
       entrance = before.renewed(settings);
       before.endLapsed(settings);
@@ -291,6 +289,10 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
     if (settings.auth !== undefined) {
       return entrance?.handle(request, called, asked, peer) ??
         json({ error: "internal error" }, 500);
+    }
+    if (called === undefined && changes(request) && CHANGED.test(getPathNoStrict(request))) {
+      keeper ??= import("./entrance.ts").then(entranceOf);
+      return keeper.then((entrance) => entrance.handle(request, called, asked, peer));
     }
     const address = settings.audit && peerOf(asked, peer);
     if (called === undefined) return app.fetch(request, { address });

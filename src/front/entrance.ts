@@ -10,19 +10,11 @@ import {
   pathDenial,
 } from "../gateway/access/access.ts";
 import { AGGREGATE, type Endpoint, profileEndpoint } from "../gating/endpoint.ts";
-import type { Admission, Principal, Visitor } from "../protocol/exchange.ts";
+import type { Admission, Guest, Principal, Visitor } from "../protocol/exchange.ts";
 import type { PeerSource } from "../runtime/types.ts";
 import { createDoor, type Door, type DoorOptions } from "./auth/door.ts";
-import {
-  CLIENT_DOCUMENT,
-  type FrontContext,
-  json,
-  LAPSED,
-  methodNotAllowed,
-  NO_STORE,
-  Refusal,
-  type Visit,
-} from "./reply.ts";
+import { CLIENT_DOCUMENT, type FrontContext, json, LAPSED, methodNotAllowed } from "./reply.ts";
+import { changes, NO_STORE, Refusal, type Visit } from "./reply.ts";
 import { post } from "./streamable.ts";
 
 /** What an {@link Entrance} is made from, and stands before. */
@@ -50,9 +42,6 @@ const METADATA = "/.well-known/oauth-protected-resource";
  */
 const ELSEWHERE =
   /^\/(?:servers|profiles)\/|^\/api\/(?:logins|grants)\/|^\/(?:(?:un)?gated\/)?(?:mcp|sse|messages)?$/;
-
-/** Who was let in. */
-export type Guest = Visitor & { readonly admission: Admission };
 
 /** Lets in whom the door admits, to what `access` gives them. */
 export class Entrance {
@@ -131,10 +120,11 @@ export class Entrance {
       const admitted = this.door.admit(asked, peer, path);
       const address = this.parts.settings.audit && this.door.addressOf(asked, peer);
       if (!(admitted instanceof Promise)) {
-        return this.#enter(admitted, address, request, called, path);
+        return this.#enter({ admission: admitted, address }, request, called, path);
       }
-      return admitted.then((one) => this.#inForce().#enter(one, address, request, called, path))
-        .catch(fail);
+      return admitted.then((admission) =>
+        this.#inForce().#enter({ admission, address }, request, called, path)
+      ).catch(fail);
     } catch (error) {
       return fail(error);
     }
@@ -147,22 +137,15 @@ export class Entrance {
     return entrance;
   }
 
-  #enter(
-    admission: Admission,
-    address: string | undefined,
-    request: Request,
-    called: Endpoint | undefined,
-    path: string,
-  ) {
+  #enter(guest: Guest, request: Request, called: Endpoint | undefined, path: string) {
     const { answer, context } = this.parts;
-    const guest = { admission, address };
+    const { admission, address } = guest;
     if (called !== undefined) {
       const shown = endpointFor(this.#accessOf(admission), called);
       // Whatever else is told where all other paths are.
       if (isEndpoint(shown)) return post(request, { ...shown, admission, address }, context);
-    } else if (!ELSEWHERE.test(path)) {
-      this.require(guest, path, !/^(GET|HEAD)$/.test(request.method));
-    } else if (path === "/") this.visit(AGGREGATE, guest, path);
+    } else if (!ELSEWHERE.test(path)) this.require(guest, path, changes(request));
+    else if (path === "/") this.visit(AGGREGATE, guest, path);
     return answer(request, guest);
   }
 

@@ -3,12 +3,11 @@
 import type { HttpTarget, LoginConfig, ServerConfig } from "../config/types.ts";
 import type { GrantFact } from "../gateway/events.ts";
 import { parsedObject } from "../lib/json.ts";
-import type { Visitor } from "../protocol/exchange.ts";
+import { type Guest, LOCAL, type Visitor } from "../protocol/exchange.ts";
 import { GrantFileError, grantIn } from "../upstream/oauth/grants.ts";
 import { ForbiddenUrlError } from "../upstream/oauth/guard.ts";
 import { addressOf } from "./auth/challenge.ts";
-import { createDoor, type Door, type DoorOptions } from "./auth/door.ts";
-import { type Entrance, type Guest, renewing } from "./entrance.ts";
+import { type Entrance, renewing } from "./entrance.ts";
 import { CLIENT_DOCUMENT, type FrontContext, json, LAPSED, methodNotAllowed } from "./reply.ts";
 import { NO_STORE, readBody, Refusal } from "./reply.ts";
 
@@ -25,35 +24,27 @@ const MOST_GRANT = 64 * 1024;
 
 /** What answers at `/api/logins` and `/api/grants`; loaded when somebody asks there. */
 export class LoginAnswers {
-  /** Where nobody has to say who he is, whoever changes something has to show the local key. */
-  readonly #door: Door;
-
   constructor(
     private readonly context: FrontContext,
     /** Who stands before all paths; undefined where nobody does. */
     private readonly entrance: () => Entrance | undefined,
-    doorway: Pick<DoorOptions, "localKey" | "onWrong">,
-  ) {
-    this.#door = createDoor({ ...doorway, settings: { auth: undefined, publicUrl: undefined } });
-  }
+  ) {}
 
-  /** @throws {Refusal} 401, 403, 429 and 503 for who must not ask; 408, 413, 415 for a body */
+  /** @throws {Refusal} 403 and 503 for who must not ask; 408, 413, 415 for a body */
   async to(
     request: Request,
     path: string,
     name: string | undefined,
     visitor: Visitor,
   ): Promise<Response> {
-    const { method } = request;
     const isChange = path.startsWith("/api/grants/");
     const allowed = isChange ? "PUT, DELETE" : "GET, HEAD";
-    if (!allowed.split(", ").includes(method)) return methodNotAllowed(allowed);
+    if (!allowed.split(", ").includes(request.method)) return methodNotAllowed(allowed);
     const { servers } = this.context.gateway.config;
-    const server = name === undefined ? undefined : servers.get(name);
+    const server = servers.get(name ?? "");
     const place = server && placeOf(server);
-    const own = place?.login.per === "user" ? name : undefined;
-    const guest = await this.#admitted(request, visitor, path, isChange, own);
-    const caller = guest?.admission.principal.id ?? "";
+    this.#require(visitor, path, isChange, place?.login.per === "user" ? name : undefined);
+    const caller = visitor.admission?.principal.id ?? "";
     if (name === undefined) {
       const places = [...servers.values()].flatMap((one) => placeOf(one) ?? []);
       const logins = await Promise.all(places.map((one) => this.#status(one, caller)));
@@ -61,7 +52,7 @@ export class LoginAnswers {
     }
     if (server === undefined) return failure(404, `No such server: ${name}`);
     if (place === undefined) return failure(404, `Nobody can log in to the server "${name}"`);
-    const failed = isChange ? await this.#change(request, guest!, place) : undefined;
+    const failed = isChange ? await this.#change(request, visitor as Guest, place) : undefined;
     return failed ?? json(await this.#status(place, caller), 200, NO_STORE);
   }
 
@@ -91,28 +82,15 @@ export class LoginAnswers {
     return address.startsWith("https:") ? address + CLIENT_DOCUMENT : undefined;
   }
 
-  /**
-   * Who asks, and may have that; undefined where nobody has to say who he is. `own` is a server to
-   * which each has a login of his own.
-   */
-  async #admitted(
-    request: Request,
-    { admission, address }: Visitor,
-    path: string,
-    isChange: boolean,
-    own: string | undefined,
-  ): Promise<Guest | undefined> {
-    const { auth } = this.context.gateway.config.settings;
-    if (admission === undefined && auth === undefined) {
-      if (!isChange) return undefined;
-      const peer = address === undefined ? undefined : { remoteAddr: { hostname: address } };
-      return { admission: await this.#door.admit(request, peer, path), address };
-    }
+  /** `own` is a server to which each has a login of his own. */
+  #require(visitor: Visitor, path: string, isChange: boolean, own: string | undefined): void {
+    const { admission } = visitor;
+    const hasAuth = this.context.gateway.config.settings.auth !== undefined;
+    if (!hasAuth && (admission?.principal ?? LOCAL) === LOCAL) return;
     const inForce = this.entrance();
     // Another configuration has come while this was loaded.
     if (admission === undefined || inForce === undefined) throw renewing();
-    inForce.require({ admission, address }, path, isChange, own);
-    return { admission, address };
+    inForce.require(visitor as Guest, path, isChange, own);
   }
 
   /** Why it could not be done; undefined where it was. */

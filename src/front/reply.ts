@@ -170,6 +170,11 @@ export function json(value: unknown, status = 200, headers?: PlainHeaders): Resp
   return jsonResponse(JSON.stringify(value), status, headers);
 }
 
+/** Whether a request is to change something, by its method. */
+export function changes({ method }: Pick<Request, "method">): boolean {
+  return !/^(GET|HEAD|OPTIONS)$/.test(method);
+}
+
 /** 404. HTML or text here breaks real clients, which look for OAuth where there is none. */
 export function notFound(path: string, paths: readonly string[]): Response {
   return json({ error: "not_found", message: `No such path: ${path}`, paths }, 404);

@@ -34,6 +34,9 @@ export interface Visitor {
   readonly address?: string | undefined;
 }
 
+/** Somebody who was let in. */
+export type Guest = Visitor & { readonly admission: Admission };
+
 /**
  * Who a request comes from. For a legacy client it lives as long as the session; for a modern one
  * it is read from the envelope of each request, which has come by what it was let in by.

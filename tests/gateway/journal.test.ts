@@ -1,15 +1,20 @@
 import assert from "node:assert/strict";
-import { appendFile, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  chmod,
+  mkdtemp,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Journal } from "../../src/gateway/clients/journal.ts";
-import {
-  keptKey,
-  openId,
-  type SealedSession,
-  sealId,
-} from "../../src/gateway/clients/sealed-id.ts";
+import { openId, type SealedSession, sealId } from "../../src/gateway/clients/sealed-id.ts";
+import { keptKey } from "../../src/lib/own-file.ts";
 
 const KEY = new Uint8Array(32).fill(7);
 
@@ -25,6 +30,12 @@ const SESSION: SealedSession = {
 };
 
 const never = (file: string, reason: string) => assert.fail(`${file}: ${reason}`);
+
+/** The key in a directory; what is none there is replaced. */
+const keyIn = (directory: string | undefined, told: (file: string, reason: string) => void) => {
+  const file = directory && join(directory, "session.key");
+  return keptKey(file, (reason) => told(file!, reason), true);
+};
 
 async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "mcproxy-journal-"));
@@ -70,8 +81,8 @@ test("what would make a header of more than 4096 characters is not sealed", () =
 test("the key is made once, for this user alone, and found again", async () => {
   await inFolder(async (folder) => {
     const directory = join(folder, "state");
-    const keys = await Promise.all(Array.from({ length: 8 }, () => keptKey(directory, never)));
-    const again = await keptKey(directory, never);
+    const keys = await Promise.all(Array.from({ length: 8 }, () => keyIn(directory, never)));
+    const again = await keyIn(directory, never);
     for (const key of keys) assert.deepEqual(key, again);
     assert.equal(again.length, 32);
     const file = join(directory, "session.key");
@@ -84,18 +95,23 @@ test("a key that is none is told of and replaced; without a place it is this pro
   await inFolder(async (folder) => {
     const file = join(folder, "session.key");
     for (const damaged of ["", "short", "x".repeat(1_000)]) {
-      await writeFile(file, damaged);
+      await writeFile(file, damaged, { mode: 0o600 });
       const told: string[] = [];
-      const key = await keptKey(folder, (where, why) => void told.push(`${where} ${why}`));
+      const key = await keyIn(folder, (where, why) => void told.push(`${where} ${why}`));
       assert.deepEqual(told.length, 1);
       assert.match(told[0]!, /session\.key found \d+ bytes, expected 32 in base64$/);
-      assert.deepEqual(await keptKey(folder, never), key);
+      assert.deepEqual(await keyIn(folder, never), key);
     }
+    await chmod(file, 0o644);
+    const known: string[] = [];
+    await keyIn(folder, (_, why) => void known.push(why));
+    assert.match(known.join(), /^found mode 0644, expected 0600; run: chmod 600 /);
+    assert.equal((await stat(file)).mode & 0o777, 0o600);
     const told: string[] = [];
-    const key = await keptKey(join(file, "no-folder"), (_, why) => void told.push(why));
+    const key = await keyIn(join(file, "no-folder"), (_, why) => void told.push(why));
     assert.deepEqual(told, ["ENOTDIR"]);
     assert.equal(key.length, 32);
-    assert.notDeepEqual(await keptKey(undefined, never), await keptKey(undefined, never));
+    assert.notDeepEqual(await keyIn(undefined, never), await keyIn(undefined, never));
   });
 });
 

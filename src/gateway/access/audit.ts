@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import type { AuditConfig } from "../../config/types.ts";
 import { canonicalJson, type Json, nodeCrypto, unlessTooDeep } from "../../lib/json.ts";
-import { readPrivateFile, replaceFile, systemReason } from "../../lib/own-file.ts";
+import { keptKey } from "../../lib/own-file.ts";
 import type { Redactor } from "../../lib/secrets.ts";
 import { cut } from "../../lib/text.ts";
 import { type Clock, systemClock } from "../../lib/time.ts";
@@ -168,33 +168,16 @@ export class Audit {
 
   /** The same from run to run, or equal arguments could not be told. */
   async #readKey(): Promise<void> {
-    const fresh = crypto.getRandomValues(new Uint8Array(32));
     const { stateDirectory } = this.parts;
-    try {
-      if (stateDirectory === undefined) throw new Error("there is no directory for state");
-      this.#key = await keptKey(join(stateDirectory, "audit.key"), fresh);
-    } catch (error) {
-      const reason = systemReason(error);
+    const complain = (reason: string) =>
       log.error("Cannot use the key of the audit, hashes are of this run only: {reason}", {
         reason,
       });
-      this.#key = fresh;
-    }
+    if (stateDirectory === undefined) complain("there is no directory for state");
+    this.#key = await keptKey(stateDirectory && join(stateDirectory, "audit.key"), complain);
   }
 }
 
 function whoOf({ label, principal, address }: Pick<Client, "label" | "principal" | "address">) {
   return { who: principal?.who, client: label, address };
-}
-
-async function keptKey(path: string, fresh: Uint8Array): Promise<Uint8Array> {
-  const read = await readPrivateFile(path);
-  if (read === undefined) {
-    await replaceFile(path, new TextEncoder().encode(`${fresh.toHex()}\n`));
-    return fresh;
-  }
-  if (!read.ok) throw new Error(read.reason);
-  const text = new TextDecoder().decode(read.value).trim();
-  if (/^[0-9a-f]{64}$/.test(text)) return Uint8Array.fromHex(text);
-  throw new Error(`found no key in "${path}"`);
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Endpoint } from "../../gating/endpoint.ts";
 import { sessionKey } from "../../gating/provisioned.ts";
 import { attempt } from "../../lib/json.ts";
+import { keptKey } from "../../lib/own-file.ts";
 import { getLogger } from "../../log/mod.ts";
 import type { Principal } from "../../protocol/exchange.ts";
 import { isLoggingLevel } from "../../protocol/methods.ts";
@@ -133,7 +134,7 @@ export class LastingSessions {
   }
 
   async #loaded(): Promise<Tools> {
-    const [{ sealId, openId, keptKey }, { Journal }] = await Promise.all([
+    const [{ sealId, openId }, { Journal }] = await Promise.all([
       import("./sealed-id.ts"),
       import("./journal.ts"),
     ]);
@@ -143,7 +144,8 @@ export class LastingSessions {
         { file, reason },
       );
     const { directory, gateway } = this;
-    const key = await keptKey(directory, complain);
+    const file = directory && join(directory, "session.key");
+    const key = await keptKey(file, (reason) => complain(file!, reason), true);
     const path = directory && join(directory, "sessions.jsonl");
     return this.#tools = {
       seal: (session) => sealId(session, key),

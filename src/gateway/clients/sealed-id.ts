@@ -5,10 +5,8 @@
 
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { link, mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { attempt, isObject, type JsonObject } from "../../lib/json.ts";
-import { type Bytes, type FromFile, jsonIn, readKept, systemReason } from "../../lib/own-file.ts";
+import { jsonIn } from "../../lib/own-file.ts";
 
 /** What an id says; short names, because it goes with every request. */
 export interface SealedSession {
@@ -34,7 +32,6 @@ export interface SealedSession {
 
 const PREFIX = "v1.";
 const CIPHER = "aes-256-gcm";
-const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
@@ -77,48 +74,4 @@ export function openId(id: string, key: Uint8Array): SealedSession | undefined {
   } catch {
     return undefined;
   }
-}
-
-/**
- * The key that ids are sealed with: the one in the directory, which is made where there is none.
- * Without a directory, or where it cannot be kept, one for this process alone. Never rejects.
- */
-export async function keptKey(
-  directory: string | undefined,
-  complain: (file: string, reason: string) => void,
-): Promise<Uint8Array> {
-  const made = new Uint8Array(randomBytes(KEY_BYTES));
-  if (directory === undefined) return made;
-  const path = join(directory, "session.key");
-  const read = (tell: (reason: string) => void) => readKept(path, decodeKey, tell);
-  const kept = await read((reason) => complain(path, reason));
-  if (kept !== undefined) return kept;
-  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
-  try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    const text = `${Buffer.from(made).toString("base64")}\n`;
-    await writeFile(temporary, text, { mode: 0o600, flag: "wx" });
-    try {
-      await link(temporary, path);
-    } catch {
-      // Another gateway was faster; or what is there is no key, or the disk has no links.
-      const theirs = await read(() => {});
-      if (theirs !== undefined) return theirs;
-      await rename(temporary, path);
-    }
-  } catch (error) {
-    complain(path, systemReason(error));
-  } finally {
-    await rm(temporary, { force: true }).catch(() => {});
-  }
-  return made;
-}
-
-function decodeKey(file: Bytes): Promise<FromFile<Uint8Array>> {
-  const key = new Uint8Array(Buffer.from(new TextDecoder().decode(file), "base64"));
-  return Promise.resolve(
-    key.length === KEY_BYTES
-      ? { ok: true, value: key }
-      : { ok: false, reason: `found ${key.length} bytes, expected ${KEY_BYTES} in base64` },
-  );
 }

@@ -144,7 +144,7 @@ test(
         ["POST", "/api/grants/open", "PUT, DELETE"],
       ] as const
     ) {
-      const told = await house.ask(path, { method });
+      const told = await house.ask(path, { method, as: "local" });
       assert.deepEqual([told.status, told.headers.get("allow")], [405, allow]);
     }
     assert.equal((await house.ask("/api/grants")).status, 404);
