@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runtime } from "#runtime";
-import type { HttpTarget } from "../../src/config/types.ts";
+import type { HttpTarget, SharingMode } from "../../src/config/types.ts";
 import type { Client, Principal } from "../../src/protocol/exchange.ts";
 import type { Connection } from "../../src/upstream/connection/connection.ts";
 import { LINE_LIMITS, type LineLimits } from "../../src/upstream/lines.ts";
@@ -37,6 +37,7 @@ interface WorldOptions {
   /** Who has logged in before the start. */
   readonly users?: readonly string[];
   readonly limits?: Partial<LineLimits>;
+  readonly sharing?: SharingMode;
 }
 
 class World implements AsyncDisposable {
@@ -47,7 +48,7 @@ class World implements AsyncDisposable {
 
   private constructor(
     readonly service: PersonalService,
-    { era, limits = {} }: WorldOptions,
+    { era, limits = {}, sharing = "auto" }: WorldOptions,
   ) {
     const logins = this.logins = new Logins({ file: service.file, now: service.time.now });
     const target: HttpTarget = {
@@ -58,7 +59,11 @@ class World implements AsyncDisposable {
       login: { type: "oauth", per: "user" },
     };
     this.upstream = new Upstream({
-      config: serverConfig(target, { name: "it", protocol: era === "dual" ? "auto" : era }),
+      config: serverConfig(target, {
+        name: "it",
+        protocol: era === "dual" ? "auto" : era,
+        sharing,
+      }),
       runtime,
       logins: () => Promise.resolve(logins),
       log: this.log,
@@ -180,6 +185,34 @@ for (const era of ["legacy", "modern"] as const) {
     assert.equal(await world.call(by(era, "bob")), "bob");
   });
 }
+
+test("connections of sessions, and of single calls, are opened by the login of who asks", async () => {
+  const users = ["alice", "bob"];
+  await using world = await World.open({ era: "legacy", users, sharing: "session" });
+  const clients = ["alice", "bob", "carol"].flatMap((id) => [
+    by("legacy", id, `first of ${id}`),
+    by("legacy", id, `second of ${id}`),
+    by("modern", id),
+  ]);
+  const answers = await Promise.all(clients.map((client) => world.call(client)));
+  assert.deepEqual(
+    answers,
+    clients.map(({ principal }) => principal!.id === "carol" ? NEEDED : principal!.id),
+  );
+  assert.equal(world.service.asked("initialize").length, 1 + 4 + 2);
+});
+
+test("rights that do not do fail the call of one user, and say what would", async () => {
+  await using world = await World.open({ era: "modern", users: ["alice", "bob"] });
+  world.service.lacking.add("bob");
+  assert.equal(
+    await world.call(by("modern", "bob")),
+    `Server "it" needs more rights: run "mcproxy login it --scope 'read write'"`,
+  );
+  assert.equal(await world.call(by("modern", "alice")), "alice");
+  world.service.lacking.clear();
+  assert.equal(await world.call(by("modern", "bob")), "bob");
+});
 
 test("what one user's session has ended with costs no other the login", async () => {
   const service = await PersonalService.open("legacy");

@@ -29,6 +29,8 @@ const LISTS: Record<string, unknown> = {
 export class PersonalService implements AsyncDisposable {
   /** Users whose tokens it takes no more. */
   readonly dead = new Set<string>();
+  /** Users whose tokens do not do for calls. */
+  readonly lacking = new Set<string>();
   /** What a call of this user waits for, or a `stream` for messages outside of calls. */
   readonly held = new Map<string, Promise<unknown>>();
   readonly #sessions = new Map<string, string>();
@@ -104,6 +106,10 @@ export class PersonalService implements AsyncDisposable {
         return sse(response)({ jsonrpc: "2.0", method: name, params: acknowledged });
       }
       case "tools/call": {
+        if (this.lacking.has(user)) {
+          const challenge = 'Bearer error="insufficient_scope", scope="write"';
+          return json(response, 403, {}, { "www-authenticate": challenge });
+        }
         await this.held.get(user);
         const text = `${user} ${params.arguments.n ?? ""}`.trim();
         const content = [{ type: "text", text }];
