@@ -170,11 +170,9 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   /** The logins to servers, loaded for the first that wants one. */
   readonly logins = (): Promise<Logins> =>
     this.#logins ??= import("../upstream/oauth/logins.ts").then((module) =>
-      module.openLogins(
-        this.#from.logins,
-        (what, { server, principal }) =>
-          this.events.emit({ kind: "grant", server, principal, what }),
-      )
+      module.openLogins(this.#from.logins, {
+        onGrant: (what, key) => this.events.emit({ kind: "grant", ...key, what }),
+      })
     );
 
   /** How many client requests are in flight. */

@@ -7,28 +7,27 @@ import { within } from "../../lib/time.ts";
 import { type FetchDocument, issuerMetadata } from "../../protocol/issuer.ts";
 import { FirstLogin } from "../first-login.ts";
 import type { ServerCredential } from "../transport/transport.ts";
-import { GrantTokens, isSamePlace, type LoginStatus, type OnGrant } from "./grant-tokens.ts";
 import { type Grant, type GrantFile, GrantFileError, grantFileIn } from "./grants.ts";
 import type { GrantKey, GrantPlace } from "./grants.ts";
 import { ForbiddenUrlError, guardedFetch, judgeUrl } from "./guard.ts";
 import { postForm } from "./token.ts";
-import { ClientTokens } from "./tokens.ts";
+import {
+  ClientTokens,
+  GrantTokens,
+  isSamePlace,
+  type LoginStatus,
+  type TokensOptions,
+} from "./tokens.ts";
 
 /** What {@link Logins} are made of. */
-export interface LoginsOptions {
-  /** Without a file nobody can be logged in. */
-  readonly file?: GrantFile | undefined;
+export interface LoginsOptions extends Partial<Pick<TokensOptions, "file" | "now" | "onGrant">> {
   /** What reaches who gives the tokens; it may lead where the URLs it is given lead. @default {@link guardedFetch} */
   readonly fetchFor?: (trusted: readonly string[]) => FetchDocument;
-  /** Milliseconds since the epoch. @default Date.now */
-  readonly now?: () => number;
-  /** Of what becomes of them here; what others write into the file is no news. */
-  readonly onGrant?: OnGrant | undefined;
 }
 
 /** Those of a gateway with these variables. */
-export function openLogins(place: GrantPlace | undefined, onGrant?: OnGrant): Logins {
-  return new Logins({ file: place && grantFileIn(place), onGrant });
+export function openLogins(place: GrantPlace | undefined, more: LoginsOptions = {}): Logins {
+  return new Logins({ ...more, file: place && grantFileIn(place) });
 }
 
 /** How often it is looked whether somebody has logged in, in ms. */
@@ -153,15 +152,14 @@ export class Logins {
   #create(server: string, target: HttpTarget, principal: string) {
     const { file, fetchFor = guardedFetch, now = Date.now, onGrant } = this.options;
     const { url, login } = target;
-    const common = { server, url, now, fetch: fetchFor(trustedBy(target)) };
-    if (login?.type === "client-credentials") return new ClientTokens({ ...common, login });
+    const fetch = fetchFor(trustedBy(target));
+    const options = { server, principal, url, login, fetch, now, file, onGrant };
+    if (login?.type === "client-credentials") return new ClientTokens(options);
     // It keeps no process alive.
     if (file !== undefined) this.#timer ??= setInterval(() => void this.look(), LOOK).unref();
-    if (principal === "" && isPersonal(target)) {
-      const of = (user: string) => this.of(server, target, user);
-      return new FirstLogin({ server, users: () => this.#users(server, target), of });
-    }
-    return new GrantTokens({ ...common, login, principal, file, onGrant });
+    if (principal !== "" || !isPersonal(target)) return new GrantTokens(options);
+    const of = (user: string) => this.of(server, target, user);
+    return new FirstLogin({ server, users: () => this.#users(server, target), of });
   }
 }
 

@@ -12,9 +12,6 @@ export type Token = Pick<
   "accessToken" | "issuedAt" | "expiresAt" | "refreshToken" | "scope"
 >;
 
-/** Who asks, as the token endpoint knows them; with `private_key_jwt` the secret is a key, PEM or JWK. */
-export type TokenClient = Grant["client"];
-
 /** What is asked for, and of whom. */
 export interface TokenRequest extends Pick<Grant, "issuer" | "tokenEndpoint" | "client"> {
   /** Without the client. */

@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { jwtVerify } from "jose";
+import type { Grant } from "../../../src/upstream/oauth/grants.ts";
 import {
   challengeIn,
   requestToken,
-  type TokenClient,
   TokenError,
   wantsBearer,
 } from "../../../src/upstream/oauth/token.ts";
@@ -23,7 +23,7 @@ interface Sent {
 async function ask(
   answer: unknown,
   { client = { id: "a b", auth: "none" }, status = 200 }: {
-    readonly client?: TokenClient;
+    readonly client?: Grant["client"];
     readonly status?: number;
   } = {},
 ) {
