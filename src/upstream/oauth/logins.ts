@@ -7,7 +7,7 @@ import { within } from "../../lib/time.ts";
 import { type FetchDocument, issuerMetadata } from "../../protocol/issuer.ts";
 import { FirstLogin } from "../first-login.ts";
 import type { ServerCredential } from "../transport/transport.ts";
-import { type Grant, type GrantFile, GrantFileError, grantFileIn } from "./grants.ts";
+import { type Grant, GrantFileError, grantFileIn } from "./grants.ts";
 import type { GrantKey, GrantPlace } from "./grants.ts";
 import { ForbiddenUrlError, guardedFetch, judgeUrl } from "./guard.ts";
 import { postForm } from "./token.ts";
@@ -64,9 +64,7 @@ export class Logins {
   /** What there is to be known of one, as the file has it now. */
   async status(server: string, target: HttpTarget, principal = ""): Promise<LoginStatus> {
     const found = this.of(server, target, principal);
-    return found instanceof GrantTokens
-      ? await found.status()
-      : { server, principal, state: "none" };
+    return found instanceof GrantTokens ? await found.status() : { state: "none" };
   }
 
   /**

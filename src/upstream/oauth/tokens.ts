@@ -175,12 +175,9 @@ export class ClientTokens extends Tokens {
 }
 
 /** What there is to be known of a login; nothing in it is secret. */
-export interface LoginStatus extends GrantKey, Pick<Grant, "expiresAt" | "scope"> {
+export interface LoginStatus extends Pick<Grant, "expiresAt" | "scope" | "dead"> {
   /** `none`: nobody has asked for one. */
   readonly state: "none" | "needed" | "dead" | "valid";
-  /** Why it is dead, and since when, in ms since the epoch. */
-  readonly reason?: string | undefined;
-  readonly since?: number | undefined;
 }
 
 /** The tokens of a login, by a grant that is written before it is used. */
@@ -193,10 +190,9 @@ export class GrantTokens extends Tokens {
   /** As the file has it now. Never rejects. */
   async status(): Promise<LoginStatus> {
     await this.#living().catch(() => {});
-    const { server, principal } = this.options;
     const { expiresAt, scope, dead } = this.#grant ?? {};
     const state = dead ? "dead" : this.#grant ? "valid" : this.#isWanted ? "needed" : "none";
-    return { server, principal, state, expiresAt, scope, reason: dead?.reason, since: dead?.at };
+    return { state, expiresAt, scope, dead };
   }
 
   /**

@@ -411,20 +411,14 @@ test("what there is to be known of a login has no secrets in it", async () => {
   assert.deepEqual([await state(unsaid), await state()], ["none", "needed"]);
   await file.put(grantFor(time));
   assert.deepEqual([await state(unsaid), await state()], ["valid", "valid"]);
-  const status = {
-    ...key,
-    state: "valid",
-    scope: "read",
-    expiresAt: time.ms + 3_600_000,
-    reason: undefined,
-    since: undefined,
-  };
+  const expiresAt = time.ms + 3_600_000;
+  const status = { state: "valid", scope: "read", expiresAt, dead: undefined };
   assert.deepEqual(await logins.status("it", target), status);
   time.ms += 3_600_000;
   issuer.instead = () => Response.json({ error: "invalid_grant" }, { status: 400 });
   await loginError(() => logins.of("it", target).header());
-  const { state: now, reason, since } = await logins.status("it", target);
-  assert.deepEqual([now, reason, since], ["dead", "invalid_grant", time.ms]);
+  const { state: now, dead } = await logins.status("it", target);
+  assert.deepEqual([now, dead], ["dead", { reason: "invalid_grant", at: time.ms }]);
   assert.deepEqual(house.news, ["dead it"]);
   const login = { type: "client-credentials", issuer: ISSUER, clientId: "gw" } as const;
   const own = { ...target, login: { ...login, clientSecret: "s3cret-of-gw" } };
