@@ -40,11 +40,11 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_525,
+  "src/lib": 1525,
   "src/runtime": 830,
   "src/log": 967,
   "src/schema": 884,
-  "src/protocol": 1_627,
+  "src/protocol": 1627,
   "src/config": 5_144,
   "src/upstream": 2_563,
   "src/upstream/connection": 1_706,

@@ -133,12 +133,12 @@ export class LoginAnswers {
     const { server: name, target, login } = place;
     const logins = await gateway.logins();
     const known = await logins.status(name, target, ownerOf(place, caller));
-    const { state = "none", reason, since, expiresAt, scope } = known ?? {};
+    const { state, dead, expiresAt, scope } = known;
     const { per, clientId, redirect, resource, issuer } = login;
     const ownDocument = clientId === undefined ? this.#documentUrl : undefined;
     return {
-      ...{ name, url: shownUrl(target.url, gateway.redact), state, reason },
-      since: since && new Date(since),
+      ...{ name, url: shownUrl(target.url, gateway.redact), state, reason: dead?.reason },
+      since: dead && new Date(dead.at),
       expiresAt: expiresAt && new Date(expiresAt),
       scope: login.scope ?? scope,
       ...{ per, clientId, redirect, resource, issuer },
