@@ -40,7 +40,7 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1525,
+  "src/lib": 1577,
   "src/runtime": 830,
   "src/log": 967,
   "src/schema": 884,
@@ -49,18 +49,18 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/upstream": 2_563,
   "src/upstream/connection": 1_706,
   "src/upstream/transport": 2_064,
-  "src/upstream/oauth": 732,
+  "src/upstream/oauth": 730,
   "src/registry": 1962,
   "src/gating": 2_256,
   "src/gating/words + src/gating/meaning": 1_793,
-  "src/gateway/access": 778,
-  "src/gateway": 1_791,
+  "src/gateway/access": 798,
+  "src/gateway": 1_788,
   "src/gateway/clients": 1_117,
   "src/gateway/members": 601,
   "src/gateway/middleware": 864,
-  "src/gateway/pins": 413,
+  "src/gateway/pins": 350,
   "src/front": 1_797,
-  "src/front/auth": 716,
+  "src/front/auth": 719,
   "src/app": 782,
   "src/cli": 3_407,
   "src/cli/login": 396,
@@ -68,7 +68,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_948,
 };
 
-const MOST_CODE_IN_ALL = 38_902;
+const MOST_CODE_IN_ALL = 38_908;
 const MOST_FILES = 261;
 const MOST_LINES = 500;
 

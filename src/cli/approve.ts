@@ -1,7 +1,7 @@
 import { existsSync, lstatSync } from "node:fs";
 import process from "node:process";
 import { CliError, ExitCode, type Io, print, say } from "../app/io.ts";
-import { pinDifference, pinName, whyWaiting } from "../gateway/pins/definitions.ts";
+import { pinName, whyWaiting } from "../gateway/pins/definitions.ts";
 import {
   type PinBook,
   pinFile,
@@ -9,6 +9,7 @@ import {
   type ServerPins,
   updatePins,
 } from "../gateway/pins/pin-file.ts";
+import { jsonDifference } from "../lib/json-difference.ts";
 import { stateDirectory, systemReason } from "../lib/own-file.ts";
 import { plural } from "../lib/text.ts";
 import type { Invocation } from "./command.ts";
@@ -83,7 +84,7 @@ function asData([server, { pinned, waiting }]: readonly [string, ServerPins]) {
     why: whyWaiting(pinned, item, pin),
     difference: pin.text === undefined
       ? ["(the server says too much: this text was not kept)"]
-      : pinDifference(pinned.get(item)?.text, pin.text),
+      : jsonDifference(pinned.get(item)?.text, pin.text),
   }));
   return { server, waiting: [...items] };
 }

@@ -343,11 +343,11 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
 
   #vet(server: ServerConfig, inventory: Inventory): Promise<Inventory> {
     this.#openingPins ??= import("./pins/pin-guard.ts").then(({ PinGuard }) =>
-      this.pins = new PinGuard({
-        directory: this.#from.stateDirectory,
-        events: this.events,
-        onChange: (name) => this.members.get(name)?.offerAgain(),
-      })
+      this.pins = new PinGuard(
+        this.#from.stateDirectory,
+        this.events,
+        (name) => this.members.get(name)?.offerAgain(),
+      )
     );
     return this.#openingPins.then((pins) => pins.vet(server, inventory));
   }

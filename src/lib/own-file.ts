@@ -109,7 +109,7 @@ export async function readOwnFile(
 }
 
 /** As {@link readOwnFile}, of what nobody else may read, either; a cache may lie where all can. */
-export function readPrivateFile(path: string, user?: number): ReturnType<typeof readOwnFile> {
+export function readPrivate(path: string, user?: number): ReturnType<typeof readOwnFile> {
   return readOwnFile(path, user, true);
 }
 
@@ -148,7 +148,7 @@ export async function keptKey(
 
 /** A key, or why what is there is none; undefined where nothing is. */
 async function keyIn(path: string): Promise<Uint8Array | string | undefined> {
-  const read = await readPrivateFile(path);
+  const read = await readPrivate(path);
   if (read?.ok !== true) return read?.reason;
   const key = new Uint8Array(Buffer.from(new TextDecoder().decode(read.value), "base64"));
   if (key.length === KEY_BYTES) return key;
@@ -165,18 +165,27 @@ export function modeText(mode: number): string {
   return (mode & 0o777).toString(8).padStart(4, "0");
 }
 
+/** What tells one state of a file from another; empty where there is none. Never rejects. */
+export async function fileStamp(path: string): Promise<string> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found === undefined) return "";
+  // Not the time of the change: Deno knows only the second.
+  return [found.ino, found.size, found.mtimeMs, found.mode, found.uid].join();
+}
+
 /**
  * Puts a file in its place as a whole: whoever reads it, now or after a crash of this process, finds
  * the old bytes or the new ones, and of two writers the last one's. It is not forced to the disk: a
  * power cut may damage it, which the reader notices, and what is in it can be had again.
  * @param owner who gets it, by id: readers refuse another user's
- * @throws {Error} with the system's `code`; nothing is left behind then
+ * @throws {Error} with the system's `code`, or for more than can be read again; nothing is left behind
  */
 export async function replaceFile(
   path: string,
   bytes: Uint8Array,
   owner?: number,
 ): Promise<void> {
+  if (bytes.length > MAX_OWN_FILE) throw new Error(`it would have ${bytes.length} bytes`);
   const temporary = `${path}.${crypto.randomUUID()}${TEMPORARY_SUFFIX}`;
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   try {

@@ -13,7 +13,7 @@
  */
 
 import { hasHidden, showHidden } from "../../lib/hidden-text.ts";
-import { canonicalJson, type Json, nodeCrypto, unlessTooDeep } from "../../lib/json.ts";
+import { canonicalJson, nodeCrypto, unlessTooDeep } from "../../lib/json.ts";
 import { cut, oneLine } from "../../lib/text.ts";
 import { takingTurns } from "../../lib/time.ts";
 import type { Inventory } from "../../protocol/lists.ts";
@@ -145,57 +145,4 @@ export function pinName(id: string): string {
 /** What a person types who looks at what waits of a server. */
 export function approval(server: string): string {
   return `mcproxy approve ${/^[\w.@-]+$/.test(server) ? server : quotedName(server)}`;
-}
-
-/** Characters that are shown around a difference. */
-const AROUND = 40;
-
-/**
- * What differs between two definitions, `undefined` for one that is not there or was not kept: lines
- * for every value by its path, `-` before the old and `+` before the new. Nothing foreign in it can
- * end a line or hide itself.
- */
-export function pinDifference(old: string | undefined, next: string | undefined): string[] {
-  const before = valuesOf(old);
-  const after = valuesOf(next);
-  return [...new Set([...before.keys(), ...after.keys()])].flatMap((path) => {
-    const written = [before.get(path), after.get(path)];
-    if (written[0] === written[1]) return [];
-    const plain = written.map((text) => text?.startsWith('"') ? JSON.parse(text) as string : text);
-    // `1` and `"1"` are not the same.
-    const [from, to] = plain[0] === plain[1] ? written : plain;
-    const line = (sign: string, text: string | undefined, other = "") =>
-      text === undefined ? [] : [oneLine(showHidden(`${sign} ${path}: ${differing(text, other)}`))];
-    return [...line("-", from, to), ...line("+", to, from)];
-  });
-}
-
-/** The single values of a definition as JSON by their paths, none of which is another's. */
-function valuesOf(canonical: string | undefined): ReadonlyMap<string, string> {
-  const values = new Map<string, string>();
-  const read = (value: Json | undefined, path: string): void => {
-    const members = typeof value === "object" && value !== null ? Object.entries(value) : [];
-    for (const [name, member] of members) {
-      const isPlain = Array.isArray(value) || /^[A-Za-z_$][\w$-]*$/.test(name);
-      const step = isPlain ? name : JSON.stringify(name);
-      read(member, path === "" ? step : `${path}.${step}`);
-    }
-    if (members.length === 0) values.set(path, JSON.stringify(value));
-  };
-  // One that is listed more than once.
-  canonical?.split("\n").forEach((text, at) => read(JSON.parse(text), at === 0 ? "" : `#${at}`));
-  return values;
-}
-
-/** The text without the beginning and the end that it shares with the other one. */
-function differing(text: string, other: string): string {
-  const most = Math.min(text.length, other.length);
-  let start = 0;
-  while (start < most && text[start] === other[start]) start++;
-  let end = 0;
-  while (end < most - start && text.at(-1 - end) === other.at(-1 - end)) end++;
-  const from = Math.max(0, start - AROUND);
-  const to = Math.min(text.length, text.length - end + AROUND);
-  const shown = text.slice(from, to).toWellFormed();
-  return `${from > 0 ? "…" : ""}${shown}${to < text.length ? "…" : ""}`;
 }

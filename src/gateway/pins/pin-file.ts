@@ -7,18 +7,11 @@
  *       "waiting": {"tool steal": {"sha256": "…", "raw": "…", "text": "{…}"}}}}}
  */
 
-import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { attempt, isObject, type Json, valueAt } from "../../lib/json.ts";
 import { exclusively } from "../../lib/lock-file.ts";
-import {
-  type FromFile,
-  jsonIn,
-  MAX_OWN_FILE,
-  readPrivateFile,
-  replaceFile,
-} from "../../lib/own-file.ts";
+import { type FromFile, jsonIn, readPrivate, replaceFile } from "../../lib/own-file.ts";
 
 /** One definition. */
 export interface Pin {
@@ -45,21 +38,12 @@ export type PinBook = Map<string, ServerPins>;
 const VERSION = 1;
 /** Characters of texts that are kept of a server; without text there is no comparison to show. */
 const MOST_TEXT = 2 * 1024 * 1024;
-const MOST_PINNED = 5_000;
-const MOST_WAITING = 1_000;
+/** Definitions that are kept of a server. */
+const [MOST_PINNED, MOST_WAITING] = [5_000, 1_000];
 
 /** The file in a state directory. */
 export function pinFile(directory: string): string {
   return join(directory, "pins.json");
-}
-
-/** What tells one state of the file from another; empty where there is none. */
-export async function pinStamp(path: string): Promise<string> {
-  const found = await lstat(path).catch(() => undefined);
-  if (found === undefined) return "";
-  // Not the time of the change: Deno knows only the second.
-  const { ino, size, mtimeMs, mode, uid } = found;
-  return `${ino} ${size} ${mtimeMs} ${mode} ${uid}`;
 }
 
 /**
@@ -67,13 +51,12 @@ export async function pinStamp(path: string): Promise<string> {
  * @param owner whose it may be; by default ours
  */
 export async function readPins(path: string, owner?: number): Promise<FromFile<PinBook>> {
-  const read = await readPrivateFile(path, owner);
+  const read = await readPrivate(path, owner);
   if (read === undefined) return { ok: true, value: new Map() };
   if (!read.ok) return read;
   const book = attempt(() => bookOf(jsonIn(read.value)));
-  return book === undefined
-    ? { ok: false, reason: "found damaged or incomplete content" }
-    : { ok: true, value: book };
+  if (book !== undefined) return { ok: true, value: book };
+  return { ok: false, reason: "found damaged or incomplete content" };
 }
 
 /**
@@ -89,9 +72,7 @@ export async function updatePins(
     const read = await readPins(path, owner);
     if (!read.ok) throw new Error(read.reason);
     change(read.value);
-    const bytes = encoded(read.value);
-    if (bytes.length > MAX_OWN_FILE) throw new Error(`it would have ${bytes.length} bytes`);
-    await replaceFile(path, bytes, owner);
+    await replaceFile(path, encoded(read.value), owner);
   });
 }
 
@@ -100,9 +81,10 @@ function encoded(book: PinBook): Uint8Array {
     let room = MOST_TEXT;
     const written = (pins: PinMap, most: number) =>
       Object.fromEntries(
-        pins.entries().take(most).map(([id, { sha256, raw, text }]) => {
+        pins.entries().take(most).map(([id, pin]) => {
+          const text = room < 0 ? undefined : pin.text;
           room -= text?.length ?? 0;
-          return [id, { sha256, raw, text: room < 0 ? undefined : text }];
+          return [id, { sha256: pin.sha256, raw: pin.raw, text: room < 0 ? undefined : text }];
         }),
       );
     // First what somebody has to look at.

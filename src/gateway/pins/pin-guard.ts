@@ -1,6 +1,7 @@
 import { clearInterval, setInterval } from "node:timers";
 import type { ServerConfig } from "../../config/types.ts";
-import { systemReason } from "../../lib/own-file.ts";
+import { jsonDifference } from "../../lib/json-difference.ts";
+import { fileStamp, systemReason } from "../../lib/own-file.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
 import { cut } from "../../lib/text.ts";
 import { within } from "../../lib/time.ts";
@@ -14,7 +15,6 @@ import {
   definitionsOf,
   isSamePins,
   judgePins,
-  pinDifference,
   pinId,
   pinName,
   quotedName,
@@ -22,24 +22,14 @@ import {
   without,
   withoutHeld,
 } from "./definitions.ts";
-import { type PinBook, pinFile, type PinMap, pinStamp, readPins, updatePins } from "./pin-file.ts";
-
-/** What a {@link PinGuard} needs of the gateway. */
-export interface PinGuardOptions {
-  /** Where pins are kept; without, they last as long as the gateway. */
-  readonly directory: string | undefined;
-  readonly events: Facts;
-  /** What is held back of a server is something else now. */
-  readonly onChange: (server: string) => void;
-}
+import { type PinBook, pinFile, type PinMap, readPins, updatePins } from "./pin-file.ts";
 
 const NOTHING: PinMap = new Map();
 
 /** What a server offers, and what of it waits. */
 class Offer {
-  /** The newest list; the one before is in force until this one has been read. */
-  newest: Inventory = EMPTY_INVENTORY;
   inventory: Inventory = EMPTY_INVENTORY;
+  /** What is in it; that of the one before until it has been read. */
   definitions: Definitions = new Map();
   /** What waits is held back. */
   blocks = false;
@@ -54,9 +44,9 @@ class Offer {
 /** Milliseconds between two looks at the file. */
 const LOOK = 1_000;
 /** Characters of a comparison in a line of the log, and of what is compared for it. */
-const LONGEST_DIFF = 1_000;
-const LONGEST_COMPARED = 100_000;
+const [LONGEST_DIFF, LONGEST_COMPARED] = [1_000, 100_000];
 
+const UNUSABLE = "{problem}; nothing is pinned, and what is to be blocked is held back";
 const log = getLogger("mcproxy", "gateway");
 
 /**
@@ -67,7 +57,8 @@ const log = getLogger("mcproxy", "gateway");
 export class PinGuard {
   /** Why the file cannot be used. */
   problem: string | undefined;
-  readonly #path: string | undefined;
+  /** Empty where there is none: nothing is read there. */
+  readonly #path: string;
   readonly #offers = new Map<string, Offer>();
   /** What the file says, without texts. */
   #book: PinBook = new Map();
@@ -78,11 +69,18 @@ export class PinGuard {
   readonly #loaded: Promise<void>;
   readonly #timer: ReturnType<typeof setInterval>;
 
-  constructor(private readonly options: PinGuardOptions) {
-    this.#path = options.directory && pinFile(options.directory);
+  /**
+   * @param directory where pins are kept; without, they last as long as the gateway
+   * @param onChange what is held back of a server is something else now
+   */
+  constructor(
+    directory: string | undefined,
+    private readonly events: Facts,
+    private readonly onChange: (server: string) => void,
+  ) {
+    this.#path = directory === undefined ? "" : pinFile(directory);
     this.#loaded = this.look();
-    this.#timer = setInterval(() => void this.look(), LOOK);
-    this.#timer.unref();
+    this.#timer = setInterval(() => void this.look(), LOOK).unref();
   }
 
   /** How many definitions of a server wait, and how many of these are held back. */
@@ -93,18 +91,18 @@ export class PinGuard {
 
   /** Compares what a server offers, and gives what may be shown of it. */
   async vet({ name, pin }: ServerConfig, inventory: Inventory): Promise<Inventory> {
-    this.#offers.getOrInsertComputed(name, () => new Offer()).newest = inventory;
+    const offer = this.#offers.getOrInsertComputed(name, () => new Offer());
+    const isNew = offer.inventory !== inventory;
+    offer.inventory = inventory;
     await this.#loaded;
     const definitions = await definitionsOf(inventory, this.#book.get(name)?.pinned);
     const blocks = pin === "block";
-    const offer = this.#offers.get(name);
     // Another list may have come meanwhile, or that of the server that takes its place.
-    if (offer?.newest === inventory) {
-      const isNew = offer.inventory !== inventory;
-      this.#judge(name, Object.assign(offer, { inventory, definitions, blocks }), isNew);
+    if (this.#offers.get(name)?.inventory === inventory) {
+      this.#judge(name, Object.assign(offer, { definitions, blocks }), isNew);
     }
     if (!blocks) return inventory;
-    const pinned = this.#pinned(name, { blocks, pinned: offer?.pinned });
+    const pinned = this.#pinned(name, { blocks, pinned: offer.pinned });
     return withoutHeld(inventory, judgePins(pinned, definitions).waiting);
   }
 
@@ -127,9 +125,8 @@ export class PinGuard {
 
   /** Takes on what others have written, and writes what they do not know. Never rejects. */
   look(): Promise<void> {
-    return this.#looking ??= this.#read().then(() => this.#write()).finally(() => {
-      this.#looking = undefined;
-    });
+    const done = () => void (this.#looking = undefined);
+    return this.#looking ??= this.#read().then(() => this.#write()).finally(done);
   }
 
   /** Writes what waits to be written, and ends. Never rejects. */
@@ -151,28 +148,33 @@ export class PinGuard {
   #judge(name: string, offer: Offer, isNew: boolean): void {
     const { inventory, definitions, waiting: before } = offer;
     const said = this.#book.get(name);
-    const { pinned, waiting } = judgePins(this.#pinned(name, offer), definitions);
+    const held = this.#pinned(name, offer);
+    const { pinned, waiting } = judgePins(held, definitions);
     offer.waiting = waiting;
     if (this.problem !== undefined) return;
-    // The first lists are still to come.
+    // Of who has been held to nothing the first lists may be still to come.
     const isEmpty = LIST_RULES.every(({ kind }) => inventory.lists[kind].items.length === 0);
-    offer.pinned = isEmpty ? said?.pinned ?? NOTHING : pinned;
+    offer.pinned = isEmpty ? held ?? NOTHING : pinned;
     const isSaid = isSamePins(said?.pinned, offer.pinned) && isSamePins(said?.waiting, waiting);
     // What another gateway has written of its own stands until somebody has decided about it.
     offer.isDue ||= !isSaid && (isNew || !said?.waiting.size);
     for (const item of without(before, without(before, said?.pinned ?? NOTHING)).keys()) {
-      this.options.events.emit({ kind: "pin", server: name, item, what: "approved" });
+      this.events.emit({ kind: "pin", server: name, item, what: "approved" });
       log.info("{item} of server {server} was approved", { item: pinName(item), server: name });
     }
     void this.#tell(name, offer, without(without(waiting, before), said?.waiting ?? NOTHING));
   }
 
   async #tell(server: string, { blocks, pinned, lines }: Offer, news: PinMap): Promise<void> {
-    let old: PinMap | undefined;
-    for (const [item, pin] of news) {
-      this.options.events.emit({ kind: "pin", server, item, what: blocks ? "held" : "waiting" });
-      if (!lines.take(performance.now()).allowed) continue;
-      old ??= await this.#texts(server) ?? pinned;
+    for (const item of news.keys()) {
+      this.events.emit({ kind: "pin", server, item, what: blocks ? "held" : "waiting" });
+    }
+    const told = news.entries().filter(() => lines.take(performance.now()).allowed).toArray();
+    if (told.length === 0) return;
+    const read = await readPins(this.#path);
+    // Texts are in the file alone, as soon as it is written.
+    const old = (read.ok ? read.value.get(server)?.pinned : undefined) ?? pinned;
+    for (const [item, pin] of told) {
       const texts = [old?.get(item)?.text, pin.text] as const;
       const isLong = texts.some((text = "") => text.length > LONGEST_COMPARED);
       log.warning("{item} of server {server} is {what}: {why}; run {command}: {difference}", {
@@ -181,28 +183,18 @@ export class PinGuard {
         what: blocks ? "held back" : "not as it was approved",
         why: whyWaiting(pinned, item, pin),
         command: `"${approval(server)}"`,
-        difference: isLong ? "it is long" : cut(pinDifference(...texts).join(" | "), LONGEST_DIFF),
+        difference: isLong ? "it is long" : cut(jsonDifference(...texts).join(" | "), LONGEST_DIFF),
       });
     }
   }
 
-  /** Texts of what is pinned are in the file alone. */
-  async #texts(server: string): Promise<PinMap | undefined> {
-    const read = this.#path === undefined ? undefined : await readPins(this.#path);
-    return read?.ok ? read.value.get(server)?.pinned : undefined;
-  }
-
   async #read(): Promise<void> {
-    if (this.#path === undefined) return;
-    const stamp = await pinStamp(this.#path);
+    const stamp = await fileStamp(this.#path);
     if (stamp === this.#stamp && this.problem === undefined) return;
     const read = await readPins(this.#path);
     const problem = read.ok ? undefined : `Cannot use "${this.#path}": ${read.reason}`;
-    if (problem !== undefined) {
-      if (problem === this.problem) return;
-      const told = "{problem}; nothing is pinned, and what is to be blocked is held back";
-      log.error(told, { problem });
-    }
+    if (problem !== undefined && problem === this.problem) return;
+    if (problem !== undefined) log.error(UNUSABLE, { problem });
     this.#stamp = stamp;
     this.problem = problem;
     this.#book = new Map();
@@ -213,13 +205,13 @@ export class PinGuard {
       const before = offer.waiting;
       offer.pinned = undefined;
       this.#judge(name, offer, false);
-      if (offer.blocks && !isSamePins(before, offer.waiting)) this.options.onChange(name);
+      if (offer.blocks && !isSamePins(before, offer.waiting)) this.onChange(name);
     }
   }
 
   async #write(): Promise<void> {
     const due = [...this.#offers].filter(([, { isDue }]) => isDue);
-    if (this.#path === undefined || due.length === 0 || this.problem !== undefined) return;
+    if (this.#path === "" || due.length === 0 || this.problem !== undefined) return;
     try {
       await updatePins(this.#path, (book) => {
         for (const [name, offer] of due) {

@@ -3,13 +3,12 @@
  * and `mcproxy login` read and write.
  */
 
-import { lstat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { loadCredentials } from "../../config/credentials.ts";
 import { attempt, isObject, shortHash } from "../../lib/json.ts";
 import { exclusively } from "../../lib/lock-file.ts";
-import { jsonIn, readPrivateFile, replaceFile, stateDirectory } from "../../lib/own-file.ts";
+import { fileStamp, jsonIn, readPrivate, replaceFile, stateDirectory } from "../../lib/own-file.ts";
 import { keepSecret } from "../../lib/secrets.ts";
 import { messageOf } from "../../lib/text.ts";
 
@@ -95,13 +94,12 @@ export class GrantFile {
 
   /** Changes whenever the file does; empty where there is none. */
   async version(): Promise<string> {
-    const found = await lstat(this.path).catch(() => undefined);
-    return found === undefined ? "" : [found.ino, found.size, found.mtimeMs, found.ctimeMs].join();
+    return await fileStamp(this.path);
   }
 
   /** @throws {GrantFileError} */
   async read(): Promise<readonly Grant[]> {
-    const read = await readPrivateFile(this.path);
+    const read = await readPrivate(this.path);
     if (read === undefined) return [];
     if (!read.ok) throw this.#unusable(read.reason, "mend that, or move it away, and log in again");
     const content = jsonIn(read.value) ?? await this.#decrypted(read.value);

@@ -14,7 +14,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { isKept, MAX_OWN_FILE, readOwnFile, readPrivateFile } from "../../../src/lib/own-file.ts";
+import { isKept, MAX_OWN_FILE, readOwnFile, readPrivate } from "../../../src/lib/own-file.ts";
 import { LIST_SUFFIX } from "../../../src/gateway/members/list-cache.ts";
 import { inventory } from "../../registry/builders.ts";
 import { startProcess } from "../../support/process.ts";
@@ -85,15 +85,15 @@ test("readOwnFile() passes over a file of another user", async () => {
   });
 });
 
-test("readPrivateFile() refuses what others can read, and says what helps", async () => {
+test("readPrivate() refuses what others can read, and says what helps", async () => {
   await cached(async (place) => {
     const file = await keep(place);
-    assert.equal((await readPrivateFile(file))?.ok, true);
+    assert.equal((await readPrivate(file))?.ok, true);
     for (const mode of [0o640, 0o604, 0o620]) {
       await chmod(file, mode);
       const found = `found mode 0${mode.toString(8)}, expected 0600; run: chmod 600 ${file}`;
       const reason = `${found}; others may know what is in it`;
-      assert.deepEqual(await readPrivateFile(file), { ok: false, reason });
+      assert.deepEqual(await readPrivate(file), { ok: false, reason });
       assert.equal((await readOwnFile(file))?.ok, true);
     }
   });

@@ -3,7 +3,6 @@ import { test } from "node:test";
 import {
   definitionsOf,
   judgePins,
-  pinDifference,
   whyWaiting,
   withoutHeld,
 } from "../../../src/gateway/pins/definitions.ts";
@@ -160,30 +159,6 @@ test("hasHidden() knows each kind of hidden character, in text and in JSON", () 
   assert.equal(showHidden(`${flag}\u{e0041}`), `${flag}\\u{E0041}`);
 });
 
-test("pinDifference() shows every value that differs, by a path that is nobody else's", () => {
-  const one = (value: unknown) => JSON.stringify(value);
-  assert.deepEqual(pinDifference(one({ a: 1, b: [1, 2] }), one({ a: 1, b: [1, 3], c: {} })), [
-    "- b.1: 2",
-    "+ b.1: 3",
-    "+ c: {}",
-  ]);
-  const long = "x".repeat(500);
-  const said = (instructions: string) => one({ instructions });
-  assert.deepEqual(pinDifference(said(`${long}one${long}`), said(`${long}two${long}`)), [
-    `- instructions: …${"x".repeat(40)}one${"x".repeat(40)}…`,
-    `+ instructions: …${"x".repeat(40)}two${"x".repeat(40)}…`,
-  ]);
-  // A name with a dot in it must not stand in front of what is at that path.
-  assert.deepEqual(pinDifference(undefined, one({ a: { b: "evil" }, "a.b": "good" })), [
-    "+ a.b: evil",
-    '+ "a.b": good',
-  ]);
-  assert.deepEqual(pinDifference(undefined, said("a\nb\u001b[31m\u{e0041}")), [
-    "+ instructions: a\\nb\\u{001B}[31m\\u{E0041}",
-  ]);
-  assert.deepEqual(pinDifference(one("a"), one("a")), []);
-});
-
 test("hasHidden() finds escapes whatever stands before them, in any number", () => {
   const parts = ["\\", "\\", '"', "b", "f", "u0000", "n", "\b", "\f", "\0", "\u001b", "\n", "\t"];
   // deno-lint-ignore no-control-regex
@@ -221,15 +196,4 @@ test("judgePins() pins nothing that is nested too deep, whatever the stack", asy
     assert.equal(judgePins(offered, again).waiting.size, 0);
   }
   assert.match((await definitionsOf(of(490), undefined)).get("tool x")!.text!, /\[\[/);
-});
-
-test("pinDifference() tells values of different types apart", () => {
-  for (
-    const [old, next, lines] of [
-      ['{"d":1}', '{"d":"1"}', ["- d: 1", '+ d: "1"']],
-      ['{"d":null}', '{"d":"null"}', ["- d: null", '+ d: "null"']],
-      ['{"d":["a"]}', '{"d":{"0":"a"}}', ["- d.0: a", '+ d."0": a']],
-      ['{"d":[]}', '{"d":"[]"}', ["- d: []", '+ d: "[]"']],
-    ] as const
-  ) assert.deepEqual(pinDifference(old, next), lines);
 });

@@ -2,13 +2,8 @@ import assert from "node:assert/strict";
 import { chmod, readFile, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import {
-  type Pin,
-  pinFile,
-  pinStamp,
-  readPins,
-  updatePins,
-} from "../../../src/gateway/pins/pin-file.ts";
+import { type Pin, pinFile, readPins, updatePins } from "../../../src/gateway/pins/pin-file.ts";
+import { fileStamp } from "../../../src/lib/own-file.ts";
 import { inDirectory } from "../../config/temp.ts";
 
 const DAMAGED = "found damaged or incomplete content";
@@ -88,13 +83,13 @@ test("readPins() takes nothing for pins that is none, and follows no link", () =
     assert.ok(!read.ok && read.reason === "found no regular file");
   }));
 
-test("pinStamp() tells when others may read or write it, whatever the time", () =>
+test("fileStamp() tells when others may read or write it, whatever the time", () =>
   inDirectory(async (directory) => {
     const file = pinFile(directory);
     await updatePins(file, (book) => void book.set("a", { pinned: NONE, waiting: NONE }));
-    const before = await pinStamp(file);
+    const before = await fileStamp(file);
     await chmod(file, 0o644);
-    assert.notEqual(await pinStamp(file), before);
+    assert.notEqual(await fileStamp(file), before);
     await chmod(file, 0o600);
-    assert.equal(await pinStamp(file), before);
+    assert.equal(await fileStamp(file), before);
   }));
