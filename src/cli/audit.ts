@@ -73,15 +73,11 @@ async function firstBroken(files: readonly string[], check: ChainCheck) {
   }
 }
 
-async function show(
-  files: readonly string[],
-  { since, who, event, json }: OptionValues,
-  io: Io,
-): Promise<ExitCode> {
+async function show(files: readonly string[], options: OptionValues, io: Io): Promise<ExitCode> {
+  const { since, who, event, json } = options;
   const from = since === undefined ? "" : timeOf(since);
-  const isMeant = (line: JsonObject) =>
-    (who ?? line.who) === line.who && (event ?? line.event) === line.event &&
-    String(line.t) >= from;
+  const isMeant = (one: JsonObject) =>
+    (who ?? one.who) === one.who && (event ?? one.event) === one.event && String(one.t) >= from;
   let [text, damaged] = ["", 0];
   for (const file of files) {
     for await (const { bytes } of auditLines(file)) {
@@ -99,9 +95,7 @@ async function show(
   return ExitCode.Ok;
 }
 
-function readable(
-  { t, event, who, client, address, server, name, ms, outcome }: JsonObject,
-): string {
+function readable({ t, event, who, client, address, server, name, ms, outcome }: JsonObject) {
   const took = ms === undefined ? undefined : `${ms} ms`;
   const parts = [t, event, who ?? client ?? address, server, name, outcome, took];
   return printable(parts.filter((part) => part !== undefined && part !== "").join("  "));
@@ -113,7 +107,5 @@ function timeOf(text: string): string {
   const at = ago === undefined ? Date.parse(text) : Date.now() - ago;
   if (!Number.isNaN(at)) return new Date(at).toISOString();
   const said = JSON.stringify(text);
-  throw new UsageError(
-    `Cannot use --since ${said}: expected a time such as 2h, 7d or 2026-11-30`,
-  );
+  throw new UsageError(`Cannot use --since ${said}: expected a time such as 2h, 7d or 2026-11-30`);
 }

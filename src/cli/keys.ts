@@ -2,12 +2,14 @@
 
 import { CliError, ExitCode, type Io, print, say, UsageError } from "../app/io.ts";
 import { newKey } from "../app/local-key.ts";
+import { isObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
 import { quotedNames } from "../lib/text.ts";
 import { longDuration } from "./args.ts";
 import { readAll } from "./call.ts";
 import { hashOfKey, putKey, readKeys } from "./clients/keys-file.ts";
 import type { Invocation, OptionValues } from "./command.ts";
+import { remoteCaller } from "./remote.ts";
 import { gatewayUrls, ownAddress } from "./urls.ts";
 import { renderTable, styleFor } from "./view/table.ts";
 
@@ -17,6 +19,8 @@ type Told = readonly [data: Readonly<Record<string, unknown>>, text: string];
 type Action = (name: string, options: OptionValues, io: Io) => Promise<Told>;
 
 const CONNECT = "To give a client a key of its own:\n  mcproxy connect CLIENT --write";
+
+const LAST = '\nIt was the last one. Where everybody may get in, take "auth" out as well';
 
 const ACTIONS: Readonly<Record<string, Action>> = { add, list, remove, hash };
 
@@ -66,16 +70,25 @@ function endOf(text: string): string {
 
 async function list(_: string, options: OptionValues, io: Io): Promise<Told> {
   const { path, settings: { auth } } = await readKeys(options, io);
+  // What a gateway that runs does not tell this user is no reason to list none.
+  const gateway = await remoteCaller(options, io).catch(() => undefined);
+  const { keys: used } = await gateway?.api("GET", "keys").catch(() => undefined) ?? {};
+  const uses = (Array.isArray(used) ? used : []).filter(isObject);
   const keys = (auth?.keys ?? []).map(({ name, expires = Infinity }) => ({
     name,
     expires: expires === Infinity ? null : new Date(expires).toISOString(),
     expired: expires <= Date.now(),
+    lastUse: uses.find((one) => one.name === name)?.lastUse ?? null,
   }));
   const data = { file: path, keys };
   if (keys.length === 0) return [data, `${path} has no keys`];
-  const rows = keys.map((one) => [one.name, one.expires ?? "never", one.expired ? "expired" : ""]);
+  const rows = keys.map(({ name, expires, expired, lastUse }) => [
+    name,
+    expired ? `${expires} has expired` : expires ?? "never",
+    String(lastUse ?? ""),
+  ]);
   const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
-  return [data, renderTable(["NAME", "EXPIRES", ""], rows, { style }).join("\n")];
+  return [data, renderTable(["NAME", "EXPIRES", "LAST USE"], rows, { style }).join("\n")];
 }
 
 async function remove(name: string, options: OptionValues, io: Io): Promise<Told> {
@@ -89,9 +102,7 @@ async function remove(name: string, options: OptionValues, io: Io): Promise<Told
   }
   await putKey(file, name, undefined);
   const left = names.length - 1;
-  const last = left > 0
-    ? ""
-    : '\nIt was the last one. Where everybody may get in, take "auth" out as well';
+  const last = left > 0 ? "" : LAST;
   return [{ name, file: path, left }, `Key "${name}" was taken out of ${path}${last}`];
 }
 

@@ -122,7 +122,6 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
     notes: [
       "ACTION is add NAME, list, remove NAME or hash (of a key on stdin).",
       "add prints a new key once, and writes its hash into the configuration.",
-      "With the first key nobody gets in without one any more.",
     ],
     load: async () => (await import("./keys.ts")).run,
   },

@@ -120,13 +120,15 @@ test("a key may end, and the list says so", async () => {
     name: "gone",
     expires: "2020-03-01T00:00:00.000Z",
     expired: true,
+    lastUse: null,
   });
   assert.deepEqual(listed.keys[3], {
     name: "t",
     expires: "2100-01-01T00:00:00.000Z",
     expired: false,
+    lastUse: null,
   });
-  assert.match((await keys("list")).stdout, /gone +2020-03-01T00:00:00\.000Z +expired/);
+  assert.match((await keys("list")).stdout, /gone +2020-03-01T00:00:00\.000Z has expired/);
 });
 
 test("what would let nobody in is refused", async () => {

@@ -96,6 +96,25 @@ test("a call by the configuration alone asks the gateway that runs, and starts n
   });
 });
 
+test("keys list tells when a key was used last, where the gateway that runs tells it", async () => {
+  await withGateway(async ({ url, cli, reload }) => {
+    const MCPROXY_KEY = (await cli(["keys", "add", "all"])).stdout.trim();
+    await cli(["keys", "add", "reader"]);
+    await reload();
+    const at = { MCPROXY_HOST: OWN_ADDRESS, MCPROXY_PORT: new URL(url).port };
+    const list = async (env: Record<string, string>) => {
+      const { keys } = JSON.parse(
+        (await cli(["keys", "list", "--json"], { ...at, ...env })).stdout,
+      );
+      return keys.map(({ name, lastUse }: Record<string, string>) => [name, typeof lastUse]);
+    };
+    assert.deepEqual(await list({}), [["all", "object"], ["reader", "object"]]);
+    assert.deepEqual(await list({ MCPROXY_KEY }), [["all", "string"], ["reader", "object"]]);
+    const { stdout } = await cli(["keys", "list"], { ...at, MCPROXY_KEY });
+    assert.match(stdout, /NAME +EXPIRES +LAST USE\nall +never +20\d\d-.*\nreader +never/);
+  });
+});
+
 test("a bridge ends with its key, and says so", async () => {
   await withGateway(async ({ url, cli, reload }) => {
     const MCPROXY_KEY = (await cli(["keys", "add", "all"])).stdout.trim();
