@@ -204,7 +204,10 @@ export class PinHouse implements AsyncDisposable {
       counts,
       waits: async (count, name) =>
         void await eventually(
-          () => counts(name).waiting,
+          async () => {
+            await this.#look();
+            return counts(name).waiting;
+          },
           (waiting) => waiting === count,
           `${count} definitions that wait`,
         ),

@@ -80,7 +80,8 @@ test("warn: one word is told once with the difference, works on, and is counted 
   assert.deepEqual(status.servers[0].pins, { waiting: 1, held: 0 });
   assert.equal(house.lines.length, told);
   assert.equal((await approve(house, "s")).code, 0);
-  await gateway.waits(0);
+  // It looks by itself.
+  await eventually(() => gateway.counts().waiting, (waiting) => waiting === 0, "the approval");
   assert.deepEqual(gateway.facts.map(({ what }) => what), ["waiting", "approved"]);
 });
 
