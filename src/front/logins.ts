@@ -3,8 +3,9 @@
 import type { HttpTarget, LoginConfig, ServerConfig } from "../config/types.ts";
 import type { GrantFact } from "../gateway/events.ts";
 import { parsedObject } from "../lib/json.ts";
+import { FileError } from "../lib/lock-file.ts";
 import { type Guest, LOCAL, type Visitor } from "../protocol/exchange.ts";
-import { GrantFileError, grantIn } from "../upstream/oauth/grants.ts";
+import { grantIn } from "../upstream/oauth/grants.ts";
 import { ForbiddenUrlError } from "../upstream/oauth/guard.ts";
 import { addressOf } from "./auth/challenge.ts";
 import { type Entrance, renewing } from "./entrance.ts";
@@ -120,7 +121,7 @@ export class LoginAnswers {
       }
     } catch (error) {
       if (error instanceof ForbiddenUrlError) return wrong(error.message);
-      if (error instanceof GrantFileError) return failure(500, error.message);
+      if (error instanceof FileError) return failure(500, error.message);
       throw error;
     }
     const { who } = admission.principal;

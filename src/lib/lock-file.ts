@@ -10,9 +10,9 @@ const STALE = 30_000;
 /** And how long one waits for it. */
 const PATIENCE = 45_000;
 
-/** A lock cannot be had. The message is a sentence with the remedy. */
-export class LockError extends Error {
-  override readonly name = "LockError";
+/** A file of this user's cannot be used. The message is a sentence with the remedy. */
+export class FileError extends Error {
+  override readonly name = "FileError";
 }
 
 /** What this process holds or waits for itself, so that it does not wait for its own file. */
@@ -21,7 +21,7 @@ const QUEUES = new Map<string, Promise<unknown>>();
 /**
  * Does something while nobody else does who names the same file, which is there meanwhile. What a
  * killed process has locked is free after half a minute.
- * @throws {LockError} and whatever `work` throws
+ * @throws {FileError} and whatever `work` throws
  */
 export async function exclusively<T>(path: string, work: () => Promise<T>): Promise<T> {
   const next = () => withFile(path, work);
@@ -42,7 +42,7 @@ async function withFile<T>(path: string, work: () => Promise<T>): Promise<T> {
   });
   while (!await created(path, mine)) {
     if (Date.now() > overdue) {
-      throw new LockError(`cannot lock ${path}: another process holds it; stop it, or try again`);
+      throw new FileError(`cannot lock ${path}: another process holds it; stop it, or try again`);
     }
     await removeStale(path);
     await pause(20 + 40 * Math.random(), systemClock);
@@ -65,15 +65,15 @@ async function created(path: string, content: string): Promise<boolean> {
   }
 }
 
-function unwritable(path: string, error: unknown): LockError {
-  return new LockError(`cannot write ${path}: ${codeOf(error)}; check its directory`);
+function unwritable(path: string, error: unknown): FileError {
+  return new FileError(`cannot write ${path}: ${codeOf(error)}; check its directory`);
 }
 
 /** Takes away what a process left behind that was killed; of two that see it, one. */
 async function removeStale(path: string): Promise<void> {
   const seen = await lstat(path).catch(() => undefined);
   if (seen?.isFile() === false) {
-    throw new LockError(`cannot lock ${path}: something else is in its place; remove it`);
+    throw new FileError(`cannot lock ${path}: something else is in its place; remove it`);
   }
   if (seen === undefined || Math.abs(Date.now() - seen.mtimeMs) < STALE) return;
   const aside = `${path}.${crypto.randomUUID()}.tmp`;

@@ -81,3 +81,9 @@ export async function issuerMetadata(
   }
   return why;
 }
+
+/** The address of a server as its tokens name it: what is secret in it is nobody's business. */
+export function resourceOf(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return origin + (pathname === "/" ? "" : pathname);
+}

@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { exclusively, LockError } from "../../src/lib/lock-file.ts";
+import { exclusively, FileError } from "../../src/lib/lock-file.ts";
 
 async function place() {
   const path = await mkdtemp(join(tmpdir(), "mcproxy-lock-"));
@@ -53,7 +53,7 @@ test("a lock that cannot be had says what is in the way", async () => {
   const never = () => Promise.reject(new Error("done without a lock"));
   await mkdir(path);
   await assert.rejects(exclusively(path, never), (error) => {
-    assert.ok(error instanceof LockError);
+    assert.ok(error instanceof FileError);
     assert.equal(
       error.message,
       `cannot lock ${path}: something else is in its place; remove it`,
@@ -64,7 +64,7 @@ test("a lock that cannot be had says what is in the way", async () => {
   await writeFile(file, "");
   await assert.rejects(
     exclusively(join(file, "x.lock"), never),
-    /^LockError: cannot write .*x\.lock: E(NOTDIR|EXIST); check its directory$/,
+    /^FileError: cannot write .*x\.lock: E(NOTDIR|EXIST); check its directory$/,
   );
   assert.deepEqual((await readdir(directory.path)).sort(), ["file", "x.lock"]);
 });

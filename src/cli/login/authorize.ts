@@ -9,11 +9,10 @@ import type { LoginConfig } from "../../config/types.ts";
 import { keepSecret } from "../../lib/secrets.ts";
 import { isLoopback, messageOf, printable, snippet } from "../../lib/text.ts";
 import { VERSION } from "../../lib/version.ts";
-import type { FetchDocument } from "../../protocol/issuer.ts";
+import { type FetchDocument, resourceOf } from "../../protocol/issuer.ts";
 import type { Grant } from "../../upstream/oauth/grants.ts";
 import { guardedFetch } from "../../upstream/oauth/guard.ts";
 import { requestToken } from "../../upstream/oauth/token.ts";
-import { resourceOf } from "../../upstream/oauth/tokens.ts";
 import { Callback } from "./callback.ts";
 
 /** What is known of a server before somebody logs in to it. */

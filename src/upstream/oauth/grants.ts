@@ -7,8 +7,8 @@ import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { loadCredentials } from "../../config/credentials.ts";
 import { attempt, isObject, shortHash } from "../../lib/json.ts";
-import { exclusively } from "../../lib/lock-file.ts";
-import { fileStamp, jsonIn, readPrivate, replaceFile, stateDirectory } from "../../lib/own-file.ts";
+import { exclusively, FileError } from "../../lib/lock-file.ts";
+import { jsonIn, readPrivate, replaceFile, stateDirectory } from "../../lib/own-file.ts";
 import { keepSecret } from "../../lib/secrets.ts";
 import { messageOf } from "../../lib/text.ts";
 
@@ -62,11 +62,6 @@ export function grantIn(value: unknown): Grant | string {
   return `${v.getDotPath(issues[0]) ?? "a grant"}: ${issues[0].message}`;
 }
 
-/** The file cannot be used; the message is a sentence with the remedy. */
-export class GrantFileError extends Error {
-  override readonly name = "GrantFileError";
-}
-
 /** Where a process finds the file, and the key to it. */
 export interface GrantPlace {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -92,12 +87,7 @@ export class GrantFile {
     this.path = join(directory, "grants.json");
   }
 
-  /** Changes whenever the file does; empty where there is none. */
-  async version(): Promise<string> {
-    return await fileStamp(this.path);
-  }
-
-  /** @throws {GrantFileError} */
+  /** @throws {FileError} */
   async read(): Promise<readonly Grant[]> {
     const read = await readPrivate(this.path);
     if (read === undefined) return [];
@@ -110,26 +100,26 @@ export class GrantFile {
     return content.grants.filter((one) => v.is(grantSchema, one));
   }
 
-  /** @throws {GrantFileError} */
+  /** @throws {FileError} */
   async find(key: GrantKey): Promise<Grant | undefined> {
     const found = (await this.read()).find((grant) => isOf(grant, key));
     [found?.accessToken, found?.refreshToken, found?.client.secret].forEach(keepSecret);
     return found;
   }
 
-  /** Puts a grant in the place of the one there was. @throws {GrantFileError} */
+  /** Puts a grant in the place of the one there was. @throws {FileError} */
   put(grant: Grant): Promise<void> {
     return this.#change((all) => [...all.filter((one) => !isOf(one, grant)), grant]);
   }
 
-  /** The same, unless there is a newer one meanwhile, or none any more. @throws {GrantFileError} */
+  /** The same, unless there is a newer one meanwhile, or none any more. @throws {FileError} */
   replace(grant: Grant): Promise<void> {
     return this.#change((all) =>
       all.map((one) => isOf(one, grant) && one.issuedAt <= grant.issuedAt ? grant : one)
     );
   }
 
-  /** @throws {GrantFileError} */
+  /** @throws {FileError} */
   remove(key: GrantKey): Promise<void> {
     return this.#change((all) => all.filter((one) => !isOf(one, key)));
   }
@@ -148,9 +138,9 @@ export class GrantFile {
         ? `${JSON.stringify(content, undefined, 2)}\n`
         : await new (await import("jose/jwt/encrypt")).EncryptJWT(content)
           .setProtectedHeader({ alg: "dir", enc: "A256GCM" }).encrypt(key);
-      await replaceFile(this.path, new TextEncoder().encode(text));
-    }).catch((error) => {
-      throw error instanceof GrantFileError ? error : new GrantFileError(messageOf(error));
+      await replaceFile(this.path, new TextEncoder().encode(text)).catch((error) => {
+        throw this.#unusable(messageOf(error), "check its directory");
+      });
     });
   }
 
@@ -177,8 +167,8 @@ export class GrantFile {
     }
   }
 
-  #unusable(why: string, remedy: string): GrantFileError {
-    return new GrantFileError(`cannot use ${this.path}: ${why}; ${remedy}`);
+  #unusable(why: string, remedy: string): FileError {
+    return new FileError(`cannot use ${this.path}: ${why}; ${remedy}`);
   }
 }
 

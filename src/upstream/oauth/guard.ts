@@ -5,7 +5,6 @@
 
 import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
-import { once } from "node:events";
 import { type IncomingMessage, request as overHttp } from "node:http";
 import { request as overHttps } from "node:https";
 import { BlockList, isIP } from "node:net";
@@ -155,10 +154,13 @@ async function connected(url: URL, addresses: readonly LookupAddress[], init: As
     lookup: (_, { all }, callback) =>
       all ? callback(null, [...addresses]) : callback(null, address, family),
   });
-  // Told to whoever reads the answer, too.
-  sent.on("error", () => {});
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  sent.on("response", resolve).on("error", reject).on("upgrade", (_, socket) => {
+    socket.destroy();
+    reject(new ForbiddenUrlError("the answer is of another protocol"));
+  });
   sent.end(body === undefined || body === null ? undefined : String(body));
-  const [answer] = await once(sent, "response") as [IncomingMessage];
+  const answer = await promise;
   const told = answer.headers as Record<string, string>;
   return { status: answer.statusCode ?? 0, headers: new Headers(told), body: answer };
 }

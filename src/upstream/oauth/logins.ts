@@ -2,22 +2,18 @@
 
 import { clearInterval, setInterval } from "node:timers";
 import { type HttpTarget, isPersonal } from "../../config/types.ts";
-import { canonicalJson } from "../../lib/json.ts";
+import { FileError } from "../../lib/lock-file.ts";
+import { fileStamp } from "../../lib/own-file.ts";
 import { within } from "../../lib/time.ts";
 import { type FetchDocument, issuerMetadata } from "../../protocol/issuer.ts";
 import { FirstLogin } from "../first-login.ts";
 import type { ServerCredential } from "../transport/transport.ts";
-import { type Grant, GrantFileError, grantFileIn } from "./grants.ts";
+import { type Grant, grantFileIn } from "./grants.ts";
 import type { GrantKey, GrantPlace } from "./grants.ts";
 import { ForbiddenUrlError, guardedFetch, judgeUrl } from "./guard.ts";
 import { postForm } from "./token.ts";
-import {
-  ClientTokens,
-  GrantTokens,
-  isSamePlace,
-  type LoginStatus,
-  type TokensOptions,
-} from "./tokens.ts";
+import { ClientTokens, GrantTokens, isSamePlace } from "./tokens.ts";
+import type { LoginStatus, TokensOptions } from "./tokens.ts";
 
 /** What {@link Logins} are made of. */
 export interface LoginsOptions extends Partial<Pick<TokensOptions, "file" | "now" | "onGrant">> {
@@ -49,7 +45,7 @@ export class Logins {
 
   /** How the server at this address is told who asks: everybody, or a principal of its own. */
   of(server: string, target: HttpTarget, principal = ""): ServerCredential {
-    const key = canonicalJson([server, target.url, target.login, principal]);
+    const key = JSON.stringify([server, target.url, target.login, principal]);
     const found = this.#all.get(key) ?? this.#create(server, target, principal);
     this.#all.delete(key);
     this.#all.set(key, found);
@@ -74,7 +70,7 @@ export class Logins {
    */
   async receive(grant: Grant, target: HttpTarget): Promise<void> {
     const { file, now = Date.now } = this.options;
-    if (file === undefined) throw new GrantFileError("no place for logins; set STATE_DIRECTORY");
+    if (file === undefined) throw new FileError("no place for logins; set STATE_DIRECTORY");
     if (!isSamePlace(grant.url, target.url)) {
       throw new ForbiddenUrlError(`"url" is not the address of the server`);
     }
@@ -120,7 +116,7 @@ export class Logins {
   look(): Promise<void> {
     return this.#looked = this.#looked.then(async () => {
       const { file } = this.options;
-      const version = await file?.version() ?? "";
+      const version = file === undefined ? "" : await fileStamp(file.path);
       if (version === this.#version) return;
       this.#version = version;
       const kept = await file?.read().catch(() => []) ?? [];
@@ -138,7 +134,7 @@ export class Logins {
     this.#timer = undefined;
   }
 
-  /** The principals that are logged in to the server at this address. @throws {GrantFileError} */
+  /** The principals that are logged in to the server at this address. @throws {FileError} */
   async #users(server: string, { url }: HttpTarget): Promise<readonly string[]> {
     const kept = await this.options.file?.read() ?? [];
     return kept.filter((grant) =>

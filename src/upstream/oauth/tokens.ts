@@ -5,7 +5,7 @@ import { messageOf, shellWord } from "../../lib/text.ts";
 import { backOff } from "../../lib/time.ts";
 import { getLogger } from "../../log/mod.ts";
 import { RpcError } from "../../protocol/errors.ts";
-import { type FetchDocument, issuerMetadata } from "../../protocol/issuer.ts";
+import { type FetchDocument, issuerMetadata, resourceOf } from "../../protocol/issuer.ts";
 import { LoginError, unavailable } from "../transport/failures.ts";
 import type { ServerCredential } from "../transport/transport.ts";
 import type { Grant, GrantFile, GrantKey } from "./grants.ts";
@@ -290,7 +290,8 @@ export class GrantTokens extends Tokens {
     this.#grant = grant;
     if (grant !== undefined) this.#isWanted = true;
     // What is known wakes nobody, and ends no pause.
-    if (grant?.accessToken === before?.accessToken && !grant?.dead === !before?.dead) return;
+    const isKnown = grant?.issuedAt === before?.issuedAt && !grant?.dead === !before?.dead;
+    if (isKnown && grant?.accessToken === before?.accessToken) return;
     this.hold(grant?.dead ? undefined : grant);
     if (this.token === undefined) return;
     this.#granted.resolve();
@@ -307,12 +308,6 @@ export class GrantTokens extends Tokens {
       : `refused its login on ${day} (${dead.reason}): ${run}`;
     return new LoginError(server, why, this.#granted.promise);
   }
-}
-
-/** The address of a server as its tokens name it: what is secret in it is nobody's business. */
-export function resourceOf(url: string): string {
-  const { origin, pathname } = new URL(url);
-  return origin + (pathname === "/" ? "" : pathname);
 }
 
 /** Whether what was made for one address may go to another: it says nothing of a query. */

@@ -13,8 +13,10 @@ import {
 } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { FileError } from "../../../src/lib/lock-file.ts";
 import { createRedactor } from "../../../src/lib/secrets.ts";
-import { GrantFile, GrantFileError } from "../../../src/upstream/oauth/grants.ts";
+import { fileStamp } from "../../../src/lib/own-file.ts";
+import { GrantFile } from "../../../src/upstream/oauth/grants.ts";
 import { directory, grantFor, Time } from "./support.ts";
 
 const time = new Time();
@@ -23,7 +25,7 @@ const key = { server: "it", principal: "" };
 test("a grant is kept for its server and principal, for this user alone", async () => {
   await using place = await directory();
   const file = new GrantFile(join(place.path, "deep", "state"));
-  assert.equal(await file.version(), "");
+  assert.equal(await fileStamp(file.path), "");
   assert.deepEqual(await file.read(), []);
   await file.put(grantFor(time));
   await file.put(grantFor(time, { server: "other", accessToken: "other" }));
@@ -34,9 +36,9 @@ test("a grant is kept for its server and principal, for this user alone", async 
   assert.equal((await file.find({ ...key, principal: "alice" }))?.accessToken, "alices");
   assert.equal((await stat(file.path)).mode & 0o777, 0o600);
   assert.equal((await stat(join(place.path, "deep", "state"))).mode & 0o777, 0o700);
-  const version = await file.version();
+  const version = await fileStamp(file.path);
   await file.remove(key);
-  assert.notEqual(await file.version(), version);
+  assert.notEqual(await fileStamp(file.path), version);
   assert.equal(await file.find(key), undefined);
   // Every secret joins the redactor as it comes into being.
   assert.equal(
@@ -68,12 +70,12 @@ test("a file that others can read, or that is none of ours, is not used", async 
     file.read(),
     /found mode 0640, expected 0600; run: chmod 600 .*grants\.json/,
   );
-  await assert.rejects(file.put(grantFor(time)), GrantFileError);
+  await assert.rejects(file.put(grantFor(time)), FileError);
   await chmod(file.path, 0o600);
   assert.equal((await file.read()).length, 1);
   for (const text of ["", "[]", "{}", '{"version":2,"grants":[]}', "\0", '{"version":1}']) {
     await writeFile(file.path, text);
-    await assert.rejects(file.read(), GrantFileError, text);
+    await assert.rejects(file.read(), FileError, text);
   }
   // What is no grant is none.
   const { accessToken: _, ...half } = grantFor(time);
@@ -92,7 +94,7 @@ test("what cannot be written is told as what cannot be read", async () => {
   await mkdir(`${file.path}.lock`);
   await assert.rejects(
     file.put(grantFor(time)),
-    /^GrantFileError: cannot lock .*grants\.json\.lock: .*; remove it$/,
+    /^FileError: cannot lock .*grants\.json\.lock: .*; remove it$/,
   );
 });
 
@@ -109,7 +111,7 @@ test("with a key the file says nothing to whoever has it", async () => {
   for (const wrong of keys) {
     const reader = new GrantFile(place.path, () => Promise.resolve(wrong));
     await assert.rejects(reader.read(), /MCPROXY_STATE_KEY/, String(wrong));
-    await assert.rejects(reader.put(grantFor(time)), GrantFileError);
+    await assert.rejects(reader.put(grantFor(time)), FileError);
   }
   await writeFile(file.path, `${text.slice(0, -3)}AAA`);
   await assert.rejects(file.read(), /another key, or damaged/);

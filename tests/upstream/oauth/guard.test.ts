@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { type AddressInfo, isIP } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, isIP } from "node:net";
 import { test } from "node:test";
 import { guardedFetch, judgeUrl, zoneOf } from "../../../src/upstream/oauth/guard.ts";
 import { issuerMetadata } from "../../../src/protocol/issuer.ts";
@@ -249,4 +249,33 @@ test("an answer that is too long, or of an issuer that lies, is none", async () 
   } finally {
     await server.close();
   }
+});
+
+test("whatever comes instead of an answer is a failure, and nothing is left waiting", async () => {
+  const answers: Record<string, string> = {
+    "/cut": "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{",
+    "/chunk": "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab",
+    "/other": "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+    "/garbage": "SSH-2.0-OpenSSH_9.6\r\n",
+    "/nothing": "",
+  };
+  const server = createTcpServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", (bytes) => {
+      const path = String(bytes).split(" ")[1] ?? "";
+      if (path === "/never") return void socket.write("HTTP/1.1 200 OK\r\n\r\n{");
+      socket.end(answers[path] ?? "");
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const fetch = guardedFetch([url], { env: {} });
+  for (const path of Object.keys(answers)) {
+    await assert.rejects(async () => await fetch(url + path, {}), Error, path);
+  }
+  const given = new AbortController();
+  const asked = fetch(`${url}/never`, { signal: given.signal });
+  given.abort(new Error("given up"));
+  await assert.rejects(async () => await asked, /given up/);
+  await new Promise<void>((resolve) => server.close(() => resolve()));
 });

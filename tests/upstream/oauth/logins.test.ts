@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LoginError } from "../../../src/upstream/transport/failures.ts";
 import type { HttpTarget, LoginConfig } from "../../../src/config/types.ts";
+import { fileStamp } from "../../../src/lib/own-file.ts";
 import { type Grant, GrantFile, type GrantKey } from "../../../src/upstream/oauth/grants.ts";
 import { ForbiddenUrlError } from "../../../src/upstream/oauth/guard.ts";
 import { Logins } from "../../../src/upstream/oauth/logins.ts";
@@ -180,6 +181,20 @@ for (const code of ["invalid_grant", "invalid_client", "unauthorized_client"]) {
   });
 }
 
+test("an issuer may give the same token again, for longer", async () => {
+  await using house = await open();
+  const { file, issuer, time } = house;
+  await file.put(grantFor(time));
+  const it = house.credential();
+  assert.equal(await it.header(), "Bearer access-0");
+  issuer.instead = () => Response.json({ access_token: "access-0", expires_in: 3_600 });
+  time.ms += 3_600_000;
+  assert.equal(await it.header(), "Bearer access-0");
+  time.ms += 3_539_999;
+  assert.equal(it.header(), "Bearer access-0", "at once");
+  assert.equal(issuer.asked.length, 1);
+});
+
 test("somebody who logs in while a refresh is refused has the say", async () => {
   await using house = await open();
   const { file, issuer, time } = house;
@@ -288,7 +303,7 @@ test("the gateway's own tokens come from the issuer of the file, and stay in mem
     client_secret: "s3cret-of-gw",
   });
   assert.deepEqual(issuer.trusted, [[`${URL_OF_IT}?key=hidden`, ISSUER]]);
-  assert.equal(await file.version(), "");
+  assert.equal(await fileStamp(file.path), "");
   // A refusal by the server is tried once with another token, and stays what it is.
   assert.equal(await it.refused("Bearer access-1", BEARER), true);
   assert.equal(await it.refused("Bearer access-2", BEARER), false);
@@ -342,7 +357,7 @@ test("a login that is handed over is judged, kept by our own clock, and used at 
     const refused = logins.receive({ ...grant, ...one }, TARGET);
     await assert.rejects(refused, ForbiddenUrlError, JSON.stringify(one));
   }
-  assert.equal(await file.version(), "");
+  assert.equal(await fileStamp(file.path), "");
   await logins.receive(grant, TARGET);
   await granted;
   assert.equal(it.header(), "Bearer access-0");
