@@ -297,8 +297,8 @@ if (ON_LINUX) {
       assert.deepEqual(await shown(join(root, "home/server")), ["home/server"]);
     }));
 
-  test("keptIn() keeps a home and a cache for each server", () =>
-    inMachine(async ({ bin, state, cache, start }) => {
+  test("keptIn() keeps a home and a cache for each server, and tries bwrap once", () =>
+    inMachine(async ({ bin, state, cache, runtime, start }) => {
       await program(join(bin, "x"));
       const first = await start({ sandbox: sandbox() });
       const binds = first.args.flatMap((word, at) =>
@@ -309,6 +309,7 @@ if (ON_LINUX) {
       assert.ok(binds[1]!.startsWith(`${cache}/sandbox/x-`) && binds[1]!.endsWith("/cache"));
       for (const path of binds) assert.equal(await realpath(path), path);
       assert.deepEqual((await start({ sandbox: sandbox() })).args, first.args);
+      assert.equal(runtime.children.length, 1);
       assert.equal(first.command, join(bin, "bwrap"));
       assert.ok(first.args.includes(join(bin, "x")));
     }));

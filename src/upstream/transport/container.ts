@@ -95,7 +95,7 @@ export class Container {
 }
 
 /** What a program says that ends by itself, and whether that is well and whole. Never rejects. */
-export async function ask(program: Program, runtime: Pick<Runtime, "spawn">) {
+export async function ask(program: Program, runtime: Pick<Runtime, "spawn">, patience = PATIENCE) {
   const heard = { isDone: false, said: "", complaint: "" };
   const ended = Promise.withResolvers<boolean>();
   const hears = (part: "said" | "complaint") => (chunk: Uint8Array) => {
@@ -110,7 +110,7 @@ export async function ask(program: Program, runtime: Pick<Runtime, "spawn">) {
       onStderr: hears("complaint"),
       onExit: ({ code }) => ended.resolve(code === 0),
     });
-    await within(PATIENCE, ended.promise.then((isDone) => heard.isDone = isDone));
+    await within(patience, ended.promise.then((isDone) => heard.isDone = isDone));
     child.kill("SIGKILL");
   } catch (error) {
     heard.complaint = messageOf(error);

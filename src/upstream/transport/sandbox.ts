@@ -308,6 +308,11 @@ function find(name: string, path = "", cwd = process.cwd()): string | undefined 
   });
 }
 
+/** Trials that went well; one that did not may go well later, when somebody has mended it. */
+const working = new Set<string>();
+/** How long one may take on a busy machine. */
+const TRIAL_MS = 30_000;
+
 /**
  * A bwrap that works.
  * @throws {Error} where there is none, with the reason
@@ -322,7 +327,10 @@ export async function bwrapOf(
   if (!bwrap) fail("it cannot be put into a sandbox: there is no bwrap; install bubblewrap");
   const rooms = ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"];
   const args = [...wallsOf(network), ...rooms, "--", bwrap, "--version"];
-  const { isDone, complaint } = await ask({ command: bwrap, args, env: {} }, runtime);
+  const key = args.join(" ");
+  if (working.has(key)) return bwrap;
+  const { isDone, complaint } = await ask({ command: bwrap, args, env: {} }, runtime, TRIAL_MS);
+  if (isDone) working.add(key);
   if (isDone) return bwrap;
   const said = snippet(complaint.trim(), 300) || "it does not end well";
   return fail(
