@@ -49,7 +49,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/upstream": 2_563,
   "src/upstream/connection": 1_706,
   "src/upstream/transport": 2_064,
-  "src/upstream/oauth": 720,
+  "src/upstream/oauth": 719,
   "src/registry": 1962,
   "src/gating": 2_256,
   "src/gating/words + src/gating/meaning": 1_793,

@@ -46,7 +46,6 @@ const LONGEST = 10 * 365 * 86_400;
 export async function requestToken(request: TokenRequest): Promise<Token> {
   const { origin } = new URL(request.tokenEndpoint);
   const response = await postForm(request);
-  const { status } = response;
   const text = await response.text();
   const answer = text.length > MOST_ANSWER ? {} : parsedObject(text) ?? {};
   const said = (name: string) => typeof answer[name] === "string" && answer[name] || undefined;
@@ -56,7 +55,7 @@ export async function requestToken(request: TokenRequest): Promise<Token> {
     const words = why === undefined ? "" : `: ${quoted(why)}`;
     throw new TokenError(`${origin} answered ${quoted(error)}${words}`, printable(snippet(error)));
   }
-  if (status < 200 || status > 299) throw new TokenError(`${origin} answered HTTP ${status}`);
+  if (!response.ok) throw new TokenError(`${origin} answered HTTP ${response.status}`);
   const [accessToken = "", refreshToken] = [said("access_token"), said("refresh_token")];
   if (!ACCESS_TOKEN.test(accessToken)) throw new TokenError(`${origin} answered without a token`);
   const type = said("token_type") ?? "bearer";

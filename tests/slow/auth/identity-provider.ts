@@ -68,6 +68,7 @@ export class IdentityProvider {
       features: {
         devInteractions: { enabled: false },
         clientCredentials: { enabled: true },
+        revocation: { enabled: true },
         registration: { enabled: true },
         revocation: { enabled: true },
         resourceIndicators: {

@@ -129,6 +129,24 @@ test("a refresh token that is used twice ends the login, which another one bring
   assert.match((await it.header())!, /^Bearer ey/);
 });
 
+test("a login that is ended is of no use any more, whoever has its tokens", async (context) => {
+  const { provider, file } = await house(context);
+  const now = Date.now();
+  const grant = await grantOf(provider, now);
+  await file.put(grant);
+  const logins = new Logins({ file, now: () => now });
+  assert.equal(await logins.forget(key, target({ type: "oauth" })), true);
+  assert.deepEqual(await file.read(), []);
+  // Somebody has a copy of it.
+  await file.put(grant);
+  const it = logins.of("it", target({ type: "oauth" }));
+  context.after(() => logins.close());
+  await assert.rejects(
+    async () => await it.refused(await it.header(), "Bearer"),
+    /refused its login on .* \(invalid_grant\)/,
+  );
+});
+
 test("the gateway has tokens of its own, with a secret that is right", async (context) => {
   const { provider } = await house(context);
   const logins = new Logins();

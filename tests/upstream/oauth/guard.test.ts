@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { type AddressInfo, createServer as createTcpServer, isIP } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, isIP, type Socket } from "node:net";
 import { test } from "node:test";
 import { guardedFetch, judgeUrl, zoneOf } from "../../../src/upstream/oauth/guard.ts";
 import { issuerMetadata } from "../../../src/protocol/issuer.ts";
@@ -259,7 +259,9 @@ test("whatever comes instead of an answer is a failure, and nothing is left wait
     "/garbage": "SSH-2.0-OpenSSH_9.6\r\n",
     "/nothing": "",
   };
+  const sockets: Socket[] = [];
   const server = createTcpServer((socket) => {
+    sockets.push(socket);
     socket.on("error", () => {});
     socket.once("data", (bytes) => {
       const path = String(bytes).split(" ")[1] ?? "";
@@ -277,5 +279,6 @@ test("whatever comes instead of an answer is a failure, and nothing is left wait
   const asked = fetch(`${url}/never`, { signal: given.signal });
   given.abort(new Error("given up"));
   await assert.rejects(async () => await asked, /given up/);
+  for (const socket of sockets) socket.destroy();
   await new Promise<void>((resolve) => server.close(() => resolve()));
 });
