@@ -70,7 +70,6 @@ export class IdentityProvider {
         clientCredentials: { enabled: true },
         revocation: { enabled: true },
         registration: { enabled: true },
-        revocation: { enabled: true },
         resourceIndicators: {
           enabled: true,
           getResourceServerInfo: (_: unknown, resource: string) => ({
