@@ -1,10 +1,11 @@
 import { existsSync, lstatSync } from "node:fs";
 import process from "node:process";
 import { CliError, ExitCode, type Io, print, say } from "../app/io.ts";
-import { pinName, whyWaiting } from "../gateway/pins/definitions.ts";
+import { pinName, whyWaiting, without } from "../gateway/pins/definitions.ts";
 import {
   type PinBook,
   pinFile,
+  type PinMap,
   readPins,
   type ServerPins,
   updatePins,
@@ -20,62 +21,60 @@ const SERVICE_STATE = "/var/lib/mcproxy";
 
 /** `mcproxy approve`: what servers offer otherwise than it was approved, for a person to decide. */
 export async function run({ args, options }: Invocation, io: Io): Promise<ExitCode> {
-  const paths = [stateDirectory(io.env), SERVICE_STATE].flatMap((one) => one ? [pinFile(one)] : []);
+  const [server, ...names] = args;
+  const paths = [stateDirectory(io.env) ?? SERVICE_STATE, SERVICE_STATE].map(pinFile);
   const path = paths.find(existsSync) ?? paths[0]!;
   // Root acts for the user of the gateway.
   const isRoot = process.getuid?.() === 0;
-  const owner = isRoot && existsSync(path) ? lstatSync(path).uid : undefined;
+  const owner = isRoot ? lstatSync(path, { throwIfNoEntry: false })?.uid : undefined;
   const read = await readPins(path, owner);
   if (!read.ok) {
-    throw new CliError(ExitCode.Failed, `Cannot use "${path}": ${read.reason}`, {
-      hint: "Run it as the user of the gateway, or as root",
-    });
+    throw failed(`Cannot use "${path}": ${read.reason}`, "Run it as its user, or as root");
   }
-  const [server] = args;
-  const servers = server === undefined ? [...read.value] : [[server, chosen(read.value, args)]];
-  const waiting = (servers as [string, ServerPins][]).filter(([, pins]) => pins.waiting.size > 0);
+  const servers = server === undefined ? read.value : chosen(read.value, server, names);
+  const waiting = [...servers].filter(([, pins]) => pins.waiting.size > 0);
   const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
   const lines = options.json === true
     ? [JSON.stringify(waiting.map(asData))]
     : waiting.flatMap((one) => asLines(one, server !== undefined, style));
   await print(io, lines.map((line) => `${line}\n`).join(""));
-  if (waiting.length === 0) await say(io.stderr, "Nothing waits for approval\n");
-  if (waiting.length === 0 || server === undefined) return ExitCode.Ok;
-  const pins = waiting[0]![1];
-  const what = `${plural(pins.waiting.size, "definition")} of "${server}"`;
+  const shown = waiting[0]?.[1].waiting;
+  if (shown === undefined) await say(io.stderr, "Nothing waits for approval\n");
+  if (shown === undefined || server === undefined) return ExitCode.Ok;
+  const what = `${plural(shown.size, "definition")} of "${server}"`;
   if (options.yes !== true && !await confirmed(`Approve ${what}? [y/N] `, io)) {
-    const hint = io.stdin.isTerminal ? {} : { hint: "Add --yes to approve without being asked" };
-    throw new CliError(ExitCode.Failed, "Nothing was approved", hint);
+    const hint = io.stdin.isTerminal ? undefined : "Add --yes to approve without being asked";
+    throw failed("Nothing was approved", hint);
   }
-  let left = pins.waiting.size;
-  const change = (book: PinBook) => void (left -= approve(book, server, pins));
+  let left = 0;
+  const change = (book: PinBook) => void (left = approve(book, server, shown));
   await updatePins(path, change, owner).catch((error) => {
-    throw new CliError(ExitCode.Failed, `Cannot write "${path}": ${systemReason(error)}`);
+    throw failed(`Cannot write "${path}": ${systemReason(error)}`);
   });
-  if (left > 0) {
-    const message = `${left} of ${what} changed meanwhile, and still wait`;
-    throw new CliError(ExitCode.Failed, message);
-  }
+  if (left > 0) throw failed(`${left} of ${what} changed meanwhile, and still wait`);
   await say(io.stderr, `Approved ${what}\n`);
   return ExitCode.Ok;
 }
 
+function failed(message: string, hint?: string): CliError {
+  return new CliError(ExitCode.Failed, message, hint === undefined ? {} : { hint });
+}
+
 /** What of a server waits, and is meant. */
-function chosen(book: PinBook, [server = "", ...names]: readonly string[]): ServerPins {
+function chosen(book: PinBook, server: string, names: readonly string[]): PinBook {
   const pins = book.get(server);
   if (pins === undefined) {
     const hint = `Known: ${[...book.keys()].join(", ") || "none"}`;
-    const message = `Cannot approve "${server}": no gateway has seen it`;
-    throw new CliError(ExitCode.Failed, message, { hint });
+    throw failed(`Cannot approve "${server}": no gateway has seen it`, hint);
   }
-  if (names.length === 0) return pins;
+  if (names.length === 0) return new Map([[server, pins]]);
   const ids = names.flatMap((name) => {
     const found = [`tool ${name}`, `prompt ${name}`, name].filter((id) => pins.waiting.has(id));
     if (found.length > 0) return found;
-    const message = `Cannot approve "${name}" of "${server}": nothing of this name waits`;
-    throw new CliError(ExitCode.Failed, message);
+    throw failed(`Cannot approve "${name}" of "${server}": nothing of this name waits`);
   });
-  return { ...pins, waiting: new Map(ids.map((id) => [id, pins.waiting.get(id)!])) };
+  const waiting = new Map(ids.map((id) => [id, pins.waiting.get(id)!]));
+  return new Map([[server, { ...pins, waiting }]]);
 }
 
 function asData([server, { pinned, waiting }]: readonly [string, ServerPins]) {
@@ -102,24 +101,20 @@ function asLines(one: readonly [string, ServerPins], isWhole: boolean, style: St
 async function confirmed(question: string, { stdin, stderr }: Io): Promise<boolean> {
   if (!stdin.isTerminal) return false;
   await say(stderr, question);
-  const decoder = new TextDecoder();
-  let answer = "";
   for await (const chunk of stdin) {
-    answer += decoder.decode(chunk, { stream: true });
-    if (answer.includes("\n")) break;
+    // A terminal gives whole lines.
+    return /^\s*y(es)?\s*$/i.test(new TextDecoder().decode(chunk));
   }
-  return /^\s*y(es)?\s*$/i.test(answer);
+  return false;
 }
 
-/** Approves what was shown, and nothing that came since. How many that are. */
-function approve(book: PinBook, server: string, shown: ServerPins): number {
+/** Approves what was shown, and nothing that came since; how much of that is left. */
+function approve(book: PinBook, server: string, shown: PinMap): number {
   const pins = book.get(server);
-  if (pins === undefined) return 0;
-  const [pinned, waiting] = [new Map(pins.pinned), new Map(pins.waiting)];
-  for (const [id, { sha256 }] of shown.waiting) {
-    const pin = waiting.get(id);
-    if (pin?.sha256 === sha256 && waiting.delete(id)) pinned.set(id, pin);
-  }
-  book.set(server, { ...pins, pinned, waiting });
-  return pins.waiting.size - waiting.size;
+  if (pins === undefined) return shown.size;
+  const left = without(shown, pins.waiting);
+  const approved = without(shown, left);
+  const pinned = new Map([...pins.pinned, ...approved]);
+  book.set(server, { pinned, waiting: without(pins.waiting, approved) });
+  return left.size;
 }
