@@ -62,13 +62,13 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/front": 1_798,
   "src/front/auth": 719,
   "src/app": 782,
-  "src/cli": 3_400,
+  "src/cli": 3_382,
   "src/cli/login": 396,
   "src/cli/view": 262,
   "src/cli/clients": 1_948,
 };
 
-const MOST_CODE_IN_ALL = 38_906;
+const MOST_CODE_IN_ALL = 38_881;
 const MOST_FILES = 261;
 const MOST_LINES = 500;
 

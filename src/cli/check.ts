@@ -1,12 +1,8 @@
-import { stat } from "node:fs/promises";
-import process from "node:process";
 import { ExitCode, type Io, print, say } from "../app/io.ts";
 import { type Configuration, configurationError, findConfiguration } from "../app/plan.ts";
-import { fileIssue } from "../config/files.ts";
 import { type ConfigIssue, formatIssue } from "../config/issue.ts";
 import { collectSecrets } from "../config/secrets.ts";
 import type { Config, ServerConfig } from "../config/types.ts";
-import { modeText } from "../lib/own-file.ts";
 import { createRedactor } from "../lib/secrets.ts";
 import { firstLine, isLoopback, plural, printable } from "../lib/text.ts";
 import type { ConnectionReport } from "./diagnose.ts";
@@ -20,9 +16,7 @@ export async function run({ options }: Invocation, io: Io): Promise<ExitCode | n
   if (!configuration.ok && options.json !== true) {
     throw configurationError(configuration.issues, { missing: configuration.file === undefined });
   }
-  const here = configuration.ok
-    ? [...await writableFiles(configuration), ...await confining(configuration.config, io)]
-    : [];
+  const here = configuration.ok ? await confining(configuration.config, io) : [];
   const read = checkReport(configuration, here);
   // Whoever only validates a file does not load a gateway for it.
   const connected = options.connect === true && configuration.ok
@@ -93,21 +87,6 @@ function openAddress({ file, settings: { host, auth } }: Config): ConfigIssue[] 
   const message = `found host ${JSON.stringify(host)}, expected a loopback address, "auth", or a ` +
     "start with --no-auth: other machines could use every server without authentication";
   return [{ file, line: 0, column: 0, path: "", message }];
-}
-
-/** Where there are keys, whoever writes to a file of the configuration may do what it can do. */
-async function writableFiles(configuration: Configuration): Promise<ConfigIssue[]> {
-  if (!configuration.ok || configuration.config.settings.auth?.keys === undefined) return [];
-  const found = [...configuration.sources.keys()].map(async (file) => {
-    const found = await stat(file).catch(() => undefined);
-    // The own group of a user has nobody else in it.
-    const others = found?.gid === process.getgid?.() ? 0o002 : 0o022;
-    if (!found?.isFile() || process.platform === "win32" || (found.mode & others) === 0) return [];
-    const message = `found mode ${modeText(found.mode)}: others can write to the file, and ` +
-      "put keys of their own into it";
-    return [fileIssue(file, message, "run: chmod go-w on it")];
-  });
-  return (await Promise.all(found)).flat();
 }
 
 function checkedServers(config: Config) {

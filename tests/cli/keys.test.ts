@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { chmod, readFile, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { CLIENTS } from "../../src/cli/clients/clients.ts";
@@ -280,23 +280,4 @@ test("a client that was connected before there were keys gets one, and --undo ta
   assert.doesNotMatch(there.stdout, /given-by/);
   assert.match(await readFile(file, "utf8"), /"Authorization": "Bearer given-by-somebody-else"/);
   assert.equal((await keysIn(path(), home))?.length, 1);
-});
-
-test("check tells of a file that others can write keys into", async () => {
-  const { home, path } = await homeOf({ "mcp-servers.json": BEFORE });
-  await using _ = home;
-  const check = async (mode: number) => {
-    await chmod(path(), mode);
-    const { stdout } = await run(["check", "--json"], home.options);
-    const { warnings } = JSON.parse(stdout) as { warnings: readonly { message: string }[] };
-    return warnings.map(({ message }) => message).filter((one) => one.includes("mode"));
-  };
-  assert.deepEqual(await check(0o644), []);
-  const told = await check(0o646);
-  assert.match(
-    told.join(),
-    /found mode 0646: others can write to the file, and put keys of their own/,
-  );
-  await home.write(path(), EMPTY);
-  assert.deepEqual(await check(0o646), []);
 });
