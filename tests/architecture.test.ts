@@ -54,12 +54,12 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gating": 2_256,
   "src/gating/words + src/gating/meaning": 1_793,
   "src/gateway/access": 798,
-  "src/gateway": 1_788,
+  "src/gateway": 1_777,
   "src/gateway/clients": 1_117,
   "src/gateway/members": 601,
   "src/gateway/middleware": 864,
   "src/gateway/pins": 350,
-  "src/front": 1_798,
+  "src/front": 1_787,
   "src/front/auth": 719,
   "src/app": 782,
   "src/cli": 3_382,
@@ -68,7 +68,8 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_948,
 };
 
-const MOST_CODE_IN_ALL = 38_881;
+const MOST_CODE_IN_ALL = 38_861;
+>>>>>>> 1949110 (refactor(gateway): a line that is there and one that is waited for go the same way)
 const MOST_FILES = 261;
 const MOST_LINES = 500;
 

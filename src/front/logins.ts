@@ -1,11 +1,10 @@
 /** What is told of the logins to servers, and who brings one or takes it away. */
 
 import type { HttpTarget, LoginConfig, ServerConfig } from "../config/types.ts";
-import type { GrantFact } from "../gateway/events.ts";
 import { parsedObject } from "../lib/json.ts";
 import { FileError } from "../lib/lock-file.ts";
 import { type Guest, LOCAL, type Visitor } from "../protocol/exchange.ts";
-import { grantIn } from "../upstream/oauth/grants.ts";
+import { grantIn, type GrantKey } from "../upstream/oauth/grants.ts";
 import { ForbiddenUrlError } from "../upstream/oauth/guard.ts";
 import { addressOf } from "./auth/challenge.ts";
 import { type Entrance, renewing } from "./entrance.ts";
@@ -14,7 +13,8 @@ import { NO_STORE, readBody, Refusal } from "./reply.ts";
 
 /** A server that people log in to. */
 interface Place {
-  readonly server: string;
+  /** Of the login that counts for whoever asks: his own, or the gateway's for everybody. */
+  readonly key: GrantKey;
   readonly target: HttpTarget;
   /** What the configuration says of its login. */
   readonly login: Partial<Extract<LoginConfig, { readonly type: "oauth" }>>;
@@ -42,19 +42,19 @@ export class LoginAnswers {
     const allowed = isChange ? "PUT, DELETE" : "GET, HEAD";
     if (!allowed.split(", ").includes(request.method)) return methodNotAllowed(allowed);
     const { servers } = this.context.gateway.config;
-    const server = servers.get(name ?? "");
-    const place = server && placeOf(server);
-    this.#require(visitor, path, isChange, place?.login.per === "user" ? name : undefined);
     const caller = visitor.admission?.principal.id ?? "";
+    const server = servers.get(name ?? "");
+    const place = server && placeOf(server, caller);
+    this.#require(visitor, path, isChange, place?.login.per === "user" ? name : undefined);
     if (name === undefined) {
-      const places = [...servers.values()].flatMap((one) => placeOf(one) ?? []);
-      const logins = await Promise.all(places.map((one) => this.#status(one, caller)));
+      const places = [...servers.values()].flatMap((one) => placeOf(one, caller) ?? []);
+      const logins = await Promise.all(places.map((one) => this.#status(one)));
       return json({ logins }, 200, NO_STORE);
     }
     if (server === undefined) return failure(404, `No such server: ${name}`);
     if (place === undefined) return failure(404, `Nobody can log in to the server "${name}"`);
     const failed = isChange ? await this.#change(request, visitor as Guest, place) : undefined;
-    return failed ?? json(await this.#status(place, caller), 200, NO_STORE);
+    return failed ?? json(await this.#status(place), 200, NO_STORE);
   }
 
   /** What issuers may read about clients of this gateway, which have no secret; undefined for none. */
@@ -62,7 +62,7 @@ export class LoginAnswers {
     const { servers, settings } = this.context.gateway.config;
     const id = this.#documentUrl;
     if (id === undefined) return undefined;
-    const pinned = [...servers.values()].flatMap((one) => placeOf(one)?.login.redirect ?? []);
+    const pinned = [...servers.values()].flatMap((one) => placeOf(one, "")?.login.redirect ?? []);
     const document = {
       client_id: id,
       client_name: "mcproxy",
@@ -87,7 +87,7 @@ export class LoginAnswers {
   #require(visitor: Visitor, path: string, isChange: boolean, own: string | undefined): void {
     const { admission } = visitor;
     const hasAuth = this.context.gateway.config.settings.auth !== undefined;
-    if (!hasAuth && (admission?.principal ?? LOCAL) === LOCAL) return;
+    if (!hasAuth && (!isChange || admission?.principal === LOCAL)) return;
     const inForce = this.entrance();
     // Another configuration has come while this was loaded.
     if (admission === undefined || inForce === undefined) throw renewing();
@@ -98,43 +98,38 @@ export class LoginAnswers {
   async #change(
     request: Request,
     { admission, address }: Guest,
-    place: Place,
+    { key, target }: Place,
   ): Promise<Response | undefined> {
     const { gateway, pending } = this.context;
-    const { server, target } = place;
-    const key = { server, principal: ownerOf(place, admission.principal.id) };
     const logins = await gateway.logins();
-    let what: GrantFact["what"] = "removed";
+    const what = request.method === "PUT" ? "received" : "removed";
     try {
-      if (request.method === "PUT") {
-        what = "received";
+      if (what === "received") {
         const isOver = () => !admission.holds(Date.now());
         const text = await new Promise<string>((take, fail) =>
           readBody(request, { bodyLimit: MOST_GRANT, pending }, { isOver, take, fail })
         );
         if (isOver()) throw new Refusal(403, LAPSED);
         const grant = grantIn({ ...parsedObject(text), ...key });
-        if (typeof grant === "string") return wrong(grant);
+        if (typeof grant === "string") throw new ForbiddenUrlError(grant);
         await logins.receive(grant, target);
       } else if (!await logins.forget(key, target)) {
-        return failure(404, `Nobody is logged in to "${server}"`);
+        return failure(404, `Nobody is logged in to "${key.server}"`);
       }
     } catch (error) {
-      if (error instanceof ForbiddenUrlError) return wrong(error.message);
       if (error instanceof FileError) return failure(500, error.message);
-      throw error;
+      if (!(error instanceof ForbiddenUrlError)) throw error;
+      return failure(400, `Cannot take the grant: ${error.message}`);
     }
     const { who } = admission.principal;
     gateway.events.emit({ kind: "grant", ...key, what, who, address });
     return undefined;
   }
 
-  async #status(place: Place, caller: string): Promise<object> {
+  async #status({ key: { server: name, principal }, target, login }: Place): Promise<object> {
     const { gateway } = this.context;
-    const { server: name, target, login } = place;
     const logins = await gateway.logins();
-    const known = await logins.status(name, target, ownerOf(place, caller));
-    const { state, dead, expiresAt, scope } = known;
+    const { state, dead, expiresAt, scope } = await logins.status(name, target, principal);
     const { per, clientId, redirect, resource, issuer } = login;
     const ownDocument = clientId === undefined ? this.#documentUrl : undefined;
     return {
@@ -152,15 +147,12 @@ export class LoginAnswers {
 }
 
 /** Where people log in to a server; undefined where something else says who asks. */
-function placeOf({ name: server, instances: [target] }: ServerConfig): Place | undefined {
+function placeOf({ name, instances: [target] }: ServerConfig, caller: string): Place | undefined {
   if (target?.kind !== "http" || target.login?.type === "client-credentials") return undefined;
   if (Object.keys(target.headers).some((one) => /^authorization$/i.test(one))) return undefined;
-  return { server, target, login: target.login ?? {} };
-}
-
-/** Whose the login is: the caller's, or the gateway's for everybody. */
-function ownerOf({ login: { per } }: Place, caller: string): string {
-  return per === "user" ? caller : "";
+  const login: Place["login"] = target.login ?? {};
+  const principal = login.per === "user" ? caller : "";
+  return { key: { server: name, principal }, target, login };
 }
 
 /** Without who asks, and without a query that has a secret in it. */
@@ -171,12 +163,6 @@ function shownUrl(text: string, redact: (text: string) => string): string {
   return redact(url.href);
 }
 
-function wrong(why: string): Response {
-  return failure(400, `Cannot take the grant: ${why}`);
-}
-
-const ERRORS: Readonly<Record<number, string>> = { 400: "bad_request", 404: "not_found" };
-
 function failure(status: number, message: string): Response {
-  return json({ error: ERRORS[status] ?? "internal_error", message }, status, NO_STORE);
+  return json({ error: status === 404 ? "not_found" : "refused", message }, status, NO_STORE);
 }

@@ -52,22 +52,12 @@ function begin(
   edits: readonly JsonEdit[],
   view: View,
   parking: Parked,
+  line: OnceLine | Promise<OnceLine> = upstream.lineFor(exchange),
 ): Promise<ResponseMessage> {
-  const line = upstream.lineFor(exchange);
   // Bound, as a closure costs every call the room for what it would close over.
-  return line instanceof Promise
-    ? line.then(over.bind(undefined, upstream, exchange, edits, view, parking))
-    : over(upstream, exchange, edits, view, parking, line);
-}
-
-function over(
-  upstream: Forwarder,
-  exchange: Exchange,
-  edits: readonly JsonEdit[],
-  view: View,
-  parking: Parked,
-  line: OnceLine,
-): Promise<ResponseMessage> {
+  if (line instanceof Promise) {
+    return line.then(begin.bind(undefined, upstream, exchange, edits, view, parking));
+  }
   return exchange.client.era === line.era
     ? line.forwardOnce(exchange, edits)
     : bridge(upstream, exchange, edits, view, parking, line);

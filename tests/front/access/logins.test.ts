@@ -1,11 +1,10 @@
 /** What is told of logins to servers, and who may bring one or take it away. */
 
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { Config, HttpTarget } from "../../../src/config/types.ts";
 import { loadOptions } from "../../../src/config/schema.ts";
 import type { Scope } from "../../behaviour/scope.ts";
 import { type Ask, House, inScope, keysOf } from "./house.ts";
@@ -81,21 +80,7 @@ async function openHouse(scope: Scope, settings: object = {}) {
     // deno-lint-ignore no-explicit-any
     return (JSON.parse(text).grants as any[]).map(({ server, principal }) => [server, principal]);
   };
-  return { house, put, remove, kept };
-}
-
-/** The same, but each has a login of his own to `open`. */
-function perUser({ servers, ...config }: Config): Config {
-  const open = servers.get("open")!;
-  const target: HttpTarget = {
-    ...open.instances[0] as HttpTarget,
-    login: { type: "oauth", per: "user" } as NonNullable<HttpTarget["login"]>,
-  };
-  const key = `${open.key} per user`;
-  return {
-    ...config,
-    servers: new Map([...servers, ["open", { ...open, key, instances: [target] }]]),
-  };
+  return { house, put, remove, kept, directory };
 }
 
 test(
@@ -155,16 +140,18 @@ test(
   "a grant is brought and taken away by the local key where nobody has to say who he is",
   inScope(async (scope) => {
     const { house, put, remove, kept } = await openHouse(scope);
+    const told: unknown[] = [];
+    house.gateway.events.on("grant", ({ kind: _, ...fact }) => void told.push(fact));
     for (const ask of [{}, { as: "wrong" }, { headers: { cookie: "mcproxy_local" } }]) {
-      const told = await put("open", grant(), ask);
-      assert.equal(told.status, 401);
-      assert.match(told.headers.get("www-authenticate")!, /^Bearer realm="mcproxy"/);
+      const refused = await put("open", grant(), ask);
+      assert.equal(refused.status, 401);
+      assert.match(refused.headers.get("www-authenticate")!, /^Bearer realm="mcproxy"/);
       assert.equal((await remove("open", ask)).status, 401);
     }
     const local = { headers: { "x-api-key": "mcproxy_local" } };
-    const told = await put("open", grant(), local);
-    const status = await told.json();
-    assert.equal(told.status, 200, JSON.stringify(status));
+    const response = await put("open", grant(), local);
+    const status = await response.json();
+    assert.equal(response.status, 200, JSON.stringify(status));
     const { state, expiresAt } = status;
     assert.equal(state, "valid");
     // By the gateway's own clock.
@@ -178,6 +165,8 @@ test(
       'Nobody is logged in to "open"',
     ]);
     assert.equal((await (await house.ask("/api/logins/open")).json()).state, "needed");
+    const fact = { server: "open", principal: "", who: "local", address: undefined };
+    assert.deepEqual(told, [{ ...fact, what: "received" }, { ...fact, what: "removed" }]);
   }),
 );
 
@@ -211,9 +200,10 @@ test(
   "where each has a login of his own, whoever may use the server brings his, and nobody else's",
   inScope(async (scope) => {
     const profiles = { pa: { servers: ["open"] }, pb: { servers: ["a"] } };
-    const settings = { auth: AUTH, access: ACCESS, profiles };
+    const open = { ...mcpServers.open, auth: { type: "oauth", per: "user" } };
+    const servers = { mcpServers: { ...mcpServers, open } };
+    const settings = { ...servers, auth: AUTH, access: ACCESS, profiles };
     const { house, put, remove, kept } = await openHouse(scope, settings);
-    house.gateway.reload(perUser(house.gateway.config));
     assert.equal((await put("open", grant(), { as: "bob" })).status, 403);
     assert.equal((await house.ask("/api/logins/open", { as: "bob" })).status, 403);
     assert.equal((await put("known", grant(), { as: "ann" })).status, 403);
@@ -234,7 +224,7 @@ test(
 test(
   "what is no grant for that server is refused with the member that is wrong, and not quoted",
   inScope(async (scope) => {
-    const { put, kept } = await openHouse(scope);
+    const { put, kept, directory } = await openHouse(scope);
     const local = { headers: { authorization: "Bearer mcproxy_local" } };
     for (
       const [body, status, why] of [
@@ -259,6 +249,12 @@ test(
       assert.match(message ?? error.message, why);
       assert.ok(!text.includes(SECRET), text);
     }
+    // What cannot be kept is said as it is.
+    await writeFile(join(directory, "grants.json"), "{}", { mode: 0o644 });
+    const unkept = await put("open", grant(), local);
+    assert.equal(unkept.status, 500);
+    assert.match((await unkept.json()).message, /^cannot use .*: .*chmod 600/);
+    await rm(join(directory, "grants.json"));
     const form = await put("open", grant(), {
       headers: { ...local.headers, "content-type": "text/plain" },
     });
