@@ -69,7 +69,6 @@ const MOST_CODE: Readonly<Record<string, number>> = {
 };
 
 const MOST_CODE_IN_ALL = 38_861;
->>>>>>> 1949110 (refactor(gateway): a line that is there and one that is waited for go the same way)
 const MOST_FILES = 261;
 const MOST_LINES = 500;
 
