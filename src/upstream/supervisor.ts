@@ -150,8 +150,7 @@ export class Supervisor {
     const spacing = this.#reason === "unauthorized" ? REFUSED_SPACING : RETRY_SPACING;
     const mayTry = this.#reason !== "login" && clock.now() - this.#failedAt >= spacing;
     if (mayTry) this.#retry();
-    const turn = this.#turn;
-    if (turn === undefined || signal.aborted) return;
+    if (this.#turn === undefined || signal.aborted) return;
     // A first start has its own deadline; later nobody should wait that long for a dead server.
     const bound = this.#state.failures > 0
       ? Math.min(RETRY_WAIT, startupTimeout())
@@ -159,8 +158,12 @@ export class Supervisor {
     const over = new AbortController();
     const stop = () => over.abort();
     signal.addEventListener("abort", stop);
+    const late = pause(bound, clock, over.signal).then(stop);
     try {
-      await Promise.race([turn.promise, pause(bound, clock, over.signal)]);
+      // Where one ends with a login, another may begin at once by the next.
+      for (let turn = this.#turn; turn !== undefined && !over.signal.aborted; turn = this.#turn) {
+        await Promise.race([turn.promise, late]);
+      }
     } finally {
       signal.removeEventListener("abort", stop);
       over.abort();

@@ -2,111 +2,20 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runtime } from "#runtime";
-import type { HttpTarget, SharingMode } from "../../src/config/types.ts";
-import type { Client, Principal } from "../../src/protocol/exchange.ts";
 import type { Connection } from "../../src/upstream/connection/connection.ts";
-import { LINE_LIMITS, type LineLimits } from "../../src/upstream/lines.ts";
-import { Logins } from "../../src/upstream/oauth/logins.ts";
+import { LINE_LIMITS } from "../../src/upstream/lines.ts";
 import { ExtraConnection, KeptConnections } from "../../src/upstream/own-connections.ts";
-import { Upstream } from "../../src/upstream/upstream.ts";
 import { FakeClock } from "./fakes/clock.ts";
-import { PersonalService, type ServiceEra } from "./personal-service.ts";
-import {
-  callText,
-  exchangeFor,
-  LEGACY_CLIENT,
-  MODERN_CLIENT,
-  RecordedLog,
-  serverConfig,
-  textOf,
-  Watch,
-} from "./support.ts";
+import { PersonalService } from "./personal-service.ts";
+import { rounds } from "../support/rounds.ts";
+import { playRound } from "./per-user-rounds.ts";
+import { by, PersonalWorld } from "./personal-world.ts";
 
 const NEEDED = 'Server "it" needs a login: run "mcproxy login it"';
 
-function by(era: "legacy" | "modern", id: string, session = id): Client {
-  const principal: Principal = { id, who: id, names: [] };
-  return era === "modern"
-    ? { ...MODERN_CLIENT, principal }
-    : { ...LEGACY_CLIENT, label: session, session, principal };
-}
-
-interface WorldOptions {
-  readonly era: ServiceEra;
-  /** Who has logged in before the start. */
-  readonly users?: readonly string[];
-  readonly limits?: Partial<LineLimits>;
-  readonly sharing?: SharingMode;
-}
-
-class World implements AsyncDisposable {
-  readonly watch = new Watch();
-  readonly log = new RecordedLog();
-  readonly logins: Logins;
-  readonly upstream: Upstream;
-
-  private constructor(
-    readonly service: PersonalService,
-    { era, limits = {}, sharing = "auto" }: WorldOptions,
-  ) {
-    const logins = this.logins = new Logins({ file: service.file, now: service.time.now });
-    const target: HttpTarget = {
-      kind: "http",
-      url: service.url,
-      transport: "http",
-      headers: {},
-      login: { type: "oauth", per: "user" },
-    };
-    this.upstream = new Upstream({
-      config: serverConfig(target, {
-        name: "it",
-        protocol: era === "dual" ? "auto" : era,
-        sharing,
-      }),
-      runtime,
-      logins: () => Promise.resolve(logins),
-      log: this.log,
-      events: this.watch,
-      limits,
-    });
-  }
-
-  static async open(options: WorldOptions, given?: PersonalService): Promise<World> {
-    const service = given ?? await PersonalService.open(options.era);
-    for (const user of options.users ?? []) await service.grant(user);
-    const world = new World(service, options);
-    world.upstream.start();
-    await world.upstream.settled;
-    return world;
-  }
-
-  /** Somebody logs in, and the gateway notices. */
-  async grant(user: string): Promise<void> {
-    await this.service.grant(user);
-    await this.logins.look();
-  }
-
-  /** What a call comes to. */
-  async call(client: Client, n?: number): Promise<string> {
-    try {
-      const exchange = exchangeFor(callText("whose", n === undefined ? {} : { n }), client);
-      return textOf((await this.upstream.forward(exchange, [])).raw);
-    } catch (error) {
-      return (error as Error).message;
-    }
-  }
-
-  async [Symbol.asyncDispose]() {
-    this.logins.close();
-    await this.upstream.close();
-    await this.service[Symbol.asyncDispose]();
-  }
-}
-
 for (const era of ["legacy", "modern"] as const) {
   test(`each request to a ${era} server carries the login of who asks, in whatever order`, async () => {
-    await using world = await World.open({ era, users: ["alice", "bob"] });
+    await using world = await PersonalWorld.open({ era, users: ["alice", "bob"] });
     const people = ["alice", "bob", "carol"].flatMap((id) => [by("legacy", id), by("modern", id)]);
     // A modern server is asked by modern clients here: what bridges the eras is above.
     const clients = people.filter((client) => era === "legacy" || client.era === "modern");
@@ -126,7 +35,7 @@ for (const era of ["legacy", "modern"] as const) {
   });
 
   test(`a login that a ${era} server refuses is that of one user alone`, async () => {
-    await using world = await World.open({ era, users: ["alice", "bob"] });
+    await using world = await PersonalWorld.open({ era, users: ["alice", "bob"] });
     const [alice, bob] = [by(era, "alice"), by(era, "bob")];
     assert.deepEqual([await world.call(alice), await world.call(bob)], ["alice", "bob"]);
     world.service.dead.add("bob");
@@ -148,7 +57,7 @@ for (const era of ["legacy", "modern"] as const) {
   });
 
   test(`the lists of a ${era} server come by the first login that works, without what is private`, async () => {
-    await using world = await World.open({ era });
+    await using world = await PersonalWorld.open({ era });
     assert.equal(world.upstream.status().reason, "login");
     assert.equal(world.upstream.status().lastError, NEEDED);
     assert.equal(await world.call(by(era, "alice")), NEEDED);
@@ -174,7 +83,7 @@ for (const era of ["legacy", "modern"] as const) {
   });
 
   test(`when the login behind the lists of a ${era} server ends, they come by another`, async () => {
-    await using world = await World.open({ era, users: ["alice", "bob"] });
+    await using world = await PersonalWorld.open({ era, users: ["alice", "bob"] });
     assert.equal(world.service.asked("tools/list", "alice").length, 1);
     world.service.dead.add("alice");
     assert.match(await world.call(by(era, "alice")), /refused its login/);
@@ -186,9 +95,38 @@ for (const era of ["legacy", "modern"] as const) {
   });
 }
 
+test("a call waits for a login that works, past those that do no more", async () => {
+  await using world = await PersonalWorld.open({ era: "modern", users: ["alice", "bob", "carol"] });
+  const { service, upstream } = world;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (const user of ["alice", "bob"]) service.dead.add(user);
+  service.held.set("bob", promise);
+  void upstream.setSubscriptions(new Set(["x://y"]));
+  await service.until("server/discover", "bob");
+  const answer = world.call(by("modern", "carol"));
+  resolve();
+  assert.equal(await answer, "carol");
+});
+
+test("a login that ends in the middle of a handshake is followed by the next one at once", async () => {
+  const service = await PersonalService.open("legacy");
+  service.fragile.set("alice", "notifications/initialized");
+  await using world = await PersonalWorld.open({ era: "legacy", users: ["alice", "bob"] }, service);
+  await world.watch.until(() => world.upstream.state.phase === "ready");
+  assert.equal(service.asked("tools/list", "bob").length, 1);
+  // That would be a pause, which grows.
+  assert.ok(!world.log.has("Cannot connect"));
+});
+
+for (const era of ["legacy", "modern", "dual"] as const) {
+  test(`who may use a ${era} server always can, whatever becomes of others' logins`, async () => {
+    for (let seed = 1; seed <= rounds(12); seed++) await playRound(era, seed, 40);
+  });
+}
+
 test("connections of sessions, and of single calls, are opened by the login of who asks", async () => {
   const users = ["alice", "bob"];
-  await using world = await World.open({ era: "legacy", users, sharing: "session" });
+  await using world = await PersonalWorld.open({ era: "legacy", users, sharing: "session" });
   const clients = ["alice", "bob", "carol"].flatMap((id) => [
     by("legacy", id, `first of ${id}`),
     by("legacy", id, `second of ${id}`),
@@ -203,7 +141,7 @@ test("connections of sessions, and of single calls, are opened by the login of w
 });
 
 test("rights that do not do fail the call of one user, and say what would", async () => {
-  await using world = await World.open({ era: "modern", users: ["alice", "bob"] });
+  await using world = await PersonalWorld.open({ era: "modern", users: ["alice", "bob"] });
   world.service.lacking.add("bob");
   assert.equal(
     await world.call(by("modern", "bob")),
@@ -218,7 +156,7 @@ test("what one user's session has ended with costs no other the login", async ()
   const service = await PersonalService.open("legacy");
   const { promise, resolve } = Promise.withResolvers<void>();
   service.held.set("stream", promise);
-  await using world = await World.open({ era: "legacy", users: ["alice", "bob"] }, service);
+  await using world = await PersonalWorld.open({ era: "legacy", users: ["alice", "bob"] }, service);
   service.dead.add("alice");
   resolve();
   await world.log.until("Event stream broke or is refused");
@@ -232,7 +170,7 @@ test("what one user's session has ended with costs no other the login", async ()
 });
 
 test("a server of both eras is reached in the client's own, by the login of who asks", async () => {
-  await using world = await World.open({ era: "dual", users: ["alice", "bob"] });
+  await using world = await PersonalWorld.open({ era: "dual", users: ["alice", "bob"] });
   assert.equal(world.upstream.status().era, "modern");
   for (const id of ["alice", "bob", "carol"]) {
     const expected = id === "carol" ? NEEDED : id;
@@ -246,7 +184,7 @@ test("a server of both eras is reached in the client's own, by the login of who 
 
 test("a connection of a user is closed for another's when it is idle, and never in use", async () => {
   const users = ["alice", "bob", "carol"];
-  await using world = await World.open({ era: "legacy", users, limits: { users: 2 } });
+  await using world = await PersonalWorld.open({ era: "legacy", users, limits: { users: 2 } });
   const { promise, resolve } = Promise.withResolvers<void>();
   for (const id of ["alice", "bob"]) world.service.held.set(id, promise);
   const calls = ["alice", "bob"].map((id) => world.call(by("legacy", id)));

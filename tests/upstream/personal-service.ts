@@ -29,11 +29,15 @@ const LISTS: Record<string, unknown> = {
 export class PersonalService implements AsyncDisposable {
   /** Users whose tokens it takes no more. */
   readonly dead = new Set<string>();
+  /** Users whose tokens it takes until they are used for this method. */
+  readonly fragile = new Map<string, string>();
   /** Users whose tokens do not do for calls. */
   readonly lacking = new Set<string>();
-  /** What a call of this user waits for, or a `stream` for messages outside of calls. */
+  /** What calls and refusals of this user wait for, or a `stream` for messages outside of calls. */
   readonly held = new Map<string, Promise<unknown>>();
   readonly #sessions = new Map<string, string>();
+  /** Tokens of users who have been {@link dead}. */
+  readonly #over = new Set<string>();
 
   private constructor(
     readonly place: Directory,
@@ -58,7 +62,8 @@ export class PersonalService implements AsyncDisposable {
   /** As `mcproxy login` writes it. */
   async grant(user: string, principal = user): Promise<void> {
     const issuedAt = ++this.time.ms;
-    const tokens = { accessToken: `token-of-${user}`, refreshToken: undefined, issuedAt };
+    const accessToken = `token-of-${user}-${issuedAt}`;
+    const tokens = { accessToken, refreshToken: undefined, issuedAt };
     const whose = { server: this.name, url: this.url, principal };
     await this.file.put(grantFor(this.time, { ...whose, ...tokens }));
   }
@@ -79,7 +84,13 @@ export class PersonalService implements AsyncDisposable {
     if (verb === "GET") await this.held.get("stream");
     const session = headers["mcp-session-id"];
     const isForeign = typeof session === "string" && this.#sessions.get(session) !== user;
-    if (user === "" || this.dead.has(user) || isForeign) {
+    const { authorization = "" } = headers;
+    if (body !== undefined && this.fragile.get(user) === body.method) this.dead.add(user);
+    if (this.dead.has(user)) {
+      this.#over.add(authorization);
+      await this.held.get(user);
+    }
+    if (user === "" || this.#over.has(authorization) || isForeign) {
       return json(response, 401, {}, { "www-authenticate": 'Bearer resource_metadata="x"' });
     }
     if (verb !== "POST") return json(response, verb === "DELETE" ? 200 : 405, {});
@@ -135,7 +146,7 @@ export class PersonalService implements AsyncDisposable {
 }
 
 function userOf({ headers }: Seen): string {
-  return /^Bearer token-of-(\w+)$/.exec(headers.authorization ?? "")?.[1] ?? "";
+  return /^Bearer token-of-(\w+)-\d+$/.exec(headers.authorization ?? "")?.[1] ?? "";
 }
 
 function isOf(seen: Seen, method: string, user: string | undefined): boolean {

@@ -17,9 +17,9 @@ import {
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { ResponseMessage } from "../../protocol/message.ts";
 import {
+  ConnectionLostError,
   HttpStatusError,
   NetworkError,
-  protocolFault,
   serverLabel,
 } from "../transport/failures.ts";
 import type { Channel } from "./channel.ts";
@@ -181,7 +181,7 @@ async function agreed(
   }
   channel.transport.setProtocol(version, "legacy");
   await channel.notify("notifications/initialized");
-  if (channel.closed !== undefined) throw protocolFault(channel.server, channel.closed.message);
+  if (channel.closed !== undefined) throw new ConnectionLostError(channel.server, channel.closed);
   return {
     era: "legacy",
     protocolVersion: version,
