@@ -61,7 +61,7 @@ export class Entrance {
 
   /** When which key was last used, since the start. */
   get keys() {
-    return [...this.door.passes].map(({ principal: { who }, usedAt }) => ({
+    return [...this.door.keys.passes].map(({ principal: { who }, usedAt }) => ({
       name: who.slice("key:".length),
       lastUse: usedAt === undefined ? null : new Date(usedAt).toISOString(),
     }));

@@ -269,6 +269,7 @@ export const SILENT = { idle: "idle for too long", crowded: "too many sessions" 
 export function logFacts(events: Facts, now = () => performance.now()): void {
   const comings = new TokenBucket({ ratePerSecond: 5, burst: 100, now: now() });
   const refusals = new TokenBucket({ ratePerSecond: 0.1, burst: 5, now: now() });
+  const limits = new TokenBucket({ ratePerSecond: 0.1, burst: 5, now: now() });
   const tell = (bucket: TokenBucket, text: string, facts: object) => {
     const verdict = bucket.take(now());
     if (verdict.allowed) log.info(text, { ...facts, suppressed: verdict.suppressed || undefined });
@@ -289,6 +290,10 @@ export function logFacts(events: Facts, now = () => performance.now()): void {
     const text = left === undefined ? "came" : "went: {left}";
     const facts = { client: label, name, left, transport, path, who: principal?.who };
     tell(comings, `Client {client} {name} ${text}`, facts);
+  });
+  events.on("limited", ({ rid, client: { label: client, principal }, method, told: error }) => {
+    const facts = { rid, client, who: principal?.who, method, error };
+    tell(limits, "{method} was refused: {error}", facts);
   });
   events.on("failure", ({ rid, client, principal, method, told, cause }) => {
     // What a client or a server has sent stands in both, at any length.

@@ -44,8 +44,7 @@ export interface Door {
   addressOf(request: Request, peer: PeerSource | undefined): string;
   /** 403 for somebody to whom one more of these scopes would open `path`. */
   lacksScope(scopes: readonly string[], path: string): Refusal;
-  /** What the keys of the configuration let in by. */
-  readonly passes: Iterable<Pass>;
+  readonly keys: Pick<Keys, "passes">;
   /** Another configuration: what is gone from it stops holding at once, and the rest goes on. */
   reload(settings: DoorSettings): void;
 }
@@ -107,7 +106,7 @@ class Doorkeeper implements Door {
   readonly #now: () => number;
   readonly #onWrong: DoorOptions["onWrong"];
   readonly #fetch: FetchDocument;
-  readonly #keys: Keys;
+  readonly keys: Keys;
   #issuers = new Map<string, Issuer>();
   #proxy: TrustedProxy | undefined;
   /** Headers of issuers that have one of their own. */
@@ -127,7 +126,7 @@ class Doorkeeper implements Door {
     this.#onWrong = onWrong;
     this.#now = now;
     this.#fetch = fetch;
-    this.#keys = new Keys(localKey);
+    this.keys = new Keys(localKey);
     this.#turns = new TokenBucket({ ratePerSecond: VERIFIED, burst: VERIFIED, now: now() });
     this.reload(settings);
   }
@@ -137,7 +136,7 @@ class Doorkeeper implements Door {
     this.#address = addressOf(settings);
     this.#challenges = new Challenges(settings);
     this.#headers = [...new Set(issuers.flatMap(({ header }) => header ?? []))];
-    this.#keys.reload(keys);
+    this.keys.reload(keys);
     const before = this.#issuers;
     this.#issuers = new Map(issuers.map((config) => {
       const text = canonicalJson([this.#address, config]);
@@ -153,10 +152,6 @@ class Doorkeeper implements Door {
     // What was wrong may be right now.
     this.#wrong.clear();
     this.#pending.clear();
-  }
-
-  get passes(): Iterable<Pass> {
-    return this.#keys.passes;
   }
 
   metadata(path: string): Response | undefined {
@@ -233,7 +228,7 @@ class Doorkeeper implements Door {
     const [, bearer = null] = BEARER.exec(headers.get("authorization") ?? "") ?? [];
     for (const shown of [bearer, headers.get("x-api-key")]) {
       if (shown === null) continue;
-      const found = this.#keys.find(shown, now);
+      const found = this.keys.find(shown, now);
       if (found === undefined) tokens.push([shown, this.#issuerOf(shown)]);
       key ??= found;
     }

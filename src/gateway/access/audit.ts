@@ -76,9 +76,7 @@ export class Audit {
         if (!this.#isFew("denied", who)) return;
         this.#add({ event: "denied", who, address, name: this.#name(path), outcome });
       }),
-      events.on("authFailed", ({ address = "" }) => {
-        this.#count(AUTH_FAILED, address);
-      }),
+      events.on("authFailed", ({ address }) => void this.#isFew(AUTH_FAILED, address)),
       events.on("client", ({ client, transport, endpoint, left }) => {
         const { name, version } = client.info;
         const named = this.#name(`${name ?? ""} ${version ?? ""} by ${transport}`.trim());
@@ -122,19 +120,15 @@ export class Audit {
     this.#file.add(new Date().toISOString(), members);
   }
 
-  #count(event: string, whose: string): number {
+  /** Whether one more has a line of its own: nobody can push out of the file what he has done. */
+  #isFew(event: string, whose = ""): boolean {
     const counts = this.#counts.getOrInsertComputed(event, () => new Map());
     const key = counts.has(whose) || counts.size < MAX_COUNTED ? whose : OTHERS;
     const count = (counts.get(key) ?? 0) + 1;
     counts.set(key, count);
     const { clock = systemClock } = this.parts;
     this.#unschedule ??= clock.after(MINUTE, () => this.#tellCounts(), true);
-    return count;
-  }
-
-  /** Whether one more has a line of its own: nobody can push out of the file what he has done. */
-  #isFew(event: string, who = ""): boolean {
-    return this.#count(event, who) <= MOST_REFUSALS;
+    return count <= MOST_REFUSALS;
   }
 
   #tellCounts(): void {

@@ -2,11 +2,9 @@
 
 import { type AuditConfig, type Config, isPersonal } from "../../config/types.ts";
 import type { Endpoint } from "../../gating/endpoint.ts";
-import { TokenBucket } from "../../lib/rate-limit.ts";
 import type { Redactor } from "../../lib/secrets.ts";
 import { plural } from "../../lib/text.ts";
 import { within } from "../../lib/time.ts";
-import { getLogger } from "../../log/mod.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import { errorResponse, idTextOf, resultResponse } from "../../protocol/message.ts";
 import type { Reply } from "../../registry/answers.ts";
@@ -34,8 +32,6 @@ const MOST_URIS = 10 * MAX_SUBSCRIPTIONS;
 /** Milliseconds that start, reload and stop wait for a disk. */
 const PATIENCE = 500;
 
-const log = getLogger("mcproxy", "gateway");
-
 /** Limits, and the audit where there is one. */
 export class Control extends Limits {
   /** Subscriptions of modern clients that are open, and their resources. */
@@ -45,15 +41,6 @@ export class Control extends Limits {
 
   constructor(private readonly parts: ControlParts) {
     super(() => parts.config);
-    const lines = new TokenBucket({ ratePerSecond: 0.1, burst: 5, now: performance.now() });
-    parts.events.on("limited", ({ rid, client: { label: client, principal }, method, told }) => {
-      const verdict = lines.take(performance.now());
-      if (!verdict.allowed) return;
-      const who = principal?.who;
-      const suppressed = verdict.suppressed || undefined;
-      const facts = { rid, client, who, method, error: told, suppressed };
-      log.info("{method} was refused: {error}", facts);
-    });
   }
 
   /** Does what the configuration says now. Resolves when it is known whether the audit is written. */
@@ -82,11 +69,8 @@ export class Control extends Limits {
    * @throws {LaterError} where its client has as many as it may
    */
   listen({ client: { principal, pipe } }: Exchange, endpoint: Endpoint, uris: number) {
-    const { value = MOST_SESSIONS, scope } = limitAt(
-      "sessions",
-      endpoint,
-      this.parts.config.settings,
-    );
+    const { settings } = this.parts.config;
+    const { value = MOST_SESSIONS, scope } = limitAt("sessions", endpoint, settings);
     const key = scope + (principal?.id ?? "");
     const open = this.#listening.get(key) ?? { count: 0, uris: 0 };
     if (pipe === undefined && open.count >= value) {

@@ -206,7 +206,7 @@ export function doorFor(people: ReadonlyMap<string, Admission | (() => never)>) 
       metadata: (path) => real.metadata(path),
       lacksScope: (scopes, path) => real.lacksScope(scopes, path),
       addressOf: (request, peer) => real.addressOf(request, peer),
-      passes: real.passes,
+      keys: real.keys,
       reload: (settings) => real.reload(settings),
     };
   };

@@ -28,6 +28,21 @@ test("a key lets in, by either header, as who it is of", async () => {
   assert.equal(await refused({ authorization: LAPTOP }), MISSING);
 });
 
+test("it is known when a key was last used, however it was shown", async () => {
+  const { door, clock, enter, refused } = doorOf({ keys });
+  const uses = () => [...door.keys.passes].map(({ usedAt }) => usedAt);
+  assert.deepEqual(uses(), [undefined, undefined, undefined]);
+  await enter(bearer(LAPTOP));
+  clock.now += 1_000;
+  await enter({ "x-api-key": "a key of mine" });
+  await refused(bearer("no"));
+  assert.deepEqual(uses(), [NOW, undefined, NOW + 1_000]);
+  clock.now += 1_000;
+  await enter(bearer(LAPTOP));
+  door.reload({ auth: { keys }, publicUrl: undefined });
+  assert.deepEqual(uses(), [NOW + 2_000, undefined, NOW + 1_000]);
+});
+
 test("what is shown must be right, all of it", async () => {
   const { enter, refused } = doorOf({ keys });
   for (const text of ["", LAPTOP.slice(0, -1), `${LAPTOP}x`, LAPTOP.toUpperCase(), "a.b.c", "ä"]) {

@@ -176,6 +176,24 @@ test("limits, refusals, sessions, configurations and wrong credentials are writt
   ]);
 });
 
+test("lines have where somebody came from, and what became of logins to servers", async () => {
+  const principal = { id: "key:ci", who: "ci", names: [] };
+  const address = "192.0.2.7";
+  const lines = await audited("none", (events) => {
+    events.emit(record({}, { client: { ...clientOf("c7", { principal }), address } }));
+    events.emit({ kind: "denied", principal, address, path: "/api/status", status: 403 });
+    const login = { kind: "grant", server: "gh" } as const;
+    events.emit({ ...login, principal: "", what: "received", who: "ci", address });
+    events.emit({ ...login, principal: "key:ci", what: "refreshed" });
+  });
+  assert.deepEqual(lines.slice(0, 3).map((line) => line.address), Array(3).fill(address));
+  const said = lines.slice(2).map(({ t: _, n: _n, prev: _prev, ...rest }) => rest);
+  assert.deepEqual(said, [
+    { event: "grant", who: "ci", address, server: "gh", outcome: "received" },
+    { event: "grant", server: "gh", name: "key:ci", outcome: "refreshed" },
+  ]);
+});
+
 test("failures from any number of addresses take bounded room", async () => {
   const lines = await audited("none", (events) => {
     for (let at = 0; at < 3_000; at++) {
