@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { HttpTarget } from "../../src/config/types.ts";
 import type { Connection } from "../../src/upstream/connection/connection.ts";
 import { LINE_LIMITS } from "../../src/upstream/lines.ts";
 import { ExtraConnection, KeptConnections } from "../../src/upstream/own-connections.ts";
@@ -106,6 +107,19 @@ test("a call waits for a login that works, past those that do no more", async ()
   const answer = world.call(by("modern", "carol"));
   resolve();
   assert.equal(await answer, "carol");
+});
+
+test("a login that is brought wakes the server, and one that is taken away is that user's alone", async () => {
+  await using world = await PersonalWorld.open({ era: "modern" });
+  const { service, upstream, logins } = world;
+  const target = upstream.config.instances[0] as HttpTarget;
+  assert.equal(await world.call(by("modern", "alice")), NEEDED);
+  for (const user of ["alice", "bob"]) await logins.receive(service.grantOf(user), target);
+  await world.watch.until(() => upstream.state.phase === "ready");
+  assert.equal(await world.call(by("modern", "alice")), "alice");
+  assert.equal(await logins.forget({ server: "it", principal: "bob" }, target), true);
+  assert.equal(await world.call(by("modern", "bob")), NEEDED);
+  assert.equal(await world.call(by("modern", "alice")), "alice");
 });
 
 test("a login that ends in the middle of a handshake is followed by the next one at once", async () => {

@@ -1,7 +1,7 @@
 /** A server over real HTTP to which each user logs in, and says in each answer by whose token it was asked. */
 
 import type { ServerResponse } from "node:http";
-import { GrantFile } from "../../src/upstream/oauth/grants.ts";
+import { type Grant, GrantFile } from "../../src/upstream/oauth/grants.ts";
 import {
   DISCOVERED,
   error,
@@ -61,11 +61,18 @@ export class PersonalService implements AsyncDisposable {
 
   /** As `mcproxy login` writes it. */
   async grant(user: string, principal = user): Promise<void> {
+    await this.file.put(this.grantOf(user, principal));
+  }
+
+  /** What a login has brought. */
+  grantOf(user: string, principal = user): Grant {
     const issuedAt = ++this.time.ms;
     const accessToken = `token-of-${user}-${issuedAt}`;
     const tokens = { accessToken, refreshToken: undefined, issuedAt };
     const whose = { server: this.name, url: this.url, principal };
-    await this.file.put(grantFor(this.time, { ...whose, ...tokens }));
+    // Both are on loopback, as it is.
+    const by = { issuer: this.http.url, tokenEndpoint: `${this.http.url}/token` };
+    return grantFor(this.time, { ...whose, ...by, ...tokens });
   }
 
   /** The requests of this method, of one user where one is named. */
