@@ -13,8 +13,9 @@ export const SERVER_INFO = { name: "mcproxy", title: "mcproxy", version: VERSION
 /** How long a modern client may keep what it was told, where no upstream says less. Milliseconds. */
 const DEFAULT_TTL_MS = 5_000;
 
-function serverInfoText(view: View): string {
-  return view.serverInfo ?? JSON.stringify(SERVER_INFO);
+function serverInfoText({ serverInfo = "{}" }: View): string {
+  // One that has not answered yet says nothing, and clients refuse it without a name.
+  return serverInfo === "{}" ? JSON.stringify(SERVER_INFO) : serverInfo;
 }
 
 /** The text of an `initialize` result (lifecycle, legacy era). */

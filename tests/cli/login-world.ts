@@ -25,6 +25,8 @@ export class LoginWorld {
   registration: Answer = {};
   /** What `/authorize` leads back with. */
   back: Readonly<Record<string, string>> = { code: "the-code-of-it" };
+  /** Whether a token is good. */
+  takes = (token: string): boolean => token.startsWith("access-token-");
   /** What the challenge asks for. */
   scope = "read";
 
@@ -99,7 +101,8 @@ export class LoginWorld {
         this.forms.push(new URLSearchParams(text));
         return json({});
     }
-    if (!/^Bearer access-token-/.test(request.headers.authorization ?? "")) {
+    const [, token = ""] = /^Bearer (.+)$/.exec(request.headers.authorization ?? "") ?? [];
+    if (!this.takes(token)) {
       const metadata = `${this.base}/.well-known/oauth-protected-resource/mcp`;
       const challenge = `Bearer resource_metadata="${metadata}", scope="${this.scope}"`;
       return json({ error: "no token" }, 401, { "www-authenticate": challenge });

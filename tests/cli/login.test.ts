@@ -1,8 +1,16 @@
 /** Logging in to a server, and out again, by the address that `mcproxy login --no-browser` prints. */
 
+import { runtime } from "#runtime";
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
+import { newKey } from "../../src/app/local-key.ts";
+import { Server } from "../../src/app/server.ts";
+import { hashOfKey } from "../../src/cli/clients/keys-file.ts";
+import { loadConfig } from "../../src/config/load.ts";
 import { inDirectory, writeFiles } from "../config/temp.ts";
+import { eventually } from "../support/inbox.ts";
+import { OWN_ADDRESS } from "../support/own-address.ts";
 import { beginLogin, grantsIn, locationOf, logIn, LoginWorld } from "./login-world.ts";
 import { run } from "./support.ts";
 
@@ -78,9 +86,10 @@ test("a login leads to a grant, by a client that is registered once", async () =
 
     const second = await logIn(["it", "--json"], { cwd });
     const told = second.stdout.split("\n").slice(0, 2).map((line) => JSON.parse(line));
-    assert.equal(new URL(told[0].address).searchParams.get("redirect_uri"), redirect);
+    const again = new URL(told[0].address).searchParams.get("redirect_uri");
+    // Somebody else may have taken the port.
+    assert.equal(world.registered.length, again === redirect ? 1 : 2);
     assert.deepEqual(told[1].tools, ["echo"]);
-    assert.equal(world.registered.length, 1);
 
     // For other rights it asks as somebody else: it may be known with these alone.
     const third = await logIn(["it", "--scope", "read write"], { cwd });
@@ -109,8 +118,6 @@ test("nobody else's answer is taken, and a pasted address is as good as a browse
     assert.equal(code, 0, stderr);
     assert.match(stdout, /^Logged in to "it"/);
     assert.equal(world.forms[0]!.get("code"), "the-code-of-it");
-    // The listener is gone.
-    await assert.rejects(fetch(right));
   });
 });
 
@@ -133,9 +140,15 @@ test("why no login came of it is told, quoted and cut", async () => {
       assert.equal(code, 1);
       return stderr.slice(stderr.indexOf("Cannot"));
     };
-    world.back = { error: "access_denied", error_description: `no\u202e\n${"x".repeat(5_000)}` };
+    world.back = {
+      error: "access_denied",
+      error_description: `no\u202e\n${"because ".repeat(999)}`,
+    };
     const denied = await failure();
-    assert.match(denied, /^Cannot log in to "it": http\S+ answered "access_denied": "no\\nx+…/);
+    assert.match(
+      denied,
+      /^Cannot log in to "it": http\S+ answered "access_denied": "no\\nbecause (because )+b\w*…/,
+    );
     assert.ok(denied.split("\n")[0]!.length < 300, denied);
     world.back = {};
     world.metadata = { issuer: "https://other.example.com" };
@@ -200,5 +213,59 @@ test("a login to a URL is what commands show there, until it is ended", async ()
     assert.match((await status()).stderr, /it wants a key/);
     assert.match((await out()).stderr, /^Nobody is logged in to "http/);
     assert.ok(world.asked.includes("POST /revoke"), world.asked.join("\n"));
+  });
+});
+
+test("a running gateway says what to ask for, and has the grant at once, from elsewhere as well", async () => {
+  const secret = { type: "oauth", clientId: "a", clientSecret: "the-secret-of-a" };
+  await withWorld(async (world, cwd) => {
+    const mcpServers = { it: { url: world.url }, closed: { url: world.url, auth: secret } };
+    const key = newKey();
+    const keys = { me: await hashOfKey(key) };
+    const text = { mcpServers, port: 0, host: OWN_ADDRESS, auth: { keys } };
+    await writeFiles(cwd, { "mcp-servers.json": JSON.stringify(text) });
+    const loaded = await loadConfig(join(cwd, "mcp-servers.json"), { env: {}, cwd });
+    assert.ok(loaded.ok, JSON.stringify(loaded));
+    const stateDirectory = join(cwd, "state");
+    const logins = { env: { STATE_DIRECTORY: stateDirectory }, cwd };
+    const listen = true;
+    const { config } = loaded;
+    const server = await Server.start({ config, runtime, listen, stateDirectory, logins });
+    const url = server.url!;
+    try {
+      await server.localKey!.written;
+      await server.gateway.settled();
+      const { upstream } = server.gateway.members.all[0]!;
+      const isReady = () => upstream.status().state === "ready";
+      assert.equal(isReady(), false);
+      const env = { MCPROXY_HOST: OWN_ADDRESS, MCPROXY_PORT: new URL(url).port };
+      const here = await logIn(["it"], { cwd, env });
+      assert.equal(here.code, 0, here.stderr);
+      assert.match(here.stderr, /^Asking the gateway that runs/);
+      await eventually(isReady, Boolean, "the server is ready");
+      const out = await run(["logout", "it"], { cwd, env: { ...env, ...logins.env } });
+      assert.equal(out.stdout, 'Logged out of "it"\n', out.stderr);
+      assert.deepEqual(await grantsIn(cwd), []);
+
+      const afar = { cwd: join(cwd, "far"), env: { MCPROXY_KEY: key } };
+      const there = await logIn(["it", "--url", url], afar);
+      assert.equal(there.code, 0, there.stderr);
+      assert.equal((await grantsIn(cwd))[0]!.server, "it");
+      const failure = async (name: string, env: Record<string, string>) =>
+        (await logIn([name, "--url", url], { ...afar, env })).stderr;
+      assert.match(
+        await failure("closed", afar.env),
+        /"closed" from here: its "clientSecret" stays/,
+      );
+      assert.match(await failure("nobody", afar.env), /refused it: No such server: nobody/);
+      assert.match(await failure("it", { MCPROXY_KEY: newKey() }), /does not take the key/);
+      // Where the gateway is, its configuration can be read.
+      const closed = await logIn(["closed"], { cwd, env });
+      assert.equal(closed.code, 0, closed.stderr);
+      const { client } = (await grantsIn(cwd)).find((one) => one.server === "closed")!;
+      assert.deepEqual(client, { id: "a", secret: "the-secret-of-a", auth: "basic" });
+    } finally {
+      await server.stop();
+    }
   });
 });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Era } from "../../src/protocol/eras.ts";
+import { EMPTY_INVENTORY } from "../../src/protocol/lists.ts";
+import { discoverResult, initializeResult } from "../../src/registry/answers.ts";
 import { buildRegistry } from "../../src/registry/build.ts";
 import type { ServerEntry } from "../../src/registry/types.ts";
 import { entry, inventory } from "./builders.ts";
@@ -146,4 +148,17 @@ test("View.task() finds a task of a server of this view", () => {
   const direct = servers.get("c")!;
   assert.deepEqual(direct.task("a~20~b.t"), { server: "c", taskId: "a~20~b.t" });
   assert.equal(direct.labelsTasks, false);
+});
+
+test("a server that has not answered yet has the gateway's name, which clients would miss", () => {
+  const { servers } = build(
+    entry("silent", EMPTY_INVENTORY),
+    entry("known", { ...EMPTY_INVENTORY, serverInfo: '{"name":"k","version":"1"}' }),
+  );
+  for (const [name, expected] of [["silent", "mcproxy"], ["known", "k"]] as const) {
+    const { serverInfo } = JSON.parse(initializeResult(servers.get(name)!, "2025-11-25"));
+    assert.equal(serverInfo.name, expected);
+    const { _meta } = JSON.parse(discoverResult(servers.get(name)!));
+    assert.equal(_meta["io.modelcontextprotocol/serverInfo"].name, expected);
+  }
 });

@@ -71,6 +71,7 @@ export interface ServerStatus {
   readonly counts: Readonly<Record<"tools" | "prompts" | "resources" | "templates", number>>;
   readonly restarts: number;
   readonly lastError?: unknown;
+  readonly lastErrorAt?: string;
   readonly pid?: number | null;
   readonly reason?: string;
   /** ISO 8601, as all times here. */

@@ -197,7 +197,7 @@ function reasonOf(error: unknown, redirect: string): readonly [why: string, hint
   const auth = JSON.stringify({ type: "oauth", clientId: "…", redirect });
   return [
     said,
-    `Where it cannot tell or register: have a client made there, and set "auth": ${auth}`,
+    `Where it registers nobody, have a client made there, and set "auth": ${auth}`,
   ];
 }
 

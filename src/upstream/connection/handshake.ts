@@ -19,6 +19,7 @@ import type { ResponseMessage } from "../../protocol/message.ts";
 import {
   ConnectionLostError,
   HttpStatusError,
+  LoginError,
   NetworkError,
   serverLabel,
 } from "../transport/failures.ts";
@@ -71,7 +72,8 @@ export async function probe(channel: Channel, timeout: number): Promise<ProbeOut
     return { kind: "legacy", unclear: false };
   } catch (error) {
     if (channel.closed !== undefined || !(error instanceof RpcError)) throw error;
-    if (error instanceof HandshakeError) throw error;
+    // Who lacks rights for the one lacks them for the other.
+    if (error instanceof HandshakeError || error instanceof LoginError) throw error;
     const unclear = error instanceof NetworkError ||
       error instanceof HttpStatusError && INCONCLUSIVE.has(error.status);
     return { kind: "legacy", unclear: unclear || error.code === ErrorCode.UpstreamTimeout };

@@ -61,6 +61,11 @@ abstract class Tokens implements ServerCredential {
     return Promise.resolve(false);
   }
 
+  /** Resolves when somebody has logged in; undefined where nobody can. */
+  protected get granted(): Promise<void> | undefined {
+    return undefined;
+  }
+
   /** What a call is told whose rights do not do; these would, as far as it is known. */
   protected abstract lacking(scopes: string): string;
 
@@ -87,7 +92,7 @@ abstract class Tokens implements ServerCredential {
     const wanted = `${this.token?.scope ?? ""} ${scope}`.split(" ")
       .filter((one) => /^(?!-)[\w:./+*@-]{1,200}$/.test(one));
     const scopes = [...new Set(wanted)].slice(0, 50).join(" ");
-    return new LoginError(this.options.server, this.lacking(scopes));
+    return new LoginError(this.options.server, this.lacking(scopes), this.granted, true);
   }
 
   /** From now on it is this one, or none. */
@@ -260,6 +265,10 @@ export class GrantTokens extends Tokens {
   protected override async rejected(): Promise<boolean> {
     const grant = this.#grant;
     throw grant && !grant.dead ? await this.#die(grant, "HTTP 401") : this.#needed();
+  }
+
+  protected override get granted(): Promise<void> {
+    return this.#granted.promise;
   }
 
   protected lacking(scopes: string): string {

@@ -61,6 +61,8 @@ export class LoginError extends UnavailableError {
     readonly why: string,
     /** Resolves when somebody has logged in; undefined where nobody can. */
     readonly granted?: Promise<void>,
+    /** It is this request that lacks rights: others may go on. */
+    readonly isOfRequest: boolean = false,
   ) {
     super(server, why);
   }

@@ -207,7 +207,8 @@ export class StreamableHttpTransport implements Transport {
         if (error.neverSent && requestId !== undefined) this.#session.unsent.add(requestId);
         this.#lost({ code: "disconnected", fault: error.fault, message: error.why });
       }
-      if (error instanceof LoginError && error.granted && !(client && this.options.credentialOf)) {
+      const isOfOne = client && this.options.credentialOf;
+      if (error instanceof LoginError && error.granted && !error.isOfRequest && !isOfOne) {
         this.#unknown = error;
         if (requestId !== undefined) this.#session.unsent.add(requestId);
       }

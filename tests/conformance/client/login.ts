@@ -37,7 +37,7 @@ const MOST_LOGINS = 3;
 /** Takes turns until one succeeds, or nobody can say what to run, or that does not work out. */
 export async function logInAsTold(gateway: Gateway, turn: () => Promise<void>): Promise<void> {
   for (let logins = 0;; logins++) {
-    const { state, lastError } = (await gateway.status()).servers[0]!;
+    const { state, lastError, lastErrorAt } = (await gateway.status()).servers[0]!;
     const said = state === "ready"
       ? await turn().then(() => undefined, String)
       : JSON.stringify(lastError);
@@ -51,7 +51,7 @@ export async function logInAsTold(gateway: Gateway, turn: () => Promise<void>): 
     // It may be refused as soon as it is there.
     await gateway.waitForServer(
       "scenario",
-      (now) => now.state === "ready" || (now.reason === "login" && now.lastError !== lastError),
+      (now) => now.state === "ready" || now.lastErrorAt !== lastErrorAt,
     );
   }
 }

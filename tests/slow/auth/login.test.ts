@@ -1,16 +1,17 @@
-/** Logging in with a real identity provider, to a gateway that is a server of another. */
+/** Logging in with a real identity provider, to a server of a gateway that runs. */
 
 import { runtime } from "#runtime";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { decodeJwt } from "jose";
 import { Server } from "../../../src/app/server.ts";
 import { loadConfig } from "../../../src/config/load.ts";
-import { beginLogin } from "../../cli/login-world.ts";
+import { beginLogin, grantsIn, LoginWorld } from "../../cli/login-world.ts";
 import { run } from "../../cli/support.ts";
 import { inDirectory, writeFiles } from "../../config/temp.ts";
 import { eventually } from "../../support/inbox.ts";
-import { OWN_ADDRESS, OWN_PORT } from "../../support/own-address.ts";
+import { OWN_ADDRESS } from "../../support/own-address.ts";
 import { IdentityProvider } from "./identity-provider.ts";
 
 /** A gateway in a directory of its own below `cwd`. */
@@ -52,37 +53,47 @@ async function browse(address: string): Promise<string> {
 
 test("a login brings a grant that the running gateway uses at once, until it is given back", async (context) => {
   const provider = await IdentityProvider.start();
-  context.after(() => provider.stop());
-  await inDirectory(async (directory) => {
-    const publicUrl = `http://${OWN_ADDRESS}:${OWN_PORT}`;
-    await gatewayIn(context, join(directory, "far"), {
-      mcpServers: {},
-      port: OWN_PORT,
-      publicUrl,
-      auth: { issuers: [{ issuer: provider.issuer, scopes: ["mcp:use"] }] },
+  const world = await LoginWorld.open();
+  context.after(async () => {
+    await provider.stop();
+    await world.close();
+  });
+  world.resource = { authorization_servers: [provider.issuer] };
+  world.scope = "mcp:use";
+  const seen = new Set<string>();
+  world.takes = (token) => token.startsWith("ey") && seen.add(token) && true;
+  await inDirectory(async (cwd) => {
+    const gateway = await gatewayIn(context, cwd, {
+      mcpServers: { it: { url: world.url } },
+      port: 0,
     });
-    const cwd = join(directory, "near");
-    const url = `${publicUrl}/mcp`;
-    const near = await gatewayIn(context, cwd, { mcpServers: { far: { url } }, port: 0 });
-    const member = near.gateway.members.all[0]!;
-    const state = () => member.upstream.status().state;
-    await near.gateway.settled();
+    const { upstream } = gateway.gateway.members.all[0]!;
+    const state = () => upstream.status().state;
+    await gateway.gateway.settled();
     assert.notEqual(state(), "ready");
     const env = {
       STATE_DIRECTORY: join(cwd, "state"),
       MCPROXY_HOST: OWN_ADDRESS,
-      MCPROXY_PORT: new URL(near.url!).port,
+      MCPROXY_PORT: new URL(gateway.url!).port,
     };
-    const { address, ended } = await beginLogin(["far"], { cwd, env });
+    const { address, ended } = await beginLogin(["it"], { cwd, env });
     if (address === "") assert.fail((await ended).stderr);
     assert.match(await browse(address), /go back to the terminal/);
     const { code, stdout, stderr } = await ended;
     assert.equal(code, 0, stderr);
     assert.match(stderr, /^Asking the gateway that runs/);
-    assert.equal(stdout, 'Logged in to "far": 0 tools\n');
-    await eventually(state, (one) => one === "ready", "the far gateway is ready");
-    const out = await run(["logout", "far"], { cwd, env });
-    assert.equal(out.stdout, 'Logged out of "far"\n', out.stderr);
+    assert.equal(stdout, 'Logged in to "it": 1 tool "echo"\n');
+    await eventually(state, (one) => one === "ready", "the server");
+    const [token = "", ...others] = seen;
+    assert.deepEqual(others, []);
+    const { aud, scope, sub } = decodeJwt(token);
+    assert.deepEqual([aud, scope, sub], [world.url, "mcp:use", "alice"]);
+    const [grant] = await grantsIn(cwd);
+    assert.match(String(grant!.refreshToken), /./);
+
+    const out = await run(["logout", "it"], { cwd, env });
+    assert.equal(out.stdout, 'Logged out of "it"\n', out.stderr);
+    assert.deepEqual(await grantsIn(cwd), []);
     assert.ok(provider.asked.includes("/token/revocation"), provider.asked.join("\n"));
   });
 });

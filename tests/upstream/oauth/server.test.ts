@@ -193,6 +193,24 @@ test("rights that do not do fail the call, which names the login that would", as
   assert.match(await world.call(), /HTTP 403/);
 });
 
+test("rights that do not do for the first question are told of, too, and nothing else is tried", async () => {
+  await using world = await World.open(undefined, { protocol: "auto" });
+  await world.grant();
+  const asked: string[] = [];
+  const challenge = 'Bearer error="insufficient_scope", scope="admin"';
+  world.check = (given, method) => {
+    asked.push(method);
+    return given === undefined ? [401, BEARER] : [403, challenge];
+  };
+  await world.start();
+  assert.match(world.upstream.status().lastError ?? "", /mcproxy login it --scope 'read admin'/);
+  assert.deepEqual(asked.filter((method) => method !== "server/discover"), []);
+  assert.equal(world.reason, "login");
+  world.check = (given) => given === "Bearer wider" ? undefined : [403, challenge];
+  await world.grant({ accessToken: "wider", issuedAt: world.time.ms + 1 });
+  await world.until(() => world.upstream.state.phase === "ready");
+});
+
 test("other refusals stay what they are", async () => {
   await using plain = await World.open();
   plain.check = () => [401, 'Basic realm="x"'];
