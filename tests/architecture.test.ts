@@ -59,7 +59,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 601,
   "src/gateway/middleware": 864,
   "src/gateway/pins": 350,
-  "src/front": 1_787,
+  "src/front": 1_791,
   "src/front/auth": 716,
   "src/app": 782,
   "src/cli": 3_382,
@@ -68,7 +68,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_948,
 };
 
-const MOST_CODE_IN_ALL = 38_854;
+const MOST_CODE_IN_ALL = 38_858;
 const MOST_FILES = 261;
 const MOST_LINES = 500;
 

@@ -146,9 +146,14 @@ export class LoginAnswers {
   }
 }
 
-/** Where people log in to a server; undefined where something else says who asks. */
-function placeOf({ name, instances: [target] }: ServerConfig, caller: string): Place | undefined {
-  if (target?.kind !== "http" || target.login?.type === "client-credentials") return undefined;
+/** Where people log in to a server; undefined where they cannot, or something else says who asks. */
+function placeOf(
+  { name, problem, instances: [target] }: ServerConfig,
+  caller: string,
+): Place | undefined {
+  // The address of one that cannot be started may be none.
+  if (problem !== undefined || target?.kind !== "http") return undefined;
+  if (target.login?.type === "client-credentials") return undefined;
   if (Object.keys(target.headers).some((one) => /^authorization$/i.test(one))) return undefined;
   const login: Place["login"] = target.login ?? {};
   const principal = login.per === "user" ? caller : "";

@@ -30,6 +30,7 @@ const mcpServers = {
       issuer: "http://127.0.0.1:9",
     },
   },
+  broken: { url: "${NOT_SET_ANYWHERE}/mcp" },
   header: { url: SERVER, lazy: true, headers: { Authorization: `Bearer ${SECRET}` } },
   own: {
     url: SERVER,
@@ -112,6 +113,7 @@ test(
       const [name, why] of [
         ["none", /^No such server: none$/],
         ["a", /^Nobody can log in to the server "a"$/],
+        ["broken", /^Nobody can log in/],
         ["header", /^Nobody can log in/],
         ["own", /^Nobody can log in/],
       ] as const
