@@ -1,13 +1,13 @@
 /**
  * What is decided about the definitions of a server:
  *
- * | the file says   | it offers               | it is held to       | waits            |
- * | --------------- | ----------------------- | ------------------- | ---------------- |
- * | nothing of it   | no lists yet            | nothing             | what hides       |
- * | nothing of it   | lists                   | this, if not hidden | what hides       |
- * | what was pinned | anything                | what was pinned     | another, new     |
- * | it is unusable  | anything, with `"block"` | nothing             | all              |
- * | it is unusable  | anything, with `"warn"`  | nothing             | what hides, told by nobody |
+ * | the file              | the server offers     | it is held to       | what waits            |
+ * | --------------------- | --------------------- | ------------------- | --------------------- |
+ * | knows nothing of it   | no lists yet          | nothing yet         | what hides            |
+ * | knows nothing of it   | lists                 | what of it is clean | what hides            |
+ * | says what was pinned  | anything              | what was pinned     | what is another, new  |
+ * | cannot be used        | anything, in `warn`   | nothing             | what hides, not told  |
+ * | cannot be used        | anything, in `block`  | nothing             | all, not told         |
  *
  * What waits stands in the file until it is approved or offered no more.
  */
