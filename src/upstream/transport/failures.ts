@@ -61,10 +61,15 @@ export class LoginError extends UnavailableError {
     readonly why: string,
     /** Resolves when somebody has logged in; undefined where nobody can. */
     readonly granted?: Promise<void>,
-    /** It is this request that lacks rights: others may go on. */
+    /** It is a request that lacks rights: others may go on. */
     readonly isOfRequest: boolean = false,
   ) {
     super(server, why);
+  }
+
+  /** Nothing will do before somebody has logged in. */
+  get isForAll(): boolean {
+    return this.granted !== undefined && !this.isOfRequest;
   }
 }
 

@@ -207,8 +207,7 @@ export class StreamableHttpTransport implements Transport {
         if (error.neverSent && requestId !== undefined) this.#session.unsent.add(requestId);
         this.#lost({ code: "disconnected", fault: error.fault, message: error.why });
       }
-      const isOfOne = client && this.options.credentialOf;
-      if (error instanceof LoginError && error.granted && !error.isOfRequest && !isOfOne) {
+      if (error instanceof LoginError && error.isForAll && !(client && this.options.credentialOf)) {
         this.#unknown = error;
         if (requestId !== undefined) this.#session.unsent.add(requestId);
       }

@@ -129,7 +129,7 @@ export class SseTransport implements Transport {
         if (error.neverSent && requestId !== undefined) this.#session.unsent.add(requestId);
         this.#end({ code: "disconnected", fault: error.fault, message: error.why });
       }
-      if (error instanceof LoginError && error.granted && !error.isOfRequest) {
+      if (error instanceof LoginError && error.isForAll) {
         if (requestId !== undefined) this.#session.unsent.add(requestId);
         this.#end({ code: "login", message: error.why, granted: error.granted });
       }
