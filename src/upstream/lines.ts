@@ -145,10 +145,10 @@ export class Lines {
     return beside === undefined ? own : [beside, ...own];
   }
 
-  /** Whether a session has one of them, or a call uses one. */
+  /** Whether a session or user has one of them, or a call uses one. */
   get inUse(): boolean {
     const beside = this.#beside;
-    return this.#sessions.size > 0 || this.#users?.inUse || this.#leases.inUse ||
+    return this.#sessions.size > 0 || (this.#users?.size ?? 0) > 0 || this.#leases.inUse ||
       (beside !== undefined && (beside.isOpening || beside.connection!.lines > 0));
   }
 
@@ -225,7 +225,6 @@ export class Lines {
   /** Closes what nobody uses; it is opened again at the next need. Never rejects. */
   async rest(): Promise<void> {
     this.#beside?.end(unavailable(this.options.config().name, "is being stopped"));
-    this.#users?.close();
     this.#leases.rest();
     await Promise.all(this.#closing);
   }
@@ -234,6 +233,7 @@ export class Lines {
   async close(): Promise<void> {
     this.#closed = true;
     this.#sessions.close();
+    this.#users?.close();
     this.#leases.close();
     await this.rest();
   }

@@ -130,11 +130,6 @@ export class KeptConnections {
     return this.#all.size;
   }
 
-  /** Whether one of them is used, or being opened to be. */
-  get inUse(): boolean {
-    return this.#all.values().some(({ lines }) => lines > 0);
-  }
-
   /** That of an owner. */
   get(owner: string): ExtraConnection | undefined {
     return this.#all.get(owner);

@@ -85,9 +85,7 @@ export async function readInventory(
   }));
   const lists = Object.fromEntries(read) as Record<ListKind, List>;
   const inventory: Inventory = {
-    capabilities: connection.isPersonal
-      ? withoutSubscriptions(handshake)
-      : handshake.capabilitiesText,
+    capabilities: shownCapabilities(connection),
     serverInfo: handshake.serverInfoText,
     era: handshake.era,
     instructions: handshake.instructions,
@@ -105,11 +103,11 @@ export function declaresLists({ capabilities }: Handshake): boolean {
   return LIST_RULES.some(({ capability }) => capabilities[capability]);
 }
 
-/** Nor can it be subscribed to: on the connection with the lists one user asks for all. */
-function withoutSubscriptions({ capabilities: { resources }, capabilitiesText }: Handshake) {
-  return isObject(resources) && "subscribe" in resources
-    ? editJson(capabilitiesText, [{ path: ["resources", "subscribe"], value: undefined }])
-    : capabilitiesText;
+/** Nobody subscribes to what is private: it would be one user's login that tells of it to all. */
+function shownCapabilities({ handshake, isPersonal }: Connection): string {
+  const { capabilities: { resources }, capabilitiesText: text } = handshake;
+  const isHidden = isPersonal && isObject(resources) && "subscribe" in resources;
+  return isHidden ? editJson(text, [{ path: ["resources", "subscribe"], value: undefined }]) : text;
 }
 
 const EMPTY: List = { items: [] };

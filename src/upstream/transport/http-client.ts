@@ -163,8 +163,10 @@ export class HttpClient {
    */
   async send(request: HttpRequest): Promise<Response> {
     let { url = this.url, mayRepeat = false } = request;
+    const { credentialOf } = this.options;
+    const { client } = request;
     for (let redirects = 0, refusals = 0;;) {
-      const credential = this.#credentialFor(request);
+      const credential = credentialOf && client ? credentialOf(client) : this.#credential;
       const found = credential?.header();
       const header = typeof found === "object" ? await unlessAborted(found, request.signal) : found;
       let response;
@@ -200,13 +202,6 @@ export class HttpClient {
       }
       url = next;
     }
-  }
-
-  #credentialFor({ client }: HttpRequest): ServerCredential | undefined {
-    const { credentialOf } = this.options;
-    return credentialOf === undefined || client === undefined
-      ? this.#credential
-      : credentialOf(client);
   }
 
   /**
