@@ -46,7 +46,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/schema": 884,
   "src/protocol": 1631,
   "src/config": 5_144,
-  "src/upstream": 2_562,
+  "src/upstream": 2_573,
   "src/upstream/connection": 1_705,
   "src/upstream/transport": 2_064,
   "src/upstream/oauth": 725,
@@ -68,7 +68,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_948,
 };
 
-const MOST_CODE_IN_ALL = 38_851;
+const MOST_CODE_IN_ALL = 38_862;
 const MOST_FILES = 261;
 const MOST_LINES = 500;
 

@@ -17,6 +17,8 @@ interface FirstLoginOptions {
 export class FirstLogin {
   /** Those that did not do, for as long as nothing is known to have changed. */
   readonly #tried = new Set<string>();
+  /** Those whose rights did not do for something; they come last. */
+  readonly #lacking = new Set<string>();
   #granted = Promise.withResolvers<void>();
 
   constructor(readonly options: FirstLoginOptions) {}
@@ -29,6 +31,7 @@ export class FirstLogin {
   /** Takes on that somebody may have logged in. Never rejects. */
   async reload(): Promise<void> {
     this.#tried.clear();
+    this.#lacking.clear();
     const users = await this.options.users().catch(() => []);
     if (users.length === 0) return;
     this.#granted.resolve();
@@ -44,7 +47,8 @@ export class FirstLogin {
     const known = await users().catch((error) => {
       throw new LoginError(server, messageOf(error), granted);
     });
-    for (const user of known) {
+    const lacks = (user: string) => Number(this.#lacking.has(user));
+    for (const user of known.toSorted((one, other) => lacks(one) - lacks(other))) {
       if (this.#tried.has(user)) continue;
       try {
         await of(user).header();
@@ -56,6 +60,16 @@ export class FirstLogin {
     }
     const run = `run "mcproxy login ${shellWord(server)}"`;
     throw failure ?? new LoginError(server, `needs a login: ${run}`, granted);
+  }
+
+  /** The same for a request that takes more rights, where another user may have them. */
+  lacks(user: string, { why }: LoginError): LoginError {
+    this.#lacking.add(user);
+    const { promise: granted } = this.#granted;
+    const other = this.options.users().then((known) =>
+      known.every((one) => this.#lacking.has(one)) ? granted : undefined
+    );
+    return new LoginError(this.options.server, why, other.catch(() => granted), true);
   }
 
   /** What to throw: where a login has ended, the next one is tried at once. */
@@ -85,9 +99,9 @@ class ConnectionLogin implements ServerCredential {
   }
 
   lacks(challenge: string | null): RpcError | undefined {
-    return this.#user === undefined
-      ? undefined
-      : this.first.options.of(this.#user).lacks(challenge);
+    if (this.#user === undefined) return undefined;
+    const lack = this.first.options.of(this.#user).lacks(challenge);
+    return lack instanceof LoginError ? this.first.lacks(this.#user, lack) : lack;
   }
 
   async #ask<T>(ask: (login: ServerCredential) => T | Promise<T>): Promise<T> {

@@ -132,6 +132,21 @@ test("a login that ends in the middle of a handshake is followed by the next one
   assert.ok(!world.log.has("Cannot connect"));
 });
 
+test("lists come by a login whose rights do, where those of another do not", async () => {
+  const service = await PersonalService.open("legacy");
+  for (const user of ["alice", "bob"]) service.lacking.set(user, "initialize");
+  await using world = await PersonalWorld.open({ era: "legacy", users: ["alice", "bob"] }, service);
+  const lacking = /needs more rights: run "mcproxy login it --scope/;
+  await world.watch.until(() => service.asked("initialize", "bob").length === 1);
+  await world.watch.until(() => world.upstream.status().reason === "login");
+  assert.match(await world.call(by("legacy", "alice")), lacking);
+  assert.equal(service.asked("initialize").length, 2);
+  await world.grant("carol");
+  await world.watch.until(() => world.upstream.state.phase === "ready");
+  assert.equal(service.asked("tools/list", "carol").length, 1);
+  assert.equal(await world.call(by("legacy", "carol")), "carol");
+});
+
 for (const era of ["legacy", "modern", "dual"] as const) {
   test(`who may use a ${era} server always can, whatever becomes of others' logins`, async () => {
     for (let seed = 1; seed <= rounds(12); seed++) await playRound(era, seed, 40);
@@ -156,7 +171,7 @@ test("connections of sessions, and of single calls, are opened by the login of w
 
 test("rights that do not do fail the call of one user, and say what would", async () => {
   await using world = await PersonalWorld.open({ era: "modern", users: ["alice", "bob"] });
-  world.service.lacking.add("bob");
+  world.service.lacking.set("bob", "tools/call");
   assert.equal(
     await world.call(by("modern", "bob")),
     `Server "it" needs more rights: run "mcproxy login it --scope 'read write'"`,

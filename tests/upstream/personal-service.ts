@@ -31,8 +31,8 @@ export class PersonalService implements AsyncDisposable {
   readonly dead = new Set<string>();
   /** Users whose tokens it takes until they are used for this method. */
   readonly fragile = new Map<string, string>();
-  /** Users whose tokens do not do for calls. */
-  readonly lacking = new Set<string>();
+  /** Users whose rights do not do for this method. */
+  readonly lacking = new Map<string, string>();
   /** What calls and refusals of this user wait for, or a `stream` for messages outside of calls. */
   readonly held = new Map<string, Promise<unknown>>();
   readonly #sessions = new Map<string, string>();
@@ -107,6 +107,10 @@ export class PersonalService implements AsyncDisposable {
     if (isModern ? era === "legacy" : era === "modern") {
       return json(response, 400, error(id, -32601, "not that era"));
     }
+    if (this.lacking.get(user) === method) {
+      const challenge = 'Bearer error="insufficient_scope", scope="write"';
+      return json(response, 403, {}, { "www-authenticate": challenge });
+    }
     const type = isModern ? { resultType: "complete" } : {};
     switch (method) {
       case "server/discover":
@@ -124,10 +128,6 @@ export class PersonalService implements AsyncDisposable {
         return sse(response)({ jsonrpc: "2.0", method: name, params: acknowledged });
       }
       case "tools/call": {
-        if (this.lacking.has(user)) {
-          const challenge = 'Bearer error="insufficient_scope", scope="write"';
-          return json(response, 403, {}, { "www-authenticate": challenge });
-        }
         await this.held.get(user);
         const text = `${user} ${params.arguments.n ?? ""}`.trim();
         const content = [{ type: "text", text }];
