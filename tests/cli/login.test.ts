@@ -126,7 +126,10 @@ test("an answer of another issuer is none, and nothing of it is shown", async ()
     world.back = { code: "stolen-code", iss: "https://evil.example.com", error_description: "boo" };
     const { code, stdout, stderr } = await logIn(["it"], { cwd });
     assert.equal(code, 1);
-    assert.match(stderr, /Cannot log in to "it": the answer is not from the issuer that was asked/);
+    assert.match(
+      stderr,
+      /Cannot log in to "it": another issuer than the one that was asked has answered/,
+    );
     assert.doesNotMatch(stdout + stderr, /evil|stolen|boo/);
     assert.equal(world.forms.length, 0);
     await assert.rejects(grantsIn(cwd));
@@ -152,7 +155,7 @@ test("why no login came of it is told, quoted and cut", async () => {
     assert.ok(denied.split("\n")[0]!.length < 300, denied);
     world.back = {};
     world.metadata = { issuer: "https://other.example.com" };
-    assert.match(await failure(), /who gives the tokens calls itself otherwise/);
+    assert.match(await failure(), /another issuer than the one that was asked/);
     world.metadata = { registration_endpoint: undefined };
     assert.match(
       await failure(),
@@ -191,10 +194,10 @@ test("the configuration says who asks, where to, and for what", async () => {
     assert.deepEqual(client, { id: "known", secret: "the-secret-of-known", auth: "basic" });
     assert.equal(resource, undefined);
     const refused = async (...args: string[]) => (await run(["login", ...args], { cwd })).stderr;
-    assert.match(await refused("other"), /"other": it is started by a command/);
-    assert.match(await refused("own"), /"own": its "auth" or "headers" say who asks/);
+    assert.match(await refused("other"), /"other": nobody logs in to what is started by a command/);
+    assert.match(await refused("own"), /"own": nobody logs in to .* tokens of its own/);
     assert.match(await refused("ot"), /Cannot find server "ot"/);
-    assert.match(await refused("it", "--for", "key:a"), /its login is for everybody/);
+    assert.match(await refused("it", "--for", "key:a"), /--for NAME is for a login of each user/);
     assert.match(await refused("it", "--for", "a", "--url", "http://a"), /Cannot use --url here/);
   }, { auth });
 });

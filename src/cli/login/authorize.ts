@@ -188,17 +188,13 @@ async function challengeOf(url: string) {
 
 /** What went wrong, and what helps. Foreign text is cut. */
 function reasonOf(error: unknown, redirect: string): readonly [why: string, hint: string] {
-  const said = snippet(printable(messageOf(error)));
-  if (error instanceof sdk.IssuerMismatchError) {
-    return error.kind === "metadata"
-      ? ["who gives the tokens calls itself otherwise", 'Set "issuer" in its "auth" to its name']
-      : ["the answer is not from the issuer that was asked", "Log in again, and tell who runs it"];
-  }
   const auth = JSON.stringify({ type: "oauth", clientId: "…", redirect });
-  return [
-    said,
-    `Where it registers nobody, have a client made there, and set "auth": ${auth}`,
-  ];
+  return error instanceof sdk.IssuerMismatchError
+    ? ["another issuer than the one that was asked has answered", "Tell who runs the server"]
+    : [
+      snippet(printable(messageOf(error))),
+      `Where it registers nobody, have a client made there, and set "auth": ${auth}`,
+    ];
 }
 
 /** The tools of a server, or why they could not be listed. */

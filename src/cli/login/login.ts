@@ -5,11 +5,10 @@ import { join } from "node:path";
 import process from "node:process";
 import { CliError, ExitCode, type Io, print, say, UsageError } from "../../app/io.ts";
 import { requireConfiguration } from "../../app/plan.ts";
-import type { HttpTarget } from "../../config/types.ts";
 import { shortHash } from "../../lib/json.ts";
 import { jsonIn, readOwnFile, replaceFile, stateDirectory } from "../../lib/own-file.ts";
 import { messageOf, plural, printable, quotedNames } from "../../lib/text.ts";
-import { type GrantFile, grantFileIn } from "../../upstream/oauth/grants.ts";
+import { GrantFile, grantFileIn } from "../../upstream/oauth/grants.ts";
 import { Logins } from "../../upstream/oauth/logins.ts";
 import { unknownServer } from "../args.ts";
 import type { Invocation, OptionValues } from "../command.ts";
@@ -63,16 +62,12 @@ export async function logIn({ args: [name = ""], options }: Invocation, io: Io):
 /** `mcproxy logout NAME|URL` */
 export async function logOut({ args: [name = ""], options }: Invocation, io: Io) {
   const { key, gateway, path } = await holderOf(name, options, io);
-  const had = await (gateway?.api("DELETE", path) ??
-    inFile(
-      async (file) => {
-        const { url = "" } = await file.find(key) ?? {};
-        const target = { kind: "http", url, transport: "http", headers: {} } as const;
-        return await new Logins({ file }).forget(key, target);
-      },
-      options,
-      io,
-    ));
+  const forget = async (file: GrantFile) => {
+    const { url = "" } = await file.find(key) ?? {};
+    const target = { kind: "http", url, transport: "http", headers: {} } as const;
+    return await new Logins({ file }).forget(key, target);
+  };
+  const had = await (gateway?.api("DELETE", path) ?? inFile(forget, options, io));
   if (!had) throw new CliError(ExitCode.Failed, `Nobody is logged in to "${name}"`);
   const text = options.json === true ? JSON.stringify({ server: name }) : `Logged out of "${name}"`;
   await print(io, `${text}\n`);
@@ -96,18 +91,13 @@ async function holderOf(name: string, options: OptionValues, io: Io) {
 }
 
 /** Does something with the file of this user. @throws {CliError} where it cannot be used */
-async function inFile<T>(
-  work: (file: GrantFile) => Promise<T>,
-  { credentials }: OptionValues,
-  { env, cwd }: Io,
-): Promise<T> {
-  const file = grantFileIn({ env, cwd, credentials });
-  if (file === undefined) {
-    throw new CliError(ExitCode.Failed, "Cannot keep logins: they have no place; set HOME");
-  }
-  return await work(file).catch((error) => {
+async function inFile<T>(work: (file: GrantFile) => Promise<T>, options: OptionValues, io: Io) {
+  const file = grantFileIn({ env: io.env, cwd: io.cwd, credentials: options.credentials });
+  try {
+    return await work(file ?? new GrantFile("/dev/null"));
+  } catch (error) {
     throw new CliError(ExitCode.Failed, `Cannot keep logins: ${messageOf(error)}`);
-  });
+  }
 }
 
 /** What a gateway says of a server that wants a login. */
@@ -126,8 +116,6 @@ async function askedFor(
   throw new CliError(ExitCode.Failed, message, { hint });
 }
 
-const saysWho = (header: string) => /^authorization$/i.test(header);
-
 /** What the configuration says of it. */
 async function configured(name: string, options: OptionValues, io: Io): Promise<LoginSettings> {
   const { config: { servers } } = await requireConfiguration(options, io);
@@ -135,16 +123,15 @@ async function configured(name: string, options: OptionValues, io: Io): Promise<
   if (server === undefined) throw unknownServer(name, servers.keys());
   const target = server.instances[0]!;
   const login = target.kind === "http" ? target.login : undefined;
-  const isForEach = login?.type === "oauth" && login.per === "user";
-  const why = target.kind !== "http"
-    ? "it is started by a command"
-    : login?.type === "client-credentials" || Object.keys(target.headers).some(saysWho)
-    ? 'its "auth" or "headers" say who asks'
-    : isForEach && options.for === undefined
-    ? "everybody logs in for themselves; add --for NAME, such as --for key:laptop"
-    : !isForEach && options.for !== undefined && "its login is for everybody; run it without --for";
-  if (why) throw new CliError(ExitCode.Failed, `Cannot log in to "${name}": ${why}`);
-  return { ...login, url: (target as HttpTarget).url };
+  const refused = (why: string) =>
+    new CliError(ExitCode.Failed, `Cannot log in to "${name}": ${why}`);
+  if (target.kind !== "http" || login?.type === "client-credentials") {
+    throw refused("nobody logs in to what is started by a command, or has tokens of its own");
+  }
+  if ((login?.per === "user") !== (options.for !== undefined)) {
+    throw refused('--for NAME is for a login of each user ("per": "user"), which wants it');
+  }
+  return { ...login, url: target.url };
 }
 
 /** Shows people the address, and waits for what comes back. */
