@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { Callback } from "../../src/cli/login/callback.ts";
 import { main } from "../../src/cli/main.ts";
 import { bodyOf } from "../support/body.ts";
 import { TestInput, TestIo } from "./support.ts";
@@ -181,4 +182,52 @@ export async function logIn(args: readonly string[], at: Parameters<typeof begin
 export async function grantsIn(cwd: string) {
   const text = await readFile(join(cwd, "state/grants.json"), "utf8");
   return JSON.parse(text).grants as readonly Record<string, unknown>[];
+}
+
+const PARTS = [
+  "state",
+  "code",
+  "error",
+  "iss",
+  "%00",
+  "..",
+  "é",
+  "javascript:",
+  "//",
+  "#",
+  "?",
+  "&",
+];
+
+/** Pastes addresses that are nearly right, then the right one. */
+export async function fuzzCallback(count: number): Promise<void> {
+  const callback = await Callback.listen(undefined);
+  try {
+    const { state, redirect: { href } } = callback;
+    const input = new TestInput();
+    let told = 0;
+    const answer = callback.answer(input, () => void told++);
+    let random = 1;
+    const next = (below: number) => (random = random * 48_271 % 2_147_483_647) % below;
+    for (let each = 0; each < count; each++) {
+      const text = Array.from({ length: 1 + next(4) }, () => PARTS[next(PARTS.length)]).join("");
+      // Cut, longer, of another case, twice, in the wrong place, or with nothing beside.
+      const states = [
+        state.slice(0, next(state.length)),
+        state + text,
+        `${text}&state=${state}`,
+        state.toUpperCase() + "-",
+      ];
+      const wrong = `${href}?code=${text}&state=${states[next(states.length)]}`;
+      input.write(
+        `${[wrong, text, `${href}#state=${state}&code=x`, `${href}?state=${state}`][next(4)]}\n`,
+      );
+    }
+    input.write(`${href}?code=right&state=${state}\n`);
+    const taken = await answer;
+    assert.equal(taken?.get("code"), "right");
+    assert.equal(told, count);
+  } finally {
+    callback.close();
+  }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fuzzCallback } from "../../cli/login-world.ts";
 import { fuzzDoor } from "../../front/auth/fuzzed.ts";
 
 test("nobody gets in by 100 000 requests that make no sense", async () => {
@@ -12,4 +13,8 @@ test("nobody gets in by 100 000 requests that make no sense", async () => {
   for (const status of [401, 429, 503]) {
     assert.ok(all.get(status)! > 100, JSON.stringify([...all]));
   }
+});
+
+test("of 100 000 answers to a login only the right one is taken", async () => {
+  await fuzzCallback(100_000);
 });

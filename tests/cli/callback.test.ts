@@ -1,0 +1,9 @@
+/** What comes back from a login, or pretends to. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fuzzCallback } from "./login-world.ts";
+
+test("of many answers to a login the right one is taken, and no other", async () => {
+  await fuzzCallback(2_000);
+});
