@@ -290,7 +290,8 @@ export class GrantTokens extends Tokens {
       const reason = messageOf(error);
       log.error('Cannot keep the login of server "{server}": {reason}', { server, reason });
     }
-    this.#adopt(grant);
+    // Somebody may have logged in meanwhile.
+    this.reload(grant);
     onGrant?.(what, { server, principal });
   }
 

@@ -207,6 +207,24 @@ test("somebody who logs in while a refresh is refused has the say", async () => 
   assert.equal((await file.find({ server: "it", principal: "" }))?.dead, undefined);
 });
 
+test("who logs in while an older token is refused is asked for at once", async () => {
+  await using house = await open();
+  const { file, issuer: { fetchFor }, time } = house;
+  await file.put(grantFor(time, { refreshToken: undefined }));
+  const logins = new Logins({ file, fetchFor, now: time.now });
+  const credential = house.credential(oauth, URL_OF_IT, logins);
+  const header = await credential.header();
+  const replace = file.replace.bind(file);
+  file.replace = async (grant) => {
+    await replace(grant);
+    await file.put(grantFor(time, { accessToken: "newer", issuedAt: time.ms + 1 }));
+    await logins.look();
+  };
+  await loginError(() => credential.refused(header, BEARER));
+  assert.equal(credential.header(), "Bearer newer");
+  logins.close();
+});
+
 test("while an issuer is not there a good token is used, and it is asked less and less often", async () => {
   await using house = await open();
   const { file, issuer, time } = house;
