@@ -40,7 +40,7 @@ export interface LoginDesk {
 export type Granted = Omit<Grant, "server" | "principal">;
 
 /** How long a server may take that is only asked, in ms. */
-const TIMEOUT = 10_000;
+const TIMEOUT = 30_000;
 
 /** Logs somebody in. @throws {CliError} */
 export async function authorized(desk: LoginDesk): Promise<Granted> {
