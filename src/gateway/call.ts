@@ -32,7 +32,7 @@ import { type Forwarder, forwardTo, type Parked } from "./eras.ts";
 import { recordAnswer } from "./events.ts";
 import type { Chains } from "./middleware/chains.ts";
 import { callOf, compose } from "./middleware/middleware.ts";
-import { storedReply } from "./middleware/size.ts";
+import { storedReply } from "./middleware/result-store.ts";
 import type { Snapshots } from "./snapshots.ts";
 import {
   exposed,

@@ -25,7 +25,7 @@ import {
   taskListQuestions,
 } from "../protocol/tasks.ts";
 import type { View } from "../registry/types.ts";
-import { STORED_PREFIX } from "./middleware/size.ts";
+import { STORED_PREFIX } from "./middleware/result-store.ts";
 
 /**
  * Answers `tasks/list` from all servers that have one; one that fails is left out.

@@ -11,7 +11,7 @@ import { Session } from "../../src/gateway/clients/session.ts";
 import { Upcalls } from "../../src/gateway/clients/upcalls.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { cacheReads, cacheResults, ResultCache } from "../../src/gateway/middleware/cache.ts";
-import { ResultStore } from "../../src/gateway/middleware/size.ts";
+import { ResultStore } from "../../src/gateway/middleware/result-store.ts";
 import {
   exposed,
   hasForeignState,

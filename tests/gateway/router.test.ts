@@ -7,7 +7,7 @@ import { buildSnapshot } from "../../src/gating/gate.ts";
 import { Provisioned } from "../../src/gating/provisioned.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import type { Chains } from "../../src/gateway/middleware/chains.ts";
-import { ResultStore } from "../../src/gateway/middleware/size.ts";
+import { ResultStore } from "../../src/gateway/middleware/result-store.ts";
 import { exposedNotification, Owners, withExposedUris } from "../../src/gateway/tasks.ts";
 import { Parking } from "../../src/gateway/parking.ts";
 import { replyText } from "../../src/registry/answers.ts";

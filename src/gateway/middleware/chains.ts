@@ -5,8 +5,7 @@ import type { Inventory } from "../../protocol/lists.ts";
 import type { Registry, View } from "../../registry/types.ts";
 import { cacheReads, cacheResults, ResultCache } from "./cache.ts";
 import { declaresOutput, type Middleware, withArguments } from "./middleware.ts";
-import { replaceText } from "./replace.ts";
-import { limitResults, ResultStore } from "./size.ts";
+import { ResultStore } from "./result-store.ts";
 
 /** What of a server's configuration decides about its chains. */
 export type TransformedServer = Pick<ServerConfig, "key" | "transform">;
@@ -93,11 +92,13 @@ export class Chains {
     const chain: Middleware[] = [];
     const limit = transform.maxResultBytes.find((rule) => names(rule.tools, tool))?.bytes ?? 0;
     if (limit > 0) {
-      chain.push(limitResults({
-        limit,
-        store,
-        declaresOutput: ({ server, name }) => this.#declaresOutput(server, name),
-      }));
+      chain.push(late(async () =>
+        (await import("./size.ts")).limitResults({
+          limit,
+          store,
+          declaresOutput: ({ server, name }) => this.#declaresOutput(server, name),
+        })
+      ));
     }
     const rule = transform.cache.find(({ tools }) => names(tools, tool));
     const replacements = transform.replace
@@ -105,7 +106,9 @@ export class Chains {
     if (rule !== undefined && rule.ttl > 0) {
       chain.push(cacheResults(rule, cache, JSON.stringify([key, replacements])));
     }
-    if (replacements.length > 0) chain.push(replaceText(replacements));
+    if (replacements.length > 0) {
+      chain.push(late(async () => (await import("./replace.ts")).replaceText(replacements)));
+    }
     return chain.length === 0 ? NONE : chain;
   }
 
@@ -114,6 +117,12 @@ export class Chains {
     const item = tools?.find(({ key }) => key === tool);
     return item !== undefined && declaresOutput(item);
   }
+}
+
+/** What is loaded with the first call it is for: few gateways have any. */
+function late(load: () => Promise<Middleware>): Middleware {
+  let loaded: Promise<Middleware> | undefined;
+  return async (call, next) => (await (loaded ??= load()))(call, next);
 }
 
 function names(pattern: string, tool: string): boolean {

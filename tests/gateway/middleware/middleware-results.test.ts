@@ -5,12 +5,11 @@ import type { ReplaceRule } from "../../../src/config/types.ts";
 import type { Call, Middleware } from "../../../src/gateway/middleware/middleware.ts";
 import { replaceText } from "../../../src/gateway/middleware/replace.ts";
 import {
-  cutAt,
-  limitResults,
   ResultStore,
   STORE_LIMITS,
   storedReply,
-} from "../../../src/gateway/middleware/size.ts";
+} from "../../../src/gateway/middleware/result-store.ts";
+import { cutAt, limitResults } from "../../../src/gateway/middleware/size.ts";
 import { withExposedUris } from "../../../src/gateway/tasks.ts";
 import type { JsonObject } from "../../../src/lib/json.ts";
 import type { RpcError } from "../../../src/protocol/errors.ts";
