@@ -57,7 +57,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway": 1_782,
   "src/gateway/clients": 1_117,
   "src/gateway/members": 601,
-  "src/gateway/middleware": 864,
+  "src/gateway/middleware": 874,
   "src/gateway/pins": 350,
   "src/front": 1_791,
   "src/front/auth": 716,
@@ -69,7 +69,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
 };
 
 const MOST_CODE_IN_ALL = 38_862;
-const MOST_FILES = 261;
+const MOST_FILES = 262;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */
