@@ -23,6 +23,7 @@ import { execute } from "./cases/execute.ts";
 import { large } from "./cases/large.ts";
 import { jsonEdit } from "./cases/json-edit.ts";
 import { list } from "./cases/list.ts";
+import { logins } from "./cases/logins.ts";
 import { memory } from "./cases/memory.ts";
 import { audit } from "./cases/audit.ts";
 import { pins } from "./cases/pins.ts";
@@ -64,6 +65,7 @@ const CASES = [
   pins,
   audit,
   withKey,
+  logins,
 ];
 const RESULTS = fileURLToPath(new URL("results/", import.meta.url));
 

@@ -11,6 +11,8 @@ const ROWS = [
   { budget: atMost(1), note: "the header read" },
   { budget: atMost(30), note: "the key hashed" },
   { budget: undefined, note: "the token verified by jose alone" },
+  { budget: undefined, note: "one that shares none" },
+  { budget: undefined, note: "one that shares none" },
 ];
 
 interface Sample {
