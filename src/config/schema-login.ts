@@ -66,8 +66,8 @@ const oauth = v.pipe(
       redirect: v.pipe(
         v.string("a string"),
         v.check(
-          (value) => isSafe(value) && isLoopback(URL.parse(value)?.hostname ?? ""),
-          'a URL on loopback, such as "http://127.0.0.1:8765/callback"',
+          (value) => isSafe(value) && URL.parse(value)?.protocol === "http:",
+          'a URL on loopback, of http, such as "http://127.0.0.1:8765/callback"',
         ),
         v.metadata(about(
           "Where a login comes back to, for issuers that want to know it before.",
@@ -85,6 +85,10 @@ const oauth = v.pipe(
   v.check(
     ({ clientId, clientSecret }) => clientSecret === undefined || clientId !== undefined,
     '"clientId" beside "clientSecret"',
+  ),
+  v.check(
+    ({ clientSecret, issuer }) => clientSecret === undefined || issuer !== undefined,
+    '"issuer" beside "clientSecret", which is shown to nobody else',
   ),
   v.check(
     ({ clientId, clientUrl }) => clientId === undefined || clientUrl === undefined,

@@ -3,6 +3,7 @@
 import type { HttpTarget, LoginConfig, ServerConfig } from "../config/types.ts";
 import { parsedObject } from "../lib/json.ts";
 import { FileError } from "../lib/lock-file.ts";
+import { didYouMean, suggest } from "../lib/suggest.ts";
 import { type Guest, LOCAL, type Visitor } from "../protocol/exchange.ts";
 import { grantIn, type GrantKey } from "../upstream/oauth/grants.ts";
 import { ForbiddenUrlError } from "../upstream/oauth/guard.ts";
@@ -51,7 +52,10 @@ export class LoginAnswers {
       const logins = await Promise.all(places.map((one) => this.#status(one)));
       return json({ logins }, 200, NO_STORE);
     }
-    if (server === undefined) return failure(404, `No such server: ${name}`);
+    if (server === undefined) {
+      const near = didYouMean(suggest(name, servers.keys()));
+      return failure(404, `No such server: ${name}${near}`);
+    }
     if (place === undefined) return failure(404, `Nobody can log in to the server "${name}"`);
     const failed = isChange ? await this.#change(request, visitor as Guest, place) : undefined;
     return failed ?? json(await this.#status(place), 200, NO_STORE);

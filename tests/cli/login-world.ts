@@ -24,10 +24,14 @@ export class LoginWorld {
   metadata: Answer = {};
   resource: Answer = {};
   registration: Answer = {};
+  /** Whether anybody gives tokens here. */
+  hasOauth = true;
   /** What `/authorize` leads back with. */
   back: Readonly<Record<string, string>> = { code: "the-code-of-it" };
   /** Whether a token is good. */
   takes = (token: string): boolean => token.startsWith("access-token-");
+  /** What `tools/list` and `/token` fail with. */
+  failures: { tools?: (token: string) => string; token?: (code: string) => string } = {};
   /** What the challenge asks for. */
   scope = "read";
 
@@ -60,6 +64,7 @@ export class LoginWorld {
       response.writeHead(status, { "content-type": "application/json", ...headers });
       response.end(JSON.stringify(body));
     };
+    if (!this.hasOauth && pathname !== "/mcp") return json({ error: "no such page" }, 404);
     switch (pathname) {
       case "/.well-known/oauth-protected-resource/mcp":
         return json({
@@ -90,14 +95,20 @@ export class LoginWorld {
         for (const [name, value] of Object.entries(back)) to.searchParams.set(name, value);
         return void response.writeHead(302, { location: to.href }).end();
       }
-      case "/token":
-        this.forms.push(new URLSearchParams(text));
+      case "/token": {
+        const form = new URLSearchParams(text);
+        this.forms.push(form);
+        const description = this.failures.token?.(form.get("code")!);
+        if (description !== undefined) {
+          return json({ error: "invalid_grant", error_description: description }, 400);
+        }
         return json({
           access_token: `access-token-${this.forms.length}`,
           token_type: "Bearer",
           refresh_token: `refresh-token-${this.forms.length}`,
           expires_in: 3_600,
         });
+      }
       case "/revoke":
         this.forms.push(new URLSearchParams(text));
         return json({});
@@ -122,8 +133,9 @@ export class LoginWorld {
       },
       "tools/list": { tools: [{ name: "echo", inputSchema: { type: "object" } }] },
     };
-    const result = results[method];
-    const error = { code: -32601, message: "no such method" };
+    const failure = method === "tools/list" ? this.failures.tools?.(token) : undefined;
+    const result = failure === undefined ? results[method] : undefined;
+    const error = { code: -32601, message: failure ?? "no such method" };
     json({ jsonrpc: "2.0", id, ...(result === undefined ? { error } : { result }) });
   }
 }

@@ -2,6 +2,7 @@
 
 import { runtime } from "#runtime";
 import assert from "node:assert/strict";
+import { chmod, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { newKey } from "../../src/app/local-key.ts";
@@ -17,13 +18,13 @@ import { run } from "./support.ts";
 /** A world, and a directory with a configuration that has its server as `it`. */
 async function withWorld(
   check: (world: LoginWorld, cwd: string) => Promise<void>,
-  entry: Readonly<Record<string, unknown>> = {},
+  auth?: (world: LoginWorld) => object,
 ): Promise<void> {
   const world = await LoginWorld.open();
   try {
     await inDirectory(async (cwd) => {
       const mcpServers = {
-        it: { url: world.url, ...entry },
+        it: { url: world.url, auth: auth?.(world) },
         other: { command: "x" },
         own: {
           url: world.url,
@@ -172,15 +173,87 @@ test("why no login came of it is told, quoted and cut", async () => {
   });
 });
 
+test("no secret is shown, whoever says it", async () => {
+  await withWorld(async (world, cwd) => {
+    world.back = { code: "c0de-of-it" };
+    world.failures = { tools: (token) => `I saw Bearer ${token}, ${token}` };
+    const { code, stdout } = await logIn(["it"], { cwd });
+    assert.match(
+      stdout,
+      /: its tools could not be listed: .*I saw Bearer \[redacted\], \[redacted\]/,
+    );
+    assert.equal(code, 0);
+    const json = (await logIn(["it", "--json"], { cwd })).stdout.split("\n")[1]!;
+    assert.match(JSON.parse(json).tools, /I saw Bearer \[redacted\]/);
+    assert.doesNotMatch(json, /access-token/);
+    world.failures = { token: (code) => `no such code: ${code}` };
+    const { stderr } = await logIn(["it"], { cwd });
+    assert.match(stderr, /answered "invalid_grant": "no such code: \[redacted\]"/);
+  });
+});
+
+test("who does not answer is named, and only who knows no client is told of one", async () => {
+  const timeout = AbortSignal.timeout;
+  await withWorld(async (world, cwd) => {
+    const failure = async (...args: string[]) => {
+      const { stderr } = await logIn(args, { cwd });
+      return stderr.slice(stderr.indexOf("Cannot"));
+    };
+    world.takes = () => {
+      const reason = new DOMException("The operation timed out.", "TimeoutError");
+      AbortSignal.timeout = () => AbortSignal.abort(reason);
+      return false;
+    };
+    const why =
+      `Cannot log in to "it": ${world.base} could not be reached: it did not answer in time\n`;
+    assert.equal(await failure("it"), why);
+    AbortSignal.timeout = timeout;
+    const unreached = await failure("http://127.0.0.1:9/mcp");
+    assert.match(unreached, /: http:\/\/127\.0\.0\.1:9 could not be reached: .+\n$/);
+    assert.doesNotMatch(unreached, /clientId/);
+    world.hasOauth = false;
+    world.takes = () => true;
+    assert.equal(
+      await failure("it"),
+      'Cannot log in to "it": it asks for no login: without one it answers HTTP 200\n',
+    );
+  }).finally(() => AbortSignal.timeout = timeout);
+});
+
+test("what was kept of a login before counts only as far as it can be used", async () => {
+  await withWorld(async (world, cwd) => {
+    await logIn(["it"], { cwd });
+    const state = join(cwd, "state");
+    const name = (await readdir(state)).find((one) => one.startsWith("client."))!;
+    const path = join(state, name);
+    const kept = JSON.parse(await readFile(path, "utf8"));
+    const wrong = [{ redirect: 5 }, { ...kept, redirect: "http://example.com/" }, [], 7];
+    for (const [index, one] of wrong.entries()) {
+      await writeFile(path, JSON.stringify(one));
+      const { code, stderr } = await logIn(["it"], { cwd });
+      assert.equal(code, 0, stderr);
+      assert.equal(world.registered.length, index + 2);
+    }
+    // It may have a secret in it.
+    await chmod(path, 0o644);
+    assert.equal((await logIn(["it"], { cwd })).code, 0);
+    assert.equal(world.registered.length, wrong.length + 2);
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
+  });
+});
+
 test("the configuration says who asks, where to, and for what", async () => {
-  const auth = {
+  const auth = ({ base }: LoginWorld) => ({
     type: "oauth",
     clientId: "known",
     clientSecret: "the-secret-of-known",
+    issuer: base,
     scope: "api://x/.default",
     resource: false,
-  };
+  });
   await withWorld(async (world, cwd) => {
+    // To whom the server says it has to go is nobody to show a secret to.
+    world.resource = { authorization_servers: ["http://127.0.0.1:9"] };
     const { address, code, stderr } = await logIn(["it"], { cwd });
     assert.equal(code, 0, stderr);
     const asked = new URL(address).searchParams;
@@ -199,7 +272,7 @@ test("the configuration says who asks, where to, and for what", async () => {
     assert.match(await refused("ot"), /Cannot find server "ot"/);
     assert.match(await refused("it", "--for", "key:a"), /--for NAME is for a login of each user/);
     assert.match(await refused("it", "--for", "a", "--url", "http://a"), /Cannot use --url here/);
-  }, { auth });
+  }, auth);
 });
 
 test("a login to a URL is what commands show there, until it is ended", async () => {
@@ -220,8 +293,9 @@ test("a login to a URL is what commands show there, until it is ended", async ()
 });
 
 test("a running gateway says what to ask for, and has the grant at once, from elsewhere as well", async () => {
-  const secret = { type: "oauth", clientId: "a", clientSecret: "the-secret-of-a" };
   await withWorld(async (world, cwd) => {
+    const issuer = world.base;
+    const secret = { type: "oauth", clientId: "a", clientSecret: "the-secret-of-a", issuer };
     const mcpServers = { it: { url: world.url }, closed: { url: world.url, auth: secret } };
     const key = newKey();
     const keys = { me: await hashOfKey(key) };
@@ -261,6 +335,7 @@ test("a running gateway says what to ask for, and has the grant at once, from el
         /"closed" from here: its "clientSecret" stays/,
       );
       assert.match(await failure("nobody", afar.env), /refused it: No such server: nobody/);
+      assert.match(await failure("close", afar.env), /server: close \(did you mean "closed"\?\)/);
       assert.match(await failure("it", { MCPROXY_KEY: newKey() }), /does not take the key/);
       // Where the gateway is, its configuration can be read.
       const closed = await logIn(["closed"], { cwd, env });

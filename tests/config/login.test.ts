@@ -57,6 +57,8 @@ test("what cannot work is said with what is expected, and no secret is shown", (
     [{ type: "oauth", clientUrl: "http://a.example/c" }, /https, or of http on loopback/],
     [{ type: "oauth", issuer: "http://10.0.0.1" }, /https, or of http on loopback/],
     [{ type: "oauth", redirect: "https://a.example/callback" }, /a URL on loopback/],
+    [{ type: "oauth", redirect: "https://127.0.0.1:8765/callback" }, /on loopback, of http, such/],
+    [{ type: "oauth", clientId: "a", clientSecret: secret }, /"issuer" beside "clientSecret"/],
     [{ type: "oauth", per: "all" }, /auth\.per: found a string, expected one of "user"/],
     [{ type: "oauth", scope: "a  b" }, /scopes with blanks between/],
     [{ type: "oauth", scope: 'a"' }, /scopes with blanks between/],

@@ -57,7 +57,8 @@ export async function authorized(desk: LoginDesk): Promise<Granted> {
     // It may be known by another name there, or no more; often only the browser is told.
     await desk.register(undefined);
     const [why, hint] = reasonOf(error, callback.redirect.href);
-    throw new CliError(ExitCode.Failed, `Cannot log in to "${name}": ${why}`, { hint });
+    const message = `Cannot log in to "${name}": ${why}`;
+    throw new CliError(ExitCode.Failed, message, hint === undefined ? {} : { hint });
   } finally {
     callback.close();
   }
@@ -125,13 +126,21 @@ class Authorization implements sdk.OAuthClientProvider {
 
   /** The address that a person has to open. */
   async begin(fetch: FetchDocument): Promise<URL> {
-    const { url, scope: wanted } = this.#desk.settings;
-    const { resourceMetadataUrl, scope = "" } = await challengeOf(url);
+    const { url, issuer, scope: wanted } = this.#desk.settings;
+    const { status, resourceMetadataUrl, scope = "" } = await challengeOf(url);
     await sdk.auth(this, {
       serverUrl: url,
-      fetchFn: (to, init = {}) => fetch(String(to), init),
+      fetchFn: (to, init = {}) =>
+        fetch(String(to), init).catch((error) => {
+          // Other errors say it themselves, and the SDK goes by some of them.
+          throw error.name === "TimeoutError" ? unreached(String(to), error) : error;
+        }),
       scope: wanted ?? scope,
       ...(resourceMetadataUrl && { resourceMetadataUrl }),
+    }).catch((error) => {
+      const { authorizationServerMetadata: its, resourceMetadata: named } = this.#found ?? {};
+      if (status === 401 || !this.#found || issuer || its || named) throw error;
+      throw new Error(`it asks for no login: without one it answers HTTP ${status}`);
     });
     const { protocol, hostname, origin } = this.#address!;
     if (protocol === "https:" || (protocol === "http:" && isLoopback(hostname))) {
@@ -181,20 +190,31 @@ async function challengeOf(url: string) {
     body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list", params: {} }),
     redirect: "manual",
     signal: AbortSignal.timeout(TIMEOUT),
-  });
+  }).catch((error) => Promise.reject(unreached(url, error)));
   response.body?.cancel().catch(() => {});
-  return response.status === 401 ? sdk.extractWWWAuthenticateParams(response) : {};
+  const { status } = response;
+  return { status, ...(status === 401 ? sdk.extractWWWAuthenticateParams(response) : {}) };
 }
 
-/** What went wrong, and what helps. Foreign text is cut. */
-function reasonOf(error: unknown, redirect: string): readonly [why: string, hint: string] {
+/** Runtimes do not all say whom they could not reach. */
+function unreached(url: string, error: unknown): Error {
+  const why = (error as Error).name === "TimeoutError"
+    ? "it did not answer in time"
+    : messageOf(error);
+  return new Error(`${new URL(url).origin} could not be reached: ${why}`);
+}
+
+/** What went wrong, and what helps, where that is known. */
+function reasonOf(error: unknown, redirect: string): readonly [why: string, hint?: string] {
+  if (error instanceof sdk.IssuerMismatchError) {
+    return ["another issuer than the one that was asked has answered", "Tell who runs the server"];
+  }
+  const why = snippet(printable(messageOf(error)));
+  const isUnknown = error instanceof sdk.RegistrationRejectedError ||
+    /client registration|"?(invalid|unauthorized)_client|invalid_redirect_uri/i.test(why);
   const auth = JSON.stringify({ type: "oauth", clientId: "…", redirect });
-  return error instanceof sdk.IssuerMismatchError
-    ? ["another issuer than the one that was asked has answered", "Tell who runs the server"]
-    : [
-      snippet(printable(messageOf(error))),
-      `Where it registers nobody, have a client made there, and set "auth": ${auth}`,
-    ];
+  const hint = `Where it registers nobody, have a client made there, and set "auth": ${auth}`;
+  return isUnknown ? [why, hint] : [why];
 }
 
 /** The tools of a server, or why they could not be listed. */

@@ -3,10 +3,12 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
+import * as v from "valibot";
 import { CliError, ExitCode, type Io, print, say, UsageError } from "../../app/io.ts";
 import { requireConfiguration } from "../../app/plan.ts";
 import { shortHash } from "../../lib/json.ts";
-import { jsonIn, readOwnFile, replaceFile, stateDirectory } from "../../lib/own-file.ts";
+import { jsonIn, readPrivate, replaceFile, stateDirectory } from "../../lib/own-file.ts";
+import { createRedactor } from "../../lib/secrets.ts";
 import { messageOf, plural, printable, quotedNames } from "../../lib/text.ts";
 import { GrantFile, grantFileIn } from "../../upstream/oauth/grants.ts";
 import { Logins } from "../../upstream/oauth/logins.ts";
@@ -29,16 +31,15 @@ export async function logIn({ args: [name = ""], options }: Invocation, io: Io):
   // As whom this client is known to who gives the tokens. Where there is no place, it is nobody.
   const directory = stateDirectory(io.env) ?? "/dev/null";
   const file = join(directory, `client.${shortHash(loginName(settings.url), 16)}.json`);
-  const before = await readOwnFile(file);
+  const before = await readPrivate(file);
+  const known = v.safeParse(registration, before?.ok && jsonIn(before.value));
   // The SDK, which no other command needs.
   const { authorized, toolsOf } = await import("./authorize.ts");
   const grant = await authorized({
     name,
     settings,
     // It may ask for no more than it was registered for.
-    known: before?.ok && options.scope === undefined
-      ? jsonIn(before.value) as unknown as Registration
-      : undefined,
+    known: known.success && options.scope === undefined ? known.output : undefined,
     register: (made) => {
       const text = new TextEncoder().encode(JSON.stringify(made));
       return (made ? replaceFile(file, text) : rm(file, { force: true })).catch(() => {});
@@ -52,10 +53,12 @@ export async function logIn({ args: [name = ""], options }: Invocation, io: Io):
     ? `its tools could not be listed: ${tools}`
     : `${plural(tools.length, "tool")} ${quotedNames(tools)}`.trim();
   const { issuer, expiresAt } = grant;
-  const text = options.json === true
-    ? JSON.stringify({ server: name, issuer, scope: grant.scope, expiresAt, tools })
-    : printable(`Logged in to ${JSON.stringify(name)}: ${offer}`);
-  await print(io, `${text}\n`);
+  const { text } = createRedactor(io.secrets);
+  const shown = (_: string, value: unknown) => typeof value === "string" ? text(value) : value;
+  const said = options.json === true
+    ? JSON.stringify({ server: name, issuer, scope: grant.scope, expiresAt, tools }, shown)
+    : text(printable(`Logged in to ${JSON.stringify(name)}: ${offer}`));
+  await print(io, `${said}\n`);
   return ExitCode.Ok;
 }
 
@@ -73,6 +76,15 @@ export async function logOut({ args: [name = ""], options }: Invocation, io: Io)
   await print(io, `${text}\n`);
   return ExitCode.Ok;
 }
+
+const LOOPBACK = /^http:\/\/(localhost|127(\.\d+){3}|\[::1\])(:\d+)?\//;
+/** What a login keeps for the next one, as far as it can be used. */
+const registration: v.GenericSchema<unknown, Registration> = v.looseObject({
+  client_id: v.string(),
+  client_secret: v.optional(v.string()),
+  issuer: v.string(),
+  redirect: v.pipe(v.string(), v.regex(LOOPBACK), v.url()),
+});
 
 function isUrl(name: string): boolean {
   return /^https?:\/\//i.test(name) && URL.canParse(name);

@@ -11,7 +11,6 @@ export interface LoginContext extends Context {
   readonly client_id?: string;
   readonly client_secret?: string;
   readonly private_key_pem?: string;
-  readonly issuer?: string;
 }
 
 /** What a person writes into the configuration, who has been told so much. */
@@ -21,13 +20,12 @@ export async function entryOf(name: string, url: string, context: LoginContext) 
     const clientUrl = "https://conformance-test.local/client-metadata.json";
     return { url, auth: { type: "oauth", clientUrl } };
   }
-  if (name === "auth/pre-registration") {
-    return { url, auth: { type: "oauth", clientId, clientSecret, issuer: context.issuer } };
-  }
-  if (!name.startsWith("auth/client-credentials")) return { url };
+  const isKnown = name === "auth/pre-registration";
+  if (!isKnown && !name.startsWith("auth/client-credentials")) return { url };
   const { origin, pathname } = new URL(url);
   const response = await fetch(`${origin}/.well-known/oauth-protected-resource${pathname}`);
   const { authorization_servers: [issuer] } = await response.json();
+  if (isKnown) return { url, auth: { type: "oauth", clientId, clientSecret, issuer } };
   return { url, auth: { type: "client-credentials", issuer, clientId, clientSecret, privateKey } };
 }
 
