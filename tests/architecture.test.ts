@@ -45,7 +45,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 967,
   "src/schema": 884,
   "src/protocol": 1631,
-  "src/config": 5_144,
+  "src/config": 5_148,
   "src/upstream": 2_573,
   "src/upstream/connection": 1_705,
   "src/upstream/transport": 2_064,
@@ -59,16 +59,16 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 601,
   "src/gateway/middleware": 874,
   "src/gateway/pins": 350,
-  "src/front": 1_791,
+  "src/front": 1_795,
   "src/front/auth": 716,
   "src/app": 782,
   "src/cli": 3_382,
-  "src/cli/login": 404,
+  "src/cli/login": 407,
   "src/cli/view": 262,
   "src/cli/clients": 1_948,
 };
 
-const MOST_CODE_IN_ALL = 38_862;
+const MOST_CODE_IN_ALL = 38_892;
 const MOST_FILES = 262;
 const MOST_LINES = 500;
 

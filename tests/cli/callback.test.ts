@@ -1,6 +1,5 @@
 /** What comes back from a login, or pretends to. */
 
-import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fuzzCallback } from "./login-world.ts";
 

@@ -198,10 +198,11 @@ async function challengeOf(url: string) {
 
 /** Runtimes do not all say whom they could not reach. */
 function unreached(url: string, error: unknown): Error {
-  const why = (error as Error).name === "TimeoutError"
-    ? "it did not answer in time"
-    : messageOf(error);
-  return new Error(`${new URL(url).origin} could not be reached: ${why}`);
+  const { origin } = new URL(url);
+  if (error instanceof DOMException && error.name === "TimeoutError") {
+    return new Error(`${origin} did not answer in time`);
+  }
+  return new Error(`${origin} could not be reached: ${messageOf(error)}`);
 }
 
 /** What went wrong, and what helps, where that is known. */
