@@ -87,6 +87,9 @@ export class Audit {
         this.#add({ event: "pin", server, name: this.#name(name), outcome });
       }),
       events.on("grant", ({ server, principal, what: outcome, who, address }) => {
+        // What the gateway does for itself is not to be pushed out by anybody.
+        const whose = who ?? principal;
+        if (whose !== "" && !this.#isFew("grant", whose)) return;
         this.#add({ event: "grant", who, address, server, name: principal || undefined, outcome });
       }),
       events.on("config", ({ file, refused = "in force" }) => {

@@ -218,6 +218,26 @@ test("what is refused to somebody over and over has ten lines a minute, and a co
   assert.deepEqual([lines.length, lines[9]!.name, lines[11]!.name], [12, "/p9", "/p"]);
 });
 
+test("logins that somebody brings over and over have ten lines a minute, the gateway's own each", async () => {
+  const lines = await audited("none", (events, clock) => {
+    const login = { kind: "grant", server: "gh" } as const;
+    for (let at = 0; at < 220; at++) {
+      events.emit({ ...login, principal: "key:x", what: "received", who: "x y" });
+      events.emit({ ...login, principal: "key:x", what: "refreshed" });
+    }
+    for (let at = 0; at < 20; at++) events.emit({ ...login, principal: "", what: "refreshed" });
+    clock.pass(60_000);
+  });
+  const [by, his] = [lines.filter(({ who }) => who === "x y"), lines.filter(({ who }) => !who)];
+  assert.deepEqual([by.length, by.at(-1)!.outcome], [11, "210 more in a minute"]);
+  assert.deepEqual(his.length, 10 + 20);
+  const counts = lines.slice(-2).map(({ event, who, outcome }) => [event, who, outcome]);
+  assert.deepEqual(counts, [
+    ["grant", "x y", "210 more in a minute"],
+    ["grant", "key:x", "210 more in a minute"],
+  ]);
+});
+
 test("calls are refused while the audit cannot be written, if it is required, and only then", async () => {
   await inDirectory(async (directory) => {
     const file = join(directory, "blocked", "audit.jsonl");
