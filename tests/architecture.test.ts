@@ -40,7 +40,7 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1577,
+  "src/lib": 1586,
   "src/runtime": 830,
   "src/log": 967,
   "src/schema": 884,
@@ -49,11 +49,11 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/upstream": 2_573,
   "src/upstream/connection": 1_705,
   "src/upstream/transport": 2_064,
-  "src/upstream/oauth": 725,
+  "src/upstream/oauth": 722,
   "src/registry": 1962,
   "src/gating": 2_256,
   "src/gating/words + src/gating/meaning": 1_793,
-  "src/gateway/access": 778,
+  "src/gateway/access": 780,
   "src/gateway": 1_782,
   "src/gateway/clients": 1_117,
   "src/gateway/members": 601,

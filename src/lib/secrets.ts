@@ -45,9 +45,12 @@ const ONE_WORD = /^[\p{L}\p{M}]+$/u;
 /** What a name is made of, as servers, tools and prompts have them. */
 const NAME_CHARACTER = /[\w.\/-]/;
 
-/** Secrets that have come into being since the start, with their forms, the oldest first. */
-const LATE = new Map<string, readonly string[]>();
-const MOST_LATE = 400;
+/** Secrets that have come into being since the start, with their forms, by whose they are. */
+const LATE = new Map<string, Map<string, readonly string[]>>();
+/** So many of one, the latest: those in use, and what they took the place of. Nobody pushes out another's. */
+const MOST_OF_ONE = 6;
+/** More than there are logins at work; who was not heard of for longest goes. */
+const MOST_OWNERS = 8_192;
 /** All their forms: every redactor knows these, too. */
 let lateForms: readonly string[] = [];
 
@@ -58,15 +61,26 @@ const WORDS = /^\p{Lu}?[\p{Ll}\p{M}\s/._:-]{0,19}$/u;
 /**
  * From now on no log, error or status of this process has this text in it. What anybody could
  * guess is no secret, and stays: a server that calls its token "other" must not blank out words.
+ * What `owner` uses is to be told again now and then, what comes instead takes its place in time.
  */
-export function keepSecret(secret = ""): void {
-  const forms = LATE.get(secret) ?? expandSecrets([secret])
+export function keepSecret(secret = "", owner = ""): void {
+  const own = LATE.get(owner) ?? new Map<string, readonly string[]>();
+  const known = own.get(secret);
+  const forms = known ?? expandSecrets([secret])
     .filter((form) => form.length >= MIN_LATE_LENGTH && !WORDS.test(form));
-  LATE.delete(secret);
-  LATE.set(secret, forms);
-  const [oldest = ""] = LATE.keys();
-  if (LATE.size > MOST_LATE) LATE.delete(oldest);
-  lateForms = [...LATE.values()].flat();
+  if (forms.length === 0) return;
+  putLast(own, secret, forms, MOST_OF_ONE);
+  putLast(LATE, owner, own, MOST_OWNERS);
+  if (known === undefined) {
+    lateForms = [...LATE.values()].flatMap((one) => [...one.values()].flat());
+  }
+}
+
+/** Puts it last; the first goes where there are more. */
+function putLast<T>(map: Map<string, T>, key: string, value: T, most: number): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > most) map.delete(map.keys().next().value!);
 }
 
 /** Replaces secrets; no method changes its argument. */

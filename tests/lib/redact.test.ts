@@ -178,6 +178,23 @@ test("keepSecret() is known to every redactor, unless anybody could have guessed
   assert.equal(text("got kept-la…"), `got ${REDACTED}…`);
 });
 
+test("keepSecret() keeps what one uses, however many secrets others bring", () => {
+  const { text } = createRedactor();
+  keepSecret("shared-token-1", "the gateway");
+  for (let n = 0; n < 500; n++) {
+    keepSecret(`bobs-access-${n}`, "bob");
+    keepSecret("bobs-client-secret-1", "bob");
+    keepSecret(`user-token-${n}`, `user ${n}`);
+  }
+  for (const one of ["shared-token-1", "bobs-client-secret-1", "bobs-access-499", "user-token-0"]) {
+    assert.equal(text(`got <${one}>`), `got <${REDACTED}>`);
+  }
+  assert.equal(text("got bobs-access-1"), "got bobs-access-1", "long out of use");
+  for (let n = 0; n < 12; n++) keepSecret("shared-token-1", "bob");
+  for (let n = 0; n < 12; n++) keepSecret(`bobs-access-${n}`, "bob");
+  assert.equal(text("got shared-token-1"), `got ${REDACTED}`, "it is another's, too");
+});
+
 test("isSensitiveKey() knows the names secrets have", () => {
   const yes = [
     "Authorization",

@@ -17,7 +17,9 @@ export const ACCESS_TOKEN = /^[\x21-\x7E]+$/;
 
 const text = v.string("expected a text");
 const url = v.pipe(text, v.check((given) => URL.canParse(given), "expected a URL"));
-const time = v.number("expected milliseconds since 1970");
+const SINCE = "expected milliseconds since 1970";
+/** No date is later. */
+const time = v.pipe(v.number(SINCE), v.minValue(0, SINCE), v.maxValue(8.64e15, SINCE));
 const object = ({ expected }: { readonly expected: string | null }) =>
   expected === "Object" ? "expected an object" : "is missing";
 
@@ -54,6 +56,16 @@ export type Grant = Readonly<v.InferOutput<typeof grantSchema>>;
 
 /** What there can be no two of. */
 export type GrantKey = Pick<Grant, "server" | "principal">;
+
+/** That as one text. */
+export function grantId({ server, principal }: Partial<GrantKey>): string {
+  return JSON.stringify([server, principal]);
+}
+
+/** What is secret in a grant that is used is shown nowhere from now on. */
+export function hideSecrets({ accessToken, refreshToken, client, ...key }: Grant): void {
+  for (const secret of [accessToken, refreshToken, client.secret]) keepSecret(secret, grantId(key));
+}
 
 /** The grant that this is, or why it is none: a sentence that names the member. */
 export function grantIn(value: unknown): Grant | string {
@@ -103,7 +115,7 @@ export class GrantFile {
   /** @throws {FileError} */
   async find(key: GrantKey): Promise<Grant | undefined> {
     const found = (await this.read()).find((grant) => isOf(grant, key));
-    [found?.accessToken, found?.refreshToken, found?.client.secret].forEach(keepSecret);
+    if (found !== undefined) hideSecrets(found);
     return found;
   }
 
@@ -125,8 +137,8 @@ export class GrantFile {
   }
 
   /** Does something about one grant that nobody else does at the same time, in any process. */
-  exclusively<T>({ server, principal }: GrantKey, work: () => Promise<T>): Promise<T> {
-    const name = shortHash(JSON.stringify([server, principal]), 16);
+  exclusively<T>(key: GrantKey, work: () => Promise<T>): Promise<T> {
+    const name = shortHash(grantId(key), 16);
     return exclusively(join(dirname(this.path), `grants.${name}.lock`), work);
   }
 
@@ -156,7 +168,8 @@ export class GrantFile {
 
   async #decrypted(bytes: Uint8Array): Promise<unknown> {
     const key = await this.#key();
-    const remedy = "set the MCPROXY_STATE_KEY it was written with, or log in again without it";
+    const remedy =
+      "set the MCPROXY_STATE_KEY it was written with, or move it away, and log in again";
     if (key === undefined) throw this.#unusable("it is encrypted, or damaged", remedy);
     const { jwtDecrypt } = await import("jose/jwt/decrypt");
     const how = { keyManagementAlgorithms: ["dir"], contentEncryptionAlgorithms: ["A256GCM"] };
@@ -172,6 +185,4 @@ export class GrantFile {
   }
 }
 
-function isOf(grant: Grant, { server, principal }: GrantKey): boolean {
-  return grant.server === server && grant.principal === principal;
-}
+const isOf = (grant: Grant, key: GrantKey) => grantId(grant) === grantId(key);

@@ -8,10 +8,9 @@ import { within } from "../../lib/time.ts";
 import { type FetchDocument, issuerMetadata } from "../../protocol/issuer.ts";
 import { FirstLogin } from "../first-login.ts";
 import type { ServerCredential } from "../transport/transport.ts";
-import { type Grant, grantFileIn } from "./grants.ts";
-import type { GrantKey, GrantPlace } from "./grants.ts";
+import { type Grant, grantFileIn, grantId, type GrantKey, type GrantPlace } from "./grants.ts";
 import { ForbiddenUrlError, guardedFetch, judgeUrl } from "./guard.ts";
-import { postForm } from "./token.ts";
+import { LONGEST_LIFE, postForm } from "./token.ts";
 import { ClientTokens, GrantTokens, isSamePlace } from "./tokens.ts";
 import type { LoginStatus, TokensOptions } from "./tokens.ts";
 
@@ -78,7 +77,8 @@ export class Logins {
     await Promise.all(urls.map((url) => judgeUrl(url, trustedBy(target))));
     // By our own clock, whoever has brought it.
     const issuedAt = now();
-    const expiresAt = grant.expiresAt && issuedAt + grant.expiresAt - grant.issuedAt;
+    const life = Math.min(Math.max(0, (grant.expiresAt ?? 0) - grant.issuedAt), LONGEST_LIFE);
+    const expiresAt = grant.expiresAt && issuedAt + life;
     await file.put({ ...grant, issuedAt, expiresAt, dead: undefined });
     await this.look();
   }
@@ -120,9 +120,9 @@ export class Logins {
       if (version === this.#version) return;
       this.#version = version;
       const kept = await file?.read().catch(() => []) ?? [];
-      const byKey = new Map(kept.map((grant) => [keyOf(grant), grant]));
+      const byKey = new Map(kept.map((grant) => [grantId(grant), grant]));
       for (const one of this.#all.values()) {
-        if (one instanceof GrantTokens) one.reload(byKey.get(keyOf(one.options)));
+        if (one instanceof GrantTokens) one.reload(byKey.get(grantId(one.options)));
       }
       for (const one of this.#all.values()) if (one instanceof FirstLogin) await one.reload();
     });
@@ -131,7 +131,6 @@ export class Logins {
   /** Looks no more. */
   close(): void {
     clearInterval(this.#timer);
-    this.#timer = undefined;
   }
 
   /** The principals that are logged in to the server at this address. @throws {FileError} */
@@ -156,8 +155,6 @@ export class Logins {
     return new FirstLogin({ server, users: () => this.#users(server, target), of });
   }
 }
-
-const keyOf = ({ server, principal }: GrantKey) => JSON.stringify([server, principal]);
 
 /** What the configuration says of a server, by which is judged what others say of it. */
 function trustedBy({ url, login }: HttpTarget): readonly string[] {

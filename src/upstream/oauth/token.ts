@@ -4,7 +4,7 @@ import { type JsonObject, parsedObject } from "../../lib/json.ts";
 import { keepSecret } from "../../lib/secrets.ts";
 import { messageOf, printable, snippet } from "../../lib/text.ts";
 import type { FetchDocument } from "../../protocol/issuer.ts";
-import { ACCESS_TOKEN, type Grant } from "./grants.ts";
+import { ACCESS_TOKEN, type Grant, grantId, type GrantKey } from "./grants.ts";
 
 /** What is given. Where the end of its life is not said, it holds until it is refused. */
 export type Token = Pick<
@@ -12,8 +12,10 @@ export type Token = Pick<
   "accessToken" | "issuedAt" | "expiresAt" | "refreshToken" | "scope"
 >;
 
-/** What is asked for, and of whom. */
-export interface TokenRequest extends Pick<Grant, "issuer" | "tokenEndpoint" | "client"> {
+type Issuing = Pick<Grant, "issuer" | "tokenEndpoint" | "client">;
+
+/** What is asked for, for which login, and of whom. */
+export interface TokenRequest extends Issuing, Partial<GrantKey> {
   /** Without the client. */
   readonly params: Readonly<Record<string, string | undefined>>;
   readonly fetch: FetchDocument;
@@ -39,8 +41,8 @@ export class TokenError extends Error {
 
 /** Characters of an answer. */
 const MOST_ANSWER = 64 * 1024;
-/** No token lives longer, in seconds. */
-const LONGEST = 10 * 365 * 86_400;
+/** No token lives longer, in ms. */
+export const LONGEST_LIFE = 10 * 365 * 86_400_000;
 
 /** @throws {TokenError} */
 export async function requestToken(request: TokenRequest): Promise<Token> {
@@ -62,11 +64,10 @@ export async function requestToken(request: TokenRequest): Promise<Token> {
   if (type.toLowerCase() !== "bearer") {
     throw new TokenError(`${origin} gives tokens of another type, ${quoted(type)}`);
   }
-  keepSecret(accessToken);
-  keepSecret(refreshToken ?? "");
-  const seconds = Math.min(Number(answer.expires_in ?? 0), LONGEST);
+  for (const secret of [accessToken, refreshToken]) keepSecret(secret, grantId(request));
+  const life = Math.min(Number(answer.expires_in ?? 0) * 1_000, LONGEST_LIFE);
   const issuedAt = request.now();
-  const expiresAt = seconds > 0 ? issuedAt + seconds * 1_000 : undefined;
+  const expiresAt = life > 0 ? issuedAt + life : undefined;
   return { accessToken, issuedAt, expiresAt, refreshToken, scope: said("scope") };
 }
 
@@ -124,10 +125,9 @@ async function assertion(aud: string, id: string, key: string, now: number): Pro
 export function challengeIn(header: string | null): { error?: string; scope?: string } {
   const found = (header ?? "").slice(0, MOST_CHALLENGE)
     .matchAll(/(?<![^\s,])(error|scope)\s*=\s*(?:"([^"]*)"|([^\s,"]+))/gi);
-  const told = [...found].map((
-    [, name = "", quoted, bare],
-  ) => [name.toLowerCase(), quoted ?? bare]);
-  return Object.fromEntries(told);
+  return Object.fromEntries(
+    Array.from(found, ([, name = "", quoted, bare]) => [name.toLowerCase(), quoted ?? bare]),
+  );
 }
 
 const MOST_CHALLENGE = 8_192;

@@ -8,7 +8,7 @@ import { RpcError } from "../../protocol/errors.ts";
 import { type FetchDocument, issuerMetadata, resourceOf } from "../../protocol/issuer.ts";
 import { LoginError, unavailable } from "../transport/failures.ts";
 import type { ServerCredential } from "../transport/transport.ts";
-import type { Grant, GrantFile, GrantKey } from "./grants.ts";
+import { type Grant, type GrantFile, type GrantKey, hideSecrets } from "./grants.ts";
 import { challengeIn, requestToken, type Token, TokenError, wantsBearer } from "./token.ts";
 
 const log = getLogger("mcproxy", "upstream");
@@ -33,8 +33,8 @@ export interface TokensOptions extends GrantKey {
 const LAST = 60_000;
 /** Between two renewals because the server refuses what should still be good, in ms. */
 const FORCED = 60_000;
-const FIRST_PAUSE = 10_000;
-const LONGEST_PAUSE = 300_000;
+/** The first pause and the longest before an issuer is asked again, in ms. */
+const PAUSES = [10_000, 300_000] as const;
 
 /** Holds the token; subclasses know where the next one comes from. */
 abstract class Tokens implements ServerCredential {
@@ -62,9 +62,7 @@ abstract class Tokens implements ServerCredential {
   }
 
   /** Resolves when somebody has logged in; undefined where nobody can. */
-  protected get granted(): Promise<void> | undefined {
-    return undefined;
-  }
+  protected granted: PromiseWithResolvers<void> | undefined;
 
   /** What a call is told whose rights do not do; these would, as far as it is known. */
   protected abstract lacking(scopes: string): string;
@@ -92,7 +90,7 @@ abstract class Tokens implements ServerCredential {
     const wanted = `${this.token?.scope ?? ""} ${scope}`.split(" ")
       .filter((one) => /^(?!-)[\w:./+*@-]{1,200}$/.test(one));
     const scopes = [...new Set(wanted)].slice(0, 50).join(" ");
-    return new LoginError(this.options.server, this.lacking(scopes), this.granted, true);
+    return new LoginError(this.options.server, this.lacking(scopes), this.granted?.promise, true);
   }
 
   /** From now on it is this one, or none. */
@@ -102,6 +100,12 @@ abstract class Tokens implements ServerCredential {
     const { issuedAt = 0, expiresAt = Infinity } = token ?? { expiresAt: 0 };
     this.#renewAt = expiresAt - Math.min(LAST, (expiresAt - issuedAt) / 10);
     this.#pausedUntil = -Infinity;
+    this.#failures = 0;
+  }
+
+  /** Whether the next token is asked for, or was in vain. */
+  protected get isLate(): boolean {
+    return this.#renewing !== undefined || this.#failures > 0;
   }
 
   /** Whether the token needs no renewal yet. */
@@ -129,7 +133,6 @@ abstract class Tokens implements ServerCredential {
     if (now() < this.#pausedUntil) throw this.#lastFailure;
     try {
       await this.obtain(refused);
-      this.#failures = 0;
     } catch (error) {
       const why = `gets no token: ${messageOf(error)}`;
       if (error instanceof RpcError) this.#lastFailure = error;
@@ -137,7 +140,7 @@ abstract class Tokens implements ServerCredential {
         this.#lastFailure = new LoginError(server, why);
       } else this.#lastFailure = unavailable(server, why, { cause: error });
       if (!isForPerson(error)) {
-        this.#pausedUntil = now() + backOff(++this.#failures, FIRST_PAUSE, LONGEST_PAUSE);
+        this.#pausedUntil = now() + backOff(++this.#failures, ...PAUSES);
       }
       throw this.#lastFailure;
     }
@@ -152,9 +155,9 @@ function isForPerson(error: unknown): boolean {
 /** The tokens of a gateway that an issuer knows by name: in memory only. */
 export class ClientTokens extends Tokens {
   protected async obtain(): Promise<void> {
-    const { url, now, fetch } = this.options;
-    const login = this.options.login as ClientConfig;
-    const { issuer, clientId: id, clientSecret, privateKey, scope, resource } = login;
+    const { url, fetch, login } = this.options;
+    const { issuer, clientId: id, clientSecret, privateKey, scope, resource = resourceOf(url) } =
+      login as ClientConfig;
     const found = await issuerMetadata(issuer, fetch)
       .catch((error) => `${issuer} could not be reached: ${messageOf(error)}`);
     if (typeof found === "string") throw new TokenError(found);
@@ -166,12 +169,8 @@ export class ClientTokens extends Tokens {
     const isPosted = ways.includes("client_secret_post") && !ways.includes("client_secret_basic");
     const auth = privateKey !== undefined ? "private_key_jwt" : isPosted ? "post" : "basic";
     const client = { id, secret: privateKey ?? clientSecret, auth } as const;
-    const params = {
-      grant_type: "client_credentials",
-      scope,
-      resource: resource === false ? undefined : resource ?? resourceOf(url),
-    };
-    this.hold(await requestToken({ issuer, tokenEndpoint, client, params, fetch, now }));
+    const params = { grant_type: "client_credentials", scope, resource: resource || undefined };
+    this.hold(await requestToken({ ...this.options, issuer, tokenEndpoint, client, params }));
   }
 
   protected lacking(): string {
@@ -181,22 +180,24 @@ export class ClientTokens extends Tokens {
 
 /** What there is to be known of a login; nothing in it is secret. */
 export interface LoginStatus extends Pick<Grant, "expiresAt" | "scope" | "dead"> {
-  /** `none`: nobody has asked for one. */
+  /** `none`: nobody has asked for one. `needed`: there is none, or it has ended and is not renewed. */
   readonly state: "none" | "needed" | "dead" | "valid";
 }
 
 /** The tokens of a login, by a grant that is written before it is used. */
 export class GrantTokens extends Tokens {
   #grant: Grant | undefined;
-  #granted = Promise.withResolvers<void>();
+  protected override granted = Promise.withResolvers<void>();
   /** Somebody has said that it takes a login: the configuration, the server, or who has made one. */
   #isWanted = this.options.login !== undefined;
 
   /** As the file has it now. Never rejects. */
   async status(): Promise<LoginStatus> {
     await this.#living().catch(() => {});
-    const { expiresAt, scope, dead } = this.#grant ?? {};
-    const state = dead ? "dead" : this.#grant ? "valid" : this.#isWanted ? "needed" : "none";
+    const { expiresAt, scope, dead, refreshToken } = this.#grant ?? {};
+    const mayBeRenewed = refreshToken !== undefined && !this.isLate;
+    const isGood = this.#grant && (mayBeRenewed || this.options.now() < (expiresAt ?? Infinity));
+    const state = dead ? "dead" : isGood ? "valid" : this.#isWanted ? "needed" : "none";
     return { state, expiresAt, scope, dead };
   }
 
@@ -237,7 +238,7 @@ export class GrantTokens extends Tokens {
       this.reload(await file?.find(this.options));
     } catch (error) {
       this.#adopt(undefined);
-      throw new LoginError(server, messageOf(error), this.#granted.promise);
+      throw new LoginError(server, messageOf(error), this.granted.promise);
     }
     if (this.#grant === undefined || this.#grant.dead) throw this.#needed();
     return this.#grant;
@@ -265,10 +266,6 @@ export class GrantTokens extends Tokens {
   protected override async rejected(): Promise<boolean> {
     const grant = this.#grant;
     throw grant && !grant.dead ? await this.#die(grant, "HTTP 401") : this.#needed();
-  }
-
-  protected override get granted(): Promise<void> {
-    return this.#granted.promise;
   }
 
   protected lacking(scopes: string): string {
@@ -299,24 +296,23 @@ export class GrantTokens extends Tokens {
     const before = this.#grant;
     this.#grant = grant;
     if (grant !== undefined) this.#isWanted = true;
+    if (grant !== undefined) hideSecrets(grant);
     // What is known wakes nobody, and ends no pause.
     const isKnown = grant?.issuedAt === before?.issuedAt && !grant?.dead === !before?.dead;
     if (isKnown && grant?.accessToken === before?.accessToken) return;
     this.hold(grant?.dead ? undefined : grant);
     if (this.token === undefined) return;
-    this.#granted.resolve();
-    this.#granted = Promise.withResolvers();
+    this.granted.resolve();
+    this.granted = Promise.withResolvers();
   }
 
   #needed(): LoginError {
     const { server } = this.options;
     const { dead } = this.#grant ?? {};
-    const run = `run "mcproxy login ${shellWord(server)}"`;
     const day = new Date(dead?.at ?? 0).toISOString().slice(0, 10);
-    const why = dead === undefined
-      ? `needs a login: ${run}`
-      : `refused its login on ${day} (${dead.reason}): ${run}`;
-    return new LoginError(server, why, this.#granted.promise);
+    const why = dead ? `refused its login on ${day} (${dead.reason})` : "needs a login";
+    const remedy = `run "mcproxy login ${shellWord(server)}"`;
+    return new LoginError(server, `${why}: ${remedy}`, this.granted.promise);
   }
 }
 

@@ -237,6 +237,9 @@ test(
         [grant({ client: SECRET }), 400, /client/],
         [grant({ tokenEndpoint: "nonsense" }), 400, /tokenEndpoint/],
         [grant({ issuedAt: "now" }), 400, /issuedAt/],
+        [JSON.stringify(grant()).replace("3601000", "1e999"), 400, /expiresAt: expected/],
+        [grant({ expiresAt: -1 }), 400, /expiresAt: expected/],
+        [grant({ issuedAt: 8.65e15 }), 400, /issuedAt: expected/],
         [grant({ url: "http://127.0.0.1:9/other" }), 400, /"url"/],
         // Where nobody may be led by what others say: an address that is more private, or in the clear.
         [grant({ tokenEndpoint: "http://169.254.169.254/latest" }), 400, /169\.254\.169\.254/],

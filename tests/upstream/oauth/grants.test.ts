@@ -111,6 +111,9 @@ test("with a key the file says nothing to whoever has it", async () => {
   for (const wrong of keys) {
     const reader = new GrantFile(place.path, () => Promise.resolve(wrong));
     await assert.rejects(reader.read(), /MCPROXY_STATE_KEY/, String(wrong));
+    // As long as it lies there, no login can be written to it.
+    const isKey = wrong === undefined || wrong === other;
+    if (isKey) await assert.rejects(reader.read(), /or move it away, and log in again$/);
     await assert.rejects(reader.put(grantFor(time)), FileError);
   }
   await writeFile(file.path, `${text.slice(0, -3)}AAA`);

@@ -1,0 +1,93 @@
+/** Logins over time: whose they are, what hides them, and when they are of no use any more. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { HttpTarget } from "../../../src/config/types.ts";
+import { createRedactor, REDACTED } from "../../../src/lib/secrets.ts";
+import { GrantFile } from "../../../src/upstream/oauth/grants.ts";
+import { Logins } from "../../../src/upstream/oauth/logins.ts";
+import { directory, FakeIssuer, grantFor, Time } from "./support.ts";
+
+const key = { server: "it", principal: "" };
+
+/** An address that nobody has to look up. */
+const url = "https://8.8.8.8/mcp";
+const target: HttpTarget = {
+  kind: "http",
+  url,
+  transport: "auto",
+  headers: {},
+  login: { type: "oauth" },
+};
+
+async function open() {
+  const place = await directory();
+  const [time, issuer, file] = [new Time(), new FakeIssuer(), new GrantFile(place.path)];
+  const { fetchFor } = issuer;
+  const logins = new Logins({ file: new GrantFile(place.path), fetchFor, now: time.now });
+  return {
+    time,
+    issuer,
+    file,
+    logins,
+    async [Symbol.asyncDispose]() {
+      logins.close();
+      await place[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test("a login that others have made is masked from its first use on", async () => {
+  await using house = await open();
+  const { file, logins, time } = house;
+  const it = logins.of("it", target);
+  const client = { id: "client", secret: "s3cret-of-the-client", auth: "post" } as const;
+  await file.put(grantFor(time, { url, accessToken: "found-access-1", client }));
+  await logins.look();
+  assert.equal(it.header(), "Bearer found-access-1");
+  const { text } = createRedactor();
+  assert.equal(text("found-access-1 s3cret-of-the-client"), `${REDACTED} ${REDACTED}`);
+});
+
+test("a login whose times are odd is one that can be read again", async () => {
+  await using house = await open();
+  const { file, logins, time } = house;
+  const places = { issuer: "https://8.8.4.4", tokenEndpoint: "https://8.8.4.4/token" };
+  const grant = grantFor(time, { url, ...places });
+  const tenYears = 10 * 365 * 86_400_000;
+  const odd = [[0, 8.64e15, tenYears], [8.64e15, 1, 0], [1_000, 61_000, 60_000]] as const;
+  for (const [issuedAt, expiresAt, life] of odd) {
+    await logins.receive({ ...grant, issuedAt, expiresAt }, target);
+    assert.equal((await file.find(key))?.expiresAt, time.ms + life);
+  }
+});
+
+test("a login whose token has ended is none that works, unless it has still to be renewed", async () => {
+  await using house = await open();
+  const { file, issuer, logins, time } = house;
+  const it = logins.of("it", target);
+  const state = async () => (await logins.status("it", target)).state;
+  await file.put(grantFor(time, { url }));
+  await it.header();
+  time.ms += 3_600_000;
+  assert.equal(await state(), "valid", "nobody has asked");
+  const [asked, answer] = [Promise.withResolvers<void>(), Promise.withResolvers<Response>()];
+  issuer.instead = () => {
+    asked.resolve();
+    return answer.promise;
+  };
+  const due = assert.rejects(async () => await it.header(), /HTTP 503/);
+  await asked.promise;
+  assert.equal(await state(), "needed", "the issuer hangs");
+  answer.resolve(Response.json({}, { status: 503 }));
+  await due;
+  assert.equal(await state(), "needed");
+  time.ms += 10_000;
+  issuer.instead = undefined;
+  assert.equal(await it.header(), "Bearer access-1");
+  assert.equal(await state(), "valid");
+  await file.put(grantFor(time, { url, refreshToken: undefined, issuedAt: time.ms + 1 }));
+  assert.equal(await state(), "valid");
+  time.ms += 3_600_000;
+  assert.equal(await state(), "needed", "nothing renews it");
+});
