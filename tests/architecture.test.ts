@@ -68,7 +68,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_948,
 };
 
-const MOST_CODE_IN_ALL = 38_892;
+const MOST_CODE_IN_ALL = 38_900;
 const MOST_FILES = 262;
 const MOST_LINES = 500;
 
