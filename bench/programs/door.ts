@@ -103,7 +103,8 @@ function refuse(shared: number): Promise<Sample> {
     return async (index) => {
       try {
         // From another address each: too many from one are refused for that.
-        await door.admit(wrong[index]!, `10.0.${index >> 8}.${index & 255}`, "/mcp");
+        const remoteAddr = { hostname: `10.0.${index >> 8}.${index & 255}` };
+        await door.admit(wrong[index]!, { remoteAddr }, "/mcp");
       } catch {
         return true;
       }
