@@ -117,7 +117,8 @@ export class LoginAnswers {
         const grant = grantIn({ ...parsedObject(text), ...key });
         if (typeof grant === "string") throw new ForbiddenUrlError(grant);
         await logins.receive(grant, target);
-      } else if (!await logins.forget(key, target)) {
+      } else if (!await logins.forget(key, target, 0)) {
+        // Not waiting for the issuer: who asks would take a late answer for a failure.
         return failure(404, `Nobody is logged in to "${key.server}"`);
       }
     } catch (error) {

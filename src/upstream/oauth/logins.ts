@@ -85,10 +85,11 @@ export class Logins {
 
   /**
    * Ends a login; whether there was one. Its issuer is told where that is possible (RFC 7009); of
-   * a server that is none of the configuration's any more, only a public one.
+   * a server that is none of the configuration's any more, only a public one. That is waited for
+   * `patience` ms, since the login has ended whether or not its issuer hears of it.
    * @throws {Error} where it cannot be taken out of the file; the message is a sentence
    */
-  async forget(key: GrantKey, target?: HttpTarget): Promise<boolean> {
+  async forget(key: GrantKey, target?: HttpTarget, patience = REVOCATION): Promise<boolean> {
     const { file } = this.options;
     // Nobody must renew it meanwhile.
     const grant = await file?.exclusively(key, async () => {
@@ -98,7 +99,7 @@ export class Logins {
     });
     if (grant === undefined) return false;
     await this.look();
-    await within(REVOCATION, this.#revoke(grant, target && trustedBy(target)).catch(() => {}));
+    await within(patience, this.#revoke(grant, target && trustedBy(target)).catch(() => {}));
     return true;
   }
 

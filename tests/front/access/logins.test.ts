@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -271,6 +273,37 @@ test(
       200,
     );
     assert.deepEqual(await kept(), [["open", ""]]);
+  }),
+);
+
+test(
+  "a login that is taken away is gone, however long its issuer thinks about it",
+  inScope(async (scope) => {
+    const { put, remove, kept } = await openHouse(scope);
+    const told = Promise.withResolvers<ServerResponse>();
+    const issuer = createServer((request, response) => {
+      if (request.url === "/revoke") return told.resolve(response);
+      const base = `http://${request.headers.host}`;
+      const metadata = { issuer: base, revocation_endpoint: `${base}/revoke` };
+      response.setHeader("content-type", "application/json").end(JSON.stringify(metadata));
+    });
+    await new Promise<void>((resolve) => issuer.listen(0, "127.0.0.1", resolve));
+    scope.defer(() => {
+      issuer.closeAllConnections();
+      issuer.close();
+    });
+    const base = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}`;
+    const local = { as: "local" };
+    const login = grant({ issuer: base, tokenEndpoint: `${base}/token` });
+    assert.equal((await put("open", login, local)).status, 200);
+    const removed = remove("open", local);
+    const hanging = await told.promise;
+    // Half of what a client waits for an answer, which takes milliseconds.
+    const patience = setTimeout(() => hanging.destroy(), 5_000);
+    assert.equal((await removed).status, 200);
+    clearTimeout(patience);
+    assert.equal(hanging.destroyed, false, "the answer has waited for the issuer");
+    assert.deepEqual(await kept(), []);
   }),
 );
 
