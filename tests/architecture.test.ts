@@ -49,7 +49,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/upstream": 2_573,
   "src/upstream/connection": 1_705,
   "src/upstream/transport": 2_064,
-  "src/upstream/oauth": 722,
+  "src/upstream/oauth": 732,
   "src/registry": 1962,
   "src/gating": 2_256,
   "src/gating/words + src/gating/meaning": 1_793,
@@ -59,16 +59,16 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 601,
   "src/gateway/middleware": 874,
   "src/gateway/pins": 350,
-  "src/front": 1_795,
+  "src/front": 1_796,
   "src/front/auth": 716,
   "src/app": 782,
-  "src/cli": 3_382,
-  "src/cli/login": 407,
+  "src/cli": 3_419,
+  "src/cli/login": 409,
   "src/cli/view": 262,
   "src/cli/clients": 1_948,
 };
 
-const MOST_CODE_IN_ALL = 38_900;
+const MOST_CODE_IN_ALL = 38_950;
 const MOST_FILES = 262;
 const MOST_LINES = 500;
 

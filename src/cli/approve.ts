@@ -1,5 +1,3 @@
-import { existsSync, lstatSync } from "node:fs";
-import process from "node:process";
 import { CliError, ExitCode, type Io, print, say } from "../app/io.ts";
 import { pinName, whyWaiting, without } from "../gateway/pins/definitions.ts";
 import {
@@ -11,22 +9,17 @@ import {
   updatePins,
 } from "../gateway/pins/pin-file.ts";
 import { jsonDifference } from "../lib/json-difference.ts";
-import { stateDirectory, systemReason } from "../lib/own-file.ts";
+import { systemReason } from "../lib/own-file.ts";
 import { plural } from "../lib/text.ts";
 import type { Invocation } from "./command.ts";
+import { gatewayState } from "./credential.ts";
 import { type Style, styleFor } from "./view/table.ts";
-
-/** Where the service keeps its state. */
-const SERVICE_STATE = "/var/lib/mcproxy";
 
 /** `mcproxy approve`: what servers offer otherwise than it was approved, for a person to decide. */
 export async function run({ args, options }: Invocation, io: Io): Promise<ExitCode> {
   const [server, ...names] = args;
-  const paths = [stateDirectory(io.env) ?? SERVICE_STATE, SERVICE_STATE].map(pinFile);
-  const path = paths.find(existsSync) ?? paths[0]!;
-  // Root acts for the user of the gateway.
-  const isRoot = process.getuid?.() === 0;
-  const owner = isRoot ? lstatSync(path, { throwIfNoEntry: false })?.uid : undefined;
+  const { directory, owner } = gatewayState(io.env);
+  const path = pinFile(directory);
   const read = await readPins(path, owner);
   if (!read.ok) {
     throw failed(`Cannot use "${path}": ${read.reason}`, "Run it as its user, or as root");

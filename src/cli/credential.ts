@@ -1,13 +1,16 @@
 /** What a command shows the gateway it asks, and what is said where that does not let it in. */
 
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { CliError, ExitCode, type Io, UsageError } from "../app/io.ts";
 import { localKeyFile } from "../app/local-key.ts";
 import { readText } from "../config/files.ts";
+import type { AuthConfig } from "../config/types.ts";
 import { isReadableByOthers, stateDirectory } from "../lib/own-file.ts";
 import { parsedObject, valueAt } from "../lib/json.ts";
 import { isLoopback, snippet } from "../lib/text.ts";
+import { LOCAL } from "../protocol/exchange.ts";
 import type { ServerCredential } from "../upstream/transport/transport.ts";
 
 /** What this user shows one gateway. */
@@ -27,6 +30,53 @@ export interface Credential {
 /** Where the state of a gateway is that systemd runs. */
 const SYSTEM_STATE = "/var/lib/mcproxy";
 
+/** The state of gateways here: of one that this user runs, and of that. */
+function stateDirectories(env: Io["env"]): readonly string[] {
+  return [stateDirectory(env) ?? SYSTEM_STATE, SYSTEM_STATE];
+}
+
+/** Whose file tells where a gateway has run. */
+const PINS = "pins.json";
+
+/**
+ * Where the gateway of this machine keeps its state; `owner` is the user it runs as, by id, where
+ * root acts for it.
+ */
+export function gatewayState(env: Io["env"]) {
+  const directories = stateDirectories(env);
+  const isIn = (file: string) => directories.find((one) => existsSync(join(one, file)));
+  const directory = isIn(PINS) ?? isIn("grants.json") ?? directories[0]!;
+  const ownerOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.uid;
+  const isRoot = process.getuid?.() === 0;
+  return {
+    directory,
+    owner: isRoot ? ownerOf(join(directory, PINS)) ?? ownerOf(directory) : undefined,
+  };
+}
+
+/** The id of who is called so, by people or by the audit. @throws {CliError} for nobody of `auth` */
+export function principalCalled(
+  who: string,
+  { keys = [], issuers = [], proxy }: Partial<AuthConfig> = {},
+): string {
+  const fixed = [LOCAL.id, ...keys.map(({ name }) => `key:${name}`)];
+  const told = issuers.flatMap(({ issuer, as = "", name = "sub" }) =>
+    who.startsWith(`${issuer} `)
+      ? who
+      : name === "sub" && who.startsWith(as)
+      ? `${issuer} ${who.slice(as.length)}`
+      : []
+  );
+  const behind = proxy === undefined ? [] : `proxy:${who.replace(/^proxy:/, "")}`;
+  const ids = who.startsWith("key:") ? [] : [...told, behind].flat();
+  const id = [...fixed, ...ids].find((one) => one === who) ??
+    (ids.length === 1 ? ids[0] : undefined);
+  if (id !== undefined) return id;
+  const known = [...fixed, ...ids, ...issuers.map(({ issuer }) => `${issuer} SUBJECT`)];
+  const hint = `Known: ${known.join(", ")}`;
+  throw new CliError(ExitCode.Failed, `Cannot find "${who}" in "auth"`, { hint });
+}
+
 /**
  * For the gateway at this URL: `MCPROXY_KEY`, else on this machine the local key of its listener, else
  * a login to this URL. No
@@ -44,7 +94,7 @@ export function credentialFor(
   if (given) secrets?.add(given);
   const asked = new URL(url);
   const { hostname, username, password, port } = asked;
-  const directories = [stateDirectory(env) ?? SYSTEM_STATE, SYSTEM_STATE];
+  const directories = stateDirectories(env);
   const isHere = isLoopback(hostname);
   let granted: Promise<ServerCredential | undefined> | undefined;
   return {
@@ -118,8 +168,11 @@ async function grantedFor(
   return openLogins(place).of(server, { ...target, login: { type: "oauth" } });
 }
 
+/** A gateway has answered that it does not do it. */
+export class RefusedError extends CliError {}
+
 /** The end of a command that a gateway did not let in. */
-export class NotLetInError extends CliError {
+export class NotLetInError extends RefusedError {
   override readonly name = "NotLetInError";
 
   constructor(

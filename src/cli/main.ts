@@ -135,7 +135,7 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
       "URL is any other MCP server: bridge, call and status use that login for this URL.",
       "From another machine: --url URL of the gateway, with MCPROXY_KEY.",
       "Where no browser is, open the address elsewhere, and paste where it leads to.",
-      'NAME of --for is as in the audit, such as key:laptop, and for "per": "user".',
+      'For "per": "user", of the key in MCPROXY_KEY, or --for NAME (key:laptop).',
     ],
     load: async () => (await import("./login/login.ts")).logIn,
   },

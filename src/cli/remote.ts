@@ -15,7 +15,7 @@ import { HttpStatusError, NetworkError } from "../upstream/transport/failures.ts
 import { HttpClient, type HttpRequest } from "../upstream/transport/http-client.ts";
 import { StreamableHttpTransport } from "../upstream/transport/http.ts";
 import type { OptionValues } from "./command.ts";
-import { type Credential, credentialFor, NotLetInError } from "./credential.ts";
+import { type Credential, credentialFor, NotLetInError, RefusedError } from "./credential.ts";
 import { costIn, type ViewCost, viewCost } from "./costs.ts";
 import { type GatewayUrls, gatewayUrls, ownAddress } from "./urls.ts";
 
@@ -101,7 +101,8 @@ export class RemoteCaller {
     const { ok, body } = await this.#ask(url, "a login", () => true, request);
     if (ok) return body;
     const why = snippet(printable(String(body.message ?? body.error)));
-    throw new CliError(ExitCode.Failed, `The gateway at "${this.urls.label}" refused it: ${why}`);
+    const message = `The gateway at "${this.urls.label}" refused it: ${why}`;
+    throw new RefusedError(ExitCode.Failed, message);
   }
 
   async #ask(

@@ -144,6 +144,7 @@ export class LoginAnswers {
       scope: login.scope ?? scope,
       ...{ per, clientId, redirect, resource, issuer },
       clientUrl: login.clientUrl ?? ownDocument,
+      principal: principal || undefined,
       // Of the configuration, for the next login.
       asks: login.scope,
       hasSecret: login.clientSecret !== undefined,

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LocalKey, newKey } from "../../src/app/local-key.ts";
 import { BridgeLink } from "../../src/cli/bridge.ts";
-import { type Credential, credentialFor } from "../../src/cli/credential.ts";
+import { type Credential, credentialFor, principalCalled } from "../../src/cli/credential.ts";
+import type { AuthConfig } from "../../src/config/types.ts";
 import { inDirectory } from "../config/temp.ts";
 import { Inbox } from "../support/inbox.ts";
 import { type FakeHttp, type Handler, json, serveHttp } from "../upstream/fakes/http-server.ts";
@@ -198,5 +199,36 @@ test("a bridge tells its client of a key that has expired, with what helps", asy
   } finally {
     await link.close();
     await gateway.close();
+  }
+});
+
+test("whom the audit names is told from everybody else by one id, or not at all", () => {
+  const hash = "0".repeat(64);
+  const keys = [{ name: "laptop", hash, expires: undefined }];
+  const issuers = [
+    { issuer: "https://a.example.com", as: "a/", scopes: [] },
+    { issuer: "https://b.example.com", as: "b/", name: "email", scopes: [] },
+  ];
+  const proxy = { header: "x-forwarded-user", from: ["127.0.0.1"] };
+  const cases: readonly (readonly [string, AuthConfig, string | undefined])[] = [
+    ["local", { keys }, "local"],
+    ["key:laptop", { keys, proxy }, "key:laptop"],
+    ["key:laptpo", { keys, proxy }, undefined],
+    ["laptop", { keys }, undefined],
+    ["ann", { proxy }, "proxy:ann"],
+    ["proxy:ann", { proxy }, "proxy:ann"],
+    ["proxy:ann", { keys }, undefined],
+    ["a/ann", { issuers }, "https://a.example.com ann"],
+    ["https://b.example.com 17", { issuers, proxy }, "https://b.example.com 17"],
+    ["https://c.example.com 17", { issuers }, undefined],
+    // The claim that names people there is not what tells them apart.
+    ["b/ann@example.com", { issuers }, undefined],
+    // It could be either.
+    ["a/ann", { issuers, proxy }, undefined],
+  ];
+  for (const [who, auth, expected] of cases) {
+    const call = () => principalCalled(who, auth);
+    if (expected === undefined) assert.throws(call, /Cannot find ".+" in "auth"/, who);
+    else assert.equal(call(), expected);
   }
 });

@@ -2,8 +2,9 @@
 
 import { runtime } from "#runtime";
 import assert from "node:assert/strict";
-import { chmod, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import { newKey } from "../../src/app/local-key.ts";
 import { Server } from "../../src/app/server.ts";
@@ -12,19 +13,20 @@ import { loadConfig } from "../../src/config/load.ts";
 import { inDirectory, writeFiles } from "../config/temp.ts";
 import { eventually } from "../support/inbox.ts";
 import { OWN_ADDRESS } from "../support/own-address.ts";
-import { beginLogin, grantsIn, locationOf, logIn, LoginWorld } from "./login-world.ts";
+import { beginLogin, follow, grantsIn, locationOf, logIn, LoginWorld } from "./login-world.ts";
 import { run } from "./support.ts";
 
 /** A world, and a directory with a configuration that has its server as `it`. */
 async function withWorld(
   check: (world: LoginWorld, cwd: string) => Promise<void>,
-  auth?: (world: LoginWorld) => object,
+  login?: (world: LoginWorld) => object,
+  auth?: object,
 ): Promise<void> {
   const world = await LoginWorld.open();
   try {
     await inDirectory(async (cwd) => {
       const mcpServers = {
-        it: { url: world.url, auth: auth?.(world) },
+        it: { url: world.url, auth: login?.(world) },
         other: { command: "x" },
         own: {
           url: world.url,
@@ -37,7 +39,7 @@ async function withWorld(
         },
       };
       // Nobody listens there.
-      const text = JSON.stringify({ mcpServers, port: 9 });
+      const text = JSON.stringify({ mcpServers, port: 9, auth });
       await writeFiles(cwd, { "mcp-servers.json": text });
       await check(world, cwd);
     });
@@ -208,8 +210,7 @@ test("who does not answer is named, and only who knows no client is told of one"
     assert.equal(await failure("it"), why);
     AbortSignal.timeout = timeout;
     const unreached = await failure("http://127.0.0.1:9/mcp");
-    assert.match(unreached, /: http:\/\/127\.0\.0\.1:9 could not be reached: .+\n$/);
-    assert.doesNotMatch(unreached, /clientId/);
+    assert.match(unreached, /^Cannot log in to "http:\/\/127\.0\.0\.1:9\/mcp": .+\n$/);
     world.hasOauth = false;
     world.takes = () => true;
     assert.equal(
@@ -241,6 +242,90 @@ test("what was kept of a login before counts only as far as it can be used", asy
   });
 });
 
+test("nobody is asked for a login that cannot be kept, and one is given back", async () => {
+  await withWorld(async (world, cwd) => {
+    const state = join(cwd, "state");
+    const path = join(state, "grants.json");
+    await mkdir(state, { mode: 0o700 });
+    for (
+      const [text, mode] of [["damaged", 0o600], ['{"version":1,"grants":[]}', 0o644]] as const
+    ) {
+      await rm(path, { force: true });
+      await writeFile(path, text, { mode });
+      const { address, code, stderr } = await logIn(["it"], { cwd });
+      assert.equal(address, "");
+      assert.match(stderr, /^Cannot keep logins: cannot use .*grants\.json/);
+      assert.equal(code, 1);
+    }
+    await rm(path);
+    const late = await beginLogin(["it"], { cwd });
+    await writeFile(path, "damaged", { mode: 0o600 });
+    await follow(late.address);
+    assert.match((await late.ended).stderr, /^To log in[^]*\nCannot keep logins: /);
+    assert.equal(world.asked.at(-1), "POST /revoke");
+    assert.equal(world.forms.at(-1)!.get("token"), "refresh-token-1");
+  });
+});
+
+test("a login ends at the issuer that is configured, wherever it is", async () => {
+  await withWorld(async (world, cwd) => {
+    const url = "https://8.8.8.8/mcp";
+    const mcpServers = { it: { url, auth: { type: "oauth", issuer: world.base } } };
+    const grant = {
+      server: "it",
+      principal: "",
+      url,
+      issuer: world.base,
+      tokenEndpoint: `${world.base}/token`,
+      client: { id: "a", auth: "none" },
+      accessToken: "access-token-of-it",
+      issuedAt: 1,
+    };
+    await writeFiles(cwd, { "mcp-servers.json": JSON.stringify({ mcpServers, port: 9 }) });
+    await mkdir(join(cwd, "state"), { mode: 0o700 });
+    const grants = JSON.stringify({ version: 1, grants: [grant] });
+    await writeFile(join(cwd, "state/grants.json"), grants, { mode: 0o600 });
+    const { stdout, stderr } = await run(["logout", "it"], {
+      cwd,
+      env: { STATE_DIRECTORY: join(cwd, "state") },
+    });
+    assert.equal(stdout, 'Logged out of "it"\n', stderr);
+    assert.equal(world.asked.at(-1), "POST /revoke");
+  });
+});
+
+test("who is named by --for is somebody of the configuration, and has the login where the gateway is", async () => {
+  await withWorld(
+    async (world, cwd) => {
+      const state = join(cwd, "state");
+      await mkdir(state, { mode: 0o700 });
+      await writeFile(join(state, "pins.json"), "{}", { mode: 0o600 });
+      const isRoot = process.getuid?.() === 0;
+      const uid = isRoot ? 12_345 : (await stat(state)).uid;
+      if (isRoot) {
+        for (const path of [state, join(state, "pins.json")]) await chown(path, uid, uid);
+      }
+      const { code, stdout, stderr } = await logIn(["it", "--for", "key:me"], { cwd });
+      assert.match(stdout, /^Logged in to "it" as key:me: 1 tool/, stderr);
+      assert.equal(code, 0);
+      const found = await stat(join(state, "grants.json"));
+      assert.deepEqual([found.uid, found.mode & 0o777], [uid, 0o600]);
+      assert.deepEqual((await grantsIn(cwd)).map(({ principal }) => principal), ["key:me"]);
+      const other = await logIn(["it", "--for", "key:mee"], { cwd });
+      assert.equal(other.stderr, 'Cannot find "key:mee" in "auth"\nKnown: local, key:me\n');
+      assert.equal(other.code, 1);
+      const out = await run(["logout", "it", "--for", "key:me"], {
+        cwd,
+        env: { STATE_DIRECTORY: state },
+      });
+      assert.equal(out.stdout, 'Logged out of "it"\n', out.stderr);
+      assert.equal(world.asked.at(-1), "POST /revoke");
+    },
+    () => ({ type: "oauth", per: "user" }),
+    { keys: { me: `sha256:${"0".repeat(64)}` } },
+  );
+});
+
 test("the configuration says who asks, where to, and for what", async () => {
   const auth = ({ base }: LoginWorld) => ({
     type: "oauth",
@@ -269,7 +354,7 @@ test("the configuration says who asks, where to, and for what", async () => {
     assert.match(await refused("other"), /"other": nobody logs in to what is started by a command/);
     assert.match(await refused("own"), /"own": nobody logs in to .* tokens of its own/);
     assert.match(await refused("ot"), /Cannot find server "ot"/);
-    assert.match(await refused("it", "--for", "key:a"), /--for NAME is for a login of each user/);
+    assert.match(await refused("it", "--for", "local"), /--for NAME is for a login of each user/);
     assert.match(await refused("it", "--for", "a", "--url", "http://a"), /Cannot use --url here/);
   }, auth);
 });
@@ -295,7 +380,8 @@ test("a running gateway says what to ask for, and has the grant at once, from el
   await withWorld(async (world, cwd) => {
     const issuer = world.base;
     const secret = { type: "oauth", clientId: "a", clientSecret: "the-secret-of-a", issuer };
-    const mcpServers = { it: { url: world.url }, closed: { url: world.url, auth: secret } };
+    const each = { url: world.url, auth: { type: "oauth", per: "user" } };
+    const mcpServers = { it: { url: world.url }, closed: { url: world.url, auth: secret }, each };
     const key = newKey();
     const keys = { me: await hashOfKey(key) };
     const text = { mcpServers, port: 0, host: OWN_ADDRESS, auth: { keys } };
@@ -336,11 +422,21 @@ test("a running gateway says what to ask for, and has the grant at once, from el
       assert.match(await failure("nobody", afar.env), /refused it: No such server: nobody/);
       assert.match(await failure("close", afar.env), /server: close \(did you mean "closed"\?\)/);
       assert.match(await failure("it", { MCPROXY_KEY: newKey() }), /does not take the key/);
+      // Whose it is depends on who asks.
+      assert.match((await logIn(["each"], { cwd, env })).stdout, /^Logged in to "each" as local: /);
+      const mine = await logIn(["each", "--json"], { cwd, env: { ...env, MCPROXY_KEY: key } });
+      assert.equal(JSON.parse(mine.stdout.split("\n")[1]!).principal, "key:me");
       // Where the gateway is, its configuration can be read.
       const closed = await logIn(["closed"], { cwd, env });
       assert.equal(closed.code, 0, closed.stderr);
       const { client } = (await grantsIn(cwd)).find((one) => one.server === "closed")!;
       assert.deepEqual(client, { id: "a", secret: "the-secret-of-a", auth: "basic" });
+      const late = await beginLogin(["it"], { cwd, env });
+      await writeFile(join(stateDirectory, "grants.json"), "damaged");
+      await follow(late.address);
+      assert.match((await late.ended).stderr, /refused it: cannot use .*grants\.json/);
+      assert.equal(world.asked.at(-1), "POST /revoke");
+      assert.match(world.forms.at(-1)!.get("token")!, /^refresh-token-/);
     } finally {
       await server.stop();
     }

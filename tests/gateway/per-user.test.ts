@@ -19,6 +19,8 @@ import { clientOf } from "./middleware/middleware-support.ts";
 await loadOptions("auth");
 
 const NEEDED = 'Server "jira" needs a login: run "mcproxy login jira"';
+/** The same for one who has a key. */
+const neededBy = (key: string) => `${NEEDED} with the key "${key}" in MCPROXY_KEY`;
 const [alice, bob, carol] = ["alice", "bob", "carol"].map((name): Principal => ({
   id: `key:${name}`,
   who: `key:${name}`,
@@ -93,7 +95,7 @@ for (const [era, clients] of CELLS) {
     for (let round = 0; round < 2; round++) {
       assert.deepEqual(await call(alice), ["alice", false]);
       assert.deepEqual(await call(bob), ["bob", false]);
-      assert.deepEqual(await call(carol), [NEEDED, true]);
+      assert.deepEqual(await call(carol), [neededBy("carol"), true]);
       assert.deepEqual(await call(LOCAL), ["local", false]);
       const uri = "jira://issue/1";
       for (const who of [alice!, bob!]) {
@@ -103,9 +105,12 @@ for (const [era, clients] of CELLS) {
         }
       }
       const { code, message } = await ask(carol, "resources/read", { uri });
-      assert.equal(message, NEEDED);
+      assert.equal(message, neededBy("carol"));
       assert.ok(code < 0);
-      assert.equal((await ask(carol, "prompts/get", { name: "jira_hello" })).message, NEEDED);
+      assert.equal(
+        (await ask(carol, "prompts/get", { name: "jira_hello" })).message,
+        neededBy("carol"),
+      );
     }
     assert.equal(service.asked("tools/call").length, 3);
     // Who speaks to the server itself gets again what it says may be kept (2026-07-28).

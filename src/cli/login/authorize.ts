@@ -4,7 +4,7 @@
  */
 
 import * as sdk from "@modelcontextprotocol/client";
-import { CliError, ExitCode } from "../../app/io.ts";
+import { CliError, type CliErrorOptions, ExitCode } from "../../app/io.ts";
 import type { LoginConfig } from "../../config/types.ts";
 import { keepSecret } from "../../lib/secrets.ts";
 import { isLoopback, messageOf, printable, snippet } from "../../lib/text.ts";
@@ -13,11 +13,12 @@ import { type FetchDocument, resourceOf } from "../../protocol/issuer.ts";
 import type { Grant } from "../../upstream/oauth/grants.ts";
 import { guardedFetch } from "../../upstream/oauth/guard.ts";
 import { requestToken } from "../../upstream/oauth/token.ts";
+import { POST_HEADERS } from "../../upstream/transport/http-client.ts";
 import { Callback } from "./callback.ts";
 
 /** What is known of a server before somebody logs in to it. */
 export type LoginSettings =
-  & { readonly url: string }
+  & { readonly url: string; /** Whose it is, of each. */ readonly principal?: string | undefined }
   & Omit<Extract<LoginConfig, { readonly type: "oauth" }>, "type" | "per">;
 
 /** As whom an authorization server knows this client, and where it is led back to. */
@@ -56,9 +57,8 @@ export async function authorized(desk: LoginDesk): Promise<Granted> {
   } catch (error) {
     // It may be known by another name there, or no more; often only the browser is told.
     await desk.register(undefined);
-    const [why, hint] = reasonOf(error, callback.redirect.href);
-    const message = `Cannot log in to "${name}": ${why}`;
-    throw new CliError(ExitCode.Failed, message, hint === undefined ? {} : { hint });
+    const [why, help] = reasonOf(error, callback.redirect.href);
+    throw new CliError(ExitCode.Failed, `Cannot log in to "${name}": ${why}`, help);
   } finally {
     callback.close();
   }
@@ -130,11 +130,7 @@ class Authorization implements sdk.OAuthClientProvider {
     const { status, resourceMetadataUrl, scope = "" } = await challengeOf(url);
     await sdk.auth(this, {
       serverUrl: url,
-      fetchFn: (to, init = {}) =>
-        fetch(String(to), init).catch((error) => {
-          // Other errors say it themselves, and the SDK goes by some of them.
-          throw error.name === "TimeoutError" ? unreached(String(to), error) : error;
-        }),
+      fetchFn: (to, init = {}) => named(to, fetch(String(to), init)),
       scope: wanted ?? scope,
       ...(resourceMetadataUrl && { resourceMetadataUrl }),
     }).catch((error) => {
@@ -184,38 +180,36 @@ class Authorization implements sdk.OAuthClientProvider {
 
 /** What a server says of the login it wants; nothing where it wants none. */
 async function challengeOf(url: string) {
-  const response = await fetch(url, {
-    method: "POST",
-    headers: { "content-type": "application/json", accept: "application/json, text/event-stream" },
-    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list", params: {} }),
-    redirect: "manual",
-    signal: AbortSignal.timeout(TIMEOUT),
-  }).catch((error) => Promise.reject(unreached(url, error)));
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list", params: {} });
+  const signal = AbortSignal.timeout(TIMEOUT);
+  const init = { method: "POST", headers: POST_HEADERS, body, redirect: "manual", signal } as const;
+  const response = await named(url, fetch(url, init));
   response.body?.cancel().catch(() => {});
   const { status } = response;
   return { status, ...(status === 401 ? sdk.extractWWWAuthenticateParams(response) : {}) };
 }
 
-/** Runtimes do not all say whom they could not reach. */
-function unreached(url: string, error: unknown): Error {
-  const { origin } = new URL(url);
-  if (error instanceof DOMException && error.name === "TimeoutError") {
-    return new Error(`${origin} did not answer in time`);
+/** What comes from there; that nothing came in time says who did not answer. */
+async function named<T>(url: string | URL, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if ((error as Error).name !== "TimeoutError") throw error;
+    throw new Error(`${new URL(url).origin} did not answer in time`);
   }
-  return new Error(`${origin} could not be reached: ${messageOf(error)}`);
 }
 
 /** What went wrong, and what helps, where that is known. */
-function reasonOf(error: unknown, redirect: string): readonly [why: string, hint?: string] {
+function reasonOf(error: unknown, redirect: string): readonly [why: string, CliErrorOptions] {
   if (error instanceof sdk.IssuerMismatchError) {
-    return ["another issuer than the one that was asked has answered", "Tell who runs the server"];
+    const hint = "Tell who runs the server";
+    return ["another issuer than the one that was asked has answered", { hint }];
   }
   const why = snippet(printable(messageOf(error)));
-  const isUnknown = error instanceof sdk.RegistrationRejectedError ||
-    /client registration|"?(invalid|unauthorized)_client|invalid_redirect_uri/i.test(why);
   const auth = JSON.stringify({ type: "oauth", clientId: "…", redirect });
   const hint = `Where it registers nobody, have a client made there, and set "auth": ${auth}`;
-  return isUnknown ? [why, hint] : [why];
+  const isOfClient = /client registration|_client"|invalid_redirect/i.test(why);
+  return [why, isOfClient ? { hint } : {}];
 }
 
 /** The tools of a server, or why they could not be listed. */

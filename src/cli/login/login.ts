@@ -14,18 +14,20 @@ import { GrantFile, grantFileIn } from "../../upstream/oauth/grants.ts";
 import { Logins } from "../../upstream/oauth/logins.ts";
 import { unknownServer } from "../args.ts";
 import type { Invocation, OptionValues } from "../command.ts";
-import { loginName } from "../credential.ts";
+import { gatewayState, loginName, principalCalled, RefusedError } from "../credential.ts";
 import { type RemoteCaller, remoteCaller } from "../remote.ts";
 import type { LoginDesk, LoginSettings, Registration } from "./authorize.ts";
 
 /** `mcproxy login NAME|URL`: a person lets the gateway, or this user, use a server as they may. */
 export async function logIn({ args: [name = ""], options }: Invocation, io: Io): Promise<ExitCode> {
-  const { key, gateway, path } = await holderOf(name, options, io);
+  const { key, gateway, path, inFile } = await holderOf(name, options, io);
   const found = isUrl(name)
     ? { url: name }
     : gateway === undefined
     ? await configured(name, options, io)
     : await askedFor(name, gateway, options, io);
+  // What cannot be kept is nothing to ask a person for.
+  if (!gateway) await inFile((file) => file.exclusively(key, () => file.find(key)));
   const { scope = found.scope } = options;
   const settings = scope === undefined ? found : { ...found, scope };
   // As whom this client is known to who gives the tokens. Where there is no place, it is nobody.
@@ -46,31 +48,40 @@ export async function logIn({ args: [name = ""], options }: Invocation, io: Io):
     },
     ask: asker(name, options, io),
   });
-  await (gateway?.api("PUT", path, grant) ??
-    inFile((file) => file.put({ ...grant, ...key }), options, io));
+  const kept = gateway?.api("PUT", path, grant) ?? inFile((file) => file.put({ ...grant, ...key }));
+  await kept.catch(async (error) => {
+    const trusted = [settings.url, settings.issuer ?? settings.url];
+    // A gateway that has not answered may have taken it.
+    const isLost = gateway === undefined || error instanceof RefusedError;
+    if (isLost) await new Logins().revoke({ ...grant, ...key }, trusted).catch(() => {});
+    throw error;
+  });
   const tools = await toolsOf(settings.url, grant);
   const offer = typeof tools === "string"
     ? `its tools could not be listed: ${tools}`
     : `${plural(tools.length, "tool")} ${quotedNames(tools)}`.trim();
   const { issuer, expiresAt } = grant;
+  const principal = key.principal || settings.principal;
+  const whose = principal === undefined ? "" : ` as ${principal}`;
+  const result = { server: name, principal, issuer, scope: grant.scope, expiresAt, tools };
   const { text } = createRedactor(io.secrets);
   const shown = (_: string, value: unknown) => typeof value === "string" ? text(value) : value;
   const said = options.json === true
-    ? JSON.stringify({ server: name, issuer, scope: grant.scope, expiresAt, tools }, shown)
-    : text(printable(`Logged in to ${JSON.stringify(name)}: ${offer}`));
+    ? JSON.stringify(result, shown)
+    : text(printable(`Logged in to ${JSON.stringify(name)}${whose}: ${offer}`));
   await print(io, `${said}\n`);
   return ExitCode.Ok;
 }
 
 /** `mcproxy logout NAME|URL` */
 export async function logOut({ args: [name = ""], options }: Invocation, io: Io) {
-  const { key, gateway, path } = await holderOf(name, options, io);
+  const { key, gateway, path, login, inFile } = await holderOf(name, options, io);
   const forget = async (file: GrantFile) => {
     const { url = "" } = await file.find(key) ?? {};
     const target = { kind: "http", url, transport: "http", headers: {} } as const;
-    return await new Logins({ file }).forget(key, target);
+    return await new Logins({ file }).forget(key, login ? { ...target, login } : target);
   };
-  const had = await (gateway?.api("DELETE", path) ?? inFile(forget, options, io));
+  const had = await (gateway?.api("DELETE", path) ?? inFile(forget));
   if (!had) throw new CliError(ExitCode.Failed, `Nobody is logged in to "${name}"`);
   const text = options.json === true ? JSON.stringify({ server: name }) : `Logged out of "${name}"`;
   await print(io, `${text}\n`);
@@ -90,35 +101,32 @@ function isUrl(name: string): boolean {
   return /^https?:\/\//i.test(name) && URL.canParse(name);
 }
 
-/** Who has the grant: a gateway that runs, or without one a file of this user, by this key. */
+/** Who has the grant: a gateway that runs, or without one a file, by this key. */
 async function holderOf(name: string, options: OptionValues, io: Io) {
-  const { url, for: principal = "" } = options;
-  const isOwn = isUrl(name) || principal !== "";
+  const { url, for: who, credentials } = options;
+  const isOwn = isUrl(name) || who !== undefined;
   if (isOwn && url !== undefined) {
     throw new UsageError("Cannot use --url here: expected a server's NAME with it, without --for");
   }
-  const key = { server: isUrl(name) ? loginName(name) : name, principal };
   const gateway = isOwn ? undefined : await remoteCaller(options, io);
-  return { key, gateway, path: `grants/${encodeURIComponent(name)}` };
-}
-
-/** Does something with the file of this user. @throws {CliError} where it cannot be used */
-async function inFile<T>(work: (file: GrantFile) => Promise<T>, options: OptionValues, io: Io) {
-  const file = grantFileIn({ env: io.env, cwd: io.cwd, credentials: options.credentials });
-  try {
-    return await work(file ?? new GrantFile("/dev/null"));
-  } catch (error) {
-    throw new CliError(ExitCode.Failed, `Cannot keep logins: ${messageOf(error)}`);
-  }
+  const isAsked = isUrl(name) || gateway !== undefined;
+  const config = isAsked ? undefined : (await requireConfiguration(options, io)).config;
+  const principal = who === undefined ? "" : principalCalled(who, config?.settings.auth);
+  const key = { server: isUrl(name) ? loginName(name) : name, principal };
+  const state = isUrl(name) ? {} : gatewayState(io.env);
+  const file = grantFileIn({ env: io.env, cwd: io.cwd, credentials, ...state });
+  /** Does something with the file. @throws {CliError} where it cannot be used */
+  const inFile = <T>(work: (file: GrantFile) => Promise<T>): Promise<T> =>
+    work(file ?? new GrantFile("/dev/null")).catch((error) => {
+      throw new CliError(ExitCode.Failed, `Cannot keep logins: ${messageOf(error)}`);
+    });
+  const target = config?.servers.get(name)?.instances[0];
+  const login = target?.kind === "http" ? target.login : undefined;
+  return { key, gateway, path: `grants/${encodeURIComponent(name)}`, login, inFile };
 }
 
 /** What a gateway says of a server that wants a login. */
-async function askedFor(
-  name: string,
-  gateway: RemoteCaller,
-  options: OptionValues,
-  io: Io,
-): Promise<LoginSettings> {
+async function askedFor(name: string, gateway: RemoteCaller, options: OptionValues, io: Io) {
   const said = await gateway.api("GET", `logins/${encodeURIComponent(name)}`);
   const settings = { ...said, scope: said.asks } as unknown as LoginSettings;
   if (said.hasSecret !== true) return settings;

@@ -80,14 +80,19 @@ export interface GrantPlace {
   readonly cwd: string;
   /** The credentials file that a flag names. */
   readonly credentials?: string | undefined;
+  /** @default that of this user */
+  readonly directory?: string;
+  /** Whose the file is, by id, where root acts for another user. */
+  readonly owner?: number | undefined;
 }
 
 /** The file of this user; undefined where there is no place for it. */
-export function grantFileIn({ env, cwd, credentials: path }: GrantPlace): GrantFile | undefined {
-  const directory = stateDirectory(env);
+export function grantFileIn(
+  { env, cwd, credentials: path, directory = stateDirectory(env), owner }: GrantPlace,
+): GrantFile | undefined {
   const name = "MCPROXY_STATE_KEY";
   const key = async () => env[name] || (await loadCredentials({ env, cwd, path })).values.get(name);
-  return directory === undefined ? undefined : new GrantFile(directory, key);
+  return directory === undefined ? undefined : new GrantFile(directory, key, owner);
 }
 
 /** The file with the grants. It is read anew each time: others write it, too. */
@@ -95,13 +100,17 @@ export class GrantFile {
   readonly path: string;
 
   /** `stateKey` gives `MCPROXY_STATE_KEY`, where there is one: the file is encrypted then. */
-  constructor(directory: string, private readonly stateKey?: () => Promise<string | undefined>) {
+  constructor(
+    directory: string,
+    private readonly stateKey?: () => Promise<string | undefined>,
+    private readonly owner?: number,
+  ) {
     this.path = join(directory, "grants.json");
   }
 
   /** @throws {FileError} */
   async read(): Promise<readonly Grant[]> {
-    const read = await readPrivate(this.path);
+    const read = await readPrivate(this.path, this.owner);
     if (read === undefined) return [];
     if (!read.ok) throw this.#unusable(read.reason, "mend that, or move it away, and log in again");
     const content = jsonIn(read.value) ?? await this.#decrypted(read.value);
@@ -150,7 +159,7 @@ export class GrantFile {
         ? `${JSON.stringify(content, undefined, 2)}\n`
         : await new (await import("jose/jwt/encrypt")).EncryptJWT(content)
           .setProtectedHeader({ alg: "dir", enc: "A256GCM" }).encrypt(key);
-      await replaceFile(this.path, new TextEncoder().encode(text)).catch((error) => {
+      await replaceFile(this.path, new TextEncoder().encode(text), this.owner).catch((error) => {
         throw this.#unusable(messageOf(error), "check its directory");
       });
     });

@@ -99,11 +99,12 @@ export class Logins {
     });
     if (grant === undefined) return false;
     await this.look();
-    await within(patience, this.#revoke(grant, target && trustedBy(target)).catch(() => {}));
+    await within(patience, this.revoke(grant, target && trustedBy(target)).catch(() => {}));
     return true;
   }
 
-  async #revoke(grant: Grant, trusted: readonly string[] = []): Promise<void> {
+  /** Tells who has given it, where that is possible. @throws {Error} where it does not answer */
+  async revoke(grant: Grant, trusted: readonly string[] = []): Promise<void> {
     const { fetchFor = guardedFetch, now = Date.now } = this.options;
     const fetch = fetchFor(trusted);
     const metadata = await issuerMetadata(grant.issuer, fetch);

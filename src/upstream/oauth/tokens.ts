@@ -269,8 +269,15 @@ export class GrantTokens extends Tokens {
   }
 
   protected lacking(scopes: string): string {
-    const server = shellWord(this.options.server);
-    return `needs more rights: run "mcproxy login ${server} --scope '${scopes}'"`;
+    return `needs more rights: ${this.#remedy(` --scope '${scopes}'`)}`;
+  }
+
+  /** What a person has to do; without the key it would be a login of somebody else. */
+  #remedy(more = ""): string {
+    const { server, principal } = this.options;
+    const [, key] = /^key:(.+)$/.exec(principal) ?? [];
+    const run = `run "mcproxy login ${shellWord(server)}${more}"`;
+    return key === undefined ? run : `${run} with the key "${key}" in MCPROXY_KEY`;
   }
 
   async #die(grant: Grant, reason: string): Promise<LoginError> {
@@ -307,12 +314,10 @@ export class GrantTokens extends Tokens {
   }
 
   #needed(): LoginError {
-    const { server } = this.options;
     const { dead } = this.#grant ?? {};
     const day = new Date(dead?.at ?? 0).toISOString().slice(0, 10);
     const why = dead ? `refused its login on ${day} (${dead.reason})` : "needs a login";
-    const remedy = `run "mcproxy login ${shellWord(server)}"`;
-    return new LoginError(server, `${why}: ${remedy}`, this.granted.promise);
+    return new LoginError(this.options.server, `${why}: ${this.#remedy()}`, this.granted.promise);
   }
 }
 
