@@ -39,10 +39,10 @@ let sink = 0;
 const plain = () => {
   for (const { raw } of items) sink += JSON.stringify(JSON.parse(raw)).length;
 };
-const first = async () => judgePins(undefined, await definitionsOf(inventory, undefined)).pinned;
-const pinned = await first();
+const first = async () => judgePins(await definitionsOf(inventory));
+const held = await first();
 const again = async () => {
-  const { waiting } = judgePins(pinned, await definitionsOf(inventory, pinned));
+  const { waiting } = judgePins(await definitionsOf(inventory, held.pinned), held);
   if (waiting.size > 0) throw new Error("Cannot measure: something waits");
 };
 

@@ -108,6 +108,6 @@ function approve(book: PinBook, server: string, shown: PinMap): number {
   const left = without(shown, pins.waiting);
   const approved = without(shown, left);
   const pinned = new Map([...pins.pinned, ...approved]);
-  book.set(server, { pinned, waiting: without(pins.waiting, approved) });
+  book.set(server, { ...pins, pinned, waiting: without(pins.waiting, approved) });
   return left.size;
 }

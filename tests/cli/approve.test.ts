@@ -22,8 +22,9 @@ function withPins(use: (directory: string, file: string) => Promise<void>): Prom
       book.set("calc", {
         pinned: new Map([["tool add", before]]),
         waiting: new Map([["tool add", CHANGED], ["prompt greet", pin('{"name":"greet"}')]]),
+        open: [],
       });
-      book.set("quiet", { pinned: new Map(), waiting: new Map() });
+      book.set("quiet", { pinned: new Map(), waiting: new Map(), open: [] });
     });
     await use(directory, file);
   });

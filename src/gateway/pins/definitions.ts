@@ -9,6 +9,7 @@
  * | cannot be used        | anything, in `warn`   | nothing             | what hides, not told  |
  * | cannot be used        | anything, in `block`  | nothing             | all, not told         |
  *
+ * Tools, prompts and instructions are known each by themselves, nothing being all there is, too.
  * What waits stands in the file until it is approved or offered no more.
  */
 
@@ -22,13 +23,16 @@ import type { Pin, PinMap, ServerPins } from "./pin-file.ts";
 
 /** What a server tells models about itself, as an item among its tools and prompts. */
 const INSTRUCTIONS = "instructions";
+const KINDS = ["tool", "prompt", INSTRUCTIONS];
+/** Of who has never been heard all that is clean is pinned. */
+export const UNHEARD: ServerPins = { pinned: new Map(), waiting: new Map(), open: KINDS };
 /** A prompt's schema is the list of its arguments. */
 const MEMBERS = "name title description inputSchema outputSchema annotations arguments instructions"
   .split(" ");
 /** A longer name is told by its beginning, and known by its digest. */
 const LONGEST_NAME = 200;
-/** What is nested deeper has no text, whatever stack is left. */
-const DEEPEST = 500;
+/** What is nested deeper, whatever stack is left, or is more characters, nobody is shown. */
+const [DEEPEST, LONGEST] = [500, 256 * 1024];
 
 /** What a tool or prompt is called among the pins. */
 export function pinId(kind: NamedKind, name: string): string {
@@ -52,29 +56,33 @@ export class Definition implements Pin {
     this.isClean = isKnown || (text !== undefined && !hasHidden(text));
   }
 
-  /** Written whenever it is asked for: few ever are. Undefined where no client would take it. */
+  /** Written whenever it is asked for: few ever are. Undefined where nobody could look through it. */
   get text(): string | undefined {
+    if (this.raws.join().length > LONGEST) return undefined;
     return unlessTooDeep(() => this.raws.map(canonicalText).join("\n"));
   }
 }
 
 /** All that a server offers, by {@link pinId}. */
-export type Definitions = ReadonlyMap<string, Definition>;
+export class Definitions extends Map<string, Definition> {
+  /** Kinds of which this is all there is; who lists nothing may be about to. */
+  heard: readonly string[] = [];
+}
 
 /** What a server offers, to be compared; in turns. What `pinned` has in the very words is not read. */
-export async function definitionsOf(
-  { lists: { tools, prompts }, instructions }: Inventory,
-  pinned: PinMap | undefined,
-): Promise<Definitions> {
+export async function definitionsOf(inventory: Inventory, pinned?: PinMap): Promise<Definitions> {
+  const { lists, instructions = "" } = inventory;
   const raws = new Map<string, string[]>();
   const add = (id: string, raw: string) => raws.getOrInsertComputed(id, () => []).push(raw);
-  for (const { key, raw } of tools.items) add(pinId("tool", key), raw);
-  for (const { key, raw } of prompts.items) add(pinId("prompt", key), raw);
-  if (instructions?.trim()) add(INSTRUCTIONS, JSON.stringify({ instructions }));
-  const all = new Map<string, Definition>();
+  for (const { key, raw } of lists.tools.items) add(pinId("tool", key), raw);
+  for (const { key, raw } of lists.prompts.items) add(pinId("prompt", key), raw);
+  if (instructions.trim() !== "") add(INSTRUCTIONS, JSON.stringify({ instructions }));
+  const all = new Definitions();
   for await (const [id, texts] of takingTurns(raws)) {
     all.set(id, new Definition(texts, pinned?.get(id)));
   }
+  const isListing = Object.values(lists).some(({ items }) => items.length > 0);
+  all.heard = KINDS.filter((kind) => isListing || all.has(kind));
   return all;
 }
 
@@ -88,17 +96,22 @@ function digest(text: string): string {
   return nodeCrypto().createHash("sha256").update(text).digest("base64url");
 }
 
-/**
- * What a server is held to, and what of its definitions waits. Of one that nobody has seen before all
- * is pinned that is clean.
- */
-export function judgePins(pinned: PinMap | undefined, definitions: Definitions): ServerPins {
-  const held = pinned ?? new Map(definitions.entries().filter(([, { isClean }]) => isClean));
-  return { pinned: held, waiting: without(definitions, held) };
+/** What is said by who knows of more kinds; where that is the same, the first. */
+export function betterKnown(one = UNHEARD, other = UNHEARD): ServerPins {
+  return other.open.length < one.open.length ? other : one;
 }
 
-/** Whether two say the same; none says nothing. */
-export function isSamePins(one: PinMap = new Map(), other: PinMap): boolean {
+/** What a server is held to, and what of its definitions waits. Of open kinds is pinned what is clean. */
+export function judgePins(definitions: Definitions, said = UNHEARD): ServerPins {
+  const isOpen = (id: string) => said.open.some((kind) => id.startsWith(kind));
+  const first = definitions.entries().filter(([id, { isClean }]) => isClean && isOpen(id));
+  const pinned = new Map([...first, ...said.pinned]);
+  const open = said.open.filter((kind) => !definitions.heard.includes(kind));
+  return { pinned, waiting: without(definitions, pinned), open };
+}
+
+/** Whether two say the same. */
+export function isSamePins(one: PinMap, other: PinMap): boolean {
   return one.size === other.size && without(one, other).size === 0;
 }
 
@@ -111,13 +124,14 @@ export function without(pins: PinMap, others: PinMap): PinMap {
 export function withoutHeld(inventory: Inventory, waiting: PinMap): Inventory {
   if (waiting.size === 0) return inventory;
   const { lists, mended, instructions } = inventory;
-  const shown = (list: "tools" | "prompts", kind: NamedKind) => {
-    const items = lists[list].items.filter(({ key }) => !waiting.has(pinId(kind, key)));
-    return items.length < lists[list].items.length ? { ...lists[list], items } : lists[list];
+  const shown = (kind: NamedKind) => {
+    const list = lists[`${kind}s`];
+    const items = list.items.filter(({ key }) => !waiting.has(pinId(kind, key)));
+    return items.length < list.items.length ? { ...list, items } : list;
   };
   return {
     ...inventory,
-    lists: { ...lists, tools: shown("tools", "tool"), prompts: shown("prompts", "prompt") },
+    lists: { ...lists, tools: shown("tool"), prompts: shown("prompt") },
     instructions: waiting.has(INSTRUCTIONS) ? undefined : instructions,
     ...mended && { mended: { ...mended, inventory: withoutHeld(mended.inventory, waiting) } },
   };
@@ -130,19 +144,16 @@ export function whyWaiting(pinned: PinMap | undefined, id: string, { text }: Pin
   return hasHidden(text) ? `${why}, and has hidden characters` : why;
 }
 
-/** A name in quotes; nothing in it hides itself. */
-export function quotedName(name: string): string {
-  return JSON.stringify(oneLine(showHidden(cut(name, LONGEST_NAME))));
+/** The same, and what a person types who looks at what waits of a server. */
+export function approval(server: string, ...why: Parameters<typeof whyWaiting>): string {
+  const name = /^[\w.@-]+$/.test(server) ? server : JSON.stringify(server);
+  return `${whyWaiting(...why)}; run "mcproxy approve ${name}"`;
 }
 
-/** `Tool "x"`. */
+/** `Tool "x"`; nothing in it hides itself. */
 export function pinName(id: string): string {
   const [kind = "", ...name] = id.split(" ");
   const noun = kind.charAt(0).toUpperCase() + kind.slice(1);
-  return name.length === 0 ? noun : `${noun} ${quotedName(name.join(" "))}`;
-}
-
-/** What a person types who looks at what waits of a server. */
-export function approval(server: string): string {
-  return `mcproxy approve ${/^[\w.@-]+$/.test(server) ? server : quotedName(server)}`;
+  const shown = oneLine(showHidden(cut(name.join(" "), LONGEST_NAME)));
+  return shown === "" ? noun : `${noun} ${JSON.stringify(shown)}`;
 }

@@ -30,16 +30,25 @@ export type PinMap = ReadonlyMap<string, Pin>;
 export interface ServerPins {
   readonly pinned: PinMap;
   readonly waiting: PinMap;
+  /** Kinds, the first word of an item, of which it has not been heard: the first ones are pinned. */
+  readonly open: readonly string[];
 }
 
 /** All servers, by name. */
 export type PinBook = Map<string, ServerPins>;
 
+type Known = FromFile<PinBook>;
+/** A pin without its text. */
+export const DIGESTS = v.object({ sha256: v.string(), raw: v.string() });
+const WHOLE: v.GenericSchema<unknown, Pin> = v.object({
+  ...DIGESTS.entries,
+  text: v.optional(v.string()),
+});
 const VERSION = 1;
-/** Characters of texts that are kept of a server; without text there is no comparison to show. */
+/** Characters of texts that are kept of each; without text there is no comparison to show. */
 const MOST_TEXT = 2 * 1024 * 1024;
-/** Definitions that are kept of a server. */
-const [MOST_PINNED, MOST_WAITING] = [5_000, 1_000];
+/** Definitions that wait are shown so many at a time; what is pinned has the bound of all files. */
+const MOST_WAITING = 1_000;
 
 /** The file in a state directory. */
 export function pinFile(directory: string): string {
@@ -49,14 +58,15 @@ export function pinFile(directory: string): string {
 /**
  * Reads the file; one that others could have written or read is refused. Never rejects.
  * @param owner whose it may be; by default ours
+ * @param schema what is read of each pin
  */
-export async function readPins(path: string, owner?: number): Promise<FromFile<PinBook>> {
+export async function readPins(path: string, owner?: number, schema = WHOLE): Promise<Known> {
   const read = await readPrivate(path, owner);
   if (read === undefined) return { ok: true, value: new Map() };
   if (!read.ok) return read;
-  const book = attempt(() => bookOf(jsonIn(read.value)));
-  if (book !== undefined) return { ok: true, value: book };
-  return { ok: false, reason: "found damaged or incomplete content" };
+  const book = attempt(() => bookOf(jsonIn(read.value), schema));
+  const reason = "found damaged or incomplete content";
+  return book === undefined ? { ok: false, reason } : { ok: true, value: book };
 }
 
 /**
@@ -77,33 +87,33 @@ export async function updatePins(
 }
 
 function encoded(book: PinBook): Uint8Array {
-  const servers = [...book].map(([name, { pinned, waiting }]) => {
-    let room = MOST_TEXT;
-    const written = (pins: PinMap, most: number) =>
-      Object.fromEntries(
-        pins.entries().take(most).map(([id, pin]) => {
-          const text = room < 0 ? undefined : pin.text;
-          room -= text?.length ?? 0;
-          return [id, { sha256: pin.sha256, raw: pin.raw, text: room < 0 ? undefined : text }];
-        }),
-      );
-    // First what somebody has to look at.
-    const waits = written(waiting, MOST_WAITING);
-    return [name, { waiting: waits, pinned: written(pinned, MOST_PINNED) }];
+  const servers = [...book].map(([name, { pinned, waiting, open }]) => {
+    return [name, { waiting: written(waiting, MOST_WAITING), pinned: written(pinned), open }];
   });
   const content = { version: VERSION, servers: Object.fromEntries(servers) };
   return new TextEncoder().encode(JSON.stringify(content));
 }
 
-const PinSchema = v.object({ sha256: v.string(), raw: v.string(), text: v.optional(v.string()) });
+/** With those texts for which there is room. */
+function written(pins: PinMap, most = Infinity): Record<string, Pin> {
+  let room = MOST_TEXT;
+  return Object.fromEntries(
+    pins.entries().take(most).map(([id, { sha256, raw, text = "" }]) => {
+      const isShown = text !== "" && text.length <= room;
+      if (isShown) room -= text.length;
+      return [id, { sha256, raw, text: isShown ? text : undefined }];
+    }),
+  );
+}
 
 /** @throws {Error} where that is none */
-function bookOf(content: Json | undefined): PinBook {
+function bookOf(content: Json | undefined, schema: typeof WHOLE): PinBook {
   if (valueAt(content, ["version"]) !== VERSION) throw new TypeError();
-  const pins = (value: Json | undefined) => mapOf(value, (pin) => v.parse(PinSchema, pin));
+  const pins = (value: Json | undefined) => mapOf(value, (pin) => v.parse(schema, pin));
   return mapOf(valueAt(content, ["servers"]), (server) => ({
     pinned: pins(valueAt(server, ["pinned"])),
     waiting: pins(valueAt(server, ["waiting"])),
+    open: v.parse(v.optional(v.array(v.string()), []), valueAt(server, ["open"])),
   }));
 }
 

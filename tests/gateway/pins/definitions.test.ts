@@ -24,8 +24,8 @@ function inventoryOf(
 
 /** What waits when `after` comes where `before` was pinned. */
 async function waiting(before: Inventory, after: Inventory): Promise<PinMap> {
-  const { pinned } = judgePins(undefined, await definitionsOf(before, undefined));
-  return judgePins(pinned, await definitionsOf(after, pinned)).waiting;
+  const held = judgePins(await definitionsOf(before, undefined));
+  return judgePins(await definitionsOf(after, held.pinned), held).waiting;
 }
 
 test("judgePins() finds every change of what models are told, and none of what they are not", async () => {
@@ -186,14 +186,15 @@ test("judgePins() pins nothing that is nested too deep, whatever the stack", asy
   };
   for (const depth of [600, 3_000, 20_000]) {
     const offered = await definitionsOf(of(depth), undefined);
-    const { pinned, waiting } = judgePins(undefined, offered);
+    const held = judgePins(offered);
+    const { pinned, waiting } = held;
     assert.deepEqual([pinned.size, waiting.size], [0, 1], String(depth));
     assert.equal(offered.get("tool x")!.text, undefined);
     const why = whyWaiting(undefined, "tool x", offered.get("tool x")!);
     assert.equal(why, "it is new, and too long or too deep to be shown");
     // Approved, it is known again.
     const again = await definitionsOf(of(depth), undefined);
-    assert.equal(judgePins(offered, again).waiting.size, 0);
+    assert.equal(judgePins(again, { ...held, pinned: offered }).waiting.size, 0);
   }
   assert.match((await definitionsOf(of(490), undefined)).get("tool x")!.text!, /\[\[/);
 });

@@ -20,7 +20,7 @@ test("updatePins() loses nothing of what many write at once", () =>
     await Promise.all(
       names.map((name) =>
         updatePins(file, (book) => {
-          book.set(name, { pinned: new Map([["tool a", pin("t")]]), waiting: NONE });
+          book.set(name, { pinned: new Map([["tool a", pin("t")]]), waiting: NONE, open: [] });
         })
       ),
     );
@@ -36,27 +36,27 @@ test("updatePins() takes the lock of a process that was killed", () =>
     await writeFile(`${file}.lock`, "");
     const long = new Date(Date.now() - 60_000);
     await utimes(`${file}.lock`, long, long);
-    await updatePins(file, (book) => void book.set("a", { pinned: NONE, waiting: NONE }));
+    await updatePins(file, (book) => void book.set("a", { pinned: NONE, waiting: NONE, open: [] }));
     assert.ok((await readFile(file, "utf8")).includes('"a"'));
   }));
 
-test("what is kept of a server is bounded: texts, then entries", () =>
+test("what is kept of a server is bounded, of what waits apart; nothing that is pinned is left out", () =>
   inDirectory(async (directory) => {
     const file = pinFile(directory);
     const text = "x".repeat(500_000);
     const many = (count: number, of?: string) =>
       new Map(Array.from({ length: count }, (_, at) => [`tool ${at}`, pin(of)]));
     await updatePins(file, (book) => {
-      book.set("long", { pinned: many(6, text), waiting: many(1, text) });
-      book.set("many", { pinned: many(5_010), waiting: many(1_010) });
+      book.set("long", { pinned: many(6, text), waiting: many(1, text), open: [] });
+      book.set("many", { pinned: many(20_001), waiting: many(1_010), open: [] });
     });
     const read = await readPins(file);
     assert.ok(read.ok);
     const { pinned, waiting } = read.value.get("long")!;
     assert.equal(pinned.size, 6);
     assert.ok(waiting.get("tool 0")!.text !== undefined);
-    assert.equal(pinned.values().filter((one) => one.text !== undefined).toArray().length, 3);
-    assert.equal(read.value.get("many")!.pinned.size, 5_000);
+    assert.equal(pinned.values().filter((one) => one.text !== undefined).toArray().length, 4);
+    assert.equal(read.value.get("many")!.pinned.size, 20_001);
     assert.equal(read.value.get("many")!.waiting.size, 1_000);
   }));
 
@@ -86,7 +86,7 @@ test("readPins() takes nothing for pins that is none, and follows no link", () =
 test("fileStamp() tells when others may read or write it, whatever the time", () =>
   inDirectory(async (directory) => {
     const file = pinFile(directory);
-    await updatePins(file, (book) => void book.set("a", { pinned: NONE, waiting: NONE }));
+    await updatePins(file, (book) => void book.set("a", { pinned: NONE, waiting: NONE, open: [] }));
     const before = await fileStamp(file);
     await chmod(file, 0o644);
     assert.notEqual(await fileStamp(file), before);

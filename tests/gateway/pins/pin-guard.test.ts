@@ -30,9 +30,12 @@ class Gateway implements AsyncDisposable {
 
   /** The names of what is shown of these. */
   async shows(...tools: readonly ToolDefinition[]): Promise<readonly string[]> {
-    const config = { name: "s", pin: "block" } as ServerConfig;
-    const { lists } = await this.guard.vet(config, listing(...tools));
+    const { lists } = await this.vet(listing(...tools));
     return lists.tools.items.map(({ key }) => key);
+  }
+
+  vet(inventory: Inventory, name = "s"): Promise<Inventory> {
+    return this.guard.vet({ name, pin: "block" } as ServerConfig, inventory);
   }
 
   /** A whole look: one that is under way may have begun before. */
@@ -80,7 +83,7 @@ test("gateways that see different versions of a server do not write against each
     assert.equal(waiting.length, 1);
     await updatePins(pinFile(directory), (book) => {
       const { pinned, waiting } = book.get("s")!;
-      book.set("s", { pinned: new Map([...pinned, ...waiting]), waiting: new Map() });
+      book.set("s", { pinned: new Map([...pinned, ...waiting]), waiting: new Map(), open: [] });
     });
     for (const each of [one, two, one, two]) await each.look();
     const after = await written(directory);
@@ -113,7 +116,7 @@ test("an approval that comes before what waits is written is not undone", () =>
     await other.look();
     assert.deepEqual(await gateway.shows(tool("a", "Else")), []);
     await updatePins(pinFile(directory), (book) => {
-      book.set("s", { pinned: book.get("s")!.waiting, waiting: new Map() });
+      book.set("s", { pinned: book.get("s")!.waiting, waiting: new Map(), open: [] });
     });
     for (const each of [gateway, other, gateway]) await each.look();
     const { pinned, waiting } = await written(directory);
@@ -145,8 +148,52 @@ test("texts of the file that are no JSON are shown as they are", () =>
     await gateway.look();
     await updatePins(pinFile(directory), (book) => {
       const pin = { sha256: "x", raw: "x", text: "{no JSON" };
-      book.set("s", { pinned: new Map([["tool a", pin]]), waiting: new Map() });
+      book.set("s", { pinned: new Map([["tool a", pin]]), waiting: new Map(), open: [] });
     });
     await gateway.look();
     assert.deepEqual(gateway.facts, ["tool a held"]);
+  }));
+
+const RESOURCES: Inventory = {
+  ...EMPTY_INVENTORY,
+  lists: { ...EMPTY_INVENTORY.lists, resources: { items: [{ key: "a:", raw: "{}" }] } },
+};
+
+test("a server that had no tools at first, and one whose first all hid something, are known as well", async () => {
+  for (const first of [RESOURCES, listing(tool("bad", "Hides.\u{e0041}"))]) {
+    await inDirectory(async (directory) => {
+      await using gateway = new Gateway(directory);
+      await gateway.vet(first);
+      assert.deepEqual(await gateway.shows(tool("run_shell")), []);
+      await gateway.look();
+      await using next = new Gateway(directory);
+      assert.deepEqual(await next.shows(tool("run_shell")), []);
+      await next.look();
+      assert.deepEqual((await written(directory)).pinned, []);
+    });
+  }
+});
+
+test("what was pinned and is not written yet counts when another server's pins change the file", () =>
+  inDirectory(async (directory) => {
+    await using gateway = new Gateway(directory);
+    await gateway.look();
+    assert.deepEqual(await gateway.shows(tool("a")), ["a"]);
+    await using other = new Gateway(directory);
+    await other.vet(listing(tool("b")), "other");
+    await other.look();
+    const lock = `${pinFile(directory)}.lock`;
+    await mkdir(lock);
+    assert.deepEqual(await gateway.shows(tool("a", "Else")), []);
+    await gateway.look();
+    assert.deepEqual(await gateway.shows(tool("a", "Else")), []);
+    await rmdir(lock);
+    await gateway.look();
+    const { pinned, waiting } = await written(directory);
+    assert.match(String(pinned), /Does a/);
+    assert.match(String(waiting), /Else/);
+    // What somebody takes out of the file is forgotten.
+    await updatePins(pinFile(directory), (book) => void book.delete("s"));
+    await gateway.look();
+    assert.match(String((await written(directory)).pinned), /Else/);
   }));
