@@ -43,7 +43,8 @@ const PINS = "pins.json";
  * root acts for it.
  */
 export function gatewayState(env: Io["env"]) {
-  const directories = stateDirectories(env);
+  // Who says where it is means nothing else.
+  const directories = stateDirectories(env).slice(0, env["STATE_DIRECTORY"] ? 1 : 2);
   const isIn = (file: string) => directories.find((one) => existsSync(join(one, file)));
   const directory = isIn(PINS) ?? isIn("grants.json") ?? directories[0]!;
   const ownerOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.uid;

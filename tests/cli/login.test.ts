@@ -4,7 +4,6 @@ import { runtime } from "#runtime";
 import assert from "node:assert/strict";
 import { chmod, chown, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import process from "node:process";
 import { test } from "node:test";
 import { newKey } from "../../src/app/local-key.ts";
 import { Server } from "../../src/app/server.ts";
@@ -300,11 +299,11 @@ test("who is named by --for is somebody of the configuration, and has the login 
       const state = join(cwd, "state");
       await mkdir(state, { mode: 0o700 });
       await writeFile(join(state, "pins.json"), "{}", { mode: 0o600 });
-      const isRoot = process.getuid?.() === 0;
-      const uid = isRoot ? 12_345 : (await stat(state)).uid;
-      if (isRoot) {
-        for (const path of [state, join(state, "pins.json")]) await chown(path, uid, uid);
+      // Root may give it to another user, in whose place it acts then.
+      for (const path of [state, join(state, "pins.json")]) {
+        await chown(path, 12_345, 12_345).catch(() => {});
       }
+      const { uid } = await stat(state);
       const { code, stdout, stderr } = await logIn(["it", "--for", "key:me"], { cwd });
       assert.match(stdout, /^Logged in to "it" as key:me: 1 tool/, stderr);
       assert.equal(code, 0);
@@ -433,10 +432,11 @@ test("a running gateway says what to ask for, and has the grant at once, from el
       assert.deepEqual(client, { id: "a", secret: "the-secret-of-a", auth: "basic" });
       const late = await beginLogin(["it"], { cwd, env });
       await writeFile(join(stateDirectory, "grants.json"), "damaged");
+      const revoked = () => world.asked.filter((one) => one === "POST /revoke").length;
+      const before = revoked();
       await follow(late.address);
       assert.match((await late.ended).stderr, /refused it: cannot use .*grants\.json/);
-      assert.equal(world.asked.at(-1), "POST /revoke");
-      assert.match(world.forms.at(-1)!.get("token")!, /^refresh-token-/);
+      assert.equal(revoked(), before + 1);
     } finally {
       await server.stop();
     }
