@@ -60,7 +60,9 @@ test("sandboxed() is one command line, whole", () => {
 test("sandboxed() shows names in /etc, never all of it", () => {
   const { args } = line();
   const shown = args.filter((word) => word.startsWith("/etc/"));
-  assert.ok(shown.includes("/etc/resolv.conf") && shown.includes("/etc/ssl"));
+  assert.ok(shown.includes("/etc/resolv.conf") && shown.includes("/etc/ssl/certs"));
+  // Keys are beside the certificates.
+  assert.deepEqual(shown.filter((path) => /^\/etc\/(?:ssl|pki|pki\/tls)$|private/.test(path)), []);
   assert.ok(!args.includes("/etc") && !args.includes("/run") && !args.includes("/home"));
   assert.deepEqual(shown.filter((path) => /shadow|mcproxy|ssh|sudo|machine-id/.test(path)), []);
 });
@@ -138,7 +140,13 @@ for (
     ["what a server may make a link", [{ at: "/w", real: "/w", isWritable: true }, {
       at: "/w/in",
       real: "/root",
-    }], /it is a link below \/w, which it may change/],
+      by: ["/w/in"],
+    }], /given \/w\/in: it may change \/w\/in, which leads there/],
+    ["what a link in the state leads to", [{
+      at: "/x",
+      real: "/srv",
+      by: [`${FACTS.hidden[0]!.path}/sandbox/x/home/in`],
+    }], /given \/x: it is in .*mcproxy, which is the gateway's own/],
   ] as const
 ) {
   test(`sandboxed() refuses ${why}`, () => {
@@ -263,6 +271,28 @@ const sandbox = (given: Partial<Sandbox> = {}) => ({
   ...given,
 });
 
+const SECRET = "secret/run.sh";
+/** A machine with a server that may write to `app`, and with what it must not see. */
+const inApp = (work: (machine: Awaited<ReturnType<typeof appIn>>) => Promise<void>) =>
+  inMachine(async (machine) => await work(await appIn(machine)));
+
+async function appIn({ root, bin, start }: Awaited<ReturnType<typeof machineIn>>) {
+  const at = (path: string) => join(root, path);
+  for (const path of [join(bin, "x"), at(SECRET)]) await program(path);
+  await mkdir(at("app"));
+  await symlink(at("app"), at("alias"));
+  /** What is shown of this machine, whatever it is called. */
+  const boxed = async (given: Partial<StdioTarget>, read: string[] = []) => {
+    const { args } = await start({ sandbox: sandbox({ read, write: [at("app")] }), ...given });
+    const isShown = (word: string, index: number) =>
+      /^--(?:ro-)?bind/.test(args[index - 2] ?? "") && word.startsWith(root);
+    return args.filter(isShown).sort();
+  };
+  const refused = (given: Partial<StdioTarget>, why: RegExp, read: string[] = []) =>
+    assert.rejects(boxed(given, read), why);
+  return { at, start, boxed, refused };
+}
+
 if (ON_LINUX) {
   test("keptIn() shows a program with its interpreter, its packages and what links lead to", () =>
     inMachine(async ({ root, bin, start }) => {
@@ -339,6 +369,71 @@ if (ON_LINUX) {
       const { args } = await start({ sandbox: sandbox({ read: [root] }) });
       assert.ok(args.join(" ").includes(`--tmpfs ${join(root, "conf")} `));
       await assert.rejects(start({ command: "none", sandbox: sandbox() }), /no program "none"/);
+    }));
+
+  test("keptIn() shows nothing that a program leads to which the server may change", () =>
+    inApp(async ({ at, boxed, refused }) => {
+      const command = at("app/start");
+      await program(command, `#!/usr/bin/env -S sh ${at("app/next")} ${at(SECRET)}\n`);
+      await refused({ command }, /given .*secret: it may change .*app\/start, which leads there/);
+      await refused({ command: "./start", cwd: at("app") }, /it may change .*app\/start/);
+      await refused({ command: at("alias/start") }, /it may change .*app\/start/);
+      await refused({ command: "start", env: { PATH: at("app") } }, /it may change .*app\/start/);
+      assert.deepEqual(await boxed({ command }, [at("secret")]), [at("app"), at("secret")]);
+      await program(command, "#!/bin/sh\n");
+      assert.deepEqual(await boxed({ command }), [at("app")]);
+      await program(at("own/start"), `#!${command}\n`);
+      const own = { command: at("own/start") };
+      assert.deepEqual(await boxed(own, [at("own")]), [at("app"), at("own")]);
+      await program(command, `#!${at(SECRET)}\n`);
+      await refused(own, /it may change .*app\/start/, [at("own")]);
+    }));
+
+  test("keptIn() shows nothing that a link leads to which the server may change", () =>
+    inApp(async ({ at, boxed, refused }) => {
+      await symlink(at(SECRET), at("app/start"));
+      await symlink(at("app/start"), at("outer"));
+      await symlink(at("secret"), at("app/bin"));
+      for (const command of ["app/start", "outer", "alias/start", "app/bin/run.sh"].map(at)) {
+        await refused({ command }, /it may change .*app\/(?:start|bin), which leads there/);
+      }
+      // A virtual environment, of the system and of elsewhere.
+      const python = at("app/venv/bin/python");
+      await program(at("app/venv/bin/fetch"), `#!${python}\n`);
+      await mkdir(at("app/venv/lib"));
+      await symlink("lib", at("app/venv/lib64"));
+      await symlink("/bin/sh", python);
+      for (const command of [python, at("app/venv/bin/fetch")]) {
+        assert.deepEqual(await boxed({ command }), [at("app")]);
+      }
+      await rm(python);
+      await symlink(at(SECRET), python);
+      for (const command of [python, at("app/venv/bin/fetch")]) {
+        await refused({ command }, /it may change .*venv\/bin\/\w+, which leads there/);
+      }
+    }));
+
+  test("keptIn() follows each link of a place, by whatever name it is given", () =>
+    inApp(async ({ at, start, refused }) => {
+      await symlink("../alias/../secret", at("app/l"));
+      await mkdir(at("deep/er"), { recursive: true });
+      await symlink(at("app"), at("deep/er/app"));
+      await symlink("er/app/../app/l", at("deep/l"));
+      const why = /it may change .*\/app\/l, which leads there/;
+      const mount = (...mounts: string[]) => start({ image: { mounts, network: false } });
+      for (const path of ["app/l", "alias/l", "deep/er/app/l", "deep/l", "app/l/run.sh"].map(at)) {
+        await refused({}, why, [path]);
+        if (!path.startsWith(at("app/"))) await refused({ cwd: path }, why);
+        // What may be changed may be called otherwise, too.
+        await refused({ sandbox: sandbox({ read: [path], write: [at("alias")] }) }, why);
+        await refused({ sandbox: sandbox({ write: [at("app"), path] }) }, why);
+        await assert.rejects(mount(`${at("alias")}:/a`, `${path}:/l:ro`), why);
+      }
+      // It cannot change what it may only read.
+      await start({ sandbox: sandbox({ read: [at("app"), at("alias/l")] }) });
+      await mount(`${at("app")}:/a:ro,z`, `${at("app/l")}:/l`);
+      await symlink(at("loop"), at("loop"));
+      await refused({}, /loop: it is missing/, [at("loop")]);
     }));
 
   test("keptIn() hides a directory as a whole, and lets a server write where it starts", () =>

@@ -51,11 +51,9 @@ export class Container {
   static of(program: Program, runtime: Pick<Runtime, "spawn">): Container | undefined {
     const at = program.args.indexOf("run");
     const args = program.args.slice(0, Math.max(at, 0));
-    const isRun = at !== -1 &&
-      args.every((word, index) =>
-        word === "container" || word.startsWith("-") || args[index - 1]?.startsWith("-")
-      );
-    if (!isRun) return undefined;
+    const isOther = (word: string, index: number) =>
+      word !== "container" && ![args[index - 1], word].some((one) => one?.startsWith("-"));
+    if (at === -1 || args.some(isOther)) return undefined;
     return new Container({ ...program, args }, program.args.slice(at + 1), runtime);
   }
 
@@ -72,17 +70,15 @@ export class Container {
       const [host, pid] = label.split("/");
       return host === HOST && !label.startsWith(RUN) && !isAlive(Number(pid));
     };
+    const isDone = await swept.getOrInsertComputed(key, () => this.#removeLabelled(LABEL, isLeft));
     // One that could not be asked may be there later.
-    if (!await swept.getOrInsertComputed(key, () => this.#removeLabelled(LABEL, isLeft))) {
-      swept.delete(key);
-    }
+    if (!isDone) swept.delete(key);
   }
 
   /** Whether it could be found out which there are. */
   async #removeLabelled(label: string, isMeant: (label: string) => boolean): Promise<boolean> {
-    const { client, runtime } = this;
     const tell = (...words: string[]) =>
-      ask({ ...client, args: [...client.args, ...words] }, runtime);
+      ask({ ...this.client, args: [...this.client.args, ...words] }, this.runtime);
     const format = `{{.ID}} {{.Label "${LABEL}"}}`;
     const filter = `label=${label}`;
     const { isDone, said } = await tell("ps", "--all", "--filter", filter, "--format", format);

@@ -3,17 +3,7 @@
  * containers in place of one. Loaded only for such a server.
  */
 
-import {
-  closeSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readlinkSync,
-  readSync,
-  realpathSync,
-  statSync,
-} from "node:fs";
+import fs from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import process from "node:process";
 import type { Env, Sandbox, StdioTarget } from "../../config/types.ts";
@@ -28,6 +18,8 @@ export interface ShownPath {
   readonly at: string;
   /** The same without links. */
   readonly real: string;
+  /** The links and programs that lead there, as they are called without links. */
+  readonly by?: readonly string[];
   readonly isWritable?: boolean;
 }
 
@@ -54,7 +46,9 @@ const SYSTEM = [
   ...["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store", "gnu/store"],
   ...("alternatives ca-certificates crypto-policies fonts gai.conf group host.conf hosts " +
     "ld.so.cache ld.so.conf ld.so.conf.d localtime magic mime.types nsswitch.conf os-release " +
-    "passwd pki protocols resolv.conf services ssl timezone").split(" ").map((one) => `etc/${one}`),
+    "passwd pki/ca-trust pki/java pki/tls/cert.pem pki/tls/certs pki/tls/openssl.cnf " +
+    "protocols resolv.conf services ssl/ca-bundle.pem ssl/cert.pem ssl/certs ssl/openssl.cnf " +
+    "timezone").split(" ").map((one) => `etc/${one}`),
 ].map((path) => ({ at: `/${path}`, real: `/${path}` }));
 
 /** Where a server is at home inside. Nothing above it is anything that a server can change. */
@@ -94,9 +88,8 @@ function isInside(path: string, directory: string): boolean {
 export function sandboxed(
   { command, args, cwd = HOME, env }: Program,
   own: Program["env"],
-  facts: SandboxFacts,
+  { bwrap, network, places, hidden, home, cache }: SandboxFacts,
 ): Program {
-  const { bwrap, network, places, home, cache } = facts;
   const system = SYSTEM.filter((part) =>
     !places.some(({ at, real }) => at === real && isInside(part.at, at))
   );
@@ -104,7 +97,7 @@ export function sandboxed(
     ...[["--proc", "/proc"], ["--dev", "/dev"], ["--tmpfs", "/tmp"], ["--tmpfs", "/var/tmp"]],
     home === undefined ? ["--tmpfs", HOME] : ["--bind", home, HOME],
     cache === undefined ? ["--tmpfs", CACHE] : ["--bind", cache, CACHE],
-    ...[...system, ...places].flatMap((place) => roomsOf(place, facts)),
+    ...[...system, ...places].flatMap((place) => roomsOf(place, hidden, places)),
   ];
   const depth = (room: readonly string[]) => room.at(-1)!.split(/\/(?=.)/).length;
   const inherited = Object.entries(env).filter(([name]) => !OF_OUTSIDE.test(name));
@@ -127,29 +120,29 @@ export function sandboxed(
 }
 
 /** A place, and the masks before what must not be seen in it. */
-function roomsOf(place: ShownPath, { places, hidden }: SandboxFacts): string[][] {
+function roomsOf(place: ShownPath, hidden: readonly Hidden[], places: readonly ShownPath[]) {
   const { at, real, isWritable } = place;
   const isOwn = OWN.test(at) || OWN.test(real);
   if (isOwn) fail(`it cannot be given ${at}: each sandbox has one of its own`);
-  // Whoever may write there can let it lead anywhere until the next start.
-  const isLoose = (one: ShownPath) => one.isWritable && one.at !== at && isInside(at, one.at);
-  const outer = at === real ? undefined : places.find(isLoose)?.at;
-  if (outer) fail(`it cannot be given ${at}: it is a link below ${outer}, which it may change`);
   return [
     [isWritable ? "--bind" : "--ro-bind-try", real, at],
-    ...masksIn(place, hidden).map((mask) => ["--tmpfs", join(at, mask.slice(real.length))]),
+    ...masksIn(place, hidden, places).map((mask) => ["--tmpfs", join(at, mask.slice(real.length))]),
   ];
 }
 
 /**
  * The directories in a place that have to be empty, so that nothing hidden is seen there.
- * @throws {Error} where the place is in what is hidden, or that cannot be made sure of
+ * @throws {Error} where the place is in what is hidden, or that cannot be made sure of, and where
+ *   the server itself may say, until its next start, what the place is
  */
-function masksIn({ at, real, isWritable }: ShownPath, hidden: readonly Hidden[]): string[] {
+function masksIn(place: ShownPath, hidden: readonly Hidden[], places: readonly ShownPath[]) {
+  const { at, real, by = [], isWritable } = place;
+  const own = by.find((path) => places.some((one) => one.isWritable && isInside(path, one.real)));
+  if (own) fail(`it cannot be given ${at}: it may change ${own}, which leads there`);
   // The home of servers that are not kept in is in the state directory of a system service.
-  const outer = hidden.find(({ path }) =>
-    path !== real && isInside(real, path) && !isInside(real, join(path, "home"))
-  );
+  const isBelow = (path: string) => (one: string) =>
+    one.startsWith(`${path}/`) && !isInside(one, join(path, "home"));
+  const outer = hidden.find(({ path }) => [real, ...by].some(isBelow(path)));
   if (outer) fail(`it cannot be given ${at}: it is in ${outer.path}, which is the gateway's own`);
   const covered = hidden.filter(({ path }) => isInside(path, real));
   // Whoever may write there could move something from behind its mask.
@@ -173,9 +166,7 @@ export function imageProgram(
   env: Program["env"],
 ): Program {
   const odd = Object.keys(own).find((name) => STEERS.test(name) || !/^\w[\w.-]*$/.test(name));
-  if (odd) {
-    fail(`its container cannot be given ${odd}, which steers ${client}: set it in the image`);
-  }
+  if (odd) fail(`its container cannot have ${odd}, which steers ${client}: set it in the image`);
   return {
     command: client,
     args: [
@@ -210,9 +201,10 @@ export async function keptIn(
   const { env } = machine;
   const hidden = hiddenOf(env, target.hidden ?? []);
   if (sandbox === undefined) {
-    const sources = (image?.mounts ?? []).flatMap((mount) => /^\/[^:]*/.exec(mount) ?? []);
+    const mounts = image?.mounts.filter((mount) => mount.startsWith("/")) ?? [];
+    const places = mounts.map((one) => placeOf(one.split(":")[0]!, !/:[^/]*ro/.test(one)));
     // Nothing is masked in a container, so as if it could be changed.
-    for (const place of placesOf(sources, true)) masksIn(place, hidden);
+    for (const one of places) masksIn({ ...one, isWritable: true }, hidden, places);
     const told = Object.entries(env).filter(([name]) => /^(?:DOCKER|CONTAINERS?)_/.test(name));
     const outside = { ...program.env, ...Object.fromEntries(told) } as Program["env"];
     return imageProgram(clientOf(machine), target, outside);
@@ -221,16 +213,17 @@ export async function keptIn(
   const command = find(program.command, PATH, program.cwd) ??
     fail(`found no program "${program.command}" on the PATH of its environment, ${PATH}`);
   const cwd = program.cwd && resolve(program.cwd);
-  const read = [...rootsOf(command, PATH, env["HOME"]), ...sandbox.read];
+  const write = sandbox.write.map((path) => placeOf(path, true));
   // Else it may be written to.
-  if (cwd && !sandbox.write.some((path) => isInside(cwd, resolve(path)))) read.push(cwd);
+  const start = cwd && !write.some(({ at }) => isInside(cwd, at)) ? [cwd] : [];
+  const given = [...[...sandbox.read, ...start].map((path) => placeOf(path)), ...write];
   const kept = keptFor(server, env);
-  for (const path of Object.values(kept)) if (path) mkdirSync(path, PRIVATE);
+  for (const path of Object.values(kept)) if (path) fs.mkdirSync(path, PRIVATE);
   return sandboxed({ ...program, command, cwd }, own, {
     ...kept,
     bwrap: await bwrapOf(sandbox, machine),
     network: sandbox.network,
-    places: [...placesOf(read, false), ...placesOf(sandbox.write, true)],
+    places: [...rootsOf(partsOf(command, PATH), given, env["HOME"]), ...given],
     hidden,
   });
 }
@@ -246,33 +239,49 @@ export function keptFor(server: string, env: Env): Pick<SandboxFacts, "home" | "
 function hiddenOf(env: Env, files: readonly string[]): readonly Hidden[] {
   const kept = [stateDirectory(env), cacheDirectory(env)].flatMap((path) => path ?? []);
   // They will be there as soon as something is kept.
-  for (const path of kept) attempt(() => mkdirSync(path, PRIVATE));
+  for (const path of kept) attempt(() => fs.mkdirSync(path, PRIVATE));
   const paths = [...kept, ...files].flatMap((file) => [
-    attempt(() => join(realpathSync(dirname(resolve(file))), basename(file))) ?? [],
-    attempt(() => realpathSync(file)) ?? [],
+    attempt(() => join(fs.realpathSync(dirname(resolve(file))), basename(file))) ?? [],
+    attempt(() => fs.realpathSync(file)) ?? [],
   ]);
-  const isDirectory = (path: string) => attempt(() => lstatSync(path).isDirectory());
+  const isDirectory = (path: string) => attempt(() => fs.lstatSync(path).isDirectory());
   return paths.flat().map((path) => ({ path, mask: isDirectory(path) ? path : dirname(path) }));
 }
 
 /** @throws {Error} where there is none */
-function placesOf(paths: readonly string[], isWritable: boolean): ShownPath[] {
-  return paths.map((path) => {
-    const at = resolve(path);
-    const real = attempt(() => realpathSync(at)) ??
-      fail(`it cannot be given ${at}: it is missing, or not to be read`);
-    return { at, real, isWritable };
-  });
+function placeOf(path: string, isWritable = false): Required<ShownPath> {
+  const [at, by] = [resolve(path), [] as string[]];
+  const real = followed(at, "/", by);
+  if (!fs.existsSync(real)) fail(`it cannot be given ${at}: it is missing, or not to be read`);
+  return { at, real, by, isWritable };
 }
 
-/** Where a program is with what it consists of, its interpreter, and all that links lead through. */
-function rootsOf(program: string, path: string | undefined, home = "/root"): readonly string[] {
-  const files = new Set([program]);
-  // A set goes on with what is added meanwhile. No honest program has so many.
-  for (const file of files) {
-    if (files.size <= 16) leadsTo(file, path).forEach((next) => files.add(next));
-  }
-  const roots = [...files].flatMap((file) => {
+/** Where a path leads from a directory; the links on the way are added to `by`. */
+function followed(path: string, from: string, by: string[]): string {
+  return path.split("/").reduce((real, word) => {
+    const next = resolve(real, word);
+    const link = attempt(() => fs.readlinkSync(next));
+    // The system follows no more than 40, either.
+    return link === undefined || by.push(next) > 40 ? next : followed(link, real, by);
+  }, path.startsWith("/") ? "/" : from);
+}
+
+/** A program, its interpreter, and all that links lead through, by name. */
+function partsOf(file: string, path: string | undefined, parts = new Map<string, string[]>()) {
+  // No honest program has so many.
+  if (parts.has(file) || parts.size > 15 || !fs.existsSync(file)) return parts;
+  const { real, by } = placeOf(file);
+  parts.set(file, [real, ...by]);
+  for (const next of leadsTo(file, path)) partsOf(next, path, parts);
+  return parts;
+}
+
+/**
+ * Where the parts of a program are with what they consist of, unless that is given anyway; nothing
+ * of that is to be where the server may change one of the parts.
+ */
+function rootsOf(parts: Map<string, string[]>, given: readonly ShownPath[], home = "/root") {
+  const roots = [...parts.keys()].flatMap((file) => {
     const directory = dirname(file);
     // Beside it is everything its user has, or what everybody puts there.
     if (isInside(home, directory) || OWN.test(directory)) return [file];
@@ -281,21 +290,25 @@ function rootsOf(program: string, path: string | undefined, home = "/root"): rea
     if (basename(directory) !== "bin") return [directory];
     return [".", "../lib", "../lib64", "../pyvenv.cfg"].map((one) => join(directory, one));
   });
-  return [...new Set(roots)].filter(existsSync);
+  const [seen, ways] = [[...SYSTEM, ...given], [...parts.values()].flat()];
+  const isSeen = ({ at, real }: ShownPath) =>
+    seen.some((one) => isInside(at, one.at)) && seen.some((one) => isInside(real, one.real));
+  return [...new Set(roots)].filter(fs.existsSync).map((root) => placeOf(root))
+    .filter((root) => !isSeen(root)).map((root) => ({ ...root, by: [...root.by, ...ways] }));
 }
 
 /** What a link leads to; of a script, the programs in its first line. */
 function leadsTo(file: string, path: string | undefined): readonly string[] {
-  const link = attempt(() => readlinkSync(file));
+  const link = attempt(() => fs.readlinkSync(file));
   if (link !== undefined) return [resolve(dirname(file), link)];
   const [, line = ""] = /^#!([^\n\0]*)/.exec(attempt(() => headOf(file)) ?? "") ?? [];
   return line.split(/\s+/).flatMap((word) => find(word, path) ?? []);
 }
 
 function headOf(file: string): string {
-  const [descriptor, head] = [openSync(file, "r"), new Uint8Array(512)];
-  attempt(() => readSync(descriptor, head));
-  closeSync(descriptor);
+  const [descriptor, head] = [fs.openSync(file, "r"), new Uint8Array(512)];
+  attempt(() => fs.readSync(descriptor, head));
+  fs.closeSync(descriptor);
   return new TextDecoder().decode(head);
 }
 
@@ -303,7 +316,7 @@ function headOf(file: string): string {
 function find(name: string, path = "", cwd = process.cwd()): string | undefined {
   const directories = name.includes("/") ? [cwd] : path.split(":").filter((one) => one !== "");
   return directories.map((directory) => resolve(cwd, directory, name)).find((file) => {
-    const found = attempt(() => statSync(file));
+    const found = attempt(() => fs.statSync(file));
     return found?.isFile() && (found.mode & 0o111) !== 0;
   });
 }
@@ -317,22 +330,20 @@ const TRIAL_MS = 30_000;
  * A bwrap that works.
  * @throws {Error} where there is none, with the reason
  */
-export async function bwrapOf(
-  { network }: Pick<Sandbox, "network">,
-  { platform, env, runtime }: Machine,
-): Promise<string> {
+export async function bwrapOf(box: Pick<Sandbox, "network">, machine: Machine): Promise<string> {
+  const { platform, env, runtime } = machine;
   const bwrap = platform === "linux"
     ? find("bwrap", `${env["PATH"] ?? ""}:/usr/bin`)
     : fail(`it cannot be put into a sandbox: found ${platform}, expected Linux`);
   if (!bwrap) fail("it cannot be put into a sandbox: there is no bwrap; install bubblewrap");
   const rooms = ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"];
-  const args = [...wallsOf(network), ...rooms, "--", bwrap, "--version"];
+  const args = [...wallsOf(box.network), ...rooms, "--", bwrap, "--version"];
   const key = args.join(" ");
   if (working.has(key)) return bwrap;
   const { isDone, complaint } = await ask({ command: bwrap, args, env: {} }, runtime, TRIAL_MS);
+  const said = snippet(complaint.trim(), 300) || "it does not end well";
   if (isDone) working.add(key);
   if (isDone) return bwrap;
-  const said = snippet(complaint.trim(), 300) || "it does not end well";
   return fail(
     `it cannot be put into a sandbox: ${bwrap} does not work here (${said}); ` +
       "a hardened unit needs packaging/mcproxy-sandbox.conf, other machines docs/security.md",
