@@ -62,10 +62,10 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/front": 1_796,
   "src/front/auth": 716,
   "src/app": 782,
-  "src/cli": 3_419,
+  "src/cli": 3400,
   "src/cli/login": 409,
-  "src/cli/view": 262,
-  "src/cli/clients": 1_948,
+  "src/cli/view": 263,
+  "src/cli/clients": 1931,
 };
 
 const MOST_CODE_IN_ALL = 38_950;

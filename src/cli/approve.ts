@@ -1,4 +1,4 @@
-import { CliError, ExitCode, type Io, print, say } from "../app/io.ts";
+import { CliError, ExitCode, type Io, say } from "../app/io.ts";
 import { pinName, whyWaiting, without } from "../gateway/pins/definitions.ts";
 import {
   type PinBook,
@@ -13,7 +13,7 @@ import { systemReason } from "../lib/own-file.ts";
 import { plural } from "../lib/text.ts";
 import type { Invocation } from "./command.ts";
 import { gatewayState } from "./credential.ts";
-import { type Style, styleFor } from "./view/table.ts";
+import { printReport, type Style } from "./view/table.ts";
 
 /** `mcproxy approve`: what servers offer otherwise than it was approved, for a person to decide. */
 export async function run({ args, options }: Invocation, io: Io): Promise<ExitCode> {
@@ -26,11 +26,10 @@ export async function run({ args, options }: Invocation, io: Io): Promise<ExitCo
   }
   const servers = server === undefined ? read.value : chosen(read.value, server, names);
   const waiting = [...servers].filter(([, pins]) => pins.waiting.size > 0);
-  const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
-  const lines = options.json === true
-    ? [JSON.stringify(waiting.map(asData))]
-    : waiting.flatMap((one) => asLines(one, server !== undefined, style));
-  await print(io, lines.map((line) => `${line}\n`).join(""));
+  const report = waiting.map(reportOf);
+  const isWhole = server !== undefined;
+  const render = (style: Style) => report.flatMap((one) => linesOf(one, isWhole, style));
+  await printReport(io, options, report, render);
   const shown = waiting[0]?.[1].waiting;
   if (shown === undefined) await say(io.stderr, "Nothing waits for approval\n");
   if (shown === undefined || server === undefined) return ExitCode.Ok;
@@ -70,7 +69,7 @@ function chosen(book: PinBook, server: string, names: readonly string[]): PinBoo
   return new Map([[server, { ...pins, waiting }]]);
 }
 
-function asData([server, { pinned, waiting }]: readonly [string, ServerPins]) {
+function reportOf([server, { pinned, waiting }]: readonly [string, ServerPins]) {
   const items = waiting.entries().map(([item, pin]) => ({
     item,
     why: whyWaiting(pinned, item, pin),
@@ -81,8 +80,9 @@ function asData([server, { pinned, waiting }]: readonly [string, ServerPins]) {
   return { server, waiting: [...items] };
 }
 
-function asLines(one: readonly [string, ServerPins], isWhole: boolean, style: Style): string[] {
-  const { server, waiting } = asData(one);
+type Report = ReturnType<typeof reportOf>;
+
+function linesOf({ server, waiting }: Report, isWhole: boolean, style: Style): string[] {
   const paint = (line: string) => line.startsWith("-") ? style.bad(line) : style.good(line);
   const lines = waiting.flatMap(({ item, why, difference }) => [
     `${isWhole ? "" : "  "}${style.bold(pinName(item))}: ${why}`,

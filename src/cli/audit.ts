@@ -15,6 +15,7 @@ import { systemReason } from "../lib/own-file.ts";
 import { plural, printable } from "../lib/text.ts";
 import { longDuration } from "./args.ts";
 import type { Invocation, OptionValues } from "./command.ts";
+import { printReport } from "./view/table.ts";
 
 /** Characters that are printed at a time. */
 const CHUNK = 32 * 1024;
@@ -56,10 +57,7 @@ async function verify(files: readonly string[], options: OptionValues, io: Io): 
       `The last comes to ${head}; compare it with what the log says, or with --head`,
       ...from > 1 ? [`What was before number ${from} is in none of these files`] : [],
     ];
-  const text = options.json === true
-    ? JSON.stringify({ ok: broken === undefined, from, to, head, broken })
-    : lines.join("\n");
-  await print(io, `${text}\n`);
+  await printReport(io, options, { ok: broken === undefined, from, to, head, broken }, () => lines);
   return broken === undefined ? ExitCode.Ok : ExitCode.Failed;
 }
 

@@ -1,4 +1,4 @@
-import { ExitCode, type Io, print, say } from "../app/io.ts";
+import { ExitCode, type Io, say } from "../app/io.ts";
 import { type Configuration, configurationError, findConfiguration } from "../app/plan.ts";
 import { type ConfigIssue, formatIssue } from "../config/issue.ts";
 import { collectSecrets } from "../config/secrets.ts";
@@ -8,7 +8,7 @@ import { firstLine, isLoopback, plural, printable } from "../lib/text.ts";
 import type { ConnectionReport } from "./diagnose.ts";
 import type { Invocation } from "./command.ts";
 import type { Finding, Level } from "./diagnose-tool.ts";
-import { renderTable, type Style, styleFor } from "./view/table.ts";
+import { printReport, renderTable, type Style, styleFor } from "./view/table.ts";
 
 /** `mcproxy check`: everything a start would read, and with `--connect` what it would reach. */
 export async function run({ options }: Invocation, io: Io): Promise<ExitCode | number> {
@@ -25,8 +25,8 @@ export async function run({ options }: Invocation, io: Io): Promise<ExitCode | n
   if (typeof connected === "number") return connected;
   const code = exitCodeOf(read, connected, options.strict === true);
   const report: CheckReport = { ...read, ok: code === ExitCode.Ok, connect: connected };
-  if (options.json === true) await print(io, `${JSON.stringify(report)}\n`);
-  else await tell(report, io);
+  if (options.json !== true) await tell(report, io);
+  await printReport(io, options, report, (style) => renderCheck(report, style));
   return code;
 }
 
@@ -48,10 +48,6 @@ async function tell(report: CheckReport, io: Io): Promise<void> {
     await say(io.stderr, `${talk.warn(`warning: ${formatIssue(warning)}`)}\n`);
   }
   for (const issue of report.issues) await say(io.stderr, `${talk.bad(formatIssue(issue))}\n`);
-  const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
-  const lines = renderCheck(report, style);
-  if (report.connect !== undefined) lines.push("", ...renderConnections(report.connect, style));
-  await print(io, `${lines.join("\n")}\n`);
 }
 
 /**
@@ -122,7 +118,8 @@ function renderCheck(report: CheckReport, style: Style): string[] {
   const verdict = bad === 0
     ? style.good(`${report.file}: ok, ${plural(rows.length, "server")}`)
     : style.bad(`${report.file}: ${plural(bad, "server")} of ${rows.length} cannot be started`);
-  return [...(rows.length === 0 ? [] : [...table, ""]), verdict];
+  const connected = report.connect && ["", ...renderConnections(report.connect, style)];
+  return [...(rows.length === 0 ? [] : [...table, ""]), verdict, ...connected ?? []];
 }
 
 /** A table of servers, then the findings, then how many there are. */

@@ -8,7 +8,7 @@ import {
   OPTIONS,
   type OptionSpec,
 } from "./command.ts";
-import { type Style, styleFor } from "./view/table.ts";
+import { printReport, type Style } from "./view/table.ts";
 
 /** `mcproxy help [COMMAND]`. */
 export async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
@@ -24,11 +24,9 @@ export async function showHelp(
   { commands, options }: Invocation,
   io: Io,
 ): Promise<ExitCode> {
-  const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
-  const text = options.json === true
-    ? JSON.stringify(command === undefined ? { commands: commands.map(asData) } : asData(command))
-    : (command === undefined ? overview(commands, style) : helpOf(command, style)).join("\n");
-  await print(io, `${text}\n`);
+  const data = command === undefined ? { commands: commands.map(asData) } : asData(command);
+  const render = (style: Style) => command ? helpOf(command, style) : overview(commands, style);
+  await printReport(io, options, data, render);
   return ExitCode.Ok;
 }
 
@@ -87,10 +85,9 @@ function asData(command: Command) {
 /** `mcproxy version`: the program, and what it runs on. */
 export async function printVersion({ options }: Invocation, io: Io): Promise<ExitCode> {
   const { name: runtime, version: runtimeVersion } = io.runtime;
-  const text = options.json === true
-    ? JSON.stringify({ name: "mcproxy", version: VERSION, runtime, runtimeVersion })
-    : `mcproxy ${VERSION} (${runtime} ${runtimeVersion})`;
-  await print(io, `${text}\n`);
+  const data = { name: "mcproxy", version: VERSION, runtime, runtimeVersion };
+  const text = `mcproxy ${VERSION} (${runtime} ${runtimeVersion})`;
+  await printReport(io, options, data, () => [text]);
   return ExitCode.Ok;
 }
 

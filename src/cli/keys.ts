@@ -1,6 +1,6 @@
 /** `mcproxy keys`: who has a key to the gateway. The configuration has the hashes alone. */
 
-import { CliError, ExitCode, type Io, print, say, UsageError } from "../app/io.ts";
+import { CliError, ExitCode, type Io, say, UsageError } from "../app/io.ts";
 import { newKey } from "../app/local-key.ts";
 import { isObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
@@ -11,7 +11,7 @@ import { hashOfKey, putKey, readKeys } from "./clients/keys-file.ts";
 import type { Invocation, OptionValues } from "./command.ts";
 import { remoteCaller } from "./remote.ts";
 import { gatewayUrls, ownAddress } from "./urls.ts";
-import { renderTable, styleFor } from "./view/table.ts";
+import { printReport, renderTable, styleFor } from "./view/table.ts";
 
 /** What is printed: the one with `--json`, the other without. */
 type Told = readonly [data: Readonly<Record<string, unknown>>, text: string];
@@ -35,7 +35,7 @@ export async function run({ args, options }: Invocation, io: Io): Promise<ExitCo
     );
   }
   const [data, text] = await ACTIONS[action]!(name, options, io);
-  await print(io, `${options.json === true ? JSON.stringify(data) : text}\n`);
+  await printReport(io, options, data, () => [text]);
   return ExitCode.Ok;
 }
 

@@ -1,20 +1,13 @@
-import { ExitCode, type Io, print } from "../app/io.ts";
+import { ExitCode, type Io } from "../app/io.ts";
 import { firstLine, printable } from "../lib/text.ts";
 import { ESTIMATE, exactTokenizer, type Tokenizer } from "../lib/tokens.ts";
 import type { OfferedItem, ServerOffer } from "../gateway/offers.ts";
-import type { ListKind } from "../protocol/lists.ts";
+import { LIST_RULES } from "../protocol/lists.ts";
 import { openCaller, untilSignal } from "./call.ts";
 import type { Invocation } from "./command.ts";
 import { unknownServer } from "./args.ts";
 import { serverTokens, type ViewCost } from "./costs.ts";
-import { renderTable, type Style, styleFor, type TableOptions } from "./view/table.ts";
-
-const KINDS: readonly (readonly [ListKind, string])[] = [
-  ["tools", "tools"],
-  ["prompts", "prompts"],
-  ["resources", "resources"],
-  ["templates", "resource templates"],
-];
+import { printReport, renderTable, type Style, type TableOptions } from "./view/table.ts";
 
 /** `mcproxy list [SERVER]`: what every server offers, and under which names. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {
@@ -32,14 +25,9 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
     const report: TokenReport | undefined = exact || options.tokens === true
       ? { tokenizer, views: server === undefined ? await caller.views(tokenizer) : [] }
       : undefined;
-    if (options.json === true) {
-      await print(io, `${JSON.stringify(listJson(servers, report))}\n`);
-    } else {
-      const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
-      const width = io.stdout.isTerminal ? io.stdout.columns : Infinity;
-      const lines = renderOffers(servers, { style, width }, report);
-      await print(io, lines.map((line) => `${line}\n`).join(""));
-    }
+    const width = io.stdout.isTerminal ? io.stdout.columns : Infinity;
+    const render = (style: Style) => renderOffers(servers, { style, width }, report);
+    await printReport(io, options, listJson(servers, report), render);
     return servers.some(({ error }) => error !== null) ? ExitCode.Failed : ExitCode.Ok;
   });
 }
@@ -74,10 +62,10 @@ function renderOffers(
   report: TokenReport | undefined,
 ): string[] {
   const lines = servers.flatMap((server, at) => {
-    const blocks = KINDS.flatMap(([kind, title]) => {
+    const blocks = LIST_RULES.flatMap(({ kind }) => {
       const items = server[kind];
       return items.length === 0 ? [] : [
-        `  ${style.dim(title)}`,
+        `  ${style.dim(kind === "templates" ? "resource templates" : kind)}`,
         ...itemLines(items, { style, width: width - 4 }, report !== undefined),
       ];
     });
@@ -96,8 +84,8 @@ function renderOffers(
 function summary(server: ServerOffer, style: Style): string {
   if (server.error !== null) return style.bad(firstLine(server.error));
   if (server.state === "disabled") return style.dim("disabled");
-  const counts = KINDS.filter(([kind]) => server[kind].length > 0)
-    .map(([kind]) => `${kind} ${server[kind].length}`);
+  const counts = LIST_RULES.filter(({ kind }) => server[kind].length > 0)
+    .map(({ kind }) => `${kind} ${server[kind].length}`);
   return style.dim(counts.length === 0 ? "offers nothing" : counts.join("  "));
 }
 

@@ -36,10 +36,11 @@ export async function remoteCaller(
   io: Pick<Io, "env" | "cwd" | "stderr" | "secrets">,
 ): Promise<RemoteCaller | undefined> {
   if (url !== undefined) return new RemoteCaller(gatewayUrls(url), io);
-  const { file, env, hasAuth } = await ownAddress(io, config);
+  const { files, env, hasAuth } = await ownAddress(io, config);
+  const file = files.join(", ");
   const urls = gatewayUrls(undefined, env);
   const caller = new RemoteCaller(urls, io);
-  const { body } = file === undefined ? NOTHING : await caller.status().catch((error: unknown) => {
+  const { body } = files.length === 0 ? NOTHING : await caller.status().catch((error: unknown) => {
     if (!hasAuth || !(error instanceof NotLetInError)) return NOTHING;
     // It may well be the one, and does not tell that to everybody.
     if (error.status === 401) throw error;

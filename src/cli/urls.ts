@@ -78,8 +78,8 @@ export async function namedGateway(
 
 /** What the files of a configuration say of its gateway. */
 export interface OwnAddress {
-  /** The files, commas between them. */
-  readonly file: string | undefined;
+  /** The files themselves; none where there is no configuration. */
+  readonly files: readonly string[];
   /** The environment with the address in them. */
   readonly env: Io["env"];
   /** Whether they say who is let in. */
@@ -92,10 +92,10 @@ export async function ownAddress(
   path?: string | readonly string[],
 ): Promise<OwnAddress> {
   const found = await resolveConfigFiles({ path, env, cwd });
-  if (!found.ok) return { file: undefined, env, hasAuth: false };
   const said: { MCPROXY_HOST?: string; MCPROXY_PORT?: string } = {};
   let hasAuth = false;
-  const listed = await Promise.all(found.paths.map((one) => listFiles(one, new Map())));
+  const paths = found.ok ? found.paths : [];
+  const listed = await Promise.all(paths.map((one) => listFiles(one, new Map())));
   const files = listed.flatMap((one) => one.files);
   for (const file of files) {
     const parsed = await parseText(await readFile(file, "utf8").catch(() => ""), file);
@@ -109,7 +109,7 @@ export async function ownAddress(
   }
   // An empty variable is none, as at a start.
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value));
-  return { file: files.join(", "), env: { ...said, ...set }, hasAuth };
+  return { files, env: { ...said, ...set }, hasAuth };
 }
 
 function defaultUrl(env: Readonly<Record<string, string | undefined>>): string {

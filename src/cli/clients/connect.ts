@@ -2,7 +2,7 @@ import { access } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname } from "node:path";
 import process from "node:process";
-import { CliError, ExitCode, type Io, print, UsageError } from "../../app/io.ts";
+import { CliError, ExitCode, type Io, UsageError } from "../../app/io.ts";
 import { newKey } from "../../app/local-key.ts";
 import { configurationError } from "../../app/plan.ts";
 import { lineIndex } from "../../config/document.ts";
@@ -13,7 +13,7 @@ import { didYouMean, suggest } from "../../lib/suggest.ts";
 import { printable, quotedNames } from "../../lib/text.ts";
 import type { Invocation, OptionValues } from "../command.ts";
 import { namedGateway } from "../urls.ts";
-import { renderTable, type Style, styleFor } from "../view/table.ts";
+import { printReport, renderTable, type Style } from "../view/table.ts";
 import {
   type ClientApp,
   clientFiles,
@@ -36,14 +36,12 @@ import { applyEdits, type Edit, putProperty } from "./json-text.ts";
  */
 export async function run({ args: [name], options }: Invocation, io: Io): Promise<ExitCode> {
   const surroundings = surroundingsOf(io);
-  const json = options.json === true;
-  const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
   if (name === undefined) {
     if (options.write === true || options.undo === true) {
       throw new UsageError(`Cannot run "connect": CLIENT is missing; expected one of ${names()}`);
     }
     const clients = await Promise.all(CLIENTS.map((one) => stateOf(one, surroundings)));
-    await print(io, linesOf(json ? [JSON.stringify({ clients })] : renderStates(clients, style)));
+    await printReport(io, options, { clients }, (style) => renderStates(clients, style));
     return ExitCode.Ok;
   }
   const client = requireClient(name);
@@ -74,15 +72,9 @@ export async function run({ args: [name], options }: Invocation, io: Io): Promis
     key: given?.name ?? null,
     twice,
   };
-  const lines = json
-    ? [JSON.stringify(report)]
-    : renderConnect(report, text, step.edits ?? [], style);
-  await print(io, linesOf(lines));
+  const render = (style: Style) => renderConnect(report, text, step.edits ?? [], style);
+  await printReport(io, options, report, render);
   return ExitCode.Ok;
-}
-
-function linesOf(lines: readonly string[]): string {
-  return lines.map((line) => `${line}\n`).join("");
 }
 
 /** What becomes of a client's file. `restore`: a backup comes back; `delete`: it was ours alone. */
@@ -388,15 +380,12 @@ async function stateOf(client: ClientApp, surroundings: Surroundings): Promise<C
 }
 
 function renderStates(states: readonly ClientState[], style: Style): string[] {
-  return renderTable(
-    [{ title: "CLIENT" }, { title: "STATE" }, { title: "FILE" }],
-    states.map(({ client, state, file }) => [
-      { text: client, paint: style.name },
-      { text: state, paint: state === "connected" ? style.good : style.dim },
-      file ?? "",
-    ]),
-    { style },
-  );
+  const rows = states.map(({ client, state, file }) => [
+    { text: client, paint: style.name },
+    { text: state, paint: state === "connected" ? style.good : style.dim },
+    file ?? "",
+  ]);
+  return renderTable(["CLIENT", "STATE", "FILE"], rows, { style });
 }
 
 const CONNECTED = "is connected; restart it to see the tools";

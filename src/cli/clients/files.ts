@@ -82,11 +82,8 @@ async function writeNew(path: string, text: string, mode: number): Promise<void>
 
 /** Makes a directory that only its owner can look into, where there is none. @throws {CliError} */
 export async function makeDirectory(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw asCliError(path, error);
-  }
+  const made = mkdir(path, { recursive: true, mode: 0o700 });
+  await made.catch((error: unknown) => Promise.reject(asCliError(path, error)));
 }
 
 /** The texts of a file's backups, the newest first. None where the directory cannot be listed. */

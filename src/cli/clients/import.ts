@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { ExitCode, type Io, print, say } from "../../app/io.ts";
+import { ExitCode, type Io, say } from "../../app/io.ts";
 import { formatIssue } from "../../config/issue.ts";
 import { loadCredentials } from "../../config/credentials.ts";
 import type { RawObject } from "../../config/document.ts";
@@ -8,7 +8,7 @@ import { storeOf, type ValueStore } from "../../config/values.ts";
 import { plural, printable, sanitizeName } from "../../lib/text.ts";
 import type { Invocation, OptionValues } from "../command.ts";
 import { gatewayUrls, ownAddress } from "../urls.ts";
-import { renderTable, type Style, styleFor } from "../view/table.ts";
+import { printReport, renderTable, type Style, styleFor } from "../view/table.ts";
 import { clientFiles, CLIENTS, findClient, leadsToGateway } from "./clients.ts";
 import { requireClient, surroundingsOf } from "./connect.ts";
 import { rewriteFile } from "./files.ts";
@@ -64,13 +64,11 @@ export async function run({ args: [file], options }: Invocation, io: Io): Promis
       file: credentials?.path ?? null,
     },
   };
-  if (options.json === true) await print(io, `${JSON.stringify(report)}\n`);
-  else {
+  if (options.json !== true) {
     const talk = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
     for (const line of talkLines(report, servers, options, talk)) await say(io.stderr, `${line}\n`);
-    const style = styleFor({ isTerminal: io.stdout.isTerminal, env: io.env });
-    await print(io, renderImport(report, style).map((line) => `${line}\n`).join(""));
   }
+  await printReport(io, options, report, (style) => renderImport(report, style));
   return sources.some(({ issues }) => issues.length > 0) ||
       servers.some(({ verdict }) => verdict === "invalid")
     ? ExitCode.Config

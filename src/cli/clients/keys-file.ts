@@ -4,13 +4,13 @@ import { dirname } from "node:path";
 import * as v from "valibot";
 import { CliError, ExitCode, type Io, UsageError } from "../../app/io.ts";
 import { configurationError, findConfiguration } from "../../app/plan.ts";
-import { listFiles, resolveConfigFiles } from "../../config/files.ts";
 import { authOption } from "../../config/schema-auth.ts";
 import { DEFAULT_SETTINGS } from "../../config/settings.ts";
 import type { Settings } from "../../config/types.ts";
 import { sha256 } from "../../lib/json.ts";
 import { messageOf } from "../../lib/text.ts";
 import type { OptionValues } from "../command.ts";
+import { ownAddress } from "../urls.ts";
 import { makeDirectory, rewriteFile } from "./files.ts";
 import { addTo, readTarget, type Target } from "./import-target.ts";
 
@@ -34,9 +34,7 @@ export async function readKeys(options: OptionValues, io: Io): Promise<KeysFile>
   const found = await findConfiguration(options, io);
   if (!found.ok && found.file !== undefined) throw configurationError(found.issues);
   const settings = found.ok ? found.config.settings : DEFAULT_SETTINGS;
-  const named = await resolveConfigFiles({ ...io, path: options.config });
-  const listed = named.ok ? named.paths.map((path) => listFiles(path, new Map())) : [];
-  const files = (await Promise.all(listed)).flatMap((one) => one.files);
+  const { files } = await ownAddress(io, options.config);
   for (const config of files.toReversed()) {
     const target = await readTarget({ config }, io);
     if ("auth" in target.value || files.length === 1) return { ...target, settings };

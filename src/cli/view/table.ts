@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
-import type { Io, TextOutput } from "../../app/io.ts";
+import { type Io, print, type TextOutput } from "../../app/io.ts";
 import { fit, widthOf } from "../../lib/text.ts";
+import type { OptionValues } from "../command.ts";
 
 /** One cell: its text, and how it is painted. */
 export interface Cell {
@@ -82,15 +83,18 @@ export function firstByRank<T>(items: readonly T[], room: number, rank: (item: T
   return items.filter((item) => first.has(item));
 }
 
-/** The few roles text has in the output; colours for those who did not refuse them (no-color.org). */
-export interface Style {
-  bold(text: string): string;
-  dim(text: string): string;
-  good(text: string): string;
-  warn(text: string): string;
-  bad(text: string): string;
-  name(text: string): string;
-}
+/** The few roles text has in the output, and what each is painted in. */
+const ROLES = {
+  bold: "bold",
+  dim: "dim",
+  good: "green",
+  warn: "yellow",
+  bad: "red",
+  name: "cyan",
+} as const;
+
+/** How each role looks; colours for those who did not refuse them (no-color.org). */
+export type Style = Readonly<Record<keyof typeof ROLES, (text: string) => string>>;
 
 /** The style for one output stream. */
 export function styleFor(
@@ -100,29 +104,30 @@ export function styleFor(
   return colors ? COLORED : PLAIN;
 }
 
-const same = (text: string): string => text;
-
-/** Text as it is. */
-export const PLAIN: Style = {
-  bold: same,
-  dim: same,
-  good: same,
-  warn: same,
-  bad: same,
-  name: same,
-};
-
-function paint(format: Parameters<typeof styleText>[0]): (text: string) => string {
-  // The decision is made above, from the Io: not again from the process's own stdout.
-  return (text) => styleText(format, text, { validateStream: false });
+/** Prints what a command has found out: with `--json` as data, else in lines for people. */
+export async function printReport(
+  { stdout, env }: Pick<Io, "stdout" | "env">,
+  { json }: OptionValues,
+  data: unknown,
+  linesIn: (style: Style) => readonly string[],
+): Promise<void> {
+  const style = styleFor({ isTerminal: stdout.isTerminal, env });
+  const lines = json === true ? [JSON.stringify(data)] : linesIn(style);
+  await print({ stdout }, lines.map((line) => `${line}\n`).join(""));
 }
 
+type Format = (typeof ROLES)[keyof typeof ROLES];
+
+function styleOf(paint: (format: Format) => (text: string) => string): Style {
+  const painted = Object.entries(ROLES).map(([role, format]) => [role, paint(format)]);
+  return Object.fromEntries(painted) as Style;
+}
+
+/** Text as it is. */
+export const PLAIN: Style = styleOf(() => (text) => text);
+
 /** Text with ANSI colours. */
-export const COLORED: Style = {
-  bold: paint("bold"),
-  dim: paint("dim"),
-  good: paint("green"),
-  warn: paint("yellow"),
-  bad: paint("red"),
-  name: paint("cyan"),
-};
+export const COLORED: Style = styleOf((format) => (text) =>
+  // The decision is made above, from the Io: not again from the process's own stdout.
+  styleText(format, text, { validateStream: false })
+);
