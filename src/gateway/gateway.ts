@@ -407,6 +407,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
       },
       cache: this.#cache,
       vet: (server, inventory) => server.pin === "block" ? this.#vet(server, inventory) : undefined,
+      heldBack: (kind, name) => this.pins?.heldBack(kind, config.name, name),
       attempts: this.#attempts,
     });
   }

@@ -17,6 +17,7 @@ import { isTaskMethod } from "../protocol/tasks.ts";
 import { CallAdmission } from "./admission.ts";
 import { type Chooser, giveBack, type Slot, type Taken } from "./choose.ts";
 import type { Line, OnceLine } from "./connection/line.ts";
+import type { UpstreamEvents } from "./opener.ts";
 import { HttpStatusError, LostCallError, wantsLogin } from "./transport/failures.ts";
 
 /** The calls of one upstream. Owned by it. */
@@ -27,7 +28,7 @@ export class Calls {
   failed = 0;
   readonly #admission: CallAdmission;
   readonly #idle: (() => void)[] = [];
-  #shape: ServerConfig["shape"];
+  #config: ServerConfig;
   /** Calls that have begun and not ended; a parked one counts. */
   #inUse = 0;
   #closed = false;
@@ -37,8 +38,9 @@ export class Calls {
     /** Who gets which instance. */
     readonly chooser: Chooser,
     clock: Clock,
+    private readonly recheck?: UpstreamEvents["recheck"],
   ) {
-    this.#shape = config.shape;
+    this.#config = config;
     this.#admission = new CallAdmission(config.name, config, clock);
   }
 
@@ -47,9 +49,9 @@ export class Calls {
     return this.#admission.waiting;
   }
 
-  /** Takes on other limits, and another shape. */
+  /** Takes on other limits, another shape, and whether something may be held back. */
   reconfigure(config: ServerConfig): void {
-    this.#shape = config.shape;
+    this.#config = config;
     this.#admission.reconfigure(config);
   }
 
@@ -91,7 +93,7 @@ export class Calls {
     const verdict = judgeFailure({
       error,
       isWanted: !this.#closed && !exchange.signal.aborted,
-      isSafe: () => isRepeatable(exchange, edits, sentTo.at(-1)!, this.#shape),
+      isSafe: () => isRepeatable(exchange, edits, sentTo.at(-1)!, this.#config.shape),
       isContinued: isContinued || exchange.request.params?.inputResponses !== undefined,
       wasRepeated,
       attempts: sentTo.length,
@@ -108,7 +110,7 @@ export class Calls {
    */
   async otherWay({ exchange, error, sentTo }: Failed, era: Era): Promise<Taken> {
     const way = await this.chooser.take(exchange, new Set(sentTo));
-    if (way.line.era === era && !this.#closed) return way;
+    if (way.line.era === era && !this.#closed) return { ...way, line: this.#checked(way.line) };
     giveBack(way);
     throw error;
   }
@@ -132,7 +134,7 @@ export class Calls {
     const { only } = this.chooser;
     if (only === undefined) {
       return this.chooser.take(exchange).then(
-        ({ line, slot }) => new UsedLine(this, line, slot, admitted),
+        ({ line, slot }) => new UsedLine(this, this.#checked(line), slot, admitted),
         (error) => this.#refused(error, admitted),
       );
     }
@@ -141,12 +143,23 @@ export class Calls {
       const line = only.instance.lineFor(exchange);
       if (!(line instanceof Promise)) return new UsedLine(this, line, only, admitted);
       return line.then(
-        (ready) => new UsedLine(this, ready, only, admitted),
+        (ready) => new UsedLine(this, this.#checked(ready), only, admitted),
         (error) => this.#refused(error, admitted, only),
       );
     } catch (error) {
       return this.#refused(error, admitted, only);
     }
+  }
+
+  /** What was waited for may not offer any more what it was waited for. */
+  #checked(line: Line): Line {
+    const { recheck } = this;
+    if (recheck === undefined || this.#config.pin !== "block") return line;
+    const forward: Line["forward"] = async (exchange, edits) => {
+      await recheck(exchange.request.method, calledName(exchange.request, edits));
+      return await line.forward(exchange, edits);
+    };
+    return { era: line.era, forward, release: () => line.release() };
   }
 
   /** `slot` is the one it has taken a place at. */

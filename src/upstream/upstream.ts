@@ -63,7 +63,7 @@ export class Upstream {
       return new Slot(label, instance, clock);
     });
     this.#chooser = new Chooser(config.name, this.#slots, clock);
-    this.#calls = new Calls(config, this.#chooser, clock);
+    this.#calls = new Calls(config, this.#chooser, clock, events.recheck);
     this.#herald = this.#slots[0]!;
     this.#shown = new ShownInventory(this.#herald.instance.inventory);
     this.#phase = this.state.phase;

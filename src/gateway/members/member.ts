@@ -1,9 +1,10 @@
 import type { ServerConfig } from "../../config/types.ts";
 import { within } from "../../lib/time.ts";
 import { getLogger, textLogger } from "../../log/mod.ts";
+import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import { checkedInventory, EMPTY_INVENTORY, type Inventory } from "../../protocol/lists.ts";
 import type { LoggingLevel } from "../../protocol/methods.ts";
-import type { ServerEntry } from "../../registry/types.ts";
+import type { NamedKind, ServerEntry } from "../../registry/types.ts";
 import type { UpstreamEvents, UpstreamOptions } from "../../upstream/opener.ts";
 import type { AttemptBudget } from "../../upstream/supervisor.ts";
 import { Upstream } from "../../upstream/upstream.ts";
@@ -14,6 +15,8 @@ import type { ListCache } from "./list-cache.ts";
  * while. Milliseconds.
  */
 const READING_PATIENCE = 2_000;
+
+const NAMING: Record<string, NamedKind> = { "tools/call": "tool", "prompts/get": "prompt" };
 
 /** What one configured server needs to take part. */
 export interface MemberOptions {
@@ -32,6 +35,8 @@ export interface MemberOptions {
   readonly cache: ListCache | undefined;
   /** What may be shown of what it offers; undefined where that is all of it. */
   readonly vet: (config: ServerConfig, inventory: Inventory) => Promise<Inventory> | undefined;
+  /** What to tell who asks for what is held back, by the server's own name. */
+  readonly heldBack: (kind: NamedKind, name: string) => string | undefined;
   /** What all servers together may try to reconnect. */
   readonly attempts: AttemptBudget;
 }
@@ -80,6 +85,7 @@ export class Member {
       log: textLogger(getLogger("mcproxy", "upstream", name)),
       events: {
         ...options.upcalls,
+        recheck: (...call) => this.#recheck(...call),
         onInventory: () => this.#present(),
         onStateChange: () => this.#stateChanged(),
       },
@@ -171,6 +177,16 @@ export class Member {
     // Closing is a loss too, which has just started it.
     clearTimeout(this.#grace);
     this.options.cache?.forget(this.#config);
+  }
+
+  /** What is offered now may be another than what was known when it was asked for. */
+  async #recheck(method: string, name: string): Promise<void> {
+    while (this.#vetting !== undefined) await this.#vetting;
+    const kind = NAMING[method];
+    const { lists } = this.#entry.inventory;
+    if (kind === undefined || lists[`${kind}s`].items.some(({ key }) => key === name)) return;
+    const why = this.options.heldBack(kind, name) ?? `Unknown ${kind} ${JSON.stringify(name)}`;
+    throw new RpcError(ErrorCode.InvalidParams, why);
   }
 
   #stateChanged(): void {

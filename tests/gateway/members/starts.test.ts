@@ -103,6 +103,7 @@ async function memberOf(server: object, kept: boolean): Promise<Member> {
     onState: () => {},
     cache: { get: () => Promise.resolve(kept ? lists : undefined) } as unknown as ListCache,
     vet: () => undefined,
+    heldBack: () => undefined,
     attempts: createAttemptBudget(),
   });
   member.recall(await member.kept());

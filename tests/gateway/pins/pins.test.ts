@@ -213,6 +213,22 @@ test("lists from the last run are compared before they are shown", async () => {
   assert.match(await lazy.ask("/servers/s/mcp", "tools/call", { name: "sub" }), /held back/);
 });
 
+test("block: a call that starts a server is held to what that offers then", async () => {
+  for (const [path, prefix] of [["/servers/s/mcp", ""], ["/mcp", "s_"]] as const) {
+    const { house, fake } = await pinned();
+    await using _ = house;
+    const first = await house.gateway({ pin: "block" });
+    await house.written(isPinned);
+    await first.server.stop();
+    fake.tools = [tool("add"), tool("sub", "Else")];
+    const lazy = await house.gateway({ pin: "block" }, { lazy: true });
+    const call = (name: string) => lazy.ask(path, "tools/call", { name: `${prefix}${name}` });
+    assert.equal(lazy.server.gateway.members.get("s")!.upstream.state.phase, "idle");
+    assert.equal(await call("sub"), HELD);
+    assert.match(await call("add"), /called add/);
+  }
+});
+
 test("a reload that says block holds back what has changed, and one that says off nothing", async () => {
   const { house, fake } = await pinned();
   await using _ = house;
