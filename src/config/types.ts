@@ -6,6 +6,7 @@
 import { parseGlob } from "../lib/glob.ts";
 import { canonicalJson, type JsonObject } from "../lib/json.ts";
 import type { ConfigIssue } from "./issue.ts";
+import type { AuthConfig } from "./schema-auth.ts";
 import type { Rate } from "./schema-limits.ts";
 import type { LoginConfig } from "./schema-login.ts";
 import type { Checked } from "./schema-parts.ts";
@@ -85,6 +86,23 @@ export interface HttpTarget {
 
 /** Where an upstream is and how it is reached. */
 export type ServerTarget = StdioTarget | HttpTarget;
+
+/** Tells a key from others of its name, in few characters; undefined for who comes without one. */
+export function keyMark(auth: AuthConfig | undefined, principal: string): string | undefined {
+  const key = auth?.keys?.find(({ name }) => `key:${name}` === principal);
+  return key !== undefined && Date.now() < (key.expires ?? Infinity)
+    ? key.hash.slice(0, 16)
+    : undefined;
+}
+
+/** Whether `auth` may still let this principal in: the one with the very key of this mark. */
+export function mayEnter(auth: AuthConfig | undefined, principal: string, mark?: string): boolean {
+  const { issuers = [], proxy } = auth ?? {};
+  if (principal.startsWith("key:")) return mark !== undefined && mark === keyMark(auth, principal);
+  if (principal.startsWith("proxy:")) return proxy !== undefined;
+  const [issuer, subject] = principal.split(" ");
+  return subject === undefined || issuers.some((one) => one.issuer === issuer);
+}
 
 /** Whether each of its users logs in to it: what it says to one is for nobody else. */
 export function isPersonal(target: ServerTarget | undefined): boolean {

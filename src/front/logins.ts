@@ -1,6 +1,6 @@
 /** What is told of the logins to servers, and who brings one or takes it away. */
 
-import type { HttpTarget, LoginConfig, ServerConfig } from "../config/types.ts";
+import { type HttpTarget, keyMark, type LoginConfig, type ServerConfig } from "../config/types.ts";
 import { parsedObject } from "../lib/json.ts";
 import { FileError } from "../lib/lock-file.ts";
 import { didYouMean, suggest } from "../lib/suggest.ts";
@@ -107,6 +107,7 @@ export class LoginAnswers {
     const { gateway, pending } = this.context;
     const logins = await gateway.logins();
     const what = request.method === "PUT" ? "received" : "removed";
+    // Nobody waits for an issuer: who asks would take an answer that comes late for a failure.
     try {
       if (what === "received") {
         const isOver = () => !admission.holds(Date.now());
@@ -114,11 +115,12 @@ export class LoginAnswers {
           readBody(request, { bodyLimit: MOST_GRANT, pending }, { isOver, take, fail })
         );
         if (isOver()) throw new Refusal(403, LAPSED);
-        const grant = grantIn({ ...parsedObject(text), ...key });
+        const { auth } = gateway.config.settings;
+        const mark = keyMark(auth, key.principal);
+        const grant = grantIn({ ...parsedObject(text), ...key, keyMark: mark });
         if (typeof grant === "string") throw new ForbiddenUrlError(grant);
         await logins.receive(grant, target);
       } else if (!await logins.forget(key, target, 0)) {
-        // Not waiting for the issuer: who asks would take a late answer for a failure.
         return failure(404, `Nobody is logged in to "${key.server}"`);
       }
     } catch (error) {

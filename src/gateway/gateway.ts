@@ -1,5 +1,5 @@
 import { collectSecrets } from "../config/secrets.ts";
-import { type Config, keepUnchanged, type ServerConfig } from "../config/types.ts";
+import { type Config, keepUnchanged, mayEnter, type ServerConfig } from "../config/types.ts";
 import type { Endpoint } from "../gating/endpoint.ts";
 import { Gating } from "../gating/gating.ts";
 import { CancelSource } from "../lib/cancel.ts";
@@ -13,6 +13,7 @@ import type { Inventory } from "../protocol/lists.ts";
 import type { Reply } from "../registry/answers.ts";
 import type { NamedKind } from "../registry/types.ts";
 import type { GrantPlace } from "../upstream/oauth/grants.ts";
+import type { Grant } from "../upstream/oauth/grants.ts";
 import type { Logins } from "../upstream/oauth/logins.ts";
 import { type AttemptBudget, createAttemptBudget } from "../upstream/supervisor.ts";
 import type { Control } from "./access/control.ts";
@@ -169,11 +170,16 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
 
   /** The logins to servers, loaded for the first that wants one. */
   readonly logins = (): Promise<Logins> =>
-    this.#logins ??= import("../upstream/oauth/logins.ts").then((module) =>
-      module.openLogins(this.#from.logins, {
+    this.#logins ??= import("../upstream/oauth/logins.ts").then((module) => {
+      const place = this.#from.logins;
+      return module.openLogins(place && { ...place, counts: this.#mayEnter }, {
         onGrant: (what, key) => this.events.emit({ kind: "grant", ...key, what }),
-      })
-    );
+      });
+    });
+
+  /** Whoever is let in no more has no login either, nor has the next of his name. */
+  readonly #mayEnter = ({ principal, keyMark }: Grant) =>
+    mayEnter(this.config.settings.auth, principal, keyMark);
 
   /** How many client requests are in flight. */
   get inFlight(): number {
@@ -211,6 +217,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     this.#secrets = [...new Set([...collectSecrets(config), ...before])];
     this.redactor = createRedactor(this.#secrets, this.isName);
     this.configState.accept(config);
+    void this.#logins?.then((logins) => logins.look(true));
     this.chains.cache.limit = config.settings.cacheSize;
     this.members.reconcile(config.servers);
     this.#oversee();

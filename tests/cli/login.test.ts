@@ -309,7 +309,8 @@ test("who is named by --for is somebody of the configuration, and has the login 
       assert.equal(code, 0);
       const found = await stat(join(state, "grants.json"));
       assert.deepEqual([found.uid, found.mode & 0o777], [uid, 0o600]);
-      assert.deepEqual((await grantsIn(cwd)).map(({ principal }) => principal), ["key:me"]);
+      const whose = (await grantsIn(cwd)).map(({ principal, keyMark }) => [principal, keyMark]);
+      assert.deepEqual(whose, [["key:me", "0".repeat(16)]], "the next of that name has another");
       const other = await logIn(["it", "--for", "key:mee"], { cwd });
       assert.equal(other.stderr, 'Cannot find "key:mee" in "auth"\nKnown: local, key:me\n');
       assert.equal(other.code, 1);

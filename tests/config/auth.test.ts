@@ -6,6 +6,7 @@ import { formatIssue } from "../../src/config/issue.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { collectSecrets } from "../../src/config/secrets.ts";
 import { loadOptions } from "../../src/config/schema.ts";
+import { keyMark, mayEnter } from "../../src/config/types.ts";
 
 await loadOptions("auth");
 
@@ -121,4 +122,42 @@ test("the log hides what is secret in the URL of an issuer's keys", () => {
   const result = parse({ issuers: [{ issuer, jwks }] });
   assert.ok(result.ok);
   assert.deepEqual(collectSecrets(result.config), ["s3cr3ts3cr3t", "hunter22"]);
+});
+
+test("whether somebody may still get in is told by who he was", () => {
+  const other = "f".repeat(64);
+  const auth = authOf({
+    keys: {
+      ann: `sha256:${HASH}`,
+      old: { hash: `sha256:${other}`, expires: "2020-01-01" },
+    },
+    issuers: [{ issuer }],
+  });
+  const mark = keyMark(auth, "key:ann");
+  assert.equal(mark, HASH.slice(0, 16));
+  assert.deepEqual([keyMark(auth, "key:bob"), keyMark(undefined, "key:ann")], [
+    undefined,
+    undefined,
+  ]);
+  const proxied = authOf({ proxy: { header: "x-user", from: ["127.0.0.1"] } });
+  const rows = [
+    // The gateway's own, and its commands'.
+    [undefined, "", undefined, true],
+    [auth, "local", undefined, true],
+    [auth, "key:ann", mark, true],
+    [auth, "key:ann", undefined, false],
+    [auth, "key:ann", other.slice(0, 16), false],
+    [auth, "key:bob", mark, false],
+    [auth, "key:old", undefined, false],
+    [undefined, "key:ann", mark, false],
+    [auth, `${issuer} ann of accounts`, undefined, true],
+    [auth, `${issuer}/other ann`, undefined, false],
+    [proxied, `${issuer} ann`, undefined, false],
+    [auth, "proxy:ann", undefined, false],
+    [proxied, "proxy:ann", undefined, true],
+    [proxied, "key:ann", mark, false],
+  ] as const;
+  for (const [auth, principal, mark, may] of rows) {
+    assert.equal(mayEnter(auth, principal, mark), may, `${principal} ${mark}`);
+  }
 });

@@ -18,6 +18,8 @@ import { clientOf } from "./middleware/middleware-support.ts";
 
 await loadOptions("auth");
 
+const HASH = "0".repeat(64);
+
 const NEEDED = 'Server "jira" needs a login: run "mcproxy login jira"';
 /** The same for one who has a key. */
 const neededBy = (key: string) => `${NEEDED} with the key "${key}" in MCPROXY_KEY`;
@@ -32,8 +34,11 @@ async function open(era: ServiceEra, users: readonly string[], clients: Era = "m
   const time = new Time();
   time.ms = Date.now();
   const service = await PersonalService.open(era, "jira", time);
-  for (const user of users) await service.grant(user, user === "local" ? user : `key:${user}`);
-  const keys = { alice: `sha256:${"0".repeat(64)}` };
+  for (const user of users) {
+    const principal = user === "local" ? user : `key:${user}`;
+    await service.file.put({ ...service.grantOf(user, principal), keyMark: HASH.slice(0, 16) });
+  }
+  const keys = Object.fromEntries(["alice", "bob", "carol"].map((one) => [one, `sha256:${HASH}`]));
   const jira = {
     url: service.url,
     protocol: era,

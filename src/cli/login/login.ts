@@ -6,6 +6,7 @@ import process from "node:process";
 import * as v from "valibot";
 import { CliError, ExitCode, type Io, print, say, UsageError } from "../../app/io.ts";
 import { requireConfiguration } from "../../app/plan.ts";
+import { keyMark } from "../../config/types.ts";
 import { shortHash } from "../../lib/json.ts";
 import { jsonIn, readPrivate, replaceFile, stateDirectory } from "../../lib/own-file.ts";
 import { createRedactor } from "../../lib/secrets.ts";
@@ -112,7 +113,8 @@ async function holderOf(name: string, options: OptionValues, io: Io) {
   const isAsked = isUrl(name) || gateway !== undefined;
   const config = isAsked ? undefined : (await requireConfiguration(options, io)).config;
   const principal = who === undefined ? "" : principalCalled(who, config?.settings.auth);
-  const key = { server: isUrl(name) ? loginName(name) : name, principal };
+  const mark = keyMark(config?.settings.auth, principal);
+  const key = { server: isUrl(name) ? loginName(name) : name, principal, keyMark: mark };
   const state = isUrl(name) ? {} : gatewayState(io.env);
   const file = grantFileIn({ env: io.env, cwd: io.cwd, credentials, ...state });
   /** Does something with the file. @throws {CliError} where it cannot be used */

@@ -31,6 +31,8 @@ const grantSchema = v.object({
   server: text,
   /** Whose it is; empty for the gateway's own, which is for everybody. */
   principal: text,
+  /** By which key he has come, who comes by one: another of that name is somebody else. */
+  keyMark: v.optional(text),
   /** The address it was made for: it goes to no other. */
   url,
   issuer: url,
@@ -84,15 +86,17 @@ export interface GrantPlace {
   readonly directory?: string;
   /** Whose the file is, by id, where root acts for another user. */
   readonly owner?: number | undefined;
+  /** Whose grants count; the others are kept, and are for nobody. By default all. */
+  readonly counts?: ((grant: Grant) => boolean) | undefined;
 }
 
 /** The file of this user; undefined where there is no place for it. */
 export function grantFileIn(
-  { env, cwd, credentials: path, directory = stateDirectory(env), owner }: GrantPlace,
+  { env, cwd, credentials: path, directory = stateDirectory(env), ...more }: GrantPlace,
 ): GrantFile | undefined {
   const name = "MCPROXY_STATE_KEY";
   const key = async () => env[name] || (await loadCredentials({ env, cwd, path })).values.get(name);
-  return directory === undefined ? undefined : new GrantFile(directory, key, owner);
+  return directory === undefined ? undefined : new GrantFile(directory, key, more);
 }
 
 /** The file with the grants. It is read anew each time: others write it, too. */
@@ -103,14 +107,19 @@ export class GrantFile {
   constructor(
     directory: string,
     private readonly stateKey?: () => Promise<string | undefined>,
-    private readonly owner?: number,
+    private readonly more: Pick<GrantPlace, "owner" | "counts"> = {},
   ) {
     this.path = join(directory, "grants.json");
   }
 
   /** @throws {FileError} */
   async read(): Promise<readonly Grant[]> {
-    const read = await readPrivate(this.path, this.owner);
+    const { counts = () => true } = this.more;
+    return (await this.#all()).filter(counts);
+  }
+
+  async #all(): Promise<readonly Grant[]> {
+    const read = await readPrivate(this.path, this.more.owner);
     if (read === undefined) return [];
     if (!read.ok) throw this.#unusable(read.reason, "mend that, or move it away, and log in again");
     const content = jsonIn(read.value) ?? await this.#decrypted(read.value);
@@ -153,13 +162,14 @@ export class GrantFile {
 
   #change(edit: (all: readonly Grant[]) => readonly Grant[]): Promise<void> {
     return exclusively(`${this.path}.lock`, async () => {
-      const content = { version: 1, grants: [...edit(await this.read())] };
+      const content = { version: 1, grants: [...edit(await this.#all())] };
       const key = await this.#key();
       const text = key === undefined
         ? `${JSON.stringify(content, undefined, 2)}\n`
         : await new (await import("jose/jwt/encrypt")).EncryptJWT(content)
           .setProtectedHeader({ alg: "dir", enc: "A256GCM" }).encrypt(key);
-      await replaceFile(this.path, new TextEncoder().encode(text), this.owner).catch((error) => {
+      const { owner } = this.more;
+      await replaceFile(this.path, new TextEncoder().encode(text), owner).catch((error) => {
         throw this.#unusable(messageOf(error), "check its directory");
       });
     });

@@ -134,8 +134,7 @@ export function guardedFetch(trusted: readonly string[], world: World = {}): Fet
     return ask(next, init, redirects + 1);
   };
   return (address, init) => {
-    const timeout = AbortSignal.timeout(PATIENCE);
-    const signal = init.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
+    const signal = AbortSignal.any([init.signal ?? [], AbortSignal.timeout(PATIENCE)].flat());
     return unlessAborted(ask(new URL(address), { ...init, signal }), signal);
   };
 }

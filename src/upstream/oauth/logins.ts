@@ -114,12 +114,12 @@ export class Logins {
     await postForm({ ...grant, tokenEndpoint, params, fetch, now });
   }
 
-  /** Takes on what has changed in the file since. Never rejects. */
-  look(): Promise<void> {
+  /** Takes on what has changed in the file since, or, `anew`, who may use it. Never rejects. */
+  look(anew = false): Promise<void> {
     return this.#looked = this.#looked.then(async () => {
       const { file } = this.options;
       const version = file === undefined ? "" : await fileStamp(file.path);
-      if (version === this.#version) return;
+      if (version === this.#version && !anew) return;
       this.#version = version;
       const kept = await file?.read().catch(() => []) ?? [];
       const byKey = new Map(kept.map((grant) => [grantId(grant), grant]));
@@ -135,15 +135,6 @@ export class Logins {
     clearInterval(this.#timer);
   }
 
-  /** The principals that are logged in to the server at this address. @throws {FileError} */
-  async #users(server: string, { url }: HttpTarget): Promise<readonly string[]> {
-    const kept = await this.options.file?.read() ?? [];
-    return kept.filter((grant) =>
-      grant.server === server && grant.principal !== "" && grant.dead === undefined &&
-      isSamePlace(grant.url, url)
-    ).map(({ principal }) => principal);
-  }
-
   #create(server: string, target: HttpTarget, principal: string) {
     const { file, fetchFor = guardedFetch, now = Date.now, onGrant } = this.options;
     const { url, login } = target;
@@ -153,8 +144,12 @@ export class Logins {
     // It keeps no process alive.
     if (file !== undefined) this.#timer ??= setInterval(() => void this.look(), LOOK).unref();
     if (principal !== "" || !isPersonal(target)) return new GrantTokens(options);
-    const of = (user: string) => this.of(server, target, user);
-    return new FirstLogin({ server, users: () => this.#users(server, target), of });
+    const isTheirs = (grant: Grant) =>
+      grant.server === server && grant.principal !== "" && grant.dead === undefined &&
+      isSamePlace(grant.url, url);
+    const users = async () =>
+      (await file?.read() ?? []).filter(isTheirs).map(({ principal }) => principal);
+    return new FirstLogin({ server, users, of: (user) => this.of(server, target, user) });
   }
 }
 

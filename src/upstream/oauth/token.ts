@@ -74,10 +74,8 @@ export async function requestToken(request: TokenRequest): Promise<Token> {
 /** What is answered to a form that says who sends it. @throws {TokenError} where nobody answers */
 export async function postForm(request: TokenRequest): Promise<Response> {
   const { issuer, tokenEndpoint, client: { id, secret = "", auth }, params, now } = request;
-  const form = new URLSearchParams();
-  for (const [name, value] of Object.entries(params)) {
-    if (value !== undefined) form.set(name, value);
-  }
+  const form = new URLSearchParams(params as Record<string, string>);
+  for (const name in params) if (params[name] === undefined) form.delete(name);
   const headers: Record<string, string> = {
     accept: "application/json",
     "content-type": "application/x-www-form-urlencoded",
@@ -125,9 +123,8 @@ async function assertion(aud: string, id: string, key: string, now: number): Pro
 export function challengeIn(header: string | null): { error?: string; scope?: string } {
   const found = (header ?? "").slice(0, MOST_CHALLENGE)
     .matchAll(/(?<![^\s,])(error|scope)\s*=\s*(?:"([^"]*)"|([^\s,"]+))/gi);
-  return Object.fromEntries(
-    Array.from(found, ([, name = "", quoted, bare]) => [name.toLowerCase(), quoted ?? bare]),
-  );
+  const told = Array.from(found, ([, name = "", one, other = one]) => [name.toLowerCase(), other]);
+  return Object.fromEntries(told);
 }
 
 const MOST_CHALLENGE = 8_192;

@@ -68,7 +68,7 @@ abstract class Tokens implements ServerCredential {
   protected abstract lacking(scopes: string): string;
 
   header(): string | undefined | Promise<string | undefined> {
-    return this.isFresh ? this.#header : this.#due();
+    return this.isFresh() ? this.#header : this.#due();
   }
 
   async refused(header: string | undefined, _challenge: string | null): Promise<boolean> {
@@ -104,14 +104,10 @@ abstract class Tokens implements ServerCredential {
   }
 
   /** Whether the next token is asked for, or was in vain. */
-  protected get isLate(): boolean {
-    return this.#renewing !== undefined || this.#failures > 0;
-  }
+  protected readonly isLate = () => this.#renewing !== undefined || this.#failures > 0;
 
   /** Whether the token needs no renewal yet. */
-  protected get isFresh(): boolean {
-    return this.options.now() < this.#renewAt;
-  }
+  protected readonly isFresh = () => this.options.now() < this.#renewAt;
 
   async #due(): Promise<string | undefined> {
     try {
@@ -139,9 +135,7 @@ abstract class Tokens implements ServerCredential {
       else if (error instanceof TokenError && error.isFinal) {
         this.#lastFailure = new LoginError(server, why);
       } else this.#lastFailure = unavailable(server, why, { cause: error });
-      if (!isForPerson(error)) {
-        this.#pausedUntil = now() + backOff(++this.#failures, ...PAUSES);
-      }
+      if (!isForPerson(error)) this.#pausedUntil = now() + backOff(++this.#failures, ...PAUSES);
       throw this.#lastFailure;
     }
   }
@@ -195,7 +189,7 @@ export class GrantTokens extends Tokens {
   async status(): Promise<LoginStatus> {
     await this.#living().catch(() => {});
     const { expiresAt, scope, dead, refreshToken } = this.#grant ?? {};
-    const mayBeRenewed = refreshToken !== undefined && !this.isLate;
+    const mayBeRenewed = refreshToken !== undefined && !this.isLate();
     const isGood = this.#grant && (mayBeRenewed || this.options.now() < (expiresAt ?? Infinity));
     const state = dead ? "dead" : isGood ? "valid" : this.#isWanted ? "needed" : "none";
     return { state, expiresAt, scope, dead };
@@ -222,7 +216,8 @@ export class GrantTokens extends Tokens {
   }
 
   protected async obtain(refused: Token | undefined): Promise<void> {
-    const isGood = ({ accessToken }: Grant) => this.isFresh && accessToken !== refused?.accessToken;
+    const isGood = ({ accessToken }: Grant) =>
+      this.isFresh() && accessToken !== refused?.accessToken;
     if (isGood(await this.#living())) return;
     await this.options.file?.exclusively(this.options, async () => {
       // Another process may have been quicker.
@@ -288,12 +283,10 @@ export class GrantTokens extends Tokens {
   /** What cannot be written is used all the same: the token before it is spent. */
   async #keep(grant: Grant, what: "refreshed" | "dead"): Promise<void> {
     const { file, server, principal, onGrant } = this.options;
-    try {
-      await file?.replace(grant);
-    } catch (error) {
+    await file?.replace(grant).catch((error) => {
       const reason = messageOf(error);
       log.error('Cannot keep the login of server "{server}": {reason}', { server, reason });
-    }
+    });
     // Somebody may have logged in meanwhile.
     this.reload(grant);
     onGrant?.(what, { server, principal });

@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { HttpTarget } from "../../../src/config/types.ts";
 import { loadOptions } from "../../../src/config/schema.ts";
 import type { Scope } from "../../behaviour/scope.ts";
 import { type Ask, House, inScope, keysOf } from "./house.ts";
@@ -222,6 +223,43 @@ test(
       (await (await house.ask("/api/logins/open", { as: "root" })).json()).state,
       "needed",
     );
+  }),
+);
+
+test(
+  "a login is for the very key it was made with, as long as that lets in",
+  inScope(async (scope) => {
+    const open = { ...mcpServers.open, auth: { type: "oauth", per: "user" } };
+    const withKeys = (keys: object) => ({ mcpServers: { ...mcpServers, open }, auth: { keys } });
+    const { ann, bob, eve } = keysOf("ann", "bob", "eve");
+    const { house, put } = await openHouse(scope, withKeys({ ann, bob }));
+    const target = house.gateway.config.servers.get("open")!.instances[0] as HttpTarget;
+    const headers = async () => {
+      const logins = await house.gateway.logins();
+      await logins.look();
+      const all = ["", "key:ann"].map((whose) => logins.of("open", target, whose));
+      const told = await Promise.allSettled(all.map(async (one) => await one.header()));
+      return told.map((one) => one.status === "fulfilled" ? one.value : one.reason.message);
+    };
+    const stateFor = async (as: string) =>
+      (await (await house.ask("/api/logins/open", { as })).json()).state;
+    assert.equal((await put("open", grant({ expiresAt: undefined }), { as: "ann" })).status, 200);
+    const hers = "Bearer access-token-of-the-login";
+    const needed = 'Server "open" needs a login: run "mcproxy login open"';
+    assert.deepEqual(await headers(), [hers, hers]);
+    const gone = [needed, `${needed} with the key "ann" in MCPROXY_KEY`];
+    // Neither the lists are asked for by her login any more.
+    house.reload(withKeys({ bob }));
+    assert.deepEqual(await headers(), gone);
+    // Somebody else gets a key of her name.
+    house.reload(withKeys({ ann: eve, bob }));
+    assert.equal(await stateFor("eve"), "needed");
+    assert.deepEqual(await headers(), gone);
+    house.reload(withKeys({ ann: { hash: ann, expires: "2020-01-01" }, bob }));
+    assert.deepEqual(await headers(), gone);
+    house.reload(withKeys({ ann, bob }));
+    assert.equal(await stateFor("ann"), "valid");
+    assert.deepEqual(await headers(), [hers, hers]);
   }),
 );
 
