@@ -46,10 +46,10 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/schema": 884,
   "src/protocol": 1631,
   "src/config": 5_162,
-  "src/upstream": 2_585,
+  "src/upstream": 2_610,
   "src/upstream/connection": 1_705,
-  "src/upstream/transport": 2_064,
-  "src/upstream/oauth": 725,
+  "src/upstream/transport": 2_080,
+  "src/upstream/oauth": 731,
   "src/registry": 1962,
   "src/gating": 2_256,
   "src/gating/words + src/gating/meaning": 1_793,
@@ -63,12 +63,12 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/front/auth": 716,
   "src/app": 782,
   "src/cli": 3400,
-  "src/cli/login": 411,
+  "src/cli/login": 412,
   "src/cli/view": 263,
   "src/cli/clients": 1931,
 };
 
-const MOST_CODE_IN_ALL = 38_954;
+const MOST_CODE_IN_ALL = 217;
 const MOST_FILES = 262;
 const MOST_LINES = 500;
 

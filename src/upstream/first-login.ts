@@ -2,7 +2,7 @@
 
 import { messageOf, shellWord } from "../lib/text.ts";
 import type { RpcError } from "../protocol/errors.ts";
-import { LoginError } from "./transport/failures.ts";
+import { HttpStatusError, LoginError, NetworkError, serverLabel } from "./transport/failures.ts";
 import type { ServerCredential } from "./transport/transport.ts";
 
 /** What a {@link FirstLogin} is made of. */
@@ -17,8 +17,10 @@ interface FirstLoginOptions {
 export class FirstLogin {
   /** Those that did not do, for as long as nothing is known to have changed. */
   readonly #tried = new Set<string>();
-  /** Those whose rights did not do for something; they come last. */
-  readonly #lacking = new Set<string>();
+  /** Those whose connection failed: they come last, the latest at the very end. */
+  readonly #aside = new Set<string>();
+  /** Whose login the latest connection goes by. */
+  #user: string | undefined;
   #granted = Promise.withResolvers<void>();
 
   constructor(readonly options: FirstLoginOptions) {}
@@ -31,7 +33,7 @@ export class FirstLogin {
   /** Takes on that somebody may have logged in. Never rejects. */
   async reload(): Promise<void> {
     this.#tried.clear();
-    this.#lacking.clear();
+    this.#aside.clear();
     const users = await this.options.users().catch(() => []);
     if (users.length === 0) return;
     this.#granted.resolve();
@@ -44,15 +46,15 @@ export class FirstLogin {
     // Who logs in from here on is not looked at any more.
     const { promise: granted } = this.#granted;
     let failure: unknown;
+    this.#user = undefined;
     const known = await users().catch((error) => {
       throw new LoginError(server, messageOf(error), granted);
     });
-    const lacks = (user: string) => Number(this.#lacking.has(user));
-    for (const user of known.toSorted((one, other) => lacks(one) - lacks(other))) {
+    for (const user of [...new Set(known).difference(this.#aside), ...this.#aside]) {
       if (this.#tried.has(user)) continue;
       try {
         await of(user).header();
-        return user;
+        return this.#user = user;
       } catch (error) {
         if (error instanceof LoginError) this.#tried.add(user);
         else failure ??= error;
@@ -62,18 +64,28 @@ export class FirstLogin {
     throw failure ?? new LoginError(server, `needs a login: ${run}`, granted);
   }
 
-  /** The same for a request that takes more rights, where another user may have them. */
-  lacks(user: string, { why }: LoginError): LoginError {
-    this.#lacking.add(user);
+  /**
+   * What a connection failed with that one of them has opened. It may work for another, who is tried
+   * at once: unless the server itself is away, or all have been tried.
+   */
+  async failed(error: unknown): Promise<unknown> {
+    const { server, users } = this.options;
     const { promise: granted } = this.#granted;
-    const other = this.options.users().then((known) =>
-      known.every((one) => this.#lacking.has(one)) ? granted : undefined
-    );
-    return new LoginError(this.options.server, why, other.catch(() => granted), true);
+    if (this.#user === undefined) return error;
+    this.#aside.delete(this.#user);
+    this.#aside.add(this.#user);
+    const isAway = error instanceof NetworkError ||
+      error instanceof HttpStatusError && error.status >= 500;
+    const known = isAway ? [] : await users().catch(() => []);
+    const isLeft = known.some((one) => !this.#aside.has(one) && !this.#tried.has(one));
+    const why = messageOf(error).replace(`${serverLabel(server)} `, "");
+    if (isLeft) return new LoginError(server, why, Promise.resolve());
+    const isOfRights = error instanceof LoginError && error.isOfRequest;
+    return isOfRights ? new LoginError(server, why, granted, true) : error;
   }
 
   /** What to throw: where a login has ended, the next one is tried at once. */
-  failed(user: string, error: unknown): unknown {
+  ended(user: string, error: unknown): unknown {
     if (!(error instanceof LoginError)) return error;
     this.#tried.add(user);
     return new LoginError(this.options.server, error.why, Promise.resolve());
@@ -99,9 +111,19 @@ class ConnectionLogin implements ServerCredential {
   }
 
   lacks(challenge: string | null): RpcError | undefined {
-    if (this.#user === undefined) return undefined;
-    const lack = this.first.options.of(this.#user).lacks(challenge);
-    return lack instanceof LoginError ? this.first.lacks(this.#user, lack) : lack;
+    return this.#login?.lacks(challenge);
+  }
+
+  get replaced(): ServerCredential["replaced"] {
+    return this.#login?.replaced;
+  }
+
+  failed(error: unknown): Promise<unknown> {
+    return this.first.failed(error);
+  }
+
+  get #login(): ServerCredential | undefined {
+    return this.#user === undefined ? undefined : this.first.options.of(this.#user);
   }
 
   async #ask<T>(ask: (login: ServerCredential) => T | Promise<T>): Promise<T> {
@@ -109,7 +131,7 @@ class ConnectionLogin implements ServerCredential {
     try {
       return await ask(this.first.options.of(user));
     } catch (error) {
-      throw this.first.failed(user, error);
+      throw this.first.ended(user, error);
     }
   }
 }

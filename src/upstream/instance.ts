@@ -1,6 +1,5 @@
 import { formatIssue } from "../config/issue.ts";
-import type { ServerConfig } from "../config/types.ts";
-import type { CancelSignal } from "../lib/cancel.ts";
+import { isPersonal, type ServerConfig } from "../config/types.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { type Clock, formatDuration, systemClock } from "../lib/time.ts";
 import type { Exchange } from "../protocol/exchange.ts";
@@ -15,7 +14,7 @@ import { Opener, type UpstreamEvents, type UpstreamOptions } from "./opener.ts";
 import { reasonOfClose, type UpstreamState } from "./state.ts";
 import { countsOf, type InstanceStatus, isoTime, worstHealth } from "./status.ts";
 import { idleTimeoutOf, IdleTimer, Supervisor } from "./supervisor.ts";
-import { ConnectionLostError, unavailable } from "./transport/failures.ts";
+import { ConnectionLostError, NetworkError, unavailable } from "./transport/failures.ts";
 
 /**
  * One instance of a configured server: keeps a connection to it alive for as long as it is wanted,
@@ -69,7 +68,7 @@ export class Instance {
       limits: { ...LINE_LIMITS, ...options.limits },
       log,
       clock,
-      open: (own) => this.#opener.openLegacy(own),
+      open: (own) => this.#opener.openOther(own, this.#connection === undefined),
     });
     this.#opener = new Opener({
       runtime: options.runtime,
@@ -164,9 +163,7 @@ export class Instance {
     ) return primary.acquire();
     const own = this.lines.own(exchange);
     if (own !== undefined) return own;
-    return primary === undefined
-      ? this.#nextConnection(exchange.signal).then((ready) => this.lines.choose(ready, exchange))
-      : this.lines.choose(primary, exchange);
+    return primary === undefined ? this.#nextLine(exchange) : this.lines.choose(primary, exchange);
   }
 
   /**
@@ -339,10 +336,16 @@ export class Instance {
     this.#idle.stop();
   }
 
-  async #nextConnection(signal: CancelSignal): Promise<Connection> {
+  async #nextLine(exchange: Exchange): Promise<Line> {
     this.#idle.touch();
-    await this.#supervisor.attempt(signal);
-    if (this.#connection !== undefined) return this.#connection;
-    throw this.#supervisor.unavailable();
+    await this.#supervisor.attempt(exchange.signal);
+    if (this.#connection !== undefined) return this.lines.choose(this.#connection, exchange);
+    const { state: { phase }, history: { lastError } } = this.#supervisor;
+    const isGone = phase === "closed" || lastError instanceof NetworkError;
+    if (isGone || exchange.signal.aborted || !isPersonal(this.#config.instances[0])) {
+      throw this.#supervisor.unavailable();
+    }
+    // It was tried by others' logins, for the lists.
+    return this.lines.ownLine(exchange);
   }
 }

@@ -20,7 +20,7 @@ import {
   KeptConnections,
   Leases,
   type OpenExtra,
-  type OpenLegacyOptions,
+  type OpenOtherOptions,
 } from "./own-connections.ts";
 import { HttpStatusError, serverLabel, unavailable, wantsLogin } from "./transport/failures.ts";
 import type { UpstreamLog } from "./transport/transport.ts";
@@ -45,8 +45,8 @@ interface LinesOptions {
   readonly limits: LineLimits;
   readonly log: UpstreamLog;
   readonly clock: Clock;
-  /** Opens a connection of the legacy era. */
-  readonly open: (options: OpenLegacyOptions) => Promise<Connection>;
+  /** Opens a connection of the legacy era; a user's own, where there is no other, of any. */
+  readonly open: (options: OpenOtherOptions) => Promise<Connection>;
 }
 
 /** How long it may take to find out whether a modern server speaks legacy, too, in ms. */
@@ -166,9 +166,8 @@ export class Lines {
 
   /** The connection of the client's own session, or user, where it lives: it needs no other. */
   own({ client }: Exchange): Line | Promise<Line> | undefined {
-    const { era, session } = client;
-    if (era !== "legacy" || session === undefined || !this.exclusiveFor(client)) return undefined;
-    const [kept, owner] = this.#ownerOf(client, session);
+    if (!this.exclusiveFor(client)) return undefined;
+    const [kept, owner] = this.#ownerOf(client, client.session ?? "");
     return kept.get(owner)?.connection && kept.acquire(owner, client);
   }
 
@@ -177,7 +176,7 @@ export class Lines {
     const { client, signal } = exchange;
     if (primary.era === "modern") {
       if (client.era === "modern" || !this.#maySpeakLegacy()) return primary.acquire();
-      const line = this.exclusiveFor(client) ? this.#ownLine(exchange) : this.#shared();
+      const line = this.exclusiveFor(client) ? this.ownLine(exchange) : this.#shared();
       if (!(line instanceof Promise)) return line;
       return line.catch((error: unknown) => {
         // It was tried once; the gateway bridges the eras instead.
@@ -185,7 +184,7 @@ export class Lines {
         return primary.acquire();
       });
     }
-    return this.exclusiveFor(client) ? this.#ownLine(exchange) : primary.acquire();
+    return this.exclusiveFor(client) ? this.ownLine(exchange) : primary.acquire();
   }
 
   /** There is a new first connection: what was found out about the other era may not hold. */
@@ -238,7 +237,8 @@ export class Lines {
     await this.rest();
   }
 
-  #ownLine({ client, signal }: Exchange): Line | Promise<Line> {
+  /** A line of the client's own, or one lent to it. */
+  ownLine({ client, signal }: Exchange): Line | Promise<Line> {
     if (client.session === undefined && this.#isExclusive(client)) {
       return this.#leases.acquire(client, signal);
     }
@@ -277,7 +277,7 @@ export class Lines {
     return beside;
   }
 
-  async #open(options: OpenLegacyOptions): Promise<Connection> {
+  async #open(options: OpenOtherOptions): Promise<Connection> {
     const { open, clock, log, config } = this.options;
     const { name, protocol, startupTimeout } = config();
     if (this.#closed) throw unavailable(name, "is being stopped");

@@ -1,4 +1,4 @@
-import type { ServerConfig } from "../config/types.ts";
+import { isPersonal, type ServerConfig } from "../config/types.ts";
 import type { JsonObject } from "../lib/json.ts";
 import type { Clock } from "../lib/time.ts";
 import type { Exchange } from "../protocol/exchange.ts";
@@ -13,7 +13,7 @@ import type { EraAnswer, EstablishOptions } from "./connection/establish.ts";
 import { HandshakeError } from "./connection/handshake.ts";
 import { SHARED_IDENTITY } from "./connection/line.ts";
 import type { LineLimits } from "./lines.ts";
-import type { OpenLegacyOptions } from "./own-connections.ts";
+import type { OpenOtherOptions } from "./own-connections.ts";
 import type { AttemptBudget } from "./supervisor.ts";
 import { ConnectionLostError, HttpStatusError } from "./transport/failures.ts";
 import type { UpstreamLog } from "./transport/transport.ts";
@@ -54,6 +54,7 @@ export class Opener {
     onClose: (connection: Connection) => void,
   ): Promise<void> {
     const config = { ...this.options.config(), startupTimeout };
+    const target = config.instances[0]!;
     let ready: Connection | undefined = undefined as Connection | undefined;
     try {
       const options = { config, verdict: this.#verdict, identity: SHARED_IDENTITY, signal };
@@ -77,22 +78,29 @@ export class Opener {
       if (error instanceof HandshakeError || error instanceof HttpStatusError) {
         this.#verdict = undefined;
       }
-      throw error;
+      if (target.kind !== "http" || !isPersonal(target)) throw error;
+      const logins = await this.options.logins?.();
+      throw await logins?.of(config.name, target).failed?.(error) ?? error;
     }
   }
 
   /**
-   * Opens one more connection, of the legacy era, to a server that is known by its first.
+   * Opens one more connection: of the legacy era, to a server that is known by its first, or one
+   * user's own where there `isFirst` none.
    * @throws {RpcError} naming the server, or the reason of `abort`; nothing is left open
    */
-  async openLegacy(
-    { identity, session, principal, abort, onClose }: OpenLegacyOptions,
+  async openOther(
+    { identity, session, principal, abort, onClose }: OpenOtherOptions,
+    isFirst: boolean,
   ): Promise<Connection> {
     const config = this.options.config();
-    const transport = this.#verdict?.transport;
+    const era = "legacy" as const;
+    const verdict = this.#verdict;
     const options = {
-      config: { ...config, protocol: "legacy" as const },
-      verdict: transport === undefined ? undefined : { era: "legacy" as const, transport },
+      ...isFirst && isPersonal(config.instances[0]) ? { config, verdict } : {
+        config: { ...config, protocol: era },
+        verdict: verdict && { ...verdict, era },
+      },
       identity,
       principal,
       signal: abort.signal,

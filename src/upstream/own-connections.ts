@@ -5,6 +5,7 @@ import type { CancelSignal } from "../lib/cancel.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
 import { canonicalJson } from "../lib/json.ts";
 import { type Clock, pause } from "../lib/time.ts";
+import type { Era } from "../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { Client, Exchange } from "../protocol/exchange.ts";
 import { answerable } from "../protocol/inputs.ts";
@@ -17,7 +18,7 @@ import { IdleTimer } from "./supervisor.ts";
 import { serverLabel, unavailable } from "./transport/failures.ts";
 
 /** How a connection beside the first one is opened. */
-export interface OpenLegacyOptions {
+export interface OpenOtherOptions {
   readonly identity: Identity;
   /** The client session whose it is, undefined for one that several use. */
   readonly session: string | undefined;
@@ -30,7 +31,7 @@ export interface OpenLegacyOptions {
 }
 
 /** What an {@link ExtraConnection} is made of. */
-interface ExtraOptions extends Pick<OpenLegacyOptions, "identity" | "session" | "principal"> {
+interface ExtraOptions extends Pick<OpenOtherOptions, "identity" | "session" | "principal"> {
   /** Log lines are wanted from this level on. */
   readonly level?: string | undefined;
   /** It is lost, was closed, or could not be opened. */
@@ -59,7 +60,7 @@ export class ExtraConnection {
   /** `closing` is where its end can be waited for. */
   constructor(
     { level, onGone, ...whose }: ExtraOptions,
-    open: (options: OpenLegacyOptions) => Promise<Connection>,
+    open: (options: OpenOtherOptions) => Promise<Connection>,
     private readonly closing: Set<Promise<void>>,
   ) {
     this.#level = level;
@@ -393,7 +394,7 @@ export class Leases {
 
 /** A line that counts as use of its connection from before it is open. */
 class OwnLine implements Line {
-  readonly era = "legacy";
+  readonly era: Era;
   readonly #connection: Connection;
   #open = 0;
   #clean = true;
@@ -406,6 +407,7 @@ class OwnLine implements Line {
     private readonly giveBack?: (clean: boolean) => void,
   ) {
     this.#connection = connection.acquire();
+    this.era = connection.era;
   }
 
   forward(exchange: Exchange, edits: readonly JsonEdit[]): Promise<ResponseMessage> {

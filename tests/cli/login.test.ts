@@ -62,8 +62,8 @@ test("a login leads to a grant, by a client that is registered once", async () =
     assert.equal(form!.get("grant_type"), "authorization_code");
     assert.equal(form!.get("resource"), world.url);
     assert.equal(form!.get("redirect_uri"), redirect);
-    const [{ issuedAt, expiresAt, ...grant } = {}, ...more] = await grantsIn(cwd);
-    assert.deepEqual(more, []);
+    const [{ issuedAt, loginAt, expiresAt, ...grant } = {}, ...more] = await grantsIn(cwd);
+    assert.deepEqual([more, loginAt], [[], issuedAt]);
     assert.equal(Number(expiresAt) - Number(issuedAt), 3_600_000);
     assert.deepEqual(grant, {
       server: "it",

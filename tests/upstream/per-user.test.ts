@@ -139,13 +139,54 @@ test("lists come by a login whose rights do, where those of another do not", asy
   const lacking = /needs more rights: run "mcproxy login it --scope/;
   await world.watch.until(() => service.asked("initialize", "bob").length === 1);
   await world.watch.until(() => world.upstream.status().reason === "login");
-  assert.match(await world.call(by("legacy", "alice")), lacking);
   assert.equal(service.asked("initialize").length, 2);
+  assert.match(await world.call(by("legacy", "alice")), lacking);
   await world.grant("carol");
   await world.watch.until(() => world.upstream.state.phase === "ready");
   assert.equal(service.asked("tools/list", "carol").length, 1);
   assert.equal(await world.call(by("legacy", "carol")), "carol");
 });
+
+for (const era of ["legacy", "modern"] as const) {
+  test(`the lists of a ${era} server come by another login where one is refused for them`, async () => {
+    const service = await PersonalService.open(era);
+    service.refused.set("alice", 403).set("bob", 400);
+    const users = ["alice", "bob", "carol"];
+    await using world = await PersonalWorld.open({ era, users }, service);
+    await world.watch.until(() => world.upstream.state.phase === "ready");
+    assert.equal(service.asked("tools/list", "carol").length, 1);
+    assert.equal(await world.call(by(era, "carol")), "carol");
+    // That would be a pause, which grows.
+    assert.ok(!world.log.has("Cannot connect"));
+  });
+
+  test(`a call to a ${era} server needs no login but its own`, async () => {
+    const service = await PersonalService.open(era);
+    service.refused.set("alice", 403);
+    await using world = await PersonalWorld.open({ era, users: ["alice"] }, service);
+    await world.log.until("Cannot connect");
+    assert.match(await world.call(by(era, "alice")), /HTTP 403/);
+    assert.equal(await world.call(by(era, "bob")), NEEDED);
+    await world.grant("bob");
+    for (let n = 0; n < 2; n++) assert.equal(await world.call(by(era, "bob"), n), `bob ${n}`);
+  });
+
+  test(`another login asks a ${era} server in no session of the one before, and for lists of its own`, async () => {
+    await using world = await PersonalWorld.open({ era, users: ["alice"] });
+    const { service, upstream, logins } = world;
+    const target = upstream.config.instances[0] as HttpTarget;
+    const alice = by(era, "alice");
+    assert.equal(await world.call(alice), "alice");
+    await world.grant("mallory", "alice");
+    assert.equal(await world.call(alice), "mallory");
+    await service.until("tools/list", "mallory");
+    await logins.forget({ server: "it", principal: "alice" }, target);
+    await logins.receive(service.grantOf("trent", "alice"), target);
+    assert.equal(await world.call(alice), "trent");
+    await service.until("tools/list", "trent");
+    assert.deepEqual((await service.file.read()).map(({ dead }) => dead), [undefined]);
+  });
+}
 
 for (const era of ["legacy", "modern", "dual"] as const) {
   test(`who may use a ${era} server always can, whatever becomes of others' logins`, async () => {

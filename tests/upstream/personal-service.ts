@@ -33,6 +33,8 @@ export class PersonalService implements AsyncDisposable {
   readonly fragile = new Map<string, string>();
   /** Users whose rights do not do for this method. */
   readonly lacking = new Map<string, string>();
+  /** Users whose first question, of either era, it answers with this status. */
+  readonly refused = new Map<string, number>();
   /** What calls and refusals of this user wait for, or a `stream` for messages outside of calls. */
   readonly held = new Map<string, Promise<unknown>>();
   readonly #sessions = new Map<string, string>();
@@ -68,7 +70,7 @@ export class PersonalService implements AsyncDisposable {
   grantOf(user: string, principal = user): Grant {
     const issuedAt = ++this.time.ms;
     const accessToken = `token-of-${user}-${issuedAt}`;
-    const tokens = { accessToken, refreshToken: undefined, issuedAt };
+    const tokens = { accessToken, refreshToken: undefined, issuedAt, loginAt: issuedAt };
     const whose = { server: this.name, url: this.url, principal };
     // Both are on loopback, as it is.
     const by = { issuer: this.http.url, tokenEndpoint: `${this.http.url}/token` };
@@ -102,6 +104,10 @@ export class PersonalService implements AsyncDisposable {
     }
     if (verb !== "POST") return json(response, verb === "DELETE" ? 200 : 405, {});
     const { id, method, params } = body;
+    const refusal = this.refused.get(user);
+    if (refusal !== undefined && ["initialize", "server/discover"].includes(method)) {
+      return json(response, refusal, {});
+    }
     if (id === undefined) return void response.writeHead(202).end();
     const isModern = headers["mcp-protocol-version"] === "2026-07-28";
     if (isModern ? era === "legacy" : era === "modern") {

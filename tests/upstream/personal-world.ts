@@ -76,8 +76,8 @@ export class PersonalWorld implements AsyncDisposable {
   }
 
   /** Somebody logs in, and the gateway notices. */
-  async grant(user: string): Promise<void> {
-    await this.service.grant(user);
+  async grant(user: string, principal = user): Promise<void> {
+    await this.service.grant(user, principal);
     await this.logins.look();
   }
 

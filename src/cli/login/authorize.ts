@@ -174,7 +174,8 @@ class Authorization implements sdk.OAuthClientProvider {
     const asked = { issuer, tokenEndpoint: token_endpoint, client };
     const token = await requestToken({ ...asked, params, fetch, now: Date.now });
     const scope = token.scope ?? this.#address!.searchParams.get("scope") ?? undefined;
-    return { ...token, ...asked, url: resourceOf(this.#desk.settings.url), resource, scope };
+    const whose = { url: resourceOf(this.#desk.settings.url), loginAt: token.issuedAt };
+    return { ...token, ...asked, ...whose, resource, scope };
   }
 }
 

@@ -48,6 +48,8 @@ const grantSchema = v.object({
   accessToken: v.pipe(text, v.regex(ACCESS_TOKEN, "expected what may stand in a header")),
   refreshToken: v.optional(text),
   issuedAt: time,
+  /** When somebody has logged in: what comes by renewal keeps it. */
+  loginAt: v.optional(time),
   expiresAt: v.optional(time),
   /** Why it is of no use any more, and since when. It is kept, for people to read. */
   dead: v.optional(v.object({ reason: text, at: time }, object)),

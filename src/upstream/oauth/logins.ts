@@ -79,7 +79,7 @@ export class Logins {
     const issuedAt = now();
     const life = Math.min(Math.max(0, (grant.expiresAt ?? 0) - grant.issuedAt), LONGEST_LIFE);
     const expiresAt = grant.expiresAt && issuedAt + life;
-    await file.put({ ...grant, issuedAt, expiresAt, dead: undefined });
+    await file.put({ ...grant, issuedAt, loginAt: issuedAt, expiresAt, dead: undefined });
     await this.look();
   }
 

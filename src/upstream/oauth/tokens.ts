@@ -57,9 +57,7 @@ abstract class Tokens implements ServerCredential {
   protected abstract obtain(refused: Token | undefined): Promise<void>;
 
   /** The server did not take the new one either: whether something is left to be tried. */
-  protected rejected(): Promise<boolean> {
-    return Promise.resolve(false);
-  }
+  protected rejected?(): Promise<boolean>;
 
   /** Resolves when somebody has logged in; undefined where nobody can. */
   protected granted: PromiseWithResolvers<void> | undefined;
@@ -76,7 +74,7 @@ abstract class Tokens implements ServerCredential {
     // What came with an older token says nothing of this one.
     if (header !== this.#header && this.#header !== undefined) return true;
     if (this.#renewing === undefined && now() < this.#forcedAt + FORCED) {
-      return await this.rejected();
+      return await this.rejected?.() ?? false;
     }
     await this.#renew(this.token);
     if (header !== undefined) this.#forcedAt = now();
@@ -182,6 +180,8 @@ export interface LoginStatus extends Pick<Grant, "expiresAt" | "scope" | "dead">
 export class GrantTokens extends Tokens {
   #grant: Grant | undefined;
   protected override granted = Promise.withResolvers<void>();
+  replaced = new AbortController();
+  #loginAt: number | undefined;
   /** Somebody has said that it takes a login: the configuration, the server, or who has made one. */
   #isWanted = this.options.login !== undefined;
 
@@ -304,6 +304,11 @@ export class GrantTokens extends Tokens {
     if (this.token === undefined) return;
     this.granted.resolve();
     this.granted = Promise.withResolvers();
+    const { loginAt = 0 } = grant!;
+    if ((this.#loginAt ??= loginAt) === loginAt) return;
+    this.#loginAt = loginAt;
+    this.replaced.abort();
+    this.replaced = new AbortController();
   }
 
   #needed(): LoginError {

@@ -63,6 +63,8 @@ export interface HttpOptions {
   readonly credentialOf?: ((client: Client) => ServerCredential) | undefined;
   /** The same for a server of which nothing is said, once it wants one. */
   readonly findCredential?: (() => Promise<ServerCredential>) | undefined;
+  /** Told that somebody has logged in anew, until `signal` is aborted. */
+  readonly watch?: { readonly signal: AbortSignal; readonly tell: () => void };
   readonly log: UpstreamLog;
   readonly clock: Clock;
 }
@@ -137,10 +139,14 @@ export class HttpClient {
 
   /** Follows what a failure was about: that a proxy is on the way, and which. */
   readonly via: string;
-
   readonly #server: string;
   readonly #runtime: NonNullable<HttpOptions["runtime"]>;
   #credential: ServerCredential | undefined;
+  /** The header that the session was opened with. */
+  #opener: string | undefined;
+  #replaced: ServerCredential["replaced"];
+  /** The session was refused to another token than the one that has opened it: that is over. */
+  isForeign = false;
 
   /** `trail` is what each request says in {@link TRAIL_HEADER}. */
   constructor(private readonly options: Omit<HttpOptions, "log" | "clock">) {
@@ -163,12 +169,14 @@ export class HttpClient {
    */
   async send(request: HttpRequest): Promise<Response> {
     let { url = this.url, mayRepeat = false } = request;
-    const { credentialOf } = this.options;
     const { client } = request;
+    const { credentialOf } = this.options;
+    const isInSession = url !== this.url || Header.SessionId in request.headers;
     for (let redirects = 0, refusals = 0;;) {
       const credential = credentialOf && client ? credentialOf(client) : this.#credential;
       const found = credential?.header();
       const header = typeof found === "object" ? await unlessAborted(found, request.signal) : found;
+      if (!isInSession && credential === this.#credential) this.#opens(header);
       let response;
       try {
         response = await this.#fetch(url, request, mayRepeat, header);
@@ -185,7 +193,8 @@ export class HttpClient {
       }
       const { status } = response;
       if ((status === 401 || status === 403) && refusals++ < MOST_REFUSALS) {
-        if (await this.#isToRepeat(response, header, credential)) continue;
+        this.isForeign ||= isInSession && status === 401 && header !== this.#opener;
+        if (!this.isForeign && await this.#isToRepeat(response, header, credential)) continue;
       }
       if (!REDIRECTS.has(status)) return response;
       await response.body?.cancel();
@@ -202,6 +211,15 @@ export class HttpClient {
       }
       url = next;
     }
+  }
+
+  /** What may open a session has this header, of a login that may be replaced. */
+  #opens(header: string | undefined): void {
+    this.#opener = header;
+    const replaced = this.#credential?.replaced;
+    if (replaced === this.#replaced || this.options.watch === undefined) return;
+    this.#replaced = replaced;
+    replaced?.signal.addEventListener("abort", this.options.watch.tell, this.options.watch);
   }
 
   /**
@@ -431,13 +449,6 @@ export function withoutCredentials(
   const bytes = new TextEncoder().encode(`${user}:${decodeURIComponent(url.password)}`);
   url.username = url.password = "";
   return { url, headers: { authorization: `Basic ${bytes.toBase64()}` } };
-}
-
-/** What is said of a refusal that tells where its tokens come from (RFC 9728). */
-export function loginWords({ status, headers }: Response): string | undefined {
-  return status === 401 && /resource_metadata/i.test(headers.get("www-authenticate") ?? "")
-    ? "it wants a login by OAuth; set headers.Authorization to a token of it"
-    : undefined;
 }
 
 const WHOLE = new TextDecoder("utf-8", { ignoreBOM: true });

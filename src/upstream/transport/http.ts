@@ -7,6 +7,7 @@ import type { ParamHeader } from "../../protocol/param-headers.ts";
 import {
   HttpStatusError,
   LoginError,
+  loginWords,
   LostCallError,
   NetworkError,
   NOT_SENT,
@@ -19,7 +20,6 @@ import {
   type EventHandlers,
   HttpClient,
   type HttpOptions,
-  loginWords,
   mediaType,
   messageIn,
   POST_HEADERS,
@@ -169,13 +169,16 @@ export class StreamableHttpTransport implements Transport {
   #era: Era = "legacy";
 
   constructor(private readonly options: StreamableHttpOptions) {
-    this.#http = new HttpClient(options);
+    const expire = (message: string) => this.#lost({ code: "session-expired", message });
+    // Without a session what is on its way, for others as well, is bound to no login.
+    const tell = () =>
+      this.#sessionId ? expire("was logged in to anew") : this.#told.handlers?.onGap?.();
+    this.#http = new HttpClient({ ...options, watch: { signal: this.#closing.signal, tell } });
     this.#sendings = new Sendings(options.clock);
     this.#session = new SessionWatch({
       clock: options.clock,
       ask: () => this.#probe(),
-      onForgotten: () =>
-        this.#lost({ code: "session-expired", message: "has forgotten the session" }),
+      onForgotten: () => expire("has forgotten the session"),
     });
   }
 
@@ -233,10 +236,9 @@ export class StreamableHttpTransport implements Transport {
 
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
-    const sessionId = this.#sessionId;
     const headers = this.#headers();
     this.#lost({ code: "closed", message: "was stopped" });
-    if (sessionId === undefined) return;
+    if (!(Header.SessionId in headers)) return;
     try {
       await this.#http.endSession(headers);
     } catch (error) {
@@ -344,7 +346,7 @@ export class StreamableHttpTransport implements Transport {
 
   /** Whether a refusal means that the session is gone; 404 means it by itself (transports). */
   async #isForgotten(refusal: SessionRefusal, what: string): Promise<boolean> {
-    if (this.#sessionId === undefined) return false;
+    if (this.#sessionId === undefined || this.#http.isForeign) return this.#http.isForeign;
     return refusal.status === 404 && what !== SERVER_STREAM && mayBeForgotten(refusal) ||
       await this.#session.isForgotten(refusal, what);
   }
@@ -413,12 +415,10 @@ export class StreamableHttpTransport implements Transport {
 
   /** Undefined when the attempt failed in a way that another may not. */
   async #resume(stream: Stream, signal: AbortSignal): Promise<Response | undefined> {
-    const headers = this.#headers();
-    headers["accept"] = EVENT_STREAM;
+    const headers: Record<string, string> = { ...this.#headers(), accept: EVENT_STREAM };
     if (stream.lastEventId !== undefined) headers[Header.LastEventId] = stream.lastEventId;
     try {
-      const what = stream.what;
-      const response = await this.#http.send({ method: "GET", headers, signal, what });
+      const response = await this.#http.send({ method: "GET", headers, signal, what: stream.what });
       if (response.ok && mediaType(response) === EVENT_STREAM) return response;
       await response.body?.cancel();
       stream.gone = undefined;

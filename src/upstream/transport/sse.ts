@@ -2,6 +2,7 @@ import type { EventSourceMessage } from "eventsource-parser";
 import {
   HttpStatusError,
   LoginError,
+  loginWords,
   LostCallError,
   NetworkError,
   NOT_SENT,
@@ -9,7 +10,7 @@ import {
   unavailable,
 } from "./failures.ts";
 import type { HttpOptions } from "./http-client.ts";
-import { EVENT_STREAM, HttpClient, loginWords, mediaType } from "./http-client.ts";
+import { EVENT_STREAM, HttpClient, mediaType } from "./http-client.ts";
 import { PROBE_LIMIT, SESSION_PROBE, SessionWatch } from "./lost-session.ts";
 import { Sendings } from "./sendings.ts";
 import {
@@ -47,7 +48,8 @@ export class SseTransport implements Transport {
 
   constructor(options: HttpOptions) {
     this.#server = options.server;
-    this.#http = new HttpClient(options);
+    const tell = () => this.#end({ code: "session-expired", message: "was logged in to anew" });
+    this.#http = new HttpClient({ ...options, watch: { signal: this.#closing.signal, tell } });
     this.#sendings = new Sendings(options.clock);
     this.#session = new SessionWatch({
       clock: options.clock,
@@ -116,7 +118,8 @@ export class SseTransport implements Transport {
         status = await this.#post(raw, what, this.#endpoint, signal);
       }
       if (status < 300) return;
-      if (this.#isAgreed && await this.#session.isForgotten({ status }, what)) {
+      const { isForeign } = this.#http;
+      if (isForeign || this.#isAgreed && await this.#session.isForgotten({ status }, what)) {
         this.#session.forget(status < 500 ? requestId : undefined);
       }
       open = false;

@@ -22,7 +22,8 @@ export type NetworkFault = "refused" | "dns" | "tls" | "timeout" | "closed" | "n
 export interface CloseReason {
   /**
    * `exited`: the process ended. `disconnected`: the network or the stream broke.
-   * `session-expired`: the server has forgotten the session; a new `initialize` helps.
+   * `session-expired`: the server has forgotten the session, or it is that of another login; a new
+   * `initialize` helps.
    * `unresponsive`: it is there, and does not answer. `login`: it takes ours no more. `closed`:
    * {@link Transport.close} was called.
    */
@@ -58,6 +59,10 @@ export interface ServerCredential {
   refused(header: string | undefined, challenge: string | null): Promise<boolean>;
   /** What a 403 with this challenge comes to, if the rights do not do. */
   lacks(challenge: string | null): RpcError | undefined;
+  /** Aborted when somebody has logged in anew: what was opened by the login before is over. */
+  readonly replaced?: Pick<AbortController, "signal"> | undefined;
+  /** What the first connection failed with by it, and whether another is opened at once. */
+  failed?(error: unknown): Promise<unknown>;
 }
 
 /** Something came in that is no message. */

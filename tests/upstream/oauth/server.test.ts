@@ -23,7 +23,11 @@ class World {
   upstream!: Upstream;
   server!: FakeHttp;
   /** Who is refused, with what. */
-  check: (authorization: string | undefined, method: string) => Refusal | undefined;
+  check: (authorization: string | undefined, method: string, session?: string) =>
+    | Refusal
+    | undefined;
+  /** By whom each session was opened, where there are any. */
+  sessions: Map<string, string> | undefined;
   #wake: (() => void)[] = [];
 
   private constructor(private readonly place: Directory) {
@@ -42,7 +46,9 @@ class World {
     world.server = await serveHttp((seen, response) => {
       const { authorization } = seen.headers;
       const { id, method = "", params } = seen.body ?? {};
-      const refused = world.check(authorization, method);
+      const { sessions } = world;
+      const session = String(seen.headers["mcp-session-id"] ?? "");
+      const refused = world.check(authorization, method, session);
       if (refused !== undefined) {
         const [status, challenge] = refused;
         return void response.writeHead(status, { "www-authenticate": challenge }).end("no");
@@ -62,7 +68,11 @@ class World {
       const answer = result === undefined
         ? { error: { code: -32601, message: "no such method" } }
         : { result };
-      response.writeHead(200, { "content-type": "application/json" });
+      const named = method === "initialize" && sessions
+        ? { "mcp-session-id": `s-${sessions.size}` }
+        : {};
+      sessions?.set(named["mcp-session-id"] ?? session, sessions.get(session) ?? authorization!);
+      response.writeHead(200, { "content-type": "application/json", ...named });
       response.end(JSON.stringify({ jsonrpc: "2.0", id, ...answer }));
     });
     const url = `${world.server.url}/mcp`;
@@ -176,6 +186,43 @@ test("a refused token is renewed beneath the call; one that is refused again end
   await world.grant({ accessToken: "anew", issuedAt: world.time.ms + 1 });
   await world.until(() => world.upstream.state.phase === "ready");
   assert.equal(await world.call(), "Bearer anew");
+});
+
+test("a session that goes with its token ends with it, and costs no login", async () => {
+  await using world = await World.open();
+  const sessions = world.sessions = new Map();
+  await world.grant();
+  await world.start();
+  const refused = new Set<string>();
+  world.check = (given = "", _, session = "") =>
+    refused.has(given) || (sessions.get(session) ?? given) !== given ? [401, BEARER] : undefined;
+  assert.equal(await world.call(), "Bearer access-0");
+  refused.add("Bearer access-0");
+  assert.equal(await world.call(), "Bearer access-1");
+  assert.deepEqual([...new Set(sessions.values())], ["Bearer access-0", "Bearer access-1"]);
+  assert.equal(world.issuer.asked.length, 1);
+  assert.equal((await world.file.read())[0]?.dead, undefined);
+});
+
+test("another login asks in no session of the one before, and for lists of its own", async () => {
+  await using world = await World.open({ type: "oauth" });
+  const sessions = world.sessions = new Map();
+  world.check = () => undefined;
+  await world.grant({ loginAt: 1 });
+  await world.start();
+  await world.call();
+  // By a renewal, be it of another process, everything stays.
+  await world.grant({ loginAt: 1, accessToken: "access-1", issuedAt: world.time.ms + 1 });
+  assert.equal(await world.call(), "Bearer access-1");
+  assert.equal(sessions.size, 1);
+  await world.grant({ loginAt: 2, accessToken: "anew", issuedAt: world.time.ms + 2 });
+  assert.equal(await world.call(), "Bearer anew");
+  assert.deepEqual([...sessions], [["s-0", "Bearer access-0"], ["s-1", "Bearer anew"]]);
+  const lists = world.server.seen.filter(({ body }) => body?.method === "tools/list");
+  assert.deepEqual(lists.map(({ headers }) => headers.authorization), [
+    "Bearer access-0",
+    "Bearer anew",
+  ]);
 });
 
 test("rights that do not do fail the call, which names the login that would", async () => {
