@@ -68,7 +68,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1931,
 };
 
-const MOST_CODE_IN_ALL = 217;
+const MOST_CODE_IN_ALL = 39_004;
 const MOST_FILES = 262;
 const MOST_LINES = 500;
 
