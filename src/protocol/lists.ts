@@ -69,6 +69,8 @@ export interface List {
   readonly ttlMs?: number;
   /** Modern era: `private` must not cross authorization contexts (SEP-2549). */
   readonly cacheScope?: "public" | "private";
+  /** It could not be had so far: nobody knows what is on it. */
+  readonly isUnread?: true;
 }
 
 /** Everything one upstream offers, as of its last complete refresh. Immutable. */

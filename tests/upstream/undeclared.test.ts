@@ -109,3 +109,15 @@ test("readInventory() tells of few tools that it leaves out, in short, and how m
   assert.equal(problems.tools!.at(-1), "Left out tools: 995 more like these");
   for (const problem of problems.tools!) assert.ok(problem.length < 500);
 });
+
+test("readInventory() tells a list that could not be read from one with nothing on it", async () => {
+  const lists: Record<string, unknown> = { "tools/list": 7, "prompts/list": [] };
+  const connection = leavingOut(lists);
+  const once = { previous: undefined, timeout: 1 };
+  const { inventory: first } = await readInventory(connection, once);
+  assert.deepEqual(first.lists.tools, { items: [], isUnread: true });
+  assert.deepEqual(first.lists.prompts, { items: [] });
+  lists["tools/list"] = [];
+  const { inventory } = await readInventory(connection, { ...once, previous: first });
+  assert.deepEqual(inventory.lists.tools, { items: [] });
+});

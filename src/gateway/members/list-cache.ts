@@ -202,12 +202,12 @@ export async function encodeLists(owner: ListOwner, kept: KeptLists): Promise<By
   const lists: Record<string, Json> = {};
   const edits: JsonEdit[] = [];
   for (const { kind } of LIST_RULES) {
-    const { items, ttlMs, cacheScope } = kept.inventory.lists[kind];
+    const { items, ttlMs, cacheScope, isUnread } = kept.inventory.lists[kind];
     const texts: string[] = [];
     for await (const { raw } of takingTurns(items)) texts.push(JSON.stringify(raw));
     edits.push({ path: ["inventory", "lists", kind, "items"], value: `[${texts}]` });
     // A server may have written 1e400, which JSON cannot say again.
-    lists[kind] = { ttlMs: Number.isFinite(ttlMs) ? ttlMs : undefined, cacheScope };
+    lists[kind] = { ttlMs: Number.isFinite(ttlMs) ? ttlMs : undefined, cacheScope, isUnread };
   }
   const inventory = { ...kept.inventory, mended: undefined, lists };
   await nextTurn();
@@ -272,6 +272,7 @@ function readList(stored: Json | undefined, key: string): List | undefined {
     items,
     ...(ttlMs === undefined ? {} : { ttlMs }),
     ...(cacheScope === undefined ? {} : { cacheScope }),
+    ...(stored.isUnread === true ? { isUnread: true } : {}),
   };
 }
 

@@ -17,7 +17,7 @@ import { hasHidden, showHidden } from "../../lib/hidden-text.ts";
 import { canonicalJson, nodeCrypto, unlessTooDeep } from "../../lib/json.ts";
 import { cut, oneLine } from "../../lib/text.ts";
 import { takingTurns } from "../../lib/time.ts";
-import type { Inventory } from "../../protocol/lists.ts";
+import type { Inventory, ListKind } from "../../protocol/lists.ts";
 import type { NamedKind } from "../../registry/types.ts";
 import type { Pin, PinMap, ServerPins } from "./pin-file.ts";
 
@@ -82,7 +82,8 @@ export async function definitionsOf(inventory: Inventory, pinned?: PinMap): Prom
     all.set(id, new Definition(texts, pinned?.get(id)));
   }
   const isListing = Object.values(lists).some(({ items }) => items.length > 0);
-  all.heard = KINDS.filter((kind) => isListing || all.has(kind));
+  const unread = Object.keys(lists).filter((kind) => lists[kind as ListKind].isUnread);
+  all.heard = KINDS.filter((kind) => all.has(kind) || (isListing && !unread.includes(`${kind}s`)));
   return all;
 }
 

@@ -37,7 +37,6 @@ export interface ServerPins {
 /** All servers, by name. */
 export type PinBook = Map<string, ServerPins>;
 
-type Known = FromFile<PinBook>;
 /** A pin without its text. */
 export const DIGESTS = v.object({ sha256: v.string(), raw: v.string() });
 const WHOLE: v.GenericSchema<unknown, Pin> = v.object({
@@ -57,14 +56,14 @@ export function pinFile(directory: string): string {
 
 /**
  * Reads the file; one that others could have written or read is refused. Never rejects.
- * @param owner whose it may be; by default ours
- * @param schema what is read of each pin
+ * @param uid whose it may be; by default ours
+ * @param by what is read of each pin
  */
-export async function readPins(path: string, owner?: number, schema = WHOLE): Promise<Known> {
-  const read = await readPrivate(path, owner);
+export async function readPins(path: string, uid?: number, by = WHOLE): Promise<FromFile<PinBook>> {
+  const read = await readPrivate(path, uid);
   if (read === undefined) return { ok: true, value: new Map() };
   if (!read.ok) return read;
-  const book = attempt(() => bookOf(jsonIn(read.value), schema));
+  const book = attempt(() => bookOf(jsonIn(read.value), by));
   const reason = "found damaged or incomplete content";
   return book === undefined ? { ok: false, reason } : { ok: true, value: book };
 }

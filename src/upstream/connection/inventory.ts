@@ -80,7 +80,7 @@ export async function readInventory(
       // Most that declare no list know no such question either.
       if (!isDeclared && !known?.items.length) return [rule.kind, EMPTY];
       told.push(`Cannot list ${rule.kind}: ${messageOf(error)}`);
-      return [rule.kind, known ?? EMPTY];
+      return [rule.kind, known ?? UNREAD];
     }
   }));
   const lists = Object.fromEntries(read) as Record<ListKind, List>;
@@ -111,6 +111,7 @@ function shownCapabilities({ handshake, isPersonal }: Connection): string {
 }
 
 const EMPTY: List = { items: [] };
+const UNREAD: List = { items: [], isUnread: true };
 
 async function readList(
   connection: Connection,
@@ -205,8 +206,10 @@ function combineHints(
 
 function equalLists(a: List, b: List): boolean {
   return a === b || (
-    a.ttlMs === b.ttlMs && a.cacheScope === b.cacheScope && a.items.length === b.items.length &&
-    a.items.every((item, index) => item.raw === b.items[index]!.raw)
+    a.ttlMs === b.ttlMs && a.cacheScope === b.cacheScope && a.isUnread === b.isUnread &&
+    a.items.length === b.items.length && a.items.every((item, index) =>
+      item.raw === b.items[index]!.raw
+    )
   );
 }
 

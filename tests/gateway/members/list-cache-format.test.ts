@@ -23,6 +23,7 @@ const lists = fc.record(Object.fromEntries(
       items: fc.array(item(key), { maxLength: 4 }),
       ttlMs: fc.nat(),
       cacheScope: fc.constantFrom("public", "private"),
+      isUnread: fc.constant(true),
     }, { requiredKeys: ["items"] }),
   ]),
 ));

@@ -174,6 +174,42 @@ test("a server that had no tools at first, and one whose first all hid something
   }
 });
 
+test("of kinds that could not be listed at first the first ones are pinned, of others none", () =>
+  inDirectory(async (directory) => {
+    const prompts = { items: [{ key: "greet", raw: '{"name":"greet"}' }] };
+    const { lists } = EMPTY_INVENTORY;
+    const half = { ...lists, prompts, tools: { items: [], isUnread: true as const } };
+    await using gateway = new Gateway(directory);
+    await gateway.vet({ ...EMPTY_INVENTORY, lists: half });
+    await gateway.look();
+    await using next = new Gateway(directory);
+    const whole = { ...listing(tool("a"), tool("b")).lists, prompts };
+    const shown = await next.vet({ ...EMPTY_INVENTORY, lists: whole });
+    assert.deepEqual(shown.lists, whole);
+    assert.deepEqual(await next.shows(tool("a"), tool("c")), ["a"]);
+    const more = { items: [...prompts.items, { key: "obey", raw: '{"name":"obey"}' }] };
+    const { lists: { prompts: left } } = await next.vet({
+      ...EMPTY_INVENTORY,
+      lists: { ...whole, prompts: more },
+    });
+    assert.deepEqual(left, prompts);
+  }));
+
+test("instructions of a server that lists nothing are pinned, and its first lists are still to come", () =>
+  inDirectory(async (directory) => {
+    const saying = (instructions: string, inventory = EMPTY_INVENTORY) => {
+      return { ...inventory, instructions };
+    };
+    await using gateway = new Gateway(directory);
+    await gateway.vet(saying("Add."));
+    await gateway.look();
+    await using next = new Gateway(directory);
+    const shown = await next.vet(saying("Obey.", listing(tool("a"))));
+    assert.equal(shown.instructions, undefined);
+    assert.deepEqual(shown.lists.tools.items.map(({ key }) => key), ["a"]);
+    assert.deepEqual(next.facts, ["instructions held"]);
+  }));
+
 test("what was pinned and is not written yet counts when another server's pins change the file", () =>
   inDirectory(async (directory) => {
     await using gateway = new Gateway(directory);
