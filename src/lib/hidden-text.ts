@@ -1,13 +1,13 @@
 /** Characters that a model reads and a person does not see. */
 
 /**
- * A flag emoji made of tags (which passes), or one hidden character: tags, bidi controls, zero-width
+ * A flag emoji made of tags (England, Scotland, Wales: they pass, others are words), or one hidden character: tags, bidi controls, zero-width
  * space, word joiner and invisible operators, byte order mark, private use, variation selectors 17 to
  * 256, controls but tab and newlines. Joiners (ZWJ, ZWNJ) pass: emoji and Persian need them.
  */
 const HIDDEN =
   // deno-lint-ignore no-control-regex
-  /(\u{1f3f4}[\u{e0030}-\u{e0039}\u{e0061}-\u{e007a}]{3,7}\u{e007f})|[\u{e0000}-\u{e007f}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u200b\u2060-\u2064\ufeff\ue000-\uf8ff\u{f0000}-\u{ffffd}\u{100000}-\u{10fffd}\u{e0100}-\u{e01ef}\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/gu;
+  /(\u{1f3f4}\u{e0067}\u{e0062}(?:\u{e0065}\u{e006e}\u{e0067}|\u{e0073}\u{e0063}\u{e0074}|\u{e0077}\u{e006c}\u{e0073})\u{e007f})|[\u{e0000}-\u{e007f}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u200b\u2060-\u2064\ufeff\ue000-\uf8ff\u{f0000}-\u{ffffd}\u{100000}-\u{10fffd}\u{e0100}-\u{e01ef}\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/gu;
 
 /** Whether a text, or a text in such JSON as `JSON.stringify` writes, has hidden characters. */
 export function hasHidden(text: string): boolean {

@@ -153,6 +153,11 @@ test("hasHidden() knows each kind of hidden character, in text and in JSON", () 
     const shown = `a\\u{${code.toString(16).toUpperCase().padStart(4, "0")}}b`;
     assert.equal(showHidden(text), shown);
   }
+  // A word, as if it were a flag.
+  for (const word of ["run", "delete", "gbeng7", "usca"]) {
+    const tags = word.replace(/./g, (char) => String.fromCodePoint(0xe0000 + char.charCodeAt(0)));
+    assert.ok(hasHidden(`\u{1f3f4}${tags}\u{e007f}`), word);
+  }
   // Tags that only begin as a flag, and a flag with a message in it.
   assert.ok(hasHidden("\u{1f3f4}\u{e0067}"));
   assert.ok(hasHidden(`\u{1f3f4}${"\u{e0061}".repeat(40)}\u{e007f}`));
@@ -176,6 +181,18 @@ test("hasHidden() finds escapes whatever stands before them, in any number", () 
   const long = "\\".repeat(950_000);
   assert.equal(hasHidden(JSON.stringify(long)), false);
   assert.equal(hasHidden(JSON.stringify(`${long}\b`)), true);
+});
+
+test("judgePins() pins nothing that is too long for anybody to look through, and reads none of it", async () => {
+  const raw = JSON.stringify(tool("x", "n".repeat(300_000)));
+  for (const one of [raw, raw.replace("}", "")]) {
+    const items = [{ key: "x", raw: one }];
+    const inventory = { ...EMPTY_INVENTORY, lists: { ...EMPTY_INVENTORY.lists, tools: { items } } };
+    const { pinned, waiting } = judgePins(await definitionsOf(inventory));
+    assert.deepEqual([pinned.size, [...waiting.keys()]], [0, ["tool x"]]);
+    const why = whyWaiting(pinned, "tool x", waiting.get("tool x")!);
+    assert.equal(why, "it is new, and too long or too deep to be shown");
+  }
 });
 
 test("judgePins() pins nothing that is nested too deep, whatever the stack", async () => {

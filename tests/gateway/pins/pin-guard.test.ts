@@ -210,6 +210,24 @@ test("instructions of a server that lists nothing are pinned, and its first list
     assert.deepEqual(next.facts, ["instructions held"]);
   }));
 
+test("what waits takes no text from what is pinned, however much it is", () =>
+  inDirectory(async (directory) => {
+    await using gateway = new Gateway(directory);
+    await gateway.shows(tool("a"));
+    await gateway.look();
+    const many = Array.from({ length: 12 }, (_, at) => tool(`t${at}`, "x".repeat(200_000)));
+    assert.deepEqual(await gateway.shows(tool("a"), tool("big", "x".repeat(2_300_000)), ...many), [
+      "a",
+    ]);
+    await gateway.look();
+    assert.match(String((await written(directory)).pinned), /Does a/);
+    assert.deepEqual(await gateway.shows(tool("a", "Else")), []);
+    await gateway.look();
+    const { pinned, waiting } = await written(directory);
+    assert.match(String(pinned), /Does a/);
+    assert.match(String(waiting), /Else/);
+  }));
+
 test("what was pinned and is not written yet counts when another server's pins change the file", () =>
   inDirectory(async (directory) => {
     await using gateway = new Gateway(directory);
