@@ -48,7 +48,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/config": 5_162,
   "src/upstream": 2_610,
   "src/upstream/connection": 1_708,
-  "src/upstream/transport": 2_080,
+  "src/upstream/transport": 2_082,
   "src/upstream/oauth": 731,
   "src/registry": 1962,
   "src/gating": 2_256,
@@ -68,7 +68,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1931,
 };
 
-const MOST_CODE_IN_ALL = 39_009;
+const MOST_CODE_IN_ALL = 39_011;
 const MOST_FILES = 262;
 const MOST_LINES = 500;
 

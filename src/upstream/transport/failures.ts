@@ -147,13 +147,6 @@ const STATUS_WORDS: Readonly<Record<number, string>> = {
   508: "it is this gateway itself, or has it among its servers",
 };
 
-/** What is said of a refusal that tells where its tokens come from (RFC 9728). */
-export function loginWords({ status, headers }: Response): string | undefined {
-  return status === 401 && /resource_metadata/i.test(headers.get("www-authenticate") ?? "")
-    ? "it wants a login by OAuth; set headers.Authorization to a token of it"
-    : undefined;
-}
-
 /** What the body of a refusal says to people; a page says nothing in short. */
 function wordsIn(said = ""): string {
   if (said.trimStart().startsWith("<")) return "";

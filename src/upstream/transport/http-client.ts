@@ -136,12 +136,12 @@ export class HttpClient {
 
   /** The runtime reads a body into what it is given; Bun does not. */
   #readsInto = true;
-
   /** Follows what a failure was about: that a proxy is on the way, and which. */
   readonly via: string;
   readonly #server: string;
   readonly #runtime: NonNullable<HttpOptions["runtime"]>;
-  #credential: ServerCredential | undefined;
+  /** What says who asks, where that is a login. */
+  credential: ServerCredential | undefined;
   /** The header that the session was opened with. */
   #opener: string | undefined;
   #replaced: ServerCredential["replaced"];
@@ -153,7 +153,7 @@ export class HttpClient {
     const { server, target, runtime = {}, credential = CREDENTIALS.get(target) } = options;
     this.#server = server;
     this.#runtime = runtime;
-    this.#credential = credential;
+    this.credential = credential;
     this.#answers = ANSWERS.getOrInsertComputed(target, () => new Answers());
     const { url, headers } = withoutCredentials(target.url);
     for (const [name, value] of Object.entries(target.headers)) headers[name.toLowerCase()] = value;
@@ -173,10 +173,10 @@ export class HttpClient {
     const { credentialOf } = this.options;
     const isInSession = url !== this.url || Header.SessionId in request.headers;
     for (let redirects = 0, refusals = 0;;) {
-      const credential = credentialOf && client ? credentialOf(client) : this.#credential;
+      const credential = credentialOf && client ? credentialOf(client) : this.credential;
       const found = credential?.header();
       const header = typeof found === "object" ? await unlessAborted(found, request.signal) : found;
-      if (!isInSession && credential === this.#credential) this.#opens(header);
+      if (!isInSession && credential === this.credential) this.#opens(header);
       let response;
       try {
         response = await this.#fetch(url, request, mayRepeat, header);
@@ -216,7 +216,7 @@ export class HttpClient {
   /** What may open a session has this header, of a login that may be replaced. */
   #opens(header: string | undefined): void {
     this.#opener = header;
-    const replaced = this.#credential?.replaced;
+    const replaced = this.credential?.replaced;
     if (replaced === this.#replaced || this.options.watch === undefined) return;
     this.#replaced = replaced;
     replaced?.signal.addEventListener("abort", this.options.watch.tell, this.options.watch);
@@ -244,7 +244,7 @@ export class HttpClient {
         if (findCredential === undefined || this.#headers["authorization"] !== undefined) {
           return isToRepeat = false;
         }
-        credential = this.#credential = await findCredential();
+        credential = this.credential = await findCredential();
         CREDENTIALS.set(target, credential);
       }
       return isToRepeat = await credential.refused(header, challenge);

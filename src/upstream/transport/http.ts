@@ -7,7 +7,6 @@ import type { ParamHeader } from "../../protocol/param-headers.ts";
 import {
   HttpStatusError,
   LoginError,
-  loginWords,
   LostCallError,
   NetworkError,
   NOT_SENT,
@@ -26,6 +25,7 @@ import {
   repeatInHeaders,
 } from "./http-client.ts";
 import {
+  loginWords,
   mayBeForgotten,
   PROBE_LIMIT,
   type ReadRefusal,
@@ -325,7 +325,7 @@ export class StreamableHttpTransport implements Transport {
     const isForgotten = await this.#isForgotten(refusalIn(status, text), what);
     // Whoever fails in the middle of its work may have done a part of it.
     if (isForgotten) this.#session.forget(status < 500 ? requestId : undefined);
-    return { status, text, isForgotten, why: loginWords(response) };
+    return { status, text, isForgotten, why: loginWords(response, this.#http.credential) };
   }
 
   /** The JSON-RPC error in the body of a refusal, where there is one. */

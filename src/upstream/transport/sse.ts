@@ -2,7 +2,6 @@ import type { EventSourceMessage } from "eventsource-parser";
 import {
   HttpStatusError,
   LoginError,
-  loginWords,
   LostCallError,
   NetworkError,
   NOT_SENT,
@@ -11,7 +10,7 @@ import {
 } from "./failures.ts";
 import type { HttpOptions } from "./http-client.ts";
 import { EVENT_STREAM, HttpClient, mediaType } from "./http-client.ts";
-import { PROBE_LIMIT, SESSION_PROBE, SessionWatch } from "./lost-session.ts";
+import { loginWords, PROBE_LIMIT, SESSION_PROBE, SessionWatch } from "./lost-session.ts";
 import { Sendings } from "./sendings.ts";
 import {
   type CloseReason,
@@ -84,7 +83,7 @@ export class SseTransport implements Transport {
         const what = STREAM + this.#http.via;
         if (!response.ok) {
           const said = await this.#http.said(response, STREAM);
-          const why = loginWords(response);
+          const why = loginWords(response, this.#http.credential);
           throw new HttpStatusError(this.#server, response.status, what, said, why);
         }
         await response.body?.cancel();

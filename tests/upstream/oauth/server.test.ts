@@ -237,7 +237,11 @@ test("rights that do not do fail the call, which names the login that would", as
   );
   assert.equal(world.upstream.state.phase, "ready");
   world.check = (_, method) => method === "tools/call" ? [403, "Basic"] : undefined;
-  assert.match(await world.call(), /HTTP 403/);
+  assert.equal(
+    await world.call(),
+    'Server "it" answered "tools/call" with HTTP 403: access denied; ' +
+      "its login lacks rights, or is that of another account: no",
+  );
 });
 
 test("rights that do not do for the first question are told of, too, and nothing else is tried", async () => {
