@@ -42,7 +42,7 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
 const MOST_CODE: Readonly<Record<string, number>> = {
   "src/lib": 1586,
   "src/runtime": 830,
-  "src/log": 967,
+  "src/log": 973,
   "src/schema": 884,
   "src/protocol": 1632,
   "src/config": 5_162,
@@ -69,7 +69,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
 };
 
 const MOST_CODE_IN_ALL = 39_011;
-const MOST_FILES = 262;
+const MOST_FILES = 264;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */

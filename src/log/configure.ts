@@ -22,7 +22,7 @@ import {
   type Writer,
 } from "./output.ts";
 import { type LogStats, Pump } from "./pump.ts";
-import { DatagramWriter, LoggerWriter, openUdp, TcpWriter } from "./syslog-transport.ts";
+import { DatagramWriter, LoggerWriter } from "./syslog-transport.ts";
 import { localSyslog, rfc5424, type SyslogIdentity, syslogIdentity } from "./syslog.ts";
 
 /** Options of {@link configureLogging}. */
@@ -67,7 +67,7 @@ const CLOSE_TIMEOUT = 1_000;
  * 0.1 µs on Bun even if it logs nothing, and answers arrive in the reading loop of a connection,
  * where the context is not the request's.
  */
-export function configureLogging(options: LoggingOptions): Promise<Logging> {
+export async function configureLogging(options: LoggingOptions): Promise<Logging> {
   const { destination, format, env, runtime, forbidStdout = false, capacity } = options;
   const given = options.outputs ?? standardOutputs(runtime);
   const outputs = forbidStdout ? { stdout: given.stderr, stderr: given.stderr } : given;
@@ -75,7 +75,7 @@ export function configureLogging(options: LoggingOptions): Promise<Logging> {
   const own = (level: LogLevel, message: string): Entry =>
     ownEntry(format, level, message, redactor);
 
-  const { writer, remote } = chooseDestination({
+  const { writer, remote } = await chooseDestination({
     destination,
     env,
     runtime,
@@ -103,7 +103,7 @@ export function configureLogging(options: LoggingOptions): Promise<Logging> {
 
   let closing: Promise<void> | undefined;
   apply(sink, options.level);
-  return Promise.resolve({
+  return {
     setSecrets(secrets, isName) {
       redactor = createRedactor(secrets, isName);
     },
@@ -118,7 +118,7 @@ export function configureLogging(options: LoggingOptions): Promise<Logging> {
       }
       return closing ??= pump.close(CLOSE_TIMEOUT);
     },
-  });
+  };
 }
 
 /** The sink LogTape, which is global to the process, has been given last. */
@@ -155,7 +155,7 @@ export type LogDestination =
   | { readonly kind: "syslog"; readonly target?: SyslogTarget | undefined };
 
 /** What the choice of a writer depends on. */
-export interface DestinationOptions {
+interface DestinationOptions {
   readonly destination: LogDestination;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly runtime: Pick<Runtime, "openDatagram" | "spawn">;
@@ -166,7 +166,7 @@ export interface DestinationOptions {
 }
 
 /** A writer, and what is special about it. */
-export interface Destination {
+interface Destination {
   readonly writer: Writer;
   /**
    * Whether an outage should be told on stderr: for remote servers, whose lines wait in the queue
@@ -184,7 +184,7 @@ const MAX_UDP_BYTES = 2_048;
 const RETRY_LOCAL = 30_000;
 
 /** Chooses the writer. Opens nothing yet that could fail. */
-export function chooseDestination(options: DestinationOptions): Destination {
+async function chooseDestination(options: DestinationOptions): Promise<Destination> {
   const { destination, outputs, env } = options;
   if (destination.kind === "stderr") return local(stream(outputs.stderr, env));
   if (destination.kind === "stdout") {
@@ -204,6 +204,7 @@ export function chooseDestination(options: DestinationOptions): Destination {
     return local(withFallback(unixSocket(target.socket, options), target.socket, options));
   }
   const encode = (entry: Entry) => rfc5424(entry, options.identity);
+  const { openUdp, TcpWriter } = await import("./syslog-remote.ts");
   if ("udp" in target) {
     const { host, port = 514 } = target.udp;
     const open = () => openUdp(host, port);

@@ -22,7 +22,7 @@ const NOT_ON_THE_PAGE: readonly (readonly [place: string, text: RegExp, why: str
   ["src/config/", /^(?:it is none|file … has not|its command has)/, "the reason of another"],
   ["src/gateway/clients/", /^found/, "the reason of another: of Cannot use"],
   ["src/gateway/members/", /^(?:found|lists of)/, "the reason of another: of Cannot use"],
-  ["src/lib/own-file", /^found/, "the reason of another: of Cannot use"],
+  ["src/lib/", /^found/, "the reason of another: of Cannot use"],
   ["src/front/auth/key-set", /^(?:its|…|there)/, "the reason of another: of Cannot get the keys"],
   ["src/protocol/issuer", /^…/, "the reason of another: of Cannot get the keys"],
   ["src/upstream/", /^no (?:JSON|reason)/, "the reason of another"],
@@ -35,7 +35,7 @@ const NOT_ON_THE_PAGE: readonly (readonly [place: string, text: RegExp, why: str
   ["src/upstream/connection/channel", /was cancelled$/, "an end that the client wanted"],
   [
     "src/upstream/",
-    /^(?:was stopped|was not asked|is being stopped|is no longer|is gone again|is not needed)/,
+    /^(?:was stopped|was logged in to anew|was not asked|is being stopped|is no longer|is gone again|is not needed)/,
     "an end that somebody wanted",
   ],
   ["src/upstream/supervisor", /^is …$/, "a word of docs/status.md: the state"],

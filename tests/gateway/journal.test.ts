@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Journal } from "../../src/gateway/clients/journal.ts";
 import { openId, type SealedSession, sealId } from "../../src/gateway/clients/sealed-id.ts";
-import { keptKey } from "../../src/lib/own-file.ts";
+import { keptKey } from "../../src/lib/kept-key.ts";
 
 const KEY = new Uint8Array(32).fill(7);
 

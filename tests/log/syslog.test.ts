@@ -11,13 +11,8 @@ import { runtime } from "#runtime";
 import { createRedactor } from "../../src/lib/secrets.ts";
 import { renderEntry } from "../../src/log/entry.ts";
 import { Pump } from "../../src/log/pump.ts";
-import {
-  DatagramWriter,
-  loggerArguments,
-  LoggerWriter,
-  openUdp,
-  TcpWriter,
-} from "../../src/log/syslog-transport.ts";
+import { openUdp, TcpWriter } from "../../src/log/syslog-remote.ts";
+import { DatagramWriter, loggerArguments, LoggerWriter } from "../../src/log/syslog-transport.ts";
 import { limitBytes, localSyslog, rfc5424 } from "../../src/log/syslog.ts";
 import { FakeRuntime } from "../support/fake-runtime.ts";
 import { Inbox } from "../support/inbox.ts";

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import type { AuditConfig } from "../../config/types.ts";
 import { canonicalJson, type Json, nodeCrypto, unlessTooDeep } from "../../lib/json.ts";
-import { keptKey } from "../../lib/own-file.ts";
+import { keptKey } from "../../lib/kept-key.ts";
 import type { Redactor } from "../../lib/secrets.ts";
 import { cut } from "../../lib/text.ts";
 import { type Clock, systemClock } from "../../lib/time.ts";

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import type { Endpoint } from "../../gating/endpoint.ts";
 import { sessionKey } from "../../gating/provisioned.ts";
 import { attempt } from "../../lib/json.ts";
-import { keptKey } from "../../lib/own-file.ts";
 import { getLogger } from "../../log/mod.ts";
 import type { Principal } from "../../protocol/exchange.ts";
 import { isLoggingLevel } from "../../protocol/methods.ts";
@@ -134,9 +133,10 @@ export class LastingSessions {
   }
 
   async #loaded(): Promise<Tools> {
-    const [{ sealId, openId }, { Journal }] = await Promise.all([
+    const [{ sealId, openId }, { Journal }, { keptKey }] = await Promise.all([
       import("./sealed-id.ts"),
       import("./journal.ts"),
+      import("../../lib/kept-key.ts"),
     ]);
     const complain = (file: string, reason: string) =>
       log.warning(
