@@ -66,6 +66,10 @@ export function grantId({ server, principal }: Partial<GrantKey>): string {
   return JSON.stringify([server, principal]);
 }
 
+/** As a sort puts them: a later login counts more than what an earlier one has brought since. */
+export const byAge = (a: Grant, b: Grant) =>
+  (a.loginAt ?? 0) - (b.loginAt ?? 0) || a.issuedAt - b.issuedAt;
+
 /** What is secret in a grant that is used is shown nowhere from now on. */
 export function hideSecrets({ accessToken, refreshToken, client, ...key }: Grant): void {
   for (const secret of [accessToken, refreshToken, client.secret]) keepSecret(secret, grantId(key));
@@ -116,8 +120,7 @@ export class GrantFile {
 
   /** @throws {FileError} */
   async read(): Promise<readonly Grant[]> {
-    const { counts = () => true } = this.more;
-    return (await this.#all()).filter(counts);
+    return (await this.#all()).filter(this.more.counts ?? (() => true));
   }
 
   async #all(): Promise<readonly Grant[]> {
@@ -147,7 +150,7 @@ export class GrantFile {
   /** The same, unless there is a newer one meanwhile, or none any more. @throws {FileError} */
   replace(grant: Grant): Promise<void> {
     return this.#change((all) =>
-      all.map((one) => isOf(one, grant) && one.issuedAt <= grant.issuedAt ? grant : one)
+      all.map((one) => isOf(one, grant) && byAge(one, grant) <= 0 ? grant : one)
     );
   }
 

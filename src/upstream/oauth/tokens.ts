@@ -8,7 +8,7 @@ import { RpcError } from "../../protocol/errors.ts";
 import { type FetchDocument, issuerMetadata, resourceOf } from "../../protocol/issuer.ts";
 import { LoginError, unavailable } from "../transport/failures.ts";
 import type { ServerCredential } from "../transport/transport.ts";
-import { type Grant, type GrantFile, type GrantKey, hideSecrets } from "./grants.ts";
+import { byAge, type Grant, type GrantFile, type GrantKey, hideSecrets } from "./grants.ts";
 import { challengeIn, requestToken, type Token, TokenError, wantsBearer } from "./token.ts";
 
 const log = getLogger("mcproxy", "upstream");
@@ -201,7 +201,7 @@ export class GrantTokens extends Tokens {
    */
   reload(found: Grant | undefined): void {
     if (found === undefined || !isSamePlace(found.url, this.options.url)) this.#adopt(undefined);
-    else if (!this.#grant || this.#grant.issuedAt <= found.issuedAt) this.#adopt(found);
+    else if (!this.#grant || byAge(this.#grant, found) <= 0) this.#adopt(found);
   }
 
   override header(): string | undefined | Promise<string | undefined> {
@@ -250,8 +250,7 @@ export class GrantTokens extends Tokens {
     } catch (error) {
       if (!(error instanceof TokenError) || !error.isFinal) throw error;
       // Somebody may have logged in meanwhile.
-      const { issuedAt } = await this.#living();
-      if (issuedAt > grant.issuedAt) return;
+      if (byAge(await this.#living(), grant) > 0) return;
       throw await this.#die(grant, error.code);
     }
     const { refreshToken: next = refreshToken, scope = grant.scope } = token;

@@ -207,6 +207,29 @@ test("somebody who logs in while a refresh is refused has the say", async () => 
   assert.equal((await file.find({ server: "it", principal: "" }))?.dead, undefined);
 });
 
+for (const isNoticed of [true, false]) {
+  const when = isNoticed ? "that is noticed meanwhile" : "of which nobody has heard yet";
+  test(`a renewal takes the place of no login as somebody else ${when}`, async () => {
+    await using house = await open();
+    const { file, issuer, time } = house;
+    await file.put(grantFor(time, { loginAt: 1, expiresAt: time.ms }));
+    const logins = house.logins();
+    const it = house.credential(oauth, URL_OF_IT, logins);
+    issuer.instead = async () => {
+      const [issuedAt, loginAt] = [time.ms, time.ms];
+      await file.put(grantFor(time, { accessToken: "of-other", issuedAt, loginAt }));
+      if (isNoticed) await logins.look();
+      time.ms += 1;
+      return Response.json({ access_token: "of-first", expires_in: 3_600 });
+    };
+    const header = await it.header();
+    if (isNoticed) assert.equal(header, "Bearer of-other");
+    await logins.look();
+    assert.equal(it.header(), "Bearer of-other");
+    assert.equal((await file.find(key))?.accessToken, "of-other");
+  });
+}
+
 test("who logs in while an older token is refused is asked for at once", async () => {
   await using house = await open();
   const { file, issuer: { fetchFor }, time } = house;
