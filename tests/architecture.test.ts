@@ -44,9 +44,9 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/runtime": 830,
   "src/log": 973,
   "src/schema": 884,
-  "src/protocol": 1632,
+  "src/protocol": 1638,
   "src/config": 5_162,
-  "src/upstream": 2_610,
+  "src/upstream": 2_612,
   "src/upstream/connection": 1_708,
   "src/upstream/transport": 2_082,
   "src/upstream/oauth": 731,
@@ -56,7 +56,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/access": 780,
   "src/gateway": 1_788,
   "src/gateway/clients": 1_117,
-  "src/gateway/members": 614,
+  "src/gateway/members": 620,
   "src/gateway/middleware": 874,
   "src/gateway/pins": 350,
   "src/front": 1_798,
@@ -68,7 +68,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1931,
 };
 
-const MOST_CODE_IN_ALL = 39_011;
+const MOST_CODE_IN_ALL = 39_023;
 const MOST_FILES = 264;
 const MOST_LINES = 500;
 

@@ -118,10 +118,16 @@ function noSuch(name: string): RegExp {
   return new RegExp(String.raw`${unknown}|\b(tool|prompt)\W{1,4}${own}\W{1,4}not found\b`, "i");
 }
 
-/** What a request calls, by the name its server has been told by `edits`. */
-export function calledName({ params }: RequestMessage, edits: readonly JsonEdit[]): string {
-  const renamed = edits.findLast(({ path }) => path.join() === "params,name")?.value;
-  return String(renamed === undefined ? params?.name : JSON.parse(renamed));
+/** What a request calls, or completes, by the name its server has been told by `edits`. */
+export function calledName(
+  { method, params }: RequestMessage,
+  edits: readonly JsonEdit[],
+): string {
+  const isCompletion = method === "completion/complete";
+  const place = isCompletion ? "params,ref,name" : "params,name";
+  const renamed = edits.findLast(({ path }) => path.join() === place)?.value;
+  const named = isCompletion && isObject(params?.ref) ? params.ref : params;
+  return String(renamed === undefined ? named?.name : JSON.parse(renamed));
 }
 
 /** One entry of `inputRequests`, its parameters as text. */

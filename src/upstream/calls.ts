@@ -141,7 +141,9 @@ export class Calls {
     only.inUse++;
     try {
       const line = only.instance.lineFor(exchange);
-      if (!(line instanceof Promise)) return new UsedLine(this, line, only, admitted);
+      if (!(line instanceof Promise)) {
+        return new UsedLine(this, this.#checked(line), only, admitted);
+      }
       return line.then(
         (ready) => new UsedLine(this, this.#checked(ready), only, admitted),
         (error) => this.#refused(error, admitted, only),
@@ -151,7 +153,7 @@ export class Calls {
     }
   }
 
-  /** What was waited for may not offer any more what it was waited for. */
+  /** What is offered by now may be another than what the call was let in for. */
   #checked(line: Line): Line {
     const { recheck } = this;
     if (recheck === undefined || this.#config.pin !== "block") return line;

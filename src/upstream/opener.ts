@@ -174,7 +174,7 @@ export interface UpstreamEvents {
   onRequest?(message: RequestMessage, session: string | undefined): Promise<string> | undefined;
   /** The session that the task belongs to which these parameters of a message name, if known. */
   ownerOf?(params: JsonObject | undefined): string | undefined;
-  /** A call has waited for a connection: rejects where what it names is held back by now. */
+  /** A call has its connection: rejects where what it names is held back by now. */
   recheck?(method: string, name: string): Promise<void>;
 }
 

@@ -16,7 +16,12 @@ import type { ListCache } from "./list-cache.ts";
  */
 const READING_PATIENCE = 2_000;
 
-const NAMING: Record<string, NamedKind> = { "tools/call": "tool", "prompts/get": "prompt" };
+/** What a request names that may be held back. */
+const NAMING: Record<string, NamedKind> = {
+  "tools/call": "tool",
+  "prompts/get": "prompt",
+  "completion/complete": "prompt",
+};
 
 /** What one configured server needs to take part. */
 export interface MemberOptions {
@@ -185,8 +190,11 @@ export class Member {
     const kind = NAMING[method];
     const { lists } = this.#entry.inventory;
     if (kind === undefined || lists[`${kind}s`].items.some(({ key }) => key === name)) return;
-    const why = this.options.heldBack(kind, name) ?? `Unknown ${kind} ${JSON.stringify(name)}`;
-    throw new RpcError(ErrorCode.InvalidParams, why);
+    const why = this.options.heldBack(kind, name);
+    // Of resource templates, which nothing holds back.
+    if (why === undefined && method === "completion/complete") return;
+    const unknown = `Unknown ${kind} ${JSON.stringify(name)}`;
+    throw new RpcError(ErrorCode.InvalidParams, why ?? unknown);
   }
 
   #stateChanged(): void {

@@ -229,6 +229,46 @@ test("block: a call that starts a server is held to what that offers then", asyn
   }
 });
 
+test("block: what comes while the lists of a server that has just started are compared waits for that", async () => {
+  const { house, fake } = await pinned();
+  await using _ = house;
+  fake.prompts = [{ name: "ask", description: "Asks." }, { name: "same" }];
+  const first = await house.gateway({ pin: "block" });
+  await house.written(({ servers }) => "prompt ask" in (servers?.s?.pinned ?? {}));
+  await first.server.stop();
+  fake.tools = [tool("add"), tool("sub", "Else")];
+  fake.prompts = [{ name: "ask", description: "Else." }, { name: "same" }];
+  const lazy = await house.gateway({ pin: "block" }, { lazy: true });
+  const { gateway } = lazy.server;
+  const [comparing, compare] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const vet = gateway.pins!.vet.bind(gateway.pins);
+  gateway.pins!.vet = async (...offered) => {
+    comparing.resolve();
+    await compare.promise;
+    return await vet(...offered);
+  };
+  const early = lazy.ask("/mcp", "tools/call", { name: "s_add" });
+  await comparing.promise;
+  const completed = (ref: object) =>
+    lazy.ask("/mcp", "completion/complete", { ref, argument: { name: "a", value: "" } });
+  const late = [
+    lazy.ask("/mcp", "tools/call", { name: "s_sub" }),
+    lazy.ask("/servers/s/mcp", "tools/call", { name: "sub" }),
+    completed({ type: "ref/prompt", name: "s_ask" }),
+    completed({ type: "ref/prompt", name: "s_same" }),
+  ];
+  let hasAnswer = false;
+  for (const one of late) void one.then(() => hasAnswer = true);
+  const count = () => Promise.resolve(hasAnswer ? late.length + 1 : gateway.inFlight);
+  await eventually(count, (calls) => calls === late.length + 1, "all calls");
+  compare.resolve();
+  assert.match(await early, /called add/);
+  const answers = await Promise.all(late);
+  assert.deepEqual(answers.slice(0, 2), [HELD, HELD]);
+  assert.match(answers[2]!, /^Prompt "ask" of "s" is held back/);
+  assert.match(answers[3]!, /^Method not found/);
+});
+
 test("a reload that says block holds back what has changed, and one that says off nothing", async () => {
   const { house, fake } = await pinned();
   await using _ = house;
