@@ -1,8 +1,8 @@
 /** What the lists of a server are asked by to which each of its users logs in: one of their logins. */
 
 import { messageOf, shellWord } from "../lib/text.ts";
-import type { RpcError } from "../protocol/errors.ts";
-import { HttpStatusError, LoginError, NetworkError, serverLabel } from "./transport/failures.ts";
+import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import { HttpStatusError, isUnreached, LoginError, serverLabel } from "./transport/failures.ts";
 import type { ServerCredential } from "./transport/transport.ts";
 
 /** What a {@link FirstLogin} is made of. */
@@ -47,17 +47,22 @@ export class FirstLogin {
     const { promise: granted } = this.#granted;
     let failure: unknown;
     this.#user = undefined;
-    const known = await users().catch((error) => {
-      throw new LoginError(server, messageOf(error), granted);
-    });
-    for (const user of [...new Set(known).difference(this.#aside), ...this.#aside]) {
-      if (this.#tried.has(user)) continue;
+    const known = new Set(
+      await users().catch((error) => {
+        throw new LoginError(server, messageOf(error), granted);
+      }),
+    );
+    for (const user of [...known.difference(this.#aside), ...this.#aside]) {
+      if (this.#tried.has(user) || !known.has(user)) continue;
       try {
         await of(user).header();
         return this.#user = user;
       } catch (error) {
         if (error instanceof LoginError) this.#tried.add(user);
-        else failure ??= error;
+        else {
+          failure ??= error;
+          this.#aside.add(user);
+        }
       }
     }
     const run = `run "mcproxy login ${shellWord(server)}"`;
@@ -74,8 +79,9 @@ export class FirstLogin {
     if (this.#user === undefined) return error;
     this.#aside.delete(this.#user);
     this.#aside.add(this.#user);
-    const isAway = error instanceof NetworkError ||
-      error instanceof HttpStatusError && error.status >= 500;
+    const isAway = isUnreached(error) ||
+      error instanceof HttpStatusError && error.status >= 500 ||
+      error instanceof RpcError && error.code === ErrorCode.UpstreamTimeout;
     const known = isAway ? [] : await users().catch(() => []);
     const isLeft = known.some((one) => !this.#aside.has(one) && !this.#tried.has(one));
     const why = messageOf(error).replace(`${serverLabel(server)} `, "");

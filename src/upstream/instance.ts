@@ -14,7 +14,7 @@ import { Opener, type UpstreamEvents, type UpstreamOptions } from "./opener.ts";
 import { reasonOfClose, type UpstreamState } from "./state.ts";
 import { countsOf, type InstanceStatus, isoTime, worstHealth } from "./status.ts";
 import { idleTimeoutOf, IdleTimer, Supervisor } from "./supervisor.ts";
-import { ConnectionLostError, NetworkError, unavailable } from "./transport/failures.ts";
+import { ConnectionLostError, isUnreached, unavailable } from "./transport/failures.ts";
 
 /**
  * One instance of a configured server: keeps a connection to it alive for as long as it is wanted,
@@ -341,7 +341,7 @@ export class Instance {
     await this.#supervisor.attempt(exchange.signal);
     if (this.#connection !== undefined) return this.lines.choose(this.#connection, exchange);
     const { state: { phase }, history: { lastError } } = this.#supervisor;
-    const isGone = phase === "closed" || lastError instanceof NetworkError;
+    const isGone = phase === "closed" || isUnreached(lastError);
     if (isGone || exchange.signal.aborted || !isPersonal(this.#config.instances[0])) {
       throw this.#supervisor.unavailable();
     }

@@ -194,6 +194,30 @@ for (const era of ["legacy", "modern", "dual"] as const) {
   });
 }
 
+test("where nobody listens one login is tried, and then there is a pause", async () => {
+  const service = await PersonalService.open("legacy");
+  await service.http.close();
+  await using world = await PersonalWorld.open({ era: "legacy", users: ["alice", "bob"] }, service);
+  await world.log.until("Cannot connect");
+  const told = world.log.lines.filter(({ level }) => level === "warn");
+  // A login to be tried next at once would be told of otherwise.
+  assert.ok(told.every(({ message }) => message.startsWith("Cannot connect:")));
+  assert.match(world.upstream.status().lastError ?? "", /could not be reached/);
+  assert.match(await world.call(by("legacy", "alice")), /could not be reached/);
+});
+
+test("a login that cannot be renewed just now is no reason to try another again and again", async () => {
+  const service = await PersonalService.open("legacy");
+  const old = service.grantOf("old");
+  const tokenEndpoint = "http://127.0.0.1:1/token";
+  await service.file.put({ ...old, tokenEndpoint, refreshToken: "x", expiresAt: old.issuedAt });
+  service.refused.set("alice", 403);
+  await using world = await PersonalWorld.open({ era: "legacy", users: ["alice"] }, service);
+  const isRepeated = () => service.asked("initialize", "alice").length > 2;
+  await Promise.race([world.log.until("Cannot connect"), service.http.until(isRepeated)]);
+  assert.equal(service.asked("initialize", "alice").length, 1);
+});
+
 test("connections of sessions, and of single calls, are opened by the login of who asks", async () => {
   const users = ["alice", "bob"];
   await using world = await PersonalWorld.open({ era: "legacy", users, sharing: "session" });

@@ -73,6 +73,12 @@ export class LoginError extends UnavailableError {
   }
 }
 
+/** Whether nobody was there: whoever had asked would have got no answer either. */
+export function isUnreached(error: unknown): boolean {
+  return error instanceof NetworkError ||
+    error instanceof ConnectionLostError && error.reason.code === "disconnected";
+}
+
 /** Whether somebody has to log in before it can be otherwise. */
 export function wantsLogin(error: unknown): error is LoginError | ConnectionLostError {
   return error instanceof LoginError ||
