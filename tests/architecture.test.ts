@@ -63,12 +63,12 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/front/auth": 716,
   "src/app": 782,
   "src/cli": 3400,
-  "src/cli/login": 412,
+  "src/cli/login": 416,
   "src/cli/view": 263,
   "src/cli/clients": 1931,
 };
 
-const MOST_CODE_IN_ALL = 39_033;
+const MOST_CODE_IN_ALL = 39_037;
 const MOST_FILES = 264;
 const MOST_LINES = 500;
 

@@ -217,7 +217,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     this.#secrets = [...new Set([...collectSecrets(config), ...before])];
     this.redactor = createRedactor(this.#secrets, this.isName);
     this.configState.accept(config);
-    void this.#logins?.then((logins) => logins.look(true));
+    void this.#logins?.then((logins) => logins.look(true), () => {});
     this.chains.cache.limit = config.settings.cacheSize;
     this.members.reconcile(config.servers);
     this.#oversee();

@@ -1,9 +1,10 @@
 /** Characters that a model reads and a person does not see. */
 
 /**
- * A flag emoji made of tags (England, Scotland, Wales: they pass, others are words), or one hidden character: tags, bidi controls, zero-width
- * space, word joiner and invisible operators, byte order mark, private use, variation selectors 17 to
- * 256, controls but tab and newlines. Joiners (ZWJ, ZWNJ) pass: emoji and Persian need them.
+ * A flag emoji made of tags (England, Scotland, Wales: they pass, others are words), or one hidden
+ * character: tags, bidi controls, zero-width space, word joiner and invisible operators, byte order
+ * mark, private use, variation selectors 17 to 256, controls but tab and newlines. Joiners (ZWJ,
+ * ZWNJ) pass: emoji and Persian need them.
  */
 const HIDDEN =
   // deno-lint-ignore no-control-regex

@@ -326,6 +326,40 @@ test("who is named by --for is somebody of the configuration, and has the login 
   );
 });
 
+test("a login of somebody who is in the configuration no more is taken away by his name", async () => {
+  await withWorld(
+    async (world, cwd) => {
+      const state = join(cwd, "state");
+      await mkdir(state, { mode: 0o700 });
+      const grant = {
+        server: "it",
+        principal: "key:gone",
+        keyMark: "1".repeat(16),
+        url: world.url,
+        issuer: world.base,
+        tokenEndpoint: `${world.base}/token`,
+        client: { id: "a", auth: "none" },
+        accessToken: "access-token-of-gone",
+        issuedAt: 1,
+      };
+      const grants = JSON.stringify({ version: 1, grants: [grant] });
+      await writeFile(join(state, "grants.json"), grants, { mode: 0o600 });
+      const leave = (who: string) =>
+        run(["logout", "it", "--for", who], { cwd, env: { STATE_DIRECTORY: state } });
+      // Only as it is written there.
+      const other = await leave("key:other");
+      assert.equal(other.stderr, 'Cannot find "key:other" in "auth"\nKnown: local, key:me\n');
+      const { stdout, stderr } = await leave("key:gone");
+      assert.equal(stdout, 'Logged out of "it"\n', stderr);
+      assert.deepEqual(await grantsIn(cwd), []);
+      assert.equal(world.asked.at(-1), "POST /revoke");
+      assert.match((await leave("key:gone")).stderr, /^Cannot find "key:gone" in "auth"/);
+    },
+    () => ({ type: "oauth", per: "user" }),
+    { keys: { me: `sha256:${"0".repeat(64)}` } },
+  );
+});
+
 test("the configuration says who asks, where to, and for what", async () => {
   const auth = ({ base }: LoginWorld) => ({
     type: "oauth",

@@ -11,7 +11,7 @@ import { shortHash } from "../../lib/json.ts";
 import { jsonIn, readPrivate, replaceFile, stateDirectory } from "../../lib/own-file.ts";
 import { createRedactor } from "../../lib/secrets.ts";
 import { messageOf, plural, printable, quotedNames } from "../../lib/text.ts";
-import { GrantFile, grantFileIn } from "../../upstream/oauth/grants.ts";
+import { type Grant, GrantFile, grantFileIn } from "../../upstream/oauth/grants.ts";
 import { Logins } from "../../upstream/oauth/logins.ts";
 import { unknownServer } from "../args.ts";
 import type { Invocation, OptionValues } from "../command.ts";
@@ -76,7 +76,7 @@ export async function logIn({ args: [name = ""], options }: Invocation, io: Io):
 
 /** `mcproxy logout NAME|URL` */
 export async function logOut({ args: [name = ""], options }: Invocation, io: Io) {
-  const { key, gateway, path, login, inFile } = await holderOf(name, options, io);
+  const { key, gateway, path, login, inFile } = await holderOf(name, options, io, true);
   const forget = async (file: GrantFile) => {
     const { url = "" } = await file.find(key) ?? {};
     const target = { kind: "http", url, transport: "http", headers: {} } as const;
@@ -102,8 +102,11 @@ function isUrl(name: string): boolean {
   return /^https?:\/\//i.test(name) && URL.canParse(name);
 }
 
-/** Who has the grant: a gateway that runs, or without one a file, by this key. */
-async function holderOf(name: string, options: OptionValues, io: Io) {
+/**
+ * Who has the grant: a gateway that runs, or without one a file, by this key. What `isToEnd` may be
+ * somebody's who is in `auth` no more.
+ */
+async function holderOf(name: string, options: OptionValues, io: Io, isToEnd = false) {
   const { url, for: who, credentials } = options;
   const isOwn = isUrl(name) || who !== undefined;
   if (isOwn && url !== undefined) {
@@ -112,11 +115,15 @@ async function holderOf(name: string, options: OptionValues, io: Io) {
   const gateway = isOwn ? undefined : await remoteCaller(options, io);
   const isAsked = isUrl(name) || gateway !== undefined;
   const config = isAsked ? undefined : (await requireConfiguration(options, io)).config;
-  const principal = who === undefined ? "" : principalCalled(who, config?.settings.auth);
-  const mark = keyMark(config?.settings.auth, principal);
-  const key = { server: isUrl(name) ? loginName(name) : name, principal, keyMark: mark };
   const state = isUrl(name) ? {} : gatewayState(io.env);
   const file = grantFileIn({ env: io.env, cwd: io.cwd, credentials, ...state });
+  const kept = isToEnd && who !== undefined ? await file?.read().catch(() => []) : undefined;
+  const isTheirs = (one: Grant) => one.server === name && one.principal === who;
+  const { auth } = config?.settings ?? {};
+  const principal = who === undefined || kept?.some(isTheirs) ? who : principalCalled(who, auth);
+  const mark = keyMark(auth, principal ?? "");
+  const server = isUrl(name) ? loginName(name) : name;
+  const key = { server, principal: principal ?? "", keyMark: mark };
   /** Does something with the file. @throws {CliError} where it cannot be used */
   const inFile = <T>(work: (file: GrantFile) => Promise<T>): Promise<T> =>
     work(file ?? new GrantFile("/dev/null")).catch((error) => {

@@ -3,7 +3,7 @@
  *
  * | the file              | the server offers     | it is held to       | what waits            |
  * | --------------------- | --------------------- | ------------------- | --------------------- |
- * | knows nothing of it   | no lists yet          | nothing yet         | what hides            |
+ * | knows nothing of it   | no lists yet          | clean instructions  | what hides            |
  * | knows nothing of it   | lists                 | what of it is clean | what hides            |
  * | says what was pinned  | anything              | what was pinned     | what is another, new  |
  * | cannot be used        | anything, in `warn`   | nothing             | what hides, not told  |
