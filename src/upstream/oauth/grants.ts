@@ -71,8 +71,8 @@ export const byAge = (a: Grant, b: Grant) =>
   (a.loginAt ?? 0) - (b.loginAt ?? 0) || a.issuedAt - b.issuedAt;
 
 /** What is secret in a grant that is used is shown nowhere from now on. */
-export function hideSecrets({ accessToken, refreshToken, client, ...key }: Grant): void {
-  for (const secret of [accessToken, refreshToken, client.secret]) keepSecret(secret, grantId(key));
+export function hideSecrets({ accessToken, refreshToken, client, url, ...key }: Grant): void {
+  for (const one of [accessToken, refreshToken, client.secret]) keepSecret(one, grantId(key) + url);
 }
 
 /** The grant that this is, or why it is none: a sentence that names the member. */

@@ -15,7 +15,7 @@ export type Token = Pick<
 type Issuing = Pick<Grant, "issuer" | "tokenEndpoint" | "client">;
 
 /** What is asked for, for which login, and of whom. */
-export interface TokenRequest extends Issuing, Partial<GrantKey> {
+export interface TokenRequest extends Issuing, Partial<GrantKey & Pick<Grant, "url">> {
   /** Without the client. */
   readonly params: Readonly<Record<string, string | undefined>>;
   readonly fetch: FetchDocument;
@@ -64,7 +64,7 @@ export async function requestToken(request: TokenRequest): Promise<Token> {
   if (type.toLowerCase() !== "bearer") {
     throw new TokenError(`${origin} gives tokens of another type, ${quoted(type)}`);
   }
-  for (const secret of [accessToken, refreshToken]) keepSecret(secret, grantId(request));
+  for (const one of [accessToken, refreshToken]) keepSecret(one, grantId(request) + request.url);
   const life = Math.min(Number(answer.expires_in ?? 0) * 1_000, LONGEST_LIFE);
   const issuedAt = request.now();
   const expiresAt = life > 0 ? issuedAt + life : undefined;

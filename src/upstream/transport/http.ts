@@ -170,9 +170,9 @@ export class StreamableHttpTransport implements Transport {
 
   constructor(private readonly options: StreamableHttpOptions) {
     const expire = (message: string) => this.#lost({ code: "session-expired", message });
-    // Without a session what is on its way, for others as well, is bound to no login.
-    const tell = () =>
-      this.#sessionId ? expire("was logged in to anew") : this.#told.handlers?.onGap?.();
+    // What is on its way is bound to a login by a session alone, or by what may open one.
+    const isBound = () => this.#sessionId || this.#version === undefined;
+    const tell = () => isBound() ? expire("was logged in to anew") : this.#told.handlers?.onGap?.();
     this.#http = new HttpClient({ ...options, watch: { signal: this.#closing.signal, tell } });
     this.#sendings = new Sendings(options.clock);
     this.#session = new SessionWatch({

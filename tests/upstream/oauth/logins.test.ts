@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LoginError } from "../../../src/upstream/transport/failures.ts";
 import type { HttpTarget, LoginConfig } from "../../../src/config/types.ts";
+import { createRedactor } from "../../../src/lib/secrets.ts";
 import { fileStamp } from "../../../src/lib/own-file.ts";
 import { type Grant, GrantFile, type GrantKey } from "../../../src/upstream/oauth/grants.ts";
 import { ForbiddenUrlError } from "../../../src/upstream/oauth/guard.ts";
@@ -359,6 +360,21 @@ test("the gateway's own tokens come from the issuer of the file, and stay in mem
   const { length } = issuer.asked;
   await loginError(() => it.header());
   assert.equal(issuer.asked.length, length, "it is asked again after a pause only");
+});
+
+test("the tokens of all addresses of a server are masked, however many it has", async () => {
+  await using house = await open();
+  const login = { type: "client-credentials", issuer: ISSUER, clientId: "gw", clientSecret: "s" };
+  const logins = house.logins();
+  const urls = Array.from({ length: 9 }, (_, n) => `https://${n}.example.com/mcp`);
+  const tokens: string[] = [];
+  for (const url of urls) {
+    house.issuer.instead = () =>
+      Response.json({ access_token: `by-client-${url.length}-${tokens.length}` });
+    tokens.push(String(await house.credential(login as LoginConfig, url, logins).header()));
+  }
+  const text = tokens.map((token) => token.replace("Bearer ", "")).join(" ");
+  assert.equal(createRedactor().text(text), urls.map(() => "[redacted]").join(" "));
 });
 
 const key = { server: "it", principal: "" };

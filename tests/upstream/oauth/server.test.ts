@@ -28,6 +28,8 @@ class World {
     | undefined;
   /** By whom each session was opened, where there are any. */
   sessions: Map<string, string> | undefined;
+  /** What an answer waits for. */
+  hold: ((method: string) => Promise<void>) | undefined;
   #wake: (() => void)[] = [];
 
   private constructor(private readonly place: Directory) {
@@ -43,9 +45,10 @@ class World {
     target: Partial<HttpTarget> = {},
   ): Promise<World> {
     const world = new World(await directory());
-    world.server = await serveHttp((seen, response) => {
+    world.server = await serveHttp(async (seen, response) => {
       const { authorization } = seen.headers;
       const { id, method = "", params } = seen.body ?? {};
+      await world.hold?.(method);
       const { sessions } = world;
       const session = String(seen.headers["mcp-session-id"] ?? "");
       const refused = world.check(authorization, method, session);
@@ -223,6 +226,28 @@ test("another login asks in no session of the one before, and for lists of its o
     "Bearer access-0",
     "Bearer anew",
   ]);
+});
+
+test("another login opens no session that the one before has asked for", async () => {
+  await using world = await World.open({ type: "oauth" });
+  const sessions = world.sessions = new Map();
+  let granted: Promise<void> | undefined;
+  const { promise: held, resolve } = Promise.withResolvers<void>();
+  world.hold = async (method) => {
+    if (method !== "initialize" || granted !== undefined) return;
+    granted = world.grant({ loginAt: 2, accessToken: "anew", issuedAt: world.time.ms + 2 });
+    await granted;
+    resolve();
+  };
+  world.check = () => undefined;
+  await world.grant({ loginAt: 1 });
+  await world.start();
+  await held;
+  await world.until(() => world.upstream.state.phase === "ready");
+  assert.equal(await world.call(), "Bearer anew");
+  const lists = world.server.seen.filter(({ body }) => body?.method === "tools/list");
+  assert.deepEqual(lists.map(({ headers }) => headers.authorization), ["Bearer anew"]);
+  assert.equal([...sessions.values()].at(-1), "Bearer anew");
 });
 
 test("rights that do not do fail the call, which names the login that would", async () => {
