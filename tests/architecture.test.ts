@@ -59,7 +59,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 620,
   "src/gateway/middleware": 874,
   "src/gateway/pins": 350,
-  "src/front": 1_798,
+  "src/front": 1_801,
   "src/front/auth": 716,
   "src/app": 782,
   "src/cli": 3400,
@@ -68,7 +68,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1931,
 };
 
-const MOST_CODE_IN_ALL = 39_037;
+const MOST_CODE_IN_ALL = 39_040;
 const MOST_FILES = 264;
 const MOST_LINES = 500;
 

@@ -74,6 +74,11 @@ const CHANGED = /^\/api\/grants\//;
 
 const log = getLogger("mcproxy", "front");
 
+/** A visit by who is asked no credential; his address is known where an audit wants it. */
+function from(address: string | undefined, endpoint: Endpoint): Visit {
+  return address === undefined ? endpoint : { ...endpoint, address };
+}
+
 /** The path of the public address, without a slash at its end. */
 function basePath(publicUrl: string | undefined): string {
   return publicUrl === undefined ? "" : new URL(publicUrl).pathname.replace(/\/+$/, "");
@@ -135,7 +140,7 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
   const visitTo = (endpoint: Endpoint, c: Context): Visit | undefined => {
     const { admission, address } = visitorIn(c);
     return admission === undefined
-      ? { ...endpoint, address }
+      ? from(address, endpoint)
       : entrance!.visit(endpoint, { admission, address }, c.req.path);
   };
   /** The paths that take all the load, as they are mounted. */
@@ -296,7 +301,7 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
     }
     const address = settings.audit && peerOf(asked, peer);
     if (called === undefined) return app.fetch(request, { address });
-    return post(request, address === undefined ? called : { ...called, address }, context);
+    return post(request, from(address, called), context);
   };
   const handle = (asked: Request, peer: PeerSource | undefined) => {
     const called = asked.method === "POST" ? endpointAt(asked.url) : undefined;
