@@ -48,8 +48,11 @@ function numbers(seed: number): Below {
   };
 }
 
-/** Whatever is somebody's alone: what servers say, and what the gateway gives out. */
-const PRIVATE = /tok[\da-z]+x|[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g;
+/**
+ * Whatever is somebody's alone: what servers say, and what the gateway gives out. Base64url has no
+ * tilde: a shorter pattern was once found in a random signature.
+ */
+const PRIVATE = /tok~[\da-z]+~|[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g;
 
 /** The gateway, its servers, and who has heard what. */
 export class PrincipalsHouse implements Home, AsyncDisposable {
@@ -97,7 +100,7 @@ export class PrincipalsHouse implements Home, AsyncDisposable {
   }
 
   token(): string {
-    return `tok${(++this.#tokens).toString(36)}x`;
+    return `tok~${(++this.#tokens).toString(36)}~`;
   }
 
   /**
