@@ -64,14 +64,14 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/front": 1_801,
   "src/front/auth": 716,
   "src/app": 782,
-  "src/cli": 3400,
+  "src/cli": 3_414,
   "src/cli/login": 416,
   "src/cli/view": 263,
   "src/cli/clients": 1931,
 };
 
 const MOST_CODE_IN_ALL = 39_140;
-const MOST_FILES = 265;
+const MOST_FILES = 267;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseCommandLine } from "../../src/cli/args.ts";
-import { COMMANDS } from "../../src/cli/main.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
 import { UsageError } from "../../src/app/io.ts";
 
 const ACCEPTED: readonly (readonly [string, string, Record<string, unknown>, string[]])[] = [

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
 import { parseCommandLine } from "../../src/cli/args.ts";
-import { COMMANDS } from "../../src/cli/main.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
 import { planServe } from "../../src/app/plan.ts";
 import { inDirectory, writeFiles } from "../config/temp.ts";
 

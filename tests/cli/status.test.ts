@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseCommandLine } from "../../src/cli/args.ts";
-import { COMMANDS } from "../../src/cli/main.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
 import { UsageError } from "../../src/app/io.ts";
 import { startServer } from "../support/server.ts";
 import { formatSpan, renderStatus } from "../../src/cli/status-view.ts";

@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { parseCommandLine } from "../../src/cli/args.ts";
-import { COMMANDS } from "../../src/cli/main.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
 import { planServe } from "../../src/app/plan.ts";
 import { gatewayUrls } from "../../src/cli/urls.ts";
 import { environmentOf, parseContainerfile } from "./containerfile.ts";

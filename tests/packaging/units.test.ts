@@ -6,7 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { parseCommandLine } from "../../src/cli/args.ts";
-import { COMMANDS } from "../../src/cli/main.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
 import { SERVICE_GRAMMAR } from "./grammar.ts";
 import { faults, packaged, parseUnit, valuesOf, withExamples } from "./unit-file.ts";
 
