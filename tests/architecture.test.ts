@@ -60,7 +60,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 620,
   "src/gateway/middleware": 874,
   "src/gateway/pins": 350,
-  "src/observe": 100,
+  "src/observe": 172,
   "src/front": 1_801,
   "src/front/auth": 716,
   "src/app": 782,
@@ -70,8 +70,8 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1931,
 };
 
-const MOST_CODE_IN_ALL = 39_140;
-const MOST_FILES = 267;
+const MOST_CODE_IN_ALL = 39_226;
+const MOST_FILES = 268;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */

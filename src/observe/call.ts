@@ -1,19 +1,23 @@
 /** A call as whoever looks at it is told of it: in the API, on the command line, in the history. */
 
-/** What became of a call. */
-export type ObservedOutcome =
-  | "ok"
+/** What may become of a call. */
+export const OBSERVED_OUTCOMES = [
+  "ok",
   /** The tool says so itself (`isError`). */
-  | "tool_error"
+  "tool_error",
   /** An error of the protocol, from the server. */
-  | "error"
+  "error",
   /** By the gateway: invalid, unknown, forbidden, beyond a limit. */
-  | "refused"
-  | "unavailable"
-  | "timeout"
-  | "cancelled"
+  "refused",
+  "unavailable",
+  "timeout",
+  "cancelled",
   /** The server asks something first. */
-  | "input_required";
+  "input_required",
+] as const;
+
+/** One of {@link OBSERVED_OUTCOMES}. */
+export type ObservedOutcome = (typeof OBSERVED_OUTCOMES)[number];
 
 /** One call that has ended; public, member for member. Holds neither arguments nor results. */
 export interface ObservedCall {
