@@ -8,6 +8,7 @@ import { attempt } from "../lib/json.ts";
 import { hostInUrl } from "../lib/text.ts";
 import { within } from "../lib/time.ts";
 import { getLogger } from "../log/mod.ts";
+import { Observatory } from "../observe/observatory.ts";
 import type { HttpServer, Runtime } from "../runtime/types.ts";
 import { ExitCode, type Io } from "./io.ts";
 import { LocalKey, newKey } from "./local-key.ts";
@@ -33,6 +34,7 @@ export class Server {
   private constructor(
     config: Config,
     readonly gateway: Gateway,
+    private readonly observatory: Observatory,
     private readonly app?: App,
     private readonly http?: HttpServer,
     /** What commands of this machine are let in by. */
@@ -50,20 +52,27 @@ export class Server {
   ): Promise<Server> {
     const { config, runtime } = parts;
     const gateway = new Gateway({ ...parts, stateDirectory });
+    const observatory = new Observatory(gateway, { stateDirectory });
     if (!listen) {
       gateway.start();
-      return new Server(config, gateway);
+      return new Server(config, gateway, observatory);
     }
     const { host, port } = config.settings;
     const key = stateDirectory === undefined ? undefined : newKey();
-    const app = createApp({ gateway, boundHost: host, stateDirectory, localKey: key });
+    const app = createApp({
+      gateway,
+      boundHost: host,
+      stateDirectory,
+      localKey: key,
+      observatory,
+    });
     const onError = (error: unknown) => log.error("Request handler failed: {error}", { error });
     const http = await runtime.serve({ hostname: host, port, handler: app.handler, onError });
     gateway.start();
     const localKey = stateDirectory === undefined || key === undefined
       ? undefined
       : new LocalKey({ directory: stateDirectory, host, port: http.port, key });
-    return new Server(config, gateway, app, http, localKey);
+    return new Server(config, gateway, observatory, app, http, localKey);
   }
 
   /** The URL clients are to be given, `undefined` without a listener. */
@@ -85,6 +94,7 @@ export class Server {
     const accepted = this.http?.stop();
     await this.gateway.drain(this.gateway.config.settings.shutdownTimeout);
     await this.gateway.close();
+    await this.observatory.close();
     this.app?.close();
     // Streams have been told to end; a client that holds on to one is not waited for.
     if (accepted !== undefined) await within(LINGER, accepted);

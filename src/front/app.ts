@@ -15,6 +15,7 @@ import { systemClock } from "../lib/time.ts";
 import { TRAIL, TRAIL_HEADER } from "../lib/trail.ts";
 import { getLogger } from "../log/mod.ts";
 import { VERSION } from "../lib/version.ts";
+import type { Observatory } from "../observe/observatory.ts";
 import { InvalidMessage } from "../protocol/message.ts";
 import type { Visitor } from "../protocol/exchange.ts";
 import { peerOf } from "../runtime/listen.ts";
@@ -38,6 +39,8 @@ export interface AppOptions {
   readonly stateDirectory?: string | undefined;
   /** What opens the door to the gateway's own commands. */
   readonly localKey?: string | undefined;
+  /** What is seen of calls; without, nothing is told of them. */
+  readonly observatory?: Observatory | undefined;
   /** Another door than `createDoor()`. */
   readonly door?: typeof createDoor | undefined;
 }

@@ -29,7 +29,10 @@ export type CallOutcome = "ok" | "toolError" | "unfinished" | "error" | "cancell
 export interface CallRecord {
   readonly kind: "call";
   readonly rid: string;
-  readonly client: Pick<Client, "label" | "session" | "era" | "principal" | "address">;
+  readonly client: Pick<
+    Client,
+    "label" | "session" | "era" | "principal" | "address" | "info"
+  >;
   readonly method: string;
   /** The key of its endpoint. */
   readonly endpoint: string;

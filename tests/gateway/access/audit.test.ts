@@ -138,7 +138,7 @@ test("hashes tell equal arguments from run to run, by a key that nobody else can
 test("limits, refusals, sessions, configurations and wrong credentials are written down", async () => {
   const principal = { id: "key:ci", who: "ci", names: [] };
   const lines = await audited("none", (events, clock) => {
-    const client = { label: "c7", session: "c7", era: "legacy", principal } as const;
+    const client = { label: "c7", session: "c7", era: "legacy", principal, info: {} } as const;
     const call = { rid: "1", client, method: "tools/call", name: "x" };
     events.emit({ kind: "limited", ...call, endpoint: "*", server: "gh", told: "Limit of 1" });
     const address = "192.0.2.1";
