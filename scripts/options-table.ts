@@ -63,6 +63,10 @@ export function fillTables(page: string, schema: OptionSchema): string {
     ),
     gating: members(schema.properties?.["gating"]),
     embeddings: members(schema.properties?.["embeddings"]),
+    ...Object.fromEntries(["history", "otel", "dashboard", "alerts"].map((name) => [
+      name,
+      members(schema.properties?.[name]),
+    ])),
     auth: members(auth),
     issuers: members(auth?.properties?.["issuers"]?.items),
     proxy: members(auth?.properties?.["proxy"]),

@@ -3,7 +3,7 @@ import { CLIENT_KEYS } from "../src/config/client-keys.ts";
 import { about } from "../src/config/schema-parts.ts";
 import { loadOptions, schemaLink, serverOptions, SettingsSchema } from "../src/config/schema.ts";
 
-await loadOptions("auth access limits sandbox");
+await loadOptions("auth access limits sandbox metrics");
 
 /** A whole file, for the JSON schema of editors: every layout, and the keys of other clients. */
 

@@ -46,7 +46,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/log": 973,
   "src/schema": 884,
   "src/protocol": 1638,
-  "src/config": 5_162,
+  "src/config": 5_457,
   "src/upstream": 2_618,
   "src/upstream/connection": 1_708,
   "src/upstream/transport": 2_086,
@@ -70,8 +70,8 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1931,
 };
 
-const MOST_CODE_IN_ALL = 39_332;
-const MOST_FILES = 270;
+const MOST_CODE_IN_ALL = 39_627;
+const MOST_FILES = 271;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */

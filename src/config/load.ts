@@ -196,6 +196,7 @@ export function parseTree(
   }
   lateSchemas.auth?.checkIssuers(settings, collector);
   lateSchemas.access?.checkAccess(settings, collector);
+  lateSchemas.observe?.checkObserved(settings, tree.names, collector);
   const servers = parseServers(settings, context);
   const issues = [...environment.issues, ...collector.issues];
   if (issues.length > 0) return { ok: false, issues: inOrder(issues, files) };

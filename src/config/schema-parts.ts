@@ -161,10 +161,11 @@ export function chosen<Schema extends v.GenericSchema>(
 
 /**
  * Stands for a schema that is loaded for those who have the option; until it {@link becomes} that, it
- * accepts nothing.
+ * accepts nothing but its default.
  */
-export function late<Schema extends v.GenericSchema>(): Schema {
-  return { ...v.never("an option whose schema is loaded") } as unknown as Schema;
+export function late<Schema extends v.GenericSchema>(standard?: unknown): Schema {
+  const schema = v.custom((value) => value === standard, "an option whose schema is loaded");
+  return { ...schema } as unknown as Schema;
 }
 
 /** Makes the schema of {@link late} what it stands for. */

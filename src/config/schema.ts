@@ -9,6 +9,7 @@ import type { accessOption } from "./schema-access.ts";
 import type { authOption } from "./schema-auth.ts";
 import type { auditOption, rateOption } from "./schema-limits.ts";
 import type { serverAuthOption } from "./schema-login.ts";
+import type { observeOptions } from "./schema-observe.ts";
 import { gatingOptions } from "./schema-gating.ts";
 import {
   about,
@@ -182,13 +183,35 @@ const gatewayAuth = late<typeof authOption>();
 const access = late<typeof accessOption>();
 const audit = late<typeof auditOption>();
 
+/** The settings about what is to be seen, and what they are where the file says nothing. */
+const SEEING = {
+  metrics: true,
+  history: { days: 30, maxSize: 67_108_864, bodies: "off" },
+  otel: undefined,
+  dashboard: { mode: "auto", edit: false },
+  alerts: undefined,
+} as const;
+const seeing = Object.fromEntries(
+  Object.entries(SEEING).map(([key, standard]) => [key, late(standard)]),
+) as unknown as typeof observeOptions;
+
 /** What {@link loadOptions} has loaded, for what looks at settings beside each other. */
 export const lateSchemas: {
   auth?: typeof import("./schema-auth.ts");
   login?: typeof import("./schema-login.ts");
   access?: typeof import("./schema-access.ts");
   confining?: typeof import("./schema-sandbox.ts");
+  observe?: typeof import("./schema-observe.ts");
 } = {};
+
+function mentions(keys: readonly string[]): RegExp {
+  const any = keys.join("|");
+  return new RegExp(`\\b(?:${any})\\b|MCPROXY_(?:${any.toUpperCase()})`);
+}
+
+function becomesEach<Schemas extends object>(stands: Schemas, schemas: Schemas): void {
+  for (const [key, stand] of Object.entries(stands)) becomes(stand, schemas[key as keyof Schemas]);
+}
 
 /**
  * Loads the schemas of settings that few have, if this text may have one: to be awaited before a
@@ -205,15 +228,19 @@ export async function loadOptions(text: string): Promise<void> {
     lateSchemas.access = await import("./schema-access.ts");
     becomes(access, lateSchemas.access.accessOption);
   }
-  if (new RegExp(`\\b(?:${CONFINING.join("|")})\\b`).test(text)) {
+  if (mentions(CONFINING).test(text)) {
     const { confiningOptions } = lateSchemas.confining = await import("./schema-sandbox.ts");
-    for (const key of CONFINING) becomes<v.GenericSchema>(confining[key], confiningOptions[key]);
+    becomesEach(confining, confiningOptions);
   }
   if (/\b(?:limits|audit|rate)\b|MCPROXY_(?:LIMITS|AUDIT)/.test(text)) {
     const { limitsOption, auditOption, rateOption } = await import("./schema-limits.ts");
     becomes(limits, limitsOption);
     becomes(audit, auditOption);
     becomes(rate, rateOption);
+  }
+  if (mentions(Object.keys(SEEING)).test(text)) {
+    const { observeOptions } = lateSchemas.observe = await import("./schema-observe.ts");
+    becomesEach(seeing, observeOptions);
   }
 }
 
@@ -303,6 +330,7 @@ export const SettingsSchema = v.strictObject(optional({
   access,
   limits,
   audit,
+  ...seeing,
   ...gatingOptions,
   ...profileOptions,
 }, {
@@ -330,6 +358,7 @@ export const SettingsSchema = v.strictObject(optional({
   logFormat: "text",
   cacheSize: 16_777_216,
   allowCommands: false,
+  ...SEEING,
   gating: {},
   profiles: () => ({}),
   tags: () => ({}),

@@ -71,10 +71,17 @@ export function collectSecrets(config: Config): readonly string[] {
     }
   };
   config.expandedSecrets.forEach(add);
-  const { auth, embeddings } = config.settings;
+  const { auth, embeddings, otel, alerts } = config.settings;
   (auth?.issuers ?? []).flatMap(({ jwks = "" }) => secretsOfUrl(jwks)).forEach(add);
   if (embeddings !== undefined) {
     [embeddings.apiKey ?? "", ...secretsOfUrl(embeddings.url)].forEach(add);
+  }
+  if (otel !== undefined) secretsOfHttp({ url: otel.endpoint, headers: otel.headers }).forEach(add);
+  for (const channel of alerts?.to ?? []) {
+    const found = channel.kind === "command"
+      ? secretsOfStdio({ env: {}, args: channel.command })
+      : [channel.url, ...secretsOfUrl(channel.url)];
+    found.forEach(add);
   }
   for (const { instances } of config.servers.values()) {
     for (const target of instances) {
@@ -85,7 +92,7 @@ export function collectSecrets(config: Config): readonly string[] {
   return [...secrets].sort((a, b) => b.length - a.length || (a < b ? -1 : 1));
 }
 
-function secretsOfHttp(target: HttpTarget): string[] {
+function secretsOfHttp(target: Pick<HttpTarget, "url" | "headers" | "login">): string[] {
   const secrets = secretsOfUrl(target.url);
   const { clientSecret = "", privateKey = "" } = (target.login ?? {}) as Partial<ClientConfig>;
   secrets.push(clientSecret, privateKey);
@@ -105,7 +112,7 @@ function secretsOfHttp(target: HttpTarget): string[] {
   return secrets;
 }
 
-function secretsOfStdio({ env, args }: StdioTarget): string[] {
+function secretsOfStdio({ env, args }: Pick<StdioTarget, "env" | "args">): string[] {
   const secrets = Object.entries(env).flatMap(([name, value]) =>
     isSecret(name, value) ? [value] : secretsOfText(value)
   );

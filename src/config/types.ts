@@ -19,6 +19,14 @@ export type { ProfileConfig } from "./profiles.ts";
 export type { AccessRule } from "./schema-access.ts";
 export type { AuthConfig, IssuerConfig, KeyConfig, ProxyConfig } from "./schema-auth.ts";
 export type { AuditConfig, LimitsConfig, Rate } from "./schema-limits.ts";
+export type {
+  AlertChannel,
+  AlertRule,
+  AlertsConfig,
+  DashboardConfig,
+  HistoryConfig,
+  OtelConfig,
+} from "./schema-observe.ts";
 export type { EmbeddingsConfig, GatingConfig, GatingMode } from "./schema-gating.ts";
 export type { ClientConfig, LoginConfig } from "./schema-login.ts";
 export type { CacheRule, ReplaceRule, ServerTransform, SizeRule } from "./schema-results.ts";

@@ -56,8 +56,12 @@ function keyHint(nearest: string | undefined, expected: string): string {
 /** At and below these keys every value may be a secret; an issue shows only its kind. */
 const SECRET_KEYS: readonly unknown[] = ["env", "headers", "args", "auth", "mcpServers"];
 
-/** The members of `embeddings` that may be shown as they are. */
-const HARMLESS_MEMBERS: readonly unknown[] = ["model", "timeout"];
+/** Of keys that hold secrets the members that may be shown as they are. */
+const HARMLESS_MEMBERS: ReadonlyMap<unknown, readonly unknown[]> = new Map([
+  ["embeddings", ["model", "timeout"]],
+  ["otel", ["sample", "signals"]],
+  ["alerts", ["rules"]],
+]);
 
 /** What {@link validate} needs beside schema and value. */
 export interface ValidateOptions {
@@ -131,9 +135,8 @@ export function describeFound(value: unknown, path: ConfigPath): string {
   const [key, member] = path;
   const isUrl = key === "url" || key === "urls" || (key === "embeddings" && member === "url");
   if (isUrl && typeof value === "string") return quote(maskUrl(value));
-  const isSecret = key === "embeddings"
-    ? !HARMLESS_MEMBERS.includes(member)
-    : SECRET_KEYS.includes(key);
+  const isSecret = HARMLESS_MEMBERS.get(key)?.includes(member) === false ||
+    SECRET_KEYS.includes(key);
   return isSecret ? describeKind(value) : describeValue(value);
 }
 

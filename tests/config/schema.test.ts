@@ -53,6 +53,7 @@ const WITHOUT_DEFAULT = new Set([
   "auth.proxy.from",
   ...["access", "rate", "limits", "limits.calls", "limits.concurrent", "limits.sessions"],
   ...["audit", "audit.file"],
+  ...["otel", "otel.endpoint", "alerts", "alerts.to", "alerts.rules"],
   ...["roots.uri", "roots.name", "risk"],
 ]);
 
