@@ -12,12 +12,6 @@ import { getLogger } from "../log/mod.ts";
 
 const log = getLogger("mcproxy");
 
-/** A new key: what begins like this is one of ours, for whoever finds it in the wrong place. */
-export function newKey(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(32));
-  return `mcproxy_${bytes.toBase64({ alphabet: "base64url", omitPadding: true })}`;
-}
-
 /** What a {@link LocalKey} is kept for. */
 export interface LocalKeyOptions {
   /** The state directory. */

@@ -5,13 +5,14 @@ import type { Config } from "../config/types.ts";
 import { type App, createApp } from "../front/app.ts";
 import { Gateway, type GatewayOptions } from "../gateway/gateway.ts";
 import { attempt } from "../lib/json.ts";
+import { newKey } from "../lib/secrets.ts";
 import { hostInUrl } from "../lib/text.ts";
 import { within } from "../lib/time.ts";
 import { getLogger } from "../log/mod.ts";
 import { Observatory } from "../observe/observatory.ts";
 import type { HttpServer, Runtime } from "../runtime/types.ts";
 import { ExitCode, type Io } from "./io.ts";
-import { LocalKey, newKey } from "./local-key.ts";
+import { LocalKey } from "./local-key.ts";
 
 /** What a running gateway stands on. */
 export interface ServerOptions extends GatewayOptions {

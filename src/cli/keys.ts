@@ -1,8 +1,8 @@
 /** `mcproxy keys`: who has a key to the gateway. The configuration has the hashes alone. */
 
 import { CliError, ExitCode, type Io, say, UsageError } from "../app/io.ts";
-import { newKey } from "../app/local-key.ts";
 import { isObject } from "../lib/json.ts";
+import { newKey } from "../lib/secrets.ts";
 import { suggest } from "../lib/suggest.ts";
 import { quotedNames } from "../lib/text.ts";
 import { longDuration } from "./args.ts";

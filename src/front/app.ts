@@ -21,6 +21,7 @@ import type { Visitor } from "../protocol/exchange.ts";
 import { peerOf } from "../runtime/listen.ts";
 import type { HttpHandler, PeerSource } from "../runtime/types.ts";
 import type { createDoor } from "./auth/door.ts";
+import type { PageKeys } from "./auth/page-keys.ts";
 import type { Entrance } from "./entrance.ts";
 import { corsHeaders, createGuard, isForeignFetch, preflight } from "./guard.ts";
 import type { HealthAnswer } from "./health.ts";
@@ -70,10 +71,10 @@ const NAMED = /^(\/\w+\/)(\w[\w.-]*)(\/[\w/]+)$/;
 const NOBODYS = serverEndpoint("");
 
 /** What is about the servers there are, which no page is to know, not even one that may use them. */
-const NO_PAGES = /^\/api\/(?:tools|logins|grants)(?:\/|$)/;
+const NO_PAGES = /^\/api\/(?:tools|logins|grants|ui-key)(?:\/|$)/;
 
 /** Where something is to be changed. */
-const CHANGED = /^\/api\/grants\//;
+const CHANGED = /^\/api\/(?:grants\/|ui-key\/?$)/;
 
 const log = getLogger("mcproxy", "front");
 
@@ -219,6 +220,13 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
 
   app.get("/api/keys", () => json({ keys: entrance?.keys ?? [] }, 200, NO_STORE));
   app.all("/api/keys", () => methodNotAllowed("GET, HEAD"));
+  const pageKeys: PageKeys = new Map();
+  app.post("/api/ui-key", async (c) => {
+    const { issuePageKey } = await import("./auth/page-keys.ts");
+    // Who stands before it has let somebody in, with `auth` or without.
+    return json(issuePageKey(pageKeys, visitorIn(c).admission!), 200, NO_STORE);
+  });
+  app.all("/api/ui-key", () => methodNotAllowed("POST"));
   let logins: Promise<LoginAnswers> | undefined;
   const loginAnswers = () =>
     logins ??= import("./logins.ts").then(({ LoginAnswers }) =>
@@ -258,7 +266,7 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
     const parts = { settings, context, isRoute, inForce: () => entrance, answer: app.fetch };
     const onWrong = (address: string, why: string) =>
       gateway.events.emit({ kind: "authFailed", address, why });
-    return new Entrance({ ...doorway, ...parts, onWrong });
+    return new Entrance({ ...doorway, ...parts, pageKeys, onWrong });
   };
   /** Where nobody has to say who he is, what changes something takes the key of the listener. */
   let keeper: Promise<Entrance> | undefined;
@@ -282,6 +290,8 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
     entrance = keeper = undefined;
     if (before !== undefined) {
       entrance = before.renewed(settings);
+      // Who was somebody by `auth` is nobody without it, and nobody again under another one.
+      if (entrance === undefined) pageKeys.clear();
       before.endLapsed(settings);
     } else if (settings.auth !== undefined) opening ??= open();
   };

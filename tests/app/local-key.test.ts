@@ -6,11 +6,11 @@ import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promis
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { LocalKey, newKey } from "../../src/app/local-key.ts";
+import { LocalKey } from "../../src/app/local-key.ts";
 import { Server } from "../../src/app/server.ts";
 import { readLocalKey } from "../../src/cli/credential.ts";
 import { parseConfig } from "../../src/config/load.ts";
-import { createRedactor } from "../../src/lib/secrets.ts";
+import { createRedactor, newKey } from "../../src/lib/secrets.ts";
 import { inDirectory } from "../config/temp.ts";
 import { OWN_ADDRESS } from "../support/own-address.ts";
 

@@ -2,10 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LocalKey, newKey } from "../../src/app/local-key.ts";
+import { LocalKey } from "../../src/app/local-key.ts";
 import { BridgeLink } from "../../src/cli/bridge.ts";
 import { type Credential, credentialFor, principalCalled } from "../../src/cli/credential.ts";
 import type { AuthConfig } from "../../src/config/types.ts";
+import { newKey } from "../../src/lib/secrets.ts";
 import { inDirectory } from "../config/temp.ts";
 import { Inbox } from "../support/inbox.ts";
 import { type FakeHttp, type Handler, json, serveHttp } from "../upstream/fakes/http-server.ts";

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { chmod, chown, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { newKey } from "../../src/app/local-key.ts";
+import { newKey } from "../../src/lib/secrets.ts";
 import { Server } from "../../src/app/server.ts";
 import { hashOfKey } from "../../src/cli/clients/keys-file.ts";
 import { loadConfig } from "../../src/config/load.ts";

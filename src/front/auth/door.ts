@@ -20,6 +20,7 @@ import {
 import { addressOf, Challenges, refusal } from "./challenge.ts";
 import { forElsewhere, Issuer, issuerIn, type VerifiedToken } from "./issuers.ts";
 import { Keys } from "./keys.ts";
+import type { PageKeys } from "./page-keys.ts";
 import { TrustedProxy } from "./proxy.ts";
 
 /** Who stands before everything but the public paths. */
@@ -57,6 +58,8 @@ export interface DoorOptions {
   readonly settings: DoorSettings;
   /** The key of this listener, which the gateway's own commands have. */
   readonly localKey?: string | undefined;
+  /** Those of pages, which outlive a door. */
+  readonly pageKeys?: PageKeys | undefined;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
   /** Told of each wrong credential: from where, and what is wrong with it. */
@@ -121,12 +124,13 @@ class Doorkeeper implements Door {
   readonly #turns: TokenBucket;
 
   constructor(
-    { settings, localKey, onWrong, now = Date.now, fetch = globalThis.fetch }: DoorOptions,
+    { settings, localKey, pageKeys, onWrong, now = Date.now, fetch = globalThis.fetch }:
+      DoorOptions,
   ) {
     this.#onWrong = onWrong;
     this.#now = now;
     this.#fetch = fetch;
-    this.keys = new Keys(localKey);
+    this.keys = new Keys(localKey, pageKeys ?? new Map());
     this.#turns = new TokenBucket({ ratePerSecond: VERIFIED, burst: VERIFIED, now: now() });
     this.reload(settings);
   }

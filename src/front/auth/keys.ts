@@ -1,9 +1,10 @@
 import type { KeyConfig } from "../../config/types.ts";
 import { LOCAL } from "../../protocol/exchange.ts";
 import { digestOf, Pass, WrongCredential } from "./admission.ts";
+import type { PageKeys } from "./page-keys.ts";
 
 /**
- * The keys of the configuration, and that of the listener. They are found by their digest: how long
+ * The keys of the configuration, that of the listener, and those of pages. They are found by their digest: how long
  * that takes says nothing about a key, since nobody can choose the digest of what he tries.
  */
 export class Keys {
@@ -11,7 +12,7 @@ export class Keys {
   readonly #local: string | undefined;
   readonly #localPass = new Pass(LOCAL);
 
-  constructor(local: string | undefined) {
+  constructor(local: string | undefined, private readonly pages: PageKeys) {
     this.#local = local && digestOf(local);
   }
 
@@ -38,7 +39,7 @@ export class Keys {
   find(key: string, now: number): Pass | undefined {
     const digest = digestOf(key);
     if (digest === this.#local) return this.#localPass;
-    const pass = this.#passes.get(digest);
+    const pass = this.#passes.get(digest) ?? this.pages.get(digest);
     if (pass === undefined || pass.holds(now)) return pass;
     throw new WrongCredential({ why: "expired", genuine: true });
   }
