@@ -61,8 +61,8 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/middleware": 874,
   "src/gateway/pins": 350,
   "src/observe": 263,
-  "src/front": 1_803,
-  "src/front/auth": 716,
+  "src/front": 1_811,
+  "src/front/auth": 738,
   "src/app": 782,
   "src/cli": 3_414,
   "src/cli/login": 416,
@@ -70,8 +70,8 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1931,
 };
 
-const MOST_CODE_IN_ALL = 39_627;
-const MOST_FILES = 271;
+const MOST_CODE_IN_ALL = 39_658;
+const MOST_FILES = 272;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */
