@@ -61,8 +61,11 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/middleware": 874,
   "src/gateway/pins": 350,
   "src/observe": 263,
-  "src/front": 1_811,
+  "src/front": 1_835,
   "src/front/auth": 738,
+  "src/front/dashboard": 182,
+  // What runs in the browser: modules, styles and the shell.
+  "src/front/dashboard/web": 2_600,
   "src/app": 782,
   "src/cli": 3_414,
   "src/cli/login": 416,
@@ -70,8 +73,8 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1931,
 };
 
-const MOST_CODE_IN_ALL = 39_658;
-const MOST_FILES = 272;
+const MOST_CODE_IN_ALL = 42_464;
+const MOST_FILES = 274;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */
@@ -242,7 +245,7 @@ test(`no file has more than ${MOST_LINES} lines`, () => {
 test(`src has at most ${MOST_FILES} files, and every folder keeps to its limit of code`, () => {
   assert.ok(src.length <= MOST_FILES, `src has ${src.length} files`);
   const sizes = new Map(Object.keys(MOST_CODE).map((place) => [place, 0]));
-  for (const { path, text } of src) {
+  for (const { path, text } of [...src, ...sources("src/front", /\.(?:js|css|html)$/)]) {
     const place = placeOf(path);
     assert.ok(place !== undefined, `${path} stands in no folder of the layout`);
     sizes.set(place, sizes.get(place)! + codeLines(text));

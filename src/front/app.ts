@@ -27,7 +27,7 @@ import { corsHeaders, createGuard, isForeignFetch, preflight } from "./guard.ts"
 import type { HealthAnswer } from "./health.ts";
 import type { LoginAnswers } from "./logins.ts";
 import { changes, CLIENT_DOCUMENT, type FrontContext, json, NO_STORE } from "./reply.ts";
-import { methodNotAllowed, notFound, Refusal, type Visit } from "./reply.ts";
+import { methodNotAllowed, notFound, Refusal, type Visit, wantsPage } from "./reply.ts";
 import { del, get, post } from "./streamable.ts";
 import { KeepAlive } from "./streams.ts";
 
@@ -244,7 +244,20 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
   );
   app.all(CLIENT_DOCUMENT, () => methodNotAllowed("GET, HEAD"));
 
-  app.get("/", () => json({ name: "mcproxy", version: VERSION, paths: paths() }));
+  let page: Promise<typeof import("./dashboard/dashboard.ts")> | undefined;
+  const pageFile = async (request: Request, name?: string) => {
+    page ??= import("./dashboard/dashboard.ts");
+    return (await page).dashboardFile(request, name);
+  };
+  app.get(
+    "/ui/:name",
+    async (c) => await pageFile(c.req.raw, c.req.param("name")) ?? notFound(c.req.path, paths()),
+  );
+  app.all("/ui/:name", () => methodNotAllowed("GET, HEAD"));
+  app.get("/", async (c) => {
+    if (wantsPage(c.req.raw)) return (await pageFile(c.req.raw))!;
+    return json({ name: "mcproxy", version: VERSION, paths: paths() });
+  });
   app.all("/", () => methodNotAllowed("GET, HEAD"));
   app.notFound((c) => notFound(c.req.path, paths()));
   const refuse = (told: Refusal, request: Request): Response => {

@@ -14,7 +14,7 @@ import type { Admission, Guest, Principal, Visitor } from "../protocol/exchange.
 import type { PeerSource } from "../runtime/types.ts";
 import { createDoor, type Door, type DoorOptions } from "./auth/door.ts";
 import { CLIENT_DOCUMENT, type FrontContext, json, LAPSED, methodNotAllowed } from "./reply.ts";
-import { changes, NO_STORE, Refusal, type Visit } from "./reply.ts";
+import { changes, NO_STORE, Refusal, type Visit, wantsPage } from "./reply.ts";
 import { post } from "./streamable.ts";
 
 /** What an {@link Entrance} is made from, and stands before. */
@@ -107,7 +107,9 @@ export class Entrance {
       const { method } = request;
       if (method === "OPTIONS") return methodNotAllowed("GET, HEAD, POST, DELETE");
       if (path.startsWith(METADATA)) return this.#metadata(request, path);
-      if (!this.parts.isRoute(path, method) || PUBLIC.includes(path)) {
+      // The page has no data: it asks for them, with a key.
+      const isPage = path.startsWith("/ui/") || (path === "/" && wantsPage(request));
+      if (!this.parts.isRoute(path, method) || PUBLIC.includes(path) || isPage) {
         return this.parts.answer(request);
       }
       if (HEALTH.includes(path)) {

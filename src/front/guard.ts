@@ -47,7 +47,9 @@ export function objection(
   if (name === undefined || !hostAllowed(name, options)) {
     return `Host ${JSON.stringify(host ?? "")} is not allowed; add it to "allowedHosts"`;
   }
-  if (origin === null || originAllowed(origin, options)) return undefined;
+  // The page is its gateway's own, by whatever name it has been reached.
+  const isOwn = origin !== null && URL.parse(origin)?.host === host!.trim().toLowerCase();
+  if (origin === null || isOwn || originAllowed(origin, options)) return undefined;
   return `Origin ${JSON.stringify(origin)} is not allowed; add it to "allowedOrigins"`;
 }
 
@@ -80,11 +82,11 @@ function isAddress(host: string): boolean {
 
 /**
  * True for a GET of another site's page that tells no origin, as that of an `<img>`: it must not open
- * a stream. Other methods tell it. Whoever follows a link may look at the rest.
+ * a stream. Other methods tell it. Whoever follows a link may look at the dashboard.
  */
 export function isForeignFetch(headers: Headers, path: string): boolean {
   if (headers.get("sec-fetch-site") !== "cross-site") return false;
-  return headers.get("sec-fetch-dest") !== "document" || /\/(mcp|sse)$/.test(path);
+  return headers.get("sec-fetch-dest") !== "document" || !/^\/(ui\/[^/]*)?$/.test(path);
 }
 
 // CORS for origins the guard has let through (loopback pages and `allowedOrigins`).

@@ -180,6 +180,11 @@ export function notFound(path: string, paths: readonly string[]): Response {
   return json({ error: "not_found", message: `No such path: ${path}`, paths }, 404);
 }
 
+/** Whether a person looks there with a browser, and not a program. */
+export function wantsPage({ headers }: Pick<Request, "headers">): boolean {
+  return headers.get("accept")?.includes("text/html") === true;
+}
+
 /** 405, with the methods there are. */
 export function methodNotAllowed(allow: string): Response {
   return json({ error: "method_not_allowed", message: `Allowed: ${allow}` }, 405, { allow });

@@ -154,7 +154,12 @@ test("a page of another site opens no stream, and a link may be followed", async
   }
   assert.equal(gateway.server.gateway.sessions.size, open);
   assert.equal((await ask("/api/status", { headers: image })).status, 403);
-  assert.equal((await ask("/api/status", { headers: link })).status, 200);
+  assert.equal((await ask("/api/status", { headers: link })).status, 403);
+  for (const path of ["/", "/ui/app.js"]) {
+    assert.equal((await ask(path, { headers: link })).status, 200, path);
+    assert.equal((await ask(path, { headers: image })).status, 403, path);
+    assert.equal((await ask(path, { headers: frame })).status, 403, path);
+  }
   const own = { ...image, "sec-fetch-site": "same-origin" };
   assert.equal((await ask("/sse", { headers: own })).status, 200);
 });

@@ -1,0 +1,201 @@
+// @ts-check
+/// <reference lib="dom" />
+/** Keys, the list of them, and the palette that finds and does things. */
+
+import { signal } from "@preact/signals";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { html } from "./parts.js";
+import { go, href, PAGES, status, switchTheme } from "./state.js";
+
+/** @typedef {{key: string, title: string, run: (event: KeyboardEvent) => void}} Key */
+/** @typedef {{title: string, hint: string, run: () => void}} Act */
+
+const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
+/** The key for commands, as the platform says it. */
+export const COMMAND = isMac ? "⌘" : "Ctrl ";
+
+/** What is open: `palette`, `keys` or nothing. */
+export const dialog = signal("");
+
+/** The keys and acts of what is shown. @type {Map<object, {keys: Key[], acts: Act[]}>} */
+const shown = new Map();
+
+/**
+ * Keys and acts of a component, while it is there.
+ * @param {Key[]} keys
+ * @param {Act[]} [acts] for the palette
+ */
+export function useKeys(keys, acts = []) {
+  const own = useRef({ keys, acts }).current;
+  Object.assign(own, { keys, acts });
+  useEffect(() => {
+    shown.set(own, own);
+    return () => void shown.delete(own);
+  }, []);
+}
+
+/** @param {Element | null} element */
+function isTyping(element) {
+  return element?.matches(
+    "input:not([type=checkbox],[type=radio]),select,textarea,[contenteditable]",
+  ) ??
+    false;
+}
+
+/** The rows, options or entries that `j` and `k` go through. */
+function moved(/** @type {number} */ by) {
+  const rows = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("main [data-row]")]);
+  const at = rows.findIndex((row) => row === document.activeElement);
+  const from = at >= 0 ? at : rows.findIndex((row) => row.closest("[aria-selected=true]"));
+  rows[Math.min(rows.length - 1, Math.max(0, from + by))]?.focus();
+}
+
+/** @type {Key[]} */
+const COMMON = [
+  {
+    key: "/",
+    title: "Filter this page",
+    run: (event) => {
+      event.preventDefault();
+      /** @type {HTMLElement | null} */ (document.querySelector("main section input"))?.focus();
+    },
+  },
+  { key: "j", title: "Next row", run: () => moved(1) },
+  { key: "k", title: "Row before", run: () => moved(-1) },
+  { key: "?", title: "All keys", run: () => dialog.value = "keys" },
+];
+/** Told, and done elsewhere. */
+const TOLD = [
+  ["↵", "Open the row"],
+  ["Esc", "Close what is open"],
+  [`${COMMAND}K`, "Find or do"],
+  ...PAGES.map(({ letter, title }) => [`g ${letter}`, title]),
+];
+
+let after = "";
+addEventListener("keydown", (event) => {
+  if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    dialog.value = dialog.value === "palette" ? "" : "palette";
+    return;
+  }
+  if (event.key === "Escape" && isTyping(document.activeElement) && dialog.value === "") {
+    return /** @type {HTMLElement} */ (document.activeElement).blur();
+  }
+  if (event.metaKey || event.ctrlKey || event.altKey || dialog.value !== "") return;
+  if (isTyping(document.activeElement)) return;
+  if (after === "g") {
+    after = "";
+    const page = PAGES.find(({ letter }) => letter === event.key);
+    if (page !== undefined) go(href(page.id));
+    return;
+  }
+  after = event.key;
+  const keys = [...[...shown.values()].reverse().flatMap(({ keys }) => keys), ...COMMON];
+  keys.find(({ key }) => key === event.key)?.run(event);
+});
+
+/** What the palette finds: pages, servers, acts of the page, and what is typed as a call or filter. */
+function allActs() {
+  const servers = status.value?.servers ?? [];
+  return [
+    ...[...shown.values()].flatMap(({ acts }) => acts),
+    ...PAGES.map(({ id, title, letter }) => act(`Go to ${title}`, `g ${letter}`, href(id))),
+    ...servers.map((/** @type {any} */ { name }) => act(name, "server", href(["servers", name]))),
+    { title: "Switch between light and dark", hint: "action", run: switchTheme },
+    { title: "Show all keys", hint: "?", run: () => dialog.value = "keys" },
+  ];
+}
+
+/** @param {string} title @param {string} hint @param {string} to @returns {Act} */
+function act(title, hint, to) {
+  return { title, hint, run: () => go(to) };
+}
+
+/** @param {string} text @returns {Act[]} */
+function found(text) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const fit = allActs().filter(({ title }) =>
+    words.every((word) => title.toLowerCase().includes(word))
+  );
+  if (text.trim() === "") return fit.slice(0, 50);
+  return [
+    ...fit.slice(0, 50),
+    act(`Find the tool ${text}`, "tools", href("tools", { q: text })),
+    act(`Calls: ${text}`, "filter", href("calls", { filter: text })),
+  ];
+}
+
+/** A dialog that closes by Esc and gives the focus back. @param {any} props */
+function Dialog({ label, children, class: name }) {
+  const ref = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  useEffect(() => {
+    const before = /** @type {HTMLElement | null} */ (document.activeElement);
+    ref.current?.showModal();
+    return () => before?.isConnected && before.focus();
+  }, []);
+  return html`
+    <dialog ref=${ref} class=${name} aria-label=${label} onClose=${() => dialog.value = ""}
+      onClick=${(/** @type {Event} */ event) =>
+        event.target === ref.current && ref.current?.close()}>${children}</dialog>
+  `;
+}
+
+function Palette() {
+  const [text, setText] = useState("");
+  const [at, setAt] = useState(0);
+  const list = found(text);
+  const run = (/** @type {Act | undefined} */ one) => {
+    if (one === undefined) return;
+    dialog.value = "";
+    // After the dialog has given the focus back.
+    setTimeout(one.run);
+  };
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (event.key === "Enter") run(list[at]);
+    if (step === undefined) return;
+    event.preventDefault();
+    setAt(Math.min(list.length - 1, Math.max(0, at + step)));
+  };
+  useEffect(() => document.getElementById(`act-${at}`)?.scrollIntoView({ block: "nearest" }), [at]);
+  return html`
+    <${Dialog} label="Find or do">
+      <input role="combobox" aria-label="Find a tool, server or action" aria-expanded="true"
+        aria-controls="acts" aria-activedescendant=${list.length > 0 ? `act-${at}` : undefined}
+        placeholder="Find a tool, server or call, or do something…" value=${text}
+        onKeyDown=${onKeyDown}
+        onInput=${(/** @type {any} */ event) => (setText(event.target.value), setAt(0))} />
+      <ul role="listbox" id="acts" aria-label="Results">${list.map((one, index) =>
+        html`
+          <li role="option" id=${`act-${index}`} aria-selected=${index === at}
+            onClick=${() => run(one)}>${one.title}<span>${one.hint}</span></li>
+        `
+      )}</ul>
+      <//>
+  `;
+}
+
+function AllKeys() {
+  const own = [...shown.values()].flatMap(({ keys }) => keys);
+  const rows = [...TOLD, ...[...own, ...COMMON].map(({ key, title }) => [key, title])];
+  return html`
+    <${Dialog} label="Keys" class="keys">
+      <h2>Keys</h2>
+      <dl>${rows.map(([key, title]) =>
+        html`
+          <div key=${key}>
+            <dt><kbd>${key}</kbd></dt>
+            <dd>${title}</dd>
+          </div>
+        `
+      )}</dl>
+      <//>
+  `;
+}
+
+/** Whichever dialog is open. */
+export function Dialogs() {
+  if (dialog.value === "palette") return html`<${Palette} />`;
+  return dialog.value === "keys" ? html`<${AllKeys} />` : null;
+}

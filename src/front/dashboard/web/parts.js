@@ -1,0 +1,299 @@
+// @ts-check
+/// <reference lib="dom" />
+/** What pages are put together from. Whatever comes from a server is text here, never HTML. */
+
+import htm from "htm";
+import { h } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+
+/** Templates as elements. @type {(strings: TemplateStringsArray, ...values: any[]) => any} */
+export const html = /** @type {any} */ (htm).bind(h);
+
+// Numbers and times as people read them.
+
+const NARROW = "\u202f";
+
+/** 12 345 @param {number | undefined | null} value */
+export function number(value) {
+  if (value === undefined || value === null) return "";
+  return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, NARROW);
+}
+
+/** 412 ms, 4.18 s @param {number | undefined | null} value */
+export function ms(value) {
+  if (value === undefined || value === null) return "";
+  if (value < 9.95) return `${+value.toFixed(1)}${NARROW}ms`;
+  if (value < 1000) return `${Math.round(value)}${NARROW}ms`;
+  return value < 100_000 ? `${(value / 1000).toFixed(2)}${NARROW}s` : span(value / 1000);
+}
+
+/** 2.1 kB @param {number | undefined} value */
+export function bytes(value) {
+  if (value === undefined) return "";
+  if (value < 1000) return `${value}${NARROW}B`;
+  const isSmall = value < 999_950;
+  return `${(value / (isSmall ? 1e3 : 1e6)).toFixed(1)}${NARROW}${isSmall ? "kB" : "MB"}`;
+}
+
+/** 1.9 % @param {number} part @param {number} whole */
+export function percent(part, whole) {
+  if (whole === 0) return "";
+  const value = 100 * part / whole;
+  return `${value > 0 && value < 10 ? +value.toFixed(1) : Math.round(value)}${NARROW}%`;
+}
+
+/** 12 d 4 h @param {number} seconds */
+export function span(seconds) {
+  const units = /** @type {const} */ ([["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]]);
+  const first = units.findIndex(([, size]) => seconds >= size);
+  if (first < 0) return `0${NARROW}s`;
+  let rest = Math.floor(seconds);
+  return units.slice(first, first + 2).flatMap(([name, size]) => {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    return count > 0 ? [`${count}${NARROW}${name}`] : [];
+  }).join(" ");
+}
+
+/** 14:22:51, and the day where it is another one. @param {number} at @param {boolean} [short] */
+export function clock(at, short = false) {
+  const date = new Date(at);
+  const time = date.toTimeString().slice(0, short ? 5 : 8);
+  if (date.toDateString() === new Date().toDateString()) return time;
+  return `${date.getMonth() + 1}-${String(date.getDate()).padStart(2, "0")} ${time}`;
+}
+
+/** How a call ended, as a tag; a good end has none. */
+const OUTCOMES = {
+  tool_error: ["warn", "tool error"],
+  error: ["bad", "error"],
+  refused: ["bad", "refused"],
+  unavailable: ["bad", "unavailable"],
+  timeout: ["bad", "timeout"],
+  cancelled: ["", "cancelled"],
+  input_required: ["", "input required"],
+};
+
+/** @param {{outcome: string, cached?: boolean}} props */
+export function Outcome({ outcome, cached }) {
+  const [level, text] = OUTCOMES[/** @type {keyof typeof OUTCOMES} */ (outcome)] ?? [];
+  if (text !== undefined) return html`<span class=${`tag ${level}`}>${text}</span>`;
+  return cached ? html`<span class="tag">cached</span>` : null;
+}
+
+/** @param {string} outcome */
+export const isFailed = (outcome) =>
+  OUTCOMES[/** @type {keyof typeof OUTCOMES} */ (outcome)]?.[0] === "bad";
+
+// Pieces.
+
+/** Paths of 16 by 16. @type {Record<string, string>} */
+const ICONS = {
+  home: "M2.5 6.5 8 2l5.5 4.5V13a.5.5 0 0 1-.5.5H3a.5.5 0 0 1-.5-.5zM6.5 13.5v-4h3v4",
+  server: "M3.2 2.5h9.6v4.5H3.2zM3.2 9h9.6v4.5H3.2zM5.5 4.75h.01M5.5 11.25h.01",
+  tool: "m5 4-3 4 3 4M11 4l3 4-3 4M9 3 7 13",
+  call: "M2 4h8M2 8h12M2 12h6",
+  usage: "M2.5 13.5v-4M6.2 13.5v-8M9.8 13.5v-6M13.5 13.5v-11",
+  bell: "M4 7a4 4 0 0 1 8 0c0 3.5 1.5 4.5 1.5 4.5h-11S4 10.5 4 7zM6.7 13.5a1.5 1.5 0 0 0 2.6 0",
+  log: "m3 4 3.5 4L3 12M8.5 12.5H13",
+  config: "M2 4.5h6M12 4.5h2M2 11.5h2M8 11.5h6M8.2 4.5a1.8 1.8 0 1 0 3.6 0 1.8 1.8 0 1 0-3.6 0" +
+    "M4.2 11.5a1.8 1.8 0 1 0 3.6 0 1.8 1.8 0 1 0-3.6 0",
+  find: "M2.5 7a4.5 4.5 0 1 0 9 0 4.5 4.5 0 1 0-9 0M10.5 10.5l3 3",
+  moon: "M13.5 9.5A6 6 0 1 1 6.5 2.5a4.8 4.8 0 0 0 7 7z",
+  close: "m4 4 8 8M12 4l-8 8",
+};
+
+/** @param {{name: string}} props */
+export function Icon({ name }) {
+  return html`
+    <svg class="i" viewBox="0 0 16 16" aria-hidden="true">
+      <path d=${ICONS[name]} />
+    </svg>
+  `;
+}
+
+/** `ok` is grey text beside a green dot; `text` says it to who does not see colours. @param {{level?: string, text?: string}} props */
+export function Dot({ level = "ok", text }) {
+  return html`<span class=${`dot ${level}`} role=${
+    text ? "img" : undefined
+  } aria-label=${text} aria-hidden=${text ? undefined : "true"}></span>`;
+}
+
+/** Buttons of which one holds. @param {{label: string, options: Record<string, string>, value: string, onChange: (value: string) => void}} props */
+export function Seg({ label, options, value, onChange }) {
+  return html`<div class="seg" role="group" aria-label=${label}>${
+    Object.entries(options).map(([key, title]) =>
+      html`<button type="button" aria-pressed=${key === value} onClick=${() =>
+        onChange(key)}>${title}</button>`
+    )
+  }</div>`;
+}
+
+/**
+ * Tabs with the panel of the one chosen; arrows go between them.
+ * @param {{label: string, tabs: Record<string, any>, value: string, onChange: (id: string) => void, end?: any, children: any}} props
+ */
+export function Tabs({ label, tabs, value, onChange, end, children }) {
+  const ids = Object.keys(tabs);
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (step === undefined) return;
+    const next = ids[(ids.indexOf(value) + step + ids.length) % ids.length] ?? value;
+    onChange(next);
+    /** @type {any} */ (event.currentTarget).querySelectorAll("[role=tab]")[ids.indexOf(next)]
+      ?.focus();
+  };
+  return html`
+    <div
+      class="tabs"><div role="tablist" aria-label=${label} onKeyDown=${onKeyDown}>${ids.map((id) =>
+        html`
+          <button type="button" role="tab" key=${id} aria-selected=${id === value}
+            tabindex=${id === value ? 0 : -1} onClick=${() => onChange(id)}>${tabs[id]}</button>
+        `
+      )}</div>${end}</div>
+    <div role="tabpanel" aria-label=${tabs[value]}>${children}</div>
+  `;
+}
+
+/**
+ * Rows, at most 2 000 of them. A row opens where its first link leads, which `j` and `k` go to.
+ * @template T
+ * @param {{label: string, columns: {title: string, class?: string, cell: (row: T) => any, sort?: string}[],
+ *   rows: readonly T[], id: (row: T) => string, link?: (row: T) => string, selected?: string, empty?: any,
+ *   isNew?: (row: T) => boolean}} props
+ */
+export function Table({ label, columns, rows, id, link, selected, empty, isNew }) {
+  const onClick = (/** @type {MouseEvent} */ event) => {
+    const target = /** @type {Element} */ (event.target);
+    if (target.closest("a,button") !== null || getSelection()?.toString()) return;
+    /** @type {HTMLElement | null} */ (target.closest("tr")?.querySelector("[data-row]") ?? null)
+      ?.click();
+  };
+  return html`
+    <div
+      class="scroll"><table aria-label=${label}><thead><tr>${columns.map(({ title, class: name }) =>
+        html`<th scope="col" class=${name}>${title}</th>`
+      )}</tr></thead><tbody class=${link && "open"} onClick=${link && onClick}>${rows.slice(0, 2000)
+        .map((row) =>
+          html`<tr key=${id(row)} class=${isNew?.(row) ? "new" : ""} aria-selected=${
+            selected === undefined ? undefined : id(row) === selected
+          }>${
+            columns.map(({ class: name, cell }, index) =>
+              html`<td class=${name}>${
+                index === 0 && link
+                  ? html`<a data-row href=${link(row)}>${cell(row)}</a>`
+                  : cell(row)
+              }</td>`
+            )
+          }</tr>`
+        )}</tbody></table>${rows.length === 0 &&
+        html`<p class="none">${empty ?? "Nothing here."}</p>`}</div>
+  `;
+}
+
+/**
+ * What is beside the list about one of it. Esc closes it, and the focus returns to the row.
+ * @param {{label: string, title: any, end?: any, onClose: () => void, children: any}} props
+ */
+export function Detail({ label, title, end, onClose, children }) {
+  const ref = useRef(/** @type {HTMLElement | null} */ (null));
+  const close = useRef(onClose);
+  close.current = onClose;
+  useEffect(() => {
+    const before = /** @type {HTMLElement | null} */ (document.activeElement);
+    const onKey = (/** @type {KeyboardEvent} */ event) => {
+      if (event.key !== "Escape" || document.querySelector("dialog[open]") !== null) return;
+      if (/** @type {Element} */ (event.target).matches("input,textarea,select")) return;
+      close.current();
+    };
+    addEventListener("keydown", onKey);
+    return () => {
+      removeEventListener("keydown", onKey);
+      const row = /** @type {HTMLElement | null} */ (document.querySelector(
+        "tr[aria-selected=true] [data-row]",
+      ));
+      const isOurs = document.activeElement === document.body ||
+        ref.current?.contains(document.activeElement);
+      if (isOurs) (row ?? (before?.isConnected ? before : undefined))?.focus();
+    };
+  }, []);
+  return html`
+    <aside class="panel detail" aria-label=${label}
+      ref=${ref}><div class="head"><h2>${title}</h2>${end}
+        <button type="button" class="icon small" aria-label="Close" onClick=${onClose}><${Icon} name="close" /></button></div>
+        ${children}</aside>
+  `;
+}
+
+/** A line of numbers. @param {{values: readonly number[], width?: number, height?: number, color?: string}} props */
+export function Spark({ values, width = 92, height = 20, color = "var(--bar2)" }) {
+  if (values.length < 2) return null;
+  const most = Math.max(...values, 1);
+  const at = values.map((value, index) =>
+    `${(index * width / (values.length - 1)).toFixed(1)},${
+      (height - 2 - value / most * (height - 4)).toFixed(1)
+    }`
+  ).join("L");
+  return html`
+    <svg width=${width} height=${height} aria-hidden="true">
+      <path d=${`M0,${height}L${at}L${width},${height}z`} fill=${color} opacity=".1" />
+      <path d=${`M${at}`} fill="none" stroke=${color} stroke-width="1.4" stroke-linejoin="round" />
+    </svg>
+  `;
+}
+
+/** A text of the page that goes to the clipboard. @param {{text: string | (() => string), children: any}} props */
+export function Copy({ text, children }) {
+  const [done, setDone] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(typeof text === "string" ? text : text());
+    setDone(true);
+    setTimeout(() => setDone(false), 1_500);
+  };
+  return html`<button type="button" class="btn" onClick=${copy}>${
+    done ? "Copied" : children
+  }</button>`;
+}
+
+/** JSON with its keys and values told apart, or any other text as it is. @param {{text: string, label?: string}} props */
+export function Json({ text, label = "JSON" }) {
+  const isCut = text.length > 200_000;
+  const shown = isCut ? text.slice(0, 200_000) : text;
+  const parts = shown.length > 50_000 ? shown : [
+    ...shown.matchAll(
+      /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*|true|false|null)|[^"\d-]+?(?=["\d-]|\b(?:true|false|null)\b|$)|[^]/g,
+    ),
+  ]
+    .map(([all, string, colon, value]) =>
+      string && colon
+        ? [html`<span class="k">${string}</span>`, colon]
+        : string
+        ? html`<span class=${string === '"[redacted]"' ? "red" : "s"}>${string}</span>`
+        : value
+        ? html`<span class="v">${value}</span>`
+        : all
+    );
+  return html`<pre tabindex="0" role="region" aria-label=${label}>${parts}</pre>${
+    isCut &&
+    html`<p class="none">Cut after 200 kB. <${Download} text=${text} name="result.json" /></p>`
+  }`;
+}
+
+/** @param {{text: string | (() => string), name: string, children?: any}} props */
+export function Download({ text, name, children = "Download" }) {
+  const save = () => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([typeof text === "string" ? text : text()]));
+    link.download = name;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+  return html`<button type="button" class="btn" onClick=${save}>${children}</button>`;
+}
+
+/** Why there is nothing. @param {{error: Error | undefined}} props */
+export function Failed({ error }) {
+  return error
+    ? html`<p class="failed" role="alert"><span class="tag bad">not told</span> ${error.message}</p>`
+    : null;
+}
