@@ -246,6 +246,7 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
 
   let page: Promise<typeof import("./dashboard/dashboard.ts")> | undefined;
   const pageFile = async (request: Request, name?: string) => {
+    if (settings.dashboard.mode === "off") return undefined;
     page ??= import("./dashboard/dashboard.ts");
     return (await page).dashboardFile(request, name);
   };
@@ -255,8 +256,8 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
   );
   app.all("/ui/:name", () => methodNotAllowed("GET, HEAD"));
   app.get("/", async (c) => {
-    if (wantsPage(c.req.raw)) return (await pageFile(c.req.raw))!;
-    return json({ name: "mcproxy", version: VERSION, paths: paths() });
+    const shell = wantsPage(c.req.raw) ? await pageFile(c.req.raw) : undefined;
+    return shell ?? json({ name: "mcproxy", version: VERSION, paths: paths() });
   });
   app.all("/", () => methodNotAllowed("GET, HEAD"));
   app.notFound((c) => notFound(c.req.path, paths()));

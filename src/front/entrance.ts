@@ -108,7 +108,8 @@ export class Entrance {
       if (method === "OPTIONS") return methodNotAllowed("GET, HEAD, POST, DELETE");
       if (path.startsWith(METADATA)) return this.#metadata(request, path);
       // The page has no data: it asks for them, with a key.
-      const isPage = path.startsWith("/ui/") || (path === "/" && wantsPage(request));
+      const isPage = this.parts.settings.dashboard.mode !== "off" &&
+        (path.startsWith("/ui/") || (path === "/" && wantsPage(request)));
       if (!this.parts.isRoute(path, method) || PUBLIC.includes(path) || isPage) {
         return this.parts.answer(request);
       }
