@@ -135,7 +135,9 @@ async function runStep(step: Step): Promise<StepResult> {
 /** Hands on whole lines: what runs beside writes between them, not into them. */
 async function eachLines(from: ReadableStream<Uint8Array>, show: (lines: string) => void) {
   let rest = "";
-  for await (const text of from.pipeThrough(new TextDecoderStream())) {
+  // The types of a browser are about as well, for the dashboard; in those it takes any bytes.
+  const decoder = new TextDecoderStream() as TransformStream<Uint8Array, string>;
+  for await (const text of from.pipeThrough(decoder)) {
     const end = text.lastIndexOf("\n") + 1;
     if (end > 0) show(rest + text.slice(0, end));
     rest = (end > 0 ? "" : rest) + text.slice(end);
