@@ -1,0 +1,308 @@
+/**
+ * The history of calls, on the disk. Whoever adds to it never waits and never fails: what cannot be
+ * written now is written later or not at all, and counted.
+ */
+
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { gunzip, gzip } from "node:zlib";
+import { codeOf, messageOf } from "../../lib/text.ts";
+import { type Clock, nextTurn, within } from "../../lib/time.ts";
+import { getLogger } from "../../log/mod.ts";
+import type { ObservedCall } from "../call.ts";
+import type { ProblemKind, ProblemState } from "../problems.ts";
+import { type AlertRow, type CallExtra, Pending } from "./pending.ts";
+import {
+  callById,
+  type CallPage,
+  type CallQuery,
+  callsOf,
+  innerCalls,
+  RANGES,
+  type Traffic,
+  trafficOf,
+  type UsageBy,
+  usageIn,
+  type UsageList,
+} from "./queries.ts";
+import { removeOld, type Retention } from "./retention.ts";
+import { putAside, Store, troubleOf } from "./store.ts";
+
+/** What a {@link History} stands on. */
+export interface HistoryParts extends Retention {
+  readonly directory: string;
+  /** The name of this process. */
+  readonly process: string;
+  readonly clock: Clock;
+  /** Ms since the epoch. */
+  readonly now?: () => number;
+  /** Whether no call is under way. */
+  readonly isIdle?: () => boolean;
+}
+
+/** Failures of one kind; times are ms since the epoch. */
+export type Problem =
+  & Omit<ProblemKind, "code">
+  & Readonly<Record<"first" | "last" | "count", number>>
+  & { readonly code: number | null; readonly sampleCall: string; readonly state: ProblemState };
+
+/** What was sent and answered; `cut`, `redacted`: not all of it, in one of the two. */
+export type Body =
+  & Readonly<Record<"request" | "result", string>>
+  & Readonly<Record<"cut" | "redacted", boolean>>;
+
+const FLUSH_EVERY = 5_000;
+const [CLEAN_EVERY, AGAIN_AFTER] = [600_000, 600_000];
+/** What is pending is written before its time when there is so much of it. */
+const MUCH = 1_000;
+/** Flushes in a row that find somebody else writing, before it is given up for a while. */
+const PATIENCE = 6;
+/** How long writing may hold up the loop, ms. */
+const A_TURN = 2;
+const CLOSE_WITHIN = 900;
+const MOST_BODY = 1024 * 1024;
+const MOST_LISTED = 500;
+
+const log = getLogger("mcproxy", "observe");
+const [pack, unpack] = [promisify(gzip), promisify(gunzip)];
+
+/** Opened with the first flush; away, for as long as the file cannot be used. */
+export class History {
+  /** Another one after a reload. */
+  retention: Retention;
+  readonly #pending = new Pending();
+  readonly #path: string;
+  readonly #now: () => number;
+  #store: Store | undefined;
+  /** One thing after another: what writes, and what is asked. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** What is left of a flush that somebody else's writing has stopped. */
+  #left: (() => void)[] = [];
+  /** Flushes that have found somebody else writing. */
+  #waited = 0;
+  #isFlushing = false;
+  #trouble: string | undefined;
+  #isTold = false;
+  #isRenamed = false;
+  /** On the clock: when it is tried again, and when old rows go. */
+  #due = { again: Infinity, clean: Infinity };
+  #cancelTimer: () => void;
+
+  constructor(private readonly parts: HistoryParts) {
+    this.#path = join(parts.directory, "history.db");
+    this.#now = parts.now ?? Date.now;
+    this.retention = parts;
+    const tick = () => {
+      this.#cancelTimer = parts.clock.after(FLUSH_EVERY, tick, true);
+      this.#tick();
+    };
+    this.#cancelTimer = parts.clock.after(FLUSH_EVERY, tick, true);
+  }
+
+  /** Why nothing is written at the moment. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  /** Calls, counts and bodies that were not kept one by one. */
+  get dropped(): number {
+    return this.#pending.dropped;
+  }
+
+  /** Costs a few map look-ups. */
+  add(call: ObservedCall, extra?: CallExtra): void {
+    this.#pending.add(call, extra);
+    if (this.#pending.size >= MUCH && this.#waited === 0) this.#flushOnce();
+  }
+
+  /** One with the same rule, subject and begin is replaced. */
+  addAlert(alert: AlertRow): void {
+    this.#pending.addAlert(alert);
+  }
+
+  /** Of a call that is added before the next flush, or was. */
+  async addBody(id: string, { request, result, cut, redacted }: Body): Promise<void> {
+    const [sent, got] = await Promise.all([pack(request), pack(result)]);
+    const flags = Number(cut) + 2 * Number(redacted);
+    this.#pending.addBody({ id, request: sent, result: got, flags });
+  }
+
+  /** Calls that have ended, those of earlier processes and of others with this file included. */
+  async calls(query: CallQuery): Promise<CallPage> {
+    return await this.ask((store) => callsOf(store, query)) ?? { items: [], next: null };
+  }
+
+  /** By its id in this process, or as in {@link calls}. */
+  call(id: string): Promise<ObservedCall | undefined> {
+    return this.ask((store) => callById(store, id));
+  }
+
+  /** The calls that it has made. */
+  async inner(call: ObservedCall): Promise<ObservedCall[]> {
+    return await this.ask((store) => innerCalls(store, call)) ?? [];
+  }
+
+  /** That of a call. */
+  async body(id: string): Promise<Body | undefined> {
+    const sql = "SELECT request, result, flags FROM body WHERE call = ?";
+    const [row] = await this.ask((store) => store.all(sql, store.idOf(id))) ?? [];
+    if (row === undefined) return undefined;
+    const parts = [row["request"], row["result"]].map((bytes) => unpacked(bytes));
+    const [request = "", result = ""] = await Promise.all(parts);
+    const flags = Number(row["flags"]);
+    return { request, result, cut: (flags & 1) > 0, redacted: (flags & 2) > 0 };
+  }
+
+  /** By the hour: `from` tells since when, ms since the epoch. */
+  async usage({ by, range }: { by: UsageBy; range: string }): Promise<UsageList> {
+    const since = this.#now() - rangeOf(range);
+    return await this.ask((store) => usageIn(store, by, since)) ?? { from: since, items: [] };
+  }
+
+  /** What there was to do, step by step. */
+  traffic(range: string): Promise<Traffic | undefined> {
+    return this.ask((store) => trafficOf(store, rangeOf(range), this.#now()));
+  }
+
+  /** The latest first. */
+  async problems({ state }: { readonly state?: ProblemState | undefined }): Promise<Problem[]> {
+    const sql = `SELECT fingerprint, server, name, code, text, first, last, count,
+      sample_call AS sampleCall, state FROM problem WHERE state = ifnull(?, state)
+      ORDER BY last DESC LIMIT ${MOST_LISTED}`;
+    const found = await this.ask((store) => store.all(sql, state ?? null)) ?? [];
+    return found.map((row) => ({ ...row }) as unknown as Problem);
+  }
+
+  /** False where there is no such problem. */
+  async setProblem(fingerprint: string, state: ProblemState): Promise<boolean> {
+    const sql = "UPDATE problem SET state = ? WHERE fingerprint = ?";
+    return await this.ask((store) => store.run(sql, state, fingerprint) > 0) ?? false;
+  }
+
+  /** The latest first. */
+  async alerts(): Promise<AlertRow[]> {
+    const sql = `SELECT * FROM alert ORDER BY since DESC LIMIT ${MOST_LISTED}`;
+    const found = await this.ask((store) => store.all(sql)) ?? [];
+    return found.map((row) => ({ ...row }) as unknown as AlertRow);
+  }
+
+  /**
+   * Anything else, in short work; what was pending is there, too. Undefined while the file cannot be
+   * used. What the query itself throws is the asker's affair.
+   */
+  async ask<T>(query: (store: Store) => T | Promise<T>): Promise<T | undefined> {
+    let answer: (() => T) | undefined;
+    await this.#inTurn(async () => {
+      await this.#write();
+      if (this.#store === undefined) return;
+      try {
+        const found = await query(this.#store);
+        answer = () => found;
+      } catch (error) {
+        if (codeOf(error) === "ERR_SQLITE_ERROR") throw error;
+        answer = () => {
+          throw error;
+        };
+      }
+    });
+    return answer?.();
+  }
+
+  /** Writes what is pending now. Never rejects. */
+  flush(): Promise<void> {
+    return this.#inTurn(() => this.#write());
+  }
+
+  /** Writes what there is, for a second at most, and lets go of the file. */
+  async close(): Promise<void> {
+    this.#cancelTimer();
+    if (this.#pending.size > 0 || this.#left.length > 0) await within(CLOSE_WITHIN, this.flush());
+    this.#trouble ??= "it is closed";
+    this.#due = { again: Infinity, clean: Infinity };
+    this.#letGo();
+  }
+
+  #tick(): void {
+    const now = this.parts.clock.now();
+    if (now >= this.#due.again) this.#trouble = undefined;
+    if (this.#pending.size > 0 || this.#left.length > 0) this.#flushOnce();
+    if (now < this.#due.clean) return;
+    this.#due.clean = Infinity;
+    void this.#inTurn(async () => {
+      if (this.#store === undefined) return;
+      // In parts, so that whoever asks meanwhile need not wait for all of it.
+      const more = await removeOld(this.#store, this.retention, this.#now());
+      this.#due.clean = more ? 0 : this.parts.clock.now() + CLEAN_EVERY;
+    });
+  }
+
+  #flushOnce(): void {
+    if (this.#isFlushing || this.#trouble !== undefined) return;
+    this.#isFlushing = true;
+    void this.flush().then(() => this.#isFlushing = false);
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(work).catch((error) => this.#failed(error));
+    this.#last = done;
+    return done;
+  }
+
+  /** What was begun before, then what is pending: in transactions of a few ms, with turns between. */
+  async #write(): Promise<void> {
+    if (this.#trouble !== undefined) return;
+    if (this.#store === undefined) {
+      this.#store = await Store.open(this.#path, this.parts.process);
+      this.#due.clean = this.parts.clock.now() + CLEAN_EVERY;
+    }
+    while (this.#store && (this.#left.length > 0 || this.#pending.size > 0)) {
+      if (this.#left.length === 0) this.#left = this.#store.steps(this.#pending.take());
+      const until = performance.now() + A_TURN;
+      let done = 0;
+      this.#store.transaction(() => {
+        while (done < this.#left.length && performance.now() < until) this.#left[done++]!();
+      });
+      this.#left.splice(0, done);
+      [this.#waited, this.#isTold] = [0, false];
+      await nextTurn();
+    }
+    this.#store?.checkpoint(this.parts.isIdle?.() ?? true);
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    if (this.#trouble !== undefined) return;
+    const trouble = troubleOf(error);
+    if (trouble === "locked" && ++this.#waited < PATIENCE) return;
+    this.#letGo();
+    const path = this.#path;
+    if (trouble === "garbage" && !this.#isRenamed) {
+      this.#isRenamed = true;
+      await putAside(path);
+      return log.warn("{path} is no history: it is {path}.broken now; another is begun", { path });
+    }
+    this.#trouble = messageOf(error);
+    this.#due.again = this.parts.clock.now() + AGAIN_AFTER;
+    if (this.#isTold) return;
+    this.#isTold = true;
+    const facts = { path, error: this.#trouble };
+    log.warn("No history is kept in {path}: {error}; tried again in 10 minutes", facts);
+  }
+
+  /** Whatever it is that could not be written: it is not tried again. */
+  #letGo(): void {
+    this.#store?.close();
+    this.#store = undefined;
+    this.#pending.dropped += this.#left.length;
+    [this.#left, this.#waited] = [[], 0];
+  }
+}
+
+function rangeOf(name: string): number {
+  return RANGES[name] ?? RANGES["24h"]!;
+}
+
+/** Empty where it is damaged. */
+async function unpacked(bytes: unknown): Promise<string> {
+  const limit = { maxOutputLength: MOST_BODY };
+  return String(await unpack(bytes as Uint8Array, limit).catch(() => ""));
+}
