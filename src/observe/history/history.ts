@@ -278,14 +278,17 @@ export class History {
     if (trouble === "garbage" && !this.#isRenamed) {
       this.#isRenamed = true;
       await putAside(path);
-      return log.warn("{path} is no history: it is {path}.broken now; another is begun", { path });
+      return log.warn(
+        "Cannot read the history in {path}: it is {path}.broken now, and another is begun",
+        { path },
+      );
     }
     this.#trouble = messageOf(error);
     this.#due.again = this.parts.clock.now() + AGAIN_AFTER;
     if (this.#isTold) return;
     this.#isTold = true;
     const facts = { path, error: this.#trouble };
-    log.warn("No history is kept in {path}: {error}; tried again in 10 minutes", facts);
+    log.warn("Cannot keep the history in {path}: {error}; tried again in 10 minutes", facts);
   }
 
   /** Whatever it is that could not be written: it is not tried again. */

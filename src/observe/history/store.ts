@@ -81,9 +81,10 @@ export class Store {
     });
     const user = process.getuid?.();
     if (found === undefined) await (await open(path, "a", 0o600)).close();
-    else if (!found.isFile()) throw new Error("it is no regular file");
-    else if (user !== undefined && found.uid !== user) throw new Error("it is another user's");
-    else if (isReadableByOthers(found.mode)) await chmod(path, 0o600);
+    else if (!found.isFile()) throw new Error("found no regular file");
+    else if (user !== undefined && found.uid !== user) {
+      throw new Error(`found a file of user ${found.uid}, expected one of ${user}`);
+    } else if (isReadableByOthers(found.mode)) await chmod(path, 0o600);
     const sqlite = await import("node:sqlite");
     await nextTurn();
     const database = new sqlite.DatabaseSync(path, { timeout: 0 });
@@ -103,7 +104,7 @@ export class Store {
     this.database.exec(TABLES);
     const { schema } = this.all("SELECT schema FROM meta")[0] ?? {};
     if (schema === undefined) this.run("INSERT INTO meta VALUES(?)", SCHEMA);
-    else if (schema !== SCHEMA) throw new Error(`its format is ${schema}, expected ${SCHEMA}`);
+    else if (schema !== SCHEMA) throw new Error(`found format ${schema}, expected ${SCHEMA}`);
   }
 
   /** All or nothing of what is done in it. */

@@ -43,7 +43,10 @@ test("garbage is put aside once, and another history begun", async () => {
     assert.equal((await history.calls({})).items.length, 1);
   });
   assert.equal(told.length, 1);
-  assert.match(told[0]!, /is no history: it is .*history\.db\.broken now; another is begun/);
+  assert.match(
+    told[0]!,
+    /Cannot read the history in .*: it is .*history\.db\.broken now, and another is begun/,
+  );
   assert.match(readFileSync(`${place.path}.broken`, "utf8"), /^garbage/);
 });
 
@@ -89,7 +92,7 @@ test("without room nothing is kept: told once, tried again in ten minutes", asyn
     assert.equal(items.length, 1);
   });
   assert.equal(told.length, 1);
-  assert.match(told[0]!, /No history is kept in .*full.*; tried again in 10 minutes/);
+  assert.match(told[0]!, /Cannot keep the history in .*full.*; tried again in 10 minutes/);
 });
 
 test("where nothing can be written nothing is kept, and memory is bounded", async () => {
@@ -124,7 +127,7 @@ test("a file of a later format is left alone", async () => {
     history.add(callOf());
     await history.flush();
   });
-  assert.match(told.join(), /its format is 99, expected 1/);
+  assert.match(told.join(), /found format 99, expected 1/);
   assert.equal(existsSync(`${place.path}.broken`), false);
 });
 
