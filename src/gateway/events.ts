@@ -12,6 +12,7 @@ import { getLogger } from "../log/mod.ts";
 import type { RpcError } from "../protocol/errors.ts";
 import type { Client, Exchange, Principal } from "../protocol/exchange.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
+import { type Reply, replyText } from "../registry/answers.ts";
 import { conflictText, noticeText } from "../registry/build.ts";
 import type { Route } from "../registry/types.ts";
 import type { Phase } from "../upstream/state.ts";
@@ -51,6 +52,15 @@ export interface CallRecord {
   readonly started: number;
   /** Milliseconds. */
   duration: number;
+}
+
+/** What a call that has ended said and was answered; told only while somebody keeps it. */
+export interface TalkFact {
+  readonly kind: "talk";
+  readonly record: CallRecord;
+  /** The messages as they were; they may hold secrets. */
+  readonly request: string;
+  readonly reply: string | undefined;
 }
 
 /** A request that the gateway answers with an error of its own, or that broke inside. */
@@ -157,9 +167,10 @@ export interface GrantFact {
   readonly address?: string | undefined;
 }
 
-/** All there is to be told of; none of it but {@link CallRecord.params} holds a secret. */
+/** All there is to be told of; {@link CallRecord.params} and {@link TalkFact} alone hold secrets. */
 export type Fact =
   | CallRecord
+  | TalkFact
   | FailureFact
   | ServerFact
   | ListsFact
@@ -193,6 +204,12 @@ export class Facts {
   /** To be asked before a fact is made: nobody may want it. */
   hasListeners(kind: Kind): boolean {
     return (this.#listeners.get(kind)?.size ?? 0) > 0;
+  }
+
+  /** Tells what a call has said, where somebody keeps it. Lists are nobody's own, and not kept. */
+  tellTalk(record: CallRecord, { request }: Exchange, told: Reply | undefined): void {
+    if (!this.hasListeners("talk") || record.name === undefined) return;
+    this.emit({ kind: "talk", record, request: request.raw, reply: told && replyText(told) });
   }
 
   /** Never throws, and waits for nobody. */

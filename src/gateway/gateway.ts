@@ -381,7 +381,10 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     this.#active.delete(exchange);
     this.control?.leave(exchange);
     if (this.#active.size === 0) this.#onIdle?.();
-    if (record !== undefined) this.events.emit(recordEnd(record, exchange));
+    if (record !== undefined) {
+      this.events.emit(recordEnd(record, exchange));
+      this.events.tellTalk(record, exchange, told);
+    }
     return told;
   }
 
