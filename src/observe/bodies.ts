@@ -8,7 +8,7 @@ import type { CallRecord, TalkFact } from "../gateway/events.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { attempt } from "../lib/json.ts";
 import { rawAt } from "../lib/json-edit.ts";
-import { isSensitiveKey, REDACTED } from "../lib/secrets.ts";
+import { withoutKeyed } from "../lib/keyed-secrets.ts";
 import { cut } from "../lib/text.ts";
 import { nextTurn, systemClock, TURN } from "../lib/time.ts";
 
@@ -52,24 +52,20 @@ interface Talk {
   readonly isLong: boolean;
 }
 
-interface Kept {
-  readonly request: Uint8Array;
-  readonly result: Uint8Array;
-  readonly cut: boolean;
-  readonly redacted: boolean;
-}
+type Kept = Pick<Body, "cut" | "redacted"> & Readonly<Record<"request" | "result", Uint8Array>>;
 
 /** Told of each one that is kept, for whoever keeps it longer. */
 export type BodyListener = (id: string, body: Body) => void;
 
 /** Keeps the latest in memory. Listens to calls only while it has to. */
 export class Bodies {
+  /** How many were not kept because too many came at once. */
+  left = 0;
   readonly #kept = new Map<string, Kept>();
   readonly #waiting: Talk[] = [];
   #size = 0;
   #isWorking = false;
   #recording: Recording & { readonly until: number } | undefined;
-  #left = 0;
   #deaf: (() => void) | undefined;
   readonly #off: () => void;
 
@@ -79,11 +75,6 @@ export class Bodies {
   ) {
     this.#off = gateway.events.on("config", () => this.#listen());
     this.#listen();
-  }
-
-  /** How many were not kept because too many came at once. */
-  get left(): number {
-    return this.#left;
   }
 
   /** Keeps them for a time, whatever is configured. Until when; ms since the epoch. */
@@ -131,7 +122,7 @@ export class Bodies {
     const isIn = (mode: BodyMode | undefined) =>
       mode === "all" || (mode === "errors" && hasFailed(record));
     if (!isIn(this.#configured) && !(server === record.server && isIn(mode))) return;
-    if (this.#waiting.length >= MOST_WAITING) this.#left++;
+    if (this.#waiting.length >= MOST_WAITING) this.left++;
     else {
       const isLong = Math.max(request.length, reply.length) > HEAD;
       const texts = { request: request.slice(0, HEAD), reply: reply.slice(0, HEAD) };
@@ -163,16 +154,16 @@ export class Bodies {
     const safe = this.gateway.redact(withoutKeyed(shown));
     const buffer = new Uint8Array(MOST_OF_BODY);
     const { read, written } = new TextEncoder().encodeInto(safe, buffer);
-    const isCut = shown.length < whole.length || read < safe.length;
+    const isCut = whole.length > MOST_OF_BODY || read < safe.length;
     return { bytes: buffer.slice(0, written), cut: isCut, redacted: safe !== shown };
   }
 
   #keep(id: string, kept: Kept): void {
     this.#kept.set(id, kept);
     this.#size += sizeOf(kept);
-    for (const [oldest, { request, result }] of this.#kept) {
+    for (const [oldest, one] of this.#kept) {
       if (this.#size <= MOST_IN_ALL) break;
-      this.#size -= sizeOf({ request, result });
+      this.#size -= sizeOf(one);
       this.#kept.delete(oldest);
     }
     this.onBody?.(id, bodyOf(kept));
@@ -180,15 +171,13 @@ export class Bodies {
 }
 
 /** Also what an entry takes besides. */
-function sizeOf({ request, result }: Pick<Kept, "request" | "result">): number {
+function sizeOf({ request, result }: Kept): number {
   return request.length + result.length + 256;
 }
 
 function bodyOf(kept: Kept): Body {
-  const [request = "", result = ""] = [kept.request, kept.result].map((bytes) =>
-    new TextDecoder().decode(bytes)
-  );
-  return { ...kept, request, result };
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { ...kept, request: text(kept.request), result: text(kept.result) };
 }
 
 /** Waiting for an answer of the client's is no failure. */
@@ -203,64 +192,4 @@ function paramsOf({ request }: Talk): string {
 function resultOf({ reply }: Talk): string {
   const part = (name: string) => attempt(() => rawAt(reply, [name]));
   return part("result") ?? part("error") ?? "";
-}
-
-/** The end of a key and what parts it from its value. */
-const KEY_END = /"\s{0,8}:\s{0,8}/g;
-const LONGEST_KEY = 100;
-/** More backslashes than this are no JSON in JSON in JSON. */
-const MOST_ESCAPES = 63;
-
-/** The same JSON, also one that was cut, without the values under telling keys. */
-export function withoutKeyed(json: string): string {
-  let [out, from] = ["", 0];
-  for (const { index: close, 0: colon } of json.matchAll(KEY_END)) {
-    if (close < from) continue;
-    const escapes = escapesBefore(json, close);
-    const open = json.lastIndexOf('"', close - 1);
-    const key = json.slice(open + 1, close - escapes);
-    if (open < 0 || key.length > LONGEST_KEY || escapesBefore(json, open) !== escapes) continue;
-    if (!isSensitiveKey(key)) continue;
-    const start = close + colon.length;
-    const end = valueEnd(json, start, escapes);
-    if (end === undefined) continue;
-    const quote = `${"\\".repeat(escapes)}"`;
-    out += `${json.slice(from, start)}${quote}${REDACTED}${quote}`;
-    from = end;
-  }
-  return out + json.slice(from);
-}
-
-/** How many backslashes stand before a quote: none in JSON itself, one in JSON in a string, … */
-function escapesBefore(json: string, quote: number): number {
-  let count = 0;
-  while (count <= MOST_ESCAPES && json[quote - 1 - count] === "\\") count++;
-  return count;
-}
-
-/** Where a value ends that is in strings so deep; undefined for one that says nothing. */
-function valueEnd(json: string, start: number, escapes: number): number | undefined {
-  const plain = /(?:true|false|null)\b|[-\d.eE+]+/y;
-  plain.lastIndex = start;
-  const [word] = plain.exec(json) ?? [];
-  if (word !== undefined) return /\d/.test(word) ? start + word.length : undefined;
-  let [depth, isInside] = [0, false];
-  const marks = /["{}[\]]/g;
-  marks.lastIndex = start;
-  for (let mark = marks.exec(json); mark !== null; mark = marks.exec(json)) {
-    const { index, 0: sign } = mark;
-    if (sign === '"') {
-      const before = escapesBefore(json, index);
-      // The string that all of it is in has ended.
-      if (before < escapes) return index - before;
-      if (before % (2 * escapes + 2) !== escapes) continue;
-      isInside = !isInside;
-      if (isInside && json.startsWith(`${"\\".repeat(escapes)}"`, index + 1)) {
-        if (depth === 0) return undefined;
-      }
-    } else if (!isInside) depth += sign === "{" || sign === "[" ? 1 : -1;
-    if (depth < 0) return undefined;
-    if (depth === 0 && !isInside) return index + 1;
-  }
-  return json.length;
 }

@@ -3,7 +3,7 @@
  * terms have to hold; commas are an "or", `-` a "not", `*` any text, quotes keep blanks together.
  */
 
-import { parseGlob } from "../lib/glob.ts";
+import { type Glob, parseGlob } from "../lib/glob.ts";
 import { didYouMean, suggest } from "../lib/suggest.ts";
 import { cut } from "../lib/text.ts";
 import { parseDuration } from "../lib/time.ts";
@@ -17,44 +17,39 @@ export class FilterError extends Error {
   override readonly name = "FilterError";
 }
 
-type Texts = (call: ObservedCall) => readonly (string | undefined)[];
-type Amount = (call: ObservedCall) => number | undefined;
+const TEXTS = [
+  ...["server", "name", "outcome", "method", "client", "session", "endpoint"] as const,
+  ...["who", "via", "id", "trace"] as const,
+] as const;
+const TIMES = ["ms", "queueMs", "serverMs", "gatewayMs"] as const;
+const AMOUNTS = [...TIMES, "code", "bytesIn", "bytesOut"] as const;
+const KEYS = [...TEXTS, ...AMOUNTS];
 
-/** What a client calls itself, with and without its version. */
-const clientOf: Texts = ({ client }) => [client, client.replace(/ [^ ]*$/, "")];
+/** What a key is about; without one it is where a word is looked for. */
+function textsOf(call: ObservedCall, key?: (typeof TEXTS)[number]) {
+  const { name, ownName, server, client, traceId } = call;
+  switch (key) {
+    case undefined:
+      return [name, server, client];
+    case "name":
+      return [name, ownName];
+    case "client":
+      // With its version, and without.
+      return [client, client.replace(/ [^ ]*$/, "")];
+    case "trace":
+      return [traceId];
+    default:
+      return [call[key]];
+  }
+}
 
-const TEXTS: Readonly<Record<string, Texts>> = {
-  server: (call) => [call.server],
-  name: (call) => [call.name, call.ownName],
-  outcome: (call) => [call.outcome],
-  method: (call) => [call.method],
-  client: clientOf,
-  session: (call) => [call.session],
-  endpoint: (call) => [call.endpoint],
-  who: (call) => [call.who],
-  via: (call) => [call.via],
-  id: (call) => [call.id],
-  trace: (call) => [call.traceId],
+const RELATIONS: Readonly<Record<string, (amount: number, bound: number) => boolean>> = {
+  "": (amount, bound) => amount === bound,
+  ">": (amount, bound) => amount > bound,
+  ">=": (amount, bound) => amount >= bound,
+  "<": (amount, bound) => amount < bound,
+  "<=": (amount, bound) => amount <= bound,
 };
-
-const TIMES: Readonly<Record<string, Amount>> = {
-  ms: (call) => call.ms,
-  queueMs: (call) => call.queueMs,
-  serverMs: (call) => call.serverMs,
-  gatewayMs: (call) => call.gatewayMs,
-};
-
-const AMOUNTS: Readonly<Record<string, Amount>> = {
-  ...TIMES,
-  code: (call) => call.code,
-  bytesIn: (call) => call.bytesIn,
-  bytesOut: (call) => call.bytesOut,
-};
-
-const KEYS = [...Object.keys(TEXTS), ...Object.keys(AMOUNTS)];
-
-/** Where a word without a key is looked for. */
-const words: Texts = ({ name, server, client }) => [name, server, client];
 
 /** Characters, and terms: filters come from addresses, too. */
 const [LONGEST, MOST_TERMS] = [1_000, 50];
@@ -90,20 +85,21 @@ function readTerm(key: string | undefined, given: string, whole: string): CallFi
   if (values.includes("")) {
     throw new FilterError(`Cannot read ${quoted(whole)}: a value is missing; expected key:value`);
   }
-  if (key === undefined) return anyText(words, values.map((value) => `*${value}*`), whole);
-  if (Object.hasOwn(TEXTS, key)) {
-    if (key === "outcome") values.forEach(checkOutcome);
-    return anyText(TEXTS[key]!, values, whole);
+  const text = TEXTS.find((one) => one === key);
+  if (key === undefined || text !== undefined) {
+    if (text === "outcome") values.forEach(checkOutcome);
+    const patterns = key === undefined ? values.map((value) => `*${value}*`) : values;
+    const globs = patterns.map((pattern) => globOf(pattern, whole));
+    return (call) =>
+      textsOf(call, text).some((one) => {
+        const lower = one?.toLowerCase();
+        return lower !== undefined && globs.some((glob) => glob.matches(lower));
+      });
   }
-  if (!Object.hasOwn(AMOUNTS, key)) {
-    const near = didYouMean(suggest(key, KEYS)) || `; expected one of ${KEYS.join(", ")}`;
-    throw new FilterError(`Unknown key ${quoted(key)} in the filter${near}`);
-  }
-  const tests = values.map((value) => amountTest(key, value));
-  return (call) => {
-    const amount = AMOUNTS[key]!(call);
-    return amount !== undefined && tests.some((holds) => holds(amount));
-  };
+  const amount = AMOUNTS.find((one) => one === key);
+  if (amount === undefined) throw unknown("key", key, KEYS);
+  const tests = values.map((value) => amountTest(amount, value));
+  return (call) => tests.some((holds) => holds(call[amount]));
 }
 
 /** Commas part values, but within quotes and in the alternatives of a pattern. */
@@ -113,14 +109,9 @@ function valuesIn(given: string): string[] {
   return parts.map((part) => part.replaceAll('"', ""));
 }
 
-function anyText(textsOf: Texts, patterns: readonly string[], whole: string): CallFilter {
+function globOf(pattern: string, whole: string): Glob {
   try {
-    const globs = patterns.map((pattern) => parseGlob(pattern.toLowerCase()));
-    return (call) =>
-      textsOf(call).some((text) => {
-        const lower = text?.toLowerCase();
-        return lower !== undefined && globs.some((glob) => glob.matches(lower));
-      });
+    return parseGlob(pattern.toLowerCase());
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new FilterError(`Cannot read ${quoted(whole)}: it has too many alternatives`);
@@ -130,38 +121,26 @@ function anyText(textsOf: Texts, patterns: readonly string[], whole: string): Ca
 /** A name that nobody has is an honest question; an outcome that there is not is a mistake. */
 function checkOutcome(value: string): void {
   const isKnown = OBSERVED_OUTCOMES.some((one) => one === value.toLowerCase());
-  if (isKnown || /[*?{\\]/.test(value)) return;
-  const near = didYouMean(suggest(value, OBSERVED_OUTCOMES)) ||
-    `; expected one of ${OBSERVED_OUTCOMES.join(", ")}`;
-  throw new FilterError(`Unknown outcome ${quoted(value)} in the filter${near}`);
+  if (!isKnown && !/[*?{\\]/.test(value)) throw unknown("outcome", value, OBSERVED_OUTCOMES);
 }
 
-function amountTest(key: string, value: string): (amount: number) => boolean {
+function unknown(what: string, word: string, known: readonly string[]): FilterError {
+  const near = didYouMean(suggest(word, known)) || `; expected one of ${known.join(", ")}`;
+  return new FilterError(`Unknown ${what} ${quoted(word)} in the filter${near}`);
+}
+
+function amountTest(key: (typeof AMOUNTS)[number], value: string) {
   const [, relation = "", text = ""] = /^([<>]=?|)(.*)$/.exec(value)!;
+  const isTime = TIMES.some((one) => one === key);
   const isPlain = /^-?\d+(?:\.\d+)?$/.test(text);
-  const bound = isPlain
-    ? Number(text)
-    : Object.hasOwn(TIMES, key)
-    ? parseDuration(text)
-    : undefined;
+  const bound = isPlain ? Number(text) : isTime ? parseDuration(text) : undefined;
   if (bound === undefined) {
-    const example = Object.hasOwn(TIMES, key) ? "500, >500 or >=1.5s" : "500, >500 or <=500";
-    throw new FilterError(
-      `Cannot read ${quoted(`${key}:${value}`)}: expected a number such as ${example}`,
-    );
+    const term = quoted(`${key}:${value}`);
+    const example = `500, >500 or ${isTime ? ">=1.5s" : "<=500"}`;
+    throw new FilterError(`Cannot read ${term}: expected a number such as ${example}`);
   }
-  switch (relation) {
-    case ">":
-      return (amount) => amount > bound;
-    case ">=":
-      return (amount) => amount >= bound;
-    case "<":
-      return (amount) => amount < bound;
-    case "<=":
-      return (amount) => amount <= bound;
-    default:
-      return (amount) => amount === bound;
-  }
+  const holds = RELATIONS[relation]!;
+  return (amount: number | undefined) => amount !== undefined && holds(amount, bound);
 }
 
 function quoted(text: string): string {
