@@ -41,7 +41,7 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1586,
+  "src/lib": 1_633,
   "src/runtime": 830,
   "src/log": 973,
   "src/schema": 884,
@@ -55,12 +55,12 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gating": 2_256,
   "src/gating/words + src/gating/meaning": 1_793,
   "src/gateway/access": 780,
-  "src/gateway": 1_791,
+  "src/gateway": 1_806,
   "src/gateway/clients": 1_117,
   "src/gateway/members": 620,
   "src/gateway/middleware": 874,
   "src/gateway/pins": 350,
-  "src/observe": 1_102,
+  "src/observe": 1_241,
   "src/front": 1_835,
   "src/front/auth": 738,
   "src/front/dashboard": 182,
@@ -74,7 +74,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
 };
 
 const MOST_CODE_IN_ALL = 42_464;
-const MOST_FILES = 281;
+const MOST_FILES = 283;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */
