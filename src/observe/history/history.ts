@@ -9,6 +9,7 @@ import { gunzip, gzip } from "node:zlib";
 import { codeOf, messageOf } from "../../lib/text.ts";
 import { type Clock, nextTurn, within } from "../../lib/time.ts";
 import { getLogger } from "../../log/mod.ts";
+import type { Body } from "../bodies.ts";
 import type { ObservedCall } from "../call.ts";
 import type { ProblemKind, ProblemState } from "../problems.ts";
 import { type AlertRow, type CallExtra, Pending } from "./pending.ts";
@@ -45,11 +46,6 @@ export type Problem =
   & Omit<ProblemKind, "code">
   & Readonly<Record<"first" | "last" | "count", number>>
   & { readonly code: number | null; readonly sampleCall: string; readonly state: ProblemState };
-
-/** What was sent and answered; `cut`, `redacted`: not all of it, in one of the two. */
-export type Body =
-  & Readonly<Record<"request" | "result", string>>
-  & Readonly<Record<"cut" | "redacted", boolean>>;
 
 const FLUSH_EVERY = 5_000;
 const [CLEAN_EVERY, AGAIN_AFTER] = [600_000, 600_000];
