@@ -11,6 +11,7 @@ import icon from "./web/icon.svg" with { type: "text" };
 import api from "./web/api.js" with { type: "text" };
 import app from "./web/app.js" with { type: "text" };
 import keys from "./web/keys.js" with { type: "text" };
+import list from "./web/list.js" with { type: "text" };
 import pageAlerts from "./web/page-alerts.js" with { type: "text" };
 import pageCalls from "./web/page-calls.js" with { type: "text" };
 import pageConfig from "./web/page-config.js" with { type: "text" };
@@ -38,6 +39,7 @@ export const ASSETS: Readonly<Record<string, unknown>> = {
   "api.js": api,
   "app.js": app,
   "keys.js": keys,
+  "list.js": list,
   "page-alerts.js": pageAlerts,
   "page-calls.js": pageCalls,
   "page-config.js": pageConfig,

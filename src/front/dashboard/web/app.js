@@ -7,7 +7,7 @@ import { Component, render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ask, setKey, useData } from "./api.js";
 import { COMMAND, dialog, Dialogs } from "./keys.js";
-import { html, Icon, number, Seg, span } from "./parts.js";
+import { Icon, number, Seg, span, typed, view } from "./parts.js";
 import {
   barred,
   generation,
@@ -58,41 +58,36 @@ async function load(page) {
 function countOf(page) {
   const now = status.value;
   if (now === undefined) return undefined;
-  const enabled = now.servers.filter((/** @type {any} */ { state }) => state !== "disabled");
+  const { servers, attention = [], lists } = /** @type {Record<string, any[]>} */ (now);
+  const enabled = servers?.filter(({ state }) => state !== "disabled") ?? [];
+  const ready = enabled.filter(({ state }) => state === "ready").length;
   if (page === "servers") {
-    const ready = enabled.filter((/** @type {any} */ { state }) => state === "ready").length;
-    return { text: ready === enabled.length ? `${ready}` : `${ready}/${enabled.length}` };
+    return ready === enabled.length ? `${ready}` : `${ready}/${enabled.length}`;
   }
-  if (page === "tools") return { text: number(now.lists.tools) };
-  const firing =
-    (now.attention ?? []).filter((/** @type {any} */ { kind }) => kind === "alert").length;
-  return page === "alerts" && firing > 0 ? { text: `${firing}`, isHot: true } : undefined;
+  if (page === "tools") return number(/** @type {any} */ (lists).tools);
+  const firing = attention.filter(({ kind }) => kind === "alert").length;
+  return page === "alerts" && firing > 0 ? `${firing}` : undefined;
 }
 
 function Navigation() {
   const { page } = route.value;
   const now = status.value;
-  return html`<nav aria-label="Pages"><div class="brand">
-    <svg width="18" height="18" viewBox="0 0 18 18" fill="none" stroke="currentColor" stroke-width="1.6"
-      stroke-linecap="round" aria-hidden="true"><path d="M2 4h3.5C9 4 8 9 11 9h5M2 14h3.5C9 14 8 9 11 9M2 9h9" /></svg>
-    mcproxy<small>${now?.version}</small></div>${
-    PAGES.map(({ id, title, icon }) => {
-      const count = countOf(id);
-      return html`
-        <a key=${id} href=${href(id)} aria-current=${id === page ? "page" : undefined}
-          class=${["log", "usage", "config"].includes(id)
-            ? "x"
-            : undefined}><${Icon} name=${icon} />${title}${count &&
-            html`<span class=${count.isHot ? "c hot" : "c"}>${count.text}</span>`}</a>
-      `;
-    })
-  }<div class="foot"><b>${location.host}</b>${
-    now &&
-    html`<br />up ${span(now.uptimeSeconds)} · ${number(now.clients.sessions)} ${
-      now.clients.sessions === 1 ? "session" : "sessions"
-    }`
-  }</div></nav>`;
+  const entry = (/** @type {typeof PAGES[number]} */ { id, title, icon }) => {
+    const count = countOf(id);
+    return view`<a key=${id} href=${href(id)} aria-current=${id === page ? "page" : undefined}>
+      <${Icon} name=${icon} />${title}${
+      count && view`<span class=${id === "alerts" ? "c hot" : "c"}>${count}</span>`
+    }</a>`;
+  };
+  const up = now && `up ${span(now.uptimeSeconds)} · ${number(now.clients.sessions)} sessions`;
+  return view`<nav aria-label="Pages"><div class="brand"><svg width="18" height="18" viewBox="0 0 18 18"
+    fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" aria-hidden="true">
+    <path d="M2 4h3.5C9 4 8 9 11 9h5M2 14h3.5C9 14 8 9 11 9M2 9h9" /></svg>mcproxy<small>${now?.version}</small></div>
+    ${PAGES.map(entry)}<div class="foot"><b>${location.host}</b><br />${up}</div></nav>`;
 }
+
+/** How the gateway is reached, in a word. @type {Record<string, string>} */
+const STATES = { live: "Live", waiting: "Connecting", paused: "Paused", lost: "Gateway lost" };
 
 function Header() {
   const { page } = route.value;
@@ -101,20 +96,15 @@ function Header() {
     document.title = `${title} · mcproxy`;
   }, [title]);
   const state = lost.value ? "lost" : streaming.value;
-  return html`<header><h1>${title}</h1><div class="grow"></div>
-    <span class=${`live ${state}`} role="status"><i></i>${
-    { live: "Live", waiting: "Connecting", paused: "Paused", lost: "Gateway lost" }[state]
-  }</span>
-    ${
-    RANGED.includes(page) && html`
-      <${Seg} label="Time range" options=${RANGES} value=${range.value}
-        onChange=${(/** @type {string} */ value) => go(withQuery({ range: value }))} />
-    `
-  }
+  const ranges = RANGED.includes(page) &&
+    view`<${Seg} label="Time range" options=${RANGES} value=${range.value}
+      onChange=${(/** @type {string} */ value) => go(withQuery({ range: value }))} />`;
+  return view`<header><h1>${title}</h1><div class="grow"></div>
+    <span class=${`live ${state}`} role="status"><i></i>${STATES[state]}</span>${ranges}
     <button type="button" class="find" onClick=${() =>
-    dialog.value = "palette"}><${Icon} name="find" />Find or do…<kbd>${COMMAND}K</kbd></button>
-    <button type="button" class="icon" aria-label="Switch between light and dark" onClick=${switchTheme}><${Icon} name="moon" /></button>
-  </header>`;
+    dialog.value = "palette"}><${Icon} name="find" />
+    Find or do…<kbd>${COMMAND}K</kbd></button><button type="button" class="icon"
+    aria-label="Switch between light and dark" onClick=${switchTheme}><${Icon} name="moon" /></button></header>`;
 }
 
 /** A page that cannot be drawn says so, and the others still can. */
@@ -132,8 +122,8 @@ class Guarded extends Component {
     const { children, page } = /** @type {any} */ (this.props);
     const { error } = /** @type {any} */ (this.state);
     if (error === undefined) return children;
-    return html`<p class="failed" role="alert">The page ${page} cannot be drawn: ${
-      String(error?.message ?? error)
+    return view`<p class="failed" role="alert">The page ${page} cannot be drawn: ${
+      String(error)
     }</p>`;
   }
 }
@@ -146,41 +136,36 @@ function Barred() {
     event.preventDefault();
     if (key.trim() !== "") setKey(key.trim());
   };
+  const again = () => {
+    barred.value = undefined;
+    generation.value++;
+  };
   if (kind === "closed") {
-    return html`<section class="barred"><h2>Not shown here</h2><p>${text}</p>
-      <button type="button" class="btn" onClick=${() => (barred.value = undefined,
-      generation.value++)}>Try again</button></section>`;
+    return view`<section class="barred"><h2>Not shown here</h2><p>${text}</p>
+      <button type="button" class="btn" onClick=${again}>Try again</button></section>`;
   }
-  return html`
-    <section class="barred">
-      <h2>${text}</h2>
-      <p><code>mcproxy ui</code> on its machine opens this page with one.</p>
-      <form onSubmit=${open} class="f"><label for="key">Key</label>
-          <input id="key" type="password" autocomplete="off" value=${key}
-            onInput=${(/** @type {any} */ event) => change(event.target.value)} />
-          <button class="btn main">Open</button></form>
-    </section>
-  `;
+  return view`<section class="barred"><h2>${text}</h2>
+    <p><code>mcproxy ui</code> on the machine of the gateway opens this page with one.</p>
+    <form class="f" onSubmit=${open}><label for="key">Key</label><input id="key" type="password"
+    autocomplete="off" value=${key} onInput=${
+    typed(change)
+  } /><button class="btn main">Open</button></form></section>`;
 }
 
 function App() {
-  const { page } = route.value;
+  const { page, path, query } = route.value;
   const { data, reload } = useData("api/status", { every: 30_000 });
   useEffect(() => void (status.value = data ?? status.value), [data]);
   useEvents("status", reload);
   useEffect(() => void load(page), [page, generation.value]);
   const Page = pages.value[page];
-  return html`
-    <${Navigation} />
-    <main class=${lost.value ? "lost" : ""}><${Header} />${barred.value !== undefined
-      ? html`<${Barred} />`
-      : html`
-        <section key=${page} aria-label=${page}>
-          <${Guarded} page=${page}>${Page &&
-            html`<${Page} path=${route.value.path} query=${route.value.query} />`}<//></section>
-      `}</main>
-    <${Dialogs} />
-  `;
+  const shown = barred.value !== undefined
+    ? view`<${Barred} />`
+    : view`<section key=${page} aria-label=${page}><${Guarded} page=${page}>
+      ${Page && view`<${Page} path=${path} query=${query} />`}<//></section>`;
+  return view`<${Navigation} /><main class=${
+    lost.value && "lost"
+  }><${Header} />${shown}</main><${Dialogs} />`;
 }
 
-render(html`<${App} />`, /** @type {Element} */ (document.getElementById("app")));
+render(view`<${App} />`, /** @type {Element} */ (document.getElementById("app")));

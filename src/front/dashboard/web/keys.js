@@ -4,7 +4,7 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { html } from "./parts.js";
+import { typed, view } from "./parts.js";
 import { go, href, PAGES, status, switchTheme } from "./state.js";
 
 /** @typedef {{key: string, title: string, run: (event: KeyboardEvent) => void}} Key */
@@ -34,34 +34,27 @@ export function useKeys(keys, acts = []) {
   }, []);
 }
 
-/** @param {Element | null} element */
-function isTyping(element) {
-  return element?.matches(
-    "input:not([type=checkbox],[type=radio]),select,textarea,[contenteditable]",
-  ) ??
-    false;
-}
+const FIELDS = "input:not([type=checkbox],[type=radio]),select,textarea,[contenteditable]";
 
-/** The rows, options or entries that `j` and `k` go through. */
-function moved(/** @type {number} */ by) {
+/** The rows, options or entries that `j` and `k` go through. @param {number} by */
+function move(by) {
   const rows = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("main [data-row]")]);
   const at = rows.findIndex((row) => row === document.activeElement);
   const from = at >= 0 ? at : rows.findIndex((row) => row.closest("[aria-selected=true]"));
   rows[Math.min(rows.length - 1, Math.max(0, from + by))]?.focus();
 }
 
+/** @param {KeyboardEvent} event */
+function toFilter(event) {
+  event.preventDefault();
+  /** @type {HTMLElement | null} */ (document.querySelector("main section input"))?.focus();
+}
+
 /** @type {Key[]} */
 const COMMON = [
-  {
-    key: "/",
-    title: "Filter this page",
-    run: (event) => {
-      event.preventDefault();
-      /** @type {HTMLElement | null} */ (document.querySelector("main section input"))?.focus();
-    },
-  },
-  { key: "j", title: "Next row", run: () => moved(1) },
-  { key: "k", title: "Row before", run: () => moved(-1) },
+  { key: "/", title: "Filter this page", run: toFilter },
+  { key: "j", title: "Next row", run: () => move(1) },
+  { key: "k", title: "Row before", run: () => move(-1) },
   { key: "?", title: "All keys", run: () => dialog.value = "keys" },
 ];
 /** Told, and done elsewhere. */
@@ -74,71 +67,62 @@ const TOLD = [
 
 let after = "";
 addEventListener("keydown", (event) => {
+  const at = /** @type {HTMLElement | null} */ (document.activeElement);
+  const isTyping = at?.matches(FIELDS) === true;
   if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
     event.preventDefault();
     dialog.value = dialog.value === "palette" ? "" : "palette";
     return;
   }
-  if (event.key === "Escape" && isTyping(document.activeElement) && dialog.value === "") {
-    return /** @type {HTMLElement} */ (document.activeElement).blur();
-  }
-  if (event.metaKey || event.ctrlKey || event.altKey || dialog.value !== "") return;
-  if (isTyping(document.activeElement)) return;
-  if (after === "g") {
-    after = "";
-    const page = PAGES.find(({ letter }) => letter === event.key);
-    if (page !== undefined) go(href(page.id));
-    return;
-  }
-  after = event.key;
+  if (dialog.value !== "" || event.metaKey || event.ctrlKey || event.altKey) return;
+  if (isTyping) return event.key === "Escape" ? at?.blur() : undefined;
+  const page = after === "g" ? PAGES.find(({ letter }) => letter === event.key) : undefined;
+  after = after === "g" ? "" : event.key;
+  if (page !== undefined) return go(href(page.id));
+  if (event.key === "g") return;
   const keys = [...[...shown.values()].reverse().flatMap(({ keys }) => keys), ...COMMON];
   keys.find(({ key }) => key === event.key)?.run(event);
 });
 
-/** What the palette finds: pages, servers, acts of the page, and what is typed as a call or filter. */
+/** What the palette finds: pages, servers, what the page can do, and what is typed as tool or filter. */
 function allActs() {
+  /** @type {any[]} */
   const servers = status.value?.servers ?? [];
   return [
     ...[...shown.values()].flatMap(({ acts }) => acts),
     ...PAGES.map(({ id, title, letter }) => act(`Go to ${title}`, `g ${letter}`, href(id))),
-    ...servers.map((/** @type {any} */ { name }) => act(name, "server", href(["servers", name]))),
+    ...servers.map(({ name }) => act(name, "server", href(["servers", name]))),
     { title: "Switch between light and dark", hint: "action", run: switchTheme },
     { title: "Show all keys", hint: "?", run: () => dialog.value = "keys" },
   ];
 }
 
 /** @param {string} title @param {string} hint @param {string} to @returns {Act} */
-function act(title, hint, to) {
-  return { title, hint, run: () => go(to) };
-}
+const act = (title, hint, to) => ({ title, hint, run: () => go(to) });
 
 /** @param {string} text @returns {Act[]} */
 function found(text) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const fit = allActs().filter(({ title }) =>
-    words.every((word) => title.toLowerCase().includes(word))
-  );
-  if (text.trim() === "") return fit.slice(0, 50);
-  return [
-    ...fit.slice(0, 50),
-    act(`Find the tool ${text}`, "tools", href("tools", { q: text })),
-    act(`Calls: ${text}`, "filter", href("calls", { filter: text })),
-  ];
+  const fits = (/** @type {Act} */ { title }) =>
+    words.every((word) => title.toLowerCase().includes(word));
+  const fit = allActs().filter(fits).slice(0, 50);
+  if (words.length === 0) return fit;
+  const tool = act(`Find the tool ${text}`, "tools", href("tools", { q: text }));
+  return [...fit, tool, act(`Calls: ${text}`, "filter", href("calls", { filter: text }))];
 }
 
 /** A dialog that closes by Esc and gives the focus back. @param {any} props */
 function Dialog({ label, children, class: name }) {
   const ref = useRef(/** @type {HTMLDialogElement | null} */ (null));
   useEffect(() => {
-    const before = /** @type {HTMLElement | null} */ (document.activeElement);
+    const before = /** @type {any} */ (document.activeElement);
     ref.current?.showModal();
     return () => before?.isConnected && before.focus();
   }, []);
-  return html`
-    <dialog ref=${ref} class=${name} aria-label=${label} onClose=${() => dialog.value = ""}
-      onClick=${(/** @type {Event} */ event) =>
-        event.target === ref.current && ref.current?.close()}>${children}</dialog>
-  `;
+  const onClick = (/** @type {Event} */ { target }) =>
+    target === ref.current && ref.current?.close();
+  return view`<dialog ref=${ref} class=${name} aria-label=${label} onClick=${onClick}
+    onClose=${() => dialog.value = ""}>${children}</dialog>`;
 }
 
 function Palette() {
@@ -146,10 +130,9 @@ function Palette() {
   const [at, setAt] = useState(0);
   const list = found(text);
   const run = (/** @type {Act | undefined} */ one) => {
-    if (one === undefined) return;
     dialog.value = "";
     // After the dialog has given the focus back.
-    setTimeout(one.run);
+    setTimeout(() => one?.run());
   };
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -159,43 +142,26 @@ function Palette() {
     setAt(Math.min(list.length - 1, Math.max(0, at + step)));
   };
   useEffect(() => document.getElementById(`act-${at}`)?.scrollIntoView({ block: "nearest" }), [at]);
-  return html`
-    <${Dialog} label="Find or do">
-      <input role="combobox" aria-label="Find a tool, server or action" aria-expanded="true"
-        aria-controls="acts" aria-activedescendant=${list.length > 0 ? `act-${at}` : undefined}
-        placeholder="Find a tool, server or call, or do something…" value=${text}
-        onKeyDown=${onKeyDown}
-        onInput=${(/** @type {any} */ event) => (setText(event.target.value), setAt(0))} />
-      <ul role="listbox" id="acts" aria-label="Results">${list.map((one, index) =>
-        html`
-          <li role="option" id=${`act-${index}`} aria-selected=${index === at}
-            onClick=${() => run(one)}>${one.title}<span>${one.hint}</span></li>
-        `
-      )}</ul>
-      <//>
-  `;
+  const option = (/** @type {Act} */ one, /** @type {number} */ index) =>
+    view`<li role="option" id=${`act-${index}`} aria-selected=${index === at}
+      onClick=${() => run(one)}>${one.title}<span>${one.hint}</span></li>`;
+  return view`<${Dialog} label="Find or do"><input role="combobox" aria-expanded="true"
+    aria-controls="acts" aria-activedescendant=${list.length > 0 ? `act-${at}` : undefined}
+    aria-label="Find a tool, server or action" placeholder="Find a tool, server or call, or do something…"
+    value=${text} onKeyDown=${onKeyDown} onInput=${typed((now) => (setText(now), setAt(0)))} />
+    <ul role="listbox" id="acts" aria-label="Results">${list.map(option)}</ul><//>`;
 }
 
 function AllKeys() {
-  const own = [...shown.values()].flatMap(({ keys }) => keys);
-  const rows = [...TOLD, ...[...own, ...COMMON].map(({ key, title }) => [key, title])];
-  return html`
-    <${Dialog} label="Keys" class="keys">
-      <h2>Keys</h2>
-      <dl>${rows.map(([key, title]) =>
-        html`
-          <div key=${key}>
-            <dt><kbd>${key}</kbd></dt>
-            <dd>${title}</dd>
-          </div>
-        `
-      )}</dl>
-      <//>
-  `;
+  const own = [...[...shown.values()].flatMap(({ keys }) => keys), ...COMMON];
+  const rows = [...TOLD, ...own.map(({ key, title }) => [key, title])];
+  return view`<${Dialog} label="Keys" class="keys"><h2>Keys</h2><dl>${
+    rows.map(([key, title]) => view`<div><dt><kbd>${key}</kbd></dt><dd>${title}</dd></div>`)
+  }</dl><//>`;
 }
 
 /** Whichever dialog is open. */
 export function Dialogs() {
-  if (dialog.value === "palette") return html`<${Palette} />`;
-  return dialog.value === "keys" ? html`<${AllKeys} />` : null;
+  if (dialog.value === "palette") return view`<${Palette} />`;
+  return dialog.value === "keys" && view`<${AllKeys} />`;
 }

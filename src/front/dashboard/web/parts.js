@@ -6,8 +6,16 @@ import htm from "htm";
 import { h } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
-/** Templates as elements. @type {(strings: TemplateStringsArray, ...values: any[]) => any} */
-export const html = /** @type {any} */ (htm).bind(h);
+/**
+ * Templates as elements. Not called `view`: the formatter would break lines in those, where htm drops
+ * the space between a word and the next element.
+ * @type {(strings: TemplateStringsArray, ...values: any[]) => any}
+ */
+export const view = /** @type {any} */ (htm).bind(h);
+export const html = view;
+
+/** What is typed into a field, for `onInput`. @param {(text: string) => void} take */
+export const typed = (take) => (/** @type {any} */ event) => take(event.target.value);
 
 // Numbers and times as people read them.
 
@@ -77,8 +85,8 @@ const OUTCOMES = {
 /** @param {{outcome: string, cached?: boolean}} props */
 export function Outcome({ outcome, cached }) {
   const [level, text] = OUTCOMES[/** @type {keyof typeof OUTCOMES} */ (outcome)] ?? [];
-  if (text !== undefined) return html`<span class=${`tag ${level}`}>${text}</span>`;
-  return cached ? html`<span class="tag">cached</span>` : null;
+  if (text !== undefined) return view`<span class=${`tag ${level}`}>${text}</span>`;
+  return cached ? view`<span class="tag">cached</span>` : null;
 }
 
 /** @param {string} outcome */
@@ -105,195 +113,172 @@ const ICONS = {
 
 /** @param {{name: string}} props */
 export function Icon({ name }) {
-  return html`
-    <svg class="i" viewBox="0 0 16 16" aria-hidden="true">
-      <path d=${ICONS[name]} />
-    </svg>
-  `;
+  return view`<svg class="i" viewBox="0 0 16 16" aria-hidden="true"><path d=${
+    ICONS[name]
+  } /></svg>`;
 }
 
-/** `ok` is grey text beside a green dot; `text` says it to who does not see colours. @param {{level?: string, text?: string}} props */
-export function Dot({ level = "ok", text }) {
-  return html`<span class=${`dot ${level}`} role=${
-    text ? "img" : undefined
-  } aria-label=${text} aria-hidden=${text ? undefined : "true"}></span>`;
-}
+/** Beside a text that says the same. @param {{level?: string}} props */
+export const Dot = ({ level = "ok" }) =>
+  view`<span class=${`dot ${level}`} aria-hidden="true"></span>`;
 
-/** Buttons of which one holds. @param {{label: string, options: Record<string, string>, value: string, onChange: (value: string) => void}} props */
+/**
+ * Buttons of which one holds.
+ * @param {{label: string, options: Record<string, string>, value: string, onChange: (value: string) => void}} props
+ */
 export function Seg({ label, options, value, onChange }) {
-  return html`<div class="seg" role="group" aria-label=${label}>${
-    Object.entries(options).map(([key, title]) =>
-      html`<button type="button" aria-pressed=${key === value} onClick=${() =>
-        onChange(key)}>${title}</button>`
-    )
+  const button = (/** @type {string} */ key) =>
+    view`<button type="button" aria-pressed=${key === value} onClick=${() => onChange(key)}>
+      ${options[key]}</button>`;
+  return view`<div class="seg" role="group" aria-label=${label}>${
+    Object.keys(options).map(button)
   }</div>`;
 }
 
 /**
  * Tabs with the panel of the one chosen; arrows go between them.
- * @param {{label: string, tabs: Record<string, any>, value: string, onChange: (id: string) => void, end?: any, children: any}} props
+ * @param {{label: string, tabs: Record<string, any>, value: string, onChange: (id: string) => void,
+ *   end?: any, children: any}} props
  */
 export function Tabs({ label, tabs, value, onChange, end, children }) {
   const ids = Object.keys(tabs);
-  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const onKeyDown = (/** @type {any} */ { key, currentTarget }) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[/** @type {string} */ (key)];
     if (step === undefined) return;
-    const next = ids[(ids.indexOf(value) + step + ids.length) % ids.length] ?? value;
-    onChange(next);
-    /** @type {any} */ (event.currentTarget).querySelectorAll("[role=tab]")[ids.indexOf(next)]
-      ?.focus();
+    const next = (ids.indexOf(value) + step + ids.length) % ids.length;
+    onChange(ids[next] ?? value);
+    currentTarget.children[next].focus();
   };
-  return html`
-    <div
-      class="tabs"><div role="tablist" aria-label=${label} onKeyDown=${onKeyDown}>${ids.map((id) =>
-        html`
-          <button type="button" role="tab" key=${id} aria-selected=${id === value}
-            tabindex=${id === value ? 0 : -1} onClick=${() => onChange(id)}>${tabs[id]}</button>
-        `
-      )}</div>${end}</div>
-    <div role="tabpanel" aria-label=${tabs[value]}>${children}</div>
-  `;
+  const tab = (/** @type {string} */ id) =>
+    view`<button type="button" role="tab" key=${id} aria-selected=${id === value}
+      tabindex=${id === value ? 0 : -1} onClick=${() => onChange(id)}>${tabs[id]}</button>`;
+  return view`<div class="tabs"><div role="tablist" aria-label=${label} onKeyDown=${onKeyDown}>
+    ${ids.map(tab)}</div>${end}</div><div role="tabpanel" aria-label=${
+    tabs[value]
+  }>${children}</div>`;
 }
 
+/** Title, classes and what is in the cell of a row. @typedef {[string, string, (row: any) => any]} Column */
+
 /**
- * Rows, at most 2 000 of them. A row opens where its first link leads, which `j` and `k` go to.
- * @template T
- * @param {{label: string, columns: {title: string, class?: string, cell: (row: T) => any, sort?: string}[],
- *   rows: readonly T[], id: (row: T) => string, link?: (row: T) => string, selected?: string, empty?: any,
- *   isNew?: (row: T) => boolean}} props
+ * Rows, at most 2 000 of them. A row opens where the link in its first cell leads; `j` and `k` go there.
+ * @param {{label: string, columns: Column[], rows: readonly any[], id: (row: any) => string,
+ *   link?: (row: any) => string, selected?: string, empty?: any, isNew?: (row: any) => boolean}} props
  */
-export function Table({ label, columns, rows, id, link, selected, empty, isNew }) {
-  const onClick = (/** @type {MouseEvent} */ event) => {
-    const target = /** @type {Element} */ (event.target);
+export function Table(
+  { label, columns, rows, id, link, selected, empty = "Nothing here.", isNew },
+) {
+  const onClick = (/** @type {any} */ { target }) => {
     if (target.closest("a,button") !== null || getSelection()?.toString()) return;
-    /** @type {HTMLElement | null} */ (target.closest("tr")?.querySelector("[data-row]") ?? null)
-      ?.click();
+    target.closest("tr")?.querySelector("[data-row]")?.click();
   };
-  return html`
-    <div
-      class="scroll"><table aria-label=${label}><thead><tr>${columns.map(({ title, class: name }) =>
-        html`<th scope="col" class=${name}>${title}</th>`
-      )}</tr></thead><tbody class=${link && "open"} onClick=${link && onClick}>${rows.slice(0, 2000)
-        .map((row) =>
-          html`<tr key=${id(row)} class=${isNew?.(row) ? "new" : ""} aria-selected=${
-            selected === undefined ? undefined : id(row) === selected
-          }>${
-            columns.map(({ class: name, cell }, index) =>
-              html`<td class=${name}>${
-                index === 0 && link
-                  ? html`<a data-row href=${link(row)}>${cell(row)}</a>`
-                  : cell(row)
-              }</td>`
-            )
-          }</tr>`
-        )}</tbody></table>${rows.length === 0 &&
-        html`<p class="none">${empty ?? "Nothing here."}</p>`}</div>
-  `;
+  const row = (/** @type {any} */ one) =>
+    view`<tr key=${id(one)} class=${isNew?.(one) && "new"}
+      aria-selected=${selected === undefined ? undefined : id(one) === selected}>
+      ${
+      columns.map(([, name, cell], index) =>
+        view`<td class=${name}>${
+          index === 0 && link ? view`<a data-row href=${link(one)}>${cell(one)}</a>` : cell(one)
+        }</td>`
+      )
+    }</tr>`;
+  return view`<div class="scroll"><table aria-label=${label}><thead><tr>
+    ${
+    columns.map(([title, name]) => view`<th scope="col" class=${name}>${title}</th>`)
+  }</tr></thead>
+    <tbody class=${link && "open"} onClick=${link && onClick}>${
+    rows.slice(0, 2_000).map(row)
+  }</tbody></table>
+    ${rows.length === 0 && view`<p class="none">${empty}</p>`}</div>`;
 }
 
 /**
  * What is beside the list about one of it. Esc closes it, and the focus returns to the row.
- * @param {{label: string, title: any, end?: any, onClose: () => void, children: any}} props
+ * @param {{label: string, title: any, end?: any, onClose: () => void, children?: any}} props
  */
 export function Detail({ label, title, end, onClose, children }) {
   const ref = useRef(/** @type {HTMLElement | null} */ (null));
   const close = useRef(onClose);
   close.current = onClose;
   useEffect(() => {
-    const before = /** @type {HTMLElement | null} */ (document.activeElement);
-    const onKey = (/** @type {KeyboardEvent} */ event) => {
-      if (event.key !== "Escape" || document.querySelector("dialog[open]") !== null) return;
-      if (/** @type {Element} */ (event.target).matches("input,textarea,select")) return;
-      close.current();
+    const before = /** @type {any} */ (document.activeElement);
+    const onKey = (/** @type {any} */ { key, target }) => {
+      if (key !== "Escape" || document.querySelector("dialog[open]") !== null) return;
+      if (!target.matches("input,textarea,select")) close.current();
     };
     addEventListener("keydown", onKey);
     return () => {
       removeEventListener("keydown", onKey);
-      const row = /** @type {HTMLElement | null} */ (document.querySelector(
-        "tr[aria-selected=true] [data-row]",
-      ));
-      const isOurs = document.activeElement === document.body ||
-        ref.current?.contains(document.activeElement);
-      if (isOurs) (row ?? (before?.isConnected ? before : undefined))?.focus();
+      const { activeElement: at, body } = document;
+      if (at === body || ref.current?.contains(at)) before?.isConnected && before.focus();
     };
   }, []);
-  return html`
-    <aside class="panel detail" aria-label=${label}
-      ref=${ref}><div class="head"><h2>${title}</h2>${end}
-        <button type="button" class="icon small" aria-label="Close" onClick=${onClose}><${Icon} name="close" /></button></div>
-        ${children}</aside>
-  `;
+  return view`<aside class="panel detail" aria-label=${label} ref=${ref}><div class="head"><h2>${title}</h2>
+    ${end}<button type="button" class="icon small" aria-label="Close" onClick=${onClose}>
+    <${Icon} name="close" /></button></div>${children}</aside>`;
 }
 
-/** A line of numbers. @param {{values: readonly number[], width?: number, height?: number, color?: string}} props */
-export function Spark({ values, width = 92, height = 20, color = "var(--bar2)" }) {
+/** A line of numbers. @param {{values: readonly number[], height?: number, color?: string}} props */
+export function Spark({ values, height = 20, color = "var(--bar2)" }) {
   if (values.length < 2) return null;
-  const most = Math.max(...values, 1);
+  const [width, most] = [92, Math.max(...values, 1)];
   const at = values.map((value, index) =>
-    `${(index * width / (values.length - 1)).toFixed(1)},${
-      (height - 2 - value / most * (height - 4)).toFixed(1)
-    }`
+    `${index * width / (values.length - 1)},${height - 2 - value / most * (height - 4)}`
   ).join("L");
-  return html`
-    <svg width=${width} height=${height} aria-hidden="true">
-      <path d=${`M0,${height}L${at}L${width},${height}z`} fill=${color} opacity=".1" />
-      <path d=${`M${at}`} fill="none" stroke=${color} stroke-width="1.4" stroke-linejoin="round" />
-    </svg>
-  `;
+  return view`<svg width=${width} height=${height} aria-hidden="true">
+    <path d=${`M0,${height}L${at}L${width},${height}z`} fill=${color} opacity=".1" />
+    <path d=${`M${at}`} fill="none" stroke=${color} stroke-width="1.4" stroke-linejoin="round" /></svg>`;
 }
 
-/** A text of the page that goes to the clipboard. @param {{text: string | (() => string), children: any}} props */
-export function Copy({ text, children }) {
-  const [done, setDone] = useState(false);
-  const copy = async () => {
-    await navigator.clipboard.writeText(typeof text === "string" ? text : text());
-    setDone(true);
-    setTimeout(() => setDone(false), 1_500);
-  };
-  return html`<button type="button" class="btn" onClick=${copy}>${
-    done ? "Copied" : children
-  }</button>`;
+/** A text, or what makes it. @typedef {string | (() => string)} Text @param {Text} text */
+const textOf = (text) => typeof text === "string" ? text : text();
+
+/** Puts a text on the clipboard. @param {{text: Text, class?: string, children?: any}} props */
+export function Copy({ text, class: name = "btn", children }) {
+  const [said, say] = useState("");
+  const copy = () =>
+    navigator.clipboard.writeText(textOf(text)).then(() => say("Copied"), () => say("Not allowed"))
+      .then(() => setTimeout(say, 1_500, ""));
+  return view`<button type="button" class=${name} onClick=${copy}>${said || children}</button>`;
 }
 
-/** JSON with its keys and values told apart, or any other text as it is. @param {{text: string, label?: string}} props */
-export function Json({ text, label = "JSON" }) {
-  const isCut = text.length > 200_000;
-  const shown = isCut ? text.slice(0, 200_000) : text;
-  const parts = shown.length > 50_000 ? shown : [
-    ...shown.matchAll(
-      /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*|true|false|null)|[^"\d-]+?(?=["\d-]|\b(?:true|false|null)\b|$)|[^]/g,
-    ),
-  ]
-    .map(([all, string, colon, value]) =>
-      string && colon
-        ? [html`<span class="k">${string}</span>`, colon]
-        : string
-        ? html`<span class=${string === '"[redacted]"' ? "red" : "s"}>${string}</span>`
-        : value
-        ? html`<span class="v">${value}</span>`
-        : all
-    );
-  return html`<pre tabindex="0" role="region" aria-label=${label}>${parts}</pre>${
-    isCut &&
-    html`<p class="none">Cut after 200 kB. <${Download} text=${text} name="result.json" /></p>`
-  }`;
-}
-
-/** @param {{text: string | (() => string), name: string, children?: any}} props */
+/** Saves a text as a file. @param {{text: Text, name: string, children?: any}} props */
 export function Download({ text, name, children = "Download" }) {
   const save = () => {
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([typeof text === "string" ? text : text()]));
+    link.href = URL.createObjectURL(new Blob([textOf(text)]));
     link.download = name;
     link.click();
     URL.revokeObjectURL(link.href);
   };
-  return html`<button type="button" class="btn" onClick=${save}>${children}</button>`;
+  return view`<button type="button" class="btn" onClick=${save}>${children}</button>`;
+}
+
+const TOKEN = /("(?:[^"\\]|\\.)*"(?:\s*:)?|-?\d[\d.eE+-]*|true|false|null)/;
+/** Above it is shown in one colour, and above the next in part. */
+const [PLAIN, CUT] = [50_000, 200_000];
+
+/** @param {string} token */
+function kindOf(token) {
+  if (token.endsWith(":")) return "k";
+  return token === '"[redacted]"' ? "red" : token.startsWith('"') ? "s" : "v";
+}
+
+/** JSON with its keys and values told apart, or any other text as it is. @param {{text: string, label?: string}} props */
+export function Json({ text, label = "JSON" }) {
+  const parts = text.length > PLAIN
+    ? text.slice(0, CUT)
+    : text.split(TOKEN).map((part, index) =>
+      index % 2 === 0 ? part : view`<span class=${kindOf(part)}>${part}</span>`
+    );
+  return view`<pre tabindex="0" role="region" aria-label=${label}>${parts}</pre>${
+    text.length > CUT &&
+    view`<p class="none">Cut after 200 kB. <${Download} text=${text} name="result.json" /></p>`
+  }`;
 }
 
 /** Why there is nothing. @param {{error: Error | undefined}} props */
 export function Failed({ error }) {
-  return error
-    ? html`<p class="failed" role="alert"><span class="tag bad">not told</span> ${error.message}</p>`
-    : null;
+  return error &&
+    view`<p class="failed" role="alert"><span class="tag bad">not told</span> ${error.message}</p>`;
 }
