@@ -53,7 +53,8 @@ export class Server {
   ): Promise<Server> {
     const { config, runtime } = parts;
     const gateway = new Gateway({ ...parts, stateDirectory });
-    const observatory = new Observatory(gateway, { stateDirectory });
+    // Who has only one client keeps no history.
+    const observatory = new Observatory(gateway, listen ? { stateDirectory } : {});
     if (!listen) {
       gateway.start();
       return new Server(config, gateway, observatory);

@@ -2,6 +2,7 @@
 
 import type { Gateway } from "../gateway/gateway.ts";
 import type { Bodies } from "./bodies.ts";
+import type { History } from "./history/history.ts";
 import { Recorder } from "./recorder.ts";
 
 /** What an {@link Observatory} stands on. */
@@ -14,22 +15,35 @@ export interface ObservatoryOptions {
 export class Observatory {
   readonly recorder: Recorder;
   #bodies: Promise<Bodies> | undefined;
+  #history: Promise<History | undefined> | undefined;
   readonly #off: () => void;
 
   constructor(readonly gateway: Gateway, readonly options: ObservatoryOptions = {}) {
     this.recorder = new Recorder(gateway.events);
-    this.#off = gateway.events.on("config", () => this.#configure());
+    this.#off = gateway.events.on("config", () => {
+      this.#configure();
+      return this.#adjustHistory();
+    });
     this.#configure();
+    this.#awaitCall();
   }
 
   /** What calls have said, as far as it is kept; from the first time on that anybody asks. */
   bodies(): Promise<Bodies> {
-    return this.#bodies ??= import("./bodies.ts").then(({ Bodies }) => new Bodies(this.gateway));
+    return this.#bodies ??= import("./bodies.ts").then(({ Bodies }) =>
+      new Bodies(this.gateway, async (id, body) => (await this.history())?.addBody(id, body))
+    );
+  }
+
+  /** Undefined where none is kept. It is loaded with the first call, or here. */
+  history(): Promise<History | undefined> {
+    return this.#history ??= this.#openHistory();
   }
 
   /** Nothing is recorded any more. Never rejects. */
   async close(): Promise<void> {
     this.#off();
+    await (await this.#history)?.close();
     this.recorder.close();
     (await this.#bodies)?.close();
   }
@@ -37,5 +51,33 @@ export class Observatory {
   #configure(): void {
     const { history } = this.gateway.config.settings;
     if (history !== "off" && history.bodies !== "off") void this.bodies();
+  }
+
+  /** The history is opened with the first call. */
+  #awaitCall(): void {
+    if (this.options.stateDirectory === undefined) return;
+    const off = this.recorder.onCall(() => {
+      off();
+      void this.history();
+    });
+  }
+
+  async #openHistory(): Promise<History | undefined> {
+    const { gateway, recorder, options: { stateDirectory: directory } } = this;
+    const { history: wanted } = gateway.config.settings;
+    if (directory === undefined || wanted === "off") return undefined;
+    const { keepHistory } = await import("./history/keep.ts");
+    return keepHistory(gateway, recorder, { ...wanted, directory });
+  }
+
+  async #adjustHistory(): Promise<void> {
+    const open = await this.#history;
+    const { history: wanted } = this.gateway.config.settings;
+    if (open !== undefined && wanted !== "off") open.retention = wanted;
+    else if (this.#history !== undefined && (open !== undefined || wanted !== "off")) {
+      this.#history = undefined;
+      this.#awaitCall();
+      await open?.close();
+    }
   }
 }

@@ -39,6 +39,8 @@ export interface HistoryParts extends Retention {
   readonly now?: () => number;
   /** Whether no call is under way. */
   readonly isIdle?: () => boolean;
+  /** Adds the calls, until the returned function is called. */
+  readonly follow?: (history: History) => () => void;
 }
 
 /** Failures of one kind; times are ms since the epoch. */
@@ -83,6 +85,8 @@ export class History {
   /** On the clock: when it is tried again, and when old rows go. */
   #due = { again: Infinity, clean: Infinity };
   #cancelTimer: () => void;
+  #closed: Promise<void> | undefined;
+  readonly #unfollow: (() => void) | undefined;
 
   constructor(private readonly parts: HistoryParts) {
     this.#path = join(parts.directory, "history.db");
@@ -93,6 +97,7 @@ export class History {
       this.#tick();
     };
     this.#cancelTimer = parts.clock.after(FLUSH_EVERY, tick, true);
+    this.#unfollow = parts.follow?.(this);
   }
 
   /** Why nothing is written at the moment. */
@@ -209,8 +214,13 @@ export class History {
     return this.#inTurn(() => this.#write());
   }
 
-  /** Writes what there is, for a second at most, and lets go of the file. */
-  async close(): Promise<void> {
+  /** Writes what there is, for a second at most, and lets go of the file. Idempotent. */
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#unfollow?.();
     this.#cancelTimer();
     if (this.#pending.size > 0 || this.#left.length > 0) await within(CLOSE_WITHIN, this.flush());
     this.#trouble ??= "it is closed";

@@ -1,0 +1,100 @@
+import { runtime } from "#runtime";
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { parseConfig } from "../../src/config/load.ts";
+import { loadOptions } from "../../src/config/schema.ts";
+import type { Config } from "../../src/config/types.ts";
+import { AGGREGATE } from "../../src/gating/endpoint.ts";
+import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
+import { Gateway } from "../../src/gateway/gateway.ts";
+import { Observatory } from "../../src/observe/observatory.ts";
+import { parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
+import { clientOf } from "../gateway/middleware/middleware-support.ts";
+import { poolTarget } from "../upstream/pool-support.ts";
+
+await loadOptions("history");
+const { kind: _, ...server } = poolTarget();
+
+function configOf(settings: object): Config {
+  const text = JSON.stringify({ prefix: "never", mcpServers: { s: server }, ...settings });
+  const parsed = parseConfig(text, { file: "observatory.json", env: {} });
+  assert.ok(parsed.ok);
+  return parsed.config;
+}
+
+async function running(
+  settings: object,
+  run: (parts: {
+    gateway: Gateway;
+    observatory: Observatory;
+    file: string;
+    call: (name: string) => Promise<void>;
+  }) => Promise<void>,
+): Promise<void> {
+  const stateDirectory = mkdtempSync(join(tmpdir(), "mcproxy-observatory-"));
+  const gateway = new Gateway({ config: configOf(settings), runtime });
+  const observatory = new Observatory(gateway, { stateDirectory });
+  const call = async (name: string) => {
+    const params = { name, arguments: {} };
+    const raw = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params });
+    const request = parseMessage(raw) as RequestMessage;
+    const exchange = new ActiveExchange(clientOf("a"), request, { send: () => {} });
+    await gateway.handle(exchange, AGGREGATE);
+  };
+  try {
+    gateway.start();
+    await gateway.settled();
+    await run({ gateway, observatory, file: join(stateDirectory, "history.db"), call });
+  } finally {
+    await gateway.close();
+    await observatory.close();
+    rmSync(stateDirectory, { recursive: true, force: true });
+  }
+}
+
+test("every call is kept, from the first one on", async () => {
+  await running({}, async ({ observatory, file, call }) => {
+    assert.equal(existsSync(file), false);
+    await call("read");
+    await call("none");
+    const history = await observatory.history();
+    const kept = async () => (await history!.calls({})).items.map(({ id, name }) => [id, name]);
+    const recent = () => observatory.recorder.recent().map(({ id, name }) => [id, name]);
+    assert.deepEqual(await kept(), recent());
+    await call("read");
+    assert.deepEqual((await kept()).sort(), recent().sort());
+    assert.equal(recent().length, 3);
+    await observatory.close();
+    assert.equal(existsSync(file), true);
+    assert.deepEqual((await history!.calls({})).items, []);
+  });
+});
+
+test("no history is kept where it is off, and a reload begins and ends one", async () => {
+  await running({ history: "off" }, async ({ gateway, observatory, file, call }) => {
+    await call("read");
+    assert.equal(await observatory.history(), undefined);
+    await gateway.reload(configOf({ history: { days: 3 } }));
+    await call("read");
+    const history = await observatory.history();
+    assert.equal(history?.retention.days, 3);
+    await gateway.reload(configOf({ history: { days: 5 } }));
+    await observatory.history();
+    assert.equal(history?.retention.days, 5);
+    await gateway.reload(configOf({ history: "off" }));
+    assert.equal(await observatory.history(), undefined);
+    await history!.close();
+    assert.equal(existsSync(file), true);
+  });
+});
+
+test("without a directory there is no history", async () => {
+  const gateway = new Gateway({ config: configOf({}), runtime });
+  const observatory = new Observatory(gateway);
+  assert.equal(await observatory.history(), undefined);
+  await gateway.close();
+  await observatory.close();
+});
