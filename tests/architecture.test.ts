@@ -60,7 +60,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 620,
   "src/gateway/middleware": 874,
   "src/gateway/pins": 350,
-  "src/observe": 1_241,
+  "src/observe": 1_300,
   "src/front": 1_835,
   "src/front/auth": 738,
   "src/front/dashboard": 182,
@@ -73,8 +73,8 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1931,
 };
 
-const MOST_CODE_IN_ALL = 42_510;
-const MOST_FILES = 283;
+const MOST_CODE_IN_ALL = 42_565;
+const MOST_FILES = 284;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */
