@@ -5,6 +5,7 @@
  */
 
 import { attempt } from "./json.ts";
+import { putLast } from "./recent.ts";
 
 /** What stands where a secret was. */
 export const REDACTED = "[redacted]";
@@ -74,13 +75,6 @@ export function keepSecret(secret = "", owner = ""): void {
   if (known === undefined) {
     lateForms = [...LATE.values()].flatMap((one) => [...one.values()].flat());
   }
-}
-
-/** Puts it last; the first goes where there are more. */
-function putLast<T>(map: Map<string, T>, key: string, value: T, most: number): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size > most) map.delete(map.keys().next().value!);
 }
 
 /** Replaces secrets; no method changes its argument. */

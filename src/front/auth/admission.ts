@@ -1,4 +1,5 @@
 import { nodeCrypto } from "../../lib/json.ts";
+import { putLast } from "../../lib/recent.ts";
 import { cut } from "../../lib/text.ts";
 import { type Admission, LOCAL, type Principal } from "../../protocol/exchange.ts";
 
@@ -54,8 +55,7 @@ const MOST = 4_096;
 
 /** Puts something into such a map. */
 export function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {
-  if (map.size >= MOST && !map.has(key)) map.delete(map.keys().next().value!);
-  map.set(key, value);
+  putLast(map, key, value, MOST);
 }
 
 /** What stands for a text that is secret, or long. */

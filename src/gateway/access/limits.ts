@@ -3,6 +3,7 @@
 import type { Config, LimitsConfig, Rate } from "../../config/types.ts";
 import type { Endpoint } from "../../gating/endpoint.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
+import { putLast } from "../../lib/recent.ts";
 import { plural } from "../../lib/text.ts";
 import { ErrorCode, RpcError } from "../../protocol/errors.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
@@ -38,9 +39,7 @@ class Meter {
     const ratePerSecond = count / SECONDS[per];
     const bucket = this.#buckets.get(who) ??
       new TokenBucket({ ratePerSecond, burst: Math.max(5, ratePerSecond * 10), now });
-    this.#buckets.delete(who);
-    this.#buckets.set(who, bucket);
-    if (this.#buckets.size > this.most) this.#buckets.delete(this.#buckets.keys().next().value!);
+    putLast(this.#buckets, who, bucket, this.most);
     return bucket.take(now).allowed ? 0 : bucket.wait;
   }
 }

@@ -2,6 +2,7 @@
 
 import type { EmbeddingsConfig } from "../../config/types.ts";
 import { joinBytes, shortHash } from "../../lib/json.ts";
+import { putLast } from "../../lib/recent.ts";
 import { backOff, type Clock } from "../../lib/time.ts";
 import type { Logger } from "../../log/mod.ts";
 import { memoised } from "../../registry/source.ts";
@@ -224,7 +225,7 @@ export class QueryVectors {
     });
     this.#pending.set(text, promise);
     ask(text, PATIENCE).then((vector) => {
-      this.#remember(text, vector);
+      putLast(this.#known, text, vector, MOST_KNOWN);
       judge();
       resolve(vector);
     }).catch((error: unknown) => {
@@ -246,11 +247,6 @@ export class QueryVectors {
     this.#failures++;
     this.#retryAt = clock.now() + pauseAfterFailures(this.#failures);
     outage.down("queries", reason);
-  }
-
-  #remember(text: string, vector: Vector): void {
-    this.#known.set(text, vector);
-    if (this.#known.size > MOST_KNOWN) this.#known.delete(this.#known.keys().next().value!);
   }
 }
 
