@@ -110,6 +110,11 @@ export function snippet(text: string, length = 200): string {
   return cut(text, length).replace(/[\x00-\x1f\x7f]/g, " ");
 }
 
+/** Foreign text as it stands in a message: its first characters, and none that hides. */
+export function quoted(text: string): string {
+  return JSON.stringify(printable(snippet(text)));
+}
+
 /** `1 tool`, `2 tools`. */
 export function plural(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;

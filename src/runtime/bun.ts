@@ -1,7 +1,6 @@
 /** The runtime layer on Bun; `#runtime` in `package.json` leads here. */
 
 import process from "node:process";
-import { Readable } from "node:stream";
 import { codeOf } from "../lib/text.ts";
 import { internalError, listenError, report } from "./listen.ts";
 import { onSignal } from "./node/process.ts";
@@ -45,40 +44,14 @@ async function serve(options: ListenOptions): Promise<HttpServer> {
 }
 
 /** {@link Runtime.request} on Bun, whose own modules of node are not bound by what bounds its fetch. */
-async function request(url: URL, { body, ...init }: TextRequest): Promise<Response> {
-  const { request } = url.protocol === "https:"
-    ? await import("node:https")
-    : await import("node:http");
-  const headers = {
-    "user-agent": `Bun/${bun.version}`,
-    ...init.headers,
-    "accept-encoding": "identity",
-  };
-  return await new Promise((resolve, reject) => {
-    const asked = request(url, { ...init, headers, agent: false }, (answer) => {
-      const { statusCode = 502, rawHeaders } = answer;
-      // What no response may have is thrown where nobody catches it.
-      const status = statusCode < 200 || statusCode > 599 ? 502 : statusCode;
-      const headers = new Headers();
-      for (let at = 0; at < rawHeaders.length; at += 2) {
-        headers.append(rawHeaders[at]!, rawHeaders[at + 1]!);
-      }
-      const hasBody = status !== 204 && status !== 304;
-      if (!hasBody) answer.resume();
-      const stream = hasBody ? Readable.toWeb(answer) as ReadableStream<Uint8Array> : null;
-      resolve(new Response(stream, { status, headers }));
-    });
-    asked.on("upgrade", (_, socket) => {
-      socket.destroy();
-      reject(new Error("closed, with another protocol offered"));
-    });
-    asked.on("error", (error) => {
-      // `fetch` finds it also where the system's names lack the one of its two addresses.
-      const isOther = codeOf(error) === "ECONNREFUSED" && url.hostname === "localhost";
-      if (isOther) resolve(fetch(url, { ...init, ...(body && { body }), redirect: "manual" }));
-      else reject(error);
-    });
-    asked.end(body);
+async function request(url: URL, init: TextRequest): Promise<Response> {
+  const { nodeRequest } = await import("./node/request.ts");
+  const headers = { "user-agent": `Bun/${bun.version}`, ...init.headers };
+  return await nodeRequest(url, { ...init, headers }).catch((error) => {
+    // `fetch` finds it also where the system's names lack the one of its two addresses.
+    const isOther = codeOf(error) === "ECONNREFUSED" && url.hostname === "localhost";
+    if (isOther) return fetch(url, { ...init, redirect: "manual" });
+    throw error;
   });
 }
 

@@ -1,5 +1,5 @@
-import process from "node:process";
 import type { ProxyConfig } from "../../config/types.ts";
+import { AddressBlocks } from "../../lib/addresses.ts";
 import { Pass, principalOf, remember } from "./admission.ts";
 
 /** A proxy that says who asks. Whoever is not it may say what he likes. */
@@ -7,15 +7,10 @@ export class TrustedProxy {
   gone = false;
   readonly #trusted = new Map<string, boolean>();
   readonly #passes = new Map<string, Pass>();
-  readonly #from = new (process.getBuiltinModule("node:net").BlockList)();
+  readonly #from: AddressBlocks;
 
   constructor(readonly config: ProxyConfig) {
-    for (const block of config.from) {
-      const [address = "", size] = block.split("/");
-      const family = familyOf(address);
-      if (size === undefined) this.#from.addAddress(address, family);
-      else this.#from.addSubnet(address, Number(size), family);
-    }
+    this.#from = new AddressBlocks(config.from);
   }
 
   /** Who is behind it, where a peer is this proxy: it has added the last address itself. */
@@ -28,8 +23,7 @@ export class TrustedProxy {
     if (peer === undefined) return false;
     let verdict = this.#trusted.get(peer);
     if (verdict === undefined) {
-      const [address = ""] = peer.split("%");
-      verdict = this.#from.check(address, familyOf(address));
+      verdict = this.#from.has(peer);
       remember(this.#trusted, peer, verdict);
     }
     return verdict;
@@ -50,8 +44,4 @@ export class TrustedProxy {
     }
     return pass;
   }
-}
-
-function familyOf(address: string): "ipv4" | "ipv6" {
-  return address.includes(":") ? "ipv6" : "ipv4";
 }

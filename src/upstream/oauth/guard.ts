@@ -5,51 +5,14 @@
 
 import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
-import { type IncomingMessage, request as overHttp } from "node:http";
-import { request as overHttps } from "node:https";
-import { BlockList, isIP } from "node:net";
+import { isIP, type LookupFunction } from "node:net";
 import process from "node:process";
-import { printable, snippet } from "../../lib/text.ts";
+import { zoneOf, ZONES } from "../../lib/addresses.ts";
+import { quoted } from "../../lib/text.ts";
 import { bytesIn, type FetchDocument, MOST_DOCUMENT } from "../../protocol/issuer.ts";
+import { type NodeRequest, nodeRequest } from "../../runtime/node/request.ts";
 import { viaProxy } from "../transport/http-client.ts";
 import { unlessAborted } from "../transport/sendings.ts";
-
-/** Where an address may be, the most private first; `nobody`'s are no machine's. */
-const ZONES = ["nobody", "link-local", "loopback", "private", "public"] as const;
-
-/** Whom an address belongs to. */
-export type Zone = typeof ZONES[number];
-
-const BLOCKS: readonly (readonly [Zone, string])[] = [
-  ["link-local", "169.254.0.0/16 fe80::/10"],
-  ["loopback", "127.0.0.0/8 0.0.0.0/8"],
-  ["private", "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 192.0.0.0/24 198.18.0.0/15"],
-  ["private", "fc00::/7 fec0::/10 64:ff9b:1::/48"],
-  // Tunnels (6to4, Teredo) are gone, and lead wherever who names them wants.
-  ["nobody", "224.0.0.0/4 240.0.0.0/4 ff00::/8 2001::/32 2002::/16"],
-];
-
-/** Before an address of IPv4 that is written as one of IPv6: mapped, compatible, translated. */
-const CLOTHES = ["::ffff:", "::", "::ffff:0:", "64:ff9b::"];
-
-const LISTS = BLOCKS.map(([zone, blocks]) => {
-  const list = new BlockList();
-  for (const block of blocks.split(" ")) {
-    const [address = "", size] = block.split("/");
-    if (address.includes(":")) list.addSubnet(address, Number(size), "ipv6");
-    else for (const one of CLOTHES) list.addSubnet(one + address, 96 + Number(size), "ipv6");
-  }
-  return [zone, list] as const;
-});
-
-/** The zone of an IP address, `nobody` for what is none. */
-export function zoneOf(address: string): Zone {
-  const [bare = ""] = address.replace(/^\[|\]$/g, "").split("%");
-  const version = isIP(bare);
-  if (version === 0) return "nobody";
-  const v6 = version === 4 ? CLOTHES[0] + bare : bare;
-  return LISTS.find(([, list]) => list.check(v6, "ipv6"))?.[0] ?? "public";
-}
 
 const PUBLIC = ZONES.indexOf("public");
 const rankOf = ({ address }: LookupAddress) => ZONES.indexOf(zoneOf(address));
@@ -100,7 +63,7 @@ export async function judgeUrl(
   } else if (lowest < least) why = `leads to a ${ZONES[lowest]} address`;
   else if (ranks.length === 0) why = "is an unknown host";
   if (why === undefined) return addresses;
-  throw new ForbiddenUrlError(`${JSON.stringify(printable(snippet(url.origin)))} ${why}`);
+  throw new ForbiddenUrlError(`${quoted(url.origin)} ${why}`);
 }
 
 const PATIENCE = 10_000;
@@ -112,11 +75,11 @@ const MOST_REDIRECTS = 3;
  * where a proxy is on the way, which resolves names itself.
  */
 export function guardedFetch(trusted: readonly string[], world: World = {}): FetchDocument {
-  const ask = async (url: URL, init: Asking, redirects = 0): Promise<Response> => {
+  const ask = async (url: URL, init: NodeRequest, redirects = 0): Promise<Response> => {
     const addresses = await judgeUrl(url, trusted, world);
     init.signal.throwIfAborted();
     const { status, headers, body } = viaProxy(url, world.env ?? process.env) === ""
-      ? await connected(url, addresses, init)
+      ? await nodeRequest(url, { ...init, lookup: leadingTo(addresses) })
       : await fetch(url, { ...init, redirect: "manual" });
     const bytes = await bytesIn(body ?? [], MOST_DOCUMENT);
     if (bytes === undefined) {
@@ -133,33 +96,17 @@ export function guardedFetch(trusted: readonly string[], world: World = {}): Fet
     }
     return ask(next, init, redirects + 1);
   };
-  return (address, init) => {
-    const signal = AbortSignal.any([init.signal ?? [], AbortSignal.timeout(PATIENCE)].flat());
-    return unlessAborted(ask(new URL(address), { ...init, signal }), signal);
+  return (address, { method = "GET", headers, body, signal: given }) => {
+    const signal = AbortSignal.any([given ?? [], AbortSignal.timeout(PATIENCE)].flat());
+    const told = Object.fromEntries(new Headers(headers));
+    const asked = { method, headers: told, signal, ...(body ? { body: String(body) } : {}) };
+    return unlessAborted(ask(new URL(address), asked), signal);
   };
 }
 
-type Asking = RequestInit & { readonly signal: AbortSignal };
-
-/** What is answered over a connection to one of these addresses, and to no other. */
-async function connected(url: URL, addresses: readonly LookupAddress[], init: Asking) {
-  const { method = "GET", headers, body, signal } = init;
+/** Every name leads to these. */
+function leadingTo(addresses: readonly LookupAddress[]): LookupFunction {
   const { address, family } = addresses[0]!;
-  const sent = (url.protocol === "https:" ? overHttps : overHttp)(url, {
-    method,
-    signal,
-    agent: false,
-    headers: { ...Object.fromEntries(new Headers(headers)), "accept-encoding": "identity" },
-    lookup: (_, { all }, callback) =>
-      all ? callback(null, [...addresses]) : callback(null, address, family),
-  });
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  sent.on("response", resolve).on("error", reject).on("upgrade", (_, socket) => {
-    socket.destroy();
-    reject(new ForbiddenUrlError("the answer is of another protocol"));
-  });
-  sent.end(body === undefined || body === null ? undefined : String(body));
-  const answer = await promise;
-  const told = answer.headers as Record<string, string>;
-  return { status: answer.statusCode ?? 0, headers: new Headers(told), body: answer };
+  return (_, { all }, callback) =>
+    all ? callback(null, [...addresses]) : callback(null, address, family);
 }
