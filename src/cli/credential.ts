@@ -11,6 +11,7 @@ import { isReadableByOthers, stateDirectory } from "../lib/own-file.ts";
 import { parsedObject, valueAt } from "../lib/json.ts";
 import { isLoopback, snippet } from "../lib/text.ts";
 import { LOCAL } from "../protocol/exchange.ts";
+import { loginAddress } from "../protocol/issuer.ts";
 import type { ServerCredential } from "../upstream/transport/transport.ts";
 
 /** What this user shows one gateway. */
@@ -121,7 +122,7 @@ export function credentialFor(
       const isNamed = hostname === "localhost" && !given;
       const remedy = (isNamed ? `name it by its address, 127.0.0.1:${port || "80"}, or ` : "") +
         'set MCPROXY_KEY to one of its keys; "mcproxy keys add NAME" makes one where it runs, and ' +
-        `where people log in: "mcproxy login ${loginName(url)}"`;
+        `where people log in: "mcproxy login ${loginAddress(url)}"`;
       return { why: why + words, remedy };
     },
   };
@@ -147,12 +148,6 @@ export async function readLocalKey(
   return undefined;
 }
 
-/** As what a login to this URL is kept. */
-export function loginName(url: string): string {
-  const { origin, pathname } = new URL(url);
-  return origin + pathname.replace(/\/+$/, "");
-}
-
 /** What `mcproxy login URL` has brought, if anybody has run it. */
 async function grantedFor(
   url: string,
@@ -163,7 +158,7 @@ async function grantedFor(
     import("../upstream/oauth/grants.ts"),
     import("../upstream/oauth/logins.ts"),
   ]);
-  const server = loginName(url);
+  const server = loginAddress(url);
   if (await grantFileIn(place)?.find({ server, principal: "" }) === undefined) return undefined;
   const target = { kind: "http", url, transport: "http", headers: {} } as const;
   return openLogins(place).of(server, { ...target, login: { type: "oauth" } });

@@ -4,7 +4,7 @@
  */
 
 import { joinBytes, type JsonObject, parsedObject } from "../lib/json.ts";
-import { snippet } from "../lib/text.ts";
+import { messageOf, quoted } from "../lib/text.ts";
 
 /** `fetch`, or what stands in for it. */
 export type FetchDocument = (url: string, init: RequestInit) => Promise<Response>;
@@ -63,27 +63,28 @@ export function metadataUrls(issuer: string): readonly string[] {
   ];
 }
 
-/**
- * The metadata of an issuer, or why there are none, as the end of a sentence.
- * @throws {Error} where nothing answers in time
- */
-export async function issuerMetadata(
-  issuer: string,
-  fetch: FetchDocument,
-): Promise<JsonObject | string> {
+/** The metadata of an issuer. @throws {Error} which says why there are none, as the end of a sentence */
+export async function issuerMetadata(issuer: string, fetch: FetchDocument): Promise<JsonObject> {
   let why = "";
   for (const url of metadataUrls(issuer)) {
-    const found = await readDocument(url, fetch);
+    const found = await readDocument(url, fetch).catch((cause) => {
+      throw new Error(`${issuer} could not be reached: ${messageOf(cause)}`, { cause });
+    });
     if (typeof found === "string") why ||= found;
     // Whoever may speak for another could let in anybody (RFC 8414, section 3.3).
     else if (found.issuer === issuer) return found;
-    else why = `${url} is of the issuer ${JSON.stringify(snippet(String(found.issuer)))}`;
+    else why = `${url} is of the issuer ${quoted(String(found.issuer))}`;
   }
-  return why;
+  throw new Error(why);
 }
 
 /** The address of a server as its tokens name it: what is secret in it is nobody's business. */
 export function resourceOf(url: string): string {
   const { origin, pathname } = new URL(url);
   return origin + (pathname === "/" ? "" : pathname);
+}
+
+/** As what logins to a server at this address are kept: they are for any query, and end of its path. */
+export function loginAddress(url: string): string {
+  return resourceOf(url).replace(/\/+$/, "");
 }

@@ -2,14 +2,18 @@
 
 import { messageOf, shellWord } from "../lib/text.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
+import type { Grant, GrantFile } from "./oauth/grants.ts";
 import { HttpStatusError, isUnreached, LoginError, serverLabel } from "./transport/failures.ts";
 import type { ServerCredential } from "./transport/transport.ts";
 
 /** What a {@link FirstLogin} is made of. */
 interface FirstLoginOptions {
   readonly server: string;
-  /** The principals that are logged in, the first to be tried first. */
-  readonly users: () => Promise<readonly string[]>;
+  readonly url: string;
+  /** Where the logins are kept. */
+  readonly file: GrantFile | undefined;
+  /** All that are kept now, the first to be tried first. @throws {Error} where they cannot be had */
+  readonly kept: () => Promise<readonly Grant[]>;
   readonly of: (principal: string) => ServerCredential;
 }
 
@@ -30,28 +34,26 @@ export class FirstLogin {
     return new ConnectionLogin(this);
   }
 
-  /** Takes on that somebody may have logged in. Never rejects. */
-  async reload(): Promise<void> {
+  /** Takes on that somebody may have logged in. */
+  reload(kept: readonly Grant[]): void {
     this.#tried.clear();
     this.#aside.clear();
-    const users = await this.options.users().catch(() => []);
-    if (users.length === 0) return;
+    if (this.#usersIn(kept).length === 0) return;
     this.#granted.resolve();
     this.#granted = Promise.withResolvers();
   }
 
   /** @throws {RpcError} where there is none */
   async find(): Promise<string> {
-    const { server, users, of } = this.options;
-    // Who logs in from here on is not looked at any more.
-    const { promise: granted } = this.#granted;
+    const { server, kept, of } = this.options;
     let failure: unknown;
     this.#user = undefined;
-    const known = new Set(
-      await users().catch((error) => {
-        throw new LoginError(server, messageOf(error), granted);
-      }),
-    );
+    const all = await kept().catch((error) => {
+      throw new LoginError(server, messageOf(error), this.#granted.promise);
+    });
+    // Who logs in from here on is not looked at any more.
+    const { promise: granted } = this.#granted;
+    const known = new Set(this.#usersIn(all));
     for (const user of [...known.difference(this.#aside), ...this.#aside]) {
       if (this.#tried.has(user) || !known.has(user)) continue;
       try {
@@ -74,7 +76,7 @@ export class FirstLogin {
    * at once: unless the server itself is away, or all have been tried.
    */
   async failed(error: unknown): Promise<unknown> {
-    const { server, users } = this.options;
+    const { server, kept } = this.options;
     const { promise: granted } = this.#granted;
     if (this.#user === undefined) return error;
     this.#aside.delete(this.#user);
@@ -82,12 +84,21 @@ export class FirstLogin {
     const isAway = isUnreached(error) ||
       error instanceof HttpStatusError && error.status >= 500 ||
       error instanceof RpcError && error.code === ErrorCode.UpstreamTimeout;
-    const known = isAway ? [] : await users().catch(() => []);
+    const known = isAway ? [] : this.#usersIn(await kept().catch(() => []));
     const isLeft = known.some((one) => !this.#aside.has(one) && !this.#tried.has(one));
     const why = messageOf(error).replace(`${serverLabel(server)} `, "");
     if (isLeft) return new LoginError(server, why, Promise.resolve());
     const isOfRights = error instanceof LoginError && error.isOfRequest;
     return isOfRights ? new LoginError(server, why, granted, true) : error;
+  }
+
+  /** The principals that are logged in. */
+  #usersIn(kept: readonly Grant[]): readonly string[] {
+    const { server, url, file } = this.options;
+    return kept.filter((grant) =>
+      grant.server === server && grant.principal !== "" && grant.dead === undefined &&
+      file?.serves(grant, url)
+    ).map(({ principal }) => principal);
   }
 
   /** What to throw: where a login has ended, the next one is tried at once. */

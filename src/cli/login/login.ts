@@ -11,11 +11,12 @@ import { shortHash } from "../../lib/json.ts";
 import { jsonIn, readPrivate, replaceFile, stateDirectory } from "../../lib/own-file.ts";
 import { createRedactor } from "../../lib/secrets.ts";
 import { messageOf, plural, printable, quotedNames } from "../../lib/text.ts";
+import { loginAddress } from "../../protocol/issuer.ts";
 import { type Grant, GrantFile, grantFileIn } from "../../upstream/oauth/grants.ts";
 import { Logins } from "../../upstream/oauth/logins.ts";
 import { unknownServer } from "../args.ts";
 import type { Invocation, OptionValues } from "../command.ts";
-import { gatewayState, loginName, principalCalled, RefusedError } from "../credential.ts";
+import { gatewayState, principalCalled, RefusedError } from "../credential.ts";
 import { type RemoteCaller, remoteCaller } from "../remote.ts";
 import type { LoginDesk, LoginSettings, Registration } from "./authorize.ts";
 
@@ -33,7 +34,7 @@ export async function logIn({ args: [name = ""], options }: Invocation, io: Io):
   const settings = scope === undefined ? found : { ...found, scope };
   // As whom this client is known to who gives the tokens. Where there is no place, it is nobody.
   const directory = stateDirectory(io.env) ?? "/dev/null";
-  const file = join(directory, `client.${shortHash(loginName(settings.url), 16)}.json`);
+  const file = join(directory, `client.${shortHash(loginAddress(settings.url), 16)}.json`);
   const before = await readPrivate(file);
   const known = v.safeParse(registration, before?.ok && jsonIn(before.value));
   // The SDK, which no other command needs.
@@ -122,7 +123,7 @@ async function holderOf(name: string, options: OptionValues, io: Io, isToEnd = f
   const { auth } = config?.settings ?? {};
   const principal = who === undefined || kept?.some(isTheirs) ? who : principalCalled(who, auth);
   const mark = keyMark(auth, principal ?? "");
-  const server = isUrl(name) ? loginName(name) : name;
+  const server = isUrl(name) ? loginAddress(name) : name;
   const key = { server, principal: principal ?? "", keyMark: mark };
   /** Does something with the file. @throws {CliError} where it cannot be used */
   const inFile = <T>(work: (file: GrantFile) => Promise<T>): Promise<T> =>

@@ -83,7 +83,7 @@ export class KeySet {
   async #read() {
     const { issuer, jwks } = this.config;
     if (jwks !== undefined && !/^https?:/.test(jwks)) return await readSetFile(jwks);
-    const url = jwks ?? keysUrl(issuer, known(await issuerMetadata(issuer, this.fetch)));
+    const url = jwks ?? keysUrl(issuer, await issuerMetadata(issuer, this.fetch));
     return known(await readDocument(url, this.fetch));
   }
 }

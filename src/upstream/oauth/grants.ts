@@ -6,25 +6,20 @@
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { loadCredentials } from "../../config/credentials.ts";
-import { attempt, isObject, shortHash } from "../../lib/json.ts";
-import { exclusively, FileError } from "../../lib/lock-file.ts";
-import { jsonIn, readPrivate, replaceFile, stateDirectory } from "../../lib/own-file.ts";
+import { type Json, shortHash } from "../../lib/json.ts";
+import { exclusively } from "../../lib/lock-file.ts";
+import { stateDirectory } from "../../lib/own-file.ts";
 import { keepSecret } from "../../lib/secrets.ts";
-import { messageOf } from "../../lib/text.ts";
+import { StateFile } from "../../lib/state-file.ts";
+import { loginAddress } from "../../protocol/issuer.ts";
 
 /** What may stand in a header. */
 export const ACCESS_TOKEN = /^[\x21-\x7E]+$/;
 
-const text = v.string("expected a text");
-const url = v.pipe(text, v.check((given) => URL.canParse(given), "expected a URL"));
-const SINCE = "expected milliseconds since 1970";
-/** No date is later. */
-const time = v.pipe(v.number(SINCE), v.minValue(0, SINCE), v.maxValue(8.64e15, SINCE));
-const object = ({ expected }: { readonly expected: string | null }) =>
-  expected === "Object" ? "expected an object" : "is missing";
-
-/** How the secret of a client is shown. */
-const CLIENT_AUTH = ["basic", "post", "none", "private_key_jwt"] as const;
+const text = v.string();
+const url = v.pipe(text, v.url());
+/** Milliseconds since 1970; no date is later. */
+const time = v.pipe(v.number(), v.minValue(0), v.maxValue(8.64e15));
 
 /** Of a {@link Grant}. */
 const grantSchema = v.object({
@@ -40,20 +35,23 @@ const grantSchema = v.object({
   client: v.object({
     id: text,
     secret: v.optional(text),
-    auth: v.picklist(CLIENT_AUTH, `expected one of ${CLIENT_AUTH}`),
-  }, object),
+    /** How the secret is shown. */
+    auth: v.picklist(["basic", "post", "none", "private_key_jwt"]),
+  }),
   /** Sent with every request for a token; absent where it is not to be sent. */
   resource: v.optional(text),
   scope: v.optional(text),
-  accessToken: v.pipe(text, v.regex(ACCESS_TOKEN, "expected what may stand in a header")),
+  accessToken: v.pipe(text, v.regex(ACCESS_TOKEN)),
   refreshToken: v.optional(text),
   issuedAt: time,
   /** When somebody has logged in: what comes by renewal keeps it. */
   loginAt: v.optional(time),
   expiresAt: v.optional(time),
   /** Why it is of no use any more, and since when. It is kept, for people to read. */
-  dead: v.optional(v.object({ reason: text, at: time }, object)),
-}, object);
+  dead: v.optional(v.object({ reason: text, at: time })),
+});
+
+const fileSchema = v.object({ version: v.literal(1), grants: v.array(v.unknown()) });
 
 /** What a login has brought, for one server and one principal. Times are ms since the epoch. */
 export type Grant = Readonly<v.InferOutput<typeof grantSchema>>;
@@ -70,16 +68,21 @@ export function grantId({ server, principal }: Partial<GrantKey>): string {
 export const byAge = (a: Grant, b: Grant) =>
   (a.loginAt ?? 0) - (b.loginAt ?? 0) || a.issuedAt - b.issuedAt;
 
-/** What is secret in a grant that is used is shown nowhere from now on. */
-export function hideSecrets({ accessToken, refreshToken, client, url, ...key }: Grant): void {
-  for (const one of [accessToken, refreshToken, client.secret]) keepSecret(one, grantId(key) + url);
+/** What is secret in a grant that is used, or is about to be one, is shown nowhere from now on. */
+export function hideSecrets({ accessToken, refreshToken, client, ...of }: Partial<Grant>): void {
+  for (const one of [accessToken, refreshToken, client?.secret]) {
+    keepSecret(one, grantId(of) + of.url);
+  }
 }
 
 /** The grant that this is, or why it is none: a sentence that names the member. */
 export function grantIn(value: unknown): Grant | string {
   const { success, output, issues } = v.safeParse(grantSchema, value);
   if (success) return output;
-  return `${v.getDotPath(issues[0]) ?? "a grant"}: ${issues[0].message}`;
+  const { expected, received, type } = issues[0];
+  // Not what was found there, which may be a secret.
+  const why = received === "undefined" ? "is missing" : `expected ${expected ?? type}`;
+  return `${v.getDotPath(issues[0]) ?? "a grant"}: ${why}`;
 }
 
 /** Where a process finds the file, and the key to it. */
@@ -108,31 +111,25 @@ export function grantFileIn(
 /** The file with the grants. It is read anew each time: others write it, too. */
 export class GrantFile {
   readonly path: string;
+  /** Whether a grant counts at this moment. */
+  readonly counts: (grant: Grant) => boolean;
+  readonly #file: StateFile;
 
-  /** `stateKey` gives `MCPROXY_STATE_KEY`, where there is one: the file is encrypted then. */
+  /** `key` gives `MCPROXY_STATE_KEY`, where there is one: the file is encrypted then. */
   constructor(
     directory: string,
-    private readonly stateKey?: () => Promise<string | undefined>,
-    private readonly more: Pick<GrantPlace, "owner" | "counts"> = {},
+    key?: () => Promise<string | undefined>,
+    { owner, counts = () => true }: Pick<GrantPlace, "owner" | "counts"> = {},
   ) {
     this.path = join(directory, "grants.json");
+    this.counts = counts;
+    const remedy = "move it away, and log in again";
+    this.#file = new StateFile(this.path, { owner, key, remedy });
   }
 
-  /** @throws {FileError} */
+  /** Those that count. @throws {FileError} */
   async read(): Promise<readonly Grant[]> {
-    return (await this.#all()).filter(this.more.counts ?? (() => true));
-  }
-
-  async #all(): Promise<readonly Grant[]> {
-    const read = await readPrivate(this.path, this.more.owner);
-    if (read === undefined) return [];
-    if (!read.ok) throw this.#unusable(read.reason, "mend that, or move it away, and log in again");
-    const content = jsonIn(read.value) ?? await this.#decrypted(read.value);
-    if (!isObject(content) || content.version !== 1 || !Array.isArray(content.grants)) {
-      throw this.#unusable("found no grants in it", "move it away, and log in again");
-    }
-    // Whatever else is in it was not written by us.
-    return content.grants.filter((one) => v.is(grantSchema, one));
+    return this.#grantsIn(await this.#file.read()).filter(this.counts);
   }
 
   /** @throws {FileError} */
@@ -165,47 +162,20 @@ export class GrantFile {
     return exclusively(join(dirname(this.path), `grants.${name}.lock`), work);
   }
 
+  /** Whether a grant may be used at this address. */
+  serves(grant: Grant, url: string): boolean {
+    return this.counts(grant) && loginAddress(grant.url) === loginAddress(url);
+  }
+
   #change(edit: (all: readonly Grant[]) => readonly Grant[]): Promise<void> {
-    return exclusively(`${this.path}.lock`, async () => {
-      const content = { version: 1, grants: [...edit(await this.#all())] };
-      const key = await this.#key();
-      const text = key === undefined
-        ? `${JSON.stringify(content, undefined, 2)}\n`
-        : await new (await import("jose/jwt/encrypt")).EncryptJWT(content)
-          .setProtectedHeader({ alg: "dir", enc: "A256GCM" }).encrypt(key);
-      const { owner } = this.more;
-      await replaceFile(this.path, new TextEncoder().encode(text), owner).catch((error) => {
-        throw this.#unusable(messageOf(error), "check its directory");
-      });
-    });
+    return this.#file.change((content) => ({ version: 1, grants: edit(this.#grantsIn(content)) }));
   }
 
-  async #key(): Promise<Uint8Array | undefined> {
-    const text = (await this.stateKey?.())?.trim();
-    if (!text) return undefined;
-    keepSecret(text);
-    const alphabet = /[-_]/.test(text) ? "base64url" : "base64";
-    const bytes = attempt(() => Uint8Array.fromBase64(text, { alphabet }));
-    if (bytes?.length === 32) return bytes;
-    throw this.#unusable("MCPROXY_STATE_KEY is no key", "make one: openssl rand -base64 32");
-  }
-
-  async #decrypted(bytes: Uint8Array): Promise<unknown> {
-    const key = await this.#key();
-    const remedy =
-      "set the MCPROXY_STATE_KEY it was written with, or move it away, and log in again";
-    if (key === undefined) throw this.#unusable("it is encrypted, or damaged", remedy);
-    const { jwtDecrypt } = await import("jose/jwt/decrypt");
-    const how = { keyManagementAlgorithms: ["dir"], contentEncryptionAlgorithms: ["A256GCM"] };
-    try {
-      return (await jwtDecrypt(new TextDecoder().decode(bytes).trim(), key, how)).payload;
-    } catch {
-      throw this.#unusable("it is encrypted with another key, or damaged", remedy);
-    }
-  }
-
-  #unusable(why: string, remedy: string): FileError {
-    return new FileError(`cannot use ${this.path}: ${why}; ${remedy}`);
+  #grantsIn(content: Json = { version: 1, grants: [] }): readonly Grant[] {
+    const { success, output } = v.safeParse(fileSchema, content);
+    if (!success) throw this.#file.unusable("found no grants in it");
+    // Whatever else is in it was not written by us.
+    return output.grants.filter((one) => v.is(grantSchema, one));
   }
 }
 

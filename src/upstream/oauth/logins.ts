@@ -4,14 +4,15 @@ import { clearInterval, setInterval } from "node:timers";
 import { type HttpTarget, isPersonal } from "../../config/types.ts";
 import { FileError } from "../../lib/lock-file.ts";
 import { fileStamp } from "../../lib/own-file.ts";
+import { putLast } from "../../lib/recent.ts";
 import { within } from "../../lib/time.ts";
-import { type FetchDocument, issuerMetadata } from "../../protocol/issuer.ts";
+import { type FetchDocument, issuerMetadata, loginAddress } from "../../protocol/issuer.ts";
 import { FirstLogin } from "../first-login.ts";
 import type { ServerCredential } from "../transport/transport.ts";
 import { type Grant, grantFileIn, grantId, type GrantKey, type GrantPlace } from "./grants.ts";
 import { ForbiddenUrlError, guardedFetch, judgeUrl } from "./guard.ts";
 import { LONGEST_LIFE, postForm } from "./token.ts";
-import { ClientTokens, GrantTokens, isSamePlace } from "./tokens.ts";
+import { ClientTokens, GrantTokens } from "./tokens.ts";
 import type { LoginStatus, TokensOptions } from "./tokens.ts";
 
 /** What {@link Logins} are made of. */
@@ -32,11 +33,16 @@ const REVOCATION = 10_000;
 /** Each reload, and each principal, may bring others; who was not asked for longest is let go. */
 const MOST = 4_096;
 
+type Login = ClientTokens | GrantTokens | FirstLogin;
+
 /** The credentials of all servers that want a login, each for all connections to it. */
 export class Logins {
-  /** Who was asked for last comes last. */
-  readonly #all = new Map<string, ClientTokens | GrantTokens | FirstLogin>();
-  #version = "";
+  /** The gateway's own, for which its connections wait, and others'; asked for last comes last. */
+  readonly #own = new Map<string, Login>();
+  readonly #theirs = new Map<string, Login>();
+  /** What the file had when it was last read. */
+  #kept: Promise<readonly Grant[]> = Promise.resolve([]);
+  #version: string | undefined;
   #looked = Promise.resolve();
   #timer: ReturnType<typeof setInterval> | undefined;
 
@@ -44,15 +50,10 @@ export class Logins {
 
   /** How the server at this address is told who asks: everybody, or a principal of its own. */
   of(server: string, target: HttpTarget, principal = ""): ServerCredential {
+    const all = principal === "" ? this.#own : this.#theirs;
     const key = JSON.stringify([server, target.url, target.login, principal]);
-    const found = this.#all.get(key) ?? this.#create(server, target, principal);
-    this.#all.delete(key);
-    this.#all.set(key, found);
-    if (this.#all.size > MOST) {
-      // The gateway's own are waited for by their connections.
-      const keys = [...this.#all.keys()];
-      this.#all.delete(keys.find((one) => !one.endsWith(',""]')) ?? keys[0]!);
-    }
+    const found = all.get(key) ?? this.#create(server, target, principal);
+    putLast(all, key, found, MOST);
     return found instanceof FirstLogin ? found.open() : found;
   }
 
@@ -70,7 +71,7 @@ export class Logins {
   async receive(grant: Grant, target: HttpTarget): Promise<void> {
     const { file, now = Date.now } = this.options;
     if (file === undefined) throw new FileError("no place for logins; set STATE_DIRECTORY");
-    if (!isSamePlace(grant.url, target.url)) {
+    if (loginAddress(grant.url) !== loginAddress(target.url)) {
       throw new ForbiddenUrlError(`"url" is not the address of the server`);
     }
     const urls = [grant.issuer, grant.tokenEndpoint].map((url) => new URL(url));
@@ -107,8 +108,7 @@ export class Logins {
   async revoke(grant: Grant, trusted: readonly string[] = []): Promise<void> {
     const { fetchFor = guardedFetch, now = Date.now } = this.options;
     const fetch = fetchFor(trusted);
-    const metadata = await issuerMetadata(grant.issuer, fetch);
-    const tokenEndpoint = typeof metadata === "object" && metadata.revocation_endpoint;
+    const { revocation_endpoint: tokenEndpoint } = await issuerMetadata(grant.issuer, fetch);
     if (typeof tokenEndpoint !== "string") return;
     const params = { token: grant.refreshToken ?? grant.accessToken };
     await postForm({ ...grant, tokenEndpoint, params, fetch, now });
@@ -116,18 +116,31 @@ export class Logins {
 
   /** Takes on what has changed in the file since, or, `anew`, who may use it. Never rejects. */
   look(anew = false): Promise<void> {
-    return this.#looked = this.#looked.then(async () => {
-      const { file } = this.options;
-      const version = file === undefined ? "" : await fileStamp(file.path);
-      if (version === this.#version && !anew) return;
-      this.#version = version;
-      const kept = await file?.read().catch(() => []) ?? [];
-      const byKey = new Map(kept.map((grant) => [grantId(grant), grant]));
-      for (const one of this.#all.values()) {
-        if (one instanceof GrantTokens) one.reload(byKey.get(grantId(one.options)));
-      }
-      for (const one of this.#all.values()) if (one instanceof FirstLogin) await one.reload();
+    // At once: who comes next may be another of the same name.
+    for (const one of this.#all()) if (one instanceof GrantTokens) one.review();
+    return this.#looked = this.#looked.then(() => this.#read(anew));
+  }
+
+  async #read(anew: boolean): Promise<void> {
+    const { file } = this.options;
+    const version = file && await fileStamp(file.path);
+    if (version === this.#version && !anew) return;
+    this.#version = version;
+    this.#kept = Promise.resolve(file?.read() ?? []);
+    const kept = await this.#kept.catch(() => {
+      // It is read again the next time: the key to it lies elsewhere.
+      this.#version = undefined;
+      return [];
     });
+    const byKey = new Map(kept.map((grant) => [grantId(grant), grant]));
+    for (const one of this.#all()) {
+      if (one instanceof GrantTokens) one.reload(byKey.get(grantId(one.options)));
+      if (one instanceof FirstLogin) one.reload(kept);
+    }
+  }
+
+  #all(): readonly Login[] {
+    return [...this.#own.values(), ...this.#theirs.values()];
   }
 
   /** Looks no more. */
@@ -135,7 +148,7 @@ export class Logins {
     clearInterval(this.#timer);
   }
 
-  #create(server: string, target: HttpTarget, principal: string) {
+  #create(server: string, target: HttpTarget, principal: string): Login {
     const { file, fetchFor = guardedFetch, now = Date.now, onGrant } = this.options;
     const { url, login } = target;
     const fetch = fetchFor(trustedBy(target));
@@ -144,12 +157,8 @@ export class Logins {
     // It keeps no process alive.
     if (file !== undefined) this.#timer ??= setInterval(() => void this.look(), LOOK).unref();
     if (principal !== "" || !isPersonal(target)) return new GrantTokens(options);
-    const isTheirs = (grant: Grant) =>
-      grant.server === server && grant.principal !== "" && grant.dead === undefined &&
-      isSamePlace(grant.url, url);
-    const users = async () =>
-      (await file?.read() ?? []).filter(isTheirs).map(({ principal }) => principal);
-    return new FirstLogin({ server, users, of: (user) => this.of(server, target, user) });
+    const kept = () => this.look().then(() => this.#kept);
+    return new FirstLogin({ server, url, file, kept, of: (user) => this.of(server, target, user) });
   }
 }
 

@@ -1,10 +1,9 @@
 /** A request for a token (RFC 6749): one POST, and what servers make of the answer to it. */
 
 import { type JsonObject, parsedObject } from "../../lib/json.ts";
-import { keepSecret } from "../../lib/secrets.ts";
-import { messageOf, printable, snippet } from "../../lib/text.ts";
+import { messageOf, printable, quoted, snippet } from "../../lib/text.ts";
 import type { FetchDocument } from "../../protocol/issuer.ts";
-import { ACCESS_TOKEN, type Grant, grantId, type GrantKey } from "./grants.ts";
+import { ACCESS_TOKEN, type Grant, type GrantKey, hideSecrets } from "./grants.ts";
 
 /** What is given. Where the end of its life is not said, it holds until it is refused. */
 export type Token = Pick<
@@ -12,10 +11,11 @@ export type Token = Pick<
   "accessToken" | "issuedAt" | "expiresAt" | "refreshToken" | "scope"
 >;
 
-type Issuing = Pick<Grant, "issuer" | "tokenEndpoint" | "client">;
-
 /** What is asked for, for which login, and of whom. */
-export interface TokenRequest extends Issuing, Partial<GrantKey & Pick<Grant, "url">> {
+export interface TokenRequest
+  extends Pick<Grant, "issuer" | "tokenEndpoint" | "client">, Partial<GrantKey> {
+  /** Of the server. */
+  readonly url?: string;
   /** Without the client. */
   readonly params: Readonly<Record<string, string | undefined>>;
   readonly fetch: FetchDocument;
@@ -51,7 +51,6 @@ export async function requestToken(request: TokenRequest): Promise<Token> {
   const text = await response.text();
   const answer = text.length > MOST_ANSWER ? {} : parsedObject(text) ?? {};
   const said = (name: string) => typeof answer[name] === "string" && answer[name] || undefined;
-  const quoted = (foreign: string) => JSON.stringify(printable(snippet(foreign)));
   const [error, why] = [said("error"), said("error_description")];
   if (error !== undefined) {
     const words = why === undefined ? "" : `: ${quoted(why)}`;
@@ -64,7 +63,7 @@ export async function requestToken(request: TokenRequest): Promise<Token> {
   if (type.toLowerCase() !== "bearer") {
     throw new TokenError(`${origin} gives tokens of another type, ${quoted(type)}`);
   }
-  for (const one of [accessToken, refreshToken]) keepSecret(one, grantId(request) + request.url);
+  hideSecrets({ ...request, accessToken, refreshToken });
   const life = Math.min(Number(answer.expires_in ?? 0) * 1_000, LONGEST_LIFE);
   const issuedAt = request.now();
   const expiresAt = life > 0 ? issuedAt + life : undefined;
@@ -117,19 +116,4 @@ async function assertion(aud: string, id: string, key: string, now: number): Pro
   const claims = { iss: id, sub: id, aud, iat, exp: iat + ASSERTION_LIFE };
   return await new SignJWT({ ...claims, jti: crypto.randomUUID() })
     .setProtectedHeader({ alg, kid } as never).sign(jwk as never);
-}
-
-/** What a `WWW-Authenticate` says of what is missing: RFC 6750, section 3. */
-export function challengeIn(header: string | null): { error?: string; scope?: string } {
-  const found = (header ?? "").slice(0, MOST_CHALLENGE)
-    .matchAll(/(?<![^\s,])(error|scope)\s*=\s*(?:"([^"]*)"|([^\s,"]+))/gi);
-  const told = Array.from(found, ([, name = "", one, other = one]) => [name.toLowerCase(), other]);
-  return Object.fromEntries(told);
-}
-
-const MOST_CHALLENGE = 8_192;
-
-/** Whether it is a challenge that a login answers. */
-export function wantsBearer(header: string | null): boolean {
-  return /(^|[\s,])(bearer\b|resource_metadata\s*=)/i.test((header ?? "").slice(0, MOST_CHALLENGE));
 }

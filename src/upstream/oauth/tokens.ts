@@ -6,10 +6,11 @@ import { backOff } from "../../lib/time.ts";
 import { getLogger } from "../../log/mod.ts";
 import { RpcError } from "../../protocol/errors.ts";
 import { type FetchDocument, issuerMetadata, resourceOf } from "../../protocol/issuer.ts";
+import { challengeIn, wantsBearer } from "../transport/challenge.ts";
 import { LoginError, unavailable } from "../transport/failures.ts";
 import type { ServerCredential } from "../transport/transport.ts";
 import { byAge, type Grant, type GrantFile, type GrantKey, hideSecrets } from "./grants.ts";
-import { challengeIn, requestToken, type Token, TokenError, wantsBearer } from "./token.ts";
+import { requestToken, type Token, TokenError } from "./token.ts";
 
 const log = getLogger("mcproxy", "upstream");
 
@@ -43,9 +44,8 @@ abstract class Tokens implements ServerCredential {
   #renewAt = -Infinity;
   #renewing: Promise<void> | undefined;
   #forcedAt = -Infinity;
-  #failures = 0;
-  #pausedUntil = -Infinity;
-  #lastFailure: unknown;
+  /** What the next token was last asked for in vain with; nobody asks again `until` then. */
+  #failure: { error: RpcError; count: number; until: number } | undefined;
 
   constructor(readonly options: TokensOptions) {}
 
@@ -97,12 +97,11 @@ abstract class Tokens implements ServerCredential {
     this.#header = token && `Bearer ${token.accessToken}`;
     const { issuedAt = 0, expiresAt = Infinity } = token ?? { expiresAt: 0 };
     this.#renewAt = expiresAt - Math.min(LAST, (expiresAt - issuedAt) / 10);
-    this.#pausedUntil = -Infinity;
-    this.#failures = 0;
+    this.#failure = undefined;
   }
 
   /** Whether the next token is asked for, or was in vain. */
-  protected readonly isLate = () => this.#renewing !== undefined || this.#failures > 0;
+  protected readonly isLate = () => (this.#renewing ?? this.#failure) !== undefined;
 
   /** Whether the token needs no renewal yet. */
   protected readonly isFresh = () => this.options.now() < this.#renewAt;
@@ -112,7 +111,7 @@ abstract class Tokens implements ServerCredential {
       await this.#renew(undefined);
     } catch (error) {
       const { expiresAt = Infinity } = this.token ?? { expiresAt: 0 };
-      if (isForPerson(error) || this.options.now() >= expiresAt) throw error;
+      if (this.options.now() >= expiresAt) throw error;
     }
     return this.#header;
   }
@@ -124,36 +123,39 @@ abstract class Tokens implements ServerCredential {
 
   async #renewOnce(refused: Token | undefined): Promise<void> {
     const { server, now } = this.options;
-    if (now() < this.#pausedUntil) throw this.#lastFailure;
+    const { error: before, count = 0, until = -Infinity } = this.#failure ?? {};
+    if (now() < until) throw before;
     try {
       await this.obtain(refused);
-    } catch (error) {
-      const why = `gets no token: ${messageOf(error)}`;
-      if (error instanceof RpcError) this.#lastFailure = error;
-      else if (error instanceof TokenError && error.isFinal) {
-        this.#lastFailure = new LoginError(server, why);
-      } else this.#lastFailure = unavailable(server, why, { cause: error });
-      if (!isForPerson(error)) this.#pausedUntil = now() + backOff(++this.#failures, ...PAUSES);
-      throw this.#lastFailure;
+    } catch (cause) {
+      const error = failureOf(server, cause);
+      // Nobody asks the issuer again who waits for a person.
+      const isForPerson = error instanceof LoginError && error.isForAll;
+      const pause = backOff(count + 1, ...PAUSES);
+      if (!isForPerson) this.#failure = { error, count: count + 1, until: now() + pause };
+      throw error;
     }
   }
 }
 
-/** Nobody asks the issuer again who waits for a person. */
-function isForPerson(error: unknown): boolean {
-  return error instanceof LoginError && error.granted !== undefined;
+/** What callers are told of it. */
+function failureOf(server: string, cause: unknown): RpcError {
+  if (cause instanceof RpcError) return cause;
+  const why = `gets no token: ${messageOf(cause)}`;
+  const isFinal = cause instanceof TokenError && cause.isFinal;
+  return isFinal ? new LoginError(server, why) : unavailable(server, why, { cause });
 }
 
 /** The tokens of a gateway that an issuer knows by name: in memory only. */
 export class ClientTokens extends Tokens {
+  readonly remedy = 'see "scope" and "resource" in its "auth"';
+
   protected async obtain(): Promise<void> {
     const { url, fetch, login } = this.options;
     const { issuer, clientId: id, clientSecret, privateKey, scope, resource = resourceOf(url) } =
       login as ClientConfig;
-    const found = await issuerMetadata(issuer, fetch)
-      .catch((error) => `${issuer} could not be reached: ${messageOf(error)}`);
-    if (typeof found === "string") throw new TokenError(found);
-    const { token_endpoint: tokenEndpoint, token_endpoint_auth_methods_supported: methods } = found;
+    const { token_endpoint: tokenEndpoint, token_endpoint_auth_methods_supported: methods } =
+      await issuerMetadata(issuer, fetch);
     if (typeof tokenEndpoint !== "string" || !URL.canParse(tokenEndpoint)) {
       throw new TokenError(`the metadata of ${issuer} name no token endpoint`);
     }
@@ -195,13 +197,37 @@ export class GrantTokens extends Tokens {
     return { state, expiresAt, scope, dead };
   }
 
+  /** Lets go of what is that of nobody any more, or of another than it was. */
+  review(): void {
+    if (this.#grant !== undefined && !this.options.file?.counts(this.#grant)) this.reload();
+  }
+
   /**
-   * Takes on what the file has: for this very address, or it is none; what could not be written may
-   * be newer.
+   * Takes on what the file has: for this very address, of somebody who is let in, or it is none.
+   * What could not be written may be newer.
    */
-  reload(found: Grant | undefined): void {
-    if (found === undefined || !isSamePlace(found.url, this.options.url)) this.#adopt(undefined);
-    else if (!this.#grant || byAge(this.#grant, found) <= 0) this.#adopt(found);
+  reload(found?: Grant): void {
+    const { file, url } = this.options;
+    const grant = found && file?.serves(found, url) ? found : undefined;
+    const before = this.#grant;
+    if (grant !== undefined) {
+      if (before !== undefined && byAge(before, grant) > 0) return;
+      this.#isWanted = true;
+      hideSecrets(grant);
+    }
+    this.#grant = grant;
+    // What is known wakes nobody, and ends no pause.
+    const isKnown = grant?.issuedAt === before?.issuedAt && !grant?.dead === !before?.dead;
+    if (isKnown && grant?.accessToken === before?.accessToken) return;
+    this.hold(grant?.dead ? undefined : grant);
+    if (grant === undefined || this.token === undefined) return;
+    this.granted.resolve();
+    this.granted = Promise.withResolvers();
+    const { loginAt = 0 } = grant;
+    if ((this.#loginAt ??= loginAt) === loginAt) return;
+    this.#loginAt = loginAt;
+    this.replaced.abort();
+    this.replaced = new AbortController();
   }
 
   override header(): string | undefined | Promise<string | undefined> {
@@ -224,6 +250,8 @@ export class GrantTokens extends Tokens {
       const grant = await this.#living();
       if (!isGood(grant)) await this.#refresh(grant, refused ? "HTTP 401" : "expired");
     });
+    // Whose it is may have been let in no more meanwhile.
+    if (this.token === undefined) throw this.#needed();
   }
 
   /** The grant there is. @throws {LoginError} where there is none, or the file is of no use */
@@ -232,7 +260,7 @@ export class GrantTokens extends Tokens {
     try {
       this.reload(await file?.find(this.options));
     } catch (error) {
-      this.#adopt(undefined);
+      this.reload();
       throw new LoginError(server, messageOf(error), this.granted.promise);
     }
     if (this.#grant === undefined || this.#grant.dead) throw this.#needed();
@@ -244,22 +272,18 @@ export class GrantTokens extends Tokens {
     const { refreshToken, resource } = grant;
     if (refreshToken === undefined) throw await this.#die(grant, why);
     const params = { grant_type: "refresh_token", refresh_token: refreshToken, resource };
-    let token: Token;
-    try {
-      token = await requestToken({ ...grant, params, fetch, now });
-    } catch (error) {
+    const token = await requestToken({ ...grant, params, fetch, now }).catch(async (error) => {
       if (!(error instanceof TokenError) || !error.isFinal) throw error;
       // Somebody may have logged in meanwhile.
-      if (byAge(await this.#living(), grant) > 0) return;
-      throw await this.#die(grant, error.code);
-    }
+      if (byAge(await this.#living(), grant) <= 0) throw await this.#die(grant, error.code);
+    });
+    if (token === undefined) return;
     const { refreshToken: next = refreshToken, scope = grant.scope } = token;
     await this.#keep({ ...grant, ...token, refreshToken: next, scope }, "refreshed");
   }
 
   protected override async rejected(): Promise<boolean> {
-    const grant = this.#grant;
-    throw grant && !grant.dead ? await this.#die(grant, "HTTP 401") : this.#needed();
+    throw await this.#die(this.#grant, "HTTP 401");
   }
 
   protected lacking(scopes: string): string {
@@ -274,8 +298,10 @@ export class GrantTokens extends Tokens {
     return key === undefined ? run : `${run} with the key "${key}" in MCPROXY_KEY`;
   }
 
-  async #die(grant: Grant, reason: string): Promise<LoginError> {
-    await this.#keep({ ...grant, dead: { reason, at: this.options.now() } }, "dead");
+  /** What to throw. What has ended before did so for a reason of its own. */
+  async #die(grant: Grant | undefined, reason: string): Promise<LoginError> {
+    const dead = { reason, at: this.options.now() };
+    if (grant !== undefined && !grant.dead) await this.#keep({ ...grant, dead }, "dead");
     return this.#needed();
   }
 
@@ -291,35 +317,10 @@ export class GrantTokens extends Tokens {
     onGrant?.(what, { server, principal });
   }
 
-  #adopt(grant: Grant | undefined): void {
-    const before = this.#grant;
-    this.#grant = grant;
-    if (grant !== undefined) this.#isWanted = true;
-    if (grant !== undefined) hideSecrets(grant);
-    // What is known wakes nobody, and ends no pause.
-    const isKnown = grant?.issuedAt === before?.issuedAt && !grant?.dead === !before?.dead;
-    if (isKnown && grant?.accessToken === before?.accessToken) return;
-    this.hold(grant?.dead ? undefined : grant);
-    if (this.token === undefined) return;
-    this.granted.resolve();
-    this.granted = Promise.withResolvers();
-    const { loginAt = 0 } = grant!;
-    if ((this.#loginAt ??= loginAt) === loginAt) return;
-    this.#loginAt = loginAt;
-    this.replaced.abort();
-    this.replaced = new AbortController();
-  }
-
   #needed(): LoginError {
     const { dead } = this.#grant ?? {};
     const day = new Date(dead?.at ?? 0).toISOString().slice(0, 10);
     const why = dead ? `refused its login on ${day} (${dead.reason})` : "needs a login";
     return new LoginError(this.options.server, `${why}: ${this.#remedy()}`, this.granted.promise);
   }
-}
-
-/** Whether what was made for one address may go to another: it says nothing of a query. */
-export function isSamePlace(one: string, other: string): boolean {
-  const [a, b] = [one, other].map((url) => resourceOf(url).replace(/\/+$/, ""));
-  return a === b;
 }

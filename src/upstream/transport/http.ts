@@ -4,6 +4,7 @@ import { pause } from "../../lib/time.ts";
 import { type Era, Header } from "../../protocol/eras.ts";
 import { InvalidMessage, type Message, type ResponseMessage } from "../../protocol/message.ts";
 import type { ParamHeader } from "../../protocol/param-headers.ts";
+import { loginWords } from "./challenge.ts";
 import {
   HttpStatusError,
   LoginError,
@@ -25,7 +26,6 @@ import {
   repeatInHeaders,
 } from "./http-client.ts";
 import {
-  loginWords,
   mayBeForgotten,
   PROBE_LIMIT,
   type ReadRefusal,

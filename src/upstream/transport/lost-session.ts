@@ -21,16 +21,6 @@ export interface ReadRefusal {
   readonly why: string | undefined;
 }
 
-/** What is said of a refusal to a login, or that tells where its tokens come from (RFC 9728). */
-export function loginWords({ status, headers }: Response, login: unknown): string | undefined {
-  if (login !== undefined && status === 403) {
-    return "access denied; its login lacks rights, or is that of another account";
-  }
-  return status === 401 && /resource_metadata/i.test(headers.get("www-authenticate") ?? "")
-    ? "it wants a login by OAuth; set headers.Authorization to a token of it"
-    : undefined;
-}
-
 /** What a live session is not refused; its id is none of the channel's. */
 export const SESSION_PROBE = request("0", "tools/list");
 /** What error messages call the probe's method, and what is refused like that proves nothing. */

@@ -1,4 +1,5 @@
 import type { EventSourceMessage } from "eventsource-parser";
+import { loginWords } from "./challenge.ts";
 import {
   HttpStatusError,
   LoginError,
@@ -10,7 +11,7 @@ import {
 } from "./failures.ts";
 import type { HttpOptions } from "./http-client.ts";
 import { EVENT_STREAM, HttpClient, mediaType } from "./http-client.ts";
-import { loginWords, PROBE_LIMIT, SESSION_PROBE, SessionWatch } from "./lost-session.ts";
+import { PROBE_LIMIT, SESSION_PROBE, SessionWatch } from "./lost-session.ts";
 import { Sendings } from "./sendings.ts";
 import {
   type CloseReason,

@@ -61,6 +61,8 @@ export interface ServerCredential {
   lacks(challenge: string | null): RpcError | undefined;
   /** Aborted when somebody has logged in anew: what was opened by the login before is over. */
   readonly replaced?: Pick<AbortController, "signal"> | undefined;
+  /** What helps where the server refuses what is as good as any it can be told: a clause. */
+  readonly remedy?: string;
   /** What the first connection failed with by it, and whether another is opened at once. */
   failed?(error: unknown): Promise<unknown>;
 }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { HttpTarget } from "../../../src/config/types.ts";
 import { createRedactor, REDACTED } from "../../../src/lib/secrets.ts";
-import { GrantFile } from "../../../src/upstream/oauth/grants.ts";
+import { type Grant, GrantFile } from "../../../src/upstream/oauth/grants.ts";
 import { Logins } from "../../../src/upstream/oauth/logins.ts";
 import { directory, FakeIssuer, grantFor, Time } from "./support.ts";
 
@@ -24,11 +24,17 @@ async function open() {
   const place = await directory();
   const [time, issuer, file] = [new Time(), new FakeIssuer(), new GrantFile(place.path)];
   const { fetchFor } = issuer;
-  const logins = new Logins({ file: new GrantFile(place.path), fetchFor, now: time.now });
+  /** Of whom no grant counts. */
+  const out = new Set<string>();
+  const counts = ({ principal }: Grant) => !out.has(principal);
+  const own = new GrantFile(place.path, undefined, { counts });
+  const logins = new Logins({ file: own, fetchFor, now: time.now });
   return {
     time,
     issuer,
     file,
+    own,
+    out,
     logins,
     async [Symbol.asyncDispose]() {
       logins.close();
@@ -90,4 +96,71 @@ test("a login whose token has ended is none that works, unless it has still to b
   assert.equal(await state(), "valid");
   time.ms += 3_600_000;
   assert.equal(await state(), "needed", "nothing renews it");
+});
+
+test("whoever is let in no more is asked for from that moment on by nobody", async () => {
+  await using house = await open();
+  const { file, logins, out, time } = house;
+  const it = logins.of("it", target, "ann");
+  await file.put(grantFor(time, { url, principal: "ann" }));
+  assert.equal(await it.header(), "Bearer access-0");
+  out.add("ann");
+  // A reload, and in the same turn one with another key of that name.
+  const looked = logins.look(true);
+  await assert.rejects(async () => await it.header(), /needs a login/);
+  await looked;
+  await assert.rejects(async () => await it.header(), /needs a login/);
+  out.clear();
+  await logins.look(true);
+  assert.equal(it.header(), "Bearer access-0");
+});
+
+test("nobody is asked for by a login that was being renewed when its key ended", async () => {
+  await using house = await open();
+  const { file, issuer, logins, out, time } = house;
+  const it = logins.of("it", target, "ann");
+  await file.put(grantFor(time, { url, principal: "ann", expiresAt: time.ms }));
+  issuer.instead = () => {
+    out.add("ann");
+    return Response.json({ access_token: "of-nobody", expires_in: 3_600 });
+  };
+  await assert.rejects(async () => await it.header(), /needs a login/);
+});
+
+/** Each logs in to it. */
+const personal: HttpTarget = { ...target, login: { type: "oauth", per: "user" } };
+
+test("the lists of all come by no login whose key has ended, which no file tells of", async () => {
+  await using house = await open();
+  const { file, logins, out, time } = house;
+  for (const principal of ["ann", "bob"]) {
+    await file.put(grantFor(time, { url, principal, accessToken: `of-${principal}` }));
+  }
+  const lists = logins.of("it", personal);
+  assert.equal(await lists.header(), "Bearer of-ann");
+  await logins.look();
+  out.add("ann");
+  // As each second.
+  await logins.look();
+  await assert.rejects(async () => await lists.header(), /needs a login/);
+  assert.equal(await logins.of("it", personal).header(), "Bearer of-bob");
+});
+
+test("a login for the lists is found without reading again what is as it was", async () => {
+  await using house = await open();
+  const { file, logins, own, time } = house;
+  let reads = 0;
+  const read = own.read.bind(own);
+  own.read = () => {
+    reads++;
+    return read();
+  };
+  await file.put(grantFor(time, { url, principal: "ann" }));
+  const header = () => logins.of("it", personal).header();
+  assert.equal(await header(), "Bearer access-0");
+  const before = reads;
+  for (let n = 0; n < 3; n++) assert.equal(await header(), "Bearer access-0");
+  assert.equal(reads, before);
+  await file.put(grantFor(time, { url, principal: "ann", accessToken: "anew-1", loginAt: 1 }));
+  assert.equal(await header(), "Bearer anew-1", "what has changed is read at once");
 });

@@ -9,7 +9,7 @@ import { Logins } from "../../../src/upstream/oauth/logins.ts";
 import { Upstream } from "../../../src/upstream/upstream.ts";
 import { type FakeHttp, serveHttp } from "../fakes/http-server.ts";
 import { call, RecordedLog, serverConfig, textOf } from "../support.ts";
-import { type Directory, directory, FakeIssuer, grantFor, Time } from "./support.ts";
+import { type Directory, directory, FakeIssuer, grantFor, ISSUER, Time } from "./support.ts";
 
 const BEARER = 'Bearer resource_metadata="https://mcp.example.com/x"';
 type Refusal = readonly [status: number, challenge: string];
@@ -300,6 +300,26 @@ test("other refusals stay what they are", async () => {
   assert.equal(withHeader.reason, "unauthorized");
   assert.ok(withHeader.server.seen.every(({ headers }) => headers.authorization === "Bearer x"));
 });
+
+const OWN_REFUSED = [
+  [401, /HTTP 401: it does not take the gateway's token; see "scope" and "resource" in its "auth"/],
+  [403, /HTTP 403: access denied; see "scope" and "resource" in its "auth"/],
+] as const;
+for (const transport of ["http", "sse"] as const) {
+  for (const [status, expected] of OWN_REFUSED) {
+    test(`by ${transport} a ${status} to the gateway's own token says what to look at`, async () => {
+      const client = { issuer: ISSUER, clientId: "gw", clientSecret: "s3cret-of-gw" };
+      const login: LoginConfig = { type: "client-credentials", ...client };
+      await using world = await World.open(login, {}, { transport });
+      world.check = () => [status, BEARER];
+      await world.start();
+      assert.equal(world.reason, "unauthorized");
+      const told = world.upstream.status().lastError ?? "";
+      assert.match(told, expected);
+      assert.doesNotMatch(told, /headers\.Authorization/);
+    });
+  }
+}
 
 test("over HTTP+SSE a login is waited for, too", async () => {
   await using world = await World.open(undefined, {}, { transport: "sse" });

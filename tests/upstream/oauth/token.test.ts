@@ -5,12 +5,8 @@ import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { jwtVerify } from "jose";
 import type { Grant } from "../../../src/upstream/oauth/grants.ts";
-import {
-  challengeIn,
-  requestToken,
-  TokenError,
-  wantsBearer,
-} from "../../../src/upstream/oauth/token.ts";
+import { requestToken, TokenError } from "../../../src/upstream/oauth/token.ts";
+import { challengeIn, wantsBearer } from "../../../src/upstream/transport/challenge.ts";
 
 const issuer = "https://id.example.com";
 const tokenEndpoint = `${issuer}/token`;
