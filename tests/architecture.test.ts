@@ -41,20 +41,20 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_633,
-  "src/runtime": 830,
+  "src/lib": 1_741,
+  "src/runtime": 839,
   "src/log": 973,
   "src/schema": 884,
-  "src/protocol": 1638,
+  "src/protocol": 1_640,
   "src/config": 5_457,
-  "src/upstream": 2_618,
+  "src/upstream": 2_626,
   "src/upstream/connection": 1_708,
-  "src/upstream/transport": 2_086,
-  "src/upstream/oauth": 731,
+  "src/upstream/transport": 2_108,
+  "src/upstream/oauth": 650,
   "src/registry": 1962,
   "src/gating": 2_256,
-  "src/gating/words + src/gating/meaning": 1_793,
-  "src/gateway/access": 780,
+  "src/gating/words + src/gating/meaning": 1_790,
+  "src/gateway/access": 779,
   "src/gateway": 1_806,
   "src/gateway/clients": 1_117,
   "src/gateway/members": 620,
@@ -62,19 +62,19 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/pins": 350,
   "src/observe": 1_300,
   "src/front": 1_835,
-  "src/front/auth": 738,
+  "src/front/auth": 729,
   "src/front/dashboard": 182,
   // What runs in the browser: modules, styles and the shell.
   "src/front/dashboard/web": 2_600,
   "src/app": 782,
-  "src/cli": 3_414,
-  "src/cli/login": 416,
+  "src/cli": 3_411,
+  "src/cli/login": 417,
   "src/cli/view": 263,
   "src/cli/clients": 1931,
 };
 
-const MOST_CODE_IN_ALL = 42_565;
-const MOST_FILES = 284;
+const MOST_CODE_IN_ALL = 42_619;
+const MOST_FILES = 289;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */

@@ -28,6 +28,7 @@ const NOT_ON_THE_PAGE: readonly (readonly [place: string, text: RegExp, why: str
   ["src/upstream/", /^no (?:JSON|reason)/, "the reason of another"],
   ["src/upstream/oauth/guard", /./, "the reason of another: of gets no token"],
   ["src/upstream/oauth/token", /./, "the reason of another: of gets no token"],
+  ["src/upstream/oauth/grants", /^(?:is missing|expected)/, "why a grant handed over is refused"],
   ["src/upstream/oauth/logins", /^"url"/, "why a grant is refused that somebody hands over"],
   ["src/upstream/connection/questions", /^The server/, "an end that the server wanted"],
   ["src/upstream/connection/listen", /^Replaced/, "an end that somebody wanted"],

@@ -148,7 +148,7 @@ function failureOf(server: string, cause: unknown): RpcError {
 
 /** The tokens of a gateway that an issuer knows by name: in memory only. */
 export class ClientTokens extends Tokens {
-  readonly remedy = 'see "scope" and "resource" in its "auth"';
+  readonly isOwn = true;
 
   protected async obtain(): Promise<void> {
     const { url, fetch, login } = this.options;

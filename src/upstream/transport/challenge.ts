@@ -22,12 +22,15 @@ export function loginWords(
   { status, headers }: Response,
   login: ServerCredential | undefined,
 ): string | undefined {
-  if (login !== undefined && status === 403) {
-    const why = login.remedy ?? "its login lacks rights, or is that of another account";
-    return `access denied; ${why}`;
+  if (status === 403 && login !== undefined) {
+    return login.isOwn
+      ? 'access denied; see "scope" and "resource" in its "auth"'
+      : "access denied; its login lacks rights, or is that of another account";
   }
   if (status !== 401) return undefined;
-  if (login?.remedy !== undefined) return `it does not take the gateway's token; ${login.remedy}`;
+  if (login?.isOwn) {
+    return `it does not take the gateway's token; see "scope" and "resource" in its "auth"`;
+  }
   return /resource_metadata/i.test(headers.get("www-authenticate") ?? "")
     ? "it wants a login by OAuth; set headers.Authorization to a token of it"
     : undefined;

@@ -61,8 +61,8 @@ export interface ServerCredential {
   lacks(challenge: string | null): RpcError | undefined;
   /** Aborted when somebody has logged in anew: what was opened by the login before is over. */
   readonly replaced?: Pick<AbortController, "signal"> | undefined;
-  /** What helps where the server refuses what is as good as any it can be told: a clause. */
-  readonly remedy?: string;
+  /** It is the gateway's own: nobody logs in, and what it lacks is said in the configuration. */
+  readonly isOwn?: boolean;
   /** What the first connection failed with by it, and whether another is opened at once. */
   failed?(error: unknown): Promise<unknown>;
 }
