@@ -10,18 +10,19 @@ import type { Settings } from "../config/types.ts";
 import { type Endpoint, gone, serverEndpoint, viewOf } from "../gating/endpoint.ts";
 import type { Snapshot } from "../gating/gate.ts";
 import type { Gating } from "../gating/gating.ts";
+import { META_TOOLS } from "../gating/meta-tools.ts";
 import type { JsonEdit } from "../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { suggest } from "../lib/suggest.ts";
 import { resourceNotFound } from "../protocol/eras.ts";
 import { ErrorCode, invalidParams, methodNotFound, RpcError } from "../protocol/errors.ts";
-import type { Exchange } from "../protocol/exchange.ts";
+import { type Exchange, noteWait } from "../protocol/exchange.ts";
 import { badState } from "../protocol/inputs.ts";
 import { cursorOf, type ListKind } from "../protocol/lists.ts";
 import { idTextOf, type RequestMessage, type ResponseMessage } from "../protocol/message.ts";
 import { isForeign, methodRule, STATEFUL_METHODS } from "../protocol/methods.ts";
 import { incomingTaskEdits } from "../protocol/tasks.ts";
-import { ListReply, modernMembers, type Reply } from "../registry/answers.ts";
+import { ListReply, modernMembers, type Reply, replyText } from "../registry/answers.ts";
 import { pageOf } from "../registry/lists.ts";
 import type { NamedKind, Route, View } from "../registry/types.ts";
 import { wantsLogin } from "../upstream/transport/failures.ts";
@@ -29,7 +30,6 @@ import type { Limits } from "./access/limits.ts";
 import type { ActiveExchange } from "./clients/exchange.ts";
 import type { LogLevels } from "./clients/subscriptions.ts";
 import { type Forwarder, forwardTo, type Parked } from "./eras.ts";
-import { recordAnswer } from "./events.ts";
 import type { Chains } from "./middleware/chains.ts";
 import { callOf, compose } from "./middleware/middleware.ts";
 import { storedReply } from "./middleware/result-store.ts";
@@ -73,8 +73,16 @@ interface Target {
   readonly edits: readonly JsonEdit[];
   /** The tool, of several servers. */
   readonly tool?: Route;
+  /** The tool or prompt. */
+  readonly route?: Route | undefined;
 }
 
+/** The tools that the gateway answers itself. */
+const META_ROUTES: ReadonlyMap<unknown, Route> = new Map(
+  META_TOOLS.map((name) => [name, { server: "", name, exposed: name }]),
+);
+/** In a result of theirs; in a text within it, the quotes would be escaped. */
+const IS_ERROR = '"isError":true';
 const AS_IT_IS: readonly JsonEdit[] = [];
 const NAME: readonly string[] = ["params", "name"];
 const URI: readonly string[] = ["params", "uri"];
@@ -118,9 +126,19 @@ export function route(
   }
   if (method === "tools/call" && parts.gating.answers(request, endpoint, registry)) {
     const answer = parts.gating.answer(exchange, endpoint, parts.snapshots);
+    const { record } = exchange;
+    if (record !== undefined) record.route = META_ROUTES.get(request.params?.name);
     // Where it calls a tool, the call goes on as one of that tool, in the snapshot as it is by now.
-    const orCall = (reply: Reply | undefined) =>
-      reply ?? callOwner(exchange, endpoint, viewIn(parts.snapshots.registry, endpoint), parts);
+    const orCall = (reply: Reply | undefined) => {
+      if (reply === undefined) {
+        if (record !== undefined) [record.via, record.route] = [record.route?.name, undefined];
+        return callOwner(exchange, endpoint, viewIn(parts.snapshots.registry, endpoint), parts);
+      }
+      if (record !== undefined && replyText(reply).includes(IS_ERROR)) {
+        record.outcome = "tool_error";
+      }
+      return reply;
+    };
     return answer instanceof Promise ? answer.then(orCall) : orCall(answer);
   }
   return callOwner(exchange, endpoint, view, parts);
@@ -176,10 +194,11 @@ async function callLate(
   endpoint: Endpoint,
   parts: CallParts,
 ): Promise<Reply> {
-  await parts.snapshots.whenNamed(
+  const named = parts.snapshots.whenNamed(
     endpoint,
     (later) => targetOf(exchange, later, parts.tasks) !== undefined,
   );
+  await noteWait(exchange, named);
   const view = viewIn(parts.snapshots.registry, endpoint);
   const target = targetOf(exchange, view, parts.tasks);
   if (target !== undefined) return await call(exchange, target, view, parts);
@@ -211,7 +230,8 @@ function targetOf({ client, request }: Exchange, view: View, tasks: Owners): Tar
       if (found === undefined) return undefined;
       const { server, name: own } = found;
       const edits = renamed(NAME, name, own);
-      return handling.of === "tool" ? { server, own, edits, tool: found } : { server, own, edits };
+      const target = { server, own, edits, route: found };
+      return handling.of === "tool" ? { ...target, tool: found } : target;
     }
     case "resource": {
       if (typeof uri !== "string") throw invalidParams('"uri" must be a string');
@@ -265,8 +285,10 @@ function directTarget(
   const { method, params: { name, uri, ref, taskId } = {} } = request;
   const called = method === "resources/read" ? uri : name;
   const own = typeof called === "string" ? called : undefined;
-  const target = { server, own, edits: AS_IT_IS };
   const handling = methodRule(method, client.era)?.handling;
+  const kind = handling?.by === "owner" ? handling.of : undefined;
+  const isNamed = (kind === "tool" || kind === "prompt") && own !== undefined;
+  const target = { server, own, edits: AS_IT_IS, route: isNamed ? view[kind](own) : undefined };
   if (handling?.by !== "owner") return target;
   if (handling.of === "task") {
     const isOwn = client.principal === undefined || parts.tasks.isOf(client, server, taskId);
@@ -320,11 +342,12 @@ async function readUnlisted(exchange: Exchange, view: View, parts: CallParts): P
 
 function call(
   exchange: ActiveExchange,
-  { server, own, edits, tool }: Target,
+  { server, own, edits, tool, route }: Target,
   view: View,
   parts: CallParts,
 ): Promise<Reply> {
-  const { method } = exchange.request;
+  const { record, request: { method } } = exchange;
+  if (record !== undefined) [record.route, record.ownName] = [route, own];
   if (hasForeignState(exchange, server, parts.states)) throw badState("it is not ours");
   const chain = own === undefined ? undefined : parts.chains.of(method, server, own, view);
   const answer = chain === undefined ? send(exchange, server, edits, view, parts) : compose(
@@ -333,7 +356,7 @@ function call(
   )(callOf(exchange, server, own!, edits));
   return answer.then((response) => {
     rememberOwner(response, exchange, server, parts.tasks, parts.states);
-    if (exchange.record !== undefined) recordAnswer(exchange.record, response, tool);
+    record?.answeredBy(response, tool);
     return exposed(response, exchange, server, view, parts.tasks);
   });
 }

@@ -3,55 +3,155 @@
  * service manager, a screen. Nobody who listens can hold up or break what he is told of.
  */
 
-import type { Endpoint } from "../gating/endpoint.ts";
 import type { Snapshot } from "../gating/gate.ts";
 import { TokenBucket } from "../lib/rate-limit.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { cut, snippet } from "../lib/text.ts";
 import { getLogger } from "../log/mod.ts";
-import type { RpcError } from "../protocol/errors.ts";
-import type { Client, Exchange, Principal } from "../protocol/exchange.ts";
-import type { ResponseMessage } from "../protocol/message.ts";
-import { type Reply, replyText } from "../registry/answers.ts";
+import { ErrorCode, type RpcError } from "../protocol/errors.ts";
+import type { CallNotes, Client, Exchange, Principal } from "../protocol/exchange.ts";
+import type { RequestMessage, ResponseMessage } from "../protocol/message.ts";
+import { ListReply, type Reply, replyText } from "../registry/answers.ts";
 import { conflictText, noticeText } from "../registry/build.ts";
 import type { Route } from "../registry/types.ts";
 import type { Phase } from "../upstream/state.ts";
+import type { CallOutcome } from "./outcome.ts";
 
 /** How a legacy client is connected, for status and logs. */
 export type SessionKind = "http" | "sse" | "stdio";
 
-/**
- * What became of a call. `toolError` is a tool's own, `error` one of the protocol, the server's or the
- * gateway's; `unfinished`: the server asks something first, or has begun a task.
- */
-export type CallOutcome = "ok" | "toolError" | "unfinished" | "error" | "cancelled";
+/** What the codes of errors mean that are thrown on the way; whatever has another is a refusal. */
+const THROWN: ReadonlyMap<number, CallOutcome> = new Map([
+  [ErrorCode.UpstreamUnavailable, "unavailable"],
+  [ErrorCode.UpstreamTimeout, "timeout"],
+  [ErrorCode.UpstreamProtocol, "error"],
+  [ErrorCode.InternalError, "error"],
+]);
 
-/** A call, from its arrival to its end. Filled in on its way; complete when it is told. */
-export interface CallRecord {
-  readonly kind: "call";
-  readonly rid: string;
-  readonly client: Pick<
-    Client,
-    "label" | "session" | "era" | "principal" | "address" | "info"
-  >;
-  readonly method: string;
+/** What a {@link CallRecord} is made of. */
+interface Recorded extends Pick<Exchange, "rid" | "client" | "request" | "server" | "signal"> {
+  readonly number: number;
+}
+
+/**
+ * A call, from its arrival to its end. Filled in on its way; complete when it is told, and not to be
+ * kept: it holds the request and its answer.
+ */
+export class CallRecord implements CallNotes {
+  readonly kind = "call";
+  /** The request as it came; one through `execute_tool` goes on as another. */
+  readonly received: RequestMessage;
   /** The key of its endpoint. */
   readonly endpoint: string;
-  /** What was asked for as the client has said it; it may hold secrets. */
-  params: JsonObject | undefined;
-  /** The name or URI that was asked for, as the client knows it; of a meta tool that of its tool. */
-  name: string | undefined;
   /** Who was asked last; empty where it was nobody. */
-  server: string;
+  server = "";
   /** Where it went, of a tool of several servers. */
-  tool: Route | undefined;
-  outcome: CallOutcome;
+  tool: Route | undefined = undefined;
+  /** Where it was to go, of a tool or prompt. */
+  route: Route | undefined = undefined;
+  /** What it is about, as the server itself calls it. */
+  ownName: string | undefined = undefined;
+  /** The meta tool by which another tool was called. */
+  via: string | undefined = undefined;
+  outcome: CallOutcome = "ok";
+  /** The server has begun a task: its answer is not the last word. */
+  isUnfinished = false;
   /** Of an error. */
-  code: number | undefined;
+  code: number | undefined = undefined;
+  /** What the client was told of an error. */
+  error: string | undefined = undefined;
+  /** The log has told of it already. */
+  isLogged = false;
+  /** Undefined where it was cancelled. */
+  reply: Reply | undefined = undefined;
   /** On the clock of `performance.now()`. */
-  readonly started: number;
-  /** Milliseconds. */
-  duration: number;
+  readonly started: number = performance.now();
+  /** Milliseconds; of these {@link CallRecord.queueMs} and {@link CallRecord.serverMs} are parts. */
+  duration = 0;
+  queueMs = 0;
+  serverMs = 0;
+  sent = 0;
+  answered = 0;
+  attempts = 0;
+  cached = false;
+  /** Of the trace it belongs to. */
+  traceId: string | undefined = undefined;
+
+  constructor(private readonly exchange: Recorded, endpoint: string) {
+    this.received = exchange.request;
+    this.endpoint = endpoint;
+  }
+
+  get rid(): string {
+    return this.exchange.rid;
+  }
+
+  /** What its `rid` is written from. */
+  get number(): number {
+    return this.exchange.number;
+  }
+
+  get client(): Client {
+    return this.exchange.client;
+  }
+
+  get method(): string {
+    return this.received.method;
+  }
+
+  /** What was asked for as the client has said it; it may hold secrets. */
+  get params(): JsonObject | undefined {
+    return this.exchange.request.params;
+  }
+
+  /** The name or URI that was asked for, as the client knows it; of a meta tool that of its tool. */
+  get name(): string | undefined {
+    return nameIn(this.params);
+  }
+
+  /** Length of the text that came, and of the one that went back: that is at hand, bytes are not. */
+  get bytesIn(): number {
+    return this.received.raw.length;
+  }
+
+  get bytesOut(): number {
+    const { reply } = this;
+    if (typeof reply === "string") return reply.length;
+    return reply === undefined || reply instanceof ListReply ? 0 : replyText(reply).length;
+  }
+
+  /** Notes what a server's answer says. */
+  answeredBy({ result, error }: ResponseMessage, tool: Route | undefined): void {
+    this.tool = tool;
+    if (result === undefined) {
+      this.outcome = "error";
+      this.code = typeof error?.code === "number" ? error.code : undefined;
+      this.error = typeof error?.message === "string" ? error.message : undefined;
+    } else if (result.isError === true) this.outcome = "tool_error";
+    else if (result.resultType === "input_required") this.outcome = "input_required";
+    else this.isUnfinished = (result.resultType ?? "complete") !== "complete";
+  }
+
+  /** Notes that it has failed on the way, and what the client is told. */
+  failed({ code, message }: Pick<RpcError, "code" | "message">, outcome = THROWN.get(code)): void {
+    this.outcome = outcome ?? "refused";
+    this.code = code;
+    this.error = message;
+  }
+
+  /** Notes what is known at the end. */
+  ended(reply: Reply | undefined): void {
+    const { exchange: { server, signal }, sent, answered } = this;
+    const now = performance.now();
+    this.server = server;
+    this.reply = reply;
+    if (signal.aborted) this.outcome = "cancelled";
+    this.duration = now - this.started;
+    if (sent + answered === 0) return;
+    // What was sent in an earlier round is with the server from the start of this one.
+    const ms = (answered || now) - (sent || this.started);
+    this.serverMs = Math.max(0, Math.min(ms, this.duration - this.queueMs));
+  }
 }
 
 /** What a call that has ended said and was answered; told only while somebody keeps it. */
@@ -78,6 +178,8 @@ export interface FailureFact {
   readonly told: Pick<RpcError, "code" | "message">;
   /** What was thrown where nobody should throw it; not for the eyes of clients. */
   readonly cause: unknown;
+  /** Where it is a call that is told of when it has ended. */
+  readonly record?: CallRecord | undefined;
 }
 
 /**
@@ -128,9 +230,13 @@ export interface PinFact {
   readonly what: "held" | "waiting" | "approved";
 }
 
-/** A call came beyond a limit, and was not carried out; there is no {@link CallRecord} of it. */
-export interface LimitedFact extends Pick<CallRecord, "rid" | "client" | "method" | "name"> {
+/**
+ * A call came beyond a limit, and was not carried out. Its {@link CallRecord} is told as that of any
+ * refused call; who tells of this fact tells of that no more.
+ */
+export interface LimitedFact extends Pick<CallRecord, "rid" | "method" | "name"> {
   readonly kind: "limited";
+  readonly client: Pick<Client, "label" | "principal" | "address">;
   readonly endpoint: string;
   /** Whose rate it was; empty where it was a limit of the principal's. */
   readonly server: string;
@@ -230,50 +336,9 @@ export class Facts {
   }
 }
 
-/** The record of a call that has just come. */
-export function newRecord(
-  { rid, client, request: { method } }: Exchange,
-  { key: endpoint }: Endpoint,
-): CallRecord {
-  return {
-    kind: "call",
-    rid,
-    client,
-    method,
-    endpoint,
-    params: undefined,
-    name: undefined,
-    server: "",
-    tool: undefined,
-    outcome: "ok",
-    code: undefined,
-    started: performance.now(),
-    duration: 0,
-  };
-}
-
-/** Fills in what a server's answer says of the call. */
-export function recordAnswer(
-  record: CallRecord,
-  { result, error }: ResponseMessage,
-  tool: Route | undefined,
-): void {
-  record.tool = tool;
-  if (result === undefined) {
-    record.outcome = "error";
-    record.code = typeof error?.code === "number" ? error.code : undefined;
-  } else if (result.isError === true) record.outcome = "toolError";
-  else if ((result.resultType ?? "complete") !== "complete") record.outcome = "unfinished";
-}
-
-/** Fills in what is known at the end. */
-export function recordEnd(record: CallRecord, { request, server, signal }: Exchange): CallRecord {
-  record.params = request.params;
-  record.name = nameIn(request.params);
-  record.server = server;
-  if (signal.aborted) record.outcome = "cancelled";
-  record.duration = performance.now() - record.started;
-  return record;
+/** Whether there is a {@link LimitedFact} of a call. */
+export function isLimited({ outcome, code }: Pick<CallRecord, "outcome" | "code">): boolean {
+  return outcome === "refused" && code === ErrorCode.LimitReached;
 }
 
 /** The name or URI that is asked for. */
@@ -315,7 +380,9 @@ export function logFacts(events: Facts, now = () => performance.now()): void {
     const facts = { rid, client, who: principal?.who, method, error };
     tell(limits, "{method} was refused: {error}", facts);
   });
-  events.on("failure", ({ rid, client, principal, method, told, cause }) => {
+  events.on("failure", ({ rid, client, principal, method, told, cause, record }) => {
+    // Who looks at calls has a line for each that failed.
+    if (record !== undefined && cause === undefined) return;
     // What a client or a server has sent stands in both, at any length.
     const error = cut(told.message, 1_000);
     const facts = { rid, client, who: principal?.who, method: cut(method, 100), error };

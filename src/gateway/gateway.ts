@@ -23,7 +23,7 @@ import { type Answering, Session, type SessionParts } from "./clients/session.ts
 import { MAX_SESSIONS, SessionStore } from "./clients/sessions.ts";
 import { LogLevels, Subscriptions } from "./clients/subscriptions.ts";
 import { type UpcallParts, Upcalls } from "./clients/upcalls.ts";
-import { Facts, logFacts, newRecord, recordEnd, type SessionKind } from "./events.ts";
+import { CallRecord, Facts, logFacts, type SessionKind } from "./events.ts";
 import type { ListCache } from "./members/list-cache.ts";
 import { Member, type MemberOptions } from "./members/member.ts";
 import { ConfigState, Members } from "./members/members.ts";
@@ -255,7 +255,9 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   handle(exchange: ActiveExchange, endpoint: Endpoint): Answering {
     if (this.#controlling !== undefined) return this.#handleLater(exchange, endpoint);
     this.#active.add(exchange);
-    if (this.events.hasListeners("call")) exchange.record = newRecord(exchange, endpoint);
+    if (this.events.hasListeners("call")) {
+      exchange.record = new CallRecord(exchange, endpoint.key);
+    }
     try {
       this.stopping.throwIfAborted();
       this.control?.enter(exchange, endpoint);
@@ -382,7 +384,8 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     this.control?.leave(exchange);
     if (this.#active.size === 0) this.#onIdle?.();
     if (record !== undefined) {
-      this.events.emit(recordEnd(record, exchange));
+      record.ended(told);
+      this.events.emit(record);
       this.events.tellTalk(record, exchange, told);
     }
     return told;
@@ -398,8 +401,12 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     const cause = error instanceof RpcError ? undefined : error;
     const { rid, request: { method } } = exchange;
     const { label, principal } = client;
-    this.events.emit({ kind: "failure", rid, client: label, principal, method, told, cause });
-    if (record !== undefined) Object.assign(record, { outcome: "error", code });
+    const fact = { rid, client: label, principal, method, told, cause, record };
+    this.events.emit({ kind: "failure", ...fact });
+    if (record !== undefined) {
+      record.failed(told);
+      record.isLogged = cause !== undefined;
+    }
     return this.#ended(exchange, errorResponse(idTextOf(request), told));
   }
 
@@ -463,8 +470,8 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     this.events.on("lists", () => {
       stop?.();
       stop = this.gating.countsUse
-        ? this.events.on("call", ({ tool, outcome }) => {
-          if (tool !== undefined && outcome === "ok") this.gating.called(tool);
+        ? this.events.on("call", ({ tool, outcome, isUnfinished }) => {
+          if (tool !== undefined && outcome === "ok" && !isUnfinished) this.gating.called(tool);
         })
         : undefined;
     });

@@ -8,7 +8,7 @@ import { type CancelSignal, CancelSource } from "../lib/cancel.ts";
 import { editJson, rawAt } from "../lib/json-edit.ts";
 import { canonicalJson, isObject, type JsonObject, nodeCrypto } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import type { Client, Exchange } from "../protocol/exchange.ts";
+import type { CallNotes, Client, Exchange } from "../protocol/exchange.ts";
 import { badState, cannotAnswer } from "../protocol/inputs.ts";
 import {
   idTextOf,
@@ -162,6 +162,8 @@ const GATHER = 5;
 class ParkedCall implements Exchange {
   readonly rid = nextRid();
   server: string;
+  /** That of the request that sees what comes next, or was the last to. */
+  record: CallNotes | undefined;
   readonly client: Client;
   readonly request: RequestMessage;
   readonly signal = new CancelSource();
@@ -189,6 +191,7 @@ class ParkedCall implements Exchange {
     this.client = first.client;
     this.request = first.request;
     this.server = first.server;
+    this.record = first.record;
     this.#outcome = forward(this).finally(() => {
       this.#ended = true;
       this.#refuseQuestions("the call has ended");
@@ -248,6 +251,7 @@ class ParkedCall implements Exchange {
     clearTimeout(this.#expiry);
     this.isParked = false;
     this.#visitor = exchange;
+    this.record = exchange.record;
     for (const raw of this.#held.splice(0)) this.#tell(exchange, raw);
     const gone = () => this.cancel("the client closed the stream");
     exchange.signal.addEventListener("abort", gone);

@@ -4,13 +4,14 @@
  * strings as well.
  */
 
-import type { CallRecord, TalkFact } from "../gateway/events.ts";
+import type { TalkFact } from "../gateway/events.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { attempt } from "../lib/json.ts";
 import { rawAt } from "../lib/json-edit.ts";
 import { withoutKeyed } from "../lib/keyed-secrets.ts";
 import { cut } from "../lib/text.ts";
 import { nextTurn, systemClock, TURN } from "../lib/time.ts";
+import { hasFailed } from "./call.ts";
 
 /** Which calls it is kept of: none, those that failed, or all. */
 export type BodyMode = "off" | "errors" | "all";
@@ -178,11 +179,6 @@ function sizeOf({ request, result }: Kept): number {
 function bodyOf(kept: Kept): Body {
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { ...kept, request: text(kept.request), result: text(kept.result) };
-}
-
-/** Waiting for an answer of the client's is no failure. */
-function hasFailed({ outcome }: CallRecord): boolean {
-  return outcome !== "ok" && outcome !== "unfinished";
 }
 
 function paramsOf({ request }: Talk): string {

@@ -1,23 +1,11 @@
 /** A call as whoever looks at it is told of it: in the API, on the command line, in the history. */
 
-/** What may become of a call. */
-export const OBSERVED_OUTCOMES = [
-  "ok",
-  /** The tool says so itself (`isError`). */
-  "tool_error",
-  /** An error of the protocol, from the server. */
-  "error",
-  /** By the gateway: invalid, unknown, forbidden, beyond a limit. */
-  "refused",
-  "unavailable",
-  "timeout",
-  "cancelled",
-  /** The server asks something first. */
-  "input_required",
-] as const;
+import { CALL_OUTCOMES, type CallOutcome } from "../gateway/outcome.ts";
 
-/** One of {@link OBSERVED_OUTCOMES}. */
-export type ObservedOutcome = (typeof OBSERVED_OUTCOMES)[number];
+export { CALL_OUTCOMES as OBSERVED_OUTCOMES };
+
+/** What became of a call. */
+export type ObservedOutcome = CallOutcome;
 
 /** One call that has ended; public, member for member. Holds neither arguments nor results. */
 export interface ObservedCall {
@@ -60,4 +48,20 @@ export interface ObservedCall {
   readonly parent?: string | undefined;
   /** Who is behind it, where that is known. */
   readonly who?: string | undefined;
+}
+
+/**
+ * What a metric calls the way it went wrong: the tool's word for it, the code of a server's error,
+ * else the outcome. Undefined where nothing did.
+ */
+export function errorTypeOf(
+  { outcome, code }: Pick<ObservedCall, "outcome" | "code">,
+): string | undefined {
+  if (outcome === "ok" || outcome === "input_required") return undefined;
+  return outcome === "error" && code !== undefined ? String(code) : outcome;
+}
+
+/** Whether it counts among the failed ones. Who cancels a call has not been failed. */
+export function hasFailed({ outcome }: Pick<ObservedCall, "outcome">): boolean {
+  return outcome !== "ok" && outcome !== "input_required" && outcome !== "cancelled";
 }

@@ -19,7 +19,7 @@ export class Observatory {
   readonly #off: () => void;
 
   constructor(readonly gateway: Gateway, readonly options: ObservatoryOptions = {}) {
-    this.recorder = new Recorder(gateway.events);
+    this.recorder = new Recorder(gateway);
     this.#off = gateway.events.on("config", () => {
       this.#configure();
       return this.#adjustHistory();

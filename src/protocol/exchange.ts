@@ -69,6 +69,29 @@ export function holderOf({ principal, session }: Pick<Client, "principal" | "ses
   return principal === undefined ? session : `principal ${principal.id}`;
 }
 
+/** What is noted of a request on its way, for whoever looks at calls; nobody on the way reads it. */
+export interface CallNotes {
+  /** How often it was sent to a server. */
+  attempts: number;
+  /** When it was first sent to one and when the last answer came, by `performance.now()`; 0: never. */
+  sent: number;
+  answered: number;
+  /** Milliseconds it waited: for others to end, or for a server to start. */
+  queueMs: number;
+  /** It was answered from the cache of results. */
+  cached: boolean;
+}
+
+/** Notes how long a request waits for something. */
+export function noteWait<T>(
+  { record }: Pick<Exchange, "record">,
+  waiting: Promise<T>,
+): Promise<T> {
+  if (record === undefined) return waiting;
+  const since = performance.now();
+  return waiting.finally(() => record.queueMs += performance.now() - since);
+}
+
 /**
  * One client request in flight. Fronts make it, one per era; the router and the upstreams use it
  * without knowing which front it came from.
@@ -88,6 +111,8 @@ export interface Exchange {
    * behalf comes from there.
    */
   server: string;
+  /** Undefined where nobody wants to know. */
+  readonly record?: CallNotes | undefined;
   /**
    * Sends a notification to this client on this request's stream. `raw` is JSON text already in
    * the client's terms (its own progress token). Nothing is sent once the exchange has ended.
@@ -129,6 +154,7 @@ export function derived(
     set server(name) {
       exchange.server = name;
     },
+    record: exchange.record,
     notify: (raw) => exchange.notify(raw),
     ask: (method, paramsText, signal) => exchange.ask(method, paramsText, signal),
     ...changed,

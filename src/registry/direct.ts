@@ -130,7 +130,10 @@ export class DirectView extends ListedView implements View {
   }
 
   #named(kind: NamedKind, name: string): Route | undefined {
-    return this.allows(this.id, kind, name) ? { server: this.id, name, exposed: name } : undefined;
+    if (!this.allows(this.id, kind, name)) return undefined;
+    const list = this.#shown.inventory.lists[kind === "tool" ? "tools" : "prompts"];
+    return memoised(routes, list, () => routesTo(this.id, list)).get(name) ??
+      { server: this.id, name, exposed: name };
   }
 }
 
@@ -138,6 +141,12 @@ const keys = new WeakMap<List, ReadonlySet<string>>();
 
 function keysOf(list: List): ReadonlySet<string> {
   return memoised(keys, list, () => new Set(list.items.map(({ key }) => key)));
+}
+
+const routes = new WeakMap<List, ReadonlyMap<string, Route>>();
+
+function routesTo(server: string, { items }: List): ReadonlyMap<string, Route> {
+  return new Map(items.map(({ key: name }) => [name, { server, name, exposed: name }]));
 }
 
 const policies = new WeakMap<ServerShape, ServerShape>();

@@ -9,7 +9,7 @@ import { isObject, type JsonObject } from "../lib/json.ts";
 import type { Clock } from "../lib/time.ts";
 import type { Era } from "../protocol/eras.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
-import { type Exchange, withProgressAbove } from "../protocol/exchange.ts";
+import { type Exchange, noteWait, withProgressAbove } from "../protocol/exchange.ts";
 import { calledName } from "../protocol/inputs.ts";
 import type { ResponseMessage } from "../protocol/message.ts";
 import { methodRule } from "../protocol/methods.ts";
@@ -60,9 +60,10 @@ export class Calls {
     this.total++;
     this.#inUse++;
     const admitted = this.#needsRoom(exchange);
-    return !admitted || this.#admission.tryEnter()
+    const line = !admitted || this.#admission.tryEnter()
       ? this.#take(exchange, admitted)
       : this.#wait(exchange);
+    return line instanceof Promise ? noteWait(exchange, line) : line;
   }
 
   /** Resolves when no call is in flight any more, a parked or waiting one included. */

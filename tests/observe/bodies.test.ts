@@ -51,8 +51,8 @@ test("nothing is kept, nor listened to, unless somebody wants it", async () => {
   assert.equal(events.hasListeners("talk"), false);
   configure("errors");
   talk("r1", {}, {});
-  talk("r2", { name: "a_x" }, { isError: true }, { outcome: "toolError" });
-  talk("r3", {}, {}, { outcome: "unfinished" });
+  talk("r2", { name: "a_x" }, { isError: true }, { outcome: "tool_error" });
+  talk("r3", {}, {}, { outcome: "input_required" });
   assert.deepEqual(await bodies.find("r2"), {
     request: '{"name":"a_x"}',
     result: '{"isError":true}',

@@ -14,6 +14,8 @@ const FROM = {
   era: "legacy",
   identity: SHARED_IDENTITY,
   timeout: 10,
+  clock: new FakeClock(),
+  heardAt: 0,
   aborted: () => {},
 } as const;
 

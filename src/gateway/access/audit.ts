@@ -9,7 +9,7 @@ import { cut } from "../../lib/text.ts";
 import { type Clock, systemClock } from "../../lib/time.ts";
 import { getLogger } from "../../log/mod.ts";
 import type { Client } from "../../protocol/exchange.ts";
-import type { Facts } from "../events.ts";
+import { type CallRecord, type Facts, isLimited } from "../events.ts";
 import { type AuditDisk, AuditFile } from "./audit-file.ts";
 import { COUNTED } from "./limits.ts";
 
@@ -60,11 +60,19 @@ export class Audit {
     this.#add({ event: "config", name: parts.source, outcome: "in force" });
     this.#off = [
       events.on("call", (record) => {
-        if (!COUNTED.has(record.method)) return;
-        const { rid, client, method, endpoint, server, name, params, duration, outcome } = record;
+        if (!COUNTED.has(record.method) || isLimited(record)) return;
+        const { rid, client, method, endpoint, server, name, params, duration } = record;
         const args = this.#arguments(params?.arguments);
         const ms = Math.round(duration * 1_000) / 1_000;
-        const did = { endpoint, server, name: this.#name(name), method, args, ms, outcome };
+        const did = {
+          endpoint,
+          server,
+          name: this.#name(name),
+          method,
+          args,
+          ms,
+          outcome: outcomeOf(record),
+        };
         this.#add({ event: "call", rid, ...whoOf(client), ...did });
       }),
       events.on("limited", ({ rid, client, method, endpoint, server, name, told: outcome }) => {
@@ -173,6 +181,13 @@ export class Audit {
     if (stateDirectory === undefined) complain("there is no directory for state");
     this.#key = await keptKey(stateDirectory && join(stateDirectory, "audit.key"), complain);
   }
+}
+
+/** In the words that lines have from the beginning. */
+function outcomeOf({ outcome, isUnfinished }: CallRecord) {
+  if (outcome === "cancelled") return outcome;
+  if (isUnfinished || outcome === "input_required") return "unfinished";
+  return outcome === "ok" ? outcome : outcome === "tool_error" ? "toolError" : "error";
 }
 
 function whoOf({ label, principal, address }: Pick<Client, "label" | "principal" | "address">) {

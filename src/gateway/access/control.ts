@@ -97,14 +97,12 @@ export class Control extends Limits {
     const { rid, client, request, server } = exchange;
     const { method, params } = request;
     const id = idTextOf(request);
-    const { status, code, message: told, seconds } = error;
+    const { status, message: told, seconds } = error;
     if (status === 429) {
       const fact = { rid, client, method, name: nameIn(params), endpoint, server, told };
       this.parts.events.emit({ kind: "limited", ...fact });
-      exchange.record = undefined;
-    } else if (exchange.record !== undefined) {
-      Object.assign(exchange.record, { outcome: "error", code });
     }
+    exchange.record?.failed(error, "refused");
     if (status !== 429 || method !== "tools/call") {
       const text = () => errorResponse(id, error);
       return { status, seconds, text, body: text };
@@ -118,8 +116,9 @@ export class Control extends Limits {
     if (method !== "tools/call" || !wantsLogin(error)) return undefined;
     const { config: { servers }, redactor } = this.parts;
     if (!isPersonal(servers.get(server)?.instances[0])) return undefined;
-    if (record !== undefined) Object.assign(record, { outcome: "error", code: error.code });
-    return failedResult(exchange, redactor.text(error.message));
+    const told = redactor.text(error.message);
+    record?.failed({ code: error.code, message: told });
+    return failedResult(exchange, told);
   }
 
   /** Ends the idlest sessions of a principal that has one too many. */

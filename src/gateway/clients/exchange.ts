@@ -13,9 +13,14 @@ export interface Outlet {
 
 let count = 0;
 
-/** A short id for log lines, unique in this process. */
+/** A number as a short id for log lines, unique in this process. */
+export function ridOf(number: number): string {
+  return number.toString(36).padStart(4, "0");
+}
+
+/** For what is no exchange of a client's. */
 export function nextRid(): string {
-  return (++count).toString(36).padStart(4, "0");
+  return ridOf(++count);
 }
 
 /** Whose an exchange is: who puts a server's questions to its client, and hears of its end. */
@@ -35,7 +40,8 @@ const NOBODY: ExchangeOwner = {
 
 /** The {@link ReplaceableExchange} of both eras; they differ in who aborts it and in whose it is. */
 export class ActiveExchange implements ReplaceableExchange {
-  #rid: string | undefined;
+  /** Its correlation id as a number, which is all that most of them need. */
+  readonly number: number = ++count;
   server = "";
   /** What is to be told of it when it has ended; undefined where nobody wants to know. */
   record: CallRecord | undefined;
@@ -49,9 +55,8 @@ export class ActiveExchange implements ReplaceableExchange {
     private readonly owner: ExchangeOwner = NOBODY,
   ) {}
 
-  /** Made for the first log line that wants it, which is seldom. */
   get rid(): string {
-    return this.#rid ??= nextRid();
+    return ridOf(this.number);
   }
 
   ask(...question: Parameters<Exchange["ask"]>): Promise<ResponseMessage> {

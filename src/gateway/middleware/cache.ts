@@ -134,7 +134,7 @@ export class ResultCache {
     if (key === undefined) return await next(call);
     for (;;) {
       const kept = this.find(key);
-      if (kept !== undefined) return responseOf(exchange, kept.resultText);
+      if (kept !== undefined) return responseOf(cached(exchange), kept.resultText);
       const shared = this.#calls.get(key);
       if (shared === undefined) return await this.#lead(key, call, next, ttl);
       const outcome = await shared.follow(exchange);
@@ -144,7 +144,7 @@ export class ResultCache {
       }
       if (outcome.kind === "answer") {
         this.#hits++;
-        return withId(outcome.response, exchange.request);
+        return withId(outcome.response, cached(exchange).request);
       }
     }
   }
@@ -200,6 +200,12 @@ function isKeepable(response: ResponseMessage): boolean {
   return response.result !== undefined && response.result.isError !== true && isShareable(response);
 }
 
+/** The exchange, with a note that no server answers it. */
+function cached(exchange: Exchange): Exchange {
+  if (exchange.record !== undefined) exchange.record.cached = true;
+  return exchange;
+}
+
 /** The response to a request with this result. */
 export function responseOf({ request }: Exchange, resultText: string): ResponseMessage {
   return parseMessage(resultResponse(idTextOf(request), resultText)) as ResponseMessage;
@@ -240,7 +246,7 @@ export function cacheReads(cache: ResultCache): Middleware {
     const keyBefore = hinting.has(server) ? cache.keyOf(call, scope) : undefined;
     if (keyBefore !== undefined) {
       const kept = cache.find(keyBefore);
-      if (kept !== undefined) return left(responseOf(exchange, kept.resultText), kept.age);
+      if (kept !== undefined) return left(responseOf(cached(exchange), kept.resultText), kept.age);
       cache.missed();
     }
     const response = await next(call);

@@ -47,6 +47,9 @@ export interface SentFrom {
   readonly era: Era;
   readonly identity: Identity;
   readonly timeout: number;
+  readonly clock: Clock;
+  /** When the upstream last said anything. */
+  readonly heardAt: number;
   /** The signal of a request has tripped. */
   aborted(call: SentRequest): void;
 }
@@ -122,7 +125,12 @@ export class Forwarding extends SentRequest {
   }
 
   override text(): string {
-    const { exchange: { request, client }, from: { era } } = this;
+    const { exchange: { request, client, record }, from: { era } } = this;
+    if (record !== undefined) {
+      record.attempts++;
+      // The clock has just been asked for the deadline.
+      record.sent ||= this.deadline - this.options.timeout;
+    }
     const value = String(this.id);
     const id: JsonEdit = { path: ID, value };
     // Not spread: an array that grows gets room for 17.
@@ -131,6 +139,12 @@ export class Forwarding extends SentRequest {
     if (this.tokenText !== undefined) all.push({ path: TOKEN, value });
     if (client.era !== era) all.push(...requestEdits(client, era, CLIENT_INFO));
     return editJson(request.raw, all);
+  }
+
+  override settle(outcome: Outcome): void {
+    const { exchange: { record }, from: { clock, heardAt } } = this;
+    if (record !== undefined) record.answered = outcome instanceof RpcError ? clock.now() : heardAt;
+    super.settle(outcome);
   }
 
   protected override told(response: ResponseMessage): ResponseMessage {

@@ -11,6 +11,7 @@ import { AGGREGATE } from "../../../src/gating/endpoint.ts";
 import { Audit } from "../../../src/gateway/access/audit.ts";
 import { auditLines, ChainCheck } from "../../../src/gateway/access/audit-chain.ts";
 import { type CallRecord, Facts } from "../../../src/gateway/events.ts";
+import { CALL_OUTCOMES } from "../../../src/gateway/outcome.ts";
 import { Gateway } from "../../../src/gateway/gateway.ts";
 import type { JsonObject } from "../../../src/lib/json.ts";
 import { createRedactor } from "../../../src/lib/secrets.ts";
@@ -62,12 +63,12 @@ function record(params: JsonObject, more: Partial<CallRecord> = {}): CallRecord 
     name: "gh_create",
     server: "gh",
     tool: undefined,
-    outcome: "toolError",
+    outcome: "tool_error",
     code: undefined,
     started: 0,
     duration: 12.34567,
     ...more,
-  };
+  } as unknown as CallRecord;
 }
 
 test("a line says who has called what, where, how long it took and what became of it", async () => {
@@ -93,6 +94,22 @@ test("a line says who has called what, where, how long it took and what became o
     "outcome,toolError",
   ]);
   assert.equal(lines[1]!.name, "f://[redacted]");
+});
+
+test("outcomes are written in the words that lines have from the beginning", async () => {
+  const limited = { outcome: "refused", code: -32015 } as const;
+  const lines = await audited("none", (events) => {
+    for (const outcome of CALL_OUTCOMES) events.emit(record({}, { outcome }));
+    events.emit(record({}, { outcome: "ok", isUnfinished: true }));
+    events.emit(record({}, { outcome: "cancelled", isUnfinished: true }));
+    // That has a line of another kind.
+    events.emit(record({}, limited));
+  });
+  const error = "error";
+  assert.deepEqual(lines.map(({ outcome }) => outcome), [
+    ...["ok", "toolError", error, error, error, error, "cancelled", "unfinished"],
+    ...["unfinished", "cancelled"],
+  ]);
 });
 
 test("arguments are written in full without secrets, and cut", async () => {
@@ -138,7 +155,7 @@ test("hashes tell equal arguments from run to run, by a key that nobody else can
 test("limits, refusals, sessions, configurations and wrong credentials are written down", async () => {
   const principal = { id: "key:ci", who: "ci", names: [] };
   const lines = await audited("none", (events, clock) => {
-    const client = { label: "c7", session: "c7", era: "legacy", principal, info: {} } as const;
+    const client = { label: "c7", session: "c7", era: "legacy", principal } as const;
     const call = { rid: "1", client, method: "tools/call", name: "x" };
     events.emit({ kind: "limited", ...call, endpoint: "*", server: "gh", told: "Limit of 1" });
     const address = "192.0.2.1";

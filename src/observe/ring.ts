@@ -1,0 +1,117 @@
+/**
+ * The last calls, in arrays that are made once: nothing is allocated for a call, and nothing of its
+ * arguments or its result is kept. A call is made an object when somebody looks at it.
+ */
+
+import { ridOf } from "../gateway/clients/exchange.ts";
+import type { CallRecord } from "../gateway/events.ts";
+import { CALL_OUTCOMES } from "../gateway/outcome.ts";
+import type { ObservedCall } from "./call.ts";
+
+/** How many of them a call has. */
+const [NUMBERS, TEXTS] = [11, 10];
+
+/** Holds `size` calls; each is found by its place until that is taken by another. */
+export class CallRing {
+  readonly #numbers: Float64Array;
+  readonly #texts: (string | undefined)[];
+  /** Calls that were added. */
+  #count = 0;
+
+  constructor(readonly size: number) {
+    this.#numbers = new Float64Array(size * NUMBERS);
+    this.#texts = new Array<undefined>(size * TEXTS).fill(undefined);
+  }
+
+  /**
+   * Adds a call that was received at a time (ms since the epoch), in the place of the oldest, and
+   * returns the place. No text may be a part of a longer one, which it would keep.
+   */
+  add(
+    record: CallRecord,
+    at: number,
+    method: string,
+    name: string | undefined,
+    client: string,
+  ): number {
+    const place = this.#count++ % this.size;
+    const numbers = this.#numbers;
+    let next = place * NUMBERS;
+    numbers[next++] = record.number;
+    numbers[next++] = at;
+    numbers[next++] = CALL_OUTCOMES.indexOf(record.outcome);
+    numbers[next++] = record.code ?? NaN;
+    numbers[next++] = record.duration;
+    numbers[next++] = record.queueMs;
+    numbers[next++] = record.serverMs;
+    numbers[next++] = record.bytesIn;
+    numbers[next++] = record.bytesOut;
+    numbers[next++] = record.attempts;
+    numbers[next] = record.cached ? 1 : 0;
+    const texts = this.#texts;
+    next = place * TEXTS;
+    texts[next++] = method;
+    texts[next++] = record.server;
+    texts[next++] = name;
+    texts[next++] = record.ownName;
+    texts[next++] = client;
+    texts[next++] = record.client.session;
+    texts[next++] = record.endpoint;
+    texts[next++] = record.via;
+    texts[next++] = record.traceId;
+    texts[next] = record.client.principal?.who;
+    return place;
+  }
+
+  /** The call at a place. */
+  at(place: number): ObservedCall {
+    const [number, at, outcome, code, ms, queueMs, serverMs, bytesIn, bytesOut, attempts, cached] =
+      this.#numbers.subarray(place * NUMBERS) as unknown as number[];
+    const [method, server, name, ownName, client, session, endpoint, via, traceId, who] = this
+      .#texts.slice(place * TEXTS, (place + 1) * TEXTS);
+    return {
+      id: ridOf(number!),
+      at: at!,
+      method: method!,
+      server: server!,
+      name,
+      ownName,
+      client: client!,
+      session,
+      endpoint: endpoint!,
+      outcome: CALL_OUTCOMES[outcome!]!,
+      code: Number.isNaN(code) ? undefined : code,
+      ms: ms!,
+      queueMs: queueMs!,
+      serverMs: serverMs!,
+      gatewayMs: Math.max(0, ms! - queueMs! - serverMs!),
+      bytesIn: bytesIn!,
+      bytesOut: bytesOut!,
+      via,
+      cached: cached === 1 ? true : undefined,
+      attempts: attempts!,
+      traceId,
+      who,
+    };
+  }
+
+  /** The call with this id. */
+  find(id: string): ObservedCall | undefined {
+    for (const place of this.#places()) {
+      if (ridOf(this.#numbers[place * NUMBERS]!) === id) return this.at(place);
+    }
+    return undefined;
+  }
+
+  /** All that are held, the latest first. */
+  *[Symbol.iterator](): Generator<ObservedCall> {
+    for (const place of this.#places()) yield this.at(place);
+  }
+
+  *#places(): Generator<number> {
+    const last = this.#count - 1;
+    for (let back = 0; back < Math.min(this.#count, this.size); back++) {
+      yield (last - back) % this.size;
+    }
+  }
+}
