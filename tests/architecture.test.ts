@@ -73,7 +73,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1931,
 };
 
-const MOST_CODE_IN_ALL = 42_619;
+const MOST_CODE_IN_ALL = 43_040;
 const MOST_FILES = 292;
 const MOST_LINES = 500;
 
