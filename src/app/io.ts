@@ -121,7 +121,7 @@ export async function print({ stdout }: Pick<Io, "stdout">, text: string): Promi
   } catch (error) {
     if (!/^(ENOSPC|EDQUOT|EFBIG|EIO)$/.test(codeOf(error) ?? "")) return;
     const why = messageOf(error).replace(/^E\w+: |, write$/g, "");
-    throw new CliError(ExitCode.Failed, `Cannot write the output: ${why}`, { cause: error });
+    throw failed(`Cannot write the output: ${why}`, { cause: error });
   }
 }
 
@@ -144,7 +144,7 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 /** Options of a {@link CliError}. */
 export interface CliErrorOptions extends ErrorOptions {
   /** Further lines below the message: what to do, examples. Not coloured. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   /** What `--json` adds to `error`. Never a secret. */
   readonly data?: Readonly<Record<string, unknown>>;
 }
@@ -160,6 +160,11 @@ export class CliError extends Error {
     this.hint = options.hint;
     this.data = options.data ?? {};
   }
+}
+
+/** What a command throws that was tried and did not work. */
+export function failed(message: string, options?: CliErrorOptions): CliError {
+  return new CliError(ExitCode.Failed, message, options);
 }
 
 /** What is wrong is on the command line; the reader is sent to the help. */

@@ -1,4 +1,4 @@
-import { CliError, ExitCode, type Io, say } from "../app/io.ts";
+import { ExitCode, failed, type Io, say } from "../app/io.ts";
 import { pinName, whyWaiting, without } from "../gateway/pins/definitions.ts";
 import {
   type PinBook,
@@ -22,7 +22,8 @@ export async function run({ args, options }: Invocation, io: Io): Promise<ExitCo
   const path = pinFile(directory);
   const read = await readPins(path, owner);
   if (!read.ok) {
-    throw failed(`Cannot use "${path}": ${read.reason}`, "Run it as its user, or as root");
+    const hint = "Run it as its user, or as root";
+    throw failed(`Cannot use "${path}": ${read.reason}`, { hint });
   }
   const servers = server === undefined ? read.value : chosen(read.value, server, names);
   const waiting = [...servers].filter(([, pins]) => pins.waiting.size > 0);
@@ -36,7 +37,7 @@ export async function run({ args, options }: Invocation, io: Io): Promise<ExitCo
   const what = `${plural(shown.size, "definition")} of "${server}"`;
   if (options.yes !== true && !await confirmed(`Approve ${what}? [y/N] `, io)) {
     const hint = io.stdin.isTerminal ? undefined : "Add --yes to approve without being asked";
-    throw failed("Nothing was approved", hint);
+    throw failed("Nothing was approved", { hint });
   }
   let left = 0;
   const change = (book: PinBook) => void (left = approve(book, server, shown));
@@ -48,16 +49,12 @@ export async function run({ args, options }: Invocation, io: Io): Promise<ExitCo
   return ExitCode.Ok;
 }
 
-function failed(message: string, hint?: string): CliError {
-  return new CliError(ExitCode.Failed, message, hint === undefined ? {} : { hint });
-}
-
 /** What of a server waits, and is meant. */
 function chosen(book: PinBook, server: string, names: readonly string[]): PinBook {
   const pins = book.get(server);
   if (pins === undefined) {
     const hint = `Known: ${[...book.keys()].join(", ") || "none"}`;
-    throw failed(`Cannot approve "${server}": no gateway has seen it`, hint);
+    throw failed(`Cannot approve "${server}": no gateway has seen it`, { hint });
   }
   if (names.length === 0) return new Map([[server, pins]]);
   const ids = names.flatMap((name) => {

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { CliError, ExitCode, UsageError } from "../app/io.ts";
+import { type CliError, failed, UsageError } from "../app/io.ts";
 import { didYouMean, suggest } from "../lib/suggest.ts";
 import { parseDuration } from "../lib/time.ts";
 import {
@@ -170,5 +170,5 @@ export function unknownServer(name: string, known: Iterable<string>): CliError {
     ? `Configured: ${names.join(", ") || "none"}`
     : `Did you mean "${near}"?`;
   const message = `Cannot find server "${name}": it is not configured; expected one of mcpServers`;
-  return new CliError(ExitCode.Failed, message, { hint });
+  return failed(message, { hint });
 }

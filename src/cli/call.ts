@@ -1,4 +1,4 @@
-import { CliError, ExitCode, type Io, print, say, UsageError } from "../app/io.ts";
+import { type CliError, ExitCode, failed, type Io, print, say, UsageError } from "../app/io.ts";
 import { rawAt } from "../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { firstLine, messageOf, printable } from "../lib/text.ts";
@@ -97,7 +97,7 @@ export async function readAll(input: AsyncIterable<Uint8Array>): Promise<string>
 
 function callError(tool: string, error: Json | undefined): CliError {
   const { message, code, data } = isObject(error) ? error : {};
-  return new CliError(ExitCode.Failed, `Cannot call "${tool}": ${String(message)}`, {
+  return failed(`Cannot call "${tool}": ${String(message)}`, {
     data: { code, ...(data === undefined ? {} : { data }) },
   });
 }

@@ -1,6 +1,6 @@
 /** `mcproxy keys`: who has a key to the gateway. The configuration has the hashes alone. */
 
-import { CliError, ExitCode, type Io, say, UsageError } from "../app/io.ts";
+import { ExitCode, failed, type Io, say, UsageError } from "../app/io.ts";
 import { isObject } from "../lib/json.ts";
 import { newKey } from "../lib/secrets.ts";
 import { suggest } from "../lib/suggest.ts";
@@ -45,7 +45,7 @@ async function add(name: string, options: OptionValues, io: Io): Promise<Told> {
   if (auth?.keys?.some((one) => one.name === name)) {
     const message = `Cannot add the key "${name}": found one of this name; expected a new name`;
     const hint = `"mcproxy keys remove ${name}" takes that one out`;
-    throw new CliError(ExitCode.Failed, message, { hint });
+    throw failed(message, { hint });
   }
   const key = newKey();
   const hash = await hashOfKey(key);
@@ -98,7 +98,7 @@ async function remove(name: string, options: OptionValues, io: Io): Promise<Told
   if (!names.includes(name)) {
     const near = suggest(name, names);
     const hint = near ? `Did you mean "${near}"?` : `Found: ${quotedNames(names) || "none"}`;
-    throw new CliError(ExitCode.Failed, `Cannot find the key "${name}" in ${path}`, { hint });
+    throw failed(`Cannot find the key "${name}" in ${path}`, { hint });
   }
   await putKey(file, name, undefined);
   const left = names.length - 1;

@@ -1,4 +1,4 @@
-import { CliError, ExitCode, type Io } from "../app/io.ts";
+import { failed, type Io } from "../app/io.ts";
 import { type ConfigurationFlags, requireConfiguration } from "../app/plan.ts";
 import type { Config, ServerConfig } from "../config/types.ts";
 import { ActiveExchange } from "../gateway/clients/exchange.ts";
@@ -131,7 +131,7 @@ class LocalCaller extends LocalGateway {
     const exchange = new ActiveExchange(CLIENT, message, { send: onNotification });
     const reply = await this.gateway.handle(exchange, AGGREGATE);
     if (reply !== undefined) return replyText(reply);
-    throw new CliError(ExitCode.Failed, `Cannot call "${tool}": the call was cancelled`);
+    throw failed(`Cannot call "${tool}": the call was cancelled`);
   }
 
   /**

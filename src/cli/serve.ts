@@ -1,6 +1,6 @@
 import { runtime } from "#runtime";
 import process from "node:process";
-import { CliError, ExitCode, type Io, say } from "../app/io.ts";
+import { ExitCode, failed, type Io, say } from "../app/io.ts";
 import { destinationOf, planServe, type ServePlan } from "../app/plan.ts";
 import type { Followed, FollowOptions } from "../app/reload.ts";
 import { runUntilStopped, Server } from "../app/server.ts";
@@ -164,8 +164,8 @@ export async function openServer(
     const { message: why } = error;
     if (!isSeen(plan, env)) log.fatal("{why}", { why });
     const taken = error.code === "EADDRINUSE";
-    const hint = taken ? { hint: await addressHint(config.settings, env) } : {};
-    throw new CliError(ExitCode.Failed, error.message, { cause: error, ...hint });
+    const hint = taken ? await addressHint(config.settings, env) : undefined;
+    throw failed(error.message, { cause: error, hint });
   }
 }
 

@@ -2,7 +2,7 @@ import { access } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname } from "node:path";
 import process from "node:process";
-import { CliError, ExitCode, type Io, UsageError } from "../../app/io.ts";
+import { ExitCode, failed, type Io, UsageError } from "../../app/io.ts";
 import { configurationError } from "../../app/plan.ts";
 import { lineIndex } from "../../config/document.ts";
 import { describeKind } from "../../config/issue.ts";
@@ -208,20 +208,16 @@ async function planConnect(
   if (replace || leadsThere(found, file, reach)) {
     return { action: "replace", ...await withEntry(text, entry, file) };
   }
-  throw new CliError(
-    ExitCode.Failed,
-    `Cannot connect ${JSON.stringify(file.client.title)}: found another entry ` +
-      `"${ENTRY_NAME}" in ${JSON.stringify(file.path)}; expected none`,
-    { hint: "--replace puts the new one in its place" },
-  );
+  const message = `Cannot connect ${JSON.stringify(file.client.title)}: found another entry ` +
+    `"${ENTRY_NAME}" in ${JSON.stringify(file.path)}; expected none`;
+  throw failed(message, { hint: "--replace puts the new one in its place" });
 }
 
 async function planUndo(text: string, reach: Reach, file: EditedFile): Promise<Step> {
   const entry = await readEntry(text, file);
   if (entry === undefined) return { action: "none" };
   if (!isConnection(entry)) {
-    throw new CliError(
-      ExitCode.Failed,
+    throw failed(
       `Cannot disconnect ${JSON.stringify(file.client.title)}: the entry "${ENTRY_NAME}" in ` +
         `${JSON.stringify(file.path)} leads to no gateway; expected one that connect has written`,
     );
@@ -272,11 +268,10 @@ async function findFile(client: ClientApp, surroundings: Surroundings): Promise<
     .filter(({ scope }) => scope === "user").map(({ path }) => path);
   for (const path of paths) if (await isThere(path)) return path;
   for (const path of paths) if (await isThere(dirname(path))) return path;
-  throw new CliError(
-    ExitCode.Failed,
-    `Cannot connect ${JSON.stringify(client.title)}: found no folder ${
-      paths.map((path) => JSON.stringify(dirname(path))).join(" or ")
-    }; expected the client to have made it: start it once`,
+  const folders = paths.map((path) => JSON.stringify(dirname(path))).join(" or ");
+  throw failed(
+    `Cannot connect ${JSON.stringify(client.title)}: found no folder ${folders}; ` +
+      "expected the client to have made it: start it once",
   );
 }
 
@@ -309,14 +304,10 @@ async function withEntry(text: string, entry: Json | undefined, file: EditedFile
     ? {}
     : await parseClientText(result, path).then((one) => one.ok ? one.document.value : null);
   if (textOf(parsed, client) !== textOf(expected, client)) {
-    throw new CliError(
-      ExitCode.Failed,
-      `Cannot edit ${JSON.stringify(path)}: its servers are written in a way that cannot ` +
-        `be changed without rewriting them; expected to find ${
-          client.section.join(".")
-        } as other files have it`,
-      { hint: "The file was left as it is; edit it by hand" },
-    );
+    const message = `Cannot edit ${JSON.stringify(path)}: its servers are written in a way that ` +
+      "cannot be changed without rewriting them; expected to find " +
+      `${client.section.join(".")} as other files have it`;
+    throw failed(message, { hint: "The file was left as it is; edit it by hand" });
   }
   return { text: mark + result, edits };
 }
@@ -360,13 +351,7 @@ async function valueOf(text: string, { client, path }: EditedFile): Promise<Json
 }
 
 /** What `connect` tells of a client without changing anything. */
-interface ClientState {
-  readonly client: string;
-  readonly file: string | null;
-  readonly state: string;
-}
-
-async function stateOf(client: ClientApp, surroundings: Surroundings): Promise<ClientState> {
+async function stateOf(client: ClientApp, surroundings: Surroundings) {
   const { name } = client;
   const path = await findFile(client, surroundings).catch(() => undefined);
   if (path === undefined) return { client: name, file: null, state: "not found" };
@@ -379,7 +364,10 @@ async function stateOf(client: ClientApp, surroundings: Surroundings): Promise<C
   return { client: name, file: path, state };
 }
 
-function renderStates(states: readonly ClientState[], style: Style): string[] {
+function renderStates(
+  states: readonly Awaited<ReturnType<typeof stateOf>>[],
+  style: Style,
+): string[] {
   const rows = states.map(({ client, state, file }) => [
     { text: client, paint: style.name },
     { text: state, paint: state === "connected" ? style.good : style.dim },

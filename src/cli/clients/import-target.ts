@@ -2,7 +2,7 @@
 
 import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { CliError, ExitCode, type Io, UsageError } from "../../app/io.ts";
+import { failed, type Io, UsageError } from "../../app/io.ts";
 import { configurationError } from "../../app/plan.ts";
 import { credentialsFile, loadCredentials } from "../../config/credentials.ts";
 import type { RawObject } from "../../config/document.ts";
@@ -92,12 +92,10 @@ export async function withServers(
   } catch {
     // Told below: whatever the library says of it names no remedy.
   }
-  throw new CliError(
-    ExitCode.Failed,
-    `Cannot add servers to ${JSON.stringify(path)}: its layout cannot be kept; ` +
-      `expected an object "${section.join(".")}"`,
-    { hint: "The file was left as it is; name another one with --config FILE" },
-  );
+  const message = `Cannot add servers to ${JSON.stringify(path)}: its layout cannot be kept; ` +
+    `expected an object "${section.join(".")}"`;
+  const hint = "The file was left as it is; name another one with --config FILE";
+  throw failed(message, { hint });
 }
 
 /** A configuration without the servers of these names, as a text to compare. */
@@ -188,11 +186,8 @@ export async function validateDraft(
   const write = async (path: string, content: string): Promise<string> => {
     await makeDirectory(dirname(path));
     const file = await writeTemporary(path, content, 0o600).catch((cause: unknown) => {
-      throw new CliError(
-        ExitCode.Failed,
-        `Cannot write to ${JSON.stringify(dirname(path))}; expected a folder that you may write to`,
-        { cause },
-      );
+      const folder = JSON.stringify(dirname(path));
+      throw failed(`Cannot write to ${folder}; expected a folder that you may write to`, { cause });
     });
     temporary.push(file);
     return file;

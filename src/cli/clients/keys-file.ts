@@ -2,7 +2,7 @@
 
 import { dirname } from "node:path";
 import * as v from "valibot";
-import { CliError, ExitCode, type Io, UsageError } from "../../app/io.ts";
+import { failed, type Io, UsageError } from "../../app/io.ts";
 import { configurationError, findConfiguration } from "../../app/plan.ts";
 import { authOption } from "../../config/schema-auth.ts";
 import { DEFAULT_SETTINGS } from "../../config/settings.ts";
@@ -57,7 +57,7 @@ export async function putKey(
   const result = await addTo({ path, text: begun }, ["auth", "keys"], new Map([[name, key]])).catch(
     (error: unknown) => {
       const message = `Cannot change the keys in ${JSON.stringify(path)}: ${messageOf(error)}`;
-      throw new CliError(ExitCode.Failed, message, { cause: error });
+      throw failed(message, { cause: error });
     },
   );
   if (text === undefined) await makeDirectory(dirname(path));
