@@ -1,8 +1,6 @@
 /** `mcproxy audit`: who has done what, by the files of the audit, and whether those hold. */
 
-import { readdir } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
-import { CliError, ExitCode, type Io, print, say, UsageError } from "../app/io.ts";
+import { CliError, ExitCode, failed, type Io, print, say, UsageError } from "../app/io.ts";
 import { requireConfiguration } from "../app/plan.ts";
 import {
   auditLine,
@@ -10,10 +8,12 @@ import {
   ChainCheck,
   inWrittenOrder,
 } from "../gateway/access/audit-chain.ts";
+import { AUDIT_ENDS } from "../gateway/access/audit-file.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { systemReason } from "../lib/own-file.ts";
 import { plural, printable } from "../lib/text.ts";
 import { longDuration } from "./args.ts";
+import { filesBeside } from "./clients/files.ts";
 import type { Invocation, OptionValues } from "./command.ts";
 import { printReport } from "./view/table.ts";
 
@@ -29,7 +29,7 @@ export async function run({ args, options }: Invocation, io: Io): Promise<ExitCo
     return await (isCheck ? verify : show)(files, options, io);
   } catch (error) {
     if (error instanceof CliError) throw error;
-    throw new CliError(ExitCode.Failed, `Cannot read the audit: ${systemReason(error)}`);
+    throw failed(`Cannot read the audit: ${systemReason(error)}`);
   }
 }
 
@@ -37,12 +37,9 @@ export async function run({ args, options }: Invocation, io: Io): Promise<ExitCo
 async function configured(options: OptionValues, io: Io): Promise<string[]> {
   const { config: { settings: { audit } } } = await requireConfiguration(options, io);
   if (audit === undefined) {
-    throw new CliError(ExitCode.Failed, 'Cannot show the audit: the configuration has no "audit"');
+    throw failed('Cannot show the audit: the configuration has no "audit"');
   }
-  const [directory, name] = [dirname(audit.file), basename(audit.file)];
-  return (await readdir(directory))
-    .filter((one) => one.startsWith(name) && /^(\.\d+)?$/.test(one.slice(name.length)))
-    .map((one) => join(directory, one));
+  return await filesBeside(audit.file, AUDIT_ENDS);
 }
 
 async function verify(files: readonly string[], options: OptionValues, io: Io): Promise<ExitCode> {

@@ -1,4 +1,5 @@
 import { ExitCode, type Io, say } from "../app/io.ts";
+import { plainTarget } from "../config/types.ts";
 import { withoutLineBreaks } from "../lib/json-edit.ts";
 import { canonicalJson, isObject, type JsonObject, valueAt } from "../lib/json.ts";
 import { LineDecoder } from "../lib/lines.ts";
@@ -172,10 +173,7 @@ export class BridgeLink {
   constructor(private readonly options: BridgeLinkOptions) {
     const { url, clock = systemClock } = options;
     this.#clock = clock;
-    this.#http = new HttpClient({
-      server: "gateway",
-      target: { kind: "http", url, transport: "http", headers: {} },
-    });
+    this.#http = new HttpClient({ server: "gateway", target: plainTarget(url) });
   }
 
   /** Takes one line of the client. What comes of it goes to `write`. */

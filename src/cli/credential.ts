@@ -3,10 +3,10 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { CliError, ExitCode, type Io, UsageError } from "../app/io.ts";
+import { CliError, ExitCode, failed, type Io, UsageError } from "../app/io.ts";
 import { localKeyFile } from "../app/local-key.ts";
 import { readText } from "../config/files.ts";
-import type { AuthConfig } from "../config/types.ts";
+import { type AuthConfig, plainTarget } from "../config/types.ts";
 import { isReadableByOthers, stateDirectory } from "../lib/own-file.ts";
 import { parsedObject, valueAt } from "../lib/json.ts";
 import { isLoopback, snippet } from "../lib/text.ts";
@@ -15,18 +15,7 @@ import { loginAddress } from "../protocol/issuer.ts";
 import type { ServerCredential } from "../upstream/transport/transport.ts";
 
 /** What this user shows one gateway. */
-export interface Credential {
-  /** The headers of a request as things stand: a gateway that is restarted has another local key. */
-  headers(): Promise<Readonly<Record<string, string>>>;
-  /**
-   * Why the gateway does not let this user in, as the end of a sentence, and what helps. Undefined
-   * for another status.
-   */
-  refusal(
-    status: number,
-    said: string,
-  ): { readonly why: string; readonly remedy: string } | undefined;
-}
+export type Credential = ReturnType<typeof credentialFor>;
 
 /** Where the state of a gateway is that systemd runs. */
 const SYSTEM_STATE = "/var/lib/mcproxy";
@@ -76,7 +65,7 @@ export function principalCalled(
   if (id !== undefined) return id;
   const known = [...fixed, ...ids, ...issuers.map(({ issuer }) => `${issuer} SUBJECT`)];
   const hint = `Known: ${known.join(", ")}`;
-  throw new CliError(ExitCode.Failed, `Cannot find "${who}" in "auth"`, { hint });
+  throw failed(`Cannot find "${who}" in "auth"`, { hint });
 }
 
 /**
@@ -88,7 +77,7 @@ export function principalCalled(
 export function credentialFor(
   url: string,
   { env, cwd = "/", secrets }: Pick<Io, "env" | "secrets"> & Partial<Pick<Io, "cwd">>,
-): Credential {
+) {
   const given = env["MCPROXY_KEY"]?.trim();
   if (given && !/^[\x21-\x7e]+$/.test(given)) {
     throw new UsageError("Cannot use MCPROXY_KEY: found what no header can hold; expected a key");
@@ -100,7 +89,8 @@ export function credentialFor(
   const isHere = isLoopback(hostname);
   let granted: Promise<ServerCredential | undefined> | undefined;
   return {
-    async headers() {
+    /** Those of a request as things stand: a gateway that is restarted has another local key. */
+    async headers(): Promise<Readonly<Record<string, string>>> {
       const key = given || isHere && await readLocalKey(directories, asked);
       if (!key) {
         const header = await (await (granted ??= grantedFor(url, { env, cwd })))?.header();
@@ -109,7 +99,11 @@ export function credentialFor(
       // Where the URL says who asks, a proxy is to read that in `Authorization`.
       return username + password === "" ? { authorization: `Bearer ${key}` } : { "x-api-key": key };
     },
-    refusal(status, said) {
+    /**
+     * Why the gateway does not let this user in, as the end of a sentence, and what helps. Undefined
+     * for another status.
+     */
+    refusal(status: number, said: string) {
       if (status !== 401 && status !== 403) return undefined;
       const text = valueAt(parsedObject(said), ["error", "message"]);
       const words = typeof text === "string" ? ` (${snippet(text)})` : "";
@@ -160,8 +154,7 @@ async function grantedFor(
   ]);
   const server = loginAddress(url);
   if (await grantFileIn(place)?.find({ server, principal: "" }) === undefined) return undefined;
-  const target = { kind: "http", url, transport: "http", headers: {} } as const;
-  return openLogins(place).of(server, { ...target, login: { type: "oauth" } });
+  return openLogins(place).of(server, { ...plainTarget(url), login: { type: "oauth" } });
 }
 
 /** A gateway has answered that it does not do it. */

@@ -1,4 +1,5 @@
-import { CliError, ExitCode, type Io, say } from "../app/io.ts";
+import { CliError, ExitCode, failed, type Io, say } from "../app/io.ts";
+import { plainTarget } from "../config/types.ts";
 import { costsOf, type GateCost } from "../gating/gate.ts";
 import type { ServerOffer } from "../gateway/offers.ts";
 import { isObject, type JsonObject, parsedObject } from "../lib/json.ts";
@@ -82,7 +83,7 @@ export class RemoteCaller {
   /** The status as text and parsed. @throws {CliError} where it cannot be had */
   status(): Promise<RemoteAnswer> {
     const isStatus = ({ ok, body }: RemoteAnswer) => ok && Array.isArray(body.servers);
-    return this.#ask(this.urls.status, "its status", isStatus);
+    return this.#ask(`${this.urls.api}/status`, "its status", isStatus);
   }
 
   /** What `/health` says, well or not. @throws {CliError} where it says nothing */
@@ -112,10 +113,7 @@ export class RemoteCaller {
     expected: (answer: RemoteAnswer) => boolean,
     sent: Pick<HttpRequest, "method" | "body"> = { method: "GET" },
   ): Promise<RemoteAnswer> {
-    const http = new HttpClient({
-      server: "gateway",
-      target: { kind: "http", url, transport: "http", headers: {} },
-    });
+    const http = new HttpClient({ server: "gateway", target: plainTarget(url) });
     const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(STATUS_TIMEOUT)]);
     try {
       const type = sent.body === undefined ? {} : { "content-type": "application/json" };
@@ -138,7 +136,11 @@ export class RemoteCaller {
   async offers(tokenizer: Tokenizer): Promise<readonly ServerOffer[]> {
     const isAnswer = ({ body: { servers, error } }: RemoteAnswer) =>
       error === "not_found" || (Array.isArray(servers) && servers.every(isOffer));
-    const { ok, body } = await this.#ask(this.urls.tools, "what its servers offer", isAnswer);
+    const { ok, body } = await this.#ask(
+      `${this.urls.api}/tools`,
+      "what its servers offer",
+      isAnswer,
+    );
     if (!ok) throw tooOld(this.urls.label, (await this.status()).body);
     const servers = body.servers as unknown as readonly ServerOffer[];
     return tokenizer.isExact ? await this.#recounted(servers, tokenizer) : servers;
@@ -212,7 +214,7 @@ export class RemoteCaller {
       const params = { ...(cursor === undefined ? {} : { cursor }), _meta: this.#envelope() };
       const { result, error } = await this.#request(url, "tools/list", JSON.stringify(params));
       if (result === undefined) {
-        throw new CliError(ExitCode.Failed, `Cannot list tools: ${String(error?.message)}`);
+        throw failed(`Cannot list tools: ${String(error?.message)}`);
       }
       if (Array.isArray(result.tools)) tools.push(...result.tools.filter(isObject));
       if (typeof result.nextCursor !== "string") break;
@@ -237,7 +239,7 @@ export class RemoteCaller {
   ): Promise<ResponseMessage> {
     const transport = new StreamableHttpTransport({
       server: "gateway",
-      target: { kind: "http", url, transport: "http", headers: await this.#credential.headers() },
+      target: plainTarget(url, await this.#credential.headers()),
       log: { debug() {}, info() {}, warn() {}, error() {} },
       clock: systemClock,
       toolHeaders: () => [],
@@ -287,11 +289,10 @@ export class RemoteCaller {
       ? error.message
       : undefined;
     if (why === undefined) return error instanceof Error ? error : new Error(String(error));
-    return new CliError(ExitCode.Failed, `Cannot ask the gateway at "${label}": it ${why}`, {
-      hint: signal.aborted
-        ? "Something listens there and hangs, or a firewall is between: look into its log, restart it"
-        : 'Start it with "mcproxy serve", or name another one by its URL',
-    });
+    const hint = signal.aborted
+      ? "Something listens there and hangs, or a firewall is between: look into its log, restart it"
+      : 'Start it with "mcproxy serve", or name another one by its URL';
+    return failed(`Cannot ask the gateway at "${label}": it ${why}`, { hint });
   }
 }
 
@@ -309,13 +310,13 @@ function notAGateway(label: string, status: number, cause?: Error): CliError {
   const message =
     `Cannot ask the gateway at "${label}": HTTP ${status} is not what mcproxy answers`;
   const hint = "Check the URL: something else may listen there";
-  return new CliError(ExitCode.Failed, message, { hint, cause });
+  return failed(message, { hint, cause });
 }
 
-/** A gateway from before {@link GatewayUrls.tools}. */
+/** A gateway from before `/api/tools`. */
 function tooOld(label: string, { version }: JsonObject): CliError {
   const message = `Cannot list what the gateway at "${label}" offers: mcproxy ${String(version)} ` +
     "does not tell it";
   const hint = `Run it with the version of this command, ${VERSION}`;
-  return new CliError(ExitCode.Failed, message, { hint });
+  return failed(message, { hint });
 }

@@ -15,12 +15,9 @@ export interface GatewayUrls {
   readonly mcp: string;
   /** The aggregated endpoint, or that of a profile, its tools gated or not whatever is configured. */
   gate(profile: string | undefined, gated: boolean): string;
-  readonly status: string;
   readonly health: string;
   /** Below which it is asked and told of itself. */
   readonly api: string;
-  /** What every server offers. */
-  readonly tools: string;
 }
 
 /** What a path ends with that names an endpoint; a gateway may sit below a path, behind a proxy. */
@@ -57,10 +54,8 @@ export function gatewayUrls(
       const view = profile === undefined ? "" : `/profiles/${encodeURIComponent(profile)}`;
       return `${base}${view}/${gated ? "gated" : "ungated"}/mcp`;
     },
-    status: `${base}/api/status`,
     health: `${base}/health`,
     api: `${base}/api`,
-    tools: `${base}/api/tools`,
   };
 }
 

@@ -28,7 +28,7 @@ export type {
   OtelConfig,
 } from "./schema-observe.ts";
 export type { EmbeddingsConfig, GatingConfig, GatingMode } from "./schema-gating.ts";
-export type { ClientConfig, LoginConfig } from "./schema-login.ts";
+export type { ClientConfig, LoginConfig, OAuthConfig } from "./schema-login.ts";
 export type { CacheRule, ReplaceRule, ServerTransform, SizeRule } from "./schema-results.ts";
 export type {
   Filter,
@@ -92,6 +92,11 @@ export interface HttpTarget {
   readonly login?: LoginConfig;
 }
 
+/** A server at this address, of which nothing else is said. */
+export function plainTarget(url: string, headers: HttpTarget["headers"] = {}): HttpTarget {
+  return { kind: "http", url, transport: "http", headers };
+}
+
 /** Where an upstream is and how it is reached. */
 export type ServerTarget = StdioTarget | HttpTarget;
 
@@ -110,6 +115,14 @@ export function mayEnter(auth: AuthConfig | undefined, principal: string, mark?:
   if (principal.startsWith("proxy:")) return proxy !== undefined;
   const [issuer, subject] = principal.split(" ");
   return subject === undefined || issuers.some((one) => one.issuer === issuer);
+}
+
+/** The address at which people log in to a server, as far as they do, and what is said of that. */
+export function oauthOf(server: ServerConfig | undefined) {
+  const target = server?.instances[0];
+  if (target?.kind !== "http") return undefined;
+  const { login = { type: "oauth" } } = target;
+  return login.type === "oauth" ? { target, login } : undefined;
 }
 
 /** Whether each of its users logs in to it: what it says to one is for nobody else. */

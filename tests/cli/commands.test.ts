@@ -225,9 +225,9 @@ test("status refuses what is no URL", async () => {
 test("gatewayUrls() takes root, endpoint and a path in front", () => {
   for (const text of ["http://h:1", "http://h:1/", "http://h:1/mcp", "http://h:1/mcp/?x#y"]) {
     const urls = gatewayUrls(text);
-    assert.deepEqual([urls.mcp, urls.status, urls.label], [
+    assert.deepEqual([urls.mcp, urls.api, urls.label], [
       "http://h:1/mcp",
-      "http://h:1/api/status",
+      "http://h:1/api",
       "http://h:1",
     ]);
   }
@@ -236,15 +236,14 @@ test("gatewayUrls() takes root, endpoint and a path in front", () => {
   ) {
     const urls = gatewayUrls(`http://h:1${path}`);
     // What is called is called there; what is asked about the gateway is asked at its root.
-    assert.deepEqual([urls.mcp, urls.tools, urls.status, urls.label], [
+    assert.deepEqual([urls.mcp, urls.api, urls.label], [
       `http://h:1${path}`,
-      "http://h:1/api/tools",
-      "http://h:1/api/status",
+      "http://h:1/api",
       "http://h:1",
     ]);
   }
   assert.equal(gatewayUrls("https://h/gw/gated/mcp").health, "https://h/gw/health");
-  assert.equal(gatewayUrls("https://h/gw/mcp").status, "https://h/gw/api/status");
+  assert.equal(gatewayUrls("https://h/gw/mcp").api, "https://h/gw/api");
   assert.equal(gatewayUrls("http://u:secret@h:1").label, "http://h:1");
   assert.equal(gatewayUrls(undefined).mcp, "http://127.0.0.1:12009/mcp");
   const env = { MCPROXY_HOST: "::", MCPROXY_PORT: "7" };

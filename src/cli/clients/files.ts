@@ -2,7 +2,7 @@
 
 import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { CliError, ExitCode } from "../../app/io.ts";
+import { CliError, failed } from "../../app/io.ts";
 import type { DocumentResult } from "../../config/document.ts";
 import { fileIssue, parseText, readText } from "../../config/files.ts";
 import { type ConfigIssue, describeKind } from "../../config/issue.ts";
@@ -93,10 +93,15 @@ export async function backupsOf(path: string): Promise<readonly string[]> {
 }
 
 async function backupPaths(path: string): Promise<readonly string[]> {
+  return (await filesBeside(path, BACKUP).catch(() => [])).sort().reverse();
+}
+
+/** The files that are called like this one with `rest` behind. @throws {Error} of the system */
+export async function filesBeside(path: string, rest: RegExp): Promise<string[]> {
   const [folder, file] = [dirname(path), basename(path)];
-  const names = await readdir(folder).catch(() => []);
-  return names.filter((name) => name.startsWith(file) && BACKUP.test(name.slice(file.length)))
-    .sort().reverse().map((name) => join(folder, name));
+  return (await readdir(folder))
+    .filter((name) => name.startsWith(file) && rest.test(name.slice(file.length)))
+    .map((name) => join(folder, name));
 }
 
 /** The backup has no rights that the file has not, and none for others: it may hold secrets. */
@@ -123,10 +128,8 @@ async function checkUnchanged(
     throw error;
   });
   if (found === before) return;
-  throw new CliError(
-    ExitCode.Failed,
-    `Cannot write ${JSON.stringify(path)}: it has changed since it was read; run the command again`,
-  );
+  const quoted = JSON.stringify(path);
+  throw failed(`Cannot write ${quoted}: it has changed since it was read; run the command again`);
 }
 
 function asCliError(path: string, error: unknown): CliError {
@@ -139,9 +142,7 @@ function asCliError(path: string, error: unknown): CliError {
     : code === "EROFS"
     ? "the file system is read-only"
     : code ?? String(error);
-  return new CliError(ExitCode.Failed, `Cannot write ${JSON.stringify(path)}: ${why}`, {
-    cause: error,
-  });
+  return failed(`Cannot write ${JSON.stringify(path)}: ${why}`, { cause: error });
 }
 
 /** A file's text with its byte order mark, `undefined` where there is none, or what is wrong. */

@@ -74,6 +74,8 @@ export interface AuditFileParts {
 const MAX_SIZE = 64 * 1024 * 1024;
 /** Files beside the one that is written. */
 const KEPT = 10;
+/** What stands behind its name in theirs, and in that of itself. */
+export const AUDIT_ENDS = /^(\.\d+)?$/;
 /** Bytes of lines that wait for the disk; what comes then is counted, and lost. */
 const MAX_WAITING = 8 * 1024 * 1024;
 /** Bytes in which the last line is looked for. */
