@@ -41,12 +41,12 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_741,
+  "src/lib": 1_744,
   "src/runtime": 839,
   "src/log": 973,
   "src/schema": 884,
-  "src/protocol": 1_657,
-  "src/config": 5_457,
+  "src/protocol": 1_664,
+  "src/config": 5_467,
   "src/upstream": 2_627,
   "src/upstream/connection": 1_719,
   "src/upstream/transport": 2_108,
@@ -54,26 +54,26 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/registry": 1_969,
   "src/gating": 2_256,
   "src/gating/words + src/gating/meaning": 1_790,
-  "src/gateway/access": 791,
+  "src/gateway/access": 792,
   "src/gateway": 1_884,
   "src/gateway/clients": 1_120,
   "src/gateway/members": 620,
   "src/gateway/middleware": 878,
   "src/gateway/pins": 350,
   "src/observe": 1_590,
-  "src/front": 1_835,
+  "src/front": 1_828,
   "src/front/auth": 729,
   "src/front/dashboard": 182,
   // What runs in the browser: modules, styles and the shell.
   "src/front/dashboard/web": 2_600,
   "src/app": 782,
-  "src/cli": 3_411,
-  "src/cli/login": 417,
+  "src/cli": 3_394,
+  "src/cli/login": 408,
   "src/cli/view": 263,
-  "src/cli/clients": 1931,
+  "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 43_040;
+const MOST_CODE_IN_ALL = 43_015;
 const MOST_FILES = 292;
 const MOST_LINES = 500;
 

@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { attempt, isObject } from "../lib/json.ts";
-import { isLoopback } from "../lib/text.ts";
+import { isSecure } from "../lib/text.ts";
 import type { RawObject } from "./document.ts";
 import {
   about,
@@ -22,8 +22,7 @@ const SAFE_HINT = 'a URL of https, or of http on loopback, such as "https://id.e
 /** What is sent in the clear is anybody's, and whoever answers there may be anybody. */
 function isSafe(value: string): boolean {
   const url = URL.parse(value);
-  return url !== null && url.username === "" && url.hash === "" &&
-    (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname)));
+  return url !== null && url.username === "" && url.hash === "" && isSecure(url);
 }
 
 function safeUrl(description: string, example: string) {
@@ -53,6 +52,19 @@ const shared = optional({
 const clientId = text("The name of the gateway at the issuer.", "mcproxy");
 const clientSecret = text("The secret of that client.", "${CLIENT_SECRET}");
 
+/** Where a login may come back to. */
+export const redirectUrl = v.pipe(
+  v.string("a string"),
+  v.check(
+    (value) => isSafe(value) && URL.parse(value)?.protocol === "http:",
+    'a URL on loopback, of http, such as "http://127.0.0.1:8765/callback"',
+  ),
+  v.metadata(about(
+    "Where a login comes back to, for issuers that want to know it before.",
+    "http://127.0.0.1:8765/callback",
+  )),
+);
+
 const oauth = v.pipe(
   members({
     type: v.literal("oauth"),
@@ -63,17 +75,7 @@ const oauth = v.pipe(
         "Address of a document about the client, for issuers that take one instead of a name.",
         "https://mcp.example.com/.well-known/mcproxy-client.json",
       ),
-      redirect: v.pipe(
-        v.string("a string"),
-        v.check(
-          (value) => isSafe(value) && URL.parse(value)?.protocol === "http:",
-          'a URL on loopback, of http, such as "http://127.0.0.1:8765/callback"',
-        ),
-        v.metadata(about(
-          "Where a login comes back to, for issuers that want to know it before.",
-          "http://127.0.0.1:8765/callback",
-        )),
-      ),
+      redirect: redirectUrl,
       issuer: safeUrl(
         "Who gives the tokens, where the server does not say it.",
         "https://id.example.com",
@@ -175,6 +177,9 @@ export const serverAuthOption = v.pipe(
 
 /** By a login that a person has made, or by what the gateway itself is given tokens for. */
 export type LoginConfig = Checked<typeof loginOption>;
+
+/** {@link LoginConfig} where people log in. */
+export type OAuthConfig = Extract<LoginConfig, { readonly type: "oauth" }>;
 
 /** {@link LoginConfig} of a gateway that is known by name to who gives the tokens. */
 export type ClientConfig = Extract<LoginConfig, { readonly type: "client-credentials" }>;

@@ -26,7 +26,7 @@ import type { Entrance } from "./entrance.ts";
 import { corsHeaders, createGuard, isForeignFetch, preflight } from "./guard.ts";
 import type { HealthAnswer } from "./health.ts";
 import type { LoginAnswers } from "./logins.ts";
-import { changes, CLIENT_DOCUMENT, type FrontContext, json, NO_STORE } from "./reply.ts";
+import { CLIENT_DOCUMENT, type FrontContext, json, NO_STORE } from "./reply.ts";
 import { methodNotAllowed, notFound, Refusal, type Visit, wantsPage } from "./reply.ts";
 import { del, get, post } from "./streamable.ts";
 import { KeepAlive } from "./streams.ts";
@@ -73,7 +73,7 @@ const NOBODYS = serverEndpoint("");
 /** What is about the servers there are, which no page is to know, not even one that may use them. */
 const NO_PAGES = /^\/api\/(?:tools|logins|grants|ui-key)(?:\/|$)/;
 
-/** Where something is to be changed. */
+/** Where something is changed, and asked whether it could be. */
 const CHANGED = /^\/api\/(?:grants\/|ui-key\/?$)/;
 
 const log = getLogger("mcproxy", "front");
@@ -207,19 +207,20 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
   );
   app.all("/messages", () => methodNotAllowed("POST"));
 
+  const read = (path: string, answer: (c: Context) => Response | Promise<Response>) => {
+    // Hono answers a HEAD by the handler of GET.
+    app.get(path, answer).all(path, () => methodNotAllowed("GET, HEAD"));
+  };
   // What is asked of a gateway that has started is loaded then.
   let health: Promise<ReadonlyMap<string, HealthAnswer>> | undefined;
   for (const path of ["/livez", "/readyz", "/health", "/api/status", "/api/tools"]) {
-    // Hono answers a HEAD by the handler of GET.
-    app.get(path, async (c) => {
+    read(path, async (c) => {
       health ??= import("./health.ts").then((module) => module.healthAnswers(gateway));
       return (await health).get(path)!(c);
     });
-    app.all(path, () => methodNotAllowed("GET, HEAD"));
   }
 
-  app.get("/api/keys", () => json({ keys: entrance?.keys ?? [] }, 200, NO_STORE));
-  app.all("/api/keys", () => methodNotAllowed("GET, HEAD"));
+  read("/api/keys", () => json({ keys: entrance?.keys ?? [] }, 200, NO_STORE));
   const pageKeys: PageKeys = new Map();
   app.post("/api/ui-key", async (c) => {
     const { issuePageKey } = await import("./auth/page-keys.ts");
@@ -238,11 +239,10 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
       return (await loginAnswers()).to(req.raw, req.path, req.param("name"), visitorIn(c));
     });
   }
-  app.get(
+  read(
     CLIENT_DOCUMENT,
     async (c) => (await loginAnswers()).document() ?? notFound(c.req.path, paths()),
   );
-  app.all(CLIENT_DOCUMENT, () => methodNotAllowed("GET, HEAD"));
 
   let page: Promise<typeof import("./dashboard/dashboard.ts")> | undefined;
   const pageFile = async (request: Request, name?: string) => {
@@ -250,16 +250,14 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
     page ??= import("./dashboard/dashboard.ts");
     return (await page).dashboardFile(request, name);
   };
-  app.get(
+  read(
     "/ui/:name",
     async (c) => await pageFile(c.req.raw, c.req.param("name")) ?? notFound(c.req.path, paths()),
   );
-  app.all("/ui/:name", () => methodNotAllowed("GET, HEAD"));
-  app.get("/", async (c) => {
+  read("/", async (c) => {
     const shell = wantsPage(c.req.raw) ? await pageFile(c.req.raw) : undefined;
     return shell ?? json({ name: "mcproxy", version: VERSION, paths: paths() });
   });
-  app.all("/", () => methodNotAllowed("GET, HEAD"));
   app.notFound((c) => notFound(c.req.path, paths()));
   const refuse = (told: Refusal, request: Request): Response => {
     const client = snippet(request.headers.get("user-agent") ?? "");
@@ -322,7 +320,7 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
       return entrance?.handle(request, called, asked, peer) ??
         json({ error: "internal error" }, 500);
     }
-    if (called === undefined && changes(request) && CHANGED.test(getPathNoStrict(request))) {
+    if (called === undefined && CHANGED.test(getPathNoStrict(request))) {
       keeper ??= import("./entrance.ts").then(entranceOf);
       return keeper.then((entrance) => entrance.handle(request, called, asked, peer));
     }

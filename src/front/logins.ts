@@ -1,10 +1,11 @@
 /** What is told of the logins to servers, and who brings one or takes it away. */
 
-import { type HttpTarget, keyMark, type LoginConfig, type ServerConfig } from "../config/types.ts";
+import { keyMark, oauthOf, type ServerConfig } from "../config/types.ts";
 import { parsedObject } from "../lib/json.ts";
 import { FileError } from "../lib/lock-file.ts";
 import { didYouMean, suggest } from "../lib/suggest.ts";
 import { type Guest, LOCAL, type Visitor } from "../protocol/exchange.ts";
+import { PUBLIC_CLIENT } from "../protocol/issuer.ts";
 import { grantIn, type GrantKey } from "../upstream/oauth/grants.ts";
 import { ForbiddenUrlError } from "../upstream/oauth/guard.ts";
 import { addressOf } from "./auth/challenge.ts";
@@ -13,14 +14,13 @@ import { CLIENT_DOCUMENT, type FrontContext, json, LAPSED, methodNotAllowed } fr
 import { NO_STORE, readBody, Refusal } from "./reply.ts";
 
 /** A server that people log in to. */
-interface Place {
+interface Place extends NonNullable<ReturnType<typeof oauthOf>> {
   /** Of the login that counts for whoever asks: his own, or the gateway's for everybody. */
   readonly key: GrantKey;
-  readonly target: HttpTarget;
-  /** What the configuration says of its login. */
-  readonly login: Partial<Extract<LoginConfig, { readonly type: "oauth" }>>;
 }
 
+/** What becomes of a grant by which method; others only ask whether one could be brought. */
+const CHANGES = { PUT: "received", DELETE: "removed", GET: undefined, HEAD: undefined } as const;
 /** Bytes of a grant. */
 const MOST_GRANT = 64 * 1024;
 
@@ -40,7 +40,7 @@ export class LoginAnswers {
     visitor: Visitor,
   ): Promise<Response> {
     const isChange = path.startsWith("/api/grants/");
-    const allowed = isChange ? "PUT, DELETE" : "GET, HEAD";
+    const allowed = isChange ? "GET, HEAD, PUT, DELETE" : "GET, HEAD";
     if (!allowed.split(", ").includes(request.method)) return methodNotAllowed(allowed);
     const { servers } = this.context.gateway.config;
     const caller = visitor.admission?.principal.id ?? "";
@@ -68,15 +68,11 @@ export class LoginAnswers {
     if (id === undefined) return undefined;
     const pinned = [...servers.values()].flatMap((one) => placeOf(one, "")?.login.redirect ?? []);
     const document = {
+      ...PUBLIC_CLIENT,
       client_id: id,
-      client_name: "mcproxy",
       client_uri: settings.publicUrl,
       // Whatever the port (RFC 8252, section 7.3).
       redirect_uris: [...new Set(["http://127.0.0.1/callback", ...pinned])],
-      grant_types: ["authorization_code", "refresh_token"],
-      response_types: ["code"],
-      token_endpoint_auth_method: "none",
-      application_type: "native",
     };
     return json(document, 200, { "cache-control": "public, max-age=300" });
   }
@@ -106,7 +102,7 @@ export class LoginAnswers {
   ): Promise<Response | undefined> {
     const { gateway, pending } = this.context;
     const logins = await gateway.logins();
-    const what = request.method === "PUT" ? "received" : "removed";
+    const what = CHANGES[request.method as keyof typeof CHANGES];
     // Nobody waits for an issuer: who asks would take an answer that comes late for a failure.
     try {
       if (what === "received") {
@@ -120,6 +116,8 @@ export class LoginAnswers {
         const grant = grantIn({ ...parsedObject(text), ...key, keyMark: mark });
         if (typeof grant === "string") throw new ForbiddenUrlError(grant);
         await logins.receive(grant, target);
+      } else if (what === undefined) {
+        return void await logins.file.exclusively(key, () => logins.file.find(key));
       } else if (!await logins.forget(key, target, 0)) {
         return failure(404, `Nobody is logged in to "${key.server}"`);
       }
@@ -155,17 +153,14 @@ export class LoginAnswers {
 }
 
 /** Where people log in to a server; undefined where they cannot, or something else says who asks. */
-function placeOf(
-  { name, problem, instances: [target] }: ServerConfig,
-  caller: string,
-): Place | undefined {
+function placeOf(server: ServerConfig, caller: string): Place | undefined {
+  const found = oauthOf(server);
   // The address of one that cannot be started may be none.
-  if (problem !== undefined || target?.kind !== "http") return undefined;
-  if (target.login?.type === "client-credentials") return undefined;
-  if (Object.keys(target.headers).some((one) => /^authorization$/i.test(one))) return undefined;
-  const login: Place["login"] = target.login ?? {};
-  const principal = login.per === "user" ? caller : "";
-  return { key: { server: name, principal }, target, login };
+  if (server.problem !== undefined || found === undefined) return undefined;
+  const { headers } = found.target;
+  if (Object.keys(headers).some((one) => /^authorization$/i.test(one))) return undefined;
+  const principal = found.login.per === "user" ? caller : "";
+  return { key: { server: server.name, principal }, ...found };
 }
 
 /** Without who asks, and without a query that has a secret in it. */

@@ -147,6 +147,11 @@ export function isLoopback(host: string): boolean {
     name === "[::1]" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name);
 }
 
+/** Whether what is sent to a URL is for nobody on the way: by https, or on this machine. */
+export function isSecure({ protocol, hostname }: URL): boolean {
+  return protocol === "https:" || (protocol === "http:" && isLoopback(hostname));
+}
+
 /** A listen address as the host of a URL that reaches it from this machine. */
 export function hostInUrl(host: string): string {
   if (["0.0.0.0", "::", "[::]"].includes(host)) return "127.0.0.1";

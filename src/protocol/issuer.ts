@@ -1,6 +1,7 @@
 /**
  * What an authorization server says about itself (RFC 8414, OpenID Connect Discovery), and how the
- * documents of one are read: bounded in bytes and time, without being led elsewhere.
+ * documents of one are read: bounded in bytes and time, without being led elsewhere. And what it is
+ * told of clients like us.
  */
 
 import { joinBytes, type JsonObject, parsedObject } from "../lib/json.ts";
@@ -8,6 +9,15 @@ import { messageOf, quoted } from "../lib/text.ts";
 
 /** `fetch`, or what stands in for it. */
 export type FetchDocument = (url: string, init: RequestInit) => Promise<Response>;
+
+/** How a gateway, or its user, is known where a client has no secret (RFC 7591). */
+export const PUBLIC_CLIENT = {
+  client_name: "mcproxy",
+  grant_types: ["authorization_code", "refresh_token"],
+  response_types: ["code"],
+  token_endpoint_auth_method: "none",
+  application_type: "native",
+};
 
 /** Bytes of a document. */
 export const MOST_DOCUMENT = 256 * 1024;

@@ -263,6 +263,9 @@ test("nobody is asked for a login that cannot be kept, and one is given back", a
     assert.match((await late.ended).stderr, /^To log in[^]*\nCannot keep logins: /);
     assert.equal(world.asked.at(-1), "POST /revoke");
     assert.equal(world.forms.at(-1)!.get("token"), "refresh-token-1");
+    const nowhere = await run(["login", world.url, "--no-browser"], { cwd, env: {} });
+    assert.match(nowhere.stderr, /^Cannot keep logins: no place for logins; set STATE_DIRECTORY/);
+    assert.equal(nowhere.code, 1);
   });
 });
 
@@ -389,7 +392,10 @@ test("the configuration says who asks, where to, and for what", async () => {
     assert.match(await refused("own"), /"own": nobody logs in to .* tokens of its own/);
     assert.match(await refused("ot"), /Cannot find server "ot"/);
     assert.match(await refused("it", "--for", "local"), /--for NAME is for a login of each user/);
-    assert.match(await refused("it", "--for", "a", "--url", "http://a"), /Cannot use --url here/);
+    assert.match(
+      await refused("it", "--for", "a", "--url", "http://a"),
+      /Cannot use --for with --url or a URL/,
+    );
   }, auth);
 });
 
@@ -472,6 +478,11 @@ test("a running gateway says what to ask for, and has the grant at once, from el
       await follow(late.address);
       assert.match((await late.ended).stderr, /refused it: cannot use .*grants\.json/);
       assert.equal(revoked(), before + 1);
+      const args = ["login", "it", "--no-browser"];
+      const early = await run(args, { cwd, env: { ...env, ...logins.env } });
+      assert.equal(early.code, 1);
+      assert.match(early.stderr, /refused it: cannot use .*grants\.json/);
+      assert.doesNotMatch(early.stderr, /open this address/, "nobody is asked in vain");
     } finally {
       await server.stop();
     }

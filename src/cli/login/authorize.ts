@@ -4,12 +4,12 @@
  */
 
 import * as sdk from "@modelcontextprotocol/client";
-import { CliError, type CliErrorOptions, ExitCode } from "../../app/io.ts";
-import type { LoginConfig } from "../../config/types.ts";
+import { type CliErrorOptions, failed } from "../../app/io.ts";
+import type { OAuthConfig } from "../../config/types.ts";
 import { keepSecret } from "../../lib/secrets.ts";
-import { isLoopback, messageOf, printable, snippet } from "../../lib/text.ts";
+import { isSecure, messageOf, printable, snippet } from "../../lib/text.ts";
 import { VERSION } from "../../lib/version.ts";
-import { type FetchDocument, resourceOf } from "../../protocol/issuer.ts";
+import { type FetchDocument, PUBLIC_CLIENT, resourceOf } from "../../protocol/issuer.ts";
 import type { Grant } from "../../upstream/oauth/grants.ts";
 import { guardedFetch } from "../../upstream/oauth/guard.ts";
 import { requestToken } from "../../upstream/oauth/token.ts";
@@ -19,7 +19,7 @@ import { Callback } from "./callback.ts";
 /** What is known of a server before somebody logs in to it. */
 export type LoginSettings =
   & { readonly url: string; /** Whose it is, of each. */ readonly principal?: string | undefined }
-  & Omit<Extract<LoginConfig, { readonly type: "oauth" }>, "type" | "per">;
+  & Omit<OAuthConfig, "per">;
 
 /** As whom an authorization server knows this client, and where it is led back to. */
 export type Registration = sdk.StoredOAuthClientInformation & { readonly redirect: string };
@@ -58,7 +58,7 @@ export async function authorized(desk: LoginDesk): Promise<Granted> {
     // It may be known by another name there, or no more; often only the browser is told.
     await desk.register(undefined);
     const [why, help] = reasonOf(error, callback.redirect.href);
-    throw new CliError(ExitCode.Failed, `Cannot log in to "${name}": ${why}`, help);
+    throw failed(`Cannot log in to "${name}": ${why}`, help);
   } finally {
     callback.close();
   }
@@ -91,14 +91,7 @@ class Authorization implements sdk.OAuthClientProvider {
   }
 
   get clientMetadata() {
-    return {
-      client_name: "mcproxy",
-      redirect_uris: [this.redirectUrl],
-      grant_types: ["authorization_code", "refresh_token"],
-      response_types: ["code"],
-      token_endpoint_auth_method: "none",
-      application_type: "native",
-    };
+    return { ...PUBLIC_CLIENT, redirect_uris: [this.redirectUrl] };
   }
 
   readonly discoveryState = () => this.#found;
@@ -138,11 +131,9 @@ class Authorization implements sdk.OAuthClientProvider {
       if (status === 401 || !this.#found || issuer || its || named) throw error;
       throw new Error(`it asks for no login: without one it answers HTTP ${status}`);
     });
-    const { protocol, hostname, origin } = this.#address!;
-    if (protocol === "https:" || (protocol === "http:" && isLoopback(hostname))) {
-      return this.#address!;
-    }
-    throw new Error(`who gives the tokens leads people to "${origin}"; expected https`);
+    const address = this.#address!;
+    if (isSecure(address)) return address;
+    throw new Error(`who gives the tokens leads people to "${address.origin}"; expected https`);
   }
 
   /** The grant for what came back. */

@@ -1,11 +1,11 @@
 /** Where a login comes back to: a listener on loopback, and what a person pastes. */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { CliError, ExitCode } from "../../app/io.ts";
+import { runtime } from "#runtime";
+import { failed } from "../../app/io.ts";
 import { LineDecoder } from "../../lib/lines.ts";
-import { codeOf, messageOf } from "../../lib/text.ts";
+import { messageOf } from "../../lib/text.ts";
 import { within } from "../../lib/time.ts";
+import type { HttpServer } from "../../runtime/types.ts";
 
 /** How long a person has, in ms. */
 const PATIENCE = 300_000;
@@ -22,10 +22,10 @@ export class Callback {
   readonly state = crypto.getRandomValues(new Uint8Array(24)).toBase64({ alphabet: "base64url" });
   readonly #answer = Promise.withResolvers<URLSearchParams>();
 
+  #server: HttpServer | undefined;
+
   /** `redirect` is the address that the authorization server leads back to. */
-  private constructor(readonly redirect: URL, private readonly server: Server) {
-    server.on("request", (request, response) => this.#request(request, response));
-  }
+  private constructor(readonly redirect: URL) {}
 
   /**
    * Listens at `fixed`, else at `before` or where that is taken at any port of loopback.
@@ -33,20 +33,19 @@ export class Callback {
    */
   static async listen(fixed: string | undefined, before?: string): Promise<Callback> {
     const redirect = new URL(fixed ?? before ?? "http://127.0.0.1:0/callback");
-    const server = createServer();
+    const callback = new Callback(redirect);
+    const hostname = redirect.hostname === "[::1]" ? "::1" : "127.0.0.1";
+    const port = Number(redirect.port || 80);
+    const handler = (request: Request) => callback.#respond(request);
     try {
-      await new Promise<void>((resolve, reject) => {
-        const host = redirect.hostname === "[::1]" ? "::1" : "127.0.0.1";
-        server.once("error", reject).listen(Number(redirect.port || 80), host, resolve);
-      });
+      callback.#server = await runtime.serve({ hostname, port, handler, onError: () => {} });
     } catch (error) {
       if (fixed === undefined && before !== undefined) return await Callback.listen(undefined);
-      const message = `Cannot listen at "${redirect.href}": ${codeOf(error) ?? messageOf(error)}`;
       const hint = 'End what listens there, or name another port by "redirect" in its "auth"';
-      throw new CliError(ExitCode.Failed, message, { hint });
+      throw failed(messageOf(error), { hint });
     }
-    if (fixed === undefined) redirect.port = String((server.address() as AddressInfo).port);
-    return new Callback(redirect, server);
+    if (fixed === undefined) redirect.port = String(callback.#server.port);
+    return callback;
   }
 
   /**
@@ -73,18 +72,20 @@ export class Callback {
     return answer;
   }
 
+  /** Listens no more; what was answered last is sent to its end. */
   close(): void {
-    this.server.close();
-    this.server.closeAllConnections();
+    void this.#server?.stop();
   }
 
-  #request({ method, url = "" }: IncomingMessage, response: ServerResponse): void {
-    const asked = URL.parse(url, this.redirect);
+  #respond({ method, url }: Request): Response {
+    const asked = URL.parse(url);
     const isHere = method === "GET" && asked?.pathname === this.redirect.pathname;
     const isTaken = isHere && this.#take(asked);
     const headers = { "content-type": "text/plain", "cache-control": "no-store" };
-    response.writeHead(isTaken ? 200 : isHere ? 400 : 404, { ...headers, connection: "close" });
-    response.end(isTaken ? TAKEN : NOT_IT);
+    return new Response(isTaken ? TAKEN : NOT_IT, {
+      status: isTaken ? 200 : isHere ? 400 : 404,
+      headers: { ...headers, connection: "close" },
+    });
   }
 
   #take(url: URL | null): boolean {

@@ -12,8 +12,7 @@ import type { ServerCredential } from "../transport/transport.ts";
 import { type Grant, grantFileIn, grantId, type GrantKey, type GrantPlace } from "./grants.ts";
 import { ForbiddenUrlError, guardedFetch, judgeUrl } from "./guard.ts";
 import { LONGEST_LIFE, postForm } from "./token.ts";
-import { ClientTokens, GrantTokens } from "./tokens.ts";
-import type { LoginStatus, TokensOptions } from "./tokens.ts";
+import { ClientTokens, GrantTokens, type LoginStatus, type TokensOptions } from "./tokens.ts";
 
 /** What {@link Logins} are made of. */
 export interface LoginsOptions extends Partial<Pick<TokensOptions, "file" | "now" | "onGrant">> {
@@ -63,21 +62,26 @@ export class Logins {
     return found instanceof GrantTokens ? await found.status() : { state: "none" };
   }
 
+  /** Where they are kept. @throws {FileError} where there is no place for them */
+  get file() {
+    if (this.options.file !== undefined) return this.options.file;
+    throw new FileError("no place for logins; set STATE_DIRECTORY");
+  }
+
   /**
    * Takes a grant that somebody has brought for this server, and uses it at once.
    * @throws {ForbiddenUrlError} where it is for elsewhere, or leads there
    * @throws {Error} where it cannot be kept; the message is a sentence
    */
   async receive(grant: Grant, target: HttpTarget): Promise<void> {
-    const { file, now = Date.now } = this.options;
-    if (file === undefined) throw new FileError("no place for logins; set STATE_DIRECTORY");
+    const { file } = this;
     if (loginAddress(grant.url) !== loginAddress(target.url)) {
       throw new ForbiddenUrlError(`"url" is not the address of the server`);
     }
     const urls = [grant.issuer, grant.tokenEndpoint].map((url) => new URL(url));
     await Promise.all(urls.map((url) => judgeUrl(url, trustedBy(target))));
     // By our own clock, whoever has brought it.
-    const issuedAt = now();
+    const issuedAt = (this.options.now ?? Date.now)();
     const life = Math.min(Math.max(0, (grant.expiresAt ?? 0) - grant.issuedAt), LONGEST_LIFE);
     const expiresAt = grant.expiresAt && issuedAt + life;
     await file.put({ ...grant, issuedAt, loginAt: issuedAt, expiresAt, dead: undefined });
@@ -105,7 +109,7 @@ export class Logins {
   }
 
   /** Tells who has given it, where that is possible. @throws {Error} where it does not answer */
-  async revoke(grant: Grant, trusted: readonly string[] = []): Promise<void> {
+  async revoke(grant: Omit<Grant, keyof GrantKey>, trusted: readonly string[] = []): Promise<void> {
     const { fetchFor = guardedFetch, now = Date.now } = this.options;
     const fetch = fetchFor(trusted);
     const { revocation_endpoint: tokenEndpoint } = await issuerMetadata(grant.issuer, fetch);

@@ -154,12 +154,11 @@ export class ClientTokens extends Tokens {
     const { url, fetch, login } = this.options;
     const { issuer, clientId: id, clientSecret, privateKey, scope, resource = resourceOf(url) } =
       login as ClientConfig;
-    const { token_endpoint: tokenEndpoint, token_endpoint_auth_methods_supported: methods } =
-      await issuerMetadata(issuer, fetch);
+    const { token_endpoint: tokenEndpoint, ...more } = await issuerMetadata(issuer, fetch);
     if (typeof tokenEndpoint !== "string" || !URL.canParse(tokenEndpoint)) {
       throw new TokenError(`the metadata of ${issuer} name no token endpoint`);
     }
-    const ways = String(methods);
+    const ways = String(more.token_endpoint_auth_methods_supported);
     const isPosted = ways.includes("client_secret_post") && !ways.includes("client_secret_basic");
     const auth = privateKey !== undefined ? "private_key_jwt" : isPosted ? "post" : "basic";
     const client = { id, secret: privateKey ?? clientSecret, auth } as const;

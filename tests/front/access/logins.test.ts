@@ -130,8 +130,7 @@ test(
       const [method, path, allow] of [
         ["POST", "/api/logins", "GET, HEAD"],
         ["PUT", "/api/logins/open", "GET, HEAD"],
-        ["GET", "/api/grants/open", "PUT, DELETE"],
-        ["POST", "/api/grants/open", "PUT, DELETE"],
+        ["POST", "/api/grants/open", "GET, HEAD, PUT, DELETE"],
       ] as const
     ) {
       const told = await house.ask(path, { method, as: "local" });
@@ -172,6 +171,25 @@ test(
     assert.equal((await (await house.ask("/api/logins/open")).json()).state, "needed");
     const fact = { server: "open", principal: "", who: "local", address: undefined };
     assert.deepEqual(told, [{ ...fact, what: "received" }, { ...fact, what: "removed" }]);
+  }),
+);
+
+test(
+  "whether a grant could be brought is told to who may bring it, before anybody is asked for one",
+  inScope(async (scope) => {
+    const { house, directory } = await openHouse(scope);
+    const asked = (ask: Ask = {}, name = "open") => house.ask(`/api/grants/${name}`, ask);
+    assert.equal((await asked()).status, 401);
+    assert.equal((await asked({ as: "local" }, "nobodys")).status, 404);
+    const told = await asked({ as: "local" });
+    assert.equal(told.status, 200);
+    assert.deepEqual(await told.json(), await (await house.ask("/api/logins/open")).json());
+    await writeFile(join(directory, "grants.json"), "damaged", { mode: 0o600 });
+    const refused = await asked({ as: "local" });
+    assert.equal(refused.status, 500);
+    assert.match((await refused.json()).message, /^cannot use .*grants\.json: .* move it away/);
+    house.reload({ mcpServers, auth: AUTH, access: ACCESS });
+    assert.equal((await asked({ as: "watch" })).status, 403);
   }),
 );
 
