@@ -19,6 +19,7 @@ import { call } from "./cases/call.ts";
 import { clients } from "./cases/clients.ts";
 import { crash } from "./cases/crash.ts";
 import { door } from "./cases/door.ts";
+import { history } from "./cases/history.ts";
 import { execute } from "./cases/execute.ts";
 import { large } from "./cases/large.ts";
 import { jsonEdit } from "./cases/json-edit.ts";
@@ -64,6 +65,7 @@ const CASES = [
   door,
   pins,
   audit,
+  history,
   withKey,
   logins,
 ];
