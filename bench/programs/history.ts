@@ -30,7 +30,7 @@ const parsed = parseConfig(JSON.stringify({ mcpServers }), { file: "bench.json",
 if (!parsed.ok) throw new Error(JSON.stringify(parsed.issues));
 const directory = await mkdtemp(join(tmpdir(), "mcproxy-bench-"));
 const gateway = new Gateway({ config: parsed.config, runtime });
-const recorder = new Recorder(gateway.events);
+const recorder = new Recorder(gateway);
 gateway.start();
 await gateway.settled();
 

@@ -31,14 +31,14 @@ async function running(
     gateway: Gateway;
     observatory: Observatory;
     file: string;
-    call: (name: string) => Promise<void>;
+    call: (name: string, args?: object) => Promise<void>;
   }) => Promise<void>,
 ): Promise<void> {
   const stateDirectory = mkdtempSync(join(tmpdir(), "mcproxy-observatory-"));
   const gateway = new Gateway({ config: configOf(settings), runtime });
   const observatory = new Observatory(gateway, { stateDirectory });
-  const call = async (name: string) => {
-    const params = { name, arguments: {} };
+  const call = async (name: string, args = {}) => {
+    const params = { name, arguments: args };
     const raw = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params });
     const request = parseMessage(raw) as RequestMessage;
     const exchange = new ActiveExchange(clientOf("a"), request, { send: () => {} });
@@ -70,6 +70,17 @@ test("every call is kept, from the first one on", async () => {
     await observatory.close();
     assert.equal(existsSync(file), true);
     assert.deepEqual((await history!.calls({})).items, []);
+  });
+});
+
+test("equal arguments count as repeats, whatever else the requests have", async () => {
+  await running({}, async ({ observatory, call }) => {
+    const history = (await observatory.history())!;
+    for (const path of ["a", "b", "a", "a"]) await call("read", { path });
+    await call("write", { path: "a" });
+    const { items } = await history.usage({ by: "tool", range: "24h" });
+    assert.equal(items.find(({ key }) => key === "read")?.repeats, 2);
+    assert.equal(items.find(({ key }) => key !== "read")?.repeats, 0);
   });
 });
 

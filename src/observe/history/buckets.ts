@@ -1,23 +1,19 @@
 /** How long calls took, as counts between bounds: what can be added up over servers and days. */
 
-/** The upper bounds, in ms; calls beyond the last are counted above it. */
-export const DURATION_BOUNDS: readonly number[] = [
-  ...[1, 2.5, 5, 10, 20, 50, 100, 200, 500],
-  ...[1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000],
-];
+import { BOUNDS } from "../series.ts";
 
 /** Counts of calls, one for each bound, and one above. */
 export type Buckets = Uint32Array;
 
 /** None yet. */
 export function noBuckets(): Buckets {
-  return new Uint32Array(DURATION_BOUNDS.length + 1);
+  return new Uint32Array(BOUNDS.length + 1);
 }
 
 /** Where a call of that many ms is counted. */
 export function bucketOf(ms: number): number {
   let at = 0;
-  while (at < DURATION_BOUNDS.length && ms > DURATION_BOUNDS[at]!) at++;
+  while (ms > BOUNDS[at]! * 1_000) at++;
   return at;
 }
 
@@ -46,11 +42,11 @@ export function quantile(buckets: Buckets, part: number): number | undefined {
   const all = buckets.reduce((sum, count) => sum + count, 0);
   if (all === 0) return undefined;
   let left = part * all;
-  for (let at = 0; at < DURATION_BOUNDS.length; at++) {
+  for (let at = 0; at < BOUNDS.length; at++) {
     const count = buckets[at]!;
-    const [from, to] = [DURATION_BOUNDS[at - 1] ?? 0, DURATION_BOUNDS[at]!];
+    const [from, to] = [1_000 * (BOUNDS[at - 1] ?? 0), 1_000 * BOUNDS[at]!];
     if (count > 0 && left <= count) return from + (to - from) * Math.max(left, 0) / count;
     left -= count;
   }
-  return DURATION_BOUNDS.at(-1);
+  return 1_000 * BOUNDS.at(-1)!;
 }

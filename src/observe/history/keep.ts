@@ -1,9 +1,19 @@
-/** The history of a gateway, as it is fed. */
+/** The history of a gateway, as it is fed: what is told of calls, and what their records say beyond. */
 
+import type { CallRecord } from "../../gateway/events.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
+import { parsedObject, valueAt } from "../../lib/json.ts";
 import { systemClock } from "../../lib/time.ts";
+import { replyText } from "../../registry/answers.ts";
+import { hasFailed } from "../call.ts";
+import { problemOf } from "../problems.ts";
 import type { Recorder } from "../recorder.ts";
 import { History, type HistoryParts } from "./history.ts";
+
+/** Characters of a request that is compared with those before, and of an answer that is read. */
+const [MOST_COMPARED, MOST_READ] = [1_000, 20_000];
+/** Arguments that are remembered, by their hashes. */
+const MOST_HASHES = 5_000;
 
 /** One of every call from now on, and of those that are remembered. */
 export function keepHistory(
@@ -12,10 +22,40 @@ export function keepHistory(
   place: Pick<HistoryParts, "directory" | "days" | "maxSize">,
 ): History {
   const isIdle = () => gateway.inFlight === 0;
+  const seen = new Set<number>();
+  const isRepeated = (record: CallRecord) => {
+    if (record.method !== "tools/call" || record.bytesIn > MOST_COMPARED) return false;
+    const { name, arguments: values } = record.params ?? {};
+    const hash = hashOf(JSON.stringify([record.endpoint, name, values]));
+    if (seen.size >= MOST_HASHES) seen.clear();
+    return seen.size === seen.add(hash).size;
+  };
   const follow = (history: History) => {
     for (const call of recorder.recent().reverse()) history.add(call);
-    return recorder.onCall((call) => history.add(call));
+    return recorder.onCall((call, record) => {
+      const text = hasFailed(call) ? gateway.redact(failureText(record)) : undefined;
+      const problem = text === undefined ? undefined : problemOf(call, text);
+      history.add(call, { problem, repeated: isRepeated(record) });
+    });
   };
-  const { process } = recorder;
-  return new History({ ...place, process, clock: systemClock, isIdle, follow });
+  return new History({ ...place, process: recorder.process, clock: systemClock, isIdle, follow });
+}
+
+/** What the client was told of a failure: an error's message, or the first words of a tool. */
+function failureText({ error, reply }: CallRecord): string {
+  if (error !== undefined) return error.slice(0, MOST_READ);
+  const text = reply === undefined ? "" : replyText(reply);
+  if (text.length > MOST_READ) return "";
+  return String(valueAt(parsedObject(text), ["result", "content", 0, "text"]) ?? "");
+}
+
+/** FNV-1a, with 53 bits: two arguments in a million million look the same. */
+function hashOf(text: string): number {
+  let [low, high] = [0x811c9dc5, 0x1b873593];
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    low = Math.imul(low ^ code, 0x01000193);
+    high = Math.imul(high ^ code, 0x85ebca6b);
+  }
+  return (low >>> 0) * 0x200000 + (high >>> 11);
 }

@@ -1,7 +1,8 @@
 /** What is to be kept and is not written yet: bounded, whatever clients and servers make up. */
 
-import type { ObservedCall, ObservedOutcome } from "../call.ts";
+import { hasFailed, type ObservedCall } from "../call.ts";
 import type { ProblemKind } from "../problems.ts";
+import { UNKNOWN } from "../series.ts";
 import { bucketOf, type Buckets, noBuckets } from "./buckets.ts";
 
 /** In ms. */
@@ -62,9 +63,7 @@ const MOST_TALLIES = 2_000;
 const MOST_PROBLEMS = 500;
 const MOST_ALERTS = 200;
 const MOST_BODY_BYTES = 4 * 1024 * 1024;
-const [OTHER, UNKNOWN] = ["_other", "_unknown"];
-
-const FINE: ReadonlySet<ObservedOutcome> = new Set(["ok", "input_required", "cancelled"]);
+const OTHER = "_other";
 
 /** All that waits. */
 export class Batch {
@@ -95,7 +94,7 @@ export class Pending {
   }
 
   add(call: ObservedCall, { problem, repeated = false }: CallExtra = {}): void {
-    const failed = !FINE.has(call.outcome);
+    const failed = hasFailed(call);
     this.#keep(call, failed);
     for (const tally of [this.#hour(call), this.#minute(call)]) {
       if (tally === undefined) this.dropped++;
@@ -137,7 +136,7 @@ export class Pending {
     }
     this.dropped++;
     if (!failed || second.fine === 0) return;
-    calls[calls.findLastIndex(({ outcome }) => FINE.has(outcome))] = call;
+    calls[calls.findLastIndex((kept) => !hasFailed(kept))] = call;
     second.fine--;
   }
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
-import { DURATION_BOUNDS } from "../../../src/observe/history/buckets.ts";
 import { problemOf } from "../../../src/observe/problems.ts";
+import { BOUNDS } from "../../../src/observe/series.ts";
 import { callOf, kept, NOON } from "./history-support.ts";
 
 const HOUR = 3_600_000;
@@ -140,10 +140,11 @@ test("usage adds up, and its quantiles lie in the bucket of the exact ones", asy
     ...{ key: "tool", calls: 1_000, failed: 200, toolErrors: 100, bytesOut: 200_000, repeats: 0 },
   });
   durations.sort((a, b) => a - b);
+  const bounds = BOUNDS.map((bound) => bound * 1_000);
   for (const [found, exact] of [[p50!, durations[500]!], [p95!, durations[950]!]] as const) {
-    const above = DURATION_BOUNDS.findIndex((bound) => exact <= bound);
+    const above = bounds.findIndex((bound) => exact <= bound);
     assert.ok(
-      found >= (DURATION_BOUNDS[above - 1] ?? 0) && found <= DURATION_BOUNDS[above]!,
+      found >= (bounds[above - 1] ?? 0) && found <= bounds[above]!,
       `${found} for ${exact}`,
     );
   }
