@@ -74,7 +74,8 @@ test(
     const facts = factsOf(house, "call", "limited");
     const call = { name: "execute_tool", arguments: { tool_id: "a_echo", arguments: {} } };
     for (let at = 0; at < 6; at++) await (await house.modern("/mcp", "tools/call", call)).text();
-    assert.deepEqual(facts.map(({ kind }) => kind), [...Array(5).fill("call"), "limited"]);
+    assert.deepEqual(facts.map(({ kind }) => kind), [...Array(5).fill("call"), "limited", "call"]);
+    assert.equal((facts[6] as CallRecord).outcome, "refused");
     const { name, server, endpoint, outcome } = facts[0] as CallRecord;
     assert.deepEqual([name, server, endpoint, outcome], ["a_echo", "a", "*", "ok"]);
   }),
