@@ -38,58 +38,56 @@ export interface OptionSpec {
   readonly value?: string;
   /** Whether it may be given several times; its values are an array then. */
   readonly repeat?: true;
-  /** One line of help. */
-  readonly help: string;
 }
 
-const flag = (help: string) => ({ type: "boolean", help }) as const;
-const text = (value: string, help: string) => ({ type: "string", value, help }) as const;
+const FLAG = { type: "boolean" } as const;
+const text = (value: string) => ({ type: "string", value }) as const;
 
 /** Every option of every command, once: one name means one thing everywhere. */
 export const OPTIONS = {
   config: {
-    ...text("FILE", "Configuration file or directory, repeatable (env MCP_CONFIG_PATH)"),
+    ...text("FILE"),
     short: "c",
     repeat: true,
   },
-  credentials: text("FILE", "Values for ${NAME} in the configuration (env MCP_CREDENTIALS_PATH)"),
-  host: text("HOST", "Listen address (env MCPROXY_HOST)"),
-  port: text("PORT", "Listen port, 0 for any (env MCPROXY_PORT; 12009)"),
-  log: flag("Log to stdout instead of syslog"),
-  "log-format": text("FORMAT", "text or json (text)"),
-  "log-level": text("LEVEL", "trace, debug, info, warning, error or fatal (info)"),
-  profile: text("NAME", "With --stdio: serve this profile of the configuration"),
-  stdio: flag("Serve stdin and stdout as one client; HTTP too only with --port"),
-  "no-auth": flag("Allow an address that other machines reach, without authentication"),
-  connect: flag("Start the servers too, and look at what they offer"),
-  strict: flag("Fail on warnings"),
-  tokens: flag("Show about what tools take of a model's context, and what gating saves"),
-  "exact-tokens": flag("The same, counted with OpenAI's o200k instead of estimated"),
-  url: text("URL", "Ask this running gateway"),
+  credentials: text("FILE"),
+  host: text("HOST"),
+  port: text("PORT"),
+  log: FLAG,
+  "log-format": text("FORMAT"),
+  "log-level": text("LEVEL"),
+  profile: text("NAME"),
+  stdio: FLAG,
+  "no-auth": FLAG,
+  connect: FLAG,
+  strict: FLAG,
+  tokens: FLAG,
+  "exact-tokens": FLAG,
+  url: text("URL"),
   watch: {
-    ...flag("Refresh every 2 seconds, or as often as said, until Ctrl+C"),
+    ...FLAG,
     value: "[SECONDS]",
   },
-  health: flag("Only ask whether the gateway works; for health checks"),
-  from: text("CLIENT", "Read the files of this client only"),
-  write: flag("Change the files; without it nothing is written"),
-  secrets: flag("Move literal secrets into the credentials file, with ${NAME} in their place"),
-  rename: flag("Add servers whose names are taken under names of their own"),
-  gated: flag("The endpoint with five tools that find all others, instead of all of them"),
-  undo: flag("Take the gateway out of the client's configuration again"),
-  replace: flag("Take the place of another entry of the gateway's name"),
-  expires: text("TIME", "When the key ends, such as 90d, 12h or 2099-12-31; without, never"),
-  yes: flag("Do not ask"),
-  scope: text("SCOPES", "Ask for these rights, blanks between them"),
-  for: text("NAME", "Log in this one, of those who each have a login of their own"),
-  "no-browser": flag("Only print the address to open"),
-  who: text("NAME", "Only what this one has done"),
-  event: text("EVENT", "Only call, denied, limited, auth-failed, session, grant, pin or config"),
-  since: text("TIME", "Only from then on: a date, or a time ago such as 2h or 7d"),
-  head: text("HEX", "What the last line has to come to, as the log says"),
-  json: flag("Machine-readable output"),
-  help: { ...flag("Show this help"), short: "h" },
-  version: flag("Show the version"),
+  health: FLAG,
+  from: text("CLIENT"),
+  write: FLAG,
+  secrets: FLAG,
+  rename: FLAG,
+  gated: FLAG,
+  undo: FLAG,
+  replace: FLAG,
+  expires: text("TIME"),
+  yes: FLAG,
+  scope: text("SCOPES"),
+  for: text("NAME"),
+  "no-browser": FLAG,
+  who: text("NAME"),
+  event: text("EVENT"),
+  since: text("TIME"),
+  head: text("HEX"),
+  json: FLAG,
+  help: { ...FLAG, short: "h" },
+  version: FLAG,
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
 /** The long name of an option. */

@@ -8,6 +8,7 @@ import {
   OPTIONS,
   type OptionSpec,
 } from "./command.ts";
+import { OPTION_HELP } from "./option-help.ts";
 import { printReport, type Style } from "./view/table.ts";
 
 /** `mcproxy help [COMMAND]`. */
@@ -63,9 +64,9 @@ function helpOf(command: Command, style: Style): string[] {
 }
 
 function optionRow(name: OptionName): [string, string] {
-  const { short, value, help }: OptionSpec = OPTIONS[name];
+  const { short, value }: OptionSpec = OPTIONS[name];
   const long = value === undefined ? `--${name}` : `--${name} ${value}`;
-  return [short === undefined ? `    ${long}` : `-${short}, ${long}`, help];
+  return [short === undefined ? `    ${long}` : `-${short}, ${long}`, OPTION_HELP[name]];
 }
 
 function columns(rows: readonly (readonly [string, string])[]): string[] {
@@ -76,7 +77,8 @@ function columns(rows: readonly (readonly [string, string])[]): string[] {
 function asData(command: Command) {
   const { name, aliases = [], summary, words = [] } = command;
   const options = optionsOf(command).map((option) => {
-    const { type, short, help }: OptionSpec = OPTIONS[option];
+    const { type, short }: OptionSpec = OPTIONS[option];
+    const help = OPTION_HELP[option];
     return { name: option, type, ...(short === undefined ? {} : { short }), help };
   });
   return { name, aliases, summary, words, options };
