@@ -29,6 +29,7 @@ import { memory } from "./cases/memory.ts";
 import { audit } from "./cases/audit.ts";
 import { pins } from "./cases/pins.ts";
 import { profiles } from "./cases/profiles.ts";
+import { recording } from "./cases/recording.ts";
 import { reload } from "./cases/reload.ts";
 import { restart } from "./cases/restart.ts";
 import { start } from "./cases/start.ts";
@@ -65,6 +66,7 @@ const CASES = [
   door,
   pins,
   audit,
+  recording,
   history,
   withKey,
   logins,

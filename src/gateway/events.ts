@@ -5,7 +5,7 @@
 
 import type { Snapshot } from "../gating/gate.ts";
 import { TokenBucket } from "../lib/rate-limit.ts";
-import type { JsonObject } from "../lib/json.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
 import { cut, snippet } from "../lib/text.ts";
 import { getLogger } from "../log/mod.ts";
 import { ErrorCode, type RpcError } from "../protocol/errors.ts";
@@ -58,7 +58,7 @@ export class CallRecord implements CallNotes {
   isUnfinished = false;
   /** Of an error. */
   code: number | undefined = undefined;
-  /** What the client was told of an error. */
+  /** What the client was told of an error; of a tool's own it is a part of its result. */
   error: string | undefined = undefined;
   /** The log has told of it already. */
   isLogged = false;
@@ -127,8 +127,10 @@ export class CallRecord implements CallNotes {
       this.outcome = "error";
       this.code = typeof error?.code === "number" ? error.code : undefined;
       this.error = typeof error?.message === "string" ? error.message : undefined;
-    } else if (result.isError === true) this.outcome = "tool_error";
-    else if (result.resultType === "input_required") this.outcome = "input_required";
+    } else if (result.isError === true) {
+      this.outcome = "tool_error";
+      this.error = firstText(result);
+    } else if (result.resultType === "input_required") this.outcome = "input_required";
     else this.isUnfinished = (result.resultType ?? "complete") !== "complete";
   }
 
@@ -152,6 +154,14 @@ export class CallRecord implements CallNotes {
     const ms = (answered || now) - (sent || this.started);
     this.serverMs = Math.max(0, Math.min(ms, this.duration - this.queueMs));
   }
+}
+
+/** A request that is about the connection, and no call: it has been answered by the gateway itself. */
+export interface ServedFact {
+  readonly kind: "served";
+  readonly method: string;
+  /** Milliseconds it took. */
+  readonly duration: number;
 }
 
 /** What a call that has ended said and was answered; told only while somebody keeps it. */
@@ -277,6 +287,7 @@ export interface GrantFact {
 export type Fact =
   | CallRecord
   | TalkFact
+  | ServedFact
   | FailureFact
   | ServerFact
   | ListsFact
@@ -318,6 +329,15 @@ export class Facts {
     this.emit({ kind: "talk", record, request: request.raw, reply: told && replyText(told) });
   }
 
+  /** Tells of an answer of the gateway's own, when it is there. */
+  served<T>({ method }: RequestMessage, answer: T): T {
+    const since = performance.now();
+    const tell = () => this.emit({ kind: "served", method, duration: performance.now() - since });
+    if (answer instanceof Promise) void answer.then(tell, tell);
+    else tell();
+    return answer;
+  }
+
   /** Never throws, and waits for nobody. */
   emit(fact: Fact): void {
     for (const listener of this.#listeners.get(fact.kind) ?? []) {
@@ -334,6 +354,11 @@ export class Facts {
       }
     }
   }
+}
+
+function firstText({ content }: JsonObject): string | undefined {
+  const text = Array.isArray(content) && isObject(content[0]) ? content[0].text : undefined;
+  return typeof text === "string" ? text : undefined;
 }
 
 /** Whether there is a {@link LimitedFact} of a call. */

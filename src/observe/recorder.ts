@@ -15,6 +15,7 @@ import { type Counter, type Histogram, Series, UNKNOWN } from "./series.ts";
 const MOST = 1_000;
 /** Characters of what a client calls itself, and of a name, a URI or a method. */
 const [MOST_OF_CLIENT, MOST_OF_NAME] = [64, 1_000];
+const MOST_OF_ERROR = 300;
 /** Names of clients that are remembered. */
 const MOST_CLIENTS = 500;
 
@@ -53,11 +54,19 @@ export class Recorder {
   readonly #off: readonly (() => void)[];
   /** The series of calls that went well, by where they went: no key is made for most calls. */
   #counted = new WeakMap<Route, Counted>();
+  /** Whether the log takes more than failures. To ask takes as long as anything here: once a second. */
+  #logsAll = false;
+  #asksAgain = 0;
+  /** Somebody who follows has failed. */
+  #hasFailed = false;
 
-  constructor(private readonly gateway: Pick<Gateway, "events" | "members">) {
+  constructor(private readonly gateway: Pick<Gateway, "events" | "members" | "redact">) {
     const { events, members } = gateway;
     this.#off = [
       events.on("call", (record) => this.#record(record)),
+      events.on("served", ({ method, duration }) => {
+        this.series.operations.of({ method }).observe(duration);
+      }),
       events.on("config", ({ refused }) => {
         if (refused !== undefined) return;
         this.series.keepServers((server) => members.get(server) !== undefined);
@@ -85,6 +94,11 @@ export class Recorder {
   onCall(listener: CallListener): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  /** What the client of a failed call was told, secrets masked. */
+  failureText({ error }: CallRecord): string | undefined {
+    return error && cut(this.gateway.redact(cut(error, 10 * MOST_OF_ERROR)), MOST_OF_ERROR);
   }
 
   close(): void {
@@ -120,11 +134,24 @@ export class Recorder {
     const client = this.#clients.of(record.client.info);
     const place = this.#ring.add(record, at, method, name, client);
     const level = hasFailed(record) ? "info" : "debug";
-    const isTold = log.isEnabledFor(level);
+    if (record.started >= this.#asksAgain) {
+      this.#logsAll = log.isEnabledFor("debug");
+      this.#asksAgain = record.started + 1_000;
+    }
+    const isTold = this.#logsAll || (level === "info" && log.isEnabledFor(level));
     if (!isTold && this.#listeners.size === 0) return;
     const call = this.#ring.at(place);
     if (isTold) logCall(level, call, record);
-    for (const listener of this.#listeners) listener(call, record);
+    for (const listener of this.#listeners) {
+      try {
+        listener(call, record);
+      } catch (error) {
+        if (!this.#hasFailed) {
+          log.error("Who was told of a {kind} failed: {error}", { kind: "call", error });
+        }
+        this.#hasFailed = true;
+      }
+    }
   }
 
   #seriesOf(record: CallRecord): Counted {
@@ -169,16 +196,18 @@ function logCall(level: "info" | "debug", call: ObservedCall, record: CallRecord
   const { id: rid, server, outcome, code, ms, queueMs, serverMs, bytesIn, bytesOut, via } = call;
   const { client: { label: client, principal }, error } = record;
   const method = cut(call.method, 100);
+  // What a tool says of its failure is a result.
+  const told = outcome === "tool_error" || error === undefined ? undefined : cut(error, 1_000);
   const text = outcome === "ok"
     ? "{method} was answered"
-    : error === undefined
+    : told === undefined
     ? "{method} ended: {outcome}"
     : "{method} failed: {error}";
   log[level](text, {
     ...{ rid, client, who: principal?.who, method, server: server || undefined, name: call.name },
     ...{ outcome, code, ms: tenth(ms), queueMs: tenth(queueMs), serverMs: tenth(serverMs) },
     ...{ bytesIn, bytesOut, via, trace_id: call.traceId },
-    error: error === undefined ? undefined : cut(error, 1_000),
+    error: told,
   });
 }
 

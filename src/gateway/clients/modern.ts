@@ -71,7 +71,9 @@ export function serveModern(
 ): Answering {
   const { method } = exchange.request;
   if (method === "subscriptions/listen") return listen(exchange, endpoint, gateway);
-  if (method === "server/discover") return discover(exchange, endpoint, gateway);
+  if (method === "server/discover") {
+    return gateway.events.served(exchange.request, discover(exchange, endpoint, gateway));
+  }
   return gateway.handle(exchange, endpoint);
 }
 

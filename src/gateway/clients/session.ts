@@ -45,7 +45,7 @@ export interface SessionParts {
   readonly members: Pick<Members, "behind">;
   readonly levels: Pick<LogLevels, "changed">;
   readonly subscriptions: Pick<Subscriptions, "find" | "add" | "remove">;
-  readonly events: Pick<Facts, "emit">;
+  readonly events: Pick<Facts, "emit" | "served">;
   /** Elicitations that go on in a browser after the call that caused them. */
   readonly elicitations: Owners;
 }
@@ -227,8 +227,11 @@ export class Session implements ListListener, ResourceSubscriber, ExchangeOwner 
   }
 
   #request(message: RequestMessage, outlet: Outlet): Answering {
-    if (message.method === "ping") return resultResponse(idTextOf(message), "{}");
-    if (message.method === "initialize") return this.#initialize(message);
+    const { events } = this.parts;
+    if (message.method === "ping") {
+      return events.served(message, resultResponse(idTextOf(message), "{}"));
+    }
+    if (message.method === "initialize") return events.served(message, this.#initialize(message));
     if (this.#client === undefined) {
       if (this.kind !== "sse") {
         return refusal(message, 'the session is not initialized; send "initialize" first');
@@ -240,7 +243,9 @@ export class Session implements ListListener, ResourceSubscriber, ExchangeOwner 
     if (this.#inflight.has(message.id)) {
       return refusal(message, `id ${idTextOf(message)} is already in flight in this session`);
     }
-    if (STATEFUL_METHODS.has(message.method)) return this.#stateful(message);
+    if (STATEFUL_METHODS.has(message.method)) {
+      return events.served(message, this.#stateful(message));
+    }
     const exchange = new ActiveExchange(this.#client!, message, outlet, this);
     this.#inflight.set(message.id, exchange);
     return this.parts.handle(exchange, this.endpoint);

@@ -2,16 +2,14 @@
 
 import type { CallRecord } from "../../gateway/events.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
-import { parsedObject, valueAt } from "../../lib/json.ts";
 import { systemClock } from "../../lib/time.ts";
-import { replyText } from "../../registry/answers.ts";
 import { hasFailed } from "../call.ts";
 import { problemOf } from "../problems.ts";
 import type { Recorder } from "../recorder.ts";
 import { History, type HistoryParts } from "./history.ts";
 
-/** Characters of a request that is compared with those before, and of an answer that is read. */
-const [MOST_COMPARED, MOST_READ] = [1_000, 20_000];
+/** Characters of a request that is compared with those before. */
+const MOST_COMPARED = 1_000;
 /** Arguments that are remembered, by their hashes. */
 const MOST_HASHES = 5_000;
 
@@ -33,20 +31,11 @@ export function keepHistory(
   const follow = (history: History) => {
     for (const call of recorder.recent().reverse()) history.add(call);
     return recorder.onCall((call, record) => {
-      const text = hasFailed(call) ? gateway.redact(failureText(record)) : undefined;
-      const problem = text === undefined ? undefined : problemOf(call, text);
+      const problem = hasFailed(call) ? problemOf(call, recorder.failureText(record)) : undefined;
       history.add(call, { problem, repeated: isRepeated(record) });
     });
   };
   return new History({ ...place, process: recorder.process, clock: systemClock, isIdle, follow });
-}
-
-/** What the client was told of a failure: an error's message, or the first words of a tool. */
-function failureText({ error, reply }: CallRecord): string {
-  if (error !== undefined) return error.slice(0, MOST_READ);
-  const text = reply === undefined ? "" : replyText(reply);
-  if (text.length > MOST_READ) return "";
-  return String(valueAt(parsedObject(text), ["result", "content", 0, "text"]) ?? "");
 }
 
 /** FNV-1a, with 53 bits: two arguments in a million million look the same. */
