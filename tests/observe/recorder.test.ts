@@ -111,7 +111,7 @@ test("calls are chosen by a filter, a time and a number", () => {
 test("who follows is told of each call until he leaves, and may fail", () => {
   const { recorder, end } = recording();
   const told: string[] = [];
-  const off = recorder.onCall(({ id }, record) => {
+  const off = recorder.onCall((_, record) => {
     assert.equal(record.received.method, "tools/call");
     throw new Error("a follower's own");
   });
