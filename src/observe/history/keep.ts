@@ -32,7 +32,7 @@ export function keepHistory(
     for (const call of recorder.recent().reverse()) history.add(call);
     return recorder.onCall((call, record) => {
       const problem = hasFailed(call) ? problemOf(call, recorder.failureText(record)) : undefined;
-      history.add(call, { problem, repeated: isRepeated(record) });
+      history.add(call, { problem, isRepeated: () => isRepeated(record) });
     });
   };
   return new History({ ...place, process: recorder.process, clock: systemClock, isIdle, follow });

@@ -51,8 +51,8 @@ export interface KeptBody {
 export interface CallExtra {
   /** The problem it is one of. */
   readonly problem?: ProblemKind | undefined;
-  /** Whether its arguments are those of a call before. */
-  readonly repeated?: boolean | undefined;
+  /** Whether its arguments are those of a call before; asked only of calls that are kept. */
+  readonly isRepeated?: (() => boolean) | undefined;
 }
 
 /** Calls of one second that are kept one by one; the others are counted only. */
@@ -93,12 +93,13 @@ export class Pending {
     return this.#batch.size;
   }
 
-  add(call: ObservedCall, { problem, repeated = false }: CallExtra = {}): void {
+  add(call: ObservedCall, { problem, isRepeated }: CallExtra = {}): void {
     const failed = hasFailed(call);
-    this.#keep(call, failed);
+    const isKept = this.#keep(call, failed);
+    const again = isKept && isRepeated?.() === true;
     for (const tally of [this.#hour(call), this.#minute(call)]) {
       if (tally === undefined) this.dropped++;
-      else count(tally, call, failed, repeated);
+      else count(tally, call, failed, again);
     }
     if (problem !== undefined) this.#blame(problem, call);
   }
@@ -124,7 +125,7 @@ export class Pending {
   }
 
   /** Failures first: one takes the place of a call of its second that went well. */
-  #keep(call: ObservedCall, failed: boolean): void {
+  #keep(call: ObservedCall, failed: boolean): boolean {
     const { calls } = this.#batch;
     const at = Math.floor(call.at / 1_000);
     if (at !== this.#second.at) this.#second = { at, from: calls.length, fine: 0 };
@@ -132,12 +133,13 @@ export class Pending {
     if (calls.length - second.from < A_SECOND && calls.length < MOST_CALLS) {
       calls.push(call);
       if (!failed) second.fine++;
-      return;
+      return true;
     }
     this.dropped++;
-    if (!failed || second.fine === 0) return;
+    if (!failed || second.fine === 0) return false;
     calls[calls.findLastIndex((kept) => !hasFailed(kept))] = call;
     second.fine--;
+    return true;
   }
 
   #hour({ at, server, name = "", client, outcome, method }: ObservedCall): Tally | undefined {
