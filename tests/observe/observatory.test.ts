@@ -10,6 +10,8 @@ import type { Config } from "../../src/config/types.ts";
 import { AGGREGATE } from "../../src/gating/endpoint.ts";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
+import { TokenTally } from "../../src/gateway/offers.ts";
+import { adviceFor } from "../../src/observe/history/figures.ts";
 import { Observatory } from "../../src/observe/observatory.ts";
 import { parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
 import { clientOf } from "../gateway/middleware/middleware-support.ts";
@@ -81,6 +83,23 @@ test("equal arguments count as repeats, whatever else the requests have", async 
     const { items } = await history.usage({ by: "tool", range: "24h" });
     assert.equal(items.find(({ key }) => key === "read")?.repeats, 2);
     assert.equal(items.find(({ key }) => key !== "read")?.repeats, 0);
+  });
+});
+
+test("advice is made from what is offered and what was used", async () => {
+  await running({}, async ({ gateway, observatory, call }) => {
+    const history = (await observatory.history())!;
+    const DAY = 86_400_000;
+    for (let i = 0; i < 60; i++) await call("read");
+    const [first] = observatory.recorder.recent({ limit: 1 });
+    history.add({ ...first!, id: "old", at: first!.at - 29.9 * DAY });
+    const advice = await adviceFor(gateway, history, new TokenTally(), Date.now());
+    assert.deepEqual(advice.map(({ kind, subject }) => [kind, subject]), [
+      ["lazy", "s"],
+      ["cache", "read"],
+    ]);
+    const later = await adviceFor(gateway, history, new TokenTally(), Date.now() + DAY / 5);
+    assert.equal(later.find(({ kind }) => kind === "unused")?.subject, "s");
   });
 });
 

@@ -112,7 +112,7 @@ function selected(store: Store, where: string, ...values: readonly (number | str
 type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
 
 /** Sums, while they are made. */
-class Sum {
+export class Sum {
   readonly counts = { calls: 0, failed: 0, toolErrors: 0, bytesOut: 0, repeats: 0 };
   readonly buckets: Buckets = noBuckets();
 
