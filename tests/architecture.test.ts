@@ -60,7 +60,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 620,
   "src/gateway/middleware": 878,
   "src/gateway/pins": 350,
-  "src/observe": 1_807,
+  "src/observe": 1_822,
   "src/front": 1_828,
   "src/front/auth": 729,
   "src/front/dashboard": 182,
@@ -73,7 +73,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 43_272;
+const MOST_CODE_IN_ALL = 43_313;
 const MOST_FILES = 295;
 const MOST_LINES = 500;
 
