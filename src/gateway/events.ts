@@ -95,13 +95,18 @@ export class CallRecord implements CallNotes {
     return this.exchange.client;
   }
 
+  /** What was carried out: {@link CallRecord.received}, but through `execute_tool`. */
+  get request(): RequestMessage {
+    return this.exchange.request;
+  }
+
   get method(): string {
     return this.received.method;
   }
 
   /** What was asked for as the client has said it; it may hold secrets. */
   get params(): JsonObject | undefined {
-    return this.exchange.request.params;
+    return this.request.params;
   }
 
   /** The name or URI that was asked for, as the client knows it; of a meta tool that of its tool. */
@@ -162,15 +167,6 @@ export interface ServedFact {
   readonly method: string;
   /** Milliseconds it took. */
   readonly duration: number;
-}
-
-/** What a call that has ended said and was answered; told only while somebody keeps it. */
-export interface TalkFact {
-  readonly kind: "talk";
-  readonly record: CallRecord;
-  /** The messages as they were; they may hold secrets. */
-  readonly request: string;
-  readonly reply: string | undefined;
 }
 
 /** A request that the gateway answers with an error of its own, or that broke inside. */
@@ -283,10 +279,9 @@ export interface GrantFact {
   readonly address?: string | undefined;
 }
 
-/** All there is to be told of; {@link CallRecord.params} and {@link TalkFact} alone hold secrets. */
+/** All there is to be told of; {@link CallRecord} alone may hold secrets. */
 export type Fact =
   | CallRecord
-  | TalkFact
   | ServedFact
   | FailureFact
   | ServerFact
@@ -321,12 +316,6 @@ export class Facts {
   /** To be asked before a fact is made: nobody may want it. */
   hasListeners(kind: Kind): boolean {
     return (this.#listeners.get(kind)?.size ?? 0) > 0;
-  }
-
-  /** Tells what a call has said, where somebody keeps it. Lists are nobody's own, and not kept. */
-  tellTalk(record: CallRecord, { request }: Exchange, told: Reply | undefined): void {
-    if (!this.hasListeners("talk") || record.name === undefined) return;
-    this.emit({ kind: "talk", record, request: request.raw, reply: told && replyText(told) });
   }
 
   /** Tells of an answer of the gateway's own, when it is there. */

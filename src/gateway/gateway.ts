@@ -386,7 +386,6 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     if (record !== undefined) {
       record.ended(told);
       this.events.emit(record);
-      this.events.tellTalk(record, exchange, told);
     }
     return told;
   }

@@ -4,13 +4,14 @@
  * strings as well.
  */
 
-import type { TalkFact } from "../gateway/events.ts";
+import type { CallRecord } from "../gateway/events.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { attempt } from "../lib/json.ts";
 import { rawAt } from "../lib/json-edit.ts";
 import { withoutKeyed } from "../lib/keyed-secrets.ts";
 import { cut } from "../lib/text.ts";
 import { nextTurn, systemClock, TURN } from "../lib/time.ts";
+import { replyText } from "../registry/answers.ts";
 import { hasFailed } from "./call.ts";
 
 /** Which calls it is kept of: none, those that failed, or all. */
@@ -104,7 +105,7 @@ export class Bodies {
   }
 
   #listen(): void {
-    if (this.#isWanted) this.#deaf ??= this.gateway.events.on("talk", (talk) => this.#hear(talk));
+    if (this.#isWanted) this.#deaf ??= this.gateway.events.on("call", (call) => this.#hear(call));
     else {
       this.#deaf?.();
       this.#deaf = undefined;
@@ -117,7 +118,9 @@ export class Bodies {
   }
 
   /** Takes it on; what takes time is done in turns of its own, after the call has been answered. */
-  #hear({ record, request, reply = "" }: TalkFact): void {
+  #hear(record: CallRecord): void {
+    // Lists are nobody's own.
+    if (record.name === undefined) return;
     if (!this.#isWanted) return this.#listen();
     const { mode, server = record.server } = this.#recording ?? {};
     const isIn = (mode: BodyMode | undefined) =>
@@ -125,6 +128,8 @@ export class Bodies {
     if (!isIn(this.#configured) && !(server === record.server && isIn(mode))) return;
     if (this.#waiting.length >= MOST_WAITING) this.left++;
     else {
+      const request = record.request.raw;
+      const reply = record.reply === undefined ? "" : replyText(record.reply);
       const isLong = Math.max(request.length, reply.length) > HEAD;
       const texts = { request: request.slice(0, HEAD), reply: reply.slice(0, HEAD) };
       this.#waiting.push({ id: record.rid, ...texts, isLong });

@@ -33,11 +33,10 @@ function opened(mode: BodyMode = "off") {
   const gateway = { config, events, redact };
   const bodies = new Bodies(gateway, (id) => kept.push(id));
   const talk = (rid: string, params: unknown, result: unknown, more: Partial<CallRecord> = {}) => {
-    if (!events.hasListeners("talk")) return;
-    const record = { rid, server: "a", outcome: "ok", name: "a_x", ...more } as CallRecord;
-    const request = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params });
+    const raw = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params });
     const reply = JSON.stringify({ jsonrpc: "2.0", id: 1, result });
-    events.emit({ kind: "talk", record, request, reply });
+    const about = { rid, server: "a", outcome: "ok", name: "a_x", ...more };
+    events.emit({ kind: "call", request: { raw }, reply, ...about } as CallRecord);
   };
   const configure = (next: BodyMode) => {
     settings.history.bodies = next;
@@ -48,7 +47,7 @@ function opened(mode: BodyMode = "off") {
 
 test("nothing is kept, nor listened to, unless somebody wants it", async () => {
   const { bodies, events, talk, configure, kept } = opened();
-  assert.equal(events.hasListeners("talk"), false);
+  assert.equal(events.hasListeners("call"), false);
   configure("errors");
   talk("r1", {}, {});
   talk("r2", { name: "a_x" }, { isError: true }, { outcome: "tool_error" });
@@ -64,11 +63,11 @@ test("nothing is kept, nor listened to, unless somebody wants it", async () => {
   await bodies.find("r4");
   assert.deepEqual(kept, ["r2", "r4"]);
   configure("off");
-  assert.equal(events.hasListeners("talk"), false);
+  assert.equal(events.hasListeners("call"), false);
   assert.equal((await bodies.find("r4"))?.request, "{}");
   configure("all");
   bodies.close();
-  assert.equal(events.hasListeners("talk"), false);
+  assert.equal(events.hasListeners("call"), false);
 });
 
 test("a recording is of one server or all, and ends by itself or by another one", async () => {
@@ -84,10 +83,10 @@ test("a recording is of one server or all, and ends by itself or by another one"
   assert.deepEqual(kept, ["r3", "r4"]);
   passTime(60_000);
   talk("r5", {}, {});
-  assert.equal(events.hasListeners("talk"), false);
+  assert.equal(events.hasListeners("call"), false);
   bodies.record({ ms: 60_000, mode: "all" });
   bodies.record({ ms: 0, mode: "all" });
-  assert.equal(events.hasListeners("talk"), false);
+  assert.equal(events.hasListeners("call"), false);
   assert.equal(await bodies.find("r5"), undefined);
   bodies.close();
 });
