@@ -71,7 +71,7 @@ const NAMED = /^(\/\w+\/)(\w[\w.-]*)(\/[\w/]+)$/;
 const NOBODYS = serverEndpoint("");
 
 /** What is about the servers there are, which no page is to know, not even one that may use them. */
-const NO_PAGES = /^\/api\/(?:tools|logins|grants|ui-key)(?:\/|$)/;
+const NO_PAGES = /^\/(?:metrics|api\/(?:tools|logins|grants|ui-key))(?:\/|$)/;
 
 /** Where something is changed, and asked whether it could be. */
 const CHANGED = /^\/api\/(?:grants\/|ui-key\/?$)/;
@@ -219,6 +219,14 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
       return (await health).get(path)!(c);
     });
   }
+
+  let metrics: Promise<(request: Request) => Promise<Response>> | undefined;
+  read("/metrics", async (c) => {
+    const { observatory } = doorway;
+    if (observatory === undefined || !settings.metrics) return notFound(c.req.path, paths());
+    metrics ??= import("./metrics.ts").then((module) => module.metricsAnswer(observatory));
+    return (await metrics)(c.req.raw);
+  });
 
   read("/api/keys", () => json({ keys: entrance?.keys ?? [] }, 200, NO_STORE));
   const pageKeys: PageKeys = new Map();

@@ -208,7 +208,9 @@ export interface ListsFact {
 /** A legacy client has said who it is, or goes on as who it was; or it went for a reason. */
 export interface ClientFact {
   readonly kind: "client";
-  readonly client: Pick<Client, "label" | "info" | "principal" | "address">;
+  readonly client:
+    & Pick<Client, "label" | "info" | "principal" | "address">
+    & Partial<Pick<Client, "protocolVersion">>;
   readonly transport: SessionKind;
   /** The key of its endpoint. */
   readonly endpoint: string;

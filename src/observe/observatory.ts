@@ -3,6 +3,7 @@
 import type { Gateway } from "../gateway/gateway.ts";
 import type { Bodies } from "./bodies.ts";
 import type { History } from "./history/history.ts";
+import type { Metrics } from "./metrics.ts";
 import { Recorder } from "./recorder.ts";
 
 /** What an {@link Observatory} stands on. */
@@ -16,14 +17,24 @@ export class Observatory {
   readonly recorder: Recorder;
   #bodies: Promise<Bodies> | undefined;
   #history: Promise<History | undefined> | undefined;
-  readonly #off: () => void;
+  #metrics: Promise<Metrics> | undefined;
+  /** Configurations since the start, by what became of them. */
+  readonly reloads = { accepted: 0, refused: 0 };
+  readonly #off: readonly (() => void)[];
 
   constructor(readonly gateway: Gateway, readonly options: ObservatoryOptions = {}) {
     this.recorder = new Recorder(gateway);
-    this.#off = gateway.events.on("config", () => {
-      this.#configure();
-      return this.#adjustHistory();
-    });
+    this.#off = [
+      gateway.events.on("config", ({ refused }) => {
+        this.reloads[refused === undefined ? "accepted" : "refused"]++;
+        this.#configure();
+        return this.#adjustHistory();
+      }),
+      // How long sessions last is counted from the first one on.
+      gateway.events.on("client", () => {
+        if (gateway.config.settings.metrics) void this.metrics();
+      }),
+    ];
     this.#configure();
     this.#awaitCall();
   }
@@ -35,6 +46,22 @@ export class Observatory {
     );
   }
 
+  /** All that is counted; loaded with the first session, or here. */
+  metrics(): Promise<Metrics> {
+    return this.#metrics ??= import("./metrics.ts").then(({ Metrics }) => new Metrics(this));
+  }
+
+  /** What was neither kept nor sent, by what it is about. */
+  async dropped(): Promise<Readonly<Record<string, number>>> {
+    const [history, bodies] = await Promise.all([this.#history, this.#bodies]);
+    return { history: history?.dropped ?? 0, bodies: bodies?.left ?? 0 };
+  }
+
+  /** Alerts that are firing, by rule. */
+  firing(): Promise<Readonly<Record<string, number>>> {
+    return Promise.resolve({});
+  }
+
   /** Undefined where none is kept. It is loaded with the first call, or here. */
   history(): Promise<History | undefined> {
     return this.#history ??= this.#openHistory();
@@ -42,10 +69,11 @@ export class Observatory {
 
   /** Nothing is recorded any more. Never rejects. */
   async close(): Promise<void> {
-    this.#off();
+    for (const off of this.#off) off();
     await (await this.#history)?.close();
     this.recorder.close();
     (await this.#bodies)?.close();
+    (await this.#metrics)?.close();
   }
 
   #configure(): void {

@@ -69,6 +69,8 @@ export interface SeriesLabels {
   readonly server?: string | undefined;
   /** `pipe` or `tcp`. */
   readonly transport?: string | undefined;
+  /** Of the protocol, as it was agreed on. */
+  readonly version?: string | undefined;
   /** Absent where all went well. */
   readonly errorType?: string | undefined;
   /** Of the one series that takes what came when there were too many. */
@@ -93,8 +95,8 @@ export class Family<Value extends Histogram | Counter> {
 
   /** The series with these labels, made where there is none and room for one more. */
   of(labels: SeriesLabels): Value {
-    const { method, name, server, transport, errorType } = labels;
-    const key = JSON.stringify([method, name, server, transport, errorType]);
+    const { method, name, server, transport, version, errorType } = labels;
+    const key = JSON.stringify([method, name, server, transport, version, errorType]);
     const found = this.#series.get(key);
     if (found !== undefined) return found[1];
     return this.#series.size < MOST_SERIES
