@@ -60,8 +60,8 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 620,
   "src/gateway/middleware": 878,
   "src/gateway/pins": 350,
-  "src/observe": 1_826,
-  "src/front": 1_828,
+  "src/observe": 2_107,
+  "src/front": 1_853,
   "src/front/auth": 729,
   "src/front/dashboard": 182,
   // What runs in the browser: modules, styles and the shell.
@@ -73,8 +73,8 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 43_313;
-const MOST_FILES = 295;
+const MOST_CODE_IN_ALL = 43_620;
+const MOST_FILES = 298;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */
