@@ -1,5 +1,5 @@
 /**
- * Times calls through a gateway in this process, while a history is kept of them and while none is,
+ * Times calls by HTTP, without sockets, through a gateway in this process, while a history is kept of them and while none is,
  * in turns: microseconds of processor time a call, a sample each round. Also what of the loop is held
  * up where as much is written as ever is: the longest in a thousand, and the longest, in milliseconds.
  */
@@ -11,15 +11,13 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseConfig } from "../../src/config/load.ts";
-import { AGGREGATE } from "../../src/gating/endpoint.ts";
-import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
+import { createApp } from "../../src/front/app.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { keepHistory } from "../../src/observe/history/keep.ts";
 import { Recorder } from "../../src/observe/recorder.ts";
-import { parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
 
-const CALLS = 40_000;
-const ROUNDS = 7;
+const CALLS = 10_000;
+const ROUNDS = 15;
 const AT_ONCE = 16;
 const KEPT = { days: 30, maxSize: 2 ** 26 };
 
@@ -34,26 +32,35 @@ const recorder = new Recorder(gateway);
 gateway.start();
 await gateway.settled();
 
-const client = {
-  label: "c1",
-  session: "c1",
-  era: "legacy",
-  protocolVersion: "2025-11-25",
-  capabilities: {},
-  info: { name: "bench", version: "1.0.0" },
-  logLevel: undefined,
-} as const;
+const { handler, close } = createApp({ gateway, boundHost: "127.0.0.1" });
+const headers = {
+  "content-type": "application/json",
+  "accept": "application/json, text/event-stream",
+  "host": "127.0.0.1",
+  "mcp-protocol-version": "2026-07-28",
+  "mcp-method": "tools/call",
+};
+const meta = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientCapabilities": {},
+  "io.modelcontextprotocol/clientInfo": { name: "bench", version: "1.0.0" },
+};
 const requests = Array.from({ length: 20 }, (_, at) => {
   const name = `read_document_${String(at).padStart(3, "0")}`;
-  const params = { name, arguments: { message: "notes/today.md", limit: at } };
-  const raw = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params });
-  return parseMessage(raw) as RequestMessage;
+  const params = { _meta: meta, name, arguments: { message: "notes/today.md", limit: at } };
+  return {
+    headers: { ...headers, "mcp-name": name },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params }),
+  };
 });
 
+/** As clients make them, but for the socket. */
 async function calls(count: number): Promise<void> {
   for (let at = 0; at < count; at++) {
-    const exchange = new ActiveExchange(client, requests[at % 20]!, { send: () => {} });
-    await gateway.handle(exchange, AGGREGATE);
+    const request = new Request("http://127.0.0.1/mcp", { method: "POST", ...requests[at % 20]! });
+    const response = await handler(request, undefined);
+    if (response.status !== 200) throw new Error(await response.text());
+    await response.text();
   }
 }
 
@@ -106,6 +113,7 @@ for (let round = -2; round < ROUNDS; round++) {
   samples.plain.push(times.plain);
 }
 const { rare, longest } = await stalls();
+close();
 await gateway.close();
 await rm(directory, { recursive: true });
 console.log(JSON.stringify({ ...samples, rare: [rare], longest: [longest] }));
