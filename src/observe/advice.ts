@@ -33,10 +33,10 @@ export interface AdviceFigures {
   readonly gating: { readonly gated: boolean; readonly savedTokens: number };
 }
 
-const MEMBERS = ["kind", "subject", "text", "figure", "reason", "config"] as const;
 /** One piece of it; `config` is JSON to be copied into the file. */
-export type Advice = Readonly<Record<(typeof MEMBERS)[number], string>>;
-type Words = readonly [...words: readonly [string, string, string, string, string], config: object];
+export type Advice = Readonly<
+  Record<"kind" | "subject" | "text" | "figure" | "reason" | "config", string>
+>;
 
 /** Below that many calls or days nothing is said. */
 const [ENOUGH_CALLS, ENOUGH_DAYS, UNUSED_DAYS] = [50, 7, 30];
@@ -45,96 +45,81 @@ const [LONG, MUCH] = [500, 5_000];
 const MOST_NAMES = 20;
 
 /** The advice there is. */
-export function adviceFrom(figures: AdviceFigures): Advice[] {
-  if (figures.calls < ENOUGH_CALLS || figures.days < ENOUGH_DAYS) return [];
-  return Array.from(wordsOf(figures), (words) => {
-    const texts = [...words.slice(0, -1), JSON.stringify(words.at(-1))];
-    return Object.fromEntries(MEMBERS.map((name, at) => [name, texts[at]])) as unknown as Advice;
-  });
+export function adviceFrom({ days, calls, tools, servers, gating }: AdviceFigures): Advice[] {
+  if (calls < ENOUGH_CALLS || days < ENOUGH_DAYS) return [];
+  const of = Math.min(Math.floor(days), UNUSED_DAYS);
+  return [
+    ...servers.flatMap((server) => [...ofServer(server, of)]),
+    ...(of < UNUSED_DAYS ? [] : servers.flatMap(({ name }) => unused(name, tools))),
+    ...tools.flatMap((tool) => [...ofTool(tool)]),
+    ...ofGate(gating, tools),
+  ];
 }
 
-function* wordsOf(figures: AdviceFigures): Generator<Words> {
-  const { days, tools, servers } = figures;
-  for (const server of servers) {
-    yield* ofServer(server, Math.min(days, UNUSED_DAYS));
-    if (days >= UNUSED_DAYS) yield* unused(server.name, tools);
-  }
-  for (const tool of tools) yield* ofTool(tool);
-  yield* ofGate(figures);
-}
-
-function* ofServer(server: ServerFigures, of: number): Generator<Words> {
-  const { name, isLazy, days, week, before } = server;
-  const rule = (when: object) => ({ alerts: { rules: [{ ...when, servers: [name] }] } });
+function* ofServer(server: ServerFigures, of: number): Generator<Advice> {
+  const { name: subject, isLazy, days, week, before } = server;
+  const ruleOf = (when: object) =>
+    JSON.stringify({ alerts: { rules: [{ ...when, servers: [subject] }] } });
   if (!isLazy && days < of / 2) {
+    const [text, figure] = [`"${subject}" is used on few days.`, `${days} of ${of} days`];
     const reason = "It runs all the time; a lazy server starts with its first call.";
-    const figure = `${days} of ${Math.floor(of)} days`;
-    yield [
-      "lazy",
-      name,
-      `"${name}" is used on few days.`,
-      figure,
-      reason,
-      set(name, { lazy: true }),
-    ];
+    yield { kind: "lazy", subject, text, figure, reason, config: having(subject, { lazy: true }) };
   }
-  const [now = 0, then = 0] = [week.p95, before.p95].map((ms) => ms && Math.round(ms));
+  const [now, then] = [Math.round(week.p95 ?? 0), Math.round(before.p95 ?? 0)];
   if (Math.min(week.calls, before.calls) >= ENOUGH_CALLS && now >= 2 * then) {
-    const text = `"${name}" takes twice as long as in the week before, or longer.`;
+    const text = `"${subject}" takes twice as long as in the week before, or longer.`;
+    const figure = `p95 ${now} ms, was ${then} ms`;
     const reason = "Its slow calls show where; a rule tells when it happens again.";
-    const when = { when: "slow", p95: Math.max(2 * then, 1), in: "10m" };
-    yield ["slower", name, text, `p95 ${now} ms, was ${then} ms`, reason, rule(when)];
+    const config = ruleOf({ when: "slow", p95: Math.max(2 * then, 1), in: "10m" });
+    yield { kind: "slower", subject, text, figure, reason, config };
   }
   if (week.calls >= ENOUGH_CALLS && week.failed > week.calls / 5) {
-    const text = `More than a fifth of the calls of "${name}" fail.`;
+    const text = `More than a fifth of the calls of "${subject}" fail.`;
     const figure = `${week.failed} of ${week.calls} calls in 7 days`;
     const reason = "Its problems tell of what; a rule tells when it happens.";
-    yield ["failing", name, text, figure, reason, rule({ when: "errors", above: 20 })];
+    const config = ruleOf({ when: "errors", above: 20 });
+    yield { kind: "failing", subject, text, figure, reason, config };
   }
 }
 
-function* unused(server: string, tools: readonly ToolFigures[]): Generator<Words> {
-  const all = tools.filter((tool) => tool.server === server);
+function unused(subject: string, tools: readonly ToolFigures[]): Advice[] {
+  const all = tools.filter(({ server }) => server === subject);
   const idle = all.filter(({ calls }) => calls === 0).sort((a, b) => b.tokens - a.tokens);
-  if (idle.length === 0) return;
-  const text = `${plural(idle.length, "tool")} of "${server}" had no call in 30 days.`;
+  if (idle.length === 0) return [];
+  const text = `${plural(idle.length, "tool")} of "${subject}" had no call in 30 days.`;
   const figure = `${idle.reduce((sum, { tokens }) => sum + tokens, 0)} tokens`;
   const reason = `Clients are told of all ${all.length}; what is left out costs nothing.`;
   const exclude = idle.slice(0, MOST_NAMES).map(({ own }) => own);
-  yield ["unused", server, text, figure, reason, set(server, { tools: { exclude } })];
+  const config = having(subject, { tools: { exclude } });
+  return [{ kind: "unused", subject, text, figure, reason, config }];
 }
 
-function* ofTool(tool: ToolFigures): Generator<Words> {
-  const { name, own, server, tokens, isReadOnly, isCached, calls, repeats } = tool;
+function* ofTool(tool: ToolFigures): Generator<Advice> {
+  const { name: subject, own, server, tokens, isReadOnly, isCached, calls, repeats } = tool;
   if (tokens > LONG) {
+    const [text, figure] = [`The definition of "${subject}" is long.`, `${tokens} tokens`];
     const reason = "Clients read it with every list; a shorter description may do as well.";
-    const config = set(server, { tools: { override: { [own]: { description: "…" } } } });
-    yield [
-      "long",
-      name,
-      `The definition of "${name}" is long.`,
-      `${tokens} tokens`,
-      reason,
-      config,
-    ];
+    const config = having(server, { tools: { override: { [own]: { description: "…" } } } });
+    yield { kind: "long", subject, text, figure, reason, config };
   }
   if (isReadOnly && !isCached && calls >= ENOUGH_CALLS && repeats >= calls / 2) {
-    const text = `"${name}" is asked the same again and again.`;
+    const text = `"${subject}" is asked the same again and again.`;
+    const figure = `${repeats} of ${calls} calls`;
     const reason = "It changes nothing; a result that is kept is there at once.";
-    const config = set(server, { cache: { [own]: { ttl: "10m" } } });
-    yield ["cache", name, text, `${repeats} of ${calls} calls`, reason, config];
+    const config = having(server, { cache: { [own]: { ttl: "10m" } } });
+    yield { kind: "cache", subject, text, figure, reason, config };
   }
 }
 
-function* ofGate({ gating, tools }: AdviceFigures): Generator<Words> {
+function ofGate({ gated, savedTokens }: AdviceFigures["gating"], tools: readonly ToolFigures[]) {
   const used = tools.filter(({ calls }) => calls > 0).length;
-  if (gating.gated || gating.savedTokens < MUCH || used > tools.length / 2) return;
+  if (gated || savedTokens < MUCH || used > tools.length / 2) return [];
+  const [subject, figure] = ["gating", `${savedTokens} tokens`];
   const text = "Clients are told of many tools that nobody calls.";
   const reason = `${used} of ${tools.length} are used; a gate lists a few that find the others.`;
-  const figure = `${gating.savedTokens} tokens`;
-  yield ["gating", "gating", text, figure, reason, { gating: "on" }];
+  return [{ kind: "gating", subject, text, figure, reason, config: '{"gating":"on"}' }];
 }
 
-function set(server: string, options: object): object {
-  return { mcpServers: { [server]: options } };
+function having(server: string, options: object): string {
+  return JSON.stringify({ mcpServers: { [server]: options } });
 }
