@@ -41,12 +41,12 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_744,
+  "src/lib": 1_747,
   "src/runtime": 839,
-  "src/log": 973,
+  "src/log": 1_026,
   "src/schema": 884,
   "src/protocol": 1_664,
-  "src/config": 5_467,
+  "src/config": 5_496,
   "src/upstream": 2_627,
   "src/upstream/connection": 1_719,
   "src/upstream/transport": 2_108,
@@ -55,26 +55,27 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gating": 2_256,
   "src/gating/words + src/gating/meaning": 1_790,
   "src/gateway/access": 792,
-  "src/gateway": 1_903,
+  "src/gateway": 2_065,
   "src/gateway/clients": 1_127,
-  "src/gateway/members": 620,
+  "src/gateway/members": 626,
   "src/gateway/middleware": 878,
   "src/gateway/pins": 350,
-  "src/observe": 2_107,
-  "src/front": 1_853,
+  "src/observe": 2_182,
+  "src/front": 1_893,
+  "src/front/api": 695,
   "src/front/auth": 729,
   "src/front/dashboard": 182,
   // What runs in the browser: modules, styles and the shell.
   "src/front/dashboard/web": 2_600,
   "src/app": 782,
-  "src/cli": 3_434,
+  "src/cli": 3_437,
   "src/cli/login": 408,
   "src/cli/view": 263,
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 43_620;
-const MOST_FILES = 298;
+const MOST_CODE_IN_ALL = 44_678;
+const MOST_FILES = 312;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */

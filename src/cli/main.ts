@@ -4,7 +4,6 @@ import { messageOf, printable } from "../lib/text.ts";
 import { parseCommandLine } from "./args.ts";
 import type { Invocation } from "./command.ts";
 import { SERVE } from "./default-command.ts";
-import { styleFor } from "./view/table.ts";
 
 /**
  * Runs one command line to its end and returns the exit code; what is written has been taken by the
@@ -62,6 +61,7 @@ async function report(error: unknown, io: Io, json: boolean): Promise<number> {
     await tell(JSON.stringify({ error: body }));
     return exitCode;
   }
+  const { styleFor } = await import("./view/table.ts");
   const style = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
   const lines = [style.bad(printable(message, { lines: true }))];
   if (known?.hint !== undefined) lines.push(known.hint);

@@ -4,7 +4,6 @@ import { ExitCode, failed, type Io, say } from "../app/io.ts";
 import { destinationOf, planServe, type ServePlan } from "../app/plan.ts";
 import type { Followed, FollowOptions } from "../app/reload.ts";
 import { runUntilStopped, Server } from "../app/server.ts";
-import { createNotifier } from "../app/systemd.ts";
 import { ListCache } from "../gateway/members/list-cache.ts";
 import { formatIssue } from "../config/issue.ts";
 import { settingsFromEnv } from "../config/settings.ts";
@@ -37,7 +36,9 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
   const guard = (output: Output) => live?.screen.guard(output) ?? output;
   const outputs = { stdout: guard(io.stdout), stderr: guard(io.stderr) };
   const logging = await startLogging(plan, io, outputs);
-  const notifier = createNotifier({ env: io.env, runtime: io.runtime });
+  const notifier = io.env["NOTIFY_SOCKET"]
+    ? (await import("../app/systemd.ts")).createNotifier({ env: io.env, runtime: io.runtime })
+    : undefined;
   let code: number = ExitCode.Failed;
   try {
     const server = await openServer(plan, io, options.credentials);
@@ -48,11 +49,11 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
     if (live === undefined && url !== undefined && !inOutput(plan, options, io.env)) {
       await say(io.stderr, `Listening on ${url}\n`);
     }
-    notifier.ready();
-    notifier.watchdog();
+    notifier?.ready();
+    notifier?.watchdog();
     const summary = () => summaryText(liveServers(gateway));
     // Put together anew for every state of every server: only where it is read.
-    const stopProgress = notifier.send && onProgress(gateway, () => notifier.status(summary()));
+    const stopProgress = notifier?.send && onProgress(gateway, () => notifier?.status(summary()));
     void gateway.settled().then(() => {
       log.info("All servers have settled: {summary}", { summary: summary() });
       return hintAtGating(gateway, live === undefined ? undefined : io.stderr);
@@ -74,7 +75,7 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
         reloads.close();
         stopProgress?.();
         live?.end();
-        notifier.stopping();
+        notifier?.stopping();
       },
       ...(plan.stdio ? { ended: stdioClient(server, plan.endpoint, io) } : {}),
     });
@@ -82,7 +83,7 @@ export async function run({ options }: Invocation, io: Io): Promise<number> {
     live?.end();
     // After a second signal nothing is waited for any more.
     if (code < 128) {
-      await notifier.close();
+      await notifier?.close();
       await logging.close();
     }
   }

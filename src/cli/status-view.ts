@@ -62,6 +62,9 @@ function headLines(body: JsonObject): readonly HeadLine[] {
     [`config ${printed(config.path)}, loaded ${printed(config.loadedAt)}`],
     [`clients ${sessions}, requests in flight ${requests}`],
   ];
+  // An older gateway says none.
+  const sentence = printed(body.sentence);
+  if (sentence !== "") lines.unshift([sentence]);
   const gating = gatingText(body);
   if (gating !== undefined) lines.push([gating]);
   const hint = ungatedHint(costIn(body.gating));

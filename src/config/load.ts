@@ -110,9 +110,14 @@ async function readShaped(file: string, sources: Map<string, string>): Promise<S
     const issue = fileIssue(file, `Cannot read the configuration: ${read.why}`, remedy);
     return { ok: false, issues: [issue] };
   }
-  if (mentionsPatterns(read.text)) await loadPatterns();
-  await loadOptions(read.text);
-  const parsed = await parseText(read.text, file);
+  return await shapedText(read.text, file);
+}
+
+/** The tree of a text of any format. Never rejects. */
+export async function shapedText(text: string, file: string): Promise<ShapeResult> {
+  if (mentionsPatterns(text)) await loadPatterns();
+  await loadOptions(text);
+  const parsed = await parseText(text, file);
   return parsed.ok ? shapeDocument(parsed.document, ROOT_KEYS) : parsed;
 }
 

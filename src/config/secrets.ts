@@ -138,7 +138,7 @@ function secretsOfWords(words: readonly string[]): string[] {
 const PAIRS = /([\w.-]+)["']?\s*[=:]\s*(?=["']?(?:(?:bearer|basic|token)\s+)?([^\s"',;&{}]+))/gi;
 
 /** Secrets that the text itself names, and credentials in the URLs in it. */
-function secretsOfText(text: string): string[] {
+export function secretsOfText(text: string): string[] {
   const secrets = (text.match(/[a-z][a-z\d+.-]*:\/\/[^\s"'<>]+/gi) ?? []).flatMap(secretsOfUrl);
   for (const [, name = "", value = ""] of text.matchAll(PAIRS)) {
     if (isNamedSecret(name, value)) secrets.push(value);

@@ -20,6 +20,7 @@ import { InvalidMessage } from "../protocol/message.ts";
 import type { Visitor } from "../protocol/exchange.ts";
 import { peerOf } from "../runtime/listen.ts";
 import type { HttpHandler, PeerSource } from "../runtime/types.ts";
+import type { ApiAnswers } from "./api/api.ts";
 import type { createDoor } from "./auth/door.ts";
 import type { PageKeys } from "./auth/page-keys.ts";
 import type { Entrance } from "./entrance.ts";
@@ -71,7 +72,17 @@ const NAMED = /^(\/\w+\/)(\w[\w.-]*)(\/[\w/]+)$/;
 const NOBODYS = serverEndpoint("");
 
 /** What is about the servers there are, which no page is to know, not even one that may use them. */
-const NO_PAGES = /^\/(?:metrics|api\/(?:tools|logins|grants|ui-key))(?:\/|$)/;
+const NO_PAGES = /^\/(?:metrics\/?$|api\/(?!(?:status|keys)\/?$))/;
+
+/** What is only for who is on this machine or has a key of the gateway's own, where there is no `auth`. */
+const WATCHED = /^\/api\/(?!(?:status|keys|tools|ui-key)\/?$|(?:logins|grants)\b)/;
+
+/** What is seen of servers and calls, below `/api/`. */
+const SEEN =
+  "overview servers/:name servers/:name/restart tools/:name calls calls/:name usage problems problems/:name record alerts log config config/check events";
+
+/** A credential of the gateway's own, where nobody has to show one. */
+const OWN_KEY = /^bearer +mcproxy_/i;
 
 /** Where something is changed, and asked whether it could be. */
 const CHANGED = /^\/api\/(?:grants\/|ui-key\/?$)/;
@@ -97,7 +108,9 @@ function below(base: string, request: Request): Request {
 }
 
 /** Puts all routes together. Every unknown path is 404 with a JSON body. */
-export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: AppOptions): App {
+export function createApp(
+  { gateway, boundHost, stateDirectory, observatory, ...doorway }: AppOptions,
+): App {
   let base = "";
   /** Where `auth` is configured; not there yet while it is loaded. */
   let entrance: Entrance | undefined;
@@ -215,14 +228,13 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
   let health: Promise<ReadonlyMap<string, HealthAnswer>> | undefined;
   for (const path of ["/livez", "/readyz", "/health", "/api/status", "/api/tools"]) {
     read(path, async (c) => {
-      health ??= import("./health.ts").then((module) => module.healthAnswers(gateway));
+      health ??= import("./health.ts").then((module) => module.healthAnswers(gateway, observatory));
       return (await health).get(path)!(c);
     });
   }
 
   let metrics: Promise<(request: Request) => Promise<Response>> | undefined;
   read("/metrics", async (c) => {
-    const { observatory } = doorway;
     if (observatory === undefined || !settings.metrics) return notFound(c.req.path, paths());
     metrics ??= import("./metrics.ts").then((module) => module.metricsAnswer(observatory));
     return (await metrics)(c.req.raw);
@@ -245,6 +257,13 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
     app.all(path, async (c) => {
       const { req } = c;
       return (await loginAnswers()).to(req.raw, req.path, req.param("name"), visitorIn(c));
+    });
+  }
+  let answers: Promise<ApiAnswers> | undefined;
+  for (const path of observatory === undefined ? [] : SEEN.split(" ")) {
+    app.all(`/api/${path}`, async (c) => {
+      answers ??= import("./api/api.ts").then((api) => new api.ApiAnswers(context, observatory!));
+      return (await answers).to(c, path);
     });
   }
   read(
@@ -328,11 +347,14 @@ export function createApp({ gateway, boundHost, stateDirectory, ...doorway }: Ap
       return entrance?.handle(request, called, asked, peer) ??
         json({ error: "internal error" }, 500);
     }
-    if (called === undefined && CHANGED.test(getPathNoStrict(request))) {
+    const path = called === undefined ? getPathNoStrict(request) : "";
+    const isSeen = WATCHED.test(path);
+    const hasKey = isSeen && OWN_KEY.test(request.headers.get("authorization") ?? "");
+    if (hasKey || CHANGED.test(path)) {
       keeper ??= import("./entrance.ts").then(entranceOf);
       return keeper.then((entrance) => entrance.handle(request, called, asked, peer));
     }
-    const address = settings.audit && peerOf(asked, peer);
+    const address = isSeen || settings.audit ? peerOf(asked, peer) : undefined;
     if (called === undefined) return app.fetch(request, { address });
     return post(request, from(address, called), context);
   };

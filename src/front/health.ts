@@ -2,9 +2,10 @@
 
 import type { Context } from "hono";
 import type { Gateway } from "../gateway/gateway.ts";
-import type { TokenTally } from "../gateway/offers.ts";
+import type { OfferedItem, TokenTally } from "../gateway/offers.ts";
 import { gatewayStatus } from "../gateway/status.ts";
 import { takingTurns } from "../lib/time.ts";
+import type { Observatory } from "../observe/observatory.ts";
 import type { Phase } from "../upstream/state.ts";
 import { json, NO_STORE } from "./reply.ts";
 
@@ -107,13 +108,12 @@ export function healthStatus({ status }: HealthSummary): 200 | 503 {
 export type HealthAnswer = (c: Context) => Response | Promise<Response>;
 
 /** What answers at `/livez`, `/readyz`, `/health`, `/api/status` and `/api/tools`. */
-export function healthAnswers(gateway: Gateway): ReadonlyMap<string, HealthAnswer> {
-  let tally: TokenTally | undefined;
+export function healthAnswers(
+  gateway: Gateway,
+  observatory?: Observatory,
+): ReadonlyMap<string, HealthAnswer> {
   // What counts tokens is loaded when somebody asks for it.
-  const counting = async () => {
-    const { TokenTally } = await import("../gateway/offers.ts");
-    return tally ??= new TokenTally();
-  };
+  const counting = async () => (await import("../gateway/offers.ts")).tallyOf(gateway);
   return new Map<string, HealthAnswer>([
     ["/livez", () => answer({ status: "ok" })],
     ["/readyz", createReadiness(gateway)],
@@ -125,7 +125,10 @@ export function healthAnswers(gateway: Gateway): ReadonlyMap<string, HealthAnswe
     ["/api/tools", async (c) => {
       const only = c.req.query("server");
       const { servers } = gateway.config;
-      if (only === undefined || servers.has(only)) return offered(gateway, await counting(), only);
+      if (only === undefined || servers.has(only)) {
+        const tell = await tellingTools(observatory, c.req.query("q"));
+        return offered(gateway, await counting(), tell, only);
+      }
       const message = `No such server: ${only}`;
       return answer({ error: "not_found", message, servers: [...servers.keys()] }, 404);
     }],
@@ -167,13 +170,35 @@ function gatewayHealth(gateway: Gateway): HealthSummary {
   });
 }
 
-async function offered(gateway: Gateway, tally: TokenTally, only?: string): Promise<Response> {
+/** Those that have a text in them, with their calls of a day where there were any. */
+async function tellingTools(observatory: Observatory | undefined, text = "") {
+  if (observatory === undefined) return (tools: readonly OfferedItem[]) => tools;
+  const { usageOver } = await import("../observe/lately.ts");
+  const { items } = await usageOver(observatory, "tool", "24h");
+  const calls = new Map(items.map((one) => [one.key, one.calls]));
+  const wanted = text.toLowerCase();
+  return (tools: readonly OfferedItem[]) =>
+    tools
+      .filter(({ exposed, own, title, description }) =>
+        [exposed, own, title, description].join("\n").toLowerCase().includes(wanted)
+      )
+      .map((tool) => ({ ...tool, calls: calls.get(tool.exposed ?? "") }));
+}
+
+async function offered(
+  gateway: Gateway,
+  tally: TokenTally,
+  tell: (tools: readonly OfferedItem[]) => readonly OfferedItem[],
+  only?: string,
+): Promise<Response> {
   const { serverOffers } = await import("../gateway/offers.ts");
   gateway.snapshots.flush();
   await tally.of(gateway.snapshots.registry);
   const servers = [];
   const offers = serverOffers(gateway, (raw) => tally.tokensOf(raw), only);
-  for await (const offer of takingTurns(offers)) servers.push(offer);
+  for await (const offer of takingTurns(offers)) {
+    servers.push({ ...offer, tools: tell(offer.tools) });
+  }
   return answer({ servers });
 }
 

@@ -123,6 +123,13 @@ function keyOf(item: JsonObject, kind: ListKind): string {
   return String(item[listRule(kind).key] ?? "");
 }
 
+const tallies = new WeakMap<Gateway, TokenTally>();
+
+/** The one that counts for a gateway. */
+export function tallyOf(gateway: Gateway): TokenTally {
+  return tallies.getOrInsertComputed(gateway, () => new TokenTally());
+}
+
 /**
  * Counts tokens of whole snapshots (estimates) for whoever asks, in slices: thousands of tools take
  * longer than a call may wait. A tool that was counted once is not counted again.

@@ -1,4 +1,5 @@
 import type { ServerConfig } from "../config/types.ts";
+import { attentionOf, type GatewayCondition, sentenceOf } from "./attention.ts";
 import type { RegistryCost, Snapshot } from "../gating/gate.ts";
 import { VERSION } from "../lib/version.ts";
 import { noticeText } from "../registry/build.ts";
@@ -15,7 +16,11 @@ export async function gatewayStatus(
 ) {
   const { registry } = gateway.snapshots;
   const cost = await tally.of(registry);
+  const condition = gatewayCondition(gateway);
   return {
+    // How things are, for people, and what somebody should look at.
+    sentence: sentenceOf(condition),
+    attention: attentionOf(condition),
     version: VERSION,
     uptimeSeconds: Math.floor((performance.now() - gateway.startedAt) / 1000),
     config: gateway.configState.status(),
@@ -40,11 +45,27 @@ export async function gatewayStatus(
     pinProblem: gateway.pins?.problem,
     draining: gateway.members.leaving.map((member) => member.config.name),
     // In the order of the configuration.
-    servers: [...gateway.config.servers.values()].map((server) => {
-      const member = gateway.members.get(server.name);
-      if (member === undefined) return disabledServer(server);
-      return serverStatus(member, gateway, cost.servers.get(server.name) ?? 0);
-    }),
+    servers: serverStates(gateway, (name) => cost.servers.get(name) ?? 0),
+  };
+}
+
+/** Every configured server as `/api/status` tells it. */
+function serverStates(gateway: Gateway, tokensOf: (server: string) => number) {
+  return [...gateway.config.servers.values()].map((server) => {
+    const member = gateway.members.get(server.name);
+    return member === undefined
+      ? disabledServer(server)
+      : serverStatus(member, gateway, tokensOf(server.name));
+  });
+}
+
+/** What needs no counting. */
+export function gatewayCondition(gateway: Gateway): GatewayCondition {
+  return {
+    servers: serverStates(gateway, () => 0),
+    config: gateway.configState.status(),
+    pinProblem: gateway.pins?.problem,
+    stopping: gateway.stopping.aborted,
   };
 }
 

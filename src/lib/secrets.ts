@@ -81,6 +81,8 @@ export function keepSecret(secret = "", owner = ""): void {
 export interface Redactor {
   /** The text with every secret replaced by {@link REDACTED}. */
   text(text: string): string;
+  /** The text with what `replace` makes of every secret. */
+  each(text: string, replace: (secret: string) => string): string;
   /** As {@link Redactor.text} for words of our own, which may be those of a secret. */
   own(text: string): string;
   /**
@@ -100,7 +102,7 @@ export function createRedactor(
 ): Redactor {
   const needles = expandSecrets(secrets);
   const others = needles.filter((needle) => !ONE_WORD.test(needle));
-  const mask = (input: string, known: readonly string[]): string => {
+  const mask = (input: string, known: readonly string[], replace?: Replace): string => {
     const needles = lateForms.length === 0 ? known : [...known, ...lateForms];
     const spans = shapedSpans(input);
     for (const needle of needles) {
@@ -110,11 +112,12 @@ export function createRedactor(
       }
     }
     if (needles.length > 0 && input.includes(CUT)) spans.push(...cutSpans(input, needles));
-    return spans.length === 0 ? input : masked(input, spans);
+    return spans.length === 0 ? input : masked(input, spans, replace);
   };
   const text = (input: string) => mask(input, needles);
+  const each = (input: string, replace: Replace) => mask(input, needles, replace);
   const own = (input: string) => mask(input, others);
-  return { text, own, value: (value) => new Copier(text).copy(value, 0) };
+  return { text, each, own, value: (value) => new Copier(text).copy(value, 0) };
 }
 
 /** Characters of a name: whoever repeats a secret without end makes nobody look at all of it. */
@@ -193,6 +196,7 @@ export function newKey(): string {
 }
 
 type Span = [start: number, end: number];
+type Replace = (secret: string) => string;
 
 /**
  * Where a secret begins and a cut ends it: what is shown of it is no secret any more, and still
@@ -234,7 +238,7 @@ function shapedSpans(text: string): Span[] {
 }
 
 /** Replaces the spans; those that touch or overlap become one, so that no end of one shows. */
-function masked(text: string, spans: Span[]): string {
+function masked(text: string, spans: Span[], replace: Replace = () => REDACTED): string {
   spans.sort((a, b) => a[0] - b[0]);
   const apart: Span[] = [];
   for (const span of spans) {
@@ -245,7 +249,7 @@ function masked(text: string, spans: Span[]): string {
   let out = "";
   let done = 0;
   for (const [start, end] of apart) {
-    out += text.slice(done, start) + REDACTED;
+    out += text.slice(done, start) + replace(text.slice(start, end));
     done = end;
   }
   return out + text.slice(done);

@@ -22,6 +22,7 @@ import {
   type Writer,
 } from "./output.ts";
 import { type LogStats, Pump } from "./pump.ts";
+import { recentLines } from "./recent.ts";
 import { DatagramWriter, LoggerWriter } from "./syslog-transport.ts";
 import { localSyslog, rfc5424, type SyslogIdentity, syslogIdentity } from "./syslog.ts";
 
@@ -86,7 +87,11 @@ export async function configureLogging(options: LoggingOptions): Promise<Logging
   const stderr = stream(outputs.stderr, env);
   const pump = new Pump<LogRecord>({
     writer,
-    render: (record) => renderEntry(record, { format, redactor }),
+    render: (record) => {
+      const entry = renderEntry(record, { format, redactor });
+      recentLines.add(entry);
+      return entry;
+    },
     notice: (dropped) => own("warning", `dropped ${dropped} log records`),
     onOutage: (error) => {
       if (remote === null) return;

@@ -22,6 +22,7 @@ export {
 export type { LogFormat } from "./entry.ts";
 export { LOG_LEVELS, parseLevel } from "./level.ts";
 export type { Output, StandardOutputs } from "./output.ts";
+export { type LogLine, recentLines } from "./recent.ts";
 
 /**
  * What logs texts that were built with others' words in them: nothing in those is a placeholder.

@@ -6,6 +6,14 @@ import type { History } from "./history/history.ts";
 import type { Metrics } from "./metrics.ts";
 import { Recorder } from "./recorder.ts";
 
+/** A state, and when it began, ms since the epoch. */
+export interface StateChange {
+  readonly at: number;
+  readonly state: string;
+}
+
+const MOST_STATES = 100;
+
 /** What an {@link Observatory} stands on. */
 export interface ObservatoryOptions {
   /** Where it is kept what outlives the process; without, nothing does. */
@@ -15,6 +23,8 @@ export interface ObservatoryOptions {
 /** Made beside a gateway, before that is started; to be closed after it. */
 export class Observatory {
   readonly recorder: Recorder;
+  /** Into which states servers came, the oldest first; at most so many of each. */
+  readonly states = new Map<string, StateChange[]>();
   #bodies: Promise<Bodies> | undefined;
   #history: Promise<History | undefined> | undefined;
   #metrics: Promise<Metrics> | undefined;
@@ -33,6 +43,11 @@ export class Observatory {
       // How long sessions last is counted from the first one on.
       gateway.events.on("client", () => {
         if (gateway.config.settings.metrics) void this.metrics();
+      }),
+      gateway.events.on("server", ({ server, phase: state }) => {
+        const changes = this.states.getOrInsertComputed(server, () => []);
+        changes.push({ at: Date.now(), state });
+        if (changes.length > MOST_STATES) changes.shift();
       }),
     ];
     this.#configure();

@@ -179,6 +179,15 @@ export class Members {
     this.options.onSwap(swapped);
   }
 
+  /** Starts a server anew, as a reload does that changes it; false where there is none. */
+  restart(name: string): boolean {
+    const member = this.#serving.get(name);
+    if (member === undefined || this.#closed) return false;
+    // One is enough, however often it is asked for.
+    if (!this.#coming.has(name)) this.#succeed(member.config);
+    return true;
+  }
+
   /** Ends all of them, whatever they are doing. Never rejects. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -7,13 +7,14 @@ import { loadOptions } from "../../../src/config/schema.ts";
 import { type App, type AppOptions, createApp } from "../../../src/front/app.ts";
 import { createDoor, type Door, type DoorOptions } from "../../../src/front/auth/door.ts";
 import { Gateway, type GatewayOptions } from "../../../src/gateway/gateway.ts";
+import { Observatory } from "../../../src/observe/observatory.ts";
 import type { Admission } from "../../../src/protocol/exchange.ts";
 import { Scope } from "../../behaviour/scope.ts";
 import type { FakeProgram } from "../../support/fake-child.ts";
 import { FakeRuntime } from "../../support/fake-runtime.ts";
 import { Inbox } from "../../support/inbox.ts";
 
-await loadOptions("auth access");
+await loadOptions("auth access dashboard");
 
 /** What a key of {@link House} is for `auth.keys`: everybody has one called after himself. */
 export const keysOf = (...names: string[]) =>
@@ -74,7 +75,12 @@ const META = {
 };
 
 /** Where the house keeps logins, and what opens its door. */
-type HouseParts = Pick<AppOptions, "door" | "localKey"> & Pick<GatewayOptions, "logins">;
+type HouseParts = Pick<AppOptions, "door" | "localKey"> & Pick<GatewayOptions, "logins"> & {
+  /** Where its configuration is said to stand. */
+  readonly file?: string | undefined;
+  /** Where it keeps what outlives it. */
+  readonly stateDirectory?: string | undefined;
+};
 
 /** See the top of the file. */
 export class House {
@@ -84,12 +90,16 @@ export class House {
   readonly app: App;
   #count = 0;
 
-  private constructor(settings: object, { logins, ...doorway }: HouseParts) {
+  readonly observatory: Observatory;
+
+  private constructor(settings: object, { logins, file, stateDirectory, ...doorway }: HouseParts) {
     this.heard = new Inbox<string>("what the servers heard");
     const run = program(this.heard);
     const runtime = new FakeRuntime({ programs: { fake: run } });
-    this.gateway = new Gateway({ config: configOf(settings), runtime, logins });
-    this.app = createApp({ gateway: this.gateway, boundHost: "127.0.0.1", ...doorway });
+    this.gateway = new Gateway({ config: configOf(settings, file), runtime, logins });
+    const observatory = this.observatory = new Observatory(this.gateway, { stateDirectory });
+    const { gateway } = this;
+    this.app = createApp({ gateway, boundHost: "127.0.0.1", observatory, ...doorway });
   }
 
   /** Servers `a` and `b`, each with a profile of its name, and these settings. */
@@ -100,6 +110,7 @@ export class House {
     parts: HouseParts = {},
   ): Promise<House> {
     const house = new House(settings, { door, ...parts });
+    scope.defer(() => house.observatory.close());
     scope.defer(() => house.app.close());
     scope.defer(() => house.gateway.close());
     house.gateway.start();
@@ -212,11 +223,11 @@ export function doorFor(people: ReadonlyMap<string, Admission | (() => never)>) 
   };
 }
 
-function configOf(settings: object) {
+function configOf(settings: object, file = "house.json") {
   const mcpServers = { a: { command: "fake" }, b: { command: "fake" } };
   const profiles = { pa: { servers: ["a"] }, pb: { servers: ["b"] } };
   const text = JSON.stringify({ mcpServers, profiles, startupGrace: 0, ...settings });
-  const parsed = parseConfig(text, { file: "house.json", env: {} });
+  const parsed = parseConfig(text, { file, env: {} });
   assert.ok(parsed.ok, JSON.stringify(parsed));
   return parsed.config;
 }

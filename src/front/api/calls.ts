@@ -1,0 +1,106 @@
+/** Calls, and what they come to. */
+
+import { tallyOf } from "../../gateway/offers.ts";
+import { parseDuration } from "../../lib/time.ts";
+import { type CallFilter, FilterError, parseFilter } from "../../observe/filter.ts";
+import { historyOf, usageOver } from "../../observe/lately.ts";
+import { PROBLEM_STATES, type ProblemState } from "../../observe/problems.ts";
+import { ApiError, type Asked, bodyOf, choiceIn, limitIn, rangeIn } from "./ask.ts";
+
+/** For how long bodies may be recorded, ms. */
+const LONGEST = 86_400_000;
+
+/** The filter that is asked for. @throws {ApiError} */
+export function filterIn(query: URLSearchParams): CallFilter {
+  try {
+    return parseFilter(query.get("filter") ?? "");
+  } catch (error) {
+    if (!(error instanceof FilterError)) throw error;
+    throw new ApiError(400, "invalid_filter", error.message);
+  }
+}
+
+/** `GET /api/calls`: the newest first. */
+export async function calls({ observatory, query }: Asked) {
+  const [filter, limit] = [filterIn(query), limitIn(query)];
+  const before = query.get("before") ?? undefined;
+  if (before !== undefined && !/^\d+(?:[.-]\d+)?$/.test(before)) {
+    throw new ApiError(400, "invalid_before", "Cannot read before: expected the next of an answer");
+  }
+  const history = await historyOf(observatory);
+  if (history !== undefined) return await history.calls({ filter, before, limit });
+  const at = before === undefined ? undefined : Number(before);
+  const found = observatory.recorder.recent({ filter, before: at, limit: limit + 1 });
+  const items = found.slice(0, limit);
+  return { items, next: found.length > limit ? String(items.at(-1)!.at) : null };
+}
+
+/** `GET /api/calls/ID` */
+export async function call({ observatory, name: id }: Asked) {
+  const { recorder } = observatory;
+  const history = await historyOf(observatory);
+  const found = recorder.find(id) ?? await history?.call(id);
+  if (found === undefined) throw new ApiError(404, "not_found", `No such call: ${id}`);
+  const kept = recorder.recent({ filter: ({ parent }) => parent === id });
+  const inner = kept.length > 0 ? kept : await history?.inner(found) ?? [];
+  const body = await (await observatory.bodies()).find(id) ?? await history?.body(id);
+  return { ...found, inner, body };
+}
+
+/** `POST /api/record` */
+export async function record(asked: Asked) {
+  const { for: time, server, bodies: mode = "all" } = await bodyOf(asked);
+  const { gateway: { config }, observatory } = asked;
+  const ms = parseDuration(time);
+  if (ms === undefined || ms === 0 || ms > LONGEST) {
+    throw new ApiError(400, "invalid_for", 'Expected "for", a duration of at most 24h');
+  }
+  if (server !== undefined && !config.servers.has(String(server))) {
+    throw new ApiError(404, "not_found", `No such server: ${server}`);
+  }
+  if (mode !== "all" && mode !== "errors") {
+    throw new ApiError(400, "invalid_bodies", 'Expected "bodies" to be "all" or "errors"');
+  }
+  const bodies = await observatory.bodies();
+  return { until: bodies.record({ ms, server: server as string | undefined, mode }) };
+}
+
+/** `GET /api/usage`: with what the definitions of a tool, or of a server, take of a context. */
+export async function usage({ gateway, observatory, query }: Asked) {
+  const by = choiceIn(query, "by", ["tool", "server", "client"]);
+  const { from, items } = await usageOver(observatory, by, rangeIn(query, "24h"));
+  const tally = tallyOf(gateway);
+  const { registry } = gateway.snapshots;
+  const { servers } = await tally.of(registry);
+  const { aggregate } = registry;
+  const raws = aggregate.list("tools", "legacy").items;
+  const places = new Map(
+    by === "tool" ? aggregate.names("tool").map((name, at) => [name, at]) : [],
+  );
+  const tokensOf = (key: string) => {
+    const raw = raws[places.get(key) ?? -1];
+    return by === "server" ? servers.get(key) : raw && tally.tokensOf(raw);
+  };
+  return { from, items: items.map((one) => ({ ...one, tokens: tokensOf(one.key) })), next: null };
+}
+
+/** `GET /api/problems` */
+export async function problems({ observatory, query }: Asked) {
+  const words = ["", ...PROBLEM_STATES] as const;
+  const state = choiceIn(query, "state", words) || undefined;
+  const history = await historyOf(observatory);
+  return { items: await history?.problems({ state }) ?? [], next: null };
+}
+
+/** `POST /api/problems/ID` */
+export async function setProblem(asked: Asked) {
+  const { state } = await bodyOf(asked);
+  if (!PROBLEM_STATES.includes(state as ProblemState)) {
+    const expected = PROBLEM_STATES.join(", ");
+    throw new ApiError(400, "invalid_state", `Expected "state" to be one of ${expected}`);
+  }
+  const { name: fingerprint, observatory } = asked;
+  const history = await historyOf(observatory);
+  if (await history?.setProblem(fingerprint, state as ProblemState)) return { fingerprint, state };
+  throw new ApiError(404, "not_found", `No such problem: ${fingerprint}`);
+}

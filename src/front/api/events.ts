@@ -1,0 +1,113 @@
+/** What happens, as it happens. */
+
+import { attentionOf, sentenceOf } from "../../gateway/attention.ts";
+import { gatewayCondition } from "../../gateway/status.ts";
+import { systemClock } from "../../lib/time.ts";
+import { recentLines } from "../../log/mod.ts";
+import { EventStream } from "../streams.ts";
+import { ApiError, type Asked, OWN_HEADERS } from "./ask.ts";
+import { filterIn } from "./calls.ts";
+import { lineFilter, shownLine } from "./log.ts";
+
+const TOPICS = ["status", "calls", "log", "alerts"] as const;
+
+/** Streams at a time, ms between two events of a topic, and items of one. */
+const [MOST_STREAMS, PAUSE, MOST_ITEMS] = [200, 200, 100];
+
+let open = 0;
+
+/** Collects what comes faster than anybody reads, and tells what was left out. */
+class Batches<Item> {
+  #items: Item[] = [];
+  #left = 0;
+  #cancel: (() => void) | undefined;
+
+  constructor(private readonly tell: (batch: { items: Item[]; left: number }) => void) {}
+
+  add(item: Item): void {
+    if (this.#items.length < MOST_ITEMS) this.#items.push(item);
+    else this.#left++;
+    this.#cancel ??= systemClock.after(PAUSE, () => {
+      const [items, left] = [this.#items, this.#left];
+      [this.#items, this.#left, this.#cancel] = [[], 0, undefined];
+      this.tell({ items, left });
+    }, true);
+  }
+
+  close(): void {
+    this.#cancel?.();
+  }
+}
+
+/** `GET /api/events`: what is told of each topic, batched; ends with the gateway. */
+export function events(asked: Asked): Response {
+  const { gateway, observatory, context: { keepAlive }, query, holds } = asked;
+  const topics = new Set((query.get("topics") ?? TOPICS.join()).split(","));
+  const unknown = topics.difference(new Set<string>(TOPICS));
+  if (unknown.size > 0) {
+    throw new ApiError(400, "invalid_topics", `Expected some of ${TOPICS.join(", ")}`);
+  }
+  const [isCall, isLine] = [filterIn(query), lineFilter(query)];
+  if (open >= MOST_STREAMS) throw new ApiError(503, "busy", "Too many streams are open");
+  const stream = new EventStream();
+  const ends: (() => void)[] = [];
+  const tell = (topic: string) => (data: unknown) => stream.event(topic, JSON.stringify(data));
+  const leave = () => {
+    if (ends.length > 0) open--;
+    for (const end of ends.splice(0)) end();
+  };
+  const close = () => {
+    leave();
+    stream.close();
+  };
+  let last = "";
+  const tellStatus = () => {
+    const condition = gatewayCondition(gateway);
+    const servers = condition.servers.map(({ name, state }) => ({ name, state }));
+    const sentence = sentenceOf(condition);
+    const data = JSON.stringify({ sentence, attention: attentionOf(condition), servers });
+    if (data !== last) stream.event("status", last = data);
+  };
+  const silent = {
+    tick: () => {
+      if (!holds()) return close();
+      stream.comment();
+      // Whether a server does what it is asked changes without a fact.
+      if (topics.has("status")) tellStatus();
+    },
+  };
+  open++;
+  keepAlive.add(silent);
+  gateway.stopping.addEventListener("abort", close);
+  ends.push(
+    () => keepAlive.delete(silent),
+    () => gateway.stopping.removeEventListener("abort", close),
+  );
+  // Both runtimes hold the headers back until the first byte.
+  stream.comment();
+  stream.whenGone(leave);
+  if (topics.has("status")) {
+    const batches = new Batches(tellStatus);
+    const { events } = gateway;
+    const kinds = ["server", "config", "pin", "lists"] as const;
+    ends.push(() => batches.close(), ...kinds.map((kind) => events.on(kind, () => batches.add(0))));
+    tellStatus();
+  }
+  if (topics.has("calls")) {
+    const batches = new Batches(tell("calls"));
+    const { recorder } = observatory;
+    ends.push(
+      () => batches.close(),
+      recorder.onCall((call) => isCall(call) && batches.add(call)),
+    );
+  }
+  if (topics.has("log")) {
+    const batches = new Batches(tell("log"));
+    const add = batches.add.bind(batches);
+    ends.push(
+      () => batches.close(),
+      recentLines.onLine((line) => isLine(line) && add(shownLine(line, gateway.redact))),
+    );
+  }
+  return stream.response({ ...OWN_HEADERS, "cache-control": "no-store, no-transform" });
+}

@@ -1,0 +1,57 @@
+import { type Attention, levelOf, worstFirst } from "../../gateway/attention.ts";
+import { tallyOf } from "../../gateway/offers.ts";
+import { gatewayStatus } from "../../gateway/status.ts";
+import { isFailed, loadOf, trafficOver } from "../../observe/lately.ts";
+import { type Asked, rangeIn } from "./ask.ts";
+
+/** Of so many calls such a share has to fail before it is worth a word. */
+const [LEAST_CALLS, SHARE] = [10, 0.2];
+
+/** `GET /api/overview` */
+export async function overview({ gateway, observatory, query }: Asked) {
+  const range = rangeIn(query, "1h");
+  const status = await gatewayStatus(gateway, tallyOf(gateway));
+  const traffic = await trafficOver(observatory, range);
+  const { from, to, step, total, before, steps } = traffic;
+  const quiet = { total: loadOf([]), spark: steps.map(() => 0) };
+  const servers = status.servers.map((server) => {
+    const { name, state, transport, tokens, counts } = server;
+    const { total: load, spark } = traffic.servers.get(name) ?? quiet;
+    const { era, since } = "since" in server ? server : { era: undefined, since: undefined };
+    const level = levelOf(server);
+    return {
+      ...{ name, state, transport, era, tools: counts.tools, tokens },
+      ...load,
+      spark,
+      since: since && Date.parse(since),
+      level: level === "ok" && isFailing(load) ? "warn" as const : level,
+    };
+  });
+  const failing = servers.flatMap(({ name: subject, calls, failed, level }): Attention[] => {
+    if (level !== "warn" || !isFailing({ calls, failed })) return [];
+    const href = `#/calls?filter=${encodeURIComponent(`server:"${subject}"`)}`;
+    const text = `${failed} of ${calls} calls in ${range}.`;
+    const act = { label: "Calls", href };
+    return [{ kind: "errors", level, subject, title: `Calls of ${subject} fail`, text, act }];
+  });
+  const { gated, tokens, gatedTokens, savedTokens } = status.gating;
+  const forwarded = observatory.recorder.recent({
+    filter: (call) => call.server !== "" && !isFailed(call),
+  });
+  return {
+    ...{ range, from, to, step, sentence: status.sentence },
+    attention: worstFirst([...status.attention, ...failing]),
+    ...{ calls: total.calls, failed: total.failed, p50: total.p50, p95: total.p95 },
+    before: { calls: before.calls, failed: before.failed },
+    gatewayMs: loadOf(forwarded.map((call) => ({ ...call, ms: call.gatewayMs }))).p50,
+    // What a list of the tools takes, and what it does not.
+    tokens: gated ? gatedTokens : tokens,
+    spared: gated ? savedTokens : 0,
+    traffic: steps.map(({ at, calls, failed, p95 }) => ({ at, calls, failed, p95 })),
+    servers,
+  };
+}
+
+function isFailing({ calls, failed }: { readonly calls: number; readonly failed: number }) {
+  return calls >= LEAST_CALLS && failed > calls * SHARE;
+}

@@ -1,0 +1,57 @@
+/** What the API tells where a history is kept: also of before the gateway was started. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Scope } from "../../behaviour/scope.ts";
+import { inDirectory } from "../../config/temp.ts";
+import { House } from "../access/house.ts";
+
+const FROM = { from: "127.0.0.1" };
+
+test("calls, usage and problems outlive a gateway", () =>
+  inDirectory(async (stateDirectory) => {
+    // deno-lint-ignore no-explicit-any
+    const told = async (house: House, path: string, status = 200): Promise<any> => {
+      const response = await house.ask(path, FROM);
+      assert.equal(response.status, status, path);
+      return await response.json();
+    };
+    const call = async (house: House, name: string) =>
+      await (await house.modern("/mcp", "tools/call", { name, arguments: {} })).text();
+    const open = (scope: Scope) => House.open(scope, {}, undefined, { stateDirectory });
+    {
+      await using scope = new Scope();
+      const house = await open(scope);
+      for (const name of ["a_echo", "b_echo", "a_echo"]) await call(house, name);
+      const { items, next } = await told(house, "/api/calls?limit=2");
+      assert.equal(items.length, 2);
+      const rest = await told(house, `/api/calls?before=${next}`);
+      assert.equal(rest.items.length, 1);
+      assert.equal((await told(house, "/api/overview?range=15m")).calls, 3);
+    }
+    await using scope = new Scope();
+    const house = await open(scope);
+    await call(house, "b_echo");
+    const { items } = await told(house, "/api/calls?filter=server:a");
+    assert.equal(items.length, 2);
+    const one = await told(house, `/api/calls/${items[0].id}`);
+    assert.deepEqual(one, { ...items[0], inner: [] });
+    const { calls, servers } = await told(house, "/api/overview");
+    assert.equal(calls, 4);
+    const counts = servers.map(({ name, calls }: { name: string; calls: number }) => [name, calls]);
+    assert.deepEqual(counts, [["a", 2], ["b", 2]]);
+    const usage = await told(house, "/api/usage?by=tool&range=7d");
+    assert.deepEqual(usage.items.map(({ key }: { key: string }) => key).sort(), [
+      ...["a_echo", "b_echo"],
+    ]);
+    assert.ok(usage.items[0].tokens > 0);
+    assert.equal((await told(house, "/api/servers/a")).calls, 2);
+    assert.equal((await told(house, "/api/tools/b_echo")).calls, 2);
+    assert.deepEqual(await told(house, "/api/problems"), { items: [], next: null });
+    assert.equal((await told(house, "/api/problems?state=odd", 400)).error, "invalid_state");
+    const unknown = await house.post("/api/problems/x", { state: "done" }, FROM);
+    assert.equal(unknown.status, 404);
+    const wrong = await house.post("/api/problems/x", { state: "odd" }, FROM);
+    assert.equal(wrong.status, 400);
+    assert.deepEqual((await told(house, "/api/alerts")).history, []);
+  }));
