@@ -79,7 +79,7 @@ const WATCHED = /^\/api\/(?!(?:status|keys|tools|ui-key)\/?$|(?:logins|grants)\b
 
 /** What is seen of servers and calls, below `/api/`. */
 const SEEN =
-  "overview servers/:name servers/:name/restart tools/:name calls calls/:name usage problems problems/:name record alerts log config config/check events";
+  "overview servers/:name servers/:name/restart tools/:name calls calls/:name usage advice problems problems/:name record alerts log config config/check events";
 
 /** A credential of the gateway's own, where nobody has to show one. */
 const OWN_KEY = /^bearer +mcproxy_/i;

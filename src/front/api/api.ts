@@ -10,7 +10,7 @@ import { LOCAL, type Visitor } from "../../protocol/exchange.ts";
 import { type FrontContext, json, Refusal } from "../reply.ts";
 import { ApiError, type Asked, OWN_HEADERS } from "./ask.ts";
 import { alerts } from "./alerts.ts";
-import { call, calls, problems, record, setProblem, usage } from "./calls.ts";
+import { advice, call, calls, problems, record, setProblem, usage } from "./calls.ts";
 import { checkConfiguration, configuration, saveConfiguration } from "./config.ts";
 import { events } from "./events.ts";
 import { log } from "./log.ts";
@@ -30,6 +30,7 @@ const ANSWERS: Readonly<Record<string, Readonly<Record<string, Answering>>>> = {
   "calls": { GET: calls },
   "calls/:name": { GET: call },
   "usage": { GET: usage },
+  "advice": { GET: advice },
   "problems": { GET: problems },
   "problems/:name": { POST: setProblem },
   "record": { POST: record },

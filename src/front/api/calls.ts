@@ -3,6 +3,7 @@
 import { tallyOf } from "../../gateway/offers.ts";
 import { parseDuration } from "../../lib/time.ts";
 import { type CallFilter, FilterError, parseFilter } from "../../observe/filter.ts";
+import { adviceFor } from "../../observe/history/figures.ts";
 import { historyOf, usageOver } from "../../observe/lately.ts";
 import { PROBLEM_STATES, type ProblemState } from "../../observe/problems.ts";
 import { ApiError, type Asked, bodyOf, choiceIn, limitIn, rangeIn } from "./ask.ts";
@@ -82,6 +83,13 @@ export async function usage({ gateway, observatory, query }: Asked) {
     return by === "server" ? servers.get(key) : raw && tally.tokensOf(raw);
   };
   return { from, items: items.map((one) => ({ ...one, tokens: tokensOf(one.key) })), next: null };
+}
+
+/** `GET /api/advice` */
+export async function advice({ gateway, observatory }: Asked) {
+  const history = await historyOf(observatory);
+  const items = history && await adviceFor(gateway, history, tallyOf(gateway));
+  return { items: items ?? [], next: null };
 }
 
 /** `GET /api/problems` */

@@ -47,6 +47,8 @@ test("calls, usage and problems outlive a gateway", () =>
     assert.ok(usage.items[0].tokens > 0);
     assert.equal((await told(house, "/api/servers/a")).calls, 2);
     assert.equal((await told(house, "/api/tools/b_echo")).calls, 2);
+    // So little tells nothing.
+    assert.deepEqual(await told(house, "/api/advice"), { items: [], next: null });
     assert.deepEqual(await told(house, "/api/problems"), { items: [], next: null });
     assert.equal((await told(house, "/api/problems?state=odd", 400)).error, "invalid_state");
     const unknown = await house.post("/api/problems/x", { state: "done" }, FROM);

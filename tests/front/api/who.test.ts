@@ -77,6 +77,7 @@ export const PATHS: readonly (readonly [method: string, path: string, body?: obj
   ["GET", "/api/calls"],
   ["GET", "/api/calls/x"],
   ["GET", "/api/usage"],
+  ["GET", "/api/advice"],
   ["GET", "/api/problems"],
   ["POST", "/api/problems/x", { state: "done" }],
   ["POST", "/api/record", { for: "1s" }],
