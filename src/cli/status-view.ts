@@ -64,7 +64,7 @@ function headLines(body: JsonObject): readonly HeadLine[] {
   ];
   // An older gateway says none.
   const sentence = printed(body.sentence);
-  if (sentence !== "") lines.unshift([sentence]);
+  if (sentence !== "") lines.splice(1, 0, [sentence]);
   const gating = gatingText(body);
   if (gating !== undefined) lines.push([gating]);
   const hint = ungatedHint(costIn(body.gating));
