@@ -4,7 +4,7 @@ import type { Gateway } from "../gateway/gateway.ts";
 import type { Bodies } from "./bodies.ts";
 import type { History } from "./history/history.ts";
 import type { Metrics } from "./metrics.ts";
-import { Recorder } from "./recorder.ts";
+import { type CallListener, Recorder } from "./recorder.ts";
 
 /** A state, and when it began, ms since the epoch. */
 export interface StateChange {
@@ -13,6 +13,8 @@ export interface StateChange {
 }
 
 const MOST_STATES = 100;
+/** Calls that may wait for the history to be loaded. */
+const MOST_EARLY = 1_000;
 
 /** What an {@link Observatory} stands on. */
 export interface ObservatoryOptions {
@@ -27,6 +29,8 @@ export class Observatory {
   readonly states = new Map<string, StateChange[]>();
   #bodies: Promise<Bodies> | undefined;
   #history: Promise<History | undefined> | undefined;
+  #early: Parameters<CallListener>[] = [];
+  #endWait = () => {};
   #metrics: Promise<Metrics> | undefined;
   /** Configurations since the start, by what became of them. */
   readonly reloads = { accepted: 0, refused: 0 };
@@ -96,11 +100,12 @@ export class Observatory {
     if (history !== "off" && history.bodies !== "off") void this.bodies();
   }
 
-  /** The history is opened with the first call. */
+  /** The history is opened with the first call; those that come until it is there wait for it. */
   #awaitCall(): void {
     if (this.options.stateDirectory === undefined) return;
-    const off = this.recorder.onCall(() => {
-      off();
+    this.#early = [];
+    this.#endWait = this.recorder.onCall((...told) => {
+      if (this.#early.push(told) === MOST_EARLY) this.#endWait();
       void this.history();
     });
   }
@@ -108,9 +113,13 @@ export class Observatory {
   async #openHistory(): Promise<History | undefined> {
     const { gateway, recorder, options: { stateDirectory: directory } } = this;
     const { history: wanted } = gateway.config.settings;
-    if (directory === undefined || wanted === "off") return undefined;
-    const { keepHistory } = await import("./history/keep.ts");
-    return keepHistory(gateway, recorder, { ...wanted, directory });
+    const history = directory === undefined || wanted === "off"
+      ? undefined
+      : (await import("./history/keep.ts"))
+        .keepHistory(gateway, recorder, { ...wanted, directory }, this.#early);
+    this.#endWait();
+    this.#early = [];
+    return history;
   }
 
   async #adjustHistory(): Promise<void> {

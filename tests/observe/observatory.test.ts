@@ -108,9 +108,11 @@ test("no history is kept where it is off, and a reload begins and ends one", asy
     await call("read");
     assert.equal(await observatory.history(), undefined);
     await gateway.reload(configOf({ history: { days: 3 } }));
-    await call("read");
+    // One of it opens it, and no older one is in it.
+    await call("write");
     const history = await observatory.history();
     assert.equal(history?.retention.days, 3);
+    assert.deepEqual((await history!.calls({})).items.map(({ name }) => name), ["write"]);
     await gateway.reload(configOf({ history: { days: 5 } }));
     await observatory.history();
     assert.equal(history?.retention.days, 5);
@@ -118,6 +120,11 @@ test("no history is kept where it is off, and a reload begins and ends one", asy
     assert.equal(await observatory.history(), undefined);
     await history!.close();
     assert.equal(existsSync(file), true);
+    await gateway.reload(configOf({ history: {} }));
+    await call("read");
+    const again = (await observatory.history())!;
+    const { items: [one] } = await again.usage({ by: "server", range: "24h" });
+    assert.equal(one?.calls, 2);
   });
 });
 

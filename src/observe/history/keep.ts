@@ -5,7 +5,7 @@ import type { Gateway } from "../../gateway/gateway.ts";
 import { systemClock } from "../../lib/time.ts";
 import { hasFailed } from "../call.ts";
 import { problemOf } from "../problems.ts";
-import type { Recorder } from "../recorder.ts";
+import type { CallListener, Recorder } from "../recorder.ts";
 import { History, type HistoryParts } from "./history.ts";
 
 /** Characters of a request that is compared with those before. */
@@ -13,11 +13,12 @@ const MOST_COMPARED = 1_000;
 /** Arguments that are remembered, by their hashes. */
 const MOST_HASHES = 5_000;
 
-/** One of every call from now on, and of those that are remembered. */
+/** One of every call from now on, and of those that have come before it was there. */
 export function keepHistory(
   gateway: Gateway,
   recorder: Recorder,
   place: Pick<HistoryParts, "directory" | "days" | "maxSize">,
+  early: readonly Parameters<CallListener>[] = [],
 ): History {
   const isIdle = () => gateway.inFlight === 0;
   const seen = new Set<number>();
@@ -29,11 +30,12 @@ export function keepHistory(
     return seen.size === seen.add(hash).size;
   };
   const follow = (history: History) => {
-    for (const call of recorder.recent().reverse()) history.add(call);
-    return recorder.onCall((call, record) => {
+    const add: CallListener = (call, record) => {
       const problem = hasFailed(call) ? problemOf(call, recorder.failureText(record)) : undefined;
       history.add(call, { problem, isRepeated: () => isRepeated(record) });
-    });
+    };
+    for (const told of early) add(...told);
+    return recorder.onCall(add);
   };
   return new History({ ...place, process: recorder.process, clock: systemClock, isIdle, follow });
 }
