@@ -74,7 +74,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 44_681;
+const MOST_CODE_IN_ALL = 44_682;
 const MOST_FILES = 312;
 const MOST_LINES = 500;
 

@@ -130,7 +130,9 @@ export class Recorder {
       counted.operations.exemplar = { traceId, value: duration / 1_000, at };
     }
     const method = counted.method === UNKNOWN ? shortened(record.method) : counted.method;
-    const name = route === undefined ? record.name && shortened(record.name) : route.exposed;
+    // What nobody has listed may be anything, a secret as well.
+    const name = route?.exposed ??
+      (record.name && this.gateway.redact(shortened(record.name)));
     const client = this.#clients.of(record.client.info);
     const place = this.#ring.add(record, at, method, name, client);
     const level = hasFailed(record) ? "info" : "debug";

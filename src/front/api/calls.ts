@@ -6,7 +6,7 @@ import { type CallFilter, FilterError, parseFilter } from "../../observe/filter.
 import { adviceFor } from "../../observe/history/figures.ts";
 import { historyOf, usageOver } from "../../observe/lately.ts";
 import { PROBLEM_STATES, type ProblemState } from "../../observe/problems.ts";
-import { ApiError, type Asked, bodyOf, choiceIn, limitIn, rangeIn } from "./ask.ts";
+import { ApiError, type Asked, bodyOf, choiceIn, limitIn, MOST_ITEMS, rangeIn } from "./ask.ts";
 
 /** For how long bodies may be recorded, ms. */
 const LONGEST = 86_400_000;
@@ -42,7 +42,7 @@ export async function call({ observatory, name: id }: Asked) {
   const history = await historyOf(observatory);
   const found = recorder.find(id) ?? await history?.call(id);
   if (found === undefined) throw new ApiError(404, "not_found", `No such call: ${id}`);
-  const kept = recorder.recent({ filter: ({ parent }) => parent === id });
+  const kept = recorder.recent({ filter: ({ parent }) => parent === id, limit: MOST_ITEMS });
   const inner = kept.length > 0 ? kept : await history?.inner(found) ?? [];
   const body = await (await observatory.bodies()).find(id) ?? await history?.body(id);
   return { ...found, inner, body };
