@@ -88,7 +88,8 @@ function linesOf({ server, waiting }: Report, isWhole: boolean, style: Style): s
   return isWhole ? lines : [`${server}: mcproxy approve ${JSON.stringify(server)}`, ...lines];
 }
 
-async function confirmed(question: string, { stdin, stderr }: Io): Promise<boolean> {
+/** Whether whoever is at the terminal says yes. */
+export async function confirmed(question: string, { stdin, stderr }: Io): Promise<boolean> {
   if (!stdin.isTerminal) return false;
   await say(stderr, question);
   for await (const chunk of stdin) {

@@ -122,6 +122,17 @@ export function longDuration(text: string): number | undefined {
   return days === undefined ? parseDuration(text) : Number(days) * 86_400_000;
 }
 
+/** Milliseconds since the epoch of a date, or of a time ago. @throws {UsageError} for what is none */
+export function timeGiven(option: OptionName, text: string): number {
+  const ago = longDuration(text);
+  const at = ago === undefined ? Date.parse(text) : Date.now() - ago;
+  if (!Number.isNaN(at)) return at;
+  const said = JSON.stringify(text);
+  throw new UsageError(
+    `Cannot use --${option} ${said}: expected a time such as 2h, 7d or 2026-11-30`,
+  );
+}
+
 /** How a command is written: its name, and the words behind it. */
 export function usageOf({ name, words = [] }: Command): string {
   return [name, ...words].join(" ");

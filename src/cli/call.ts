@@ -2,7 +2,7 @@ import { type CliError, ExitCode, failed, type Io, print, say, UsageError } from
 import { rawAt } from "../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { firstLine, messageOf, printable } from "../lib/text.ts";
-import type { Invocation } from "./command.ts";
+import type { Invocation, OptionValues } from "./command.ts";
 import { styleFor } from "./view/table.ts";
 
 /** `mcproxy call TOOL [JSON|-]`: one tool call from the command line. */
@@ -11,23 +11,37 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
   const argumentsText = readCallArguments(given === "-" ? await readAll(io.stdin) : given ?? "{}");
   const caller = await openCaller(invocation, io);
   return await untilSignal(caller, io, async () => {
-    const onNotification = (raw: string) => {
-      const line = progressLine(raw);
-      const style = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
-      if (line !== undefined) void say(io.stderr, `${style.dim(line)}\n`);
-    };
-    const raw = await caller.call(tool, argumentsText, onNotification);
-    const { result, error } = JSON.parse(raw) as JsonObject;
-    if (!isObject(result)) throw callError(tool, error);
-    if (options.json === true) {
-      // As it came: a number beyond 2^53 would not survive a round trip.
-      await print(io, `${rawAt(raw, ["result"]) ?? "{}"}\n`);
-    } else {
-      const text = contentText(result);
-      await print(io, io.stdout.isTerminal ? printable(text, { lines: true }) : text);
-    }
-    return result.isError === true ? ExitCode.Failed : ExitCode.Ok;
+    const raw = await caller.call(tool, argumentsText, progressTo(io));
+    return await printResult(raw, tool, options, io);
   });
+}
+
+/** Shows whoever waits what comes meanwhile. */
+export function progressTo(io: Io): (raw: string) => void {
+  const style = styleFor({ isTerminal: io.stderr.isTerminal, env: io.env });
+  return (raw) => {
+    const line = progressLine(raw);
+    if (line !== undefined) void say(io.stderr, `${style.dim(line)}\n`);
+  };
+}
+
+/** Prints the result of a call, and whether it succeeded. @throws {CliError} for an error */
+export async function printResult(
+  raw: string,
+  called: string,
+  { json }: OptionValues,
+  io: Io,
+): Promise<ExitCode> {
+  const { result, error } = JSON.parse(raw) as JsonObject;
+  if (!isObject(result)) throw callError(called, error);
+  if (json === true) {
+    // As it came: a number beyond 2^53 would not survive a round trip.
+    await print(io, `${rawAt(raw, ["result"]) ?? "{}"}\n`);
+  } else {
+    const text = contentText(result);
+    await print(io, io.stdout.isTerminal ? printable(text, { lines: true }) : text);
+  }
+  return result.isError === true ? ExitCode.Failed : ExitCode.Ok;
 }
 
 /**

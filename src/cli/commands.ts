@@ -2,6 +2,7 @@
 
 import type { Command } from "./command.ts";
 import { SERVE } from "./default-command.ts";
+import { OBSERVE_COMMANDS } from "./observe/rows.ts";
 
 /** All commands, the default first, in the order of the help. */
 export const COMMANDS: readonly [Command, ...Command[]] = [
@@ -55,6 +56,7 @@ export const COMMANDS: readonly [Command, ...Command[]] = [
     ],
     load: async () => (await import("./status.ts")).run,
   },
+  ...OBSERVE_COMMANDS,
   {
     name: "approve",
     summary: "Show what of a server is not as it was approved, and approve it",

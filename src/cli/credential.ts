@@ -158,7 +158,12 @@ async function grantedFor(
 }
 
 /** A gateway has answered that it does not do it. */
-export class RefusedError extends CliError {}
+export class RefusedError extends CliError {
+  /** `status`: where a gateway has said so by HTTP. */
+  constructor(message: string, readonly status?: number, hint?: string) {
+    super(ExitCode.Failed, message, { hint });
+  }
+}
 
 /** The end of a command that a gateway did not let in. */
 export class NotLetInError extends RefusedError {
@@ -166,10 +171,10 @@ export class NotLetInError extends RefusedError {
 
   constructor(
     label: string,
-    readonly status: number,
+    status: number,
     { why, remedy }: { readonly why: string; readonly remedy: string },
   ) {
     const hint = remedy.replace(/^[a-z]/, (letter) => letter.toUpperCase());
-    super(ExitCode.Failed, `Cannot ask the gateway at "${label}": ${why}`, { hint });
+    super(`Cannot ask the gateway at "${label}": ${why}`, status, hint);
   }
 }

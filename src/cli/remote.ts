@@ -13,7 +13,7 @@ import { LIST_RULES } from "../protocol/lists.ts";
 import { request, type ResponseMessage } from "../protocol/message.ts";
 import { toolTokens } from "../registry/source.ts";
 import { HttpStatusError, NetworkError } from "../upstream/transport/failures.ts";
-import { HttpClient, type HttpRequest } from "../upstream/transport/http-client.ts";
+import { EVENT_STREAM, HttpClient, type HttpRequest } from "../upstream/transport/http-client.ts";
 import { StreamableHttpTransport } from "../upstream/transport/http.ts";
 import type { OptionValues } from "./command.ts";
 import { type Credential, credentialFor, NotLetInError, RefusedError } from "./credential.ts";
@@ -59,6 +59,7 @@ export async function remoteCaller(
 export interface RemoteAnswer {
   /** Whether the HTTP status was one of success. */
   readonly ok: boolean;
+  readonly status: number;
   readonly raw: string;
   readonly body: JsonObject;
 }
@@ -94,17 +95,47 @@ export class RemoteCaller {
 
   /** What it answers below `/api`. @throws {CliError} where it does not do it, with what it says */
   async api(
-    method: "GET" | "PUT" | "DELETE",
+    method: HttpRequest["method"],
     path: string,
     sent?: unknown,
   ): Promise<JsonObject> {
     const request = sent === undefined ? { method } : { method, body: JSON.stringify(sent) };
     const url = `${this.urls.api}/${path}`;
-    const { ok, body } = await this.#ask(url, "a login", () => true, request);
+    const { ok, status, body } = await this.#ask(url, "an answer", () => true, request);
     if (ok) return body;
     const why = snippet(printable(String(body.message ?? body.error)));
     const message = `The gateway at "${this.urls.label}" refused it: ${why}`;
-    throw new RefusedError(ExitCode.Failed, message);
+    throw new RefusedError(message, status);
+  }
+
+  /**
+   * Follows an event stream below `/api` to its end, or that of `signal`. `onOpen` is called once it
+   * is there, `onData` with what each event has. @throws {CliError} as {@link api}
+   */
+  async follow(
+    path: string,
+    onData: (data: JsonObject) => void,
+    signal: AbortSignal,
+    onOpen: () => void,
+  ): Promise<void> {
+    const http = this.#http(`${this.urls.api}/${path}`);
+    const all = AbortSignal.any([this.#closing.signal, signal]);
+    const what = "what happens";
+    try {
+      const headers = { accept: EVENT_STREAM, ...await this.#credential.headers() };
+      const response = await http.send({ method: "GET", headers, signal: all, what });
+      // A refusal is told as any other question's.
+      if (!response.ok) return void await this.api("GET", path);
+      onOpen();
+      const onEvent = ({ data }: { readonly data: string }) => onData(parsedObject(data) ?? {});
+      await http.events(response, what, { onEvent });
+    } catch (error) {
+      if (!signal.aborted) throw this.#explain(error, this.#closing.signal);
+    }
+  }
+
+  #http(url: string): HttpClient {
+    return new HttpClient({ server: "gateway", target: plainTarget(url) });
   }
 
   async #ask(
@@ -113,7 +144,7 @@ export class RemoteCaller {
     expected: (answer: RemoteAnswer) => boolean,
     sent: Pick<HttpRequest, "method" | "body"> = { method: "GET" },
   ): Promise<RemoteAnswer> {
-    const http = new HttpClient({ server: "gateway", target: plainTarget(url) });
+    const http = this.#http(url);
     const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(STATUS_TIMEOUT)]);
     try {
       const type = sent.body === undefined ? {} : { "content-type": "application/json" };
@@ -124,7 +155,7 @@ export class RemoteCaller {
       const raw = await http.text(response, what);
       this.#checkLetIn(status, raw);
       const body = status === 204 ? {} : parsedObject(raw);
-      const answer = body && { ok, raw, body };
+      const answer = body && { ok, status, raw, body };
       if (answer !== undefined && expected(answer)) return answer;
       throw notAGateway(this.urls.label, status);
     } catch (error) {
@@ -191,15 +222,25 @@ export class RemoteCaller {
     return { ...estimated, ...costsOf(sum(all), sum(listed)) };
   }
 
-  async call(
+  call(
     tool: string,
     argumentsText: string,
     onNotification: (raw: string) => void,
   ): Promise<string> {
+    const members = `"name":${JSON.stringify(tool)},"arguments":${argumentsText}`;
+    return this.send("tools/call", members, onNotification);
+  }
+
+  /** Asks something with these members, at the endpoint that was named; the answer as it came. */
+  async send(
+    method: string,
+    members: string,
+    onNotification: (raw: string) => void,
+    url: string = this.urls.mcp,
+  ): Promise<string> {
     const meta = { ...this.#envelope(), [MetaKey.ProgressToken]: "cli" };
-    const params = `{"name":${JSON.stringify(tool)},"arguments":${argumentsText},` +
-      `"_meta":${JSON.stringify(meta)}}`;
-    return (await this.#request(this.urls.mcp, "tools/call", params, onNotification)).raw;
+    const params = `{${members},"_meta":${JSON.stringify(meta)}}`;
+    return (await this.#request(url, method, params, onNotification)).raw;
   }
 
   close(): Promise<void> {

@@ -15,6 +15,8 @@ export interface GatewayUrls {
   readonly mcp: string;
   /** The aggregated endpoint, or that of a profile, its tools gated or not whatever is configured. */
   gate(profile: string | undefined, gated: boolean): string;
+  /** The endpoint that has this key in what is told of calls. */
+  endpoint(key: string): string;
   readonly health: string;
   /** Below which it is asked and told of itself. */
   readonly api: string;
@@ -53,6 +55,10 @@ export function gatewayUrls(
     gate: (profile, gated) => {
       const view = profile === undefined ? "" : `/profiles/${encodeURIComponent(profile)}`;
       return `${base}${view}/${gated ? "gated" : "ungated"}/mcp`;
+    },
+    endpoint: (key) => {
+      const parts = key.split("/").filter((part) => part !== "*").map(encodeURIComponent);
+      return [base, ...parts, "mcp"].join("/");
     },
     health: `${base}/health`,
     api: `${base}/api`,

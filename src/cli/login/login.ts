@@ -2,7 +2,6 @@
 
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import process from "node:process";
 import * as v from "valibot";
 import { ExitCode, failed, type Io, print, say, UsageError } from "../../app/io.ts";
 import { requireConfiguration } from "../../app/plan.ts";
@@ -16,6 +15,7 @@ import { loginAddress } from "../../protocol/issuer.ts";
 import { type Grant, grantFileIn } from "../../upstream/oauth/grants.ts";
 import { Logins } from "../../upstream/oauth/logins.ts";
 import { unknownServer } from "../args.ts";
+import { openInBrowser } from "../browser.ts";
 import type { Invocation, OptionValues } from "../command.ts";
 import { gatewayState, principalCalled, RefusedError } from "../credential.ts";
 import { type RemoteCaller, remoteCaller } from "../remote.ts";
@@ -132,7 +132,7 @@ async function holderOf(name: string, options: OptionValues, io: Io, isToEnd = f
   /** Does something with the file. @throws {RefusedError} where it cannot be used */
   const inFile = <T>(work: (logins: Logins) => Promise<T>): Promise<T> =>
     Promise.try(work, new Logins({ file })).catch((error) => {
-      throw new RefusedError(ExitCode.Failed, `Cannot keep logins: ${messageOf(error)}`);
+      throw new RefusedError(`Cannot keep logins: ${messageOf(error)}`);
     });
   return { key, gateway, path: `grants/${encodeURIComponent(name)}`, config, inFile };
 }
@@ -175,13 +175,8 @@ function asker(name: string, options: OptionValues, io: Io): LoginDesk["ask"] {
       tell(`To log in to ${JSON.stringify(name)}, open this address:\n\n  ${address}\n\n`);
       tell(`or paste here where it leads to in the end, ${callback.redirect.href}?…\n`);
     }
-    const { DISPLAY, WAYLAND_DISPLAY, WSL_DISTRO_NAME, SSH_CONNECTION } = io.env;
-    const hasScreen = process.platform !== "linux" || DISPLAY || WAYLAND_DISPLAY || WSL_DISTRO_NAME;
     const mayOpen = options["no-browser"] !== true && address.startsWith("https:");
-    if (mayOpen && hasScreen && !SSH_CONNECTION) {
-      const { default: open } = await import("open");
-      await open(address).catch((error) => tell(`Cannot open a browser: ${messageOf(error)}\n`));
-    }
+    if (mayOpen) await openInBrowser(address, io);
     return await callback.answer(io.stdin, tell);
   };
 }
