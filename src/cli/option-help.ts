@@ -29,7 +29,7 @@ export const OPTION_HELP: Readonly<Record<OptionName, string>> = {
   expires: "When the key ends, such as 90d, 12h or 2099-12-31; without, never",
   yes: "Do not ask",
   scope: "Ask for these rights, blanks between them",
-  for: "Whom to log in, where each has a login of his own; how long to record",
+  for: "login: whose, where each has one of his own; record: how long, such as 10m",
   "no-browser": "Only print the address to open",
   who: "Only what this one has done",
   event: "Only call, denied, limited, auth-failed, session, grant, pin or config",

@@ -17,7 +17,7 @@ export const OBSERVE_COMMANDS: readonly Command[] = [
   {
     name: "calls",
     summary: "Look back at calls, or at one of them",
-    words: ["[ID]", "[FILTER…]"],
+    words: ["[ID|FILTER…]"],
     options: ["since", "limit", "url"],
     notes: [FILTER, DASH, "With --json, stdout has one JSON object per line."],
     load: async () => (await import("./calls.ts")).run,
