@@ -47,7 +47,7 @@ const OK = {
   ms: 3,
   name: "a_x",
 };
-const REQUEST = { name: "github_search_code", arguments: { q: "x", big: 1 } };
+const REQUEST = { name: "github_search_code", arguments: { q: "x", big: 1 }, _meta: { a: 1 } };
 
 type Sent = Parameters<typeof sendJson>[0];
 const tell = (response: Sent, body: unknown, status = 200) => sendJson(response, status, body);

@@ -153,10 +153,11 @@ function bodyLines(body: JsonObject, style: Style): string[] {
   return [...part("Request", body.request), ...part("Result", body.result)];
 }
 
-/** What was cut stays as it is. */
+/** What was cut stays as it is; what clients and servers say of the protocol is left out. */
 function pretty(text: string): string {
   const value = parsedText(text);
-  return value === undefined ? text : JSON.stringify(value, null, 2);
+  const shown = isObject(value) ? { ...value, _meta: undefined } : value;
+  return shown === undefined ? text : JSON.stringify(shown, null, 2);
 }
 
 /** The end of a command that is about a call nobody knows. */
