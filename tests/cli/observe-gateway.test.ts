@@ -57,8 +57,10 @@ test("a call is found by a filter, and shown by its id", async () => {
   assert.match(await text("calls", "server:a", "outcome:ok"), /ok .* a .* a_echo\n/);
   assert.match(await text("calls", "--since", "1h", "--", "-outcome:ok"), /a_none\n/);
   const [echo] = await calls("a_echo");
-  assert.equal(echo.ownName, "echo");
-  assert.match(await text("calls", echo.id), /^tools\/call a_echo\n.*Outcome {2}ok\n/s);
+  assert.match(
+    await text("calls", echo.id),
+    /^tools\/call a_echo\n.*Outcome {2}ok\n.*Server {3}a as echo\n/s,
+  );
   const wrong = await ask("calls", "sever:a");
   assert.match(wrong.stderr, /Unknown key "sever" in the filter \(did you mean "server"\?\)/);
 });
