@@ -53,7 +53,7 @@ export async function record(asked: Asked) {
   const { for: time, server, bodies: mode = "all" } = await bodyOf(asked);
   const { gateway: { config }, observatory } = asked;
   const ms = parseDuration(time);
-  if (ms === undefined || ms === 0 || ms > LONGEST) {
+  if (ms === undefined || ms > LONGEST) {
     throw new ApiError(400, "invalid_for", 'Expected "for", a duration of at most 24h');
   }
   if (server !== undefined && !config.servers.has(String(server))) {
