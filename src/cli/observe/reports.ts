@@ -31,7 +31,7 @@ const USAGE: readonly Shown[] = [
 ];
 
 /** `mcproxy usage [--by tool|server|client] [--range 24h]` */
-export async function usage({ options }: Invocation, io: Io): Promise<number> {
+export async function showUsage({ options }: Invocation, io: Io): Promise<number> {
   const { by = "tool", range } = options;
   return await askGateway(options, io, async (gateway) => {
     const body = await gateway.api("GET", pathWith("usage", { by, range }));
@@ -56,7 +56,7 @@ const PROBLEMS: readonly Shown[] = [
 const STATES = new Map([["done", "done"], ["ignore", "ignored"], ["open", "open"]]);
 
 /** `mcproxy problems [--state …]`, and `done`, `ignore` or `open` of one. */
-export async function problems({ args, options }: Invocation, io: Io): Promise<number> {
+export async function showProblems({ args, options }: Invocation, io: Io): Promise<number> {
   const [action, id] = args;
   const state = STATES.get(action ?? "");
   if (action !== undefined && (state === undefined || id === undefined)) {
@@ -95,7 +95,7 @@ const CHANNELS: readonly Shown[] = [
 ];
 
 /** `mcproxy alerts` */
-export async function alerts({ options }: Invocation, io: Io): Promise<number> {
+export async function showAlerts({ options }: Invocation, io: Io): Promise<number> {
   return await askGateway(options, io, async (gateway) => {
     const body = await gateway.api("GET", "alerts");
     const [firing, channels] = [listIn(body, "firing"), listIn(body, "channels")];
@@ -113,7 +113,7 @@ export async function alerts({ options }: Invocation, io: Io): Promise<number> {
 }
 
 /** `mcproxy record [--for 10m] [--server NAME] [--errors]` */
-export async function record({ options }: Invocation, io: Io): Promise<number> {
+export async function startRecording({ options }: Invocation, io: Io): Promise<number> {
   const { for: time = "10m", server, errors } = options;
   if (parseDuration(time) === undefined) {
     const found = JSON.stringify(time);

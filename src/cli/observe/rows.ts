@@ -26,7 +26,7 @@ export const OBSERVE_COMMANDS: readonly Command[] = [
     name: "usage",
     summary: "Show what is used, how often, and what it takes",
     options: ["by", "range", "url"],
-    load: async () => (await import("./reports.ts")).usage,
+    load: async () => (await import("./reports.ts")).showUsage,
   },
   {
     name: "problems",
@@ -34,7 +34,7 @@ export const OBSERVE_COMMANDS: readonly Command[] = [
     words: ["[ACTION]", "[ID]"],
     options: ["state", "url"],
     notes: ["ACTION is done, ignore or open; what is done opens again when it fails again."],
-    load: async () => (await import("./reports.ts")).problems,
+    load: async () => (await import("./reports.ts")).showProblems,
   },
   {
     name: "record",
@@ -44,7 +44,7 @@ export const OBSERVE_COMMANDS: readonly Command[] = [
       "Secrets are masked, and 64 kB a side are kept: mcproxy calls ID shows them.",
       "Ten minutes unless --for says otherwise; --for 0s ends it.",
     ],
-    load: async () => (await import("./reports.ts")).record,
+    load: async () => (await import("./reports.ts")).startRecording,
   },
   {
     name: "replay",
@@ -68,6 +68,6 @@ export const OBSERVE_COMMANDS: readonly Command[] = [
     name: "alerts",
     summary: "Show what is wrong now, what was, and who is told",
     options: ["url"],
-    load: async () => (await import("./reports.ts")).alerts,
+    load: async () => (await import("./reports.ts")).showAlerts,
   },
 ];
