@@ -1,4 +1,4 @@
-import { CliError, ExitCode, failed, type Io, say } from "../app/io.ts";
+import { CliError, failed, type Io, say } from "../app/io.ts";
 import { plainTarget } from "../config/types.ts";
 import { costsOf, type GateCost } from "../gating/gate.ts";
 import type { ServerOffer } from "../gateway/offers.ts";

@@ -5,7 +5,6 @@ import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { CliError, failed, type Io, say } from "../../app/io.ts";
 import { rawAt } from "../../lib/json-edit.ts";
 import { isObject, type JsonObject, parsedObject } from "../../lib/json.ts";
