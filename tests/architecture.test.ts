@@ -68,14 +68,14 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   // What runs in the browser: modules, styles and the shell.
   "src/front/dashboard/web": 2_600,
   "src/app": 782,
-  "src/cli": 3_437,
+  "src/cli": 4_084,
   "src/cli/login": 408,
   "src/cli/view": 263,
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 44_682;
-const MOST_FILES = 312;
+const MOST_CODE_IN_ALL = 45_324;
+const MOST_FILES = 320;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */
