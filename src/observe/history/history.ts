@@ -259,6 +259,7 @@ export class History {
     if (this.#trouble !== undefined) return;
     if (this.#store === undefined) {
       this.#store = await Store.open(this.#path, this.parts.process);
+      if (this.#trouble !== undefined) return this.#letGo(); // It was closed meanwhile.
       this.#due.clean = this.parts.clock.now() + CLEAN_EVERY;
     }
     while (this.#store && (this.#left.length > 0 || this.#pending.size > 0)) {

@@ -175,6 +175,18 @@ test("who finds somebody else writing tries later, and gives up for a while at l
   }
 });
 
+test("one that is closed while it is opened lets go of its file", async () => {
+  await using place = kept();
+  const history = place.open();
+  const opening = history.flush();
+  await new Promise((resolve) => setImmediate(resolve));
+  await history.close();
+  await opening;
+  assert.equal(await history.ask(() => true), undefined);
+  // Whoever holds it open keeps its journal.
+  assert.equal(existsSync(`${place.path}-wal`), false);
+});
+
 test("two gateways keep one history", async () => {
   await using place = kept();
   const histories = [place.open(), place.open()];
