@@ -9,7 +9,7 @@ import type { ConfigIssue } from "../../config/issue.ts";
 import { checkText } from "../../config/check-text.ts";
 import { secretsOfText } from "../../config/secrets.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
-import { shortHash } from "../../lib/json.ts";
+import { type JsonObject, shortHash } from "../../lib/json.ts";
 import { systemReason } from "../../lib/own-file.ts";
 import { createRedactor } from "../../lib/secrets.ts";
 import { getLogger } from "../../log/mod.ts";
@@ -49,10 +49,17 @@ export async function checkConfiguration(asked: Asked) {
   return { issues: await issuesIn(await textOf(asked), asked.gateway) };
 }
 
-/** `PUT /api/config` */
+let last: Promise<unknown> = Promise.resolve();
+
+/** `PUT /api/config`: one after the other, or the last would win unseen. */
 export async function saveConfiguration(asked: Asked) {
-  const { gateway, visitor } = asked;
-  const { text, hash } = await bodyOf(asked);
+  const body = await bodyOf(asked);
+  const saved = last.then(() => save(asked, body));
+  last = saved.catch(() => {});
+  return await saved;
+}
+
+async function save({ gateway, visitor }: Asked, { text, hash }: JsonObject) {
   if (typeof text !== "string" || typeof hash !== "string") {
     throw new ApiError(400, "invalid_body", 'Expected an object with "text" and "hash"');
   }

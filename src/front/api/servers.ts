@@ -57,7 +57,10 @@ function stderrOf(server: string, redact: (text: string) => string) {
 
 /** `POST /api/servers/NAME/restart` */
 export function restart(asked: Asked): Response {
-  const { gateway: { members }, name } = asked;
+  const { gateway: { members, config }, name } = asked;
+  if (config.servers.get(name)?.disabled) {
+    throw new ApiError(409, "disabled", "It is switched off in the configuration");
+  }
   if (!members.restart(name)) throw unknownServer(asked);
   return json({ server: name }, 202, OWN_HEADERS);
 }

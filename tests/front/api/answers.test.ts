@@ -102,6 +102,9 @@ test(
     assert.equal(house.gateway.members.get("a"), successor);
     await called(house, "a_echo");
     assert.equal((await house.post("/api/servers/x/restart", {}, FROM)).status, 404);
+    const mcpServers = { a: { command: "fake" }, b: { command: "fake", disabled: true } };
+    house.reload({ mcpServers, profiles: {} });
+    assert.equal((await house.post("/api/servers/b/restart", {}, FROM)).status, 409);
     assert.equal((await house.ask("/api/servers/a/restart", FROM)).status, 405);
   }),
 );

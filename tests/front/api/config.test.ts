@@ -130,6 +130,17 @@ test(
 );
 
 test(
+  "of two who save at a time one has the say",
+  edited(async ({ get, put }) => {
+    const { text, hash } = await get();
+    const saved = await Promise.all(
+      ["One", "Two"].map((who) => put(text.replace("Mine", who), hash)),
+    );
+    assert.deepEqual(saved.map(([status]) => status).sort(), [200, 409]);
+  }),
+);
+
+test(
   "nothing is saved where that is off, and it is said why",
   edited(async ({ path, get, put }) => {
     const { text, hash, edit, why } = await get();
