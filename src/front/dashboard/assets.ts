@@ -10,8 +10,10 @@ import styles from "./web/styles.css" with { type: "text" };
 import icon from "./web/icon.svg" with { type: "text" };
 import api from "./web/api.js" with { type: "text" };
 import app from "./web/app.js" with { type: "text" };
+import form from "./web/form.js" with { type: "text" };
 import keys from "./web/keys.js" with { type: "text" };
 import list from "./web/list.js" with { type: "text" };
+import mcp from "./web/mcp.js" with { type: "text" };
 import pageAlerts from "./web/page-alerts.js" with { type: "text" };
 import pageCalls from "./web/page-calls.js" with { type: "text" };
 import pageConfig from "./web/page-config.js" with { type: "text" };
@@ -21,8 +23,10 @@ import pageServers from "./web/page-servers.js" with { type: "text" };
 import pageTools from "./web/page-tools.js" with { type: "text" };
 import pageUsage from "./web/page-usage.js" with { type: "text" };
 import parts from "./web/parts.js" with { type: "text" };
+import schema from "./web/schema.js" with { type: "text" };
 import state from "./web/state.js" with { type: "text" };
 import stream from "./web/stream.js" with { type: "text" };
+import tries from "./web/tries.js" with { type: "text" };
 
 /** What is at `/`. */
 export const SHELL: string = shell;
@@ -38,8 +42,10 @@ export const ASSETS: Readonly<Record<string, unknown>> = {
   "icon.svg": icon,
   "api.js": api,
   "app.js": app,
+  "form.js": form,
   "keys.js": keys,
   "list.js": list,
+  "mcp.js": mcp,
   "page-alerts.js": pageAlerts,
   "page-calls.js": pageCalls,
   "page-config.js": pageConfig,
@@ -49,6 +55,8 @@ export const ASSETS: Readonly<Record<string, unknown>> = {
   "page-tools.js": pageTools,
   "page-usage.js": pageUsage,
   "parts.js": parts,
+  "schema.js": schema,
   "state.js": state,
   "stream.js": stream,
+  "tries.js": tries,
 };

@@ -1,10 +1,13 @@
 /** The page about the gateway: a shell without data, and its files. Loaded when somebody opens it. */
 
 import { createHash } from "node:crypto";
+import { gzipSync } from "node:zlib";
 import { ASSETS, SHELL } from "./assets.ts";
 
 interface Asset {
   readonly text: string;
+  /** The same as browsers take it. */
+  readonly packed: Uint8Array<ArrayBuffer>;
   readonly etag: string;
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -36,6 +39,7 @@ function contentPolicy(importMap: string): string {
 function assetOf(name: string, text: string, headers = {}): Asset {
   return {
     text,
+    packed: gzipSync(text),
     etag: `"${createHash("sha256").update(text).digest("base64url").slice(0, 22)}"`,
     headers: {
       "content-type": TYPES[name.split(".").at(-1)!]!,
@@ -44,6 +48,7 @@ function assetOf(name: string, text: string, headers = {}): Asset {
       "x-content-type-options": "nosniff",
       "cross-origin-resource-policy": "same-origin",
       "referrer-policy": "no-referrer",
+      "vary": "accept-encoding",
       ...headers,
     },
   };
@@ -54,7 +59,7 @@ const IMPORT_MAP = /<script type="importmap">([\s\S]*?)<\/script>/.exec(SHELL)![
 const SHELL_ASSET = assetOf("index.html", SHELL, {
   "content-security-policy": contentPolicy(IMPORT_MAP),
   // Whoever asks for JSON there is answered with that.
-  "vary": "accept",
+  "vary": "accept, accept-encoding",
 });
 
 const assets = new Map<string, Asset>(
@@ -67,7 +72,11 @@ export function dashboardFile(request: Request, name?: string): Response | undef
   if (asset === undefined) return undefined;
   const headers = { ...asset.headers, etag: asset.etag };
   const known = request.headers.get("if-none-match")?.split(/\s*,\s*/) ?? [];
-  return known.some((etag) => etag.replace(/^W\//, "") === asset.etag)
-    ? new Response(null, { status: 304, headers })
+  if (known.some((etag) => etag.replace(/^W\//, "") === asset.etag)) {
+    return new Response(null, { status: 304, headers });
+  }
+  const isPacked = /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "");
+  return isPacked
+    ? new Response(asset.packed, { headers: { ...headers, "content-encoding": "gzip" } })
     : new Response(asset.text, { headers });
 }

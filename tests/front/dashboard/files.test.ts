@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
+import { gunzipSync } from "node:zlib";
 import { ASSETS, SHELL } from "../../../src/front/dashboard/assets.ts";
 import { dashboardFile } from "../../../src/front/dashboard/dashboard.ts";
 
@@ -45,10 +46,19 @@ test("each file is served with its type and a tag, and not again while it is kno
   assert.equal(get("__proto__"), undefined);
 });
 
-test("whatever a module imports is there, and all of it is small", () => {
-  let bytes = SHELL.length;
+/** A file as browsers take it. */
+async function packed(name?: string): Promise<Uint8Array<ArrayBuffer>> {
+  const response = get(name, { "accept-encoding": "gzip, br" })!;
+  assert.equal(response.headers.get("content-encoding"), "gzip");
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  assert.equal(gunzipSync(bytes).toString(), await get(name)!.text());
+  return bytes;
+}
+
+test("whatever a module imports is there, and all of it is small", async () => {
+  let bytes = (await packed()).length;
   for (const [name, text] of Object.entries(ASSETS) as [string, string][]) {
-    bytes += new TextEncoder().encode(text).length;
+    bytes += (await packed(name)).length;
     if (!name.endsWith(".js")) continue;
     const found = text.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*)"([^"]+)"/g);
     for (const [, specifier = ""] of found) {
