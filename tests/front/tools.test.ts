@@ -29,6 +29,8 @@ const CONFIG = {
     off: { ...fakeCommand({}), disabled: true },
   },
   allowedOrigins: ["https://friend.example"],
+  // What other tests have called is not to be counted here.
+  history: "off",
 };
 
 let file: Awaited<ReturnType<typeof configFile>>;
