@@ -117,7 +117,7 @@ export class LoginAnswers {
         if (typeof grant === "string") throw new ForbiddenUrlError(grant);
         await logins.receive(grant, target);
       } else if (what === undefined) {
-        return void await logins.file.exclusively(key, () => logins.file.find(key));
+        return void await logins.file.check();
       } else if (!await logins.forget(key, target, 0)) {
         return failure(404, `Nobody is logged in to "${key.server}"`);
       }

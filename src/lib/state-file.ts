@@ -32,11 +32,17 @@ export class StateFile {
     return jsonIn(read.value) ?? await this.#decrypted(read.value);
   }
 
-  /** Puts in its place what becomes of it; nobody else changes it meanwhile. @throws {FileError} */
-  change(edit: (content: Json | undefined) => Readonly<Record<string, unknown>>): Promise<void> {
+  /**
+   * Puts in its place what becomes of it; nobody else changes it meanwhile. Nothing is written where
+   * that is undefined, but all else must be as for a change. @throws {FileError}
+   */
+  change(
+    edit: (content: Json | undefined) => Readonly<Record<string, unknown>> | undefined,
+  ): Promise<void> {
     return exclusively(`${this.path}.lock`, async () => {
       const content = edit(await this.read());
       const key = await this.#key();
+      if (content === undefined) return;
       const text = key === undefined
         ? `${JSON.stringify(content, undefined, 2)}\n`
         : await new (await import("jose/jwt/encrypt")).EncryptJWT(content)

@@ -31,7 +31,7 @@ export async function logIn({ args: [name = ""], options }: Invocation, io: Io):
     ? { url: name, type: "oauth" as const }
     : configured(name, config, key.principal || undefined);
   // What cannot be kept is nothing to ask a person for.
-  if (!gateway) await inFile(({ file }) => file.exclusively(key, () => file.find(key)));
+  if (!gateway) await inFile(({ file }) => file.check());
   const { scope = found.scope } = options;
   const settings = scope === undefined ? found : { ...found, scope };
   const { known, register } = await registrationFor(settings.url, io);

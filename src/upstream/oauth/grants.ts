@@ -139,6 +139,14 @@ export class GrantFile {
     return found;
   }
 
+  /**
+   * Whether one could be put there now; a grant that somebody renews meanwhile is nothing to wait
+   * for. @throws {FileError} which says why not
+   */
+  check(): Promise<void> {
+    return this.#file.change((content) => void this.#grantsIn(content));
+  }
+
   /** Puts a grant in the place of the one there was. @throws {FileError} */
   put(grant: Grant): Promise<void> {
     return this.#change((all) => [...all.filter((one) => !isOf(one, grant)), grant]);

@@ -9,6 +9,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { HttpTarget } from "../../../src/config/types.ts";
 import { loadOptions } from "../../../src/config/schema.ts";
+import { within } from "../../../src/lib/time.ts";
+import { GrantFile } from "../../../src/upstream/oauth/grants.ts";
 import type { Scope } from "../../behaviour/scope.ts";
 import { type Ask, House, inScope, keysOf } from "./house.ts";
 
@@ -184,6 +186,13 @@ test(
     const told = await asked({ as: "local" });
     assert.equal(told.status, 200);
     assert.deepEqual(await told.json(), await (await house.ask("/api/logins/open")).json());
+    // Somebody renews the one there is, or was killed at it.
+    let meanwhile = 0;
+    await new GrantFile(directory).exclusively(
+      { server: "open", principal: "" },
+      () => within(5_000, asked({ as: "local" }).then(({ status }) => meanwhile = status)),
+    );
+    assert.equal(meanwhile, 200);
     await writeFile(join(directory, "grants.json"), "damaged", { mode: 0o600 });
     const refused = await asked({ as: "local" });
     assert.equal(refused.status, 500);

@@ -6,6 +6,7 @@ import {
   mkdir,
   readdir,
   readFile,
+  rm,
   stat,
   symlink,
   utimes,
@@ -96,6 +97,25 @@ test("what cannot be written is told as what cannot be read", async () => {
     file.put(grantFor(time)),
     /^FileError: cannot lock .*grants\.json\.lock: .*; remove it$/,
   );
+});
+
+test("whether one could be put there is known before there is one, whoever renews another", async () => {
+  await using place = await directory();
+  const file = new GrantFile(place.path);
+  await file.exclusively(key, () => file.check());
+  assert.deepEqual(await readdir(place.path), []);
+  const odd = new GrantFile(place.path, () => Promise.resolve("short"));
+  await assert.rejects(odd.check(), /MCPROXY_STATE_KEY is no key; make one/);
+  await file.put(grantFor(time));
+  const version = await fileStamp(file.path);
+  await file.check();
+  assert.equal(await fileStamp(file.path), version);
+  await assert.rejects(odd.check(), /MCPROXY_STATE_KEY is no key; make one/);
+  await writeFile(file.path, "[]");
+  await assert.rejects(file.check(), /found no grants in it; move it away/);
+  await rm(file.path);
+  await mkdir(`${file.path}.lock`);
+  await assert.rejects(file.check(), /cannot lock/);
 });
 
 test("with a key the file says nothing to whoever has it", async () => {
