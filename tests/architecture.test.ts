@@ -41,7 +41,7 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_747,
+  "src/lib": 1_750,
   "src/runtime": 839,
   "src/log": 1_026,
   "src/schema": 884,

@@ -143,9 +143,7 @@ export class GrantFile {
    * Whether one could be put there now; a grant that somebody renews meanwhile is nothing to wait
    * for. @throws {FileError} which says why not
    */
-  check(): Promise<void> {
-    return this.#file.change((content) => void this.#grantsIn(content));
-  }
+  readonly check = (): Promise<void> => this.#file.change((all) => void this.#grantsIn(all));
 
   /** Puts a grant in the place of the one there was. @throws {FileError} */
   put(grant: Grant): Promise<void> {

@@ -143,9 +143,7 @@ export class Logins {
     }
   }
 
-  #all(): readonly Login[] {
-    return [...this.#own.values(), ...this.#theirs.values()];
-  }
+  readonly #all = (): readonly Login[] => [...this.#own.values(), ...this.#theirs.values()];
 
   /** Looks no more. */
   close(): void {
