@@ -75,7 +75,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 46_594;
+const MOST_CODE_IN_ALL = 46_596;
 const MOST_FILES = 320;
 const MOST_LINES = 500;
 

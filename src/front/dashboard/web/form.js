@@ -219,9 +219,11 @@ export function Form({ schema, value, faults, onChange }) {
   const form = { root: schema, faults, onSet };
   const place = { form, schema, value, path: [], depth: 0, name: "the arguments", required: true };
   const whole = faults.filter(({ path }) => path.length === 0);
-  const names = Object.keys(schema?.properties ?? {});
-  const isEmpty = value === undefined && schema?.type === "object" && names.length === 0;
-  if (isEmpty && !schema.additionalProperties) return view`<p>It takes no arguments.</p>`;
+  const { properties = {}, additionalProperties: more = schema?.properties === undefined } =
+    schema ?? {};
+  if (value === undefined && !more && Object.keys(properties).length === 0) {
+    return view`<p>It takes no arguments.</p>`;
+  }
   return view`<${Body} ...${place} attributes=${{ "aria-label": "Arguments" }} />
     <${Wrong} faults=${whole} />`;
 }
