@@ -145,6 +145,21 @@ test(
 );
 
 test(
+  "what is offered may be searched, and tells of its calls",
+  inScope(async (scope) => {
+    const house = await House.open(scope, {});
+    await called(house, "b_echo");
+    const { servers } = await told(house, "/api/tools?q=ECH");
+    // deno-lint-ignore no-explicit-any
+    assert.deepEqual(servers.map(({ name, tools }: any) => [name, tools[0].own, tools[0].calls]), [
+      ["a", "echo", undefined],
+      ["b", "echo", 1],
+    ]);
+    assert.deepEqual((await told(house, "/api/tools?q=nothing")).servers[0].tools, []);
+  }),
+);
+
+test(
   "what calls say is recorded when somebody asks for it, for a time",
   inScope(async (scope) => {
     const house = await House.open(scope, {});
