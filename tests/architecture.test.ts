@@ -62,7 +62,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/pins": 350,
   "src/observe": 2_182,
   "src/front": 1_893,
-  "src/front/api": 710,
+  "src/front/api": 714,
   "src/front/auth": 729,
   "src/front/dashboard": 182,
   // What runs in the browser: modules, styles and the shell.
@@ -75,7 +75,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 46_596;
+const MOST_CODE_IN_ALL = 46_600;
 const MOST_FILES = 320;
 const MOST_LINES = 500;
 

@@ -3,6 +3,7 @@
 import { tallyOf } from "../../gateway/offers.ts";
 import { parseDuration } from "../../lib/time.ts";
 import { type CallFilter, FilterError, parseFilter } from "../../observe/filter.ts";
+import type { ObservedCall } from "../../observe/call.ts";
 import { adviceFor } from "../../observe/history/figures.ts";
 import { historyOf, usageOver } from "../../observe/lately.ts";
 import { PROBLEM_STATES, type ProblemState } from "../../observe/problems.ts";
@@ -25,15 +26,19 @@ export function filterIn(query: URLSearchParams): CallFilter {
 export async function calls({ observatory, query }: Asked) {
   const [filter, limit] = [filterIn(query), limitIn(query)];
   const before = query.get("before") ?? undefined;
-  if (before !== undefined && !/^\d+(?:[.-]\d+)?$/.test(before)) {
+  const [, at, id] = /^(\d+(?:\.\d+)?)(?:-(\w+))?$/.exec(before ?? "0") ?? [];
+  if (at === undefined) {
     throw new ApiError(400, "invalid_before", "Cannot read before: expected the next of an answer");
   }
   const history = await historyOf(observatory);
   if (history !== undefined) return await history.calls({ filter, before, limit });
-  const at = before === undefined ? undefined : Number(before);
-  const found = observatory.recorder.recent({ filter, before: at, limit: limit + 1 });
-  const items = found.slice(0, limit);
-  return { items, next: found.length > limit ? String(items.at(-1)!.at) : null };
+  const kept = observatory.recorder.recent({ filter });
+  // Several may have come in the same moment.
+  const place = kept.findIndex((call) => call.id === id);
+  const isLeft = (call: ObservedCall) => before === undefined || call.at < Number(at);
+  const left = place < 0 ? kept.filter(isLeft) : kept.slice(place + 1);
+  const [items, last] = [left.slice(0, limit), left[limit - 1]];
+  return { items, next: last && left.length > limit ? `${last.at}-${last.id}` : null };
 }
 
 /** `GET /api/calls/ID` */
