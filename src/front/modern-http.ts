@@ -44,7 +44,13 @@ export function postModern(
     return respond(jsonResponse(text, ERROR_STATUS.get(error.code) ?? 400));
   }
   const onGone = () => exchange.cancel("the client closed the stream");
-  const reply = new PostReply(context, respond, { visit, onGone, onEnded: onGone }, message);
+  const reply = new PostReply(
+    context,
+    respond,
+    { visit, onGone, onEnded: onGone },
+    message,
+    request.headers,
+  );
   const exchange = new ActiveExchange(client, message, reply);
   const answer = serveModern(exchange, visit, context.gateway);
   if (!(answer instanceof Promise)) return reply.finish(answer, statusOf(answer));

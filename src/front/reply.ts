@@ -76,12 +76,16 @@ export class PostReply implements Outlet, Silent {
   #lastSaid: number | undefined;
   #finished = false;
 
-  /** @param request the one that is answered, where it is one and may outlive its connection */
+  /**
+   * @param request the one that is answered, where it is one and may outlive its connection
+   * @param headers what came with it
+   */
   constructor(
     private readonly context: Pick<FrontContext, "pending" | "keepAlive" | "holds">,
     private readonly respond: Respond,
     private readonly options: PostReplyOptions,
     private readonly request?: RequestMessage,
+    readonly headers?: Headers,
   ) {
     context.pending.add(this);
   }

@@ -51,7 +51,8 @@ export async function postSse(
   for (const message of readMessages(body).messages) {
     if (message instanceof InvalidMessage) stream.send(errorResponse(message.idText, message));
     else {
-      Promise.resolve(session.receive(message, stream)).then((reply) => {
+      const outlet = { headers: request.headers, send: (raw: string) => stream.send(raw) };
+      Promise.resolve(session.receive(message, outlet)).then((reply) => {
         if (reply !== undefined) stream.send(replyText(reply));
       });
     }

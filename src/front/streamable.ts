@@ -111,14 +111,14 @@ class Post implements BodyTaker {
   }
 
   #dispatch(read: Messages, version: string | null, session: Session): Promise<void> | undefined {
-    const { context, respond, visit } = this;
+    const { context, respond, visit, request: { headers } } = this;
     const { batch, messages } = read;
     checkVersion(version);
     if (batch) checkBatch(session);
     const first = messages[0]!;
     const isOne = !batch && !(first instanceof InvalidMessage) && first.kind === "request";
     const streams = streamsOf(session, context, visit);
-    const reply = new PostReply(context, respond, streams, isOne ? first : undefined);
+    const reply = new PostReply(context, respond, streams, isOne ? first : undefined, headers);
     if (!isOne) return this.#dispatchAll(messages, session, reply);
     const answer = session.receive(first, reply);
     if (answer instanceof Promise) answer.then(reply.finish.bind(reply));

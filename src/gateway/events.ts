@@ -9,7 +9,7 @@ import { isObject, type JsonObject } from "../lib/json.ts";
 import { cut, snippet } from "../lib/text.ts";
 import { getLogger } from "../log/mod.ts";
 import { ErrorCode, type RpcError } from "../protocol/errors.ts";
-import type { CallNotes, Client, Exchange, Principal } from "../protocol/exchange.ts";
+import type { CallNotes, CallTrace, Client, Exchange, Principal } from "../protocol/exchange.ts";
 import type { RequestMessage, ResponseMessage } from "../protocol/message.ts";
 import { ListReply, type Reply, replyText } from "../registry/answers.ts";
 import { conflictText, noticeText } from "../registry/build.ts";
@@ -74,8 +74,7 @@ export class CallRecord implements CallNotes {
   answered = 0;
   attempts = 0;
   cached = false;
-  /** Of the trace it belongs to. */
-  traceId: string | undefined = undefined;
+  trace: CallTrace | undefined = undefined;
 
   constructor(private readonly exchange: Recorded, endpoint: string) {
     this.received = exchange.request;
@@ -89,6 +88,10 @@ export class CallRecord implements CallNotes {
   /** What its `rid` is written from. */
   get number(): number {
     return this.exchange.number;
+  }
+
+  get traceId(): string | undefined {
+    return this.trace?.traceId;
   }
 
   get client(): Client {

@@ -7,7 +7,7 @@ import { createRedactor, type Redactor } from "../lib/secrets.ts";
 import { within } from "../lib/time.ts";
 import { getLogger } from "../log/mod.ts";
 import { ErrorCode, RpcError, toRpcError } from "../protocol/errors.ts";
-import type { Client, Principal } from "../protocol/exchange.ts";
+import type { CallTrace, Client, Principal } from "../protocol/exchange.ts";
 import { errorResponse, idTextOf } from "../protocol/message.ts";
 import type { Inventory } from "../protocol/lists.ts";
 import type { Reply } from "../registry/answers.ts";
@@ -86,6 +86,8 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
   control: Control | undefined;
   /** Pending until that does what the configuration says; no request is handled before. */
   #controlling: Promise<unknown> | undefined;
+  /** Begins the trace of a call, where that is written; never throws. */
+  traceOf: ((exchange: ActiveExchange) => CallTrace | undefined) | undefined;
   /** What must not leave the gateway. */
   #secrets: readonly string[];
   redactor: Redactor;
@@ -257,6 +259,7 @@ export class Gateway implements CallParts, SessionParts, UpcallParts {
     this.#active.add(exchange);
     if (this.events.hasListeners("call")) {
       exchange.record = new CallRecord(exchange, endpoint.key);
+      exchange.record.trace = this.traceOf?.(exchange);
     }
     try {
       this.stopping.throwIfAborted();

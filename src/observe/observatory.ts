@@ -1,9 +1,11 @@
 /** What looks at the calls of a gateway, and what is loaded for it as the configuration says. */
 
+import process from "node:process";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { Bodies } from "./bodies.ts";
 import type { History } from "./history/history.ts";
 import type { Metrics } from "./metrics.ts";
+import type { Otlp } from "./otlp/otlp.ts";
 import { type CallListener, Recorder } from "./recorder.ts";
 
 /** A state, and when it began, ms since the epoch. */
@@ -32,6 +34,7 @@ export class Observatory {
   #early: Parameters<CallListener>[] = [];
   #endWait = () => {};
   #metrics: Promise<Metrics> | undefined;
+  #otlp: Promise<Otlp> | undefined;
   /** Configurations since the start, by what became of them. */
   readonly reloads = { accepted: 0, refused: 0 };
   readonly #off: readonly (() => void)[];
@@ -72,8 +75,8 @@ export class Observatory {
 
   /** What was neither kept nor sent, by what it is about. */
   async dropped(): Promise<Readonly<Record<string, number>>> {
-    const [history, bodies] = await Promise.all([this.#history, this.#bodies]);
-    return { history: history?.dropped ?? 0, bodies: bodies?.left ?? 0 };
+    const [history, bodies, otlp] = await Promise.all([this.#history, this.#bodies, this.#otlp]);
+    return { history: history?.dropped ?? 0, bodies: bodies?.left ?? 0, ...otlp?.dropped };
   }
 
   /** Alerts that are firing, by rule. */
@@ -86,17 +89,25 @@ export class Observatory {
     return this.#history ??= this.#openHistory();
   }
 
+  /** What is sent by OpenTelemetry; from the first configuration on that wants it. */
+  otlp(): Promise<Otlp> {
+    return this.#otlp ??= import("./otlp/otlp.ts").then(({ Otlp }) => new Otlp(this));
+  }
+
   /** Nothing is recorded any more. Never rejects. */
   async close(): Promise<void> {
     for (const off of this.#off) off();
+    const sent = this.#otlp?.then((otlp) => otlp.close());
     await (await this.#history)?.close();
     this.recorder.close();
     (await this.#bodies)?.close();
+    await sent;
     (await this.#metrics)?.close();
   }
 
   #configure(): void {
-    const { history } = this.gateway.config.settings;
+    const { history, otel } = this.gateway.config.settings;
+    if (otel ?? process.env["OTEL_EXPORTER_OTLP_ENDPOINT"]) void this.otlp();
     if (history !== "off" && history.bodies !== "off") void this.bodies();
   }
 

@@ -1,6 +1,8 @@
 import type { CancelSignal } from "../lib/cancel.ts";
+import type { JsonEdit } from "../lib/json-edit.ts";
 import type { JsonObject } from "../lib/json.ts";
 import type { Envelope, Era } from "./eras.ts";
+import type { RpcError } from "./errors.ts";
 import type { RequestMessage, ResponseMessage } from "./message.ts";
 
 /** Who is behind a request, as the door has found out; nobody behind it knows how. */
@@ -69,6 +71,25 @@ export function holderOf({ principal, session }: Pick<Client, "principal" | "ses
   return principal === undefined ? session : `principal ${principal.id}`;
 }
 
+/** One request that is made on behalf of a call, in the trace of that. */
+export interface TracedRequest {
+  /** What it carries in its parameters; `isAlone` where nobody else edits their `_meta`. */
+  edits(isAlone: boolean): readonly JsonEdit[];
+  /** The same, for what goes by HTTP. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** It has come to its end, by `performance.now()`. */
+  ended(outcome: ResponseMessage | RpcError, at: number): void;
+}
+
+/** The trace a call belongs to, told of the requests that are made on its behalf. */
+export interface CallTrace {
+  readonly traceId: string;
+  /** It goes to a server, under this id, by `performance.now()`. */
+  sent(id: number, at: number): TracedRequest | undefined;
+  /** Its client is asked something, under this id. */
+  asked(id: number, method: string, params: JsonObject | undefined): TracedRequest | undefined;
+}
+
 /** What is noted of a request on its way, for whoever looks at calls; nobody on the way reads it. */
 export interface CallNotes {
   /** How often it was sent to a server. */
@@ -80,6 +101,8 @@ export interface CallNotes {
   queueMs: number;
   /** It was answered from the cache of results. */
   cached: boolean;
+  /** Undefined where it is not traced. */
+  readonly trace?: CallTrace | undefined;
 }
 
 /** Notes how long a request waits for something. */

@@ -9,6 +9,8 @@ import type { CallRecord } from "../events.ts";
 export interface Outlet {
   /** Hands over one message (JSON text). Never throws and never waits; a closed outlet drops it. */
   send(raw: string): void;
+  /** Of the HTTP request whose response it is. */
+  readonly headers?: Pick<Headers, "get"> | undefined;
 }
 
 let count = 0;

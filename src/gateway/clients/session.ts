@@ -1,5 +1,6 @@
 import { changeMethods, type Endpoint, gone, type ListListener } from "../../gating/endpoint.ts";
 import { anyCancelled, type CancelSignal } from "../../lib/cancel.ts";
+import { editJson } from "../../lib/json-edit.ts";
 import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
 import { MetaKey, negotiateVersion, resourceNotFound, SSE_VERSION } from "../../protocol/eras.ts";
 import { invalidParams, invalidRequest, toRpcError } from "../../protocol/errors.ts";
@@ -410,10 +411,17 @@ export class Asks {
     const onAbort = () => giveUp("the call was cancelled");
     signal.addEventListener("abort", onAbort);
     this.#pending.set(id, answer);
-    outlet.send(request(String(id), method, paramsText));
+    const text = request(String(id), method, paramsText);
+    const traced = exchange.record?.trace?.asked(id, method, params);
+    outlet.send(traced === undefined ? text : editJson(text, traced.edits(false)));
     if (signal.aborted) onAbort();
     try {
-      return await answer.promise;
+      const told = await answer.promise;
+      traced?.ended(told, performance.now());
+      return told;
+    } catch (error) {
+      traced?.ended(toRpcError(error), performance.now());
+      throw error;
     } finally {
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);

@@ -197,7 +197,9 @@ export class Channel implements SentFrom {
     signal?.addEventListener("abort", call);
     // A text that cannot be made is a failed send too: the call must not stay in the table.
     try {
-      this.transport.send(call.text(), { method, requestId, client: call.exchange?.client })
+      const text = call.text();
+      const client = call.exchange?.client;
+      this.transport.send(text, { method, requestId, client, headers: call.traced?.headers })
         ?.catch((error) => this.#unsent(call, error));
     } catch (error) {
       this.#unsent(call, error);

@@ -8,7 +8,7 @@ import { editJson, type JsonEdit, rawAt } from "../../lib/json-edit.ts";
 import type { Clock } from "../../lib/time.ts";
 import type { Era } from "../../protocol/eras.ts";
 import { RpcError } from "../../protocol/errors.ts";
-import type { Exchange } from "../../protocol/exchange.ts";
+import type { Exchange, TracedRequest } from "../../protocol/exchange.ts";
 import { lackBehind } from "../../protocol/inputs.ts";
 import {
   errorResponse,
@@ -73,6 +73,7 @@ export class SentRequest {
   deadline = Infinity;
   /** How often it is held. */
   held = 0;
+  traced: TracedRequest | undefined = undefined;
 
   constructor(
     protected readonly from: SentFrom,
@@ -129,7 +130,9 @@ export class Forwarding extends SentRequest {
     if (record !== undefined) {
       record.attempts++;
       // The clock has just been asked for the deadline.
-      record.sent ||= this.deadline - this.options.timeout;
+      const now = this.deadline - this.options.timeout;
+      record.sent ||= now;
+      this.traced = record.trace?.sent(this.id, now);
     }
     const value = String(this.id);
     const id: JsonEdit = { path: ID, value };
@@ -138,12 +141,16 @@ export class Forwarding extends SentRequest {
     this.tokenText = tokenTextOf(request);
     if (this.tokenText !== undefined) all.push({ path: TOKEN, value });
     if (client.era !== era) all.push(...requestEdits(client, era, CLIENT_INFO));
+    if (this.traced !== undefined) all.push(...this.traced.edits(client.era === era));
     return editJson(request.raw, all);
   }
 
   override settle(outcome: Outcome): void {
     const { exchange: { record }, from: { clock, heardAt } } = this;
-    if (record !== undefined) record.answered = outcome instanceof RpcError ? clock.now() : heardAt;
+    if (record !== undefined) {
+      record.answered = outcome instanceof RpcError ? clock.now() : heardAt;
+      this.traced?.ended(outcome, record.answered);
+    }
     super.settle(outcome);
   }
 

@@ -187,7 +187,8 @@ export class StreamableHttpTransport implements Transport {
     return Promise.resolve();
   }
 
-  async send(raw: string, { method, requestId, client }: SendOptions): Promise<void> {
+  async send(raw: string, options: SendOptions): Promise<void> {
+    const { method, requestId, client } = options;
     if (this.#closing.signal.aborted) {
       throw new LostCallError(this.options.server, "is disconnected", NOT_SENT);
     }
@@ -201,7 +202,7 @@ export class StreamableHttpTransport implements Transport {
         await this.#session.gone;
         signal.throwIfAborted();
       }
-      await this.#post(raw, method, requestId, signal, client);
+      await this.#post(raw, options, signal);
     } catch (error) {
       if (signal.aborted) throw unavailable(this.options.server, "is no longer asked");
       // Without its server there is no session either; a new handshake finds out what is left. That
@@ -266,13 +267,11 @@ export class StreamableHttpTransport implements Transport {
 
   async #post(
     raw: string,
-    method: string,
-    requestId: number | undefined,
+    { method, requestId, client, headers: further }: SendOptions,
     signal: AbortSignal,
-    client: SendOptions["client"],
   ): Promise<void> {
     const what = method === "" ? "an answer" : `"${method}"`;
-    const headers = this.#postHeaders(raw, method);
+    const headers = Object.assign(this.#postHeaders(raw, method), further);
     // What a call does it may do twice, so others decide about it.
     const mayRepeat = method !== "tools/call";
     let refusal: ReadRefusal | undefined;

@@ -102,7 +102,7 @@ export class SseTransport implements Transport {
     }
   }
 
-  async send(raw: string, { method, requestId }: SendOptions): Promise<void> {
+  async send(raw: string, { method, requestId, headers }: SendOptions): Promise<void> {
     const url = this.#endpoint;
     if (url === undefined) throw new LostCallError(this.#server, "is disconnected", NOT_SENT);
     const sending = this.#sendings.begin(requestId, POST_TIMEOUT);
@@ -111,11 +111,11 @@ export class SseTransport implements Transport {
     this.#session.sent();
     let open = true;
     try {
-      let status = await this.#post(raw, what, url, signal);
+      let status = await this.#post(raw, what, url, signal, headers);
       // Any other refusal is about the message.
       while ((status === 404 || status === 405) && !this.#isAgreed && this.#others.length > 0) {
         this.#endpoint = this.#others.shift()!;
-        status = await this.#post(raw, what, this.#endpoint, signal);
+        status = await this.#post(raw, what, this.#endpoint, signal, headers);
       }
       if (status < 300) return;
       const { isForeign } = this.#http;
@@ -144,8 +144,14 @@ export class SseTransport implements Transport {
   }
 
   /** Returns the status; what there is to say comes on the event stream. */
-  async #post(body: string, what: string, url: URL, signal: AbortSignal): Promise<number> {
-    const headers = { "content-type": "application/json" };
+  async #post(
+    body: string,
+    what: string,
+    url: URL,
+    signal: AbortSignal,
+    further?: SendOptions["headers"],
+  ): Promise<number> {
+    const headers = { "content-type": "application/json", ...further };
     const response = await this.#http.send({ method: "POST", headers, body, signal, what, url });
     await response.body?.cancel();
     return response.status;

@@ -106,6 +106,8 @@ export interface SendOptions {
   readonly requestId?: number;
   /** Whose request it is; undefined where it is one of the gateway's own. */
   readonly client?: Client | undefined;
+  /** Further ones, where it goes by HTTP. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A transport to one upstream. Used once: start, send, close. */

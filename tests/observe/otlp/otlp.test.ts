@@ -1,0 +1,174 @@
+/** Where traces are sent, as configuration and environment say; and what of it changes with them. */
+
+import { runtime } from "#runtime";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseConfig } from "../../../src/config/load.ts";
+import { loadOptions } from "../../../src/config/schema.ts";
+import { AGGREGATE } from "../../../src/gating/endpoint.ts";
+import { ActiveExchange } from "../../../src/gateway/clients/exchange.ts";
+import { Gateway } from "../../../src/gateway/gateway.ts";
+import { Otlp } from "../../../src/observe/otlp/otlp.ts";
+import { Recorder } from "../../../src/observe/recorder.ts";
+import { parseMessage, type RequestMessage } from "../../../src/protocol/message.ts";
+import { clientOf } from "../../gateway/middleware/middleware-support.ts";
+import { poolTarget } from "../../upstream/pool-support.ts";
+import { Collector, plain } from "./collector.ts";
+
+await loadOptions("otel");
+const { kind: _, ...server } = poolTarget();
+
+function configOf(otel: unknown) {
+  const settings = otel === undefined ? {} : { otel };
+  const text = JSON.stringify({ prefix: "never", mcpServers: { s: server }, ...settings });
+  const parsed = parseConfig(text, { file: "otlp.json", env: {} });
+  assert.ok(parsed.ok, JSON.stringify(parsed));
+  return parsed.config;
+}
+
+async function running(
+  otel: unknown,
+  env: Record<string, string>,
+  run: (parts: {
+    readonly gateway: Gateway;
+    readonly recorder: Recorder;
+    readonly otlp: Otlp;
+    readonly call: (name: string, params?: object) => Promise<string | undefined>;
+  }) => Promise<void>,
+): Promise<void> {
+  const gateway = new Gateway({ config: configOf(otel), runtime });
+  const recorder = new Recorder(gateway);
+  const otlp = new Otlp({ gateway, recorder }, env);
+  const call = async (name: string, params = {}) => {
+    const message = {
+      jsonrpc: "2.0",
+      id: "one",
+      method: "tools/call",
+      params: { name, ...params },
+    };
+    const request = parseMessage(JSON.stringify(message)) as RequestMessage;
+    const exchange = new ActiveExchange(clientOf("a"), request, { send: () => {} });
+    await gateway.handle(exchange, AGGREGATE);
+    return exchange.record?.traceId;
+  };
+  try {
+    gateway.start();
+    await gateway.settled();
+    await run({ gateway, recorder, otlp, call });
+  } finally {
+    await gateway.close();
+    await otlp.close();
+    recorder.close();
+  }
+}
+
+test("a call knows its trace, and its series an example", async () => {
+  await using collector = await Collector.start();
+  await running(collector.url, {}, async ({ recorder, otlp, call }) => {
+    const traceId = await call("read");
+    assert.match(traceId!, /^[\da-f]{32}$/);
+    const [kept] = recorder.recent();
+    assert.equal(kept!.traceId, traceId);
+    const [, histogram] = [...recorder.series.operations][0]!;
+    assert.equal(histogram.exemplar?.traceId, traceId);
+    await otlp.close();
+    assert.deepEqual(collector.spans.map((span) => span.traceId), [traceId, traceId]);
+    assert.equal(collector.sent.items[0]!.headers.authorization, undefined);
+    assert.deepEqual(otlp.dropped, { traces: 0, logs: 0, metrics: 0 });
+  });
+});
+
+test("a reload begins, moves and ends it", async () => {
+  await using first = await Collector.start();
+  await using second = await Collector.start();
+  await running(undefined, {}, async ({ gateway, otlp, call }) => {
+    assert.equal(gateway.traceOf, undefined);
+    assert.equal(await call("read"), undefined);
+    gateway.reload(configOf(first.url));
+    const one = await call("read");
+    const headers = { Authorization: "Bearer of-the-file" };
+    gateway.reload(configOf({ endpoint: `${second.url}/base`, headers }));
+    const two = await call("read");
+    gateway.reload(configOf({ endpoint: `${second.url}/base`, headers, signals: ["logs"] }));
+    assert.equal(gateway.traceOf, undefined);
+    assert.equal(await call("read"), undefined);
+    gateway.reload(configOf(undefined));
+    await otlp.close();
+    await first.sent.waitFor(() => true);
+    const { path, headers: got } = await second.sent.waitFor(({ path }) => path.includes("traces"));
+    assert.deepEqual([path, got.authorization], ["/base/v1/traces", "Bearer of-the-file"]);
+    assert.deepEqual(new Set(first.spans.map(({ traceId }) => traceId)), new Set([one]));
+    const spans = second.sent.items.flatMap(({ body }) =>
+      body.resourceSpans[0].scopeSpans[0].spans
+    );
+    // deno-lint-ignore no-explicit-any
+    assert.deepEqual(new Set(spans.map(({ traceId }: any) => traceId)), new Set([two]));
+  });
+});
+
+test("the environment says where to, as whom and with what, where the configuration does not", async () => {
+  await using collector = await Collector.start();
+  const env = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url.replace("//", "//me:pass%20word@")}/`,
+    OTEL_EXPORTER_OTLP_HEADERS: "x-tenant=a%2Cb, bad, x-other = c ,=,",
+    OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=pre%20prod,host.name=h,100%=odd",
+    OTEL_SERVICE_NAME: "mine",
+  };
+  await running(undefined, env, async ({ otlp, call }) => {
+    await call("read");
+    await otlp.close();
+    const { headers, body } = await collector.sent.waitFor(() => true);
+    assert.deepEqual([headers["x-tenant"], headers["x-other"]], ["a,b", "c"]);
+    assert.equal(headers.authorization, `Basic ${btoa("me:pass word")}`);
+    const { attributes } = body.resourceSpans[0].resource;
+    const { "service.instance.id": instance, "service.version": version, ...rest } = plain(
+      attributes,
+    );
+    assert.match(String(instance), /^[\da-f]{8}$/);
+    assert.match(String(version), /^\d/);
+    assert.deepEqual(rest, {
+      "service.name": "mine",
+      "deployment.environment.name": "pre prod",
+      "host.name": "h",
+      "100%": "odd",
+    });
+  });
+  await running(
+    undefined,
+    { OTEL_EXPORTER_OTLP_ENDPOINT: "collector:4317" },
+    async ({ gateway }) => {
+      await Promise.resolve();
+      assert.equal(gateway.traceOf, undefined);
+    },
+  );
+});
+
+test("no call fails or waits for a collector that is away, and what is lost is counted", async () => {
+  const collector = await Collector.start();
+  const { url } = collector;
+  await collector[Symbol.asyncDispose]();
+  await running(url, {}, async ({ recorder, otlp, call }) => {
+    for (let at = 0; at < 3; at++) await call("read");
+    assert.deepEqual(recorder.recent().map(({ outcome }) => outcome), ["ok", "ok", "ok"]);
+    await otlp.close();
+    assert.equal(otlp.dropped.traces, 3);
+  });
+});
+
+test("nothing of arguments, results and secrets is in a span", async () => {
+  await using collector = await Collector.start();
+  const secret = "canary-7f3a9";
+  await running(
+    { endpoint: collector.url, headers: { "x-key": secret } },
+    {},
+    async ({ otlp, call }) => {
+      await call("read", { arguments: { secret: "canary-argument" } });
+      await call(`none_${secret}`);
+      await call("write", { arguments: { text: "canary-argument" } });
+      await otlp.close();
+      const text = JSON.stringify(collector.sent.items.map(({ body }) => body));
+      assert.ok(collector.spans.length >= 4, text);
+      assert.doesNotMatch(text, /canary/);
+    },
+  );
+});
