@@ -42,6 +42,7 @@ const NOT_ON_THE_PAGE: readonly (readonly [place: string, text: RegExp, why: str
   ["src/upstream/supervisor", /^is …$/, "a word of docs/status.md: the state"],
   ["src/upstream/choose", /^another instance/, "nobody hears of it"],
   ["src/", /^Run "mcproxy help/, "a hint, which says by itself what to do"],
+  ["src/observe/otlp/exporter", /./, "the reason of another: of Cannot send"],
   ["src/observe/advice", /./, "advice, which says by itself what to do"],
   ["src/app/server", /^received/, "why it stops, told at info"],
   ["src/app/reload", /nothing has changed$/, "told on request, at info"],
