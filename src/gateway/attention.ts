@@ -39,13 +39,15 @@ export interface GatewayCondition {
 
 /** Whether a server is as it should be, troubled, away, or not wanted now. */
 export function levelOf({ state, reason, health }: ServerCondition): "ok" | "warn" | "bad" | "off" {
+  // Its turn to start has not come yet.
+  if (state === "idle" && reason === undefined) return "warn";
   if (state === "disabled" || state === "idle") return "off";
   if (state === "ready") return health === "degraded" ? "warn" : "ok";
   return state === "connecting" && (reason ?? "starting") === "starting" ? "warn" : "bad";
 }
 
 const isStarting = (server: ServerCondition) =>
-  server.state === "connecting" && levelOf(server) === "warn";
+  server.state !== "ready" && levelOf(server) === "warn";
 
 /** One sentence, or two: who answers, and what is wrong. It changes only when something has. */
 export function sentenceOf({ servers, config, stopping }: GatewayCondition): string {
@@ -64,7 +66,7 @@ export function sentenceOf({ servers, config, stopping }: GatewayCondition): str
     }`;
   const parts = [
     [of(isStarting).length, "is starting", "are starting"],
-    [of(({ state }) => state === "idle").length, "rests until it is needed", "rest"],
+    [of((one) => levelOf(one) === "off").length, "rests until it is needed", "rest"],
   ] as const;
   const clauses = parts.flatMap(([count, one, more]) =>
     count === 0 ? [] : [`${words(count)} ${count === 1 ? one : more}`]

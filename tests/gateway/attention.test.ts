@@ -45,6 +45,10 @@ const SENTENCES: readonly (readonly [GatewayCondition, string])[] = [
     "One of three servers answers, one is starting, one rests until it is needed.",
   ],
   [
+    condition([ready("a"), { name: "b", state: "idle" }]),
+    "One of two servers answers, one is starting.",
+  ],
+  [
     condition([ready("a"), { name: "b", state: "ready", health: "degraded" }]),
     "One of two servers answers. b does not do what it is asked.",
   ],
@@ -64,7 +68,10 @@ for (const [given, expected] of SENTENCES) {
 }
 
 test("nothing needs attention where all is well", () => {
-  const well = [ready("a"), { name: "b", state: "idle" }, { name: "c", state: "disabled" }];
+  const well = [ready("a"), { name: "b", state: "idle", reason: "unused" as const }, {
+    name: "c",
+    state: "disabled",
+  }];
   assert.deepEqual(attentionOf(condition(well)), []);
   assert.deepEqual(attentionOf(condition([{ name: "s", state: "connecting" }])), []);
 });
