@@ -41,8 +41,10 @@ function Sentence({ text, servers }) {
 /** @param {{title: string, to: string, value: string, note: any, children?: any}} props `value`: number and unit */
 function Tile({ title, to, value, note, children }) {
   const [, amount, unit] = /^(.*?)(?:\u202f(\D+))?$/.exec(value) ?? [];
-  return view`<div class="tile"><p>${title}</p><a href=${to} aria-label=${`${title}: ${value}`}>
-    <b>${amount || "–"}<small>${unit}</small></b></a><em>${note}</em>${children}</div>`;
+  return view`<a class="tile" href=${to}><p>${title}</p><b>${
+    amount || "–"
+  }<small>${unit}</small></b>
+    <em>${note}</em>${children}</a>`;
 }
 
 /** @param {{data: Told}} props */
@@ -96,10 +98,9 @@ function Traffic({ data: { traffic, step, calls, failed } }) {
   const ref = useRef(/** @type {any} */ (null));
   const [[width, height], resize] = useState([0, 0]);
   useEffect(() => {
-    const seen = new ResizeObserver(() =>
-      resize([ref.current.clientWidth, ref.current.clientHeight])
-    );
-    seen.observe(ref.current);
+    const svg = ref.current;
+    const seen = new ResizeObserver(() => resize([svg.clientWidth, svg.clientHeight]));
+    seen.observe(svg);
     return () => seen.disconnect();
   }, []);
   const [left, right, floor] = [36, 58, height - 26];
