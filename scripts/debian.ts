@@ -1,6 +1,7 @@
 /**
- * Installs bubblewrap, with which `tests/slow/kept-in` makes sandboxes, from Debian's packages where
- * it is missing. Where that cannot be done it says so, and the tests do without.
+ * `debian.ts COMMAND PACKAGE`: installs a program that slow tests need, such as bubblewrap and Chromium,
+ * from Debian's packages where it is missing. Where that cannot be done it says so, and the tests do
+ * without.
  */
 
 /** Why it did not end well, nothing where it did. */
@@ -17,9 +18,10 @@ async function run(command: string, args: readonly string[], seconds: number): P
   }
 }
 
-if (await run("bwrap", ["--version"], 10) !== "") {
-  for (const args of [["update"], ["install", "--yes", "--no-install-recommends", "bubblewrap"]]) {
-    const why = await run("apt-get", args, 120);
+const [command = "", name = command] = Deno.args;
+if (await run(command, ["--version"], 30) !== "") {
+  for (const args of [["update"], ["install", "--yes", "--no-install-recommends", name]]) {
+    const why = await run("apt-get", args, 300);
     if (why !== "") console.log(`apt-get ${args[0]}: ${why}`);
   }
 }

@@ -23,6 +23,17 @@ function agents(...files: readonly string[]): Step {
   return { ...step, after: "agents from npm", needs: AGENTS_INSTALLED };
 }
 
+/** A program that tests find on the machine. */
+function debian(name: string, command = name): Step {
+  return { name, command: [DENO, "run", "-A", "scripts/debian.ts", command, name] };
+}
+
+/** The pages of a gateway that runs so. */
+function triedByKeys(mode: string): Step {
+  const step = onDeno(`tools tried by keys, ${mode}`, ["tests/slow/browser/inspector.test.ts"]);
+  return { ...step, env: { ...step.env, GATEWAY: mode }, after: "chromium" };
+}
+
 /** Of which `deno task ok` runs a part only: see `rounds()`. */
 const PROPERTIES = TEST_FILES.filter((file) =>
   readFileSync(`${ROOT}${file}`, "utf8").includes("/support/rounds.ts")
@@ -49,11 +60,14 @@ const steps: readonly Step[] = [
   onBun("behaviour in memory, on Bun", MEMORY),
   // With the binary that `deno task ok` has made.
   { ...soak, env: { ...soak.env, SOAK_SECONDS: "40" } },
-  { name: "bubblewrap", command: [DENO, "run", "-A", "scripts/bubblewrap.ts"] },
+  debian("bubblewrap", "bwrap"),
   {
     ...onDeno("sandboxes and images, of both runtimes", ["tests/slow/kept-in/kept-in.test.ts"]),
     after: "bubblewrap",
   },
+  debian("chromium"),
+  { ...onDeno("every page, in Chromium", ["tests/slow/browser/pages.test.ts"]), after: "chromium" },
+  ...["memory", "bun", "binary"].map(triedByKeys),
   { name: "agents from npm", command: [DENO, "run", "-A", "scripts/agents.ts"] },
   agents("opencode"),
   agents("gemini-cli", "claude-code", "codex"),
