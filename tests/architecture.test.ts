@@ -75,7 +75,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 47_168;
+const MOST_CODE_IN_ALL = 47_169;
 const MOST_FILES = 325;
 const MOST_LINES = 500;
 
