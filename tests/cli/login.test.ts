@@ -394,7 +394,7 @@ test("the configuration says who asks, where to, and for what", async () => {
     assert.match(await refused("it", "--for", "local"), /--for NAME is for a login of each user/);
     assert.match(
       await refused("it", "--for", "a", "--url", "http://a"),
-      /Cannot use --for with --url or a URL/,
+      /Cannot use --for, --url and a URL together/,
     );
   }, auth);
 });

@@ -116,7 +116,7 @@ function isUrl(name: string): boolean {
 async function holderOf(name: string, options: OptionValues, io: Io, isToEnd = false) {
   const { url, for: who, credentials } = options;
   if ([isUrl(name), who, url].filter((one) => one).length > 1) {
-    throw new UsageError("Cannot use --for with --url or a URL: expected one of them");
+    throw new UsageError("Cannot use --for, --url and a URL together: expected one of them");
   }
   const isOwn = isUrl(name);
   const gateway = isOwn || who !== undefined ? undefined : await remoteCaller(options, io);

@@ -52,7 +52,8 @@ export class Logins {
     const all = principal === "" ? this.#own : this.#theirs;
     const key = JSON.stringify([server, target.url, target.login, principal]);
     const found = all.get(key) ?? this.#create(server, target, principal);
-    putLast(all, key, found, MOST);
+    const gone = putLast(all, key, found, MOST);
+    if (gone instanceof GrantTokens) gone.isLetGo = true;
     return found instanceof FirstLogin ? found.open() : found;
   }
 

@@ -44,6 +44,8 @@ abstract class Tokens implements ServerCredential {
   #renewAt = -Infinity;
   #renewing: Promise<void> | undefined;
   #forcedAt = -Infinity;
+  /** Nobody tells it any more of what becomes of its login: it looks itself, each time. */
+  isLetGo = false;
   /** What the next token was last asked for in vain with; nobody asks again `until` then. */
   #failure: { error: RpcError; count: number; until: number } | undefined;
 
@@ -66,7 +68,7 @@ abstract class Tokens implements ServerCredential {
   protected abstract lacking(scopes: string): string;
 
   header(): string | undefined | Promise<string | undefined> {
-    return this.isFresh() ? this.#header : this.#due();
+    return this.isFresh() && !this.isLetGo ? this.#header : this.#due();
   }
 
   async refused(header: string | undefined, _challenge: string | null): Promise<boolean> {
@@ -209,11 +211,9 @@ export class GrantTokens extends Tokens {
     const { file, url } = this.options;
     const grant = found && file?.serves(found, url) ? found : undefined;
     const before = this.#grant;
-    if (grant !== undefined) {
-      if (before !== undefined && byAge(before, grant) > 0) return;
-      this.#isWanted = true;
-      hideSecrets(grant);
-    }
+    if (grant && before && byAge(before, grant) > 0) return;
+    if (grant !== undefined) hideSecrets(grant);
+    this.#isWanted ||= grant !== undefined;
     this.#grant = grant;
     // What is known wakes nobody, and ends no pause.
     const isKnown = grant?.issuedAt === before?.issuedAt && !grant?.dead === !before?.dead;

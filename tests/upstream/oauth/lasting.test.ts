@@ -127,6 +127,24 @@ test("nobody is asked for by a login that was being renewed when its key ended",
   await assert.rejects(async () => await it.header(), /needs a login/);
 });
 
+test("a login ends with its key also where more have asked since than are remembered", async () => {
+  await using house = await open();
+  const { file, logins, out, time } = house;
+  const it = logins.of("it", target, "ann");
+  await file.put(grantFor(time, { url, principal: "ann" }));
+  assert.equal(await it.header(), "Bearer access-0");
+  // A connection of hers still holds it.
+  for (let n = 0; n < 4_096; n++) logins.of("it", target, `user-${n}`);
+  assert.equal(await it.header(), "Bearer access-0");
+  out.add("ann");
+  await logins.look(true);
+  await assert.rejects(async () => await it.header(), /needs a login/);
+  out.clear();
+  await file.put(grantFor(time, { url, principal: "ann", accessToken: "anew-2", loginAt: 2 }));
+  await logins.look();
+  assert.equal(await it.header(), "Bearer anew-2");
+});
+
 /** Each logs in to it. */
 const personal: HttpTarget = { ...target, login: { type: "oauth", per: "user" } };
 
