@@ -10,7 +10,8 @@ export function putLast<Value>(
 ): Value | undefined {
   map.delete(key);
   map.set(key, value);
-  const [first, gone] = map.size > most ? map.entries().next().value! : [];
-  if (first !== undefined) map.delete(first);
+  if (map.size <= most) return undefined;
+  const [first, gone] = map.entries().next().value!;
+  map.delete(first);
   return gone;
 }

@@ -4,8 +4,8 @@ import { putLast } from "../../src/lib/recent.ts";
 
 test("putLast() keeps those that were put last, each once", () => {
   const map = new Map<string, number>();
-  for (const [key, value] of [["a", 1], ["b", 2], ["a", 3], ["c", 4]] as const) {
-    putLast(map, key, value, 2);
-  }
+  const puts = [["a", 1], ["b", 2], ["a", 3], ["c", 4]] as const;
+  const gone = puts.map(([key, value]) => putLast(map, key, value, 2));
+  assert.deepEqual(gone, [undefined, undefined, undefined, 2]);
   assert.deepEqual([...map], [["a", 3], ["c", 4]]);
 });
