@@ -62,7 +62,10 @@ export class ApiAnswers {
       this.#require(request, visitor);
       const answers = ANSWERS[path]!;
       const allow = Object.keys(answers).join(", ");
-      const answering = answers[request.method];
+      // A method may be any word: "constructor" is one of every object.
+      const answering = Object.hasOwn(answers, request.method)
+        ? answers[request.method]
+        : undefined;
       if (answering === undefined) {
         const error = new ApiError(405, "method_not_allowed", `Allowed: ${allow}`);
         return failure(error, { allow });

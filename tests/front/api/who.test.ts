@@ -188,3 +188,17 @@ test(
     }
   }),
 );
+
+test(
+  "a method that every object has is none of a path",
+  inScope(async (scope) => {
+    const house = await House.open(scope, {});
+    for (const method of ["constructor", "toString", "valueOf", "hasOwnProperty"]) {
+      // Of one runtime it is a GET already.
+      if (new Request("http://localhost", { method }).method === "GET") continue;
+      const response = await house.ask("/api/overview", { method, from: "127.0.0.1" });
+      const text = await response.text();
+      assert.equal(response.status, 405, `${method}: ${text}`);
+    }
+  }),
+);
