@@ -141,11 +141,14 @@ function unmasked(text: string, { secrets }: Pick<Written, "secrets">): string {
 async function issuesIn(text: string, gateway: Gateway, file?: Written) {
   const { path, secrets } = file ?? await written(gateway);
   const found = await checkText(unmasked(text, { secrets }), { file: path, env: process.env });
+  // A number may stand anywhere, in a key as well; and what is refused has secrets of its own.
+  const own = createRedactor(secrets);
+  const shown = (said: string) => gateway.redact(own.text(said));
   const issueOf =
     (severity: "error" | "warning") => ({ path, line, column, message, remedy }: ConfigIssue) => ({
-      ...{ path, line, column, severity },
-      message: gateway.redact(message),
-      hint: remedy && gateway.redact(remedy),
+      ...{ path: shown(path), line, column, severity },
+      message: shown(message),
+      hint: remedy && shown(remedy),
     });
   return [
     ...found.issues.map(issueOf("error")),

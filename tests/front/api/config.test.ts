@@ -253,10 +253,29 @@ test(
     assert.deepEqual(unset.map(({ severity }) => severity), ["warning"]);
     const quoted = await check('{"mcpServers": {}, "logLevel": "[redacted 1]"}');
     assert.ok(!JSON.stringify(quoted).includes(SECRET), JSON.stringify(quoted));
+    const asKey = await check(
+      '{"mcpServers": {}, "[redacted 1]": 1, "gating": {"[redacted 1]": 1}}',
+    );
+    assert.ok(!JSON.stringify(asKey).includes(SECRET), JSON.stringify(asKey));
     const wrong = await check('{"mcpServers": {"x": {"comand": "y"}}}');
     assert.equal(wrong[0].severity, "error");
     assert.deepEqual(Object.keys(wrong[0]).sort(), [
       ...["column", "line", "message", "path", "severity"],
     ]);
   }),
+);
+
+const NEW_SECRET = "canary-4712-secret";
+
+test(
+  "the secrets of a file that is refused are in nothing that is said of it",
+  edited(async ({ house, get }) => {
+    assert.match((await get()).text, /redacted 1.*redacted 2/s);
+    for (const number of [1, 2]) {
+      const text = `{"mcpServers": {}, "logLevel": "[redacted ${number}]"}`;
+      const told = await (await house.post("/api/config/check", { text }, FROM)).text();
+      assert.match(told, /logLevel/);
+      assert.ok(!told.includes(SECRET) && !told.includes(NEW_SECRET), told);
+    }
+  }, { text: TEXT.replace("${HOME}", NEW_SECRET).replace('"OTHER"', '"PASSWORD"') }),
 );
