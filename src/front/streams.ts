@@ -226,7 +226,8 @@ export class EventStream implements Outlet {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   readonly #onGone: (() => void)[] = [];
 
-  constructor() {
+  /** @param mostUnread bytes that may wait for a client that does not read */
+  constructor(mostUnread = MAX_UNREAD_BYTES) {
     this.body = new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.#controller = controller;
@@ -235,7 +236,7 @@ export class EventStream implements Outlet {
         this.#controller = undefined;
         this.#gone();
       },
-    }, new ByteLengthQueuingStrategy({ highWaterMark: MAX_UNREAD_BYTES }));
+    }, new ByteLengthQueuingStrategy({ highWaterMark: mostUnread }));
   }
 
   /** Calls back once when the client has left or was cut off, not after {@link close}. */

@@ -1,9 +1,11 @@
 /** What happens, as it happens. */
 
+import type { Gateway } from "../../gateway/gateway.ts";
 import { attentionOf, sentenceOf } from "../../gateway/attention.ts";
 import { gatewayCondition } from "../../gateway/status.ts";
 import { systemClock } from "../../lib/time.ts";
-import { recentLines } from "../../log/mod.ts";
+import { type LogLine, recentLines } from "../../log/mod.ts";
+import type { ObservedCall } from "../../observe/call.ts";
 import { EventStream } from "../streams.ts";
 import { ApiError, type Asked, OWN_HEADERS } from "./ask.ts";
 import { filterIn } from "./calls.ts";
@@ -13,8 +15,24 @@ const TOPICS = ["status", "calls", "log", "alerts"] as const;
 
 /** Streams at a time, ms between two events of a topic, and items of one. */
 const [MOST_STREAMS, PAUSE, MOST_ITEMS] = [200, 200, 100];
+/** Bytes that wait for a reader: of all streams together it is to be little. */
+const MOST_UNREAD = 512 * 1024;
 
 let open = 0;
+
+/** Makes the JSON of an item once for all who are told of it: a stream is to cost calls nothing. */
+function shared<Item extends object>(shown: (item: Item) => unknown): (item: Item) => string {
+  const texts = new WeakMap<Item, string>();
+  return (item) => {
+    const text = texts.get(item) ?? JSON.stringify(shown(item));
+    texts.set(item, text);
+    return text;
+  };
+}
+
+/** Of what is told of calls, and of the lines of the log by the gateway that redacts them. */
+const callText = shared((call: ObservedCall) => call);
+const lineTexts = new WeakMap<Gateway, (line: LogLine) => string>();
 
 /** Collects what comes faster than anybody reads, and tells what was left out. */
 class Batches<Item> {
@@ -22,7 +40,7 @@ class Batches<Item> {
   #left = 0;
   #cancel: (() => void) | undefined;
 
-  constructor(private readonly tell: (batch: { items: Item[]; left: number }) => void) {}
+  constructor(private readonly tell: (items: readonly Item[], left: number) => void) {}
 
   add(item: Item): void {
     if (this.#items.length < MOST_ITEMS) this.#items.push(item);
@@ -30,7 +48,7 @@ class Batches<Item> {
     this.#cancel ??= systemClock.after(PAUSE, () => {
       const [items, left] = [this.#items, this.#left];
       [this.#items, this.#left, this.#cancel] = [[], 0, undefined];
-      this.tell({ items, left });
+      this.tell(items, left);
     }, true);
   }
 
@@ -49,9 +67,12 @@ export function events(asked: Asked): Response {
   }
   const [isCall, isLine] = [filterIn(query), lineFilter(query)];
   if (open >= MOST_STREAMS) throw new ApiError(503, "busy", "Too many streams are open");
-  const stream = new EventStream();
+  const stream = new EventStream(MOST_UNREAD);
   const ends: (() => void)[] = [];
-  const tell = (topic: string) => (data: unknown) => stream.event(topic, JSON.stringify(data));
+  const tell =
+    <Item>(topic: string, textOf: (item: Item) => string) =>
+    (items: readonly Item[], left: number) =>
+      stream.event(topic, `{"items":[${items.map(textOf)}],"left":${left}}`);
   const leave = () => {
     if (ends.length > 0) open--;
     for (const end of ends.splice(0)) end();
@@ -94,7 +115,7 @@ export function events(asked: Asked): Response {
     tellStatus();
   }
   if (topics.has("calls")) {
-    const batches = new Batches(tell("calls"));
+    const batches = new Batches(tell("calls", callText));
     const { recorder } = observatory;
     ends.push(
       () => batches.close(),
@@ -102,11 +123,13 @@ export function events(asked: Asked): Response {
     );
   }
   if (topics.has("log")) {
-    const batches = new Batches(tell("log"));
-    const add = batches.add.bind(batches);
+    const textOf = lineTexts.get(gateway) ??
+      shared((line: LogLine) => shownLine(line, gateway.redact));
+    lineTexts.set(gateway, textOf);
+    const batches = new Batches(tell("log", textOf));
     ends.push(
       () => batches.close(),
-      recentLines.onLine((line) => isLine(line) && add(shownLine(line, gateway.redact))),
+      recentLines.onLine((line) => isLine(line) && batches.add(line)),
     );
   }
   return stream.response({ ...OWN_HEADERS, "cache-control": "no-store, no-transform" });

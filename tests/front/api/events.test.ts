@@ -179,3 +179,54 @@ test(
 async function endOf(reader: Reader): Promise<undefined> {
   for (let told = await reader.next(); told !== undefined;) told = await reader.next();
 }
+
+test(
+  "a stream that is not read is over before it takes much room",
+  inScope(async (scope) => {
+    const house = await House.open(scope, {});
+    const [slow, other] = await Promise.all(
+      [0, 1].map(() => house.ask("/api/events?topics=log&q=much-to-tell", FROM)),
+    );
+    const reader = new Reader(other!);
+    const line = {
+      time: 0,
+      level: "info",
+      category: "c",
+      fields: "",
+      detail: [],
+      json: null,
+    } as const;
+    // Six times as long as JSON.
+    const message = `much-to-tell ${"\x01".repeat(900)}`;
+    for (let batch = 0; batch < 3; batch++) {
+      for (let count = 0; count < 100; count++) recentLines.add({ ...line, message });
+      assert.equal((await reader.next())![1].items.length, 100);
+    }
+    await reader.cancel();
+    let bytes = 0;
+    for await (const part of slow!.body!) {
+      bytes += part.length;
+      assert.ok(bytes < 1024 * 1024, `${bytes} bytes`);
+    }
+    assert.ok(bytes > 512 * 1024, `${bytes} bytes`);
+  }),
+);
+
+test(
+  "a call is written out once for all who are told of it",
+  inScope(async (scope) => {
+    const house = await House.open(scope, {});
+    const readers = await Promise.all([0, 1, 2].map(() => listen(house, "?topics=calls")));
+    let count = 0;
+    const off = house.observatory.recorder.onCall((call) => {
+      Object.defineProperty(call, "toJSON", { value: () => (count++, { name: "once" }) });
+    });
+    await call(house, "a_echo");
+    for (const reader of readers) {
+      assert.deepEqual((await reader.next())![1], { items: [{ name: "once" }], left: 0 });
+      await reader.cancel();
+    }
+    off();
+    assert.equal(count, 1);
+  }),
+);
