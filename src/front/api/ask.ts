@@ -56,9 +56,10 @@ export function choiceIn<const Word extends string>(
   [first, ...others]: readonly [Word, ...Word[]],
 ): Word {
   const given = query.get(name) ?? first;
-  const words = [first, ...others];
-  if (words.includes(given as Word)) return given as Word;
-  const expected = words.join(", ");
+  const words = new Set([first, ...others]);
+  if (words.has(given as Word)) return given as Word;
+  // An empty one is what is not said.
+  const expected = [...words].filter((word) => word !== "").join(", ");
   throw new ApiError(400, `invalid_${name}`, `Cannot read ${name}: expected one of ${expected}`);
 }
 
