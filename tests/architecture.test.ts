@@ -62,7 +62,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/pins": 350,
   "src/observe": 2_646,
   "src/front": 1_900,
-  "src/front/api": 714,
+  "src/front/api": 736,
   "src/front/auth": 729,
   "src/front/dashboard": 182,
   // What runs in the browser: modules, styles and the shell.
@@ -75,7 +75,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 47_172;
+const MOST_CODE_IN_ALL = 47_194;
 const MOST_FILES = 325;
 const MOST_LINES = 500;
 
