@@ -43,7 +43,7 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
 const MOST_CODE: Readonly<Record<string, number>> = {
   "src/lib": 1_753,
   "src/runtime": 839,
-  "src/log": 1_026,
+  "src/log": 1_034,
   "src/schema": 884,
   "src/protocol": 1_728,
   "src/config": 5_496,
@@ -60,7 +60,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 626,
   "src/gateway/middleware": 878,
   "src/gateway/pins": 350,
-  "src/observe": 2_646,
+  "src/observe": 2_768,
   "src/front": 1_900,
   "src/front/api": 736,
   "src/front/auth": 729,
@@ -75,8 +75,8 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 47_194;
-const MOST_FILES = 325;
+const MOST_CODE_IN_ALL = 47_318;
+const MOST_FILES = 328;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */

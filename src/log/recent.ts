@@ -15,7 +15,7 @@ const [MOST, MOST_CHARACTERS, LONGEST] = [1_000, 200_000, 1_000];
 
 /** Keeps the last lines. */
 export class RecentLines {
-  readonly #listeners = new Set<(line: LogLine) => void>();
+  readonly #listeners = new Set<(line: LogLine, entry: Entry) => void>();
   #lines: LogLine[] = [];
   #characters = 0;
   #count = 0;
@@ -26,12 +26,13 @@ export class RecentLines {
   }
 
   /** Calls `listener`, which must not throw, with every line, until what it returns is called. */
-  onLine(listener: (line: LogLine) => void): () => void {
+  onLine(listener: (line: LogLine, entry: Entry) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
-  add({ time: at, level, category, message, fields, json }: Entry): void {
+  add(entry: Entry): void {
+    const { time: at, level, category, message, fields, json } = entry;
     const line: LogLine = {
       id: ++this.#count,
       at,
@@ -45,7 +46,7 @@ export class RecentLines {
     while (this.#lines.length > MOST || this.#characters > MOST_CHARACTERS) {
       this.#characters -= size(this.#lines.shift()!);
     }
-    for (const listener of this.#listeners) listener(line);
+    for (const listener of this.#listeners) listener(line, entry);
   }
 }
 

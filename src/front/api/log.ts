@@ -1,26 +1,10 @@
-import { type JsonObject, parsedObject, parsedText } from "../../lib/json.ts";
+import { fieldsIn } from "../../log/fields.ts";
 import { LOG_LEVELS, type LogLine, parseLevel, recentLines } from "../../log/mod.ts";
 import { ApiError, type Asked, limitIn } from "./ask.ts";
-
-/** `key=value` with blanks between, values in quotes where they have to be. */
-const FIELD = /(\S+?)=("(?:[^"\\]|\\.)*"|\S*)/g;
 
 /** A line as it is told: by what is a secret now. */
 export function shownLine({ message, fields, ...line }: LogLine, redact: (text: string) => string) {
   return { ...line, message: redact(message), fields: fieldsIn(redact(fields)) };
-}
-
-function fieldsIn(text: string): JsonObject {
-  if (text.startsWith("{")) {
-    const { ts: _ts, level: _level, logger: _logger, msg: _msg, ...rest } = parsedObject(text) ??
-      {};
-    return rest;
-  }
-  return Object.fromEntries(
-    text.matchAll(FIELD).map(([, key, value = ""]) => {
-      return [key, (value.startsWith('"') ? parsedText(value) : undefined) ?? value];
-    }),
-  );
 }
 
 /** Whether a line is asked for: of a level or above it, with this text in it. @throws {ApiError} */

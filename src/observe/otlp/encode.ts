@@ -22,7 +22,7 @@ export interface TracedEnd {
 const MOST_OF_VALUE = 1_000;
 /** Of a name that may be anybody's invention, and stands in that of a span. */
 const MOST_OF_NAME = 200;
-const SCOPE = { name: "mcproxy", version: VERSION };
+const SCOPE = JSON.stringify({ name: "mcproxy", version: VERSION });
 /** As the protocol numbers them. */
 const [SERVER, CLIENT] = [2, 3];
 const FAILED = 2;
@@ -30,7 +30,7 @@ const FAILED = 2;
 const [KNOWS_PARENT, REMOTE_PARENT] = [0x100, 0x200];
 
 /** Attributes as a list of keys and values. */
-export function attributesOf(attributes: AttributeValues, redact: Redactor["text"]) {
+export function attributesOf(attributes: AttributeValues, redact: Redactor["text"] = String) {
   return Object.entries(attributes).flatMap(([key, value]) =>
     value === undefined ? [] : [{ key, value: valueOf(value, redact) }]
   );
@@ -48,12 +48,16 @@ export function nanos(ms: number): string {
   return `${whole}${String(Math.floor((ms - whole) * 1e6)).padStart(6, "0")}`;
 }
 
-/** The body of a request with spans. */
-export function tracesBody(resource: AttributeValues, spans: readonly unknown[]): string {
-  const whose = { attributes: attributesOf(resource, String), droppedAttributesCount: 0 };
-  return JSON.stringify({
-    resourceSpans: [{ resource: whose, scopeSpans: [{ scope: SCOPE, spans }] }],
-  });
+/** The body of a request with these things, JSON each. */
+export function otlpBody(
+  signal: "Spans" | "Logs" | "Metrics",
+  member: string,
+  from: AttributeValues,
+  things: readonly string[],
+): string {
+  const resource = { attributes: attributesOf(from), droppedAttributesCount: 0 };
+  const head = `{"resource":${JSON.stringify(resource)},"scope${signal}":[{"scope":${SCOPE},`;
+  return `{"resource${signal}":[${head}"${member}":[${things.join()}]}]}]}`;
 }
 
 /** How a server is reached, in the words of the conventions; undefined for one that is gone. */

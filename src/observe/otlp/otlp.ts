@@ -8,13 +8,17 @@ import { TokenBucket } from "../../lib/rate-limit.ts";
 import { cut } from "../../lib/text.ts";
 import { takingTurns } from "../../lib/time.ts";
 import { VERSION } from "../../lib/version.ts";
-import { getLogger } from "../../log/mod.ts";
+import type { Entry } from "../../log/entry.ts";
+import { getLogger, recentLines } from "../../log/mod.ts";
 import { idTextOf } from "../../protocol/message.ts";
 import { withoutCredentials } from "../../upstream/transport/http-client.ts";
 import type { ObservedCall } from "../call.ts";
 import type { Recorder } from "../recorder.ts";
-import { type AttributeValues, spansOf, type TracedEnd, tracesBody } from "./encode.ts";
+import type { Metrics } from "../metrics.ts";
+import { type AttributeValues, otlpBody, spansOf, type TracedEnd } from "./encode.ts";
 import { type Destination, Exporter } from "./exporter.ts";
+import { isSent, logRecord, logsBody } from "./logs.ts";
+import { metricsBody } from "./metrics-body.ts";
 import { beginTrace, TracedCall } from "./trace.ts";
 
 /** The environment of a process. */
@@ -24,6 +28,8 @@ type Signal = OtelConfig["signals"][number];
 const log = getLogger("mcproxy", "otlp");
 /** One line in ten minutes. */
 const SELDOM = { ratePerSecond: 1 / 600, burst: 1 };
+/** Milliseconds between two times that metrics are sent. */
+const EVERY = 60_000;
 /** Characters of the id of a request. */
 const MOST_OF_ID = 64;
 
@@ -31,6 +37,7 @@ const MOST_OF_ID = 64;
 export interface OtlpSources {
   readonly gateway: Gateway;
   readonly recorder: Recorder;
+  metrics(): Promise<Pick<Metrics, "gather">>;
 }
 
 /** Sends while the configuration, or the environment, says where to; made for the first that does. */
@@ -62,32 +69,62 @@ export class Otlp {
     void this.#stop();
     this.#stop = () => Promise.resolve();
     if (config === undefined) return;
-    const stops = config.signals.flatMap((signal) => this.#start[signal]?.(config) ?? []);
+    const stops = config.signals.map((signal) => this.#start(signal, config));
     this.#stop = () => Promise.all(stops.map((stop) => stop()));
   }
 
-  readonly #start: Readonly<Partial<Record<Signal, (config: OtelConfig) => () => Promise<void>>>> =
-    {
-      traces: (config) => {
-        const { gateway, recorder } = this.sources;
-        const resource = resourceOf(this.env, recorder.process);
-        const exporter = this.#exporter<TracedEnd>("traces", config, async (ends) => {
-          const spans: unknown[] = [];
-          for await (const end of takingTurns(ends)) spans.push(...this.#spansOf(end));
-          return tracesBody(resource, spans);
-        });
-        const traceOf = gateway.traceOf = (exchange) => beginTrace(exchange, config.sample);
-        const off = recorder.onCall((call, record) => {
-          const end = endOf(call, record);
-          if (end !== undefined) exporter.push(end);
-        });
-        return () => {
-          off();
-          if (gateway.traceOf === traceOf) gateway.traceOf = undefined;
-          return exporter.close();
-        };
-      },
+  /** Begins to send a signal, and returns how that ends. */
+  #start(signal: Signal, config: OtelConfig): () => Promise<void> {
+    const { gateway, recorder } = this.sources;
+    const resource = resourceOf(this.env, recorder.process);
+    if (signal === "traces") {
+      const exporter = this.#exporter<TracedEnd>(signal, config, async (ends) => {
+        const spans: string[] = [];
+        for await (const end of takingTurns(ends)) {
+          for (const span of this.#spansOf(end)) spans.push(JSON.stringify(span));
+        }
+        return otlpBody("Spans", "spans", resource, spans);
+      });
+      const traceOf = gateway.traceOf = (exchange) => beginTrace(exchange, config.sample);
+      const off = recorder.onCall((call, record) => {
+        const end = endOf(call, record);
+        if (end !== undefined) exporter.push(end);
+      });
+      return () => {
+        off();
+        if (gateway.traceOf === traceOf) gateway.traceOf = undefined;
+        return exporter.close();
+      };
+    }
+    if (signal === "logs") {
+      const traceOf = (rid: string) => recorder.find(rid)?.traceId;
+      const exporter = this.#exporter<Entry>(signal, config, async (entries) => {
+        const lines: string[] = [];
+        for await (const entry of takingTurns(entries)) {
+          lines.push(JSON.stringify(logRecord(entry, traceOf)));
+        }
+        return logsBody(resource, lines);
+      });
+      const off = recentLines.onLine((_line, entry) => {
+        if (isSent(entry)) exporter.push(entry);
+      });
+      return () => {
+        off();
+        return exporter.close();
+      };
+    }
+    // What is sent is what is known by then: a moment that waits is as good as two.
+    const exporter = this.#exporter<"now">(signal, config, async () => {
+      return await metricsBody(resource, await (await this.sources.metrics()).gather());
+    });
+    const timer = setInterval(() => exporter.push("now"), EVERY);
+    timer.unref();
+    return () => {
+      clearInterval(timer);
+      exporter.push("now");
+      return exporter.close();
     };
+  }
 
   #spansOf(end: TracedEnd) {
     const { members, redact } = this.sources.gateway;

@@ -173,7 +173,10 @@ test("a header is as good, and what begins at the gateway is a trace of its own"
       method === "tools/call"
     );
     assert.equal(new Set(arrived.map(({ headers }) => headers["traceparent"])).size, 3);
-    const [resource] = collector.sent.items.map(({ body }) => body.resourceSpans[0].resource);
+    const { body: { resourceSpans } } = collector.sent.items.find(({ body }) =>
+      body.resourceSpans
+    )!;
+    const [{ resource }] = resourceSpans;
     // deno-lint-ignore no-explicit-any
     const names = resource.attributes.map(({ key }: any) => key);
     assert.deepEqual(names, ["service.name", "service.version", "service.instance.id"]);

@@ -2,13 +2,18 @@
 
 import { createTraceState, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
+import { OTLPLogExporter } from "@opentelemetry/exporter-logs-otlp-http";
 import { resourceFromAttributes } from "@opentelemetry/resources";
+import { LoggerProvider, SimpleLogRecordProcessor } from "@opentelemetry/sdk-logs";
 import { SimpleSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VERSION } from "../../../src/lib/version.ts";
 import type { ObservedCall } from "../../../src/observe/call.ts";
-import { nanos, spansOf, tracesBody } from "../../../src/observe/otlp/encode.ts";
+import { nanos, otlpBody, spansOf } from "../../../src/observe/otlp/encode.ts";
+import { isSent, logRecord, logsBody } from "../../../src/observe/otlp/logs.ts";
+import { metricsBody } from "../../../src/observe/otlp/metrics-body.ts";
+import { Histogram } from "../../../src/observe/series.ts";
 import { TracedCall } from "../../../src/observe/otlp/trace.ts";
 import { ErrorCode, RpcError } from "../../../src/protocol/errors.ts";
 import { parseMessage, type RequestMessage } from "../../../src/protocol/message.ts";
@@ -67,7 +72,8 @@ for (
 ) {
   test(`the spans of ${what} are those of the official exporter`, async () => {
     const spans = spansOf(traced({}, parent, state), () => "pipe", String);
-    const ours = tracesBody(RESOURCE, spans);
+    const texts = spans.map((span) => JSON.stringify(span));
+    const ours = otlpBody("Spans", "spans", RESOURCE, texts);
     const ids = spans.map(({ spanId }) => spanId);
     await using collector = await Collector.start();
     const exporter = new OTLPTraceExporter({ url: `${collector.url}/v1/traces` });
@@ -178,4 +184,98 @@ test("nanoseconds keep what a millisecond has of them", () => {
   assert.equal(nanos(1_700_000_000_123), "1700000000123000000");
   assert.equal(nanos(1_700_000_000_123.5), "1700000000123500000");
   assert.match(nanos(1_700_000_000_123.999_999), /^17000000001(?:239|240)\d{5}$/);
+});
+
+const LINE = {
+  time: 1_700_000_000_123,
+  level: "error",
+  category: "gateway",
+  message: "tools/call failed inside the gateway",
+  fields: 'rid=r7 client=c1 who="two words" ms=12',
+  detail: ["TypeError: it broke", "    at f (file.ts:1:2)"],
+  json: null,
+} as const;
+
+test("the lines of the log are those of the official exporter", async () => {
+  await using collector = await Collector.start();
+  const exporter = new OTLPLogExporter({ url: `${collector.url}/v1/logs` });
+  const provider = new LoggerProvider({
+    resource: resourceFromAttributes(RESOURCE),
+    processors: [new SimpleLogRecordProcessor({ exporter })],
+  });
+  const ours = logRecord(LINE, () => undefined);
+  const time: [number, number] = [1_700_000_000, 123_000_000];
+  provider.getLogger("mcproxy", VERSION).emit({
+    timestamp: time,
+    observedTimestamp: time,
+    severityNumber: 17,
+    severityText: "ERROR",
+    body: LINE.message,
+    attributes: {
+      "mcproxy.category": "gateway",
+      rid: "r7",
+      client: "c1",
+      who: "two words",
+      ms: "12",
+      "exception.type": "TypeError",
+      "exception.message": "it broke",
+      "exception.stacktrace": LINE.detail.join("\n"),
+    },
+  });
+  await provider.forceFlush();
+  await provider.shutdown();
+  const [theirs] = collector.sent.items.map(({ body }) => body);
+  assert.equal(logsBody(RESOURCE, [JSON.stringify(ours)]), JSON.stringify(theirs));
+});
+
+test("a line knows the trace of its call, and where the log is JSON it says the same", () => {
+  const error = { name: "TypeError", message: "it broke", stack: LINE.detail.join("\n") };
+  const json = JSON.stringify({ ts: "", level: "error", logger: "l", msg: "m", rid: "r7", error });
+  const record = logRecord({ ...LINE, fields: "", detail: [], json }, (rid) => `trace of ${rid}`);
+  assert.deepEqual([record.traceId, record.flags], ["trace of r7", 1]);
+  assert.deepEqual(plain(record.attributes), {
+    "mcproxy.category": "gateway",
+    rid: "r7",
+    "exception.type": "TypeError",
+    "exception.message": "it broke",
+    "exception.stacktrace": error.stack,
+  });
+  const warned = { ...LINE, level: "warning", detail: [], fields: "error=ENOENT" } as const;
+  const warning = logRecord(warned, () => undefined);
+  assert.deepEqual([warning.severityNumber, warning.severityText], [13, "WARN"]);
+  assert.equal(plain(warning.attributes)["exception.message"], "ENOENT");
+  assert.deepEqual([isSent(LINE), isSent({ ...LINE, level: "info" })], [true, false]);
+  assert.equal(isSent({ ...LINE, category: "otlp" }), false);
+});
+
+test("metrics are sums, gauges and histograms since the start", async () => {
+  const histogram = new Histogram();
+  histogram.observe(3);
+  histogram.observe(700_000);
+  histogram.exemplar = { traceId: "0af7651916cd43dd8448eb211c80319c", value: 0.003, at: 1_000 };
+  const head = { help: "What it is.", unit: undefined } as const;
+  const body = JSON.parse(
+    await metricsBody(RESOURCE, [
+      { ...head, name: "a.count", kind: "counter", points: [[{ x: "1", y: undefined }, 5]] },
+      { ...head, name: "a.gauge", kind: "gauge", points: [[{}, 0.5]] },
+      { ...head, name: "a.time", kind: "histogram", unit: "s", points: [[{ m: "z" }, histogram]] },
+      { ...head, name: "none", kind: "gauge", points: [] },
+    ]),
+  );
+  const { metrics } = body.resourceMetrics[0].scopeMetrics[0];
+  // deno-lint-ignore no-explicit-any
+  assert.deepEqual(metrics.map(({ name }: any) => name), ["a.count", "a.gauge", "a.time"]);
+  const [count, gauge, time] = metrics;
+  assert.deepEqual([count.sum.aggregationTemporality, count.sum.isMonotonic], [2, true]);
+  const [point] = count.sum.dataPoints;
+  assert.deepEqual(point.attributes, [{ key: "x", value: { stringValue: "1" } }]);
+  assert.equal(point.asDouble, 5);
+  assert.ok(BigInt(point.startTimeUnixNano) < BigInt(point.timeUnixNano));
+  assert.deepEqual(gauge.gauge.dataPoints[0].asDouble, 0.5);
+  const [spread] = time.histogram.dataPoints;
+  assert.equal(time.unit, "s");
+  assert.deepEqual([spread.count, spread.sum], [2, 700.003]);
+  assert.equal(spread.bucketCounts.length, spread.explicitBounds.length + 1);
+  assert.deepEqual([spread.bucketCounts[2], spread.bucketCounts.at(-1)], [1, 1]);
+  assert.equal(spread.exemplars[0].traceId, histogram.exemplar.traceId);
 });

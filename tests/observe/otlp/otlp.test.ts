@@ -8,6 +8,7 @@ import { loadOptions } from "../../../src/config/schema.ts";
 import { AGGREGATE } from "../../../src/gating/endpoint.ts";
 import { ActiveExchange } from "../../../src/gateway/clients/exchange.ts";
 import { Gateway } from "../../../src/gateway/gateway.ts";
+import { recentLines } from "../../../src/log/mod.ts";
 import { Otlp } from "../../../src/observe/otlp/otlp.ts";
 import { Recorder } from "../../../src/observe/recorder.ts";
 import { parseMessage, type RequestMessage } from "../../../src/protocol/message.ts";
@@ -26,6 +27,8 @@ function configOf(otel: unknown) {
   return parsed.config;
 }
 
+const gather = () => Promise.resolve([]);
+
 async function running(
   otel: unknown,
   env: Record<string, string>,
@@ -38,7 +41,7 @@ async function running(
 ): Promise<void> {
   const gateway = new Gateway({ config: configOf(otel), runtime });
   const recorder = new Recorder(gateway);
-  const otlp = new Otlp({ gateway, recorder }, env);
+  const otlp = new Otlp({ gateway, recorder, metrics: () => Promise.resolve({ gather }) }, env);
   const call = async (name: string, params = {}) => {
     const message = {
       jsonrpc: "2.0",
@@ -94,13 +97,12 @@ test("a reload begins, moves and ends it", async () => {
     assert.equal(await call("read"), undefined);
     gateway.reload(configOf(undefined));
     await otlp.close();
-    await first.sent.waitFor(() => true);
+    await first.sent.waitFor(({ path }) => path.includes("traces"));
     const { path, headers: got } = await second.sent.waitFor(({ path }) => path.includes("traces"));
     assert.deepEqual([path, got.authorization], ["/base/v1/traces", "Bearer of-the-file"]);
     assert.deepEqual(new Set(first.spans.map(({ traceId }) => traceId)), new Set([one]));
-    const spans = second.sent.items.flatMap(({ body }) =>
-      body.resourceSpans[0].scopeSpans[0].spans
-    );
+    const traces = second.sent.items.filter(({ path }) => path.includes("traces"));
+    const spans = traces.flatMap(({ body }) => body.resourceSpans[0].scopeSpans[0].spans);
     // deno-lint-ignore no-explicit-any
     assert.deepEqual(new Set(spans.map(({ traceId }: any) => traceId)), new Set([two]));
   });
@@ -117,7 +119,7 @@ test("the environment says where to, as whom and with what, where the configurat
   await running(undefined, env, async ({ otlp, call }) => {
     await call("read");
     await otlp.close();
-    const { headers, body } = await collector.sent.waitFor(() => true);
+    const { headers, body } = await collector.sent.waitFor(({ path }) => path.includes("traces"));
     assert.deepEqual([headers["x-tenant"], headers["x-other"]], ["a,b", "c"]);
     assert.equal(headers.authorization, `Basic ${btoa("me:pass word")}`);
     const { attributes } = body.resourceSpans[0].resource;
@@ -171,4 +173,25 @@ test("nothing of arguments, results and secrets is in a span", async () => {
       assert.doesNotMatch(text, /canary/);
     },
   );
+});
+
+test("lines of the log and metrics are sent as well, and what is sent of them knows the trace", async () => {
+  await using collector = await Collector.start();
+  await running(collector.url, {}, async ({ recorder, otlp, call }) => {
+    const traceId = await call("read");
+    const { id } = recorder.recent()[0]!;
+    const line = { time: Date.now(), category: "gateway", message: "m", detail: [], json: null };
+    recentLines.add({ ...line, level: "warning", fields: `rid=${id}` });
+    recentLines.add({ ...line, level: "info", fields: "" });
+    recentLines.add({ ...line, level: "warning", category: "otlp", fields: "" });
+    await otlp.close();
+    recentLines.add({ ...line, level: "error", fields: "" });
+    const sent = (path: string) => collector.sent.items.filter((one) => one.path === path);
+    const [logs, ...more] = sent("/v1/logs");
+    assert.deepEqual(more, []);
+    const { logRecords } = logs!.body.resourceLogs[0].scopeLogs[0];
+    // deno-lint-ignore no-explicit-any
+    assert.deepEqual(logRecords.map((one: any) => one.traceId), [traceId]);
+    assert.deepEqual(sent("/v1/metrics").length, 1);
+  });
 });
