@@ -66,7 +66,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/front/auth": 729,
   "src/front/dashboard": 182,
   // What runs in the browser: modules, styles and the shell.
-  "src/front/dashboard/web": 2_930,
+  "src/front/dashboard/web": 2_940,
   "src/app": 782,
   "src/cli": 3_516,
   "src/cli/observe": 568,
@@ -75,7 +75,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 47_318;
+const MOST_CODE_IN_ALL = 47_325;
 const MOST_FILES = 328;
 const MOST_LINES = 500;
 

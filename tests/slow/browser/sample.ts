@@ -4,6 +4,7 @@
  */
 
 import { dashboardFile } from "../../../src/front/dashboard/dashboard.ts";
+import { pagesOf } from "./sample-pages.ts";
 import type { ObservedCall } from "../../../src/observe/call.ts";
 
 /** When all of it is. */
@@ -284,6 +285,9 @@ const ANSWERS: Readonly<Record<string, (asked: Asked) => unknown>> = {
     })),
     next: null,
   }),
+  ...Object.fromEntries(
+    Object.entries(pagesOf(NOW)).map(([kind, told]) => [kind, ({ name }: Asked) => told(name)]),
+  ),
   record: () => ({ until: NOW + 10 * MINUTE }),
 };
 
