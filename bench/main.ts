@@ -33,6 +33,7 @@ import { recording } from "./cases/recording.ts";
 import { reload } from "./cases/reload.ts";
 import { restart } from "./cases/restart.ts";
 import { start } from "./cases/start.ts";
+import { tracing } from "./cases/tracing.ts";
 import { typical } from "./cases/typical.ts";
 import { withKey } from "./cases/with-key.ts";
 import { Generator } from "./harness/load.ts";
@@ -67,6 +68,7 @@ const CASES = [
   pins,
   audit,
   recording,
+  tracing,
   history,
   withKey,
   logins,

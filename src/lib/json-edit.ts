@@ -302,6 +302,10 @@ function editValue(
 
 /** Members for edits whose key is not there yet, without braces; deletions add nothing. */
 function newMembers(edits: readonly JsonEdit[], depth: number): string {
+  const [{ path, value }] = edits as [JsonEdit];
+  if (edits.length === 1 && path.length === depth + 1) {
+    return value === undefined ? "" : `${JSON.stringify(path[depth])}:${value}`;
+  }
   const setting = edits.filter((edit) => edit.value !== undefined);
   const keys = new Set(setting.map((edit) => edit.path[depth]!));
   return [...keys].map((key) => {

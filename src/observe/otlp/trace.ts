@@ -19,18 +19,19 @@ import {
 /** Requests on behalf of one call that are traced; a server may ask without end. */
 const MOST_REQUESTS = 64;
 const SAMPLED = "01";
-const POOL = 4_096;
+/** Small, as whoever keeps an id keeps the text of which it is a part. */
+const pool = new Uint8Array(512);
 
-const pool = new Uint8Array(POOL);
-let used = POOL;
+let digits = "";
+let used = 0;
 
 /** So many random bytes as hexadecimal digits; to ask for a few at a time costs more than a call may. */
 function randomId(bytes: 8 | 16): string {
-  if (used + bytes > POOL) {
-    crypto.getRandomValues(pool);
+  if (used + 2 * bytes > digits.length) {
+    digits = crypto.getRandomValues(pool).toHex();
     used = 0;
   }
-  return pool.subarray(used, used += bytes).toHex();
+  return digits.slice(used, used += 2 * bytes);
 }
 
 /**
