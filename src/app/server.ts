@@ -54,7 +54,8 @@ export class Server {
     const { config, runtime } = parts;
     const gateway = new Gateway({ ...parts, stateDirectory });
     // Who has only one client keeps no history.
-    const observatory = new Observatory(gateway, listen ? { stateDirectory } : {});
+    const kept = listen ? { stateDirectory } : {};
+    const observatory = new Observatory(gateway, { runtime, ...kept });
     if (!listen) {
       gateway.start();
       return new Server(config, gateway, observatory);

@@ -2,6 +2,8 @@
 
 import process from "node:process";
 import type { Gateway } from "../gateway/gateway.ts";
+import type { Runtime } from "../runtime/types.ts";
+import type { Alerts } from "./alerts/alerts.ts";
 import type { Bodies } from "./bodies.ts";
 import type { History } from "./history/history.ts";
 import type { Metrics } from "./metrics.ts";
@@ -22,6 +24,8 @@ const MOST_EARLY = 1_000;
 export interface ObservatoryOptions {
   /** Where it is kept what outlives the process; without, nothing does. */
   readonly stateDirectory?: string | undefined;
+  /** Starts the programs that are told of alerts; without, there are no alerts. */
+  readonly runtime?: Pick<Runtime, "spawn"> | undefined;
 }
 
 /** Made beside a gateway, before that is started; to be closed after it. */
@@ -35,6 +39,7 @@ export class Observatory {
   #endWait = () => {};
   #metrics: Promise<Metrics> | undefined;
   #otlp: Promise<Otlp> | undefined;
+  #alerts: Promise<Alerts | undefined> | undefined;
   /** Configurations since the start, by what became of them. */
   readonly reloads = { accepted: 0, refused: 0 };
   readonly #off: readonly (() => void)[];
@@ -75,13 +80,20 @@ export class Observatory {
 
   /** What was neither kept nor sent, by what it is about. */
   async dropped(): Promise<Readonly<Record<string, number>>> {
-    const [history, bodies, otlp] = await Promise.all([this.#history, this.#bodies, this.#otlp]);
-    return { history: history?.dropped ?? 0, bodies: bodies?.left ?? 0, ...otlp?.dropped };
+    const late = [this.#history, this.#bodies, this.#alerts, this.#otlp] as const;
+    const [history, bodies, alerts, otlp] = await Promise.all(late);
+    const left = { bodies: bodies?.left ?? 0, alerts: alerts?.dropped ?? 0, ...otlp?.dropped };
+    return { history: history?.dropped ?? 0, ...left };
   }
 
   /** Alerts that are firing, by rule. */
-  firing(): Promise<Readonly<Record<string, number>>> {
-    return Promise.resolve({});
+  async firing(): Promise<Readonly<Record<string, number>>> {
+    return (await this.#alerts)?.firing ?? {};
+  }
+
+  /** Undefined where there are none; they are looked for from the moment there are rules. */
+  get alerts(): Promise<Alerts | undefined> {
+    return this.#alerts ?? Promise.resolve(undefined);
   }
 
   /** Undefined where none is kept. It is loaded with the first call, or here. */
@@ -98,6 +110,7 @@ export class Observatory {
   async close(): Promise<void> {
     for (const off of this.#off) off();
     const sent = this.#otlp?.then((otlp) => otlp.close());
+    (await this.#alerts)?.close();
     await (await this.#history)?.close();
     this.recorder.close();
     (await this.#bodies)?.close();
@@ -106,9 +119,14 @@ export class Observatory {
   }
 
   #configure(): void {
-    const { history, otel } = this.gateway.config.settings;
+    const { history, otel, alerts } = this.gateway.config.settings;
     if (otel ?? process.env["OTEL_EXPORTER_OTLP_ENDPOINT"]) void this.otlp();
+    if (alerts ?? this.#alerts) this.#alerts = this.#adjustAlerts(this.#alerts);
     if (history !== "off" && history.bodies !== "off") void this.bodies();
+  }
+
+  async #adjustAlerts(before?: Promise<Alerts | undefined>): Promise<Alerts | undefined> {
+    return (await import("./alerts/alerts.ts")).configuredAlerts(this, before);
   }
 
   /** The history is opened with the first call; those that come until it is there wait for it. */

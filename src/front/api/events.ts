@@ -132,5 +132,12 @@ export function events(asked: Asked): Response {
       recentLines.onLine((line) => isLine(line) && batches.add(line)),
     );
   }
+  if (topics.has("alerts")) {
+    void observatory.alerts.then((alerts) => {
+      if (alerts === undefined || ends.length === 0) return;
+      const batches = new Batches(() => tell("alerts")({ firing: alerts.firing }));
+      ends.push(() => batches.close(), alerts.onChange(() => batches.add(0)));
+    });
+  }
   return stream.response({ ...OWN_HEADERS, "cache-control": "no-store, no-transform" });
 }

@@ -1,0 +1,268 @@
+/** Looks every ten seconds whether something is wrong, and tells when that changes. */
+
+import process from "node:process";
+import type { AlertRule, AlertsConfig } from "../../config/types.ts";
+import type { Gateway } from "../../gateway/gateway.ts";
+import { cut, hostInUrl } from "../../lib/text.ts";
+import { systemClock } from "../../lib/time.ts";
+import { getLogger } from "../../log/mod.ts";
+import type { History } from "../history/history.ts";
+import type { AlertRow } from "../history/pending.ts";
+import { isUp } from "../metrics.ts";
+import type { Recorder } from "../recorder.ts";
+import { type AlertMessage, type ChannelParts, Outlet, type Told } from "./channels.ts";
+import { findingsOf, type Reading } from "./rules.ts";
+import { type AlertState, AlertWatch, type Step } from "./state.ts";
+import { totalsOf, Window } from "./window.ts";
+
+/** Milliseconds between two looks. What changes between them is one message. */
+const EVERY = 10_000;
+/** How long after the start of the gateway nothing begins, ms: much is not there yet. */
+const QUIET = 60_000;
+/** Alerts that are over, and are remembered here. */
+const MOST_REMEMBERED = 100;
+
+/** An alert as it was or is; `text` is empty where only the history on disk knows of it. */
+export interface AlertSpan extends AlertRow {
+  readonly text: string;
+}
+
+/** What they are made from. */
+interface AlertsSource {
+  readonly gateway: Gateway;
+  readonly recorder: Pick<Recorder, "process" | "series">;
+  readonly options: { readonly runtime?: ChannelParts["runtime"] | undefined };
+  history(): Promise<Pick<History, "addAlert" | "alerts"> | undefined>;
+}
+
+/** What alerts stand on. */
+export type AlertsParts = Omit<AlertsSource, "options"> & ChannelParts;
+
+/** One rule about one subject. */
+interface Watched {
+  readonly watch: AlertWatch;
+  readonly id: string;
+  /** From its last begin on. */
+  span: AlertSpan;
+}
+
+const NOTHING: AlertsConfig = { to: [], rules: [] };
+const WORDS = { firing: "", resolved: "Over: ", flapping: "Comes and goes: " } as const;
+const STATES = ["firing", "flapping", "resolved"] as const;
+
+const log = getLogger("mcproxy", "alerts");
+
+/**
+ * Those that go with the configuration in force: what `open` was, with other rules and channels.
+ * Undefined while there was never a rule.
+ */
+export async function configuredAlerts(
+  observatory: AlertsSource,
+  before: Promise<Alerts | undefined> | undefined,
+): Promise<Alerts | undefined> {
+  const open = await before;
+  const { gateway, recorder, options: { runtime } } = observatory;
+  const { alerts = NOTHING } = gateway.config.settings;
+  open?.configure(alerts);
+  if (open !== undefined || runtime === undefined || alerts.rules.length === 0) return open;
+  return new Alerts({ gateway, recorder, runtime, history: () => observatory.history() }, alerts);
+}
+
+/** Works from its making on; what stays in another configuration goes on as it was. */
+export class Alerts {
+  /** By the text of the rule. */
+  #rules: ReadonlyMap<string, { readonly rule: AlertRule; readonly window: Window }> = new Map();
+  /** By the text of the channel. */
+  #outlets: ReadonlyMap<string, Outlet> = new Map();
+  readonly #watched = new Map<string, Watched>();
+  readonly #over: AlertSpan[] = [];
+  readonly #listeners = new Set<() => void>();
+  #stop: () => void = () => {};
+
+  constructor(private readonly parts: AlertsParts, config: AlertsConfig) {
+    this.configure(config);
+    this.look();
+  }
+
+  configure({ to, rules }: AlertsConfig): void {
+    this.#rules = new Map(rules.map((rule) => {
+      const key = JSON.stringify(rule);
+      const window = new Window("in" in rule ? rule.in : 0);
+      return [key, this.#rules.get(key) ?? { rule, window }];
+    }));
+    const before = this.#outlets;
+    const parts = { ...this.parts, onTold: (message: AlertMessage) => this.#wasTold(message) };
+    this.#outlets = new Map(to.map((channel) => {
+      const key = JSON.stringify(channel);
+      return [key, before.get(key) ?? new Outlet(channel, parts)];
+    }));
+    for (const [key, outlet] of before) if (!this.#outlets.has(key)) outlet.close();
+    this.#again();
+  }
+
+  /** How many alerts of each rule fire. */
+  get firing(): Readonly<Record<string, number>> {
+    const counts: Record<string, number> = {};
+    for (const { rule: { when } } of this.#rules.values()) counts[when] = 0;
+    for (const { rule } of this.#firing) counts[rule] = (counts[rule] ?? 0) + 1;
+    return counts;
+  }
+
+  /** Messages that nobody was told. */
+  get dropped(): number {
+    return this.#outlets.values().reduce((sum, { dropped }) => sum + dropped, 0);
+  }
+
+  /** Calls `listener` when something has begun or is over, until the returned function is called. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** What fires, and what is over, the latest first. */
+  async report() {
+    const known = [...this.#firing, ...this.#over];
+    const rows = await (await this.parts.history())?.alerts() ?? [];
+    const keys = new Set(known.map(keyOf));
+    const older = rows.filter((row) => !keys.has(keyOf(row))).map((row) => ({ ...row, text: "" }));
+    return {
+      firing: this.#firing.map(({ rule, subject, since, text }) => ({
+        rule,
+        subject,
+        since,
+        text,
+      })),
+      history: [...this.#over, ...older].sort((a, b) => b.since - a.since).slice(0, 500),
+    };
+  }
+
+  /** What the timer does. */
+  look(): void {
+    const { gateway, recorder: { process: ofProcess, series } } = this.parts;
+    const now = systemClock.now();
+    const isQuiet = now - gateway.startedAt < QUIET;
+    const reading = readingOf(gateway);
+    const totals = totalsOf(series.operations);
+    const gone = new Set(this.#watched.keys());
+    const told: Told[] = [];
+    const take = (one: Watched, { changed, told: state }: Step, text = one.span.text) => {
+      if (changed !== undefined) this.#changed(one, changed, text);
+      // What it says at the end is how it was.
+      else if (one.watch.isFiring) one.span = { ...one.span, text };
+      if (state !== undefined) told.push(this.#toldOf(one, state));
+    };
+    for (const [key, { rule, window }] of this.#rules) {
+      for (const finding of findingsOf(rule, reading, window.look(now, totals))) {
+        const { subject } = finding;
+        const place = `${key} ${subject}`;
+        gone.delete(place);
+        const one = this.#watched.getOrInsertComputed(place, () => ({
+          id: `${ofProcess}-${crypto.randomUUID().slice(0, 8)}`,
+          watch: new AlertWatch("for" in rule ? rule.for : 0),
+          span: { rule: rule.when, subject, since: 0, until: null, told: null, text: "" },
+        }));
+        take(one, one.watch.look(finding, now, isQuiet), gateway.redact(finding.text));
+      }
+    }
+    for (const place of gone) {
+      const one = this.#watched.get(place)!;
+      this.#watched.delete(place);
+      take(one, one.watch.end(now));
+    }
+    for (const its of STATES) this.#tell(told.filter(({ state }) => state === its));
+  }
+
+  close(): void {
+    this.#stop();
+    for (const outlet of this.#outlets.values()) outlet.close();
+    this.#listeners.clear();
+  }
+
+  get #firing(): readonly AlertSpan[] {
+    const firing = [...this.#watched.values()].filter(({ watch }) => watch.isFiring);
+    return firing.map(({ span }) => span);
+  }
+
+  #again(): void {
+    this.#stop();
+    // What has just been taken out is over, and that is to be told as well.
+    if (this.#rules.size + this.#watched.size === 0) return;
+    this.#stop = systemClock.after(EVERY, () => {
+      try {
+        this.look();
+      } catch (error) {
+        log.error("Cannot look for alerts: {error}", { error });
+      }
+      this.#again();
+    }, true);
+  }
+
+  #changed(one: Watched, changed: "firing" | "resolved", text: string): void {
+    const { rule, subject } = one.span;
+    const now = Date.now();
+    if (changed === "firing") {
+      one.span = { rule, subject, since: now, until: null, told: null, text };
+      log.warn("Alert {rule} for {subject}: {text}", { rule, subject, text });
+    } else {
+      one.span = { ...one.span, until: now };
+      log.info("Alert {rule} for {subject} is over", { rule, subject });
+      this.#over.unshift(one.span);
+      this.#over.splice(MOST_REMEMBERED);
+    }
+    this.#keep(one.span);
+    for (const listener of this.#listeners) listener();
+  }
+
+  #toldOf({ id, span: { rule, subject, since, text } }: Watched, state: AlertState): Told {
+    const { publicUrl, host, port } = this.parts.gateway.config.settings;
+    const url = `${publicUrl ?? `http://${hostInUrl(host)}:${port}`}/#/alerts`;
+    return { id, rule, subject, state, since, text: WORDS[state] + text, url };
+  }
+
+  #tell(alerts: readonly Told[]): void {
+    const [first] = alerts;
+    if (first === undefined) return;
+    const all = (key: "rule" | "subject" | "text", between: string) =>
+      cut([...new Set(alerts.map((one) => one[key]))].join(between), 2_000);
+    const message = alerts.length === 1 ? first : {
+      ...first,
+      ...{ rule: all("rule", ", "), subject: all("subject", ", "), text: all("text", "\n") },
+      alerts: alerts.slice(0, MOST_REMEMBERED),
+    };
+    for (const outlet of this.#outlets.values()) outlet.push(message);
+  }
+
+  #wasTold(message: AlertMessage): void {
+    const ids = new Set((message.alerts ?? [message]).map(({ id }) => id));
+    for (const one of this.#watched.values()) {
+      if (!ids.has(one.id) || one.span.told !== null || !one.watch.isFiring) continue;
+      this.#keep(one.span = { ...one.span, told: Date.now() });
+    }
+  }
+
+  #keep({ text: _text, ...row }: AlertSpan): void {
+    void this.parts.history().then((history) => history?.addAlert(row));
+  }
+}
+
+function keyOf({ rule, subject, since }: AlertRow): string {
+  return JSON.stringify([rule, subject, since]);
+}
+
+function readingOf({ members, configState, pins, redact }: Gateway): Reading {
+  return {
+    servers: members.all.map(({ config: { name, pin }, upstream }) => {
+      const status = upstream.status();
+      const { state, reason, lastError, queued } = status;
+      return {
+        ...{ name, queued, wantsLogin: reason === "login" },
+        // One that is on its way for the first time has not failed yet.
+        isDown: !isUp(status) && !(state === "connecting" && reason === "starting"),
+        error: lastError === undefined ? undefined : redact(lastError),
+        unapproved: pin === "off" ? 0 : pins?.counts(name).waiting ?? 0,
+      };
+    }),
+    configError: configState.status().error ?? undefined,
+    memory: process.memoryUsage().rss,
+  };
+}
