@@ -94,8 +94,11 @@ const CHANNELS: readonly Shown[] = [
   { title: "TARGET", member: "target" },
 ];
 
-/** `mcproxy alerts` */
-export async function showAlerts({ options }: Invocation, io: Io): Promise<number> {
+/** `mcproxy alerts` and `mcproxy alerts test` */
+export async function showAlerts({ args, options }: Invocation, io: Io): Promise<number> {
+  const [action] = args;
+  if (action === "test") return (await import("./alerts-test.ts")).testAlerts(options, io);
+  if (action !== undefined) throw new UsageError(`Cannot run "alerts ${action}": expected test`);
   return await askGateway(options, io, async (gateway) => {
     const body = await gateway.api("GET", "alerts");
     const [firing, channels] = [listIn(body, "firing"), listIn(body, "channels")];

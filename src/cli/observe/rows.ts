@@ -66,8 +66,12 @@ export const OBSERVE_COMMANDS: readonly Command[] = [
   },
   {
     name: "alerts",
-    summary: "Show what is wrong now, what was, and who is told",
-    options: ["url"],
+    summary: "Show what is wrong now, what was, and who is told; or tell them of a test",
+    words: ["[ACTION]"],
+    options: ["config", "credentials", "url"],
+    notes: [
+      "ACTION is test: it reads the configuration, tells every channel, and fails if one fails.",
+    ],
     load: async () => (await import("./reports.ts")).showAlerts,
   },
 ];

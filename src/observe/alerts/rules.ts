@@ -74,8 +74,10 @@ function ofServer(
   const is = (value: boolean, text: string) => ({ value: Number(value), bound: HALF, text });
   switch (rule.when) {
     case "down": {
-      const why = cut(error?.replace(`Server ${server} `, "") ?? "", 300);
-      return is(isDown, `Server ${server} is down${why && `: ${why}`}`);
+      const why = error === undefined
+        ? ""
+        : cut(`: ${error.replace(`Server ${server} `, "")}`, 300);
+      return is(isDown, `Server ${server} is down${why}`);
     }
     case "login":
       return is(wantsLogin, `Server ${server} wants a login: mcproxy login ${name}`);
