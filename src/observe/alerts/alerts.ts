@@ -10,7 +10,7 @@ import type { History } from "../history/history.ts";
 import type { AlertRow } from "../history/pending.ts";
 import { isUp } from "../metrics.ts";
 import type { Recorder } from "../recorder.ts";
-import { type AlertMessage, type ChannelParts, Outlet, type Told } from "./channels.ts";
+import { type AlertMessage, type ChannelParts, ChannelQueue, type Told } from "./channels.ts";
 import { findingsOf, type Reading } from "./rules.ts";
 import { type AlertState, AlertWatch, type Step } from "./state.ts";
 import { totalsOf, Window } from "./window.ts";
@@ -73,7 +73,7 @@ export class Alerts {
   /** By the text of the rule. */
   #rules: ReadonlyMap<string, { readonly rule: AlertRule; readonly window: Window }> = new Map();
   /** By the text of the channel. */
-  #outlets: ReadonlyMap<string, Outlet> = new Map();
+  #channels: ReadonlyMap<string, ChannelQueue> = new Map();
   readonly #watched = new Map<string, Watched>();
   readonly #over: AlertSpan[] = [];
   readonly #listeners = new Set<() => void>();
@@ -90,13 +90,13 @@ export class Alerts {
       const window = new Window("in" in rule ? rule.in : 0);
       return [key, this.#rules.get(key) ?? { rule, window }];
     }));
-    const before = this.#outlets;
+    const before = this.#channels;
     const parts = { ...this.parts, onTold: (message: AlertMessage) => this.#wasTold(message) };
-    this.#outlets = new Map(to.map((channel) => {
+    this.#channels = new Map(to.map((channel) => {
       const key = JSON.stringify(channel);
-      return [key, before.get(key) ?? new Outlet(channel, parts)];
+      return [key, before.get(key) ?? new ChannelQueue(channel, parts)];
     }));
-    for (const [key, outlet] of before) if (!this.#outlets.has(key)) outlet.close();
+    for (const [key, channel] of before) if (!this.#channels.has(key)) channel.close();
     this.#again();
   }
 
@@ -110,7 +110,7 @@ export class Alerts {
 
   /** Messages that nobody was told. */
   get dropped(): number {
-    return this.#outlets.values().reduce((sum, { dropped }) => sum + dropped, 0);
+    return this.#channels.values().reduce((sum, { dropped }) => sum + dropped, 0);
   }
 
   /** Calls `listener` when something has begun or is over, until the returned function is called. */
@@ -174,7 +174,7 @@ export class Alerts {
 
   close(): void {
     this.#stop();
-    for (const outlet of this.#outlets.values()) outlet.close();
+    for (const channel of this.#channels.values()) channel.close();
     this.#listeners.clear();
   }
 
@@ -229,7 +229,7 @@ export class Alerts {
       ...{ rule: all("rule", ", "), subject: all("subject", ", "), text: all("text", "\n") },
       alerts: alerts.slice(0, MOST_REMEMBERED),
     };
-    for (const outlet of this.#outlets.values()) outlet.push(message);
+    for (const channel of this.#channels.values()) channel.push(message);
   }
 
   #wasTold(message: AlertMessage): void {

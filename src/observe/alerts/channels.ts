@@ -121,7 +121,7 @@ async function run(
 }
 
 /** Tells one channel what it is given, one after the other; nobody waits for it. */
-export class Outlet {
+export class ChannelQueue {
   /** Messages that were told to nobody. */
   dropped = 0;
   #waiting = 0;

@@ -29,7 +29,7 @@ export interface Reading {
 }
 
 /** What a rule says of a subject. */
-export interface Finding {
+export interface Measured {
   /** A server, or the gateway. */
   readonly subject: string;
   /** It begins above the bound, and ends at four fifths of that. */
@@ -51,7 +51,7 @@ export function findingsOf(
   rule: AlertRule,
   { servers, configError, memory }: Reading,
   recent: (server: string) => Totals,
-): readonly Finding[] {
+): readonly Measured[] {
   if (rule.when === "config") {
     const text = `The configuration was refused: ${cut(configError ?? "", 300)}`;
     return [{ subject: GATEWAY, value: Number(configError !== undefined), bound: HALF, text }];
@@ -69,7 +69,7 @@ function ofServer(
   rule: Exclude<AlertRule, { when: "config" | "memory" }>,
   { name, isDown, error, queued, wantsLogin, unapproved }: ServerReading,
   recent: (server: string) => Totals,
-): Omit<Finding, "subject"> {
+): Omit<Measured, "subject"> {
   const server = quoted(name);
   const is = (value: boolean, text: string) => ({ value: Number(value), bound: HALF, text });
   switch (rule.when) {

@@ -1,6 +1,6 @@
 /** Whether an alert fires, and whether somebody is told of it. Pure but for its memory. */
 
-import type { Finding } from "./rules.ts";
+import type { Measured } from "./rules.ts";
 
 /** What is told: it has begun (or goes on), is over, or comes and goes. */
 export type AlertState = "firing" | "resolved" | "flapping";
@@ -33,7 +33,7 @@ export class AlertWatch {
   constructor(private readonly lasting: number) {}
 
   /** Takes on what its rule says now; `isQuiet`: nothing begins yet. */
-  look({ value, bound, isUnsure }: Finding, now: number, isQuiet: boolean): Step {
+  look({ value, bound, isUnsure }: Measured, now: number, isQuiet: boolean): Step {
     if (this.isFiring) {
       if (value <= bound * OVER) return this.#change(now);
     } else if (value > bound && !isUnsure) {

@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { AlertChannel } from "../../../src/config/types.ts";
-import { type AlertMessage, Outlet, tellOnce } from "../../../src/observe/alerts/channels.ts";
+import { type AlertMessage, ChannelQueue, tellOnce } from "../../../src/observe/alerts/channels.ts";
 import { inDirectory } from "../../config/temp.ts";
 import { Scope } from "../../behaviour/scope.ts";
 import { Inbox } from "../../support/inbox.ts";
@@ -133,7 +133,7 @@ test("it is tried three times, one after the other, and then the next", async ()
   const { got, host } = await listening(scope, 500);
   const told: string[] = [];
   const onTold = ({ id }: AlertMessage) => void told.push(id);
-  const outlet = new Outlet(at("webhook", `http://${host}/`), { ...parts, clock, onTold });
+  const outlet = new ChannelQueue(at("webhook", `http://${host}/`), { ...parts, clock, onTold });
   scope.defer(() => outlet.close());
   for (const id of ["p-1", "p-2"]) outlet.push({ ...MESSAGE, id });
   await got.waitFor(() => got.items.length === 6);
@@ -148,7 +148,7 @@ test("fifty may wait, and who was told is said", async () => {
   const all = Promise.withResolvers<void>();
   let count = 0;
   const onTold = () => void (++count === 50 && all.resolve());
-  const outlet = new Outlet(at("webhook", `http://${host}/`), { ...parts, clock, onTold });
+  const outlet = new ChannelQueue(at("webhook", `http://${host}/`), { ...parts, clock, onTold });
   scope.defer(() => outlet.close());
   for (let i = 0; i < 60; i++) outlet.push({ ...MESSAGE, id: `${i}` });
   assert.equal(outlet.dropped, 10);
