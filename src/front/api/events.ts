@@ -135,7 +135,9 @@ export function events(asked: Asked): Response {
   if (topics.has("alerts")) {
     void observatory.alerts.then((alerts) => {
       if (alerts === undefined || ends.length === 0) return;
-      const batches = new Batches(() => tell("alerts")({ firing: alerts.firing }));
+      const batches = new Batches(() =>
+        stream.event("alerts", JSON.stringify({ firing: alerts.firing }))
+      );
       ends.push(() => batches.close(), alerts.onChange(() => batches.add(0)));
     });
   }
