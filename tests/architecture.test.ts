@@ -60,7 +60,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 626,
   "src/gateway/middleware": 878,
   "src/gateway/pins": 350,
-  "src/observe": 2_768,
+  "src/observe": 3_314,
   "src/front": 1_900,
   "src/front/api": 736,
   "src/front/auth": 729,
@@ -69,14 +69,14 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/front/dashboard/web": 2_940,
   "src/app": 782,
   "src/cli": 3_516,
-  "src/cli/observe": 568,
+  "src/cli/observe": 608,
   "src/cli/login": 408,
   "src/cli/view": 263,
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 47_329;
-const MOST_FILES = 328;
+const MOST_CODE_IN_ALL = 47_921;
+const MOST_FILES = 334;
 const MOST_LINES = 500;
 
 /** Every command exports `run`, and each runtime `runtime`. */
