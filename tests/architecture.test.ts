@@ -62,7 +62,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/pins": 350,
   "src/observe": 3_314,
   "src/front": 1_900,
-  "src/front/api": 736,
+  "src/front/api": 740,
   "src/front/auth": 729,
   "src/front/dashboard": 182,
   // What runs in the browser: modules, styles and the shell.
@@ -75,7 +75,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 47_921;
+const MOST_CODE_IN_ALL = 47_933;
 const MOST_FILES = 334;
 const MOST_LINES = 500;
 

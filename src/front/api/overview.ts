@@ -34,13 +34,25 @@ export async function overview({ gateway, observatory, query }: Asked) {
     const act = { label: "Calls", href };
     return [{ kind: "errors", level, subject, title: `Calls of ${subject} fail`, text, act }];
   });
+  const { firing = [] } = await (await observatory.alerts)?.report() ?? {};
+  const alerts = firing.map(({ rule, subject, text }): Attention => {
+    const act = { label: "Alerts", href: "#/alerts" };
+    return {
+      kind: "alert",
+      level: "bad",
+      subject,
+      title: `${subject || "mcproxy"}: ${rule}`,
+      text,
+      act,
+    };
+  });
   const { gated, tokens, gatedTokens, savedTokens } = status.gating;
   const forwarded = observatory.recorder.recent({
     filter: (call) => call.server !== "" && !isFailed(call),
   });
   return {
     ...{ range, from, to, step, sentence: status.sentence },
-    attention: worstFirst([...status.attention, ...failing]),
+    attention: worstFirst([...alerts, ...status.attention, ...failing]),
     ...{ calls: total.calls, failed: total.failed, p50: total.p50, p95: total.p95 },
     before: { calls: before.calls, failed: before.failed },
     gatewayMs: loadOf(forwarded.map((call) => ({ ...call, ms: call.gatewayMs }))).p50,

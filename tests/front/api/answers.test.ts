@@ -56,6 +56,23 @@ test(
 );
 
 test(
+  "the overview names first what alerts are about",
+  inScope(async (scope) => {
+    const house = await House.open(scope, {});
+    const fired = { rule: "down", subject: "a", since: 1, text: "a is down." };
+    const alerts = { report: () => Promise.resolve({ firing: [fired], history: [] }), close() {} };
+    Object.defineProperty(house.observatory, "alerts", { value: Promise.resolve(alerts) });
+    house.gateway.configState.refuse("no good");
+    const { attention } = await told(house, "/api/overview");
+    assert.deepEqual(attention.map(({ kind }: { kind: string }) => kind), ["alert", "config"]);
+    assert.deepEqual(attention[0], {
+      ...{ kind: "alert", level: "bad", subject: "a", title: "a: down", text: "a is down." },
+      act: { label: "Alerts", href: "#/alerts" },
+    });
+  }),
+);
+
+test(
   "a server, and a tool, are told of by themselves",
   inScope(async (scope) => {
     const house = await House.open(scope, {});
