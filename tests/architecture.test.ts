@@ -41,7 +41,7 @@ const STRANGERS: Readonly<Partial<Record<string, readonly string[]>>> = {
  * have a limit of their own. An issue that adds a feature raises its limit by what it states.
  */
 const MOST_CODE: Readonly<Record<string, number>> = {
-  "src/lib": 1_757,
+  "src/lib": 1_766,
   "src/runtime": 839,
   "src/log": 1_034,
   "src/schema": 884,
@@ -75,7 +75,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 47_933;
+const MOST_CODE_IN_ALL = 47_942;
 const MOST_FILES = 334;
 const MOST_LINES = 500;
 

@@ -10,10 +10,9 @@ import {
 } from "../gateway/access/audit-chain.ts";
 import { AUDIT_ENDS } from "../gateway/access/audit-file.ts";
 import type { JsonObject } from "../lib/json.ts";
-import { systemReason } from "../lib/own-file.ts";
+import { filesBeside, systemReason } from "../lib/own-file.ts";
 import { plural, printable } from "../lib/text.ts";
 import { timeGiven } from "./args.ts";
-import { filesBeside } from "./clients/files.ts";
 import type { Invocation, OptionValues } from "./command.ts";
 import { printReport } from "./view/table.ts";
 

@@ -1,7 +1,7 @@
 /** Files that are kept from one run to the next: for this user alone, versioned, bounded. */
 
 import { lchown, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, isAbsolute, join } from "node:path";
+import { basename, dirname, isAbsolute, join } from "node:path";
 import process from "node:process";
 import { attempt, joinBytes, type Json, sha256 } from "./json.ts";
 import { codeOf, messageOf } from "./text.ts";
@@ -145,6 +145,14 @@ export async function replaceFile(
   }
 }
 
+/** The files that are called like this one with `rest` behind. @throws {Error} of the system */
+export async function filesBeside(path: string, rest: RegExp): Promise<string[]> {
+  const [folder, file] = [dirname(path), basename(path)];
+  return (await readdir(folder))
+    .filter((name) => name.startsWith(file) && rest.test(name.slice(file.length)))
+    .map((name) => join(folder, name));
+}
+
 /** Which files {@link removeUnused} leaves alone. */
 export interface UnusedOptions {
   /** How the names of the files end; all others stay. */
@@ -255,8 +263,9 @@ export function keptName(label: string, digest: string, suffix: string): string 
 export function isKept(name: string, suffix: string): boolean {
   const [, rest] = KEPT.exec(name) ?? [];
   return rest === suffix ||
-    (rest?.startsWith(suffix) === true && PART.test(rest.slice(suffix.length)));
+    (rest?.startsWith(suffix) === true && UNFINISHED.test(rest.slice(suffix.length)));
 }
 
 const KEPT = new RegExp(`^[A-Za-z0-9_-]{0,${MAX_READABLE}}-[0-9a-f]{${TAG_LENGTH}}(\\..*)$`);
-const PART = new RegExp(`^\\.[0-9a-f-]{36}\\${TEMPORARY_SUFFIX}$`);
+/** What {@link replaceFile} calls a file that is not complete yet, behind its name. */
+export const UNFINISHED = new RegExp(`^\\.[0-9a-f-]{36}\\${TEMPORARY_SUFFIX}$`);

@@ -3,9 +3,10 @@
  * change at a time, and encrypted where there is a key to it.
  */
 
+import { rm } from "node:fs/promises";
 import { attempt, type Json } from "./json.ts";
 import { exclusively, FileError } from "./lock-file.ts";
-import { jsonIn, readPrivate, replaceFile } from "./own-file.ts";
+import { filesBeside, jsonIn, readPrivate, replaceFile, UNFINISHED } from "./own-file.ts";
 import { keepSecret } from "./secrets.ts";
 import { messageOf } from "./text.ts";
 
@@ -43,6 +44,9 @@ export class StateFile {
       const content = edit(await this.read());
       const key = await this.#key();
       if (content === undefined) return;
+      // What a writer that was killed has left has secrets in it, too, and lasts for ever.
+      const left = await filesBeside(this.path, UNFINISHED).catch(() => []);
+      for (const one of left) await rm(one, { force: true });
       const text = key === undefined
         ? `${JSON.stringify(content, undefined, 2)}\n`
         : await new (await import("jose/jwt/encrypt")).EncryptJWT(content)

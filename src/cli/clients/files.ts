@@ -1,12 +1,13 @@
 /** Replaces files that belong to somebody else: with a backup, as a whole, with their rights. */
 
-import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CliError, failed } from "../../app/io.ts";
 import type { DocumentResult } from "../../config/document.ts";
 import { fileIssue, parseText, readText } from "../../config/files.ts";
 import { type ConfigIssue, describeKind } from "../../config/issue.ts";
 import { isObject } from "../../lib/json.ts";
+import { filesBeside } from "../../lib/own-file.ts";
 import { codeOf } from "../../lib/text.ts";
 
 /** What stands behind the name of a file in that of a backup; others are their owner's. */
@@ -94,14 +95,6 @@ export async function backupsOf(path: string): Promise<readonly string[]> {
 
 async function backupPaths(path: string): Promise<readonly string[]> {
   return (await filesBeside(path, BACKUP).catch(() => [])).sort().reverse();
-}
-
-/** The files that are called like this one with `rest` behind. @throws {Error} of the system */
-export async function filesBeside(path: string, rest: RegExp): Promise<string[]> {
-  const [folder, file] = [dirname(path), basename(path)];
-  return (await readdir(folder))
-    .filter((name) => name.startsWith(file) && rest.test(name.slice(file.length)))
-    .map((name) => join(folder, name));
 }
 
 /** The backup has no rights that the file has not, and none for others: it may hold secrets. */

@@ -118,6 +118,19 @@ test("whether one could be put there is known before there is one, whoever renew
   await assert.rejects(file.check(), /cannot lock/);
 });
 
+test("what a writer that was killed has left is there no longer than until the next change", async () => {
+  await using place = await directory();
+  const file = new GrantFile(place.path);
+  await file.put(grantFor(time));
+  const text = await readFile(file.path);
+  const others = ["grants.json.lock.tmp", "pins.json.tmp", "grants.json.bak"];
+  for (const name of [...others, `grants.json.${crypto.randomUUID()}.tmp`]) {
+    await writeFile(join(place.path, name), text, { mode: 0o600 });
+  }
+  await file.remove(key);
+  assert.deepEqual((await readdir(place.path)).sort(), ["grants.json", ...others].sort());
+});
+
 test("with a key the file says nothing to whoever has it", async () => {
   await using place = await directory();
   const secret = crypto.getRandomValues(new Uint8Array(32)).toBase64();
