@@ -49,7 +49,7 @@ export class Recorder {
   readonly process: string = crypto.randomUUID().slice(0, 8);
   readonly series = new Series();
   readonly #ring = new CallRing(MOST);
-  readonly #clients = new ClientNames();
+  readonly #clients: ClientNames;
   readonly #listeners = new Set<CallListener>();
   readonly #off: readonly (() => void)[];
   /** The series of calls that went well, by where they went: no key is made for most calls. */
@@ -62,6 +62,7 @@ export class Recorder {
 
   constructor(private readonly gateway: Pick<Gateway, "events" | "members" | "redact">) {
     const { events, members } = gateway;
+    this.#clients = new ClientNames(gateway);
     this.#off = [
       events.on("call", (record) => this.#record(record)),
       events.on("served", ({ method, duration }) => {
@@ -234,14 +235,17 @@ class ClientNames {
   readonly #known = new Map<string, Map<string, string>>();
   #size = 0;
 
+  constructor(private readonly by: Pick<Gateway, "redact">) {}
+
   of({ name, version }: JsonObject): string {
     const own = typeof name === "string" ? name : "";
     const its = typeof version === "string" ? version : "";
     const isLong = own.length + its.length > MOST_OF_CLIENT;
     const found = isLong ? undefined : this.#known.get(own)?.get(its);
     if (found !== undefined) return found;
-    const words = `${own.slice(0, MOST_OF_CLIENT)} ${its.slice(0, MOST_OF_CLIENT)}`;
-    const label = cut(printable(words).trim(), MOST_OF_CLIENT - 1);
+    // It may be anything, a secret as well: masked before it is too short to be known.
+    const said = printable(this.by.redact(`${cut(own, 256)} ${cut(its, 256)}`));
+    const label = cut(said.trim(), MOST_OF_CLIENT - 1);
     if (isLong) return ownText(label);
     if (this.#size++ === MOST_CLIENTS) {
       this.#known.clear();

@@ -392,3 +392,17 @@ test("no text of a client or server makes the line of a call a long one", () => 
   });
   assert.ok(JSON.stringify(lines).length < 5_000);
 });
+
+test("what a client calls itself has no secret in it, however it is cut", () => {
+  const { recorder, end } = recording();
+  const named = (name: string, version: string) => end({ client: { info: { name, version } } });
+  for (const name of [SECRET, `${"n".repeat(50)} ${SECRET}`]) named(name, SECRET);
+  named("n".repeat(245) + SECRET, "1");
+  const clients = recorder.recent().map(({ client }) => client);
+  assert.equal(clients.length, 3);
+  for (const client of clients) {
+    assert.ok(!client.includes(SECRET.slice(0, 8)), client);
+    assert.ok(client.length <= 64, client);
+  }
+  assert.equal(clients[2], "[redacted] [redacted]");
+});

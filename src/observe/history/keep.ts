@@ -2,6 +2,7 @@
 
 import type { CallRecord } from "../../gateway/events.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
+import { withoutKeyed } from "../../lib/keyed-secrets.ts";
 import { systemClock } from "../../lib/time.ts";
 import { hasFailed } from "../call.ts";
 import { problemOf } from "../problems.ts";
@@ -31,7 +32,10 @@ export function keepHistory(
   };
   const follow = (history: History) => {
     const add: CallListener = (call, record) => {
-      const problem = hasFailed(call) ? problemOf(call, recorder.failureText(record)) : undefined;
+      // A server's words may be what it was called with.
+      const problem = hasFailed(call)
+        ? problemOf(call, withoutKeyed(recorder.failureText(record) ?? ""))
+        : undefined;
       history.add(call, { problem, isRepeated: () => isRepeated(record) });
     };
     for (const told of early) add(...told);

@@ -32,9 +32,11 @@ test("problems have the words of who failed, without secrets", async () => {
     } as CallRecord);
   tell("error", { error: "password hunter2 is wrong" });
   tell("tool_error", { error: "no such user 17 hunter2" });
+  tell("error", { error: 'cannot use {"token":"letters-only","user":"me"}' });
   tell("tool_error", {});
   const texts = (await history.problems({})).map(({ text, count }) => [text, count]);
   assert.deepEqual(texts.sort(), [
+    ['cannot use {"token":"[redacted]","user":"me"}', 1],
     ["no such user N ***", 1],
     ["password *** is wrong", 1],
     ["tool_error", 1],
