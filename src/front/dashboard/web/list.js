@@ -37,10 +37,12 @@ export function useList(path, { topic, follow, plain = false }) {
     change(({ items }) => {
       const known = new Set(items.map((/** @type {any} */ { id }) => id));
       const added = arrived.filter(({ id }) => !known.has(id) && known.add(id));
-      own.fresh = new Set(added.map(({ id }) => id));
+      added.sort((a, b) => b.at - a.at);
+      // Only few are pointed out: to animate hundreds of rows costs more than to draw them.
+      own.fresh = new Set(added.slice(0, 20).map(({ id }) => id));
       // Whoever follows for long does not keep all that has passed.
       const most = Math.max(items.length, 2 * PAGE);
-      return { items: [...added.sort((a, b) => b.at - a.at), ...items].slice(0, most) };
+      return { items: [...added, ...items].slice(0, most) };
     });
   };
   const take = (/** @type {any[]} */ items) => {

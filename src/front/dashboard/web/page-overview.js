@@ -87,10 +87,10 @@ function Tiles(
   }</div><//></div>`;
 }
 
-/** The next number of one digit and noughts. @param {number} value */
+/** The next even number of one digit and noughts: its half is told as well. @param {number} value */
 function ceiling(value) {
   const unit = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
-  return ([1, 2, 4, 5, 10].find((many) => many * unit >= value) ?? 10) * unit;
+  return ([2, 4, 6, 8, 10].find((many) => many * unit >= value) ?? 10) * unit;
 }
 
 /** Calls as bars, those that failed in front of them, p95 as a line. A bar leads to its calls. @param {{data: Told}} props */
