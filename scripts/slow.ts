@@ -66,7 +66,13 @@ const steps: readonly Step[] = [
     after: "bubblewrap",
   },
   debian("chromium"),
-  { ...onDeno("every page, in Chromium", ["tests/slow/browser/pages.test.ts"]), after: "chromium" },
+  {
+    ...onDeno("every page, in Chromium", [
+      "tests/slow/browser/pages.test.ts",
+      "tests/slow/browser/flows.test.ts",
+    ]),
+    after: "chromium",
+  },
   ...["memory", "bun", "binary"].map(triedByKeys),
   { name: "agents from npm", command: [DENO, "run", "-A", "scripts/agents.ts"] },
   agents("opencode"),
