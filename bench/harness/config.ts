@@ -44,7 +44,8 @@ export function fakeUpstreams(count: number, fake: Fake, more: object = {}): Con
 
 /** Writes a config with these servers, without gating as well. */
 export function configOf(mcpServers: Readonly<Record<string, unknown>>, more = {}): ConfigFile {
-  const settings = { gating: "off", ...more };
+  // The targets are of a gateway that keeps no history; what one costs has a case of its own.
+  const settings = { gating: "off", history: "off", ...more };
   const folder = mkdtempSync(join(tmpdir(), "mcproxy-bench-"));
   const path = join(folder, "mcp-servers.json");
   writeFileSync(path, JSON.stringify({ ...settings, mcpServers }));
