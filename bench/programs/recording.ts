@@ -6,52 +6,25 @@
 import process from "node:process";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import { CallRecord, Facts } from "../../src/gateway/events.ts";
-import type { Gateway } from "../../src/gateway/gateway.ts";
 import { systemClock } from "../../src/lib/time.ts";
-import {
-  parseMessage,
-  type RequestMessage,
-  type ResponseMessage,
-} from "../../src/protocol/message.ts";
 import { Recorder } from "../../src/observe/recorder.ts";
-
-const CALLS = 50_000;
-const ROUNDS = 15;
-const TOOLS = 40;
-
-const requests = Array.from({ length: TOOLS }, (_, at) => {
-  const params = { name: `github_tool_${at}`, arguments: { owner: "me", title: "So" } };
-  const raw = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params });
-  return parseMessage(raw) as RequestMessage;
-});
-const routes = requests.map((_, at) => ({
-  server: "github",
-  name: `tool_${at}`,
-  exposed: `github_tool_${at}`,
-}));
-const raw = '{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"It is"}]}}';
-const response = parseMessage(raw) as ResponseMessage;
-const client = {
-  label: "c1",
-  session: "c1",
-  era: "legacy",
-  protocolVersion: "2025-11-25",
-  capabilities: {},
-  info: { name: "editor", version: "2.1" },
-  principal: { id: "key:ci", who: "ci", names: [] },
-  logLevel: undefined,
-} as const;
-const server = {
-  config: { instances: [{ kind: "stdio" }] },
-  offered: { lists: { tools: { items: routes.map(({ name: key }) => ({ key })) } } },
-};
-const outlet = { send: () => {} };
+import {
+  CALLS,
+  client,
+  gatewayOf,
+  outlet,
+  raw,
+  requests,
+  response,
+  ROUNDS,
+  routes,
+  TOOLS,
+} from "./sample-calls.ts";
 
 /** Microseconds a call. */
 function time(isRecorded: boolean): number {
   const events = new Facts();
-  const gateway = { events, members: { get: () => server } } as unknown as Gateway;
-  const recorder = isRecorded ? new Recorder(gateway) : undefined;
+  const recorder = isRecorded ? new Recorder(gatewayOf(events)) : undefined;
   const before = process.cpuUsage();
   for (let at = 0; at < CALLS; at++) {
     const tool = at % TOOLS;

@@ -7,50 +7,27 @@
 import process from "node:process";
 import { ActiveExchange } from "../../src/gateway/clients/exchange.ts";
 import { CallRecord, Facts } from "../../src/gateway/events.ts";
-import type { Gateway } from "../../src/gateway/gateway.ts";
 import { systemClock } from "../../src/lib/time.ts";
 import { otlpBody, spansOf, type TracedEnd } from "../../src/observe/otlp/encode.ts";
 import { beginTrace, TracedCall } from "../../src/observe/otlp/trace.ts";
 import { Recorder } from "../../src/observe/recorder.ts";
-import {
-  parseMessage,
-  type RequestMessage,
-  type ResponseMessage,
-} from "../../src/protocol/message.ts";
 import { Forwarding, type SentFrom } from "../../src/upstream/connection/correlation.ts";
+import {
+  CALLS,
+  client,
+  gatewayOf,
+  outlet,
+  raw,
+  requests,
+  response,
+  ROUNDS,
+  routes,
+  TOOLS,
+} from "./sample-calls.ts";
 
-const CALLS = 50_000;
-const ROUNDS = 15;
-const TOOLS = 40;
 const BATCH = 512;
 
-const requests = Array.from({ length: TOOLS }, (_, at) => {
-  const params = { name: `github_tool_${at}`, arguments: { owner: "me", title: "So" } };
-  const raw = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params });
-  return parseMessage(raw) as RequestMessage;
-});
-const routes = requests.map((_, at) => ({
-  server: "github",
-  name: `tool_${at}`,
-  exposed: `github_tool_${at}`,
-}));
 const edits = routes.map(({ name }) => [{ path: ["params", "name"], value: `"${name}"` }]);
-const raw = '{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"It is"}]}}';
-const response = parseMessage(raw) as ResponseMessage;
-const client = {
-  label: "c1",
-  session: "c1",
-  era: "legacy",
-  protocolVersion: "2025-11-25",
-  capabilities: {},
-  info: { name: "editor", version: "2.1" },
-  logLevel: undefined,
-} as const;
-const server = {
-  config: { instances: [{ kind: "stdio" }] },
-  offered: { lists: { tools: { items: routes.map(({ name: key }) => ({ key })) } } },
-};
-const outlet = { send: () => {} };
 const from: SentFrom = {
   era: "legacy",
   identity: { info: {}, capabilities: {} },
@@ -68,8 +45,7 @@ const spent = (before: NodeJS.CpuUsage) => {
 /** Microseconds a call, and what it costs to make of its spans what is sent. */
 function time(isTraced: boolean): { readonly call: number; readonly spans: number } {
   const events = new Facts();
-  const gateway = { events, members: { get: () => server } } as unknown as Gateway;
-  const recorder = new Recorder(gateway);
+  const recorder = new Recorder(gatewayOf(events));
   let ends: TracedEnd[] = [];
   // Whoever keeps a history listens as well.
   recorder.onCall((call, { trace }) => {
