@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { recentLines } from "../../../src/log/recent.ts";
 import { House, inScope } from "../access/house.ts";
+import { lineOf } from "./lines.ts";
 
 const FROM = { from: "127.0.0.1" };
 
@@ -263,15 +264,7 @@ test(
 test("the last lines of the log are bounded in number and length", () => {
   const long = "x".repeat(10_000);
   for (let count = 0; count < 1_500; count++) {
-    const head = {
-      time: 0,
-      level: "info",
-      category: "c",
-      fields: "",
-      detail: [],
-      json: null,
-    } as const;
-    recentLines.add({ ...head, message: count % 2 === 0 ? long : `line ${count}` });
+    recentLines.add(lineOf(count % 2 === 0 ? long : `line ${count}`));
   }
   const lines = recentLines.lines();
   assert.ok(lines.length <= 1_000);

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { recentLines } from "../../../src/log/recent.ts";
 import { House, inScope, keysOf } from "../access/house.ts";
+import { lineOf } from "./lines.ts";
 
 const FROM = { from: "127.0.0.1" };
 
@@ -84,18 +85,10 @@ test(
     }
     assert.deepEqual(names, ["a_echo", "a_echo"]);
     const flood = await listen(house, "?topics=log&q=flood-of-lines");
-    const head = {
-      time: 0,
-      level: "info",
-      category: "c",
-      fields: "",
-      detail: [],
-      json: null,
-    } as const;
     for (let count = 0; count < 130; count++) {
-      recentLines.add({ ...head, message: `flood-of-lines ${count}` });
+      recentLines.add(lineOf(`flood-of-lines ${count}`));
     }
-    recentLines.add({ ...head, message: "others" });
+    recentLines.add(lineOf("others"));
     const [topic, { items, left }] = (await flood.next())!;
     assert.deepEqual([topic, items.length, left], ["log", 100, 30]);
     await Promise.all([reader.cancel(), flood.cancel()]);
@@ -188,18 +181,10 @@ test(
       [0, 1].map(() => house.ask("/api/events?topics=log&q=much-to-tell", FROM)),
     );
     const reader = new Reader(other!);
-    const line = {
-      time: 0,
-      level: "info",
-      category: "c",
-      fields: "",
-      detail: [],
-      json: null,
-    } as const;
     // Six times as long as JSON.
     const message = `much-to-tell ${"\x01".repeat(900)}`;
     for (let batch = 0; batch < 3; batch++) {
-      for (let count = 0; count < 100; count++) recentLines.add({ ...line, message });
+      for (let count = 0; count < 100; count++) recentLines.add(lineOf(message));
       assert.equal((await reader.next())![1].items.length, 100);
     }
     await reader.cancel();
