@@ -28,7 +28,7 @@ import { corsHeaders, createGuard, isForeignFetch, preflight } from "./guard.ts"
 import type { HealthAnswer } from "./health.ts";
 import type { LoginAnswers } from "./logins.ts";
 import { CLIENT_DOCUMENT, type FrontContext, json, NO_STORE } from "./reply.ts";
-import { methodNotAllowed, notFound, Refusal, type Visit, wantsPage } from "./reply.ts";
+import { changes, methodNotAllowed, notFound, Refusal, type Visit, wantsPage } from "./reply.ts";
 import { del, get, post } from "./streamable.ts";
 import { KeepAlive } from "./streams.ts";
 
@@ -84,7 +84,7 @@ const SEEN =
 /** A credential of the gateway's own, where nobody has to show one. */
 const OWN_KEY = /^bearer +mcproxy_/i;
 
-/** Where something is changed, and asked whether it could be. */
+/** Where something is changed, or asked whether it could be, by any method. */
 const CHANGED = /^\/api\/(?:grants\/|ui-key\/?$)/;
 
 const log = getLogger("mcproxy", "front");
@@ -350,7 +350,7 @@ export function createApp(
     const path = called === undefined ? getPathNoStrict(request) : "";
     const isSeen = WATCHED.test(path);
     const hasKey = isSeen && OWN_KEY.test(request.headers.get("authorization") ?? "");
-    if (hasKey || CHANGED.test(path)) {
+    if (hasKey || CHANGED.test(path) || (isSeen && changes(request))) {
       keeper ??= import("./entrance.ts").then(entranceOf);
       return keeper.then((entrance) => entrance.handle(request, called, asked, peer));
     }

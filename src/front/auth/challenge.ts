@@ -10,6 +10,9 @@ const WELL_KNOWN = "/.well-known/oauth-protected-resource";
 /** What asks for a token that can be renewed; no right to anything here. */
 const NO_RIGHT = "offline_access";
 
+/** Where to have one from for what only the gateway's own pages and commands ask. */
+const OWN_KEYS = '; "mcproxy ui" opens the page with one, and commands find theirs, or MCPROXY_KEY';
+
 /** The public address without a slash at its end; empty where there is none. */
 export function addressOf({ publicUrl }: Pick<Settings, "publicUrl">): string {
   if (publicUrl === undefined) return "";
@@ -41,7 +44,9 @@ export class Challenges {
       : [this.#metadataAt(path), ...scopeOf(this.#scopes)];
     const error = fault && `error="invalid_token", error_description="${fault.why}"`;
     const message = fault === undefined
-      ? 'Unauthorized: no credential found, expected a header "Authorization: Bearer …"'
+      ? `Unauthorized: no credential found, expected a header "Authorization: Bearer …"${
+        path.startsWith("/api/") ? OWN_KEYS : ""
+      }`
       : `Unauthorized: the credential is ${fault.why}`;
     return refusal(401, message, {
       "www-authenticate": `Bearer ${[...ways, ...error === undefined ? [] : [error]].join(", ")}`,

@@ -11,6 +11,7 @@ import icon from "./web/icon.svg" with { type: "text" };
 import api from "./web/api.js" with { type: "text" };
 import app from "./web/app.js" with { type: "text" };
 import form from "./web/form.js" with { type: "text" };
+import key from "./web/key.js" with { type: "text" };
 import keys from "./web/keys.js" with { type: "text" };
 import list from "./web/list.js" with { type: "text" };
 import mcp from "./web/mcp.js" with { type: "text" };
@@ -43,6 +44,7 @@ export const ASSETS: Readonly<Record<string, unknown>> = {
   "api.js": api,
   "app.js": app,
   "form.js": form,
+  "key.js": key,
   "keys.js": keys,
   "list.js": list,
   "mcp.js": mcp,

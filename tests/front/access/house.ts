@@ -25,6 +25,9 @@ export const keysOf = (...names: string[]) =>
 
 const keyOf = (name: string) => `mcproxy_${name}`;
 
+/** Who may change something where nobody has to say who he is: the gateway's own commands. */
+export const LOCAL = { from: "127.0.0.1", as: "local" };
+
 /** Has a tool `echo` that answers, and one `slow` that never does, and asks first if it is to. */
 const program = (heard: Inbox<string>): FakeProgram => (process) => {
   const say = (message: object) =>
@@ -92,7 +95,8 @@ export class House {
 
   readonly observatory: Observatory;
 
-  private constructor(settings: object, { logins, file, stateDirectory, ...doorway }: HouseParts) {
+  private constructor(settings: object, { logins, file, stateDirectory, ...given }: HouseParts) {
+    const doorway = { localKey: keyOf("local"), ...given };
     this.heard = new Inbox<string>("what the servers heard");
     const run = program(this.heard);
     const runtime = new FakeRuntime({ programs: { fake: run } });

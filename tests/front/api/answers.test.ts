@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { recentLines } from "../../../src/log/recent.ts";
-import { House, inScope } from "../access/house.ts";
+import { House, inScope, LOCAL } from "../access/house.ts";
 import { lineOf } from "./lines.ts";
 
 const FROM = { from: "127.0.0.1" };
@@ -109,9 +109,9 @@ test(
   inScope(async (scope) => {
     const house = await House.open(scope, {});
     const before = house.gateway.members.get("a");
-    const response = await house.post("/api/servers/a/restart", {}, FROM);
+    const response = await house.post("/api/servers/a/restart", {}, LOCAL);
     assert.deepEqual([response.status, await response.json()], [202, { server: "a" }]);
-    const again = await house.post("/api/servers/a/restart", {}, FROM);
+    const again = await house.post("/api/servers/a/restart", {}, LOCAL);
     assert.equal(again.status, 202);
     const successor = house.gateway.members.successor("a")!;
     assert.notEqual(successor, before);
@@ -119,10 +119,10 @@ test(
     await Promise.resolve();
     assert.equal(house.gateway.members.get("a"), successor);
     await called(house, "a_echo");
-    assert.equal((await house.post("/api/servers/x/restart", {}, FROM)).status, 404);
+    assert.equal((await house.post("/api/servers/x/restart", {}, LOCAL)).status, 404);
     const mcpServers = { a: { command: "fake" }, b: { command: "fake", disabled: true } };
     house.reload({ mcpServers, profiles: {} });
-    assert.equal((await house.post("/api/servers/b/restart", {}, FROM)).status, 409);
+    assert.equal((await house.post("/api/servers/b/restart", {}, LOCAL)).status, 409);
     assert.equal((await house.ask("/api/servers/a/restart", FROM)).status, 405);
   }),
 );
@@ -185,7 +185,7 @@ test(
     const [before] = (await told(house, "/api/calls")).items;
     assert.equal("body" in await told(house, `/api/calls/${before.id}`), false);
     const record = async (body: object) => {
-      const response = await house.post("/api/record", body, FROM);
+      const response = await house.post("/api/record", body, LOCAL);
       return [response.status, await response.json()];
     };
     const [status, { until }] = await record({ for: "10m", server: "a" });
@@ -277,16 +277,16 @@ test(
   "paths that are there with the wrong method, a body that is none, and names of any kind",
   inScope(async (scope) => {
     const house = await House.open(scope, {});
-    const wrong = await house.ask("/api/overview", { ...FROM, method: "DELETE" });
+    const wrong = await house.ask("/api/overview", { ...LOCAL, method: "DELETE" });
     assert.deepEqual([wrong.status, wrong.headers.get("allow")], [405, "GET"]);
     const headers = { "content-type": "text/plain" };
     const plain = await house.ask("/api/config/check", {
-      ...{ ...FROM, method: "POST", headers, body: "{}" },
+      ...{ ...LOCAL, method: "POST", headers, body: "{}" },
     });
     assert.equal(plain.status, 415);
     assert.equal((await plain.json()).error, "refused");
     for (const body of ["[]", "nonsense", '"text"']) {
-      const response = await house.post("/api/config/check", body, FROM);
+      const response = await house.post("/api/config/check", body, LOCAL);
       assert.equal(response.status, 400, body);
     }
     for (const name of ["__proto__", "constructor", "%00", "%2e%2e", "a%2Fb", "%F0%9F%92%A9"]) {

@@ -7,7 +7,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { Scope } from "../../behaviour/scope.ts";
 import { inDirectory } from "../../config/temp.ts";
-import { House } from "../access/house.ts";
+import { House, LOCAL } from "../access/house.ts";
 
 const FROM = { from: "127.0.0.1" };
 const SECRET = "canary-4711-secret";
@@ -65,7 +65,7 @@ function edited(
         put: async (text, hash) => {
           const headers = { "content-type": "application/json" };
           const body = JSON.stringify({ text, hash });
-          const asked = { ...FROM, method: "PUT", headers, body };
+          const asked = { ...LOCAL, method: "PUT", headers, body };
           const response = await house.ask("/api/config", asked);
           return [response.status, await response.json()] as const;
         },
@@ -181,7 +181,7 @@ test("a link stays one, and YAML is YAML", () =>
     assert.ok(text.includes("TOKEN: [redacted 1]"), text);
     const headers = { "content-type": "application/json" };
     const body = JSON.stringify({ text: text.replace("# mine", "# ours"), hash });
-    const saved = await house.ask("/api/config", { ...FROM, method: "PUT", headers, body });
+    const saved = await house.ask("/api/config", { ...LOCAL, method: "PUT", headers, body });
     assert.equal(saved.status, 200, await saved.text());
     assert.equal(await readFile(target, "utf8"), yaml.replace("# mine", "# ours"));
     assert.equal(await readFile(path, "utf8"), await readFile(target, "utf8"));
@@ -233,7 +233,7 @@ test(
   "a text is checked without files, commands and variables of its own",
   edited(async ({ house }) => {
     const check = async (text: string) => {
-      const response = await house.post("/api/config/check", { text }, FROM);
+      const response = await house.post("/api/config/check", { text }, LOCAL);
       assert.equal(response.status, 200);
       return (await response.json()).issues as Told[];
     };
@@ -273,7 +273,7 @@ test(
     assert.match((await get()).text, /redacted 1.*redacted 2/s);
     for (const number of [1, 2]) {
       const text = `{"mcpServers": {}, "logLevel": "[redacted ${number}]"}`;
-      const told = await (await house.post("/api/config/check", { text }, FROM)).text();
+      const told = await (await house.post("/api/config/check", { text }, LOCAL)).text();
       assert.match(told, /logLevel/);
       assert.ok(!told.includes(SECRET) && !told.includes(NEW_SECRET), told);
     }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Scope } from "../../behaviour/scope.ts";
 import { inDirectory } from "../../config/temp.ts";
-import { House } from "../access/house.ts";
+import { House, LOCAL } from "../access/house.ts";
 
 const FROM = { from: "127.0.0.1" };
 
@@ -51,9 +51,9 @@ test("calls, usage and problems outlive a gateway", () =>
     assert.deepEqual(await told(house, "/api/advice"), { items: [], next: null });
     assert.deepEqual(await told(house, "/api/problems"), { items: [], next: null });
     assert.equal((await told(house, "/api/problems?state=odd", 400)).error, "invalid_state");
-    const unknown = await house.post("/api/problems/x", { state: "done" }, FROM);
+    const unknown = await house.post("/api/problems/x", { state: "done" }, LOCAL);
     assert.equal(unknown.status, 404);
-    const wrong = await house.post("/api/problems/x", { state: "odd" }, FROM);
+    const wrong = await house.post("/api/problems/x", { state: "odd" }, LOCAL);
     assert.equal(wrong.status, 400);
     assert.deepEqual((await told(house, "/api/alerts")).history, []);
   }));

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Asker, isOthersPage, whyNot } from "../../../src/front/api/who.ts";
-import { House, inScope, keysOf } from "../access/house.ts";
+import { House, inScope, keysOf, LOCAL } from "../access/house.ts";
 
 const LOCAL_HOST = { host: "localhost:12009" };
 
@@ -116,7 +116,12 @@ test(
     const local = asking(house, "127.0.0.1");
     for (const one of PATHS) {
       const told = one.join(" ");
-      const own = await local(one);
+      // What changes something takes a key, also of who is on this machine.
+      const isChange = one[0] !== "GET";
+      const shut = isChange ? 401 : 403;
+      if (isChange) assert.equal(await statusOf(local(one)), 401, told);
+      const as = isChange ? LOCAL.as : undefined;
+      const own = await local(one, {}, as);
       assert.ok(![401, 503].includes(own.status), told);
       for (const name of ["access-control-allow-origin", "access-control-allow-headers"]) {
         assert.equal(own.headers.get(name), null);
@@ -125,11 +130,11 @@ test(
       assert.equal(own.headers.get("x-content-type-options"), "nosniff", told);
       assert.equal(own.headers.get("cross-origin-resource-policy"), "same-origin", told);
       await own.body?.cancel();
-      assert.equal(await statusOf(asking(house, "10.0.0.1")(one)), 403, told);
-      assert.equal(await statusOf(local(one, { host: "h.example" })), 403, told);
-      assert.equal(await statusOf(local(one, { "x-forwarded-for": "1.2.3.4" })), 403, told);
+      assert.equal(await statusOf(asking(house, "10.0.0.1")(one)), shut, told);
+      assert.equal(await statusOf(local(one, { host: "h.example" })), shut, told);
+      assert.equal(await statusOf(local(one, { "x-forwarded-for": "1.2.3.4" })), shut, told);
       for (const origin of ["http://localhost:3000", "https://evil.example", "null"]) {
-        const foreign = await local(one, { origin });
+        const foreign = await local(one, { origin }, as);
         assert.equal(foreign.status, 403, `${told} from ${origin}`);
         assert.equal(foreign.headers.get("access-control-allow-origin"), null);
         await foreign.body?.cancel();
@@ -142,7 +147,7 @@ test(
         assert.equal(preflight.headers.get("access-control-allow-origin"), null);
         await preflight.body?.cancel();
       }
-      assert.equal(await statusOf(local(one, { "sec-fetch-site": "same-site" })), 403, told);
+      assert.equal(await statusOf(local(one, { "sec-fetch-site": "same-site" }, as)), 403, told);
     }
   }),
 );
@@ -155,7 +160,8 @@ test(
     });
     for (const one of PATHS) {
       const told = one.join(" ");
-      assert.equal(await statusOf(asking(house, "127.0.0.1")(one)), 404, told);
+      const shut = one[0] === "GET" ? 404 : 401;
+      assert.equal(await statusOf(asking(house, "127.0.0.1")(one)), shut, told);
       const key = { authorization: "Bearer mcproxy_l" };
       const byKey = await statusOf(asking(house, "10.0.0.1")(one, key));
       const isUnknown = one[1].endsWith("/x");
@@ -166,7 +172,9 @@ test(
     house.reload({ dashboard: "on" });
     for (const one of PATHS) {
       const status = await statusOf(asking(house, "10.0.0.1")(one));
-      assert.equal(status === 404, one[1].endsWith("/x"), `${one.join(" ")}: ${status}`);
+      const expected = one[0] === "GET" && one[1].endsWith("/x");
+      assert.equal(status === 404, expected, `${one.join(" ")}: ${status}`);
+      assert.equal(status === 401, one[0] !== "GET", `${one.join(" ")}: ${status}`);
     }
   }),
 );
@@ -196,7 +204,7 @@ test(
     for (const method of ["constructor", "toString", "valueOf", "hasOwnProperty"]) {
       // Of one runtime it is a GET already.
       if (new Request("http://localhost", { method }).method === "GET") continue;
-      const response = await house.ask("/api/overview", { method, from: "127.0.0.1" });
+      const response = await house.ask("/api/overview", { ...LOCAL, method });
       const text = await response.text();
       assert.equal(response.status, 405, `${method}: ${text}`);
     }

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import process from "node:process";
 import type { Browser, Page } from "playwright-core";
@@ -46,7 +47,21 @@ after(async () => {
   await control?.close();
 });
 
-const at = (hash: string) => new URL(`/#/${hash}`, gateway.url).href;
+const at = (hash: string) =>
+  new URL(hash.startsWith("key=") ? `/#${hash}` : `/#/${hash}`, gateway.url).href;
+
+/** What the gateway's own commands are let in by. */
+async function localKey(): Promise<string> {
+  const state = join(dirname(gateway.configPath), "state");
+  return (await readFile(join(state, `local.${gateway.port}.key`), "utf8")).split("\n")[0]!;
+}
+
+/** A key as `mcproxy ui` opens the page with. */
+async function pageKey(): Promise<string> {
+  const headers = { authorization: `Bearer ${await localKey()}` };
+  const told = await fetch(new URL("/api/ui-key", gateway.url), { method: "POST", headers });
+  return (await told.json()).key;
+}
 
 /** A page of the gateway, which has said nothing it should not have when it closes. */
 async function withPage(hash: string, run: (page: Page) => Promise<void>): Promise<void> {
@@ -227,8 +242,9 @@ test(
 test(
   "the configuration is checked while it is written, shown as a difference, and saved",
   inChromium,
-  () =>
-    withPage("config", async (page) => {
+  async () =>
+    withPage(`key=${await pageKey()}`, async (page) => {
+      await page.goto(at("config"));
       const text = page.getByRole("textbox", { name: "Text" });
       await text.waitFor();
       const before = await text.inputValue();
@@ -243,6 +259,36 @@ test(
       await page.getByRole("button", { name: "Save" }).and(page.locator(":disabled")).waitFor();
       assert.match(await readFile(gateway.configPath, "utf8"), /\/\/ Is kept as it is\./);
     }),
+);
+
+test(
+  "a change asks for a key, once, and goes on with what was written; reading needs none",
+  inChromium,
+  async () => {
+    const watched = await open(browser, at("key=mcproxy_of-yesterday"), { still: false });
+    const { page } = watched;
+    await page.goto(at("config"));
+    const text = page.getByRole("textbox", { name: "Text" });
+    await text.waitFor();
+    const before = await text.inputValue();
+    await text.fill(before.replace("kept as it is", "kept as it was"));
+    const dialog = page.getByRole("dialog", { name: "Key" });
+    const save = page.getByRole("button", { name: "Save" });
+    await save.press("Enter");
+    await dialog.getByText("The key does not count any more.").waitFor();
+    assert.deepEqual(await violations(page), []);
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+    await page.getByText(/^Unauthorized: .*mcproxy ui/).waitFor();
+    await save.press("Enter");
+    await dialog.getByLabel("Key").fill(await pageKey());
+    await page.keyboard.press("Enter");
+    await save.and(page.locator(":disabled")).waitFor();
+    assert.match(await readFile(gateway.configPath, "utf8"), /kept as it was\./);
+    // What the browser says of each answer without a key, and nothing else.
+    assert.deepEqual(watched.said().filter((line) => !line.includes("401")), []);
+    await watched.close();
+  },
 );
 
 test(

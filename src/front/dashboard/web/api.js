@@ -3,7 +3,7 @@
 /** How the page asks its gateway. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { barred, generation, href, lost, route, routeOf } from "./state.js";
+import { barred, generation, href, keyAsked, lost, route, routeOf } from "./state.js";
 
 /** Below which everything is, wherever the page is mounted. */
 const BASE = new URL("../", import.meta.url);
@@ -23,8 +23,21 @@ function takeKey() {
 /** @param {string} key */
 export function setKey(key) {
   sessionStorage.setItem(KEPT, key);
+  isOld = false;
   barred.value = undefined;
+  keyAsked.value?.tell(true);
   generation.value++;
+}
+
+/** Whether there was a key that counts no more. */
+let isOld = false;
+/** @type {Promise<boolean> | undefined} */
+let asking;
+/** Whether somebody gives a key, asked once for all that wait for it. */
+function givenKey() {
+  return asking ??= new Promise((tell) => keyAsked.value = { isOld, tell }).finally(() => {
+    asking = keyAsked.value = undefined;
+  });
 }
 
 takeKey();
@@ -42,9 +55,11 @@ export class ApiError extends Error {
 }
 
 /**
- * `fetch` of a path of the gateway (`api/status`, `mcp`), with the key; tells when it is lost.
+ * `fetch` of a path of the gateway (`api/status`, `mcp`), with the key; tells when it is lost. A
+ * change for which there is no key waits for one, or, if it is `quiet`, is refused.
  * @param {string} path
- * @param {RequestInit} [init]
+ * @param {RequestInit & {quiet?: boolean}} [init]
+ * @returns {Promise<Response>}
  */
 export async function ask(path, init = {}) {
   const key = sessionStorage.getItem(KEPT);
@@ -52,12 +67,17 @@ export async function ask(path, init = {}) {
   if (key !== null) headers.set("authorization", `Bearer ${key}`);
   try {
     const response = await fetch(new URL(path, BASE), { cache: "no-store", ...init, headers });
-    if (response.status === 401) {
-      const text = key === null
-        ? "This gateway asks for a key."
-        : "The key does not count any more.";
-      barred.value = { kind: "key", text };
+    if (response.status !== 401) return response;
+    if (key !== null) {
+      // Where reading needs no key, an old one must not be in its way.
+      isOld = true;
+      if (sessionStorage.getItem(KEPT) === key) sessionStorage.removeItem(KEPT);
+      return await ask(path, init);
     }
+    const isChange = path.startsWith("api/") && (init.method ?? "GET") !== "GET";
+    if (isChange) return !init.quiet && await givenKey() ? await ask(path, init) : response;
+    const text = isOld ? "The key does not count any more." : "This gateway asks for a key.";
+    barred.value = { kind: "key", text };
     return response;
   } catch (error) {
     if (!init.signal?.aborted) lose();
@@ -86,14 +106,14 @@ function lose() {
 /**
  * JSON of a path.
  * @param {string} path
- * @param {{method?: string, body?: unknown, signal?: AbortSignal}} [options]
+ * @param {{method?: string, body?: unknown, signal?: AbortSignal, quiet?: boolean}} [options]
  * @returns {Promise<any>}
  */
-export async function request(path, { method = "GET", body, signal } = {}) {
+export async function request(path, { method = "GET", body, signal, quiet = false } = {}) {
   const json = body === undefined
     ? {}
     : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
-  const response = await ask(path, { method, ...json, ...(signal && { signal }) });
+  const response = await ask(path, { method, quiet, ...json, ...(signal && { signal }) });
   const told = await response.json().catch(() => undefined);
   if (response.ok) return told;
   if (response.status === 403 && method === "GET" && path.startsWith("api/status")) {
@@ -102,8 +122,9 @@ export async function request(path, { method = "GET", body, signal } = {}) {
   throw new ApiError(response.status, told);
 }
 
-/** @param {string} path @param {unknown} [body] */
-export const post = (path, body = {}) => request(path, { method: "POST", body });
+/** @param {string} path @param {unknown} [body] @param {boolean} [quiet] */
+export const post = (path, body = {}, quiet = false) =>
+  request(path, { method: "POST", body, quiet });
 
 /**
  * What a path tells, asked again when it is another one, when the gateway has come back, and by

@@ -4,10 +4,11 @@
 
 import { signal } from "@preact/signals";
 import { Component, render } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { ask, setKey, useData } from "./api.js";
+import { useEffect } from "preact/hooks";
+import { ask, useData } from "./api.js";
+import { Barred, KeyAsked } from "./key.js";
 import { COMMAND, dialog, Dialogs } from "./keys.js";
-import { Icon, number, Seg, span, typed, view } from "./parts.js";
+import { Icon, number, Seg, span, view } from "./parts.js";
 import {
   barred,
   generation,
@@ -128,30 +129,6 @@ class Guarded extends Component {
   }
 }
 
-/** Asks for what the gateway wants before it shows anything. */
-function Barred() {
-  const { kind, text } = /** @type {{kind: string, text: string}} */ (barred.value);
-  const [key, change] = useState("");
-  const open = (/** @type {Event} */ event) => {
-    event.preventDefault();
-    if (key.trim() !== "") setKey(key.trim());
-  };
-  const again = () => {
-    barred.value = undefined;
-    generation.value++;
-  };
-  if (kind === "closed") {
-    return view`<section class="barred"><h2>Not shown here</h2><p>${text}</p>
-      <button type="button" class="btn" onClick=${again}>Try again</button></section>`;
-  }
-  return view`<section class="barred"><h2>${text}</h2>
-    <p><code>mcproxy ui</code> on the machine of the gateway opens this page with one.</p>
-    <form class="f" onSubmit=${open}><label for="key">Key</label><input id="key" type="password"
-    autocomplete="off" value=${key} onInput=${
-    typed(change)
-  } /><button class="btn main">Open</button></form></section>`;
-}
-
 function App() {
   const { page, path, query } = route.value;
   const { data, reload } = useData("api/status", { every: 30_000 });
@@ -165,7 +142,7 @@ function App() {
       ${Page && view`<${Page} path=${path} query=${query} />`}<//></section>`;
   return view`<${Navigation} /><main class=${
     lost.value && "lost"
-  }><${Header} />${shown}</main><${Dialogs} />`;
+  }><${Header} />${shown}</main><${Dialogs} /><${KeyAsked} />`;
 }
 
 render(view`<${App} />`, /** @type {Element} */ (document.getElementById("app")));

@@ -112,7 +112,7 @@ function found(text) {
 }
 
 /** A dialog that closes by Esc and gives the focus back. @param {any} props */
-function Dialog({ label, children, class: name }) {
+export function Dialog({ label, children, class: name, onClose = () => dialog.value = "" }) {
   const ref = useRef(/** @type {HTMLDialogElement | null} */ (null));
   useEffect(() => {
     const before = /** @type {any} */ (document.activeElement);
@@ -122,7 +122,7 @@ function Dialog({ label, children, class: name }) {
   const onClick = (/** @type {Event} */ { target }) =>
     target === ref.current && ref.current?.close();
   return view`<dialog ref=${ref} class=${name} aria-label=${label} onClick=${onClick}
-    onClose=${() => dialog.value = ""}>${children}</dialog>`;
+    onClose=${onClose}>${children}</dialog>`;
 }
 
 function Palette() {

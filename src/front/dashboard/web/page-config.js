@@ -72,7 +72,7 @@ function Configuration(
     say(status === 409 ? "The file was changed meanwhile: load the page again." : message);
   };
   const check = () =>
-    post("api/config/check", { text }).then((told) => setIssues(told.issues), failed);
+    post("api/config/check", { text }, true).then((told) => setIssues(told.issues), failed);
   const save = () =>
     request("api/config", { method: "PUT", body: { text, hash } }).then(reload, failed);
   useEffect(() => {

@@ -93,6 +93,9 @@ export const generation = signal(0);
 /** What the gateway wants before it shows anything: a key, or a setting to be changed. @type {import("@preact/signals").Signal<{kind: "key" | "closed", text: string} | undefined>} */
 export const barred = signal(undefined);
 
+/** A change that waits for a key: whether the last one is old, and whom to tell that there is one. @type {import("@preact/signals").Signal<{isOld: boolean, tell: (isGiven: boolean) => void} | undefined>} */
+export const keyAsked = signal(undefined);
+
 /** `light`, `dark`, or `""`: as the machine has it. */
 export const theme = signal(localStorage.getItem("mcproxy.theme") ?? "");
 effect(() => {
