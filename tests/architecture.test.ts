@@ -63,10 +63,10 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/observe": 3_319,
   "src/front": 1_900,
   "src/front/api": 740,
-  "src/front/auth": 729,
+  "src/front/auth": 732,
   "src/front/dashboard": 182,
   // What runs in the browser: modules, styles and the shell.
-  "src/front/dashboard/web": 2_940,
+  "src/front/dashboard/web": 2_962,
   "src/app": 782,
   "src/cli": 3_516,
   "src/cli/observe": 608,
@@ -75,7 +75,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 47_942;
+const MOST_CODE_IN_ALL = 47_972;
 const MOST_FILES = 334;
 const MOST_LINES = 500;
 
