@@ -75,7 +75,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 47_972;
+const MOST_CODE_IN_ALL = 47_978;
 const MOST_FILES = 334;
 const MOST_LINES = 500;
 
