@@ -60,8 +60,8 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 626,
   "src/gateway/middleware": 878,
   "src/gateway/pins": 350,
-  "src/observe": 3_319,
-  "src/front": 1_900,
+  "src/observe": 3_322,
+  "src/front": 1_902,
   "src/front/api": 740,
   "src/front/auth": 732,
   "src/front/dashboard": 182,
@@ -75,7 +75,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 47_978;
+const MOST_CODE_IN_ALL = 47_983;
 const MOST_FILES = 334;
 const MOST_LINES = 500;
 

@@ -87,6 +87,9 @@ const OWN_KEY = /^bearer +mcproxy_/i;
 /** Where something is changed, or asked whether it could be, by any method. */
 const CHANGED = /^\/api\/(?:grants\/|ui-key\/?$)/;
 
+/** Said to who wants a key for the page. */
+const NO_PAGE = { error: "not_found", message: 'There is no page: "dashboard" is "off"' };
+
 const log = getLogger("mcproxy", "front");
 
 /** A visit by who is asked no credential; his address is known where an audit wants it. */
@@ -243,6 +246,7 @@ export function createApp(
   read("/api/keys", () => json({ keys: entrance?.keys ?? [] }, 200, NO_STORE));
   const pageKeys: PageKeys = new Map();
   app.post("/api/ui-key", async (c) => {
+    if (settings.dashboard.mode === "off") return json(NO_PAGE, 404);
     const { issuePageKey } = await import("./auth/page-keys.ts");
     // Who stands before it has let somebody in, with `auth` or without.
     return json(issuePageKey(pageKeys, visitorIn(c).admission!), 200, NO_STORE);

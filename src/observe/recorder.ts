@@ -3,6 +3,7 @@
 import { type CallRecord, isLimited } from "../gateway/events.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { JsonObject } from "../lib/json.ts";
+import { withoutKeyed } from "../lib/keyed-secrets.ts";
 import { cut, printable } from "../lib/text.ts";
 import { getLogger } from "../log/mod.ts";
 import { methodRule } from "../protocol/methods.ts";
@@ -200,7 +201,9 @@ function logCall(level: "info" | "debug", call: ObservedCall, record: CallRecord
   const { client: { label: client, principal }, error } = record;
   const method = cut(call.method, 100);
   // What a tool says of its failure is a result.
-  const told = outcome === "tool_error" || error === undefined ? undefined : cut(error, 1_000);
+  const told = outcome === "tool_error" || error === undefined
+    ? undefined
+    : withoutKeyed(cut(error, 1_000));
   const text = outcome === "ok"
     ? "{method} was answered"
     : told === undefined

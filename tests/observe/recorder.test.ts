@@ -380,6 +380,14 @@ test("a failed call is a line at info, others are at debug, and each has its fie
   assert.deepEqual(logged("warning", calls), []);
 });
 
+test("what a server repeats of the arguments is in no line, where it stands under a telling key", () => {
+  const message = 'bad {"password":"hunter2 of mine","path":"/x"}';
+  const [line] = logged("debug", () => {
+    recording().end({ change: (one) => one.failed({ code: 1, message }) });
+  });
+  assert.equal(line!.properties.error, 'bad {"password":"[redacted]","path":"/x"}');
+});
+
 test("no text of a client or server makes the line of a call a long one", () => {
   const long = "y".repeat(1_000_000);
   const lines = logged("debug", () => {

@@ -62,6 +62,16 @@ test(
 );
 
 test(
+  "there is none where there is no page, and it is said why",
+  inScope(async (scope) => {
+    const house = await open(scope, { dashboard: "off" });
+    const response = await issue(house, bearer("mcproxy_local"));
+    assert.equal(response.status, 404);
+    assert.match((await response.json()).message, /"dashboard" is "off"/);
+  }),
+);
+
+test(
   "without auth it takes the key of the listener, and is what changes something takes then",
   inScope(async (scope) => {
     const house = await open(scope);
