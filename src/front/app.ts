@@ -88,7 +88,7 @@ const OWN_KEY = /^bearer +mcproxy_/i;
 const CHANGED = /^\/api\/(?:grants\/|ui-key\/?$)/;
 
 /** Said to who wants a key for the page. */
-const NO_PAGE = { error: "not_found", message: 'There is no page: "dashboard" is "off"' };
+const NO_PAGE = { error: "not_found", message: 'There is no dashboard: it is "off"' };
 
 const log = getLogger("mcproxy", "front");
 

@@ -67,7 +67,7 @@ test(
     const house = await open(scope, { dashboard: "off" });
     const response = await issue(house, bearer("mcproxy_local"));
     assert.equal(response.status, 404);
-    assert.match((await response.json()).message, /"dashboard" is "off"/);
+    assert.match((await response.json()).message, /There is no dashboard/);
   }),
 );
 
