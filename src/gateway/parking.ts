@@ -5,7 +5,7 @@
  */
 
 import { type CancelSignal, CancelSource } from "../lib/cancel.ts";
-import { editJson, rawAt } from "../lib/json-edit.ts";
+import { editJson, type JsonEdit, rawAt } from "../lib/json-edit.ts";
 import { canonicalJson, isObject, type JsonObject, nodeCrypto } from "../lib/json.ts";
 import { ErrorCode, RpcError } from "../protocol/errors.ts";
 import type { CallNotes, Client, Exchange } from "../protocol/exchange.ts";
@@ -145,12 +145,12 @@ export class Parking {
 type Forward = (exchange: Exchange) => Promise<ResponseMessage>;
 
 interface Question {
-  readonly method: string;
-  readonly paramsText: string | undefined;
+  /** As its client is given it. */
+  readonly text: string;
   readonly settle: (outcome: ResponseMessage | RpcError) => void;
 }
 
-const NO_TOKEN = { path: ["_meta", "progressToken"], value: undefined };
+const NO_TOKEN: JsonEdit = { path: ["params", "_meta", "progressToken"], value: undefined };
 
 /** Several questions asked in one breath become one round. Milliseconds. */
 const GATHER = 5;
@@ -229,12 +229,15 @@ class ParkedCall implements Exchange {
     this.parking.reserve(this, paramsText?.length ?? 0);
     const { promise, resolve, reject } = Promise.withResolvers<ResponseMessage>();
     const key = `ask-${++this.#asks}`;
+    // Its client answers with another request, so that nobody tells its trace of the end.
+    const traced = this.record?.trace?.asked(key, method, params);
+    const tail = paramsText === undefined ? "" : `,"params":${paramsText}`;
+    const text = `{"method":${JSON.stringify(method)}${tail}}`;
     const withdraw = () => this.#questions.get(key)?.settle(unanswered("it was withdrawn"));
     signal?.addEventListener("abort", withdraw);
     this.#questions.set(key, {
-      method,
       // A progress token belongs to a request of the server's own, which this is not any more.
-      paramsText: paramsText === undefined ? undefined : editJson(paramsText, [NO_TOKEN]),
+      text: editJson(text, [NO_TOKEN].concat(traced?.edits(false) ?? [])),
       settle: (outcome) => {
         signal?.removeEventListener("abort", withdraw);
         this.#questions.delete(key);
@@ -270,10 +273,7 @@ class ParkedCall implements Exchange {
 
   /** The text of `inputRequests`: everything that waits for the client. */
   questionsText(): string {
-    const entries = [...this.#questions].map(([key, { method, paramsText }]) => {
-      const params = paramsText === undefined ? "" : `,"params":${paramsText}`;
-      return `${JSON.stringify(key)}:{"method":${JSON.stringify(method)}${params}}`;
-    });
+    const entries = [...this.#questions].map(([key, { text }]) => `${JSON.stringify(key)}:${text}`);
     return `{${entries.join(",")}}`;
   }
 

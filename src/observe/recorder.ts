@@ -173,7 +173,7 @@ export class Recorder {
       gateway: gateway.of({ method }),
       requests: server === undefined
         ? undefined
-        : requests.of({ method, server, transport: this.#transportOf(server), errorType }),
+        : requests.of({ method, server, transport: this.transportOf(server), errorType }),
       queue: server === undefined ? undefined : queue.of({ server }),
       resultSize: server === undefined ? undefined : resultSize.of({ server }),
     };
@@ -187,8 +187,8 @@ export class Recorder {
     return server === "" || items.some(({ key }) => key === name) ? exposed : UNKNOWN;
   }
 
-  /** `network.transport` of the semantic conventions. */
-  #transportOf(server: string): string | undefined {
+  /** `network.transport` of the semantic conventions; undefined for a server that is gone. */
+  transportOf(server: string): string | undefined {
     const target = this.gateway.members.get(server)?.config.instances[0];
     return target === undefined ? undefined : target.kind === "stdio" ? "pipe" : "tcp";
   }

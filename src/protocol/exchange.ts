@@ -73,8 +73,8 @@ export function holderOf({ principal, session }: Pick<Client, "principal" | "ses
 
 /** One request that is made on behalf of a call, in the trace of that. */
 export interface TracedRequest {
-  /** What it carries in its parameters; `isAlone` where nobody else edits their `_meta`. */
-  edits(isAlone: boolean): readonly JsonEdit[];
+  /** What it carries in its parameters; `isBare` where they have no `_meta`, nor will have. */
+  edits(isBare: boolean): readonly JsonEdit[];
   /** The same, for what goes by HTTP. */
   readonly headers: Readonly<Record<string, string>>;
   /** It has come to its end, by `performance.now()`. */
@@ -85,9 +85,13 @@ export interface TracedRequest {
 export interface CallTrace {
   readonly traceId: string;
   /** It goes to a server, under this id, by `performance.now()`. */
-  sent(id: number, at: number): TracedRequest | undefined;
-  /** Its client is asked something, under this id. */
-  asked(id: number, method: string, params: JsonObject | undefined): TracedRequest | undefined;
+  sent(id: number, server: string, at: number): TracedRequest | undefined;
+  /** Its client is asked something, under this id or key. */
+  asked(
+    id: number | string,
+    method: string,
+    params: JsonObject | undefined,
+  ): TracedRequest | undefined;
 }
 
 /** What is noted of a request on its way, for whoever looks at calls; nobody on the way reads it. */

@@ -4,18 +4,50 @@ import type { JsonEdit } from "../lib/json-edit.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { metaOf } from "./message.ts";
 
+const META: readonly string[] = ["params", "_meta"];
+const PARENT: readonly string[] = [...META, "traceparent"];
+const STATE: readonly string[] = [...META, "tracestate"];
+
 /** A place in a trace. */
-export interface TraceContext {
-  readonly traceId: string;
-  readonly spanId: string;
-  /** Two hexadecimal digits; nothing but what is known of today. */
-  readonly flags: string;
-  /** What systems on the way have added of their own. */
-  readonly state: string | undefined;
+export class TraceContext {
+  constructor(
+    readonly traceId: string,
+    readonly spanId: string,
+    /** Two hexadecimal digits; nothing but what is known of today. */
+    readonly flags: string,
+    /** What systems on the way have added of their own. */
+    readonly state: string | undefined,
+  ) {}
+
+  /** Whether it is written down by who has made it. */
+  get isSampled(): boolean {
+    return (Number(this.flags) & 1) === 1;
+  }
+
+  /** What a request has in its headers that is made there. */
+  get headers(): { readonly traceparent: string; readonly tracestate?: string } {
+    const traceparent = `00-${this.traceId}-${this.spanId}-${this.flags}`;
+    return this.state === undefined ? { traceparent } : { traceparent, tracestate: this.state };
+  }
+
+  /**
+   * The same in its parameters, in the place of what its caller has said there; `isBare` where there
+   * is no `_meta`, nor will be.
+   */
+  edits(isBare: boolean): readonly JsonEdit[] {
+    const { traceparent, tracestate } = this.headers;
+    const state = tracestate && JSON.stringify(tracestate);
+    if (isBare) {
+      // Written by hand: to have it written takes as long as all else that is done for a trace.
+      const more = state === undefined ? "" : `,"tracestate":${state}`;
+      return [{ path: META, value: `{"traceparent":"${traceparent}"${more}}` }];
+    }
+    return [{ path: PARENT, value: `"${traceparent}"` }, { path: STATE, value: state }];
+  }
 }
 
 /** Its last two members are read by what comes after them, should there be newer versions. */
-const PARENT =
+const FORM =
   /^(?!ff)([\da-f]{2})-(?!0{32})([\da-f]{32})-(?!0{16})([\da-f]{16})-([\da-f]{2})(-.*)?$/;
 /** Receivers have to take so many characters of each. */
 const [MOST_OF_PARENT, MOST_OF_STATE] = [256, 512];
@@ -23,10 +55,10 @@ const [MOST_OF_PARENT, MOST_OF_STATE] = [256, 512];
 /** Undefined for what is none. */
 export function readTraceContext(parent: unknown, state?: unknown): TraceContext | undefined {
   if (typeof parent !== "string" || parent.length > MOST_OF_PARENT) return undefined;
-  const [, version, traceId, spanId, flags, more] = PARENT.exec(parent) ?? [];
+  const [, version, traceId, spanId, flags, more] = FORM.exec(parent) ?? [];
   if (traceId === undefined || (version === "00" && more !== undefined)) return undefined;
   const known = `0${parseInt(flags!, 16) & 3}`;
-  return { traceId, spanId: spanId!, flags: known, state: isState(state) ? state : undefined };
+  return new TraceContext(traceId, spanId!, known, isState(state) ? state : undefined);
 }
 
 function isState(text: unknown): text is string {
@@ -41,35 +73,4 @@ export function callerTrace(
   const { traceparent, tracestate } = metaOf(params);
   return readTraceContext(traceparent, tracestate) ??
     readTraceContext(headers?.get("traceparent"), headers?.get("tracestate"));
-}
-
-/** Whether it is written down by who has made it. */
-export function isSampled({ flags }: Pick<TraceContext, "flags">): boolean {
-  return (Number(flags) & 1) === 1;
-}
-
-/** What a request has in its headers that is made there. */
-export function traceHeaders({ traceId, spanId, flags, state }: TraceContext) {
-  const traceparent = `00-${traceId}-${spanId}-${flags}`;
-  return state === undefined ? { traceparent } : { traceparent, tracestate: state };
-}
-
-const META_PATH: readonly string[] = ["params", "_meta"];
-const PARENT_PATH: readonly string[] = ["params", "_meta", "traceparent"];
-const STATE_PATH: readonly string[] = ["params", "_meta", "tracestate"];
-
-/**
- * The same in its parameters, in the place of what its caller has said there; `isBare` where there is
- * no `_meta`, nor will be.
- */
-export function traceEdits(
-  headers: ReturnType<typeof traceHeaders>,
-  isBare: boolean,
-): readonly JsonEdit[] {
-  const { traceparent, tracestate } = headers;
-  if (isBare) return [{ path: META_PATH, value: JSON.stringify(headers) }];
-  return [
-    { path: PARENT_PATH, value: `"${traceparent}"` },
-    { path: STATE_PATH, value: tracestate && JSON.stringify(tracestate) },
-  ];
 }

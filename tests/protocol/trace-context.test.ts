@@ -1,13 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { editJson } from "../../src/lib/json-edit.ts";
-import {
-  callerTrace,
-  isSampled,
-  readTraceContext,
-  traceEdits,
-  traceHeaders,
-} from "../../src/protocol/trace-context.ts";
+import { callerTrace, readTraceContext, TraceContext } from "../../src/protocol/trace-context.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const SPAN = "b7ad6b7169203331";
@@ -24,8 +18,8 @@ for (
 ) {
   test(`"${text}" is a place in a trace`, () => {
     const found = readTraceContext(text, "a=1");
-    assert.deepEqual(found, { traceId: TRACE, spanId: SPAN, flags, state: "a=1" });
-    assert.equal(isSampled(found!), flags !== "00");
+    assert.deepEqual(found, new TraceContext(TRACE, SPAN, flags, "a=1"));
+    assert.equal(found!.isSampled, flags !== "00");
   });
 }
 
@@ -79,18 +73,16 @@ test("parameters have the say before headers", () => {
 });
 
 test("a request gets its own place, and nothing else in it changes", () => {
-  const headers = traceHeaders({ traceId: TRACE, spanId: SPAN, flags: "01", state: 'k="v"' });
+  const place = new TraceContext(TRACE, SPAN, "01", 'k="v"');
+  const { headers } = place;
   assert.deepEqual(headers, { traceparent: `00-${TRACE}-${SPAN}-01`, tracestate: 'k="v"' });
-  const edits = traceEdits(headers, false);
+  const edits = place.edits(false);
   assert.equal(
     editJson('{"params":{"n":1e400,"_meta":{"traceparent":"old","baggage":"b=1"}}}', edits),
     `{"params":{"n":1e400,"_meta":{"tracestate":"k=\\"v\\"",` +
       `"traceparent":"00-${TRACE}-${SPAN}-01","baggage":"b=1"}}}`,
   );
-  const bare = traceEdits(
-    traceHeaders({ traceId: TRACE, spanId: SPAN, flags: "01", state: undefined }),
-    false,
-  );
+  const bare = new TraceContext(TRACE, SPAN, "01", undefined).edits(false);
   assert.equal(
     editJson('{"id":1,"params":{"_meta":{"tracestate":"of another"}}}', bare),
     `{"id":1,"params":{"_meta":{"traceparent":"00-${TRACE}-${SPAN}-01"}}}`,
@@ -99,7 +91,7 @@ test("a request gets its own place, and nothing else in it changes", () => {
     editJson('{"id":1}', bare),
     `{"params":{"_meta":{"traceparent":"00-${TRACE}-${SPAN}-01"}},"id":1}`,
   );
-  const alone = traceEdits(headers, true);
+  const alone = place.edits(true);
   assert.equal(
     editJson('{"id":1,"params":{"a":1}}', alone),
     `{"id":1,"params":{"_meta":${JSON.stringify(headers)},"a":1}}`,

@@ -1,13 +1,18 @@
 /** What OTLP has in JSON: the members and their order are those of the protocol's own messages. */
 
+import type { OtelConfig } from "../../config/schema-observe.ts";
+import type { Json } from "../../lib/json.ts";
 import type { Redactor } from "../../lib/secrets.ts";
 import { cut } from "../../lib/text.ts";
 import { VERSION } from "../../lib/version.ts";
 import { errorTypeOf, type ObservedCall } from "../call.ts";
 import type { RequestSpan, TracedCall } from "./trace.ts";
 
-/** Values of attributes by their names; what is undefined is left out. */
-export type AttributeValues = Readonly<Record<string, string | number | boolean | undefined>>;
+/** What is sent. */
+export type Signal = OtelConfig["signals"][number];
+
+/** Values of attributes by their names; what is undefined or null is left out. */
+export type AttributeValues = Readonly<Record<string, Json | undefined>>;
 
 /** A call that has ended, and its trace. */
 export interface TracedEnd {
@@ -18,28 +23,49 @@ export interface TracedEnd {
   readonly protocolVersion: string;
 }
 
-/** Characters of one value. */
-const MOST_OF_VALUE = 1_000;
-/** Of a name that may be anybody's invention, and stands in that of a span. */
-const MOST_OF_NAME = 200;
-const SCOPE = JSON.stringify({ name: "mcproxy", version: VERSION });
+/** Characters of one value; and of a name that may be anybody's invention, and stands in a span's. */
+const [MOST_OF_VALUE, MOST_OF_NAME] = [1_000, 200];
+const SCOPE = { name: "mcproxy", version: VERSION };
 /** As the protocol numbers them. */
 const [SERVER, CLIENT] = [2, 3];
 const FAILED = 2;
 /** It is known whether the parent is of another process; and it is. */
 const [KNOWS_PARENT, REMOTE_PARENT] = [0x100, 0x200];
+/** No span of ours has these. */
+const NO_EVENTS = { droppedAttributesCount: 0, events: [], droppedEventsCount: 0 };
+const NO_LINKS = { links: [], droppedLinksCount: 0 };
+
+/** How a signal is called in a body, and the list of what is sent. */
+const MEMBERS = {
+  traces: ["Spans", "spans"],
+  logs: ["Logs", "logRecords"],
+  metrics: ["Metrics", "metrics"],
+} as const satisfies Record<Signal, unknown>;
+const END = "]}]}]}";
+
+/** The body of a request with these things, JSON each. */
+export function otlpBody(signal: Signal, from: AttributeValues, things: readonly string[]): string {
+  const [kind, list] = MEMBERS[signal];
+  const resource = { attributes: attributesOf(from), droppedAttributesCount: 0 };
+  const scopes = [{ scope: SCOPE, [list]: [] }];
+  const empty = JSON.stringify({ [`resource${kind}`]: [{ resource, [`scope${kind}`]: scopes }] });
+  return empty.slice(0, -END.length) + things.join() + END;
+}
 
 /** Attributes as a list of keys and values. */
 export function attributesOf(attributes: AttributeValues, redact: Redactor["text"] = String) {
   return Object.entries(attributes).flatMap(([key, value]) =>
-    value === undefined ? [] : [{ key, value: valueOf(value, redact) }]
+    value === undefined || value === null ? [] : [{ key, value: valueOf(value, redact) }]
   );
 }
 
-function valueOf(value: string | number | boolean, redact: Redactor["text"]) {
-  if (typeof value === "string") return { stringValue: redact(cut(value, MOST_OF_VALUE)) };
+function valueOf(value: NonNullable<Json>, redact: Redactor["text"]) {
   if (typeof value === "boolean") return { boolValue: value };
-  return Number.isInteger(value) ? { intValue: value } : { doubleValue: value };
+  if (typeof value === "number") {
+    return Number.isInteger(value) ? { intValue: value } : { doubleValue: value };
+  }
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return { stringValue: redact(cut(text, MOST_OF_VALUE)) };
 }
 
 /** Nanoseconds since the epoch, for a time in milliseconds. */
@@ -48,61 +74,38 @@ export function nanos(ms: number): string {
   return `${whole}${String(Math.floor((ms - whole) * 1e6)).padStart(6, "0")}`;
 }
 
-/** The body of a request with these things, JSON each. */
-export function otlpBody(
-  signal: "Spans" | "Logs" | "Metrics",
-  member: string,
-  from: AttributeValues,
-  things: readonly string[],
-): string {
-  const resource = { attributes: attributesOf(from), droppedAttributesCount: 0 };
-  const head = `{"resource":${JSON.stringify(resource)},"scope${signal}":[{"scope":${SCOPE},`;
-  return `{"resource${signal}":[${head}"${member}":[${things.join()}]}]}]}`;
-}
-
 /** How a server is reached, in the words of the conventions; undefined for one that is gone. */
 export type TransportOf = (server: string) => string | undefined;
 
 /** The spans of a call: its own, and those of the requests that were made on its behalf. */
 export function spansOf(end: TracedEnd, transportOf: TransportOf, redact: Redactor["text"]) {
-  const { call, trace: { traceId, parent, started, requests, ...trace } } = end;
-  const timeOf = (stamp: number) => nanos(call.at + stamp - started);
-  const flags = Number(trace.flags) | KNOWS_PARENT;
+  const { call, trace, trace: { traceId, parent, state: traceState } } = end;
+  const until = trace.started + call.ms;
+  const timeOf = (stamp: number) => nanos(call.at + stamp - trace.started);
   const span = (
-    own: { spanId: string; parentSpanId: string | undefined; kind: number; flags: number },
+    { spanId, parentId, started }: TracedCall | RequestSpan,
+    kind: number,
+    to: number,
     name: string,
-    [from, to]: readonly [number, number],
     attributes: AttributeValues,
   ) => ({
-    ...{ traceId, spanId: own.spanId, parentSpanId: own.parentSpanId, traceState: parent?.state },
-    ...{ name: redact(name), kind: own.kind },
-    ...{ startTimeUnixNano: timeOf(from), endTimeUnixNano: timeOf(to) },
-    ...{ attributes: attributesOf(attributes, redact), droppedAttributesCount: 0 },
-    ...{ events: [], droppedEventsCount: 0 },
+    ...{ traceId, spanId, parentSpanId: parentId, traceState, name: redact(name), kind },
+    startTimeUnixNano: timeOf(started),
+    endTimeUnixNano: timeOf(to),
+    attributes: attributesOf(attributes, redact),
+    ...NO_EVENTS,
     status: { code: attributes["error.type"] === undefined ? 0 : FAILED },
-    ...{ links: [], droppedLinksCount: 0, flags: own.flags },
+    ...NO_LINKS,
+    flags: Number(trace.flags) | KNOWS_PARENT | (kind === SERVER && parent ? REMOTE_PARENT : 0),
   });
-  const until = started + call.ms;
   const requestSpan = (request: RequestSpan) => {
-    const { spanId, parentId: parentSpanId, started: from, end, question } = request;
-    const own = { spanId, parentSpanId, kind: CLIENT, flags };
-    const name = question ?? nameOf(call.method, call.ownName);
-    return span(own, name, [from, end || Math.max(from, until)], {
-      ...requestAttributes(call, request),
-      ...(question === undefined
-        ? { "network.transport": transportOf(request.server) }
-        : { "mcproxy.client.name": call.client || undefined }),
-    });
+    const name = request.question ?? nameOf(call.method, call.ownName);
+    const to = request.end || Math.max(request.started, until);
+    return span(request, CLIENT, to, name, requestAttributes(call, request, transportOf));
   };
-  const own = { spanId: trace.spanId, parentSpanId: parent?.spanId, kind: SERVER };
   return [
-    span(
-      { ...own, flags: parent === undefined ? flags : flags | REMOTE_PARENT },
-      nameOf(call.method, call.name),
-      [started, until],
-      callAttributes(end),
-    ),
-    ...requests.map(requestSpan),
+    span(trace, SERVER, until, nameOf(call.method, call.name), callAttributes(end)),
+    ...trace.requests.map(requestSpan),
   ];
 }
 
@@ -130,7 +133,7 @@ function callAttributes({ call, requestId, protocolVersion }: TracedEnd): Attrib
     "jsonrpc.request.id": requestId,
     "mcp.protocol.version": protocolVersion,
     "error.type": errorTypeOf(call),
-    "rpc.response.status_code": call.code === undefined ? undefined : String(call.code),
+    "rpc.response.status_code": call.code?.toString(),
     "mcproxy.server.name": call.server || undefined,
     "mcproxy.client.name": call.client || undefined,
     "mcproxy.endpoint": call.endpoint,
@@ -141,16 +144,19 @@ function callAttributes({ call, requestId, protocolVersion }: TracedEnd): Attrib
 }
 
 function requestAttributes(
-  { method, ownName, outcome }: ObservedCall,
-  { id, server, question, error }: RequestSpan,
+  call: ObservedCall,
+  { id, server = call.server, question, error }: RequestSpan,
+  transportOf: TransportOf,
 ): AttributeValues {
   // Who is cancelled hears that it is not available any more.
-  const isCancelled = outcome === "cancelled" && error === "unavailable";
+  const isCancelled = call.outcome === "cancelled" && error === "unavailable";
   return {
-    ...(question === undefined ? about(method, ownName) : about(question, undefined)),
+    ...(question === undefined ? about(call.method, call.ownName) : about(question, undefined)),
     "jsonrpc.request.id": String(id),
-    "error.type": isCancelled ? outcome : error,
+    "error.type": isCancelled ? "cancelled" : error,
     "rpc.response.status_code": /^-?\d+$/.test(error ?? "") ? error : undefined,
     "mcproxy.server.name": server,
+    "network.transport": question === undefined ? transportOf(server) : undefined,
+    "mcproxy.client.name": question && (call.client || undefined),
   };
 }

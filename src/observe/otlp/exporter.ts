@@ -3,8 +3,8 @@
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { BoundedQueue } from "../../lib/bounded-queue.ts";
-import { networkFault } from "../../upstream/transport/failures.ts";
 import { backOff, type Clock, pause, systemClock, within } from "../../lib/time.ts";
+import { networkFault } from "../../upstream/transport/failures.ts";
 
 /** As many are sent at once; as many wait at most. */
 const [BATCH, MOST] = [512, 2_048];
@@ -19,24 +19,16 @@ const FOR_NOW: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 const zip = promisify(gzip);
 
-/** Where a signal is sent. */
-export interface Destination {
-  readonly url: URL;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
 /** What an {@link Exporter} needs. */
 export interface ExporterOptions<Item> {
-  readonly to: Destination;
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
   /** The body of a request. */
   encode(items: readonly Item[]): Promise<string>;
   /** So many were not sent, for a reason. */
   onDropped(count: number, why: string): void;
   readonly clock?: Clock;
 }
-
-/** What became of a request; `rest` is how long its server wants to be left alone. */
-type Verdict = { readonly why?: string; readonly isForNow?: boolean; readonly rest?: number };
 
 /** One signal on its way. */
 export class Exporter<Item> {
@@ -89,8 +81,8 @@ export class Exporter<Item> {
     try {
       const body = await zip(await this.options.encode(items));
       for (let failures = 1;; failures++) {
-        const { why, isForNow, rest = 0 } = await this.#post(body);
-        if (why === undefined || !isForNow || failures === TRIES) return why;
+        const { why, rest } = await this.#post(body);
+        if (rest === undefined || failures === TRIES) return why;
         const ms = Math.max(backOff(failures, FIRST_REST, LONGEST_REST), rest);
         await pause(Math.min(ms, LONGEST_REST), this.#clock, this.#closing.signal);
         if (this.#closing.signal.aborted) return why;
@@ -100,33 +92,28 @@ export class Exporter<Item> {
     }
   }
 
-  async #post(body: Uint8Array<ArrayBuffer>): Promise<Verdict> {
-    const { url, headers } = this.options.to;
+  /** Why it was not taken; and where it is worth another try, how long to wait for it at least. */
+  async #post(body: Uint8Array<ArrayBuffer>): Promise<{ why?: string; rest?: number }> {
     const own = { "content-type": "application/json", "content-encoding": "gzip" };
+    const headers = { ...own, ...this.options.headers };
     const limit = AbortSignal.timeout(TIMEOUT);
+    const signal = AbortSignal.any([limit, this.#over.signal]);
+    const init = { method: "POST", headers, body, redirect: "manual", signal } as const;
     try {
-      const response = await fetch(url, {
-        method: "POST",
-        headers: { ...own, ...headers },
-        body,
-        redirect: "manual",
-        signal: AbortSignal.any([limit, this.#over.signal]),
-      });
-      await response.body?.cancel();
-      const { ok, status } = response;
+      const { ok, status, headers: told, body: words } = await fetch(this.options.url, init);
+      void words?.cancel().catch(() => {});
       if (ok) return {};
-      const rest = restIn(response.headers.get("retry-after"));
-      return { why: `answered with HTTP ${status}`, isForNow: FOR_NOW.has(status), rest };
+      const why = `answered with HTTP ${status}`;
+      return FOR_NOW.has(status) ? { why, rest: restIn(told.get("retry-after")) } : { why };
     } catch (error) {
-      if (limit.aborted) return { why: `did not answer within ${TIMEOUT} ms`, isForNow: true };
-      return { why: `could not be reached: ${networkFault(error).words}`, isForNow: true };
+      if (limit.aborted) return { why: `did not answer within ${TIMEOUT} ms`, rest: 0 };
+      return { why: `could not be reached: ${networkFault(error).words}`, rest: 0 };
     }
   }
 }
 
 /** Milliseconds that `Retry-After` asks for: seconds, or a date. */
 function restIn(text: string | null): number {
-  if (text === null) return 0;
-  const ms = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
+  const ms = Number(text) * 1_000 || Date.parse(text ?? "") - Date.now();
   return ms > 0 ? ms : 0;
 }

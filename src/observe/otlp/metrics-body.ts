@@ -3,31 +3,27 @@
 import { takingTurns } from "../../lib/time.ts";
 import type { Metric, Point } from "../metrics.ts";
 import { BOUNDS } from "../series.ts";
-import { attributesOf, type AttributeValues, nanos, otlpBody } from "./encode.ts";
+import { attributesOf, nanos } from "./encode.ts";
 
-/** As the protocol numbers it. */
-const CUMULATIVE = 2;
 const STARTED = nanos(performance.timeOrigin);
+/** What comes before the points: since when is counted, as the protocol numbers it; and which way. */
+const SINCE_START = { aggregationTemporality: 2 };
+const KINDS = {
+  gauge: { gauge: { dataPoints: [] } },
+  counter: { sum: { ...SINCE_START, isMonotonic: true, dataPoints: [] } },
+  histogram: { histogram: { ...SINCE_START, dataPoints: [] } },
+} as const;
+const END = "]}}";
 
-/** The body of a request with all metrics, made in turns. */
-export async function metricsBody(
-  resource: AttributeValues,
-  metrics: readonly Metric[],
-): Promise<string> {
-  const texts: string[] = [];
+/** The texts of all metrics that have points, made in turns. */
+export async function* metricTexts(metrics: readonly Metric[]): AsyncGenerator<string> {
   for (const { name, help: description, unit = "", kind, points } of metrics) {
-    const data: string[] = [];
     const now = nanos(Date.now());
+    const data: string[] = [];
     for await (const point of takingTurns(points)) data.push(JSON.stringify(dataOf(point, now)));
-    if (data.length === 0) continue;
-    const head = JSON.stringify({ name, description, unit }).slice(0, -1);
-    const how = kind === "gauge"
-      ? ""
-      : `"aggregationTemporality":${CUMULATIVE},${kind === "counter" ? '"isMonotonic":true,' : ""}`;
-    const member = kind === "counter" ? "sum" : kind;
-    texts.push(`${head},"${member}":{${how}"dataPoints":[${data.join()}]}}`);
+    const empty = JSON.stringify({ name, description, unit, ...KINDS[kind] });
+    if (data.length > 0) yield empty.slice(0, -END.length) + data.join() + END;
   }
-  return otlpBody("Metrics", "metrics", resource, texts);
 }
 
 function dataOf([values, value]: Point, timeUnixNano: string) {

@@ -13,17 +13,18 @@ import { getLogger, recentLines } from "../../log/mod.ts";
 import { idTextOf } from "../../protocol/message.ts";
 import { withoutCredentials } from "../../upstream/transport/http-client.ts";
 import type { ObservedCall } from "../call.ts";
-import type { Recorder } from "../recorder.ts";
 import type { Metrics } from "../metrics.ts";
-import { type AttributeValues, otlpBody, spansOf, type TracedEnd } from "./encode.ts";
-import { type Destination, Exporter } from "./exporter.ts";
-import { isSent, logRecord, logsBody } from "./logs.ts";
-import { metricsBody } from "./metrics-body.ts";
+import type { Recorder } from "../recorder.ts";
+import { type AttributeValues, otlpBody, type Signal, spansOf, type TracedEnd } from "./encode.ts";
+import { Exporter } from "./exporter.ts";
+import { isSent, logRecord } from "./logs.ts";
+import { metricTexts } from "./metrics-body.ts";
 import { beginTrace, TracedCall } from "./trace.ts";
 
 /** The environment of a process. */
 type Env = Readonly<Record<string, string | undefined>>;
-type Signal = OtelConfig["signals"][number];
+/** What is made of items, JSON each. */
+type Texts<Item> = (items: readonly Item[]) => AsyncIterable<string>;
 
 const log = getLogger("mcproxy", "otlp");
 /** One line in ten minutes. */
@@ -46,9 +47,10 @@ export class Otlp {
   readonly dropped: Record<Signal, number> = { traces: 0, logs: 0, metrics: 0 };
   readonly #complaints = new TokenBucket({ ...SELDOM, now: performance.now() });
   readonly #off: () => void;
-  /** What it does by now, as text. */
+  /** What it does by now, as text; how each signal ends; and what has still to end. */
   #doing = "";
-  #stop: () => Promise<unknown> = () => Promise.resolve();
+  #stops: readonly (() => Promise<void>)[] = [];
+  #ending: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly sources: OtlpSources, private readonly env: Env = process.env) {
     this.#off = sources.gateway.events.on("config", () => this.#adjust());
@@ -67,55 +69,66 @@ export class Otlp {
     if (doing === this.#doing) return;
     this.#doing = doing;
     void this.#stop();
-    this.#stop = () => Promise.resolve();
-    if (config === undefined) return;
-    const stops = config.signals.map((signal) => this.#start(signal, config));
-    this.#stop = () => Promise.all(stops.map((stop) => stop()));
+    this.#stops = config?.signals.map((signal) => this.#start(signal, config)) ?? [];
+  }
+
+  /** Waits for what earlier configurations have left to be sent as well. */
+  #stop(): Promise<unknown> {
+    const stops = this.#stops.map((stop) => stop());
+    this.#stops = [];
+    return this.#ending = Promise.all([this.#ending, ...stops]);
   }
 
   /** Begins to send a signal, and returns how that ends. */
   #start(signal: Signal, config: OtelConfig): () => Promise<void> {
+    if (signal === "traces") return this.#sendTraces(config);
+    return signal === "logs" ? this.#sendLogs(config) : this.#sendMetrics(config);
+  }
+
+  #sendTraces(config: OtelConfig): () => Promise<void> {
     const { gateway, recorder } = this.sources;
-    const resource = resourceOf(this.env, recorder.process);
-    if (signal === "traces") {
-      const exporter = this.#exporter<TracedEnd>(signal, config, async (ends) => {
-        const spans: string[] = [];
-        for await (const end of takingTurns(ends)) {
-          for (const span of this.#spansOf(end)) spans.push(JSON.stringify(span));
-        }
-        return otlpBody("Spans", "spans", resource, spans);
-      });
-      const traceOf = gateway.traceOf = (exchange) => beginTrace(exchange, config.sample);
-      const off = recorder.onCall((call, record) => {
-        const end = endOf(call, record);
-        if (end !== undefined) exporter.push(end);
-      });
-      return () => {
-        off();
-        if (gateway.traceOf === traceOf) gateway.traceOf = undefined;
-        return exporter.close();
-      };
-    }
-    if (signal === "logs") {
-      const traceOf = (rid: string) => recorder.find(rid)?.traceId;
-      const exporter = this.#exporter<Entry>(signal, config, async (entries) => {
-        const lines: string[] = [];
-        for await (const entry of takingTurns(entries)) {
-          lines.push(JSON.stringify(logRecord(entry, traceOf)));
-        }
-        return logsBody(resource, lines);
-      });
-      const off = recentLines.onLine((_line, entry) => {
-        if (isSent(entry)) exporter.push(entry);
-      });
-      return () => {
-        off();
-        return exporter.close();
-      };
-    }
+    const exporter = this.#exporter<TracedEnd>(
+      "traces",
+      config,
+      (ends) =>
+        textsOf(
+          ends,
+          (end) => spansOf(end, (server) => recorder.transportOf(server), gateway.redact),
+        ),
+    );
+    const traceOf = gateway.traceOf = (exchange) => beginTrace(exchange, config.sample);
+    const off = recorder.onCall((call, record) => {
+      const end = endOf(call, record);
+      if (end !== undefined) exporter.push(end);
+    });
+    return () => {
+      off();
+      if (gateway.traceOf === traceOf) gateway.traceOf = undefined;
+      return exporter.close();
+    };
+  }
+
+  #sendLogs(config: OtelConfig): () => Promise<void> {
+    const traceOf = (rid: string) => this.sources.recorder.find(rid)?.traceId;
+    const exporter = this.#exporter<Entry>(
+      "logs",
+      config,
+      (entries) => textsOf(entries, (entry) => [logRecord(entry, traceOf)]),
+    );
+    const off = recentLines.onLine((_line, entry) => {
+      if (isSent(entry)) exporter.push(entry);
+    });
+    return () => {
+      off();
+      return exporter.close();
+    };
+  }
+
+  #sendMetrics(config: OtelConfig): () => Promise<void> {
+    const { sources } = this;
     // What is sent is what is known by then: a moment that waits is as good as two.
-    const exporter = this.#exporter<"now">(signal, config, async () => {
-      return await metricsBody(resource, await (await this.sources.metrics()).gather());
+    const exporter = this.#exporter<"now">("metrics", config, async function* () {
+      yield* metricTexts(await (await sources.metrics()).gather());
     });
     const timer = setInterval(() => exporter.push("now"), EVERY);
     timer.unref();
@@ -126,36 +139,39 @@ export class Otlp {
     };
   }
 
-  #spansOf(end: TracedEnd) {
-    const { members, redact } = this.sources.gateway;
-    const transportOf = (server: string) => {
-      const target = members.get(server)?.config.instances[0];
-      return target === undefined ? undefined : target.kind === "stdio" ? "pipe" : "tcp";
-    };
-    return spansOf(end, transportOf, redact);
+  #exporter<Item>(signal: Signal, config: OtelConfig, texts: Texts<Item>): Exporter<Item> {
+    const { url, headers } = withoutCredentials(`${config.endpoint}/v1/${signal}`);
+    const resource = resourceOf(this.env, this.sources.recorder.process);
+    return new Exporter<Item>({
+      url,
+      headers: { ...headers, ...config.headers },
+      encode: async (items) => otlpBody(signal, resource, await Array.fromAsync(texts(items))),
+      onDropped: (count, why) => {
+        const dropped = this.dropped[signal] += count;
+        if (!this.#complaints.take(performance.now()).allowed) return;
+        const { host } = url;
+        log.warn("Cannot send {signal} to {host}: {why}", { signal, host, why, dropped });
+      },
+    });
   }
+}
 
-  #exporter<Item>(
-    signal: Signal,
-    { endpoint, headers }: OtelConfig,
-    encode: (items: readonly Item[]) => Promise<string>,
-  ): Exporter<Item> {
-    const { url, headers: credentials } = withoutCredentials(`${endpoint}/v1/${signal}`);
-    const to: Destination = { url, headers: { ...credentials, ...headers } };
-    const onDropped = (count: number, why: string) => {
-      this.dropped[signal] += count;
-      if (!this.#complaints.take(performance.now()).allowed) return;
-      const dropped = this.dropped[signal];
-      log.warn("Cannot send {signal} to {host}: {why}", { signal, host: url.host, why, dropped });
-    };
-    return new Exporter<Item>({ to, encode, onDropped });
+/** What is made of each item, in turns. */
+async function* textsOf<Item>(
+  items: readonly Item[],
+  thingsOf: (item: Item) => readonly object[],
+): AsyncGenerator<string> {
+  for await (const item of takingTurns(items)) {
+    for (const thing of thingsOf(item)) yield JSON.stringify(thing);
   }
 }
 
 function endOf(call: ObservedCall, { trace, received, client }: CallRecord): TracedEnd | undefined {
   if (!(trace instanceof TracedCall)) return undefined;
   const { id } = received;
-  const requestId = cut(typeof id === "string" ? id : idTextOf(received), MOST_OF_ID);
+  const shown = cut(typeof id === "string" ? id : idTextOf(received), MOST_OF_ID);
+  // A copy: a part of a text keeps all of it, and a request may be long.
+  const requestId = Buffer.from(shown).toString();
   return { call, trace, requestId, protocolVersion: client.protocolVersion };
 }
 
@@ -168,28 +184,19 @@ function configIn(env: Env): OtelConfig | undefined {
 }
 
 function resourceOf(env: Env, instance: string): AttributeValues {
+  const { OTEL_RESOURCE_ATTRIBUTES: others, OTEL_SERVICE_NAME: name } = env;
   return {
     "service.name": "mcproxy",
     "service.version": VERSION,
     "service.instance.id": instance,
-    ...pairsIn(env["OTEL_RESOURCE_ATTRIBUTES"]),
-    ...(env["OTEL_SERVICE_NAME"] ? { "service.name": env["OTEL_SERVICE_NAME"] } : {}),
+    ...pairsIn(others),
+    ...(name ? { "service.name": name } : {}),
   };
 }
 
 /** `a=1,b=2`, each as in a URL. What is none of these is passed over. */
 function pairsIn(text = ""): Record<string, string> {
-  const pairs = text.split(",").flatMap((pair) => {
-    const [, key, value] = /^\s*([^=\s]+)\s*=\s*(.*?)\s*$/.exec(pair) ?? [];
-    return key === undefined ? [] : [[decoded(key), decoded(value!)] as const];
-  });
-  return Object.fromEntries(pairs);
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+  const query = text.replace(/[+&]/g, encodeURIComponent).replaceAll(",", "&");
+  const pairs = [...new URLSearchParams(query)].map((pair) => pair.map((word) => word.trim()));
+  return Object.fromEntries(pairs.filter(([key, value]) => key && value));
 }

@@ -126,22 +126,23 @@ export class Forwarding extends SentRequest {
   }
 
   override text(): string {
-    const { exchange: { request, client, record }, from: { era } } = this;
+    const { exchange: { request, client, record, server }, from: { era } } = this;
     if (record !== undefined) {
       record.attempts++;
       // The clock has just been asked for the deadline.
       const now = this.deadline - this.options.timeout;
       record.sent ||= now;
-      this.traced = record.trace?.sent(this.id, now);
+      this.traced = record.trace?.sent(this.id, server, now);
     }
     const value = String(this.id);
     const id: JsonEdit = { path: ID, value };
+    const isBare = client.era === era && request.params?._meta === undefined;
+    const trace = this.traced?.edits(isBare);
     // Not spread: an array that grows gets room for 17.
-    const all = [id].concat(this.edits);
+    const all = trace === undefined ? [id].concat(this.edits) : [id].concat(this.edits, trace);
     this.tokenText = tokenTextOf(request);
     if (this.tokenText !== undefined) all.push({ path: TOKEN, value });
     if (client.era !== era) all.push(...requestEdits(client, era, CLIENT_INFO));
-    if (this.traced !== undefined) all.push(...this.traced.edits(client.era === era));
     return editJson(request.raw, all);
   }
 

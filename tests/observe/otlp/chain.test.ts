@@ -17,7 +17,13 @@ const [SERVER, CLIENT] = [2, 3];
 
 /** A gateway with servers of both eras, on HTTP and, where asked for, on stdio. */
 async function inWorld(
-  { otel, pipes = [] }: { readonly otel?: unknown; readonly pipes?: typeof ERAS | [] },
+  { otel, pipes = [], ...options }: {
+    readonly otel?: unknown;
+    readonly pipes?: typeof ERAS | [];
+    /** Further options of all that are on stdio; and further servers. */
+    readonly pipe?: object;
+    readonly servers?: Readonly<Record<string, unknown>>;
+  },
   run: (world: {
     readonly control: Control;
     readonly web: Readonly<Record<string, Awaited<ReturnType<typeof startHttpFake>>>>;
@@ -35,8 +41,9 @@ async function inWorld(
     web_modern: { url: web.web_modern.url },
     ...Object.fromEntries(pipes.map((era) => {
       const name = `pipe_${era}`;
-      return [name, control.stdio({ name, era })];
+      return [name, control.stdio({ name, era }, options.pipe)];
     })),
+    ...options.servers,
   };
   const config = { mcpServers, ...(otel === undefined ? {} : { otel }) };
   const gateway = await startGateway({ mode: "memory", config });
@@ -211,6 +218,77 @@ test("what a server asks a client lies below what it was asked", async () => {
       assert.equal(question.attributes["mcproxy.client.name"], "anna 1");
       assert.ok(sent[0]!.from <= question.from && question.from <= question.to);
     }
+  });
+});
+
+test("what a modern client is asked by an answer lies below the same", async () => {
+  await using collector = await Collector.start();
+  await inWorld({ otel: collector.url, pipes: ERAS }, async ({ url, stop }) => {
+    const client = new ModernClient(url);
+    const elicitation = { "io.modelcontextprotocol/clientCapabilities": { elicitation: {} } };
+    const ask = async (more: object) => {
+      const params = { name: "pipe_legacy_elicit", arguments: {}, ...more };
+      const { messages } = await client.start("tools/call", params, { meta: elicitation });
+      await messages.waitForEnd();
+      return messages.items.at(-1)!.json.result;
+    };
+    const { inputRequests, requestState } = await ask({});
+    const [[key, asked]] = Object.entries<{ readonly params: unknown }>(inputRequests) as [
+      // deno-lint-ignore no-explicit-any
+      [string, { readonly params: any }],
+    ];
+    const inputResponses = { [key]: { action: "accept", content: { answer: "yes" } } };
+    const { isError } = await ask({ inputResponses, requestState });
+    assert.ok(!isError);
+    await stop();
+    const { spans } = collector;
+    const [first, second, ...others] = of(spans, SERVER, "pipe_legacy");
+    assert.deepEqual(others, []);
+    const [sent, question, ...more] = of(spans, CLIENT, "pipe_legacy");
+    assert.deepEqual(more, []);
+    assert.deepEqual([sent!.name, question!.name], ["tools/call elicit", "elicitation/create"]);
+    assert.deepEqual([sent!.parentSpanId, question!.parentSpanId], [first!.spanId, sent!.spanId]);
+    const { traceparent } = asked.params._meta;
+    assert.equal(traceparent, `00-${first!.traceId}-${question!.spanId}-01`);
+    assert.equal(question!.attributes["jsonrpc.request.id"], key);
+    // It is over with the answer that it is a part of.
+    assert.ok(sent!.from <= question!.from && question!.to === first!.to);
+    assert.equal(second!.attributes["error.type"], undefined);
+  });
+});
+
+test("nothing that is sent has a secret in it, nor what calls say", async () => {
+  await using collector = await Collector.start();
+  const canary = (where: string) => `canary-${where}-7f3a9c51`;
+  const key = { Authorization: `Bearer ${canary("collector")}` };
+  const userinfo = `me:${canary("userinfo")}`;
+  const servers = {
+    gone: { url: `http://${userinfo}@127.0.0.1:1/mcp?token=${canary("query")}` },
+    broken: { command: "bash", args: ["-c", 'echo "$KEY" >&2'], env: { KEY: canary("env") } },
+  };
+  const pipe = { env: { KEY: canary("env") } };
+  const otel = { endpoint: collector.url, headers: key };
+  await inWorld({ otel, servers, pipe, pipes: ERAS }, async ({ url, stop }) => {
+    for (const era of ERAS) {
+      for (const server of ["web_legacy", "pipe_modern", `none_${canary("env")}`]) {
+        await call(url, era, callOf(`${server}_echo`, canary("argument")));
+      }
+    }
+    const reader = await HttpClient.connect(url);
+    await reader.request("resources/read", {
+      uri: `x://me:${canary("uri")}@h/?key=${canary("uri")}`,
+    });
+    await reader.request(canary("env"), {});
+    await stop();
+    const sent = collector.sent.items;
+    const texts = sent.map(({ path, body }) => `${path} ${JSON.stringify(body)}`);
+    for (const signal of ["traces", "logs", "metrics"]) {
+      assert.ok(texts.some((text) => text.startsWith(`/v1/${signal}`)), `no ${signal}`);
+    }
+    assert.ok(texts.some((text) => text.startsWith("/v1/logs") && text.includes("gone")));
+    assert.ok(texts.some((text) => /"exemplars":\[\{[^}]*"traceId":"[\da-f]{32}"\}\]/.test(text)));
+    for (const text of texts) assert.doesNotMatch(text, /canary-/);
+    assert.ok(sent.every(({ headers }) => headers.authorization === key.Authorization));
   });
 });
 

@@ -11,12 +11,11 @@ import { test } from "node:test";
 import { VERSION } from "../../../src/lib/version.ts";
 import type { ObservedCall } from "../../../src/observe/call.ts";
 import { nanos, otlpBody, spansOf } from "../../../src/observe/otlp/encode.ts";
-import { isSent, logRecord, logsBody } from "../../../src/observe/otlp/logs.ts";
-import { metricsBody } from "../../../src/observe/otlp/metrics-body.ts";
+import { isSent, logRecord } from "../../../src/observe/otlp/logs.ts";
+import { metricTexts } from "../../../src/observe/otlp/metrics-body.ts";
 import { Histogram } from "../../../src/observe/series.ts";
 import { TracedCall } from "../../../src/observe/otlp/trace.ts";
 import { ErrorCode, RpcError } from "../../../src/protocol/errors.ts";
-import { parseMessage, type RequestMessage } from "../../../src/protocol/message.ts";
 import { readTraceContext } from "../../../src/protocol/trace-context.ts";
 import { Collector, plain } from "./collector.ts";
 
@@ -44,13 +43,11 @@ const CALL: ObservedCall = {
 };
 
 function traced(call: Partial<ObservedCall>, parent: string | undefined, state?: string) {
-  const request = parseMessage('{"jsonrpc":"2.0","id":1,"method":"tools/call"}') as RequestMessage;
-  const exchange = { server: "github", request };
-  const made = new TracedCall(exchange, readTraceContext(parent, state));
+  const made = new TracedCall(readTraceContext(parent, state));
   const { started } = made;
-  const first = made.sent(7, started)!;
+  const first = made.sent(7, "github", started)!;
   first.ended(new RpcError(ErrorCode.UpstreamUnavailable, "gone"), started);
-  const second = made.sent(8, started)!;
+  const second = made.sent(8, "github", started)!;
   const question = made.asked(3, "sampling/createMessage", {})!;
   question.ended({ kind: "response", raw: "", id: 3, result: {}, error: undefined }, started);
   second.ended(
@@ -73,7 +70,7 @@ for (
   test(`the spans of ${what} are those of the official exporter`, async () => {
     const spans = spansOf(traced({}, parent, state), () => "pipe", String);
     const texts = spans.map((span) => JSON.stringify(span));
-    const ours = otlpBody("Spans", "spans", RESOURCE, texts);
+    const ours = otlpBody("traces", RESOURCE, texts);
     const ids = spans.map(({ spanId }) => spanId);
     await using collector = await Collector.start();
     const exporter = new OTLPTraceExporter({ url: `${collector.url}/v1/traces` });
@@ -225,7 +222,7 @@ test("the lines of the log are those of the official exporter", async () => {
   await provider.forceFlush();
   await provider.shutdown();
   const [theirs] = collector.sent.items.map(({ body }) => body);
-  assert.equal(logsBody(RESOURCE, [JSON.stringify(ours)]), JSON.stringify(theirs));
+  assert.equal(otlpBody("logs", RESOURCE, [JSON.stringify(ours)]), JSON.stringify(theirs));
 });
 
 test("a line knows the trace of its call, and where the log is JSON it says the same", () => {
@@ -254,14 +251,15 @@ test("metrics are sums, gauges and histograms since the start", async () => {
   histogram.observe(700_000);
   histogram.exemplar = { traceId: "0af7651916cd43dd8448eb211c80319c", value: 0.003, at: 1_000 };
   const head = { help: "What it is.", unit: undefined } as const;
-  const body = JSON.parse(
-    await metricsBody(RESOURCE, [
+  const texts = await Array.fromAsync(
+    metricTexts([
       { ...head, name: "a.count", kind: "counter", points: [[{ x: "1", y: undefined }, 5]] },
       { ...head, name: "a.gauge", kind: "gauge", points: [[{}, 0.5]] },
       { ...head, name: "a.time", kind: "histogram", unit: "s", points: [[{ m: "z" }, histogram]] },
       { ...head, name: "none", kind: "gauge", points: [] },
     ]),
   );
+  const body = JSON.parse(otlpBody("metrics", RESOURCE, texts));
   const { metrics } = body.resourceMetrics[0].scopeMetrics[0];
   // deno-lint-ignore no-explicit-any
   assert.deepEqual(metrics.map(({ name }: any) => name), ["a.count", "a.gauge", "a.time"]);

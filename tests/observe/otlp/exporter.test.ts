@@ -19,7 +19,8 @@ async function exporting(
   const clock = new FakeClock();
   const dropped: [number, string][] = [];
   const exporter = new Exporter<number>({
-    to: { url: new URL(`${collector.url}/v1/traces`), headers: { authorization: "Bearer it" } },
+    url: new URL(`${collector.url}/v1/traces`),
+    headers: { authorization: "Bearer it" },
     encode: (items) => Promise.resolve(JSON.stringify(items)),
     onDropped: (count, why) => dropped.push([count, why]),
     clock,
@@ -149,7 +150,8 @@ test("whoever is away for long loses what was first, and so many wait for him", 
 test("what cannot be encoded is dropped, and no more", () =>
   exporting([], async ({ collector, dropped }) => {
     const exporter = new Exporter<bigint>({
-      to: { url: new URL(collector.url), headers: {} },
+      url: new URL(collector.url),
+      headers: {},
       encode: (items) => Promise.try(() => JSON.stringify(items)),
       onDropped: (count, why) => dropped.push([count, why]),
     });

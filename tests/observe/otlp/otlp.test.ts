@@ -97,14 +97,27 @@ test("a reload begins, moves and ends it", async () => {
     assert.equal(await call("read"), undefined);
     gateway.reload(configOf(undefined));
     await otlp.close();
-    await first.sent.waitFor(({ path }) => path.includes("traces"));
-    const { path, headers: got } = await second.sent.waitFor(({ path }) => path.includes("traces"));
+    const [sent] = second.sent.items.filter(({ path }) => path.includes("traces"));
+    const { path, headers: got } = sent!;
     assert.deepEqual([path, got.authorization], ["/base/v1/traces", "Bearer of-the-file"]);
     assert.deepEqual(new Set(first.spans.map(({ traceId }) => traceId)), new Set([one]));
     const traces = second.sent.items.filter(({ path }) => path.includes("traces"));
     const spans = traces.flatMap(({ body }) => body.resourceSpans[0].scopeSpans[0].spans);
     // deno-lint-ignore no-explicit-any
     assert.deepEqual(new Set(spans.map(({ traceId }: any) => traceId)), new Set([two]));
+  });
+});
+
+test("the end waits for what a reload has left to be sent, and for a second at most", async () => {
+  await using silent = await Collector.start();
+  silent.moods.push("hang");
+  await running({ endpoint: silent.url, signals: ["traces"] }, {}, async (parts) => {
+    const { gateway, otlp, call } = parts;
+    await call("read");
+    gateway.reload(configOf(undefined));
+    await otlp.close();
+    assert.equal(otlp.dropped.traces, 1);
+    assert.equal(silent.sent.items.length, 1);
   });
 });
 
