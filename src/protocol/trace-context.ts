@@ -36,13 +36,11 @@ export class TraceContext {
    */
   edits(isBare: boolean): readonly JsonEdit[] {
     const { traceparent, tracestate } = this.headers;
+    const parent = `"${traceparent}"`;
     const state = tracestate && JSON.stringify(tracestate);
-    if (isBare) {
-      // Written by hand: to have it written takes as long as all else that is done for a trace.
-      const more = state === undefined ? "" : `,"tracestate":${state}`;
-      return [{ path: META, value: `{"traceparent":"${traceparent}"${more}}` }];
-    }
-    return [{ path: PARENT, value: `"${traceparent}"` }, { path: STATE, value: state }];
+    // One edit of a member that is not there takes half as long as two deeper ones.
+    if (isBare && state === undefined) return [{ path: META, value: `{"traceparent":${parent}}` }];
+    return [{ path: PARENT, value: parent }, { path: STATE, value: state }];
   }
 }
 

@@ -136,8 +136,7 @@ export class Forwarding extends SentRequest {
     }
     const value = String(this.id);
     const id: JsonEdit = { path: ID, value };
-    const isBare = client.era === era && request.params?._meta === undefined;
-    const trace = this.traced?.edits(isBare);
+    const trace = this.traced?.edits(client.era === era && request.params?._meta === undefined);
     // Not spread: an array that grows gets room for 17.
     const all = trace === undefined ? [id].concat(this.edits) : [id].concat(this.edits, trace);
     this.tokenText = tokenTextOf(request);
