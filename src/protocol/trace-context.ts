@@ -48,7 +48,8 @@ export class TraceContext {
 const FORM =
   /^(?!ff)([\da-f]{2})-(?!0{32})([\da-f]{32})-(?!0{16})([\da-f]{16})-([\da-f]{2})(-.*)?$/;
 /** Receivers have to take so many characters of each. */
-const [MOST_OF_PARENT, MOST_OF_STATE] = [256, 512];
+const MOST_OF_PARENT = 256;
+const SENDABLE = /^[\x20-\x7e]{1,512}$/;
 
 /** Undefined for what is none. */
 export function readTraceContext(parent: unknown, state?: unknown): TraceContext | undefined {
@@ -56,11 +57,8 @@ export function readTraceContext(parent: unknown, state?: unknown): TraceContext
   const [, version, traceId, spanId, flags, more] = FORM.exec(parent) ?? [];
   if (traceId === undefined || (version === "00" && more !== undefined)) return undefined;
   const known = `0${parseInt(flags!, 16) & 3}`;
-  return new TraceContext(traceId, spanId!, known, isState(state) ? state : undefined);
-}
-
-function isState(text: unknown): text is string {
-  return typeof text === "string" && text.length <= MOST_OF_STATE && /^[\x20-\x7e]+$/.test(text);
+  const isSendable = typeof state === "string" && SENDABLE.test(state);
+  return new TraceContext(traceId, spanId!, known, isSendable ? state : undefined);
 }
 
 /** What a request says of its caller's trace, in its parameters or else in its headers. */
