@@ -25,6 +25,7 @@ import pageTools from "./web/page-tools.js" with { type: "text" };
 import pageUsage from "./web/page-usage.js" with { type: "text" };
 import parts from "./web/parts.js" with { type: "text" };
 import schema from "./web/schema.js" with { type: "text" };
+import sse from "./web/sse.js" with { type: "text" };
 import state from "./web/state.js" with { type: "text" };
 import stream from "./web/stream.js" with { type: "text" };
 import tries from "./web/tries.js" with { type: "text" };
@@ -58,6 +59,7 @@ export const ASSETS: Readonly<Record<string, unknown>> = {
   "page-usage.js": pageUsage,
   "parts.js": parts,
   "schema.js": schema,
+  "sse.js": sse,
   "state.js": state,
   "stream.js": stream,
   "tries.js": tries,

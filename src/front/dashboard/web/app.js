@@ -3,26 +3,14 @@
 /** The frame: navigation, header, the page that the address names. */
 
 import { signal } from "@preact/signals";
-import { Component, render } from "preact";
-import { useEffect } from "preact/hooks";
+import { render } from "preact";
+import { useEffect, useErrorBoundary } from "preact/hooks";
 import { ask, useData } from "./api.js";
 import { Barred, KeyAsked } from "./key.js";
 import { COMMAND, dialog, Dialogs } from "./keys.js";
 import { Icon, number, Seg, span, view } from "./parts.js";
-import {
-  barred,
-  generation,
-  go,
-  href,
-  lost,
-  PAGES,
-  range,
-  RANGES,
-  route,
-  status,
-  switchTheme,
-  withQuery,
-} from "./state.js";
+import { barred, generation, href, lost, PAGES, range, RANGES } from "./state.js";
+import { route, status, switchTheme } from "./state.js";
 import { streaming, useEvents } from "./stream.js";
 
 /** Pages that tell numbers for a time. */
@@ -57,17 +45,16 @@ async function load(page) {
 
 /** What stands beside an entry of the navigation. @param {string} page */
 function countOf(page) {
-  const now = status.value;
-  if (now === undefined) return undefined;
-  const { servers, attention = [], lists } = /** @type {Record<string, any[]>} */ (now);
-  const enabled = servers?.filter(({ state }) => state !== "disabled") ?? [];
-  const ready = enabled.filter(({ state }) => state === "ready").length;
-  if (page === "servers") {
-    return ready === enabled.length ? `${ready}` : `${ready}/${enabled.length}`;
-  }
-  if (page === "tools") return number(/** @type {any} */ (lists).tools);
-  const firing = attention.filter(({ kind }) => kind === "alert").length;
-  return page === "alerts" && firing > 0 ? `${firing}` : undefined;
+  if (status.value === undefined) return undefined;
+  const { servers = [], attention = [], lists } = /** @type {Record<string, any>} */ (status.value);
+  const count = (/** @type {any[]} */ all, /** @type {(one: any) => boolean} */ of) =>
+    all.filter(of).length;
+  if (page === "tools") return number(lists.tools);
+  if (page === "alerts") return count(attention, ({ kind }) => kind === "alert") || undefined;
+  if (page !== "servers") return undefined;
+  const enabled = count(servers, ({ state }) => state !== "disabled");
+  const ready = count(servers, ({ state }) => state === "ready");
+  return ready === enabled ? `${ready}` : `${ready}/${enabled}`;
 }
 
 function Navigation() {
@@ -75,10 +62,9 @@ function Navigation() {
   const now = status.value;
   const entry = (/** @type {typeof PAGES[number]} */ { id, title, icon }) => {
     const count = countOf(id);
+    const shown = count && view`<span class=${id === "alerts" ? "c hot" : "c"}>${count}</span>`;
     return view`<a key=${id} href=${href(id)} aria-current=${id === page ? "page" : undefined}>
-      <${Icon} name=${icon} />${title}${
-      count && view`<span class=${id === "alerts" ? "c hot" : "c"}>${count}</span>`
-    }</a>`;
+      <${Icon} name=${icon} />${title}${shown}</a>`;
   };
   const up = now && `up ${span(now.uptimeSeconds)} · ${number(now.clients.sessions)} sessions`;
   return view`<nav aria-label="Pages"><div class="brand"><svg width="18" height="18" viewBox="0 0 18 18"
@@ -98,35 +84,22 @@ function Header() {
   }, [title]);
   const state = lost.value ? "lost" : streaming.value;
   const ranges = RANGED.includes(page) &&
-    view`<${Seg} label="Time range" options=${RANGES} value=${range.value}
-      onChange=${(/** @type {string} */ value) => go(withQuery({ range: value }))} />`;
+    view`<${Seg} label="Time range" name="range" options=${RANGES} value=${range.value} />`;
+  const find = () => dialog.value = "palette";
   return view`<header><h1>${title}</h1><div class="grow"></div>
     <span class=${`live ${state}`} role="status"><i></i>${STATES[state]}</span>${ranges}
-    <button type="button" class="find" onClick=${() =>
-    dialog.value = "palette"}><${Icon} name="find" />
-    Find or do…<kbd>${COMMAND}K</kbd></button><button type="button" class="icon"
-    aria-label="Switch between light and dark" onClick=${switchTheme}><${Icon} name="moon" /></button></header>`;
+    <button type="button" class="find" onClick=${find}><${Icon} name="find" />
+      Find or do…<kbd>${COMMAND}K</kbd></button>
+    <button type="button" class="icon" aria-label="Switch between light and dark"
+      onClick=${switchTheme}><${Icon} name="moon" /></button></header>`;
 }
 
 /** A page that cannot be drawn says so, and the others still can. */
-class Guarded extends Component {
-  constructor(/** @type {any} */ props) {
-    super(props);
-    this.state = { error: undefined };
-  }
-  /** @override */
-  static getDerivedStateFromError(/** @type {unknown} */ error) {
-    return { error };
-  }
-  /** @override */
-  render() {
-    const { children, page } = /** @type {any} */ (this.props);
-    const { error } = /** @type {any} */ (this.state);
-    if (error === undefined) return children;
-    return view`<p class="failed" role="alert">The page ${page} cannot be drawn: ${
-      String(error)
-    }</p>`;
-  }
+function Guarded(/** @type {any} */ { children, page }) {
+  const [error] = useErrorBoundary();
+  if (error === undefined) return children;
+  const text = `The page ${page} cannot be drawn: ${error}`;
+  return view`<p class="failed" role="alert">${text}</p>`;
 }
 
 function App() {
@@ -140,9 +113,8 @@ function App() {
     ? view`<${Barred} />`
     : view`<section key=${page} aria-label=${page}><${Guarded} page=${page}>
       ${Page && view`<${Page} path=${path} query=${query} />`}<//></section>`;
-  return view`<${Navigation} /><main class=${
-    lost.value && "lost"
-  }><${Header} />${shown}</main><${Dialogs} /><${KeyAsked} />`;
+  return view`<${Navigation} /><main class=${lost.value && "lost"}><${Header} />${shown}</main>
+    <${Dialogs} /><${KeyAsked} />`;
 }
 
 render(view`<${App} />`, /** @type {Element} */ (document.getElementById("app")));

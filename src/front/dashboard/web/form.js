@@ -3,9 +3,9 @@
 /** A form from a JSON Schema. What it holds is the value; a field that is not touched is not in it. */
 
 import { useId, useState } from "preact/hooks";
-import { view } from "./parts.js";
+import { typed, view } from "./parts.js";
 import { become, blank, fieldOf, isObject, isSecret, numberOf, numberText } from "./schema.js";
-import { othersOf, parse, same, set, show, variantOf } from "./schema.js";
+import { othersOf, parsed, same, set, show, variantOf } from "./schema.js";
 
 /** @typedef {import("./schema.js").Path} Path */
 /** @typedef {{ root: any, faults: readonly import("./schema.js").Fault[], onSet: (path: Path, value: any) => void }} FormOf the whole form a field is in */
@@ -19,9 +19,6 @@ const DEEPEST = 12;
 const MOST_OPEN = 20;
 const LONGEST_TEXT = 2_000;
 
-/** What is typed, for whoever takes it. @param {(text: string) => void} take */
-export const typed = (take) => (/** @type {any} */ event) => take(event.target.value);
-
 /** @param {string} text @param {() => void} onClick @param {string} [label] */
 const link = (text, onClick, label) =>
   view`<button type="button" class="link" aria-label=${label} onClick=${onClick}>${text}</button>`;
@@ -33,11 +30,8 @@ export const Wrong = ({ faults }) =>
 /** What a person writes where no other field fits: JSON, or else it is a text. @param {string} text */
 function written(text) {
   if (text.trim() === "") return undefined;
-  try {
-    return parse(text);
-  } catch {
-    return text;
-  }
+  const value = parsed(text);
+  return value === undefined ? text : value;
 }
 
 /** @param {any} value */
@@ -74,9 +68,8 @@ function TextField({ field: { schema }, value, set, attributes }) {
 /** @param {Control} props */
 function NumberField({ value, set, attributes }) {
   const take = typed((text) => set(text === "" ? undefined : numberOf(text)));
-  return view`<input inputmode="decimal" autocomplete="off" ...${attributes} value=${
-    numberText(value)
-  }
+  const shown = numberText(value);
+  return view`<input inputmode="decimal" autocomplete="off" ...${attributes} value=${shown}
       onInput=${take} />`;
 }
 
@@ -123,11 +116,11 @@ function ObjectField({ form, field, value, path, depth, required, set }) {
   });
   const rest = Object.keys(others).length > 0 ? others : undefined;
   const label = { "aria-label": "other members" };
-  return view`<div class=${isRoot ? "members" : "members sub"}>${fields}${
-    (open || rest) && view`<div class="f">
-        <div class="fl">other members <small>an object</small></div>
-        <${AnyField} value=${rest} set=${setOthers} attributes=${label} /></div>`
-  }${required && !isRoot && value === undefined && link("send it empty", () => set({}))}</div>`;
+  const more = (open || rest) &&
+    view`<div class="f"><div class="fl">other members <small>an object</small></div>
+      <${AnyField} value=${rest} set=${setOthers} attributes=${label} /></div>`;
+  const empty = required && !isRoot && value === undefined && link("send it empty", () => set({}));
+  return view`<div class=${isRoot ? "members" : "members sub"}>${fields}${more}${empty}</div>`;
 }
 
 /** @param {Control} props */
@@ -151,11 +144,10 @@ function VariantsField(props) {
     set(become(variants[+index]?.value, value, root));
   });
   const inner = { ...props, schema: variant, required: true, depth: depth + 1 };
-  return view`<div class="members">
-      <div class="f"><select aria-label=${`Variant of ${name}`} value=${at} onChange=${turn}>
-          ${
-    variants.map((one, index) => view`<option value=${index}>${one.label}</option>`)
-  }</select></div><${Body} key=${at} ...${inner} /></div>`;
+  const ways = variants.map(({ label }, index) => view`<option value=${index}>${label}</option>`);
+  return view`<div class="members"><div class="f">
+      <select aria-label=${`Variant of ${name}`} value=${at} onChange=${turn}>${ways}</select></div>
+    <${Body} key=${at} ...${inner} /></div>`;
 }
 
 const KINDS = {
@@ -193,20 +185,16 @@ function Field(props) {
   const isGroup = ["object", "list", "variants"].includes(kind);
   const isSaid = typeof title === "string" && title.toLowerCase() !== name.toLowerCase();
   const about = [isSaid && title.slice(0, 80), hint].filter(Boolean).join(" · ");
-  const attributes = {
-    id,
-    "aria-invalid": wrong.length > 0 || undefined,
-    "aria-describedby": `${id}-hint`,
-  };
+  const invalid = wrong.length > 0 || undefined;
+  const attributes = { id, "aria-invalid": invalid, "aria-describedby": `${id}-hint` };
   const out = typeof path.at(-1) === "number" ? "remove" : "leave out";
   const say = view`<b>${required && "required"}</b> <small>${about}</small>`;
   const unset = value !== undefined && link(out, () => set(undefined), `${out} ${name}`);
   const toNull = nullable && kind !== "null" &&
     link("null", () => set(null), `Set ${name} to null`);
   const text = typeof description === "string" ? description.slice(0, LONGEST_TEXT) : "";
-  return view`<div class="f" role=${isGroup ? "group" : undefined} aria-label=${
-    isGroup ? name : undefined
-  }>
+  const group = isGroup && { role: "group", "aria-label": name };
+  return view`<div class="f" ...${group}>
       <div class="fl"><label for=${id}>${name} ${say}</label>${toNull}${unset}</div>
       <${Body} ...${props} attributes=${attributes} /><div id=${`${id}-hint`}>
         <${Wrong} faults=${wrong} /><div class="hint">${text}</div></div></div>`;

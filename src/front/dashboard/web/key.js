@@ -4,9 +4,8 @@
 
 import { useState } from "preact/hooks";
 import { setKey } from "./api.js";
-import { typed } from "./form.js";
 import { Dialog } from "./keys.js";
-import { view } from "./parts.js";
+import { typed, view } from "./parts.js";
 import { barred, generation, keyAsked } from "./state.js";
 
 /** @param {{act: string}} props */
@@ -29,11 +28,12 @@ export function Barred() {
     barred.value = undefined;
     generation.value++;
   };
-  const body = kind === "closed"
+  const isClosed = kind === "closed";
+  const body = isClosed
     ? view`<p>${text}</p><button type="button" class="btn" onClick=${again}>Try again</button>`
     : view`<${KeyForm} act="Open" />`;
   return view`<section class="barred"><h2>${
-    kind === "closed" ? "Not shown here" : text
+    isClosed ? "Not shown here" : text
   }</h2>${body}</section>`;
 }
 

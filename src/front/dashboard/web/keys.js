@@ -4,10 +4,10 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { typed, view } from "./parts.js";
+import { typed, useFocusBack, view } from "./parts.js";
 import { go, href, PAGES, status, switchTheme } from "./state.js";
 
-/** @typedef {{key: string, title: string, run: (event: KeyboardEvent) => void}} Key */
+/** @typedef {{key: string, title: string, run: () => void}} Key */
 /** @typedef {{title: string, hint: string, run: () => void}} Act */
 
 const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
@@ -17,19 +17,16 @@ export const COMMAND = isMac ? "⌘" : "Ctrl ";
 /** What is open: `palette`, `keys` or nothing. */
 export const dialog = signal("");
 
-/** The keys and acts of what is shown. @type {Map<object, {keys: Key[], acts: Act[]}>} */
+/** The keys of what is shown, by component. @type {Map<object, Key[]>} */
 const shown = new Map();
+const shownKeys = () => [...shown.values()].flat();
 
-/**
- * Keys and acts of a component, while it is there.
- * @param {Key[]} keys
- * @param {Act[]} [acts] for the palette
- */
-export function useKeys(keys, acts = []) {
-  const own = useRef({ keys, acts }).current;
-  Object.assign(own, { keys, acts });
+/** Keys of a component, while it is there; the palette has them, too. @param {Key[]} keys */
+export function useKeys(keys) {
+  const own = useRef({}).current;
+  if (shown.has(own)) shown.set(own, keys);
   useEffect(() => {
-    shown.set(own, own);
+    shown.set(own, keys);
     return () => void shown.delete(own);
   }, []);
 }
@@ -44,15 +41,12 @@ function move(by) {
   rows[Math.min(rows.length - 1, Math.max(0, from + by))]?.focus();
 }
 
-/** @param {KeyboardEvent} event */
-function toFilter(event) {
-  event.preventDefault();
-  /** @type {HTMLElement | null} */ (document.querySelector("main section input"))?.focus();
-}
+/** @returns {HTMLElement | null} */
+const filter = () => document.querySelector("main section input");
 
 /** @type {Key[]} */
 const COMMON = [
-  { key: "/", title: "Filter this page", run: toFilter },
+  { key: "/", title: "Filter this page", run: () => filter()?.focus() },
   { key: "j", title: "Next row", run: () => move(1) },
   { key: "k", title: "Row before", run: () => move(-1) },
   { key: "?", title: "All keys", run: () => dialog.value = "keys" },
@@ -80,8 +74,10 @@ addEventListener("keydown", (event) => {
   after = after === "g" ? "" : event.key;
   if (page !== undefined) return go(href(page.id));
   if (event.key === "g") return;
-  const keys = [...[...shown.values()].reverse().flatMap(({ keys }) => keys), ...COMMON];
-  keys.find(({ key }) => key === event.key)?.run(event);
+  const found = [...shownKeys().reverse(), ...COMMON].find(({ key }) => key === event.key);
+  if (found === undefined) return;
+  event.preventDefault();
+  found.run();
 });
 
 /** What the palette finds: pages, servers, what the page can do, and what is typed as tool or filter. */
@@ -89,7 +85,7 @@ function allActs() {
   /** @type {any[]} */
   const servers = status.value?.servers ?? [];
   return [
-    ...[...shown.values()].flatMap(({ acts }) => acts),
+    ...shownKeys().map(({ key, title, run }) => ({ title, hint: key, run })),
     ...PAGES.map(({ id, title, letter }) => act(`Go to ${title}`, `g ${letter}`, href(id))),
     ...servers.map(({ name }) => act(name, "server", href(["servers", name]))),
     { title: "Switch between light and dark", hint: "action", run: switchTheme },
@@ -114,11 +110,8 @@ function found(text) {
 /** A dialog that closes by Esc and gives the focus back. @param {any} props */
 export function Dialog({ label, children, class: name, onClose = () => dialog.value = "" }) {
   const ref = useRef(/** @type {HTMLDialogElement | null} */ (null));
-  useEffect(() => {
-    const before = /** @type {any} */ (document.activeElement);
-    ref.current?.showModal();
-    return () => before?.isConnected && before.focus();
-  }, []);
+  useFocusBack(ref);
+  useEffect(() => ref.current?.showModal(), []);
   const onClick = (/** @type {Event} */ { target }) =>
     target === ref.current && ref.current?.close();
   return view`<dialog ref=${ref} class=${name} aria-label=${label} onClick=${onClick}
@@ -153,11 +146,11 @@ function Palette() {
 }
 
 function AllKeys() {
-  const own = [...[...shown.values()].flatMap(({ keys }) => keys), ...COMMON];
-  const rows = [...TOLD, ...own.map(({ key, title }) => [key, title])];
-  return view`<${Dialog} label="Keys" class="keys"><h2>Keys</h2><dl>${
-    rows.map(([key, title]) => view`<div><dt><kbd>${key}</kbd></dt><dd>${title}</dd></div>`)
-  }</dl><//>`;
+  const own = [...shownKeys(), ...COMMON].map(({ key, title }) => [key, title]);
+  const rows = [...TOLD, ...own].map(([key, title]) =>
+    view`<div><dt><kbd>${key}</kbd></dt><dd>${title}</dd></div>`
+  );
+  return view`<${Dialog} label="Keys" class="keys"><h2>Keys</h2><dl>${rows}</dl><//>`;
 }
 
 /** Whichever dialog is open. */

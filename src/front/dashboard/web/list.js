@@ -4,8 +4,9 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { request } from "./api.js";
+import { useKeys } from "./keys.js";
 import { number, view } from "./parts.js";
-import { generation } from "./state.js";
+import { generation, go, withQuery } from "./state.js";
 import { useEvents } from "./stream.js";
 
 /** As many are asked for at a time, and rows there may be. */
@@ -81,26 +82,25 @@ export function useList(path, { topic, follow, plain = false }) {
     own.held = on;
     if (!on) flush();
   };
-  return {
-    ...list,
-    waiting,
-    older,
-    flush,
-    hold,
-    isNew: (/** @type {any} */ { id }) => own.fresh.has(id),
-  };
+  const isNew = (/** @type {any} */ { id }) => own.fresh.has(id);
+  return { ...list, waiting, older, flush, hold, isNew };
+}
+
+/** Whether a list follows, and the button for that. @param {{what: string, isOn: boolean, to: Record<string, string>}} props `to`: the other, as a query */
+export function Follow({ what, isOn, to }) {
+  const run = () => go(withQuery(to), { replace: true });
+  useKeys([{ key: "f", title: `Follow the ${what}`, run }]);
+  return view`<button type="button" class="btn" aria-pressed=${isOn} onClick=${run}>
+    Follow <kbd>f</kbd></button>`;
 }
 
 /** The panel that a list is shown in. @param {{list: any, children?: any}} props */
 export function Listed({ list, children }) {
-  return view`<div class="panel" onMouseEnter=${() => list.hold(true)} onMouseLeave=${() =>
-    list.hold(false)}>
-    ${
-    list.waiting > 0 && view`<button type="button" class="waiting link" onClick=${list.flush}>
-      ${number(list.waiting)} new</button>`
-  }${children}
-    ${
-    list.next &&
-    view`<button type="button" class="older link" onClick=${list.older}>Older ones</button>`
-  }</div>`;
+  const { waiting, next, hold } = list;
+  const come = waiting > 0 && view`<button type="button" class="waiting link" onClick=${list.flush}>
+    ${number(waiting)} new</button>`;
+  const more = next &&
+    view`<button type="button" class="older link" onClick=${list.older}>Older ones</button>`;
+  return view`<div class="panel" onMouseEnter=${() => hold(true)} onMouseLeave=${() => hold(false)}>
+    ${come}${children}${more}</div>`;
 }

@@ -4,7 +4,8 @@
  * of any client, and so is in the record, as `dashboard`.
  */
 
-import { isObject, parse } from "./schema.js";
+import { isObject, parse, parsed } from "./schema.js";
+import { eventsOf, textsOf } from "./sse.js";
 
 /** @typedef {{ at: number, message: any }} Event one notification, with the ms since the call began */
 /** @typedef {{ method: string, params: any }} Question what a server asks while a call waits */
@@ -67,24 +68,13 @@ export function argumentHeaders(schema, args, depth = 0) {
 
 /** The messages of a response, be it one or a stream of events. @param {Response} response */
 async function* messagesOf(response) {
-  const isStream = /^text\/event-stream\b/.test(response.headers.get("content-type") ?? "");
-  let [rest, length] = ["", 0];
-  const decoder = new TextDecoder();
-  const reader = response.body?.getReader();
-  for (let part = await reader?.read(); part?.value; part = await reader?.read()) {
-    const text = decoder.decode(part.value, { stream: true });
-    if ((length += text.length) > LONGEST_ANSWER) throw new Error("The answer is too long: 64 MB");
-    rest += text;
-    // Looked for where something ends only, or a long event takes for ever.
-    if (!isStream || !text.includes("\n")) continue;
-    const events = rest.split(/\r?\n\r?\n/);
-    rest = events.pop() ?? "";
-    for (const event of events) {
-      const data = event.split(/\r?\n/).filter((line) => line.startsWith("data:"));
-      if (data.length > 0) yield data.map((line) => line.slice(5)).join("\n");
-    }
+  if (/^text\/event-stream\b/.test(response.headers.get("content-type") ?? "")) {
+    for await (const { data } of eventsOf(response.body, LONGEST_ANSWER)) yield data;
+    return;
   }
-  if (!isStream && rest !== "") yield rest;
+  let whole = "";
+  for await (const text of textsOf(response.body, LONGEST_ANSWER)) whole += text;
+  if (whole !== "") yield whole;
 }
 
 /**
@@ -114,20 +104,30 @@ function requestOf(method, params, { id = 1, name, headers = {}, answers = {}, t
   };
 }
 
-/** @param {string} name @param {string} argumentsText */
-const callParams = (name, argumentsText) =>
-  `"name":${JSON.stringify(name)},"arguments":${argumentsText}`;
+/**
+ * What a call says besides its method, with its arguments as they are written.
+ * @param {string} name @param {string} argumentsText JSON @param {any} [schema] the tool's input schema
+ */
+const callOf = (name, argumentsText, schema) => ({
+  params: `"name":${JSON.stringify(name)},"arguments":${argumentsText}`,
+  more: { name, headers: argumentHeaders(schema, parse(argumentsText)) },
+});
 
 /** A word of a shell. */
 const quoted = (/** @type {string} */ text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** The same call for a terminal. @param {string} url @param {string} name @param {string} argumentsText @param {any} schema */
-export function curlOf(url, name, argumentsText, schema) {
-  const more = argumentHeaders(schema, parse(argumentsText));
-  const params = callParams(name, argumentsText);
-  const { headers, body } = requestOf("tools/call", params, { name, headers: more });
+/** A request for a terminal. @param {string} method @param {string} params its members, without braces @param {object} [more] */
+export function curlOf(method, params, more) {
+  const { headers, body } = requestOf(method, params, more);
   const heads = Object.entries(headers).map(([key, value]) => `-H ${quoted(`${key}: ${value}`)}`);
+  const url = new URL("../mcp", import.meta.url).href;
   return ["curl -sN", quoted(url), ...heads, "-d", quoted(body)].join(" ");
+}
+
+/** The same call for a terminal. @type {(...call: Parameters<typeof callOf>) => string} */
+export function curlOfCall(...call) {
+  const { params, more } = callOf(...call);
+  return curlOf("tools/call", params, more);
 }
 
 /** @param {string} name @param {string} argumentsText */
@@ -189,11 +189,11 @@ export class McpClient {
    */
   async call(name, argumentsText, options = {}) {
     const { schema, onQuestion } = options;
-    const headers = argumentHeaders(schema, parse(argumentsText));
-    const params = callParams(name, argumentsText);
-    let more = "";
+    const call = callOf(name, argumentsText, schema);
+    let answered = "";
     for (let round = 0; round < MOST_ROUNDS; round++) {
-      const answer = await this.request("tools/call", params + more, { ...options, name, headers });
+      const params = call.params + answered;
+      const answer = await this.request("tools/call", params, { ...options, ...call.more });
       const { result } = answer;
       if (result?.resultType !== "input_required" || !onQuestion) return answer;
       /** @type {Record<string, unknown>} */
@@ -201,9 +201,9 @@ export class McpClient {
       for (const [key, asked] of Object.entries(result.inputRequests ?? {})) {
         responses[key] = await onQuestion(/** @type {Question} */ (asked));
       }
-      more = `,"inputResponses":${JSON.stringify(responses)}`;
+      answered = `,"inputResponses":${JSON.stringify(responses)}`;
       const state = result.requestState;
-      if (state !== undefined) more += `,"requestState":${JSON.stringify(state)}`;
+      if (state !== undefined) answered += `,"requestState":${JSON.stringify(state)}`;
     }
     throw new Error(`The server asks more than ${MOST_ROUNDS} times`);
   }
@@ -211,13 +211,8 @@ export class McpClient {
 
 /** One message, which may be none. @param {string} raw @param {Response} response */
 function readMessage(raw, { ok, status }) {
-  /** @type {any} */
-  let message;
-  try {
-    message = parse(raw);
-  } catch {
-    throw new Error(`The gateway answers ${status}: ${raw.slice(0, 200)}`);
-  }
+  const message = parsed(raw);
+  if (message === undefined) throw new Error(`The gateway answers ${status}: ${raw.slice(0, 200)}`);
   if (isObject(message) && (ok || isObject(message.error))) return message;
   throw new Error(String(message?.message ?? message?.error ?? `The gateway answers ${status}`));
 }

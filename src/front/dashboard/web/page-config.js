@@ -4,8 +4,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { post, request, useData } from "./api.js";
-import { typed } from "./form.js";
-import { Copy, Failed, Tabs, view } from "./parts.js";
+import { Copy, Failed, Item, Panel, Tabs, typed, view } from "./parts.js";
 
 const LINE = 19;
 
@@ -16,15 +15,11 @@ export function difference(before, after) {
   let [head, tail] = [0, 0];
   while (head < most && old[head] === now[head]) head++;
   while (tail < most - head && old.at(-1 - tail) === now.at(-1 - tail)) tail++;
-  const gone = old.slice(head, old.length - tail).map((text) => ({
-    class: "d bad",
-    text: `- ${text}`,
-  }));
-  const come = now.slice(head, now.length - tail).map((text) => ({
-    class: "d ok",
-    text: `+ ${text}`,
-  }));
-  return { from: head + 1, lines: [...gone, ...come].slice(0, 2_000) };
+  /** @param {string[]} all @param {string} sign @param {string} name */
+  const marked = (all, sign, name) =>
+    all.slice(head, all.length - tail).map((text) => ({ class: name, text: `${sign} ${text}` }));
+  const lines = [...marked(old, "-", "d bad"), ...marked(now, "+", "d ok")];
+  return { from: head + 1, lines: lines.slice(0, 2_000) };
 }
 
 /** Both texts, as far as they differ. @param {{ before: string, after: string }} props */
@@ -42,7 +37,7 @@ function Issue({ issue: { line, path, message, hint, severity }, jump }) {
   const why = [[path].flat().join("."), hint].filter(Boolean).join(" · ");
   const to = line &&
     view`<button type="button" class="link" onClick=${() => jump(line)}>line ${line}</button>`;
-  return view`<li><span class=${`dot ${level}`} /><div><b>${message}</b><p>${why}</p></div>${to}</li>`;
+  return view`<${Item} level=${level} title=${message} text=${why} end=${to} />`;
 }
 
 /** The text, with the numbers of its lines, and of those that are wrong. @param {{ text: string, issues: any[], area: any, onChange: (text: string) => void }} props */
@@ -58,9 +53,8 @@ function Editor({ text, issues, area, onChange }) {
 }
 
 /** @param {{ told: any, reload: () => void }} props */
-function Configuration(
-  { told: { file, text: before, hash, edit, error, why, sources = [] }, reload },
-) {
+function Configuration({ told, reload }) {
+  const { file, text: before, hash, edit, error, why, sources = [] } = told;
   const [text, setText] = useState(`${before}`);
   const [issues, setIssues] = useState(/** @type {any[]} */ (error?.issues ?? []));
   const [said, say] = useState(`${error?.message ?? ""}`);
@@ -95,11 +89,10 @@ function Configuration(
     ? view`<${Editor} text=${text} issues=${issues} area=${area} onChange=${setText} />`
     : view`<${Difference} before=${before} after=${text} />`;
   const tabs = { text: "Text", difference: "Difference" };
-  return view`<div class="panel">
-      <div class="head"><h2 class="mono">${file}</h2><span class="faint">${from}</span>
-        <span class="end" role="status">${said}</span><${Copy} text=${text}>Copy<//>${acts}</div>
-        <ul class="todo" aria-label="Issues">${list}</ul>
-        <${Tabs} label="View" tabs=${tabs} value=${tab} onChange=${choose}>${body}<//></div>`;
+  const end = view`<span role="status">${said}</span><${Copy} text=${text}>Copy<//>${acts}`;
+  return view`<${Panel} title=${file} note=${from} end=${end}>
+    <ul class="todo" aria-label="Issues">${list}</ul>
+    <${Tabs} label="View" tabs=${tabs} value=${tab} onChange=${choose}>${body}<//><//>`;
 }
 
 export default function Page() {

@@ -2,11 +2,13 @@
 /// <reference lib="dom" />
 /** Each server: what it is, how its day was, what it says, and a restart. */
 
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { post, useData } from "./api.js";
 import { useKeys } from "./keys.js";
 import { Servers, useOverview } from "./page-overview.js";
-import { clock, Copy, Detail, Failed, ms, number, percent, span, Tabs, view } from "./parts.js";
+import { Act, clock, Copy, Detail, Facts, Failed, ms, number } from "./parts.js";
+import { percent, span, Tabs, view } from "./parts.js";
+import { show } from "./schema.js";
 import { go, href, range } from "./state.js";
 import { useEvents } from "./stream.js";
 
@@ -17,10 +19,8 @@ const DAY = 86_400_000;
 /** The states of a day, as wide as they were long. @param {{states: {at: number, state: string}[]}} props */
 function Day({ states }) {
   const now = Date.now();
-  const part = (
-    /** @type {{at: number, state: string}} */ { at, state },
-    /** @type {number} */ index,
-  ) => {
+  /** @param {{at: number, state: string}} of @param {number} index */
+  const part = ({ at, state }, index) => {
     const from = Math.max(now - DAY, at);
     const flex = Math.max(0, ((states[index + 1]?.at ?? now) - from) / DAY);
     const title = `${state} from ${clock(from, true)}`;
@@ -32,102 +32,84 @@ function Day({ states }) {
     <i style=${{ flex: before }}></i>${states.map(part)}</div>`;
 }
 
-/** Titles and values; what is not there is left out. @param {{facts: [string, any][]}} props */
-export function Facts({ facts }) {
-  const told = facts.filter(([, value]) => value !== undefined && value !== "" && value !== false);
-  return view`<dl class="kv">${
-    told.map(([title, value]) => view`<dt>${title}</dt><dd>${value}</dd>`)
-  }</dl>`;
+/** What is known of a server. @param {any} server @returns {[string, any][]} */
+function factsOf(server) {
+  const { name, serverInfo = {}, calls, failed, p95 } = server;
+  const since = Date.parse(server.since);
+  const shares = [failed > 0 && `${percent(failed, calls)} failed`, p95 > 0 && `p95 ${ms(p95)}`];
+  const ofTools = href("tools", { q: name });
+  const ofCalls = href("calls", { filter: `server:${name}` });
+  const link = (/** @type {string} */ to, /** @type {any} */ count) =>
+    view`<a class="link" href=${to}>${number(count)}</a>`;
+  return [
+    ["State", view`${server.state} <span class="faint">${server.reason}</span>`],
+    ["Health", server.health],
+    ["Since", since > 0 && `${clock(since)}, ${span((Date.now() - since) / 1_000)}`],
+    ["Tries again", server.retryAt && clock(Date.parse(server.retryAt))],
+    ["Transport", listed([server.transport, server.protocolVersion])],
+    ["Server", [serverInfo.name, serverInfo.version].filter(Boolean).join(" ")],
+    ["Process", server.pid],
+    ["Restarts", number(server.restarts)],
+    ["Now", `${number(server.inFlight)} in flight, ${number(server.queued)} queued`],
+    ["Calls", [link(ofCalls, calls), " ", listed(shares)]],
+    ["Tools", [link(ofTools, server.counts?.tools), `, ${number(server.tokens)} tokens`]],
+  ];
 }
 
-/** @param {{data: any}} props */
-function Now({ data }) {
-  const { name, serverInfo = {}, problems = [], lastError } = data;
-  const since = Date.parse(data.since);
-  return view`<${Facts} facts=${[
-    ["State", view`${data.state} <span class="faint">${data.reason}</span>`],
-    ["Health", data.health],
-    ["Since", since > 0 && `${clock(since)}, ${span((Date.now() - since) / 1_000)}`],
-    ["Tries again", data.retryAt && clock(Date.parse(data.retryAt))],
-    ["Transport", [data.transport, data.protocolVersion].filter(Boolean).join(", ")],
-    ["Server", [serverInfo.name, serverInfo.version].filter(Boolean).join(" ")],
-    ["Process", data.pid],
-    ["Restarts", number(data.restarts)],
-    ["Now", `${number(data.inFlight)} in flight, ${number(data.queued)} queued`],
-    [
-      "Calls",
-      view`<a class="link" href=${href("calls", { filter: `server:${name}` })}>${
-        number(data.calls)
-      }</a>
-      ${data.failed > 0 && `, ${percent(data.failed, data.calls)} failed`}${
-        data.p95 > 0 && `, p95 ${ms(data.p95)}`
-      }`,
-    ],
-    [
-      "Tools",
-      view`<a class="link" href=${href("tools", { q: name })}>${number(data.counts?.tools)}</a>, ${
-        number(data.tokens)
-      } tokens`,
-    ],
-  ]} /><p class="over">Last 24 hours</p><${Day} states=${data.states ?? []} />
-    ${
-    [lastError, ...problems].filter(Boolean).map((text) => view`<p class="failed bad">${text}</p>`)
-  }`;
+/** What there is of it. @param {any[]} parts */
+const listed = (parts) => parts.filter(Boolean).join(", ");
+
+/** @param {any} server */
+function Now({ states = [], lastError, problems = [], ...server }) {
+  const wrong = [lastError, ...problems].filter(Boolean);
+  return view`<${Facts} facts=${factsOf(server)} />
+    <p class="over">Last 24 hours</p><${Day} states=${states} />
+    ${wrong.map((text) => view`<p class="failed bad">${text}</p>`)}`;
 }
+
+/** What a server has written, line by line. @param {any} server */
+function Stderr({ stderr = [] }) {
+  const text = stderr.map((/** @type {any} */ { at, line }) => `${clock(at)} ${line}`).join("\n");
+  return view`<pre tabindex="0" role="region" aria-label="Standard error">
+    ${text || "It has said nothing."}</pre>`;
+}
+
+/** @param {any} server */
+function Instances({ instances, ...server }) {
+  const facts = (instances ?? [server]).map((/** @type {any} */ one, /** @type {number} */ at) => [
+    one.name ?? at + 1,
+    listed([one.state, one.pid && `process ${one.pid}`, one.lastError]),
+  ]);
+  return view`<${Facts} facts=${facts} />`;
+}
+
+/** @type {Record<string, (server: any) => any>} */
+const PANELS = { now: Now, stderr: Stderr, instances: Instances };
+const TABS = { now: "Now", stderr: "Standard error", instances: "Instances" };
 
 /** @param {{name: string, onClose: () => void}} props */
 function Server({ name, onClose }) {
   const path = `api/servers/${encodeURIComponent(name)}`;
   const { data, error, reload } = useData(path, { every: 10_000 });
-  const [tab, setTab] = useState("now");
-  const [said, say] = useState("");
+  const [tab, choose] = useState("now");
+  const restart = useRef(/** @type {any} */ (null));
   useEvents("status", reload);
-  const done = () => {
-    say("It is restarted.");
-    reload();
-  };
-  const run = () => void post(`${path}/restart`).then(done, (told) => say(told.message));
-  useKeys([{ key: "r", title: "Restart the server", run }], [{
-    title: `Restart ${name}`,
-    hint: "r",
-    run,
-  }]);
-  /** @type {any[]} */
-  const lines = data?.stderr ?? [];
-  /** @type {any[]} */
-  const instances = data?.instances ?? [data];
-  const text = lines.map(({ at, line }) => `${clock(at)} ${line}`).join("\n") ||
-    "It has said nothing.";
-  const each = instances.map((one = {}, index) => [
-    one.name ?? index + 1,
-    [one.state, one.pid && `process ${one.pid}`, one.lastError].filter(Boolean).join(", "),
-  ]);
-  const panels = /** @type {Record<string, () => any>} */ ({
-    now: () => view`<${Now} data=${data} />`,
-    stderr: () => view`<pre tabindex="0" role="region" aria-label="Standard error">${text}</pre>`,
-    instances: () => view`<${Facts} facts=${each} />`,
-  });
+  const run = () => post(`${path}/restart`).then(() => (reload(), "It is restarted."));
+  useKeys([{ key: "r", title: `Restart ${name}`, run: () => restart.current?.click() }]);
+  const told = data &&
+    view`<${Tabs} label="About the server" value=${tab} onChange=${choose} tabs=${TABS}>
+      <${PANELS[tab]} ...${data} /><//>`;
   return view`<${Detail} label="Server" title=${name} onClose=${onClose}><${Failed} error=${error} />
-    ${
-    data && view`<${Tabs} label="About the server" value=${tab} onChange=${setTab}
-      tabs=${{ now: "Now", stderr: "Standard error", instances: "Instances" }}>${
-      panels[tab]?.()
-    }<//>`
-  }
-    <div class="acts"><button type="button" class="btn" onClick=${run}>Restart <kbd>r</kbd></button>
-    <${Copy} text=${() =>
-    JSON.stringify(
-      data,
-      null,
-      2,
-    )}>Copy as JSON<//><span class="muted" role="status">${said}</span></div><//>`;
+    ${told}<div class="acts"><${Act} run=${run} button=${restart}>Restart <kbd>r</kbd><//>
+    <${Copy} text=${() => show(data)}>Copy as JSON<//></div><//>`;
 }
 
 /** @param {{path: string[]}} props */
 export default function ServersPage({ path: [name] }) {
   const { data, error } = useOverview();
   const close = () => go(href("servers", { range: range.value }));
-  return view`<${Failed} error=${error} /><div class=${name && "split"}><div class="panel">
-    ${data && view`<${Servers} servers=${data.servers} selected=${name ?? ""} />`}</div>
-    ${name && view`<${Server} key=${name} name=${name} onClose=${close} />`}</div>`;
+  const all = data && view`<${Servers} servers=${data.servers} selected=${name ?? ""} />`;
+  const one = name && view`<${Server} key=${name} name=${name} onClose=${close} />`;
+  return view`<${Failed} error=${error} />
+    <div class=${name && "split"}><div class="panel">${all}</div>${one}</div>`;
 }

@@ -4,11 +4,11 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useData } from "./api.js";
-import { Form, typed, Wrong } from "./form.js";
+import { Form, Wrong } from "./form.js";
 import { COMMAND, useKeys } from "./keys.js";
-import { commandOf, curlOf } from "./mcp.js";
-import { Copy, Failed, Icon, Json, number, view } from "./parts.js";
-import { check, hasSecrets, isObject, parse, show } from "./schema.js";
+import { commandOf, curlOfCall } from "./mcp.js";
+import { Copy, Failed, number, Search, Text, typed, view } from "./parts.js";
+import { check, hasSecrets, isObject, parse, parsed, show } from "./schema.js";
 import { go, href, status, withQuery } from "./state.js";
 import { client, Result, tries, tryTool } from "./tries.js";
 
@@ -24,33 +24,29 @@ function useOwnTools(/** @type {any[]} */ servers) {
   const [all, tell] = useState(/** @type {any[]} */ ([]));
   const isGated = status.value?.gating?.gated === true;
   useEffect(() => void (isGated && client.list("tools").then(tell, () => {})), [isGated]);
-  const known = new Set(
-    servers.flatMap((one) => one.tools.map((/** @type {Row} */ { exposed }) => exposed)),
-  );
+  const listed = servers.flatMap(({ tools }) => tools);
+  const known = new Set(listed.map((/** @type {Row} */ { exposed }) => exposed));
   const own = all.filter(({ name }) => !known.has(name));
   return own.map((tool) => ({ ...tool, exposed: tool.name, own: tool.name }));
 }
 
-/** The tools of a server. @param {{ server: any, shown: Row[], chosen: string | undefined, q: string }} props */
-function Group({ server: { name, state = "ready", tools }, shown, chosen, q }) {
-  const tokens = tools.reduce(
-    (/** @type {number} */ n, /** @type {Row} */ one) => n + (one.tokens ?? 0),
-    0,
-  );
+/** A tool in the list. @param {{ tool: Row, chosen: string | undefined, q: string }} props */
+function Entry({ tool: { exposed, own, calls }, chosen, q }) {
+  const isNever = calls === 0;
+  const current = exposed === chosen ? "true" : undefined;
+  const to = { title: exposed, href: href(["tools", exposed], { q }), "aria-current": current };
+  return view`<a data-row class=${isNever ? "o never" : "o"} ...${to}><span>${own}</span>
+    <span>${isNever ? "never" : number(calls)}</span></a>`;
+}
+
+/** The tools of a server. @param {{ server: any, shown: Row[], [rest: string]: any }} props */
+function Group({ server: { name, state = "ready", tools }, shown, ...rest }) {
+  let tokens = 0;
+  for (const one of tools) tokens += one.tokens ?? 0;
   const said = state === "ready" ? `${number(tokens)} tokens` : state;
-  const rows = shown.map(({ exposed, own, calls }) => {
-    const count = view`<span>${calls === 0 ? "never" : number(calls)}</span>`;
-    const to = {
-      title: exposed,
-      href: href(["tools", exposed], { q }),
-      class: calls === 0 ? "o never" : "o",
-    };
-    const current = exposed === chosen ? "true" : undefined;
-    return view`<a data-row key=${exposed} ...${to}
-        aria-current=${current}><span>${own}</span>${count}</a>`;
-  });
-  const head = view`<div class="gh" aria-hidden="true">${name}<span>${said}</span></div>`;
-  return view`<div role="group" aria-label=${name}>${head}${rows}</div>`;
+  return view`<div role="group" aria-label=${name}>
+    <div class="gh" aria-hidden="true">${name}<span>${said}</span></div>
+    ${shown.map((tool) => view`<${Entry} key=${tool.exposed} tool=${tool} ...${rest} />`)}</div>`;
 }
 
 /** @param {{ servers: any[], chosen: string | undefined, q: string }} props */
@@ -73,23 +69,14 @@ function List({ servers, chosen, q }) {
   const find = typed((q) => go(withQuery({ q }), { replace: true }));
   const hidden = fitting - MOST_ROWS;
   const rest = hidden > 0 && view`<p class="none">${number(hidden)} more: find them by name.</p>`;
-  const field = { "aria-label": "Find a tool", placeholder: `${number(count)} tools`, value: q };
-  return view`<div><div class="head"><div
-          class="query"><${Icon} name="find" /><input ...${field} onInput=${find} /><kbd>/</kbd></div>
-      </div><div class="gh">Tool<span>Calls, 24 h</span></div>
-      <div class="list">${groups}${rest}</div></div>`;
+  const given = { placeholder: `${number(count)} tools`, value: q, onInput: find };
+  return view`<div><div class="head"><${Search} label="Find a tool" ...${given} /></div>
+    <div class="gh">Tool<span>Calls, 24 h</span></div><div class="list">${groups}${rest}</div></div>`;
 }
 
 /** Whether a text can be sent as arguments. @param {string | null} text */
-function readable(text) {
-  try {
-    return isObject(parse(text ?? ""));
-  } catch {
-    return false;
-  }
-}
+const readable = (text) => isObject(parsed(text ?? ""));
 
-const ENDPOINT = new URL("../mcp", import.meta.url).href;
 const NO_JSON = [{ path: [], message: "This is no JSON object" }];
 
 /** Arguments, as a form or as JSON. @param {{ tool: any, given: string | null }} props */
@@ -134,20 +121,20 @@ function Arguments({ tool, given }) {
   const label = isTold && isJson && faults.length > 0 ? "Call anyway" : "Call";
   const other = text === undefined ? "As JSON" : "As a form";
   const copies = {
-    curl: () => curlOf(ENDPOINT, name, args, schema),
+    curl: () => curlOfCall(name, args, schema),
     CLI: () => commandOf(name, args),
     JSON: () => args,
   };
-  const copy = Object.entries(copies).map(([as, text]) =>
-    view`<${Copy} text=${text}>Copy ${as}<//>`
-  );
+  const copy = isJson &&
+    Object.entries(copies).map(([as, text]) => view`<${Copy} text=${text}>Copy ${as}<//>`);
   const about = `${description ?? ""}`.slice(0, LONGEST_TEXT);
-  const written = view`<${Json} text=${show(schema)} label="Schema" />`;
   return view`<form class="form" aria-label="Call" ref=${form} ...${{ onSubmit, onKeyDown }}>
     <p class="wrap">${about}</p>${body}<div class="row">
     <button class="btn main">${label} <kbd>${COMMAND}↵</kbd></button>
-    <button type="button" class="btn" onClick=${turn}>${other}</button>${isJson && copy}</div>
-    <details><summary>Schema</summary>${written}</details></form>`;
+    <button type="button" class="btn" onClick=${turn}>${other}</button>${copy}</div>
+    <details><summary>Schema</summary><${Text} text=${
+    show(schema)
+  } label="Schema" /></details></form>`;
 }
 
 /** The arguments as JSON. @param {{ text: string, faults: readonly import("./schema.js").Fault[], onInput: (text: string) => void }} props */
@@ -165,11 +152,9 @@ function Tool({ tool, given }) {
   const kind = hints?.readOnlyHint ? "read only" : hints?.destructiveHint ? "destructive" : "";
   const tag = kind && view`<span class="tag">${kind}</span>`;
   const cost = tokens !== undefined && `${number(tokens)} tokens`;
-  const link = view`<a href=${href("calls", { filter: `name:${name}` })}>${
-    number(calls)
-  } calls</a>`;
-  return view`<div
-      class="head"><h2>${name}</h2>${tag}<span class="faint end">${link} · ${cost}</span></div>
+  const to = href("calls", { filter: `name:${name}` });
+  return view`<div class="head"><h2>${name}</h2>${tag}
+      <span class="faint end"><a href=${to}>${number(calls)} calls</a> · ${cost}</span></div>
     <${Arguments} tool=${tool} given=${given} />`;
 }
 
@@ -192,12 +177,13 @@ export default function Page({ path: [name], query }) {
   ]);
   const servers = own.length > 0 ? [...listed, { name: "gateway", tools: own }] : listed;
   const [one, of] = [all[at], all.length];
-  const empty = view`<p class="none">${tool && "What it answers is shown here."}</p>`;
-  const choose = name === undefined && view`<p class="none">Choose a tool to see its form.</p>`;
+  const form = tool && view`<${Tool} key=${name} tool=${tool} given=${query.get("args")} />`;
+  const hint = name === undefined && view`<p class="none">Choose a tool to see its form.</p>`;
+  const result = one
+    ? view`<${Result} ...${{ one, at, of, step }} />`
+    : view`<p class="none">${tool && "What it answers is shown here."}</p>`;
   return view`<div class="panel three">
-      <${List} servers=${servers} chosen=${name} q=${query.get("q") ?? ""} />
-      <div>${tool && view`<${Tool} key=${name} tool=${tool} given=${query.get("args")} />`}${choose}
-        <${Failed} error=${error ?? lost} /></div><div role="region" aria-label="Result">${
-    one ? view`<${Result} ...${{ one, at, of, step }} />` : empty
-  }</div></div>`;
+    <${List} servers=${servers} chosen=${name} q=${query.get("q") ?? ""} />
+    <div>${form}${hint}<${Failed} error=${error ?? lost} /></div>
+    <div role="region" aria-label="Result">${result}</div></div>`;
 }

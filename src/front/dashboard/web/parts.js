@@ -5,6 +5,7 @@
 import htm from "htm";
 import { h } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { go, withQuery } from "./state.js";
 
 /**
  * Templates as elements. Not called `view`: the formatter would break lines in those, where htm drops
@@ -12,7 +13,6 @@ import { useEffect, useRef, useState } from "preact/hooks";
  * @type {(strings: TemplateStringsArray, ...values: any[]) => any}
  */
 export const view = /** @type {any} */ (htm).bind(h);
-export const html = view;
 
 /** What is typed into a field, for `onInput`. @param {(text: string) => void} take */
 export const typed = (take) => (/** @type {any} */ event) => take(event.target.value);
@@ -113,9 +113,8 @@ const ICONS = {
 
 /** @param {{name: string}} props */
 export function Icon({ name }) {
-  return view`<svg class="i" viewBox="0 0 16 16" aria-hidden="true"><path d=${
-    ICONS[name]
-  } /></svg>`;
+  const path = ICONS[name];
+  return view`<svg class="i" viewBox="0 0 16 16" aria-hidden="true"><path d=${path} /></svg>`;
 }
 
 /** Beside a text that says the same. @param {{level?: string}} props */
@@ -123,16 +122,15 @@ export const Dot = ({ level = "ok" }) =>
   view`<span class=${`dot ${level}`} aria-hidden="true"></span>`;
 
 /**
- * Buttons of which one holds.
- * @param {{label: string, options: Record<string, string>, value: string, onChange: (value: string) => void}} props
+ * Buttons of which one holds: it stands in the address.
+ * @param {{label: string, name: string, options: Record<string, string>, value: string}} props
  */
-export function Seg({ label, options, value, onChange }) {
+export function Seg({ label, name, options, value }) {
   const button = (/** @type {string} */ key) =>
-    view`<button type="button" aria-pressed=${key === value} onClick=${() => onChange(key)}>
-      ${options[key]}</button>`;
-  return view`<div class="seg" role="group" aria-label=${label}>${
-    Object.keys(options).map(button)
-  }</div>`;
+    view`<button type="button" aria-pressed=${key === value}
+      onClick=${() => go(withQuery({ [name]: key }))}>${options[key]}</button>`;
+  const all = Object.keys(options).map(button);
+  return view`<div class="seg" role="group" aria-label=${label}>${all}</div>`;
 }
 
 /**
@@ -153,43 +151,71 @@ export function Tabs({ label, tabs, value, onChange, end, children }) {
     view`<button type="button" role="tab" key=${id} aria-selected=${id === value}
       tabindex=${id === value ? 0 : -1} onClick=${() => onChange(id)}>${tabs[id]}</button>`;
   return view`<div class="tabs"><div role="tablist" aria-label=${label} onKeyDown=${onKeyDown}>
-    ${ids.map(tab)}</div>${end}</div><div role="tabpanel" aria-label=${
-    tabs[value]
-  }>${children}</div>`;
+    ${ids.map(tab)}</div>${end}</div>
+    <div role="tabpanel" aria-label=${tabs[value]}>${children}</div>`;
 }
+
+/** A field to filter what is shown by; what it holds already stands before it. @param {any} props */
+export const Search = ({ label, children, ...field }) =>
+  view`<div class="query"><${Icon} name="find" />${children}
+    <input aria-label=${label} ...${field} /><kbd class="hm">/</kbd></div>`;
+
+/** @param {{title: string, note?: any, end?: any, children?: any}} props `end`: at the right of the head */
+export const Panel = ({ title, note, end, children }) =>
+  view`<div class="panel gap"><div class="head"><h2>${title}</h2><span class="faint">${note}</span>
+    ${end && view`<span class="end">${end}</span>`}</div>${children}</div>`;
+
+/** One of what there is to know, or to do. @param {{level: string, title: any, text?: any, end?: any, children?: any}} props */
+export const Item = ({ level, title, text, end, children }) =>
+  view`<li><${Dot} level=${level} /><div><b>${title}</b><p>${text}</p>${children}</div>
+    <div>${end}</div></li>`;
+
+/** Titles and values; what is not there is left out. @param {{facts: [string, any][]}} props */
+export function Facts({ facts }) {
+  const told = facts.filter(([, value]) => value !== undefined && value !== "" && value !== false);
+  const each = told.map(([title, value]) => view`<dt>${title}</dt><dd>${value}</dd>`);
+  return view`<dl class="kv">${each}</dl>`;
+}
+
+/** What a row is about. @param {string} name */
+export const named = (name) => view`<span class="name">${name}</span>`;
 
 /** Title, classes and what is in the cell of a row. @typedef {[string, string, (row: any) => any]} Column */
 
 /**
  * Rows, at most 2 000 of them. A row opens where the link in its first cell leads; `j` and `k` go there.
- * @param {{label: string, columns: Column[], rows: readonly any[], id: (row: any) => string,
- *   link?: (row: any) => string, selected?: string, empty?: any, isNew?: (row: any) => boolean}} props
+ * @param {{label: string, columns: Column[], rows: readonly any[], id?: string, link?: (row: any) => string,
+ *   selected?: string | undefined, empty?: any, isNew?: (row: any) => boolean}} props `id`: the member that
+ *   tells rows apart
  */
-export function Table(
-  { label, columns, rows, id, link, selected, empty = "Nothing here.", isNew },
-) {
+export function Table({ label, columns, rows, id = "id", link, selected, empty, isNew }) {
   const onClick = (/** @type {any} */ { target }) => {
     if (target.closest("a,button") !== null || getSelection()?.toString()) return;
     target.closest("tr")?.querySelector("[data-row]")?.click();
   };
-  const row = (/** @type {any} */ one) =>
-    view`<tr key=${id(one)} class=${isNew?.(one) && "new"}
-      aria-selected=${selected === undefined ? undefined : id(one) === selected}>
-      ${
-      columns.map(([, name, cell], index) =>
-        view`<td class=${name}>${
-          index === 0 && link ? view`<a data-row href=${link(one)}>${cell(one)}</a>` : cell(one)
-        }</td>`
-      )
-    }</tr>`;
-  return view`<div class="scroll"><table aria-label=${label}><thead><tr>
-    ${
-    columns.map(([title, name]) => view`<th scope="col" class=${name}>${title}</th>`)
-  }</tr></thead>
-    <tbody class=${link && "open"} onClick=${link && onClick}>${
-    rows.slice(0, 2_000).map(row)
-  }</tbody></table>
-    ${rows.length === 0 && view`<p class="none">${empty}</p>`}</div>`;
+  const row = (/** @type {any} */ one) => {
+    const [first, ...more] = columns.map(([, , cell]) => cell(one));
+    const cells = [link ? view`<a data-row href=${link(one)}>${first}</a>` : first, ...more];
+    const isSelected = selected === undefined ? undefined : one[id] === selected;
+    return view`<tr key=${one[id]} class=${isNew?.(one) && "new"} aria-selected=${isSelected}>
+      ${cells.map((cell, at) => view`<td class=${columns[at]?.[1]}>${cell}</td>`)}</tr>`;
+  };
+  const heads = columns.map(([title, name]) => view`<th scope="col" class=${name}>${title}</th>`);
+  const body = rows.slice(0, 2_000).map(row);
+  return view`<div class="scroll"><table aria-label=${label}><thead><tr>${heads}</tr></thead>
+    <tbody class=${link && "open"} onClick=${link && onClick}>${body}</tbody></table>
+    ${body.length === 0 && view`<p class="none">${empty ?? "Nothing here."}</p>`}</div>`;
+}
+
+/** Gives the focus back to where it was, when what has it goes. @param {{current: HTMLElement | null}} ref */
+export function useFocusBack(ref) {
+  useEffect(() => {
+    const before = /** @type {any} */ (document.activeElement);
+    return () => {
+      const { activeElement: at, body } = document;
+      if (at === body || ref.current?.contains(at)) before?.isConnected && before.focus();
+    };
+  }, []);
 }
 
 /**
@@ -200,26 +226,23 @@ export function Detail({ label, title, end, onClose, children }) {
   const ref = useRef(/** @type {HTMLElement | null} */ (null));
   const close = useRef(onClose);
   close.current = onClose;
+  useFocusBack(ref);
   useEffect(() => {
-    const before = /** @type {any} */ (document.activeElement);
     const onKey = (/** @type {any} */ { key, target }) => {
       if (key !== "Escape" || document.querySelector("dialog[open]") !== null) return;
       if (!target.matches("input,textarea,select")) close.current();
     };
     addEventListener("keydown", onKey);
-    return () => {
-      removeEventListener("keydown", onKey);
-      const { activeElement: at, body } = document;
-      if (at === body || ref.current?.contains(at)) before?.isConnected && before.focus();
-    };
+    return () => removeEventListener("keydown", onKey);
   }, []);
-  return view`<aside class="panel detail" aria-label=${label} ref=${ref}><div class="head"><h2>${title}</h2>
-    ${end}<button type="button" class="icon small" aria-label="Close" onClick=${onClose}>
+  return view`<aside class="panel detail" aria-label=${label} ref=${ref}>
+    <div class="head"><h2>${title}</h2>${end}
+    <button type="button" class="icon small" aria-label="Close" onClick=${onClose}>
     <${Icon} name="close" /></button></div>${children}</aside>`;
 }
 
 /** A line of numbers. @param {{values: readonly number[], height?: number, color?: string}} props */
-export function Spark({ values, height = 20, color = "var(--bar2)" }) {
+export function Spark({ values, height = 20, color = "var(--accent)" }) {
   if (values.length < 2) return null;
   const [width, most] = [92, Math.max(...values, 1)];
   const at = values.map((value, index) =>
@@ -230,10 +253,10 @@ export function Spark({ values, height = 20, color = "var(--bar2)" }) {
     <path d=${`M${at}`} fill="none" stroke=${color} stroke-width="1.4" stroke-linejoin="round" /></svg>`;
 }
 
-/** A text, or what makes it. @typedef {string | (() => string)} Text @param {Text} text */
+/** @typedef {string | (() => string)} Given a text, or what makes it. @param {Given} text */
 const textOf = (text) => typeof text === "string" ? text : text();
 
-/** Puts a text on the clipboard. @param {{text: Text, class?: string, children?: any}} props */
+/** Puts a text on the clipboard. @param {{text: Given, class?: string, children?: any}} props */
 export function Copy({ text, class: name = "btn", children }) {
   const [said, say] = useState("");
   const copy = () =>
@@ -242,7 +265,7 @@ export function Copy({ text, class: name = "btn", children }) {
   return view`<button type="button" class=${name} onClick=${copy}>${said || children}</button>`;
 }
 
-/** Saves a text as a file. @param {{text: Text, name: string, children?: any}} props */
+/** Saves a text as a file. @param {{text: Given, name: string, children?: any}} props */
 export function Download({ text, name, children = "Download" }) {
   const save = () => {
     const link = document.createElement("a");
@@ -254,7 +277,8 @@ export function Download({ text, name, children = "Download" }) {
   return view`<button type="button" class="btn" onClick=${save}>${children}</button>`;
 }
 
-const TOKEN = /("(?:[^"\\]|\\.)*"(?:\s*:)?|-?\d[\d.eE+-]*|true|false|null)/;
+/** A string that does not end is one, too: to look for its end from each quote takes long. */
+const TOKEN = /("(?:[^"\\]|\\.)*(?:"(?:\s*:)?)?|-?\d[\d.eE+-]*|true|false|null)/;
 /** Above it is shown in one colour, and above the next in part. */
 const [PLAIN, CUT] = [50_000, 200_000];
 
@@ -264,17 +288,30 @@ function kindOf(token) {
   return token === '"[redacted]"' ? "red" : token.startsWith('"') ? "s" : "v";
 }
 
-/** JSON with its keys and values told apart, or any other text as it is. @param {{text: string, label?: string}} props */
-export function Json({ text, label = "JSON" }) {
-  const parts = text.length > PLAIN
-    ? text.slice(0, CUT)
-    : text.split(TOKEN).map((part, index) =>
-      index % 2 === 0 ? part : view`<span class=${kindOf(part)}>${part}</span>`
-    );
-  return view`<pre tabindex="0" role="region" aria-label=${label}>${parts}</pre>${
-    text.length > CUT &&
-    view`<p class="none">Cut after 200 kB. <${Download} text=${text} name="result.json" /></p>`
-  }`;
+/** A text as it is; in JSON keys and values are told apart. @param {{text?: string, label?: string}} props */
+export function Text({ text = "", label = "JSON" }) {
+  const isJson = /^\s*[[{]/.test(text);
+  const coloured = (/** @type {string} */ part, /** @type {number} */ index) =>
+    index % 2 === 0 ? part : view`<span class=${kindOf(part)}>${part}</span>`;
+  const parts = isJson && text.length <= PLAIN
+    ? text.split(TOKEN).map(coloured)
+    : text.slice(0, CUT);
+  const name = isJson ? "result.json" : "result.txt";
+  const rest = text.length > CUT &&
+    view`<p class="none">Cut after 200 kB. <${Download} text=${text} name=${name} /></p>`;
+  return view`<pre class=${isJson ? "" : "wrap"} tabindex="0" role="region"
+    aria-label=${label}>${parts}</pre>${rest}`;
+}
+
+/**
+ * A button that has the gateway do something, and then says what came of it.
+ * @param {{run: () => Promise<any>, button?: any, class?: string, children?: any}} props
+ */
+export function Act({ run, button, class: name = "btn", children }) {
+  const [said, say] = useState("");
+  const onClick = () => run().then(say, (/** @type {Error} */ error) => say(error.message));
+  return view`<button type="button" class=${name} ref=${button} onClick=${onClick}>
+    ${children}</button><span class="muted" role="status">${said}</span>`;
 }
 
 /** Why there is nothing. @param {{error: Error | undefined}} props */

@@ -29,25 +29,37 @@ const MOST_REFERENCES = 64;
 /** Schemas held against a value. */
 const MOST_CHECKS = 5_000;
 const DEEPEST = 100;
+/** Characters of JSON that is put in lines. */
+const LONGEST_READ = 2_000_000;
 const MOST_FAULTS = 20;
 
 const raw = /** @type {any} */ (JSON);
 
+/** A number as it is written, where it cannot be kept otherwise. @type {(key: string, value: any, context?: any) => any} */
+const exact = (_, value, { source } = {}) =>
+  typeof value !== "number" || source === undefined || String(value) === source
+    ? value
+    : raw.rawJSON(source);
+
 /** JSON whose numbers stay as they are written, such as 2^53 + 1. @throws {SyntaxError} */
-export function parse(/** @type {string} */ text) {
-  return raw.parse(
-    text,
-    (/** @type {string} */ _, /** @type {any} */ value, /** @type {any} */ { source } = {}) => {
-      const isExact = typeof value !== "number" || source === undefined || String(value) === source;
-      return isExact ? value : raw.rawJSON(source);
-    },
-  );
+export const parse = (/** @type {string} */ text) => raw.parse(text, exact);
+
+/** The same, and `undefined` for what is no JSON. */
+export function parsed(/** @type {string} */ text) {
+  try {
+    return parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** A value as text, for a person. */
 export function show(/** @type {any} */ value, indent = 2) {
   return JSON.stringify(value, null, indent) ?? "";
 }
+
+/** JSON in lines, where it is JSON and of a length that is read. */
+export const pretty = (text = "") => text.length < LONGEST_READ && show(parsed(text)) || text;
 
 /** A number that only its text tells. */
 function isRaw(/** @type {any} */ value) {
@@ -125,14 +137,12 @@ function typesOf(/** @type {any} */ schema) {
 /** The values of a schema that lists them. @returns {Option[] | undefined} */
 function optionsOf(/** @type {any} */ schema) {
   const text = (/** @type {any} */ value) => typeof value === "string" ? value : show(value, 0);
-  if (Object.hasOwn(schema, "const")) {
-    return [{ label: String(schema.title ?? text(schema.const)), value: schema.const }];
-  }
-  if (!Array.isArray(schema.enum) || schema.enum.length === 0) return undefined;
-  return schema.enum.map((/** @type {any} */ value, /** @type {number} */ index) => ({
-    label: String(own(schema.enumNames, index) ?? text(value)),
-    value,
-  }));
+  const isConst = Object.hasOwn(schema, "const");
+  const [values, names] = isConst
+    ? [[schema.const], [schema.title]]
+    : [schema.enum, schema.enumNames];
+  if (!Array.isArray(values) || values.length === 0) return undefined;
+  return values.map((value, at) => ({ label: String(own(names, at) ?? text(value)), value }));
 }
 
 const isNull = (/** @type {any} */ schema) => schema?.type === "null" || schema?.const === null;

@@ -26,8 +26,8 @@ export function routeOf(hash) {
   return { page: known ? page : "overview", path: rest, query: new URLSearchParams(query) };
 }
 
-/** @param {string} part */
-function decoded(part) {
+/** A part of an address, which anybody may have written. @param {string} part */
+export function decoded(part) {
   try {
     return decodeURIComponent(part);
   } catch {
@@ -43,8 +43,8 @@ function decoded(part) {
 export function href(path, query = {}) {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
   const told = new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString();
-  const parts = typeof path === "string" ? [path] : path;
-  return `#/${parts.map(encodeURIComponent).join("/")}${told && `?${told}`}`;
+  const parts = [path].flat().map((part) => encodeURIComponent(part.toWellFormed()));
+  return `#/${parts.join("/")}${told && `?${told}`}`;
 }
 
 /** Where the page is. */
@@ -75,11 +75,14 @@ export function withQuery(query) {
 /** Times that numbers are told for. */
 export const RANGES = { "15m": "15 m", "1h": "1 h", "24h": "24 h", "7d": "7 d" };
 
+/** What a query says, where it is one of those there are. @param {object} all @param {string} name @param {string} preset */
+export function chosen(all, name, preset) {
+  const asked = route.value.query.get(name) ?? "";
+  return Object.hasOwn(all, asked) ? asked : preset;
+}
+
 /** The one chosen, `1h` where none is. */
-export const range = computed(() => {
-  const asked = route.value.query.get("range") ?? "";
-  return asked in RANGES ? asked : "1h";
-});
+export const range = computed(() => chosen(RANGES, "range", "1h"));
 
 /** `/api/status` as it was last told; undefined before. @type {import("@preact/signals").Signal<any>} */
 export const status = signal(undefined);

@@ -5,6 +5,7 @@
 import { effect, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { ask } from "./api.js";
+import { eventsOf } from "./sse.js";
 import { barred, generation, lost } from "./state.js";
 
 /** `live`, `waiting` for a connection, or `paused` as nobody looks. */
@@ -58,9 +59,12 @@ async function connect() {
   opened = wanted;
   try {
     const response = await ask(`api/events?topics=${wanted}`, { signal: mine.signal });
-    if (!response.ok || response.body === null) throw new Error(`${response.status}`);
+    if (!response.ok) throw new Error(`${response.status}`);
     streaming.value = "live";
-    await read(response.body);
+    for await (const { topic, data } of eventsOf(response.body)) {
+      const told = JSON.parse(data);
+      for (const listener of listeners.get(topic) ?? []) listener(told);
+    }
   } catch {
     // Whatever it was, it is tried again.
   }
@@ -68,33 +72,6 @@ async function connect() {
   open = undefined;
   streaming.value = "waiting";
   renew(3_000);
-}
-
-/** @param {ReadableStream<Uint8Array>} body */
-async function read(body) {
-  const reader = body.getReader();
-  const decoder = new TextDecoder();
-  let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    const events = (rest + decoder.decode(value, { stream: true })).split(/\r?\n\r?\n/);
-    rest = events.pop() ?? "";
-    for (const event of events) tell(event);
-  }
-}
-
-/** @param {string} event */
-function tell(event) {
-  let topic = "message";
-  const data = [];
-  for (const line of event.split(/\r?\n/)) {
-    if (line.startsWith("event:")) topic = line.slice(6).trim();
-    if (line.startsWith("data:")) data.push(line.slice(5));
-  }
-  if (data.length === 0) return;
-  const told = JSON.parse(data.join("\n"));
-  for (const listener of listeners.get(topic) ?? []) listener(told);
 }
 
 document.addEventListener("visibilitychange", () => renew());

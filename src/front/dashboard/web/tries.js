@@ -7,8 +7,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ask } from "./api.js";
 import { Form } from "./form.js";
 import { McpClient } from "./mcp.js";
-import { bytes, Dot, Download, Json, ms, number, Tabs, view } from "./parts.js";
-import { check, isObject, parse, show } from "./schema.js";
+import { bytes, Dot, ms, number, Tabs, Text, view } from "./parts.js";
+import { check, isObject, pretty, show } from "./schema.js";
 
 /**
  * @typedef {object} Try
@@ -28,7 +28,6 @@ import { check, isObject, parse, show } from "./schema.js";
 const MOST = 20;
 const MOST_CHARACTERS = 32 * 1024 * 1024;
 const MOST_EVENTS = 500;
-const LONGEST = 200_000;
 
 export const client = new McpClient(ask);
 
@@ -49,10 +48,8 @@ export async function tryTool({ name, inputSchema: schema, outputSchema: output 
   const id = ++count;
   const ended = new AbortController();
   const { signal } = ended;
-  tries.value = [{ id, tool: name, args, output, events: [], ended }, ...tries.value].slice(
-    0,
-    MOST,
-  );
+  const one = { id, tool: name, args, output, events: [], ended };
+  tries.value = [one, ...tries.value].slice(0, MOST);
   const from = performance.now();
   /** @type {import("./mcp.js").Event[]} */
   let events = [];
@@ -104,21 +101,13 @@ function Question({ question: { params, answer } }) {
   }</div></form>`;
 }
 
-/** A text as it is, coloured where it is JSON. @param {{ text: string }} props */
-function Plain({ text }) {
-  if (/^\s*[[{]/.test(text)) return view`<${Json} text=${text} label="Text" />`;
-  const rest = text.length > LONGEST && view`<${Download} text=${text} name="result.txt" />`;
-  return view`<pre class="wrap" tabindex="0" role="region" aria-label="Text">${
-    text.slice(0, LONGEST)
-  }</pre>${rest && view`<p class="none">Cut after 200 kB. ${rest}</p>`}`;
-}
-
 const MEDIA = /^(?:image\/(?:png|jpeg|gif|webp|avif|svg\+xml)|audio\/[\w.+-]+)$/;
 
 /** One block of a result's content. @param {{ block: any }} props */
 function Block({ block }) {
   const { text, data, mimeType, resource, uri, name } = isObject(block) ? block : {};
-  if (typeof text === "string") return view`<${Plain} text=${text} />`;
+  const written = (/** @type {any} */ one) => view`<${Text} text=${one} label="Text" />`;
+  if (typeof text === "string") return written(text);
   if (typeof data === "string" && MEDIA.test(mimeType)) {
     const source = `data:${mimeType};base64,${data}`;
     return mimeType.startsWith("audio")
@@ -126,11 +115,9 @@ function Block({ block }) {
       : view`<img class="media" alt="An image of the result" src=${source} />`;
   }
   const at = resource?.uri ?? uri;
-  if (typeof at !== "string") return view`<${Json} text=${show(block)} label="Block" />`;
-  const inside = typeof resource?.text === "string" && view`<${Plain} text=${resource.text} />`;
-  return view`<p class="none wrap">${
-    String(name ?? "")
-  } <span class="mono">${at}</span></p>${inside}`;
+  if (typeof at !== "string") return view`<${Text} text=${show(block)} label="Block" />`;
+  const inside = typeof resource?.text === "string" && written(resource.text);
+  return view`<p class="none wrap">${`${name ?? ""}`} <span class="mono">${at}</span></p>${inside}`;
 }
 
 /** How a try went, in a word. @param {Try} one */
@@ -145,9 +132,8 @@ function Running({ one: { events, ended } }) {
   const last = events.findLast(({ message }) => message.method === "notifications/progress");
   const { progress, total, message } = last?.message.params ?? {};
   const said = [progress, total !== undefined && `of ${total}`, message].filter(Boolean).join(" ");
-  return view`<div class="res">${
-    last && view`<progress aria-label="Progress" max=${total} value=${progress} />`
-  }<span class="muted">${said}</span>
+  const bar = last && view`<progress aria-label="Progress" max=${total} value=${progress} />`;
+  return view`<div class="res">${bar}<span class="muted">${said}</span>
     <button type="button" class="btn end" onClick=${() => ended.abort()}>Cancel</button></div>`;
 }
 
@@ -157,24 +143,21 @@ const PANELS = {
     const blocks = Array.isArray(result?.content) ? result.content.slice(0, 200) : [];
     const data = error?.data !== undefined && show(error.data);
     const isEmpty = blocks.length === 0 && !data && ms !== undefined;
-    return view`${data && view`<${Json} text=${data} label="Data of the error" />`}${
-      blocks.map((/** @type {any} */ block) => view`<${Block} block=${block} />`)
-    }${isEmpty && view`<p class="none">No content.</p>`}`;
+    return view`${data && view`<${Text} text=${data} label="Data of the error" />`}
+      ${blocks.map((/** @type {any} */ block) => view`<${Block} block=${block} />`)}
+      ${isEmpty && view`<p class="none">No content.</p>`}`;
   },
   structured: ({ result }) =>
     result?.structuredContent === undefined
       ? view`<p class="none">Nothing structured.</p>`
-      : view`<${Json} text=${show(result.structuredContent)} label="Structured" />`,
+      : view`<${Text} text=${show(result.structuredContent)} label="Structured" />`,
   events: ({ events }) => {
     const lines = events.map(({ at, message: { method, params } }) =>
       `+${Math.round(at)} ms  ${method} ${show(params, 0).slice(0, 2_000)}\n`
     );
     return view`<pre class="wrap" tabindex="0" role="region" aria-label="Events">${lines}</pre>`;
   },
-  raw: ({ raw = "" }) => {
-    const isShort = raw !== "" && raw.length < 2_000_000;
-    return view`<${Json} text=${isShort ? show(parse(raw)) : raw} label="Raw" />`;
-  },
+  raw: ({ raw }) => view`<${Text} text=${pretty(raw)} label="Raw" />`,
 };
 
 /** Whether a result is what its tool promises. @param {{ one: Try }} props */
@@ -191,26 +174,19 @@ export function Result({ one, at, of, step }) {
   const { raw, events, question } = one;
   const [tab, choose] = useState("content");
   const [level, text] = verdictOf(one);
-  const size = raw === undefined ? undefined : new Blob([raw]).size;
-  const told = size === undefined ? [] : [bytes(size), `about ${number(size / 4)} tokens`];
+  const size = raw === undefined ? 0 : new Blob([raw]).size;
+  const told = size > 0 ? [bytes(size), `about ${number(size / 4)} tokens`] : [];
   const count = `Events ${events.length}`;
   const tabs = { content: "Content", structured: "Structured", events: count, raw: "Raw" };
-  const turn = (
-    /** @type {string} */ key,
-    /** @type {number} */ by,
-    /** @type {string} */ label,
-  ) => {
-    const run = () => step(by);
-    return view`<button type="button" class="link" aria-label=${label}
-        onClick=${run}><kbd>${key}</kbd></button>`;
-  };
+  /** @param {string} key @param {number} by @param {string} label */
+  const turn = (key, by, label) =>
+    view`<button type="button" class="link" aria-label=${label} onClick=${() => step(by)}>
+      <kbd>${key}</kbd></button>`;
   const promised = view`<${Promised} one=${one} />`;
   return view`<div class="res"><${Dot} level=${level} /><b role="status">${text}</b>
         <span class="faint">${one.ms !== undefined && [ms(one.ms), ...told].join(" · ")}</span>
-        <span class="faint end">${turn("[", 1, "Try before")}${turn("]", -1, "Try after")}${
-    of -
-    at
-  } of ${of}</span></div>
+        <span class="faint end">${turn("[", 1, "Try before")}${turn("]", -1, "Try after")}
+          ${` ${of - at} of ${of}`}</span></div>
         ${one.ms === undefined && view`<${Running} one=${one} />`}
         ${question && view`<${Question} key=${question.params} question=${question} />`}
         <${Tabs} label="Result" tabs=${tabs} value=${tab} onChange=${choose} end=${promised}>
