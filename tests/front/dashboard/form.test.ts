@@ -242,3 +242,27 @@ test("a secret is not for an address", () => {
   assert.ok(hasSecrets(SAY));
   assert.ok(!hasSecrets(SAY.properties.limit));
 });
+
+test("a pattern is held against a text only where that ends soon", () => {
+  const faults = (pattern: string, text: string) => check({ type: "string", pattern }, text).length;
+  const endless = [
+    "^((a+))+$",
+    "^(a(a+))+$",
+    "^(a|a)*$",
+    "^(a?){30}a{30}$",
+    "^(a{1,9}){1,9}$",
+    "^(?:a|aa)+$",
+    "^a*a*a*a*a*a*a*b",
+    `^${"a?".repeat(30)}${"a".repeat(30)}b$`,
+  ];
+  for (const pattern of endless) assert.equal(faults(pattern, `${"a".repeat(100)}!`), 0, pattern);
+  for (const pattern of ["^a+$", "^https?://", "^[a-f\\d]{8}-[^+*]{4}$", "^(x)+\\.y$"]) {
+    assert.equal(faults(pattern, "a!"), 1, pattern);
+  }
+  // What looks for the pattern's own end must not take long, either.
+  assert.equal(faults("*".repeat(1_000_000), "a"), 0);
+});
+
+test("a reference as long as a book leads nowhere", () => {
+  assert.deepEqual(resolve({ $ref: `#${"/a".repeat(1_000_000)}` }, {}), {});
+});

@@ -3,7 +3,7 @@
 /** How the page asks its gateway. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { barred, generation, href, keyAsked, lost, route, routeOf } from "./state.js";
+import { barred, decoded, generation, href, keyAsked, lost, route, routeOf } from "./state.js";
 
 /** Below which everything is, wherever the page is mounted. */
 const BASE = new URL("../", import.meta.url);
@@ -15,14 +15,15 @@ const AGAIN = 1_500;
 function takeKey() {
   const key = /^#key=([^&]+)/.exec(location.hash)?.[1];
   if (key === undefined) return;
-  setKey(decodeURIComponent(key));
+  setKey(decoded(key));
   history.replaceState(null, "", href("overview"));
   route.value = routeOf(location.hash);
 }
 
 /** @param {string} key */
 export function setKey(key) {
-  sessionStorage.setItem(KEPT, key);
+  // What no header can hold is no key.
+  sessionStorage.setItem(KEPT, key.replace(/[^\x20-\x7e]/g, ""));
   isOld = false;
   barred.value = undefined;
   keyAsked.value?.tell(true);

@@ -84,7 +84,7 @@ export function same(/** @type {any} */ a, /** @type {any} */ b) {
 
 /** What a reference leads to: a place in the same document, or nothing. @param {any} ref @param {Schema} root */
 function referred(ref, root) {
-  if (typeof ref !== "string" || !/^#(\/|$)/.test(ref)) return undefined;
+  if (typeof ref !== "string" || ref.length > 1_000 || !/^#(\/|$)/.test(ref)) return undefined;
   let found = root;
   for (const part of ref.split("/").slice(1)) {
     // Decoded, where it is encoded.
@@ -192,12 +192,21 @@ const FORMATS = {
   "uuid": (text) => /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text),
 };
 
-/** A pattern within a repetition may take for ever; such a one is shown and not tried. */
-const ENDLESS = /[+*}][^()]*\)\s*[+*{?]|\([^)]*\|[^)]*\)[+*{]|\\\d/;
+/** Steps that a pattern may take. */
+const MOST_STEPS = 2e7;
 
-function matches(/** @type {any} */ pattern, /** @type {string} */ text) {
-  const isTried = typeof pattern === "string" && pattern.length < 300 && text.length < 2_000;
-  if (!isTried || ENDLESS.test(pattern)) return true;
+/** Each repetition multiplies the steps by the length; one within another, or of a choice, knows no end. @param {string} pattern @param {number} length */
+function endsSoon(pattern, length) {
+  const plain = pattern.replace(/\\.|\[(?:\\.|[^\]\\])*\]/g, "x").replaceAll("(?", "(");
+  const repeats = plain.match(/[*+?]|\{\d+,\d*\}/g)?.length ?? 0;
+  const isNested = /[*+?{|].*\)[*+{]/s.test(plain);
+  return !isNested && length ** (repeats + 1) < MOST_STEPS;
+}
+
+/** Whether a text is like a pattern; where that cannot be told, it is. @param {any} pattern @param {string} text */
+function matches(pattern, text) {
+  const isRead = typeof pattern === "string" && pattern.length < 1_000;
+  if (!isRead || !endsSoon(pattern, text.length)) return true;
   try {
     return new RegExp(pattern, "u").test(text);
   } catch {
@@ -229,9 +238,9 @@ export function check(schema, value, root = schema) {
     if (depth > DEEPEST) left = 0;
     const inner = (/** @type {Schema} */ next) => faultsOf(next, value, path, depth + 1);
     const list = (/** @type {any} */ given) => Array.isArray(given) ? given : [];
-    const faults = [...one.$ref === undefined ? [] : inner(referred(one.$ref, root))];
-    for (const part of list(one.allOf)) faults.push(...inner(part));
-    faults.push(...wrongsOf(one, value).map((message) => ({ path, message })));
+    const parts = [...one.$ref === undefined ? [] : [referred(one.$ref, root)], ...list(one.allOf)];
+    const wrongs = wrongsOf(one, value).map((message) => ({ path, message }));
+    const faults = [...parts.flatMap(inner), ...wrongs];
     for (const choice of [one.anyOf, one.oneOf].filter(Array.isArray)) {
       const each = choice.map(inner);
       const fitting = each.filter((found) => found.length === 0).length;
