@@ -48,7 +48,7 @@ function time(isTraced: boolean): { readonly call: number; readonly spans: numbe
   const recorder = new Recorder(gatewayOf(events));
   let ends: TracedEnd[] = [];
   // Whoever keeps a history listens as well.
-  recorder.onCall((call, { trace }) => {
+  recorder.onCall(({ whole: call, record: { trace } }) => {
     if (!(trace instanceof TracedCall)) return;
     ends.push({ call, trace, requestId: "1", protocolVersion: client.protocolVersion });
     if (ends.length === BATCH) ends = [];

@@ -50,6 +50,12 @@ export interface ObservedCall {
   readonly who?: string | undefined;
 }
 
+/** What of a call is counted. */
+export type CountedCall = Pick<
+  ObservedCall,
+  "at" | "method" | "server" | "name" | "client" | "outcome" | "ms" | "bytesOut"
+>;
+
 /**
  * What a metric calls the way it went wrong: the tool's word for it, the code of a server's error,
  * else the outcome. Undefined where nothing did.

@@ -8,7 +8,8 @@ import type { Bodies } from "./bodies.ts";
 import type { History } from "./history/history.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Otlp } from "./otlp/otlp.ts";
-import { type CallListener, Recorder } from "./recorder.ts";
+import { Recorder } from "./recorder.ts";
+import type { EndedCall } from "./ring.ts";
 
 /** A state, and when it began, ms since the epoch. */
 export interface StateChange {
@@ -35,7 +36,7 @@ export class Observatory {
   readonly states = new Map<string, StateChange[]>();
   #bodies: Promise<Bodies> | undefined;
   #history: Promise<History | undefined> | undefined;
-  #early: Parameters<CallListener>[] = [];
+  #early: EndedCall[] = [];
   #endWait = () => {};
   #metrics: Promise<Metrics> | undefined;
   #otlp: Promise<Otlp> | undefined;
@@ -133,8 +134,10 @@ export class Observatory {
   #awaitCall(): void {
     if (this.options.stateDirectory === undefined) return;
     this.#early = [];
-    this.#endWait = this.recorder.onCall((...told) => {
-      if (this.#early.push(told) === MOST_EARLY) this.#endWait();
+    this.#endWait = this.recorder.onCall((ended) => {
+      // Asked for later, it may be another one's.
+      void ended.whole;
+      if (this.#early.push(ended) === MOST_EARLY) this.#endWait();
       void this.history();
     });
   }

@@ -9,7 +9,7 @@ import { getLogger } from "../log/mod.ts";
 import { methodRule } from "../protocol/methods.ts";
 import type { NamedKind, Route } from "../registry/types.ts";
 import { errorTypeOf, hasFailed, type ObservedCall } from "./call.ts";
-import { CallRing } from "./ring.ts";
+import { CallRing, EndedCall } from "./ring.ts";
 import { type Counter, type Histogram, Series, UNKNOWN } from "./series.ts";
 
 /** Calls that are kept. */
@@ -28,8 +28,8 @@ export interface RecentOptions {
   readonly limit?: number | undefined;
 }
 
-/** Told of a call that has ended; the record holds what was said, and is not to be kept. */
-export type CallListener = (call: ObservedCall, record: CallRecord) => void;
+/** Told of a call that has ended. */
+export type CallListener = (ended: EndedCall) => void;
 
 /** The series that a call is counted in. */
 interface Counted {
@@ -144,11 +144,12 @@ export class Recorder {
     }
     const isTold = this.#logsAll || (level === "info" && log.isEnabledFor(level));
     if (!isTold && this.#listeners.size === 0) return;
-    const call = this.#ring.at(place);
-    if (isTold) logCall(level, call, record);
+    const make = () => this.#ring.at(place);
+    const ended = new EndedCall(record, at, method, name, client, make);
+    if (isTold) logCall(level, ended.whole, record);
     for (const listener of this.#listeners) {
       try {
-        listener(call, record);
+        listener(ended);
       } catch (error) {
         if (!this.#hasFailed) {
           log.error("Who was told of a {kind} failed: {error}", { kind: "call", error });

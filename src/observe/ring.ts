@@ -6,7 +6,43 @@
 import { ridOf } from "../gateway/clients/exchange.ts";
 import type { CallRecord } from "../gateway/events.ts";
 import { CALL_OUTCOMES } from "../gateway/outcome.ts";
-import type { ObservedCall } from "./call.ts";
+import type { CountedCall, ObservedCall } from "./call.ts";
+
+/** A call that has just ended, for who is told of it: made an object only where one is wanted. */
+export class EndedCall implements CountedCall {
+  #whole: ObservedCall | undefined;
+
+  constructor(
+    /** It holds what was said, and is not to be kept. */
+    readonly record: CallRecord,
+    readonly at: number,
+    readonly method: string,
+    readonly name: string | undefined,
+    readonly client: string,
+    private readonly make: () => ObservedCall,
+  ) {}
+
+  get server(): string {
+    return this.record.server;
+  }
+
+  get outcome(): CallRecord["outcome"] {
+    return this.record.outcome;
+  }
+
+  get ms(): number {
+    return this.record.duration;
+  }
+
+  get bytesOut(): number {
+    return this.record.bytesOut;
+  }
+
+  /** All that is known of it; to be asked for at once, or never. */
+  get whole(): ObservedCall {
+    return this.#whole ??= this.make();
+  }
+}
 
 /** How many of them a call has. */
 const [NUMBERS, TEXTS] = [11, 10];

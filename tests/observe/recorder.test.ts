@@ -111,11 +111,11 @@ test("calls are chosen by a filter, a time and a number", () => {
 test("who follows is told of each call until he leaves, and may fail", () => {
   const { recorder, end } = recording();
   const told: string[] = [];
-  const off = recorder.onCall((_, record) => {
+  const off = recorder.onCall(({ record }) => {
     assert.equal(record.received.method, "tools/call");
     throw new Error("a follower's own");
   });
-  const stop = recorder.onCall(({ id }) => void told.push(id));
+  const stop = recorder.onCall(({ whole: { id } }) => void told.push(id));
   const id = end();
   assert.deepEqual(told, [id]);
   assert.ok(recorder.find(id) !== undefined);
@@ -248,7 +248,7 @@ test("errorTypeOf() and hasFailed() know every outcome", () => {
 test("the text of a failure is what the client was told, without secrets", () => {
   const { recorder, events } = recording();
   const texts: (string | undefined)[] = [];
-  recorder.onCall((_, record) => void texts.push(recorder.failureText(record)));
+  recorder.onCall(({ record }) => void texts.push(recorder.failureText(record)));
   const raw = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}';
   const record = () => {
     const request = parseMessage(raw) as RequestMessage;

@@ -119,7 +119,7 @@ export function events(asked: Asked): Response {
     const { recorder } = observatory;
     ends.push(
       () => batches.close(),
-      recorder.onCall((call) => isCall(call) && batches.add(call)),
+      recorder.onCall(({ whole: call }) => isCall(call) && batches.add(call)),
     );
   }
   if (topics.has("log")) {

@@ -22,11 +22,6 @@ const QUIET = 60_000;
 /** Alerts that are over, and are remembered here. */
 const MOST_REMEMBERED = 100;
 
-/** An alert as it was or is; `text` is empty where only the history on disk knows of it. */
-export interface AlertSpan extends AlertRow {
-  readonly text: string;
-}
-
 /** What they are made from. */
 interface AlertsSource {
   readonly gateway: Gateway;
@@ -43,7 +38,7 @@ interface Watched {
   readonly watch: AlertWatch;
   readonly id: string;
   /** From its last begin on. */
-  span: AlertSpan;
+  span: AlertRow;
 }
 
 const NOTHING: AlertsConfig = { to: [], rules: [] };
@@ -75,7 +70,7 @@ export class Alerts {
   /** By the text of the channel. */
   #channels: ReadonlyMap<string, ChannelQueue> = new Map();
   readonly #watched = new Map<string, Watched>();
-  readonly #over: AlertSpan[] = [];
+  readonly #over: AlertRow[] = [];
   readonly #listeners = new Set<() => void>();
   #stop: () => void = () => {};
 
@@ -124,7 +119,7 @@ export class Alerts {
     const known = [...this.#firing, ...this.#over];
     const rows = await (await this.parts.history())?.alerts() ?? [];
     const keys = new Set(known.map(keyOf));
-    const older = rows.filter((row) => !keys.has(keyOf(row))).map((row) => ({ ...row, text: "" }));
+    const older = rows.filter((row) => !keys.has(keyOf(row)));
     return {
       firing: this.#firing.map(({ rule, subject, since, text }) => ({
         rule,
@@ -178,7 +173,7 @@ export class Alerts {
     this.#listeners.clear();
   }
 
-  get #firing(): readonly AlertSpan[] {
+  get #firing(): readonly AlertRow[] {
     const firing = [...this.#watched.values()].filter(({ watch }) => watch.isFiring);
     return firing.map(({ span }) => span);
   }
@@ -240,7 +235,7 @@ export class Alerts {
     }
   }
 
-  #keep({ text: _text, ...row }: AlertSpan): void {
+  #keep(row: AlertRow): void {
     void this.parts.history().then((history) => history?.addAlert(row));
   }
 }

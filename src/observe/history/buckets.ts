@@ -17,20 +17,14 @@ export function bucketOf(ms: number): number {
   return at;
 }
 
-/**
- * As it is kept, added to what is kept already: the counts up to the last that is not 0, which is
- * written as nothing.
- */
-export function bucketsText(buckets: Buckets, kept = ""): string {
-  const sum = buckets.slice();
-  addBuckets(sum, kept);
-  return Array.from(sum, (count) => count || "").join().replace(/,+$/, "");
+/** As they are kept: the counts up to the last that is not 0, which is written as nothing. */
+export function bucketsText(buckets: Buckets): string {
+  return Array.from(buckets, (count) => count || "").join().replace(/,+$/, "");
 }
 
-/** Adds what {@link bucketsText} has written; what is no number counts nothing. */
-export function addBuckets(to: Buckets, text: string): void {
-  if (text === "") return;
-  const counts = text.split(",", to.length);
+/** Adds others, or what {@link bucketsText} has written; what is no number counts nothing. */
+export function addBuckets(to: Buckets, more: unknown): void {
+  const counts = more instanceof Uint32Array ? more : String(more).split(",", to.length);
   for (let at = 0; at < counts.length; at++) to[at]! += Number(counts[at]) || 0;
 }
 

@@ -7,8 +7,8 @@ import { isObject, parsedObject } from "../../lib/json.ts";
 import { takingTurns } from "../../lib/time.ts";
 import { type Advice, adviceFrom, type ToolFigures } from "../advice.ts";
 import type { History } from "./history.ts";
-import { HOUR } from "./pending.ts";
-import { Sum, tallies } from "./queries.ts";
+import { tallies } from "./queries.ts";
+import { HOUR, Tally } from "./tally.ts";
 
 const DAY = 24 * HOUR;
 
@@ -19,14 +19,14 @@ export async function adviceFor(
   tally: TokenTally,
   now = Date.now(),
 ): Promise<Advice[]> {
-  const used = new Map<string, Sum>();
-  const asked = new Map<string, { days: Set<number>; week: Sum; before: Sum }>();
+  const used = new Map<string, Tally>();
+  const asked = new Map<string, { days: Set<number>; week: Tally; before: Tally }>();
   const forServer = (name: string) =>
     asked.getOrInsertComputed(
       name,
-      () => ({ days: new Set(), week: new Sum(), before: new Sum() }),
+      () => ({ days: new Set(), week: new Tally(), before: new Tally() }),
     );
-  const all = new Sum();
+  const all = new Tally();
   let since = now;
   await history.ask(async (store) => {
     since = Number(store.all("SELECT min(at) AS at FROM hour")[0]?.["at"] ?? now);
@@ -35,7 +35,7 @@ export async function adviceFor(
       server.days.add(Math.floor(at / DAY));
       const age = now - at;
       const tool = toolKey(row["server"], row["name"]);
-      const sums = [all, used.getOrInsertComputed(tool, () => new Sum())];
+      const sums = [all, used.getOrInsertComputed(tool, () => new Tally())];
       if (age < 7 * DAY) sums.push(server.week);
       else if (age < 14 * DAY) sums.push(server.before);
       for (const sum of sums) sum.add(row);
@@ -52,7 +52,7 @@ export async function adviceFor(
     const { server, name: own } = route;
     const { annotations } = parsedObject(raw) ?? {};
     // Under its own name it is known where its server is asked alone.
-    const uses = [...new Set([name, own])].map((one) => used.get(toolKey(server, one))?.counts);
+    const uses = [...new Set([name, own])].map((one) => used.get(toolKey(server, one)));
     const calls = uses.reduce((sum, use) => sum + (use?.calls ?? 0), 0);
     const repeats = uses.reduce((sum, use) => sum + (use?.repeats ?? 0), 0);
     const rule = config.servers.get(server)?.transform?.cache
@@ -68,7 +68,7 @@ export async function adviceFor(
   });
   const days = (now - since) / DAY;
   const gating = { gated, savedTokens };
-  return adviceFrom({ days, calls: all.counts.calls, tools, servers, gating });
+  return adviceFrom({ days, calls: all.calls, tools, servers, gating });
 }
 
 function toolKey(server: unknown, name: unknown): string {

@@ -12,6 +12,7 @@ import { getLogger } from "../../log/mod.ts";
 import type { Body } from "../bodies.ts";
 import type { ObservedCall } from "../call.ts";
 import type { ProblemKind, ProblemState } from "../problems.ts";
+import type { EndedCall } from "../ring.ts";
 import { type AlertRow, type CallExtra, Pending } from "./pending.ts";
 import {
   callById,
@@ -80,8 +81,8 @@ export class History {
   #waited = 0;
   #isFlushing = false;
   #trouble: string | undefined;
-  #isTold = false;
-  #isRenamed = false;
+  /** What the log was told of, once. */
+  readonly #told = new Set<string>();
   /** On the clock: when it is tried again, and when old rows go. */
   #due = { again: Infinity, clean: Infinity };
   #cancelTimer: () => void;
@@ -92,11 +93,7 @@ export class History {
     this.#path = join(parts.directory, "history.db");
     this.#now = parts.now ?? Date.now;
     this.retention = parts;
-    const tick = () => {
-      this.#cancelTimer = parts.clock.after(FLUSH_EVERY, tick, true);
-      this.#tick();
-    };
-    this.#cancelTimer = parts.clock.after(FLUSH_EVERY, tick, true);
+    this.#cancelTimer = this.#nextTick();
     this.#unfollow = parts.follow?.(this);
   }
 
@@ -111,7 +108,7 @@ export class History {
   }
 
   /** Costs a few map look-ups. */
-  add(call: ObservedCall, extra?: CallExtra): void {
+  add(call: ObservedCall | EndedCall, extra?: CallExtra): void {
     this.#pending.add(call, extra);
     if (this.#pending.size >= MUCH && this.#waited === 0) this.#flushOnce();
   }
@@ -143,35 +140,35 @@ export class History {
     return await this.ask((store) => innerCalls(store, call)) ?? [];
   }
 
-  /** That of a call. */
+  /** That of a call; a side is empty where it is damaged. */
   async body(id: string): Promise<Body | undefined> {
     const sql = "SELECT request, result, flags FROM body WHERE call = ?";
     const [row] = await this.ask((store) => store.all(sql, store.idOf(id))) ?? [];
     if (row === undefined) return undefined;
-    const parts = [row["request"], row["result"]].map((bytes) => unpacked(bytes));
-    const [request = "", result = ""] = await Promise.all(parts);
+    const limit = { maxOutputLength: MOST_BODY };
+    const textOf = (bytes: unknown) => unpack(bytes as Uint8Array, limit).then(String, () => "");
+    const [request, result] = [await textOf(row["request"]), await textOf(row["result"])];
     const flags = Number(row["flags"]);
     return { request, result, cut: (flags & 1) > 0, redacted: (flags & 2) > 0 };
   }
 
   /** By the hour: `from` tells since when, ms since the epoch. */
   async usage({ by, range }: { by: UsageBy; range: string }): Promise<UsageList> {
-    const since = this.#now() - rangeOf(range);
+    const since = this.#now() - RANGES[range]!;
     return await this.ask((store) => usageIn(store, by, since)) ?? { from: since, items: [] };
   }
 
   /** What there was to do, step by step. */
   traffic(range: string): Promise<Traffic | undefined> {
-    return this.ask((store) => trafficOf(store, rangeOf(range), this.#now()));
+    return this.ask((store) => trafficOf(store, RANGES[range]!, this.#now()));
   }
 
   /** The latest first. */
-  async problems({ state }: { readonly state?: ProblemState | undefined }): Promise<Problem[]> {
+  problems({ state }: { readonly state?: ProblemState | undefined }): Promise<Problem[]> {
     const sql = `SELECT fingerprint, server, name, code, text, first, last, count,
       sample_call AS sampleCall, state FROM problem WHERE state = ifnull(?, state)
       ORDER BY last DESC LIMIT ${MOST_LISTED}`;
-    const found = await this.ask((store) => store.all(sql, state ?? null)) ?? [];
-    return found.map((row) => ({ ...row }) as unknown as Problem);
+    return this.#listed<Problem>(sql, state ?? null);
   }
 
   /** False where there is no such problem. */
@@ -181,37 +178,32 @@ export class History {
   }
 
   /** The latest first. */
-  async alerts(): Promise<AlertRow[]> {
-    const sql = `SELECT * FROM alert ORDER BY since DESC LIMIT ${MOST_LISTED}`;
-    const found = await this.ask((store) => store.all(sql)) ?? [];
-    return found.map((row) => ({ ...row }) as unknown as AlertRow);
+  alerts(): Promise<AlertRow[]> {
+    const columns = "rule, subject, since, until, told, ifnull(text, '') AS text";
+    const sql = `SELECT ${columns} FROM alert ORDER BY since DESC LIMIT ${MOST_LISTED}`;
+    return this.#listed<AlertRow>(sql);
+  }
+
+  async #listed<T>(sql: string, ...values: (string | null)[]): Promise<T[]> {
+    const found = await this.ask((store) => store.all(sql, ...values)) ?? [];
+    return found.map((row) => ({ ...row }) as T);
   }
 
   /**
    * Anything else, in short work; what was pending is there, too. Undefined while the file cannot be
    * used. What the query itself throws is the asker's affair.
    */
-  async ask<T>(query: (store: Store) => T | Promise<T>): Promise<T | undefined> {
-    let answer: (() => T) | undefined;
-    await this.#inTurn(async () => {
-      await this.#write();
-      if (this.#store === undefined) return;
-      try {
-        const found = await query(this.#store);
-        answer = () => found;
-      } catch (error) {
-        if (codeOf(error) === "ERR_SQLITE_ERROR") throw error;
-        answer = () => {
-          throw error;
-        };
-      }
+  ask<T>(query: (store: Store) => T | Promise<T>): Promise<T | undefined> {
+    return this.#inTurn(async () => {
+      await this.#safely(() => this.#write());
+      const store = this.#store;
+      return store && await this.#safely(() => query(store), isOfFile);
     });
-    return answer?.();
   }
 
   /** Writes what is pending now. Never rejects. */
   flush(): Promise<void> {
-    return this.#inTurn(() => this.#write());
+    return this.#inTurn(() => this.#safely(() => this.#write()));
   }
 
   /** Writes what there is, for a second at most, and lets go of the file. Idempotent. */
@@ -222,24 +214,35 @@ export class History {
   async #close(): Promise<void> {
     this.#unfollow?.();
     this.#cancelTimer();
-    if (this.#pending.size > 0 || this.#left.length > 0) await within(CLOSE_WITHIN, this.flush());
+    if (this.#isWaiting) await within(CLOSE_WITHIN, this.flush());
     this.#trouble ??= "it is closed";
     this.#due = { again: Infinity, clean: Infinity };
     this.#letGo();
   }
 
+  #nextTick(): () => void {
+    return this.parts.clock.after(FLUSH_EVERY, () => this.#tick(), true);
+  }
+
   #tick(): void {
+    this.#cancelTimer = this.#nextTick();
     const now = this.parts.clock.now();
     if (now >= this.#due.again) this.#trouble = undefined;
-    if (this.#pending.size > 0 || this.#left.length > 0) this.#flushOnce();
+    if (this.#isWaiting) this.#flushOnce();
     if (now < this.#due.clean) return;
     this.#due.clean = Infinity;
-    void this.#inTurn(async () => {
-      if (this.#store === undefined) return;
-      // In parts, so that whoever asks meanwhile need not wait for all of it.
-      const more = await removeOld(this.#store, this.retention, this.#now());
-      this.#due.clean = more ? 0 : this.parts.clock.now() + CLEAN_EVERY;
-    });
+    void this.#inTurn(() => this.#safely(() => this.#clean()));
+  }
+
+  /** In parts, so that whoever asks meanwhile need not wait for all of it. */
+  async #clean(): Promise<void> {
+    if (this.#store === undefined) return;
+    const more = await removeOld(this.#store, this.retention, this.#now());
+    this.#due.clean = more ? 0 : this.parts.clock.now() + CLEAN_EVERY;
+  }
+
+  get #isWaiting(): boolean {
+    return this.#pending.size > 0 || this.#left.length > 0;
   }
 
   #flushOnce(): void {
@@ -248,21 +251,36 @@ export class History {
     void this.flush().then(() => this.#isFlushing = false);
   }
 
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    const done = this.#last.then(work).catch((error) => this.#failed(error));
-    this.#last = done;
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => {});
     return done;
+  }
+
+  /** Undefined where it fails by the file. */
+  async #safely<T>(work: () => T | Promise<T>, isOurs = (_error: unknown) => true) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isOurs(error)) throw error;
+      await this.#failed(error);
+      return undefined;
+    }
   }
 
   /** What was begun before, then what is pending: in transactions of a few ms, with turns between. */
   async #write(): Promise<void> {
     if (this.#trouble !== undefined) return;
+    if (await this.#store?.isGone()) {
+      this.#letGo();
+      this.#tell("gone", "The history in {path} was removed or replaced; it is opened anew");
+    }
     if (this.#store === undefined) {
       this.#store = await Store.open(this.#path, this.parts.process);
-      if (this.#trouble !== undefined) return this.#letGo(); // It was closed meanwhile.
       this.#due.clean = this.parts.clock.now() + CLEAN_EVERY;
     }
-    while (this.#store && (this.#left.length > 0 || this.#pending.size > 0)) {
+    if (this.#trouble !== undefined) this.#letGo(); // It was closed meanwhile.
+    while (this.#store && this.#isWaiting) {
       if (this.#left.length === 0) this.#left = this.#store.steps(this.#pending.take());
       const until = performance.now() + A_TURN;
       let done = 0;
@@ -270,7 +288,8 @@ export class History {
         while (done < this.#left.length && performance.now() < until) this.#left[done++]!();
       });
       this.#left.splice(0, done);
-      [this.#waited, this.#isTold] = [0, false];
+      this.#waited = 0;
+      this.#told.delete("trouble");
       await nextTurn();
     }
     this.#store?.checkpoint(this.parts.isIdle?.() ?? true);
@@ -281,21 +300,21 @@ export class History {
     const trouble = troubleOf(error);
     if (trouble === "locked" && ++this.#waited < PATIENCE) return;
     this.#letGo();
-    const path = this.#path;
-    if (trouble === "garbage" && !this.#isRenamed) {
-      this.#isRenamed = true;
-      await putAside(path);
-      return log.warn(
-        "Cannot read the history in {path}: it is {path}.broken now, and another is begun",
-        { path },
-      );
+    if (trouble === "garbage" && !this.#told.has("garbage")) {
+      await putAside(this.#path);
+      const renamed = "it is {path}.broken now, and another is begun";
+      return this.#tell("garbage", `Cannot read the history in {path}: ${renamed}`);
     }
     this.#trouble = messageOf(error);
     this.#due.again = this.parts.clock.now() + AGAIN_AFTER;
-    if (this.#isTold) return;
-    this.#isTold = true;
-    const facts = { path, error: this.#trouble };
-    log.warn("Cannot keep the history in {path}: {error}; tried again in 10 minutes", facts);
+    const text = "Cannot keep the history in {path}: {error}; tried again in 10 minutes";
+    this.#tell("trouble", text, this.#trouble);
+  }
+
+  /** Once. */
+  #tell(what: string, text: string, error?: string): void {
+    if (!this.#told.has(what)) log.warn(text, { path: this.#path, error });
+    this.#told.add(what);
   }
 
   /** Whatever it is that could not be written: it is not tried again. */
@@ -307,12 +326,6 @@ export class History {
   }
 }
 
-function rangeOf(name: string): number {
-  return RANGES[name] ?? RANGES["24h"]!;
-}
-
-/** Empty where it is damaged. */
-async function unpacked(bytes: unknown): Promise<string> {
-  const limit = { maxOutputLength: MOST_BODY };
-  return String(await unpack(bytes as Uint8Array, limit).catch(() => ""));
+function isOfFile(error: unknown): boolean {
+  return codeOf(error) === "ERR_SQLITE_ERROR";
 }

@@ -6,7 +6,8 @@ import { withoutKeyed } from "../../lib/keyed-secrets.ts";
 import { systemClock } from "../../lib/time.ts";
 import { hasFailed } from "../call.ts";
 import { problemOf } from "../problems.ts";
-import type { CallListener, Recorder } from "../recorder.ts";
+import type { Recorder } from "../recorder.ts";
+import type { EndedCall } from "../ring.ts";
 import { History, type HistoryParts } from "./history.ts";
 
 /** Characters of a request that is compared with those before. */
@@ -19,7 +20,7 @@ export function keepHistory(
   gateway: Gateway,
   recorder: Recorder,
   place: Pick<HistoryParts, "directory" | "days" | "maxSize">,
-  early: readonly Parameters<CallListener>[] = [],
+  early: readonly EndedCall[] = [],
 ): History {
   const isIdle = () => gateway.inFlight === 0;
   const seen = new Set<number>();
@@ -31,14 +32,15 @@ export function keepHistory(
     return seen.size === seen.add(hash).size;
   };
   const follow = (history: History) => {
-    const add: CallListener = (call, record) => {
+    const add = (call: EndedCall) => {
+      const { record } = call;
       // A server's words may be what it was called with.
       const problem = hasFailed(call)
-        ? problemOf(call, withoutKeyed(recorder.failureText(record) ?? ""))
+        ? problemOf(call.whole, withoutKeyed(recorder.failureText(record) ?? ""))
         : undefined;
       history.add(call, { problem, isRepeated: () => isRepeated(record) });
     };
-    for (const told of early) add(...told);
+    early.forEach(add);
     return recorder.onCall(add);
   };
   return new History({ ...place, process: recorder.process, clock: systemClock, isIdle, follow });

@@ -1,20 +1,16 @@
 /** What is asked of the history: read in turns, each of few rows. */
 
-import { nextTurn } from "../../lib/time.ts";
+import { takingTurns } from "../../lib/time.ts";
 import type { ObservedCall } from "../call.ts";
 import type { RecentOptions } from "../recorder.ts";
-import { addBuckets, type Buckets, noBuckets, quantile } from "./buckets.ts";
-import { HOUR, MINUTE, TALLIES, type Tally } from "./pending.ts";
-import type { Row, Store } from "./store.ts";
+import type { Store } from "./store.ts";
+import { HOUR, type Load, MINUTE, type Row, TALLIES, Tally, type TallyTable } from "./tally.ts";
 
 /** The ranges people ask for, in ms. */
 export const RANGES: Readonly<Record<string, number>> = {
   ...{ "15m": 15 * MINUTE, "1h": HOUR, "24h": 24 * HOUR },
   ...{ "7d": 168 * HOUR, "30d": 720 * HOUR, "400d": 9_600 * HOUR },
 };
-
-/** Calls, those neither well nor cancelled nor with a question first, and ms; of none undefined. */
-export type Load = Record<"calls" | "failed", number> & Record<"p50" | "p95", number | undefined>;
 
 /** What a tool, a server or a client has to do with. */
 export type Usage = Load & { readonly key: string } & Record<UsageSum, number>;
@@ -48,7 +44,7 @@ export interface CallQuery extends Omit<RecentOptions, "before"> {
 /** The newest first; `next` leads on, also where a look at more would have taken too long. */
 export type CallPage = { readonly items: ObservedCall[]; readonly next: string | null };
 
-/** Rows read in one turn, and for one answer. */
+/** Rows read in one go, and for one answer. */
 const AT_ONCE = 250;
 const MOST_ROWS = 50_000;
 const MOST_TALLIES = 500_000;
@@ -60,19 +56,35 @@ export async function callsOf(store: Store, query: CallQuery): Promise<CallPage>
   const { filter = () => true, before = Number.MAX_SAFE_INTEGER } = query;
   const limit = Math.min(query.limit ?? 100, MOST_ITEMS);
   const items: ObservedCall[] = [];
-  let last = String(before).split("-").map(Number).concat(0).slice(0, 2);
-  if (!last.every(Number.isFinite)) return { items, next: null };
+  const first = String(before).split("-").map(Number).concat(0).slice(0, 2);
+  if (!first.every(Number.isFinite)) return { items, next: null };
   const where = `WHERE (at, rowid) < (?, ?) ORDER BY at DESC, rowid DESC LIMIT ${AT_ONCE}`;
-  for (let read = 0; read < MOST_ROWS; read += AT_ONCE) {
-    const rows = selected(store, where, ...last);
-    for (const { row, call } of rows) {
-      last = [call.at, row];
-      if (filter(call) && items.push(call) === limit) return { items, next: last.join("-") };
+  const read = (from: readonly number[]) => selected(store, where, ...from);
+  const placeOf = ({ row, call }: Selected) => [call.at, row];
+  let [next, count]: [string | null, number] = [null, 0];
+  for await (const rows of takingTurns(pagesOf(read, placeOf, first, MOST_ROWS))) {
+    for (const row of rows) {
+      next = placeOf(row).join("-");
+      count++;
+      if (filter(row.call) && items.push(row.call) === limit) return { items, next };
     }
-    if (rows.length < AT_ONCE) return { items, next: null };
-    await nextTurn();
   }
-  return { items, next: last.join("-") };
+  return { items, next: count < MOST_ROWS ? null : next };
+}
+
+/** Pages of rows, each read from the place of the last row on. */
+function* pagesOf<Item, Place>(
+  read: (from: Place) => Item[],
+  placeOf: (row: Item) => Place,
+  from: Place,
+  most: number,
+): Generator<Item[]> {
+  for (let count = 0; count < most; count += AT_ONCE) {
+    const rows = read(from);
+    yield rows;
+    if (rows.length < AT_ONCE) return;
+    from = placeOf(rows.at(-1)!);
+  }
 }
 
 /** One call, by the id it has in these answers or in its own process. */
@@ -88,6 +100,10 @@ export function innerCalls(store: Store, { id, at, ms }: ObservedCall): Observed
   return selected(store, where, ...span, process!, rid!).map(({ call }) => call);
 }
 
+/** A call, and its place among those of the same moment. */
+type Selected = { readonly row: number; readonly call: ObservedCall };
+type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
+
 /** Ids of this process as they are, of others with its name: they are counted anew in each. */
 function selected(store: Store, where: string, ...values: readonly (number | string)[]) {
   const rows = store.all(
@@ -96,7 +112,7 @@ function selected(store: Store, where: string, ...values: readonly (number | str
     bytes_out AS bytesOut, via, cached, trace AS traceId, parent, who FROM call ${where}`,
     ...values,
   );
-  return rows.map(({ row, process, ...columns }) => {
+  return rows.map(({ row, process, ...columns }): Selected => {
     const known = Object.entries(columns).filter(([, value]) => value !== null);
     const call = Object.fromEntries(known) as unknown as Mutable<ObservedCall>;
     const prefix = process === store.process ? "" : `${process}.`;
@@ -109,57 +125,33 @@ function selected(store: Store, where: string, ...values: readonly (number | str
   });
 }
 
-type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
-
-/** Sums, while they are made. */
-export class Sum {
-  readonly counts = { calls: 0, failed: 0, toolErrors: 0, bytesOut: 0, repeats: 0 };
-  readonly buckets: Buckets = noBuckets();
-
-  add(row: Row): void {
-    const { calls, failed, tool_errors: errors = 0, bytes_out: bytes = 0, repeats = 0 } = row;
-    const { counts } = this;
-    counts.calls += Number(calls);
-    counts.failed += Number(failed);
-    counts.toolErrors += Number(errors);
-    counts.bytesOut += Number(bytes);
-    counts.repeats += Number(repeats);
-    addBuckets(this.buckets, String(row["buckets"]));
-  }
-
-  get load(): Load {
-    const { buckets, counts: { calls, failed } } = this;
-    return { calls, failed, p50: quantile(buckets, 0.5), p95: quantile(buckets, 0.95) };
-  }
-}
-
 /** The rows from a time on, the oldest first. */
-export async function* tallies(store: Store, table: Tally["table"], from: number) {
+export async function* tallies(store: Store, table: TallyTable, from: number) {
   const { keys } = TALLIES[table];
   const key = keys.join();
-  const where = `WHERE (${key}) > (${keys.map(() => "?")}) ORDER BY ${key} LIMIT ${AT_ONCE}`;
-  let last: (number | string | null)[] = keys.map((_, index) => index === 0 ? from - 1 : "");
-  for (let read = 0; read < MOST_TALLIES; read += AT_ONCE) {
-    const rows = store.all(`SELECT * FROM ${table} ${where}`, ...last);
+  const sql = `SELECT * FROM ${table} WHERE (${key}) > (${keys.map(() => "?")})
+    ORDER BY ${key} LIMIT ${AT_ONCE}`;
+  const read = (place: Row[string][]) => store.all(sql, ...place);
+  const placeOf = (row: Row) => keys.map((name) => row[name]!);
+  // No text is less than an empty one.
+  const first = keys.map((name) => name === "at" ? from - 1 : "");
+  for await (const rows of takingTurns(pagesOf(read, placeOf, first, MOST_TALLIES))) {
     for (const row of rows) if (Number(row["at"]) >= from) yield row;
-    if (rows.length < AT_ONCE) return;
-    last = keys.map((name) => rows.at(-1)![name]!);
-    await nextTurn();
   }
 }
 
 /** Who was used how much since the begin of the hour that lies that far back. */
 export async function usageIn(store: Store, by: UsageBy, since: number): Promise<UsageList> {
   const from = Math.floor(since / HOUR) * HOUR;
-  const sums = new Map<string, Sum>();
+  const sums = new Map<string, Tally>();
   for await (const row of tallies(store, "hour", from)) {
     const key = String(row[by === "tool" ? "name" : by]);
-    if (key === "") continue;
-    if (sums.size < MOST_KEYS || sums.has(key)) {
-      sums.getOrInsertComputed(key, () => new Sum()).add(row);
-    }
+    if (key === "" || (sums.size >= MOST_KEYS && !sums.has(key))) continue;
+    sums.getOrInsertComputed(key, () => new Tally()).add(row);
   }
-  const items = Array.from(sums, ([key, { counts, load }]) => ({ key, ...counts, ...load }));
+  const items = Array.from(sums, ([key, { load, tool_errors, bytes_out, repeats }]) => {
+    return { key, ...load, toolErrors: tool_errors, bytesOut: bytes_out, repeats };
+  });
   return { from, items: items.sort((a, b) => b.calls - a.calls).slice(0, MOST_ITEMS) };
 }
 
@@ -167,27 +159,31 @@ export async function usageIn(store: Store, by: UsageBy, since: number): Promise
 export async function trafficOf(store: Store, range: number, now: number): Promise<Traffic> {
   // Minutes are kept for two days.
   const table = range <= 24 * HOUR ? "minute" : "hour";
-  const unit = table === "minute" ? MINUTE : HOUR;
-  const step = Math.ceil(range / 96 / unit) * unit;
+  const { span } = TALLIES[table];
+  const step = Math.ceil(range / 96 / span) * span;
   const count = Math.round(range / step);
   const to = (Math.floor(now / step) + 1) * step;
   const from = to - count * step;
-  const [total, before] = [new Sum(), new Sum()];
-  const all = Array.from({ length: count }, () => new Sum());
-  const servers = new Map<string, { readonly total: Sum; readonly spark: number[] }>();
+  const [total, before] = [new Tally(), new Tally()];
+  const all = Array.from({ length: count }, () => new Tally());
+  const servers = new Map<string, { readonly sum: Tally; readonly spark: number[] }>();
   for await (const row of tallies(store, table, from - count * step)) {
-    if (Number(row["at"]) >= to) break; // The future of a clock that was set back.
     const index = Math.floor((Number(row["at"]) - from) / step);
-    const name = String(row["server"]);
-    const none = () => ({ total: new Sum(), spark: Array<number>(count).fill(0) });
-    const server = index < 0 ? undefined : servers.getOrInsertComputed(name, none);
-    if (server) server.spark[index]! += Number(row["calls"]);
-    for (const sum of server ? [total, all[index]!, server.total] : [before]) sum.add(row);
+    if (index >= count) break; // The future of a clock that was set back.
+    if (index < 0) {
+      before.add(row);
+      continue;
+    }
+    const none = () => ({ sum: new Tally(), spark: Array<number>(count).fill(0) });
+    const { sum, spark } = servers.getOrInsertComputed(String(row["server"]), none);
+    spark[index]! += Number(row["calls"]);
+    for (const one of [total, all[index]!, sum]) one.add(row);
   }
-  const steps = all.map(({ load }, index) => ({ at: from + index * step, ...load }));
-  const each = Array.from(
-    servers,
-    ([name, one]) => [name, { ...one, total: one.total.load }] as const,
-  );
-  return { from, to, step, total: total.load, before: before.load, steps, servers: new Map(each) };
+  return {
+    ...{ from, to, step, total: total.load, before: before.load },
+    steps: all.map(({ load }, index) => ({ at: from + index * step, ...load })),
+    servers: new Map(
+      Array.from(servers, ([name, { sum, spark }]) => [name, { total: sum.load, spark }]),
+    ),
+  };
 }

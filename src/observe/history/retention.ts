@@ -1,7 +1,7 @@
 /** What of the history is kept how long, and in how much room. */
 
 import { nextTurn } from "../../lib/time.ts";
-import { HOUR, TALLIES } from "./pending.ts";
+import { HOUR, TALLIES } from "./tally.ts";
 import type { Store } from "./store.ts";
 
 /** What the configuration says of it. */

@@ -10,10 +10,9 @@ import { codeOf, messageOf } from "../../lib/text.ts";
 import { nextTurn } from "../../lib/time.ts";
 import type { ObservedCall } from "../call.ts";
 import { bucketsText } from "./buckets.ts";
-import { type Batch, type KeptBody, type ProblemCount, TALLIES, type Tally } from "./pending.ts";
+import type { Batch, KeptBody, MinuteTally, ProblemCount } from "./pending.ts";
+import { type Row, TALLIES, Tally, type TallyTable } from "./tally.ts";
 
-/** Columns of one row, by name. */
-export type Row = Record<string, number | string | null>;
 type Value = number | string | null | Uint8Array;
 
 /** Raised with the meaning of the tables; a file of another number is left alone. */
@@ -36,7 +35,7 @@ CREATE TABLE IF NOT EXISTS hour(at INTEGER, server TEXT, name TEXT, client TEXT,
 CREATE TABLE IF NOT EXISTS problem(fingerprint TEXT PRIMARY KEY, server TEXT, name TEXT, code INTEGER,
   text TEXT, first INTEGER, last INTEGER, count INTEGER, sample_call TEXT, state TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS alert(rule TEXT, subject TEXT, since INTEGER, until INTEGER, told INTEGER,
-  PRIMARY KEY(rule, subject, since)) STRICT;
+  text TEXT, PRIMARY KEY(rule, subject, since)) STRICT;
 `;
 
 /**
@@ -71,6 +70,8 @@ export class Store {
     private readonly database: DatabaseSync,
     /** The process whose calls are added. */
     readonly process: string,
+    private readonly path: string,
+    private readonly file: number | undefined,
   ) {}
 
   /** With turns for others between the steps. */
@@ -91,7 +92,7 @@ export class Store {
     try {
       database.exec(SETTINGS);
       await nextTurn();
-      const store = new Store(database, name);
+      const store = new Store(database, name, path, await fileAt(path));
       store.transaction(() => store.#prepareTables());
       return store;
     } catch (error) {
@@ -100,8 +101,15 @@ export class Store {
     }
   }
 
+  /** Whether somebody has removed the file, or put another one in its place. */
+  async isGone(): Promise<boolean> {
+    return await fileAt(this.path) !== this.file;
+  }
+
   #prepareTables(): void {
     this.database.exec(TABLES);
+    // Files of the first days have no such column.
+    attempt(() => this.database.exec("ALTER TABLE alert ADD COLUMN text TEXT"));
     const { schema } = this.all("SELECT schema FROM meta")[0] ?? {};
     if (schema === undefined) this.run("INSERT INTO meta VALUES(?)", SCHEMA);
     else if (schema !== SCHEMA) throw new Error(`found format ${schema}, expected ${SCHEMA}`);
@@ -136,12 +144,17 @@ export class Store {
 
   /** The writing of a batch, step by step; each is to be done in a transaction. */
   steps({ tallies, calls, problems, alerts, bodies }: Batch): (() => void)[] {
+    const ofTable = (table: TallyTable) => {
+      const groups = Map.groupBy(tallies, (tally) => keyIn(table, tally).join("\0"));
+      return Array.from(groups.values(), (group) => () => this.#addTallies(table, group));
+    };
     return [
-      ...Array.from(tallies.values(), (tally) => () => this.#addTally(tally)),
+      ...ofTable("minute"),
+      ...ofTable("hour"),
       ...calls.map((call) => () => this.#addCall(call)),
       ...Array.from(problems.values(), (problem) => () => this.#addProblem(problem)),
-      ...alerts.map(({ rule, subject, since, until, told }) => () =>
-        this.#put("alert", rule, subject, since, until, told)
+      ...alerts.map(({ rule, subject, since, until, told, text }) => () =>
+        this.#put("alert", rule, subject, since, until, told, text)
       ),
       ...bodies.map((body) => () => this.#addBody(body)),
     ];
@@ -169,16 +182,16 @@ export class Store {
     );
   }
 
-  #addTally({ table, key, sums, buckets }: Tally): void {
-    const { keys, sums: columns } = TALLIES[table];
-    const [values, added] = [keys.map((name) => key[name]), columns.map((name) => sums[name])];
-    const where = `WHERE ${keys.map((name) => `${name} = ?`).join(" AND ")}`;
-    const [found] = this.all(`SELECT buckets FROM ${table} ${where}`, ...values);
-    const text = bucketsText(buckets, String(found?.["buckets"] ?? ""));
-    const all = `${table}(${keys}, ${columns}, buckets)`;
-    if (found === undefined) return this.#put(all, ...values, ...added, text);
-    const more = columns.map((name) => `${name} = ${name} + ?`);
-    this.run(`UPDATE ${table} SET ${more}, buckets = ? ${where}`, ...added, text, ...values);
+  /** To one row. */
+  #addTallies(table: TallyTable, tallies: readonly MinuteTally[]): void {
+    const { keys, sums } = TALLIES[table];
+    const key = keyIn(table, tallies[0]!);
+    const where = keys.map((name) => `${name} = ?`).join(" AND ");
+    const sum = new Tally();
+    for (const row of this.all(`SELECT * FROM ${table} WHERE ${where}`, ...key)) sum.add(row);
+    for (const tally of tallies) sum.add(tally);
+    const values = [...key, ...sums.map((name) => sum[name]), bucketsText(sum.buckets)];
+    this.#put(`${table}(${keys}, ${sums}, buckets)`, ...values);
   }
 
   #addProblem({ fingerprint, server, name, code, text, ...one }: ProblemCount): void {
@@ -229,4 +242,16 @@ export class Store {
     this.#statements.clear();
     attempt(() => this.database.close());
   }
+}
+
+/** What tells the file at a path from others; undefined where there is none. */
+async function fileAt(path: string): Promise<number | undefined> {
+  return (await lstat(path).catch(() => undefined))?.ino;
+}
+
+/** The values of the columns that make a row one. */
+function keyIn(table: TallyTable, tally: MinuteTally): Value[] {
+  const { keys, span } = TALLIES[table];
+  const at = Math.floor(tally.at / span) * span;
+  return keys.map((name) => name === "at" ? at : tally[name]);
 }

@@ -2,7 +2,6 @@
 
 import process from "node:process";
 import type { OtelConfig } from "../../config/schema-observe.ts";
-import type { CallRecord } from "../../gateway/events.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
 import { TokenBucket } from "../../lib/rate-limit.ts";
 import { cut } from "../../lib/text.ts";
@@ -12,9 +11,9 @@ import type { Entry } from "../../log/entry.ts";
 import { getLogger, recentLines } from "../../log/mod.ts";
 import { idTextOf } from "../../protocol/message.ts";
 import { withoutCredentials } from "../../upstream/transport/http-client.ts";
-import type { ObservedCall } from "../call.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Recorder } from "../recorder.ts";
+import type { EndedCall } from "../ring.ts";
 import { type AttributeValues, otlpBody, type Signal, spansOf, type TracedEnd } from "./encode.ts";
 import { Exporter } from "./exporter.ts";
 import { isSent, logRecord } from "./logs.ts";
@@ -97,8 +96,8 @@ export class Otlp {
         ),
     );
     const traceOf = gateway.traceOf = (exchange) => beginTrace(exchange, config.sample);
-    const off = recorder.onCall((call, record) => {
-      const end = endOf(call, record);
+    const off = recorder.onCall((ended) => {
+      const end = endOf(ended);
       if (end !== undefined) exporter.push(end);
     });
     return () => {
@@ -166,13 +165,14 @@ async function* textsOf<Item>(
   }
 }
 
-function endOf(call: ObservedCall, { trace, received, client }: CallRecord): TracedEnd | undefined {
+function endOf(ended: EndedCall): TracedEnd | undefined {
+  const { trace, received, client } = ended.record;
   if (!(trace instanceof TracedCall)) return undefined;
   const { id } = received;
   const shown = cut(typeof id === "string" ? id : idTextOf(received), MOST_OF_ID);
   // A copy: a part of a text keeps all of it, and a request may be long.
   const requestId = Buffer.from(shown).toString();
-  return { call, trace, requestId, protocolVersion: client.protocolVersion };
+  return { call: ended.whole, trace, requestId, protocolVersion: client.protocolVersion };
 }
 
 /** What the environment says where the configuration says nothing; the names are the standard's. */

@@ -203,8 +203,8 @@ test(
     const house = await House.open(scope, {});
     const readers = await Promise.all([0, 1, 2].map(() => listen(house, "?topics=calls")));
     let count = 0;
-    const off = house.observatory.recorder.onCall((call) => {
-      Object.defineProperty(call, "toJSON", { value: () => (count++, { name: "once" }) });
+    const off = house.observatory.recorder.onCall(({ whole }) => {
+      Object.defineProperty(whole, "toJSON", { value: () => (count++, { name: "once" }) });
     });
     await call(house, "a_echo");
     for (const reader of readers) {

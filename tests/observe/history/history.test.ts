@@ -46,7 +46,7 @@ test("the tables are the ones that are documented", async () => {
       `${name}(${all(`PRAGMA table_info(${name})`).map((column) => column.name).join(", ")})`
     );
     assert.deepEqual(columns, [
-      "alert(rule, subject, since, until, told)",
+      "alert(rule, subject, since, until, told, text)",
       "body(call, request, result, flags)",
       "call(id, at, process, rid, method, server, name, client, session, endpoint, outcome, code, " +
       "ms, queue_ms, server_ms, bytes_in, bytes_out, via, cached, trace, who, parent)",
@@ -214,11 +214,10 @@ test("problems are counted, done, opened again, and ignored for good", async () 
 test("alerts and bodies are kept", async () => {
   await using place = kept();
   const history = place.open();
-  history.addAlert({ rule: "down", subject: "s", since: NOON, until: null, told: null });
-  history.addAlert({ rule: "down", subject: "s", since: NOON, until: NOON + 9, told: NOON + 1 });
-  assert.deepEqual(await history.alerts(), [
-    { rule: "down", subject: "s", since: NOON, until: NOON + 9, told: NOON + 1 },
-  ]);
+  const alert = { rule: "down", subject: "s", since: NOON, text: "It is away." };
+  history.addAlert({ ...alert, until: null, told: null });
+  history.addAlert({ ...alert, until: NOON + 9, told: NOON + 1 });
+  assert.deepEqual(await history.alerts(), [{ ...alert, until: NOON + 9, told: NOON + 1 }]);
   const call = callOf();
   const body = { request: '{"a":1}', result: "é".repeat(60_000), cut: true, redacted: false };
   await history.addBody(call.id, body);

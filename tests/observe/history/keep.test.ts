@@ -4,6 +4,7 @@ import type { CallRecord } from "../../../src/gateway/events.ts";
 import type { Gateway } from "../../../src/gateway/gateway.ts";
 import { keepHistory } from "../../../src/observe/history/keep.ts";
 import type { CallListener, Recorder } from "../../../src/observe/recorder.ts";
+import { EndedCall } from "../../../src/observe/ring.ts";
 import { callOf, kept } from "./history-support.ts";
 
 test("problems have the words of who failed, without secrets", async () => {
@@ -24,12 +25,12 @@ test("problems have the words of who failed, without secrets", async () => {
     recorder as unknown as Recorder,
     { directory: place.directory, days: 30, maxSize: 2 ** 26 },
   );
-  const tell = (outcome: "tool_error" | "error", record: Partial<CallRecord>) =>
-    listeners[0]!(callOf({ outcome, at: Date.now() }), {
-      method: "tools/call",
-      bytesIn: 10,
-      ...record,
-    } as CallRecord);
+  const tell = (outcome: "tool_error" | "error", said: Partial<CallRecord>) => {
+    const call = callOf({ outcome, at: Date.now() });
+    const record = { ...call, duration: 1, bytesIn: 10, ...said } as unknown as CallRecord;
+    const { at, method, name, client } = call;
+    listeners[0]!(new EndedCall(record, at, method, name, client, () => call));
+  };
   tell("error", { error: "password hunter2 is wrong" });
   tell("tool_error", { error: "no such user 17 hunter2" });
   tell("error", { error: 'cannot use {"token":"letters-only","user":"me"}' });
