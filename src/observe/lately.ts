@@ -2,7 +2,7 @@
 
 import type { ObservedCall } from "./call.ts";
 import type { History } from "./history/history.ts";
-import { RANGES, type UsageBy } from "./history/queries.ts";
+import { RANGES, trafficOf, type UsageBy, usageIn } from "./history/queries.ts";
 import type { Observatory } from "./observatory.ts";
 
 const MINUTE = 60_000;
@@ -15,14 +15,16 @@ export async function historyOf(observatory: Observatory): Promise<History | und
 
 /** Of a range that ends now, step by step. */
 export async function trafficOver(observatory: Observatory, range: string) {
-  const known = await (await historyOf(observatory))?.traffic(range);
+  const history = await historyOf(observatory);
+  const known = await history?.ask((store) => trafficOf(store, RANGES[range]!));
   return known ?? trafficIn(observatory.recorder.recent(), RANGES[range]!, Date.now());
 }
 
 /** Who was used how much since `from`; the most used first. */
 export async function usageOver(observatory: Observatory, by: UsageBy, range: string) {
   const history = await historyOf(observatory);
-  if (history !== undefined) return await history.usage({ by, range });
+  const known = await history?.ask((store) => usageIn(store, by, RANGES[range]!));
+  if (known !== undefined) return known;
   const from = Date.now() - RANGES[range]!;
   return {
     from,

@@ -15,6 +15,7 @@ import { adviceFor } from "../../src/observe/history/figures.ts";
 import { Observatory } from "../../src/observe/observatory.ts";
 import { parseMessage, type RequestMessage } from "../../src/protocol/message.ts";
 import { clientOf } from "../gateway/middleware/middleware-support.ts";
+import { questions } from "./history/history-support.ts";
 import { poolTarget } from "../upstream/pool-support.ts";
 
 await loadOptions("history");
@@ -63,7 +64,8 @@ test("every call is kept, from the first one on", async () => {
     await call("read");
     await call("none");
     const history = await observatory.history();
-    const kept = async () => (await history!.calls({})).items.map(({ id, name }) => [id, name]);
+    const kept = async () =>
+      (await questions(history!).calls({})).items.map(({ id, name }) => [id, name]);
     const recent = () => observatory.recorder.recent().map(({ id, name }) => [id, name]);
     assert.deepEqual(await kept(), recent());
     await call("read");
@@ -71,7 +73,7 @@ test("every call is kept, from the first one on", async () => {
     assert.equal(recent().length, 3);
     await observatory.close();
     assert.equal(existsSync(file), true);
-    assert.deepEqual((await history!.calls({})).items, []);
+    assert.deepEqual((await questions(history!).calls({})).items, []);
   });
 });
 
@@ -80,7 +82,7 @@ test("equal arguments count as repeats, whatever else the requests have", async 
     const history = (await observatory.history())!;
     for (const path of ["a", "b", "a", "a"]) await call("read", { path });
     await call("write", { path: "a" });
-    const { items } = await history.usage({ by: "tool", range: "24h" });
+    const { items } = await questions(history).usage({ by: "tool", range: "24h" });
     assert.equal(items.find(({ key }) => key === "read")?.repeats, 2);
     assert.equal(items.find(({ key }) => key !== "read")?.repeats, 0);
   });
@@ -112,7 +114,9 @@ test("no history is kept where it is off, and a reload begins and ends one", asy
     await call("write");
     const history = await observatory.history();
     assert.equal(history?.retention.days, 3);
-    assert.deepEqual((await history!.calls({})).items.map(({ name }) => name), ["write"]);
+    assert.deepEqual((await questions(history!).calls({})).items.map(({ name }) => name), [
+      "write",
+    ]);
     await gateway.reload(configOf({ history: { days: 5 } }));
     await observatory.history();
     assert.equal(history?.retention.days, 5);
@@ -123,7 +127,7 @@ test("no history is kept where it is off, and a reload begins and ends one", asy
     await gateway.reload(configOf({ history: {} }));
     await call("read");
     const again = (await observatory.history())!;
-    const { items: [one] } = await again.usage({ by: "server", range: "24h" });
+    const { items: [one] } = await questions(again).usage({ by: "server", range: "24h" });
     assert.equal(one?.calls, 2);
   });
 });

@@ -5,8 +5,16 @@ import { parseDuration } from "../../lib/time.ts";
 import { type CallFilter, FilterError, parseFilter } from "../../observe/filter.ts";
 import type { ObservedCall } from "../../observe/call.ts";
 import { adviceFor } from "../../observe/history/figures.ts";
+import {
+  callBody,
+  callById,
+  callsOf,
+  innerCalls,
+  markProblem,
+  problemsIn,
+} from "../../observe/history/queries.ts";
 import { historyOf, usageOver } from "../../observe/lately.ts";
-import { PROBLEM_STATES, type ProblemState } from "../../observe/problems.ts";
+import { PROBLEM_STATES } from "../../observe/problems.ts";
 import { ApiError, type Asked, bodyOf, choiceIn, limitIn, MOST_ITEMS, rangeIn } from "./ask.ts";
 
 /** For how long bodies may be recorded, ms. */
@@ -31,7 +39,8 @@ export async function calls({ observatory, query }: Asked) {
     throw new ApiError(400, "invalid_before", "Cannot read before: expected the next of an answer");
   }
   const history = await historyOf(observatory);
-  if (history !== undefined) return await history.calls({ filter, before, limit });
+  const page = await history?.ask((store) => callsOf(store, { filter, before, limit }));
+  if (page !== undefined) return page;
   const kept = observatory.recorder.recent({ filter });
   // Several may have come in the same moment.
   const place = kept.findIndex((call) => call.id === id);
@@ -45,11 +54,14 @@ export async function calls({ observatory, query }: Asked) {
 export async function call({ observatory, name: id }: Asked) {
   const { recorder } = observatory;
   const history = await historyOf(observatory);
-  const found = recorder.find(id) ?? await history?.call(id);
+  const found = recorder.find(id) ?? await history?.ask((store) => callById(store, id));
   if (found === undefined) throw new ApiError(404, "not_found", `No such call: ${id}`);
   const kept = recorder.recent({ filter: ({ parent }) => parent === id, limit: MOST_ITEMS });
-  const inner = kept.length > 0 ? kept : await history?.inner(found) ?? [];
-  const body = await (await observatory.bodies()).find(id) ?? await history?.body(id);
+  const inner = kept.length > 0
+    ? kept
+    : await history?.ask((store) => innerCalls(store, found)) ?? [];
+  const body = await (await observatory.bodies()).find(id) ??
+    await history?.ask((store) => callBody(store, id));
   return { ...found, inner, body };
 }
 
@@ -102,18 +114,20 @@ export async function problems({ observatory, query }: Asked) {
   const words = ["", ...PROBLEM_STATES] as const;
   const state = choiceIn(query, "state", words) || undefined;
   const history = await historyOf(observatory);
-  return { items: await history?.problems({ state }) ?? [], next: null };
+  return { items: await history?.ask((store) => problemsIn(store, state)) ?? [], next: null };
 }
 
 /** `POST /api/problems/ID` */
 export async function setProblem(asked: Asked) {
-  const { state } = await bodyOf(asked);
-  if (!PROBLEM_STATES.includes(state as ProblemState)) {
+  const { state: wanted } = await bodyOf(asked);
+  const state = PROBLEM_STATES.find((one) => one === wanted);
+  if (state === undefined) {
     const expected = PROBLEM_STATES.join(", ");
     throw new ApiError(400, "invalid_state", `Expected "state" to be one of ${expected}`);
   }
   const { name: fingerprint, observatory } = asked;
   const history = await historyOf(observatory);
-  if (await history?.setProblem(fingerprint, state as ProblemState)) return { fingerprint, state };
+  const isSet = await history?.ask((store) => markProblem(store, fingerprint, state));
+  if (isSet) return { fingerprint, state };
   throw new ApiError(404, "not_found", `No such problem: ${fingerprint}`);
 }

@@ -4,7 +4,7 @@ import type { AlertChannel, AlertRule } from "../../config/types.ts";
 import { parseGlob } from "../../lib/glob.ts";
 import { cut, plural, quoted } from "../../lib/text.ts";
 import { formatDuration } from "../../lib/time.ts";
-import { quantile } from "../history/buckets.ts";
+import { quantile } from "../history/tally.ts";
 import type { Totals } from "./window.ts";
 
 /** What is known of one server. */

@@ -1,6 +1,6 @@
 /** What came of calls over a time, from counters that only grow. */
 
-import { type Buckets, noBuckets } from "../history/buckets.ts";
+import { type Buckets, noBuckets } from "../history/tally.ts";
 import { BOUNDS, type Family, type Histogram } from "../series.ts";
 
 /** Of the calls to one server. */

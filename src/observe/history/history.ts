@@ -5,28 +5,15 @@
 
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { gunzip, gzip } from "node:zlib";
+import { gzip } from "node:zlib";
 import { codeOf, messageOf } from "../../lib/text.ts";
 import { type Clock, nextTurn, within } from "../../lib/time.ts";
 import { getLogger } from "../../log/mod.ts";
 import type { Body } from "../bodies.ts";
 import type { ObservedCall } from "../call.ts";
-import type { ProblemKind, ProblemState } from "../problems.ts";
 import type { EndedCall } from "../ring.ts";
 import { type AlertRow, type CallExtra, Pending } from "./pending.ts";
-import {
-  callById,
-  type CallPage,
-  type CallQuery,
-  callsOf,
-  innerCalls,
-  RANGES,
-  type Traffic,
-  trafficOf,
-  type UsageBy,
-  usageIn,
-  type UsageList,
-} from "./queries.ts";
+import { alertsIn } from "./queries.ts";
 import { removeOld, type Retention } from "./retention.ts";
 import { putAside, Store, troubleOf } from "./store.ts";
 
@@ -44,12 +31,6 @@ export interface HistoryParts extends Retention {
   readonly follow?: (history: History) => () => void;
 }
 
-/** Failures of one kind; times are ms since the epoch. */
-export type Problem =
-  & Omit<ProblemKind, "code">
-  & Readonly<Record<"first" | "last" | "count", number>>
-  & { readonly code: number | null; readonly sampleCall: string; readonly state: ProblemState };
-
 const FLUSH_EVERY = 5_000;
 const [CLEAN_EVERY, AGAIN_AFTER] = [600_000, 600_000];
 /** What is pending is written before its time when there is so much of it. */
@@ -59,11 +40,9 @@ const PATIENCE = 6;
 /** How long writing may hold up the loop, ms. */
 const A_TURN = 2;
 const CLOSE_WITHIN = 900;
-const MOST_BODY = 1024 * 1024;
-const MOST_LISTED = 500;
 
 const log = getLogger("mcproxy", "observe");
-const [pack, unpack] = [promisify(gzip), promisify(gunzip)];
+const pack = promisify(gzip);
 
 /** Opened with the first flush; away, for as long as the file cannot be used. */
 export class History {
@@ -118,6 +97,11 @@ export class History {
     this.#pending.addAlert(alert);
   }
 
+  /** The latest first. */
+  async alerts(): Promise<AlertRow[]> {
+    return await this.ask(alertsIn) ?? [];
+  }
+
   /** Of a call that is added before the next flush, or was. */
   async addBody(id: string, { request, result, cut, redacted }: Body): Promise<void> {
     const [sent, got] = await Promise.all([pack(request), pack(result)]);
@@ -125,73 +109,9 @@ export class History {
     this.#pending.addBody({ id, request: sent, result: got, flags });
   }
 
-  /** Calls that have ended, those of earlier processes and of others with this file included. */
-  async calls(query: CallQuery): Promise<CallPage> {
-    return await this.ask((store) => callsOf(store, query)) ?? { items: [], next: null };
-  }
-
-  /** By its id in this process, or as in {@link calls}. */
-  call(id: string): Promise<ObservedCall | undefined> {
-    return this.ask((store) => callById(store, id));
-  }
-
-  /** The calls that it has made. */
-  async inner(call: ObservedCall): Promise<ObservedCall[]> {
-    return await this.ask((store) => innerCalls(store, call)) ?? [];
-  }
-
-  /** That of a call; a side is empty where it is damaged. */
-  async body(id: string): Promise<Body | undefined> {
-    const sql = "SELECT request, result, flags FROM body WHERE call = ?";
-    const [row] = await this.ask((store) => store.all(sql, store.idOf(id))) ?? [];
-    if (row === undefined) return undefined;
-    const limit = { maxOutputLength: MOST_BODY };
-    const textOf = (bytes: unknown) => unpack(bytes as Uint8Array, limit).then(String, () => "");
-    const [request, result] = [await textOf(row["request"]), await textOf(row["result"])];
-    const flags = Number(row["flags"]);
-    return { request, result, cut: (flags & 1) > 0, redacted: (flags & 2) > 0 };
-  }
-
-  /** By the hour: `from` tells since when, ms since the epoch. */
-  async usage({ by, range }: { by: UsageBy; range: string }): Promise<UsageList> {
-    const since = this.#now() - RANGES[range]!;
-    return await this.ask((store) => usageIn(store, by, since)) ?? { from: since, items: [] };
-  }
-
-  /** What there was to do, step by step. */
-  traffic(range: string): Promise<Traffic | undefined> {
-    return this.ask((store) => trafficOf(store, RANGES[range]!, this.#now()));
-  }
-
-  /** The latest first. */
-  problems({ state }: { readonly state?: ProblemState | undefined }): Promise<Problem[]> {
-    const sql = `SELECT fingerprint, server, name, code, text, first, last, count,
-      sample_call AS sampleCall, state FROM problem WHERE state = ifnull(?, state)
-      ORDER BY last DESC LIMIT ${MOST_LISTED}`;
-    return this.#listed<Problem>(sql, state ?? null);
-  }
-
-  /** False where there is no such problem. */
-  async setProblem(fingerprint: string, state: ProblemState): Promise<boolean> {
-    const sql = "UPDATE problem SET state = ? WHERE fingerprint = ?";
-    return await this.ask((store) => store.run(sql, state, fingerprint) > 0) ?? false;
-  }
-
-  /** The latest first. */
-  alerts(): Promise<AlertRow[]> {
-    const columns = "rule, subject, since, until, told, ifnull(text, '') AS text";
-    const sql = `SELECT ${columns} FROM alert ORDER BY since DESC LIMIT ${MOST_LISTED}`;
-    return this.#listed<AlertRow>(sql);
-  }
-
-  async #listed<T>(sql: string, ...values: (string | null)[]): Promise<T[]> {
-    const found = await this.ask((store) => store.all(sql, ...values)) ?? [];
-    return found.map((row) => ({ ...row }) as T);
-  }
-
   /**
-   * Anything else, in short work; what was pending is there, too. Undefined while the file cannot be
-   * used. What the query itself throws is the asker's affair.
+   * What a query answers, in short work; what was pending is there, too. Undefined while the file
+   * cannot be used. What the query itself throws is the asker's affair.
    */
   ask<T>(query: (store: Store) => T | Promise<T>): Promise<T | undefined> {
     return this.#inTurn(async () => {

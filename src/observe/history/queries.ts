@@ -1,8 +1,13 @@
 /** What is asked of the history: read in turns, each of few rows. */
 
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
 import { takingTurns } from "../../lib/time.ts";
+import type { Body } from "../bodies.ts";
 import type { ObservedCall } from "../call.ts";
+import type { ProblemKind, ProblemState } from "../problems.ts";
 import type { RecentOptions } from "../recorder.ts";
+import type { AlertRow } from "./pending.ts";
 import type { Store } from "./store.ts";
 import { HOUR, type Load, MINUTE, type Row, TALLIES, Tally, type TallyTable } from "./tally.ts";
 
@@ -12,29 +17,14 @@ export const RANGES: Readonly<Record<string, number>> = {
   ...{ "7d": 168 * HOUR, "30d": 720 * HOUR, "400d": 9_600 * HOUR },
 };
 
-/** What a tool, a server or a client has to do with. */
-export type Usage = Load & { readonly key: string } & Record<UsageSum, number>;
-type UsageSum = "toolErrors" | "bytesOut" | "repeats";
-
 /** Whose usage. */
 export type UsageBy = "tool" | "server" | "client";
 
-/** The most used first; `from` tells since when, ms since the epoch. */
-export type UsageList = { readonly from: number; readonly items: readonly Usage[] };
-
-/** Times are ms since the epoch. */
-export interface Traffic extends Readonly<Record<"from" | "to" | "step", number>> {
-  readonly total: Load;
-  /** Of the same length of time before. */
-  readonly before: Load;
-  /** All of them, those without calls, too. */
-  readonly steps: readonly (Load & { readonly at: number })[];
-  /** `spark`: its calls in each step. */
-  readonly servers: ReadonlyMap<
-    string,
-    { readonly total: Load; readonly spark: readonly number[] }
-  >;
-}
+/** Failures of one kind; times are ms since the epoch. */
+export type Problem =
+  & Omit<ProblemKind, "code">
+  & Readonly<Record<"first" | "last" | "count", number>>
+  & { readonly code: number | null; readonly sampleCall: string; readonly state: ProblemState };
 
 /** Which calls are meant: before that many ms since the epoch, or from the `next` of an answer on. */
 export interface CallQuery extends Omit<RecentOptions, "before"> {
@@ -50,6 +40,9 @@ const MOST_ROWS = 50_000;
 const MOST_TALLIES = 500_000;
 const MOST_KEYS = 10_000;
 const MOST_ITEMS = 500;
+const MOST_BODY = 1024 * 1024;
+
+const unpack = promisify(gunzip);
 
 /** A page of calls. */
 export async function callsOf(store: Store, query: CallQuery): Promise<CallPage> {
@@ -100,6 +93,38 @@ export function innerCalls(store: Store, { id, at, ms }: ObservedCall): Observed
   return selected(store, where, ...span, process!, rid!).map(({ call }) => call);
 }
 
+/** What it has said and was answered; a side is empty where it is damaged. */
+export async function callBody(store: Store, id: string): Promise<Body | undefined> {
+  const sql = "SELECT request, result, flags FROM body WHERE call = ?";
+  const [row] = store.all(sql, store.idOf(id));
+  if (row === undefined) return undefined;
+  const limit = { maxOutputLength: MOST_BODY };
+  const textOf = (bytes: unknown) => unpack(bytes as Uint8Array, limit).then(String, () => "");
+  const [request, result] = [await textOf(row["request"]), await textOf(row["result"])];
+  const flags = Number(row["flags"]);
+  return { request, result, cut: (flags & 1) > 0, redacted: (flags & 2) > 0 };
+}
+
+/** The latest first. */
+export function problemsIn(store: Store, state: ProblemState | null = null): Problem[] {
+  const sql = `SELECT fingerprint, server, name, code, text, first, last, count,
+    sample_call AS sampleCall, state FROM problem WHERE state = ifnull(?, state)
+    ORDER BY last DESC LIMIT ${MOST_ITEMS}`;
+  return store.all(sql, state).map((row) => ({ ...row }) as unknown as Problem);
+}
+
+/** False where there is no such problem. */
+export function markProblem(store: Store, fingerprint: string, state: ProblemState): boolean {
+  return store.run("UPDATE problem SET state = ? WHERE fingerprint = ?", state, fingerprint) > 0;
+}
+
+/** The latest first. */
+export function alertsIn(store: Store): AlertRow[] {
+  const sql = `SELECT rule, subject, since, until, told, ifnull(text, '') AS text FROM alert
+    ORDER BY since DESC LIMIT ${MOST_ITEMS}`;
+  return store.all(sql).map((row) => ({ ...row }) as unknown as AlertRow);
+}
+
 /** A call, and its place among those of the same moment. */
 type Selected = { readonly row: number; readonly call: ObservedCall };
 type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
@@ -140,9 +165,12 @@ export async function* tallies(store: Store, table: TallyTable, from: number) {
   }
 }
 
-/** Who was used how much since the begin of the hour that lies that far back. */
-export async function usageIn(store: Store, by: UsageBy, since: number): Promise<UsageList> {
-  const from = Math.floor(since / HOUR) * HOUR;
+/**
+ * Who was used how much over a range that ends now, the most used first; `from` is the begin of its
+ * first hour, ms since the epoch.
+ */
+export async function usageIn(store: Store, by: UsageBy, range: number, now = Date.now()) {
+  const from = Math.floor((now - range) / HOUR) * HOUR;
   const sums = new Map<string, Tally>();
   for await (const row of tallies(store, "hour", from)) {
     const key = String(row[by === "tool" ? "name" : by]);
@@ -155,8 +183,11 @@ export async function usageIn(store: Store, by: UsageBy, since: number): Promise
   return { from, items: items.sort((a, b) => b.calls - a.calls).slice(0, MOST_ITEMS) };
 }
 
-/** Of a range that ends now, in steps of whole minutes or hours. */
-export async function trafficOf(store: Store, range: number, now: number): Promise<Traffic> {
+/**
+ * What there was to do in a range that ends now: in steps of whole minutes or hours, those without
+ * calls, too, and in the same time `before`; `spark` has the calls of a server in each step.
+ */
+export async function trafficOf(store: Store, range: number, now = Date.now()) {
   // Minutes are kept for two days.
   const table = range <= 24 * HOUR ? "minute" : "hour";
   const { span } = TALLIES[table];

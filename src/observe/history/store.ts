@@ -9,9 +9,8 @@ import { isReadableByOthers } from "../../lib/own-file.ts";
 import { codeOf, messageOf } from "../../lib/text.ts";
 import { nextTurn } from "../../lib/time.ts";
 import type { ObservedCall } from "../call.ts";
-import { bucketsText } from "./buckets.ts";
 import type { Batch, KeptBody, MinuteTally, ProblemCount } from "./pending.ts";
-import { type Row, TALLIES, Tally, type TallyTable } from "./tally.ts";
+import { bucketsText, type Row, TALLIES, Tally, type TallyTable } from "./tally.ts";
 
 type Value = number | string | null | Uint8Array;
 
@@ -46,6 +45,9 @@ const SETTINGS = `PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;
 PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=4194304;
 PRAGMA cache_size=-512;`;
 
+/** What lies beside the file while it is open. */
+const PARTS = ["-wal", "-shm"];
+
 /** Why the store cannot be used: `locked` passes, `garbage` is put aside, the rest may be mended. */
 export function troubleOf(error: unknown): "locked" | "garbage" | "other" {
   // Of one runtime they have no number.
@@ -57,12 +59,14 @@ export function troubleOf(error: unknown): "locked" | "garbage" | "other" {
 /** Puts what is no history aside, in the place of what was put aside before. Never rejects. */
 export async function putAside(path: string): Promise<void> {
   await rename(path, `${path}.broken`).catch(() => {});
-  for (const part of ["-wal", "-shm"]) await rm(path + part, { force: true }).catch(() => {});
+  for (const part of PARTS) await removePart(path + part);
 }
 
 /** An open history. All methods throw what SQLite throws. */
 export class Store {
   readonly #statements = new Map<string, StatementSync>();
+  /** As they were when it was opened. */
+  #files: readonly (number | undefined)[] = [];
   /** Rows since the last checkpoint. */
   #written = 0;
 
@@ -71,7 +75,6 @@ export class Store {
     /** The process whose calls are added. */
     readonly process: string,
     private readonly path: string,
-    private readonly file: number | undefined,
   ) {}
 
   /** With turns for others between the steps. */
@@ -92,8 +95,9 @@ export class Store {
     try {
       database.exec(SETTINGS);
       await nextTurn();
-      const store = new Store(database, name, path, await fileAt(path));
+      const store = new Store(database, name, path);
       store.transaction(() => store.#prepareTables());
+      store.#files = await filesAt(path);
       return store;
     } catch (error) {
       database.close();
@@ -101,9 +105,17 @@ export class Store {
     }
   }
 
-  /** Whether somebody has removed the file, or put another one in its place. */
+  /**
+   * Whether somebody has removed the file, or put another one in its place: that is not to get what
+   * is in the journal of ours, so the journal goes.
+   */
   async isGone(): Promise<boolean> {
-    return await fileAt(this.path) !== this.file;
+    const [file, ...parts] = await filesAt(this.path);
+    if (file === this.#files[0]) return false;
+    for (const [at, part] of PARTS.entries()) {
+      if (parts[at] === this.#files[at + 1]) await removePart(this.path + part);
+    }
+    return true;
   }
 
   #prepareTables(): void {
@@ -244,9 +256,14 @@ export class Store {
   }
 }
 
-/** What tells the file at a path from others; undefined where there is none. */
-async function fileAt(path: string): Promise<number | undefined> {
-  return (await lstat(path).catch(() => undefined))?.ino;
+/** What tells the files at a path from others; undefined where there are none. */
+function filesAt(path: string): Promise<(number | undefined)[]> {
+  const files = ["", ...PARTS].map((part) => lstat(path + part).catch(() => undefined));
+  return Promise.all(files.map(async (file) => (await file)?.ino));
+}
+
+function removePart(path: string): Promise<void> {
+  return rm(path, { force: true }).catch(() => {});
 }
 
 /** The values of the columns that make a row one. */

@@ -5,7 +5,7 @@ import type { Gateway } from "../../../src/gateway/gateway.ts";
 import { keepHistory } from "../../../src/observe/history/keep.ts";
 import type { CallListener, Recorder } from "../../../src/observe/recorder.ts";
 import { EndedCall } from "../../../src/observe/ring.ts";
-import { callOf, kept } from "./history-support.ts";
+import { callOf, kept, questions } from "./history-support.ts";
 
 test("problems have the words of who failed, without secrets", async () => {
   await using place = kept();
@@ -35,7 +35,7 @@ test("problems have the words of who failed, without secrets", async () => {
   tell("tool_error", { error: "no such user 17 hunter2" });
   tell("error", { error: 'cannot use {"token":"letters-only","user":"me"}' });
   tell("tool_error", {});
-  const texts = (await history.problems({})).map(({ text, count }) => [text, count]);
+  const texts = (await questions(history).problems({})).map(({ text, count }) => [text, count]);
   assert.deepEqual(texts.sort(), [
     ['cannot use {"token":"[redacted]","user":"me"}', 1],
     ["no such user N ***", 1],

@@ -3,7 +3,16 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
@@ -114,6 +123,44 @@ test("where nothing can be written nothing is kept, and memory is bounded", asyn
     assert.equal((await history.calls({ limit: 500 })).items.length, 500);
   });
   assert.equal(told.length, 1);
+});
+
+test("a file that is removed or replaced while it is in use is opened anew: told once", async () => {
+  await using place = kept();
+  const history = place.open();
+  const names = async () => (await history.calls({})).items.map(({ name }) => name);
+  history.add(callOf({ name: "first" }));
+  await history.flush();
+  const told = await warnings(async () => {
+    rmSync(place.path);
+    history.add(callOf({ name: "second" }));
+    assert.deepEqual(await names(), ["second"]);
+    const copy = kept();
+    await using _ = copy;
+    const other = copy.open({ process: "p0" });
+    other.add(callOf({ name: "third" }));
+    await other.close();
+    renameSync(copy.path, place.path);
+    history.add(callOf({ name: "fourth", at: NOON - 1 }));
+    assert.deepEqual(await names(), ["third", "fourth"]);
+    assert.equal(history.trouble, undefined);
+  });
+  assert.equal(told.length, 1);
+  assert.match(told[0]!, /The history in .*history\.db was removed or replaced; it is opened anew/);
+});
+
+test("a file of the first days gets the column it lacks", async () => {
+  await using place = kept();
+  await place.open().flush();
+  const database = new DatabaseSync(place.path);
+  database.exec("ALTER TABLE alert DROP COLUMN text");
+  database.exec("INSERT INTO alert VALUES('down', 's', 1, 2, NULL)");
+  database.close();
+  const alert = { rule: "down", subject: "t", since: NOON, until: null, told: null, text: "Away." };
+  const history = place.open();
+  history.addAlert(alert);
+  const old = { rule: "down", subject: "s", since: 1, until: 2, told: null, text: "" };
+  assert.deepEqual(await history.alerts(), [alert, old]);
 });
 
 test("a file of a later format is left alone", async () => {
