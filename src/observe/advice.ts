@@ -1,6 +1,7 @@
 /** What the configuration could spare or mend, from what was used: said, and never done. */
 
 import { plural } from "../lib/text.ts";
+import type { Load } from "./history/tally.ts";
 
 /** A tool as it is listed now, and its calls of 30 days. */
 export interface ToolFigures extends Record<"name" | "own" | "server", string> {
@@ -18,10 +19,9 @@ export interface ServerFigures {
   readonly name: string;
   readonly isLazy: boolean;
   readonly days: number;
-  readonly week: WeekFigures;
-  readonly before: WeekFigures;
+  readonly week: Omit<Load, "p50">;
+  readonly before: Omit<Load, "p50">;
 }
-type WeekFigures = { calls: number; failed: number; p95: number | undefined };
 
 /** All that advice is made from. */
 export interface AdviceFigures {

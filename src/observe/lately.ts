@@ -1,29 +1,30 @@
 /** How much there was to do: by the history, or where none is kept by the last calls alone. */
 
 import type { ObservedCall } from "./call.ts";
-import type { History } from "./history/history.ts";
 import { RANGES, trafficOf, type UsageBy, usageIn } from "./history/queries.ts";
+import type { Store } from "./history/store.ts";
 import type { Observatory } from "./observatory.ts";
 
 const MINUTE = 60_000;
 
-/** The history, where one is kept and can be used. */
-export async function historyOf(observatory: Observatory): Promise<History | undefined> {
-  const history = await observatory.history();
-  return history?.trouble === undefined ? history : undefined;
+/** What the history answers, where one is kept and can be used. */
+export async function fromHistory<T, Asked extends readonly unknown[]>(
+  observatory: Observatory,
+  query: (store: Store, ...asked: Asked) => T | Promise<T>,
+  ...asked: Asked
+): Promise<T | undefined> {
+  return await (await observatory.history())?.ask((store) => query(store, ...asked));
 }
 
 /** Of a range that ends now, step by step. */
 export async function trafficOver(observatory: Observatory, range: string) {
-  const history = await historyOf(observatory);
-  const known = await history?.ask((store) => trafficOf(store, RANGES[range]!));
+  const known = await fromHistory(observatory, trafficOf, RANGES[range]!, Date.now());
   return known ?? trafficIn(observatory.recorder.recent(), RANGES[range]!, Date.now());
 }
 
 /** Who was used how much since `from`; the most used first. */
 export async function usageOver(observatory: Observatory, by: UsageBy, range: string) {
-  const history = await historyOf(observatory);
-  const known = await history?.ask((store) => usageIn(store, by, RANGES[range]!));
+  const known = await fromHistory(observatory, usageIn, by, RANGES[range]!, Date.now());
   if (known !== undefined) return known;
   const from = Date.now() - RANGES[range]!;
   return {

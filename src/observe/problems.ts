@@ -4,11 +4,11 @@ import { shortHash } from "../lib/json.ts";
 import { cut, printable } from "../lib/text.ts";
 import type { ObservedCall, ObservedOutcome } from "./call.ts";
 
-/** What somebody has made of a problem; one that is `done` is open again when it comes again. */
-export type ProblemState = "open" | "done" | "ignored";
+/** What somebody may make of a problem; one that is `done` is open again when it comes again. */
+export const PROBLEM_STATES = ["open", "done", "ignored"] as const;
 
-/** All there are. */
-export const PROBLEM_STATES: readonly ProblemState[] = ["open", "done", "ignored"];
+/** One of {@link PROBLEM_STATES}. */
+export type ProblemState = (typeof PROBLEM_STATES)[number];
 
 /** What makes failures one problem. */
 export interface ProblemKind {
@@ -21,12 +21,7 @@ export interface ProblemKind {
 }
 
 /** What a server, or its being away, is to blame for; what is refused is the client's own fault. */
-const BLAMED: ReadonlySet<ObservedOutcome> = new Set([
-  "tool_error",
-  "error",
-  "unavailable",
-  "timeout",
-]);
+const BLAMED: readonly ObservedOutcome[] = ["tool_error", "error", "unavailable", "timeout"];
 
 const MOST_TEXT = 300;
 
@@ -35,10 +30,10 @@ export function problemOf(
   { outcome, server, name = "", code, method }: ObservedCall,
   text = "",
 ): ProblemKind | undefined {
-  if (!BLAMED.has(outcome)) return undefined;
+  if (!BLAMED.includes(outcome)) return undefined;
   const about = method === "resources/read" ? "" : name;
-  const common = withoutParticulars(printable(cut(text, MOST_TEXT)).replace(/\s+/g, " ").trim()) ||
-    outcome;
+  const line = printable(cut(text, MOST_TEXT)).replace(/\s+/g, " ").trim();
+  const common = withoutParticulars(line) || outcome;
   const whole = Number.isSafeInteger(code) ? code : undefined;
   const key = JSON.stringify([server, about, whole ?? outcome, common]);
   return { fingerprint: shortHash(key, 16), server, name: about, code: whole, text: common };

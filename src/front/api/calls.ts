@@ -5,15 +5,8 @@ import { parseDuration } from "../../lib/time.ts";
 import { type CallFilter, FilterError, parseFilter } from "../../observe/filter.ts";
 import type { ObservedCall } from "../../observe/call.ts";
 import { adviceFor } from "../../observe/history/figures.ts";
-import {
-  callBody,
-  callById,
-  callsOf,
-  innerCalls,
-  markProblem,
-  problemsIn,
-} from "../../observe/history/queries.ts";
-import { historyOf, usageOver } from "../../observe/lately.ts";
+import * as past from "../../observe/history/queries.ts";
+import { fromHistory, usageOver } from "../../observe/lately.ts";
 import { PROBLEM_STATES } from "../../observe/problems.ts";
 import { ApiError, type Asked, bodyOf, choiceIn, limitIn, MOST_ITEMS, rangeIn } from "./ask.ts";
 
@@ -38,8 +31,7 @@ export async function calls({ observatory, query }: Asked) {
   if (at === undefined) {
     throw new ApiError(400, "invalid_before", "Cannot read before: expected the next of an answer");
   }
-  const history = await historyOf(observatory);
-  const page = await history?.ask((store) => callsOf(store, { filter, before, limit }));
+  const page = await fromHistory(observatory, past.callsOf, { filter, before, limit });
   if (page !== undefined) return page;
   const kept = observatory.recorder.recent({ filter });
   // Several may have come in the same moment.
@@ -53,16 +45,13 @@ export async function calls({ observatory, query }: Asked) {
 /** `GET /api/calls/ID` */
 export async function call({ observatory, name: id }: Asked) {
   const { recorder } = observatory;
-  const history = await historyOf(observatory);
-  const found = recorder.find(id) ?? await history?.ask((store) => callById(store, id));
+  const found = recorder.find(id) ?? await fromHistory(observatory, past.callById, id);
   if (found === undefined) throw new ApiError(404, "not_found", `No such call: ${id}`);
   const kept = recorder.recent({ filter: ({ parent }) => parent === id, limit: MOST_ITEMS });
-  const inner = kept.length > 0
-    ? kept
-    : await history?.ask((store) => innerCalls(store, found)) ?? [];
-  const body = await (await observatory.bodies()).find(id) ??
-    await history?.ask((store) => callBody(store, id));
-  return { ...found, inner, body };
+  const older = kept.length === 0 && await fromHistory(observatory, past.innerCalls, found);
+  const said = await (await observatory.bodies()).find(id);
+  const body = said ?? await fromHistory(observatory, past.callBody, id);
+  return { ...found, inner: older || kept, body };
 }
 
 /** `POST /api/record` */
@@ -104,7 +93,7 @@ export async function usage({ gateway, observatory, query }: Asked) {
 
 /** `GET /api/advice` */
 export async function advice({ gateway, observatory }: Asked) {
-  const history = await historyOf(observatory);
+  const history = await observatory.history();
   const items = history && await adviceFor(gateway, history, tallyOf(gateway));
   return { items: items ?? [], next: null };
 }
@@ -113,8 +102,8 @@ export async function advice({ gateway, observatory }: Asked) {
 export async function problems({ observatory, query }: Asked) {
   const words = ["", ...PROBLEM_STATES] as const;
   const state = choiceIn(query, "state", words) || undefined;
-  const history = await historyOf(observatory);
-  return { items: await history?.ask((store) => problemsIn(store, state)) ?? [], next: null };
+  const items = await fromHistory(observatory, past.problemsIn, state);
+  return { items: items ?? [], next: null };
 }
 
 /** `POST /api/problems/ID` */
@@ -126,8 +115,7 @@ export async function setProblem(asked: Asked) {
     throw new ApiError(400, "invalid_state", `Expected "state" to be one of ${expected}`);
   }
   const { name: fingerprint, observatory } = asked;
-  const history = await historyOf(observatory);
-  const isSet = await history?.ask((store) => markProblem(store, fingerprint, state));
+  const isSet = await fromHistory(observatory, past.markProblem, fingerprint, state);
   if (isSet) return { fingerprint, state };
   throw new ApiError(404, "not_found", `No such problem: ${fingerprint}`);
 }

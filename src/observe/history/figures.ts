@@ -19,26 +19,19 @@ export async function adviceFor(
   tally: TokenTally,
   now = Date.now(),
 ): Promise<Advice[]> {
-  const used = new Map<string, Tally>();
-  const asked = new Map<string, { days: Set<number>; week: Tally; before: Tally }>();
-  const forServer = (name: string) =>
-    asked.getOrInsertComputed(
-      name,
-      () => ({ days: new Set(), week: new Tally(), before: new Tally() }),
-    );
-  const all = new Tally();
+  /** Of all, of a tool, and of a server in the week that began so many weeks ago. */
+  const sums = new Map<string, Tally>();
+  const sumOf = (...key: readonly unknown[]) =>
+    sums.getOrInsertComputed(JSON.stringify(key), () => new Tally());
+  const days = new Map<unknown, Set<number>>();
   let since = now;
   await history.ask(async (store) => {
     since = Number(store.all("SELECT min(at) AS at FROM hour")[0]?.["at"] ?? now);
     for await (const row of tallies(store, "hour", now - 30 * DAY)) {
-      const [at, server] = [Number(row["at"]), forServer(String(row["server"]))];
-      server.days.add(Math.floor(at / DAY));
-      const age = now - at;
-      const tool = toolKey(row["server"], row["name"]);
-      const sums = [all, used.getOrInsertComputed(tool, () => new Tally())];
-      if (age < 7 * DAY) sums.push(server.week);
-      else if (age < 14 * DAY) sums.push(server.before);
-      for (const sum of sums) sum.add(row);
+      const [at, server] = [Number(row["at"]), row["server"]];
+      const week = Math.floor((now - at) / (7 * DAY));
+      for (const key of [[], [server, row["name"]], [server, week]]) sumOf(...key).add(row);
+      days.getOrInsertComputed(server, () => new Set()).add(Math.floor(at / DAY));
     }
   });
   const { snapshots: { registry }, config } = gateway;
@@ -52,9 +45,9 @@ export async function adviceFor(
     const { server, name: own } = route;
     const { annotations } = parsedObject(raw) ?? {};
     // Under its own name it is known where its server is asked alone.
-    const uses = [...new Set([name, own])].map((one) => used.get(toolKey(server, one)));
-    const calls = uses.reduce((sum, use) => sum + (use?.calls ?? 0), 0);
-    const repeats = uses.reduce((sum, use) => sum + (use?.repeats ?? 0), 0);
+    const used = new Tally();
+    for (const use of new Set([sumOf(server, name), sumOf(server, own)])) used.add(use);
+    const { calls, repeats } = used;
     const rule = config.servers.get(server)?.transform?.cache
       .find(({ tools }) => parseGlob(tools).matches(own));
     const isReadOnly = isObject(annotations) && annotations.readOnlyHint === true;
@@ -63,14 +56,9 @@ export async function adviceFor(
     tools.push({ name, own, server, tokens, isReadOnly, isCached, calls, repeats });
   }
   const servers = Array.from(config.servers.values(), ({ name, lazy: isLazy }) => {
-    const { days, week, before } = forServer(name);
-    return { name, isLazy, days: days.size, week: week.load, before: before.load };
+    const [week, before] = [sumOf(name, 0).load, sumOf(name, 1).load];
+    return { name, isLazy, days: days.get(name)?.size ?? 0, week, before };
   });
-  const days = (now - since) / DAY;
   const gating = { gated, savedTokens };
-  return adviceFrom({ days, calls: all.calls, tools, servers, gating });
-}
-
-function toolKey(server: unknown, name: unknown): string {
-  return `${server}\0${name}`;
+  return adviceFrom({ days: (now - since) / DAY, calls: sumOf().calls, tools, servers, gating });
 }

@@ -2,6 +2,7 @@
 
 import type { CallRecord } from "../../gateway/events.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
+import { shortHash } from "../../lib/json.ts";
 import { withoutKeyed } from "../../lib/keyed-secrets.ts";
 import { systemClock } from "../../lib/time.ts";
 import { hasFailed } from "../call.ts";
@@ -23,11 +24,11 @@ export function keepHistory(
   early: readonly EndedCall[] = [],
 ): History {
   const isIdle = () => gateway.inFlight === 0;
-  const seen = new Set<number>();
+  const seen = new Set<string>();
   const isRepeated = (record: CallRecord) => {
     if (record.method !== "tools/call" || record.bytesIn > MOST_COMPARED) return false;
     const { name, arguments: values } = record.params ?? {};
-    const hash = hashOf(JSON.stringify([record.endpoint, name, values]));
+    const hash = shortHash(JSON.stringify([record.endpoint, name, values]), 13);
     if (seen.size >= MOST_HASHES) seen.clear();
     return seen.size === seen.add(hash).size;
   };
@@ -44,15 +45,4 @@ export function keepHistory(
     return recorder.onCall(add);
   };
   return new History({ ...place, process: recorder.process, clock: systemClock, isIdle, follow });
-}
-
-/** FNV-1a, with 53 bits: two arguments in a million million look the same. */
-function hashOf(text: string): number {
-  let [low, high] = [0x811c9dc5, 0x1b873593];
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    low = Math.imul(low ^ code, 0x01000193);
-    high = Math.imul(high ^ code, 0x85ebca6b);
-  }
-  return (low >>> 0) * 0x200000 + (high >>> 11);
 }

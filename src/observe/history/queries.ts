@@ -169,7 +169,7 @@ export async function* tallies(store: Store, table: TallyTable, from: number) {
  * Who was used how much over a range that ends now, the most used first; `from` is the begin of its
  * first hour, ms since the epoch.
  */
-export async function usageIn(store: Store, by: UsageBy, range: number, now = Date.now()) {
+export async function usageIn(store: Store, by: UsageBy, range: number, now: number) {
   const from = Math.floor((now - range) / HOUR) * HOUR;
   const sums = new Map<string, Tally>();
   for await (const row of tallies(store, "hour", from)) {
@@ -187,7 +187,7 @@ export async function usageIn(store: Store, by: UsageBy, range: number, now = Da
  * What there was to do in a range that ends now: in steps of whole minutes or hours, those without
  * calls, too, and in the same time `before`; `spark` has the calls of a server in each step.
  */
-export async function trafficOf(store: Store, range: number, now = Date.now()) {
+export async function trafficOf(store: Store, range: number, now: number) {
   // Minutes are kept for two days.
   const table = range <= 24 * HOUR ? "minute" : "hour";
   const { span } = TALLIES[table];

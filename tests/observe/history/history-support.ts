@@ -23,7 +23,7 @@ import { FakeClock } from "../../upstream/fakes/clock.ts";
 export const NOON = Date.UTC(2026, 10, 30, 12);
 
 /** What is asked of a history, as short as tests want it. */
-export function questions(history: History, now?: () => number) {
+export function questions(history: History, now: () => number = Date.now) {
   const nothing = { from: 0, items: [] };
   return {
     calls: async (query: CallQuery) =>
@@ -33,8 +33,8 @@ export function questions(history: History, now?: () => number) {
       await history.ask((store) => innerCalls(store, call)) ?? [],
     body: (id: string) => history.ask((store) => callBody(store, id)),
     usage: async ({ by, range }: { by: UsageBy; range: string }) =>
-      await history.ask((store) => usageIn(store, by, RANGES[range]!, now?.())) ?? nothing,
-    traffic: (range: string) => history.ask((store) => trafficOf(store, RANGES[range]!, now?.())),
+      await history.ask((store) => usageIn(store, by, RANGES[range]!, now())) ?? nothing,
+    traffic: (range: string) => history.ask((store) => trafficOf(store, RANGES[range]!, now())),
     problems: async ({ state }: { state?: ProblemState }) =>
       await history.ask((store) => problemsIn(store, state)) ?? [],
     setProblem: (fingerprint: string, state: ProblemState) =>
