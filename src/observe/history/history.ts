@@ -222,8 +222,10 @@ export class History {
     this.#letGo();
     if (trouble === "garbage" && !this.#told.has("garbage")) {
       await putAside(this.#path);
-      const renamed = "it is {path}.broken now, and another is begun";
-      return this.#tell("garbage", `Cannot read the history in {path}: ${renamed}`);
+      return this.#tell(
+        "garbage",
+        "Cannot read the history in {path}: it is {path}.broken now, and another is begun",
+      );
     }
     this.#trouble = messageOf(error);
     this.#due.again = this.parts.clock.now() + AGAIN_AFTER;
