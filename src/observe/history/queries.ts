@@ -9,7 +9,7 @@ import type { ProblemKind, ProblemState } from "../problems.ts";
 import type { RecentOptions } from "../recorder.ts";
 import type { AlertRow } from "./pending.ts";
 import type { Store } from "./store.ts";
-import { HOUR, type Load, MINUTE, type Row, TALLIES, Tally, type TallyTable } from "./tally.ts";
+import { HOUR, MINUTE, type Row, TALLIES, Tally, type TallyTable } from "./tally.ts";
 
 /** The ranges people ask for, in ms. */
 export const RANGES: Readonly<Record<string, number>> = {
