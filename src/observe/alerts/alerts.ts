@@ -72,7 +72,8 @@ export class Alerts {
   readonly #watched = new Map<string, Watched>();
   readonly #over: AlertRow[] = [];
   readonly #listeners = new Set<() => void>();
-  #stop: () => void = () => {};
+  /** Ends the wait for the next look. */
+  #stop: (() => void) | undefined;
 
   constructor(private readonly parts: AlertsParts, config: AlertsConfig) {
     this.configure(config);
@@ -92,7 +93,8 @@ export class Alerts {
       return [key, before.get(key) ?? new ChannelQueue(channel, parts)];
     }));
     for (const [key, channel] of before) if (!this.#channels.has(key)) channel.close();
-    this.#again();
+    // The wait goes on: a file that is written every few seconds is not to put off every look.
+    if (this.#stop === undefined) this.#again();
   }
 
   /** How many alerts of each rule fire. */
@@ -168,7 +170,7 @@ export class Alerts {
   }
 
   close(): void {
-    this.#stop();
+    this.#stop?.();
     for (const channel of this.#channels.values()) channel.close();
     this.#listeners.clear();
   }
@@ -179,7 +181,7 @@ export class Alerts {
   }
 
   #again(): void {
-    this.#stop();
+    this.#stop = undefined;
     // What has just been taken out is over, and that is to be told as well.
     if (this.#rules.size + this.#watched.size === 0) return;
     this.#stop = systemClock.after(EVERY, () => {

@@ -6,12 +6,15 @@ import { loadOptions } from "../../../src/config/schema.ts";
 import type { AlertMessage } from "../../../src/observe/alerts/channels.ts";
 import type { AlertRow } from "../../../src/observe/history/pending.ts";
 import { Alerts } from "../../../src/observe/alerts/alerts.ts";
+import { type Clock, systemClock } from "../../../src/lib/time.ts";
 import { Observatory } from "../../../src/observe/observatory.ts";
 import type { ChildProcess, SpawnOptions } from "../../../src/runtime/types.ts";
 import { Scope } from "../../behaviour/scope.ts";
 import { House } from "../../front/access/house.ts";
 import { Inbox } from "../../support/inbox.ts";
 import { passTime } from "../../support/time.ts";
+
+type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
 
 await loadOptions("alerts");
 
@@ -158,4 +161,23 @@ test("they come and go with the configuration", async () => {
   const over = await told.waitFor(({ state }) => state === "resolved");
   assert.equal(over.rule, "down");
   assert.deepEqual(await observatory.firing(), { config: 0 });
+});
+
+test("no configuration puts off the next look, however often there is another one", async () => {
+  await using scope = new Scope();
+  const clock: Mutable<Clock> = systemClock;
+  const { after } = clock;
+  let [begun, ended] = [0, 0];
+  clock.after = (ms, run, isIdle) => {
+    const end = after(ms, run, isIdle);
+    if (ms !== 10 * SECOND) return end;
+    begun++;
+    return () => (ended++, end());
+  };
+  scope.defer(() => void (clock.after = after));
+  const { alerts, house } = await watched(scope, { x: MISSING });
+  for (let at = 0; at < 5; at++) alerts.configure(house.gateway.config.settings.alerts!);
+  assert.deepEqual([begun, ended], [1, 0]);
+  alerts.close();
+  assert.deepEqual([begun, ended], [1, 1]);
 });
