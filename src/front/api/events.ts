@@ -5,6 +5,7 @@ import { attentionOf, sentenceOf } from "../../gateway/attention.ts";
 import { gatewayCondition } from "../../gateway/status.ts";
 import { systemClock } from "../../lib/time.ts";
 import { type LogLine, recentLines } from "../../log/mod.ts";
+import type { Alerts } from "../../observe/alerts/alerts.ts";
 import type { ObservedCall } from "../../observe/call.ts";
 import { EventStream } from "../streams.ts";
 import { ApiError, type Asked, OWN_HEADERS } from "./ask.ts";
@@ -133,13 +134,19 @@ export function events(asked: Asked): Response {
     );
   }
   if (topics.has("alerts")) {
-    void observatory.alerts.then((alerts) => {
-      if (alerts === undefined || ends.length === 0) return;
-      const batches = new Batches(() =>
-        stream.event("alerts", JSON.stringify({ firing: alerts.firing }))
-      );
-      ends.push(() => batches.close(), alerts.onChange(() => batches.add(0)));
-    });
+    let alerts: Alerts | undefined;
+    const batches = new Batches(() =>
+      stream.event("alerts", JSON.stringify({ firing: alerts?.firing }))
+    );
+    // There may be none before a first rule is configured; from then on they stay.
+    const listen = async () => {
+      const known = await observatory.alerts;
+      if (known === alerts || ends.length === 0) return;
+      alerts = known;
+      ends.push(known!.onChange(() => batches.add(0)));
+    };
+    ends.push(() => batches.close(), gateway.events.on("config", listen));
+    void listen();
   }
   return stream.response({ ...OWN_HEADERS, "cache-control": "no-store, no-transform" });
 }

@@ -101,7 +101,10 @@ export class House {
     const run = program(this.heard);
     const runtime = new FakeRuntime({ programs: { fake: run } });
     this.gateway = new Gateway({ config: configOf(settings, file), runtime, logins });
-    const observatory = this.observatory = new Observatory(this.gateway, { stateDirectory });
+    const observatory = this.observatory = new Observatory(this.gateway, {
+      stateDirectory,
+      runtime,
+    });
     const { gateway } = this;
     this.app = createApp({ gateway, boundHost: "127.0.0.1", observatory, ...doorway });
   }

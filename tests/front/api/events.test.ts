@@ -3,8 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { recentLines } from "../../../src/log/recent.ts";
+import { loadOptions } from "../../../src/config/schema.ts";
 import { House, inScope, keysOf } from "../access/house.ts";
+import { passTime } from "../../support/time.ts";
 import { lineOf } from "./lines.ts";
+
+await loadOptions("alerts");
 
 const FROM = { from: "127.0.0.1" };
 
@@ -68,6 +72,25 @@ test(
     const [, next] = (await reader.next())!;
     assert.match(next.sentence, /was refused/);
     await reader.cancel();
+  }),
+);
+
+test(
+  "alerts are told of as they begin, also to who was there before the first rule",
+  inScope(async (scope) => {
+    const house = await House.open(scope, {});
+    const early = await listen(house, "?topics=alerts");
+    const rules = [{ when: "memory", above: 1_048_576 }];
+    house.reload({ alerts: { to: [{ command: ["fake"] }], rules } });
+    const alerts = (await house.observatory.alerts)!;
+    const late = await listen(house, "?topics=alerts");
+    await Promise.resolve();
+    passTime(120_000);
+    alerts.look();
+    for (const reader of [early, late]) {
+      assert.deepEqual(await reader.next(), ["alerts", { firing: { memory: 1 } }]);
+      await reader.cancel();
+    }
   }),
 );
 
