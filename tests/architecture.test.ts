@@ -62,7 +62,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/pins": 350,
   "src/observe": 3_309,
   "src/front": 1_902,
-  "src/front/api": 742,
+  "src/front/api": 748,
   "src/front/auth": 732,
   "src/front/dashboard": 127,
   // What runs in the browser: modules, styles and the shell.
@@ -75,7 +75,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 47_747;
+const MOST_CODE_IN_ALL = 47_753;
 const MOST_FILES = 334;
 const MOST_LINES = 500;
 
