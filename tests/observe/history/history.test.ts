@@ -101,6 +101,7 @@ test("calls of an earlier process have longer ids, and inner ones are found by t
   const outer = callOf({ id: "0001", ms: 50 });
   first.add(outer);
   first.add(callOf({ id: "0002", at: NOON + 5, parent: "0001" }));
+  await first.flush();
   await first.close();
   const second = place.open();
   second.add(callOf({ id: "0001", at: NOON + 60_000, name: "later" }));

@@ -63,6 +63,8 @@ test("what is damaged while it is in use is put aside, too", async () => {
   await using place = kept();
   const first = place.open();
   for (let i = 0; i < 2_000; i++) first.add(callOf({ at: NOON + i * 10_000 }));
+  // To close takes a second at most.
+  await first.flush();
   await first.close();
   const bytes = readFileSync(place.path);
   bytes.fill(0x5a, 4096);
@@ -139,6 +141,7 @@ test("a file that is removed or replaced while it is in use is opened anew: told
     await using _ = copy;
     const other = copy.open({ process: "p0" });
     other.add(callOf({ name: "third" }));
+    await other.flush();
     await other.close();
     renameSync(copy.path, place.path);
     history.add(callOf({ name: "fourth", at: NOON - 1 }));
