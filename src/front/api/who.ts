@@ -13,6 +13,9 @@ export interface Asker {
   readonly headers: Headers;
 }
 
+/** What a proxy in front says; one that says nothing looks like this machine. */
+const FORWARDED = /^(?:(?:x-)?forwarded(?:-.*)?|via|x-real-ip|true-client-ip|cf-connecting-ip)$/;
+
 /** Why somebody is shown nothing, as an HTTP status; undefined where he is. */
 export function whyNot(
   { hasAuth, isAdmitted, mode, address = "", headers }: Asker,
@@ -22,7 +25,7 @@ export function whyNot(
   if (hasAuth) return 503;
   if (mode !== "auto") return mode === "on" ? undefined : 404;
   const host = URL.parse(`http://${headers.get("host")}`)?.hostname ?? "";
-  const isForwarded = [...headers].some(([name]) => /^(?:x-)?forwarded(?:-|$)/.test(name));
+  const isForwarded = [...headers.keys()].some((name) => FORWARDED.test(name));
   return isLoopback(address) && isLoopback(host) && !isForwarded ? undefined : 403;
 }
 
