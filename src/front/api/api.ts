@@ -16,7 +16,7 @@ import { events } from "./events.ts";
 import { log } from "./log.ts";
 import { overview } from "./overview.ts";
 import { restart, server, tool } from "./servers.ts";
-import { isOthersPage, whyNot } from "./who.ts";
+import { whyNot } from "./who.ts";
 
 /** Gives what becomes the JSON of the answer, or the answer. */
 type Answering = (asked: Asked) => unknown;
@@ -41,10 +41,6 @@ const ANSWERS: Readonly<Record<string, Readonly<Record<string, Answering>>>> = {
   "events": { GET: events },
 };
 
-const CLOSED =
-  'This is for who is on this machine; set "dashboard" to "on" where the network, or a ' +
-  'proxy in front, decides who reaches the gateway, or let people in by "auth"';
-
 /** What answers at the paths of {@link ANSWERS}. */
 export class ApiAnswers {
   constructor(
@@ -59,16 +55,13 @@ export class ApiAnswers {
     const request = req.raw;
     const visitor: Visitor = env ?? {};
     try {
-      this.#require(request, visitor);
-      const answers = ANSWERS[path]!;
-      const allow = Object.keys(answers).join(", ");
-      // A method may be any word: "constructor" is one of every object.
-      const answering = Object.hasOwn(answers, request.method)
-        ? answers[request.method]
-        : undefined;
+      const objection = this.#whyNot(request, visitor);
+      if (objection !== undefined) throw objection;
+      const answers = new Map(Object.entries(ANSWERS[path]!));
+      const answering = answers.get(request.method);
       if (answering === undefined) {
-        const error = new ApiError(405, "method_not_allowed", `Allowed: ${allow}`);
-        return failure(error, { allow });
+        const allow = [...answers.keys()].join(", ");
+        throw new ApiError(405, "method_not_allowed", `Allowed: ${allow}`, {}, { allow });
       }
       const name = req.param("name") ?? "";
       const query = new URL(request.url).searchParams;
@@ -76,25 +69,20 @@ export class ApiAnswers {
       const parts = { gateway, observatory, context, request, visitor, name, query, holds };
       const told = await answering(parts);
       return told instanceof Response ? told : json(told, 200, OWN_HEADERS);
-    } catch (error) {
-      if (error instanceof ApiError) return failure(error);
-      if (!(error instanceof Refusal)) throw error;
-      const { status, message, headers } = error;
-      return failure(new ApiError(status, "refused", message), headers);
+    } catch (thrown) {
+      const isOwn = thrown instanceof ApiError;
+      if (!isOwn && !(thrown instanceof Refusal)) throw thrown;
+      const { status, message, headers } = thrown;
+      const said = isOwn
+        ? { error: thrown.error, message, ...thrown.more }
+        : { error: "refused", message };
+      return json(said, status, { ...OWN_HEADERS, ...headers });
     }
   }
 
-  /** @throws {ApiError} for whom it is not */
-  #require({ headers }: Request, { admission, address }: Visitor): void {
-    const { settings: { auth, publicUrl, dashboard: { mode } } } = this.context.gateway.config;
-    if (isOthersPage(headers, publicUrl)) {
-      throw new ApiError(403, "forbidden", "Pages of other sites are not allowed here");
-    }
-    const [hasAuth, isAdmitted] = [auth !== undefined, admission !== undefined];
-    const status = whyNot({ hasAuth, isAdmitted, mode, address, headers });
-    if (status === 503) throw new ApiError(503, "renewing", "Another configuration is taken on");
-    if (status === 404) throw new ApiError(404, "not_found", 'There is no dashboard: it is "off"');
-    if (status === 403) throw new ApiError(403, "forbidden", CLOSED);
+  #whyNot({ headers }: Request, { admission, address }: Visitor): ApiError | undefined {
+    const { settings } = this.context.gateway.config;
+    return whyNot({ settings, isAdmitted: admission !== undefined, address, headers });
   }
 
   /** Whether who was let in may go on, as asked now and then. */
@@ -109,16 +97,7 @@ export class ApiAnswers {
       if (isWhole && !this.context.holds(visit)) return false;
       const { auth } = this.context.gateway.config.settings;
       if (admission !== undefined && !isLocal && auth === undefined) return false;
-      try {
-        this.#require(request, visitor);
-        return true;
-      } catch {
-        return false;
-      }
+      return this.#whyNot(request, visitor) === undefined;
     };
   }
-}
-
-function failure({ status, error, message, more }: ApiError, headers = {}): Response {
-  return json({ error, message, ...more }, status, { ...OWN_HEADERS, ...headers });
 }

@@ -1,9 +1,11 @@
 import type { Gateway } from "../../gateway/gateway.ts";
 import { type JsonObject, parsedObject } from "../../lib/json.ts";
+import { didYouMean, suggest } from "../../lib/suggest.ts";
 import { RANGES } from "../../observe/history/queries.ts";
 import type { Observatory } from "../../observe/observatory.ts";
 import type { Visitor } from "../../protocol/exchange.ts";
 import { type FrontContext, NO_STORE, readBody } from "../reply.ts";
+import type { PlainHeaders } from "../streams.ts";
 
 /** A question to the API, by somebody it is for. */
 export interface Asked {
@@ -34,9 +36,21 @@ export class ApiError extends Error {
     readonly error: string,
     message: string,
     readonly more: object = {},
+    readonly headers: PlainHeaders = {},
   ) {
     super(message);
   }
+}
+
+/** For a parameter, or a member of the body, that is not what it has to be. */
+export function unreadable(name: string, expected: string): ApiError {
+  return new ApiError(400, `invalid_${name}`, `Cannot read ${name}: expected ${expected}`);
+}
+
+/** For a name that nothing has; of `others` the one is said that may be meant. */
+export function noSuch(what: string, name: string, others: Iterable<string> = []): ApiError {
+  const near = didYouMean(suggest(name, others));
+  return new ApiError(404, "not_found", `No such ${what}: ${name}${near}`);
 }
 
 /** Items of one answer, at most. */
@@ -46,26 +60,23 @@ export const MOST_ITEMS = 500;
 export function limitIn(query: URLSearchParams): number {
   const limit = Number(query.get("limit") ?? 100);
   if (Number.isInteger(limit) && limit > 0) return Math.min(limit, MOST_ITEMS);
-  throw new ApiError(400, "invalid_limit", "Cannot read limit: expected a number from 1 to 500");
+  throw unreadable("limit", `a number from 1 to ${MOST_ITEMS}`);
 }
 
-/** One of a few words; the first of them where nothing is said. @throws {ApiError} */
-export function choiceIn<const Word extends string>(
-  query: URLSearchParams,
+/** What is given under a name, where it is one of these words. @throws {ApiError} */
+export function oneOf<const Word extends string>(
+  words: readonly Word[],
   name: string,
-  [first, ...others]: readonly [Word, ...Word[]],
+  given: unknown,
 ): Word {
-  const given = query.get(name) ?? first;
-  const words = new Set([first, ...others]);
-  if (words.has(given as Word)) return given as Word;
-  // An empty one is what is not said.
-  const expected = [...words].filter((word) => word !== "").join(", ");
-  throw new ApiError(400, `invalid_${name}`, `Cannot read ${name}: expected one of ${expected}`);
+  const found = words.find((word) => word === given);
+  if (found !== undefined) return found;
+  throw unreadable(name, `one of ${words.join(", ")}`);
 }
 
 /** The name of the time that is asked about. @throws {ApiError} */
 export function rangeIn(query: URLSearchParams, standard: string): string {
-  return choiceIn(query, "range", [standard, ...Object.keys(RANGES)]);
+  return oneOf(Object.keys(RANGES), "range", query.get("range") ?? standard);
 }
 
 /** The object of the body. @throws {ApiError} @throws {Refusal} for a body that is none */

@@ -8,7 +8,8 @@ import { adviceFor } from "../../observe/history/figures.ts";
 import * as past from "../../observe/history/queries.ts";
 import { fromHistory, usageOver } from "../../observe/lately.ts";
 import { PROBLEM_STATES } from "../../observe/problems.ts";
-import { ApiError, type Asked, bodyOf, choiceIn, limitIn, MOST_ITEMS, rangeIn } from "./ask.ts";
+import { ApiError, type Asked, bodyOf, limitIn, MOST_ITEMS, noSuch } from "./ask.ts";
+import { oneOf, rangeIn, unreadable } from "./ask.ts";
 
 /** For how long bodies may be recorded, ms. */
 const LONGEST = 86_400_000;
@@ -28,9 +29,7 @@ export async function calls({ observatory, query }: Asked) {
   const [filter, limit] = [filterIn(query), limitIn(query)];
   const before = query.get("before") ?? undefined;
   const [, at, id] = /^(\d+(?:\.\d+)?)(?:-(\w+))?$/.exec(before ?? "0") ?? [];
-  if (at === undefined) {
-    throw new ApiError(400, "invalid_before", "Cannot read before: expected the next of an answer");
-  }
+  if (at === undefined) throw unreadable("before", "the next of an answer");
   const page = await fromHistory(observatory, past.callsOf, { filter, before, limit });
   if (page !== undefined) return page;
   const kept = observatory.recorder.recent({ filter });
@@ -46,7 +45,7 @@ export async function calls({ observatory, query }: Asked) {
 export async function call({ observatory, name: id }: Asked) {
   const { recorder } = observatory;
   const found = recorder.find(id) ?? await fromHistory(observatory, past.callById, id);
-  if (found === undefined) throw new ApiError(404, "not_found", `No such call: ${id}`);
+  if (found === undefined) throw noSuch("call", id);
   const kept = recorder.recent({ filter: ({ parent }) => parent === id, limit: MOST_ITEMS });
   const older = kept.length === 0 && await fromHistory(observatory, past.innerCalls, found);
   const said = await (await observatory.bodies()).find(id);
@@ -56,25 +55,19 @@ export async function call({ observatory, name: id }: Asked) {
 
 /** `POST /api/record` */
 export async function record(asked: Asked) {
-  const { for: time, server, bodies: mode = "all" } = await bodyOf(asked);
-  const { gateway: { config }, observatory } = asked;
+  const { for: time, server: named, bodies: kept = "all" } = await bodyOf(asked);
+  const { gateway: { config: { servers } }, observatory } = asked;
   const ms = parseDuration(time);
-  if (ms === undefined || ms > LONGEST) {
-    throw new ApiError(400, "invalid_for", 'Expected "for", a duration of at most 24h');
-  }
-  if (server !== undefined && !config.servers.has(String(server))) {
-    throw new ApiError(404, "not_found", `No such server: ${server}`);
-  }
-  if (mode !== "all" && mode !== "errors") {
-    throw new ApiError(400, "invalid_bodies", 'Expected "bodies" to be "all" or "errors"');
-  }
-  const bodies = await observatory.bodies();
-  return { until: bodies.record({ ms, server: server as string | undefined, mode }) };
+  if (ms === undefined || ms > LONGEST) throw unreadable("for", "a duration of at most 24h");
+  const server = named === undefined ? undefined : String(named);
+  if (server !== undefined && !servers.has(server)) throw noSuch("server", server, servers.keys());
+  const mode = oneOf(["all", "errors"], "bodies", kept);
+  return { until: (await observatory.bodies()).record({ ms, server, mode }) };
 }
 
 /** `GET /api/usage`: with what the definitions of a tool, or of a server, take of a context. */
 export async function usage({ gateway, observatory, query }: Asked) {
-  const by = choiceIn(query, "by", ["tool", "server", "client"]);
+  const by = oneOf(["tool", "server", "client"], "by", query.get("by") ?? "tool");
   const { from, items } = await usageOver(observatory, by, rangeIn(query, "24h"));
   const tally = tallyOf(gateway);
   const { registry } = gateway.snapshots;
@@ -100,22 +93,17 @@ export async function advice({ gateway, observatory }: Asked) {
 
 /** `GET /api/problems` */
 export async function problems({ observatory, query }: Asked) {
-  const words = ["", ...PROBLEM_STATES] as const;
-  const state = choiceIn(query, "state", words) || undefined;
+  const given = query.get("state") || undefined;
+  const state = given === undefined ? given : oneOf(PROBLEM_STATES, "state", given);
   const items = await fromHistory(observatory, past.problemsIn, state);
   return { items: items ?? [], next: null };
 }
 
 /** `POST /api/problems/ID` */
 export async function setProblem(asked: Asked) {
-  const { state: wanted } = await bodyOf(asked);
-  const state = PROBLEM_STATES.find((one) => one === wanted);
-  if (state === undefined) {
-    const expected = PROBLEM_STATES.join(", ");
-    throw new ApiError(400, "invalid_state", `Expected "state" to be one of ${expected}`);
-  }
   const { name: fingerprint, observatory } = asked;
+  const state = oneOf(PROBLEM_STATES, "state", (await bodyOf(asked))["state"]);
   const isSet = await fromHistory(observatory, past.markProblem, fingerprint, state);
   if (isSet) return { fingerprint, state };
-  throw new ApiError(404, "not_found", `No such problem: ${fingerprint}`);
+  throw noSuch("problem", fingerprint);
 }

@@ -5,7 +5,6 @@ import { stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import process from "node:process";
 import { readText } from "../../config/files.ts";
-import type { ConfigIssue } from "../../config/issue.ts";
 import { checkText } from "../../config/check-text.ts";
 import { secretsOfText } from "../../config/secrets.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
@@ -19,18 +18,6 @@ const log = getLogger("mcproxy", "front");
 
 /** Stands for a secret that is written in the file; the same one has the same number. */
 const PLACEHOLDER = /\[redacted (\d+)\]/g;
-
-/** The file as it is now. */
-interface Written {
-  readonly path: string;
-  /** What it says, and with numbers for secrets. */
-  readonly raw: string;
-  readonly text: string;
-  readonly secrets: readonly string[];
-  readonly hash: string;
-  /** Why it cannot be saved here. */
-  readonly locked: string | undefined;
-}
 
 /** `GET /api/config` */
 export async function configuration({ gateway }: Asked) {
@@ -46,7 +33,7 @@ export async function configuration({ gateway }: Asked) {
 
 /** `POST /api/config/check` */
 export async function checkConfiguration(asked: Asked) {
-  return { issues: await issuesIn(await textOf(asked), asked.gateway) };
+  return { issues: await issuesIn(textIn(await bodyOf(asked), "text"), asked.gateway) };
 }
 
 let last: Promise<unknown> = Promise.resolve();
@@ -59,21 +46,20 @@ export async function saveConfiguration(asked: Asked) {
   return await saved;
 }
 
-async function save({ gateway, visitor }: Asked, { text, hash }: JsonObject) {
-  if (typeof text !== "string" || typeof hash !== "string") {
-    throw new ApiError(400, "invalid_body", 'Expected an object with "text" and "hash"');
-  }
-  const now = await written(gateway);
+async function save({ gateway, visitor }: Asked, body: JsonObject) {
+  const [text, hash] = [textIn(body, "text"), textIn(body, "hash")];
+  const file = written(gateway);
+  const now = await file;
   if (now.locked !== undefined) throw new ApiError(403, "forbidden", now.locked);
   if (now.hash !== hash) {
     const message = "The file has changed since it was read: read it again";
     throw new ApiError(409, "changed", message, { hash: now.hash });
   }
-  const issues = await issuesIn(text, gateway, now);
+  const issues = await issuesIn(text, gateway, file);
   if (issues.some(({ severity }) => severity === "error")) {
     throw new ApiError(422, "invalid", "This is no valid configuration", { issues });
   }
-  const raw = unmasked(text, now);
+  const raw = unmasked(text, now.secrets);
   try {
     await replaceText(now.path, raw);
   } catch (error) {
@@ -84,10 +70,10 @@ async function save({ gateway, visitor }: Asked, { text, hash }: JsonObject) {
   return { hash: hashOf(raw) };
 }
 
-async function textOf(asked: Asked): Promise<string> {
-  const { text } = await bodyOf(asked);
+function textIn(body: JsonObject, name: string): string {
+  const text = body[name];
   if (typeof text === "string") return text;
-  throw new ApiError(400, "invalid_body", 'Expected an object with "text"');
+  throw new ApiError(400, "invalid_body", `Expected an object with "${name}"`);
 }
 
 /** Paths have commas between them. */
@@ -95,7 +81,8 @@ function sourcesOf(file: string): string[] {
   return file.split(", ");
 }
 
-async function written({ config, redactor }: Gateway): Promise<Written> {
+/** The file as it is now. */
+async function written({ config, redactor }: Gateway) {
   const { settings: { dashboard: { edit } } } = config;
   const sources = sourcesOf(config.file);
   const read = await Promise.all(sources.map((path) => readText(path)));
@@ -125,6 +112,7 @@ async function written({ config, redactor }: Gateway): Promise<Written> {
     : raw.search(PLACEHOLDER) >= 0
     ? 'The file has "[redacted 1]" or the like in it: edit it where it is'
     : undefined;
+  // What it says, the same with numbers for secrets, and why it cannot be saved here.
   return { path, raw, text, secrets, hash: hashOf(raw), locked };
 }
 
@@ -133,27 +121,25 @@ function hashOf(text: string): string {
 }
 
 /** The text with what stands in the file where numbers are. */
-function unmasked(text: string, { secrets }: Pick<Written, "secrets">): string {
+function unmasked(text: string, secrets: readonly string[]): string {
   return text.replace(PLACEHOLDER, (found, number) => secrets[Number(number) - 1] ?? found);
 }
 
 /** What is wrong with a text, in which numbers may stand for secrets. */
-async function issuesIn(text: string, gateway: Gateway, file?: Written) {
-  const { path, secrets } = file ?? await written(gateway);
-  const found = await checkText(unmasked(text, { secrets }), { file: path, env: process.env });
+async function issuesIn(text: string, gateway: Gateway, file = written(gateway)) {
+  const { path, secrets } = await file;
+  const found = await checkText(unmasked(text, secrets), { file: path, env: process.env });
   // A number may stand anywhere, in a key as well; and what is refused has secrets of its own.
   const own = createRedactor(secrets);
   const shown = (said: string) => gateway.redact(own.text(said));
-  const issueOf =
-    (severity: "error" | "warning") => ({ path, line, column, message, remedy }: ConfigIssue) => ({
-      ...{ path: shown(path), line, column, severity },
-      message: shown(message),
-      hint: remedy && shown(remedy),
-    });
-  return [
-    ...found.issues.map(issueOf("error")),
-    ...found.warnings.map(issueOf("warning")),
-  ];
+  return Object.entries({ error: found.issues, warning: found.warnings }).flatMap(
+    ([severity, issues]) =>
+      issues.map(({ path, line, column, message, remedy }) => ({
+        ...{ path: shown(path), line, column, severity },
+        message: shown(message),
+        hint: remedy && shown(remedy),
+      })),
+  );
 }
 
 /** Readers see the old text or the new one; mode and owner stay. @throws {Error} of the system */

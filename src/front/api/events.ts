@@ -8,7 +8,7 @@ import { type LogLine, recentLines } from "../../log/mod.ts";
 import type { Alerts } from "../../observe/alerts/alerts.ts";
 import type { ObservedCall } from "../../observe/call.ts";
 import { EventStream } from "../streams.ts";
-import { ApiError, type Asked, OWN_HEADERS } from "./ask.ts";
+import { ApiError, type Asked, OWN_HEADERS, unreadable } from "./ask.ts";
 import { filterIn } from "./calls.ts";
 import { lineFilter, shownLine } from "./log.ts";
 
@@ -24,11 +24,7 @@ let open = 0;
 /** Makes the JSON of an item once for all who are told of it: a stream is to cost calls nothing. */
 function shared<Item extends object>(shown: (item: Item) => unknown): (item: Item) => string {
   const texts = new WeakMap<Item, string>();
-  return (item) => {
-    const text = texts.get(item) ?? JSON.stringify(shown(item));
-    texts.set(item, text);
-    return text;
-  };
+  return (item) => texts.getOrInsertComputed(item, () => JSON.stringify(shown(item)));
 }
 
 /** Of what is told of calls, and of the lines of the log by the gateway that redacts them. */
@@ -62,18 +58,14 @@ class Batches<Item> {
 export function events(asked: Asked): Response {
   const { gateway, observatory, context: { keepAlive }, query, holds } = asked;
   const topics = new Set((query.get("topics") ?? TOPICS.join()).split(","));
-  const unknown = topics.difference(new Set<string>(TOPICS));
-  if (unknown.size > 0) {
-    throw new ApiError(400, "invalid_topics", `Expected some of ${TOPICS.join(", ")}`);
+  const known = TOPICS.join(", ");
+  if (topics.difference(new Set<string>(TOPICS)).size > 0) {
+    throw unreadable("topics", `some of ${known}`);
   }
   const [isCall, isLine] = [filterIn(query), lineFilter(query)];
   if (open >= MOST_STREAMS) throw new ApiError(503, "busy", "Too many streams are open");
   const stream = new EventStream(MOST_UNREAD);
   const ends: (() => void)[] = [];
-  const tell =
-    <Item>(topic: string, textOf: (item: Item) => string) =>
-    (items: readonly Item[], left: number) =>
-      stream.event(topic, `{"items":[${items.map(textOf)}],"left":${left}}`);
   const leave = () => {
     if (ends.length > 0) open--;
     for (const end of ends.splice(0)) end();
@@ -82,6 +74,17 @@ export function events(asked: Asked): Response {
     leave();
     stream.close();
   };
+  const follow = <Item>(
+    tell: (items: readonly Item[], left: number) => void,
+    listen: (add: (item: Item) => void) => readonly (() => void)[],
+  ) => {
+    const batches = new Batches(tell);
+    ends.push(() => batches.close(), ...listen((item) => batches.add(item)));
+  };
+  const tell =
+    <Item>(topic: string, textOf: (item: Item) => string) =>
+    (items: readonly Item[], left: number) =>
+      stream.event(topic, `{"items":[${items.map(textOf)}],"left":${left}}`);
   let last = "";
   const tellStatus = () => {
     const condition = gatewayCondition(gateway);
@@ -109,44 +112,38 @@ export function events(asked: Asked): Response {
   stream.comment();
   stream.whenGone(leave);
   if (topics.has("status")) {
-    const batches = new Batches(tellStatus);
-    const { events } = gateway;
     const kinds = ["server", "config", "pin", "lists"] as const;
-    ends.push(() => batches.close(), ...kinds.map((kind) => events.on(kind, () => batches.add(0))));
+    follow(tellStatus, (add) => kinds.map((kind) => gateway.events.on(kind, add)));
     tellStatus();
   }
   if (topics.has("calls")) {
-    const batches = new Batches(tell("calls", callText));
     const { recorder } = observatory;
-    ends.push(
-      () => batches.close(),
-      recorder.onCall(({ whole: call }) => isCall(call) && batches.add(call)),
+    follow(
+      tell("calls", callText),
+      (add) => [recorder.onCall(({ whole: call }) => isCall(call) && add(call))],
     );
   }
   if (topics.has("log")) {
-    const textOf = lineTexts.get(gateway) ??
-      shared((line: LogLine) => shownLine(line, gateway.redact));
-    lineTexts.set(gateway, textOf);
-    const batches = new Batches(tell("log", textOf));
-    ends.push(
-      () => batches.close(),
-      recentLines.onLine((line) => isLine(line) && batches.add(line)),
+    const textOf = lineTexts.getOrInsertComputed(
+      gateway,
+      () => shared((line: LogLine) => shownLine(line, gateway.redact)),
     );
+    follow(tell("log", textOf), (add) => [recentLines.onLine((line) => isLine(line) && add(line))]);
   }
   if (topics.has("alerts")) {
     let alerts: Alerts | undefined;
-    const batches = new Batches(() =>
-      stream.event("alerts", JSON.stringify({ firing: alerts?.firing }))
-    );
-    // There may be none before a first rule is configured; from then on they stay.
-    const listen = async () => {
-      const known = await observatory.alerts;
-      if (known === alerts || ends.length === 0) return;
-      alerts = known;
-      ends.push(known!.onChange(() => batches.add(0)));
-    };
-    ends.push(() => batches.close(), gateway.events.on("config", listen));
-    void listen();
+    const tellAlerts = () => stream.event("alerts", JSON.stringify({ firing: alerts?.firing }));
+    follow(tellAlerts, (add) => {
+      // There may be none before a first rule is configured; from then on they stay.
+      const listen = async () => {
+        const known = await observatory.alerts;
+        if (known === alerts || ends.length === 0) return;
+        alerts = known;
+        ends.push(known!.onChange(() => add(0)));
+      };
+      void listen();
+      return [gateway.events.on("config", listen)];
+    });
   }
   return stream.response({ ...OWN_HEADERS, "cache-control": "no-store, no-transform" });
 }

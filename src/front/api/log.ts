@@ -1,6 +1,6 @@
 import { fieldsIn } from "../../log/fields.ts";
 import { LOG_LEVELS, type LogLine, parseLevel, recentLines } from "../../log/mod.ts";
-import { ApiError, type Asked, limitIn } from "./ask.ts";
+import { type Asked, limitIn, unreadable } from "./ask.ts";
 
 /** A line as it is told: by what is a secret now. */
 export function shownLine({ message, fields, ...line }: LogLine, redact: (text: string) => string) {
@@ -11,10 +11,7 @@ export function shownLine({ message, fields, ...line }: LogLine, redact: (text: 
 export function lineFilter(query: URLSearchParams): (line: LogLine) => boolean {
   const given = query.get("level") ?? "";
   const level = given === "" ? LOG_LEVELS[0]! : parseLevel(given);
-  if (level === null) {
-    const expected = LOG_LEVELS.join(", ");
-    throw new ApiError(400, "invalid_level", `Cannot read level: expected one of ${expected}`);
-  }
+  if (level === null) throw unreadable("level", `one of ${LOG_LEVELS.join(", ")}`);
   const least = LOG_LEVELS.indexOf(level);
   const text = (query.get("q") ?? "").toLowerCase();
   return (line) =>

@@ -36,15 +36,9 @@ export async function overview({ gateway, observatory, query }: Asked) {
   });
   const { firing = [] } = await (await observatory.alerts)?.report() ?? {};
   const alerts = firing.map(({ rule, subject, text }): Attention => {
+    const title = `${subject || "mcproxy"}: ${rule}`;
     const act = { label: "Alerts", href: "#/alerts" };
-    return {
-      kind: "alert",
-      level: "bad",
-      subject,
-      title: `${subject || "mcproxy"}: ${rule}`,
-      text,
-      act,
-    };
+    return { kind: "alert", level: "bad", subject, title, text, act };
   });
   const { gated, tokens, gatedTokens, savedTokens } = status.gating;
   const forwarded = observatory.recorder.recent({

@@ -3,12 +3,11 @@
 import { gatewayStatus } from "../../gateway/status.ts";
 import { tallyOf } from "../../gateway/offers.ts";
 import { type JsonObject, parsedObject } from "../../lib/json.ts";
-import { didYouMean, suggest } from "../../lib/suggest.ts";
 import { recentLines } from "../../log/mod.ts";
 import { loadOf, usageOver } from "../../observe/lately.ts";
 import type { StateChange } from "../../observe/observatory.ts";
 import { json } from "../reply.ts";
-import { ApiError, type Asked, OWN_HEADERS } from "./ask.ts";
+import { ApiError, type Asked, noSuch, OWN_HEADERS } from "./ask.ts";
 
 /** Lines of what a process says. */
 const MOST_LINES = 200;
@@ -19,7 +18,7 @@ export async function server(asked: Asked) {
   const { gateway, observatory, name } = asked;
   const { servers } = await gatewayStatus(gateway, tallyOf(gateway));
   const found = servers.find((one) => one.name === name);
-  if (found === undefined) throw unknownServer(asked);
+  if (found === undefined) throw noSuch("server", name, gateway.config.servers.keys());
   return {
     ...found,
     states: statesOf(observatory.states.get(name) ?? []),
@@ -32,8 +31,8 @@ export async function server(asked: Asked) {
 function statesOf(all: readonly StateChange[]): readonly StateChange[] {
   // The end of a first attempt is told as well.
   const changes = all.filter(({ state }, at) => state !== all[at - 1]?.state);
-  const later = changes.filter(({ at }) => at > Date.now() - DAY);
-  return changes.slice(Math.max(0, changes.length - later.length - 1));
+  const first = changes.findLastIndex(({ at }) => at <= Date.now() - DAY);
+  return changes.slice(Math.max(0, first));
 }
 
 /** Of a day. */
@@ -56,18 +55,13 @@ function stderrOf(server: string, redact: (text: string) => string) {
 }
 
 /** `POST /api/servers/NAME/restart` */
-export function restart(asked: Asked): Response {
-  const { gateway: { members, config }, name } = asked;
-  if (config.servers.get(name)?.disabled) {
+export function restart({ gateway, name }: Asked): Response {
+  const { members, config: { servers } } = gateway;
+  if (servers.get(name)?.disabled) {
     throw new ApiError(409, "disabled", "It is switched off in the configuration");
   }
-  if (!members.restart(name)) throw unknownServer(asked);
+  if (!members.restart(name)) throw noSuch("server", name, servers.keys());
   return json({ server: name }, 202, OWN_HEADERS);
-}
-
-function unknownServer({ gateway: { config }, name }: Asked): ApiError {
-  const near = didYouMean(suggest(name, config.servers.keys()));
-  return new ApiError(404, "not_found", `No such server: ${name}${near}`);
 }
 
 /** `GET /api/tools/NAME`: as clients of all servers see it. */
@@ -78,9 +72,7 @@ export async function tool(asked: Asked) {
   const route = aggregate.tool(name);
   const at = aggregate.names("tool").indexOf(name);
   const raw = aggregate.list("tools", "legacy").items[at];
-  if (route === undefined || raw === undefined) {
-    throw new ApiError(404, "not_found", `No such tool: ${name}`);
-  }
+  if (route === undefined || raw === undefined) throw noSuch("tool", name);
   const tally = tallyOf(gateway);
   await tally.of(registry);
   const { title, description, inputSchema, outputSchema, annotations }: JsonObject =

@@ -1,13 +1,14 @@
 /** Who may see what goes on. Pure. */
 
+import type { Settings } from "../../config/types.ts";
 import { isLoopback } from "../../lib/text.ts";
+import { ApiError } from "./ask.ts";
 
-/** What of somebody who asks counts. */
+/** What of somebody who asks counts, and of the configuration. */
 export interface Asker {
-  readonly hasAuth: boolean;
+  readonly settings: Pick<Settings, "auth" | "publicUrl" | "dashboard">;
   /** He has shown a credential, and what is asked for is given to him. */
   readonly isAdmitted: boolean;
-  readonly mode: "auto" | "on" | "off";
   /** Where the connection comes from. */
   readonly address: string | undefined;
   readonly headers: Headers;
@@ -16,17 +17,26 @@ export interface Asker {
 /** What a proxy in front says; one that says nothing looks like this machine. */
 const FORWARDED = /^(?:(?:x-)?forwarded(?:-.*)?|via|x-real-ip|true-client-ip|cf-connecting-ip)$/;
 
-/** Why somebody is shown nothing, as an HTTP status; undefined where he is. */
+const CLOSED =
+  'This is for who is on this machine; set "dashboard" to "on" where the network, or a ' +
+  'proxy in front, decides who reaches the gateway, or let people in by "auth"';
+
+/** Why somebody is shown nothing; undefined where he is. */
 export function whyNot(
-  { hasAuth, isAdmitted, mode, address = "", headers }: Asker,
-): 403 | 404 | 503 | undefined {
-  if (isAdmitted) return undefined;
+  { settings, isAdmitted, address = "", headers }: Asker,
+): ApiError | undefined {
+  const { auth, publicUrl, dashboard: { mode } } = settings;
+  if (isOthersPage(headers, publicUrl)) {
+    return new ApiError(403, "forbidden", "Pages of other sites are not allowed here");
+  }
+  if (isAdmitted || (auth === undefined && mode === "on")) return undefined;
   // He has passed before there was a door.
-  if (hasAuth) return 503;
-  if (mode !== "auto") return mode === "on" ? undefined : 404;
+  if (auth !== undefined) return new ApiError(503, "renewing", "Another configuration is taken on");
+  if (mode === "off") return new ApiError(404, "not_found", 'There is no dashboard: it is "off"');
   const host = URL.parse(`http://${headers.get("host")}`)?.hostname ?? "";
   const isForwarded = [...headers.keys()].some((name) => FORWARDED.test(name));
-  return isLoopback(address) && isLoopback(host) && !isForwarded ? undefined : 403;
+  if (isLoopback(address) && isLoopback(host) && !isForwarded) return undefined;
+  return new ApiError(403, "forbidden", CLOSED);
 }
 
 /** Whether a page of somebody else asks: it may be let in elsewhere, but never here. */
