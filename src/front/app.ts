@@ -17,7 +17,7 @@ import { getLogger } from "../log/mod.ts";
 import { VERSION } from "../lib/version.ts";
 import type { Observatory } from "../observe/observatory.ts";
 import { InvalidMessage } from "../protocol/message.ts";
-import type { Visitor } from "../protocol/exchange.ts";
+import { LOCAL, type Visitor } from "../protocol/exchange.ts";
 import { peerOf } from "../runtime/listen.ts";
 import type { HttpHandler, PeerSource } from "../runtime/types.ts";
 import type { ApiAnswers } from "./api/api.ts";
@@ -133,6 +133,11 @@ export function createApp(
     sse: new Map(),
     holds: (visit) =>
       visit.admission === undefined ? settings.auth === undefined : entrance?.holds(visit) === true,
+    gives: ({ admission }, path) => {
+      // Without a door nobody is anybody but for who has the key of this machine.
+      if (settings.auth === undefined) return (admission?.principal ?? LOCAL) === LOCAL;
+      return admission !== undefined && entrance?.gives(admission, path) === true;
+    },
     failed: (error, request) => {
       if (error instanceof Refusal) return refuse(error, request);
       if (error instanceof InvalidMessage) {

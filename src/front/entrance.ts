@@ -92,6 +92,11 @@ export class Entrance {
     return isEndpoint(shown) && shown.key === visit.key;
   }
 
+  /** Whether somebody is given a path that is no endpoint. */
+  gives(admission: Admission, path: string): boolean {
+    return pathDenial(this.#accessOf(admission), path) === undefined;
+  }
+
   /**
    * Answers a request, whose body nobody has read. `called` is the endpoint of a POST to one;
    * `asked` is what came in, of which alone the peer is known. Never throws nor rejects.

@@ -46,6 +46,8 @@ export interface FrontContext {
   readonly bodyLimit: number;
   /** Whether a visit may go on: what takes its time asks at its ticks. */
   holds(visit: Visit): boolean;
+  /** Whether somebody still has a path that is no endpoint. */
+  gives(visitor: Visitor, path: string): boolean;
   /** The answer to a request that something was thrown for. */
   failed(error: unknown, request: Request): Response;
 }

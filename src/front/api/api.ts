@@ -4,9 +4,8 @@
  */
 
 import type { Context } from "hono";
-import { AGGREGATE } from "../../gating/endpoint.ts";
 import type { Observatory } from "../../observe/observatory.ts";
-import { LOCAL, type Visitor } from "../../protocol/exchange.ts";
+import type { Visitor } from "../../protocol/exchange.ts";
 import { type FrontContext, json, Refusal } from "../reply.ts";
 import { ApiError, type Asked, OWN_HEADERS } from "./ask.ts";
 import { alerts } from "./alerts.ts";
@@ -65,7 +64,7 @@ export class ApiAnswers {
       }
       const name = req.param("name") ?? "";
       const query = new URL(request.url).searchParams;
-      const holds = this.#holds(request, visitor);
+      const holds = this.#holds(request, visitor, req.path);
       const parts = { gateway, observatory, context, request, visitor, name, query, holds };
       const told = await answering(parts);
       return told instanceof Response ? told : json(told, 200, OWN_HEADERS);
@@ -86,18 +85,10 @@ export class ApiAnswers {
   }
 
   /** Whether who was let in may go on, as asked now and then. */
-  #holds(request: Request, visitor: Visitor): () => boolean {
-    const visit = { ...AGGREGATE, ...visitor };
+  #holds(request: Request, visitor: Visitor, path: string): () => boolean {
     const { admission } = visitor;
-    // Who is given this path alone is not shown all servers.
-    const isLocal = admission?.principal === LOCAL;
-    const isWhole = !isLocal && this.context.holds(visit);
-    return () => {
-      if (admission?.holds(Date.now()) === false) return false;
-      if (isWhole && !this.context.holds(visit)) return false;
-      const { auth } = this.context.gateway.config.settings;
-      if (admission !== undefined && !isLocal && auth === undefined) return false;
-      return this.#whyNot(request, visitor) === undefined;
-    };
+    return () =>
+      admission?.holds(Date.now()) !== false && this.context.gives(visitor, path) &&
+      this.#whyNot(request, visitor) === undefined;
   }
 }
