@@ -197,6 +197,31 @@ test(
   }),
 );
 
+test(
+  "a stream ends with the key of its page, and who has no key any more reads as before",
+  inScope(async (scope) => {
+    const now = Date.now;
+    scope.defer(() => void (Date.now = now));
+    let passed = 0;
+    Date.now = () => now() + passed;
+    const house = await House.open(scope, {}, undefined, { localKey: "mcproxy_l" });
+    const local = { headers: { authorization: "Bearer mcproxy_l" } };
+    const { key, expiresAt } = await (await house.post("/api/ui-key", {}, local)).json();
+    const headers = { authorization: `Bearer ${key}` };
+    const record = () => house.post("/api/record", { for: "1s" }, { headers });
+    const reader = new Reader(await house.ask("/api/events?topics=status", { ...FROM, headers }));
+    await reader.next();
+    house.tick();
+    assert.equal((await record()).status, 200);
+    passed = expiresAt - now();
+    house.tick();
+    assert.equal(await endOf(reader), undefined);
+    assert.equal((await record()).status, 401);
+    assert.equal((await house.ask("/api/calls", { ...FROM, headers })).status, 401);
+    assert.equal((await house.ask("/api/calls", FROM)).status, 200);
+  }),
+);
+
 async function endOf(reader: Reader): Promise<undefined> {
   for (let told = await reader.next(); told !== undefined;) told = await reader.next();
 }

@@ -191,14 +191,18 @@ test(
 test(
   "with auth every path is for who may do everything",
   inScope(async (scope) => {
-    const access = { "key:all": "*", "key:one": ["pa", "/api/overview"] };
-    const house = await House.open(scope, { auth: { keys: keysOf("all", "one") }, access });
+    const access = {
+      ...{ "key:all": "*", "key:one": ["pa", "/api/overview"] },
+      "key:else": ["pa", "/servers/a/mcp", "/api/status"],
+    };
+    const house = await House.open(scope, { auth: { keys: keysOf("all", "one", "else") }, access });
     const ask = asking(house, "127.0.0.1");
     for (const one of PATHS) {
       const told = one.join(" ");
       assert.equal(await statusOf(ask(one)), 401, told);
       const given = one[1] === "/api/overview" ? 200 : 403;
       assert.equal(await statusOf(ask(one, {}, "one")), given, told);
+      assert.equal(await statusOf(ask(one, {}, "else")), 403, told);
       const all = await statusOf(ask(one, {}, "all"));
       assert.ok(![401, 503].includes(all), `${told}: ${all}`);
       assert.equal(await statusOf(ask(one, { origin: "http://localhost:3000" }, "all")), 403, told);
