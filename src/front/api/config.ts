@@ -59,7 +59,7 @@ async function save({ gateway, visitor }: Asked, body: JsonObject) {
   if (issues.some(({ severity }) => severity === "error")) {
     throw new ApiError(422, "invalid", "This is no valid configuration", { issues });
   }
-  const raw = unmasked(text, now.secrets);
+  const raw = endedAs(now.raw, unmasked(text, now.secrets));
   try {
     await replaceText(now.path, raw);
   } catch (error) {
@@ -114,6 +114,12 @@ async function written({ config, redactor }: Gateway) {
     : undefined;
   // What it says, the same with numbers for secrets, and why it cannot be saved here.
   return { path, raw, text, secrets, hash: hashOf(raw), locked };
+}
+
+/** A text with the ends of lines that another has: what fields of pages give has lost them. */
+function endedAs(before: string, text: string): string {
+  const isDos = before.includes("\r\n") && !/(?<!\r)\n/.test(before);
+  return isDos ? text.replace(/\r?\n/g, "\r\n") : text;
 }
 
 function hashOf(text: string): string {

@@ -90,6 +90,19 @@ test(
 );
 
 test(
+  "lines end as they did, whoever has edited them; a byte order mark is no text",
+  edited(async ({ path, get, put }) => {
+    const { text, hash } = await get();
+    const fromField = text.replaceAll("\r\n", "\n").replace("Mine", "Ours\n// new");
+    const [status, told] = await put(fromField, hash);
+    assert.equal(status, 200, JSON.stringify(told));
+    const expected = TEXT.replace("Mine", "Ours\n// new").replaceAll("\n", "\r\n");
+    assert.equal(await readFile(path, "utf8"), expected);
+    assert.equal((await get()).hash, told.hash);
+  }, { text: `\uFEFF${TEXT.replaceAll("\n", "\r\n")}` }),
+);
+
+test(
   "the same secret has the same number, and another place for it is its own",
   edited(async ({ path, get, put }) => {
     const { text, hash } = await get();

@@ -54,7 +54,9 @@ function Editor({ text, issues, area, onChange }) {
 
 /** @param {{ told: any, reload: () => void }} props */
 function Configuration({ told, reload }) {
-  const { file, text: before, hash, edit, error, why, sources = [] } = told;
+  const { file, hash, edit, error, why, sources = [] } = told;
+  // As a field gives it back; the gateway saves it with the ends of lines that the file has.
+  const before = told.text.replaceAll("\r\n", "\n");
   const [text, setText] = useState(`${before}`);
   const [issues, setIssues] = useState(/** @type {any[]} */ (error?.issues ?? []));
   const [said, say] = useState(`${error?.message ?? ""}`);
