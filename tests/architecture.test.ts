@@ -61,12 +61,12 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/middleware": 878,
   "src/gateway/pins": 350,
   "src/observe": 3_309,
-  "src/front": 1_902,
-  "src/front/api": 748,
+  "src/front": 1_910,
+  "src/front/api": 702,
   "src/front/auth": 732,
   "src/front/dashboard": 127,
   // What runs in the browser: modules, styles and the shell.
-  "src/front/dashboard/web": 2_736,
+  "src/front/dashboard/web": 2_737,
   "src/app": 782,
   "src/cli": 3_516,
   "src/cli/observe": 608,
@@ -75,7 +75,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 47_753;
+const MOST_CODE_IN_ALL = 47_716;
 const MOST_FILES = 334;
 const MOST_LINES = 500;
 
