@@ -1,6 +1,6 @@
 import { runtime } from "#runtime";
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -129,6 +129,21 @@ test("no history is kept where it is off, and a reload begins and ends one", asy
     const again = (await observatory.history())!;
     const { items: [one] } = await questions(again).usage({ by: "server", range: "24h" });
     assert.equal(one?.calls, 2);
+  });
+});
+
+test("calls go on where the history cannot be kept", async () => {
+  await running({}, async ({ observatory, file, call }) => {
+    mkdirSync(file); // Even root cannot write into a directory.
+    await call("read");
+    const history = (await observatory.history())!;
+    await history.flush();
+    assert.match(history.trouble ?? "", /found no regular file/);
+    await call("read");
+    await call("none");
+    const outcomes = observatory.recorder.recent().map(({ outcome }) => outcome);
+    assert.deepEqual(outcomes, ["refused", "ok", "ok"]);
+    assert.deepEqual((await questions(history).calls({})).items, []);
   });
 });
 

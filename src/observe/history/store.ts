@@ -235,18 +235,19 @@ export class Store {
 
   /** Bytes of pages in use. */
   get size(): number {
-    const { size } = this.all(
-      `SELECT (page_count - freelist_count) * page_size AS size
-      FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
-    )[0]!;
-    return Number(size);
+    return (this.#pragma("page_count") - this.#pragma("freelist_count")) *
+      this.#pragma("page_size");
   }
 
   /** Gives a few free pages back to the disk; false when there are none. */
   shrink(): boolean {
     // `exec` would free one page only.
     this.#written += this.#prepared("PRAGMA incremental_vacuum(64)").all().length;
-    return Number(this.all("PRAGMA freelist_count")[0]?.["freelist_count"]) > 0;
+    return this.#pragma("freelist_count") > 0;
+  }
+
+  #pragma(name: string): number {
+    return Number(this.all(`PRAGMA ${name}`)[0]?.[name]);
   }
 
   /** Never throws. */
