@@ -230,3 +230,51 @@ test(
       assert.ok(usedSize <= 40e6, `${usedSize} bytes`);
     }),
 );
+
+test(
+  "an address leads somewhere, however it is written",
+  inChromium,
+  () =>
+    withPage("overview", async (page) => {
+      const odd = [
+        "%E0%A4%A",
+        "__proto__",
+        "tools/%E0%A4%A",
+        "usage?by=__proto__",
+        "calls?before=x",
+      ];
+      for (const hash of [...odd, "log?level=constructor", "alerts?state=toString"]) {
+        await page.goto(`${server.url}#/${hash}`);
+        await page.locator("main section > *").first().waitFor();
+        assert.equal(await page.getByText("cannot be drawn").count(), 0, hash);
+      }
+      for (const key of ["%E0%A4%A", "%E2%82%AC"]) {
+        await page.goto(`${server.url}#key=${key}`);
+        await page.getByText("Seven of eight servers answer.").waitFor();
+        assert.doesNotMatch(page.url(), /key/);
+      }
+    }),
+);
+
+test(
+  "what is long is shown in part, what is much as few elements",
+  inChromium,
+  () =>
+    withPage("overview", async (page) => {
+      const long = "n".repeat(100_000);
+      const issues = Array.from({ length: 3_000 }, (_, at) => ({ line: at, message: "wrong" }));
+      const answers: Record<string, unknown> = {
+        log: { items: [{ id: 1, at: NOW, level: "info", message: long, fields: { long } }] },
+        tools: { servers: [{ name: "s", tools: [{ exposed: `s_\ud800${long}`, own: long }] }] },
+        config: { file: "f", hash: "h", text: "a: 1\n".repeat(20_000), error: { issues } },
+      };
+      for (const [hash, json] of Object.entries(answers)) {
+        await page.route(`**/api/${hash}*`, (route) => route.fulfill({ json }));
+        await page.goto(`${server.url}#/${hash}`);
+        await page.locator("main section .panel :is(td, [data-row], textarea)").first().waitFor();
+        assert.ok(await page.locator("*").count() < 1_000, hash);
+        const { length } = await page.locator("main section").innerText();
+        assert.ok(length < (hash === "config" ? 200_000 : 10_000), `${hash}: ${length}`);
+      }
+    }),
+);

@@ -3,7 +3,7 @@
 /** Alerts: what is firing, what was, who is told; and problems, which are errors of a kind. */
 
 import { post, useData } from "./api.js";
-import { clock, Facts, Failed, Item, number, Panel, Seg, Table, view } from "./parts.js";
+import { clock, Facts, Failed, Item, Items, number, Panel, Seg, Table, view } from "./parts.js";
 import { chosen, href } from "./state.js";
 import { useEvents } from "./stream.js";
 
@@ -62,9 +62,7 @@ export default function AlertsPage() {
   const none =
     view`<p class="none">Nobody is told: no <code>"alerts"</code> in the configuration.</p>`;
   return view`<${Failed} error=${error ?? found.error} /><${Panel} title="Firing">
-    ${
-    bad.length > 0 ? view`<ul class="todo">${bad}</ul>` : view`<p class="none">Nothing is.</p>`
-  }<//>
+    ${bad.length > 0 ? view`<${Items} of=${bad} />` : view`<p class="none">Nothing is.</p>`}<//>
     <${Panel} title="Problems" end=${choice}>
     <${Table} label="Problems" empty="None." ...${problems} /><//><${Panel} title="Rules and channels">
     ${terms.length > 0 ? view`<${Facts} facts=${terms} />` : none}<//><${Panel} title="History">

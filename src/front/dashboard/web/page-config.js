@@ -4,7 +4,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { post, request, useData } from "./api.js";
-import { Copy, Failed, Item, Panel, Tabs, typed, view } from "./parts.js";
+import { Copy, Failed, Item, Items, Panel, Tabs, typed, view } from "./parts.js";
 
 const LINE = 19;
 
@@ -42,13 +42,19 @@ function Issue({ issue: { line, path, message, hint, severity }, jump }) {
 
 /** The text, with the numbers of its lines, and of those that are wrong. @param {{ text: string, issues: any[], area: any, onChange: (text: string) => void }} props */
 function Editor({ text, issues, area, onChange }) {
-  const wrong = new Set(issues.map(({ line }) => line));
-  const lines = text.split("\n").map((_, at) =>
-    view`<i class=${wrong.has(at + 1) && "bad"}>${at + 1}</i>`
-  );
+  const lines = text.split("\n").map((_, at) => `${at + 1}\n`);
+  const wrong = new Set(issues.slice(0, 100).map(({ line }) => line));
+  let from = 0;
+  // All those that are right are one text: to draw each by itself takes long.
+  const numbers = [...wrong].filter(Boolean).sort((a, b) => a - b).flatMap((line) => {
+    const before = lines.slice(from, line - 1).join("");
+    from = line;
+    return [before, view`<i class="bad">${lines[line - 1]}</i>`];
+  });
+  numbers.push(lines.slice(from).join(""));
   const style = { height: `${lines.length * LINE + 24}px` };
   const given = { spellcheck: false, wrap: "off", style, value: text, onInput: typed(onChange) };
-  return view`<div class="editor"><pre aria-hidden="true">${lines}</pre>
+  return view`<div class="editor"><pre aria-hidden="true">${numbers}</pre>
       <textarea ref=${area} class="mono" aria-label="Text" ...${given} /></div>`;
 }
 
@@ -93,7 +99,7 @@ function Configuration({ told, reload }) {
   const tabs = { text: "Text", difference: "Difference" };
   const end = view`<span role="status">${said}</span><${Copy} text=${text}>Copy<//>${acts}`;
   return view`<${Panel} title=${file} note=${from} end=${end}>
-    <ul class="todo" aria-label="Issues">${list}</ul>
+    <${Items} label="Issues" of=${list} />
     <${Tabs} label="View" tabs=${tabs} value=${tab} onChange=${choose}>${body}<//><//>`;
 }
 

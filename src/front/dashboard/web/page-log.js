@@ -3,25 +3,31 @@
 /** What the gateway has logged. */
 
 import { Follow, Listed, useList } from "./list.js";
-import { clock, Failed, Search, Seg, Table, typed, view } from "./parts.js";
+import { clock, Failed, Search, Seg, short, Table, typed, view } from "./parts.js";
 import { chosen, go, withQuery } from "./state.js";
 
 const LEVELS = { debug: "Debug", info: "Info", warning: "Warning", error: "Error" };
 /** @type {Record<string, string>} */
 const CLASSES = { warning: "warn", error: "bad", fatal: "bad" };
 
+/** Characters of a message, or of one of its fields. */
+const LONGEST = 4_000;
+
 /** @param {[string, unknown]} field */
 function field([key, value]) {
   const text = typeof value === "string" ? value : JSON.stringify(value);
-  return view` <span class="faint">${key}=${text}</span>`;
+  return view` <span class="faint">${key}=${short(text, LONGEST)}</span>`;
 }
+
+/** @param {any} line */
+const fieldsOf = ({ fields = {} }) => Object.entries(fields).slice(0, 100).map(field);
 
 /** @type {import("./parts.js").Column[]} */
 const COLUMNS = [
   ["Time", "mono faint", ({ at }) => clock(at)],
   ["Level", "", ({ level }) => view`<span class=${`tag ${CLASSES[level] ?? ""}`}>${level}</span>`],
   ["Part", "muted hm", ({ category }) => category],
-  ["Message", "wrap", ({ message, fields = {} }) => [message, Object.entries(fields).map(field)]],
+  ["Message", "wrap", (line) => [short(line.message, LONGEST), fieldsOf(line)]],
 ];
 
 /** @param {{query: URLSearchParams}} props */

@@ -4,7 +4,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { post, useData } from "./api.js";
-import { Act, clock, Copy, Dot, Failed, Item, ms, named, number } from "./parts.js";
+import { Act, clock, Copy, Dot, Failed, Item, Items, ms, named, number } from "./parts.js";
 import { Panel, percent, span, Spark, Table, view } from "./parts.js";
 import { go, href, range, RANGES } from "./state.js";
 import { useEvents } from "./stream.js";
@@ -19,7 +19,7 @@ const FAILED = "outcome:error,refused,unavailable,timeout";
 
 /** The first sentence counts; what is wrong in it leads there. @param {{text: string, servers: any[]}} props */
 function Sentence({ text, servers }) {
-  const [, first = text, rest = ""] = /^(.*?[.!?])(\s.*)?$/s.exec(text) ?? [];
+  const [, first = text, rest = ""] = /^(.*?[.!?])(\s.*)?$/s.exec(text.slice(0, 2_000)) ?? [];
   const wrong = servers.filter(({ level }) => /bad|warn/.test(level)).map(({ name }) => name);
   const link = (/** @type {string} */ word) =>
     wrong.includes(word) ? view`<a href=${href(["servers", word])}>${word}</a>` : word;
@@ -151,12 +151,10 @@ function Attention({ attention, onDone }) {
   const entry = (/** @type {any} */ { kind, subject, act, ...one }) =>
     view`<${Item} key=${`${kind} ${subject}`} ...${one} end=${remedy(act, onDone)}>
       ${act?.command && view`<code>${act.command}</code>`}<//>`;
-  const all = attention.slice(0, 50).map(entry);
+  const all = attention.map(entry);
   const count = view`<span class="faint">${attention.length}</span>`;
   return view`<${Panel} title="Needs attention" end=${count}>
-    ${
-    all.length > 0 ? view`<ul class="todo">${all}</ul>` : view`<p class="none">Nothing does.</p>`
-  }<//>`;
+    ${all.length > 0 ? view`<${Items} of=${all} />` : view`<p class="none">Nothing does.</p>`}<//>`;
 }
 
 /** @param {any} one @param {any} text @param {string} [filter] */

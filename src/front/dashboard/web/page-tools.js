@@ -7,7 +7,7 @@ import { useData } from "./api.js";
 import { Form, Wrong } from "./form.js";
 import { COMMAND, useKeys } from "./keys.js";
 import { commandOf, curlOfCall } from "./mcp.js";
-import { Copy, Failed, number, Search, Text, typed, view } from "./parts.js";
+import { Copy, Failed, number, Search, short, Text, typed, view } from "./parts.js";
 import { check, hasSecrets, isObject, parse, parsed, show } from "./schema.js";
 import { go, href, status, withQuery } from "./state.js";
 import { client, Result, tries, tryTool } from "./tries.js";
@@ -34,8 +34,12 @@ function useOwnTools(/** @type {any[]} */ servers) {
 function Entry({ tool: { exposed, own, calls }, chosen, q }) {
   const isNever = calls === 0;
   const current = exposed === chosen ? "true" : undefined;
-  const to = { title: exposed, href: href(["tools", exposed], { q }), "aria-current": current };
-  return view`<a data-row class=${isNever ? "o never" : "o"} ...${to}><span>${own}</span>
+  const to = {
+    title: short(exposed),
+    href: href(["tools", exposed], { q }),
+    "aria-current": current,
+  };
+  return view`<a data-row class=${isNever ? "o never" : "o"} ...${to}><span>${short(own)}</span>
     <span>${isNever ? "never" : number(calls)}</span></a>`;
 }
 

@@ -3,7 +3,19 @@
 /** Usage: what is called how often and what it costs, and what could be done about it. */
 
 import { useData } from "./api.js";
-import { bytes, Copy, Failed, Item, ms, named, number, Panel, percent, Seg } from "./parts.js";
+import {
+  bytes,
+  Copy,
+  Failed,
+  Item,
+  Items,
+  ms,
+  named,
+  number,
+  Panel,
+  percent,
+  Seg,
+} from "./parts.js";
 import { Table, view } from "./parts.js";
 import { show } from "./schema.js";
 import { chosen, href } from "./state.js";
@@ -53,5 +65,5 @@ export default function UsagePage() {
     <${Seg} label="Time range" options=${RANGES} value=${range} name="range" /></div>
     <div class="panel gap"><${Failed} error=${error} /><${Table} label="Usage" ...${shown}
       empty="Nothing was called in this time, or no history is kept." /></div>
-    ${entries.length > 0 && view`<${Panel} title="Advice"><ul class="todo">${entries}</ul><//>`}`;
+    ${entries.length > 0 && view`<${Panel} title="Advice"><${Items} of=${entries} /><//>`}`;
 }

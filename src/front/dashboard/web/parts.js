@@ -177,8 +177,15 @@ export function Facts({ facts }) {
   return view`<dl class="kv">${each}</dl>`;
 }
 
-/** What a row is about. @param {string} name */
-export const named = (name) => view`<span class="name">${name}</span>`;
+/** As much of a text as a line shows: a longer one takes seconds to be drawn. @param {unknown} text */
+export const short = (text, most = 500) => `${text ?? ""}`.slice(0, most);
+
+/** What a row is about. @param {unknown} name */
+export const named = (name) => view`<span class="name">${short(name)}</span>`;
+
+/** What there is to know or to do, not more than somebody reads. @param {{of: any[], label?: string}} props */
+export const Items = ({ of, label }) =>
+  view`<ul class="todo" aria-label=${label}>${of.slice(0, 100)}</ul>`;
 
 /** Title, classes and what is in the cell of a row. @typedef {[string, string, (row: any) => any]} Column */
 

@@ -55,7 +55,11 @@ export function parsed(/** @type {string} */ text) {
 
 /** A value as text, for a person. */
 export function show(/** @type {any} */ value, indent = 2) {
-  return JSON.stringify(value, null, indent) ?? "";
+  try {
+    return JSON.stringify(value, null, indent) ?? "";
+  } catch {
+    return "It goes too deep to be shown.";
+  }
 }
 
 /** JSON in lines, where it is JSON and of a length that is read. */
