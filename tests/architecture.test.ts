@@ -66,7 +66,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/front/auth": 732,
   "src/front/dashboard": 127,
   // What runs in the browser: modules, styles and the shell.
-  "src/front/dashboard/web": 2_737,
+  "src/front/dashboard/web": 2_764,
   "src/app": 782,
   "src/cli": 3_516,
   "src/cli/observe": 608,
@@ -75,7 +75,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 47_716;
+const MOST_CODE_IN_ALL = 47_743;
 const MOST_FILES = 334;
 const MOST_LINES = 500;
 
