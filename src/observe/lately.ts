@@ -1,6 +1,6 @@
 /** How much there was to do: by the history, or where none is kept by the last calls alone. */
 
-import type { ObservedCall } from "./call.ts";
+import { hasFailed, type ObservedCall } from "./call.ts";
 import { RANGES, trafficOf, type UsageBy, usageIn } from "./history/queries.ts";
 import type { Store } from "./history/store.ts";
 import type { Observatory } from "./observatory.ts";
@@ -33,16 +33,11 @@ export async function usageOver(observatory: Observatory, by: UsageBy, range: st
   };
 }
 
-/** Whether somebody has to do something about what became of it. */
-export function isFailed({ outcome }: ObservedCall): boolean {
-  return outcome !== "ok" && outcome !== "cancelled" && outcome !== "input_required";
-}
-
 /** How many, how many of them failed, and how long they took. */
 export function loadOf(calls: readonly ObservedCall[]) {
   const times = calls.map(({ ms }) => ms).sort((a, b) => a - b);
   const part = (share: number) => times[Math.ceil(times.length * share) - 1];
-  const failed = calls.filter(isFailed).length;
+  const failed = calls.filter(hasFailed).length;
   return { calls: calls.length, failed, p50: part(0.5), p95: part(0.95) };
 }
 

@@ -310,6 +310,35 @@ test("calls are counted by what they are, and lists and what is no call, too", (
   assert.deepEqual(shown().at(-1), ["tools/call", "s_t0", "s", undefined, 1]);
 });
 
+test("names that clients make up are one series, however many and however long", () => {
+  const { recorder, events, end } = recording();
+  const { series } = recorder;
+  const kept: CallRecord[] = [];
+  const off = events.on("call", (record) => void kept.push(record));
+  end({ tool: "made up" });
+  off();
+  // The same record under other names: to write and read each takes longer than to count it.
+  const [record] = kept;
+  for (let at = 1; at < 100_000; at++) {
+    Object.defineProperty(record, "name", { value: `made up ${at}`, configurable: true });
+    events.emit(record!);
+  }
+  for (let at = 0; at < 10; at++) {
+    end({ tool: "n".repeat(1_000_000) + at });
+    end({ method: "m".repeat(1_000_000) + at, params: {} });
+  }
+  const found = [...series.operations].map(([{ method, name }, { count }]) => [
+    ...[method, name, count],
+  ]);
+  const calls = ["tools/call", "_unknown", 100_010];
+  assert.deepEqual(found, [calls, ["_unknown", undefined, 10]]);
+  assert.deepEqual([...series.gateway].map(([{ method }]) => method), ["tools/call", "_unknown"]);
+  assert.equal(series.requests.size + series.queue.size + series.resultSize.size, 0);
+  const all = recorder.recent();
+  assert.equal(all.length, 1_000);
+  assert.ok(all.every(({ name = "", method }) => name.length <= 1_001 && method.length <= 1_001));
+});
+
 test("a histogram counts each in the bucket of its bound", () => {
   const histogram = new Histogram();
   for (const bound of BOUNDS) histogram.observe(bound * 1_000);

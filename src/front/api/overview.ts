@@ -1,7 +1,8 @@
 import { type Attention, levelOf, worstFirst } from "../../gateway/attention.ts";
 import { tallyOf } from "../../gateway/offers.ts";
 import { gatewayStatus } from "../../gateway/status.ts";
-import { isFailed, loadOf, trafficOver } from "../../observe/lately.ts";
+import { hasFailed } from "../../observe/call.ts";
+import { loadOf, trafficOver } from "../../observe/lately.ts";
 import { type Asked, rangeIn } from "./ask.ts";
 
 /** Of so many calls such a share has to fail before it is worth a word. */
@@ -42,7 +43,7 @@ export async function overview({ gateway, observatory, query }: Asked) {
   });
   const { gated, tokens, gatedTokens, savedTokens } = status.gating;
   const forwarded = observatory.recorder.recent({
-    filter: (call) => call.server !== "" && !isFailed(call),
+    filter: (call) => call.server !== "" && !hasFailed(call),
   });
   return {
     ...{ range, from, to, step, sentence: status.sentence },
