@@ -60,9 +60,9 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 626,
   "src/gateway/middleware": 878,
   "src/gateway/pins": 350,
-  "src/observe": 3_309,
+  "src/observe": 3_306,
   "src/front": 1_910,
-  "src/front/api": 702,
+  "src/front/api": 703,
   "src/front/auth": 732,
   "src/front/dashboard": 127,
   // What runs in the browser: modules, styles and the shell.
@@ -75,7 +75,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 47_743;
+const MOST_CODE_IN_ALL = 47_741;
 const MOST_FILES = 334;
 const MOST_LINES = 500;
 
