@@ -28,9 +28,9 @@ function debian(name: string, command = name): Step {
   return { name, command: [DENO, "run", "-A", "scripts/debian.ts", command, name] };
 }
 
-/** The pages of a gateway that runs so. */
-function triedByKeys(mode: string): Step {
-  const step = onDeno(`tools tried by keys, ${mode}`, ["tests/slow/browser/inspector.test.ts"]);
+/** The dashboard of a gateway that runs so. */
+function inChromium(mode: string): Step {
+  const step = onDeno(`the dashboard by keys, ${mode}`, ["tests/slow/browser/gateway.test.ts"]);
   return { ...step, env: { ...step.env, GATEWAY: mode }, after: "chromium" };
 }
 
@@ -67,13 +67,10 @@ const steps: readonly Step[] = [
   },
   debian("chromium"),
   {
-    ...onDeno("every page, in Chromium", [
-      "tests/slow/browser/pages.test.ts",
-      "tests/slow/browser/flows.test.ts",
-    ]),
+    ...onDeno("the dashboard with made-up data", ["tests/slow/browser/sample.test.ts"]),
     after: "chromium",
   },
-  ...["memory", "bun", "binary"].map(triedByKeys),
+  ...["memory", "bun", "binary"].map(inChromium),
   { name: "agents from npm", command: [DENO, "run", "-A", "scripts/agents.ts"] },
   agents("opencode"),
   agents("gemini-cli", "claude-code", "codex"),

@@ -22,7 +22,7 @@ export const inChromium = {
   skip: ON_BUN
     ? "the browser is the same"
     : CHROMIUM === undefined && "no Chromium on this machine",
-  timeout: 90_000,
+  timeout: 240_000,
 };
 
 /** Starts it; once for a file. */
@@ -31,7 +31,7 @@ export function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: CHROMIUM!, args: ["--no-sandbox"] });
 }
 
-const axe = () => readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+let axe: string | undefined;
 
 /** How a page is opened. */
 export interface View {
@@ -39,6 +39,8 @@ export interface View {
   readonly scheme?: "light" | "dark";
   /** Whether its clock stands still, when the sample is. */
   readonly still?: boolean;
+  /** What it is opened with, as if a link had brought it. */
+  readonly key?: string;
 }
 
 /** A page, and what it has said that it should not have. */
@@ -55,7 +57,7 @@ export interface Watched {
 export async function open(
   browser: Browser,
   url: string,
-  { width = 1440, scheme = "light", still = true }: View = {},
+  { width = 1440, scheme = "light", still = true, key = "" }: View = {},
 ): Promise<Watched> {
   const context = await browser.newContext({
     viewport: { width, height: 900 },
@@ -63,7 +65,7 @@ export async function open(
     timezoneId: "UTC",
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   let said: string[] = [];
   const { origin } = new URL(url);
   page.on("console", (message) => said.push(`${message.type()}: ${message.text()}`));
@@ -77,6 +79,9 @@ export async function open(
     const to = new URL(request.url());
     if (to.origin !== origin && !/^(blob|data):/.test(to.protocol)) said.push(`asks ${to}`);
   });
+  if (key !== "") {
+    await page.addInitScript((key) => sessionStorage.setItem("mcproxy.key", key), key);
+  }
   if (still) await page.clock.setFixedTime(NOW);
   await page.goto(url);
   return {
@@ -97,19 +102,23 @@ export async function open(
   };
 }
 
-/** What axe has against a page, each in a line. */
-export async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axe());
-  return await page.evaluate(async () => {
+/** What axe has against a page, each in a line; `only` some of its rules. */
+export async function violations(page: Page, only?: readonly string[]): Promise<string[]> {
+  axe ??= readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+  if (!await page.evaluate(() => "axe" in globalThis)) await page.evaluate(axe);
+  return await page.evaluate(async (only) => {
     // deno-lint-ignore no-explicit-any
-    const { violations } = await (globalThis as any).axe.run();
+    const { violations } = await (globalThis as any).axe.run({
+      resultTypes: ["violations"],
+      ...only && { runOnly: { type: "rule", values: only } },
+    });
     // deno-lint-ignore no-explicit-any
     return violations.map(({ id, nodes }: any) =>
       `${id}: ${
         nodes.slice(0, 3).map((node: { html: string }) => node.html.slice(0, 160)).join(" | ")
       }`
     );
-  });
+  }, only);
 }
 
 /** How much wider the page is than its window. */

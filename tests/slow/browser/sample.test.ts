@@ -1,10 +1,11 @@
 /// <reference lib="dom" />
-/** The frame of the dashboard and its lists in Chromium: keys, following, loss, keys of the door, masses. */
+/** What no real gateway shows within seconds: the dashboard in Chromium with one that is lost, hostile or huge. */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
-import { assertQuiet, focused, inChromium, launch, open, SampleServer } from "./harness.ts";
+import { assertQuiet, inChromium, launch, open, SampleServer } from "./harness.ts";
+import { NASTY } from "../../front/dashboard/nasty-schemas.ts";
 import { newSample, NOW, sampleCall } from "./sample.ts";
 
 const HOSTILE = `<img src=x onerror=alert(1)>"'\`\${}</script>\u202e${"n".repeat(10_000)}`;
@@ -39,73 +40,6 @@ const live = (page: Page) => page.locator(".live.live").waitFor();
 function tell(event: string, data: unknown): void {
   for (const stream of server.sample.streams) stream(event, data);
 }
-
-test(
-  "a page is gone to, a row opened and closed by keys, and the focus returns",
-  inChromium,
-  () =>
-    withPage("overview", async (page) => {
-      const { keyboard } = page;
-      await keyboard.press("g");
-      await keyboard.press("c");
-      await page.getByRole("heading", { name: "Calls" }).waitFor();
-      await rows(page).first().waitFor();
-      for (const key of ["j", "j", "k", "Enter"]) await keyboard.press(key);
-      await page.getByRole("complementary", { name: "Call" }).waitFor();
-      assert.match(page.url(), /#\/calls\/c0$/);
-      const row = await focused(page);
-      await page.getByRole("button", { name: "Close" }).focus();
-      await keyboard.press("Escape");
-      await page.getByRole("complementary", { name: "Call" }).waitFor({ state: "detached" });
-      assert.equal(await focused(page), row);
-      await page.goBack();
-      await page.getByRole("complementary", { name: "Call" }).waitFor();
-    }),
-);
-
-test(
-  "a filter is typed, is in the address, and can be taken away; no key acts while typing",
-  inChromium,
-  () =>
-    withPage("calls", async (page) => {
-      await rows(page).first().waitFor();
-      await page.keyboard.press("/");
-      assert.equal(await focused(page), "Filter calls");
-      await page.keyboard.type("server:postgres gj?");
-      assert.equal(await page.locator("dialog").count(), 0);
-      for (let at = 0; at < 4; at++) await page.keyboard.press("Backspace");
-      await page.keyboard.press("Enter");
-      await page.getByRole("button", { name: "Remove server:postgres" }).waitFor();
-      assert.equal(new URL(page.url()).hash, "#/calls?filter=server%3Apostgres");
-      await page.locator("td", { hasText: "github_search_code" }).first().waitFor({
-        state: "detached",
-      });
-      await page.getByRole("button", { name: "Remove server:postgres" }).click();
-      await page.locator("td", { hasText: "github_search_code" }).first().waitFor();
-    }),
-);
-
-test(
-  "the palette finds and does, the list of keys tells; both give the focus back",
-  inChromium,
-  () =>
-    withPage("servers", async (page) => {
-      await rows(page).first().waitFor();
-      await page.keyboard.press("j");
-      const row = await focused(page);
-      await page.keyboard.press("?");
-      await page.getByRole("dialog", { name: "Keys" }).waitFor();
-      await page.keyboard.press("Escape");
-      await page.getByRole("dialog").waitFor({ state: "detached" });
-      assert.equal(await focused(page), row);
-      await page.keyboard.press("Control+k");
-      await page.getByRole("dialog", { name: "Find or do" }).waitFor();
-      await page.keyboard.type("postgr");
-      await page.keyboard.press("Enter");
-      await page.getByRole("complementary", { name: "Server" }).waitFor();
-      assert.match(page.url(), /#\/servers\/postgres$/);
-    }),
-);
 
 test(
   "calls follow, and hold still under the pointer",
@@ -206,9 +140,10 @@ test(
       await page.getByRole("button", { name: "Older ones" }).waitFor({ state: "detached" });
       await page.reload();
       await Promise.all([rows(page).first().waitFor(), live(page)]);
-      for (let batch = 0; batch < 50; batch++) {
-        const items = Array.from({ length: 2_000 }, (_, at) => {
-          const number = batch * 2_000 + at;
+      const each = 5_000;
+      for (let first = 0; first < 100_000; first += each) {
+        const items = Array.from({ length: each }, (_, at) => {
+          const number = first + each - 1 - at;
           return {
             ...sampleCall(number),
             id: `n${number}`,
@@ -219,7 +154,7 @@ test(
         tell("calls", { items, left: 0 });
         await page.waitForFunction(
           (name) => document.querySelector("main tbody tr")?.textContent?.includes(name),
-          `call_${batch * 2_000 + 1_999}`,
+          `call_${first + each - 1}`,
         );
       }
       assert.ok(await rows(page).count() <= 2_000);
@@ -228,6 +163,48 @@ test(
       const { usedSize } = await session.send("Runtime.getHeapUsage");
       console.log(`${(usedSize / 1e6).toFixed(1)} MB of heap`);
       assert.ok(usedSize <= 40e6, `${usedSize} bytes`);
+    }),
+);
+
+test(
+  "no schema breaks the page, however nasty",
+  inChromium,
+  () =>
+    withPage("tools", async (page) => {
+      const nasty = `<img src=x onerror="alert(1)">`;
+      await page.route("**/api/tools/*", (route) => {
+        const name = decodeURIComponent(new URL(route.request().url()).pathname.split("/").at(-1)!);
+        const { schema } = NASTY[Number(name)]!;
+        return route.fulfill({ json: { name, description: nasty, inputSchema: schema } });
+      });
+      for (const [index, { name }] of NASTY.entries()) {
+        await page.goto(`${server.url}#/tools/${index}`);
+        await page.getByRole("heading", { name: `${index}`, exact: true }).waitFor();
+        assert.ok(await page.locator("*").count() < 6_000, name);
+        assert.equal(await page.getByText(nasty).count(), 1, name);
+      }
+      assert.equal(await page.locator("main img").count(), 0);
+    }),
+);
+
+test(
+  "a hundred thousand tools are a list that is found by name",
+  inChromium,
+  () =>
+    withPage("overview", async (page) => {
+      const tools = Array.from(
+        { length: 100_000 },
+        (_, at) => ({ exposed: `s_t${at}`, own: `t${at}` }),
+      );
+      await page.route(
+        "**/api/tools",
+        (route) => route.fulfill({ json: { servers: [{ name: "s", tools }] } }),
+      );
+      await page.goto(`${server.url}#/tools`);
+      await page.getByText("99\u202f500 more").waitFor();
+      await page.getByLabel("Find a tool").fill("t77777");
+      await page.getByText("t77777", { exact: true }).waitFor();
+      assert.equal(await page.locator("[data-row]").count(), 1);
     }),
 );
 

@@ -1,74 +1,20 @@
 /// <reference lib="dom" />
-/** Tools, Usage, Alerts and Configuration in Chromium: each flow by keys, against a real gateway. */
+/** Tools, Usage, Alerts and Configuration of a real gateway: each flow by keys. */
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { after, before, test } from "node:test";
-import process from "node:process";
-import type { Browser, Page } from "playwright-core";
-import { NASTY } from "../../front/dashboard/nasty-schemas.ts";
-import { Control } from "../../support/fakes/interactive.ts";
-import { type Gateway, startGateway } from "../../support/gateway.ts";
-import type { Mode } from "../../support/program.ts";
-import { assertQuiet, inChromium, launch, open, overflow, violations } from "./harness.ts";
+import { test } from "node:test";
+import type { Locator, Page } from "playwright-core";
+import { inChromium, violations } from "./harness.ts";
+import { at, control, gateway, key, openPage, withPage, WRONG } from "./real.ts";
 
-const EVERYTHING = "node_modules/@modelcontextprotocol/server-everything/dist/index.js";
-
-const TEXT = `{
-  // What is kept as it is.
-  "port": 0,
-  "dashboard": { "mode": "auto", "edit": true },
-  "mcpServers": MCP_SERVERS
-}
-`;
-
-let browser: Browser;
-let control: Control;
-let gateway: Gateway;
-
-before(async () => {
-  if (inChromium.skip) return console.log(inChromium.skip);
-  control = await Control.start();
-  const servers = {
-    everything: { command: "node", args: [EVERYTHING] },
-    fake: await control.http({ name: "fake" }),
-  };
-  const config = TEXT.replace("MCP_SERVERS", JSON.stringify(servers));
-  // What it runs on is what the step says.
-  const mode = (process.env["GATEWAY"] ?? "memory") as Mode;
-  [browser, gateway] = await Promise.all([launch(), startGateway({ mode, config })]);
-  await gateway.ready();
-});
-
-after(async () => {
-  await browser?.close();
-  await gateway?.stop();
-  await control?.close();
-});
-
-const at = (hash: string) =>
-  new URL(hash.startsWith("key=") ? `/#${hash}` : `/#/${hash}`, gateway.url).href;
-
-/** What the gateway's own commands are let in by. */
-async function localKey(): Promise<string> {
-  const state = join(dirname(gateway.configPath), "state");
-  return (await readFile(join(state, `local.${gateway.port}.key`), "utf8")).split("\n")[0]!;
-}
-
-/** A key as `mcproxy ui` opens the page with. */
-async function pageKey(): Promise<string> {
-  const headers = { authorization: `Bearer ${await localKey()}` };
-  const told = await fetch(new URL("/api/ui-key", gateway.url), { method: "POST", headers });
-  return (await told.json()).key;
-}
-
-/** A page of the gateway, which has said nothing it should not have when it closes. */
-async function withPage(hash: string, run: (page: Page) => Promise<void>): Promise<void> {
-  const watched = await open(browser, at(hash), { still: false });
-  await run(watched.page);
-  assertQuiet(watched, hash);
-  await watched.close();
+/** Asks again until it is there: the history is written within seconds of a call. */
+async function written(page: Page, table: string, what: Locator): Promise<void> {
+  await page.getByRole("table", { name: table }).waitFor();
+  while (await what.count() === 0) {
+    await Promise.all([page.waitForResponse(/\/api\/(?:usage|problems)/), page.reload()]);
+    await page.getByRole("table", { name: table }).waitFor();
+  }
 }
 
 const region = (page: Page, name: string) => page.getByRole("region", { name, exact: true });
@@ -188,14 +134,8 @@ test(
         await page.getByRole("button", { name: /^Call Ctrl/ }).press("Enter");
         await region(page, "Text").getByText("Echo: x").waitFor();
         await page.goto(at("usage?by=client&range=24h"));
-        // The history is written within seconds of a call.
         const client = page.getByRole("link", { name: /^dashboard/ });
-        const answered = () => page.waitForResponse(/\/api\/usage/);
-        await page.getByRole("table", { name: "Usage" }).waitFor();
-        while (await client.count() === 0) {
-          await Promise.all([answered(), page.reload()]);
-          await page.getByRole("table", { name: "Usage" }).waitFor();
-        }
+        await written(page, "Usage", client);
         await client.press("Enter");
         await page.getByRole("heading", { name: "Calls" }).waitFor();
         await page.getByRole("table").getByText("everything_echo").first().waitFor();
@@ -208,43 +148,25 @@ test(
   inChromium,
   () =>
     withPage("alerts", async (page) => {
-      let state = "open";
-      const problem = {
-        fingerprint: "f/1",
-        server: "s",
-        name: "s_t",
-        text: "went <b>wrong</b>",
-        count: 3,
-      };
-      await page.route("**/api/problems**", async (route) => {
-        const request = route.request();
-        if (request.method() === "POST") state = request.postDataJSON().state;
-        const asked = new URL(request.url()).searchParams.get("state");
-        const items = asked === state
-          ? [{ ...problem, first: 1, last: 2, sampleCall: "c", state }]
-          : [];
-        await route.fulfill({ json: { items, next: null } });
-      });
-      await page.reload();
-      await page.getByText("went <b>wrong</b>").waitFor();
-      await page.getByRole("table", { name: "Problems" }).getByRole("button", { name: "Done" })
-        .press("Enter");
-      await page.getByText("None.").waitFor();
-      await page.getByRole("group", { name: "State" }).getByRole("button", { name: "Done" }).press(
-        "Enter",
-      );
-      await page.getByRole("table", { name: "Problems" }).getByRole("button", { name: "Open" })
-        .press("Enter");
-      assert.equal(state, "open");
+      const table = page.getByRole("table", { name: "Problems" });
+      const problem = table.getByRole("row").filter({ hasText: WRONG.name });
+      await written(page, "Problems", problem);
+      await problem.getByRole("button", { name: "Done" }).press("Enter");
+      await problem.waitFor({ state: "detached" });
+      const states = page.getByRole("group", { name: "State" });
+      await states.getByRole("button", { name: "Done" }).press("Enter");
+      await problem.getByRole("button", { name: "Open" }).press("Enter");
+      await problem.waitFor({ state: "detached" });
+      await states.getByRole("button", { name: "Open" }).press("Enter");
+      await problem.waitFor();
     }),
 );
 
 test(
   "the configuration is checked while it is written, shown as a difference, and saved",
   inChromium,
-  async () =>
-    withPage(`key=${await pageKey()}`, async (page) => {
-      await page.goto(at("config"));
+  () =>
+    withPage("config", async (page) => {
       const text = page.getByRole("textbox", { name: "Text" });
       await text.waitFor();
       const before = await text.inputValue();
@@ -265,13 +187,12 @@ test(
   "a change asks for a key, once, and goes on with what was written; reading needs none",
   inChromium,
   async () => {
-    const watched = await open(browser, at("key=mcproxy_of-yesterday"), { still: false });
+    const watched = await openPage("config", "mcproxy_of-yesterday");
     const { page } = watched;
-    await page.goto(at("config"));
     const text = page.getByRole("textbox", { name: "Text" });
     await text.waitFor();
     const before = await text.inputValue();
-    await text.fill(before.replace("kept as it is", "kept as it was"));
+    await text.fill(before.replace("Is kept as it is", "Is kept as it was"));
     const dialog = page.getByRole("dialog", { name: "Key" });
     const save = page.getByRole("button", { name: "Save" });
     await save.press("Enter");
@@ -281,77 +202,12 @@ test(
     await dialog.waitFor({ state: "detached" });
     await page.getByText(/^Unauthorized: .*mcproxy ui/).waitFor();
     await save.press("Enter");
-    await dialog.getByLabel("Key").fill(await pageKey());
+    await dialog.getByLabel("Key").fill(key);
     await page.keyboard.press("Enter");
     await save.and(page.locator(":disabled")).waitFor();
-    assert.match(await readFile(gateway.configPath, "utf8"), /kept as it was\./);
+    assert.match(await readFile(gateway.configPath, "utf8"), /Is kept as it was\./);
     // What the browser says of each answer without a key, and nothing else.
     assert.deepEqual(watched.said().filter((line) => !line.includes("401")), []);
     await watched.close();
   },
-);
-
-test(
-  "every page at three widths and in both schemes is whole, and silent",
-  inChromium,
-  async () => {
-    const tool = `tools/everything_gzip-file-as-resource?args=${encodeURIComponent('{"name":1}')}`;
-    for (const scheme of ["light", "dark"] as const) {
-      const watched = await open(browser, at("tools"), { scheme, still: false });
-      for (const hash of [tool, "usage", "alerts", "config"]) {
-        await watched.page.goto(at(hash));
-        await watched.page.locator("main section .panel").first().waitFor();
-        await watched.settled();
-        for (const width of [390, 1024, 1440]) {
-          await watched.page.setViewportSize({ width, height: 900 });
-          assert.equal(await overflow(watched.page), 0, `${hash} at ${width} px`);
-          assert.deepEqual(await violations(watched.page), [], `${hash} at ${width} px, ${scheme}`);
-        }
-      }
-      assertQuiet(watched, scheme);
-      await watched.close();
-    }
-  },
-);
-
-test(
-  "no schema breaks the page, however nasty",
-  inChromium,
-  () =>
-    withPage("tools", async (page) => {
-      const nasty = `<img src=x onerror="alert(1)">`;
-      await page.route("**/api/tools/*", (route) => {
-        const name = decodeURIComponent(new URL(route.request().url()).pathname.split("/").at(-1)!);
-        const { schema } = NASTY[Number(name)]!;
-        return route.fulfill({ json: { name, description: nasty, inputSchema: schema } });
-      });
-      for (const [index, { name }] of NASTY.entries()) {
-        await page.goto(at(`tools/${index}`));
-        await page.getByRole("heading", { name: `${index}`, exact: true }).waitFor();
-        assert.ok(await page.locator("*").count() < 6_000, name);
-        assert.equal(await page.getByText(nasty).count(), 1, name);
-      }
-      assert.equal(await page.locator("main img").count(), 0);
-    }),
-);
-
-test(
-  "a hundred thousand tools are a list that is found by name",
-  inChromium,
-  () =>
-    withPage("overview", async (page) => {
-      const tools = Array.from(
-        { length: 100_000 },
-        (_, at) => ({ exposed: `s_t${at}`, own: `t${at}` }),
-      );
-      await page.route(
-        "**/api/tools",
-        (route) => route.fulfill({ json: { servers: [{ name: "s", tools }] } }),
-      );
-      await page.goto(at("tools"));
-      await page.getByText("99\u202f500 more").waitFor();
-      await page.getByLabel("Find a tool").fill("t77777");
-      await page.getByText("t77777", { exact: true }).waitFor();
-      assert.equal(await page.locator("[data-row]").count(), 1);
-    }),
 );
