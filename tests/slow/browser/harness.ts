@@ -135,6 +135,13 @@ export function focused(page: Page): Promise<string> {
   });
 }
 
+/** What has the focus, to be asked later whether it has it again. */
+export async function keepFocus(page: Page): Promise<() => Promise<unknown>> {
+  const element = await page.evaluateHandle(() => document.activeElement);
+  // It is given back after what had it is gone, not at once.
+  return () => page.waitForFunction((before) => document.activeElement === before, element);
+}
+
 /** A server of the sample, that can be stopped and come back at its address. */
 export class SampleServer {
   readonly sample: Sample = newSample();
