@@ -171,7 +171,7 @@ export async function openServer(
 }
 
 /** How long the one who holds the address has to answer, milliseconds. */
-const PATIENCE = 500;
+const PATIENCE = 3_000;
 
 /** Who holds the address, as far as asking tells. */
 async function addressHint({ host, port }: Config["settings"], env: Io["env"]): Promise<string> {

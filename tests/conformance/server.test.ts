@@ -86,10 +86,15 @@ async function judgeGateway(
     if (spoken !== undefined) {
       await gateway.waitForServer("fixture", (status) => status.protocolVersion === spoken);
     }
-    const through = await refereeServer(gateway.serverUrl("fixture"), revision);
     const before = (await judgeFixture(revision)).checks.filter(hasBaseline);
-    const found = regressions(before, through.checks.filter(hasBaseline));
-    const wrong = judge(name, found, await readExpectedFailures());
+    const expected = await readExpectedFailures();
+    const judged = async () => {
+      const through = await refereeServer(gateway.serverUrl("fixture"), revision);
+      return judge(name, regressions(before, through.checks.filter(hasBaseline)), expected);
+    };
+    let wrong = await judged();
+    // For some of its answers the referee waits half a second, however busy the machine is.
+    for (let again = 0; wrong.length > 0 && again < 2; again++) wrong = await judged();
     assert.ok(wrong.length === 0, explain(wrong, gateway));
   } finally {
     await gateway.stop();
