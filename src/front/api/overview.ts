@@ -1,8 +1,8 @@
 import { type Attention, levelOf, worstFirst } from "../../gateway/attention.ts";
 import { tallyOf } from "../../gateway/offers.ts";
 import { gatewayStatus } from "../../gateway/status.ts";
-import { hasFailed } from "../../observe/call.ts";
-import { loadOf, trafficOver } from "../../observe/lately.ts";
+import { Tally } from "../../observe/history/tally.ts";
+import { gatewayMs, trafficOver } from "../../observe/lately.ts";
 import { type Asked, rangeIn } from "./ask.ts";
 
 /** Of so many calls such a share has to fail before it is worth a word. */
@@ -14,7 +14,7 @@ export async function overview({ gateway, observatory, query }: Asked) {
   const status = await gatewayStatus(gateway, tallyOf(gateway));
   const traffic = await trafficOver(observatory, range);
   const { from, to, step, total, before, steps } = traffic;
-  const quiet = { total: loadOf([]), spark: steps.map(() => 0) };
+  const quiet = { total: new Tally().load, spark: steps.map(() => 0) };
   const servers = status.servers.map((server) => {
     const { name, state, transport, tokens, counts } = server;
     const { total: load, spark } = traffic.servers.get(name) ?? quiet;
@@ -42,15 +42,12 @@ export async function overview({ gateway, observatory, query }: Asked) {
     return { kind: "alert", level: "bad", subject, title, text, act };
   });
   const { gated, tokens, gatedTokens, savedTokens } = status.gating;
-  const forwarded = observatory.recorder.recent({
-    filter: (call) => call.server !== "" && !hasFailed(call),
-  });
   return {
     ...{ range, from, to, step, sentence: status.sentence },
     attention: worstFirst([...alerts, ...status.attention, ...failing]),
     ...{ calls: total.calls, failed: total.failed, p50: total.p50, p95: total.p95 },
     before: { calls: before.calls, failed: before.failed },
-    gatewayMs: loadOf(forwarded.map((call) => ({ ...call, ms: call.gatewayMs }))).p50,
+    gatewayMs: gatewayMs(observatory),
     // What a list of the tools takes, and what it does not.
     tokens: gated ? gatedTokens : tokens,
     spared: gated ? savedTokens : 0,

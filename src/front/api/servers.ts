@@ -4,7 +4,8 @@ import { gatewayStatus } from "../../gateway/status.ts";
 import { tallyOf } from "../../gateway/offers.ts";
 import { type JsonObject, parsedObject } from "../../lib/json.ts";
 import { recentLines } from "../../log/mod.ts";
-import { loadOf, usageOver } from "../../observe/lately.ts";
+import { Tally } from "../../observe/history/tally.ts";
+import { usageOver } from "../../observe/lately.ts";
 import type { StateChange } from "../../observe/observatory.ts";
 import { json } from "../reply.ts";
 import { ApiError, type Asked, noSuch, OWN_HEADERS } from "./ask.ts";
@@ -38,7 +39,7 @@ function statesOf(all: readonly StateChange[]): readonly StateChange[] {
 /** Of a day. */
 async function loadFor({ observatory, name }: Asked, by: "server" | "tool") {
   const { items } = await usageOver(observatory, by, "24h");
-  const { calls, failed, p50, p95 } = items.find(({ key }) => key === name) ?? loadOf([]);
+  const { calls, failed, p50, p95 } = items.find(({ key }) => key === name) ?? new Tally().load;
   return { calls, failed, p50, p95 };
 }
 

@@ -7,7 +7,7 @@ import type { Body } from "../bodies.ts";
 import type { ObservedCall } from "../call.ts";
 import type { ProblemKind, ProblemState } from "../problems.ts";
 import type { RecentOptions } from "../recorder.ts";
-import type { AlertRow } from "./pending.ts";
+import type { AlertRow, MinuteTally } from "./pending.ts";
 import type { Store } from "./store.ts";
 import { HOUR, MINUTE, type Row, TALLIES, Tally, type TallyTable } from "./tally.ts";
 
@@ -150,13 +150,21 @@ function selected(store: Store, where: string, ...values: readonly (number | str
   });
 }
 
-/** The rows from a time on, the oldest first. */
-export async function* tallies(store: Store, table: TallyTable, from: number) {
+/** Where it was counted: in the file, or where there is none in memory, the oldest first. */
+export type Tallied = Store | readonly MinuteTally[];
+
+/** What was counted from a time on, the oldest first. */
+export async function* tallies(
+  tallied: Tallied,
+  table: TallyTable,
+  from: number,
+): AsyncGenerator<Row | MinuteTally> {
+  if (tallied instanceof Array) return yield* tallied.filter(({ at }) => at >= from);
   const { keys } = TALLIES[table];
   const key = keys.join();
   const sql = `SELECT * FROM ${table} WHERE (${key}) > (${keys.map(() => "?")})
     ORDER BY ${key} LIMIT ${AT_ONCE}`;
-  const read = (place: Row[string][]) => store.all(sql, ...place);
+  const read = (place: Row[string][]) => tallied.all(sql, ...place);
   const placeOf = (row: Row) => keys.map((name) => row[name]!);
   // No text is less than an empty one.
   const first = keys.map((name) => name === "at" ? from - 1 : "");
@@ -169,10 +177,10 @@ export async function* tallies(store: Store, table: TallyTable, from: number) {
  * Who was used how much over a range that ends now, the most used first; `from` is the begin of its
  * first hour, ms since the epoch.
  */
-export async function usageIn(store: Store, by: UsageBy, range: number, now: number) {
+export async function usageIn(tallied: Tallied, by: UsageBy, range: number, now: number) {
   const from = Math.floor((now - range) / HOUR) * HOUR;
   const sums = new Map<string, Tally>();
-  for await (const row of tallies(store, "hour", from)) {
+  for await (const row of tallies(tallied, "hour", from)) {
     const key = String(row[by === "tool" ? "name" : by]);
     if (key === "" || (sums.size >= MOST_KEYS && !sums.has(key))) continue;
     sums.getOrInsertComputed(key, () => new Tally()).add(row);
@@ -187,7 +195,7 @@ export async function usageIn(store: Store, by: UsageBy, range: number, now: num
  * What there was to do in a range that ends now: in steps of whole minutes or hours, those without
  * calls, too, and in the same time `before`; `spark` has the calls of a server in each step.
  */
-export async function trafficOf(store: Store, range: number, now: number) {
+export async function trafficOf(tallied: Tallied, range: number, now: number) {
   // Minutes are kept for two days.
   const table = range <= 24 * HOUR ? "minute" : "hour";
   const { span } = TALLIES[table];
@@ -198,7 +206,7 @@ export async function trafficOf(store: Store, range: number, now: number) {
   const [total, before] = [new Tally(), new Tally()];
   const all = Array.from({ length: count }, () => new Tally());
   const servers = new Map<string, { readonly sum: Tally; readonly spark: number[] }>();
-  for await (const row of tallies(store, table, from - count * step)) {
+  for await (const row of tallies(tallied, table, from - count * step)) {
     const index = Math.floor((Number(row["at"]) - from) / step);
     if (index >= count) break; // The future of a clock that was set back.
     if (index < 0) {
