@@ -27,6 +27,8 @@ export interface ServerCondition {
   readonly healthDetail?: string | undefined;
   readonly lastError?: string | undefined;
   readonly pins?: { readonly waiting: number; readonly held: number } | undefined;
+  /** Calls that wait. */
+  readonly queued?: number | undefined;
 }
 
 /** What is known of the whole. */

@@ -134,7 +134,7 @@ function processorSeconds(): number {
 }
 
 /** Whether a server does what it is asked; one that rests will. */
-export function isUp({ state, health }: Pick<UpstreamStatus, "state" | "health">): boolean {
+function isUp({ state, health }: Pick<UpstreamStatus, "state" | "health">): boolean {
   return (state === "ready" || state === "idle") && health !== "degraded";
 }
 

@@ -40,7 +40,7 @@ export class Observatory {
   #endWait = () => {};
   #metrics: Promise<Metrics> | undefined;
   #otlp: Promise<Otlp> | undefined;
-  #alerts: Promise<Alerts | undefined> | undefined;
+  #alerts: Promise<Alerts> | undefined;
   /** Configurations since the start, by what became of them. */
   readonly reloads = { accepted: 0, refused: 0 };
   readonly #off: readonly (() => void)[];
@@ -92,9 +92,9 @@ export class Observatory {
     return (await this.#alerts)?.firing ?? {};
   }
 
-  /** Undefined where there are none; they are looked for from the moment there are rules. */
-  get alerts(): Promise<Alerts | undefined> {
-    return this.#alerts ?? Promise.resolve(undefined);
+  /** From the first configuration on that has some. */
+  get alerts(): Promise<Alerts> | undefined {
+    return this.#alerts;
   }
 
   /** Undefined where none is kept. It is loaded with the first call, or here. */
@@ -120,14 +120,15 @@ export class Observatory {
   }
 
   #configure(): void {
-    const { history, otel, alerts } = this.gateway.config.settings;
+    const { gateway, recorder, options: { runtime } } = this;
+    const { history, otel, alerts } = gateway.config.settings;
     if (otel ?? process.env["OTEL_EXPORTER_OTLP_ENDPOINT"]) void this.otlp();
-    if (alerts ?? this.#alerts) this.#alerts = this.#adjustAlerts(this.#alerts);
+    if (alerts && runtime) {
+      this.#alerts ??= import("./alerts/alerts.ts").then(({ Alerts }) =>
+        new Alerts({ gateway, recorder, runtime, history: () => this.history() })
+      );
+    }
     if (history !== "off" && history.bodies !== "off") void this.bodies();
-  }
-
-  async #adjustAlerts(before?: Promise<Alerts | undefined>): Promise<Alerts | undefined> {
-    return (await import("./alerts/alerts.ts")).configuredAlerts(this, before);
   }
 
   /** The history is opened with the first call; those that come until it is there wait for it. */

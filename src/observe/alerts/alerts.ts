@@ -1,17 +1,17 @@
 /** Looks every ten seconds whether something is wrong, and tells when that changes. */
 
 import process from "node:process";
-import type { AlertRule, AlertsConfig } from "../../config/types.ts";
+import type { AlertRule } from "../../config/types.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
+import { gatewayCondition } from "../../gateway/status.ts";
 import { cut, hostInUrl } from "../../lib/text.ts";
 import { systemClock } from "../../lib/time.ts";
 import { getLogger } from "../../log/mod.ts";
 import type { History } from "../history/history.ts";
 import type { AlertRow } from "../history/pending.ts";
-import { isUp } from "../metrics.ts";
 import type { Recorder } from "../recorder.ts";
 import { type AlertMessage, type ChannelParts, ChannelQueue, type Told } from "./channels.ts";
-import { findingsOf, type Reading } from "./rules.ts";
+import { findingsOf } from "./rules.ts";
 import { type AlertState, AlertWatch, type Step } from "./state.ts";
 import { totalsOf, Window } from "./window.ts";
 
@@ -22,16 +22,12 @@ const QUIET = 60_000;
 /** Alerts that are over, and are remembered here. */
 const MOST_REMEMBERED = 100;
 
-/** What they are made from. */
-interface AlertsSource {
+/** What alerts stand on. */
+export interface AlertsParts extends Pick<ChannelParts, "runtime"> {
   readonly gateway: Gateway;
   readonly recorder: Pick<Recorder, "process" | "series">;
-  readonly options: { readonly runtime?: ChannelParts["runtime"] | undefined };
   history(): Promise<Pick<History, "addAlert" | "alerts"> | undefined>;
 }
-
-/** What alerts stand on. */
-export type AlertsParts = Omit<AlertsSource, "options"> & ChannelParts;
 
 /** One rule about one subject. */
 interface Watched {
@@ -41,30 +37,14 @@ interface Watched {
   span: AlertRow;
 }
 
-const NOTHING: AlertsConfig = { to: [], rules: [] };
 const WORDS = { firing: "", resolved: "Over: ", flapping: "Comes and goes: " } as const;
-const STATES = ["firing", "flapping", "resolved"] as const;
 
 const log = getLogger("mcproxy", "alerts");
 
-/**
- * Those that go with the configuration in force: what `open` was, with other rules and channels.
- * Undefined while there was never a rule.
- */
-export async function configuredAlerts(
-  observatory: AlertsSource,
-  before: Promise<Alerts | undefined> | undefined,
-): Promise<Alerts | undefined> {
-  const open = await before;
-  const { gateway, recorder, options: { runtime } } = observatory;
-  const { alerts = NOTHING } = gateway.config.settings;
-  open?.configure(alerts);
-  if (open !== undefined || runtime === undefined || alerts.rules.length === 0) return open;
-  return new Alerts({ gateway, recorder, runtime, history: () => observatory.history() }, alerts);
-}
-
 /** Works from its making on; what stays in another configuration goes on as it was. */
 export class Alerts {
+  /** Messages that nobody was told. */
+  dropped = 0;
   /** By the text of the rule. */
   #rules: ReadonlyMap<string, { readonly rule: AlertRule; readonly window: Window }> = new Map();
   /** By the text of the channel. */
@@ -72,29 +52,32 @@ export class Alerts {
   readonly #watched = new Map<string, Watched>();
   readonly #over: AlertRow[] = [];
   readonly #listeners = new Set<() => void>();
+  readonly #off: () => void;
   /** Ends the wait for the next look. */
   #stop: (() => void) | undefined;
 
-  constructor(private readonly parts: AlertsParts, config: AlertsConfig) {
-    this.configure(config);
-    this.look();
+  constructor(private readonly parts: AlertsParts) {
+    this.#off = parts.gateway.events.on("config", () => this.configure());
+    this.configure();
   }
 
-  configure({ to, rules }: AlertsConfig): void {
+  /** Takes on the configuration in force. */
+  configure(): void {
+    const { to = [], rules = [] } = this.parts.gateway.config.settings.alerts ?? {};
     this.#rules = new Map(rules.map((rule) => {
       const key = JSON.stringify(rule);
       const window = new Window("in" in rule ? rule.in : 0);
       return [key, this.#rules.get(key) ?? { rule, window }];
     }));
     const before = this.#channels;
-    const parts = { ...this.parts, onTold: (message: AlertMessage) => this.#wasTold(message) };
+    const parts = { ...this.parts, onEnd: this.#ended };
     this.#channels = new Map(to.map((channel) => {
       const key = JSON.stringify(channel);
       return [key, before.get(key) ?? new ChannelQueue(channel, parts)];
     }));
     for (const [key, channel] of before) if (!this.#channels.has(key)) channel.close();
     // The wait goes on: a file that is written every few seconds is not to put off every look.
-    if (this.#stop === undefined) this.#again();
+    if (this.#stop === undefined) this.#begin();
   }
 
   /** How many alerts of each rule fire. */
@@ -105,11 +88,6 @@ export class Alerts {
     return counts;
   }
 
-  /** Messages that nobody was told. */
-  get dropped(): number {
-    return this.#channels.values().reduce((sum, { dropped }) => sum + dropped, 0);
-  }
-
   /** Calls `listener` when something has begun or is over, until the returned function is called. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -118,29 +96,24 @@ export class Alerts {
 
   /** What fires, and what is over, the latest first. */
   async report() {
-    const known = [...this.#firing, ...this.#over];
-    const rows = await (await this.parts.history())?.alerts() ?? [];
-    const keys = new Set(known.map(keyOf));
-    const older = rows.filter((row) => !keys.has(keyOf(row)));
+    const older = await (await this.parts.history())?.alerts() ?? [];
+    const firing = this.#firing;
+    const keys = new Set([...firing, ...this.#over].map(keyOf));
+    const over = [...this.#over, ...older.filter((row) => !keys.has(keyOf(row)))];
     return {
-      firing: this.#firing.map(({ rule, subject, since, text }) => ({
-        rule,
-        subject,
-        since,
-        text,
-      })),
-      history: [...this.#over, ...older].sort((a, b) => b.since - a.since).slice(0, 500),
+      firing: firing.map(({ until: _, told: __, ...shown }) => shown),
+      history: over.sort((a, b) => b.since - a.since).slice(0, 500),
     };
   }
 
   /** What the timer does. */
   look(): void {
-    const { gateway, recorder: { process: ofProcess, series } } = this.parts;
+    const { gateway, recorder } = this.parts;
     const now = systemClock.now();
     const isQuiet = now - gateway.startedAt < QUIET;
-    const reading = readingOf(gateway);
-    const totals = totalsOf(series.operations);
-    const gone = new Set(this.#watched.keys());
+    const reading = { ...gatewayCondition(gateway), memory: process.memoryUsage().rss };
+    const totals = totalsOf(recorder.series.operations);
+    const gone = new Map(this.#watched);
     const told: Told[] = [];
     const take = (one: Watched, { changed, told: state }: Step, text = one.span.text) => {
       if (changed !== undefined) this.#changed(one, changed, text);
@@ -154,22 +127,22 @@ export class Alerts {
         const place = `${key} ${subject}`;
         gone.delete(place);
         const one = this.#watched.getOrInsertComputed(place, () => ({
-          id: `${ofProcess}-${crypto.randomUUID().slice(0, 8)}`,
+          id: `${recorder.process}-${crypto.randomUUID().slice(0, 8)}`,
           watch: new AlertWatch("for" in rule ? rule.for : 0),
           span: { rule: rule.when, subject, since: 0, until: null, told: null, text: "" },
         }));
         take(one, one.watch.look(finding, now, isQuiet), gateway.redact(finding.text));
       }
     }
-    for (const place of gone) {
-      const one = this.#watched.get(place)!;
+    for (const [place, one] of gone) {
       this.#watched.delete(place);
       take(one, one.watch.end(now));
     }
-    for (const its of STATES) this.#tell(told.filter(({ state }) => state === its));
+    for (const some of Map.groupBy(told, ({ state }) => state).values()) this.#tell(some);
   }
 
   close(): void {
+    this.#off();
     this.#stop?.();
     for (const channel of this.#channels.values()) channel.close();
     this.#listeners.clear();
@@ -180,18 +153,15 @@ export class Alerts {
     return firing.map(({ span }) => span);
   }
 
-  #again(): void {
-    this.#stop = undefined;
+  #begin(): void {
+    try {
+      this.look();
+    } catch (error) {
+      log.error("Cannot look for alerts: {error}", { error });
+    }
     // What has just been taken out is over, and that is to be told as well.
-    if (this.#rules.size + this.#watched.size === 0) return;
-    this.#stop = systemClock.after(EVERY, () => {
-      try {
-        this.look();
-      } catch (error) {
-        log.error("Cannot look for alerts: {error}", { error });
-      }
-      this.#again();
-    }, true);
+    const isNeeded = this.#rules.size + this.#watched.size > 0;
+    this.#stop = isNeeded ? systemClock.after(EVERY, () => this.#begin(), true) : undefined;
   }
 
   #changed(one: Watched, changed: "firing" | "resolved", text: string): void {
@@ -217,25 +187,24 @@ export class Alerts {
   }
 
   #tell(alerts: readonly Told[]): void {
-    const [first] = alerts;
-    if (first === undefined) return;
     const all = (key: "rule" | "subject" | "text", between: string) =>
       cut([...new Set(alerts.map((one) => one[key]))].join(between), 2_000);
-    const message = alerts.length === 1 ? first : {
-      ...first,
+    const message = alerts.length === 1 ? alerts[0]! : {
+      ...alerts[0]!,
       ...{ rule: all("rule", ", "), subject: all("subject", ", "), text: all("text", "\n") },
       alerts: alerts.slice(0, MOST_REMEMBERED),
     };
     for (const channel of this.#channels.values()) channel.push(message);
   }
 
-  #wasTold(message: AlertMessage): void {
+  readonly #ended = (message: AlertMessage, isTold: boolean): void => {
+    if (!isTold) return void this.dropped++;
     const ids = new Set((message.alerts ?? [message]).map(({ id }) => id));
     for (const one of this.#watched.values()) {
       if (!ids.has(one.id) || one.span.told !== null || !one.watch.isFiring) continue;
       this.#keep(one.span = { ...one.span, told: Date.now() });
     }
-  }
+  };
 
   #keep(row: AlertRow): void {
     void this.parts.history().then((history) => history?.addAlert(row));
@@ -244,22 +213,4 @@ export class Alerts {
 
 function keyOf({ rule, subject, since }: AlertRow): string {
   return JSON.stringify([rule, subject, since]);
-}
-
-function readingOf({ members, configState, pins, redact }: Gateway): Reading {
-  return {
-    servers: members.all.map(({ config: { name, pin }, upstream }) => {
-      const status = upstream.status();
-      const { state, reason, lastError, queued } = status;
-      return {
-        ...{ name, queued, wantsLogin: reason === "login" },
-        // One that is on its way for the first time has not failed yet.
-        isDown: !isUp(status) && !(state === "connecting" && reason === "starting"),
-        error: lastError === undefined ? undefined : redact(lastError),
-        unapproved: pin === "off" ? 0 : pins?.counts(name).waiting ?? 0,
-      };
-    }),
-    configError: configState.status().error ?? undefined,
-    memory: process.memoryUsage().rss,
-  };
 }

@@ -1,29 +1,16 @@
 /** What each rule says of what is known at a moment. Pure. */
 
 import type { AlertChannel, AlertRule } from "../../config/types.ts";
+import { type GatewayCondition, levelOf, type ServerCondition } from "../../gateway/attention.ts";
 import { parseGlob } from "../../lib/glob.ts";
 import { cut, plural, quoted } from "../../lib/text.ts";
 import { formatDuration } from "../../lib/time.ts";
 import { quantile } from "../history/tally.ts";
 import type { Totals } from "./window.ts";
 
-/** What is known of one server. */
-export interface ServerReading {
-  readonly name: string;
-  readonly isDown: boolean;
-  /** The last failure, secrets masked. */
-  readonly error: string | undefined;
-  readonly queued: number;
-  readonly wantsLogin: boolean;
-  /** Definitions that are not as they were approved. */
-  readonly unapproved: number;
-}
-
-/** What is known of all. */
-export interface Reading {
-  readonly servers: readonly ServerReading[];
-  /** Why the configuration was refused; secrets are masked. */
-  readonly configError: string | undefined;
+/** What is known; secrets are masked. */
+export interface Reading extends Pick<GatewayCondition, "servers"> {
+  readonly config: Pick<GatewayCondition["config"], "error">;
   /** Resident bytes. */
   readonly memory: number;
 }
@@ -40,25 +27,20 @@ export interface Measured {
   readonly text: string;
 }
 
-/** The subject of what is about no server. */
-export const GATEWAY = "mcproxy";
-
-/** Where it begins that something is so: it is 0 or 1. */
-const HALF = 0.5;
-
 /** What a rule says of everything it is about; `recent` is what came of calls in its time. */
 export function findingsOf(
   rule: AlertRule,
-  { servers, configError, memory }: Reading,
+  { servers, config: { error }, memory }: Reading,
   recent: (server: string) => Totals,
 ): readonly Measured[] {
+  const ofGateway = { subject: "mcproxy" };
   if (rule.when === "config") {
-    const text = `The configuration was refused: ${cut(configError ?? "", 300)}`;
-    return [{ subject: GATEWAY, value: Number(configError !== undefined), bound: HALF, text }];
+    const text = `The configuration was refused: ${cut(error ?? "", 300)}`;
+    return [{ ...ofGateway, ...so(error !== null, text) }];
   }
   if (rule.when === "memory") {
     const text = `The gateway takes ${megabytes(memory)}, more than ${megabytes(rule.above)}`;
-    return [{ subject: GATEWAY, value: memory, bound: rule.above, text }];
+    return [{ ...ofGateway, value: memory, bound: rule.above, text }];
   }
   const globs = rule.servers?.map((pattern) => parseGlob(pattern));
   return servers.filter(({ name }) => globs?.some((glob) => glob.matches(name)) ?? true)
@@ -67,31 +49,33 @@ export function findingsOf(
 
 function ofServer(
   rule: Exclude<AlertRule, { when: "config" | "memory" }>,
-  { name, isDown, error, queued, wantsLogin, unapproved }: ServerReading,
+  server: ServerCondition,
   recent: (server: string) => Totals,
 ): Omit<Measured, "subject"> {
-  const server = quoted(name);
-  const is = (value: boolean, text: string) => ({ value: Number(value), bound: HALF, text });
+  const { name, state, reason, lastError, queued = 0, pins } = server;
+  const its = quoted(name);
   switch (rule.when) {
     case "down": {
-      const why = error === undefined
-        ? ""
-        : cut(`: ${error.replace(`Server ${server} `, "")}`, 300);
-      return is(isDown, `Server ${server} is down${why}`);
+      const level = levelOf(server);
+      // Others that are not quite well are on their way.
+      const isDown = level === "bad" || (level === "warn" && state === "ready");
+      const why = lastError && cut(`: ${lastError.replace(`Server ${its} `, "")}`, 300);
+      return so(isDown, `Server ${its} is down${why ?? ""}`);
     }
     case "login":
-      return is(wantsLogin, `Server ${server} wants a login: mcproxy login ${name}`);
+      return so(reason === "login", `Server ${its} wants a login: mcproxy login ${name}`);
     case "pin": {
-      const what = plural(unapproved, "definition");
-      return is(unapproved > 0, `Of ${server} ${what} changed or came: mcproxy approve ${name}`);
+      const waiting = pins?.waiting ?? 0;
+      const what = plural(waiting, "definition");
+      return so(waiting > 0, `Of ${its} ${what} changed or came: mcproxy approve ${name}`);
     }
     case "queue": {
-      const text = `${plural(queued, "call")} to ${server} wait, more than ${rule.above}`;
+      const text = `${plural(queued, "call")} to ${its} wait, more than ${rule.above}`;
       return { value: queued, bound: rule.above, text };
     }
   }
   const { calls, failed, buckets } = recent(name);
-  const of = `of ${plural(calls, "call")} to ${server} in ${formatDuration(rule.in)}`;
+  const of = `of ${plural(calls, "call")} to ${its} in ${formatDuration(rule.in)}`;
   if (rule.when === "slow") {
     const value = quantile(buckets, 0.95) ?? 0;
     const text = `p95 ${of} is ${Math.round(value)} ms, more than ${formatDuration(rule.p95)}`;
@@ -100,6 +84,11 @@ function ofServer(
   const value = calls === 0 ? 0 : 100 * failed / calls;
   const text = `${Math.round(value)} % ${of} failed`;
   return { value, bound: rule.above, isUnsure: calls < rule.of, text };
+}
+
+/** What is so, or is not. */
+function so(isSo: boolean, text: string) {
+  return { value: Number(isSo), bound: 0.5, text };
 }
 
 function megabytes(bytes: number): string {

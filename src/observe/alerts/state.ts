@@ -26,7 +26,7 @@ export class AlertWatch {
   /** Since when it is as its rule says, though perhaps not long enough. */
   #since: number | undefined;
   #toldAt = 0;
-  #changes: number[] = [];
+  #changes: readonly number[] = [];
   #isFlapping = false;
 
   /** @param lasting ms that it has to be so before it fires */
@@ -40,7 +40,7 @@ export class AlertWatch {
       this.#since ??= now;
       if (now - this.#since >= this.lasting && !isQuiet) return this.#change(now);
     } else this.#since = undefined;
-    return { told: this.#calmed(now) ?? this.#reminder(now) };
+    return { told: this.#later(now) };
   }
 
   /** Nobody looks at it any more. */
@@ -59,21 +59,18 @@ export class AlertWatch {
     return { changed, told: this.#isFlapping ? "flapping" : changed };
   }
 
-  /** How it is after all, when it has stopped to come and go. */
-  #calmed(now: number): AlertState | undefined {
-    if (!this.#isFlapping || this.#recent(now).length >= MANY) return undefined;
+  /** How it is after all, once it has stopped to come and go; now and then, that it goes on. */
+  #later(now: number): AlertState | undefined {
+    const isDue = this.#isFlapping
+      ? this.#recent(now).length < MANY
+      : this.isFiring && now - this.#toldAt >= REMIND;
+    if (!isDue) return undefined;
     this.#isFlapping = false;
     this.#toldAt = now;
     return this.#state;
   }
 
-  #reminder(now: number): AlertState | undefined {
-    if (!this.isFiring || this.#isFlapping || now - this.#toldAt < REMIND) return undefined;
-    this.#toldAt = now;
-    return "firing";
-  }
-
-  #recent(now: number): number[] {
+  #recent(now: number): readonly number[] {
     return this.#changes.filter((at) => now - at < SOON);
   }
 

@@ -1,7 +1,7 @@
 /** What came of calls over a time, from counters that only grow. */
 
 import { type Buckets, noBuckets } from "../history/tally.ts";
-import { BOUNDS, type Family, type Histogram } from "../series.ts";
+import type { Family, Histogram } from "../series.ts";
 
 /** Of the calls to one server. */
 export interface Totals {
@@ -19,15 +19,12 @@ const LOOKS = 60;
 /** Adds up the series of each server. Who cancels a call has not been failed. */
 export function totalsOf(operations: Family<Histogram>): TotalsByServer {
   const totals = new Map<string, Totals>();
-  for (const [{ server, errorType }, { buckets }] of operations) {
+  for (const [{ server, errorType }, { count, buckets }] of operations) {
     if (server === undefined) continue;
     const own = totals.getOrInsertComputed(server, none);
-    const isFailed = errorType !== undefined && errorType !== "cancelled";
-    for (let at = 0; at <= BOUNDS.length; at++) {
-      own.calls += buckets[at]!;
-      if (isFailed) own.failed += buckets[at]!;
-      own.buckets[at]! += buckets[at]!;
-    }
+    own.calls += count;
+    if (errorType !== undefined && errorType !== "cancelled") own.failed += count;
+    buckets.forEach((more, at) => own.buckets[at]! += more);
   }
   return totals;
 }
@@ -45,9 +42,8 @@ export class Window {
   /** What was added over the span, or since the first look where that is later. */
   look(at: number, totals: TotalsByServer): (server: string) => Totals {
     const looks = this.#looks;
-    if (looks.length === 0 || at - looks.at(-1)!.at >= this.span / LOOKS) {
-      looks.push({ at, totals });
-    }
+    const last = looks.at(-1)?.at ?? -Infinity;
+    if (at - last >= this.span / LOOKS) looks.push({ at, totals });
     while (looks.length > 1 && looks[1]!.at <= at - this.span) looks.shift();
     const before = looks[0]!.totals;
     return (server) => added(totals.get(server) ?? none(), before.get(server));

@@ -49,7 +49,7 @@ async function watched(scope: Scope, mcpServers: object, alerts: object = TO) {
   };
   const { gateway, observatory: { recorder } } = house;
   const parts = { gateway, recorder, runtime, history: () => Promise.resolve(history) };
-  const open = new Alerts(parts, gateway.config.settings.alerts!);
+  const open = new Alerts(parts);
   scope.defer(() => open.close());
   const look = (ms: number) => {
     passTime(ms);
@@ -169,7 +169,6 @@ test("no configuration puts off the next look, however often there is another on
   const { after } = clock;
   let [begun, ended] = [0, 0];
   const { alerts, house } = await watched(scope, { x: MISSING });
-  const config = house.gateway.config.settings.alerts!;
   // At once, so that nobody else in this process waits for anything meanwhile.
   try {
     clock.after = (...wait) => {
@@ -177,9 +176,9 @@ test("no configuration puts off the next look, however often there is another on
       const end = after(...wait);
       return () => (ended++, end());
     };
-    alerts.configure(config);
+    alerts.configure();
     assert.deepEqual([begun, ended], [0, 0]);
-    const other = new Alerts(house.observatory as never, config);
+    const other = new Alerts(house.observatory as never);
     assert.deepEqual([begun, ended], [1, 0]);
     other.close();
     assert.deepEqual([begun, ended], [1, 1]);

@@ -3,18 +3,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AlertRule } from "../../../src/config/types.ts";
-import { findingsOf, type Reading, type ServerReading } from "../../../src/observe/alerts/rules.ts";
+import type { ServerCondition } from "../../../src/gateway/attention.ts";
+import { findingsOf, type Reading } from "../../../src/observe/alerts/rules.ts";
 import { totalsOf, Window } from "../../../src/observe/alerts/window.ts";
 import { Series } from "../../../src/observe/series.ts";
 
 const MINUTE = 60_000;
-const FINE: ServerReading = {
-  ...{ name: "a", isDown: false, error: undefined, queued: 0, wantsLogin: false, unapproved: 0 },
-};
+const FINE: ServerCondition = { name: "a", state: "ready", queued: 0 };
 
-function reading(server: Partial<ServerReading>, rest: Partial<Reading> = {}): Reading {
+function reading(server: Partial<ServerCondition>, rest: Partial<Reading> = {}): Reading {
   const servers = [{ ...FINE, ...server }, { ...FINE, name: "b-2" }];
-  return { servers, configError: undefined, memory: 0, ...rest };
+  return { servers, config: { error: null }, memory: 0, ...rest };
 }
 
 /** Calls to `a`, by what became of them. */
@@ -40,7 +39,7 @@ function found(rule: AlertRule, known: Reading, series = new Series()) {
 const CASES: readonly (readonly [AlertRule, Reading, Series | undefined, string])[] = [
   [
     { when: "down", for: 0 },
-    reading({ isDown: true, error: "connection refused" }),
+    reading({ state: "backoff", reason: "refused", lastError: "connection refused" }),
     undefined,
     'Server "a" is down: connection refused',
   ],
@@ -64,7 +63,7 @@ const CASES: readonly (readonly [AlertRule, Reading, Series | undefined, string]
   ],
   [
     { when: "config" },
-    reading({}, { configError: "f.json:1:2 no" }),
+    reading({}, { config: { error: "f.json:1:2 no" } }),
     undefined,
     "The configuration was refused: f.json:1:2 no",
   ],
@@ -76,13 +75,13 @@ const CASES: readonly (readonly [AlertRule, Reading, Series | undefined, string]
   ],
   [
     { when: "login" },
-    reading({ wantsLogin: true }),
+    reading({ state: "backoff", reason: "login" }),
     undefined,
     'Server "a" wants a login: mcproxy login a',
   ],
   [
     { when: "pin" },
-    reading({ unapproved: 2 }),
+    reading({ pins: { waiting: 2, held: 0 } }),
     undefined,
     'Of "a" 2 definitions changed or came: mcproxy approve a',
   ],
