@@ -10,7 +10,7 @@ import { attempt } from "../lib/json.ts";
 import { rawAt } from "../lib/json-edit.ts";
 import { withoutKeyed } from "../lib/keyed-secrets.ts";
 import { cut } from "../lib/text.ts";
-import { nextTurn, systemClock, TURN } from "../lib/time.ts";
+import { nextTurn, systemClock, takingTurns } from "../lib/time.ts";
 import { replyText } from "../registry/answers.ts";
 import { hasFailed } from "./call.ts";
 
@@ -45,12 +45,8 @@ const MOST_WAITING = 64;
 /** Of a message so much is looked at: what stands before the part that is kept is short. */
 const HEAD = MOST_OF_BODY + 1_024;
 
-/** What waits to be looked at. */
-interface Talk {
-  readonly id: string;
-  readonly request: string;
-  /** Empty where there was none. */
-  readonly reply: string;
+/** What waits to be looked at; the reply is empty where there was none. */
+interface Talk extends Readonly<Record<"id" | "request" | "reply", string>> {
   readonly isLong: boolean;
 }
 
@@ -104,6 +100,11 @@ export class Bodies {
     return history === "off" ? "off" : history.bodies;
   }
 
+  get #isWanted(): boolean {
+    if (this.#recording && systemClock.now() >= this.#recording.until) this.#recording = undefined;
+    return this.#recording !== undefined || this.#configured !== "off";
+  }
+
   #listen(): void {
     if (this.#isWanted) this.#deaf ??= this.gateway.events.on("call", (call) => this.#hear(call));
     else {
@@ -112,47 +113,51 @@ export class Bodies {
     }
   }
 
-  get #isWanted(): boolean {
-    if (this.#recording && systemClock.now() >= this.#recording.until) this.#recording = undefined;
-    return this.#recording !== undefined || this.#configured !== "off";
-  }
-
   /** Takes it on; what takes time is done in turns of its own, after the call has been answered. */
   #hear(record: CallRecord): void {
     // Lists are nobody's own.
     if (record.name === undefined) return;
     if (!this.#isWanted) return this.#listen();
-    const { mode, server = record.server } = this.#recording ?? {};
-    const isIn = (mode: BodyMode | undefined) =>
-      mode === "all" || (mode === "errors" && hasFailed(record));
-    if (!isIn(this.#configured) && !(server === record.server && isIn(mode))) return;
-    if (this.#waiting.length >= MOST_WAITING) this.left++;
-    else {
-      const request = record.request.raw;
-      const reply = record.reply === undefined ? "" : replyText(record.reply);
-      const isLong = Math.max(request.length, reply.length) > HEAD;
-      const texts = { request: request.slice(0, HEAD), reply: reply.slice(0, HEAD) };
-      this.#waiting.push({ id: record.rid, ...texts, isLong });
-      if (!this.#isWorking) void this.#work();
-    }
+    const { mode = "off", server = record.server } = this.#recording ?? {};
+    const modes = [this.#configured, server === record.server ? mode : "off"];
+    if (!modes.includes("all") && !(modes.includes("errors") && hasFailed(record))) return;
+    if (this.#waiting.length >= MOST_WAITING) return void this.left++;
+    const request = record.request.raw;
+    const reply = record.reply === undefined ? "" : replyText(record.reply);
+    const isLong = Math.max(request.length, reply.length) > HEAD;
+    const texts = { request: request.slice(0, HEAD), reply: reply.slice(0, HEAD) };
+    this.#waiting.push({ id: record.rid, ...texts, isLong });
+    if (!this.#isWorking) void this.#work();
   }
 
   async #work(): Promise<void> {
     this.#isWorking = true;
-    let until = -Infinity;
-    while (this.#waiting.length > 0) {
-      if (systemClock.now() > until) {
-        await nextTurn();
-        until = systemClock.now() + TURN;
-      }
-      const talk = this.#waiting.shift();
-      if (talk === undefined) break;
-      const [request, result] = [this.#side(paramsOf(talk)), this.#side(resultOf(talk))];
-      const isCut = talk.isLong || request.cut || result.cut;
-      const redacted = request.redacted || result.redacted;
-      this.#keep(talk.id, { request: request.bytes, result: result.bytes, cut: isCut, redacted });
-    }
+    await nextTurn();
+    for await (const talk of takingTurns(this.#taken())) this.#keep(talk);
     this.#isWorking = false;
+  }
+
+  *#taken(): Generator<Talk> {
+    while (this.#waiting.length > 0) yield this.#waiting.shift()!;
+  }
+
+  #keep({ id, request: sent, reply, isLong }: Talk): void {
+    const part = (name: string) => attempt(() => rawAt(reply, [name]));
+    const request = this.#side(attempt(() => rawAt(sent, ["params"])) ?? "{}");
+    const result = this.#side(part("result") ?? part("error") ?? "");
+    const kept = {
+      ...{ request: request.bytes, result: result.bytes },
+      cut: isLong || request.cut || result.cut,
+      redacted: request.redacted || result.redacted,
+    };
+    this.#kept.set(id, kept);
+    this.#size += sizeOf(kept);
+    for (const [oldest, one] of this.#kept) {
+      if (this.#size <= MOST_IN_ALL) break;
+      this.#size -= sizeOf(one);
+      this.#kept.delete(oldest);
+    }
+    this.onBody?.(id, bodyOf(kept));
   }
 
   #side(whole: string) {
@@ -162,17 +167,6 @@ export class Bodies {
     const { read, written } = new TextEncoder().encodeInto(safe, buffer);
     const isCut = whole.length > MOST_OF_BODY || read < safe.length;
     return { bytes: buffer.slice(0, written), cut: isCut, redacted: safe !== shown };
-  }
-
-  #keep(id: string, kept: Kept): void {
-    this.#kept.set(id, kept);
-    this.#size += sizeOf(kept);
-    for (const [oldest, one] of this.#kept) {
-      if (this.#size <= MOST_IN_ALL) break;
-      this.#size -= sizeOf(one);
-      this.#kept.delete(oldest);
-    }
-    this.onBody?.(id, bodyOf(kept));
   }
 }
 
@@ -184,13 +178,4 @@ function sizeOf({ request, result }: Kept): number {
 function bodyOf(kept: Kept): Body {
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { ...kept, request: text(kept.request), result: text(kept.result) };
-}
-
-function paramsOf({ request }: Talk): string {
-  return attempt(() => rawAt(request, ["params"])) ?? "{}";
-}
-
-function resultOf({ reply }: Talk): string {
-  const part = (name: string) => attempt(() => rawAt(reply, [name]));
-  return part("result") ?? part("error") ?? "";
 }

@@ -17,31 +17,31 @@ export class FilterError extends Error {
   override readonly name = "FilterError";
 }
 
-const TEXTS = [
-  ...["server", "name", "outcome", "method", "client", "session", "endpoint"] as const,
-  ...["who", "via", "id", "trace"] as const,
-] as const;
-const TIMES = ["ms", "queueMs", "serverMs", "gatewayMs"] as const;
-const AMOUNTS = [...TIMES, "code", "bytesIn", "bytesOut"] as const;
-const KEYS = [...TEXTS, ...AMOUNTS];
+type Texts = (call: ObservedCall) => readonly (string | undefined)[];
 
-/** What a key is about; without one it is where a word is looked for. */
-function textsOf(call: ObservedCall, key?: (typeof TEXTS)[number]) {
-  const { name, ownName, server, client, traceId } = call;
-  switch (key) {
-    case undefined:
-      return [name, server, client];
-    case "name":
-      return [name, ownName];
-    case "client":
-      // With its version, and without.
-      return [client, client.replace(/ [^ ]*$/, "")];
-    case "trace":
-      return [traceId];
-    default:
-      return [call[key]];
-  }
-}
+/** Where a word without a key is looked for. */
+const ANYWHERE: Texts = ({ name, server, client }) => [name, server, client];
+
+/** The keys that are about texts. */
+const TEXTS: ReadonlyMap<string, Texts> = new Map(Object.entries<Texts>({
+  server: ({ server }) => [server],
+  name: ({ name, ownName }) => [name, ownName],
+  outcome: ({ outcome }) => [outcome],
+  method: ({ method }) => [method],
+  // With its version, and without.
+  client: ({ client }) => [client, client.replace(/ [^ ]*$/, "")],
+  session: ({ session }) => [session],
+  endpoint: ({ endpoint }) => [endpoint],
+  who: ({ who }) => [who],
+  via: ({ via }) => [via],
+  id: ({ id }) => [id],
+  trace: ({ traceId }) => [traceId],
+}));
+
+/** Those about numbers; what ends in "ms" is a time. */
+const AMOUNTS = [
+  ...["ms", "queueMs", "serverMs", "gatewayMs", "code", "bytesIn", "bytesOut"] as const,
+];
 
 const RELATIONS: Readonly<Record<string, (amount: number, bound: number) => boolean>> = {
   "": (amount, bound) => amount === bound,
@@ -55,51 +55,40 @@ const RELATIONS: Readonly<Record<string, (amount: number, bound: number) => bool
 const [LONGEST, MOST_TERMS] = [1_000, 50];
 
 /** One term: whether it is negated, its key, and what is asked of that; quotes are still there. */
-const TERM = /(-?)(?:([A-Za-z]\w*):)?((?:"[^"]*"?|[^\s"])*)/y;
+const TERM = /(?=\S)(-?)(?:([A-Za-z]\w*):)?((?:"[^"]*"?|[^\s"])*)/g;
 
 /** Reads a filter; without terms it means every call. @throws {FilterError} */
 export function parseFilter(text: string): CallFilter {
   if (text.length > LONGEST) {
-    throw new FilterError(`Cannot read the filter: it is longer than ${LONGEST} characters`);
+    throw unreadable("the filter", `it is longer than ${LONGEST} characters`);
   }
-  const terms: CallFilter[] = [];
-  for (let at = nextTerm(text, 0); at < text.length; at = nextTerm(text, TERM.lastIndex)) {
-    TERM.lastIndex = at;
-    const [whole, not, key, value = ""] = TERM.exec(text)!;
-    if (terms.length === MOST_TERMS) {
-      throw new FilterError(`Cannot read the filter: it has more than ${MOST_TERMS} terms`);
-    }
+  const found = [...text.matchAll(TERM)];
+  if (found.length > MOST_TERMS) {
+    throw unreadable("the filter", `it has more than ${MOST_TERMS} terms`);
+  }
+  const terms = found.map(([whole, not, key, value = ""]): CallFilter => {
     const holds = readTerm(key, value, whole);
-    terms.push(not === "" ? holds : (call) => !holds(call));
-  }
+    return not === "" ? holds : (call) => !holds(call);
+  });
   return (call) => terms.every((holds) => holds(call));
-}
-
-function nextTerm(text: string, from: number): number {
-  while (from < text.length && /\s/.test(text[from]!)) from++;
-  return from;
 }
 
 function readTerm(key: string | undefined, given: string, whole: string): CallFilter {
   const values = valuesIn(given);
   if (values.includes("")) {
-    throw new FilterError(`Cannot read ${quoted(whole)}: a value is missing; expected key:value`);
-  }
-  const text = TEXTS.find((one) => one === key);
-  if (key === undefined || text !== undefined) {
-    if (text === "outcome") values.forEach(checkOutcome);
-    const patterns = key === undefined ? values.map((value) => `*${value}*`) : values;
-    const globs = patterns.map((pattern) => globOf(pattern, whole));
-    return (call) =>
-      textsOf(call, text).some((one) => {
-        const lower = one?.toLowerCase();
-        return lower !== undefined && globs.some((glob) => glob.matches(lower));
-      });
+    throw unreadable(quoted(whole), "a value is missing; expected key:value");
   }
   const amount = AMOUNTS.find((one) => one === key);
-  if (amount === undefined) throw unknown("key", key, KEYS);
-  const tests = values.map((value) => amountTest(amount, value));
-  return (call) => tests.some((holds) => holds(call[amount]));
+  if (amount !== undefined) {
+    const tests = values.map((value) => amountTest(amount, value));
+    return (call) => tests.some((holds) => holds(call[amount]));
+  }
+  const textsOf = key === undefined ? ANYWHERE : TEXTS.get(key);
+  if (textsOf === undefined) throw unknown("key", key!, [...TEXTS.keys(), ...AMOUNTS]);
+  if (key === "outcome") values.forEach(checkOutcome);
+  const globs = values.map((value) => globOf(key === undefined ? `*${value}*` : value, whole));
+  const isMeant = (text = "") => globs.some((glob) => glob.matches(text.toLowerCase()));
+  return (call) => textsOf(call).some((text) => text !== undefined && isMeant(text));
 }
 
 /** Commas part values, but within quotes and in the alternatives of a pattern. */
@@ -114,7 +103,7 @@ function globOf(pattern: string, whole: string): Glob {
     return parseGlob(pattern.toLowerCase());
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new FilterError(`Cannot read ${quoted(whole)}: it has too many alternatives`);
+    throw unreadable(quoted(whole), "it has too many alternatives");
   }
 }
 
@@ -124,23 +113,26 @@ function checkOutcome(value: string): void {
   if (!isKnown && !/[*?{\\]/.test(value)) throw unknown("outcome", value, OBSERVED_OUTCOMES);
 }
 
-function unknown(what: string, word: string, known: readonly string[]): FilterError {
-  const near = didYouMean(suggest(word, known)) || `; expected one of ${known.join(", ")}`;
-  return new FilterError(`Unknown ${what} ${quoted(word)} in the filter${near}`);
-}
-
 function amountTest(key: (typeof AMOUNTS)[number], value: string) {
   const [, relation = "", text = ""] = /^([<>]=?|)(.*)$/.exec(value)!;
-  const isTime = TIMES.some((one) => one === key);
+  const isTime = /ms$/i.test(key);
   const isPlain = /^-?\d+(?:\.\d+)?$/.test(text);
   const bound = isPlain ? Number(text) : isTime ? parseDuration(text) : undefined;
   if (bound === undefined) {
-    const term = quoted(`${key}:${value}`);
     const example = `500, >500 or ${isTime ? ">=1.5s" : "<=500"}`;
-    throw new FilterError(`Cannot read ${term}: expected a number such as ${example}`);
+    throw unreadable(quoted(`${key}:${value}`), `expected a number such as ${example}`);
   }
   const holds = RELATIONS[relation]!;
   return (amount: number | undefined) => amount !== undefined && holds(amount, bound);
+}
+
+function unreadable(what: string, why: string): FilterError {
+  return new FilterError(`Cannot read ${what}: ${why}`);
+}
+
+function unknown(what: string, word: string, known: readonly string[]): FilterError {
+  const near = didYouMean(suggest(word, known)) || `; expected one of ${known.join(", ")}`;
+  return new FilterError(`Unknown ${what} ${quoted(word)} in the filter${near}`);
 }
 
 function quoted(text: string): string {

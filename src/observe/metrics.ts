@@ -37,8 +37,8 @@ export interface MetricSources {
   readonly reloads: Counts;
   /** What was neither kept nor sent, by what it is about. */
   dropped(): Promise<Counts>;
-  /** Alerts that are firing, by rule. */
-  firing(): Promise<Counts>;
+  /** Those that are firing, by rule. */
+  readonly alerts: Promise<{ readonly firing: Counts }> | undefined;
 }
 
 /** One enabled server. */
@@ -167,11 +167,12 @@ export class Metrics {
     const { registry } = gateway.snapshots;
     const { TokenTally } = await import("../gateway/offers.ts");
     this.#tally ??= new TokenTally();
-    const [cost, dropped, firing] = await Promise.all([
+    const [cost, dropped, alerts] = await Promise.all([
       this.#tally.of(registry),
       this.sources.dropped(),
-      this.sources.firing(),
+      this.sources.alerts,
     ]);
+    const { firing = {} } = alerts ?? {};
     const servers = gateway.members.all.map(({ config: { name }, upstream }) => {
       const status = upstream.status();
       const tools = registry.servers.get(name)?.counts.tools ?? 0;

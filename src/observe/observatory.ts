@@ -87,11 +87,6 @@ export class Observatory {
     return { history: history?.dropped ?? 0, ...left };
   }
 
-  /** Alerts that are firing, by rule. */
-  async firing(): Promise<Readonly<Record<string, number>>> {
-    return (await this.#alerts)?.firing ?? {};
-  }
-
   /** From the first configuration on that has some. */
   get alerts(): Promise<Alerts> | undefined {
     return this.#alerts;
@@ -110,13 +105,9 @@ export class Observatory {
   /** Nothing is recorded any more. Never rejects. */
   async close(): Promise<void> {
     for (const off of this.#off) off();
-    const sent = this.#otlp?.then((otlp) => otlp.close());
-    (await this.#alerts)?.close();
-    await (await this.#history)?.close();
+    const late = [this.#otlp, this.#alerts, this.#history, this.#bodies, this.#metrics];
+    await Promise.all(late.map(async (part) => (await part)?.close()));
     this.recorder.close();
-    (await this.#bodies)?.close();
-    await sent;
-    (await this.#metrics)?.close();
   }
 
   #configure(): void {

@@ -36,7 +36,7 @@ function metricsOf(gateway: Gateway, series = new Series(), reloads = {}): Metri
   return new Metrics({
     ...{ gateway, recorder: { series }, reloads },
     dropped: () => Promise.resolve({ history: 3, bodies: 0 }),
-    firing: () => Promise.resolve({ down: 1 }),
+    alerts: Promise.resolve({ firing: { down: 1 } }),
   });
 }
 

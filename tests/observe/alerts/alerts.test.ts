@@ -150,17 +150,17 @@ test("they come and go with the configuration", async () => {
   passTime(2 * MINUTE);
   alerts.look();
   await told.waitFor(() => told.items.length === 1);
-  assert.deepEqual(await observatory.firing(), { down: 1 });
+  assert.deepEqual(alerts.firing, { down: 1 });
   reload([{ when: "config" }, down]);
   assert.equal(await observatory.alerts, alerts);
   alerts.look();
-  assert.deepEqual(await observatory.firing(), { down: 1, config: 0 }, "it goes on");
+  assert.deepEqual(alerts.firing, { down: 1, config: 0 }, "it goes on");
   reload([{ when: "config" }]);
   await observatory.alerts;
   alerts.look();
   const over = await told.waitFor(({ state }) => state === "resolved");
   assert.equal(over.rule, "down");
-  assert.deepEqual(await observatory.firing(), { config: 0 });
+  assert.deepEqual(alerts.firing, { config: 0 });
 });
 
 test("no configuration puts off the next look, however often there is another one", async () => {
