@@ -186,3 +186,28 @@ test("no configuration puts off the next look, however often there is another on
     clock.after = after;
   }
 });
+
+test("what nobody was told stays counted when its channel is gone", async () => {
+  await using scope = new Scope();
+  const house = await House.open(scope, { mcpServers: { x: MISSING }, profiles: {}, alerts: TO });
+  const runtime = { spawn: () => new Promise<never>(() => {}) };
+  const observatory = new Observatory(house.gateway, { runtime });
+  scope.defer(() => observatory.close());
+  const alerts = (await observatory.alerts)!;
+  const configure = (count: number) => {
+    const rules = Array.from({ length: count }, (_, at) => ({ when: "down", for: `${at}s` }));
+    house.reload({ mcpServers: { x: MISSING }, profiles: {}, alerts: { ...TO, rules } });
+  };
+  passTime(2 * MINUTE);
+  // Each is told by itself; fifty wait for a program that does not even start.
+  for (let count = 1; count <= 53; count++) {
+    configure(count);
+    alerts.look();
+    passTime(MINUTE);
+    alerts.look();
+  }
+  const { alerts: dropped } = await observatory.dropped();
+  assert.ok(dropped! >= 3, String(dropped));
+  house.reload({ mcpServers: { x: MISSING }, profiles: {}, alerts: { to: [], rules: [] } });
+  assert.equal((await observatory.dropped())["alerts"], dropped);
+});

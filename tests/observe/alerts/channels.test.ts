@@ -11,7 +11,8 @@ import type { AlertChannel } from "../../../src/config/types.ts";
 import { type AlertMessage, ChannelQueue, tellOnce } from "../../../src/observe/alerts/channels.ts";
 import { inDirectory } from "../../config/temp.ts";
 import { Scope } from "../../behaviour/scope.ts";
-import { Inbox } from "../../support/inbox.ts";
+import { eventually, Inbox } from "../../support/inbox.ts";
+import { entryOf } from "../../support/process-table.ts";
 
 const MESSAGE: AlertMessage = {
   id: "p-1",
@@ -108,6 +109,44 @@ for (const [command, patience, why] of PROGRAMS) {
     await assert.rejects(told, ({ message }: Error) => why.test(message));
   });
 }
+
+test("a program that does not end is ended with all it has started, whatever it says", () =>
+  inDirectory(async (directory) => {
+    const file = join(directory, "pids");
+    const script = `trap "" TERM; sleep 600 & echo $! $$ > "$1"; yes; `;
+    const channel = { kind: "command", command: ["sh", "-c", script, "sh", file] } as const;
+    const stop = new AbortController();
+    const told = tellOnce(channel, MESSAGE, parts, [stop.signal]);
+    const read = () => readFile(file, "utf8").catch(() => "");
+    const pids = (await eventually(read, (text) => text.endsWith("\n"), "the program"))
+      .trim().split(" ").map(Number);
+    assert.equal(pids.filter(isAlive).length, 2);
+    stop.abort();
+    await assert.rejects(told);
+    await eventually(() => pids.filter(isAlive).length, (count) => count === 0, "their end");
+  }));
+
+const isAlive = (pid: number) => entryOf(pid)?.isZombie === false;
+
+test("what never ends to answer has been told, and is left", async () => {
+  await using scope = new Scope();
+  const left = Promise.withResolvers<void>();
+  const server = createServer((_, response) => {
+    const more = () => {
+      while (response.write("x".repeat(65_536)));
+    };
+    response.on("drain", more).on("close", left.resolve).writeHead(200);
+    more();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  scope.defer(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  await tellOnce(at("webhook", `http://127.0.0.1:${port}/`), MESSAGE, parts);
+  await left.promise;
+});
 
 test("a redirect is not followed, and no failure names the address", async () => {
   await using scope = new Scope();
