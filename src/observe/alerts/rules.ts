@@ -8,12 +8,8 @@ import { formatDuration } from "../../lib/time.ts";
 import { quantile } from "../history/tally.ts";
 import type { Totals } from "./window.ts";
 
-/** What is known; secrets are masked. */
-export interface Reading extends Pick<GatewayCondition, "servers"> {
-  readonly config: Pick<GatewayCondition["config"], "error">;
-  /** Resident bytes. */
-  readonly memory: number;
-}
+/** What is known, secrets masked; with the resident bytes. */
+export type Reading = Pick<GatewayCondition, "servers" | "config"> & { readonly memory: number };
 
 /** What a rule says of a subject. */
 export interface Measured {

@@ -1,14 +1,10 @@
 /** What came of calls over a time, from counters that only grow. */
 
-import { type Buckets, noBuckets } from "../history/tally.ts";
+import { Tally } from "../history/tally.ts";
 import type { Family, Histogram } from "../series.ts";
 
 /** Of the calls to one server. */
-export interface Totals {
-  calls: number;
-  failed: number;
-  readonly buckets: Buckets;
-}
+export type Totals = Pick<Tally, "calls" | "failed" | "buckets">;
 
 /** Of all servers, by name. */
 export type TotalsByServer = ReadonlyMap<string, Totals>;
@@ -18,19 +14,15 @@ const LOOKS = 60;
 
 /** Adds up the series of each server. Who cancels a call has not been failed. */
 export function totalsOf(operations: Family<Histogram>): TotalsByServer {
-  const totals = new Map<string, Totals>();
+  const totals = new Map<string, Tally>();
   for (const [{ server, errorType }, { count, buckets }] of operations) {
     if (server === undefined) continue;
-    const own = totals.getOrInsertComputed(server, none);
+    const own = totals.getOrInsertComputed(server, () => new Tally());
     own.calls += count;
     if (errorType !== undefined && errorType !== "cancelled") own.failed += count;
     buckets.forEach((more, at) => own.buckets[at]! += more);
   }
   return totals;
-}
-
-function none(): Totals {
-  return { calls: 0, failed: 0, buckets: noBuckets() };
 }
 
 /** Remembers what the counters were, as far back as its span in ms, in so many steps. */
@@ -46,7 +38,7 @@ export class Window {
     if (at - last >= this.span / LOOKS) looks.push({ at, totals });
     while (looks.length > 1 && looks[1]!.at <= at - this.span) looks.shift();
     const before = looks[0]!.totals;
-    return (server) => added(totals.get(server) ?? none(), before.get(server));
+    return (server) => added(totals.get(server) ?? new Tally(), before.get(server));
   }
 }
 

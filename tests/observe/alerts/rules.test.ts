@@ -13,7 +13,7 @@ const FINE: ServerCondition = { name: "a", state: "ready", queued: 0 };
 
 function reading(server: Partial<ServerCondition>, rest: Partial<Reading> = {}): Reading {
   const servers = [{ ...FINE, ...server }, { ...FINE, name: "b-2" }];
-  return { servers, config: { error: null }, memory: 0, ...rest };
+  return { servers, config: { error: null, restartNeeded: [] }, memory: 0, ...rest };
 }
 
 /** Calls to `a`, by what became of them. */
@@ -63,7 +63,7 @@ const CASES: readonly (readonly [AlertRule, Reading, Series | undefined, string]
   ],
   [
     { when: "config" },
-    reading({}, { config: { error: "f.json:1:2 no" } }),
+    reading({}, { config: { error: "f.json:1:2 no", restartNeeded: [] } }),
     undefined,
     "The configuration was refused: f.json:1:2 no",
   ],
