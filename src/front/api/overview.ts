@@ -7,6 +7,8 @@ import { type Asked, rangeIn } from "./ask.ts";
 
 /** Of so many calls such a share has to fail before it is worth a word. */
 const [LEAST_CALLS, SHARE] = [10, 0.2];
+/** So many calls have to take so many ms, and twice what they did before. */
+const [MANY_CALLS, LONG] = [50, 100];
 
 /** `GET /api/overview` */
 export async function overview({ gateway, observatory, query }: Asked) {
@@ -14,7 +16,8 @@ export async function overview({ gateway, observatory, query }: Asked) {
   const status = await gatewayStatus(gateway, tallyOf(gateway));
   const traffic = await trafficOver(observatory, range);
   const { from, to, step, total, before, steps } = traffic;
-  const quiet = { total: new Tally().load, spark: steps.map(() => 0) };
+  const none = new Tally().load;
+  const quiet = { total: none, spark: steps.map(() => 0) };
   const servers = status.servers.map((server) => {
     const { name, state, transport, tokens, counts } = server;
     const { total: load, spark } = traffic.servers.get(name) ?? quiet;
@@ -28,12 +31,18 @@ export async function overview({ gateway, observatory, query }: Asked) {
       level: level === "ok" && isFailing(load) ? "warn" as const : level,
     };
   });
-  const failing = servers.flatMap(({ name: subject, calls, failed, level }): Attention[] => {
-    if (level !== "warn" || !isFailing({ calls, failed })) return [];
+  const troubled = servers.flatMap(({ name: subject, level, ...load }): Attention[] => {
+    const { calls, failed, p95 = 0 } = load;
     const href = `#/calls?filter=${encodeURIComponent(`server:"${subject}"`)}`;
-    const text = `${failed} of ${calls} calls in ${range}.`;
-    const act = { label: "Calls", href };
-    return [{ kind: "errors", level, subject, title: `Calls of ${subject} fail`, text, act }];
+    const about = { level: "warn", subject, act: { label: "Calls", href } } as const;
+    if (level === "warn" && isFailing(load)) {
+      const text = `${failed} of ${calls} calls in ${range}.`;
+      return [{ ...about, kind: "errors", title: `Calls of ${subject} fail`, text }];
+    }
+    const { calls: many, p95: was = 0 } = traffic.servers.get(subject)?.before ?? none;
+    if (Math.min(calls, many) < MANY_CALLS || p95 < Math.max(LONG, 2 * was)) return [];
+    const text = `p95 is ${Math.round(p95)} ms in ${range}, was ${Math.round(was)} ms before.`;
+    return [{ ...about, kind: "slow", title: `${subject} takes twice as long`, text }];
   });
   const { firing = [] } = await (await observatory.alerts)?.report() ?? {};
   const alerts = firing.map(({ rule, subject, text }): Attention => {
@@ -44,7 +53,7 @@ export async function overview({ gateway, observatory, query }: Asked) {
   const { gated, tokens, gatedTokens, savedTokens } = status.gating;
   return {
     ...{ range, from, to, step, sentence: status.sentence },
-    attention: worstFirst([...alerts, ...status.attention, ...failing]),
+    attention: worstFirst([...alerts, ...status.attention, ...troubled]),
     ...{ calls: total.calls, failed: total.failed, p50: total.p50, p95: total.p95 },
     before: { calls: before.calls, failed: before.failed },
     gatewayMs: gatewayMs(observatory),

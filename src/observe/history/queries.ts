@@ -205,24 +205,23 @@ export async function trafficOf(tallied: Tallied, range: number, now: number) {
   const from = to - count * step;
   const [total, before] = [new Tally(), new Tally()];
   const all = Array.from({ length: count }, () => new Tally());
-  const servers = new Map<string, { readonly sum: Tally; readonly spark: number[] }>();
+  const none = () => ({ sum: new Tally(), old: new Tally(), spark: Array<number>(count).fill(0) });
+  const servers = new Map<string, ReturnType<typeof none>>();
   for await (const row of tallies(tallied, table, from - count * step)) {
     const index = Math.floor((Number(row["at"]) - from) / step);
     if (index >= count) break; // The future of a clock that was set back.
-    if (index < 0) {
-      before.add(row);
-      continue;
-    }
-    const none = () => ({ sum: new Tally(), spark: Array<number>(count).fill(0) });
-    const { sum, spark } = servers.getOrInsertComputed(String(row["server"]), none);
-    spark[index]! += Number(row["calls"]);
-    for (const one of [total, all[index]!, sum]) one.add(row);
+    const { sum, old, spark } = servers.getOrInsertComputed(String(row["server"]), none);
+    if (index >= 0) spark[index]! += Number(row["calls"]);
+    const parts = index < 0 ? [before, old] : [total, all[index]!, sum];
+    for (const one of parts) one.add(row);
   }
   return {
     ...{ from, to, step, total: total.load, before: before.load },
     steps: all.map(({ load }, index) => ({ at: from + index * step, ...load })),
     servers: new Map(
-      Array.from(servers, ([name, { sum, spark }]) => [name, { total: sum.load, spark }]),
+      Array.from(servers, ([name, { sum: { load: total }, old: { load: before }, spark }]) => {
+        return [name, { total, before, spark }];
+      }),
     ),
   };
 }

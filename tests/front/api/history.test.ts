@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Scope } from "../../behaviour/scope.ts";
 import { inDirectory } from "../../config/temp.ts";
+import { callOf } from "../../observe/history/history-support.ts";
 import { House, LOCAL } from "../access/house.ts";
 
 const FROM = { from: "127.0.0.1" };
@@ -56,4 +57,32 @@ test("calls, usage and problems outlive a gateway", () =>
     const wrong = await house.post("/api/problems/x", { state: "odd" }, LOCAL);
     assert.equal(wrong.status, 400);
     assert.deepEqual((await told(house, "/api/alerts")).history, []);
+  }));
+
+test("a server that takes twice as long as before needs attention", () =>
+  inDirectory(async (stateDirectory) => {
+    await using scope = new Scope();
+    const house = await House.open(scope, {}, undefined, { stateDirectory });
+    const history = (await house.observatory.history())!;
+    const add = (server: string, minutes: number, ms: number, count = 50) => {
+      const at = Date.now() - minutes * 60_000;
+      for (let i = 0; i < count; i++) history.add(callOf({ at, server, ms }));
+    };
+    const slow = async (range: string) => {
+      const { attention } = await (await house.ask(`/api/overview?range=${range}`, FROM)).json();
+      return attention.filter(({ kind }: { kind: string }) => kind === "slow");
+    };
+    add("a", 20, 100);
+    // Little is as good as nothing, and so are few.
+    add("b", 20, 1);
+    add("b", 1, 9);
+    add("a", 1, 900, 49);
+    assert.deepEqual(await slow("15m"), []);
+    add("a", 1, 900, 1);
+    assert.deepEqual(await slow("15m"), [{
+      ...{ kind: "slow", level: "warn", subject: "a", title: "a takes twice as long" },
+      text: "p95 is 975 ms in 15m, was 98 ms before.",
+      act: { label: "Calls", href: "#/calls?filter=server%3A%22a%22" },
+    }]);
+    assert.deepEqual(await slow("1h"), [], "all of it is of one time");
   }));
