@@ -284,6 +284,12 @@ export interface GrantFact {
   readonly address?: string | undefined;
 }
 
+/** An alert fires, or does no more. */
+export interface AlertFact extends Readonly<Record<"rule" | "subject", string>> {
+  readonly kind: "alert";
+  readonly isFiring: boolean;
+}
+
 /** All there is to be told of; {@link CallRecord} alone may hold secrets. */
 export type Fact =
   | CallRecord
@@ -297,7 +303,8 @@ export type Fact =
   | LimitedFact
   | DeniedFact
   | AuthFailedFact
-  | GrantFact;
+  | GrantFact
+  | AlertFact;
 
 type Kind = Fact["kind"];
 type Of<K extends Kind> = Extract<Fact, { readonly kind: K }>;

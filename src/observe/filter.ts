@@ -60,11 +60,11 @@ const TERM = /(?=\S)(-?)(?:([A-Za-z]\w*):)?((?:"[^"]*"?|[^\s"])*)/g;
 /** Reads a filter; without terms it means every call. @throws {FilterError} */
 export function parseFilter(text: string): CallFilter {
   if (text.length > LONGEST) {
-    throw unreadable("the filter", `it is longer than ${LONGEST} characters`);
+    throw new FilterError(`Cannot read the filter: it is longer than ${LONGEST} characters`);
   }
   const found = [...text.matchAll(TERM)];
   if (found.length > MOST_TERMS) {
-    throw unreadable("the filter", `it has more than ${MOST_TERMS} terms`);
+    throw new FilterError(`Cannot read the filter: it has more than ${MOST_TERMS} terms`);
   }
   const terms = found.map(([whole, not, key, value = ""]): CallFilter => {
     const holds = readTerm(key, value, whole);
@@ -76,7 +76,7 @@ export function parseFilter(text: string): CallFilter {
 function readTerm(key: string | undefined, given: string, whole: string): CallFilter {
   const values = valuesIn(given);
   if (values.includes("")) {
-    throw unreadable(quoted(whole), "a value is missing; expected key:value");
+    throw new FilterError(`Cannot read ${quoted(whole)}: a value is missing; expected key:value`);
   }
   const amount = AMOUNTS.find((one) => one === key);
   if (amount !== undefined) {
@@ -103,7 +103,7 @@ function globOf(pattern: string, whole: string): Glob {
     return parseGlob(pattern.toLowerCase());
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw unreadable(quoted(whole), "it has too many alternatives");
+    throw new FilterError(`Cannot read ${quoted(whole)}: it has too many alternatives`);
   }
 }
 
@@ -120,14 +120,11 @@ function amountTest(key: (typeof AMOUNTS)[number], value: string) {
   const bound = isPlain ? Number(text) : isTime ? parseDuration(text) : undefined;
   if (bound === undefined) {
     const example = `500, >500 or ${isTime ? ">=1.5s" : "<=500"}`;
-    throw unreadable(quoted(`${key}:${value}`), `expected a number such as ${example}`);
+    const term = quoted(`${key}:${value}`);
+    throw new FilterError(`Cannot read ${term}: expected a number such as ${example}`);
   }
   const holds = RELATIONS[relation]!;
   return (amount: number | undefined) => amount !== undefined && holds(amount, bound);
-}
-
-function unreadable(what: string, why: string): FilterError {
-  return new FilterError(`Cannot read ${what}: ${why}`);
 }
 
 function unknown(what: string, word: string, known: readonly string[]): FilterError {

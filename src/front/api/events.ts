@@ -5,7 +5,6 @@ import { attentionOf, sentenceOf } from "../../gateway/attention.ts";
 import { gatewayCondition } from "../../gateway/status.ts";
 import { systemClock } from "../../lib/time.ts";
 import { type LogLine, recentLines } from "../../log/mod.ts";
-import type { Alerts } from "../../observe/alerts/alerts.ts";
 import type { ObservedCall } from "../../observe/call.ts";
 import { EventStream } from "../streams.ts";
 import { ApiError, type Asked, OWN_HEADERS, unreadable } from "./ask.ts";
@@ -131,19 +130,11 @@ export function events(asked: Asked): Response {
     follow(tell("log", textOf), (add) => [recentLines.onLine((line) => isLine(line) && add(line))]);
   }
   if (topics.has("alerts")) {
-    let alerts: Alerts | undefined;
-    const tellAlerts = () => stream.event("alerts", JSON.stringify({ firing: alerts?.firing }));
-    follow(tellAlerts, (add) => {
-      // There may be none before a first rule is configured; from then on they stay.
-      const listen = async () => {
-        const known = await observatory.alerts;
-        if (known === alerts || ends.length === 0) return;
-        alerts = known;
-        ends.push(known!.onChange(() => add(0)));
-      };
-      void listen();
-      return [gateway.events.on("config", listen)];
-    });
+    const tellAlerts = async () => {
+      const { firing } = await observatory.alerts ?? {};
+      stream.event("alerts", JSON.stringify({ firing }));
+    };
+    follow(tellAlerts, (add) => [gateway.events.on("alert", add)]);
   }
   return stream.response({ ...OWN_HEADERS, "cache-control": "no-store, no-transform" });
 }

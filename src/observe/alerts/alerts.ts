@@ -51,7 +51,6 @@ export class Alerts {
   #channels: ReadonlyMap<string, ChannelQueue> = new Map();
   readonly #watched = new Map<string, Watched>();
   readonly #over: AlertRow[] = [];
-  readonly #listeners = new Set<() => void>();
   readonly #off: () => void;
   /** Ends the wait for the next look. */
   #stop: (() => void) | undefined;
@@ -88,12 +87,6 @@ export class Alerts {
     return counts;
   }
 
-  /** Calls `listener` when something has begun or is over, until the returned function is called. */
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
-  }
-
   /** What fires, and what is over, the latest first. */
   async report() {
     const older = await (await this.parts.history())?.alerts() ?? [];
@@ -116,7 +109,7 @@ export class Alerts {
     const gone = new Map(this.#watched);
     const told: Told[] = [];
     const take = (one: Watched, { changed, told: state }: Step, text = one.span.text) => {
-      if (changed !== undefined) this.#changed(one, changed, text);
+      if (changed !== undefined) this.#changed(one, text);
       // What it says at the end is how it was.
       else if (one.watch.isFiring) one.span = { ...one.span, text };
       if (state !== undefined) told.push(this.#toldOf(one, state));
@@ -145,7 +138,6 @@ export class Alerts {
     this.#off();
     this.#stop?.();
     for (const channel of this.#channels.values()) channel.close();
-    this.#listeners.clear();
   }
 
   get #firing(): readonly AlertRow[] {
@@ -164,10 +156,10 @@ export class Alerts {
     this.#stop = isNeeded ? systemClock.after(EVERY, () => this.#begin(), true) : undefined;
   }
 
-  #changed(one: Watched, changed: "firing" | "resolved", text: string): void {
-    const { rule, subject } = one.span;
+  #changed(one: Watched, text: string): void {
+    const { span: { rule, subject }, watch: { isFiring } } = one;
     const now = Date.now();
-    if (changed === "firing") {
+    if (isFiring) {
       one.span = { rule, subject, since: now, until: null, told: null, text };
       log.warn("Alert {rule} for {subject}: {text}", { rule, subject, text });
     } else {
@@ -177,7 +169,7 @@ export class Alerts {
       this.#over.splice(MOST_REMEMBERED);
     }
     this.#keep(one.span);
-    for (const listener of this.#listeners) listener();
+    this.parts.gateway.events.emit({ kind: "alert", rule, subject, isFiring });
   }
 
   #toldOf({ id, span: { rule, subject, since, text } }: Watched, state: AlertState): Told {
