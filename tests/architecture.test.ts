@@ -60,7 +60,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/gateway/members": 626,
   "src/gateway/middleware": 878,
   "src/gateway/pins": 350,
-  "src/observe": 3_174,
+  "src/observe": 3_181,
   "src/front": 1_910,
   "src/front/api": 701,
   "src/front/auth": 732,
@@ -75,7 +75,7 @@ const MOST_CODE: Readonly<Record<string, number>> = {
   "src/cli/clients": 1_914,
 };
 
-const MOST_CODE_IN_ALL = 47_613;
+const MOST_CODE_IN_ALL = 47_620;
 const MOST_FILES = 334;
 const MOST_LINES = 500;
 

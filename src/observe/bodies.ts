@@ -42,8 +42,10 @@ export interface Recording {
 const MOST_OF_BODY = 64 * 1024;
 const MOST_IN_ALL = 4 * 1024 * 1024;
 const MOST_WAITING = 64;
+/** No secret is longer, but by its end. */
+const MARGIN = 8 * 1024;
 /** Of a message so much is looked at: what stands before the part that is kept is short. */
-const HEAD = MOST_OF_BODY + 1_024;
+const HEAD = MOST_OF_BODY + MARGIN + 1_024;
 
 /** What waits to be looked at; the reply is empty where there was none. */
 interface Talk extends Readonly<Record<"id" | "request" | "reply", string>> {
@@ -53,7 +55,7 @@ interface Talk extends Readonly<Record<"id" | "request" | "reply", string>> {
 type Kept = Pick<Body, "cut" | "redacted"> & Readonly<Record<"request" | "result", Uint8Array>>;
 
 /** Told of each one that is kept, for whoever keeps it longer. */
-export type BodyListener = (id: string, body: Body) => void;
+export type BodyListener = (id: string, body: Body) => unknown;
 
 /** Keeps the latest in memory. Listens to calls only while it has to. */
 export class Bodies {
@@ -133,7 +135,9 @@ export class Bodies {
   async #work(): Promise<void> {
     this.#isWorking = true;
     await nextTurn();
-    for await (const talk of takingTurns(this.#taken())) this.#keep(talk);
+    for await (const talk of takingTurns(this.#taken())) {
+      await this.#keep(talk).catch(() => void this.left++);
+    }
     this.#isWorking = false;
   }
 
@@ -141,10 +145,11 @@ export class Bodies {
     while (this.#waiting.length > 0) yield this.#waiting.shift()!;
   }
 
-  #keep({ id, request: sent, reply, isLong }: Talk): void {
+  async #keep({ id, request: sent, reply, isLong }: Talk): Promise<void> {
     const part = (name: string) => attempt(() => rawAt(reply, [name]));
-    const request = this.#side(attempt(() => rawAt(sent, ["params"])) ?? "{}");
-    const result = this.#side(part("result") ?? part("error") ?? "");
+    const params = attempt(() => rawAt(sent, ["params"])) ?? "{}";
+    const request = this.#side(params, sent.length === HEAD);
+    const result = this.#side(part("result") ?? part("error") ?? "", reply.length === HEAD);
     const kept = {
       ...{ request: request.bytes, result: result.bytes },
       cut: isLong || request.cut || result.cut,
@@ -157,16 +162,17 @@ export class Bodies {
       this.#size -= sizeOf(one);
       this.#kept.delete(oldest);
     }
-    this.onBody?.(id, bodyOf(kept));
+    await this.onBody?.(id, bodyOf(kept));
   }
 
-  #side(whole: string) {
-    const shown = cut(whole, MOST_OF_BODY);
-    const safe = this.gateway.redact(withoutKeyed(shown));
+  /** `isHead`: it goes on, and the secret that it may end in is not known by its beginning. */
+  #side(whole: string, isHead: boolean) {
+    const safe = this.gateway.redact(withoutKeyed(whole));
+    const shown = cut(isHead ? safe.slice(0, -MARGIN) : safe, MOST_OF_BODY);
     const buffer = new Uint8Array(MOST_OF_BODY);
-    const { read, written } = new TextEncoder().encodeInto(safe, buffer);
-    const isCut = whole.length > MOST_OF_BODY || read < safe.length;
-    return { bytes: buffer.slice(0, written), cut: isCut, redacted: safe !== shown };
+    const { read, written } = new TextEncoder().encodeInto(shown, buffer);
+    const isCut = isHead || safe.length > MOST_OF_BODY || read < shown.length;
+    return { bytes: buffer.slice(0, written), cut: isCut, redacted: safe !== whole };
   }
 }
 

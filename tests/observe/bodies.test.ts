@@ -119,6 +119,20 @@ test("of a long text the beginning is kept, and no beginning of a secret", async
   assert.deepEqual([body?.cut, body?.redacted], [true, true]);
   assert.ok(!body?.result.includes("hunter"), "none of it is there");
   assert.ok(body!.result.length <= 64 * 1024);
+  // Wherever it lies about what is kept, and about what is looked at.
+  const pieces = Array.from({ length: SECRET.length - 5 }, (_, at) => SECRET.slice(at, at + 6));
+  for (const near of [64, 73]) {
+    for (let before = 1; before < SECRET.length + 40; before += 3) {
+      const text = `${"x".repeat(near * 1024 - before)}${SECRET}${"y".repeat(20_000)}`;
+      const id = `near ${near} kB, ${before} before`;
+      talk(id, { text }, { text });
+      const kept = await bodies.find(id);
+      for (const side of [kept!.request, kept!.result]) {
+        assert.deepEqual(pieces.filter((piece) => side.includes(piece)), [], id);
+        assert.ok(side.length > 63 * 1024, id);
+      }
+    }
+  }
   // Bytes count, not characters, and none is cut in two.
   talk("r2", { text: "ä€😀".repeat(9_000) }, {});
   const wide = await bodies.find("r2");

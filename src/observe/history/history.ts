@@ -115,9 +115,11 @@ export class History {
    */
   ask<T>(query: (store: Store) => T | Promise<T>): Promise<T | undefined> {
     return this.#inTurn(async () => {
-      await this.#safely(() => this.#write());
+      // Many may ask while somebody else has the file: that is no sign that he keeps it.
+      await this.#safely(() => this.#write(), undefined, 0);
       const store = this.#store;
-      return store && await this.#safely(() => query(store), isOfFile);
+      const isOurs = (error: unknown) => isOfFile(error) || this.#store !== store;
+      return store && await this.#safely(() => query(store), isOurs);
     });
   }
 
@@ -134,7 +136,8 @@ export class History {
   async #close(): Promise<void> {
     this.#unfollow?.();
     this.#cancelTimer();
-    if (this.#isWaiting) await within(CLOSE_WITHIN, this.flush());
+    // Who asks something this moment has the file until then.
+    await within(CLOSE_WITHIN, this.#isWaiting ? this.flush() : this.#last);
     this.#trouble ??= "it is closed";
     this.#due = { again: Infinity, clean: Infinity };
     this.#letGo();
@@ -157,8 +160,9 @@ export class History {
   /** In parts, so that whoever asks meanwhile need not wait for all of it. */
   async #clean(): Promise<void> {
     if (this.#store === undefined) return;
-    const more = await removeOld(this.#store, this.retention, this.#now());
-    this.#due.clean = more ? 0 : this.parts.clock.now() + CLEAN_EVERY;
+    // Also where it fails, for one who holds the file this moment.
+    this.#due.clean = this.parts.clock.now() + CLEAN_EVERY;
+    if (await removeOld(this.#store, this.retention, this.#now())) this.#due.clean = 0;
   }
 
   get #isWaiting(): boolean {
@@ -177,13 +181,17 @@ export class History {
     return done;
   }
 
-  /** Undefined where it fails by the file. */
-  async #safely<T>(work: () => T | Promise<T>, isOurs = (_error: unknown) => true) {
+  /** Undefined where it fails by the file; `weight` is how much it counts where that is locked. */
+  async #safely<T>(
+    work: () => T | Promise<T>,
+    isOurs: (error: unknown) => boolean = () => true,
+    weight = 1,
+  ) {
     try {
       return await work();
     } catch (error) {
       if (!isOurs(error)) throw error;
-      await this.#failed(error);
+      await this.#failed(error, weight);
       return undefined;
     }
   }
@@ -205,7 +213,7 @@ export class History {
       const until = performance.now() + A_TURN;
       let done = 0;
       this.#store.transaction(() => {
-        while (done < this.#left.length && performance.now() < until) this.#left[done++]!();
+        do this.#left[done++]!(); while (done < this.#left.length && performance.now() < until);
       });
       this.#left.splice(0, done);
       this.#waited = 0;
@@ -215,10 +223,10 @@ export class History {
     this.#store?.checkpoint(this.parts.isIdle?.() ?? true);
   }
 
-  async #failed(error: unknown): Promise<void> {
+  async #failed(error: unknown, weight: number): Promise<void> {
     if (this.#trouble !== undefined) return;
     const trouble = troubleOf(error);
-    if (trouble === "locked" && ++this.#waited < PATIENCE) return;
+    if (trouble === "locked" && (this.#waited += weight) < PATIENCE) return;
     this.#letGo();
     if (trouble === "garbage" && !this.#told.has("garbage")) {
       await putAside(this.#path);

@@ -150,10 +150,10 @@ function selected(store: Store, where: string, ...values: readonly (number | str
   });
 }
 
-/** Where it was counted: in the file, or where there is none in memory, the oldest first. */
+/** Where it was counted: in the file, or where there is none in memory. */
 export type Tallied = Store | readonly MinuteTally[];
 
-/** What was counted from a time on, the oldest first. */
+/** What was counted from a time on; of the file the latest first, so that none of these is left out. */
 export async function* tallies(
   tallied: Tallied,
   table: TallyTable,
@@ -162,15 +162,12 @@ export async function* tallies(
   if (tallied instanceof Array) return yield* tallied.filter(({ at }) => at >= from);
   const { keys } = TALLIES[table];
   const key = keys.join();
-  const sql = `SELECT * FROM ${table} WHERE (${key}) > (${keys.map(() => "?")})
-    ORDER BY ${key} LIMIT ${AT_ONCE}`;
-  const read = (place: Row[string][]) => tallied.all(sql, ...place);
+  const sql = `SELECT * FROM ${table} WHERE (${key}) < (${keys.map(() => "?")}) AND at >= ?
+    ORDER BY ${keys.map((name) => `${name} DESC`)} LIMIT ${AT_ONCE}`;
+  const read = (place: Row[string][]) => tallied.all(sql, ...place, from);
   const placeOf = (row: Row) => keys.map((name) => row[name]!);
-  // No text is less than an empty one.
-  const first = keys.map((name) => name === "at" ? from - 1 : "");
-  for await (const rows of takingTurns(pagesOf(read, placeOf, first, MOST_TALLIES))) {
-    for (const row of rows) if (Number(row["at"]) >= from) yield row;
-  }
+  const first = keys.map((name) => name === "at" ? Number.MAX_SAFE_INTEGER : "");
+  for await (const rows of takingTurns(pagesOf(read, placeOf, first, MOST_TALLIES))) yield* rows;
 }
 
 /**
@@ -209,7 +206,7 @@ export async function trafficOf(tallied: Tallied, range: number, now: number) {
   const servers = new Map<string, ReturnType<typeof none>>();
   for await (const row of tallies(tallied, table, from - count * step)) {
     const index = Math.floor((Number(row["at"]) - from) / step);
-    if (index >= count) break; // The future of a clock that was set back.
+    if (index >= count) continue; // The future of a clock that was set back.
     const { sum, old, spark } = servers.getOrInsertComputed(String(row["server"]), none);
     if (index >= 0) spark[index]! += Number(row["calls"]);
     const parts = index < 0 ? [before, old] : [total, all[index]!, sum];

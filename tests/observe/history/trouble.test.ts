@@ -225,6 +225,43 @@ test("who finds somebody else writing tries later, and gives up for a while at l
   }
 });
 
+test("many who ask while somebody else writes end nothing, and old rows go later", async () => {
+  await using place = kept();
+  const history = place.open({ days: 1 });
+  history.add(callOf({ at: NOON - 5 * 86_400_000 }));
+  await history.flush();
+  const other = new DatabaseSync(place.path, { timeout: 0 });
+  try {
+    other.exec("BEGIN IMMEDIATE");
+    history.add(callOf());
+    await Promise.all(Array.from({ length: 20 }, () => history.calls({})));
+    assert.equal(history.trouble, undefined);
+    place.clock.tick(TEN_MINUTES);
+    await history.calls({});
+    other.exec("COMMIT");
+    await history.flush();
+    assert.equal((await history.calls({})).items.length, 2);
+    place.clock.tick(TEN_MINUTES);
+    await history.calls({});
+    assert.equal((await history.calls({})).items.length, 1);
+  } finally {
+    other.close();
+  }
+});
+
+test("who asks while it is closed is answered, or gets nothing", async () => {
+  await using place = kept();
+  const history = place.open();
+  for (let at = 0; at < 1_000; at++) history.add(callOf({ at: NOON + at * 1_000 }));
+  await history.flush();
+  const asked = history.calls({ filter: () => false });
+  await new Promise((resolve) => setImmediate(resolve));
+  const closing = history.close();
+  assert.deepEqual((await asked).items, []);
+  await closing;
+  assert.equal(await history.ask(() => true), undefined);
+});
+
 test("one that is closed while it is opened lets go of its file", async () => {
   await using place = kept();
   const history = place.open();
